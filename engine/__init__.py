@@ -1,0 +1,1 @@
+"""The convolutional engine: networks, their plans, training and data. No Qt, no globals, no printing."""

@@ -1,0 +1,91 @@
+"""Backend: where the arrays live and who computes with them, NumPy or CuPy. Not the arithmetic itself.
+
+This is the only module that imports cupy. Everything above it asks a Backend for arrays and operations
+and never names an array library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from engine.operations import Array, Operations
+
+Device: TypeAlias = Literal["auto", "cpu", "gpu"]
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+class DeviceError(RuntimeError):
+    """The device that was asked for cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array library, ready for use.
+
+    name: "cpu" or "gpu". title: what a person calls it. reason: why this one was taken, in a few words.
+    xp: numpy or cupy. to_host: copies or passes an array to NumPy. wait: blocks until all work is done.
+    """
+
+    name: Literal["cpu", "gpu"]
+    title: str
+    reason: str
+    xp: ModuleType
+    to_host: Callable[[Array], HostArray]
+    wait: Callable[[], None]
+
+    @property
+    def operations(self) -> Operations:
+        """The operations every layer is written on, bound to this backend's array library."""
+        return Operations(self.xp, cache_blocks=self.name == "cpu")
+
+    def from_host(self, array: HostArray) -> Array:
+        """The same values as an array of this backend (no copy on the CPU)."""
+        return self.xp.asarray(array)
+
+
+def numpy_backend(reason: str) -> Backend:
+    """NumPy on the processor."""
+    return Backend("cpu", "CPU", reason, np, np.asarray, lambda: None)
+
+
+def choose_backend(device: Device = "auto") -> Backend:
+    """The backend for `device`; call it in the thread that will compute, for CUDA belongs to a thread.
+
+    auto: the GPU if a real kernel runs there, otherwise NumPy with the reason. Raises DeviceError when
+    "gpu" is asked for and none works, ValueError for any other word.
+    """
+    if device == "cpu":
+        return numpy_backend("chosen")
+    if device not in ("auto", "gpu"):
+        raise ValueError(f"There is no device called {device!r}: choose auto, cpu or gpu.")
+    try:
+        return _cupy_backend()
+    except DeviceError as error:
+        if device == "gpu":
+            raise
+        return numpy_backend(str(error))
+
+
+def _cupy_backend() -> Backend:
+    """CuPy on the first GPU, proved by running a kernel. Raises DeviceError with the reason in a few words."""
+    try:
+        import cupy
+    except ImportError as error:
+        missing = getattr(error, "name", None) == "cupy"
+        raise DeviceError("CuPy not installed" if missing else f"CuPy cannot be loaded: {error}") from error
+    runtime_error = cupy.cuda.runtime.CUDARuntimeError
+    try:
+        if not cupy.cuda.is_available():
+            raise DeviceError("no CUDA driver or no NVIDIA GPU")
+        probe = cupy.arange(4, dtype=cupy.float32)
+        if float((probe * probe).sum()) != 14.0:
+            raise DeviceError("the GPU's test kernel gave a wrong result")
+        name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
+    except (runtime_error, cupy.cuda.compiler.CompileException, OSError) as error:
+        raise DeviceError(f"the GPU's test kernel failed: {error}") from error
+    return Backend("gpu", name, "test kernel ran", cupy, cupy.asnumpy, cupy.cuda.Device().synchronize)

@@ -1,0 +1,127 @@
+"""Conv2D: slides every feature over the maps below and says at each place how well it matches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from engine.layers.layer import (
+    Buffer,
+    Layer,
+    Shape,
+    ShapeError,
+    Stage,
+    Values,
+    need_at_least,
+    need_maps,
+    shape_text,
+)
+from engine.operations import Array, Calls, Operations
+
+
+@dataclass(frozen=True)
+class Conv2D(Layer):
+    """Cross-correlation of (C, H, W) with `features` features of C x size x size, plus a bias for each.
+
+    y[f, i, j] = sum over c, a, b of w[f, c, a, b] * x[c, i*stride + a - padding, j*stride + b - padding]
+                 (divided by C*size*size if `mean`, as in Rohrer's article) + bias[f]
+
+    x is 0 outside the frame. padding "same" keeps height and width at stride 1: (size - 1) / 2 on each side,
+    so the size must be odd. Gradients: dw = sum over places of dy * window, db = sum of dy,
+    dx = sum over windows a pixel stood in of w * dy.
+    """
+
+    kind: ClassVar[str] = "conv2d"
+    features: int
+    size: int = 3
+    stride: int = 1
+    padding: int | Literal["same"] = 0
+    mean: bool = False
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for hyperparameters that mean nothing."""
+        need_at_least("features", self.features, 1)
+        need_at_least("size", self.size, 1)
+        need_at_least("stride", self.stride, 1)
+        if self.padding != "same":
+            need_at_least("padding", self.padding, 0)
+        elif self.size % 2 == 0:
+            raise ValueError(f'padding "same" needs an odd size, not {self.size}; give a number instead')
+
+    @property
+    def margin(self) -> int:
+        """Pixels of 0 on each side of the input."""
+        return (self.size - 1) // 2 if self.padding == "same" else int(self.padding)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(features, H', W') with H' = (H + 2*padding - size) // stride + 1. Raises ShapeError."""
+        channels, *sides = need_maps(self, shape)
+        padded = [side + 2 * self.margin for side in sides]
+        if min(padded) < self.size:
+            raise ShapeError(
+                f"its features are {channels} × {self.size} × {self.size}, larger than the padded maps "
+                f"it gets, {shape_text((channels, *padded))}"
+            )
+        return (self.features, *((side - self.size) // self.stride + 1 for side in padded))
+
+    def block_shape(self, shape: Shape) -> Shape:
+        """(features, C*size*size + 1): one row a feature, its bias at the end; without the 1 if no bias."""
+        return self.features, self._taps(shape) + self.bias
+
+    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+        """weight (features, C, size, size) and, unless switched off, bias (features,)."""
+        weight = block[:, : self._taps(shape)].reshape(self.features, shape[0], self.size, self.size)
+        return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
+
+    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+        """Weights from N(0, 2 / (C*size*size)) (He et al. 2015), times C*size*size if `mean`; biases 0."""
+        taps = self._taps(shape)
+        spread = math.sqrt(2 / taps) * (taps if self.mean else 1)
+        weight = rng.standard_normal((self.features, shape[0], self.size, self.size), np.float32)
+        values: Values = {"weight": weight * np.float32(spread)}
+        return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
+
+    def multiplies(self, shape: Shape) -> int:
+        """features * C*size*size * H' * W'."""
+        return math.prod(self.output_shape(shape)) * self._taps(shape)
+
+    def work_bytes(self, shape: Shape) -> int:
+        """All its windows, written out as columns."""
+        return 4 * self._taps(shape) * math.prod(self.output_shape(shape)[1:])
+
+    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
+        """The window, cut off at the frame."""
+        return self._window(rows, shape[1]), self._window(columns, shape[2])
+
+    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
+        """The input lies inside a margin of zeros, written there directly by the layer below."""
+        channels, height, width = shape
+        pad = self.margin
+        full = ops.xp.zeros((channels, height + 2 * pad, width + 2 * pad, batch), dtype)
+        return Buffer(full, full[:, pad : pad + height, pad : pad + width])
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The sliding match of every feature."""
+        channels = stage.x.full.shape[0]
+        divisor = channels * self.size * self.size if self.mean else 1
+        stage.work = ops.convolution(stage.x.full, stage.block, stage.y, self.size, self.stride, divisor)
+        calls: Calls = stage.work.forward()
+        return calls
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """Gradients of features, biases and input."""
+        dx = None if stage.dx is None else stage.dx.full
+        calls: Calls = stage.work.backward(stage.dy, dx, stage.dblock)
+        return calls
+
+    def _taps(self, shape: Shape) -> int:
+        return shape[0] * self.size * self.size
+
+    def _window(self, cells: range, length: int) -> range:
+        first = cells.start * self.stride - self.margin
+        last = (cells.stop - 1) * self.stride - self.margin + self.size
+        return range(max(first, 0), min(last, length))

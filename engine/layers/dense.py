@@ -1,0 +1,70 @@
+"""Dense: the fully connected layer, in which every value of the list below votes for every output."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_at_least, need_vector
+from engine.operations import Array, Calls, Operations
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """y[o] = sum over i of w[o, i] * x[i] + bias[o]; dw = dy x transposed, db = dy, dx = w transposed dy."""
+
+    kind: ClassVar[str] = "dense"
+    units: int
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for hyperparameters that mean nothing."""
+        need_at_least("units", self.units, 1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(units,). Raises ShapeError unless the input is a list."""
+        need_vector(self, shape)
+        return (self.units,)
+
+    def block_shape(self, shape: Shape) -> Shape:
+        """(units, n + 1): one row an output, its bias at the end; without the 1 if no bias."""
+        return self.units, shape[0] + self.bias
+
+    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+        """weight (units, n) and, unless switched off, bias (units,)."""
+        weight = block[:, : shape[0]]
+        return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
+
+    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+        """Weights from N(0, 2 / n) (He et al. 2015), biases 0."""
+        weight = rng.standard_normal((self.units, shape[0]), np.float32)
+        values: Values = {"weight": weight * np.float32(math.sqrt(2 / shape[0]))}
+        return values | ({"bias": np.zeros(self.units, np.float32)} if self.bias else {})
+
+    def multiplies(self, shape: Shape) -> int:
+        """units * n."""
+        return self.units * shape[0]
+
+    def reads(self, shape: Shape, rows: range, columns: range) -> None:
+        """Every output reads everything."""
+        return
+
+    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
+        """The input lies above a row of ones, which the bias multiplies."""
+        full = ops.xp.ones((shape[0] + self.bias, batch), dtype)
+        return Buffer(full, full[: shape[0]])
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """All votes of all values, summed."""
+        return ops.product(stage.block, stage.x.full, stage.y)
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """Gradients of weights, biases and input."""
+        calls = ops.product(stage.dy, stage.x.full.T, stage.dblock)
+        if stage.dx is not None and stage.block is not None:
+            weights = stage.block[:, : len(stage.x.values)]
+            calls += ops.product(weights.T, stage.dy, stage.dx.values)
+        return calls

@@ -1,0 +1,35 @@
+"""Flatten: writes all maps out as one list, map by map and row by row. It computes nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.layers.layer import Layer, Shape, Stage
+from engine.operations import Calls, Operations
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """(C, H, W) becomes (C*H*W,) with y[(c*H + i)*W + j] = x[c, i, j]; the gradient is put back the same way."""
+
+    kind: ClassVar[str] = "flatten"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(C*H*W,)."""
+        return (math.prod(shape),)
+
+    def reads(self, shape: Shape, rows: range, columns: range) -> None:
+        """A list has no rows and columns to follow back."""
+        return
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The values, copied in the list's order."""
+        return ops.copy(stage.x.values, stage.y.reshape(stage.x.values.shape))
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """The gradient, in the maps' order."""
+        if stage.dx is None or stage.dy is None:
+            return []
+        return ops.copy(stage.dy.reshape(stage.dx.values.shape), stage.dx.values)

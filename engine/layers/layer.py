@@ -1,0 +1,137 @@
+"""Layer: one kind of stage of a network, described by its hyperparameters alone. It holds no values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from engine.operations import Array, Calls, Operations
+
+Shape: TypeAlias = tuple[int, ...]
+Values: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
+
+
+class ShapeError(ValueError):
+    """Two things that should fit do not; the message names the layer and the two shapes."""
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as people write it: 8 x 32 x 32."""
+    return " × ".join(str(n) for n in shape)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one picture costs in a layer: multiplies, bytes of its output in float32, and parameters."""
+
+    multiplies: int
+    bytes: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory a layer reads its input from. full: with the margin the layer needs; values: the input itself."""
+
+    full: Array
+    values: Array
+
+
+@dataclass
+class Stage:
+    """The arrays of one layer inside one plan, all batch-last.
+
+    x: its input with margin; y: its output. block, dblock: its parameters as stored and their gradient, None
+    without parameters. dy: the gradient in y; dx: the gradient in x with margin, None where nobody asks for it.
+    work: whatever the layer's forward calls leave for its backward calls.
+    """
+
+    x: Buffer
+    y: Array
+    block: Array | None = None
+    dblock: Array | None = None
+    dy: Array | None = None
+    dx: Buffer | None = None
+    work: Any = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A stage's hyperparameters; subclasses give its shapes, parameters, cost and the calls of both passes."""
+
+    kind: ClassVar[str] = "layer"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The output's shape, (C, H, W) or (n,), for one input of `shape`. Raises ShapeError if it cannot be."""
+        return shape
+
+    def block_shape(self, shape: Shape) -> Shape | None:
+        """The shape its parameters are stored in, for an input of `shape`; None without parameters."""
+        return None
+
+    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+        """Its parameters by name, as views of the stored block."""
+        return {}
+
+    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+        """Fresh parameters by name, float32, drawn from `rng`."""
+        return {}
+
+    def multiplies(self, shape: Shape) -> int:
+        """Multiplications for one input of `shape`."""
+        return 0
+
+    def cost(self, shape: Shape) -> Cost:
+        """What one input of `shape` costs."""
+        block = self.block_shape(shape)
+        size = 4 * math.prod(self.output_shape(shape))
+        return Cost(self.multiplies(shape), size, 0 if block is None else math.prod(block))
+
+    def work_bytes(self, shape: Shape) -> int:
+        """Bytes of float32 one input of `shape` keeps busy, to choose how many are worked on at once."""
+        return 4 * math.prod(self.output_shape(shape))
+
+    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
+        """The rows and columns of its input that the given rows and columns of its output read.
+
+        None if a value reads the whole input. `shape` is the input's.
+        """
+        return rows, columns
+
+    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
+        """The memory it wants its input in: zeros, with whatever margin it needs."""
+        plain = ops.xp.zeros((*shape, batch), dtype)
+        return Buffer(plain, plain)
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The calls that fill stage.y from stage.x."""
+        raise NotImplementedError
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """The calls that fill stage.dx and stage.dblock from stage.dy, after a forward pass."""
+        raise NotImplementedError
+
+
+def need_maps(layer: Layer, shape: Shape) -> tuple[int, int, int]:
+    """`shape` as (channels, height, width). Raises ShapeError if it is a vector."""
+    if len(shape) != 3:
+        raise ShapeError(
+            f"it reads maps (channels × height × width) but gets {shape_text(shape)}; put it before Flatten"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def need_vector(layer: Layer, shape: Shape) -> int:
+    """`shape` as a length. Raises ShapeError if it is a stack of maps."""
+    if len(shape) != 1:
+        raise ShapeError(f"it reads a list (n) but gets maps {shape_text(shape)}; put a Flatten before it")
+    return shape[0]
+
+
+def need_at_least(name: str, value: int, least: int) -> None:
+    """Raises ValueError unless the hyperparameter is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")

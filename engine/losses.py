@@ -1,0 +1,36 @@
+"""The error a network is trained to lower: softmax cross-entropy. Not the training itself."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+def softmax(scores: HostArray) -> HostArray:
+    """Votes from scores along the last axis: exp(s - max s) / sum, any leading shape, same dtype."""
+    raised = np.exp(scores - scores.max(-1, keepdims=True))
+    votes: HostArray = raised / raised.sum(-1, keepdims=True)
+    return votes
+
+
+def cross_entropy(scores: HostArray, labels: HostArray) -> HostArray:
+    """The error of each example: -sum over classes of target * log softmax(scores).
+
+    scores (N, classes), labels (N,) as in `targets`; returns (N,).
+    """
+    shifted = scores - scores.max(-1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    errors: HostArray = -(targets(labels, scores.shape[1], scores.dtype) * logs).sum(-1)
+    return errors
+
+
+def targets(labels: HostArray, classes: int, dtype: Any = np.float32) -> HostArray:
+    """What the votes should be, (N, classes): 1 for the labelled class, equal shares for -1, "neither"."""
+    shares = np.zeros((len(labels), classes), dtype)
+    known = np.flatnonzero(labels >= 0)
+    shares[known, labels[known]] = 1
+    shares[labels < 0] = 1 / classes
+    return shares

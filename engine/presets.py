@@ -1,0 +1,80 @@
+"""Presets: networks with a name, ready to be opened. Not their weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
+from engine.network import Network
+
+# Rohrer's three features: a falling line, a small cross, a rising line.
+ARTICLE_FEATURES = np.array(
+    [
+        [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]],
+        [[1, -1, 1], [-1, 1, -1], [1, -1, 1]],
+        [[-1, -1, 1], [-1, 1, -1], [1, -1, -1]],
+    ],
+    np.float32,
+)[:, None]
+
+# The places, counted from 0, of the values that are high in the article's twelve-value list for each class.
+ARTICLE_STRONG = ((0, 3, 4, 9, 10), (1, 2, 8, 11))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named network. title and summary: what the window says of it, a few words and one sentence."""
+
+    name: str
+    title: str
+    summary: str
+    network: Network
+
+
+WALKTHROUGH = Preset(
+    "walkthrough",
+    "Walk-through",
+    "The article's worked example: 9 × 9 pixels and three features made by hand.",
+    Network(
+        (1, 9, 9),
+        (Conv2D(3, 3, mean=True), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Votes(ARTICLE_STRONG)),
+        vote="score",
+    ),
+)
+
+DEFAULT = Preset(
+    "default",
+    "Default",
+    "32 × 32 pixels, two stages of features that training found by itself.",
+    Network(
+        (1, 32, 32),
+        (
+            Conv2D(8, 5, padding="same"),
+            ReLU(),
+            MaxPool2D(),
+            Conv2D(16, 3, padding="same"),
+            ReLU(),
+            MaxPool2D(),
+            Flatten(),
+            Dense(32),
+            ReLU(),
+            Dense(2),
+        ),
+    ),
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH)}
+
+
+def preset(name: str) -> Preset:
+    """The preset called `name`. Raises ValueError, naming those there are."""
+    if name not in PRESETS:
+        raise ValueError(f"There is no preset called {name!r}; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]
+
+
+def handmade_parameters() -> Values:
+    """The walk-through's parameters: the article's features, no bias."""
+    return {"01-conv2d.weight": ARTICLE_FEATURES, "01-conv2d.bias": np.zeros(3, np.float32)}

@@ -1,0 +1,161 @@
+"""Every layer, forward and backward, against its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape, ShapeError
+from engine.network import Network
+from engine.plan import Plan
+from tests.engine import reference
+from tests.engine.layer_cases import CASES, name_of
+
+CPU = choose_backend("cpu")
+
+
+def with_head(layer: Layer, shape: Shape) -> Network:
+    """A network whose `layer` stands between a first convolution or list and two votes, so that all gradients
+    flow: through its parameters, into its input, and onward from its output."""
+    if len(shape) == 3:
+        layers: tuple[Layer, ...] = (Conv2D(shape[0], 1), layer)
+        if len(layer.output_shape(shape)) == 3:
+            layers += (Flatten(),)
+        return Network((2, *shape[1:]), (*layers, Dense(2)))
+    return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)))
+
+
+def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    return {name: rng.normal(0, 0.7, shape) for name, shape in network.parameter_shapes.items()}
+
+
+def plan_of(network: Network, values: dict[str, np.ndarray], batch: int, **options: object) -> Plan:
+    plan = Plan(network, CPU, batch, dtype=np.float64, **options)
+    plan.load(values)
+    return plan
+
+
+def reference_outputs(network: Network, values: dict[str, np.ndarray], image: np.ndarray) -> list[np.ndarray]:
+    outputs = [image]
+    for name, layer in zip(network.names[1:], network.layers, strict=True):
+        mine = {key.split(".")[1]: value for key, value in values.items() if key.startswith(name + ".")}
+        outputs.append(reference.forward(layer, outputs[-1], mine))
+    return outputs
+
+
+def test_every_layer_is_in_the_table_of_cases() -> None:
+    assert {type(layer) for layer, _ in CASES} == set(LAYERS.values())
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_forward_equals_the_definition(case: tuple[Layer, Shape], dtype: type, tolerance: float) -> None:
+    network = with_head(*case)
+    rng = np.random.default_rng(7)
+    values = random_values(network, rng)
+    images = rng.normal(0, 1, (3, *network.input_shape))
+    plan = Plan(network, CPU, 3, dtype=dtype, keep=True)
+    plan.load(values)
+    plan.forward(images.astype(dtype))
+    for number, outputs in enumerate(zip(*plan.outputs(), strict=True)):
+        for got, expected in zip(outputs, reference_outputs(network, values, images[number]), strict=True):
+            assert got.shape == expected.shape
+            np.testing.assert_allclose(got, expected, rtol=tolerance * 10, atol=tolerance)
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_gradient_equals_the_central_difference(case: tuple[Layer, Shape]) -> None:
+    network = with_head(*case)
+    rng = np.random.default_rng(11)
+    values = random_values(network, rng)
+    images = rng.normal(0, 1, (2, *network.input_shape))
+    shares = np.array([[1.0, 0.0], [0.3, 0.7]])
+    plan = plan_of(network, values, 2, learn=True, input_gradient=True)
+
+    def error() -> float:
+        plan.forward(images)
+        plan.backward(shares)
+        return float(plan.loss.mean())
+
+    error()
+    gradients = plan.parameter_gradients() | {"input": plan.input_gradient()}
+    step = 1e-6
+    for name, gradient in gradients.items():
+        for place in np.ndindex(gradient.shape):
+            target = images if name == "input" else values[name]
+            kept = target[place]
+            sides = []
+            for nudge in (step, -step):
+                target[place] = kept + nudge
+                plan.load(values)
+                sides.append(error())
+            target[place] = kept
+            assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(gradient[place], abs=1e-6), (name, place)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case[0], MaxPool2D)], ids=name_of)
+def test_running_relu_after_the_pool_changes_nothing(case: tuple[Layer, Shape]) -> None:
+    layer, shape = case
+    network = Network((1, *shape[1:]), (Conv2D(shape[0], 3, padding=1), ReLU(), layer, Flatten(), Dense(2)))
+    rng = np.random.default_rng(3)
+    values = random_values(network, rng)
+    images = np.round(rng.normal(0, 1, (4, *network.input_shape)))
+    shares = np.full((4, 2), 0.5)
+    plain, quick = (plan_of(network, values, 4, learn=True, keep=keep) for keep in (True, False))
+    for plan in (plain, quick):
+        plan.forward(images)
+        plan.backward(shares)
+    np.testing.assert_allclose(quick.scores, plain.scores, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(quick.gradients, plain.gradients, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
+def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> None:
+    network = Network((1, 6, 6), (MaxPool2D(size, stride), Flatten(), Dense(2)))
+    values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
+    values["03-dense.weight"][1] = -1
+    plan = plan_of(network, values, 1, learn=True, input_gradient=True)
+    plan.forward(np.ones((1, 1, 6, 6)))
+    plan.backward(np.array([[0.0, 1.0]]))
+    expected = np.zeros((6, 6))
+    for row in range(network.shapes[1][1]):
+        for column in range(network.shapes[1][2]):
+            expected[row * stride, column * stride] += 1
+    got = plan.input_gradient()[0, 0]
+    np.testing.assert_allclose(got / got[0, 0] * expected[0, 0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Conv2D(0), "features"),
+        (lambda: Conv2D(4, 2, padding="same"), "odd size"),
+        (lambda: Conv2D(4, 3, stride=0), "stride"),
+        (lambda: MaxPool2D(0), "size"),
+        (lambda: MaxPool2D(edge="bend"), "edge"),
+        (lambda: Dense(-1), "units"),
+        (lambda: Dense(True), "units"),
+    ],
+)
+def test_a_bad_hyperparameter_is_named(make: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ((Dense(2),), ["layer 1 (Dense)", "the input", "1 × 8 × 8", "Flatten"]),
+        ((Conv2D(4, 9), Flatten(), Dense(2)), ["layer 1 (Conv2D)", "1 × 9 × 9", "1 × 8 × 8"]),
+        ((Flatten(), Conv2D(4), Dense(2)), ["layer 2 (Conv2D)", "layer 1 (Flatten)", "64"]),
+        ((Conv2D(4), MaxPool2D(7, 7, "drop"), Flatten(), Dense(2)), ["layer 2 (MaxPool2D)", "7 × 7", "4 × 6 × 6"]),
+        ((Flatten(), Dense(3)), ["layer 2 (Dense)", "3", "2 classes"]),
+        ((ReLU(),), ["1 × 8 × 8", "2 classes"]),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(layers: tuple[Layer, ...], words: list[str]) -> None:
+    with pytest.raises(ShapeError) as error:
+        Network((1, 8, 8), layers)
+    for word in words:
+        assert word in str(error.value)

@@ -1,0 +1,71 @@
+"""A network's description: its JSON, its parameters and its promise about seeds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from engine import presets
+from engine.layers import ShapeError
+from engine.network import Network
+
+DEFAULT = presets.DEFAULT.network
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS.values(), ids=lambda preset: preset.name)
+def test_json_describes_a_network_completely(preset: presets.Preset) -> None:
+    text = json.dumps(preset.network.to_json())
+    assert Network.from_json(json.loads(text)) == preset.network
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda d: d["layers"][0].update(layer="Conv9D"), "Conv9D"),
+        (lambda d: d["layers"][0].update(wings=2), "wings"),
+        (lambda d: d["layers"][0].update(features="many"), "describe"),
+        (lambda d: d["layers"][0].update(features=-3), "features"),
+        (lambda d: d.pop("classes"), "classes"),
+        (lambda d: d.update(classes=["X", "X"]), "different classes"),
+        (lambda d: d.update(input_shape=[1, 32]), "describe"),
+        (lambda d: d.update(layers=[]), "at least one layer"),
+        (lambda d: d.update(layers=7), "describe"),
+    ],
+)
+def test_a_spoiled_description_is_one_sentence(spoil: object, words: str) -> None:
+    data = json.loads(json.dumps(DEFAULT.to_json()))
+    spoil(data)
+    with pytest.raises(ValueError, match=words) as error:
+        Network.from_json(data)
+    assert "\n" not in str(error.value)
+
+
+def test_initial_parameters_follow_the_seed() -> None:
+    first, again, other = DEFAULT.initial(1), DEFAULT.initial(1), DEFAULT.initial(2)
+    assert {n: v.tobytes() for n, v in first.items()} == {n: v.tobytes() for n, v in again.items()}
+    assert not np.array_equal(first["01-conv2d.weight"], other["01-conv2d.weight"])
+    assert all(values.dtype == np.float32 for values in first.values())
+
+
+def test_initial_weights_have_the_spread_of_he() -> None:
+    weights = DEFAULT.initial(5)["08-dense.weight"]
+    assert weights.std() == pytest.approx(np.sqrt(2 / 1024), rel=0.02)
+
+
+def test_parameter_count_and_multiplies_of_the_default_network() -> None:
+    assert sum(cost.parameters for cost in DEFAULT.costs) == 34_242
+    assert sum(cost.multiplies for cost in DEFAULT.costs) == 204_800 + 294_912 + 32_768 + 64
+
+
+def test_wrong_parameters_are_named() -> None:
+    values = DEFAULT.initial(1)
+    with pytest.raises(ShapeError, match=r"08-dense.bias .* missing"):
+        DEFAULT.check({name: v for name, v in values.items() if name != "08-dense.bias"})
+    with pytest.raises(ShapeError, match=r"01-conv2d.weight to be 8 × 1 × 5 × 5, but it is 8 × 1 × 3 × 3"):
+        DEFAULT.check(values | {"01-conv2d.weight": np.zeros((8, 1, 3, 3), np.float32)})
+    with pytest.raises(ShapeError, match="no place for 99-tail"):
+        DEFAULT.check(values | {"99-tail": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match=r"08-dense.bias .* not finite"):
+        DEFAULT.check(values | {"08-dense.bias": np.full(32, np.nan, np.float32)})
