@@ -8,6 +8,8 @@ import numpy as np
 
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.network import Network
+from engine.optimizers import Adam
+from engine.recipe import Recipe
 
 # Rohrer's three features: a falling line, a small cross, a rising line.
 ARTICLE_FEATURES = np.array(
@@ -25,12 +27,14 @@ ARTICLE_STRONG = ((0, 3, 4, 9, 10), (1, 2, 8, 11))
 
 @dataclass(frozen=True)
 class Preset:
-    """A named network. title and summary: what the window says of it, a few words and one sentence."""
+    """A named network. title and summary: what the window says of it, a few words and one sentence. recipe: how
+    its shipped weights were trained, None if they were made by hand."""
 
     name: str
     title: str
     summary: str
     network: Network
+    recipe: Recipe | None = None
 
 
 WALKTHROUGH = Preset(
@@ -63,6 +67,7 @@ DEFAULT = Preset(
             Dense(2),
         ),
     ),
+    Recipe(Adam(0.002), final_rate=0.01, batch=64, epochs=40, examples=20_000),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH)}

@@ -1,0 +1,82 @@
+"""Reading: what one subject made of one picture, every layer's values included. Not a pass over a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from engine.backend import Backend
+from engine.document import Subject
+from engine.layers import ShapeError, shape_text
+from engine.losses import softmax
+from engine.network import Network
+from engine.plan import Plan
+from engine.raster import ink
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+UNSURE = "unsure"
+# Less ink than this share of the frame is a blank canvas: a single 32 x 32 pixel is 0.001.
+BLANK_INK = 0.002
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """outputs: the input and each layer's output, (C, H, W) or (n,), float32, read-only. votes: (classes,), the
+    shares shown. verdict: a class name or "unsure". seconds: what each layer took, in order."""
+
+    subject: Subject
+    outputs: tuple[HostArray, ...]
+    votes: HostArray
+    verdict: str
+    seconds: tuple[float, ...]
+
+    def trace(self) -> dict[str, HostArray]:
+        """Every output by its key, 00-input first and the votes last."""
+        network = self.subject.network
+        values = dict(zip(network.names, self.outputs, strict=True))
+        if network.vote == "softmax":
+            values[f"{len(self.outputs):02d}-votes"] = self.votes
+        return values
+
+
+class Reader:
+    """Reads one picture at a time with one subject, through a plan it keeps."""
+
+    def __init__(self, subject: Subject, backend: Backend) -> None:
+        """Raises ShapeError if the network does not read one square map, as drawings are."""
+        channels, height, width = subject.network.input_shape
+        if channels != 1 or height != width:
+            raise ShapeError(
+                f"{subject.name} reads {shape_text(subject.network.input_shape)}, "
+                "but a drawing is one square map; choose a network with a 1 × n × n input."
+            )
+        self.subject, self.side = subject, height
+        self._plan = Plan(subject.network, backend, 1, keep=True)
+        self._plan.load(subject.parameters)
+
+    def read(self, picture: HostArray) -> Reading:
+        """One pass over a picture (side, side) in -1..1."""
+        seconds = self._plan.forward_timed(picture[None, None])
+        outputs = tuple(output[0] for output in self._plan.outputs())
+        votes = votes_of(self.subject.network, outputs[-1])
+        for array in (*outputs, votes):
+            array.flags.writeable = False
+        return Reading(self.subject, outputs, votes, verdict(self.subject, votes, picture), tuple(seconds))
+
+
+def votes_of(network: Network, scores: HostArray) -> HostArray:
+    """The shares shown for scores (..., classes): their softmax, or the scores where they are votes already."""
+    return softmax(scores) if network.vote == "softmax" else scores.copy()
+
+
+def verdict(subject: Subject, votes: HostArray, picture: HostArray) -> str:
+    """The class with the most votes; "unsure" of a blank picture, a tie, or a vote below the threshold."""
+    top = int(votes.argmax())
+    if ink(picture) < BLANK_INK or (votes == votes[top]).sum() > 1:
+        return UNSURE
+    if subject.threshold is not None and votes[top] < subject.threshold:
+        return UNSURE
+    return subject.network.classes[top]

@@ -1,0 +1,140 @@
+"""Runner: answers one Request with one Snapshot, synchronously. It knows no thread, no mailbox and no window."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from engine.backend import Backend, Device, DeviceError, choose_backend
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.raster import fitted, render
+from engine.reading import Reader, Reading
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What should be true now: complete, so that a dropped one loses nothing.
+
+    generation: rises when a subject's parameters or architecture are replaced. settled: no stroke is under way.
+    acknowledged: the number of the last notice the window has shown. asked_at: perf_counter() of the event behind
+    it, in seconds, handed back in the Snapshot so that the window can tell its latency.
+    """
+
+    generation: int
+    document: Document
+    settled: bool = True
+    acknowledged: int = 0
+    asked_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One sentence for the person, numbered from 1, repeated in every Snapshot until it is acknowledged."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class DeviceReport:
+    """What computes, and why: "CPU", "no CUDA driver"."""
+
+    title: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What was computed for one Request: complete, host arrays, read-only.
+
+    readings: one for each subject, none if the Request failed. drawing, settled, generation, asked_at: the
+    Request's. engine_seconds: the Runner's own time for it.
+    """
+
+    generation: int
+    drawing: Drawing
+    readings: tuple[Reading, ...]
+    device: DeviceReport
+    notices: tuple[Notice, ...]
+    settled: bool
+    asked_at: float
+    engine_seconds: float
+
+
+@dataclass
+class Runner:
+    """Holds the backend and a Reader for each subject from one Request to the next."""
+
+    device: Device = "auto"
+    _backend: Backend | None = None
+    _readers: list[Reader] = field(default_factory=list)
+    _notices: list[Notice] = field(default_factory=list)
+    _raised: int = 0
+
+    def answer(self, request: Request) -> Snapshot:
+        """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
+        begun = perf_counter()
+        self._notices = [notice for notice in self._notices if notice.number > request.acknowledged]
+        readings: tuple[Reading, ...] = ()
+        try:
+            readings = self._read(request)
+        except (ValueError, DeviceError) as error:
+            self._notify(str(error))
+        except Exception as error:
+            log.exception("a request could not be answered")
+            self._notify(f"The engine met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
+        return Snapshot(
+            request.generation,
+            request.document.drawing,
+            readings,
+            self._report(),
+            tuple(self._notices),
+            request.settled,
+            request.asked_at,
+            perf_counter() - begun,
+        )
+
+    def _read(self, request: Request) -> tuple[Reading, ...]:
+        document = request.document
+        drawing = fitted(document.drawing) if document.fit else document.drawing
+        pictures: dict[int, HostArray] = {}
+        readings = []
+        for reader in self._readers_for(document.subjects):
+            if reader.side not in pictures:
+                pictures[reader.side] = render(drawing, reader.side)
+            readings.append(reader.read(pictures[reader.side]))
+        return tuple(readings)
+
+    def _readers_for(self, subjects: tuple[Subject, ...]) -> list[Reader]:
+        """The readers of last time where the subject is the same object, new ones otherwise."""
+        if self._backend is None:
+            self._backend = self._choose()
+        known = {id(reader.subject): reader for reader in self._readers}
+        self._readers = [known.get(id(subject)) or Reader(subject, self._backend) for subject in subjects]
+        return self._readers
+
+    def _choose(self) -> Backend:
+        try:
+            return choose_backend(self.device)
+        except DeviceError as error:
+            self._notify(f"The GPU cannot be used ({error}); the processor computes instead.")
+            return choose_backend("cpu")
+
+    def _notify(self, text: str) -> None:
+        """Raise a notice, unless the same one is still waiting to be seen."""
+        if all(notice.text != text for notice in self._notices):
+            self._raised += 1
+            self._notices.append(Notice(self._raised, text))
+
+    def _report(self) -> DeviceReport:
+        if self._backend is None:
+            return DeviceReport()
+        return DeviceReport(self._backend.title, self._backend.reason)

@@ -1,0 +1,116 @@
+"""One Request, one Snapshot: what the window may rely on, without a thread."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.document import Document, Subject
+from engine.drawing import Drawing, Stroke
+from engine.layers import Dense, Flatten
+from engine.network import Network
+from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+from engine.runner import Request, Runner
+
+LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
+
+
+def walkthrough() -> Subject:
+    return Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+
+
+def untrained(seed: int = 1) -> Subject:
+    return Subject("Default", DEFAULT.network, DEFAULT.network.initial(seed))
+
+
+def request(*subjects: Subject, drawing: Drawing = LINE, **rest: object) -> Request:
+    return Request(1, Document(drawing, subjects), **rest)
+
+
+def test_a_snapshot_carries_the_drawing_it_belongs_to_and_every_layer() -> None:
+    snapshot = Runner("cpu").answer(request(untrained(), asked_at=7.5, settled=False))
+    assert snapshot.drawing is LINE
+    assert (snapshot.generation, snapshot.asked_at, snapshot.settled) == (1, 7.5, False)
+    (reading,) = snapshot.readings
+    assert [output.shape for output in reading.outputs] == list(DEFAULT.network.shapes)
+    assert len(reading.seconds) == len(DEFAULT.network.layers)
+    assert reading.votes.sum() == pytest.approx(1)
+    assert snapshot.device.title == "CPU"
+
+
+def test_arrays_cross_read_only() -> None:
+    (reading,) = Runner("cpu").answer(request(untrained())).readings
+    for array in (*reading.outputs, reading.votes):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+
+
+def test_two_subjects_read_the_same_drawing_each_in_its_own_size() -> None:
+    first, second = Runner("cpu").answer(request(untrained(), walkthrough())).readings
+    assert first.outputs[0].shape == (1, 32, 32)
+    assert second.outputs[0].shape == (1, 9, 9)
+    assert first.outputs[0].mean() == pytest.approx(second.outputs[0].mean(), abs=0.05)
+
+
+def test_later_snapshots_leave_earlier_ones_as_they_were() -> None:
+    runner, subject = Runner("cpu"), untrained()
+    first = runner.answer(request(subject))
+    before = [output.copy() for output in first.readings[0].outputs]
+    runner.answer(request(subject, drawing=Drawing()))
+    for now, then in zip(first.readings[0].outputs, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_fit_reads_a_small_drawing_as_large() -> None:
+    small = Drawing((Stroke(np.array([[0.1, 0.1, 0.02], [0.25, 0.25, 0.02]], np.float32)),))
+    document = Document(small, (untrained(),), fit=True)
+    plain = Runner("cpu").answer(Request(1, replace(document, fit=False))).readings[0].outputs[0]
+    fitted = Runner("cpu").answer(Request(1, document)).readings[0].outputs[0]
+    assert (fitted > 0).sum() > 4 * (plain > 0).sum()
+
+
+def test_a_blank_canvas_is_unsure_for_every_network() -> None:
+    for subject in (untrained(), walkthrough()):
+        (reading,) = Runner("cpu").answer(request(subject, drawing=Drawing())).readings
+        assert reading.verdict == "unsure"
+
+
+def test_a_vote_below_the_threshold_is_unsure() -> None:
+    subject = untrained()
+    vote = float(Runner("cpu").answer(request(subject)).readings[0].votes.max())
+    for threshold, unsure in ((vote + 1e-4, True), (vote - 1e-4, False)):
+        (reading,) = Runner("cpu").answer(request(replace(subject, threshold=threshold))).readings
+        assert (reading.verdict == "unsure") is unsure
+
+
+def test_a_network_that_cannot_read_drawings_is_one_sentence_and_the_next_request_works() -> None:
+    network = Network((3, 8, 8), (Flatten(), Dense(2)))
+    runner = Runner("cpu")
+    snapshot = runner.answer(request(Subject("Colour", network, network.initial(1))))
+    assert snapshot.readings == ()
+    assert [notice.number for notice in snapshot.notices] == [1]
+    assert "3 × 8 × 8" in snapshot.notices[0].text
+    assert runner.answer(request(walkthrough())).readings
+
+
+def test_notices_are_repeated_until_acknowledged() -> None:
+    network = Network((3, 8, 8), (Flatten(), Dense(2)))
+    runner = Runner("cpu")
+    runner.answer(request(Subject("Colour", network, network.initial(1))))
+    assert [n.number for n in runner.answer(request(walkthrough())).notices] == [1]
+    assert runner.answer(request(walkthrough(), acknowledged=1)).notices == ()
+
+
+def test_an_unexpected_fault_is_logged_and_shown(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:
+    def broken(*_: object) -> np.ndarray:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("engine.runner.render", broken)
+    with caplog.at_level(logging.ERROR):
+        snapshot = Runner("cpu").answer(request(walkthrough()))
+    assert "ZeroDivisionError: planted" in snapshot.notices[0].text
+    assert "planted" in caplog.text
+    caplog.clear()

@@ -1,0 +1,182 @@
+"""Optimizers and the training loop."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.calibration import calibrate
+from engine.datasets.examples import Examples
+from engine.datasets.xo_settings import XOSettings
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.losses import cross_entropy, softmax, targets
+from engine.network import Network
+from engine.operations import replay
+from engine.optimizers import SGD, Adam, Optimizer
+from engine.recipe import Recipe
+from engine.training import Fixed, Generated, Trainer, TrainingError, evaluate
+
+CPU = choose_backend("cpu")
+SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+DATA = XOSettings(side=12, noise=(0, 0.1), size=(0.6, 1.0))
+
+
+def moved(optimizer: Optimizer, gradients: list[np.ndarray]) -> np.ndarray:
+    """Where parameters at 1 are after these gradients."""
+    values, gradient = np.ones(2), np.zeros(2)
+    state = optimizer.start(CPU.operations, values)
+    update = optimizer.update(CPU.operations, values, gradient, state)
+    for given in gradients:
+        gradient[:] = given
+        replay(update)
+    return values
+
+
+def test_sgd_with_momentum_follows_its_formula() -> None:
+    got = moved(SGD(0.1, 0.5), [np.array([1.0, -2.0]), np.array([1.0, 0.0])])
+    np.testing.assert_allclose(got, [1 - 0.1 - 0.15, 1 + 0.2 + 0.1], atol=1e-12)
+
+
+def test_adam_follows_its_formula() -> None:
+    first, second = np.array([0.5, -3.0]), np.array([0.1, 2.0])
+    got = moved(Adam(0.01, 0.9, 0.999, 1e-8), [first, second])
+    expected = np.ones(2)
+    for t, (m, v) in enumerate(
+        [
+            (0.1 * first, 0.001 * first**2),
+            (0.09 * first + 0.1 * second, 0.000999 * first**2 + 0.001 * second**2),
+        ],
+        1,
+    ):
+        expected -= 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: SGD(0), lambda: SGD(float("nan")), lambda: SGD(0.1, 1), lambda: Adam(0.1, beta1=1),
+     lambda: Adam(epsilon=0), lambda: Recipe(batch=0), lambda: Recipe(seed=-1), lambda: Recipe(final_rate=2)],
+)  # fmt: skip
+def test_settings_that_mean_nothing_are_refused(make: object) -> None:
+    with pytest.raises(ValueError, match="must|needs|whole"):
+        make()
+
+
+def test_neither_asks_for_equal_votes() -> None:
+    np.testing.assert_array_equal(targets(np.array([1, -1, 0]), 2), [[0, 1], [0.5, 0.5], [1, 0]])
+
+
+def test_cross_entropy_is_the_log_of_the_vote_and_stays_finite() -> None:
+    scores = np.array([[2.0, -1.0], [0.0, 0.0], [1000.0, -1000.0]])
+    errors = cross_entropy(scores, np.array([0, -1, 1]))
+    votes = softmax(scores)
+    assert errors[0] == pytest.approx(-np.log(votes[0, 0]))
+    assert errors[1] == pytest.approx(np.log(2))
+    assert errors[2] == pytest.approx(2000)
+
+
+def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
+    trainer = Trainer(network, Generated(recipe.data, recipe.examples, recipe.seed), recipe, CPU)
+    for _ in trainer.steps():
+        pass
+    return trainer
+
+
+def test_training_learns_to_tell_x_from_o() -> None:
+    recipe = Recipe(Adam(0.01), 0.05, batch=32, epochs=4, examples=2000, data=DATA)
+    held_out = Generated(DATA, 2000, 1).held_out(600)
+    before = evaluate(SMALL, SMALL.initial(1), held_out, CPU)
+    after = evaluate(SMALL, trained(recipe).parameters(), held_out, CPU)
+    assert before.accuracy < 0.8
+    assert after.accuracy > 0.9
+    assert after.loss < before.loss
+    assert min(after.by_class.values()) > 0.85
+
+
+def test_a_batch_cut_into_chunks_moves_the_weights_as_a_whole_one_would(monkeypatch) -> None:
+    recipe = Recipe(SGD(0.05), batch=20, epochs=1, examples=70, data=DATA)
+    coarse = trained(recipe)
+    monkeypatch.setattr("engine.training.CACHE_BYTES", 30_000)
+    fine = trained(recipe)
+    assert set(fine._plans) == {8, 4, 2}
+    assert set(coarse._plans) != set(fine._plans)
+    for name, values in fine.parameters().items():
+        np.testing.assert_allclose(values, coarse.parameters()[name], rtol=1e-4, atol=1e-5)
+
+
+def test_steps_and_epochs_are_counted_and_the_last_batch_may_be_short() -> None:
+    recipe = Recipe(SGD(0.01), batch=32, epochs=2, examples=70, data=DATA)
+    trainer = Trainer(SMALL, Generated(DATA, 70, 1), recipe, CPU)
+    assert [(step.number, step.epoch) for step in trainer.steps()] == [
+        (1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2)]  # fmt: skip
+
+
+def test_divergence_stops_within_one_step_and_keeps_the_last_finite_weights() -> None:
+    recipe = Recipe(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
+    trainer = Trainer(SMALL, Generated(DATA, 320, 1), recipe, CPU)
+    with pytest.raises(TrainingError, match=r"step \d+: the learning rate, 1e\+30"):
+        for _ in trainer.steps():
+            pass
+    assert all(np.isfinite(values).all() for values in trainer.parameters().values())
+
+
+SAME_BYTES = """
+import hashlib
+from tests.engine.test_training import trained, DATA, Recipe, Adam
+values = trained(Recipe(Adam(0.01), batch=32, epochs=2, examples=300, data=DATA, seed={seed})).parameters()
+print(hashlib.sha256(b"".join(values[name].tobytes() for name in sorted(values))).hexdigest())
+"""
+
+
+def test_the_same_seed_gives_the_same_bytes_in_fresh_processes() -> None:
+    def run(seed: int) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", SAME_BYTES.format(seed=seed)], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert run(3) == run(3)
+    assert run(3) != run(4)
+
+
+def test_held_out_drawings_are_never_trained_on() -> None:
+    source = Generated(DATA, 200, 1)
+    seen = {image.tobytes() for epoch in range(3) for image in source.epoch(epoch).images}
+    assert not seen & {image.tobytes() for image in source.held_out(200).images}
+
+
+def test_a_fixed_source_gives_the_same_in_every_epoch() -> None:
+    examples = Generated(DATA, 20, 1).epoch(0)
+    assert Fixed(examples).epoch(0) is Fixed(examples).epoch(5) is examples
+
+
+def test_evaluate_counts_by_class() -> None:
+    network = Network((1, 2, 2), (Flatten(), Dense(2)))
+    always_first = network.initial(1) | {"02-dense.weight": np.zeros((2, 4), np.float32)}
+    always_first["02-dense.bias"] = np.array([1, 0], np.float32)
+    examples = Examples(np.zeros((5, 1, 2, 2), np.float32), np.array([0, 0, 0, 1, -1]), ("X", "O"))
+    score = evaluate(network, always_first, examples, CPU)
+    assert score.accuracy == pytest.approx(0.75)
+    assert score.by_class == {"X": 1.0, "O": 0.0}
+
+
+def test_the_threshold_parts_the_sure_from_the_unsure() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(-1, 2, 900)
+    top = np.where(labels < 0, rng.uniform(0.5, 0.7, 900), rng.uniform(0.8, 1.0, 900))
+    votes = np.where((labels == 1)[:, None], np.stack([1 - top, top], 1), np.stack([top, 1 - top], 1))
+    found = calibrate(votes, labels, ("X", "O"))
+    assert 0.7 <= found.threshold <= 0.8
+    assert found.named == {"X": 1.0, "O": 1.0, "neither": 1.0}
+    assert found.wrong == 0
+    with pytest.raises(ValueError, match="every class and of neither"):
+        calibrate(votes[labels >= 0], labels[labels >= 0], ("X", "O"))
+
+
+def test_recipes_can_be_varied() -> None:
+    assert replace(Recipe(), seed=4).seed == 4
