@@ -1,0 +1,109 @@
+"""The engine beside the window: latest wins, nothing piles up, and it stops."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QObject
+
+from engine.document import Document, Subject
+from engine.drawing import Drawing, Stroke
+from engine.presets import WALKTHROUGH, handmade_parameters
+from engine.runner import Request, Runner
+from xo_gui.engine_thread import EngineThread
+
+DOCUMENT = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+
+
+def drawn(number: int) -> Request:
+    stroke = Stroke(np.array([[number / 1000, 0.5, 0.1]], np.float32))
+    return Request(1, DOCUMENT.with_drawing(Drawing((stroke,))), asked_at=number)
+
+
+@pytest.fixture
+def thread(qapp):
+    made = EngineThread("cpu")
+    made.start()
+    yield made
+    assert made.stop()
+    assert made.isFinished()
+
+
+def test_the_answer_to_the_last_of_many_requests_always_arrives(thread, qtbot) -> None:
+    taken: list[float] = []
+    thread.snapshot_ready.connect(lambda: taken.append(thread.take().asked_at))
+    for number in range(1, 501):
+        thread.ask(drawn(number))
+    qtbot.waitUntil(lambda: bool(taken) and taken[-1] == 500, timeout=10_000)
+    assert taken == sorted(taken)
+    assert len(taken) < 500
+
+
+def test_a_sleeping_window_finds_one_snapshot_and_one_signal(thread, qtbot) -> None:
+    signals: list[None] = []
+    thread.snapshot_ready.connect(lambda: signals.append(None))
+    for number in range(1, 101):
+        thread.ask(drawn(number))
+        time.sleep(0.002)
+    time.sleep(0.1)
+    qtbot.wait(50)
+    assert len(signals) == 1
+    assert thread.take().asked_at == 100
+    assert thread.take() is None
+
+
+def test_the_engine_works_in_its_own_thread_and_signals_into_the_window_s(thread, qtbot, monkeypatch) -> None:
+    worked_in: list[int] = []
+    answer = Runner.answer
+
+    def watched(self: Runner, request: Request) -> object:
+        worked_in.append(threading.get_ident())
+        return answer(self, request)
+
+    monkeypatch.setattr(Runner, "answer", watched)
+    listener = Listener()
+    thread.snapshot_ready.connect(listener.hear)
+    thread.ask(drawn(1))
+    qtbot.waitUntil(lambda: bool(listener.heard_in), timeout=5000)
+    assert worked_in[0] != threading.get_ident()
+    assert listener.heard_in == [threading.get_ident()]
+
+
+class Listener(QObject):
+    """Hears a signal as the window does: with a bound method of a QObject of its thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard_in: list[int] = []
+
+    def hear(self) -> None:
+        self.heard_in.append(threading.get_ident())
+
+
+def test_a_fault_in_the_engine_is_a_sentence_and_the_thread_lives_on(thread, qtbot) -> None:
+    bad = Subject("Strange", WALKTHROUGH.network, handmade_parameters())
+    object.__setattr__(bad, "parameters", {})
+    with qtbot.waitSignal(thread.snapshot_ready, timeout=5000):
+        thread.ask(Request(1, replace(DOCUMENT, subjects=(bad,))))
+    snapshot = thread.take()
+    assert snapshot.readings == ()
+    assert "missing" in snapshot.notices[0].text
+    with qtbot.waitSignal(thread.snapshot_ready, timeout=5000):
+        thread.ask(drawn(2))
+    assert thread.take().readings
+
+
+def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
+    for busy in (True, False):
+        thread = EngineThread("cpu")
+        thread.start()
+        if busy:
+            for number in range(50):
+                thread.ask(drawn(number))
+        begun = time.perf_counter()
+        assert thread.stop()
+        assert time.perf_counter() - begun < 1

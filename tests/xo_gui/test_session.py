@@ -1,0 +1,95 @@
+"""The session: one owner, one kind of edit, one undo for each thing a person did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.document import Document, Subject
+from engine.drawing import Drawing, Stroke
+from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+from engine.runner import Notice
+from xo_gui.session import Cell, Session
+
+WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+OTHER = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
+
+
+def session() -> Session:
+    return Session(Document(Drawing(), (WALK,)))
+
+
+def with_stroke(document: Document, x: float) -> Document:
+    stroke = Stroke(np.array([[x, 0.1, 0.1], [x, 0.9, 0.1]], np.float32))
+    return document.with_drawing(replace(document.drawing, strokes=(*document.drawing.strokes, stroke)))
+
+
+def test_twenty_undos_and_redos_give_the_same_documents_back(qapp) -> None:
+    owner = session()
+    stages = [owner.document]
+    for number in range(20):
+        owner.edit(with_stroke(owner.document, number / 20), "Pen stroke")
+        stages.append(owner.document)
+    for document in reversed(stages[:-1]):
+        owner.undo_stack.undo()
+        assert owner.document is document
+    for document in stages[1:]:
+        owner.undo_stack.redo()
+        assert owner.document is document
+    assert not owner.undo_stack.canRedo()
+
+
+def test_a_preview_is_shown_and_asked_for_but_is_no_edit(qapp, qtbot) -> None:
+    owner = session()
+    with qtbot.waitSignal(owner.changed, timeout=1000):
+        owner.preview(with_stroke(owner.document, 0.5))
+    request = owner.request()
+    assert len(request.document.drawing.strokes) == 1
+    assert request.settled is False
+    assert not owner.undo_stack.canUndo()
+    owner.edit(with_stroke(Document(Drawing(), (WALK,)), 0.6), "Pen stroke")
+    assert owner.request().settled is True
+    owner.undo_stack.undo()
+    assert owner.document.drawing.strokes == ()
+
+
+def test_edits_with_the_same_word_are_one_undo(qapp) -> None:
+    owner = session()
+    for number in range(5):
+        owner.edit(with_stroke(owner.document, number / 5), "Rotate", "rotate-1")
+    owner.edit(with_stroke(owner.document, 0.9), "Rotate", "rotate-2")
+    owner.undo_stack.undo()
+    assert len(owner.document.drawing.strokes) == 5
+    owner.undo_stack.undo()
+    assert owner.document.drawing.strokes == ()
+
+
+def test_the_generation_rises_only_when_the_network_is_replaced(qapp) -> None:
+    owner = session()
+    owner.edit(with_stroke(owner.document, 0.3), "Pen stroke")
+    assert owner.generation == 1
+    owner.edit(replace(owner.document, subjects=(OTHER,)), "Default network")
+    assert owner.generation == 2
+    owner.undo_stack.undo()
+    assert owner.generation == 3
+    assert owner.document.subjects == (WALK,)
+
+
+def test_a_notice_is_passed_on_once_and_acknowledged(qapp) -> None:
+    owner = session()
+    heard: list[Notice] = []
+    owner.noticed.connect(heard.append)
+    first, second = Notice(1, "one"), Notice(2, "two")
+    owner.notice((first,))
+    owner.notice((first, second))
+    assert heard == [first, second]
+    assert owner.request().acknowledged == 2
+
+
+def test_hovering_is_not_an_edit(qapp, qtbot) -> None:
+    owner = session()
+    with qtbot.waitSignal(owner.focus_changed, timeout=1000):
+        owner.hover(Cell(1, 2, 3, 4))
+    assert owner.focus.hovered == Cell(1, 2, 3, 4)
+    assert not owner.undo_stack.canUndo()

@@ -1,0 +1,1 @@
+"""The window. Importing this package loads no Qt, so that the bootstrap can run on a bare Python."""

@@ -1,0 +1,170 @@
+"""Starts the window: `python3 -m xo_gui`. It parses the command line and puts the parts together."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xo_gui.bootstrap import ensure_environment, ensure_system_libraries
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from engine.document import Subject
+    from xo_gui.main_window import MainWindow
+
+PATIENCE_MS = 30_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window, or render it to a file and leave; returns the exit code."""
+    ensure_environment((), "xo_gui")
+    args = parse(arguments)
+    if args.screenshot:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    ensure_system_libraries(screen=not args.screenshot)
+    return start(args)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        "xo-gui", description="See how a convolutional neural network reads a drawing."
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="a picture or a model to open")
+    parser.add_argument("--preset", help="the network to start with")
+    parser.add_argument("--drawing", type=Path, metavar="IMAGE", help="a picture to start with as the drawing")
+    parser.add_argument("--theme", choices=["system", "light", "dark"], help="the colours (default: as last time)")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="what computes")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="the window's size, such as 1280x800")
+    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="render the window to a file and leave")
+    return parser.parse_args(arguments)
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write it as 1280x800") from None
+    if not (200 <= width <= 8000 and 200 <= height <= 8000):
+        raise argparse.ArgumentTypeError(f"{text} is out of range; each side may be 200 to 8000")
+    return width, height
+
+
+def start(args: argparse.Namespace) -> int:
+    """Build application, session, thread and window, and run until the window closes."""
+    os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+    from PySide6.QtWidgets import QApplication
+
+    from xo_gui.garbage import Garbage
+    from xo_gui.log import open_log, report_faults
+
+    crash = open_log()
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    try:
+        window = build(app, args)
+    except (ValueError, OSError) as error:
+        print(f"xo-gui: {error}", file=sys.stderr)
+        return 1
+    report_faults(window.say)
+    Garbage(window)
+    if crash:
+        window.say(crash)
+    if args.screenshot:
+        return screenshot(app, window, args.screenshot)
+    window.show()
+    return app.exec()
+
+
+def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
+    """The window with its session and its running engine thread. Raises ValueError or OSError, one sentence."""
+    from engine.document import Document, Subject
+    from engine.drawing import Drawing
+    from xo_gui import files
+    from xo_gui.engine_thread import EngineThread
+    from xo_gui.main_window import MainWindow
+    from xo_gui.session import Session
+    from xo_gui.settings import Settings
+    from xo_gui.theme import load_fonts
+
+    app.setApplicationName("xo-gui")
+    app.setApplicationDisplayName("XO")
+    load_fonts()
+    settings = Settings(app)
+    subject, trouble = _subject(args.preset)
+    drawing = Drawing()
+    for path in (args.file, args.drawing):
+        if path is not None:
+            opened = files.read(path)
+            if isinstance(opened, Subject):
+                subject = opened
+            else:
+                drawing = Drawing(image=opened)
+    thread = EngineThread(args.device)
+    window = MainWindow(Session(Document(drawing, (subject,))), thread, settings, args.theme or settings.theme)
+    thread.setParent(window)
+    window.session.setParent(window)
+    window.resize(*(args.size or (1280, 800)))
+    if not args.size and not args.screenshot:
+        window.restore_layout()
+    if trouble:
+        window.say(trouble)
+    thread.start()
+    return window
+
+
+def _subject(name: str | None) -> tuple[Subject, str]:
+    """The network to start with, and a sentence if the shipped one could not be read.
+
+    Raises ValueError or OSError if a preset was asked for by name and cannot be had.
+    """
+    from engine.storage.models import shipped_subject
+
+    try:
+        return shipped_subject(name or "default"), ""
+    except (ValueError, OSError) as error:
+        if name is not None:
+            raise
+        return shipped_subject("walkthrough"), f"{error} The walk-through network is shown instead."
+
+
+def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
+    """Show the window until it has painted the network's reading, save what it shows, and leave."""
+    from PySide6.QtCore import QTimer
+
+    from xo_gui import files
+
+    outcome: list[int] = []
+
+    def painted(_: float) -> None:
+        """Wait one more turn of the loop, for what a first layout still moves."""
+        QTimer.singleShot(150, window, save)
+
+    def save() -> None:
+        try:
+            files.write(path, files.png(window.grab().toImage()))
+            outcome.append(0)
+        except (ValueError, OSError) as error:
+            print(f"xo-gui: {error}", file=sys.stderr)
+            outcome.append(1)
+        window.close()
+
+    def give_up() -> None:
+        print("xo-gui: the network's answer did not come in time, so there is no picture.", file=sys.stderr)
+        outcome.append(1)
+        window.close()
+
+    window.shown.connect(painted)
+    QTimer.singleShot(PATIENCE_MS, window, give_up)
+    window.show()
+    app.exec()
+    return outcome[0] if outcome else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""EngineThread: runs the engine beside the window. It holds no widget and decides nothing."""
+
+from __future__ import annotations
+
+import logging
+
+from PySide6.QtCore import QObject, QThread, Signal
+
+from engine.backend import Device
+from engine.runner import Request, Runner, Snapshot
+from xo_gui.mailbox import Mailbox
+
+log = logging.getLogger(__name__)
+
+# A slice of work is about 10 ms; a first pass on a cold GPU may take seconds, and then the stop waits for it.
+STOP_MS = 10_000
+
+
+class EngineThread(QThread):
+    """Takes the latest Request, answers it, leaves the latest Snapshot.
+
+    snapshot_ready carries no payload and is emitted only when the slot was empty, so the event queue never
+    fills; whoever hears it calls take(). CUDA's context is made in this thread and belongs to it alone.
+    """
+
+    snapshot_ready = Signal()
+
+    def __init__(self, device: Device = "auto", parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("engine")
+        self._device = device
+        self._requests: Mailbox[Request] = Mailbox()
+        self._snapshots: Mailbox[Snapshot] = Mailbox()
+
+    def ask(self, request: Request) -> None:
+        """Make `request` the one to answer next."""
+        self._requests.put(request)
+
+    def take(self) -> Snapshot | None:
+        """The latest Snapshot nobody has taken yet."""
+        return self._snapshots.take()
+
+    def run(self) -> None:
+        """The engine's loop, until stop()."""
+        runner = Runner(self._device)
+        while (request := self._requests.wait()) is not None:
+            if self._snapshots.put(runner.answer(request)):
+                self.snapshot_ready.emit()
+
+    def stop(self) -> bool:
+        """End the loop after the answer under way and wait for it; False if it did not end in time."""
+        self._requests.close()
+        ended = self.wait(STOP_MS)
+        if not ended:
+            log.error("the engine thread did not stop within %d ms", STOP_MS)
+        return ended

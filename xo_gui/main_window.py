@@ -1,0 +1,375 @@
+"""MainWindow: panels, menus and status bar; the only file that wires views, session and engine thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtWidgets import QApplication, QDockWidget, QFileDialog, QLabel, QMainWindow, QWidget
+
+from engine.document import Document, Subject
+from engine.layers import shape_text
+from engine.presets import PRESETS
+from engine.runner import Notice, Snapshot
+from engine.storage.models import save_model, shipped_subject
+from engine.storage.pictures import PICTURE_SUFFIXES
+from xo_gui import about, clipboard, files
+from xo_gui.engine_thread import EngineThread
+from xo_gui.menus import Menus
+from xo_gui.session import Session
+from xo_gui.settings import Settings
+from xo_gui.theme import Theme, font, theme_called, wear
+from xo_gui.views import PANELS, DrawingView, NetworkView, View
+
+MESSAGE_MS = 8_000
+# The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
+LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
+
+
+class MainWindow(QMainWindow):
+    """The one window. `shown` is emitted when a snapshot has been painted, with its latency in seconds."""
+
+    shown = Signal(float)
+
+    def __init__(self, session: Session, thread: EngineThread, settings: Settings, theme: str) -> None:
+        super().__init__()
+        self.session, self._thread, self._settings = session, thread, settings
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.setMinimumSize(900, 620)
+        self._views: list[View] = []
+        self.docks: list[QDockWidget] = []
+        self._pending: Snapshot | None = None
+        self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
+        self._latency_written = 0.0
+        self._build_panels()
+        self.menus = Menus(self)
+        self._build_status()
+        self._wire()
+        self.set_theme(theme)
+        self._first_layout = self.saveState()
+        self._document_changed()
+
+    def _build_panels(self) -> None:
+        """One view in the middle, the others in docks with a quiet title."""
+        for panel in PANELS:
+            view = panel.view(self)
+            self._views.append(view)
+            if panel.area is None:
+                self.setCentralWidget(view)
+                continue
+            dock = QDockWidget(view.title, self)
+            dock.setObjectName(view.title)
+            dock.setTitleBarWidget(_title(view.title))
+            dock.setWidget(view)
+            self.addDockWidget(panel.area, dock)
+            self.docks.append(dock)
+
+    def _view(self, kind: type[View]) -> View:
+        return next(view for view in self._views if isinstance(view, kind))
+
+    @property
+    def drawing_view(self) -> DrawingView:
+        """The panel with the canvas."""
+        view = self._view(DrawingView)
+        assert isinstance(view, DrawingView)
+        return view
+
+    @property
+    def network_view(self) -> NetworkView:
+        """The panel with the layers."""
+        view = self._view(NetworkView)
+        assert isinstance(view, NetworkView)
+        return view
+
+    def _build_status(self) -> None:
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        self._facts, self._device, self._latency = QLabel(), QLabel(), QLabel()
+        for label, name, tip in (
+            (self._facts, self.tr("Network"), self.tr("The network that reads the drawing")),
+            (self._device, self.tr("Device"), self.tr("What computes, and why")),
+            (self._latency, self.tr("Latency"), self.tr("From a movement of the pen to the painted picture")),
+        ):
+            label.setAccessibleName(name)
+            label.setToolTip(tip)
+            label.setFont(font())
+            label.setContentsMargins(10, 2, 10, 2)
+            bar.addPermanentWidget(label)
+
+    def _wire(self) -> None:
+        for view in self._views:
+            view.previewed.connect(self.session.preview)
+            view.edited.connect(self.session.edit)
+            view.hovered.connect(self.session.hover)
+            view.said.connect(self.say)
+        self.session.changed.connect(self._document_changed)
+        self.session.focus_changed.connect(self._focus_changed)
+        self.session.noticed.connect(self._noticed)
+        self._thread.snapshot_ready.connect(self._take_snapshot)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
+
+    # -- the two directions of the protocol --------------------------------------------------------------------
+
+    def _document_changed(self) -> None:
+        document = self.session.document
+        for view in self._views:
+            view.show_document(document)
+        self._thread.ask(self.session.request())
+        self._show_subject(document.subjects[0])
+
+    def _focus_changed(self) -> None:
+        for view in self._views:
+            view.show_focus(self.session.focus)
+
+    def _take_snapshot(self) -> None:
+        snapshot = self._thread.take()
+        if snapshot is None:
+            return
+        self.session.notice(snapshot.notices)
+        if snapshot.generation < self.session.generation:
+            return
+        for view in self._views:
+            view.show_snapshot(snapshot)
+        if snapshot.device.title:
+            self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
+        if snapshot.readings:
+            self._pending = snapshot
+
+    def event(self, event: QEvent) -> bool:
+        """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""
+        handled = super().event(event)
+        if event.type() == QEvent.Type.UpdateRequest and self._pending is not None:
+            snapshot, self._pending = self._pending, None
+            self._measure(snapshot)
+        return handled
+
+    def _measure(self, snapshot: Snapshot) -> None:
+        now = perf_counter()
+        latency = now - snapshot.asked_at
+        self._latencies.append(latency)
+        if now - self._latency_written > LATENCY_SECONDS:
+            self._latency_written = now
+            shown = self.tr("{0:.1f} ms from stroke to picture").format(1000 * median(self._latencies))
+            self._latency.setText(shown)
+        self.shown.emit(latency)
+
+    # -- what the person is told -------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """One sentence in the status bar."""
+        self.statusBar().showMessage(text, MESSAGE_MS)
+
+    def _noticed(self, notice: Notice) -> None:
+        self.statusBar().showMessage(notice.text)
+
+    def _show_subject(self, subject: Subject) -> None:
+        network = subject.network
+        count = sum(cost.parameters for cost in network.costs)
+        facts = self.tr("{0} network · {1} weights").format(subject.name, f"{count:,}".replace(",", " "))
+        seed = subject.origin.get("recipe", {}).get("seed") if subject.origin else None
+        if seed is not None:
+            facts += self.tr(" · seed {0}").format(seed)
+        if facts != self._facts.text():
+            self._facts.setText(facts)
+            self.setWindowTitle(self.tr("{0} network — XO").format(subject.name))
+            self.menus.choose_preset(next((p.name for p in PRESETS.values() if p.title == subject.name), ""))
+
+    # -- actions: networks -------------------------------------------------------------------------------------
+
+    def preset_chosen(self) -> None:
+        """The action that was triggered names a preset."""
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.use_preset(str(action.data()))
+
+    def use_preset(self, name: str) -> None:
+        """Let the preset called `name` read the drawing."""
+        try:
+            self.use_subject(shipped_subject(name))
+        except (ValueError, OSError) as error:
+            self.say(str(error))
+            self._show_subject(self.session.document.subjects[0])
+
+    def use_subject(self, subject: Subject) -> None:
+        """Let `subject` read the drawing, as one undo."""
+        document = self.session.document
+        text = self.tr("{0} network").format(subject.name)
+        self.session.edit(Document(document.drawing, (subject,), document.fit), text)
+
+    # -- actions: files ----------------------------------------------------------------------------------------
+
+    def open_path(self, path: Path) -> None:
+        """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing."""
+        try:
+            opened = files.read(path)
+        except (ValueError, OSError) as error:
+            self.say(str(error))
+            return
+        self._settings.remember(path)
+        if isinstance(opened, Subject):
+            shape = shape_text(opened.network.input_shape)
+            self.use_subject(opened)
+            self.say(self.tr("{0} reads {1} now.").format(path.name, shape))
+        else:
+            self.drawing_view.put_image(opened, self.tr("Open {0}").format(path.name))
+
+    def ask_open(self) -> None:
+        """Ask which file to open."""
+        pattern = " ".join(f"*{suffix}" for suffix in (*PICTURE_SUFFIXES, ".safetensors"))
+        name, _ = QFileDialog.getOpenFileName(
+            self, self.tr("Open"), "", self.tr("Pictures and models ({0});;All files (*)").format(pattern)
+        )
+        if name:
+            self.open_path(Path(name))
+
+    def fill_recent(self) -> None:
+        """List the files opened lately; those that are gone are greyed."""
+        menu = self.menus.recent
+        menu.clear()
+        for path in self._settings.recent:
+            action = menu.addAction(path.name)
+            action.setStatusTip(str(path))
+            action.setData(str(path))
+            action.setEnabled(path.exists())
+            action.triggered.connect(self._recent_chosen)
+        menu.addSeparator()
+        forget = menu.addAction(self.tr("&Forget these"))
+        forget.setStatusTip(self.tr("Empty this list; the files stay where they are"))
+        forget.setEnabled(bool(self._settings.recent))
+        forget.triggered.connect(self._settings.forget_recent)
+
+    def _recent_chosen(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.open_path(Path(str(action.data())))
+
+    def ask_save_drawing(self) -> None:
+        """Ask where to save what the canvas shows."""
+        if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
+            self._write(path, files.png(self.drawing_view.picture()))
+
+    def ask_save_window(self) -> None:
+        """Ask where to save a picture of the window."""
+        if path := self._ask_path(self.tr("Save picture"), "xo.png", self.tr("Picture (*.png)")):
+            self._write(path, files.png(self.grab().toImage()))
+
+    def ask_save_model(self) -> None:
+        """Ask where to save the network."""
+        subject = self.session.document.subjects[0]
+        name = f"{subject.name.lower()}.safetensors"
+        if path := self._ask_path(self.tr("Save network"), name, self.tr("Model (*.safetensors)")):
+            self._report(path, lambda: save_model(path, subject))
+
+    def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
+        chosen, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
+        return Path(chosen) if chosen else None
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._report(path, lambda: files.write(path, data))
+
+    def _report(self, path: Path, save: files.Save) -> None:
+        try:
+            save()
+        except (ValueError, OSError) as error:
+            self.say(str(error))
+        else:
+            self.say(self.tr("Saved {0}.").format(path.name))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Any file may be dropped; whether it can be opened is said after."""
+        if event.mimeData().hasUrls() or event.mimeData().hasImage():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first file dropped."""
+        event.acceptProposedAction()
+        urls = event.mimeData().urls()
+        if len(urls) > 1:
+            self.say(self.tr("One file at a time: {0} is opened.").format(urls[0].fileName()))
+        if urls:
+            self.open_path(Path(urls[0].toLocalFile()))
+
+    # -- actions: clipboard, looks, help -----------------------------------------------------------------------
+
+    def copy(self) -> None:
+        """Copy a picture of the panel that has the focus; of the drawing itself if it is the canvas's."""
+        focused = QApplication.focusWidget()
+        view = next((v for v in self._views if focused is not None and v.isAncestorOf(focused)), None)
+        if view is None or view is self.drawing_view:
+            clipboard.put(self.drawing_view.picture())
+            self.say(self.tr("The drawing is copied."))
+        else:
+            clipboard.put(view.grab().toImage())
+            self.say(self.tr("A picture of the panel {0} is copied.").format(view.title))
+
+    def paste(self) -> None:
+        """Make the copied picture the drawing."""
+        try:
+            self.drawing_view.put_image(clipboard.take(), self.tr("Paste"))
+        except ValueError as error:
+            self.say(str(error))
+
+    def theme_chosen(self) -> None:
+        """The action that was triggered names a theme."""
+        action = self.sender()
+        if isinstance(action, QAction):
+            self._settings.theme = str(action.data())
+            self.set_theme(self._settings.theme)
+
+    def set_theme(self, name: str) -> None:
+        """Wear the theme "system", "dark" or "light", now."""
+        self.menus.choose_theme(name)
+        theme: Theme = theme_called(name)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        wear(app, theme)
+        for view in self._views:
+            view.set_theme(theme)
+
+    def _scheme_changed(self) -> None:
+        if self.menus.themes["system"].isChecked():
+            self.set_theme("system")
+
+    def toggle_full_screen(self) -> None:
+        """Between full screen and what was before."""
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def reset_layout(self) -> None:
+        """Every panel back where it was at the very first start."""
+        self.restoreState(self._first_layout)
+
+    def restore_layout(self) -> None:
+        """Size and panels as they were when the window was last closed."""
+        geometry, panels = self._settings.layout
+        if not geometry.isEmpty():
+            self.restoreGeometry(geometry)
+        if not panels.isEmpty():
+            self.restoreState(panels)
+
+    def show_keys(self) -> None:
+        """What every key and button does."""
+        about.show_keys(self)
+
+    def show_about(self) -> None:
+        """Version, licences, where the log is."""
+        about.show_about(self, self._device.text())
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the layout and end the engine's thread."""
+        self._settings.layout = (self.saveGeometry(), self.saveState())
+        self._settings.save()
+        self._thread.stop()
+        event.accept()
+
+
+def _title(text: str) -> QWidget:
+    """A panel's title: small, spaced capitals; the panel is dragged by it."""
+    label = QLabel(text.upper())
+    label.setObjectName("panel-title")
+    label.setContentsMargins(16, 14, 16, 4)
+    return label

@@ -1,0 +1,130 @@
+"""Session: sole owner of the Document, the Focus and the undo stack; it turns them into Requests. Not a widget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from engine.document import Document
+from engine.runner import Notice, Request
+
+UNDO_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of the network. layer: 0 is the input; channel, row, column count from 0 (a list has row = column
+    = 0 and its place in `channel`). subject: which of the document's networks."""
+
+    layer: int
+    channel: int
+    row: int = 0
+    column: int = 0
+    subject: int = 0
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What is looked at: the cell under the mouse. Not undone, not saved with the Document."""
+
+    hovered: Cell | None = None
+
+
+class Replace(QUndoCommand):
+    """The one kind of edit: this Document instead of that one. Edits with the same merge word become one undo."""
+
+    def __init__(self, session: Session, before: Document, after: Document, text: str, merge: str) -> None:
+        super().__init__(text)
+        self._session, self._before, self._after, self._merge = session, before, after, merge
+
+    def id(self) -> int:
+        """Only commands with a merge word may merge."""
+        return 1 if self._merge else -1
+
+    def mergeWith(self, other: QUndoCommand) -> bool:
+        """Take over a later edit of the same drag."""
+        if not isinstance(other, Replace) or other._merge != self._merge:
+            return False
+        self._after = other._after
+        return True
+
+    def undo(self) -> None:
+        """Back to what was."""
+        self._session._adopt(self._before)
+
+    def redo(self) -> None:
+        """To what came after."""
+        self._session._adopt(self._after)
+
+
+class Session(QObject):
+    """Everything that edits goes through `edit`; a stroke under way is only shown, through `preview`."""
+
+    changed = Signal()
+    focus_changed = Signal()
+    noticed = Signal(object)
+
+    def __init__(self, document: Document, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.undo_stack = QUndoStack(self)
+        self.undo_stack.setUndoLimit(UNDO_LIMIT)
+        self.focus = Focus()
+        self._document = document
+        self._preview: Document | None = None
+        self._generation = 1
+        self._acknowledged = 0
+        self._changed_at = perf_counter()
+
+    @property
+    def document(self) -> Document:
+        """The Document as it stands, a stroke under way included."""
+        return self._preview or self._document
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever the subjects are replaced."""
+        return self._generation
+
+    def preview(self, document: Document) -> None:
+        """Show a Document that is not an edit yet: a stroke under way."""
+        self._preview = document
+        self._tell()
+
+    def edit(self, document: Document, text: str, merge: str = "") -> None:
+        """Make `document` the Document, as one undo called `text`; same `merge` word, same undo."""
+        self._preview = None
+        self.undo_stack.push(Replace(self, self._document, document, text, merge))
+
+    def look_at(self, focus: Focus) -> None:
+        """Change what is looked at."""
+        if focus != self.focus:
+            self.focus = focus
+            self.focus_changed.emit()
+
+    def hover(self, cell: Cell | None) -> None:
+        """Look at the cell under the mouse, or at none."""
+        self.look_at(replace(self.focus, hovered=cell))
+
+    def request(self) -> Request:
+        """What should be true now."""
+        return Request(self._generation, self.document, self._preview is None, self._acknowledged, self._changed_at)
+
+    def notice(self, notices: tuple[Notice, ...]) -> None:
+        """Pass on the notices not seen yet and remember them as seen."""
+        for notice in notices:
+            if notice.number > self._acknowledged:
+                self._acknowledged = notice.number
+                self.noticed.emit(notice)
+
+    def _adopt(self, document: Document) -> None:
+        if document.subjects != self._document.subjects:
+            self._generation += 1
+        self._preview, self._document = None, document
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed_at = perf_counter()
+        self.changed.emit()

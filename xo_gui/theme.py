@@ -1,0 +1,176 @@
+"""Theme: the colours, fonts and value scales everything is drawn with, light and dark. It draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import QDir, Qt
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QImage, QPalette
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+from engine.assets import asset
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+FONT = "Inter"
+TEXT_PX, SMALL_PX, TITLE_PX, LARGE_PX = 13, 11, 13, 15
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours as "#rrggbb". negative..positive: the value scale's five stops, zero being the ground of a map.
+
+    paper and ink: a picture's -1 and 1. control, raised: the fill of a button and of one under the mouse.
+    Text on ground has a contrast of at least 4.5:1; faint is for decoration only.
+    """
+
+    name: str
+    ground: str
+    line: str
+    text: str
+    quiet: str
+    faint: str
+    control: str
+    raised: str
+    x: str
+    o: str
+    stops: tuple[str, str, str, str, str]
+    paper: str
+    ink: str
+
+    def class_colour(self, index: int) -> str:
+        """The colour of the class at `index`: X, O, and the text's own for any further one."""
+        return (self.x, self.o)[index] if index < 2 else self.text
+
+    @cached_property
+    def value_table(self) -> HostArray:
+        """255 colours as RGB32 words, (255,) uint32, most negative first, 0 at 127, most positive last."""
+        return _table(self.stops)
+
+    @cached_property
+    def picture_table(self) -> HostArray:
+        """255 colours as RGB32 words, (255,) uint32, from background to stroke."""
+        return _table((self.paper, self.ink))
+
+
+DARK = Theme(
+    "dark", "#0f1216", "#262c35", "#e8ebef", "#8f99a6", "#5b6572", "#1b2129", "#2a323d", "#ffb454", "#56b6f7",
+    ("#be8cff", "#583e84", "#0f1216", "#1c685c", "#46e2be"), "#0a0c0f", "#f5f6f8",
+)  # fmt: skip
+LIGHT = Theme(
+    "light", "#f4f5f7", "#e1e4e9", "#1b2027", "#566170", "#9aa4b0", "#e9ebef", "#dcdfe5", "#9c4a00", "#0b5fa8",
+    ("#703096", "#c4a4d6", "#ffffff", "#80c4b6", "#006c5c"), "#ffffff", "#181c22",
+)  # fmt: skip
+THEMES = {"dark": DARK, "light": LIGHT}
+
+
+def theme_called(name: str) -> Theme:
+    """The theme "dark" or "light", or for "system" the one the desktop uses now."""
+    if name == "system":
+        scheme = QGuiApplication.styleHints().colorScheme()
+        return LIGHT if scheme == Qt.ColorScheme.Light else DARK
+    return THEMES[name]
+
+
+def colours(values: HostArray, low: float, high: float, table: HostArray) -> HostArray:
+    """RGB32 words (uint32, same shape) for values, `low` at the table's first colour and `high` at its last."""
+    span = (len(table) - 1) / (high - low) if high > low else 0.0
+    places = np.rint((values - low) * np.float32(span))
+    return table[np.clip(np.nan_to_num(places), 0, len(table) - 1).astype(np.intp)]
+
+
+def to_qimage(words: HostArray) -> QImage:
+    """A picture of RGB32 words (H, W) uint32, copied. Raises ValueError for anything else."""
+    if words.dtype != np.uint32 or words.ndim != 2 or not words.size:
+        raise ValueError(f"A picture needs (H, W) uint32 words, not {words.dtype} of shape {words.shape}.")
+    words = np.ascontiguousarray(words)
+    height, width = words.shape
+    return QImage(words.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
+
+
+def font(px: int = TEXT_PX, strong: bool = False) -> QFont:
+    """The program's font with figures of equal width."""
+    made = QFont(FONT)
+    made.setPixelSize(px)
+    made.setWeight(QFont.Weight.DemiBold if strong else QFont.Weight.Normal)
+    made.setFeature(QFont.Tag("tnum"), 1)
+    return made
+
+
+def load_fonts() -> None:
+    """Make the shipped font known to Qt; without it the desktop's own is used."""
+    for name in ("Inter-Regular.otf", "Inter-SemiBold.otf"):
+        QFontDatabase.addApplicationFont(QDir.toNativeSeparators(str(asset(f"fonts/{name}"))))
+
+
+def wear(app: QApplication, theme: Theme) -> None:
+    """Dress the whole application in `theme`."""
+    if app.style().objectName() != "fusion":
+        app.setStyle(QStyleFactory.create("Fusion"))
+    app.setFont(font())
+    app.setPalette(palette(theme))
+    app.setStyleSheet(style_sheet(theme))
+
+
+def palette(theme: Theme) -> QPalette:
+    """The theme as Qt's palette."""
+    role, made = QPalette.ColorRole, QPalette()
+    pairs = {
+        role.Window: theme.ground, role.WindowText: theme.text, role.Base: theme.ground, role.Text: theme.text,
+        role.AlternateBase: theme.control, role.Button: theme.control, role.ButtonText: theme.text,
+        role.ToolTipBase: theme.raised, role.ToolTipText: theme.text, role.PlaceholderText: theme.quiet,
+        role.Highlight: theme.o, role.HighlightedText: theme.ground, role.Link: theme.o, role.BrightText: theme.x,
+        role.Light: theme.raised, role.Midlight: theme.raised, role.Mid: theme.line, role.Dark: theme.line,
+        role.Shadow: theme.ground,
+    }  # fmt: skip
+    for which, colour in pairs.items():
+        made.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        made.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.faint))
+    return made
+
+
+def style_sheet(theme: Theme) -> str:
+    """What the palette cannot say: flat buttons, thin sliders, quiet panels."""
+    return f"""
+    QMainWindow, QDialog {{ background: {theme.ground}; }}
+    QMainWindow::separator {{ background: {theme.line}; width: 1px; height: 1px; }}
+    QMenuBar {{ background: {theme.ground}; padding: 4px 6px; border-bottom: 1px solid {theme.line}; }}
+    QMenuBar::item {{ padding: 5px 10px; border-radius: 5px; background: transparent; }}
+    QMenuBar::item:selected {{ background: {theme.raised}; }}
+    QMenu {{ background: {theme.control}; border: 1px solid {theme.line}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 24px 5px 24px; border-radius: 4px; }}
+    QMenu::item:selected {{ background: {theme.raised}; }}
+    QMenu::item:disabled {{ color: {theme.faint}; }}
+    QMenu::separator {{ height: 1px; background: {theme.line}; margin: 4px 8px; }}
+    QStatusBar {{ border-top: 1px solid {theme.line}; color: {theme.quiet}; }}
+    QStatusBar::item {{ border: none; }}
+    QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.line}; padding: 4px; }}
+    QPushButton, QToolButton {{ background: {theme.control}; border: 1px solid transparent; border-radius: 6px;
+        padding: 5px 10px; color: {theme.text}; }}
+    QPushButton:hover, QToolButton:hover {{ background: {theme.raised}; }}
+    QPushButton:checked, QToolButton:checked {{ border: 1px solid {theme.text}; }}
+    QPushButton:focus, QToolButton:focus {{ border: 1px solid {theme.o}; }}
+    QPushButton:disabled, QToolButton:disabled {{ color: {theme.faint}; }}
+    QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.line}; }}
+    QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 6px;
+        background: {theme.text}; border: 1px solid {theme.text}; }}
+    QSlider::handle:horizontal:focus {{ border: 2px solid {theme.o}; }}
+    QScrollBar:horizontal {{ height: 10px; background: transparent; }}
+    QScrollBar:vertical {{ width: 10px; background: transparent; }}
+    QScrollBar::handle {{ background: {theme.line}; border-radius: 4px; min-width: 24px; min-height: 24px; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollArea {{ border: none; }}
+    """
+
+
+def _table(stops: tuple[str, ...]) -> HostArray:
+    """255 colours through the stops at equal distances, straight lines between them."""
+    known = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], float)
+    along = np.linspace(0, len(stops) - 1, 255)
+    red, green, blue = (np.rint(np.interp(along, np.arange(len(stops)), known[:, i])) for i in range(3))
+    words = 0xFF000000 + red.astype(np.uint32) * 65536 + green.astype(np.uint32) * 256 + blue.astype(np.uint32)
+    return words.astype(np.uint32)

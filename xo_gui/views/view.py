@@ -1,0 +1,42 @@
+"""View: what every panel of the window is. It shows a Document and a Snapshot, and says what the person did."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from engine.document import Document
+from engine.runner import Snapshot
+from xo_gui.session import Cell, Focus
+from xo_gui.theme import Theme
+
+
+class View(QWidget):
+    """A panel. It never talks to another panel or to the engine; the main window wires it to the session.
+
+    previewed(document): a change under way, such as a stroke. edited(document, text, merge): a change made, its
+    name in the Edit menu, and the word under which successive changes become one undo ("" for none).
+    hovered(cell or None): the value under the mouse. said(text): a sentence for the status bar.
+    """
+
+    title = ""
+
+    previewed = Signal(object)
+    edited = Signal(object, str, str)
+    hovered = Signal(object)
+    said = Signal(str)
+
+    def show_document(self, document: Document) -> None:
+        """The Document is now this, a stroke under way included."""
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """The engine computed this; it may belong to a slightly earlier drawing, never to other weights."""
+
+    def show_focus(self, focus: Focus) -> None:
+        """This is now looked at."""
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+
+
+__all__ = ["Cell", "View"]
