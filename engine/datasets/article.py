@@ -1,0 +1,38 @@
+"""The article's ten 9 x 9 pictures: its X, its O, and four variants of each. Not a data set to train on.
+
+Source: Brandon Rohrer, "How do Convolutional Neural Networks work?", its own slides. The plain two agree with the
+worked example to the last digit; the variants were sampled from the slide's pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from engine.drawing import Array
+
+SIDE: Final = 9
+
+_ROWS: Final = {
+    "X": "......... .#.....#. ..#...#.. ...#.#... ....#.... ...#.#... ..#...#.. .#.....#. .........",
+    "O": "......... ...###... ..#...#.. .#.....#. .#.....#. .#.....#. ..#...#.. ...###... .........",
+    "X translation": "#.....#.. .#...#... ..#.#.... ...#..... ..#.#.... .#...#... #.....#.. ......... .........",
+    "O translation": "......... ......... ..###.... .#...#... #.....#.. #.....#.. #.....#.. .#...#... ..###....",
+    "X scaling": "......... ......... ..#...#.. ...#.#... ....#.... ...#.#... ..#...#.. ......... .........",
+    "O scaling": "......... ......... ...###... ..#...#.. ..#...#.. ..#...#.. ...###... ......... .........",
+    "X rotation": "......... ......#.. .#...#... ..##.#... ....#.... ...#.##.. ...#...#. ..#...... .........",
+    "O rotation": "......... ...##.... ..#..##.. ..#....#. .#.....#. .#....#.. ..##..#.. ....##... .........",
+    "X weight": "......... ##....##. .##..##.. ..####... ...##.... ..####... .##..##.. ##....##. .........",
+    "O weight": "......... ...###... ..#####.. .##...##. .##...##. .##...##. ..#####.. ...###... .........",
+}
+
+
+def _picture(rows: str) -> Array:
+    picture = np.array([[1 if cell == "#" else -1 for cell in row] for row in rows.split()], np.float32)
+    picture.flags.writeable = False
+    return picture
+
+
+# By name, (9, 9) float32, read-only: -1 is the background and 1 the stroke.
+ARTICLE_PICTURES: Final[dict[str, Array]] = {name: _picture(rows) for name, rows in _ROWS.items()}

@@ -1,0 +1,62 @@
+"""Labelled pictures to learn from or to be tested on. Not where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.drawing import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Pictures, what each of them is, and the names of the classes.
+
+    images: (N, 1, H, W) float32, -1 background to 1 ink. labels: (N,) int64, an index into classes, or -1 for
+    a picture that is none of them. classes: the names, in the order of the network's votes.
+
+    Raises ValueError for other shapes or dtypes, values outside -1 to 1 and labels without a class.
+    """
+
+    images: Array
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.ndim != 4 or images.shape[1] != 1 or images.dtype != np.float32:
+            raise ValueError(
+                f"images must be (N, 1, H, W) float32, got {images.shape} {images.dtype}; one channel, four axes"
+            )
+        if labels.shape != (len(images),) or labels.dtype != np.int64:
+            raise ValueError(
+                f"labels must be ({len(images)},) int64, one for each image, got {labels.shape} {labels.dtype}"
+            )
+        if images.size and not (images.min() >= -1 and images.max() <= 1):
+            raise ValueError("images must hold values from -1 (background) to 1 (ink)")
+        if labels.size and not (labels.min() >= -1 and labels.max() < len(self.classes)):
+            raise ValueError(
+                f"labels must be from -1 (none of them) to {len(self.classes) - 1}, as there are "
+                f"{len(self.classes)} classes, got {labels.min()} to {labels.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: ArrayLike) -> Examples:
+        """The examples at these indices, in this order. Raises IndexError for one that is not there."""
+        chosen = np.asarray(indices, np.intp)
+        return Examples(self.images[chosen], self.labels[chosen], self.classes)
+
+    def split(self, fraction: float, seed: int) -> tuple[Examples, Examples]:
+        """Two parts, shuffled: to train on, and held out. fraction, 0 to 1, is the share that is held out.
+
+        The same seed gives the same parts. Raises ValueError for a fraction outside 0 to 1.
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"the share of examples held out must be from 0 to 1, got {fraction}")
+        order = np.random.default_rng(seed).permutation(len(self))
+        held_out = round(fraction * len(self))
+        return self.take(order[held_out:]), self.take(order[:held_out])

@@ -1,0 +1,70 @@
+"""The generator of hand-drawn X and O, and of what is neither: seeded, in any number, at any size. No files.
+
+Lines are drawn first, as a person would (`drawing`), many pictures at once; `examples` renders the same
+lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from engine.datasets.examples import Examples
+from engine.datasets.hands import between
+from engine.datasets.sketch import sketch
+from engine.datasets.xo_settings import XOSettings
+from engine.drawing import Array, Drawing, Stroke
+from engine.raster import coverage
+
+__all__ = ["CLASSES", "XOSettings", "drawing", "examples"]
+
+CLASSES: Final = ("X", "O")
+_CHUNK = 400  # pictures made at once, so that their values stay in the processor's cache
+
+
+def drawing(kind: str, settings: XOSettings, rng: np.random.Generator) -> Drawing:
+    """One drawing, as strokes to be shown and altered on a canvas; without noise and softness.
+
+    kind: "X", "O", "neither" or the name of one of its shapes (the keys of NEITHER).
+    Raises ValueError for any other kind.
+    """
+    paths = sketch([kind], settings, rng)
+    parts = np.split(paths.points, np.cumsum(paths.lengths)[:-1]) if len(paths.lengths) else []
+    return Drawing(tuple(Stroke(part) for part in parts))
+
+
+def examples(settings: XOSettings, count: int, seed: int) -> Examples:
+    """Pictures of X and O, half each, and the share that is neither (label -1), shuffled.
+
+    The images are (count, 1, side, side) float32. The same settings, count and seed give the same bytes.
+    Raises ValueError for a count below 0.
+    """
+    if count < 0:
+        raise ValueError(f"the number of examples must not be below 0, got {count}")
+    rng = np.random.default_rng(seed)
+    neither = round(settings.neither * count)
+    crosses = (count - neither + 1) // 2
+    labels = np.repeat(np.array([0, 1, -1], np.int64), [crosses, count - neither - crosses, neither])
+    rng.shuffle(labels)
+    images = np.empty((count, 1, settings.side, settings.side), np.float32)
+    for first in range(0, count, _CHUNK):
+        chunk = slice(first, min(first + _CHUNK, count))
+        kinds = [(*CLASSES, "neither")[label] for label in labels[chunk]]
+        images[chunk, 0] = _pictures(kinds, settings, rng)
+    return Examples(images, labels, CLASSES)
+
+
+def _pictures(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> Array:
+    count = len(kinds)
+    paths = sketch(kinds, settings, rng)
+    picture = coverage(paths, settings.side, between(rng, settings.softness, count))
+    picture *= 2
+    picture -= 1
+    low, high = settings.noise
+    if high > 0:
+        # Squared, so that most pictures are nearly clean, as a canvas is.
+        amplitude = low + np.float32(high - low) * rng.random(count, np.float32) ** 2
+        picture += rng.standard_normal(picture.shape, np.float32) * amplitude[:, None, None]
+    return np.clip(picture, -1, 1, out=picture)

@@ -1,0 +1,122 @@
+"""Lays pictures into the frame: fitted, moved by a transform, thickened. It knows pictures only, no strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.drawing import Array, Transform
+
+_WARP_SIDE = 128  # images are warped at least this finely, then averaged down
+
+
+def as_float32(values: NDArray[Any]) -> Array:
+    """The values as float32; also how the type checker learns that they are."""
+    return values.astype(np.float32, copy=False)
+
+
+def placed(image: Array, side: int, transform: Transform) -> Array:
+    """An image as it appears under a transform: (side, side) float32."""
+    if transform.is_identity:
+        return area_resample(image, side)
+    factor = max(1, -(-_WARP_SIDE // side))
+    fine = side * factor
+    # One pixel of the source to one of the fine picture: then bilinear sampling can neither skip thin lines
+    # nor melt the squares of an enlarged image.
+    source_side = min(max(round(fine * transform.size), 1), 4 * fine)
+    warped = _warped(area_resample(image, source_side), fine, transform)
+    if transform.thicken:
+        warped = _thickened(warped, transform.thicken / 2 * fine)
+    return warped if factor == 1 else area_resample(warped, side)
+
+
+def area_resample(image: Array, side: int) -> Array:
+    """An image (H, W) fitted whole and centred into (side, side) float32 by exact area averaging; -1 to 1.
+
+    What is not square is padded with background first. Enlarging draws each pixel as a square. An image that
+    has the size already comes back unchanged, as a copy.
+    """
+    height, width = image.shape
+    if (height, width) == (side, side):
+        return np.array(image, np.float32)
+    rows, columns = _weights(height, max(height, width), side), _weights(width, max(height, width), side)
+    above = image + np.float32(1)  # background becomes 0, and so does the padding
+    # The longer side is shrunk first: less to multiply.
+    fit = (rows @ above) @ columns.T if height >= width else rows @ (above @ columns.T)
+    fit -= np.float32(1)
+    return as_float32(np.clip(fit, -1, 1, out=fit))
+
+
+def _warped(source: Array, side: int, transform: Transform) -> Array:
+    """The square source under a transform, sampled bilinearly at pixel centres; background beyond it."""
+    size = len(source)
+    centres = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side)
+    grid = np.column_stack([np.tile(centres, side), np.repeat(centres, side)])
+    x, y = np.clip(transform.inverse(grid).T * np.float32(size) + np.float32(0.5), 0, np.float32(size + 0.999))
+    framed = np.full((size + 2, size + 2), -1, np.float32)
+    framed[1:-1, 1:-1] = source
+    values = framed.ravel()
+    column, row = x.astype(np.intp), y.astype(np.intp)
+    x -= column
+    y -= row
+    corner = row * (size + 2) + column
+    top = values[corner]
+    top += x * (values[corner + 1] - top)
+    corner += size + 2
+    bottom = values[corner]
+    bottom += x * (values[corner + 1] - bottom)
+    bottom -= top
+    bottom *= y
+    top += bottom
+    return as_float32(top.reshape(side, side))
+
+
+def _thickened(picture: Array, radius: float) -> Array:
+    """Grey dilation by a disc of a radius in pixels; erosion for a radius below 0.
+
+    The disc is an octagon, made of plus-shaped and square steps of one pixel; a part of a step is a mixture.
+    """
+    if radius < 0:
+        return -_thickened(-picture, -radius)
+    for taken, square in zip(_step_sizes(min(radius, len(picture))), _square_steps(), strict=False):
+        grown = _grown(picture, square)
+        picture = grown if taken == 1 else picture + np.float32(taken) * (grown - picture)
+    return picture
+
+
+def _step_sizes(radius: float) -> Iterator[float]:
+    while radius > 0:
+        yield min(radius, 1.0)
+        radius -= 1
+
+
+def _square_steps() -> Iterator[bool]:
+    """Which steps are squares: a share of sqrt(2) - 1 of them makes the octagon regular."""
+    share = 0.0
+    while True:
+        share += 2**0.5 - 1
+        yield share >= 1
+        share %= 1
+
+
+def _grown(picture: Array, square: bool) -> Array:
+    """Each pixel raised to the largest of its neighbours: all eight, or only the four beside it."""
+    wide = picture.copy()
+    np.maximum(wide[:, 1:], picture[:, :-1], out=wide[:, 1:])
+    np.maximum(wide[:, :-1], picture[:, 1:], out=wide[:, :-1])
+    lines = wide if square else picture
+    tall = wide.copy()
+    np.maximum(tall[1:], lines[:-1], out=tall[1:])
+    np.maximum(tall[:-1], lines[1:], out=tall[:-1])
+    return tall
+
+
+def _weights(length: int, padded: int, side: int) -> Array:
+    """Shares (side, length) of each pixel in each cell: `length` pixels centred in `padded`, cut into side."""
+    edges = np.arange(side + 1) * (padded / side)
+    pixels = np.arange(length) + (padded - length) / 2
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return as_float32(np.maximum(overlap, 0) * (side / padded))

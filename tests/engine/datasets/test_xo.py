@@ -1,0 +1,259 @@
+"""The generator: reproducible, balanced, within its ranges, and one hand for canvas and examples alike."""
+
+import hashlib
+import subprocess
+import sys
+import time
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from engine.datasets import KINDS
+from engine.datasets.examples import Examples
+from engine.datasets.glyphs import NEITHER
+from engine.datasets.sketch import sketch
+from engine.datasets.xo import XOSettings, drawing, examples
+from engine.raster import coverage, ink, render
+
+PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
+DIGEST = """
+import hashlib
+from engine.datasets.xo import XOSettings, examples
+print(hashlib.sha256(examples(XOSettings(), 60, 7).images).hexdigest())
+"""
+
+
+def test_the_same_seed_gives_the_same_bytes_here_and_in_another_process() -> None:
+    one, two = examples(XOSettings(), 60, 7), examples(XOSettings(), 60, 7)
+    assert one.images.tobytes() == two.images.tobytes()
+    assert one.labels.tobytes() == two.labels.tobytes()
+    other = subprocess.run([sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == hashlib.sha256(one.images).hexdigest()
+
+
+def test_another_seed_gives_other_pictures() -> None:
+    assert not np.array_equal(examples(PLAIN, 10, 0).images, examples(PLAIN, 10, 1).images)
+
+
+@pytest.mark.parametrize(("count", "neither", "expected"), [(1000, 0.15, (425, 425, 150)), (7, 0.0, (4, 3, 0))])
+def test_x_and_o_are_balanced(count: int, neither: float, expected: tuple[int, ...]) -> None:
+    labels = examples(replace(PLAIN, neither=neither, side=9), count, 3).labels
+    assert tuple(int((labels == label).sum()) for label in (0, 1, -1)) == expected
+    assert (labels[: count // 2] == 0).any()  # shuffled
+    assert (labels[: count // 2] == 1).any()
+
+
+@pytest.mark.parametrize("side", [4, 9, 16, 32, 64, 116])
+def test_every_side_works(side: int) -> None:
+    made = examples(XOSettings(side=side), 40, 5)
+    assert made.images.shape == (40, 1, side, side)
+    assert made.images.dtype == np.float32
+    assert made.images.min() >= -1
+    assert made.images.max() <= 1
+    shapes = made.take(np.flatnonzero(made.labels >= 0))
+    assert all(ink(image) > 0.01 for image in shapes.images)
+
+
+def test_no_examples_are_no_examples() -> None:
+    assert examples(XOSettings(), 0, 0).images.shape == (0, 1, 32, 32)
+
+
+@pytest.mark.parametrize("kind", ["X", "O"])
+@pytest.mark.parametrize("size", [0.3, 0.6, 0.95])
+def test_the_ink_is_as_large_as_asked_and_within_the_frame(kind: str, size: float) -> None:
+    settings = replace(PLAIN, size=(size, size), cut=0.0, pressure=(0.0, 0.0))
+    rng = np.random.default_rng(11)
+    for _ in range(25):
+        picture = render(drawing(kind, settings, rng), 128)
+        inked = [np.flatnonzero(picture.max(axis=axis) > 0) for axis in (0, 1)]
+        assert max(np.ptp(side) + 1 for side in inked) / 128 == pytest.approx(size, abs=0.03)
+        assert all(side[0] >= 0 and side[-1] <= 127 for side in inked)
+
+
+@pytest.mark.parametrize("width", [0.03, 0.06, 0.1])
+def test_the_pen_is_as_wide_as_asked(width: float) -> None:
+    """Area over length, for a circle of one turn."""
+    settings = replace(
+        PLAIN, pen_width=(width, width), size=(0.9, 0.9), cut=0.0, gap=(0.0, 0.0), drift=(0.0, 0.0), hook=(0.0, 0.0)
+    )
+    rng = np.random.default_rng(12)
+    for _ in range(10):
+        made = drawing("O", settings, rng)
+        path = made.strokes[0].path()[:, :2]
+        length = np.hypot(*np.diff(path, axis=0).T).sum()
+        assert ink(render(made, 256)) / length == pytest.approx(width, rel=0.06)
+
+
+def test_pens_differ_over_their_whole_range() -> None:
+    rng = np.random.default_rng(13)
+    widths = np.concatenate([s.points[:, 2] for _ in range(200) for s in drawing("X", PLAIN, rng).strokes])
+    low, high = PLAIN.pen_width
+    assert low - 1e-6 <= widths.min() < 0.025
+    assert 0.12 < widths.max() <= high + 1e-6
+
+
+def test_an_x_crosses_near_its_middle_and_an_o_is_hollow() -> None:
+    settings = replace(PLAIN, cut=0.0, size=(0.9, 0.9), pen_width=(0.03, 0.1), arms=(0.8, 1.0))
+    rng = np.random.default_rng(14)
+    for _ in range(60):
+        for kind, inked in (("X", True), ("O", False)):
+            picture = render(drawing(kind, settings, rng), 64)
+            rows, columns = np.nonzero(picture > 0)
+            y, x = (rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2
+            assert (picture[y - 9 : y + 10, x - 9 : x + 10] > 0).any() == inked
+
+
+def test_an_x_is_never_a_plus() -> None:
+    """The line that halves the angle of its arms stays near the level, whatever the shear."""
+    settings = replace(PLAIN, cut=0.0, one_stroke=0.0, hook=(0.0, 0.0), wobble=(0.0, 0.0), bend=(0.0, 0.0))
+    settings = replace(settings, shear=(0.5, 0.5), aspect=(0.6, 1.6))
+    paths = sketch(["X"] * 300, settings, np.random.default_rng(15))
+    ends = paths.points[np.stack([np.cumsum(paths.lengths) - 1, np.cumsum(paths.lengths) - paths.lengths]), :2]
+    way = ends[0] - ends[1]
+    order = np.argsort(paths.pictures, kind="stable")
+    angles = np.degrees(np.arctan2(way[:, 1], way[:, 0]))[order].reshape(-1, 2)
+    off = angles.sum(axis=1) / 2
+    assert np.abs(off - 90 * np.round(off / 90)).max() < 26
+
+
+def test_what_one_picture_bears_does_not_reach_its_neighbours() -> None:
+    """An O is turned any way; the + beside it must not be, or it is an X."""
+    kinds = ["X", "plus", "O"] * 60
+    paths = sketch(kinds, PLAIN, np.random.default_rng(19))
+    first = np.cumsum(paths.lengths) - paths.lengths
+    way = paths.points[np.cumsum(paths.lengths) - 1] - paths.points[first]
+    angle = np.degrees(np.arctan2(way[:, 1], way[:, 0]))[paths.pictures % 3 == 1]
+    off = np.abs(angle - 90 * np.round(angle / 90))
+    assert np.median(off) < 10
+    assert off.max() < 30
+
+
+def test_cut_examples_lose_ink_at_an_edge_but_stay_in_sight() -> None:
+    cut = examples(replace(PLAIN, cut=1.0, size=(0.6, 0.6)), 200, 16).images
+    whole = examples(replace(PLAIN, cut=0.0, size=(0.66, 0.66)), 200, 16).images  # cut ones are drawn larger
+    assert ink(cut) < 0.95 * ink(whole)
+    assert min(ink(image) for image in cut) > 0.01
+    edge = np.concatenate([cut[..., [0, -1], :].reshape(200, -1), cut[..., [0, -1]].reshape(200, -1)], axis=1)
+    assert 0.3 < (edge.max(axis=1) > 0).mean() < 0.95  # by the frame, and by an edge before it
+
+
+def test_what_is_neither_is_never_cut() -> None:
+    """A part of it might be an X or an O."""
+    rng = np.random.default_rng(20)
+    for _ in range(30):
+        points = drawing("square", replace(PLAIN, cut=1.0), rng).strokes[0].points
+        assert points[:, :2].min() > 0
+        assert points[:, :2].max() < 1
+
+
+def test_the_canvas_and_the_examples_are_drawn_by_one_hand() -> None:
+    for kind in ("X", "O", "neither"):
+        for seed in range(8):
+            shown = render(drawing(kind, PLAIN, np.random.default_rng(seed)), 32)
+            learnt = 2 * coverage(sketch([kind], PLAIN, np.random.default_rng(seed)), 32)[0] - 1
+            assert np.abs(shown - learnt).mean() < 0.02
+
+
+@pytest.mark.parametrize("kind", list(NEITHER))
+def test_every_other_shape_can_be_drawn(kind: str) -> None:
+    for seed in range(5):
+        share = ink(render(drawing(kind, PLAIN, np.random.default_rng(seed)), 64))
+        assert share == 0 if kind == "blank" else 0.0003 < share < 0.6
+
+
+def test_neither_draws_all_of_them() -> None:
+    drawn = {len(drawing("neither", PLAIN, np.random.default_rng(seed)).strokes) for seed in range(150)}
+    assert drawn >= {0, 1, 2, 3}
+    seen = set()
+    for name, shape in NEITHER.items():
+        spied = replace(shape, draw=lambda rng, name=name, draw=shape.draw: seen.add(name) or draw(rng))
+        NEITHER[name] = spied
+    try:
+        examples(XOSettings(side=9, neither=1.0), 600, 17)
+    finally:
+        NEITHER.update({name: replace(shape, draw=shape.draw.__defaults__[1]) for name, shape in NEITHER.items()})
+    assert seen == set(NEITHER)
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="no kind 'Q'"):
+        drawing("Q", PLAIN, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("side", 3),
+        ("side", 32.5),
+        ("pen_width", (0.2, 0.1)),
+        ("pen_width", 0.1),
+        ("size", (0.0, 0.5)),
+        ("rotation", (-45.0, 45.0)),
+        ("gap", (0.0, 200.0)),
+        ("noise", (0.0, float("nan"))),
+        ("neither", 1.5),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=name):
+        replace(XOSettings(), **{name: value})
+
+
+def test_every_setting_changes_the_pictures() -> None:
+    before = examples(XOSettings(cut=0.5, one_stroke=0.5), 80, 18).images
+    for setting in fields(XOSettings):
+        if setting.name == "side":
+            continue
+        least, most = setting.metadata["least"], setting.metadata["most"]
+        middle = least + 0.4 * (most - least)
+        value = (middle, middle) if isinstance(setting.default, tuple) else middle
+        after = examples(replace(XOSettings(cut=0.5, one_stroke=0.5), **{setting.name: value}), 80, 18).images
+        assert not np.array_equal(before, after), setting.name
+
+
+def test_the_table_makes_examples() -> None:
+    kind = KINDS["xo"]
+    assert len(kind.examples(kind.settings(), 5, 0)) == 5
+
+
+def test_speed_is_printed() -> None:
+    start = time.perf_counter()
+    examples(XOSettings(), 1000, 0)
+    print(f"{1000 / (time.perf_counter() - start):.0f} examples a second at side 32")
+
+
+# --- the examples themselves
+
+
+def some_examples() -> Examples:
+    images = np.linspace(-1, 1, 10, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 2, 2), np.float32)
+    return Examples(images, np.arange(10, dtype=np.int64) % 3 - 1, ("X", "O"))
+
+
+def test_a_split_holds_out_a_share_loses_none_and_is_seeded() -> None:
+    made = some_examples()
+    train, held_out = made.split(0.3, 1)
+    assert (len(train), len(held_out)) == (7, 3)
+    both = np.concatenate([train.images, held_out.images])[:, 0, 0, 0]
+    np.testing.assert_array_equal(np.sort(both), made.images[:, 0, 0, 0])
+    label_of = dict(zip(made.images[:, 0, 0, 0].tolist(), made.labels.tolist(), strict=True))
+    assert all(label_of[float(i[0, 0, 0])] == label for i, label in zip(train.images, train.labels, strict=True))
+    np.testing.assert_array_equal(made.split(0.3, 1)[1].images, held_out.images)
+    assert not np.array_equal(made.split(0.3, 2)[1].images, held_out.images)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "says"),
+    [
+        (np.zeros((2, 3, 4, 4), np.float32), np.zeros(2, np.int64), "images must be"),
+        (np.zeros((2, 1, 4, 4)), np.zeros(2, np.int64), "float32"),
+        (np.zeros((2, 1, 4, 4), np.float32), np.zeros(3, np.int64), "labels must be"),
+        (np.zeros((2, 1, 4, 4), np.float32), np.zeros(2, np.int32), "int64"),
+        (np.full((2, 1, 4, 4), 2, np.float32), np.zeros(2, np.int64), "from -1"),
+        (np.zeros((2, 1, 4, 4), np.float32), np.full(2, 2, np.int64), "2 classes"),
+    ],
+)
+def test_wrong_examples_are_refused_in_a_sentence(images, labels, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Examples(images, labels, ("X", "O"))
