@@ -35,6 +35,6 @@ def png(image: QImage) -> bytes:
     """The picture as a PNG file's bytes."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    if not image.save(buffer, "PNG"):
+    if not image.save(buffer, b"PNG"):
         raise ValueError("The picture could not be turned into a PNG file.")
     return bytes(buffer.data().data())

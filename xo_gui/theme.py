@@ -79,7 +79,8 @@ def colours(values: HostArray, low: float, high: float, table: HostArray) -> Hos
     """RGB32 words (uint32, same shape) for values, `low` at the table's first colour and `high` at its last."""
     span = (len(table) - 1) / (high - low) if high > low else 0.0
     places = np.rint((values - low) * np.float32(span))
-    return table[np.clip(np.nan_to_num(places), 0, len(table) - 1).astype(np.intp)]
+    # fmax and fmin pass over what is not a number, which so becomes the first colour.
+    return table.take(np.fmin(np.fmax(places, 0), len(table) - 1).astype(np.intp))
 
 
 def to_qimage(words: HostArray) -> QImage:
@@ -173,4 +174,5 @@ def _table(stops: tuple[str, ...]) -> HostArray:
     along = np.linspace(0, len(stops) - 1, 255)
     red, green, blue = (np.rint(np.interp(along, np.arange(len(stops)), known[:, i])) for i in range(3))
     words = 0xFF000000 + red.astype(np.uint32) * 65536 + green.astype(np.uint32) * 256 + blue.astype(np.uint32)
-    return words.astype(np.uint32)
+    table: HostArray = words.astype(np.uint32)
+    return table

@@ -130,7 +130,7 @@ NEITHER: Final[dict[str, Shape]] = {
     "curved line": Shape(_curved(((-1, 0.4), (-0.5, -0.3), (0.5, -0.3), (1, 0.4))), ANY),
     "two lines": Shape(_straight(((-0.4, -1), (-0.4, 1)), ((0.4, -1), (0.4, 1))), ANY),
     "dashes": Shape(_straight(((-1, 0), (-0.5, 0.02)), ((-0.15, 0), (0.3, 0.03)), ((0.6, 0), (1, 0.01))), ANY),
-    "plus": Shape(_straight(((0, -1), (0, 1)), ((-1, 0), (1, 0))), 9),
+    "plus": Shape(_straight(((0, -1), (0, 1)), ((-1, 0), (1, 0))), 4),
     "zigzag": Shape(_zigzag, ANY, 0.2),
     "wave": Shape(_wave, ANY),
     "scribble": Shape(_scribble, ANY, 0.15),

@@ -35,7 +35,7 @@ def drawing(kind: str, settings: XOSettings, rng: np.random.Generator) -> Drawin
     return Drawing(tuple(Stroke(part) for part in parts))
 
 
-def examples(settings: XOSettings, count: int, seed: int) -> Examples:
+def examples(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Examples:
     """Pictures of X and O, half each, and the share that is neither (label -1), shuffled.
 
     The images are (count, 1, side, side) float32. The same settings, count and seed give the same bytes.

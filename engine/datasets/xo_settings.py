@@ -47,11 +47,11 @@ class XOSettings:
         metadata=_about(0.0, 0.35, "of the drawing", "How much of a cut one is missing, at most, on a side."),
     )
     rotation: Range = field(
-        default=(-25.0, 25.0),
+        default=(-38.0, 38.0),
         metadata=_about(-40.0, 40.0, "degrees", "How far an X is turned; an O is turned any way."),
     )
     aspect: Range = field(
-        default=(0.65, 1.55),
+        default=(0.45, 2.2),
         metadata=_about(0.4, 2.5, "width to height", "How wide it is for its height, before it is turned."),
     )
     shear: Range = field(default=(-0.22, 0.22), metadata=_about(-0.5, 0.5, "of the height", "How far it leans."))
@@ -62,7 +62,7 @@ class XOSettings:
         default=(0.0, 0.02), metadata=_about(0.0, 0.1, "of the drawing", "How unsteady the hand is.")
     )
     arms: Range = field(
-        default=(0.35, 1.0), metadata=_about(0.2, 1.0, "of the longest", "From the crossing to each end of an X.")
+        default=(0.22, 1.0), metadata=_about(0.2, 1.0, "of the longest", "From the crossing to each end of an X.")
     )
     curve: Range = field(
         default=(-0.13, 0.13),
