@@ -101,6 +101,13 @@ def font(px: int = TEXT_PX, strong: bool = False) -> QFont:
     return made
 
 
+def heading_font() -> QFont:
+    """The font of a panel's title: small, strong, spaced."""
+    made = font(SMALL_PX, strong=True)
+    made.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8)
+    return made
+
+
 def load_fonts() -> None:
     """Make the shipped font known to Qt; without it the desktop's own is used."""
     for name in ("Inter-Regular.otf", "Inter-SemiBold.otf"):
@@ -137,6 +144,8 @@ def palette(theme: Theme) -> QPalette:
 def style_sheet(theme: Theme) -> str:
     """What the palette cannot say: flat buttons, thin sliders, quiet panels."""
     return f"""
+    QMenuBar, QMenu, QToolTip, QStatusBar {{ font-family: "{FONT}"; font-size: {TEXT_PX}px; }}
+    QLabel#panel-title {{ color: {theme.quiet}; }}
     QMainWindow, QDialog {{ background: {theme.ground}; }}
     QMainWindow::separator {{ background: {theme.line}; width: 1px; height: 1px; }}
     QMenuBar {{ background: {theme.ground}; padding: 4px 6px; border-bottom: 1px solid {theme.line}; }}
@@ -152,6 +161,7 @@ def style_sheet(theme: Theme) -> str:
     QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.line}; padding: 4px; }}
     QPushButton, QToolButton {{ background: {theme.control}; border: 1px solid transparent; border-radius: 6px;
         padding: 5px 10px; color: {theme.text}; }}
+    QToolButton#choice {{ padding: 3px 10px; }}
     QPushButton:hover, QToolButton:hover {{ background: {theme.raised}; }}
     QPushButton:checked, QToolButton:checked {{ border: 1px solid {theme.text}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {theme.o}; }}

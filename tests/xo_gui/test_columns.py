@@ -1,0 +1,231 @@
+"""The layout of the network strip: everything inside, nothing on top of another, a feature keeps its row."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.network import Network
+from engine.presets import DEFAULT, WALKTHROUGH
+from xo_gui.views.arrangement import COMFORT, arrange
+from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.stages import Stage, foldable, layer_names, stages_of
+
+AREA = Box(16, 80, 968, 540)
+
+
+def headers(stage: Stage) -> float:
+    """Header widths about as the font gives them."""
+    return max(6.3 * len(line) for line in (*stage.lines, stage.title))
+
+
+def stack(side: int, *maps: int, size: int = 3) -> Network:
+    layers: list[Any] = []
+    for count in maps:
+        layers += [Conv2D(count, size, padding="same"), ReLU(), MaxPool2D()]
+    return Network((1, side, side), (*layers, Flatten(), Dense(32), ReLU(), Dense(2)))
+
+
+NETWORKS = {
+    "walkthrough": WALKTHROUGH.network,
+    "default": DEFAULT.network,
+    "many": stack(64, 64, 64, 128),
+    "hundreds": stack(32, 512, 512),
+    "lenet": stack(28, 6, 16, size=5),
+    "no maps": Network((1, 9, 9), (Flatten(), Dense(2))),
+    "three": stack(9, 3),
+}
+
+
+def boxes(column: Column) -> list[Box]:
+    found = [column.tile(channel) for channel in range(column.stage.count)]
+    if column.kernels is not None:
+        found += [
+            column.slice(feature, channel)
+            for feature in range(column.stage.count)
+            for channel in range(column.kernels.channels)
+        ]
+    return found
+
+
+def overlap(one: Box, other: Box) -> bool:
+    across = min(one.right, other.right) - max(one.x, other.x)
+    down = min(one.bottom, other.bottom) - max(one.y, other.y)
+    return across > 1e-6 and down > 1e-6
+
+
+def check_inside_and_apart(strip: Strip) -> None:
+    area = strip.area
+    for column in strip.columns:
+        placed = boxes(column)
+        for box in placed:
+            assert box.width > 0
+            assert box.height > 0
+            assert column.x - 1e-6 <= box.x
+            assert box.right <= column.right + 1e-6
+            assert area.y - 1e-6 <= box.y
+            assert box.bottom <= area.bottom + 1e-6
+        near = placed[:400]
+        assert not any(overlap(one, other) for one, other in itertools.combinations(near, 2))
+    for one, other in itertools.pairwise(strip.columns):
+        assert one.right < other.x
+    assert strip.width == pytest.approx(strip.columns[-1].right - area.x)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+@pytest.mark.parametrize("size", [(968, 540), (1568, 800), (600, 400)])
+def test_tiles_lie_inside_and_apart(name: str, ratio: float, size: tuple[int, int]) -> None:
+    check_inside_and_apart(arrange(NETWORKS[name], Box(16, 80, *size), ratio, headers))
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=3),
+    st.sampled_from([9, 16, 28, 33]),
+    st.integers(300, 1900),
+    st.integers(120, 1000),
+)
+def test_any_small_network_in_any_area(maps: list[int], side: int, width: int, height: int) -> None:
+    check_inside_and_apart(arrange(stack(side, *maps), Box(16, 80, width, height), 1.0, headers))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_feature_keeps_its_row_from_its_kernel_to_its_pool(name: str) -> None:
+    strip = arrange(NETWORKS[name], Box(16, 80, 1568, 800), 1.0, headers)
+    groups: dict[int, list[Column]] = {}
+    for column in strip.columns:
+        if column.stage.kind == "maps":
+            groups.setdefault(column.stage.group, []).append(column)
+    for columns in groups.values():
+        for channel in range(columns[0].stage.count):
+            assert len({column.tile(channel).y for column in columns}) == 1
+            if columns[0].kernels is not None:
+                kernel, tile = columns[0].slice(channel, 0), columns[0].tile(channel)
+                assert tile.y <= kernel.y
+                assert kernel.bottom <= tile.bottom
+
+
+def test_the_default_network_is_seen_at_once_and_two_pixels_a_cell() -> None:
+    strip = arrange(DEFAULT.network, AREA, 1.0, headers)
+    assert strip.width <= AREA.width
+    assert {column.tile_width for column in strip.columns if column.stage.kind == "maps"} == {64.0}
+    assert [column.across for column in strip.columns if column.stage.kind == "maps"] == [1, 1, 1, 2, 2]
+
+
+def test_tiles_give_up_a_little_for_whole_cells() -> None:
+    strip = arrange(DEFAULT.network, Box(16, 80, 968, 580), 1.0, headers)
+    assert strip.columns[1].tile_width == 64, "and not 69"
+    article = arrange(WALKTHROUGH.network, AREA, 1.0, headers)
+    assert article.columns[1].tile_width % 7 == 0
+
+
+def test_room_left_over_enlarges_the_input_and_shows_deeper_features() -> None:
+    narrow, wide = (arrange(DEFAULT.network, Box(16, 80, width, 850), 1.0, headers) for width in (1568, 1868))
+    assert wide.columns[0].tile_width == 192
+    assert narrow.columns[0].tile_width < 110
+    assert [column.kernels is not None for column in wide.columns if column.stage.kernel] == [True, True]
+    assert [column.kernels is not None for column in narrow.columns if column.stage.kernel] == [True, False]
+
+
+def test_a_wide_window_folds_nothing() -> None:
+    wide = arrange(DEFAULT.network, Box(16, 80, 1568, 800), 1.0, headers)
+    assert all(column.stage.folded is None for column in wide.columns)
+    assert len(wide.columns) == len(DEFAULT.network.shapes) - 1
+
+
+def test_a_narrow_window_folds_from_the_last() -> None:
+    folded = [column.stage.folded for column in arrange(DEFAULT.network, AREA, 1.0, headers).columns]
+    assert [layer for layer in folded if layer] == [5, 9]
+
+
+def test_the_person_decides_what_folds() -> None:
+    strip = arrange(DEFAULT.network, AREA, 1.0, headers, {5: False, 2: True, 3: True})
+    folded = {column.stage.folded for column in strip.columns} - {None}
+    assert 5 not in folded
+    assert 2 in folded
+    assert 3 not in folded, "a pool cannot be folded"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("width", [968, 1568, 400])
+def test_every_layer_but_flatten_has_a_column(name: str, width: int) -> None:
+    network = NETWORKS[name]
+    strip = arrange(network, Box(16, 80, width, 540), 1.0, headers)
+    shown = {layer for layer in range(len(network.shapes)) if strip.column_of(layer)}
+    flat = {place for place, layer in enumerate(network.layers, 1) if isinstance(layer, Flatten)}
+    assert shown >= set(range(len(network.shapes))) - flat
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
+def test_edges_lie_on_device_pixels_and_small_cells_are_equal(ratio: float) -> None:
+    strip = arrange(DEFAULT.network, AREA, ratio, headers)
+    for column in strip.columns:
+        if column.stage.kind not in ("maps", "picture"):
+            continue
+        for channel in range(column.stage.count):
+            box = column.tile(channel)
+            for edge in (box.x, box.y, box.right, box.bottom):
+                assert edge * ratio == pytest.approx(round(edge * ratio), abs=1e-6)
+        cell = column.tile_width * ratio / column.cells[1]
+        assert cell == pytest.approx(round(cell))
+
+
+def test_many_maps_become_thumbnails_and_more_scroll() -> None:
+    many, hundreds = (arrange(NETWORKS[name], AREA, 1.0, headers) for name in ("many", "hundreds"))
+    sides = [column.tile_width for column in many.columns if column.stage.kind == "maps"]
+    assert 16 <= max(sides) < COMFORT
+    assert hundreds.width > AREA.width
+
+
+@pytest.mark.parametrize("name", ["walkthrough", "default", "many"])
+def test_the_middle_of_a_cell_is_found_again(name: str) -> None:
+    strip = arrange(NETWORKS[name], Box(16, 80, 1568, 800), 1.0, headers)
+    for column in strip.columns:
+        rows, cols = column.cells
+        for place in itertools.product(
+            {0, column.stage.count - 1}, {0, rows // 2, rows - 1}, {0, cols // 2, cols - 1}
+        ):
+            channel, row, col = place
+            x, y = column.tile(channel).part(column.cells, range(row, row + 1), range(col, col + 1)).centre
+            assert strip.column_at(x) is column
+            assert column.find(x, y) == place
+        first = column.tile(0)
+        assert column.find(first.x - 1, first.y + 1) is None
+        assert column.find(first.x + 1, first.y - 1) is None
+
+
+def test_a_weight_is_found_and_not_taken_for_a_cell() -> None:
+    strip = arrange(DEFAULT.network, Box(16, 80, 1868, 850), 1.0, headers)
+    first, deeper = (column for column in strip.columns if column.kernels)
+    for column, feature, channel, row, col in ((first, 3, 0, 4, 1), (deeper, 13, 5, 2, 0)):
+        assert column.kernels is not None
+        size = column.kernels.size
+        x, y = column.slice(feature, channel).part((size, size), range(row, row + 1), range(col, col + 1)).centre
+        assert column.find_weight(x, y) == (feature, channel, row, col)
+        assert column.find(x, y) is None
+
+
+def test_stages_say_what_they_are() -> None:
+    stages = stages_of(DEFAULT.network, {5, 9})
+    assert [stage.title for stage in stages] == [
+        "Input", "Features", "ReLU", "Pool", "Features + ReLU", "Pool", "Hidden + ReLU", "Votes",
+    ]  # fmt: skip
+    assert stages[1].lines == ("8 of 5 × 5", "8 × 32 × 32")
+    assert stages[4].lines == ("16 of 3 × 3, folded", "16 × 16 × 16")
+    assert stages[6].lines == ("32 values", "reads all 1\u202f024")
+    assert [stage.signed for stage in stages] == [True, True, False, False, True, False, True, True]
+    assert [stage.group for stage in stages] == [0, 1, 1, 1, 4, 4, 8, 10]
+    assert foldable(DEFAULT.network) == (2, 5, 9)
+    assert layer_names(DEFAULT.network)[4:8] == ("Features 2", "ReLU 2", "Pool 2", "List")
+    assert layer_names(WALKTHROUGH.network)[1] == "Features"
+
+
+def test_the_walkthrough_shows_its_list() -> None:
+    stages = stages_of(WALKTHROUGH.network)
+    assert [stage.kind for stage in stages] == ["picture", "maps", "maps", "maps", "maps", "list", "votes"]
+    assert not stages[-1].signed

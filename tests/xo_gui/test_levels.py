@@ -1,0 +1,57 @@
+"""Levels and numerals: where colours end, and how numbers are written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.document import Subject
+from engine.presets import DEFAULT
+from engine.reading import Reader
+from xo_gui.views.levels import Peaks, calm
+from xo_gui.views.numerals import count, duration, level, signed, span
+from xo_gui.views.stages import stages_of
+
+
+def test_levels_are_shared_up_to_the_next_features() -> None:
+    subject = Subject("default", DEFAULT.network, DEFAULT.network.initial(1))
+    reading = Reader(subject, choose_backend("cpu")).read(np.ones((32, 32), np.float32))
+    # The strongest of the features is negative, so that ReLU leaves much less.
+    outputs = (reading.outputs[0], reading.outputs[1] - 20, *reading.outputs[2:])
+    peaks = Peaks.of(DEFAULT.network, outputs)
+    stages = stages_of(DEFAULT.network)
+    shared = [float(peaks.levels(stage, "shared")[0]) for stage in stages]
+    assert shared[1] == shared[2] == shared[3] == calm(float(np.abs(outputs[1]).max()))
+    assert shared[4] == shared[5] == shared[6]
+    assert len(peaks.levels(stages[1], "map")) == 8
+    own = float(peaks.levels(stages[2], "layer")[0])
+    assert own == calm(float(reading.outputs[2].max())) < shared[2]
+    assert peaks.levels(stages[1], "map", 4.0).tolist() == (peaks.levels(stages[1], "map") / 4).tolist()
+
+
+@pytest.mark.parametrize(
+    ("value", "end"),
+    [(0, 1), (1, 1), (1.01, 1.5), (4.61, 5.5), (0.0123, 0.015), (7.6, 10), (13, 15), (float("nan"), 1)],
+)
+def test_levels_are_calm_numbers(value: float, end: float) -> None:
+    assert calm(value) == pytest.approx(end)
+
+
+def test_numerals() -> None:
+    assert [span(range(3, 4)), span(range(9, 14))] == ["4", "10–14"]
+    assert [signed(value) for value in (0.2444, -5.5, 0.0, -0.001, 123.4)] == [
+        "+0.24",
+        "−5.50",
+        "0.00",
+        "0.00",
+        "+123",
+    ]
+    assert [level(value) for value in (5.5, 13.0, -0.5, 0.0)] == ["5.5", "13", "−0.5", "0"]
+    assert [count(value) for value in (64, 1280, 204_800, 1_200_000)] == [
+        "64",
+        "1.3\u202fk",
+        "205\u202fk",
+        "1.2\u202fM",
+    ]
+    assert [duration(value) for value in (11e-6, 1.24e-3, 2.0)] == ["11\u202fµs", "1.2\u202fms", "2.0\u202fs"]

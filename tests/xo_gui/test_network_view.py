@@ -1,0 +1,449 @@
+"""The network view: what it says under the mouse, what it paints, and when its colours may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from engine.backend import choose_backend
+from engine.document import Subject
+from engine.drawing import Drawing
+from engine.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
+from engine.network import Network
+from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+from engine.reading import Reader, Reading
+from engine.runner import DeviceReport, Snapshot
+from xo_gui import theme
+from xo_gui.session import Cell, Focus
+from xo_gui.theme import DARK, LIGHT
+from xo_gui.views.columns import Column
+from xo_gui.views.network_view import NetworkView
+from xo_gui.views.numerals import signed
+
+PICTURE = (
+    ".........", ".#.....#.", "..#...#..", "...#.#...", "....#....",
+    "...#.#...", "..#...#..", ".#.....#.", ".........",
+)  # fmt: skip
+X = np.array([[1.0 if sign == "#" else -1.0 for sign in row] for row in PICTURE], np.float32)
+# The article's first feature map of the X, times 9, as printed on its slides.
+FIRST_MAP_X9 = (
+    (7, -1, 1, 3, 5, -1, 3), (-1, 9, -1, 3, -1, 1, -1), (1, -1, 9, -3, 1, -1, 5), (3, 3, -3, 5, -3, 3, 3),
+    (5, -1, 1, -3, 9, -1, 1), (-1, 1, -1, 3, -1, 9, -1), (3, -1, 5, 3, 1, -1, 7),
+)  # fmt: skip
+DEFAULT_SUBJECT = Subject("default", DEFAULT.network, DEFAULT.network.initial(1))
+ARTICLE = Subject("walk-through", WALKTHROUGH.network, handmade_parameters())
+
+
+def read(subject: Subject, picture: np.ndarray[Any, Any] = X) -> Reading:
+    return Reader(subject, choose_backend("cpu")).read(picture)
+
+
+def snapshot(*readings: Reading, settled: bool = True, generation: int = 1) -> Snapshot:
+    return Snapshot(
+        generation=generation,
+        drawing=Drawing(),
+        readings=readings,
+        device=DeviceReport(),
+        notices=(),
+        opened=None,
+        settled=settled,
+        asked_at=0.0,
+        engine_seconds=0.0,
+    )
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> NetworkView:
+    theme.load_fonts()
+    made = NetworkView()
+    qtbot.addWidget(made)
+    made.resize(1000, 690)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def column(view: NetworkView, layer: int) -> Column:
+    strip = view._strips[0].strip
+    found = strip.column_of(layer) if strip else None
+    assert found is not None
+    return found
+
+
+def place(view: NetworkView, cell: Cell) -> QPoint:
+    """The pixel in the middle of a cell."""
+    shown = column(view, cell.layer)
+    rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
+    return QPointF(*shown.tile(cell.channel).part(shown.cells, rows, columns).centre).toPoint()
+
+
+def image(view: NetworkView) -> QImage:
+    return view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+
+
+def colour_at(view: NetworkView, cell: Cell) -> str:
+    return image(view).pixelColor(place(view, cell)).name()
+
+
+def table_colour(words: np.ndarray[Any, Any], share: float) -> str:
+    """The colour at `share` (0 to 1) of a table."""
+    return QColor.fromRgb(int(words[round(share * (len(words) - 1))])).name()
+
+
+# --- looking
+
+
+@pytest.mark.parametrize(("row", "col"), [(0, 0), (3, 3), (1, 1), (2, 3), (6, 4)])
+def test_hovering_says_the_articles_number(view: NetworkView, row: int, col: int) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    QTest.mouseMove(view, place(view, Cell(1, 0, row, col)))
+    said = view.readout()
+    assert said is not None
+    assert said.place == f"Features · map 1 · row {row + 1}, column {col + 1}"
+    assert said.value == signed(FIRST_MAP_X9[row][col] / 9)
+    assert said.reads == f"reads rows {row + 1}–{row + 3}, columns {col + 1}–{col + 3} of the drawing"
+
+
+def test_hovering_tells_the_session_once_a_cell(view: NetworkView, qtbot: QtBot) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    heard: list[Cell | None] = []
+    view.hovered.connect(heard.append)
+    centre = place(view, Cell(3, 2, 1, 2))
+    QTest.mouseMove(view, centre)
+    QTest.mouseMove(view, centre + QPoint(2, 1))
+    QTest.mouseMove(view, place(view, Cell(0, 0, 8, 8)))
+    QTest.mouseMove(view, QPoint(2, 2))
+    assert heard == [Cell(3, 2, 1, 2), Cell(0, 0, 8, 8), None]
+
+
+def test_the_hovered_value_follows_the_drawing(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
+    view.show_snapshot(snapshot(read(ARTICLE, -X)))
+    said = view.readout()
+    assert said is not None
+    assert said.value == signed(-5 / 9)
+
+
+def test_a_weight_a_listed_value_and_a_vote_can_be_read(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    heard: list[Cell | None] = []
+    view.hovered.connect(heard.append)
+    slice_ = column(view, 1).slice(2, 0)
+    QTest.mouseMove(view, QPointF(slice_.right - 2, slice_.y + 2).toPoint())
+    weight = view.readout()
+    assert weight is not None
+    assert (weight.place, weight.value) == ("Features · feature 3 · row 1, column 3", "+1.00")
+    assert heard == []
+    QTest.mouseMove(view, QPointF(*column(view, 5).tile(1).centre).toPoint())
+    listed = view.readout()
+    assert listed is not None
+    assert (listed.place, listed.value) == ("List · value 2", "+0.56")
+    QTest.mouseMove(view, QPointF(*column(view, 6).tile(1).centre).toPoint())
+    vote = view.readout()
+    assert vote is not None
+    assert (vote.place, vote.value) == ("Votes · O", "+0.56")
+    assert heard == [Cell(5, 1), Cell(6, 1)]
+
+
+def test_escape_and_leaving_let_go(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    heard: list[Cell | None] = []
+    view.hovered.connect(heard.append)
+    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
+    QTest.keyClick(view, Qt.Key.Key_Escape)
+    QTest.mouseMove(view, place(view, Cell(1, 0, 4, 4)))
+    QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
+    assert heard == [Cell(1, 0, 3, 3), None, Cell(1, 0, 4, 4), None]
+    assert view.readout() is None
+
+
+def test_the_focus_of_others_is_shown(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    before = image(view)
+    view.show_focus(Focus(Cell(0, 0, 4, 4)))
+    assert image(view) != before
+    said = view.readout()
+    assert said is not None
+    assert (said.place, said.value) == ("Input · row 5, column 5", "+1.00")
+    view.show_focus(Focus())
+    assert image(view) == before
+
+
+def test_a_focus_that_this_network_does_not_have_marks_nothing(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    before = image(view)
+    for cell in (Cell(1, 7, 30, 30), Cell(11, 0), Cell(1, 0, subject=1), Cell(6, 2)):
+        view.show_focus(Focus(cell))
+        assert image(view) == before
+        assert view.readout() is None
+
+
+def test_arrow_keys_walk_through_cells_maps_and_columns(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    heard: list[Cell | None] = []
+    view.hovered.connect(heard.append)
+    keys = Qt.Key
+    for key in (keys.Key_Down, keys.Key_Left, keys.Key_Up):
+        QTest.keyClick(view, key)
+    assert heard == [Cell(0, 0, 4, 4), Cell(0, 0, 4, 3), Cell(0, 0, 3, 3)]
+    heard.clear()
+    QTest.keyClick(view, keys.Key_Right, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(view, keys.Key_Down, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(view, keys.Key_Up)
+    QTest.keyClick(view, keys.Key_Left)
+    assert heard == [Cell(1, 0, 2, 0), Cell(1, 1, 0, 0), Cell(1, 0, 6, 0), Cell(0, 0, 8, 8)]
+
+
+def test_arrow_keys_keep_their_height_from_column_to_column(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.show_focus(Focus(Cell(2, 2, 3, 0)))
+    QTest.keyClick(view, Qt.Key.Key_Left)
+    assert view._looked == Cell(1, 2, 3, 6)
+
+
+def test_arrow_keys_reach_every_column(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    heard: list[Cell] = []
+    view.hovered.connect(heard.append)
+    for _ in range(9):
+        QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ControlModifier)
+    assert [cell.layer for cell in heard] == [0, 1, 2, 3, 4, 5, 6]
+
+
+# --- what is painted
+
+
+@pytest.mark.parametrize("worn", [DARK, LIGHT])
+def test_cells_have_the_colour_of_their_value(view: NetworkView, worn: theme.Theme) -> None:
+    view.set_theme(worn)
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    for row, col in ((0, 0), (1, 1), (2, 3), (3, 3), (0, 1)):
+        value = FIRST_MAP_X9[row][col] / 9
+        assert colour_at(view, Cell(1, 0, row, col)) == table_colour(worn.value_table, (value + 1) / 2)
+        after = table_colour(worn.value_table[127:], max(value, 0.0))
+        assert colour_at(view, Cell(2, 0, row, col)) == after
+    assert colour_at(view, Cell(0, 0, 1, 1)) == worn.ink
+    assert colour_at(view, Cell(0, 0, 0, 0)) == worn.paper
+
+
+def test_equal_values_have_equal_colours_from_features_to_pool(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    same = [Cell(1, 0, 4, 4), Cell(2, 0, 4, 4), Cell(3, 0, 2, 2), Cell(4, 0, 1, 1)]
+    assert len({colour_at(view, cell) for cell in same}) == 1
+
+
+def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
+    reading = read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))
+    values = np.zeros((16, 16, 16), np.float32)
+    values[3, 2, 5], values[9, 2, 5], values[15, 15, 0] = 1.0, 0.5, -1.0
+    outputs = tuple(values if at == 4 else one * 0 for at, one in enumerate(reading.outputs))
+    view.show_snapshot(snapshot(Reading(reading.subject, outputs, reading.votes, "X", reading.seconds)))
+    shares = {
+        Cell(4, channel, row, col): (values[channel, row, col] + 1) / 2
+        for channel in range(16)
+        for row, col in ((2, 5), (15, 0))
+    }
+    painted = image(view)
+    for cell, share in shares.items():
+        seen = painted.pixelColor(place(view, cell)).name()
+        assert seen == table_colour(DARK.value_table, float(share)), cell
+
+
+def test_a_theme_changes_what_is_painted(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    dark = image(view)
+    view.set_theme(LIGHT)
+    light = image(view)
+    assert light.pixelColor(5, 5).name() == LIGHT.ground
+    assert dark.pixelColor(5, 5).name() == DARK.ground
+    cell = Cell(1, 0, 1, 1)
+    assert light.pixelColor(place(view, cell)).name() == table_colour(LIGHT.value_table, 1.0)
+    weight = column(view, 1).slice(0, 0)
+    corner = QPoint(int(weight.x) + 2, int(weight.y) + 2)
+    assert light.pixelColor(corner).name() == table_colour(LIGHT.value_table, 1.0)
+    view.set_theme(DARK)
+    assert image(view) == dark
+
+
+def test_before_the_first_snapshot_it_says_so(view: NetworkView) -> None:
+    words = image(view).copy(350, 330, 300, 40)
+    colours = {words.pixelColor(x, y).name() for x in range(300) for y in range(40)}
+    assert len(colours) > 5
+
+
+def test_a_snapshot_without_readings_keeps_the_picture(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    before = image(view)
+    view.show_snapshot(snapshot())
+    assert image(view) == before
+    view.show_snapshot(snapshot(read(ARTICLE, -X)))
+    assert image(view) != before
+
+
+def test_another_network_brings_its_own_columns(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
+    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32)), generation=2))
+    assert column(view, 10).stage.title == "Votes"
+    assert column(view, 1).stage.count == 8
+    image(view)
+
+
+def test_two_subjects_lie_one_below_the_other(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE), read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    first, second = (shown.strip for shown in view._strips)
+    assert first is not None
+    assert second is not None
+    assert first.bottom < second.area.y
+    tile = second.columns[0].tile(0)
+    QTest.mouseMove(view, QPointF(*tile.centre).toPoint())
+    assert view._looked == Cell(0, 0, 16, 16, subject=1)
+    image(view)
+
+
+def test_values_that_are_not_numbers_are_painted_and_said(view: NetworkView) -> None:
+    good = read(ARTICLE)
+    outputs = (good.outputs[0], np.full((3, 7, 7), np.nan, np.float32), *good.outputs[2:])
+    broken = Reading(good.subject, outputs, good.votes, good.verdict, good.seconds)
+    view.show_snapshot(snapshot(broken))
+    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
+    image(view)
+    said = view.readout()
+    assert said is not None
+    assert said.value == "nan"
+
+
+# --- levels
+
+
+def faint(reading: Reading, factor: float) -> Reading:
+    """The same reading with all values of its maps multiplied."""
+    outputs = (reading.outputs[0], *(one * np.float32(factor) for one in reading.outputs[1:]))
+    return Reading(reading.subject, outputs, reading.votes, reading.verdict, reading.seconds)
+
+
+def test_levels_hold_during_a_stroke_and_adapt_after(view: NetworkView) -> None:
+    reading, cell = read(ARTICLE), Cell(1, 0, 1, 1)
+    view.show_snapshot(snapshot(reading))
+    full = table_colour(DARK.value_table, 1.0)
+    assert colour_at(view, cell) == full
+    view.show_snapshot(snapshot(faint(reading, 0.25), settled=False))
+    assert colour_at(view, cell) == table_colour(DARK.value_table, (0.25 + 1) / 2)
+    view.show_snapshot(snapshot(faint(reading, 0.3)))
+    assert colour_at(view, cell) == full
+
+
+def test_a_blank_canvas_sets_no_levels_for_what_is_drawn_on_it(view: NetworkView) -> None:
+    blank, full = read(ARTICLE, -np.ones((9, 9), np.float32)), read(ARTICLE)
+    strong, mild = Cell(1, 0, 1, 1), Cell(1, 0, 3, 3)
+    view.show_snapshot(snapshot(blank))
+    assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 / 0.4 + 1) / 2)
+    view.show_snapshot(snapshot(full, settled=False))
+    assert colour_at(view, mild) == table_colour(DARK.value_table, (5 / 9 + 1) / 2), "they grow with the stroke"
+    view.show_snapshot(snapshot(blank, settled=False))
+    assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 + 1) / 2), "and do not shrink"
+    view.show_snapshot(snapshot(full))
+    view.show_snapshot(snapshot(blank))
+    assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 + 1) / 2), "clearing keeps them"
+    view.show_snapshot(snapshot(blank, generation=2))
+    assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 / 0.4 + 1) / 2)
+
+
+def test_levels_adapt_when_the_weights_are_replaced(view: NetworkView) -> None:
+    reading, cell = read(ARTICLE), Cell(1, 0, 1, 1)
+    view.show_snapshot(snapshot(reading))
+    view.show_snapshot(snapshot(faint(reading, 0.3), settled=False, generation=2))
+    assert colour_at(view, cell) == table_colour(DARK.value_table, 1.0)
+
+
+def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    cell = Cell(1, 0, 3, 3)
+    assert colour_at(view, cell) == table_colour(DARK.value_table, (5 / 9 + 1) / 2)
+    view._controls.gain_slider.setValue(4)
+    assert colour_at(view, cell) == table_colour(DARK.value_table, 1.0)
+    view._controls.gain_slider.setValue(0)
+    network = Network((1, 9, 9), (Conv2D(2, 3, mean=True), ReLU(), MaxPool2D(9), Flatten(), Votes(((0,), (1,)))))
+    weights = {
+        "01-conv2d.weight": np.stack([np.ones((1, 3, 3)), np.full((1, 3, 3), 0.1)]).astype(np.float32),
+        "01-conv2d.bias": np.zeros(2, np.float32),
+    }
+    view.show_snapshot(snapshot(read(Subject("two", network, weights), np.ones((9, 9), np.float32))))
+    weak = Cell(1, 1, 3, 3)
+    assert colour_at(view, weak) == table_colour(DARK.value_table, (0.1 + 1) / 2)
+    buttons = view._controls._buttons
+    QTest.mouseClick(buttons.button(2), Qt.MouseButton.LeftButton)
+    assert view._controls.mode == "map"
+    assert colour_at(view, weak) == table_colour(DARK.value_table, 1.0)
+    QTest.mouseClick(buttons.button(1), Qt.MouseButton.LeftButton)
+    assert colour_at(view, weak) == table_colour(DARK.value_table, (0.1 + 1) / 2)
+
+
+# --- folding, scrolling, words
+
+
+def test_a_click_on_a_header_unfolds_and_folds(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    folded = column(view, 5)
+    assert folded.stage.title == "Features + ReLU"
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(int(folded.x) + 5, int(folded.y) - 48))
+    alone = column(view, 5)
+    assert alone.stage.title == "ReLU"
+    assert not alone.stage.signed
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(int(alone.x) + 5, int(alone.y) - 48))
+    assert column(view, 5).stage.title == "Features + ReLU"
+
+
+def test_return_unfolds_the_looked_at_column(view: NetworkView) -> None:
+    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.show_focus(Focus(Cell(4, 0, 2, 2)))
+    QTest.keyClick(view, Qt.Key.Key_Return)
+    assert column(view, 5).stage.title == "ReLU"
+
+
+def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
+    view.resize(460, 400)
+    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    assert view._bar.isVisible()
+    last = column(view, 10)
+    for _ in range(30):
+        QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ControlModifier)
+    assert view._looked is not None
+    assert view._looked.layer == 10
+    assert last.right - view._bar.value() <= view.width()
+    view.resize(1000, 690)
+    assert not view._bar.isVisible()
+    assert view._bar.value() == 0
+
+
+def test_a_screen_reader_hears_what_is_read(view: NetworkView, qtbot: QtBot) -> None:
+    assert view.accessibleName() == "Network"
+    view.show_snapshot(snapshot(read(ARTICLE)))
+    assert view.accessibleDescription() == "walk-through, reading X, 100 %"
+    view.show_snapshot(snapshot(read(ARTICLE, -np.ones((9, 9), np.float32))))
+    qtbot.waitUntil(lambda: "unsure" in view.accessibleDescription(), timeout=2000)
+
+
+def test_every_control_has_a_name_and_the_keyboard_reaches_it(view: NetworkView) -> None:
+    buttons, slider = view._controls._buttons.buttons(), view._controls.gain_slider
+    for control in (*buttons, slider):
+        assert isinstance(control, QWidget)
+        assert control.accessibleName()
+        assert control.toolTip()
+    # One Tab stop for the three; the arrow keys choose among them.
+    assert buttons[0].focusPolicy() & Qt.FocusPolicy.TabFocus
+    assert slider.focusPolicy() & Qt.FocusPolicy.TabFocus
+    changes: list[bool] = []
+    view._controls.changed.connect(lambda: changes.append(True))
+    buttons[0].setFocus()
+    QTest.keyClick(buttons[0], Qt.Key.Key_Right)
+    assert view._controls.mode == "layer"
+    assert changes == [True]

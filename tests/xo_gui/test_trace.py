@@ -1,0 +1,56 @@
+"""The trace of a looked-at cell: the windows that the engine reads on every column, and lines beside values."""
+
+from __future__ import annotations
+
+from engine.presets import DEFAULT, WALKTHROUGH
+from xo_gui.session import Cell
+from xo_gui.views.arrangement import arrange
+from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.trace import trace_of
+
+ARTICLE = arrange(WALKTHROUGH.network, Box(16, 80, 968, 540))
+DEEP = arrange(DEFAULT.network, Box(16, 80, 968, 540))
+
+
+def column(strip: Strip, layer: int) -> Column:
+    found = strip.column_of(layer)
+    assert found is not None
+    return found
+
+
+def test_the_trace_holds_the_windows_the_engine_reads() -> None:
+    strip = ARTICLE
+    trace = trace_of(WALKTHROUGH.network, strip, Cell(3, 1, 1, 1))
+    assert trace is not None
+    inputs, relu, features = column(strip, 0), column(strip, 2), column(strip, 1)
+    window = relu.tile(1).part((7, 7), range(2, 4), range(2, 4))
+    assert trace.tile == column(strip, 3).tile(1)
+    assert window in trace.windows
+    assert features.tile(1).part((7, 7), range(2, 4), range(2, 4)) in trace.windows
+    assert inputs.tile(0).part((9, 9), range(2, 6), range(2, 6)) in trace.windows
+    assert column(strip, 4).tile(1).part((2, 2), range(1), range(1)) in trace.rings
+    for x0, _, x1, _ in trace.lines:
+        between = [one for one in strip.columns if one.x < x1 - 4 and one.right > x0 + 4]
+        assert between == [], "a line lies over a column"
+
+
+def test_a_deeper_feature_reads_all_maps_below() -> None:
+    strip = DEEP
+    trace = trace_of(DEFAULT.network, strip, Cell(4, 9, 0, 5))
+    assert trace is not None
+    below = column(strip, 3)
+    windows = {below.tile(channel).part((16, 16), range(2), range(4, 7)) for channel in range(8)}
+    assert windows <= set(trace.windows)
+    assert column(strip, 0).tile(0).part((32, 32), range(6), range(6, 16)) in trace.windows
+    assert len(trace.fan) == 8
+
+
+def test_a_listed_value_is_traced_to_its_map_and_a_vote_to_its_list() -> None:
+    strip = ARTICLE
+    listed = trace_of(WALKTHROUGH.network, strip, Cell(5, 6))
+    assert listed is not None
+    assert column(strip, 4).tile(1).part((2, 2), range(1, 2), range(1)) in listed.rings
+    vote = trace_of(WALKTHROUGH.network, strip, Cell(6, 1))
+    assert vote is not None
+    assert {column(strip, 5).swatch(at) for at in (1, 2, 8, 11)} <= set(vote.rings)
+    assert column(strip, 5).swatch(0) not in vote.rings

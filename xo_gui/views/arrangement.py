@@ -1,0 +1,219 @@
+"""Arrangement: finds how large a network's tiles can be, what folds, and where columns go. It paints nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from engine.network import Network
+from xo_gui.views.columns import KERNEL_GAP, Box, Column, Kernels, Strip
+from xo_gui.views.stages import Stage, foldable, stages_of
+
+TILE_GAP = 4.0
+# What stays free below when the rows are spread over the height, so that the last line stands apart.
+FOOT_ROOM = 12.0
+SLICE_GAP = 1.0
+COLUMN_GAP, WIDEST_GAP = 16.0, 64.0
+# Below COMFORT a ReLU is folded into its features, to give the others room; above LARGEST a map gains nothing.
+SMALLEST, READABLE, COMFORT, LARGEST = 16.0, 32.0, 60.0, 256.0
+INPUT_SIDE = 100.0
+BAR_WIDTH, WIDEST_BAR, BAR_PITCH, TALLEST_BAR = 64.0, 110.0, 3.0, 30.0
+LIST_WIDTH, LIST_PITCH = 84.0, 12.0
+VOTE_WIDTH, WIDEST_VOTE, VOTE_PITCH, TALLEST_VOTE = 104.0, 150.0, 24.0, 72.0
+
+
+def arrange(
+    network: Network,
+    area: Box,
+    ratio: float = 1.0,
+    header_width: Callable[[Stage], float] = lambda stage: 0.0,
+    chosen: Mapping[int, bool] | None = None,
+) -> Strip:
+    """The columns of a network in `area`, with tiles as large as they can be.
+
+    ratio: device pixels in a logical one. header_width: how wide a stage's header is. chosen: ReLUs (by layer)
+    that the person has folded (True) or unfolded (False); the others fold from the last to the first where
+    maps would else be smaller than COMFORT. What does not fit even then is wider than the area.
+    """
+    chosen = chosen or {}
+    free = [layer for layer in reversed(foldable(network)) if layer not in chosen]
+    asked = {layer for layer in foldable(network) if chosen.get(layer)}
+    for count in range(len(free) + 1):
+        stages = stages_of(network, asked | set(free[:count]))
+        fit = _Fit(stages, area, ratio, tuple(header_width(stage) for stage in stages))
+        side = fit.largest_side()
+        if side >= COMFORT:
+            break
+    return fit.strip(fit.whole_cells(side if fit.is_readable(side) else fit.scrolled_side()))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Tries tile sizes for one choice of columns."""
+
+    stages: tuple[Stage, ...]
+    area: Box
+    ratio: float
+    headers: tuple[float, ...]
+
+    def largest_side(self) -> float:
+        """The largest tile with which everything fits, to a device pixel; below SMALLEST if none does."""
+        return self.side_within(self.area.width)
+
+    def side_within(self, width: float) -> float:
+        """The largest tile with which everything takes up to `width`."""
+        low, high = int(SMALLEST * self.ratio) - 1, int(min(LARGEST, self.area.height) * self.ratio)
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = self.total(middle / self.ratio) <= width
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return low / self.ratio
+
+    def total(self, side: float) -> float:
+        """What all columns take, close together."""
+        return sum(self.widths(side)) + COLUMN_GAP * (len(self.stages) - 1)
+
+    def is_readable(self, side: float) -> bool:
+        """Whether tiles of `side` are worth looking at: small ones only where there are many."""
+        many = any(self.grid(stage, side)[0] > 1 for stage in self.stages if stage.kind == "maps")
+        return side >= (SMALLEST if many else READABLE)
+
+    def scrolled_side(self) -> float:
+        """The tile where one has to scroll: as large as a third more scrolling allows."""
+        return max(min(self.side_within(self.total(SMALLEST) * 1.33), COMFORT), SMALLEST)
+
+    def whole_cells(self, side: float) -> float:
+        """`side`, or a little less where that makes the cells of the maps equal in device pixels."""
+        device = round(side * self.ratio)
+        # In large cells a pixel more or less is not seen.
+        sides = [max(stage.shape[1:]) for stage in self.stages if stage.kind == "maps"]
+        sides = [cells for cells in sides if device < 24 * cells]
+        if not sides:
+            return device / self.ratio
+        every, largest = math.lcm(*sides), max(sides)
+        for unit in (every, largest, largest / 2):
+            whole = math.floor(device / unit) * unit
+            if whole >= 0.84 * device and whole == int(whole):
+                return whole / self.ratio
+        return device / self.ratio
+
+    def rows(self, side: float) -> int:
+        """How many tiles the area holds, one below the other."""
+        return max(1, int((self.area.height + TILE_GAP) // (side + TILE_GAP)))
+
+    def grid(self, stage: Stage, side: float) -> tuple[int, int]:
+        """Tiles across and down."""
+        rows = {
+            "maps": self.rows(side),
+            "picture": 1,
+            "bars": int(self.area.height // BAR_PITCH),
+            "list": int(self.area.height // LIST_PITCH),
+            "votes": int(self.area.height // VOTE_PITCH),
+        }[stage.kind]
+        across = -(-stage.count // max(1, rows))
+        return across, -(-stage.count // across)
+
+    def widths(self, side: float) -> list[float]:
+        """How wide every column must be."""
+        return [
+            math.ceil(max(header, self.content(stage, side)))
+            for stage, header in zip(self.stages, self.headers, strict=True)
+        ]
+
+    def content(self, stage: Stage, side: float, banks: bool = False) -> float:
+        """How wide a stage's tiles are, with its features beside them where those are a single slice."""
+        if stage.kind == "picture":
+            return self.input_side(stage, side)
+        across, _ = self.grid(stage, side)
+        if stage.kind != "maps":
+            width = {"bars": BAR_WIDTH, "list": LIST_WIDTH, "votes": VOTE_WIDTH}[stage.kind]
+            return across * (width + TILE_GAP) - TILE_GAP
+        kernels = self.kernels(stage, side, banks)
+        beside = kernels.width + KERNEL_GAP if kernels else 0.0
+        return across * (beside + side + TILE_GAP) - TILE_GAP
+
+    def input_side(self, stage: Stage, side: float) -> float:
+        """The input's side: up to two tiles, whole device pixels a cell."""
+        return self.whole_side(stage, max(side, min(2 * side + TILE_GAP, INPUT_SIDE)))
+
+    def whole_side(self, stage: Stage, side: float) -> float:
+        """`side`, less what keeps a picture's pixels from being equal."""
+        most, cells = max(stage.shape[1:]), round(min(side, self.area.height) * self.ratio)
+        return (cells // most * most if cells >= most else cells) / self.ratio
+
+    def kernels(self, stage: Stage, side: float, banks: bool) -> Kernels | None:
+        """A feature's slices, as large as half a tile allows; None if a weight gets less than 2 device pixels."""
+        if stage.kernel is None or (stage.kernel[0] > 1 and not banks):
+            return None
+        channels, size, _ = stage.kernel
+        gap = 0.0 if channels == 1 else self.snap(SLICE_GAP)
+        best = None
+        for across in range(1, min(channels, 12) + 1):
+            down = -(-channels // across)
+            room = min(
+                ((side + gap) / down - gap) / size,
+                ((side * (0.45 if channels == 1 else 0.55) + gap) / across - gap) / size,
+            )
+            cell = math.floor(room * self.ratio) / self.ratio
+            if cell * self.ratio >= 2 and (best is None or cell > best.cell):
+                best = Kernels(channels, size, across, cell, gap)
+        return best
+
+    def strip(self, side: float) -> Strip:
+        """The columns with tiles of `side`; room left over goes to features, the input, and the gaps."""
+        widths, inputs, banks = self.widths(side), self.input_side(self.stages[0], side), set[int]()
+        room = self.area.width - sum(widths) - 24.0 * (len(widths) - 1)
+        for at, stage in enumerate(self.stages):
+            if not stage.kernel or stage.kernel[0] == 1 or not self.kernels(stage, side, True):
+                continue
+            more = max(self.content(stage, side, True), self.headers[at]) - widths[at]
+            if more <= room:
+                widths[at], room = widths[at] + more, room - more
+                banks.add(at)
+        if (twice := self.whole_side(self.stages[0], 2 * side + TILE_GAP)) - widths[
+            0
+        ] <= room and side < COMFORT * 2:
+            widths[0], inputs = max(twice, self.headers[0]), twice
+        gaps = max(1, len(widths) - 1)
+        gap = min(max((self.area.width - sum(widths)) / gaps, COLUMN_GAP), WIDEST_GAP)
+        gap = math.floor(gap * self.ratio) / self.ratio
+        return self._placed(side, inputs, widths, gap, banks)
+
+    def _placed(self, side: float, inputs: float, widths: list[float], gap: float, banks: set[int]) -> Strip:
+        across_down = [self.grid(stage, side) for stage in self.stages]
+        rows = max(
+            (down for stage, (_, down) in zip(self.stages, across_down, strict=True) if stage.kind == "maps"),
+            default=0,
+        )
+        step = side + TILE_GAP
+        if rows > 1:
+            spare = self.area.height - FOOT_ROOM - rows * step + TILE_GAP
+            step = self.snap(step + min(max(spare, 0.0) / (rows - 1), 0.5 * side))
+        bottom = self.area.y + max(rows * step - (step - side), inputs) if rows else self.area.bottom
+        columns, x = [], self.area.x
+        for at, stage in enumerate(self.stages):
+            kernels = self.kernels(stage, side, at in banks)
+            column = Column(
+                stage, x, self.area.y, widths[at], x, across_down[at][1], side, side, 0.0, step, kernels
+            )
+            columns.append(self._filled(column, inputs, bottom - self.area.y))
+            x = x + self.snap(widths[at]) + gap
+        return Strip(tuple(columns), self.area, columns[-1].right - self.area.x, bottom, self.ratio)
+
+    def _filled(self, column: Column, inputs: float, height: float) -> Column:
+        """The column with its tiles' sizes, by kind."""
+        kind, side, rows = column.stage.kind, column.tile_width, column.rows
+        if kind == "maps":
+            beside = column.kernels.width + KERNEL_GAP if column.kernels else 0.0
+            return replace(column, first=column.x + beside, step_x=side + TILE_GAP + beside)
+        if kind == "picture":
+            return replace(column, tile_width=inputs, tile_height=inputs, step_x=inputs, step_y=inputs)
+        tallest = {"bars": TALLEST_BAR, "list": height, "votes": TALLEST_VOTE}[kind]
+        step_x = (column.width + TILE_GAP) / column.across
+        step_y = min(height / rows, tallest)
+        return replace(column, tile_width=step_x - TILE_GAP, tile_height=step_y, step_x=step_x, step_y=step_y)
+
+    def snap(self, length: float) -> float:
+        """The nearest length of whole device pixels."""
+        return round(length * self.ratio) / self.ratio

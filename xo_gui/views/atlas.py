@@ -1,0 +1,50 @@
+"""Atlas: one picture that holds all maps of a layer, side by side as its column shows them. It paints nothing."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import QRect
+from PySide6.QtGui import QImage
+
+from xo_gui.theme import Theme, colours, to_qimage
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+def maps_atlas(values: HostArray, levels: HostArray, rows: int, theme: Theme) -> QImage:
+    """Maps (C, H, W) as a picture, one pixel a cell, `rows` maps down, column by column.
+
+    levels: (1,) or (C,), the value of the last colour; minus that is the first. What cannot be negative so uses
+    the upper half of the colours, and equal values look equal before and after a ReLU.
+    """
+    share = values / levels[:, None, None].astype(np.float32)
+    return to_qimage(_tiled(colours(share, -1.0, 1.0, theme.value_table), rows))
+
+
+def picture_atlas(values: HostArray, theme: Theme) -> QImage:
+    """What the network sees, (C, H, W) in -1..1, its channels one below the other."""
+    return to_qimage(_tiled(colours(values, -1.0, 1.0, theme.picture_table), len(values)))
+
+
+def kernel_atlas(weights: HostArray, level: float, theme: Theme) -> QImage:
+    """Weights (F, C, size, size): a row of pixels for every feature, a column for every channel it reads."""
+    words = colours(weights, -level, level, theme.value_table)
+    features, channels, high, wide = words.shape
+    return to_qimage(words.transpose(0, 2, 1, 3).reshape(features * high, channels * wide))
+
+
+def source(channel: int, rows: int, cells: tuple[int, int]) -> QRect:
+    """Where map number `channel` lies in an atlas of `rows` maps down, each `cells` (rows, columns)."""
+    across, down = divmod(channel, rows)
+    return QRect(across * cells[1], down * cells[0], cells[1], cells[0])
+
+
+def _tiled(words: HostArray, rows: int) -> HostArray:
+    """(C, H, W) as (rows * H, across * W); places without a map are black."""
+    count, high, wide = words.shape
+    across = -(-count // rows)
+    if across * rows > count:
+        words = np.concatenate([words, np.zeros((across * rows - count, high, wide), words.dtype)])
+    return words.reshape(across, rows, high, wide).transpose(1, 2, 0, 3).reshape(rows * high, across * wide)

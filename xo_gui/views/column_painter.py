@@ -1,0 +1,218 @@
+"""Column painter: draws the headers, tiles, bars and votes of columns. It lays out nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
+
+from engine.layers import Votes
+from engine.reading import Reading
+from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font
+from xo_gui.views import numerals
+from xo_gui.views.atlas import source
+from xo_gui.views.columns import Box, Column
+from xo_gui.views.stages import Stage
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
+SYMBOL = 11.0
+
+
+@dataclass(frozen=True)
+class Brush:
+    """The painter and the colours it works with, for one paint event."""
+
+    painter: QPainter
+    theme: Theme
+    ratio: float
+
+    def pen(self, colour: str, width: float = 1.0, dashed: bool = False) -> None:
+        """Draw lines so from now on."""
+        pen = QPen(QColor(colour), width)
+        if dashed:
+            pen.setDashPattern([3.0, 3.0])
+        self.painter.setPen(pen)
+
+    def fill(self, box: Box, colour: QColor | str) -> None:
+        """A plain rectangle."""
+        self.painter.fillRect(rect(box), QColor(colour))
+
+    def text(self, x: float, y: float, text: str, colour: str, px: int = SMALL_PX, strong: bool = False) -> float:
+        """Text with its baseline at y; returns where it ends."""
+        face, metrics = kept_font(px, strong)
+        self.painter.setFont(face)
+        self.painter.setPen(QColor(colour))
+        self.painter.drawText(QPointF(x, y), text)
+        return x + metrics.horizontalAdvance(text)
+
+
+@cache
+def kept_font(px: int, strong: bool = False) -> tuple[QFont, QFontMetricsF]:
+    """The program's font and its measures, made once: every text of every paint asks for them."""
+    face = font(px, strong)
+    return face, QFontMetricsF(face)
+
+
+def rect(box: Box) -> QRectF:
+    """A Box for Qt."""
+    return QRectF(box.x, box.y, box.width, box.height)
+
+
+def header_width(stage: Stage) -> float:
+    """How wide a stage's header is, in logical pixels."""
+    small, strong = kept_font(SMALL_PX)[1], kept_font(TITLE_PX, True)[1]
+    return max(strong.horizontalAdvance(stage.title), *(small.horizontalAdvance(line) for line in stage.lines))
+
+
+def paint_header(brush: Brush, column: Column, top: float, underlined: bool) -> None:
+    """Title and two quiet lines, HEADER_HEIGHT in all."""
+    theme, stage = brush.theme, column.stage
+    end = brush.text(column.x, top + 13, stage.title, theme.text, TITLE_PX, strong=True)
+    if underlined:
+        brush.pen(theme.text)
+        brush.painter.drawLine(QLineF(column.x, top + 16.5, end, top + 16.5))
+    for at, line in enumerate(stage.lines):
+        brush.text(column.x, top + TITLE_LINE + 11 + at * SMALL_LINE, line, theme.quiet)
+
+
+def paint_frames(brush: Brush, column: Column, seen: range) -> None:
+    """A thin outline around the tiles in `seen`."""
+    brush.pen(brush.theme.line)
+    brush.painter.setBrush(Qt.BrushStyle.NoBrush)
+    brush.painter.drawRects([_around(column.tile(channel), 1.0) for channel in seen])
+
+
+def paint_tiles(brush: Brush, column: Column, atlas: QImage, tiles: list[tuple[QRectF, QRect]]) -> None:
+    """Maps, each with its place in the strip and in the atlas.
+
+    Enlarged maps keep their cells' edges; shrunk ones are averaged, so that no line is lost.
+    """
+    shrunk = column.tile_width * brush.ratio < column.cells[1]
+    brush.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrunk)
+    for target, part in tiles:
+        brush.painter.drawImage(target, atlas, part)
+    brush.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+
+
+def paint_kernels(brush: Brush, column: Column, atlas: QImage, seen: range) -> None:
+    """The features beside the maps in `seen`, every slice of each."""
+    if column.kernels is None:
+        return
+    grid = column.kernels
+    for feature in seen:
+        for channel in range(grid.channels):
+            where = source(
+                channel * (atlas.height() // grid.size) + feature, atlas.height() // grid.size, (grid.size,) * 2
+            )
+            brush.painter.drawImage(rect(column.slice(feature, channel)), atlas, where)
+
+
+def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) -> None:
+    """Values as bars from a dashed line at 0, the level at a bar's full length."""
+    theme, painter = brush.theme, brush.painter
+    for first in range(0, column.stage.count, column.rows):
+        last = min(first + column.rows, column.stage.count) - 1
+        top, end = column.tile(first), column.tile(last)
+        zero = _zero(column, top)
+        for channel in range(first, last + 1):
+            row = column.tile(channel)
+            _bar(brush, zero, row, float(values[channel]) / level, column.stage.signed)
+        brush.pen(theme.quiet, dashed=True)
+        painter.drawLine(QLineF(zero, top.y, zero, end.bottom))
+
+
+def _zero(column: Column, tile: Box) -> float:
+    """Where 0 lies in a tile's width: its middle, or its left where nothing is negative."""
+    return round(tile.x + (tile.width / 2 if column.stage.signed else 0.0)) + 0.5
+
+
+def _bar(brush: Brush, zero: float, row: Box, share: float, signed: bool) -> None:
+    room = row.width / 2 if signed else row.width
+    length = min(abs(share), 1.0) * (room - 2)
+    thick = max(round(min(row.height * 0.6, 11.0) * brush.ratio), 1) / brush.ratio
+    top = round((row.y + (row.height - thick) / 2) * brush.ratio) / brush.ratio
+    # The value's own colour, though never so faint that a short bar is lost.
+    place = 127 + (1 if share > 0 else -1) * round(127 * (0.45 + 0.55 * min(abs(share), 1.0)))
+    colour = QColor.fromRgb(int(brush.theme.value_table[place]))
+    left = zero if share > 0 else zero - length
+    brush.fill(Box(left, top, length, thick), colour)
+
+
+def paint_list(
+    brush: Brush, column: Column, values: HostArray, colours: list[QColor], votes: Votes, classes: tuple[str, ...]
+) -> None:
+    """Values one below the other, each with its colour, its number, and the classes that listen to it."""
+    for channel in range(column.stage.count):
+        row, swatch = column.tile(channel), rect(column.swatch(channel))
+        side = swatch.width()
+        brush.painter.fillRect(swatch, colours[channel])
+        brush.pen(brush.theme.line)
+        brush.painter.drawRect(swatch.adjusted(-0.5, -0.5, 0.5, 0.5))
+        middle = row.y + row.height / 2
+        brush.text(row.x + side + 8, middle + 4, f"{float(values[channel]):.2f}", brush.theme.text, SMALL_PX)
+        x = row.x + side + 8 + 32
+        for index, strong in enumerate(votes.strong):
+            if channel in strong:
+                paint_symbol(brush, index, classes[index], x, middle, 8.0)
+                x += 13
+
+
+def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) -> None:
+    """Every class with its symbol, its share of the votes, and its score as a bar from a dashed line."""
+    network, top = reading.subject.network, int(reading.votes.argmax())
+    tall = column.tile_height >= 56
+    for index, name in enumerate(network.classes):
+        row = column.tile(index)
+        score, vote = float(reading.outputs[-1][index]), float(reading.votes[index])
+        line = row.y + 13 if tall else row.y + row.height / 2 + 5
+        paint_symbol(brush, index, name, row.x, line - 5, SYMBOL)
+        text = f"{vote:.2f}" if network.vote == "score" else f"{100 * vote:.0f} %"
+        colour = brush.theme.text if index == top else brush.theme.quiet
+        brush.text(row.x + 20, line, text, colour, LARGE_PX, strong=index == top)
+        if tall:
+            _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / level)
+            if network.vote != "score":
+                brush.text(row.x, row.y + 50, _tr("score {0}").format(numerals.signed(score)), brush.theme.quiet)
+
+
+def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> None:
+    room = box.width / 2 if column.stage.signed else box.width
+    zero, length = _zero(column, box), min(abs(share), 1.0) * (room - 2)
+    left = zero if share > 0 else zero - length
+    brush.fill(Box(left, box.y + 3, length, box.height - 6), brush.theme.class_colour(index))
+    brush.pen(brush.theme.quiet, dashed=True)
+    brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
+
+
+def paint_symbol(brush: Brush, index: int, name: str, x: float, middle: float, side: float) -> None:
+    """A class's sign, `side` wide, its left at x: a cross for X, a ring for O, its first letters for others."""
+    painter = brush.painter
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    brush.pen(brush.theme.class_colour(index), max(side / 6, 1.4))
+    box = QRectF(x, middle - side / 2, side, side).adjusted(1, 1, -1, -1)
+    if name == "X":
+        painter.drawLine(box.topLeft(), box.bottomRight())
+        painter.drawLine(box.topRight(), box.bottomLeft())
+    elif name == "O":
+        painter.drawEllipse(box)
+    else:
+        brush.text(x, middle + 4, name[:3], brush.theme.class_colour(index))
+    painter.restore()
+
+
+def _around(box: Box, distance: float) -> QRectF:
+    """The outline that leaves `box` uncovered, for a pen one pixel wide."""
+    half = distance / 2
+    return QRectF(box.x - half, box.y - half, box.width + distance, box.height + distance)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("NetworkView", text)

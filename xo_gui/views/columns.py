@@ -1,0 +1,215 @@
+"""Columns: where every column, tile and cell of the network strip lies. Pure geometry; it paints nothing.
+
+All lengths are logical pixels; every edge lies on a device pixel, so that tiles are sharp.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from xo_gui.views.stages import Stage
+
+KERNEL_GAP = 6.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in logical pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """The first x beyond it."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The first y beyond it."""
+        return self.y + self.height
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Its middle, x and y."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def holds(self, x: float, y: float) -> bool:
+        """Whether the point lies in it."""
+        return self.x <= x < self.right and self.y <= y < self.bottom
+
+    def part(self, shape: tuple[int, int], rows: range, columns: range) -> Box:
+        """The part that cells `rows` x `columns` take up if it is cut into `shape` (rows, columns) equal cells."""
+        high, wide = self.height / shape[0], self.width / shape[1]
+        return Box(self.x + columns.start * wide, self.y + rows.start * high, len(columns) * wide, len(rows) * high)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """How one feature is laid out beside its map: its channels as slices in a small grid, row by row.
+
+    across, down: slices in the grid. cell: one weight's side. size: weights along a slice's side.
+    """
+
+    channels: int
+    size: int
+    across: int
+    cell: float
+    gap: float
+
+    @property
+    def down(self) -> int:
+        """Rows of slices."""
+        return -(-self.channels // self.across)
+
+    @property
+    def pitch(self) -> float:
+        """From one slice to the next."""
+        return self.size * self.cell + self.gap
+
+    @property
+    def width(self) -> float:
+        """Of all slices."""
+        return self.across * self.pitch - self.gap
+
+    @property
+    def height(self) -> float:
+        """Of all slices."""
+        return self.down * self.pitch - self.gap
+
+
+@dataclass(frozen=True)
+class Column:
+    """A stage's tiles (maps, bars, votes) in an even grid, filled column by column.
+
+    x, y: the top left of the column; width: header and tiles. first: x of the first tile. rows: tiles down.
+    tile_width, tile_height: of a tile; step_x, step_y: from one tile to the next.
+    """
+
+    stage: Stage
+    x: float
+    y: float
+    width: float
+    first: float
+    rows: int
+    tile_width: float
+    tile_height: float
+    step_x: float
+    step_y: float
+    kernels: Kernels | None = None
+
+    @property
+    def across(self) -> int:
+        """Tiles side by side."""
+        return -(-self.stage.count // self.rows)
+
+    @property
+    def right(self) -> float:
+        """The first x beyond it."""
+        return self.x + self.width
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of cells in a tile; a bar is one."""
+        shape = self.stage.shape
+        return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
+
+    def tile(self, channel: int) -> Box:
+        """Where map, bar or vote number `channel` lies."""
+        across, down = divmod(channel, self.rows)
+        return Box(
+            self.first + across * self.step_x, self.y + down * self.step_y, self.tile_width, self.tile_height
+        )
+
+    @property
+    def is_map(self) -> bool:
+        """Whether its tiles are maps, and not bars, listed values or votes."""
+        return len(self.stage.shape) == 3
+
+    def swatch(self, channel: int) -> Box:
+        """The coloured square of a listed value, at the left of its tile."""
+        tile = self.tile(channel)
+        side = math.floor(min(tile.height - 4, 24.0))
+        return Box(tile.x, round(tile.y + (tile.height - side) / 2), side, side)
+
+    def mark(self, channel: int, rows: range = range(1), columns: range = range(1)) -> Box:
+        """What to outline for cells of a map, or for a whole bar, listed value or vote."""
+        tile = self.tile(channel)
+        if self.is_map:
+            return tile.part(self.cells, rows, columns)
+        if self.stage.kind == "list":
+            return self.swatch(channel)
+        if self.stage.kind == "votes":
+            return Box(tile.x - 7, tile.y - 5, tile.width + 14, tile.height - 8)
+        return tile
+
+    def slice(self, feature: int, channel: int) -> Box:
+        """Where the slice of a feature that reads map `channel` below lies. Only if there are kernels."""
+        assert self.kernels is not None
+        grid, tile = self.kernels, self.tile(feature)
+        down, across = divmod(channel, grid.across)
+        left = tile.x - KERNEL_GAP - grid.width
+        top = tile.y + math.floor((tile.height - grid.height) / 2)
+        side = grid.size * grid.cell
+        return Box(left + across * grid.pitch, top + down * grid.pitch, side, side)
+
+    def find(self, x: float, y: float) -> tuple[int, int, int] | None:
+        """The (channel, row, column) at a point, or None between tiles."""
+        channel = self._near(x, y)
+        if channel is None or not (box := self.tile(channel)).holds(x, y):
+            return None
+        return channel, *_cell_at(box, self.cells, x, y)
+
+    def find_weight(self, x: float, y: float) -> tuple[int, int, int, int] | None:
+        """The (feature, channel, row, column) of the weight at a point, or None."""
+        if self.kernels is None:
+            return None
+        feature = self._near(x + self.kernels.width + KERNEL_GAP, y)
+        if feature is None:
+            return None
+        for channel in range(self.kernels.channels):
+            if (box := self.slice(feature, channel)).holds(x, y):
+                return feature, channel, *_cell_at(box, (self.kernels.size,) * 2, x, y)
+        return None
+
+    def _near(self, x: float, y: float) -> int | None:
+        across, down = int((x - self.first) // self.step_x), int((y - self.y) // self.step_y)
+        channel = across * self.rows + down
+        inside = across >= 0 and 0 <= down < self.rows and channel < self.stage.count
+        return channel if inside else None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """All columns of one network. area: where it may be drawn; width: what it takes, beyond the area's own if it
+    has to scroll. bottom: where the tiles end. ratio: device pixels in a logical one."""
+
+    columns: tuple[Column, ...]
+    area: Box
+    width: float
+    bottom: float
+    ratio: float
+
+    @cached_property
+    def places(self) -> Mapping[int, int]:
+        """The column of every layer that has one."""
+        return {layer: at for at, column in enumerate(self.columns) for layer in column.stage.layers}
+
+    def column_of(self, layer: int) -> Column | None:
+        """The column that shows `layer`, or None if it has none (Flatten)."""
+        at = self.places.get(layer)
+        return None if at is None else self.columns[at]
+
+    def column_at(self, x: float) -> Column | None:
+        """The column at x, header included, or None between columns."""
+        return next((column for column in self.columns if column.x <= x < column.right), None)
+
+
+def _cell_at(box: Box, shape: tuple[int, int], x: float, y: float) -> tuple[int, int]:
+    row, column = int((y - box.y) * shape[0] / box.height), int((x - box.x) * shape[1] / box.width)
+    return min(row, shape[0] - 1), min(column, shape[1] - 1)

@@ -1,0 +1,63 @@
+"""Levels: the values at which the colours of every layer end. They hold still until told to adapt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from engine.network import Network
+from xo_gui.views.stages import Stage, group_of
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+Mode = Literal["shared", "layer", "map"]
+
+CALM = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0)
+
+
+def calm(value: float) -> float:
+    """The next number up that is easy to read and does not change with every stroke: 5.5 for 4.61, 1 for 0."""
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    # A hair below, so that 3.0000001 does not become 4.
+    return next(step for step in CALM if step >= value / power * (1 - 1e-6)) * power
+
+
+@dataclass(frozen=True, eq=False)
+class Peaks:
+    """The largest magnitude of every map: one (channels,) array a layer, the input included.
+
+    blank: whether they come from an empty picture, which says little about what a drawing will bring.
+    """
+
+    network: Network
+    values: tuple[HostArray, ...]
+    blank: bool
+
+    @classmethod
+    def of(cls, network: Network, outputs: tuple[HostArray, ...]) -> Peaks:
+        """The peaks of a reading's outputs, (C, H, W) or (n,); values that are not finite are passed over."""
+        peaks = (np.abs(np.nan_to_num(one, posinf=0, neginf=0)) for one in outputs)
+        values = tuple(one.max(axis=(1, 2)) if one.ndim == 3 else one for one in peaks)
+        return cls(network, values, bool(outputs[0].min() == outputs[0].max()))
+
+    def with_at_least(self, other: Peaks) -> Peaks:
+        """These peaks, raised where `other` is higher."""
+        return replace(self, values=tuple(map(np.maximum, self.values, other.values)))
+
+    def levels(self, stage: Stage, mode: Mode, gain: float = 1.0) -> HostArray:
+        """(1,) or, in mode "map" for maps, (channels,): where the colours of `stage` end, float64.
+
+        "shared": one for a layer and all that follows from it up to the next features; "layer": one a layer.
+        """
+        if stage.kind == "picture":
+            return np.ones(1)
+        if mode == "map" and stage.kind == "maps":
+            return np.array([calm(peak) for peak in self.values[stage.shown].tolist()]) / gain
+        layers = [stage.shown]
+        if mode == "shared":
+            layers = [at for at in range(len(self.values)) if group_of(self.network, at) == stage.group]
+        return np.array([calm(float(max(self.values[at].max() for at in layers)))]) / gain

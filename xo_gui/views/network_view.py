@@ -1,0 +1,390 @@
+"""Network view: the strip of columns in which every layer's values can be seen. It computes none of them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QScrollBar, QWidget
+
+from engine.runner import Snapshot
+from xo_gui.session import Cell, Focus
+from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.views.columns import Box, Column
+from xo_gui.views.readout import Readout, say_cell, say_weight
+from xo_gui.views.readout_painter import paint_readout
+from xo_gui.views.shown_strip import ShownStrip
+from xo_gui.views.stages import foldable
+from xo_gui.views.strip_controls import StripControls
+from xo_gui.views.strip_keys import step
+from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
+from xo_gui.views.trace import is_in, trace_of
+from xo_gui.views.trace_painter import paint_trace
+from xo_gui.views.view import View
+
+MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
+# Times and descriptions change at most four times a second, so that they can be read.
+CALM_MS = 250
+
+_Weight = tuple[int, int, tuple[int, int, int, int]]
+
+
+class NetworkView(View):
+    """Every layer as a column of tiles, from the input to the votes; one strip for each subject.
+
+    Hovering, or the arrow keys, looks at a value; Esc lets go; a click on a header, or Return, folds a ReLU into
+    the column before it and unfolds it again.
+    """
+
+    title = "Network"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._strips: list[ShownStrip] = []
+        self._generation = -1
+        self._chosen: dict[int, bool] = {}
+        self._looked: Cell | None = None
+        self._weight: _Weight | None = None
+        self._header: tuple[int, int] | None = None
+        self._by_keyboard = False
+        self._still: QPixmap | None = None
+        self._controls = StripControls(self)
+        self._controls.changed.connect(self._relevel)
+        self._bar = QScrollBar(Qt.Orientation.Horizontal, self)
+        self._bar.setAccessibleName(self.tr("Scroll the network"))
+        self._bar.hide()
+        self._bar.valueChanged.connect(self._scrolled)
+        self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
+        self._calm.timeout.connect(self._say_calmly)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(self.tr("Network"))
+        self.set_theme(DARK)
+
+    def sizeHint(self) -> QSize:
+        """What the default network likes best."""
+        return QSize(1000, 690)
+
+    def minimumSizeHint(self) -> QSize:
+        """Below this no column can be read."""
+        return QSize(420, 300)
+
+    # --- what is shown
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show its readings from the next paint on; without readings, keep the last picture."""
+        if not snapshot.readings:
+            return
+        replaced = snapshot.generation != self._generation
+        adapt = snapshot.settled or replaced
+        self._generation = snapshot.generation
+        networks = [shown.reading.subject.network for shown in self._strips]
+        if [reading.subject.network for reading in snapshot.readings] != networks:
+            self._restart(snapshot)
+        else:
+            for shown, reading in zip(self._strips, snapshot.readings, strict=True):
+                if shown.take(reading, adapt, replaced):
+                    self._still = None
+        if not self._calm.isActive():
+            self._calm.start()
+        self.update()
+
+    def show_focus(self, focus: Focus) -> None:
+        """Mark the looked-at cell, wherever it was chosen."""
+        if focus.hovered != self._looked:
+            self._looked = focus.hovered
+            self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self._controls.set_theme(theme)
+        for shown in self._strips:
+            shown.repaint()
+        self._still = None
+        self.update()
+
+    def readout(self) -> Readout | None:
+        """The value looked at, in words, as the line at the bottom says it; None if none is."""
+        if self._weight is not None:
+            subject, layer, place = self._weight
+            return say_weight(self._strips[subject].reading, layer, place)
+        shown = self._looked_strip()
+        return None if shown is None or self._looked is None else say_cell(shown.reading, self._looked)
+
+    def _restart(self, snapshot: Snapshot) -> None:
+        """Other networks: forget everything that belonged to the last ones."""
+        self._strips = [ShownStrip(reading) for reading in snapshot.readings]
+        self._chosen.clear()
+        self._weight = self._header = None
+        self._relevel()
+        self._lay_out()
+        self._say_calmly()
+
+    def _relevel(self) -> None:
+        for shown in self._strips:
+            shown.set_levels(self._controls.mode, self._controls.gain)
+        self._still = None
+        self.update()
+
+    def _say_calmly(self) -> None:
+        """Bring the slow texts up to date: times, and what a screen reader says."""
+        self._still = None
+        self.update()
+        said = []
+        for shown in self._strips:
+            reading = shown.reading
+            top = 100 * float(reading.votes.max())
+            said.append(
+                self.tr("{0}, reading {1}, {2} %").format(reading.subject.name, reading.verdict, f"{top:.0f}")
+            )
+        self.setAccessibleDescription("; ".join(said))
+
+    # --- where it lies
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lay out for the new size."""
+        super().resizeEvent(event)
+        self._lay_out()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Fonts and styles change widths."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.LanguageChange):
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        size = self._controls.sizeHint()
+        self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
+        width = self.width() - 2 * MARGIN
+        count = max(len(self._strips), 1)
+        height = (self.height() - self._top - READOUT_HEIGHT) / count
+        widest = 0.0
+        for at, shown in enumerate(self._strips):
+            scroll = 12 if self._bar.isVisible() else 0
+            room = height - ABOVE - BELOW - scroll
+            area = Box(MARGIN, round(self._top + at * height + ABOVE), width, round(room))
+            widest = max(widest, shown.lay_out(area, self.devicePixelRatioF(), self._chosen).width)
+        self._scroll_range(widest, width)
+        self._still = None
+        self.update()
+
+    @property
+    def _top(self) -> float:
+        """Where the strips begin: lower, in line with other panels' titles, where there is height to spare."""
+        return TOP + min(max(self.height() - 700, 0), 4)
+
+    def _scroll_range(self, content: float, width: float) -> None:
+        needed = content > width + 0.5
+        self._bar.setGeometry(int(MARGIN), int(self.height() - READOUT_HEIGHT - 11), int(width), 10)
+        self._bar.setRange(0, max(0, round(content - width)))
+        self._bar.setPageStep(int(width))
+        self._bar.setSingleStep(40)
+        if needed == self._bar.isHidden():
+            self._bar.setVisible(needed)
+            self._lay_out()
+
+    def _scrolled(self, _: int) -> None:
+        self._still = None
+        self.update()
+
+    # --- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The still parts from a kept picture, then the values, then what belongs to the looked-at cell."""
+        ratio = self.devicePixelRatioF()
+        if any(shown.strip is None or shown.strip.ratio != ratio for shown in self._strips):
+            self._lay_out()
+        if self._still is None:
+            self._still = self._paint_still(ratio)
+        painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._still)
+        painter.save()
+        painter.setClipRect(
+            QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
+        )
+        painter.translate(-self._bar.value(), 0)
+        for shown in self._strips:
+            StripPainter(painter, self._theme, shown, self._seen()).values()
+        self._paint_looked(painter)
+        painter.restore()
+        self._paint_readout(painter)
+        painter.end()
+
+    def _seen(self) -> tuple[float, float]:
+        """From which x to which x of the strip is in view."""
+        return self._bar.value(), self._bar.value() + self.width()
+
+    def _paint_still(self, ratio: float) -> QPixmap:
+        pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(QColor(self._theme.ground))
+        painter = QPainter(pixmap)
+        self._paint_caption(painter)
+        painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
+        painter.translate(-self._bar.value(), 0)
+        for at, shown in enumerate(self._strips):
+            underlined = self._header[1] if self._header and self._header[0] == at else None
+            StripPainter(painter, self._theme, shown, self._seen()).still(underlined)
+        painter.end()
+        return pixmap
+
+    def _paint_caption(self, painter: QPainter) -> None:
+        caption = font(SMALL_PX, strong=True)
+        caption.setLetterSpacing(caption.SpacingType.AbsoluteSpacing, 1.0)
+        painter.setFont(caption)
+        painter.setPen(QColor(self._theme.quiet))
+        painter.drawText(QPointF(MARGIN, self._top - 7), self.title.upper())
+        if not self._strips:
+            painter.setFont(font(TEXT_PX))
+            painter.drawText(
+                QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, self.tr("The network is waking up…")
+            )
+
+    def _paint_looked(self, painter: QPainter) -> None:
+        shown = self._looked_strip()
+        if shown is None or shown.strip is None or self._looked is None or self._weight is not None:
+            return
+        trace = trace_of(shown.reading.subject.network, shown.strip, self._looked)
+        if trace is not None:
+            paint_trace(painter, trace, self._theme)
+
+    def _paint_readout(self, painter: QPainter) -> None:
+        """One line that stays where it is: place, value, and what it reads."""
+        theme = self._theme
+        if self.hasFocus() and self._by_keyboard:
+            painter.setPen(QPen(QColor(theme.o), 1.0))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)
+        said = self.readout() or (Readout(self._hint(), "") if self._strips else None)
+        if said is not None:
+            paint_readout(painter, theme, said, MARGIN, self.width() - MARGIN, self.height() - 9.0)
+
+    def _hint(self) -> str:
+        if self._header is None:
+            return self.tr("Point at any value to read it, or use the arrow keys.")
+        layer = self._header[1]
+        if self._strips[self._header[0]].strip.column_of(layer).stage.folded is None:  # type: ignore[union-attr]
+            return self.tr("Click to show this ReLU in the column of its features.")
+        return self.tr("Click to show ReLU in a column of its own.")
+
+    # --- looking
+
+    def _looked_strip(self) -> ShownStrip | None:
+        """The strip of the looked-at cell, if there is such a cell."""
+        if self._looked is None or self._looked.subject >= len(self._strips):
+            return None
+        shown = self._strips[self._looked.subject]
+        return shown if is_in(shown.reading.subject.network, self._looked) else None
+
+    def _look(self, cell: Cell | None, weight: _Weight | None = None) -> None:
+        changed = cell != self._looked
+        if changed or weight != self._weight:
+            self._looked, self._weight = cell, weight
+            self.update()
+        if changed:
+            self.hovered.emit(cell)
+
+    def _point_at(self, x: float, y: float) -> None:
+        """Look at what lies at a point of the strip (scrolling included)."""
+        header, cell, weight = None, None, None
+        for subject, shown in enumerate(self._strips):
+            column = shown.strip.column_at(x) if shown.strip else None
+            if shown.strip is None or column is None:
+                continue
+            if found := column.find(x, y):
+                cell = Cell(column.stage.shown, *found, subject=subject)
+            elif place := column.find_weight(x, y):
+                weight = (subject, column.stage.shown, place)
+            elif -ABOVE <= y - shown.strip.area.y < -8:
+                relu = self._relu_of(shown, column)
+                header = None if relu is None else (subject, relu)
+        self._look(cell, weight)
+        if header != self._header:
+            self._header, self._still = header, None
+            self.setCursor(Qt.CursorShape.PointingHandCursor if header else Qt.CursorShape.ArrowCursor)
+            self.update()
+
+    @staticmethod
+    def _relu_of(shown: ShownStrip, column: Column) -> int | None:
+        """The ReLU that a click on this column's header folds or unfolds."""
+        layer = column.stage.folded or column.stage.shown
+        return layer if layer in foldable(shown.reading.subject.network) else None
+
+    def _toggle(self, subject: int, relu: int) -> None:
+        strip = self._strips[subject].strip
+        column = strip.column_of(relu) if strip else None
+        if column is not None:
+            self._chosen[relu] = column.stage.folded is None
+            self._header = None
+            self._lay_out()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Look at the value under the mouse."""
+        self._point_at(event.position().x() + self._bar.value(), event.position().y())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click on the header of a ReLU, or of features with one, folds or unfolds it."""
+        self._by_keyboard = False
+        self._point_at(event.position().x() + self._bar.value(), event.position().y())
+        if self._header is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._toggle(*self._header)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse is gone: look at nothing."""
+        self._point_at(-1.0, -1.0)
+        super().leaveEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll sideways, if there is more than fits."""
+        delta = event.angleDelta().x() or event.angleDelta().y()
+        if self._bar.isHidden() or not delta:
+            event.ignore()
+            return
+        self._bar.setValue(self._bar.value() - delta)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the focus if it came by keyboard."""
+        self._by_keyboard = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+        self.update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrow keys move the looked-at cell, with Ctrl by a whole map; Return folds; Esc lets go."""
+        key, shown = Qt.Key(event.key()), self._looked_strip()
+        if key == Qt.Key.Key_Escape and (self._looked or self._weight):
+            self._look(None)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and shown and shown.strip and self._looked:
+            column = shown.strip.column_of(self._looked.layer)
+            relu = None if column is None else self._relu_of(shown, column)
+            if relu is not None:
+                self._toggle(self._looked.subject, relu)
+        elif self._strips and (moved := self._moved(key, event.modifiers())):
+            self._look(moved)
+            self._scroll_to(moved)
+        else:
+            super().keyPressEvent(event)
+
+    def _moved(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> Cell | None:
+        shown = self._looked_strip() or self._strips[0]
+        if shown.strip is None:
+            return None
+        leap = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+        return step(shown.strip, self._looked, key, leap)
+
+    def _scroll_to(self, cell: Cell) -> None:
+        strip = self._strips[cell.subject].strip
+        column = strip.column_of(cell.layer) if strip else None
+        if column is not None and not self._bar.isHidden():
+            low, high = round(column.right - self.width() + MARGIN), round(column.x - MARGIN)
+            self._bar.setValue(min(max(self._bar.value(), low), high))

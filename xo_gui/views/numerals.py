@@ -1,0 +1,42 @@
+"""Numerals: how the window writes values, levels, counts and times. It knows no widget and no translation."""
+
+from __future__ import annotations
+
+from xo_gui.views.stages import NARROW_SPACE, number
+
+MINUS = "\u2212"
+
+
+def signed(value: float) -> str:
+    """A value with its sign, three figures: +0.24, −12.5; 0.00 has none."""
+    places = 2 if abs(value) < 99.95 else 0
+    text = f"{abs(value):.{places}f}"
+    return text if not any(figure in "123456789" for figure in text) else ("+" if value > 0 else MINUS) + text
+
+
+def level(value: float) -> str:
+    """A level as short as it can be: 5.5, 13, −0.5."""
+    text = f"{abs(value):.3g}" if 0.001 <= abs(value) < 1e5 or not value else f"{abs(value):.0e}"
+    return (MINUS if value < 0 else "") + text
+
+
+def count(value: int) -> str:
+    """A large number in few figures: 819, 205 k, 1.2 M."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            share = value / size
+            return f"{share:.1f}{NARROW_SPACE}{unit}" if share < 9.95 else f"{share:.0f}{NARROW_SPACE}{unit}"
+    return number(value)
+
+
+def duration(seconds: float) -> str:
+    """A time in two or three figures: 11 µs, 1.2 ms."""
+    for size, unit in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= size:
+            return f"{seconds / size:.1f}{NARROW_SPACE}{unit}"
+    return f"{seconds * 1e6:.0f}{NARROW_SPACE}µs"
+
+
+def span(cells: range) -> str:
+    """Rows or columns counted from 1: "12", "10–14"."""
+    return str(cells.start + 1) if len(cells) == 1 else f"{cells.start + 1}–{cells.stop}"

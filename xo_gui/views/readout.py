@@ -1,0 +1,85 @@
+"""Readout: one value said in words: where it is, what it is, what it reads. It does not paint them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QCoreApplication
+
+from engine.explain.receptive_field import receptive_field
+from engine.network import Network
+from engine.reading import Reading
+from xo_gui.session import Cell
+from xo_gui.views.numerals import signed, span
+from xo_gui.views.stages import layer_names, number
+from xo_gui.views.trace import in_maps
+
+
+@dataclass(frozen=True)
+class Readout:
+    """place: "Features 1 · map 3 · row 12, column 21"; value: "+0.24"; reads: what it is made of, or ""."""
+
+    place: str
+    value: str
+    reads: str = ""
+
+
+def say_cell(reading: Reading, cell: Cell) -> Readout:
+    """One value of a layer. Raises IndexError if there is none."""
+    network, values = reading.subject.network, reading.outputs[cell.layer]
+    if values.ndim == 3:
+        value = float(values[cell.channel, cell.row, cell.column])
+        return Readout(_map_place(network, cell), signed(value), _reads(network, cell))
+    value = float(values[cell.channel])
+    if cell.layer == len(network.layers):
+        return _vote(reading, cell, value)
+    place = _tr("{0} · value {1}").format(layer_names(network)[cell.layer], number(cell.channel + 1))
+    return Readout(place, signed(value), _reads(network, cell))
+
+
+def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -> Readout:
+    """One weight (feature, channel, row, column) of the features of `layer`."""
+    network = reading.subject.network
+    weight = float(reading.subject.parameters[f"{network.names[layer]}.weight"][place])
+    feature, channel, row, column = (part + 1 for part in place)
+    said = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
+    if network.shapes[layer - 1][0] > 1:
+        said += _tr(" on map {0}").format(channel)
+    return Readout(said + _tr(" · row {0}, column {1}").format(row, column), signed(weight), _tr("a weight"))
+
+
+def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
+    network = reading.subject.network
+    place = _tr("Votes · {0}").format(network.classes[cell.channel])
+    if network.vote == "score":
+        return Readout(place, signed(score), _tr("the mean of its strong values"))
+    share = _tr("a score, worth {0} % of the votes").format(f"{100 * float(reading.votes[cell.channel]):.0f}")
+    return Readout(place, signed(score), share)
+
+
+def _map_place(network: Network, cell: Cell) -> str:
+    name, rest = layer_names(network)[cell.layer], _tr("row {0}, column {1}")
+    parts = [name, rest.format(cell.row + 1, cell.column + 1)]
+    if cell.layer or network.input_shape[0] > 1:
+        parts.insert(1, _tr("map {0}").format(cell.channel + 1))
+    return " · ".join(parts)
+
+
+def _reads(network: Network, cell: Cell) -> str:
+    """What of the drawing it can depend on."""
+    if cell.layer == 0:
+        return ""
+    inner = in_maps(network, cell)
+    window = receptive_field(network, inner.layer, inner.row, inner.column)[0]
+    if window is None:
+        return _tr("reads the whole drawing")
+    if not (window[0] and window[1]):
+        return _tr("reads only padding")
+    row, column = (_tr("row {0}"), _tr("rows {0}")), (_tr("column {0}"), _tr("columns {0}"))
+    rows, columns = row[len(window[0]) > 1], column[len(window[1]) > 1]
+    text = f"{rows.format(span(window[0]))}, {columns.format(span(window[1]))}"
+    return _tr("reads {0} of the drawing").format(text)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("NetworkView", text)

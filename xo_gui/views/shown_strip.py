@@ -1,0 +1,163 @@
+"""Shown strip: what the network view holds of one subject: its reading, layout, levels, times and atlases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import QRect, QRectF
+from PySide6.QtGui import QColor, QImage
+
+from engine.reading import Reading
+from xo_gui.theme import Theme, colours
+from xo_gui.views.arrangement import arrange
+from xo_gui.views.atlas import kernel_atlas, maps_atlas, picture_atlas, source
+from xo_gui.views.column_painter import header_width, rect
+from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.levels import Mode, Peaks, calm
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+Tile: TypeAlias = tuple[QRectF, QRect]
+
+# How much of a new time goes into the one shown: times jump from pass to pass by a factor of two.
+NEW_SHARE = 0.1
+
+
+class ShownStrip:
+    """One subject's columns. Atlases are made when first painted, and kept until values or colours change."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.strip: Strip | None = None
+        self.mode: Mode = "shared"
+        self.gain = 1.0
+        self.seconds = np.array(reading.seconds)
+        self._peaks = Peaks.of(reading.subject.network, reading.outputs)
+        self._levels: dict[int, HostArray] = {}
+        self._atlases: dict[int, QImage] = {}
+        self._kernels: dict[int, QImage] = {}
+        self._kernel_levels: dict[int, float] = {}
+        self._tiles: dict[int, list[Tile]] = {}
+
+    def take(self, reading: Reading, adapt: bool, replaced: bool = False) -> bool:
+        """Show these values of the same network; `adapt` the levels, or hold them.
+
+        replaced: whether the weights are others altogether. Returns whether a legend changes.
+        """
+        before = self._legends()
+        if reading.subject is not self.reading.subject:
+            self._kernels.clear()
+            self._kernel_levels.clear()
+        self.seconds += NEW_SHARE * (np.array(reading.seconds) - self.seconds)
+        self.reading = reading
+        self._atlases.clear()
+        if adapt or self._peaks.blank:
+            self._adapt(Peaks.of(reading.subject.network, reading.outputs), adapt, replaced)
+        return self._legends() != before
+
+    def lay_out(self, area: Box, ratio: float, chosen: Mapping[int, bool]) -> Strip:
+        """Arrange the columns anew."""
+        self.strip = arrange(self.reading.subject.network, area, ratio, header_width, chosen)
+        self._atlases.clear()
+        self._tiles = {}
+        return self.strip
+
+    def repaint(self) -> None:
+        """Colours have changed: make all atlases anew."""
+        self._atlases.clear()
+        self._kernels.clear()
+
+    def set_levels(self, mode: Mode, gain: float) -> None:
+        """How the levels are shared, and by how much faint values are lifted."""
+        self.mode, self.gain = mode, gain
+        self._levels.clear()
+        self._atlases.clear()
+
+    def levels(self, column: Column) -> HostArray:
+        """Where the colours or bars of a column end: (1,), or (channels,) if each map has its own."""
+        layer = column.stage.shown
+        if layer not in self._levels:
+            self._levels[layer] = self._peaks.levels(column.stage, self.mode, self.gain)
+        return self._levels[layer]
+
+    def legend_level(self, column: Column) -> float | None:
+        """The one level of a column, or None if each map has its own."""
+        levels = self.levels(column)
+        return float(levels[0]) if len(levels) == 1 else None
+
+    def values(self, column: Column) -> HostArray:
+        """(C, H, W) or (n,): what a column shows."""
+        return self.reading.outputs[column.stage.shown]
+
+    def tiles(self, column: Column) -> list[Tile]:
+        """Where every map goes, and where it comes from in the atlas; kept, since every paint asks for it."""
+        layer = column.stage.shown
+        if layer not in self._tiles:
+            self._tiles[layer] = [
+                (rect(column.tile(channel)), source(channel, column.rows, column.cells))
+                for channel in range(column.stage.count)
+            ]
+        return self._tiles[layer]
+
+    def atlas(self, column: Column, theme: Theme) -> QImage:
+        """The maps of a column in the theme's colours."""
+        layer = column.stage.shown
+        if layer not in self._atlases:
+            values = self.values(column)
+            self._atlases[layer] = (
+                picture_atlas(values, theme)
+                if column.stage.kind == "picture"
+                else maps_atlas(values, self.levels(column), column.rows, theme)
+            )
+        return self._atlases[layer]
+
+    def kernel_level(self, column: Column) -> float:
+        """Where the colours of the column's features end: at their largest weight, rounded up."""
+        layer = column.stage.shown
+        if layer not in self._kernel_levels:
+            self._kernel_levels[layer] = calm(float(np.abs(self._weights(column)).max()))
+        return self._kernel_levels[layer]
+
+    def kernel_atlas(self, column: Column, theme: Theme) -> QImage:
+        """The features of a column."""
+        layer = column.stage.shown
+        if layer not in self._kernels:
+            self._kernels[layer] = kernel_atlas(self._weights(column), self.kernel_level(column), theme)
+        return self._kernels[layer]
+
+    def swatches(self, column: Column, theme: Theme) -> list[QColor]:
+        """The colour of every value of a list."""
+        level = float(self.levels(column)[0])
+        words = colours(self.values(column), -level, level, theme.value_table)
+        return [QColor.fromRgb(int(word)) for word in words]
+
+    def cost(self, column: Column) -> tuple[int, float]:
+        """Multiplies, and seconds as smoothed, of the layers a column stands for."""
+        layers = [layer for layer in column.stage.layers if layer]
+        costs = self.reading.subject.network.costs
+        return sum(costs[layer - 1].multiplies for layer in layers), float(
+            sum(self.seconds[layer - 1] for layer in layers)
+        )
+
+    def _adapt(self, peaks: Peaks, adapt: bool, replaced: bool) -> None:
+        """Take over the peaks of a drawing; those of a blank picture only if there are no better ones.
+
+        The first stroke on a blank canvas has no levels to hold yet: until it ends they only grow.
+        """
+        if adapt and (replaced or not peaks.blank or self._peaks.blank):
+            self._peaks = peaks
+        elif not adapt:
+            self._peaks = self._peaks.with_at_least(peaks)
+        self._levels.clear()
+
+    def _legends(self) -> list[tuple[float | None, float]]:
+        """Every number that stands under a column."""
+        return [
+            (self.legend_level(column), self.kernel_level(column) if column.kernels else 0.0)
+            for column in (self.strip.columns if self.strip else ())
+        ]
+
+    def _weights(self, column: Column) -> HostArray:
+        subject = self.reading.subject
+        return np.asarray(subject.parameters[f"{subject.network.names[column.stage.shown]}.weight"])

@@ -1,0 +1,122 @@
+"""Strip painter: draws one subject's columns, in a part that stays and a part that follows the values."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication, QLineF
+from PySide6.QtGui import QPainter
+
+from engine.layers import Votes
+from xo_gui.theme import SMALL_PX, Theme
+from xo_gui.views import column_painter as draw
+from xo_gui.views import numerals
+from xo_gui.views.columns import KERNEL_GAP, Column
+from xo_gui.views.legend import paint_legend
+from xo_gui.views.shown_strip import ShownStrip
+from xo_gui.views.stages import number
+
+# Room a strip needs above its tiles, for the headers, and below, for legends and costs.
+ABOVE = draw.HEADER_HEIGHT + 8.0
+LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
+BELOW = 41.0
+
+
+class StripPainter:
+    """Paints what lies between `seen` (from x to x, logical pixels of the strip)."""
+
+    def __init__(self, painter: QPainter, theme: Theme, shown: ShownStrip, seen: tuple[float, float]) -> None:
+        self._shown, self._theme, self._seen = shown, theme, seen
+        self._strip = shown.strip
+        assert self._strip is not None
+        self._brush = draw.Brush(painter, theme, self._strip.ratio)
+
+    def still(self, underlined: int | None) -> None:
+        """Headers, outlines, legends and costs. underlined: the ReLU whose header is under the mouse."""
+        for column in self._columns():
+            draw.paint_header(self._brush, column, column.y - ABOVE, underlined in column.stage.layers[-1:])
+            if column.stage.kind in ("maps", "picture"):
+                draw.paint_frames(self._brush, column, self._tiles(column))
+            self._legend(column)
+            self._cost(column)
+
+    def values(self) -> None:
+        """Maps, features, bars and votes."""
+        for column in self._columns():
+            if column.stage.kind in ("maps", "picture"):
+                self._maps(column)
+            elif column.stage.kind == "bars":
+                draw.paint_bars(
+                    self._brush, column, self._shown.values(column), float(self._shown.levels(column)[0])
+                )
+            elif column.stage.kind == "list":
+                self._list(column)
+            else:
+                level = float(self._shown.levels(column)[0])
+                draw.paint_votes(self._brush, column, self._shown.reading, level)
+
+    def _columns(self) -> list[Column]:
+        assert self._strip is not None
+        return [one for one in self._strip.columns if one.right > self._seen[0] and one.x < self._seen[1]]
+
+    def _tiles(self, column: Column) -> range:
+        """The channels whose tiles are in view."""
+        if not column.step_x:
+            return range(column.stage.count)
+        first = max(0, int((self._seen[0] - column.x) // column.step_x))
+        last = max(0, int((self._seen[1] - column.x) // column.step_x) + 1)
+        return range(min(first * column.rows, column.stage.count), min(last * column.rows, column.stage.count))
+
+    def _maps(self, column: Column) -> None:
+        seen = self._tiles(column)
+        draw.paint_tiles(
+            self._brush,
+            column,
+            self._shown.atlas(column, self._theme),
+            self._shown.tiles(column)[seen.start : seen.stop],
+        )
+        if column.kernels is not None:
+            draw.paint_kernels(self._brush, column, self._shown.kernel_atlas(column, self._theme), seen)
+
+    def _list(self, column: Column) -> None:
+        network = self._shown.reading.subject.network
+        votes = network.layers[column.stage.shown]
+        assert isinstance(votes, Votes)
+        colours = self._shown.swatches(column, self._theme)
+        draw.paint_list(self._brush, column, self._shown.values(column), colours, votes, network.classes)
+
+    def _legend(self, column: Column) -> None:
+        assert self._strip is not None
+        left, top = column.x, self._strip.bottom + LEGEND_TOP
+        if column.kernels is not None:
+            # The features' own level, small, under the features.
+            text = f"±{numerals.level(self._shown.kernel_level(column))}"
+            end = left + draw.kept_font(SMALL_PX)[1].horizontalAdvance(text)
+            self._brush.text(left, top + 11, text, self._theme.quiet)
+            left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
+        if column.stage.kind != "votes":
+            level = self._shown.legend_level(column)
+            paint_legend(self._brush.painter, self._theme, column.stage, level, left, top, column.right - left)
+
+    def _cost(self, column: Column) -> None:
+        assert self._strip is not None
+        top = self._strip.bottom
+        self._brush.pen(self._theme.line)
+        self._brush.painter.drawLine(QLineF(column.x, top + RULE_TOP + 0.5, column.right, top + RULE_TOP + 0.5))
+        metrics = draw.kept_font(SMALL_PX)[1]
+        said = self._cost_texts(column)
+        fits = next((text for text in said if metrics.horizontalAdvance(text) <= column.width), said[-1])
+        self._brush.text(column.x, top + COST_BASE, fits, self._theme.quiet)
+
+    def _cost_texts(self, column: Column) -> list[str]:
+        """What it costs, from the longest wording to the shortest."""
+        if column.stage.kind == "picture":
+            pixels = number(column.stage.shape[1] * column.stage.shape[2])
+            return [_tr("{0} pixels").format(pixels), pixels]
+        multiplies, seconds = self._shown.cost(column)
+        time, times = numerals.duration(seconds), numerals.count(multiplies)
+        if not multiplies:
+            return [time]
+        return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("NetworkView", text)

@@ -1,0 +1,50 @@
+"""Trace painter: draws the rings, windows and lines of a looked-at cell over the strip."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+
+from xo_gui.theme import Theme
+from xo_gui.views.column_painter import rect
+from xo_gui.views.columns import Box
+from xo_gui.views.trace import Trace
+
+# A cell smaller than this gets a ring around its middle instead of an outline.
+LEAST_OUTLINE = 9.0
+RING = 3.2
+MOST_FAN = 16
+
+
+def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
+    """Lines first, then outlines, each with a rim of the ground's colour so that it shows on any value."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if len(trace.fan) <= MOST_FAN:
+        painter.setPen(QPen(QColor(theme.faint), 1.0))
+        painter.drawLines([QLineF(*line) for line in trace.fan])
+    painter.setPen(QPen(QColor(theme.text), 1.2))
+    painter.drawLines([QLineF(*line) for line in trace.lines])
+    if trace.tile is not None:
+        _outline(painter, rect(trace.tile).adjusted(-2, -2, 2, 2), theme, 2.0)
+    for window in trace.windows:
+        _outline(painter, rect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
+    for ring in trace.rings:
+        _ring(painter, ring, theme)
+    painter.restore()
+
+
+def _ring(painter: QPainter, cell: Box, theme: Theme) -> None:
+    if min(cell.width, cell.height) >= LEAST_OUTLINE:
+        _outline(painter, rect(cell), theme, 1.4)
+        return
+    for colour, width in ((theme.ground, 3.0), (theme.text, 1.3)):
+        painter.setPen(QPen(QColor(colour), width))
+        painter.drawEllipse(QPointF(*cell.centre), RING, RING)
+
+
+def _outline(painter: QPainter, box: QRectF, theme: Theme, width: float) -> None:
+    for colour, wide in ((theme.ground, width + 1.6), (theme.text, width)):
+        painter.setPen(QPen(QColor(colour), wide))
+        painter.drawRoundedRect(box, 1.5, 1.5)
