@@ -6,12 +6,14 @@ and never names an array library.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from engine.operations import Array, Operations
 
@@ -51,6 +53,17 @@ class Backend:
 def numpy_backend(reason: str) -> Backend:
     """NumPy on the processor."""
     return Backend("cpu", "CPU", reason, np, np.asarray, lambda: None)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep the processor's matrix products to one thread meanwhile.
+
+    The products of a live pass are too small to share, and a second thread would fight the window for the cores.
+    It holds for the whole process.
+    """
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 def choose_backend(device: Device = "auto") -> Backend:

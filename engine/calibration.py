@@ -23,8 +23,8 @@ class Calibration:
 def calibrate(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:
     """The threshold with the best mean, over the classes and "neither", of the share that is named rightly.
 
-    votes (N, classes), labels (N,) with -1 for neither. Thresholds are tried from one half upward in steps of 0.005;
-    of equally good ones the middle is taken. Raises ValueError unless every class and "neither" occurs.
+    votes (N, classes), labels (N,) with -1 for neither. Thresholds are tried from one half upward in steps of
+    0.005; of equally good ones the middle is taken. Raises ValueError unless every class and "neither" occurs.
     """
     missing = [place for place in range(-1, len(classes)) if not (labels == place).any()]
     if missing:
@@ -41,7 +41,5 @@ def calibrate(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> 
 def _named(votes: HostArray, labels: HostArray, classes: tuple[str, ...], threshold: float) -> dict[str, float]:
     """Of each class and of "neither", the share that gets the right verdict."""
     top, sure = votes.argmax(1), votes.max(1) >= threshold
-    shares = {
-        name: float((sure & (top == place))[labels == place].mean()) for place, name in enumerate(classes)
-    }
+    shares = {name: float((sure & (top == place))[labels == place].mean()) for place, name in enumerate(classes)}
     return shares | {"neither": float(1 - sure[labels < 0].mean())}

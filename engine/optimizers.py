@@ -22,16 +22,20 @@ class OptimizerState:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """rate: the learning rate at the start of a run; a run's schedule writes to the state's own rate."""
+    """rate: the learning rate at the start of a run; a run's schedule writes to the state's own rate. decay: before
+    a step every value is shortened by rate * decay of itself (decoupled decay, Loshchilov and Hutter 2019)."""
 
     kind: ClassVar[str] = "optimizer"
     vectors: ClassVar[tuple[str, ...]] = ()
     rate: float = 0.01
+    decay: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a rate that is not a positive number."""
+        """Raises ValueError for a rate that is not a positive number or a negative decay."""
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise ValueError(f"The learning rate must be a number above 0, not {self.rate!r}.")
+        if not (math.isfinite(self.decay) and self.decay >= 0):
+            raise ValueError(f"The decay must be a number of at least 0, not {self.decay!r}.")
 
     def start(self, ops: Operations, values: Array) -> OptimizerState:
         """A fresh state for flat parameters `values` (n,)."""
@@ -62,6 +66,7 @@ class SGD(Optimizer):
         xp, number = ops.xp, values.dtype.type
         velocity, pull = state.vectors["velocity"], xp.empty_like(values)
         return [
+            *_decay(ops, values, state, self.decay, pull),
             call(xp.multiply, velocity, number(self.momentum), out=velocity),
             call(xp.multiply, gradients, state.rate, out=pull),
             call(xp.subtract, velocity, pull, out=velocity),
@@ -97,6 +102,7 @@ class Adam(Optimizer):
         pull, size = xp.empty_like(values), xp.empty_like(values)
         mean_share, square_share = xp.empty_like(state.step), xp.empty_like(state.step)
         return [
+            *_decay(ops, values, state, self.decay, pull),
             call(xp.add, state.step, number(1), out=state.step),
             *_average(ops, mean, gradients, self.beta1, pull),
             call(xp.multiply, gradients, gradients, out=size),
@@ -111,6 +117,20 @@ class Adam(Optimizer):
             call(xp.multiply, pull, state.rate, out=pull),
             call(xp.subtract, values, pull, out=values),
         ]
+
+
+def _decay(ops: Operations, values: Array, state: OptimizerState, decay: float, work: Array) -> Calls:
+    """values = values - rate * decay * values; nothing where the decay is 0."""
+    number = values.dtype.type
+    return (
+        []
+        if decay == 0
+        else [
+            call(ops.xp.multiply, values, state.rate, out=work),
+            call(ops.xp.multiply, work, number(decay), out=work),
+            call(ops.xp.subtract, values, work, out=values),
+        ]
+    )
 
 
 def _average(ops: Operations, average: Array, new: Array, keep: float, work: Array) -> Calls:

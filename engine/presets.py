@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.datasets.xo_settings import XOSettings
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.network import Network
 from engine.optimizers import Adam
@@ -67,7 +68,7 @@ DEFAULT = Preset(
             Dense(2),
         ),
     ),
-    Recipe(Adam(0.002), final_rate=0.01, batch=64, epochs=40, examples=20_000),
+    Recipe(Adam(0.003, decay=0.1), final_rate=0.01, epochs=60, data=XOSettings(neither=0.25)),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH)}

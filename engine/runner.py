@@ -12,6 +12,7 @@ import numpy as np
 from engine.backend import Backend, Device, DeviceError, choose_backend
 from engine.document import Document, Subject
 from engine.drawing import Drawing
+from engine.opening import Opened, Opening, answer
 from engine.raster import fitted, render
 from engine.reading import Reader, Reading
 
@@ -24,14 +25,16 @@ class Request:
     """What should be true now: complete, so that a dropped one loses nothing.
 
     generation: rises when a subject's parameters or architecture are replaced. settled: no stroke is under way.
-    acknowledged: the number of the last notice the window has shown. asked_at: perf_counter() of the event behind
-    it, in seconds, handed back in the Snapshot so that the window can tell its latency.
+    acknowledged: the number of the last notice the window has shown. opening: the file last wished for.
+    asked_at: perf_counter() of the event behind it, in seconds, handed back in the Snapshot so that the window can
+    tell its latency.
     """
 
     generation: int
     document: Document
     settled: bool = True
     acknowledged: int = 0
+    opening: Opening | None = None
     asked_at: float = 0.0
 
 
@@ -55,8 +58,8 @@ class DeviceReport:
 class Snapshot:
     """What was computed for one Request: complete, host arrays, read-only.
 
-    readings: one for each subject, none if the Request failed. drawing, settled, generation, asked_at: the
-    Request's. engine_seconds: the Runner's own time for it.
+    readings: one for each subject, none if the Request failed. opened: what came of the file last wished for.
+    drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
     """
 
     generation: int
@@ -64,6 +67,7 @@ class Snapshot:
     readings: tuple[Reading, ...]
     device: DeviceReport
     notices: tuple[Notice, ...]
+    opened: Opened | None
     settled: bool
     asked_at: float
     engine_seconds: float
@@ -78,6 +82,7 @@ class Runner:
     _readers: list[Reader] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
     _raised: int = 0
+    _opened: Opened | None = None
 
     def answer(self, request: Request) -> Snapshot:
         """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
@@ -85,6 +90,7 @@ class Runner:
         self._notices = [notice for notice in self._notices if notice.number > request.acknowledged]
         readings: tuple[Reading, ...] = ()
         try:
+            self._open(request.opening)
             readings = self._read(request)
         except (ValueError, DeviceError) as error:
             self._notify(str(error))
@@ -97,10 +103,16 @@ class Runner:
             readings,
             self._report(),
             tuple(self._notices),
+            self._opened,
             request.settled,
             request.asked_at,
             perf_counter() - begun,
         )
+
+    def _open(self, opening: Opening | None) -> None:
+        """Read the file unless it is the one read last."""
+        if opening is not None and (self._opened is None or self._opened.opening != opening):
+            self._opened = answer(opening)
 
     def _read(self, request: Request) -> tuple[Reading, ...]:
         document = request.document

@@ -6,7 +6,7 @@ import logging
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from engine.backend import Device
+from engine.backend import Device, one_blas_thread
 from engine.runner import Request, Runner, Snapshot
 from xo_gui.mailbox import Mailbox
 
@@ -43,9 +43,10 @@ class EngineThread(QThread):
     def run(self) -> None:
         """The engine's loop, until stop()."""
         runner = Runner(self._device)
-        while (request := self._requests.wait()) is not None:
-            if self._snapshots.put(runner.answer(request)):
-                self.snapshot_ready.emit()
+        with one_blas_thread():
+            while (request := self._requests.wait()) is not None:
+                if self._snapshots.put(runner.answer(request)):
+                    self.snapshot_ready.emit()
 
     def stop(self) -> bool:
         """End the loop after the answer under way and wait for it; False if it did not end in time."""

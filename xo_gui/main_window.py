@@ -9,29 +9,42 @@ from time import perf_counter
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QDockWidget, QFileDialog, QLabel, QMainWindow, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.document import Document, Subject
 from engine.layers import shape_text
+from engine.opening import Opened
 from engine.presets import PRESETS
 from engine.runner import Notice, Snapshot
 from engine.storage.models import save_model, shipped_subject
-from engine.storage.pictures import PICTURE_SUFFIXES
+from engine.storage.pictures import SUFFIXES
 from xo_gui import about, clipboard, files
 from xo_gui.engine_thread import EngineThread
 from xo_gui.menus import Menus
 from xo_gui.session import Session
 from xo_gui.settings import Settings
-from xo_gui.theme import Theme, font, theme_called, wear
-from xo_gui.views import PANELS, DrawingView, NetworkView, View
+from xo_gui.theme import Theme, font, heading_font, theme_called, wear
+from xo_gui.views import PANELS, DrawingView, NetworkView, View, VotesView
 
 MESSAGE_MS = 8_000
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
+MARGIN, LEFT_WIDTH = 16, 288
 
 
 class MainWindow(QMainWindow):
-    """The one window. `shown` is emitted when a snapshot has been painted, with its latency in seconds."""
+    """The one window. `shown` is emitted when a snapshot has been painted, with its latency in seconds; `last` is
+    the last snapshot with readings."""
 
     shown = Signal(float)
 
@@ -43,11 +56,13 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(900, 620)
         self._views: list[View] = []
         self.docks: list[QDockWidget] = []
+        self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
         self._latency_written = 0.0
         self._build_panels()
         self.menus = Menus(self)
+        self._build_chooser()
         self._build_status()
         self._wire()
         self.set_theme(theme)
@@ -65,9 +80,10 @@ class MainWindow(QMainWindow):
             dock = QDockWidget(view.title, self)
             dock.setObjectName(view.title)
             dock.setTitleBarWidget(_title(view.title))
-            dock.setWidget(view)
+            dock.setWidget(_framed(view))
             self.addDockWidget(panel.area, dock)
             self.docks.append(dock)
+        self.resizeDocks(self.docks, [LEFT_WIDTH] * len(self.docks), Qt.Orientation.Horizontal)
 
     def _view(self, kind: type[View]) -> View:
         return next(view for view in self._views if isinstance(view, kind))
@@ -80,11 +96,32 @@ class MainWindow(QMainWindow):
         return view
 
     @property
+    def votes_view(self) -> VotesView:
+        """The panel with the votes."""
+        view = self._view(VotesView)
+        assert isinstance(view, VotesView)
+        return view
+
+    @property
     def network_view(self) -> NetworkView:
         """The panel with the layers."""
         view = self._view(NetworkView)
         assert isinstance(view, NetworkView)
         return view
+
+    def _build_chooser(self) -> None:
+        """The networks to choose from, beside the menus, where a newcomer finds them."""
+        chooser = QWidget(self.menuBar())
+        layout = QHBoxLayout(chooser)
+        layout.setContentsMargins(0, 0, MARGIN, 0)
+        layout.setSpacing(4)
+        for action in self.menus.presets.values():
+            button = QToolButton()
+            button.setObjectName("choice")
+            button.setDefaultAction(action)
+            button.setAccessibleName(self.tr("{0} network").format(action.iconText()))
+            layout.addWidget(button)
+        self.menuBar().setCornerWidget(chooser)
 
     def _build_status(self) -> None:
         bar = self.statusBar()
@@ -119,8 +156,12 @@ class MainWindow(QMainWindow):
         document = self.session.document
         for view in self._views:
             view.show_document(document)
-        self._thread.ask(self.session.request())
+        self.ask_again()
         self._show_subject(document.subjects[0])
+
+    def ask_again(self) -> None:
+        """Ask the engine for what should be true now."""
+        self._thread.ask(self.session.request())
 
     def _focus_changed(self) -> None:
         for view in self._views:
@@ -131,6 +172,8 @@ class MainWindow(QMainWindow):
         if snapshot is None:
             return
         self.session.notice(snapshot.notices)
+        if snapshot.opened is not None and self.session.is_new(snapshot.opened):
+            self._show_opened(snapshot.opened)
         if snapshot.generation < self.session.generation:
             return
         for view in self._views:
@@ -138,7 +181,7 @@ class MainWindow(QMainWindow):
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
         if snapshot.readings:
-            self._pending = snapshot
+            self._pending = self.last = snapshot
 
     def event(self, event: QEvent) -> bool:
         """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""
@@ -151,10 +194,14 @@ class MainWindow(QMainWindow):
     def _measure(self, snapshot: Snapshot) -> None:
         now = perf_counter()
         latency = now - snapshot.asked_at
-        self._latencies.append(latency)
+        if not snapshot.settled:
+            self._latencies.append(latency)
         if now - self._latency_written > LATENCY_SECONDS:
             self._latency_written = now
-            shown = self.tr("{0:.1f} ms from stroke to picture").format(1000 * median(self._latencies))
+            shown = self.tr("engine {0:.1f} ms").format(1000 * snapshot.engine_seconds)
+            if self._latencies:
+                whole = self.tr("{0:.1f} ms from stroke to picture").format(1000 * median(self._latencies))
+                shown = f"{whole} · {shown}"
             self._latency.setText(shown)
         self.shown.emit(latency)
 
@@ -205,22 +252,26 @@ class MainWindow(QMainWindow):
 
     def open_path(self, path: Path) -> None:
         """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing."""
-        try:
-            opened = files.read(path)
-        except (ValueError, OSError) as error:
-            self.say(str(error))
+        self.say(self.tr("Opening {0}…").format(path.name))
+        self.session.open(path)
+
+    def _show_opened(self, opened: Opened) -> None:
+        name, found = opened.opening.path.name, opened.found
+        if found is None:
+            self.say(opened.trouble)
             return
-        self._settings.remember(path)
-        if isinstance(opened, Subject):
-            shape = shape_text(opened.network.input_shape)
-            self.use_subject(opened)
-            self.say(self.tr("{0} reads {1} now.").format(path.name, shape))
+        self._settings.remember(opened.opening.path)
+        if isinstance(found, Subject):
+            self.use_subject(found)
+            shape = shape_text(found.network.input_shape)
+            self.say(self.tr("The network in {0} reads the drawing now, {1}.").format(name, shape))
         else:
-            self.drawing_view.put_image(opened, self.tr("Open {0}").format(path.name))
+            self.drawing_view.put_image(found, self.tr("Open {0}").format(name))
+            self.say(self.tr("{0} is the drawing now.").format(name))
 
     def ask_open(self) -> None:
         """Ask which file to open."""
-        pattern = " ".join(f"*{suffix}" for suffix in (*PICTURE_SUFFIXES, ".safetensors"))
+        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".safetensors"))
         name, _ = QFileDialog.getOpenFileName(
             self, self.tr("Open"), "", self.tr("Pictures and models ({0});;All files (*)").format(pattern)
         )
@@ -371,5 +422,15 @@ def _title(text: str) -> QWidget:
     """A panel's title: small, spaced capitals; the panel is dragged by it."""
     label = QLabel(text.upper())
     label.setObjectName("panel-title")
-    label.setContentsMargins(16, 14, 16, 4)
+    label.setFont(heading_font())
+    label.setContentsMargins(MARGIN, 14, MARGIN, 2)
     return label
+
+
+def _framed(view: View) -> QWidget:
+    """The view with the room around it that every panel has."""
+    frame = QWidget()
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(MARGIN, 4, MARGIN, 8)
+    layout.addWidget(view)
+    return frame

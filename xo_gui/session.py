@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.document import Document
+from engine.opening import Opened, Opening
 from engine.runner import Notice, Request
 
 UNDO_LIMIT = 500
@@ -76,6 +78,8 @@ class Session(QObject):
         self._preview: Document | None = None
         self._generation = 1
         self._acknowledged = 0
+        self._opening: Opening | None = None
+        self._opened = 0
         self._changed_at = perf_counter()
 
     @property
@@ -89,8 +93,8 @@ class Session(QObject):
         return self._generation
 
     def preview(self, document: Document) -> None:
-        """Show a Document that is not an edit yet: a stroke under way."""
-        self._preview = document
+        """Show a Document that is not an edit yet: a stroke under way; the Document itself ends the preview."""
+        self._preview = None if document is self._document else document
         self._tell()
 
     def edit(self, document: Document, text: str, merge: str = "") -> None:
@@ -110,7 +114,26 @@ class Session(QObject):
 
     def request(self) -> Request:
         """What should be true now."""
-        return Request(self._generation, self.document, self._preview is None, self._acknowledged, self._changed_at)
+        return Request(
+            self._generation,
+            self.document,
+            self._preview is None,
+            self._acknowledged,
+            self._opening,
+            self._changed_at,
+        )
+
+    def open(self, path: Path) -> None:
+        """Wish for a file to be read, by the engine, so that the window never waits for a disk."""
+        self._opening = Opening(self._opening.number + 1 if self._opening else 1, path)
+        self._tell()
+
+    def is_new(self, opened: Opened) -> bool:
+        """Whether this is the file last wished for, seen for the first time."""
+        if opened.opening != self._opening or opened.opening.number == self._opened:
+            return False
+        self._opened = opened.opening.number
+        return True
 
     def notice(self, notices: tuple[Notice, ...]) -> None:
         """Pass on the notices not seen yet and remember them as seen."""

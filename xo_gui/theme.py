@@ -169,6 +169,7 @@ def style_sheet(theme: Theme) -> str:
     QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.line}; }}
     QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 6px;
         background: {theme.text}; border: 1px solid {theme.text}; }}
+    QSlider::handle:horizontal:disabled {{ background: {theme.faint}; border-color: {theme.faint}; }}
     QSlider::handle:horizontal:focus {{ border: 2px solid {theme.o}; }}
     QScrollBar:horizontal {{ height: 10px; background: transparent; }}
     QScrollBar:vertical {{ width: 10px; background: transparent; }}

@@ -57,13 +57,19 @@ def test_adam_follows_its_formula() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.0, decay=0.5), Adam(0.1, decay=0.5)])
+def test_decay_shortens_every_value_by_its_share_of_the_rate(optimizer: Optimizer) -> None:
+    np.testing.assert_allclose(moved(optimizer, [np.zeros(2)] * 2), [0.95**2] * 2, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     "make",
     [lambda: SGD(0), lambda: SGD(float("nan")), lambda: SGD(0.1, 1), lambda: Adam(0.1, beta1=1),
-     lambda: Adam(epsilon=0), lambda: Recipe(batch=0), lambda: Recipe(seed=-1), lambda: Recipe(final_rate=2)],
+     lambda: Adam(epsilon=0), lambda: SGD(decay=-1), lambda: Recipe(batch=0), lambda: Recipe(seed=-1),
+     lambda: Recipe(final_rate=2)],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(make: object) -> None:
-    with pytest.raises(ValueError, match="must|needs|whole"):
+    with pytest.raises(ValueError, match=r"must|needs|whole"):
         make()
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.datasets.article import ARTICLE_PICTURES
 from engine.document import Subject
 from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reader, Reading
@@ -133,6 +134,12 @@ def read(letter: str) -> Reading:
     subject = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
     picture = np.array([[1 if c == "#" else -1 for c in row] for row in PICTURES[letter]], np.float32)
     return Reader(subject, choose_backend("cpu")).read(picture)
+
+
+@pytest.mark.parametrize("letter", ["X", "O"])
+def test_the_pictures_offered_on_the_canvas_are_the_article_s(letter: str) -> None:
+    rows = ["".join("#" if value == 1 else "." for value in row) for row in ARTICLE_PICTURES[letter]]
+    assert rows == PICTURES[letter]
 
 
 def close(got: np.ndarray, expected_x9: object) -> None:

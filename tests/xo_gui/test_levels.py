@@ -9,7 +9,7 @@ from engine.backend import choose_backend
 from engine.document import Subject
 from engine.presets import DEFAULT
 from engine.reading import Reader
-from xo_gui.views.levels import Peaks, calm
+from xo_gui.views.levels import Peaks, calm, end_of_colours
 from xo_gui.views.numerals import count, duration, level, signed, span
 from xo_gui.views.stages import stages_of
 
@@ -22,12 +22,22 @@ def test_levels_are_shared_up_to_the_next_features() -> None:
     peaks = Peaks.of(DEFAULT.network, outputs)
     stages = stages_of(DEFAULT.network)
     shared = [float(peaks.levels(stage, "shared")[0]) for stage in stages]
-    assert shared[1] == shared[2] == shared[3] == calm(float(np.abs(outputs[1]).max()))
+    rise = float(max(outputs[at].max() for at in (1, 2, 3)))
+    assert shared[1] == shared[2] == shared[3] == calm(end_of_colours(rise, float(-outputs[1].min())))
     assert shared[4] == shared[5] == shared[6]
     assert len(peaks.levels(stages[1], "map")) == 8
     own = float(peaks.levels(stages[2], "layer")[0])
     assert own == calm(float(reading.outputs[2].max())) < shared[2]
     assert peaks.levels(stages[1], "map", 4.0).tolist() == (peaks.levels(stages[1], "map") / 4).tolist()
+
+
+@pytest.mark.parametrize(
+    ("rise", "fall", "end"), [(3, 0, 3), (3, 2, 3), (3, 5, 5), (3, 9, 6), (0, 9, 1.8), (0, 0, 0), (1, 100, 20)]
+)
+def test_what_speaks_against_widens_the_scale_to_twice_what_speaks_for(
+    rise: float, fall: float, end: float
+) -> None:
+    assert end_of_colours(rise, fall) == pytest.approx(end)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,16 @@ def test_a_preview_is_shown_and_asked_for_but_is_no_edit(qapp, qtbot) -> None:
     assert owner.document.drawing.strokes == ()
 
 
+def test_a_stroke_given_up_leaves_nothing_behind(qapp) -> None:
+    owner = session()
+    before = owner.document
+    owner.preview(with_stroke(before, 0.5))
+    owner.preview(before)
+    assert owner.document is before
+    assert owner.request().settled is True
+    assert not owner.undo_stack.canUndo()
+
+
 def test_edits_with_the_same_word_are_one_undo(qapp) -> None:
     owner = session()
     for number in range(5):

@@ -165,16 +165,16 @@ def paint_list(
 
 def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) -> None:
     """Every class with its symbol, its share of the votes, and its score as a bar from a dashed line."""
-    network, top = reading.subject.network, int(reading.votes.argmax())
+    network = reading.subject.network
     tall = column.tile_height >= 56
     for index, name in enumerate(network.classes):
         row = column.tile(index)
         score, vote = float(reading.outputs[-1][index]), float(reading.votes[index])
         line = row.y + 13 if tall else row.y + row.height / 2 + 5
         paint_symbol(brush, index, name, row.x, line - 5, SYMBOL)
-        text = f"{vote:.2f}" if network.vote == "score" else f"{100 * vote:.0f} %"
-        colour = brush.theme.text if index == top else brush.theme.quiet
-        brush.text(row.x + 20, line, text, colour, LARGE_PX, strong=index == top)
+        wins = name == reading.verdict
+        colour = brush.theme.text if wins else brush.theme.quiet
+        brush.text(row.x + 20, line, numerals.vote_text(network, vote), colour, LARGE_PX, strong=wins)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / level)
             if network.vote != "score":

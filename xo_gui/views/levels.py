@@ -26,27 +26,42 @@ def calm(value: float) -> float:
     return next(step for step in CALM if step >= value / power * (1 - 1e-6)) * power
 
 
+def end_of_colours(rise: float, fall: float) -> float:
+    """Where a scale should end for values from -fall to rise.
+
+    Trained features say no far more loudly than yes, and ReLU cuts every no: so values below zero widen the scale
+    to twice what is above zero, or to a fifth of their own depth, and what lies deeper has the last colour.
+    """
+    return max(rise, min(fall, max(2 * rise, fall / 5)))
+
+
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """The largest magnitude of every map: one (channels,) array a layer, the input included.
+    """How far every map rises above zero and falls below it: (channels,) arrays, one a layer, input included.
 
     blank: whether they come from an empty picture, which says little about what a drawing will bring.
     """
 
     network: Network
-    values: tuple[HostArray, ...]
+    rises: tuple[HostArray, ...]
+    falls: tuple[HostArray, ...]
     blank: bool
 
     @classmethod
     def of(cls, network: Network, outputs: tuple[HostArray, ...]) -> Peaks:
         """The peaks of a reading's outputs, (C, H, W) or (n,); values that are not finite are passed over."""
-        peaks = (np.abs(np.nan_to_num(one, posinf=0, neginf=0)) for one in outputs)
-        values = tuple(one.max(axis=(1, 2)) if one.ndim == 3 else one for one in peaks)
-        return cls(network, values, bool(outputs[0].min() == outputs[0].max()))
+        flat = [np.nan_to_num(one, posinf=0, neginf=0).reshape(len(one), -1) for one in outputs]
+        rises = tuple(np.maximum(one.max(axis=1), 0) for one in flat)
+        falls = tuple(np.maximum(-one.min(axis=1), 0) for one in flat)
+        return cls(network, rises, falls, bool(outputs[0].min() == outputs[0].max()))
 
     def with_at_least(self, other: Peaks) -> Peaks:
         """These peaks, raised where `other` is higher."""
-        return replace(self, values=tuple(map(np.maximum, self.values, other.values)))
+        rises, falls = (
+            tuple(map(np.maximum, mine, its))
+            for mine, its in ((self.rises, other.rises), (self.falls, other.falls))
+        )
+        return replace(self, rises=rises, falls=falls)
 
     def levels(self, stage: Stage, mode: Mode, gain: float = 1.0) -> HostArray:
         """(1,) or, in mode "map" for maps, (channels,): where the colours of `stage` end, float64.
@@ -56,8 +71,10 @@ class Peaks:
         if stage.kind == "picture":
             return np.ones(1)
         if mode == "map" and stage.kind == "maps":
-            return np.array([calm(peak) for peak in self.values[stage.shown].tolist()]) / gain
+            pairs = zip(self.rises[stage.shown].tolist(), self.falls[stage.shown].tolist(), strict=True)
+            return np.array([calm(end_of_colours(*pair)) for pair in pairs]) / gain
         layers = [stage.shown]
         if mode == "shared":
-            layers = [at for at in range(len(self.values)) if group_of(self.network, at) == stage.group]
-        return np.array([calm(float(max(self.values[at].max() for at in layers)))]) / gain
+            layers = [at for at in range(len(self.rises)) if group_of(self.network, at) == stage.group]
+        rise, fall = (float(max(peaks[at].max() for at in layers)) for peaks in (self.rises, self.falls))
+        return np.array([calm(end_of_colours(rise, fall))]) / gain

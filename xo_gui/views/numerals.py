@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.network import Network
 from xo_gui.views.stages import NARROW_SPACE, number
 
 MINUS = "\u2212"
@@ -40,3 +41,15 @@ def duration(seconds: float) -> str:
 def span(cells: range) -> str:
     """Rows or columns counted from 1: "12", "10–14"."""
     return str(cells.start + 1) if len(cells) == 1 else f"{cells.start + 1}–{cells.stop}"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; with one decimal where whole percent would say all or nothing: "99.7 %"."""
+    if share <= 0 or share >= 1 or 0.005 <= share < 0.995:
+        return f"{100 * share:.0f} %"
+    return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
+
+
+def vote_text(network: Network, vote: float) -> str:
+    """A vote as it is shown: a share in percent, or where votes are scores a number such as 0.56."""
+    return f"{vote:.2f}" if network.vote == "score" else percent(vote)

@@ -1,0 +1,252 @@
+"""`xo classify`: reads pictures, one verdict a line. It keeps nothing and trains nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.commands.subject import add_subject, chosen_subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.backend import Backend
+    from engine.document import Subject
+
+    Array = NDArray[np.float32]
+
+BATCH = 64
+BATCH_BYTES = 256 << 20  # what a batch may take; a network whose layers are large reads fewer at once
+NEITHER = "neither"
+
+
+def add(subparsers: Any) -> None:
+    """Add the sub-command."""
+    parser = subparsers.add_parser(
+        "classify",
+        help="say of pictures whether they are X or O",
+        description="Say of pictures whether they are X or O. A folder stands for the images in it, at any depth.",
+    )
+    parser.add_argument("files", metavar="FILES", nargs="+", type=Path, help="images, npz files, folders")
+    add_subject(parser)
+    parser.add_argument("--fit", action="store_true", help="centre the ink and size it to the frame first")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read everything, print a line a picture; 1 if any file could not be read. Raises ValueError and OSError."""
+    from engine.backend import choose_backend
+
+    classifier = Classifier(chosen_subject(args), choose_backend(args.device))
+    source = Source(args.files, classifier.side, classifier.subject.network.classes, args.fit)
+    tally = Tally(classifier.subject.network.classes)
+    for result in classifier.results(source.entries()):
+        print(_object(result) if args.json else _line(result, source.width, classifier.percent))
+        tally.count(result)
+    if tally.labelled:
+        # In JSON mode, stdout is for the objects alone.
+        print(tally.sentence(), file=sys.stderr if args.json else sys.stdout)
+    return 1 if source.failed else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One picture to be read. picture: (side, side), -1 to 1. index: its place in an npz file. label: a class
+    name or "neither", where the file says so."""
+
+    file: str
+    picture: Array
+    index: int | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What became of an entry. votes: by class name, in the network's order. verdict: a class name or "unsure"."""
+
+    entry: Entry
+    votes: dict[str, float]
+    verdict: str
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the verdict is the label; of what is neither, "unsure" is right. None without a label."""
+        if self.entry.label is None:
+            return None
+        return self.verdict == ("unsure" if self.entry.label == NEITHER else self.entry.label)
+
+
+class Source:
+    """Gives the pictures of files and folders one after another, and tells of what it cannot read."""
+
+    def __init__(self, paths: list[Path], side: int, classes: tuple[str, ...], fit: bool) -> None:
+        self._side, self._classes, self._fit = side, classes, fit
+        self.failed = False
+        self._paths = [found for path in paths for found in self._expanded(path)]
+        # What the names of the pictures need; those of an npz file carry a place besides.
+        self.width = max((len(str(path)) + 6 * _is_npz(path) for path in self._paths), default=0)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every picture that can be read, in order; of the files that cannot, a sentence on stderr."""
+        for path in self._paths:
+            try:
+                yield from self._of_npz(path) if _is_npz(path) else self._of_image(path)
+            except ValueError as error:
+                self._fail(str(error))
+
+    def _expanded(self, path: Path) -> list[Path]:
+        """The path itself, or the image files in a folder and those below it, sorted."""
+        from engine.storage.atomic import shown
+        from engine.storage.pictures import SUFFIXES
+
+        if not path.is_dir():
+            return [path]
+        inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+        found = sorted(file for file in inside if file.suffix.lower() in SUFFIXES)
+        if not found:
+            self._fail(f"{shown(path)} has no images in it; name another folder.")
+        return found
+
+    def _of_image(self, path: Path) -> Iterator[Entry]:
+        from engine.storage.pictures import read_picture
+
+        yield Entry(str(path), self._input(read_picture(path)))
+
+    def _of_npz(self, path: Path) -> Iterator[Entry]:
+        from engine.storage.npz import read_images
+
+        pictures, labels = read_images(path)
+        names = (*self._classes, NEITHER)  # -1 is the last
+        if labels is not None and labels.max() >= len(self._classes):
+            raise ValueError(
+                f"{path} has the label {labels.max()}, but this network knows {', '.join(names[:-1])}."
+            )
+        for index, picture in enumerate(pictures):
+            label = None if labels is None else names[labels[index]]
+            yield Entry(str(path), self._input(picture), index, label)
+
+    def _input(self, picture: Array) -> Array:
+        from engine.drawing import Drawing
+        from engine.raster import fitted, render
+        from engine.storage.pictures import to_input
+
+        if not self._fit:
+            return to_input(picture, self._side)
+        return render(fitted(Drawing(image=picture)), self._side)
+
+    def _fail(self, sentence: str) -> None:
+        self.failed = True
+        print(f"xo: {sentence}", file=sys.stderr)
+
+
+class Classifier:
+    """Reads many pictures with one subject, a batch at a time, through a plan it keeps."""
+
+    def __init__(self, subject: Subject, backend: Backend) -> None:
+        """Raises ShapeError if the network does not read one square map, as drawings are."""
+        from engine.plan import Plan
+        from engine.reading import Reader
+        from engine.storage.models import pass_bytes
+
+        self.subject, self.side = subject, Reader(subject, backend).side
+        self.percent = subject.network.vote == "softmax"
+        self._backend = backend
+        batch = max(1, min(BATCH, BATCH_BYTES // pass_bytes(subject.network)))
+        self._plan = Plan(subject.network, backend, batch)
+        self._plan.load(subject.parameters)
+
+    def results(self, entries: Iterable[Entry]) -> Iterator[Result]:
+        """A result for each entry, in order."""
+        waiting: list[Entry] = []
+        for entry in entries:
+            waiting.append(entry)
+            if len(waiting) == self._plan.batch:
+                yield from self._read(waiting)
+                waiting = []
+        if waiting:
+            yield from self._read(waiting)
+
+    def _read(self, entries: list[Entry]) -> Iterator[Result]:
+        """At most a batch; what is missing is filled up with blank pictures."""
+        import numpy as np
+
+        from engine.reading import verdict, votes_of
+
+        pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
+        for place, entry in enumerate(entries):
+            pictures[place, 0] = entry.picture
+        scores = self._backend.to_host(self._plan.forward(pictures)).T
+        classes = self.subject.network.classes
+        for entry, votes in zip(entries, votes_of(self.subject.network, scores), strict=False):
+            shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}
+            yield Result(entry, shares, verdict(self.subject, votes, entry.picture))
+
+
+@dataclass
+class Tally:
+    """Counts how often the verdict is the label."""
+
+    classes: tuple[str, ...]
+    seen: dict[str, int] = field(default_factory=dict)
+    right: dict[str, int] = field(default_factory=dict)
+    unsure: int = 0
+
+    @property
+    def labelled(self) -> int:
+        """How many pictures had a label."""
+        return sum(self.seen.values())
+
+    def count(self, result: Result) -> None:
+        """Take a result in, if its picture has a label."""
+        label = result.entry.label
+        if label is None:
+            return
+        self.seen[label] = self.seen.get(label, 0) + 1
+        self.right[label] = self.right.get(label, 0) + bool(result.right)
+        self.unsure += result.verdict == "unsure"
+
+    def sentence(self) -> str:
+        """Such as: accuracy 97.0 % of 200 (X 98.0 % of 100, O 96.0 % of 100; 3 unsure)."""
+        parts = [self._share(name) for name in (*self.classes, NEITHER) if self.seen.get(name)]
+        total = sum(self.right.values()) / self.labelled
+        apart = f"{', '.join(parts)}; {self.unsure:,} unsure"
+        return f"accuracy {total:.1%} of {self.labelled:,} ({apart})".replace("%", " %")
+
+    def _share(self, name: str) -> str:
+        return f"{name} {self.right[name] / self.seen[name]:.1%} of {self.seen[name]:,}"
+
+
+def _is_npz(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
+
+
+def _line(result: Result, width: int, percent: bool) -> str:
+    """A picture's line for people. Votes that are no shares, as the walk-through's, are not said in per cent."""
+
+    def text(vote: float) -> str:
+        return f"{100 * vote:5.1f} %" if percent else f"{vote:5.2f}"
+
+    entry = result.entry
+    name = entry.file if entry.index is None else f"{entry.file}[{entry.index}]"
+    votes = ", ".join(f"{label} {text(vote).strip()}" for label, vote in result.votes.items())
+    wrong = "" if result.right in (None, True) else f"  is {entry.label}"
+    return f"{name:<{width}}  {result.verdict:<6}  {text(max(result.votes.values()))}  ({votes}){wrong}"
+
+
+def _object(result: Result) -> str:
+    """A picture's line for programs. Six decimals: the rest of a float32 is noise."""
+    entry = result.entry
+    votes = {name: round(vote, 6) for name, vote in result.votes.items()}
+    described: dict[str, Any] = {"file": entry.file, "verdict": result.verdict, "votes": votes}
+    if entry.index is not None:
+        described["index"] = entry.index
+    if entry.label is not None:
+        described["label"] = entry.label
+    return json.dumps(described)

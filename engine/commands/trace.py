@@ -1,0 +1,41 @@
+"""`xo trace`: everything one network computes for one picture, as an npz file. It judges nothing."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from engine.commands.subject import add_subject, chosen_subject
+
+
+def add(subparsers: Any) -> None:
+    """Add the sub-command."""
+    parser = subparsers.add_parser(
+        "trace",
+        help="write what every layer makes of a picture to an npz file",
+        description="Write what every layer makes of a picture to an npz file, the votes last.",
+    )
+    parser.add_argument("image", metavar="IMAGE", type=Path, help="any picture")
+    add_subject(parser)
+    parser.add_argument("--out", metavar="FILE.npz", type=Path, required=True, help="the file to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the picture, write the arrays, list them. Raises ValueError for what cannot be."""
+    from engine.backend import choose_backend
+    from engine.layers import shape_text
+    from engine.reading import Reader
+    from engine.storage.atomic import write_atomically
+    from engine.storage.npz import npz_bytes
+    from engine.storage.pictures import read_picture, to_input
+
+    if args.out.suffix.lower() != ".npz":
+        raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")
+    reader = Reader(chosen_subject(args), choose_backend(args.device))
+    trace = reader.read(to_input(read_picture(args.image), reader.side)).trace()
+    write_atomically(args.out, npz_bytes(trace))
+    width = max(map(len, trace))
+    for key, array in trace.items():
+        print(f"{key:<{width}}  {shape_text(array.shape)}")
+    return 0

@@ -1,0 +1,47 @@
+"""Opening: reading a file a person chose, whatever its kind, as something the window can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from engine.document import Subject
+from engine.storage.models import load_model
+from engine.storage.pictures import read_picture
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A wish to open a file; numbered from 1, so that a repeated Request does not open it again."""
+
+    number: int
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """What came of an Opening: a network, a picture (H, W) float32 in -1..1, or one sentence on why neither."""
+
+    opening: Opening
+    found: Subject | HostArray | None
+    trouble: str = ""
+
+
+def read_file(path: Path) -> Subject | HostArray:
+    """A model file as a Subject, anything else as a picture. Raises ValueError or OSError, one sentence."""
+    if path.is_dir():
+        raise ValueError(f"{path.name} is a folder; open one picture or one model file.")
+    return load_model(path) if path.suffix.lower() == ".safetensors" else read_picture(path)
+
+
+def answer(opening: Opening) -> Opened:
+    """Read the file; what goes wrong becomes a sentence."""
+    try:
+        return Opened(opening, read_file(opening.path))
+    except (ValueError, OSError) as error:
+        return Opened(opening, None, str(error))

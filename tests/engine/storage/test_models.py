@@ -1,0 +1,296 @@
+"""Model files: they come back as they were, and whatever is wrong with one is said in one sentence."""
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from engine.document import Subject
+from engine.network import Network
+from engine.presets import DEFAULT, WALKTHROUGH
+from engine.storage.atomic import StorageError
+from engine.storage.models import load_model, save_model, shipped_subject
+
+KEY = "xo-gui"
+
+
+@pytest.fixture
+def subject() -> Subject:
+    origin = {"seed": 3, "command": "xo train", "held_out": {"accuracy": 0.99}}
+    return Subject("Mine — 1", WALKTHROUGH.network, WALKTHROUGH.network.initial(3), 0.75, origin)
+
+
+@pytest.fixture
+def path(tmp_path: Path, subject: Subject) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_model(path, subject)
+    return path
+
+
+def refused(path: Path) -> str:
+    """The sentence with which a file is refused, without its name, which holds the name of the test."""
+    begun = time.perf_counter()
+    with pytest.raises(StorageError) as raised:
+        load_model(path)
+    assert time.perf_counter() - begun < 1
+    sentence = str(raised.value)
+    assert sentence.startswith(str(path))
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence.removeprefix(str(path))
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the description in the header."""
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    description = json.loads(header["__metadata__"][KEY])
+    change(description)
+    path.write_bytes(save(load(data), {KEY: json.dumps(description)}))
+
+
+def with_header(header: bytes, body: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + body
+
+
+@pytest.mark.parametrize("network", [WALKTHROUGH.network, DEFAULT.network])
+@pytest.mark.parametrize("threshold", [None, 0.0, 0.915, 1.0])
+def test_comes_back_as_it_was(tmp_path: Path, network: Network, threshold: float | None) -> None:
+    subject = Subject("Net ×", network, network.initial(1), threshold, {"a": [1, None, {"b": "c"}]})
+    save_model(tmp_path / "m", subject)
+    back = load_model(tmp_path / "m")
+    assert (back.name, back.network, back.threshold, back.origin) == ("Net ×", network, threshold, subject.origin)
+    assert back.parameters.keys() == subject.parameters.keys()
+    for name, values in subject.parameters.items():
+        assert back.parameters[name].tobytes() == values.tobytes()
+        assert back.parameters[name].dtype == np.float32
+        assert not back.parameters[name].flags.writeable
+
+
+def test_same_subject_same_bytes(path: Path, subject: Subject) -> None:
+    first = path.read_bytes()
+    turned = dict(reversed(list(subject.parameters.items())))
+    origin = dict(reversed(list(subject.origin.items())))
+    for again in (
+        subject,
+        Subject(subject.name, subject.network, turned, subject.threshold, origin),
+        load_model(path),
+    ):
+        save_model(path, again)
+        assert path.read_bytes() == first
+
+
+def test_header_has_one_key_and_version(path: Path) -> None:
+    data = path.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert list(header["__metadata__"]) == [KEY]
+    assert json.loads(header["__metadata__"][KEY])["version"] == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_floats_become_float32(path: Path, dtype: type) -> None:
+    data = path.read_bytes()
+    described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    path.write_bytes(save({name: values.astype(dtype) for name, values in load(data).items()}, described))
+    for values in load_model(path).parameters.values():
+        assert values.dtype == np.float32
+
+
+def test_shipped() -> None:
+    handmade = shipped_subject("walkthrough")
+    assert handmade.network is WALKTHROUGH.network
+    assert handmade.threshold is None
+    with pytest.raises(ValueError, match="no preset called 'nothing'"):
+        shipped_subject("nothing")
+
+
+def test_a_missing_shipped_file_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("engine.assets._HERE", tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"default\.safetensors, which comes with this program, is missing"):
+        shipped_subject("default")
+
+
+@pytest.mark.parametrize("origin", [{"loss": math.nan}, {"path": Path("a")}, {"n": np.float32(1)}])
+def test_an_origin_that_json_cannot_hold_is_not_saved(path: Path, subject: Subject, origin: dict[str, Any]) -> None:
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="was not saved"):
+        save_model(path, Subject("n", subject.network, subject.parameters, None, origin))
+    assert path.read_bytes() == before
+
+
+def test_truncated_anywhere(path: Path) -> None:
+    data = path.read_bytes()
+    for length in range(0, len(data), 97):
+        path.write_bytes(data[:length])
+        refused(path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20 + 1, 2**31, 2**63, 2**64 - 1])
+def test_header_length_lies(path: Path, length: int) -> None:
+    path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+    refused(path)
+
+
+def test_a_large_sparse_file_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        file.truncate(70 << 20)
+    begun = time.perf_counter()
+    assert "70 MiB, more than the 64 MiB" in refused(path)
+    assert time.perf_counter() - begun < 0.2
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, bool, np.complex64])
+def test_weights_that_are_no_floats(path: Path, dtype: type) -> None:
+    data = path.read_bytes()
+    described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    path.write_bytes(save({name: values.astype(dtype) for name, values in load(data).items()}, described))
+    assert "but weights are F16, F32, F64" in refused(path)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e300])
+def test_weights_that_are_no_numbers(path: Path, bad: float) -> None:
+    data = path.read_bytes()
+    described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    tensors = {name: values.astype(np.float64) for name, values in load(data).items()}
+    tensors["01-conv2d.weight"][0, 0, 1, 1] = bad
+    path.write_bytes(save(tensors, described))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "not finite" in refused(path)
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a\\b", "", "a\x00b", "..", "line\nbreak"])
+def test_names_like_paths(path: Path, name: str) -> None:
+    data = path.read_bytes()
+    described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    path.write_bytes(save({**load(data), name: np.zeros(1, np.float32)}, described))
+    assert "looks like a path" in refused(path)
+
+
+def test_names_given_twice(path: Path) -> None:
+    tensor = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+    path.write_bytes(with_header(b"{" + tensor + b"," + tensor + b"}", bytes(4)))
+    assert "twice" in refused(path)
+
+
+@pytest.mark.parametrize("depth", [40, 1000, 200_000])
+def test_deep_json(path: Path, depth: int) -> None:
+    path.write_bytes(with_header(b'{"__metadata__":' + b"[" * depth + b"]" * depth + b"}"))
+    assert "nested too deeply" in refused(path)
+    inner = json.dumps({"__metadata__": {KEY: '{"origin":' + "[" * depth + "]" * depth + "}"}})
+    path.write_bytes(with_header(inner.encode()))
+    assert "nested too deeply" in refused(path)
+
+
+def test_no_description(path: Path) -> None:
+    tensors = load(path.read_bytes())
+    for metadata in (None, {"format": "pt"}):
+        path.write_bytes(save(tensors, metadata))
+        assert "not written by this program" in refused(path)
+
+
+def test_a_newer_version(path: Path) -> None:
+    rewrite(path, lambda description: description.update(version=2, network="of another kind"))
+    assert "was written by a newer version of this program" in refused(path)
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.5, "1", None, True, [1]])
+def test_no_version(path: Path, version: object) -> None:
+    rewrite(path, lambda description: description.update(version=version))
+    assert "which version" in refused(path)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, "0.5", True, [], 1e400, 10**400])
+def test_a_threshold_that_is_none(path: Path, threshold: object) -> None:
+    rewrite(path, lambda description: description.update(threshold=threshold))
+    refused(path)
+
+
+@pytest.mark.parametrize("name", ["", "  ", 5, None, "two\nlines", "x" * 201])
+def test_a_name_that_is_none(path: Path, name: object) -> None:
+    rewrite(path, lambda description: description.update(name=name))
+    assert "has no name" in refused(path)
+
+
+def test_missing_and_unknown_tensors(path: Path) -> None:
+    data = path.read_bytes()
+    described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    tensors = load(data)
+    bias = tensors.pop("01-conv2d.bias")
+    path.write_bytes(save(tensors, described))
+    assert "holds 27 weights where its network needs 30" in refused(path)
+    path.write_bytes(save({**tensors, "02-conv2d.bias": bias}, described))
+    assert "01-conv2d.bias (3), which is missing" in refused(path)
+    path.write_bytes(save({**tensors, "01-conv2d.bias": bias[:, None]}, described))
+    assert "01-conv2d.bias to be 3" in refused(path)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"layer": "Conv2D", "features": 10**12, "size": 3}],
+        [{"layer": "Conv2D", "features": 10**400, "size": 3}],
+        [{"layer": "Conv2D", "features": 2, "size": 1, "padding": 60_000, "stride": 60_000}],
+        [{"layer": "MaxPool2D", "size": 10**9, "stride": 1}, {"layer": "Flatten"}, {"layer": "Dense", "units": 2}],
+        [{"layer": "Flatten"}, {"layer": "Dense", "units": 10**12}],
+        [{"layer": "os.system"}],
+        [{"layer": ["Conv2D"]}],
+        [[]],
+        {},
+        None,
+        [],
+    ],
+)
+def test_networks_that_cannot_be(path: Path, layers: object) -> None:
+    rewrite(path, lambda description: description["network"].update(layers=layers))
+    refused(path)
+
+
+def test_settings_that_would_keep_a_plan_busy(path: Path) -> None:
+    """All weights are there and all maps are small, but a pool looks at every place of its window."""
+
+    def change(description: dict[str, Any]) -> None:
+        layers = description["network"]["layers"]
+        layers[2:] = [
+            {"layer": "MaxPool2D", "size": 10**9, "stride": 10**9},
+            {"layer": "Flatten"},
+            {"layer": "Votes", "strong": [[0], [1]]},
+        ]
+
+    rewrite(path, change)
+    assert "a setting above 65,536" in refused(path)
+
+
+def test_a_large_header(path: Path) -> None:
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    path.write_bytes(with_header(data[8 : 8 + length] + b" " * 2**20, data[8 + length :]))
+    assert "header of more than 1 MiB" in refused(path)
+
+
+@pytest.mark.parametrize("shape", [[1, 10**9, 10**9], [1, 0, 9], [9, 9], [1, "9", 9], [1, 9, 10**30], None])
+def test_inputs_that_cannot_be(path: Path, shape: object) -> None:
+    rewrite(path, lambda description: description["network"].update(input_shape=shape))
+    refused(path)
+
+
+def test_the_old_file_outlives_a_failed_save(path: Path, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    another = Subject("another", subject.network, subject.parameters)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="no room left"):
+        save_model(path, another)
+    assert path.read_bytes() == before

@@ -1,0 +1,105 @@
+"""Files damaged at random, from a seed: each opens, or is refused in one sentence, within a second."""
+
+import io
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.document import Subject
+from engine.presets import WALKTHROUGH
+from engine.storage.models import load_model, save_model
+from engine.storage.npz import npz_bytes, read_images
+from engine.storage.pictures import read_picture
+from tests.conftest import Effort
+from tests.engine.storage.mutants import mutants, with_png_sums, zip_mutants
+
+NOISE = np.random.default_rng(9).integers(0, 256, (24, 20, 3)).astype(np.uint8)
+GROWTH_MIB = 256
+
+# Format, mode and options of each kind of picture.
+PICTURES: list[tuple[str, str, dict[str, Any]]] = [
+    ("PNG", "L", {}),
+    ("PNG", "P", {}),
+    ("PNG", "RGBA", {}),
+    ("PNG", "1", {}),
+    ("BMP", "L", {}),
+    ("BMP", "RGB", {}),
+    ("BMP", "1", {}),
+    ("JPEG", "RGB", {}),
+    ("JPEG", "CMYK", {}),
+    ("GIF", "L", {}),
+    ("WEBP", "RGB", {}),
+    ("WEBP", "RGBA", {"lossless": True}),
+    ("TIFF", "L", {}),
+    ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+    ("TIFF", "RGB", {"compression": "jpeg"}),
+    ("TIFF", "1", {"compression": "group4"}),
+    ("PPM", "RGB", {}),
+]
+
+
+def peak_mib() -> float:
+    """The most memory this process has ever had; 0 where the system counts it otherwise."""
+    if sys.platform != "linux":
+        return 0.0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def check(path: Path, damaged: Iterable[bytes], read: Callable[[Path], object]) -> None:
+    """Read each; say which one it was that went wrong, so that it can be looked at."""
+    opened, refused, before = 0, 0, peak_mib()
+    for number, data in enumerate(damaged):
+        path.write_bytes(data)
+        begun = time.perf_counter()
+        try:
+            read(path)
+            opened += 1
+        except ValueError as error:
+            refused += 1
+            sentence = str(error)
+            assert sentence.startswith(str(path)), (number, sentence)
+            assert sentence.endswith("."), (number, sentence)
+            assert "\n" not in sentence, (number, sentence)
+        assert time.perf_counter() - begun < 1, number
+    assert refused > 0
+    assert opened + refused > 0
+    assert peak_mib() - before < GROWTH_MIB
+
+
+def finite(path: Path) -> None:
+    picture = read_picture(path)
+    assert picture.ndim == 2
+    assert picture.dtype == np.float32
+    assert picture.min() >= -1
+    assert picture.max() <= 1
+
+
+@pytest.mark.parametrize(("kind", "mode", "options"), PICTURES, ids=lambda part: str(part))
+def test_pictures(
+    tmp_path: Path, effort: Effort, kind: str, mode: str, options: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = io.BytesIO()
+    Image.fromarray(NOISE).convert(mode).save(whole, kind, **options)
+    repair = with_png_sums if kind == "PNG" else bytes
+    count = effort(500 if kind in ("PNG", "BMP") else 200, 60_000)
+    check(tmp_path / f"a.{kind.lower()}", mutants(whole.getvalue(), count, 11, repair), finite)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_npz(tmp_path: Path, effort: Effort) -> None:
+    data = npz_bytes({"images": NOISE[:5, :9, :].copy(), "labels": np.arange(5) % 2})
+    check(tmp_path / "a.npz", zip_mutants(data, effort(1_000, 300_000), 12), read_images)
+
+
+def test_models(tmp_path: Path, effort: Effort) -> None:
+    path = tmp_path / "a.safetensors"
+    save_model(path, Subject("n", WALKTHROUGH.network, WALKTHROUGH.network.initial(1), 0.5, {"seed": 1}))
+    check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 13), load_model)

@@ -1,0 +1,260 @@
+"""npz files of pictures: whatever they hold comes out as ink, and whatever is odd is said in one sentence."""
+
+import io
+import struct
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.lib import format as npy
+
+from engine.storage.atomic import StorageError
+from engine.storage.npz import npz_bytes, read_images
+
+INK = np.where(np.random.default_rng(4).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))
+INK[:, [0, -1]] = INK[:, :, [0, -1]] = -1
+GREY = ((INK + 1) / 2 * 255).astype(np.uint8)
+
+
+def packed(members: dict[str, bytes], packing: int = zipfile.ZIP_STORED) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", packing) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return whole.getvalue()
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    whole = io.BytesIO()
+    npy.write_array(whole, array, allow_pickle=False)
+    return whole.getvalue()
+
+
+def claimed_npy(shape: str, descr: str = "'|u1'", body: bytes = b"") -> bytes:
+    """An npy file whose header says what it likes."""
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header) + 1) + header + b"\n" + body
+
+
+def refused(path: Path, data: bytes | None = None) -> str:
+    """The sentence with which a file is refused, without its name, which holds the name of the test."""
+    if data is not None:
+        path.write_bytes(data)
+    begun = time.perf_counter()
+    with pytest.raises(StorageError) as raised:
+        read_images(path)
+    assert time.perf_counter() - begun < 1
+    sentence = str(raised.value)
+    assert sentence.startswith(str(path))
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence.removeprefix(str(path))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.npz"
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize(
+    "images",
+    [
+        GREY,
+        255 - GREY,
+        GREY // 255,
+        GREY > 0,
+        INK,
+        -INK.astype(np.float64),
+        (INK + 1) / 2,
+        INK.astype(np.int8),
+        GREY.astype(np.int64),
+        GREY.astype(np.uint16) * 257,
+        GREY.astype(">f4"),
+        np.asfortranarray(GREY),
+    ],
+)
+def test_pictures_come_out_as_ink(path: Path, save: Any, images: np.ndarray) -> None:
+    save(path, images=images, labels=np.array([0, 1, 1, 0, -1]))
+    pictures, labels = read_images(path)
+    assert pictures.dtype == np.float32
+    assert np.array_equal(pictures, INK)
+    assert labels is not None
+    assert labels.dtype == np.int64
+    assert labels.tolist() == [0, 1, 1, 0, -1]
+
+
+def test_each_picture_by_itself(path: Path) -> None:
+    mixed = GREY.copy()
+    mixed[1::2] = 255 - mixed[1::2]
+    np.savez(path, images=mixed)
+    pictures, labels = read_images(path)
+    assert np.array_equal(pictures, INK)
+    assert labels is None
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 1, 1, 0, 1], np.uint8), np.array([0.0, 1, 1, 0, 1])])
+def test_labels_of_other_types(path: Path, labels: np.ndarray) -> None:
+    np.savez(path, images=GREY, labels=labels)
+    found = read_images(path)[1]
+    assert found is not None
+    assert found.tolist() == [0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"pictures": GREY}, "has no array called images"),
+        ({"images": GREY[0]}, "they must be (N, H, W)"),
+        ({"images": GREY[..., None]}, "they must be (N, H, W)"),
+        ({"images": GREY[:0]}, "not empty"),
+        ({"images": GREY.astype(complex)}, "whole or real numbers"),
+        ({"images": GREY.astype(str)}, "whole or real numbers"),
+        ({"images": GREY.astype("M8[s]")}, "whole or real numbers"),
+        ({"images": GREY.astype(np.longdouble)}, "whole or real numbers"),
+        ({"images": np.where(INK > 0, np.nan, INK)}, "not finite"),
+        ({"images": np.where(INK > 0, np.inf, INK)}, "not finite"),
+        ({"images": INK * 3}, "values from -3 to 3"),
+        ({"images": INK * 1e6}, "values from -1e+06 to 1e+06"),
+        ({"images": GREY, "labels": np.zeros(4)}, "4 labels for 5 images"),
+        ({"images": GREY, "labels": np.full(5, 0.5)}, "no whole numbers"),
+        ({"images": GREY, "labels": np.full(5, np.nan)}, "no whole numbers"),
+        ({"images": GREY, "labels": np.full(5, -2)}, "no whole numbers"),
+        ({"images": GREY, "labels": np.array(list("XOXOX"))}, "holds labels as"),
+        ({"images": GREY, "labels": np.zeros((5, 1))}, "they must be (N,)"),
+    ],
+)
+def test_arrays_that_are_no_pictures(path: Path, arrays: dict[str, np.ndarray], words: str) -> None:
+    np.savez(path, **arrays)
+    assert words in refused(path)
+
+
+def test_no_objects_are_unpickled(path: Path) -> None:
+    """Neither an array of objects nor a bare pickle is opened; the mark would be left by unpickling."""
+    mark = path.with_name("mark")
+
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (open, (str(mark), "w"))
+
+    np.savez(path, images=np.array([[[Trap()]]], dtype=object))
+    assert "whole or real numbers" in refused(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../images.npy", "/images.npy", "a/b.npy", "a\\b.npy", "C:x.npy", "..", "x\n.npy"]
+)
+def test_names_like_paths(path: Path, name: str) -> None:
+    assert "looks like a path" in refused(path, packed({"images.npy": npy_bytes(GREY), name: b"x"}))
+
+
+def test_names_given_twice(path: Path) -> None:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("images.npy", npy_bytes(GREY))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("images.npy", npy_bytes(GREY))
+    assert "two arrays of the same name" in refused(path, whole.getvalue())
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["(1000000, 1000000, 1000000)", "(1, 20000, 20000)", "(-1, 9, 9)", "(True, 9, 9)", "(10**9,)", "(9.0, 9, 9)",
+     "9", "(" * 150 + ")" * 150, "(1, 9, " + "-" * 5000 + "9)", "(1, 9, 9"],
+)  # fmt: skip
+def test_shapes_that_lie(path: Path, shape: str) -> None:
+    refused(path, packed({"images.npy": claimed_npy(shape, body=bytes(81))}))
+
+
+@pytest.mark.parametrize(
+    "descr", ["'|O'", "'|V9'", "[('a', '<f4')]", "'<U99999999'", "'nonsense'", "5", "('<f4', (9,))"]
+)
+def test_types_that_lie(path: Path, descr: str) -> None:
+    refused(path, packed({"images.npy": claimed_npy("(1, 9, 9)", descr, bytes(81 * 4))}))
+
+
+@pytest.mark.parametrize("length", [80, 82])
+def test_bytes_that_do_not_agree(path: Path, length: int) -> None:
+    data = packed({"images.npy": claimed_npy("(1, 9, 9)", body=bytes(length))})
+    assert "does not agree with its bytes" in refused(path, data)
+
+
+def test_a_member_of_zeros_beyond_the_limit(path: Path) -> None:
+    """1.1 GiB in 1.1 MB. Written in parts, for the test too has better things to do with its memory."""
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as member,
+    ):
+        for _ in range(11):
+            member.write(bytes(100 << 20))
+    begun = time.perf_counter()
+    assert "unpacks to more than the 1,024 MiB" in refused(path)
+    assert time.perf_counter() - begun < 0.2
+
+
+def test_more_values_than_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed bytes or truth values take four times their room as pictures."""
+    np.savez(path, images=GREY)
+    monkeypatch.setattr("engine.storage.npz.PICTURES_LIMIT", GREY.size - 1)
+    assert "more than the 209 values that are read" in refused(path)
+    monkeypatch.setattr("engine.storage.npz.PICTURES_LIMIT", GREY.size)
+    assert read_images(path)[0].shape == GREY.shape
+
+
+@pytest.mark.parametrize("claim", [0xFFFFFFFE, 900_000_000, 1_000_000])
+def test_a_member_that_claims_to_unpack_large(path: Path, claim: int) -> None:
+    data = bytearray(packed({"images.npy": npy_bytes(GREY)}, zipfile.ZIP_DEFLATED))
+    at = data.rindex(b"PK\x01\x02") + 24
+    data[at : at + 4] = struct.pack("<I", claim)
+    refused(path, bytes(data))
+
+
+def test_wrong_sum(path: Path) -> None:
+    data = bytearray(packed({"images.npy": npy_bytes(GREY)}))
+    data[data.index(b"\x93NUMPY") + 200] ^= 1
+    assert "damaged" in refused(path, bytes(data))
+
+
+def test_packed_otherwise(path: Path) -> None:
+    assert "packed in a way" in refused(path, packed({"images.npy": npy_bytes(GREY)}, zipfile.ZIP_LZMA))
+
+
+def test_not_an_npz(path: Path) -> None:
+    for data in (b"hello", npy_bytes(GREY), b"PK\x05\x06" + bytes(18), b"PK\x03\x04" + bytes(100)):
+        refused(path, data)
+    refused(path.with_name("missing.npz"))
+
+
+def test_cut_short_anywhere(path: Path) -> None:
+    np.savez_compressed(path, images=GREY, labels=np.zeros(5, int))
+    data = path.read_bytes()
+    for length in range(0, len(data), 7):
+        refused(path, data[:length])
+
+
+def test_written_arrays_come_back_in_order_and_with_the_same_bytes(path: Path) -> None:
+    arrays = {"00-input": INK[0], "01-conv2d": np.arange(6.0).reshape(1, 2, 3), "02-votes": np.ones(2, np.float32)}
+    data = npz_bytes(arrays)
+    assert data == npz_bytes(arrays)
+    path.write_bytes(data)
+    with np.load(path) as back:
+        assert list(back) == list(arrays)
+        for name, array in arrays.items():
+            assert np.array_equal(back[name], array)
+            assert back[name].dtype == array.dtype
+
+
+def test_nothing_written_tells_the_time(path: Path) -> None:
+    path.write_bytes(npz_bytes({"a": GREY}))
+    with zipfile.ZipFile(path) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", "a\\b", "a:b"])
+def test_no_names_like_paths_are_written(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot hold an array"):
+        npz_bytes({name: GREY})

@@ -1,0 +1,104 @@
+"""The real window, with its engine in its thread, and hands to draw in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from xo_gui.__main__ import build, parse
+from xo_gui.main_window import MainWindow
+from xo_gui.views.votes_view import VoteBars
+
+Points = list[tuple[float, float]]
+
+X_ARMS: list[Points] = [
+    [(0.2 + 0.6 * t / 12, 0.2 + 0.6 * t / 12) for t in range(13)],
+    [(0.8 - 0.6 * t / 12, 0.2 + 0.6 * t / 12) for t in range(13)],
+]
+CIRCLE: list[Points] = [
+    [(0.5 + 0.3 * math.cos(2 * math.pi * t / 30), 0.5 + 0.3 * math.sin(2 * math.pi * t / 30)) for t in range(31)]
+]
+
+
+class Hand:
+    """Draws with the mouse, and waits until what it drew is read and painted."""
+
+    def __init__(self, window: MainWindow, qtbot: object) -> None:
+        self.window, self.qtbot = window, qtbot
+        self.canvas = window.drawing_view.canvas
+
+    def draw(self, strokes: list[Points], button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        for stroke in strokes:
+            self.press(stroke[0], button)
+            for place in stroke[1:]:
+                self.move(place)
+            QTest.mouseRelease(self.canvas, button, pos=self.at(stroke[-1]))
+        self.settle()
+
+    def press(self, place: tuple[float, float], button: Qt.MouseButton = Qt.MouseButton.LeftButton) -> None:
+        QTest.mousePress(self.canvas, button, pos=self.at(place))
+
+    def move(self, place: tuple[float, float]) -> None:
+        QTest.mouseMove(self.canvas, self.at(place))
+        QApplication.sendPostedEvents(None, QEvent.Type.MouseMove)
+        QApplication.processEvents()
+
+    def at(self, place: tuple[float, float]) -> QPoint:
+        return QPoint(round(place[0] * self.canvas.width()), round(place[1] * self.canvas.height()))
+
+    def settle(self) -> None:
+        """Until the picture shown belongs to the document as it stands."""
+        drawing = self.window.session.document.drawing
+        subjects = self.window.session.document.subjects
+
+        def shown() -> None:
+            snapshot = self.window.last
+            assert snapshot is not None
+            assert snapshot.drawing is drawing
+            assert tuple(reading.subject for reading in snapshot.readings) == subjects
+
+        self.qtbot.waitUntil(shown, timeout=10_000)
+
+    @property
+    def votes(self) -> dict[str, float]:
+        reading = self.window.last.readings[0]
+        return dict(zip(reading.subject.network.classes, reading.votes.tolist(), strict=True))
+
+    @property
+    def said(self) -> str:
+        """What the votes panel says to someone who cannot see it."""
+        return self.window.votes_view.findChild(VoteBars).accessibleDescription()
+
+
+@pytest.fixture
+def open_window(qapp, qtbot, monkeypatch) -> Iterator[Callable[..., MainWindow]]:
+    """A function that opens the window as the command line would."""
+    opened: list[MainWindow] = []
+
+    def opener(*arguments: str) -> MainWindow:
+        window = build(qapp, parse(["--device", "cpu", "--theme", "dark", "--size", "1280x800", *arguments]))
+        opened.append(window)
+        with qtbot.waitSignal(window.shown, timeout=10_000):
+            window.show()
+        return window
+
+    yield opener
+    for window in opened:
+        window.close()
+        window.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def window(open_window) -> MainWindow:
+    return open_window("--preset", "default")
+
+
+@pytest.fixture
+def hand(window, qtbot) -> Hand:
+    return Hand(window, qtbot)

@@ -1,0 +1,428 @@
+"""The drawing panel with a session behind it: every change is one undo, and what is shown never edits."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QMouseEvent, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton, QSlider, QWidget
+from pytestqt.qtbot import QtBot
+
+from engine.datasets.article import ARTICLE_PICTURES
+from engine.document import Document, Subject
+from engine.drawing import Drawing, Stroke, Transform
+from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+from engine.raster import ink, render
+from engine.runner import Runner
+from xo_gui.session import Session
+from xo_gui.theme import DARK
+from xo_gui.views.drawing_view import DrawingView
+from xo_gui.views.sliders import signed
+
+LEFT = Qt.MouseButton.LeftButton
+SMOOTH = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0))
+PIXELS = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+FIELDS = ("shift_x", "shift_y", "size", "rotate", "bend", "thicken")
+
+
+class Desk:
+    """A drawing panel wired to a session as the window does it, and what it said."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.view = DrawingView()
+        self.session = Session(Document(Drawing(), (subject,)))
+        self.edits: list[tuple[str, str]] = []
+        self.previews: list[Document] = []
+        self.said: list[str] = []
+        self.view.edited.connect(self.edit)
+        self.view.previewed.connect(self.preview)
+        self.view.said.connect(self.said.append)
+        self.session.changed.connect(self.tell)
+        self.tell()
+
+    def edit(self, document: Document, text: str, merge: str) -> None:
+        self.edits.append((text, merge))
+        self.session.edit(document, text, merge)
+
+    def preview(self, document: Document) -> None:
+        self.previews.append(document)
+        self.session.preview(document)
+
+    def tell(self) -> None:
+        self.view.show_document(self.session.document)
+
+    @property
+    def drawing(self) -> Drawing:
+        return self.session.document.drawing
+
+    def at(self, x: float, y: float) -> QPoint:
+        frame = self.view.canvas.frame()
+        return QPointF(frame.left() + x * frame.width(), frame.top() + y * frame.width()).toPoint()
+
+    def stroke(self, button: Qt.MouseButton = LEFT, release: bool = True) -> None:
+        canvas = self.view.canvas
+        QTest.mousePress(canvas, button, pos=self.at(0.3, 0.3))
+        drag(canvas, QPointF(self.at(0.7, 0.7)), button)
+        if release:
+            QTest.mouseRelease(canvas, button, pos=self.at(0.7, 0.7))
+
+    def slider(self, field: str) -> QSlider:
+        return self.view.sliders.rows[field].slider
+
+
+def drag(widget: QWidget, where: QPointF, button: Qt.MouseButton = LEFT) -> None:
+    none, no_keys = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+    event = QMouseEvent(QEvent.Type.MouseMove, where, widget.mapToGlobal(where), none, button, no_keys)
+    QApplication.sendEvent(widget, event)
+
+
+def slide(slider: QSlider, places: tuple[float, ...]) -> None:
+    """Take the handle through places from 0 to 1 along the slider, with the mouse."""
+    points = [QPoint(round(place * slider.width()), slider.height() // 2) for place in places]
+    QTest.mousePress(slider, LEFT, pos=points[0])
+    for point in points[1:]:
+        drag(slider, QPointF(point))
+    QTest.mouseRelease(slider, LEFT, pos=points[-1])
+
+
+@pytest.fixture
+def make(qtbot: QtBot) -> Callable[[Subject], Desk]:
+    def made(subject: Subject) -> Desk:
+        desk = Desk(subject)
+        qtbot.addWidget(desk.view)
+        desk.view.resize(252, 560)
+        desk.view.show()
+        qtbot.waitExposed(desk.view)
+        return desk
+
+    return made
+
+
+@pytest.fixture
+def desk(make: Callable[[Subject], Desk]) -> Desk:
+    return make(SMOOTH)
+
+
+# --- strokes
+
+
+def test_a_stroke_is_previewed_and_then_one_edit(desk: Desk) -> None:
+    desk.stroke()
+    assert desk.edits == [("Pen stroke", "")]
+    assert len(desk.previews) == 2
+    assert desk.session.undo_stack.count() == 1
+    desk.stroke(Qt.MouseButton.RightButton)
+    assert desk.edits[-1] == ("Erase", "")
+    assert len(desk.drawing.strokes) == 2
+
+
+def test_esc_shows_the_document_as_it_was(desk: Desk) -> None:
+    desk.stroke()
+    before = desk.session.document
+    desk.stroke(release=False)
+    assert desk.session.document is not before
+    QTest.keyClick(desk.view.canvas, Qt.Key.Key_Escape)
+    assert desk.session.document is before
+    assert len(desk.edits) == 1
+
+
+def test_esc_keeps_what_else_changed_during_the_stroke(desk: Desk) -> None:
+    desk.stroke(release=False)
+    trained = replace(desk.session._document, fit=True)
+    desk.session.edit(trained, "Train")
+    QTest.keyClick(desk.view.canvas, Qt.Key.Key_Escape)
+    assert desk.session.document.fit
+
+
+def test_twenty_undos_and_redos_give_the_same_bytes(desk: Desk) -> None:
+    for _ in range(20):
+        desk.stroke()
+    picture, count = render(desk.drawing, 64), len(desk.edits)
+    for _ in range(20):
+        desk.session.undo_stack.undo()
+    assert desk.drawing.is_empty
+    assert desk.view.canvas.growing is desk.drawing
+    for _ in range(20):
+        desk.session.undo_stack.redo()
+    assert render(desk.drawing, 64).tobytes() == picture.tobytes()
+    assert len(desk.edits) == count
+
+
+# --- sliders
+
+
+def test_a_drag_is_one_undo_and_the_next_another(desk: Desk) -> None:
+    slider = desk.slider("rotate")
+    slide(slider, (0.5, 0.6, 0.7, 0.8))
+    first = {merge for _, merge in desk.edits}
+    assert len(desk.edits) >= 3
+    assert {text for text, _ in desk.edits} == {"Rotate"}
+    assert len(first) == 1
+    turned = desk.drawing.transform.rotate
+    assert turned > 30
+    count = len(desk.edits)
+    slide(slider, (0.8, 0.6))
+    second = {merge for _, merge in desk.edits[count:]}
+    assert len(second) == 1
+    assert first.isdisjoint(second)
+    assert desk.session.undo_stack.count() == 2
+    desk.session.undo_stack.undo()
+    assert desk.drawing.transform.rotate == turned
+    desk.session.undo_stack.undo()
+    assert desk.drawing.transform.is_identity
+
+
+def test_a_click_on_the_groove_goes_there_as_one_undo(desk: Desk) -> None:
+    slide(desk.slider("shift_x"), (0.9,))
+    assert desk.drawing.transform.shift_x > 0.3
+    assert desk.session.undo_stack.count() == 1
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_slider_moves_its_own_field_by_keyboard_and_back(desk: Desk, field: str) -> None:
+    desk.slider(field).setFocus()
+    QTest.keyClick(desk.slider(field), Qt.Key.Key_Right)
+    changed = [name for name in FIELDS if getattr(desk.drawing.transform, name) != getattr(Transform(), name)]
+    assert changed == [field]
+    QTest.keyClick(desk.slider(field), Qt.Key.Key_Left)
+    assert desk.drawing.transform.is_identity
+    assert desk.session.undo_stack.count() == 2
+
+
+@pytest.mark.parametrize("part", ["label", "value"])
+def test_a_double_click_resets_one_slider(desk: Desk, part: str) -> None:
+    slide(desk.slider("bend"), (0.8,))
+    slide(desk.slider("size"), (0.8,))
+    QTest.mouseDClick(getattr(desk.view.sliders.rows["bend"], part), LEFT)
+    assert desk.drawing.transform.bend == 0
+    assert desk.drawing.transform.size > 1
+
+
+def test_reset_is_offered_when_there_is_something_to_reset(desk: Desk) -> None:
+    assert desk.view.reset_button.isHidden()
+    slide(desk.slider("bend"), (0.8,))
+    slide(desk.slider("size"), (0.8,))
+    assert not desk.view.reset_button.isHidden()
+    QTest.mouseClick(desk.view.reset_button, LEFT)
+    assert desk.drawing.transform.is_identity
+    assert desk.view.reset_button.isHidden()
+
+
+def test_the_wheel_leaves_sliders_alone_that_were_not_chosen(desk: Desk) -> None:
+    def turn() -> None:
+        slider = desk.slider("bend")
+        where = QPointF(slider.rect().center())
+        event = QWheelEvent(
+            where, slider.mapToGlobal(where), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(slider, event)
+
+    turn()
+    assert not desk.edits
+    desk.slider("bend").setFocus()
+    turn()
+    assert len(desk.edits) == 1
+
+
+def test_showing_a_document_edits_nothing(desk: Desk) -> None:
+    moved = Drawing().with_transform(Transform(0.123, -0.2, 1.5, 33.3, -0.4, 0.02))
+    desk.session.edit(replace(desk.session.document, drawing=moved, fit=True), "Open")
+    assert desk.slider("rotate").value() == 33
+    assert desk.view.sliders.rows["rotate"].value.text() == "+33°"
+    assert desk.view.fit_box.isChecked()
+    desk.session.undo_stack.undo()
+    assert desk.slider("rotate").value() == 0
+    assert not desk.view.fit_box.isChecked()
+    assert not desk.edits
+    assert not desk.previews
+
+
+def test_a_slider_keeps_what_the_others_cannot_show(desk: Desk) -> None:
+    moved = Drawing().with_transform(Transform(rotate=33.3))
+    desk.session.edit(desk.session.document.with_drawing(moved), "Open")
+    desk.slider("bend").setFocus()
+    QTest.keyClick(desk.slider("bend"), Qt.Key.Key_Right)
+    assert desk.drawing.transform.rotate == 33.3
+
+
+def test_the_pen_slider_sets_the_pen_and_follows_it(desk: Desk) -> None:
+    slide(desk.view.pen_row.slider, (0.95,))
+    assert desk.view.canvas.pen > 0.2
+    desk.view.canvas.set_pen(0.05)
+    assert desk.view.pen_row.value.text() == "5 %"
+    desk.view.pen_bigger()
+    assert desk.view.canvas.pen == pytest.approx(0.06)
+    desk.view.pen_smaller()
+    assert desk.view.canvas.pen == pytest.approx(0.05)
+    assert not desk.edits
+
+
+# --- buttons
+
+
+def test_clear_takes_everything_is_one_undo_and_needs_something(desk: Desk) -> None:
+    desk.view.clear()
+    assert not desk.edits
+    desk.stroke()
+    slide(desk.slider("bend"), (0.8,))
+    QTest.mouseClick(desk.view.clear_button, LEFT)
+    assert desk.edits[-1] == ("Clear", "")
+    assert desk.drawing.is_empty
+    assert desk.drawing.transform.is_identity
+    desk.session.undo_stack.undo()
+    assert len(desk.drawing.strokes) == 1
+    desk.view.canvas.setFocus()
+    QTest.keyClick(desk.view.canvas, Qt.Key.Key_Delete)
+    assert desk.drawing.is_empty
+
+
+def test_each_press_puts_another_example_of_strokes(desk: Desk) -> None:
+    seen = []
+    for button, text in (
+        (desk.view.x_button, "Example X"),
+        (desk.view.x_button, "Example X"),
+        (desk.view.o_button, "Example O"),
+        (desk.view.neither_button, "Example neither"),
+    ):
+        QTest.mouseClick(button, LEFT)
+        assert desk.edits[-1] == (text, "")
+        assert desk.drawing.strokes
+        assert desk.drawing.image is None
+        seen.append(render(desk.drawing, 32).tobytes())
+    assert len(set(seen)) == 4
+
+
+def test_examples_are_the_same_in_every_run(make: Callable[[Subject], Desk]) -> None:
+    pictures = []
+    for _ in range(2):
+        desk = make(SMOOTH)
+        desk.view.example("X")
+        pictures.append(render(desk.drawing, 32).tobytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_nothing_blank_is_given_as_an_example(desk: Desk) -> None:
+    for _ in range(60):
+        desk.view.example("neither")
+        assert ink(render(desk.drawing, 32)) > 0
+
+
+def test_on_the_pixel_canvas_examples_are_the_articles(make: Callable[[Subject], Desk]) -> None:
+    desk = make(PIXELS)
+    for name in ("X", "X translation", "X scaling", "X rotation", "X weight", "X"):
+        QTest.mouseClick(desk.view.x_button, LEFT)
+        np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES[name])
+    assert desk.said[1] == "The article's X: translation"
+    QTest.mouseClick(desk.view.o_button, LEFT)
+    np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES["O"])
+
+
+def test_put_image_replaces_the_drawing_as_one_undo(desk: Desk) -> None:
+    desk.stroke()
+    picture = np.full((20, 30), -1, np.float32)
+    picture[5:10] = 0.5
+    desk.view.put_image(picture, "Paste")
+    assert desk.edits[-1] == ("Paste", "")
+    assert not desk.drawing.strokes
+    np.testing.assert_array_equal(desk.drawing.image, picture)
+    desk.session.undo_stack.undo()
+    assert len(desk.drawing.strokes) == 1
+
+
+def test_tools_are_buttons_and_keys_alike(desk: Desk) -> None:
+    QTest.mouseClick(desk.view.eraser_button, LEFT)
+    assert desk.view.canvas.erasing
+    desk.view.canvas.setFocus()
+    QTest.keyClick(desk.view.canvas, Qt.Key.Key_P)
+    assert desk.view.pen_button.isChecked()
+    assert not desk.view.eraser_button.isChecked()
+    desk.view.use_eraser()
+    assert desk.view.eraser_button.isChecked()
+    desk.view.use_pen()
+    assert not desk.view.canvas.erasing
+
+
+def test_a_click_on_a_button_leaves_the_keyboard_on_the_canvas(desk: Desk) -> None:
+    desk.view.canvas.setFocus()
+    for button in desk.view.findChildren(QPushButton):
+        if button.isVisible():
+            QTest.mouseClick(button, LEFT)
+    assert desk.view.canvas.hasFocus()
+
+
+def test_fit_to_frame_is_the_documents(desk: Desk) -> None:
+    QTest.mouseClick(desk.view.fit_box, LEFT, pos=QPoint(30, 8))
+    assert desk.session.document.fit
+    assert desk.edits == [("Fit to frame", "")]
+    desk.session.undo_stack.undo()
+    assert not desk.view.fit_box.isChecked()
+
+
+def test_the_picture_taken_away_is_what_is_on_the_canvas(desk: Desk) -> None:
+    dot = Stroke(np.array([(0.25, 0.5, 0.2)], np.float32))
+    desk.session.edit(desk.session.document.with_drawing(Drawing((dot,))), "t")
+    taken = desk.view.picture()
+    assert taken.width() == taken.height() >= 400
+    assert taken.pixelColor(taken.width() // 4, taken.height() // 2) == QColor(DARK.ink)
+    assert taken.pixelColor(taken.width() * 3 // 4, taken.height() // 2) == QColor(DARK.paper)
+
+
+# --- for everyone
+
+
+def test_tab_reaches_everything_in_visual_order(desk: Desk) -> None:
+    view = desk.view
+    slide(desk.slider("bend"), (0.8,))
+    expected = [view.canvas, view.pen_button, view.eraser_button, view.clear_button, view.x_button, view.o_button]
+    expected += [view.neither_button, view.pen_row.slider, *(row.slider for row in view.sliders.rows.values())]
+    expected += [view.fit_box, view.reset_button, view.pixels_box]
+    view.canvas.setFocus()
+    reached: list[QWidget] = [view.canvas]
+    for _ in expected[1:]:
+        QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        reached.append(QApplication.focusWidget())
+    assert [place.accessibleName() for place in reached] == [place.accessibleName() for place in expected]
+
+
+def test_every_control_has_a_name_and_says_what_it_does(desk: Desk) -> None:
+    controls = [control for kind in (QPushButton, QSlider, QCheckBox) for control in desk.view.findChildren(kind)]
+    assert len(controls) == 7 + 7 + 2
+    for control in controls:
+        assert control.accessibleName() or control.text()
+        assert control.toolTip()
+        assert control.statusTip()
+    assert desk.view.canvas.accessibleName()
+    assert desk.view.canvas.whatsThis()
+
+
+def test_the_canvas_tells_what_is_read(make: Callable[[Subject], Desk]) -> None:
+    desk = make(PIXELS)
+    runner = Runner("cpu")
+    desk.view.show_snapshot(runner.answer(desk.session.request()))
+    assert desk.view.canvas.accessibleDescription() == "blank"
+    desk.view.example("X")
+    desk.view.show_snapshot(runner.answer(desk.session.request()))
+    assert desk.view.canvas.accessibleDescription() == "X, 1.00"
+
+
+@pytest.mark.parametrize("width", [232, 272])
+def test_nothing_is_cut_and_the_canvas_stays_square(desk: Desk, width: int) -> None:
+    desk.view.resize(width, 560)
+    QApplication.processEvents()
+    assert desk.view.minimumSizeHint().width() <= width
+    assert desk.view.canvas.height() <= width
+    for button in desk.view.findChildren(QPushButton):
+        assert button.width() >= button.sizeHint().width()
+        assert desk.view.rect().contains(button.mapTo(desk.view, button.rect().bottomRight()))
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "unit", "text"),
+    [(12, 0, " %", "+12 %"), (-0.3, 2, "", "−0.30"), (0.001, 2, "", "0"), (8, 0, "°", "+8°")],
+)
+def test_signed(value: float, digits: int, unit: str, text: str) -> None:
+    assert signed(value, digits, unit) == text

@@ -1,0 +1,295 @@
+"""The main job on the real window: draw with the mouse, and the maps and votes follow."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDropEvent, QImage, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel
+
+from engine.storage.models import save_model, shipped_subject
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from xo_gui.theme import DARK, LIGHT
+
+
+def test_an_x_drawn_with_the_mouse_is_read_as_an_x(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    assert hand.votes["X"] > 0.9
+    assert hand.window.last.readings[0].verdict == "X"
+    assert "X" in hand.said
+
+
+def test_an_o_drawn_with_the_mouse_is_read_as_an_o(hand: Hand) -> None:
+    hand.draw(CIRCLE)
+    assert hand.votes["O"] > 0.9
+    assert hand.window.last.readings[0].verdict == "O"
+
+
+@pytest.mark.parametrize(("scale", "x", "y"), [(0.45, 0.05, 0.5), (0.45, 0.5, 0.05), (0.6, 0.38, 0.35)])
+def test_small_and_off_centre_drawings_are_read_too(hand: Hand, scale: float, x: float, y: float) -> None:
+    for strokes, letter in ((X_ARMS, "X"), (CIRCLE, "O")):
+        hand.window.drawing_view.clear()
+        hand.draw([[(x + scale * px, y + scale * py) for px, py in stroke] for stroke in strokes])
+        assert hand.window.last.readings[0].verdict == letter
+
+
+def test_one_arm_and_a_blank_canvas_are_unsure(hand: Hand) -> None:
+    hand.settle()
+    assert hand.window.last.readings[0].verdict == "unsure"
+    hand.draw(X_ARMS[:1])
+    assert hand.window.last.readings[0].verdict == "unsure"
+    assert max(hand.votes.values()) < 0.85
+
+
+def test_maps_and_votes_follow_while_the_button_is_down(hand: Hand) -> None:
+    hand.press(X_ARMS[0][0])
+    seen = []
+    for place in X_ARMS[0][1:]:
+        hand.move(place)
+        hand.settle()
+        seen.append(hand.window.last.readings[0].outputs[1].copy())
+        assert hand.window.last.settled is False
+    assert all(not np.array_equal(a, b) for a, b in pairwise(seen))
+    assert not hand.window.session.undo_stack.canUndo()
+
+
+def test_the_picture_of_the_network_changes_on_the_screen(hand: Hand) -> None:
+    before = hand.window.network_view.grab().toImage()
+    hand.draw(X_ARMS)
+    hand.qtbot.wait(50)
+    assert hand.window.network_view.grab().toImage() != before
+
+
+def test_right_button_erases_and_undo_brings_back(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    ink = float((hand.window.last.readings[0].outputs[0] > 0).sum())
+    hand.draw(X_ARMS[:1], Qt.MouseButton.RightButton)
+    assert float((hand.window.last.readings[0].outputs[0] > 0).sum()) < 0.7 * ink
+    hand.window.session.undo_stack.undo()
+    hand.settle()
+    assert float((hand.window.last.readings[0].outputs[0] > 0).sum()) == ink
+
+
+def test_twenty_edits_undone_and_redone_give_the_same_bytes(hand: Hand) -> None:
+    for number in range(20):
+        hand.draw([[(0.1 + number / 30, 0.1), (0.1 + number / 30, 0.9)]])
+    end = hand.window.last.readings[0].outputs[0].tobytes()
+    for _ in range(20):
+        hand.window.session.undo_stack.undo()
+    hand.settle()
+    assert (hand.window.last.readings[0].outputs[0] == -1).all()
+    for _ in range(20):
+        hand.window.session.undo_stack.redo()
+    hand.settle()
+    assert hand.window.last.readings[0].outputs[0].tobytes() == end
+
+
+def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    drawing = hand.window.session.document.drawing
+    hand.window.menus.presets["walkthrough"].trigger()
+    hand.settle()
+    assert hand.window.last.readings[0].outputs[0].shape == (1, 9, 9)
+    assert hand.window.last.readings[0].verdict == "X"
+    assert hand.window.session.document.drawing is drawing
+    hand.window.session.undo_stack.undo()
+    hand.settle()
+    assert hand.window.last.readings[0].outputs[0].shape == (1, 32, 32)
+    assert hand.window.menus.presets["default"].isChecked()
+
+
+def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window, qtbot) -> None:
+    hand = Hand(open_window("--preset", "walkthrough"), qtbot)
+    hand.window.drawing_view.example_x()
+    hand.settle()
+    assert hand.votes == pytest.approx({"X": 1.0, "O": 5 / 9}, abs=1e-6)
+    hand.window.drawing_view.clear()
+    hand.window.drawing_view.example_o()
+    hand.settle()
+    assert hand.votes == pytest.approx({"X": 5 / 9, "O": 1.0}, abs=1e-6)
+
+
+def test_the_sliders_move_the_drawing_but_not_its_source(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    strokes = hand.window.session.document.drawing.strokes
+    before = hand.window.last.readings[0].outputs[0].copy()
+    sliders = hand.window.drawing_view.findChildren(QAbstractSlider)
+    moved = 0
+    for slider in sliders:
+        if "pen" in slider.accessibleName().lower():
+            continue
+        slider.setFocus()
+        QTest.keyClick(slider, Qt.Key.Key_PageUp)
+        hand.settle()
+        assert not np.array_equal(hand.window.last.readings[0].outputs[0], before)
+        moved += 1
+        hand.window.drawing_view.reset_transform()
+        hand.settle()
+        np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0], before)
+    assert moved == 6
+    assert hand.window.session.document.drawing.strokes is strokes
+
+
+def test_the_status_bar_says_device_reason_and_latency(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    hand.qtbot.wait(300)
+    hand.draw(CIRCLE)
+    texts = " ".join(label.text() for label in hand.window.statusBar().findChildren(QLabel))
+    assert "CPU · chosen" in texts
+    assert "ms from stroke to picture" in texts
+    assert "seed 1" in texts
+
+
+def test_light_and_dark_switch_live(hand: Hand) -> None:
+    for name, theme in (("light", LIGHT), ("dark", DARK)):
+        hand.window.menus.themes[name].trigger()
+        hand.qtbot.wait(30)
+        image = hand.window.grab().toImage()
+        corner = QColor(image.pixel(hand.window.width() - 3, hand.window.height() // 2))
+        assert corner == QColor(theme.ground)
+
+
+# -- files ----------------------------------------------------------------------------------------------------
+
+
+def picture_file(path: Path, dark_on_light: bool) -> Path:
+    pixels = np.full((64, 64), 0, np.uint8)
+    for i in range(8, 56):
+        pixels[i - 2 : i + 3, i - 2 : i + 3] = 255
+        pixels[i - 2 : i + 3, 61 - i : 66 - i] = 255
+    Image.fromarray(255 - pixels if dark_on_light else pixels).save(path)
+    return path
+
+
+def drop(window: object, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    place, action = QPointF(600, 400), Qt.DropAction.CopyAction
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    entering = QDragEnterEvent(place.toPoint(), action, data, buttons, keys)
+    QApplication.sendEvent(window, entering)
+    assert entering.isAccepted()
+    QApplication.sendEvent(window, QDropEvent(place, action, data, buttons, keys))
+
+
+@pytest.mark.parametrize("dark_on_light", [True, False])
+def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path, dark_on_light: bool) -> None:
+    drop(hand.window, picture_file(tmp_path / "cross.png", dark_on_light))
+    hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
+    hand.settle()
+    assert hand.window.last.readings[0].verdict == "X"
+    hand.window.fill_recent()
+    assert hand.window.menus.recent.actions()[0].text() == "cross.png"
+
+
+def test_a_wrong_file_says_so_and_changes_nothing(hand: Hand, tmp_path) -> None:
+    hand.draw(X_ARMS)
+    document = hand.window.session.document
+    for name, content in (("notes.png", b"hello"), ("empty.png", b""), ("bad.safetensors", b"\0" * 40)):
+        path = tmp_path / name
+        path.write_bytes(content)
+        drop(hand.window, path)
+        hand.qtbot.waitUntil(lambda name=name: name in hand.window.statusBar().currentMessage(), timeout=5000)
+        hand.qtbot.waitUntil(
+            lambda: not hand.window.statusBar().currentMessage().startswith("Opening"), timeout=5000
+        )
+        assert hand.window.session.document is document
+
+
+def test_a_model_saved_and_dropped_reads_the_drawing(hand: Hand, tmp_path) -> None:
+    path = tmp_path / "mine.safetensors"
+    save_model(path, shipped_subject("walkthrough"))
+    drop(hand.window, path)
+    hand.qtbot.waitUntil(lambda: hand.window.session.document.subjects[0].name == "Walk-through", timeout=5000)
+    hand.settle()
+
+
+def test_copy_and_paste_carry_the_drawing(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    hand.canvas.setFocus()
+    hand.window.copy()
+    hand.window.drawing_view.clear()
+    hand.window.paste()
+    hand.settle()
+    assert hand.window.session.document.drawing.image is not None
+    assert hand.window.last.readings[0].verdict == "X"
+
+
+def test_pasting_nothing_says_so(hand: Hand) -> None:
+    QApplication.clipboard().setText("words")
+    document = hand.window.session.document
+    hand.window.paste()
+    assert "no picture" in hand.window.statusBar().currentMessage()
+    assert hand.window.session.document is document
+
+
+def test_a_pasted_dark_on_light_picture_is_inverted(hand: Hand) -> None:
+    image = QImage(40, 40, QImage.Format.Format_RGB32)
+    image.fill(QColor("white"))
+    for i in range(10, 30):
+        image.setPixelColor(20, i, QColor("black"))
+    QApplication.clipboard().setImage(image)
+    hand.window.paste()
+    pasted = hand.window.session.document.drawing.image
+    assert pasted[20, 20] == 1
+    assert pasted[0, 0] == -1
+
+
+# -- what every window owes its user --------------------------------------------------------------------------
+
+
+def actions(menu: object) -> list[QAction]:
+    found = []
+    for action in menu.actions():
+        if action.menu():
+            found += actions(action.menu())
+        elif not action.isSeparator():
+            found.append(action)
+    return found
+
+
+def test_every_action_has_a_mnemonic_or_a_name_a_tip_and_its_own_keys(hand: Hand) -> None:
+    owners: dict[str, str] = {}
+    listed = actions(hand.window.menuBar())
+    assert len(listed) > 15
+    for action in listed:
+        assert action.text()
+        assert action.statusTip(), action.text()
+        for keys in action.shortcuts():
+            text = keys.toString(QKeySequence.SequenceFormat.PortableText)
+            assert text not in owners, f"{text} belongs to {owners.get(text)} and {action.text()}"
+            owners[text] = action.text()
+    titles = [action.text() for action in hand.window.menuBar().actions()]
+    assert all("&" in title for title in titles)
+
+
+def test_every_control_has_an_accessible_name(hand: Hand) -> None:
+    controls = hand.window.findChildren(QAbstractButton) + hand.window.findChildren(QAbstractSlider)
+    nameless = [
+        control
+        for control in controls
+        if control.isVisible() and not (control.accessibleName() or getattr(control, "text", lambda: "")())
+    ]
+    assert nameless == []
+
+
+def test_help_opens_and_closes(hand: Hand) -> None:
+    for show in (hand.window.show_keys, hand.window.show_about):
+        show()
+        dialog = QApplication.activeModalWidget()
+        assert dialog is not None
+        assert dialog.findChildren(QLabel)
+        dialog.close()
+
+
+def test_layout_is_kept_and_can_be_reset(hand: Hand) -> None:
+    dock = hand.window.docks[1]
+    dock.hide()
+    hand.window.reset_layout()
+    assert dock.isVisible()

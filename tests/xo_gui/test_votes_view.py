@@ -1,0 +1,158 @@
+"""The votes panel: what it says of an X, an O, neither, nothing, and on the walk-through."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QColor, QImage
+from pytestqt.qtbot import QtBot
+
+from engine.datasets.article import ARTICLE_PICTURES
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.layers import Dense, Flatten
+from engine.network import Network
+from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+from engine.reading import verdict
+from engine.runner import Request, Runner, Snapshot
+from xo_gui.theme import DARK, LIGHT, Theme
+from xo_gui.views.numerals import percent
+from xo_gui.views.votes_view import VotesView
+
+DEFAULT_SUBJECT = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0), threshold=0.8)
+WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+DRAWN = Drawing(image=ARTICLE_PICTURES["X"])
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> VotesView:
+    made = VotesView()
+    qtbot.addWidget(made)
+    made.resize(232, 150)
+    made.show()
+    return made
+
+
+def snapshot(subjects: tuple[Subject, ...], drawing: Drawing) -> Snapshot:
+    return Runner("cpu").answer(Request(1, Document(drawing, subjects)))
+
+
+def voted(votes: tuple[float, ...], subject: Subject = DEFAULT_SUBJECT, drawing: Drawing = DRAWN) -> Snapshot:
+    """A snapshot with votes of our own; the verdict is the engine's."""
+    answer = snapshot((subject,), drawing)
+    reading, shares = answer.readings[0], np.array(votes, np.float32)
+    judged = verdict(subject, shares, reading.outputs[0][0])
+    return replace(answer, readings=(replace(reading, votes=shares, verdict=judged),))
+
+
+def told(view: VotesView) -> list[tuple[str, str, bool]]:
+    return [(row.name, row.printed, row.wins) for row in view.blocks[0].bars.rows]
+
+
+def test_an_x(view: VotesView) -> None:
+    view.show_snapshot(voted((0.87, 0.13)))
+    assert told(view) == [("X", "87 %", True), ("O", "13 %", False)]
+    assert view.blocks[0].sentence.text() == "It is an X."
+    assert view.blocks[0].bars.accessibleDescription() == "X, 87 %; O, 13 %"
+
+
+def test_an_o_after_an_x(view: VotesView) -> None:
+    view.show_snapshot(voted((0.87, 0.13)))
+    view.show_snapshot(voted((0.02, 0.98)))
+    assert told(view) == [("X", "2 %", False), ("O", "98 %", True)]
+    assert view.blocks[0].sentence.text() == "It is an O."
+
+
+def test_below_the_threshold_it_is_unsure_and_nobody_wins(view: VotesView) -> None:
+    view.show_snapshot(voted((0.7, 0.3)))
+    assert told(view) == [("X", "70 %", False), ("O", "30 %", False)]
+    assert view.blocks[0].sentence.text() == "Unsure: this looks like neither an X nor an O."
+
+
+@pytest.mark.parametrize("subject", [DEFAULT_SUBJECT, WALK])
+def test_a_blank_canvas_asks_to_be_drawn_on(view: VotesView, subject: Subject) -> None:
+    view.show_snapshot(snapshot((subject,), Drawing()))
+    assert view.blocks[0].sentence.text() == "Draw something: the canvas is blank."
+    assert not any(row.wins for row in view.blocks[0].bars.rows)
+
+
+def test_the_walk_through_prints_votes_as_the_article_does(view: VotesView) -> None:
+    view.show_snapshot(snapshot((WALK,), DRAWN))
+    assert told(view) == [("X", "1.00", True), ("O", "0.56", False)]
+    sentence = view.blocks[0].sentence.text()
+    assert sentence.startswith("X has the most votes. This network has no 'unsure'")
+
+
+def test_the_walk_through_says_when_the_votes_are_equal(view: VotesView) -> None:
+    view.show_snapshot(voted((0.5, 0.5), WALK))
+    assert view.blocks[0].sentence.text().startswith("The classes have equally many votes.")
+
+
+def test_before_the_first_reading_the_classes_wait(view: VotesView) -> None:
+    view.show_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
+    assert told(view) == [("X", "–", False), ("O", "–", False)]
+    assert view.blocks[0].sentence.text() == "Waiting for the network."
+    view.show_snapshot(voted((0.87, 0.13)))
+    view.show_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
+    assert told(view)[0][1] == "87 %"
+
+
+def test_a_drawing_that_could_not_be_read_shows_no_votes(view: VotesView) -> None:
+    view.show_snapshot(voted((0.87, 0.13)))
+    view.show_snapshot(replace(snapshot((DEFAULT_SUBJECT,), Drawing()), readings=()))
+    assert told(view) == [("X", "–", False), ("O", "–", False)]
+
+
+def test_two_networks_are_named_and_go_again(view: VotesView) -> None:
+    view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
+    assert [block.heading.text() for block in view.blocks] == ["Default", "Walk-through"]
+    assert [block.heading.isHidden() for block in view.blocks] == [False, False]
+    view.show_snapshot(snapshot((WALK,), DRAWN))
+    assert len(view.blocks) == 1
+    assert view.blocks[0].heading.isHidden()
+
+
+def test_more_classes_have_more_rows(view: VotesView) -> None:
+    network = Network((1, 9, 9), (Flatten(), Dense(3)), ("X", "O", "triangle"))
+    view.show_snapshot(voted((0.1, 0.2, 0.7), Subject("Three", network, network.initial(0))))
+    assert told(view)[2] == ("triangle", "70 %", True)
+    assert view.blocks[0].sentence.text() == "It is: triangle."
+    assert view.blocks[0].bars.sizeHint().height() == 3 * 27
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
+def test_bars_are_as_long_as_the_votes_and_the_threshold_is_marked(view: VotesView, theme: Theme) -> None:
+    view.set_theme(theme)
+    view.show_snapshot(voted((0.5, 0.25)))
+    image = view.blocks[0].bars.grab().toImage()
+    x, o = (run(image, row, QColor(colour)) for row, colour in ((13, theme.x), (40, theme.o)))
+    assert x[0] == o[0]
+    assert x[1] - x[0] == pytest.approx(2 * (o[1] - o[0]), abs=3)
+    whole = 2 * (x[1] - x[0])
+    # Between the two rows only the mark is painted.
+    between = [place for place in range(image.width()) if image.pixelColor(place, 22) == QColor(theme.quiet)]
+    assert between
+    assert between[0] - x[0] == pytest.approx(0.8 * whole, abs=3)
+
+
+def run(image: QImage, row: int, colour: QColor) -> tuple[int, int]:
+    """From where to where a row of pixels has this colour, beyond the symbol."""
+    places = [place for place in range(20, image.width()) if image.pixelColor(place, row) == colour]
+    return places[0], places[-1] + 1
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0 %"), (1, "100 %"), (0.874, "87 %"), (0.9949, "99 %"), (0.997, "99.7 %"), (0.99999, "99.9 %"),
+        (0.003, "0.3 %"), (0.00001, "0.1 %"),
+    ],
+)  # fmt: skip
+def test_a_share_is_never_said_to_be_all_or_nothing_if_it_is_not(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_all_lines_of_the_sentence_have_room(view: VotesView) -> None:
+    view.show_snapshot(snapshot((WALK,), DRAWN))
+    sentence = view.blocks[0].sentence
+    assert sentence.minimumHeight() >= sentence.heightForWidth(sentence.width())

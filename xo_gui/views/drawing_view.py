@@ -1,0 +1,302 @@
+"""Drawing view: the canvas, its tools, and the sliders that move what was drawn. It reads no picture itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QResizeEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.datasets.article import ARTICLE_PICTURES
+from engine.datasets.article import SIDE as ARTICLE_SIDE
+from engine.datasets.xo import XOSettings
+from engine.datasets.xo import drawing as example_drawing
+from engine.document import Document
+from engine.drawing import Array, Drawing, Transform
+from engine.raster import render
+from engine.runner import Snapshot
+from xo_gui.theme import DARK, Theme
+from xo_gui.views.canvas import MOST_SIDE, PEN, PEN_STEP, THINNEST_PEN, WIDEST_PEN, Canvas
+from xo_gui.views.canvas_buttons import ButtonRows, TickBox
+from xo_gui.views.canvas_cells import cell_image
+from xo_gui.views.sliders import SliderRow, TransformSliders, slider_grid
+from xo_gui.views.view import View
+
+_GAP, _SMALL_GAP = 10, 4
+_PICTURE_SIDE = 576
+_PEN_STEPS = 500  # slider steps to the frame's side
+
+
+class DrawingView(View):
+    """What the person draws: `previewed` while a stroke moves, `edited` at its end and for every other change."""
+
+    title = "Drawing"
+
+    def __init__(self, parent: QWidget | None = None, seed: int = 0) -> None:
+        """seed: of the examples, which are the same in every run."""
+        super().__init__(parent)
+        self._theme = DARK
+        self._document: Document | None = None
+        self._before: Document | None = None  # the last one without a stroke under way
+        self._rng = np.random.default_rng(seed)
+        self._article_turns = {"X": 0, "O": 0}
+        self.canvas = Canvas(self)
+        self._make_buttons()
+        self._make_sliders()
+        self._make_choices()
+        self._lay_out()
+        self.canvas.stroke_changed.connect(self._preview)
+        self.canvas.stroke_done.connect(self._stroke_done)
+        self.canvas.stroke_cancelled.connect(self._stroke_cancelled)
+        self.canvas.clear_asked.connect(self.clear)
+        self.canvas.pen_changed.connect(self._show_pen)
+        self._show_pen()
+
+    # --- what it is made of
+
+    def _make_buttons(self) -> None:
+        tip = self.tr("Draw with the left button (P)")
+        self.pen_button = self._button(self.tr("Pen"), tip, self.use_pen)
+        tip = self.tr("Erase with the left button (E); the right button always erases")
+        self.eraser_button = self._button(self.tr("Eraser"), tip, self.use_eraser)
+        # No QButtonGroup: an exclusive one would keep Tab from the tool that is not in use.
+        for button in (self.pen_button, self.eraser_button):
+            button.setCheckable(True)
+        tip = self.tr("Clear the canvas (Del); it can be undone")
+        self.clear_button = self._button(self.tr("Clear"), tip, self.clear)
+        tip = self.tr("Put an example of an X on the canvas: another one at each press")
+        self.x_button = self._button("X", tip, self.example_x, self.tr("Example of an X"))
+        tip = self.tr("Put an example of an O on the canvas: another one at each press")
+        self.o_button = self._button("O", tip, self.example_o, self.tr("Example of an O"))
+        tip = self.tr("Put something on the canvas that is neither an X nor an O")
+        self.neither_button = self._button("?", tip, self.example_neither, self.tr("Example of neither"))
+
+    def _make_sliders(self) -> None:
+        self._pen_box = QWidget(self)
+        self.pen_row = SliderRow(self.tr("pen size"), "\u221210.0 %", self._pen_box)
+        self.pen_row.slider.setRange(round(THINNEST_PEN * _PEN_STEPS), round(WIDEST_PEN * _PEN_STEPS))
+        self.pen_row.explain(self.tr("How wide the pen and the eraser draw ([ and ])"))
+        self.pen_row.lay(slider_grid(self._pen_box), 0)
+        self.pen_row.slider.valueChanged.connect(self._pen_slid)
+        self.pen_row.reset.connect(self._reset_pen)
+        self.sliders = TransformSliders(self)
+        self.sliders.moved.connect(self._moved)
+        # One grid would line them up, but they are two things: give them one width of names instead.
+        wide = max(row.label.sizeHint().width() for row in (self.pen_row, *self.sliders.rows.values()))
+        for row in (self.pen_row, *self.sliders.rows.values()):
+            row.label.setMinimumWidth(wide)
+
+    def _make_choices(self) -> None:
+        self.fit_box = TickBox(self.tr("Fit to frame"), self)
+        self._explain(self.fit_box, self.tr("Centre and size the drawing before the network reads it"))
+        self.fit_box.toggled.connect(self._fit)
+        self.reset_button = self._button(
+            self.tr("Reset"), self.tr("Undo all moving of the drawing"), self.reset_transform
+        )
+        self.reset_button.setAccessibleName(self.tr("Reset the sliders"))
+        self.reset_button.setStyleSheet("padding: 1px 8px")
+        policy = self.reset_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.reset_button.setSizePolicy(policy)
+        self.pixels_box = TickBox(self.tr("Show the network's pixels"), self)
+        self._explain(self.pixels_box, self.tr("Show the drawing exactly as the network sees it"))
+        self.pixels_box.toggled.connect(self.canvas.show_pixels)
+
+    def _lay_out(self) -> None:
+        self.buttons = ButtonRows(
+            (self.pen_button, self.eraser_button, self.clear_button),
+            (self.x_button, self.o_button, self.neither_button),
+            self,
+        )
+        last = QHBoxLayout()
+        last.addWidget(self.fit_box)
+        last.addStretch()
+        last.addWidget(self.reset_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.canvas, 1)
+        column.addSpacing(_GAP)
+        column.addWidget(self.buttons)
+        column.addSpacing(_GAP)
+        column.addWidget(self._pen_box)
+        column.addSpacing(_GAP)
+        column.addWidget(self.sliders)
+        column.addSpacing(_GAP)
+        column.addLayout(last)
+        column.addSpacing(_SMALL_GAP)
+        column.addWidget(self.pixels_box)
+        column.addStretch()
+
+    def _button(self, text: str, tip: str, act: object, name: str = "") -> QPushButton:
+        button = QPushButton(text, self)
+        # A click leaves the keyboard where it is, on the canvas.
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(name or text)
+        self._explain(button, tip)
+        button.clicked.connect(act)
+        return button
+
+    @staticmethod
+    def _explain(widget: QWidget, text: str) -> None:
+        widget.setToolTip(text)
+        widget.setStatusTip(text)
+
+    # --- what is shown
+
+    def show_document(self, document: Document) -> None:
+        """Show its drawing, transform and choices, telling nobody."""
+        self._document = document
+        self.canvas.show_document(document)
+        if not self.canvas.busy or document.drawing is not self.canvas.growing:
+            self._before = document
+        transform = document.drawing.transform
+        self.sliders.show_transform(transform)
+        self.reset_button.setVisible(not transform.is_identity)
+        before = self.fit_box.blockSignals(True)
+        self.fit_box.setChecked(document.fit)
+        self.fit_box.blockSignals(before)
+        self._pen_box.setEnabled(not self.canvas.grid)
+        self.pixels_box.setEnabled(not self.canvas.grid or document.fit)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Tell those who cannot see the canvas what is on it."""
+        told = self.tr("blank")
+        if snapshot.readings and not snapshot.drawing.is_empty:
+            reading = snapshot.readings[0]
+            network, top = reading.subject.network, int(reading.votes.argmax())
+            vote = float(reading.votes[top])
+            told = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
+            told = f"{network.classes[top]}, {told}"
+        if self.canvas.accessibleDescription() != told:
+            self.canvas.setAccessibleDescription(told)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self.canvas.set_theme(theme)
+
+    # --- what the menus call
+
+    def clear(self) -> None:
+        """Take everything off the canvas, the transform included."""
+        if self._document is None:
+            return
+        drawing = self._document.drawing
+        if not (drawing.is_empty and drawing.transform.is_identity):
+            self._edit(drawing.cleared(), self.tr("Clear"))
+
+    def example(self, kind: str) -> None:
+        """Put an example on the canvas: "X", "O", or another kind of the generator's, such as "neither".
+
+        Where the network reads 9 x 9, X and O are the article's own pictures, the next variant at each call.
+        """
+        if self._document is None:
+            return
+        if self.canvas.grid == ARTICLE_SIDE and kind in self._article_turns:
+            drawing = Drawing(image=self._article_picture(kind))
+        else:
+            drawing = example_drawing(kind, XOSettings(), self._rng)
+            while drawing.is_empty:  # a blank picture is neither, too, but shows nothing
+                drawing = example_drawing(kind, XOSettings(), self._rng)
+        self._edit(drawing, self.tr("Example {}").format(kind))
+
+    def example_x(self) -> None:
+        """Put the next example of an X on the canvas."""
+        self.example("X")
+
+    def example_o(self) -> None:
+        """Put the next example of an O on the canvas."""
+        self.example("O")
+
+    def example_neither(self) -> None:
+        """Put something on the canvas that is neither."""
+        self.example("neither")
+
+    def use_pen(self) -> None:
+        """The left button draws."""
+        self.canvas.set_erasing(False)
+
+    def use_eraser(self) -> None:
+        """The left button erases."""
+        self.canvas.set_erasing(True)
+
+    def pen_bigger(self) -> None:
+        """A wider pen."""
+        self.canvas.set_pen(self.canvas.pen * PEN_STEP)
+
+    def pen_smaller(self) -> None:
+        """A thinner pen."""
+        self.canvas.set_pen(self.canvas.pen / PEN_STEP)
+
+    def reset_transform(self) -> None:
+        """Show the drawing as it was drawn."""
+        if self._document is not None and not self._document.drawing.transform.is_identity:
+            drawing = self._document.drawing.with_transform(Transform())
+            self._edit(drawing, self.tr("Reset the sliders"))
+
+    def put_image(self, picture: Array, text: str) -> None:
+        """Let a picture (H, W), -1 to 1, be the drawing; text: what the edit is called."""
+        self._edit(Drawing(image=picture), text)
+
+    def picture(self) -> QImage:
+        """The drawing in the theme's colours, large enough to be saved or copied; cells stay sharp."""
+        drawing, grid = self.canvas.growing, self.canvas.grid
+        shown = render(drawing, grid or _PICTURE_SIDE)
+        return cell_image(shown, self._theme, grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
+
+    # --- what the person does
+
+    def _edit(self, drawing: Drawing, text: str, merge: str = "") -> None:
+        if self._document is not None:
+            self.edited.emit(self._document.with_drawing(drawing), text, merge)
+
+    def _preview(self, drawing: Drawing) -> None:
+        if self._document is not None:
+            self.previewed.emit(self._document.with_drawing(drawing))
+
+    def _stroke_done(self, drawing: Drawing) -> None:
+        erased = drawing.strokes[-1].erase
+        self._edit(drawing, self.tr("Erase") if erased else self.tr("Pen stroke"))
+
+    def _stroke_cancelled(self) -> None:
+        if self._before is not None:
+            self.previewed.emit(self._before)
+
+    def _moved(self, transform: Transform, text: str, merge: str) -> None:
+        if self._document is not None:
+            self._edit(self._document.drawing.with_transform(transform), text, merge)
+
+    def _fit(self, fit: bool) -> None:
+        if self._document is not None:
+            self.edited.emit(replace(self._document, fit=fit), self.tr("Fit to frame"), "")
+
+    def _pen_slid(self, place: int) -> None:
+        self.canvas.set_pen(place / _PEN_STEPS)
+
+    def _reset_pen(self) -> None:
+        self.canvas.set_pen(PEN)
+
+    def _show_pen(self) -> None:
+        self.pen_button.setChecked(not self.canvas.erasing)
+        self.eraser_button.setChecked(self.canvas.erasing)
+        self.pen_row.show_value(round(self.canvas.pen * _PEN_STEPS), f"{100 * self.canvas.pen:.0f} %")
+
+    def _article_picture(self, kind: str) -> Array:
+        names = [name for name in ARTICLE_PICTURES if name.split()[0] == kind]
+        name = names[self._article_turns[kind] % len(names)]
+        self._article_turns[kind] += 1
+        self.said.emit(self.tr("The article's {}").format(name.replace(" ", ": ", 1)))
+        return ARTICLE_PICTURES[name]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The canvas is square, so it needs no more height than the panel's width."""
+        self.canvas.setMaximumHeight(min(self.width(), MOST_SIDE))
+        super().resizeEvent(event)

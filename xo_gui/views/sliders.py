@@ -1,0 +1,232 @@
+"""Sliders: a thin slider with its name and its value in a row, and the six rows that move a drawing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPalette, QWheelEvent
+from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QStyle, QStyleOptionSlider, QWidget
+
+from engine.drawing import Transform
+
+_SPACING, _ROW_GAP = 10, 3
+_MINUS = "\u2212"
+
+
+class ThinSlider(QSlider):
+    """A horizontal slider that jumps to where it is clicked.
+
+    grabbed: the person begins to move it, by mouse, key or wheel: what follows up to the next one is one change.
+    """
+
+    grabbed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setMinimumWidth(60)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take the handle to the mouse before it is dragged on."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.grabbed.emit()
+            option = QStyleOptionSlider()
+            self.initStyleOption(option)
+            style, control = self.style(), QStyle.ComplexControl.CC_Slider
+            handle = style.subControlRect(control, option, QStyle.SubControl.SC_SliderHandle, self)
+            if not handle.contains(event.position().toPoint()):
+                room = self.width() - handle.width()
+                along = round(event.position().x() - handle.width() / 2)
+                low, high = self.minimum(), self.maximum()
+                self.setValue(QStyle.sliderValueFromPosition(low, high, along, room))
+        super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """A key held down is one change, pressed anew the next."""
+        if not event.isAutoRepeat():
+            self.grabbed.emit()
+        super().keyPressEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """The wheel moves only a slider that was chosen, so that scrolling a panel changes nothing."""
+        if not self.hasFocus():
+            event.ignore()
+            return
+        self.grabbed.emit()
+        super().wheelEvent(event)
+
+
+class SliderRow(QObject):
+    """A quiet name, a slider and a value, to be laid into a grid. A double click on name or value resets it."""
+
+    reset = Signal()
+
+    def __init__(self, name: str, widest: str, parent: QWidget) -> None:
+        """widest: the widest value that it will show, which keeps the sliders from moving."""
+        super().__init__(parent)
+        self.label, self.slider, self.value = QLabel(name, parent), ThinSlider(parent), QLabel(parent)
+        self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.label.setBuddy(self.slider)
+        self.slider.setAccessibleName(name)
+        self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(widest))
+        for label in (self.label, self.value):
+            label.installEventFilter(self)
+
+    def lay(self, grid: QGridLayout, row: int) -> None:
+        """Take a row of the grid."""
+        for column, widget in enumerate((self.label, self.slider, self.value)):
+            grid.addWidget(widget, row, column)
+
+    def explain(self, text: str) -> None:
+        """Say what it does, wherever the mouse rests and on the status bar."""
+        for widget in (self.label, self.slider, self.value):
+            widget.setToolTip(text)
+            widget.setStatusTip(text)
+
+    def show_value(self, place: int, text: str) -> None:
+        """Put the slider at `place`, without its telling anyone, and the text beside it."""
+        before = self.slider.blockSignals(True)
+        self.slider.setValue(place)
+        self.slider.blockSignals(before)
+        self.value.setText(text)
+        self.slider.setAccessibleDescription(text)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A double click on name or value."""
+        if event.type() == QEvent.Type.MouseButtonDblClick:
+            self.reset.emit()
+            return True
+        return super().eventFilter(watched, event)
+
+
+def slider_grid(parent: QWidget) -> QGridLayout:
+    """The grid that rows of sliders share, so that they line up."""
+    grid = QGridLayout(parent)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(_SPACING)
+    grid.setVerticalSpacing(_ROW_GAP)
+    grid.setColumnStretch(1, 1)
+    return grid
+
+
+def signed(value: float, digits: int, unit: str) -> str:
+    """A number with its sign, and 0 without: "+12 %", "−0.30", "0"."""
+    if round(value, digits) == 0:
+        return "0"
+    return f"{'+' if value > 0 else _MINUS}{abs(value):.{digits}f}{unit}"
+
+
+@dataclass(frozen=True)
+class Control:
+    """One slider of the transform.
+
+    field: of Transform. name, edit, tip: for the person. low, high: in slider steps. to_value, to_place: from steps
+    to the field's value and back. show: the value in words.
+    """
+
+    field: str
+    name: str
+    edit: str
+    tip: str
+    low: int
+    high: int
+    to_value: Callable[[int], float]
+    to_place: Callable[[float], float]
+    show: Callable[[float], str]
+
+    def __call__(self, transform: Transform) -> float:
+        """The field's value."""
+        value: float = getattr(transform, self.field)
+        return value
+
+
+def _in_steps(step: float) -> tuple[Callable[[int], float], Callable[[float], float]]:
+    # Rounded, because 3 x 0.01 is not 0.03 and files and undo texts should hold what is shown.
+    return (lambda place: round(place * step, 6)), (lambda value: value / step)
+
+
+def _percent(value: float) -> str:
+    return signed(100 * value, 0, " %")
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("TransformSliders", text)
+
+
+def controls() -> tuple[Control, ...]:
+    """The transform's sliders, in the order in which they stand."""
+    hundredths, degrees, thousandths = _in_steps(0.01), _in_steps(1), _in_steps(0.004)
+    triple: Final = (lambda place: round(3 ** (place / 50), 4)), (lambda value: 50 * math.log(value, 3))
+    return (
+        Control("shift_x", _tr("across"), _tr("Move across"), _tr("Moves the drawing left or right"),
+                -50, 50, *hundredths, _percent),
+        Control("shift_y", _tr("down"), _tr("Move down"), _tr("Moves the drawing up or down"),
+                -50, 50, *hundredths, _percent),
+        Control("size", _tr("size"), _tr("Size"), _tr("Shrinks or enlarges the drawing, pen included"),
+                -50, 50, *triple, lambda value: f"{100 * value:.0f} %"),
+        Control("rotate", _tr("rotate"), _tr("Rotate"), _tr("Turns the drawing about the middle of the frame"),
+                -90, 90, *degrees, lambda value: signed(value, 0, "°")),
+        Control("bend", _tr("bend"), _tr("Bend"), _tr("Bends the drawing like a bow"),
+                -50, 50, *_in_steps(0.02), lambda value: signed(value, 2, "")),
+        Control("thicken", _tr("thickness"), _tr("Thickness"), _tr("Makes the lines thicker or thinner"),
+                -25, 25, *thousandths, lambda value: signed(100 * value, 1, " %")),
+    )  # fmt: skip
+
+
+class TransformSliders(QWidget):
+    """The six sliders that move a drawing.
+
+    moved(transform, text, merge): the person moved one; text names the change, merge is one word for one drag.
+    """
+
+    moved = Signal(object, str, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._transform = Transform()
+        self._drags = 0
+        self.rows: dict[str, SliderRow] = {}
+        self._controls = {control.field: control for control in controls()}
+        grid = slider_grid(self)
+        for place, control in enumerate(self._controls.values()):
+            row = SliderRow(control.name, _MINUS + "10.0 %", self)
+            row.slider.setObjectName(control.field)
+            row.slider.setRange(control.low, control.high)
+            row.slider.setPageStep(10)
+            row.explain(self.tr("{} (double-click the name to reset)").format(control.tip))
+            row.slider.grabbed.connect(self._begin)
+            row.slider.valueChanged.connect(self._slid)
+            row.reset.connect(self._reset)
+            row.setObjectName(control.field)
+            row.lay(grid, place)
+            self.rows[control.field] = row
+        self.show_transform(self._transform)
+
+    def show_transform(self, transform: Transform) -> None:
+        """Show this transform, telling nobody. Values between two steps are shown as they are."""
+        self._transform = transform
+        for field, control in self._controls.items():
+            value = control(transform)
+            self.rows[field].show_value(round(control.to_place(value)), control.show(value))
+
+    def _begin(self) -> None:
+        self._drags += 1
+
+    def _slid(self, place: int) -> None:
+        control = self._controls[self.sender().objectName()]
+        self._move(control, control.to_value(place))
+
+    def _reset(self) -> None:
+        self._begin()
+        control = self._controls[self.sender().objectName()]
+        if control(self._transform) != control(Transform()):
+            self._move(control, control(Transform()))
+
+    def _move(self, control: Control, value: float) -> None:
+        transform = replace(self._transform, **{control.field: value})
+        self.show_transform(transform)
+        self.moved.emit(transform, control.edit, f"{control.field}-{self._drags}")

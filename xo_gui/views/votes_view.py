@@ -1,0 +1,266 @@
+"""Votes view: what the network says of the drawing, a bar for each class and a sentence. It reckons nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from engine.document import Document, Subject
+from engine.raster import ink
+from engine.reading import BLANK_INK, UNSURE, Reading
+from engine.runner import Snapshot
+from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.views.numerals import percent, vote_text
+from xo_gui.views.view import View
+
+_ROW, _BAR, _GAP = 27, 15, 10
+_NUMBER_PX = 17
+_SYMBOL, _MOST_NAME = 12.0, 72
+_NONE = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One class: its name, its vote (None before the first reading), how it is printed, and whether it wins."""
+
+    name: str
+    vote: float | None
+    printed: str
+    wins: bool
+
+
+class VotesView(View):
+    """A block of bars and a verdict for each of the document's subjects."""
+
+    title = "Votes"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._subjects: tuple[Subject, ...] = ()
+        self.blocks: list[VoteBlock] = []
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(14)
+        self._column.addStretch()
+        self.setAccessibleName(self.tr("Votes"))
+
+    def show_document(self, document: Document) -> None:
+        """Make room for its subjects; other ones wait for their first reading."""
+        if document.subjects == self._subjects:
+            return
+        self._arrange(document.subjects)
+        for block, subject in zip(self.blocks, self._subjects, strict=True):
+            block.wait(subject, self.tr("Waiting for the network."))
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show its readings at once, as they are."""
+        if not snapshot.readings:
+            for block, subject in zip(self.blocks, self._subjects, strict=True):
+                block.wait(subject, self.tr("The network could not read this drawing; the status bar says why."))
+            return
+        self._arrange(tuple(reading.subject for reading in snapshot.readings))
+        for block, reading in zip(self.blocks, snapshot.readings, strict=True):
+            block.show_reading(reading, self._sentence(reading))
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        for block in self.blocks:
+            block.bars.set_theme(theme)
+
+    def _arrange(self, subjects: tuple[Subject, ...]) -> None:
+        """As many blocks as subjects, named if they are two."""
+        while len(self.blocks) > len(subjects):
+            block = self.blocks.pop()
+            self._column.removeWidget(block)
+            block.setParent(None)
+            block.deleteLater()
+        while len(self.blocks) < len(subjects):
+            block = VoteBlock(self)
+            block.bars.set_theme(self._theme)
+            self._column.insertWidget(len(self.blocks), block)
+            self.blocks.append(block)
+        self._subjects = subjects
+        for block, subject in zip(self.blocks, subjects, strict=True):
+            block.heading.setText(subject.name)
+            block.heading.setVisible(len(subjects) > 1)
+
+    def _sentence(self, reading: Reading) -> str:
+        network = reading.subject.network
+        plain = network.classes == ("X", "O")
+        if ink(reading.outputs[0]) < BLANK_INK:
+            return self.tr("Draw something: the canvas is blank.")
+        if network.vote == "score":
+            return self._count_of_votes(reading)
+        if reading.verdict == UNSURE:
+            if plain:
+                return self.tr("Unsure: this looks like neither an X nor an O.")
+            return self.tr("Unsure: this looks like none of the classes.")
+        if plain:
+            return self.tr("It is an {}.").format(reading.verdict)
+        return self.tr("It is: {}.").format(reading.verdict)
+
+    def _count_of_votes(self, reading: Reading) -> str:
+        """A network that always takes the class with the most votes has no verdict of its own."""
+        if reading.verdict == UNSURE:
+            most = self.tr("The classes have equally many votes.")
+        else:
+            most = self.tr("{} has the most votes.").format(reading.verdict)
+        rest = self.tr("This network has no 'unsure': the article assumes it is always one or the other.")
+        return f"{most} {rest}"
+
+
+class VoteBlock(QWidget):
+    """One subject's bars and what it says."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.heading, self.bars, self.sentence = QLabel(self), VoteBars(self), QLabel(self)
+        self.heading.setFont(font(SMALL_PX, strong=True))
+        self.sentence.setWordWrap(True)
+        self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for widget in (self.heading, self.bars, self.sentence):
+            column.addWidget(widget)
+
+    def wait(self, subject: Subject, sentence: str) -> None:
+        """Show the classes without votes."""
+        self._show([Row(name, None, _NONE, False) for name in subject.network.classes], None, sentence)
+
+    def show_reading(self, reading: Reading, sentence: str) -> None:
+        """Show the votes and who wins."""
+        network, shares = reading.subject.network, reading.subject.network.vote == "softmax"
+        rows = []
+        for name, vote in zip(network.classes, reading.votes.tolist(), strict=True):
+            printed = vote_text(network, vote)
+            rows.append(Row(name, vote, printed, name == reading.verdict))
+        self._show(rows, reading.subject.threshold if shares else None, sentence)
+
+    def _show(self, rows: list[Row], threshold: float | None, sentence: str) -> None:
+        self.bars.show_rows(rows, threshold)
+        if self.sentence.text() != sentence:
+            self.sentence.setText(sentence)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """All lines of the sentence are seen, and two have room always: a verdict moves nothing below it."""
+        lines = max(self.sentence.heightForWidth(self.width()), 2 * QFontMetrics(font()).lineSpacing())
+        if lines != self.sentence.minimumHeight():
+            self.sentence.setMinimumHeight(lines)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width takes another number of lines."""
+        self._make_room()
+        super().resizeEvent(event)
+
+
+class VoteBars(QWidget):
+    """One row a class: its shape in its colour, a bar, a number."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self.rows: list[Row] = []
+        self._threshold: float | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(self.tr("Votes"))
+        self.setToolTip(self.tr("How much each class is voted for"))
+
+    def show_rows(self, rows: list[Row], threshold: float | None) -> None:
+        """threshold: marked on the bars; None where there is no such thing."""
+        if len(rows) != len(self.rows):
+            self.updateGeometry()
+        if threshold != self._threshold:
+            self.setToolTip(self._tip(threshold))
+        self.rows, self._threshold = rows, threshold
+        told = "; ".join(f"{row.name}, {row.printed}" for row in rows)
+        if told != self.accessibleDescription():
+            self.setAccessibleDescription(told)
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """As many rows as classes."""
+        return QSize(220, _ROW * max(len(self.rows), 2))
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrower than this there is no bar."""
+        return QSize(150, self.sizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """All rows."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        left, right = self._margins()
+        bar = QRectF(left, 0, max(self.width() - left - right, 1), _BAR)
+        most = max([1.0, *(row.vote or 0.0 for row in self.rows)])
+        for place, row in enumerate(self.rows):
+            middle = place * _ROW + _ROW / 2
+            bar.moveTop(middle - _BAR / 2)
+            colour = QColor(self._theme.class_colour(place))
+            self._paint_symbol(painter, row.name, middle, colour)
+            self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
+            self._paint_number(painter, row, middle)
+        painter.end()
+
+    def _tip(self, threshold: float | None) -> str:
+        if threshold is None:
+            return self.tr("How much each class is voted for")
+        mark = self.tr("How much each class is voted for. Below the mark, at {}, the network is unsure.")
+        return mark.format(percent(threshold))
+
+    def _margins(self) -> tuple[float, float]:
+        """What the symbols or names take at the left, and the numbers at the right."""
+        names = [row.name for row in self.rows if row.name not in ("X", "O")]
+        metrics, numbers = QFontMetrics(font(TEXT_PX)), QFontMetrics(font(_NUMBER_PX, strong=True))
+        name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MOST_NAME) for name in names)])
+        # The widest that can come, so that the bars keep their length.
+        widest = "99.9 %" if all(row.printed.endswith(("%", _NONE)) for row in self.rows) else "0.00"
+        return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
+
+    def _paint_symbol(self, painter: QPainter, name: str, middle: float, colour: QColor) -> None:
+        half = _SYMBOL / 2 - 1.5
+        centre = QPointF(_SYMBOL / 2, middle)
+        painter.setPen(QPen(colour, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        if name == "X":
+            for rise in (half, -half):
+                painter.drawLine(centre + QPointF(-half, -rise), centre + QPointF(half, rise))
+        elif name == "O":
+            painter.drawEllipse(centre, half + 0.5, half + 0.5)
+        else:
+            painter.setFont(font(TEXT_PX))
+            text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MOST_NAME)
+            place = QRectF(0, middle - _ROW / 2, self._margins()[0], _ROW)
+            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self._theme.control))
+        painter.drawRoundedRect(bar, 2, 2)
+        painter.setBrush(colour)
+        filled = QRectF(bar)
+        filled.setWidth(bar.width() * min(max(share, 0.0), 1.0))
+        if filled.width() > 0.5:
+            painter.drawRoundedRect(filled, min(2.0, filled.width() / 2), min(2.0, filled.width() / 2))
+        if self._threshold is not None:
+            place = bar.left() + int(bar.width() * self._threshold)  # on whole pixels, so that it is sharp
+            mark = QRectF(place, bar.top() - 3, 1, bar.height() + 6)
+            painter.fillRect(mark, QColor(self._theme.quiet))
+
+    def _paint_number(self, painter: QPainter, row: Row, middle: float) -> None:
+        painter.setFont(font(_NUMBER_PX, strong=row.wins))
+        painter.setPen(QColor(self._theme.text if row.wins else self._theme.quiet))
+        place = QRectF(0, middle - _ROW / 2, self.width(), _ROW)
+        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.printed)
