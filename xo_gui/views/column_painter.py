@@ -176,7 +176,7 @@ def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) ->
         colour = brush.theme.text if wins else brush.theme.quiet
         brush.text(row.x + 20, line, numerals.vote_text(network, vote), colour, LARGE_PX, strong=wins)
         if tall:
-            _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / level)
+            _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
                 brush.text(row.x, row.y + 50, _tr("score {0}").format(numerals.signed(score)), brush.theme.quiet)
 
