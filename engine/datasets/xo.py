@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.datasets.examples import Examples
 from engine.datasets.hands import between
 from engine.datasets.sketch import sketch
 from engine.datasets.xo_settings import XOSettings
 from engine.drawing import Array, Drawing, Stroke
-from engine.raster import coverage
+from engine.images import area_resample
+from engine.raster import Paths, coverage
 
 __all__ = ["CLASSES", "XOSettings", "drawing", "examples"]
 
 CLASSES: Final = ("X", "O")
+_GRIDS: Final = (9, 15)  # squares a side of a coarse grid: from, and below
+_LEAST_SQUARES = 5  # the shorter side of what a coarse grid can show
+_FILLED = 0.5  # of a square, for it to be filled
 _CHUNK = 400  # pictures made at once, so that their values stay in the processor's cache
 
 
@@ -60,6 +65,7 @@ def _pictures(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generat
     count = len(kinds)
     paths = sketch(kinds, settings, rng)
     picture = coverage(paths, settings.side, between(rng, settings.softness, count))
+    _in_squares(picture, paths, rng.random(count) < settings.coarse, int(rng.integers(*_GRIDS)))
     picture *= 2
     picture -= 1
     low, high = settings.noise
@@ -68,3 +74,19 @@ def _pictures(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generat
         amplitude = low + np.float32(high - low) * rng.random(count, np.float32) ** 2
         picture += rng.standard_normal(picture.shape, np.float32) * amplitude[:, None, None]
     return np.clip(picture, -1, 1, out=picture)
+
+
+def _in_squares(picture: Array, paths: Paths, chosen: NDArray[np.bool_], grid: int) -> None:
+    """Redraw the chosen pictures (count, side, side), 0 to 1, as a pixel canvas of grid x grid squares shows them.
+
+    What would be too small to be made out in squares stays as it is.
+    """
+    side = picture.shape[1]
+    if grid >= side or not chosen.any():
+        return
+    filled = coverage(paths, grid, np.zeros(len(picture), np.float32)) >= _FILLED
+    for place in np.flatnonzero(chosen):
+        rows, columns = np.nonzero(filled[place])
+        if len(rows) and min(np.ptp(rows), np.ptp(columns)) + 1 >= _LEAST_SQUARES:
+            squares = np.where(filled[place], np.float32(1), np.float32(-1))
+            picture[place] = (area_resample(squares, side) + 1) / 2

@@ -96,6 +96,10 @@ class XOSettings:
         default=(0.0, 0.2),
         metadata=_about(0.0, 1.0, "of the ink", "The standard deviation of noise on the values; mostly low."),
     )
+    coarse: float = field(
+        default=0.06,
+        metadata=_about(0.0, 1.0, "of all pictures", "How many are drawn in the whole squares of a coarse grid."),
+    )
     neither: float = field(
         default=0.15, metadata=_about(0.0, 1.0, "of all pictures", "How many are neither an X nor an O.")
     )

@@ -1,0 +1,117 @@
+"""How well the shipped network reads drawings: `python3 -m tests.benchmarks.accuracy [--folder X=DIR --folder O=DIR]`.
+
+Fresh generated drawings, with a seed that training does not use, sorted by what makes them hard; and, if given,
+folders of pictures from elsewhere, one for each letter. Each row is read as it is and fitted to the frame first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from xo_gui.bootstrap import ensure_environment
+
+SEED, COUNT = 20_261_123, 2_000
+
+
+def main() -> int:
+    """Read everything and print the table."""
+    ensure_environment((), "tests.benchmarks.accuracy")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", action="append", default=[], metavar="LETTER=DIR")
+    folders = dict(item.split("=", 1) for item in parser.parse_args().folder)
+    print("| drawings | count | X named | O named | neither unsure | wrong letter | most votes right |")
+    print("|---|---|---|---|---|---|---|")
+    for fit in (False, True):
+        suffix = ", fitted" if fit else ""
+        for name, settings in conditions().items():
+            row(name + suffix, *generated(settings, fit))
+        if folders:
+            row("folders" + suffix, *from_folders(folders, fit))
+    return 0
+
+
+def conditions() -> dict[str, object]:
+    """Settings of the generator, one a row."""
+    from engine.datasets.xo_settings import XOSettings
+
+    plain = XOSettings(neither=0.3)
+    even = replace(plain, cut=0.0, arms=(0.6, 1.0), gap=(-90.0, 20.0), neither=0.0)
+    return {
+        "all kinds": plain,
+        "large": replace(even, size=(0.7, 1.0)),
+        "small, a quarter to 0.4 of the frame": replace(even, size=(0.25, 0.4)),
+        "thin pen": replace(even, pen_width=(0.02, 0.035)),
+        "thick pen": replace(even, pen_width=(0.1, 0.14), size=(0.5, 1.0)),
+        "open circles, uneven arms": replace(even, gap=(30.0, 70.0), arms=(0.22, 0.6)),
+        "cut by the frame": replace(even, cut=1.0),
+    }
+
+
+def generated(settings: object, fit: bool) -> tuple[object, object]:
+    """Votes (N, 2) and labels (N,) for drawings made as `settings` say."""
+    import numpy as np
+
+    from engine.datasets.xo import drawing, examples
+
+    if not fit:
+        made = examples(settings, COUNT, SEED)
+        return read(made.images[:, 0]), made.labels
+    rng = np.random.default_rng(SEED)
+    labels = rng.choice([0, 1, -1], COUNT, p=[(1 - settings.neither) / 2] * 2 + [settings.neither])
+    return read([fitted_picture(drawing(("X", "O", "neither")[label], settings, rng)) for label in labels]), labels
+
+
+def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
+    """Votes and labels for the pictures in the folders."""
+    import numpy as np
+
+    from engine.drawing import Drawing
+    from engine.storage.pictures import SUFFIXES, read_picture, to_input
+
+    pictures, labels = [], []
+    for letter, folder in folders.items():
+        for path in sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES):
+            picture = read_picture(path)
+            pictures.append(fitted_picture(Drawing(image=picture)) if fit else to_input(picture, 32))
+            labels.append("XO".index(letter))
+    return read(pictures), np.array(labels)
+
+
+def fitted_picture(drawing: object) -> object:
+    """The drawing, centred and sized to the frame, as the network reads it."""
+    from engine.raster import fitted, render
+
+    return render(fitted(drawing), 32)
+
+
+def read(pictures: object) -> object:
+    """Votes (N, 2) of the shipped network."""
+    import numpy as np
+
+    from engine.backend import choose_backend
+    from engine.losses import softmax
+    from engine.storage.models import shipped_subject
+    from engine.training import scores
+
+    subject = shipped_subject("default")
+    images = np.asarray(pictures, np.float32)[:, None]
+    return softmax(scores(subject.network, subject.parameters, images, choose_backend("cpu")))
+
+
+def row(name: str, votes: object, labels: object) -> None:
+    """Print one line of the table."""
+    from engine.storage.models import shipped_subject
+
+    sure, top = votes.max(1) >= shipped_subject("default").threshold, votes.argmax(1)
+    cells = [f"{(sure & (top == letter))[labels == letter].mean():.1%}" for letter in (0, 1)]
+    cells.append(f"{(~sure)[labels < 0].mean():.1%}" if (labels < 0).any() else "")
+    cells.append(f"{(sure & (top != labels)).mean():.2%}")
+    cells.append(f"{(top == labels)[labels >= 0].mean():.2%}")
+    print(f"| {name} | {len(labels):,} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
