@@ -107,10 +107,10 @@ def as_ink(grey: NDArray[np.floating]) -> Array:
        most of the outermost pixels are on (that of their median) is the background. If the border is mixed, a
        quarter or more of it on either side, as when strokes are cut by the frame, the side that most of the whole
        picture is on is the background; in a tie the light one.
-    2. If the darkest and the lightest are at least half the range apart, the values are taken as they are: black
-       ink on white is 1 - 2 grey, white on black 2 grey - 1, so 0 and 255 become exactly -1 and 1.
-    3. If they are closer, the picture is faint: the background's level (the median of the border's pixels on that
-       side) becomes -1, the strongest ink 1, evenly between, and what is beyond the background is background.
+    2. The background's level, the median of the border's pixels on that side, becomes -1, and what is beyond it is
+       background too: the paper of a photograph is as empty as a canvas.
+    3. If the darkest and the lightest are at least half the range apart, full black (or white) becomes 1, so 0 and
+       255 become exactly -1 and 1. If they are closer, the picture is faint, and its strongest ink becomes 1.
     4. If they are practically equal, below 8/255 apart, the picture is blank: all -1.
     """
     grey = np.asarray(grey, np.float32)
@@ -120,12 +120,10 @@ def as_ink(grey: NDArray[np.floating]) -> Array:
     middle = (low + high) / 2
     border = _border(grey)
     ink_is_dark = _ink_is_dark(grey, border, middle)
-    if high - low >= _FAINT:
-        ink = grey * np.float32(-2 if ink_is_dark else 2)
-        ink += np.float32(1 if ink_is_dark else -1)
-        return np.clip(ink, -1, 1, out=ink)
     seen = border[(border > middle) == ink_is_dark]
     ground = float(np.median(seen if seen.size else grey[(grey > middle) == ink_is_dark]))
+    if high - low >= _FAINT:
+        low, high = 0.0, 1.0
     return _stretched(grey, ground, low if ink_is_dark else high)
 
 

@@ -125,8 +125,8 @@ def test_turned_upright(tmp_path: Path, turn: int, name: str) -> None:
 def test_colours_are_told_by_their_luminance(tmp_path: Path) -> None:
     blue_on_yellow = np.where(F[..., None] > 0, (0, 0, 255), (255, 255, 0)).astype(np.uint8)
     picture = read_picture(written(tmp_path / "a.png", blue_on_yellow))
-    assert np.allclose(picture[F > 0], 1 - 2 * 0.114, atol=0.01)
-    assert np.allclose(picture[F < 0], 1 - 2 * 0.886, atol=0.01)
+    assert np.allclose(picture[F > 0], 1 - 2 * 0.114 / 0.886, atol=0.01)
+    assert (picture[F < 0] == -1).all()
 
 
 # --- transparency
@@ -223,11 +223,20 @@ def test_narrow_pictures() -> None:
         assert np.array_equal(as_ink((1 + ink) / 2), ink)
 
 
-def test_full_contrast_is_not_stretched() -> None:
-    grey = np.full((9, 9), 0.9)
+def test_clean_pictures_keep_their_values() -> None:
+    grey = np.full((9, 9), 1.0)
     grey[4, 2:7] = (0.1, 0.3, 0.5, 0.7, 0.8)
     assert np.allclose(as_ink(grey), 1 - 2 * grey, atol=1e-6)
     assert np.allclose(as_ink(1 - grey), 1 - 2 * grey, atol=1e-6)
+
+
+def test_the_paper_of_a_photograph_is_empty_and_its_ink_is_not_stretched() -> None:
+    grey = np.full((9, 9), 0.8)
+    grey[4, 2:7] = (0.0, 0.2, 0.4, 0.6, 0.9)
+    expected = np.array([1, 0.5, 0, -0.5, -1])
+    assert np.allclose(as_ink(grey)[4, 2:7], expected, atol=1e-5)
+    assert np.allclose(as_ink(1 - grey)[4, 2:7], expected, atol=1e-5)
+    assert (as_ink(grey)[:4] == -1).all()
 
 
 def test_faint_pencil_is_stretched() -> None:
