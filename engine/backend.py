@@ -22,7 +22,7 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 class DeviceError(RuntimeError):
-    """The device that was asked for cannot be used; the message says why and what to do."""
+    """The device that was asked for cannot be used; the message is the reason, a few words to stand in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,12 @@ def choose_backend(device: Device = "auto") -> Backend:
 
 def _cupy_backend() -> Backend:
     """CuPy on the first GPU, proved by running a kernel. Raises DeviceError with the reason in a few words."""
+    # Whatever is raised here, by half an installation, an old driver or a full card, means the same: not this one.
     try:
         import cupy
-    except ImportError as error:
+    except Exception as error:
         missing = getattr(error, "name", None) == "cupy"
-        raise DeviceError("CuPy not installed" if missing else f"CuPy cannot be loaded: {error}") from error
-    runtime_error = cupy.cuda.runtime.CUDARuntimeError
+        raise DeviceError("CuPy not installed" if missing else f"CuPy cannot be loaded: {_line(error)}") from error
     try:
         if not cupy.cuda.is_available():
             raise DeviceError("no CUDA driver or no NVIDIA GPU")
@@ -99,6 +99,14 @@ def _cupy_backend() -> Backend:
         if float((probe * probe).sum()) != 14.0:
             raise DeviceError("the GPU's test kernel gave a wrong result")
         name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    except (runtime_error, cupy.cuda.compiler.CompileException, OSError) as error:
-        raise DeviceError(f"the GPU's test kernel failed: {error}") from error
+    except DeviceError:
+        raise
+    except Exception as error:
+        raise DeviceError(f"the GPU's test kernel failed: {_line(error)}") from error
     return Backend("gpu", name, "test kernel ran", cupy, cupy.asnumpy, cupy.cuda.Device().synchronize)
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error's words: a compiler's go on for pages."""
+    words = str(error).strip() or type(error).__name__
+    return words.splitlines()[0].rstrip(".")

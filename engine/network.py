@@ -69,7 +69,14 @@ class Network:
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
         """The shape of every parameter by its name, such as 01-conv2d.weight."""
-        return {name: values.shape for name, values in self.initial(0).items()}
+        shapes: dict[str, Shape] = {}
+        for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
+            block = layer.block_shape(shape)
+            if block is not None:
+                # A single number seen as the whole block: its views have the shapes, and no memory is taken.
+                views = layer.parameters(np.broadcast_to(np.float32(0), block), shape)
+                shapes |= {f"{name}.{part}": view.shape for part, view in views.items()}
+        return shapes
 
     @cached_property
     def costs(self) -> tuple[Cost, ...]:
@@ -116,7 +123,9 @@ class Network:
             layers = tuple(_layer(item) for item in data["layers"])
             rest = {name: data[name] for name in ("input_shape", "classes", "vote")}
             return msgspec.convert(rest | {"layers": ()}, _Described).build(layers)
-        except (KeyError, TypeError, msgspec.ValidationError) as error:
+        except KeyError as error:
+            raise ValueError(f"This does not describe a network: it does not say {error}.") from error
+        except (TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"This does not describe a network: {error}.") from error
 
 
@@ -133,6 +142,8 @@ class _Described(msgspec.Struct):
 
 def _layer(item: Mapping[str, Any]) -> Layer:
     """One layer from its description. Raises ValueError or msgspec.ValidationError."""
+    if not isinstance(item, Mapping):
+        raise ValueError(f"This does not describe a layer: {item!r}.")
     settings = dict(item)
     kind = settings.pop("layer", None)
     if kind not in LAYERS:

@@ -4,11 +4,13 @@ can be replayed on any backend."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from engine.operations import Array, Calls, Operations, call
+
+# Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.
+LARGEST = 1e37
 
 
 @dataclass
@@ -31,11 +33,11 @@ class Optimizer:
     decay: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a rate that is not a positive number or a negative decay."""
-        if not (math.isfinite(self.rate) and self.rate > 0):
-            raise ValueError(f"The learning rate must be a number above 0, not {self.rate!r}.")
-        if not (math.isfinite(self.decay) and self.decay >= 0):
-            raise ValueError(f"The decay must be a number of at least 0, not {self.decay!r}.")
+        """Raises ValueError for a rate that is not a positive float32 or a negative decay."""
+        if not 0 < self.rate <= LARGEST:
+            raise ValueError(f"The learning rate must be a number above 0, at most {LARGEST:g}, not {self.rate!r}.")
+        if not 0 <= self.decay <= LARGEST:
+            raise ValueError(f"The decay must be a number from 0 to {LARGEST:g}, not {self.decay!r}.")
 
     def start(self, ops: Operations, values: Array) -> OptimizerState:
         """A fresh state for flat parameters `values` (n,)."""
@@ -88,12 +90,12 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        """Raises ValueError for decays outside 0 to 1, 1 excluded, or an epsilon that is not positive."""
+        """Raises ValueError for decays outside 0 to 1, 1 excluded, or an epsilon too small for a float32."""
         super().__post_init__()
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ValueError(f"Adam's betas must be at least 0 and below 1, not {self.beta1!r}, {self.beta2!r}.")
-        if not self.epsilon > 0:
-            raise ValueError(f"Adam's epsilon must be above 0, not {self.epsilon!r}.")
+        if not 1 / LARGEST <= self.epsilon <= LARGEST:
+            raise ValueError(f"Adam's epsilon must be from {1 / LARGEST:g} to {LARGEST:g}, not {self.epsilon!r}.")
 
     def update(self, ops: Operations, values: Array, gradients: Array, state: OptimizerState) -> Calls:
         """One step."""

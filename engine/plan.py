@@ -173,8 +173,11 @@ class Plan:
         """After a forward pass: fill `gradients` and `loss` for target shares (N, classes).
 
         The gradient is of the mean error over `total` examples, by default this plan's batch. The last layer's
-        scores are taken through softmax cross-entropy whatever the network's vote is.
+        scores are taken through softmax cross-entropy whatever the network's vote is. Raises ValueError unless the
+        plan was made to learn.
         """
+        if self._loss is None:
+            raise ValueError("Only a plan made with learn=True has a backward pass.")
         xp = self._ops.xp
         xp.copyto(self.targets, xp.asarray(targets.astype(self.dtype, copy=False)).T)
         replay(self.loss_calls)
@@ -184,7 +187,12 @@ class Plan:
 
     @property
     def loss(self) -> HostArray:
-        """The error of each example of the last backward pass, (N,), on the host."""
+        """The error of each example of the last backward pass, (N,), on the host.
+
+        Raises ValueError unless the plan was made to learn.
+        """
+        if self._loss is None:
+            raise ValueError("Only a plan made with learn=True knows the error of its examples.")
         return self._host(self._loss)
 
     def outputs(self) -> list[HostArray]:
@@ -198,7 +206,10 @@ class Plan:
         return [np.ascontiguousarray(np.moveaxis(self._host(array), -1, 0)) for array in kept]
 
     def input_gradient(self) -> HostArray:
-        """The last backward pass's gradient in the picture, (N, C, H, W), on the host."""
+        """The last backward pass's gradient in the picture, (N, C, H, W), on the host.
+
+        Raises ValueError unless the plan was made to carry it there.
+        """
         first = self.stages[0].dx
         if first is None:
             raise ValueError("Only a plan made with input_gradient=True carries the gradient to the picture.")

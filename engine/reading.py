@@ -59,9 +59,11 @@ class Reader:
 
     def read(self, picture: HostArray) -> Reading:
         """One pass over a picture (side, side) in -1..1."""
-        seconds = self._plan.forward_timed(picture[None, None])
-        outputs = tuple(output[0] for output in self._plan.outputs())
-        votes = votes_of(self.subject.network, outputs[-1])
+        # Weights may be so large that their products overflow; the verdict is then "unsure", not a warning.
+        with np.errstate(over="ignore", invalid="ignore"):
+            seconds = self._plan.forward_timed(picture[None, None])
+            outputs = tuple(output[0] for output in self._plan.outputs())
+            votes = votes_of(self.subject.network, outputs[-1])
         for array in (*outputs, votes):
             array.flags.writeable = False
         return Reading(self.subject, outputs, votes, verdict(self.subject, votes, picture), tuple(seconds))
@@ -73,9 +75,10 @@ def votes_of(network: Network, scores: HostArray) -> HostArray:
 
 
 def verdict(subject: Subject, votes: HostArray, picture: HostArray) -> str:
-    """The class with the most votes; "unsure" of a blank picture, a tie, or a vote below the threshold."""
+    """The class with the most votes; "unsure" of a blank picture, votes that are no numbers, a tie, or
+    a vote below the threshold."""
     top = int(votes.argmax())
-    if ink(picture) < BLANK_INK or (votes == votes[top]).sum() > 1:
+    if ink(picture) < BLANK_INK or not np.isfinite(votes).all() or (votes == votes[top]).sum() > 1:
         return UNSURE
     if subject.threshold is not None and votes[top] < subject.threshold:
         return UNSURE

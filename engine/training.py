@@ -15,7 +15,7 @@ from engine.datasets.xo_settings import XOSettings
 from engine.layers import Values
 from engine.losses import cross_entropy, targets
 from engine.network import Network, Parameters
-from engine.operations import replay
+from engine.operations import Array, replay
 from engine.plan import Plan
 from engine.recipe import Recipe
 
@@ -110,7 +110,10 @@ class Trainer:
         plan.load(network.initial(recipe.seed) if parameters is None else parameters)
         self._sum = self._ops.xp.zeros_like(plan.gradients)
         self._state = recipe.optimizer.start(self._ops, plan.values)
-        self._update = recipe.optimizer.update(self._ops, plan.values, self._sum, self._state)
+        self._values, before = plan.values, self._ops.xp.empty_like(plan.values)
+        self._update = self._ops.copy(self._values, before)
+        self._update += recipe.optimizer.update(self._ops, self._values, self._sum, self._state)
+        self._undo = self._ops.copy(before, self._values)
         self._steps = 0
 
     def steps(self) -> Iterator[Step]:
@@ -133,26 +136,39 @@ class Trainer:
 
     def _step(self, images: HostArray, labels: HostArray) -> float:
         """Forward, error, backward, update; returns the batch's mean error."""
+        # What overflows here ends in a sentence instead of a warning.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            loss = self._gradient(images, labels)
+            fine = bool(np.isfinite(loss)) and self._finite(self._sum)
+            if fine:
+                replay(self._update)
+                fine = self._finite(self._values)
+                if not fine:
+                    replay(self._undo)
+        if not fine:
+            raise TrainingError(
+                f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
+                f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. The weights are those "
+                "of the step before."
+            )
+        return loss
+
+    def _gradient(self, images: HostArray, labels: HostArray) -> float:
+        """Sum the gradient of the mean error chunk by chunk, in order; returns the mean error."""
         shares = targets(labels, len(self.network.classes))
         self._sum.fill(0)
         losses = []
-        # What overflows here is caught just below, with a sentence instead of a warning.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(labels), self._chunk):
-                part = slice(start, start + self._chunk)
-                plan = self._plan(len(labels[part]))
-                plan.forward(images[part])
-                plan.backward(shares[part], total=len(labels))
-                self._ops.xp.add(self._sum, plan.gradients, out=self._sum)
-                losses.append(plan.loss)
-        loss = float(np.concatenate(losses).mean())
-        if not (np.isfinite(loss) and bool(self._ops.xp.isfinite(self._sum).all())):
-            raise TrainingError(
-                f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
-                f"{self.recipe.optimizer.rate:g}, is probably too high. The weights are those of the step before."
-            )
-        replay(self._update)
-        return loss
+        for start in range(0, len(labels), self._chunk):
+            part = slice(start, start + self._chunk)
+            plan = self._plan(len(labels[part]))
+            plan.forward(images[part])
+            plan.backward(shares[part], total=len(labels))
+            self._ops.xp.add(self._sum, plan.gradients, out=self._sum)
+            losses.append(plan.loss)
+        return float(np.concatenate(losses).mean())
+
+    def _finite(self, values: Array) -> bool:
+        return bool(self._ops.xp.isfinite(values).all())
 
     def _schedule(self, done: float) -> None:
         """Write the rate for the share of the run that is done."""

@@ -133,7 +133,7 @@ def _subject(name: str | None) -> tuple[Subject, str]:
     except (ValueError, OSError) as error:
         if name is not None:
             raise
-        return shipped_subject("walkthrough"), f"{error} The walk-through network is shown instead."
+        return shipped_subject("walkthrough"), f"The walk-through network is shown instead: {error}"
 
 
 def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:

@@ -8,7 +8,7 @@ from statistics import median
 from time import perf_counter
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -33,13 +33,15 @@ from xo_gui.engine_thread import EngineThread
 from xo_gui.menus import Menus
 from xo_gui.session import Session
 from xo_gui.settings import Settings
-from xo_gui.theme import Theme, font, heading_font, theme_called, wear
+from xo_gui.status_bar import StatusBar
+from xo_gui.theme import Theme, heading_font, theme_called, wear
 from xo_gui.views import PANELS, DrawingView, NetworkView, View, VotesView
 
-MESSAGE_MS = 8_000
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
 MARGIN, LEFT_WIDTH = 16, 288
+# Less height would cut the tools under the canvas when the verdict takes three lines.
+LEAST_SIZE = (900, 640)
 
 
 class MainWindow(QMainWindow):
@@ -53,7 +55,7 @@ class MainWindow(QMainWindow):
         self.session, self._thread, self._settings = session, thread, settings
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
-        self.setMinimumSize(900, 620)
+        self.setMinimumSize(*LEAST_SIZE)
         self._views: list[View] = []
         self.docks: list[QDockWidget] = []
         self.last: Snapshot | None = None
@@ -124,19 +126,12 @@ class MainWindow(QMainWindow):
         self.menuBar().setCornerWidget(chooser)
 
     def _build_status(self) -> None:
-        bar = self.statusBar()
-        bar.setSizeGripEnabled(False)
-        self._facts, self._device, self._latency = QLabel(), QLabel(), QLabel()
-        for label, name, tip in (
-            (self._facts, self.tr("Network"), self.tr("The network that reads the drawing")),
-            (self._device, self.tr("Device"), self.tr("What computes, and why")),
-            (self._latency, self.tr("Latency"), self.tr("From a movement of the pen to the painted picture")),
-        ):
-            label.setAccessibleName(name)
-            label.setToolTip(tip)
-            label.setFont(font())
-            label.setContentsMargins(10, 2, 10, 2)
-            bar.addPermanentWidget(label)
+        self._bar = bar = StatusBar(self)
+        self.setStatusBar(bar)
+        self._facts = bar.add_fact(self.tr("Network"), self.tr("The network that reads the drawing"))
+        self._device = bar.add_fact(self.tr("Device"), self.tr("What computes, and why"))
+        tip = self.tr("From a movement of the pen to the painted picture")
+        self._latency = bar.add_fact(self.tr("Latency"), tip)
 
     def _wire(self) -> None:
         for view in self._views:
@@ -185,6 +180,9 @@ class MainWindow(QMainWindow):
 
     def event(self, event: QEvent) -> bool:
         """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""
+        if isinstance(event, QStatusTipEvent):  # Qt would wipe a sentence out as soon as the mouse moves
+            self._bar.show_tip(event.tip())
+            return True
         handled = super().event(event)
         if event.type() == QEvent.Type.UpdateRequest and self._pending is not None:
             snapshot, self._pending = self._pending, None
@@ -209,10 +207,10 @@ class MainWindow(QMainWindow):
 
     def say(self, text: str) -> None:
         """One sentence in the status bar."""
-        self.statusBar().showMessage(text, MESSAGE_MS)
+        self._bar.say(text)
 
     def _noticed(self, notice: Notice) -> None:
-        self.statusBar().showMessage(notice.text)
+        self.say(notice.text)
 
     def _show_subject(self, subject: Subject) -> None:
         network = subject.network
@@ -243,7 +241,8 @@ class MainWindow(QMainWindow):
             self._show_subject(self.session.document.subjects[0])
 
     def use_subject(self, subject: Subject) -> None:
-        """Let `subject` read the drawing, as one undo."""
+        """Let `subject` read the drawing, as one undo; a stroke under way ends first, as one of its own."""
+        self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(subject.name)
         self.session.edit(Document(document.drawing, (subject,), document.fit), text)

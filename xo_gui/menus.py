@@ -17,10 +17,21 @@ if TYPE_CHECKING:
 Key = QKeySequence.StandardKey
 Role = QAction.MenuRole
 
+# Qt gives some standard actions no key on a desktop that it does not know, and never Ctrl+Y outside Windows.
+ALSO = {Key.FullScreen: "F11", Key.Redo: "Ctrl+Y", Key.Quit: "Ctrl+Q", Key.SaveAs: "Ctrl+Shift+S"}
+
 
 def tr(text: str) -> str:
     """`text` in the user's language."""
     return QCoreApplication.translate("Menus", text)
+
+
+def keys_for(key: Key) -> list[QKeySequence]:
+    """The desktop's own keys for a standard action, and those that people expect everywhere."""
+    bound, also = QKeySequence.keyBindings(key), ALSO.get(key)
+    if also and QKeySequence(also) not in bound:
+        bound.append(QKeySequence(also))
+    return bound
 
 
 class Menus:
@@ -64,7 +75,7 @@ class Menus:
         if isinstance(keys, str):
             action.setShortcut(QKeySequence(keys))
         elif keys is not None:
-            action.setShortcuts(QKeySequence.keyBindings(keys))
+            action.setShortcuts(keys_for(keys))
         action.triggered.connect(slot)
         menu.addAction(action)
         return action
@@ -97,7 +108,7 @@ class Menus:
             (stack.createUndoAction(window, tr("&Undo")), Key.Undo),
             (stack.createRedoAction(window, tr("&Redo")), Key.Redo),
         ):
-            action.setShortcuts(QKeySequence.keyBindings(key))
+            action.setShortcuts(keys_for(key))
             action.setStatusTip(tr("Take the last change back") if key is Key.Undo else tr("Make it again"))
             menu.addAction(action)
         menu.addSeparator()

@@ -50,7 +50,7 @@ class Conv2D(Layer):
         if self.padding != "same":
             need_at_least("padding", self.padding, 0)
         elif self.size % 2 == 0:
-            raise ValueError(f'padding "same" needs an odd size, not {self.size}; give a number instead')
+            raise ValueError(f'A layer with padding "same" needs an odd size, not {self.size}; give the padding as a number.')
 
     @property
     def margin(self) -> int:
@@ -64,7 +64,7 @@ class Conv2D(Layer):
         if min(padded) < self.size:
             raise ShapeError(
                 f"its features are {channels} × {self.size} × {self.size}, larger than the padded maps "
-                f"it gets, {shape_text((channels, *padded))}"
+                f"it gets, {shape_text((channels, *padded))}; make the size smaller or the padding wider"
             )
         return (self.features, *((side - self.size) // self.stride + 1 for side in padded))
 

@@ -65,7 +65,10 @@ class Layer:
     kind: ClassVar[str] = "layer"
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The output's shape, (C, H, W) or (n,), for one input of `shape`. Raises ShapeError if it cannot be."""
+        """The output's shape, (C, H, W) or (n,), for one input of `shape`.
+
+        Raises ShapeError if it cannot be; its message is a clause about "it", which Network makes a sentence.
+        """
         return shape
 
     def block_shape(self, shape: Shape) -> Shape | None:
@@ -134,4 +137,4 @@ def need_vector(layer: Layer, shape: Shape) -> int:
 def need_at_least(name: str, value: int, least: int) -> None:
     """Raises ValueError unless the hyperparameter is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        raise ValueError(f"A layer's {name} must be a whole number of at least {least}, not {value!r}.")

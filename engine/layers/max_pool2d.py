@@ -28,14 +28,15 @@ class MaxPool2D(Layer):
         need_at_least("size", self.size, 1)
         need_at_least("stride", self.stride, 1)
         if self.edge not in ("keep", "drop"):
-            raise ValueError(f'edge must be "keep" or "drop", not {self.edge!r}')
+            raise ValueError(f'A layer\'s edge must be "keep" or "drop", not {self.edge!r}.')
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H', W'). Raises ShapeError if no window fits."""
         channels, *sides = need_maps(self, shape)
         if self.edge == "drop" and min(sides) < self.size:
             raise ShapeError(
-                f"its window is {self.size} × {self.size}, larger than the maps it gets, {shape_text(shape)}"
+                f"its window is {self.size} × {self.size}, larger than the maps it gets, {shape_text(shape)}; "
+                "make it smaller or keep the edge"
             )
         return (channels, *(self._windows(side) for side in sides))
 

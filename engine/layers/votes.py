@@ -23,18 +23,20 @@ class Votes(Layer):
     strong: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        """Raises ValueError if a class has no position, or a position is negative or named twice."""
+        """Raises ValueError without classes, if a class has no position, or one is negative or named twice."""
+        if not self.strong:
+            raise ValueError("A layer's strong needs the positions of at least one class.")
         for positions in self.strong:
             if not positions or min(positions) < 0 or len(set(positions)) != len(positions):
                 raise ValueError(
-                    f"strong needs one or more different positions from 0 up for each class, not {positions!r}"
+                    f"A layer's strong needs one or more different positions from 0 up for each class, not {positions!r}."
                 )
 
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position lies beyond the list."""
         length, last = need_vector(self, shape), max(max(positions) for positions in self.strong)
         if last >= length:
-            raise ShapeError(f"it listens to position {last} (from 0) but gets a list of {length}")
+            raise ShapeError(f"it listens to position {last} (from 0) but gets a list of {length}; choose positions in it")
         return (len(self.strong),)
 
     def weights(self, length: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:

@@ -1,4 +1,4 @@
-"""How well the shipped network reads drawings: `python3 -m tests.benchmarks.accuracy [--folder X=DIR --folder O=DIR]`.
+"""How well the shipped network reads: `python3 -m tests.benchmarks.accuracy [--folder X=DIR --folder O=DIR]`.
 
 Fresh generated drawings, with a seed that training does not use, sorted by what makes them hard; and, if given,
 folders of pictures from elsewhere, one for each letter. Each row is read as it is and fitted to the frame first.

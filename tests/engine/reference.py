@@ -16,9 +16,7 @@ def forward(layer: Layer, x: np.ndarray, values: dict[str, np.ndarray]) -> np.nd
     if isinstance(layer, ReLU):
         return np.array([max(v, 0.0) for v in x.ravel()]).reshape(x.shape)
     if isinstance(layer, Flatten):
-        return np.array(
-            [x[c, i, j] for c in range(x.shape[0]) for i in range(x.shape[1]) for j in range(x.shape[2])]
-        )
+        return np.array([x[place] for place in np.ndindex(x.shape)])  # row order, the last index fastest
     if isinstance(layer, Dense):
         bias = values.get("bias", np.zeros(layer.units))
         return np.array([sum(w * v for w, v in zip(values["weight"][o], x, strict=True)) + bias[o]

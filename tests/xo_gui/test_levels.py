@@ -57,7 +57,14 @@ def test_numerals() -> None:
         "0.00",
         "+123",
     ]
-    assert [level(value) for value in (5.5, 13.0, -0.5, 0.0)] == ["5.5", "13", "−0.5", "0"]
+    assert [level(value) for value in (5.5, 13.0, -0.5, 0.0, 0.7071, 125.3)] == [
+        "5.5",
+        "13",
+        "−0.5",
+        "0",
+        "0.71",
+        "125",
+    ]
     assert [count(value) for value in (64, 1280, 204_800, 1_200_000)] == [
         "64",
         "1.3\u202fk",

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDropEvent, QImage, QKeySequence
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QDragEnterEvent,
+    QDropEvent,
+    QImage,
+    QKeySequence,
+    QStatusTipEvent,
+)
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel
 
@@ -293,3 +301,45 @@ def test_layout_is_kept_and_can_be_reset(hand: Hand) -> None:
     dock.hide()
     hand.window.reset_layout()
     assert dock.isVisible()
+
+
+def test_a_sentence_is_not_wiped_out_by_what_the_mouse_passes_over(hand: Hand) -> None:
+    window, sentence = hand.window, "Something went wrong, and this says what to do. " * 4
+    QApplication.sendEvent(window, QStatusTipEvent("a tip"))
+    assert window.statusBar().currentMessage() == "a tip"
+    window.say(sentence)
+    for tip in ("another tip", ""):
+        QApplication.sendEvent(window, QStatusTipEvent(tip))
+        assert window.statusBar().currentMessage() == sentence
+    assert window.statusBar().toolTip() == sentence
+
+
+def test_full_screen_and_redo_have_the_keys_people_expect_on_any_desktop(hand: Hand) -> None:
+    keys = {key.toString() for action in hand.window.findChildren(QAction) for key in action.shortcuts()}
+    assert {"F11", "Ctrl+Y", "Ctrl+Shift+Z"} <= keys
+
+
+def test_undo_in_the_middle_of_a_stroke_takes_back_that_stroke_alone(hand: Hand) -> None:
+    hand.draw(X_ARMS[:1])
+    kept = hand.window.session.document.drawing
+    hand.press(X_ARMS[1][0])
+    hand.move(X_ARMS[1][6])
+    QTest.keyClick(hand.canvas, "z", Qt.KeyboardModifier.ControlModifier)
+    hand.settle()
+    assert hand.window.session.document.drawing == kept
+    assert hand.canvas.growing == kept
+
+
+def test_a_network_chosen_in_the_middle_of_a_stroke_ends_it_as_an_edit_of_its_own(hand: Hand, tmp_path) -> None:
+    session, model = hand.window.session, tmp_path / "other.safetensors"
+    save_model(model, session.document.subjects[0])
+    QTest.keyClick(hand.canvas, Qt.Key.Key_Space)
+    for _ in range(4):
+        QTest.keyClick(hand.canvas, Qt.Key.Key_Right)
+    hand.window.open_path(model)
+    hand.qtbot.waitUntil(lambda: session.undo_stack.count() == 2, timeout=5000)
+    QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
+    hand.settle()
+    assert session.request().settled
+    assert hand.canvas.growing is session.document.drawing
+    assert len(session.document.drawing.strokes) == 1

@@ -15,8 +15,9 @@ from engine.network import Network
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import verdict
 from engine.runner import Request, Runner, Snapshot
+from engine.storage.models import shipped_subject
 from xo_gui.theme import DARK, LIGHT, Theme
-from xo_gui.views.numerals import percent
+from xo_gui.views.numerals import percent, vote_text
 from xo_gui.views.votes_view import VotesView
 
 DEFAULT_SUBJECT = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0), threshold=0.8)
@@ -66,7 +67,7 @@ def test_an_o_after_an_x(view: VotesView) -> None:
 def test_below_the_threshold_it_is_unsure_and_nobody_wins(view: VotesView) -> None:
     view.show_snapshot(voted((0.7, 0.3)))
     assert told(view) == [("X", "70 %", False), ("O", "30 %", False)]
-    assert view.blocks[0].sentence.text() == "Unsure: this looks like neither an X nor an O."
+    assert view.blocks[0].sentence.text() == "Unsure: this looks like neither X nor O."
 
 
 @pytest.mark.parametrize("subject", [DEFAULT_SUBJECT, WALK])
@@ -150,6 +151,11 @@ def run(image: QImage, row: int, colour: QColor) -> tuple[int, int]:
 )  # fmt: skip
 def test_a_share_is_never_said_to_be_all_or_nothing_if_it_is_not(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+def test_a_vote_that_float32_rounds_to_all_is_not_said_to_be_all() -> None:
+    network = shipped_subject("default").network
+    assert (vote_text(network, 1.0), vote_text(network, 0.0)) == ("99.9 %", "0.1 %")
 
 
 def test_all_lines_of_the_sentence_have_room(view: VotesView) -> None:

@@ -28,7 +28,7 @@ from engine.drawing import Drawing
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.canvas_cells import Cells, paint_cells
 from xo_gui.views.canvas_ink import Ink, paint_line
-from xo_gui.views.canvas_keys import KeyPen, is_own
+from xo_gui.views.canvas_keys import KeyPen, is_own, is_taking_back
 from xo_gui.views.canvas_marks import (
     paint_cell,
     paint_cross_hair,
@@ -204,7 +204,8 @@ class Canvas(QWidget):
             self.stroke_changed.emit(self._growing)
             self.update()
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """End the stroke under way, if there is one, where it is."""
         if self._stroke is None:
             return
         self._stroke, self._live, self._drawing = None, None, self._growing
@@ -225,7 +226,7 @@ class Canvas(QWidget):
             return
         self._point_at(event.position())
         if self._stroke is not None and self._hand is _Hand.KEYS:
-            self._finish()
+            self.finish()
         self._keys.place = None
         if self._stroke is None and not self._from_tablet(event):
             hand = _Hand(event.button())
@@ -239,13 +240,13 @@ class Canvas(QWidget):
         if event.buttons() & self._hand.value:
             self._extend(self._to_frame(event.position()), self._pen)
         else:  # the release went elsewhere
-            self._finish()
+            self.finish()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Lift the pen."""
         if self._stroke is not None and event.button() == self._hand.value:
             self._extend(self._to_frame(event.position()), self._pen)
-            self._finish()
+            self.finish()
 
     def leaveEvent(self, event: QEvent) -> None:
         """No pen without a mouse."""
@@ -287,7 +288,7 @@ class Canvas(QWidget):
         elif event.type() == QEvent.Type.TabletMove:
             self._extend(place, diameter)
         elif event.type() == QEvent.Type.TabletRelease:
-            self._finish()
+            self.finish()
 
     # --- keys
 
@@ -314,7 +315,7 @@ class Canvas(QWidget):
         elif key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
                 self._press_keys()
-        elif key == Qt.Key.Key_Escape:
+        elif is_taking_back(event):
             self._cancel()
         elif event.text() in ("[", "]"):
             self.set_pen(self._pen * (PEN_STEP if event.text() == "]" else 1 / PEN_STEP))
@@ -328,7 +329,7 @@ class Canvas(QWidget):
         if not self.busy:
             self._begin(place, self._pen, self._erasing, _Hand.KEYS)
         elif self._hand is _Hand.KEYS:
-            self._finish()
+            self.finish()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Show strongly that the keyboard draws here, if it was the keyboard that came here."""
@@ -338,13 +339,13 @@ class Canvas(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """The keyboard's pen is lifted when the keyboard goes elsewhere."""
         if self._hand is _Hand.KEYS:
-            self._finish()
+            self.finish()
         self._keys.place = None
         super().focusOutEvent(event)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """What is hidden gets no release: the stroke ends here."""
-        self._finish()
+        self.finish()
         super().hideEvent(event)
 
     # --- painting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 
 Place = tuple[float, float]
 
@@ -21,14 +21,19 @@ _COMMANDS: Final = (
 )
 
 
+def is_taking_back(event: QKeyEvent) -> bool:
+    """Whether this key takes a stroke under way back; undo would else take the one before with it."""
+    return event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)
+
+
 def is_own(event: QKeyEvent, stroke_under_way: bool) -> bool:
     """Whether the canvas answers this key; what it leaves goes to the window."""
     if event.text() in ("[", "]"):  # on some keyboards AltGr writes them, which looks like a command
         return True
+    if is_taking_back(event):
+        return stroke_under_way
     if event.modifiers() & _COMMANDS:
         return False
-    if event.key() == Qt.Key.Key_Escape:
-        return stroke_under_way
     return event.key() in _OWN or event.key() in _MOVES
 
 

@@ -185,6 +185,10 @@ class DrawingView(View):
 
     # --- what the menus call
 
+    def end_stroke(self) -> None:
+        """Make an edit of a stroke under way, before another edit is made around it."""
+        self.canvas.finish()
+
     def clear(self) -> None:
         """Take everything off the canvas, the transform included."""
         if self._document is None:

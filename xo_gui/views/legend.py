@@ -25,12 +25,16 @@ def paint_legend(
         names = numerals.level(low * level), numerals.level(level)
     face, metrics = kept_font(SMALL_PX)
     widths = [metrics.horizontalAdvance(name) for name in names]
+    if level is not None and stage.signed and sum(widths) + 10 + SHORTEST_BAR > width:
+        # In a narrow column both ends are said at once, rather than over the next column's legend.
+        names = "", f"±{numerals.level(level)}"
+        widths = [0.0, metrics.horizontalAdvance(names[1])]
     bar = min(max(width - sum(widths) - 10, SHORTEST_BAR), WIDEST_BAR)
     painter.setFont(face)
     painter.setPen(QColor(theme.quiet))
     middle = Qt.AlignmentFlag.AlignVCenter
     painter.drawText(QRectF(left, top, widths[0] + 1, HEIGHT), middle, names[0])
-    start = left + widths[0] + 5
+    start = left + widths[0] + (5 if names[0] else 0)
     paint_scale(painter, theme, stage, QRectF(start, top + (HEIGHT - BAR_HEIGHT) / 2, bar, BAR_HEIGHT))
     painter.setPen(QColor(theme.quiet))
     painter.drawText(QRectF(start + bar + 5, top, widths[1] + 1, HEIGHT), middle, names[1])

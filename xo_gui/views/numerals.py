@@ -16,8 +16,10 @@ def signed(value: float) -> str:
 
 
 def level(value: float) -> str:
-    """A level as short as it can be: 5.5, 13, −0.5."""
-    text = f"{abs(value):.3g}" if 0.001 <= abs(value) < 1e5 or not value else f"{abs(value):.0e}"
+    """A level in at most two figures, as short as it can be: 5.5, 13, 0.71, −0.5, 125."""
+    text = f"{abs(value):.2g}" if abs(value) < 99.5 else f"{abs(value):.0f}"
+    if value and not 0.001 <= abs(value) < 1e5:
+        text = f"{abs(value):.0e}"
     return (MINUS if value < 0 else "") + text
 
 
@@ -52,4 +54,5 @@ def percent(share: float) -> str:
 
 def vote_text(network: Network, vote: float) -> str:
     """A vote as it is shown: a share in percent, or where votes are scores a number such as 0.56."""
-    return f"{vote:.2f}" if network.vote == "score" else percent(vote)
+    # Softmax is never sure; float32 rounds it up to 1, and "100 %" beside "0.1 %" would be no sum.
+    return f"{vote:.2f}" if network.vote == "score" else percent(min(max(vote, 1e-6), 1 - 1e-6))

@@ -46,7 +46,7 @@ class StripControls(QWidget):
         self.setStyleSheet(
             f"QLabel {{ color: {theme.quiet}; }}"
             f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 5px; }}"
-            f"QToolButton:hover {{ background: {theme.raised}; }}"
+            f"QToolButton:hover {{ color: {theme.text}; background: {theme.raised}; }}"
             f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
             f"border-color: transparent; }}"
             f"QToolButton:focus {{ border-color: {theme.o}; }}"

@@ -98,7 +98,7 @@ class VotesView(View):
             return self._count_of_votes(reading)
         if reading.verdict == UNSURE:
             if plain:
-                return self.tr("Unsure: this looks like neither an X nor an O.")
+                return self.tr("Unsure: this looks like neither X nor O.")
             return self.tr("Unsure: this looks like none of the classes.")
         if plain:
             return self.tr("It is an {}.").format(reading.verdict)

@@ -1,0 +1,248 @@
+"""A monkey at the real window: seeded, tireless, with no idea what a network is. Nothing may fail, warn or stick.
+
+Exceptions in slots, Qt's warnings and log records fail the test by themselves, see pytest-qt and conftest.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QAction, QContextMenuEvent, QDropEvent, QWheelEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QDialog, QFileDialog, QWidget
+
+from engine.storage.models import save_model, shipped_subject
+from tests.conftest import Effort
+from xo_gui.main_window import MainWindow
+
+Button, Modifier = Qt.MouseButton, Qt.KeyboardModifier
+KEYS = (
+    Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End,
+    Qt.Key.Key_PageUp, Qt.Key.Key_PageDown, Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Escape,
+    Qt.Key.Key_Tab, Qt.Key.Key_Backtab, Qt.Key.Key_Delete, Qt.Key.Key_Backspace, Qt.Key.Key_E, Qt.Key.Key_P,
+    Qt.Key.Key_BracketLeft, Qt.Key.Key_BracketRight, Qt.Key.Key_F1, Qt.Key.Key_F11, Qt.Key.Key_0, Qt.Key.Key_A,
+)  # fmt: skip
+COMMANDS = "ZYLXOCV120N"
+# Longer than this for one event is a window that sticks, also on a machine that is shared.
+LONGEST = 5.0
+CALM_EVERY = 500
+
+
+class Monkey:
+    """Does anything to a window, and remembers the last things it did."""
+
+    def __init__(self, window: MainWindow, files: list[Path], seed: int) -> None:
+        self.window, self.files, self.random = window, files, random.Random(seed)
+        self.canvas = window.drawing_view.canvas
+        self.done: deque[str] = deque(maxlen=40)
+        self.actions = [action for action in window.findChildren(QAction) if action.text() != "&Quit"]
+        self.acts: list[tuple[int, Callable[[], str]]] = [
+            (30, self.draw), (12, self.point), (14, self.type), (8, self.command), (6, self.click), (6, self.slide),
+            (5, self.trigger), (3, self.drop), (2, self.wheel), (2, self.dock), (2, self.resize), (2, self.theme),
+            (2, self.preset), (1, self.hide), (1, self.popup), (1, self.elsewhere),
+        ]  # fmt: skip
+
+    def step(self) -> None:
+        """One event, handled to its end."""
+        weights = [weight for weight, _ in self.acts]
+        act = self.random.choices(self.acts, weights)[0][1]
+        began = perf_counter()
+        self.done.append(act())
+        if self.random.random() < 0.4:
+            QApplication.processEvents()
+        self.close_popups()
+        assert perf_counter() - began < LONGEST, f"stuck after: {list(self.done)}"
+
+    def close_popups(self) -> None:
+        """Menus and dialogs are looked at now and then, and closed."""
+        while popup := QApplication.activePopupWidget():
+            popup.close()
+        if self.random.random() < 0.3:
+            for dialog in self.window.findChildren(QDialog):
+                dialog.close()
+
+    def calm(self) -> None:
+        """Let go of everything, and show the window."""
+        for dialog in self.window.findChildren(QDialog):
+            dialog.close()
+        for button in (Button.LeftButton, Button.RightButton):
+            QTest.mouseRelease(self.canvas, button, pos=QPoint(5, 5))
+        QTest.keyClick(self.canvas, Qt.Key.Key_Escape)
+        self.window.show()
+
+    # --- what it can do
+
+    def place(self, widget: QWidget) -> QPoint:
+        """Somewhere in a widget, or a little beside it."""
+        return QPoint(self.random.randint(-10, widget.width() + 10), self.random.randint(-10, widget.height() + 10))
+
+    def draw(self) -> str:
+        button = self.random.choice((Button.LeftButton, Button.LeftButton, Button.RightButton, Button.MiddleButton))
+        kind = self.random.choice(("press", "move", "move", "move", "release", "double"))
+        at = self.place(self.canvas)
+        if kind == "press":
+            QTest.mousePress(self.canvas, button, pos=at)
+        elif kind == "release":
+            QTest.mouseRelease(self.canvas, button, pos=at)
+        elif kind == "double":
+            QTest.mouseDClick(self.canvas, button, pos=at)
+        else:
+            QTest.mouseMove(self.canvas, at)
+        return f"{kind} {button.name} {at.x()},{at.y()}"
+
+    def point(self) -> str:
+        view = self.window.network_view
+        at = self.place(view)
+        if self.random.random() < 0.2:
+            at.setY(self.random.randint(25, 75))
+            QTest.mouseClick(view, Button.LeftButton, pos=at)
+        else:
+            QTest.mouseMove(view, at)
+        return f"point {at.x()},{at.y()}"
+
+    def type(self) -> str:
+        key = self.random.choice(KEYS)
+        some = self.random.choice((Modifier.NoModifier, Modifier.NoModifier, Modifier.ShiftModifier))
+        if key in KEYS[:8] and self.random.random() < 0.2:
+            some = Modifier.ControlModifier
+        QTest.keyClick(self.focused(), key, some)
+        return f"type {key.name} {some.name}"
+
+    def command(self) -> str:
+        letter, some = self.random.choice(COMMANDS), Modifier.ControlModifier
+        if self.random.random() < 0.3:
+            some |= Modifier.ShiftModifier
+        QTest.keyClick(self.focused(), letter, some)
+        return f"command {letter} {some}"
+
+    def focused(self) -> QWidget:
+        if self.random.random() < 0.3:
+            self.canvas.setFocus()
+        return QApplication.focusWidget() or self.window
+
+    def click(self) -> str:
+        # Qt's own, such as the menu bar's », open menus that wait for a choice.
+        buttons = self.window.findChildren(QAbstractButton)
+        button = self.random.choice([one for one in buttons if not one.objectName().startswith("qt_")])
+        QTest.mouseClick(button, Button.LeftButton)
+        return f"click {button.accessibleName()}"
+
+    def slide(self) -> str:
+        slider = self.random.choice(self.window.findChildren(QAbstractSlider))
+        at = self.place(slider)
+        QTest.mousePress(slider, Button.LeftButton, pos=at)
+        QTest.mouseMove(slider, self.place(slider))
+        if self.random.random() < 0.8:
+            QTest.mouseRelease(slider, Button.LeftButton, pos=self.place(slider))
+        return f"slide {slider.accessibleName()}"
+
+    def trigger(self) -> str:
+        action = self.random.choice(self.actions)
+        action.trigger()
+        return f"trigger {action.text()}"
+
+    def drop(self) -> str:
+        path, mime = self.random.choice(self.files), QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(path))] * self.random.choice((1, 1, 2)))
+        event = QDropEvent(QPointF(50, 50), Qt.DropAction.CopyAction, mime, Button.LeftButton, Modifier.NoModifier)
+        QApplication.sendEvent(self.window, event)
+        return f"drop {path.name}"
+
+    def wheel(self) -> str:
+        target = self.random.choice((self.canvas, self.window.network_view, self.focused()))
+        at, turn = QPointF(self.place(target)), QPoint(0, self.random.choice((-120, 120)))
+        event = QWheelEvent(
+            at, target.mapToGlobal(at), QPoint(), turn, Button.NoButton, Modifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        QApplication.sendEvent(target, event)
+        return "wheel"
+
+    def dock(self) -> str:
+        dock = self.random.choice(self.window.docks)
+        if self.random.random() < 0.4:
+            dock.setFloating(not dock.isFloating())
+        else:
+            dock.toggleViewAction().trigger()
+        return f"dock {dock.objectName()}"
+
+    def resize(self) -> str:
+        size = self.random.randint(300, 2600), self.random.randint(300, 1600)
+        self.window.resize(*size)
+        return f"resize {size}"
+
+    def theme(self) -> str:
+        name = self.random.choice(("dark", "light", "system"))
+        self.window.menus.themes[name].trigger()
+        return f"theme {name}"
+
+    def preset(self) -> str:
+        name = self.random.choice(list(self.window.menus.presets))
+        self.window.menus.presets[name].trigger()
+        return f"preset {name}"
+
+    def hide(self) -> str:
+        self.window.setVisible(not self.window.isVisible())
+        return "hide or show"
+
+    def popup(self) -> str:
+        target = self.random.choice((self.window, self.canvas, self.window.menuBar(), self.window.docks[0]))
+        at = self.place(target)
+        QApplication.sendEvent(
+            target, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, target.mapToGlobal(at))
+        )
+        return "context menu"
+
+    def elsewhere(self) -> str:
+        """The person turns to another program, or comes back."""
+        kind = self.random.choice((QEvent.Type.WindowDeactivate, QEvent.Type.WindowActivate, QEvent.Type.Leave))
+        QApplication.sendEvent(self.random.choice((self.window, self.canvas)), QEvent(kind))
+        return kind.name
+
+
+@pytest.fixture
+def some_files(tmp_path) -> list[Path]:
+    """Pictures and models to drop, good, odd and broken."""
+    good, tiny, broken = tmp_path / "good.png", tmp_path / "tiny.png", tmp_path / "broken.png"
+    Image.fromarray((np.eye(40) * 255).astype(np.uint8)).save(good)
+    Image.new("L", (1, 1), 255).save(tiny)
+    broken.write_bytes(good.read_bytes()[:60])
+    model, damaged, text = tmp_path / "m.safetensors", tmp_path / "d.safetensors", tmp_path / "note.txt"
+    save_model(model, shipped_subject("default"))
+    damaged.write_bytes(model.read_bytes()[:5000])
+    text.write_text("neither a picture nor a model", encoding="utf-8")
+    return [good, tiny, broken, model, damaged, text, tmp_path / "missing.png", tmp_path]
+
+
+def test_a_monkey_finds_nothing(window, some_files, tmp_path, qtbot, monkeypatch, effort: Effort) -> None:
+    chosen = iter(range(10**9))
+    names = ("", str(some_files[0]), str(some_files[2]))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (names[next(chosen) % len(names)], ""))
+    targets = ("", str(tmp_path / "out"), str(tmp_path / "no folder" / "out"))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (targets[next(chosen) % len(targets)], ""))
+    monkey = Monkey(window, some_files, seed=1)
+    session, canvas = window.session, monkey.canvas
+
+    def at_rest() -> None:
+        document, snapshot = session.document, window.last
+        assert session.request().settled
+        assert canvas.growing is document.drawing
+        assert snapshot.drawing is document.drawing
+        assert tuple(reading.subject for reading in snapshot.readings) == document.subjects
+
+    for count in range(effort(6_000, 500_000)):
+        monkey.step()
+        if count % CALM_EVERY == CALM_EVERY - 1:
+            monkey.calm()
+            try:
+                qtbot.waitUntil(at_rest, timeout=10_000)
+            except (AssertionError, qtbot.TimeoutError) as error:
+                pytest.fail(f"{error} after: {list(monkey.done)}")
