@@ -12,7 +12,6 @@ from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGu
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -22,14 +21,12 @@ from PySide6.QtWidgets import (
 )
 
 from engine.document import Document, Subject
-from engine.layers import shape_text
-from engine.opening import Opened
 from engine.presets import PRESETS
 from engine.runner import Notice, Snapshot
-from engine.storage.models import save_model, shipped_subject
-from engine.storage.pictures import SUFFIXES
-from xo_gui import about, clipboard, files
+from engine.storage.models import shipped_subject
+from xo_gui import about
 from xo_gui.engine_thread import EngineThread
+from xo_gui.exchange import Exchange
 from xo_gui.menus import Menus
 from xo_gui.session import Session
 from xo_gui.settings import Settings
@@ -56,13 +53,14 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.setMinimumSize(*LEAST_SIZE)
-        self._views: list[View] = []
+        self.views: list[View] = []
         self.docks: list[QDockWidget] = []
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
         self._latency_written = 0.0
         self._build_panels()
+        self.exchange = Exchange(self, session, settings)
         self.menus = Menus(self)
         self._build_chooser()
         self._build_status()
@@ -75,7 +73,7 @@ class MainWindow(QMainWindow):
         """One view in the middle, the others in docks with a quiet title."""
         for panel in PANELS:
             view = panel.view(self)
-            self._views.append(view)
+            self.views.append(view)
             if panel.area is None:
                 self.setCentralWidget(view)
                 continue
@@ -88,7 +86,7 @@ class MainWindow(QMainWindow):
         self.resizeDocks(self.docks, [LEFT_WIDTH] * len(self.docks), Qt.Orientation.Horizontal)
 
     def _view(self, kind: type[View]) -> View:
-        return next(view for view in self._views if isinstance(view, kind))
+        return next(view for view in self.views if isinstance(view, kind))
 
     @property
     def drawing_view(self) -> DrawingView:
@@ -134,7 +132,7 @@ class MainWindow(QMainWindow):
         self._latency = bar.add_fact(self.tr("Latency"), tip)
 
     def _wire(self) -> None:
-        for view in self._views:
+        for view in self.views:
             view.previewed.connect(self.session.preview)
             view.edited.connect(self.session.edit)
             view.hovered.connect(self.session.hover)
@@ -149,7 +147,7 @@ class MainWindow(QMainWindow):
 
     def _document_changed(self) -> None:
         document = self.session.document
-        for view in self._views:
+        for view in self.views:
             view.show_document(document)
         self.ask_again()
         self._show_subject(document.subjects[0])
@@ -159,7 +157,7 @@ class MainWindow(QMainWindow):
         self._thread.ask(self.session.request())
 
     def _focus_changed(self) -> None:
-        for view in self._views:
+        for view in self.views:
             view.show_focus(self.session.focus)
 
     def _take_snapshot(self) -> None:
@@ -168,10 +166,10 @@ class MainWindow(QMainWindow):
             return
         self.session.notice(snapshot.notices)
         if snapshot.opened is not None and self.session.is_new(snapshot.opened):
-            self._show_opened(snapshot.opened)
+            self.exchange.show_opened(snapshot.opened)
         if snapshot.generation < self.session.generation:
             return
-        for view in self._views:
+        for view in self.views:
             view.show_snapshot(snapshot)
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
@@ -247,89 +245,6 @@ class MainWindow(QMainWindow):
         text = self.tr("{0} network").format(subject.name)
         self.session.edit(Document(document.drawing, (subject,), document.fit), text)
 
-    # -- actions: files ----------------------------------------------------------------------------------------
-
-    def open_path(self, path: Path) -> None:
-        """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing."""
-        self.say(self.tr("Opening {0}…").format(path.name))
-        self.session.open(path)
-
-    def _show_opened(self, opened: Opened) -> None:
-        name, found = opened.opening.path.name, opened.found
-        if found is None:
-            self.say(opened.trouble)
-            return
-        self._settings.remember(opened.opening.path)
-        if isinstance(found, Subject):
-            self.use_subject(found)
-            shape = shape_text(found.network.input_shape)
-            self.say(self.tr("The network in {0} reads the drawing now, {1}.").format(name, shape))
-        else:
-            self.drawing_view.put_image(found, self.tr("Open {0}").format(name))
-            self.say(self.tr("{0} is the drawing now.").format(name))
-
-    def ask_open(self) -> None:
-        """Ask which file to open."""
-        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".safetensors"))
-        name, _ = QFileDialog.getOpenFileName(
-            self, self.tr("Open"), "", self.tr("Pictures and models ({0});;All files (*)").format(pattern)
-        )
-        if name:
-            self.open_path(Path(name))
-
-    def fill_recent(self) -> None:
-        """List the files opened lately; those that are gone are greyed."""
-        menu = self.menus.recent
-        menu.clear()
-        for path in self._settings.recent:
-            action = menu.addAction(path.name)
-            action.setStatusTip(str(path))
-            action.setData(str(path))
-            action.setEnabled(path.exists())
-            action.triggered.connect(self._recent_chosen)
-        menu.addSeparator()
-        forget = menu.addAction(self.tr("&Forget these"))
-        forget.setStatusTip(self.tr("Empty this list; the files stay where they are"))
-        forget.setEnabled(bool(self._settings.recent))
-        forget.triggered.connect(self._settings.forget_recent)
-
-    def _recent_chosen(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.open_path(Path(str(action.data())))
-
-    def ask_save_drawing(self) -> None:
-        """Ask where to save what the canvas shows."""
-        if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
-            self._write(path, files.png(self.drawing_view.picture()))
-
-    def ask_save_window(self) -> None:
-        """Ask where to save a picture of the window."""
-        if path := self._ask_path(self.tr("Save picture"), "xo.png", self.tr("Picture (*.png)")):
-            self._write(path, files.png(self.grab().toImage()))
-
-    def ask_save_model(self) -> None:
-        """Ask where to save the network."""
-        subject = self.session.document.subjects[0]
-        name = f"{subject.name.lower()}.safetensors"
-        if path := self._ask_path(self.tr("Save network"), name, self.tr("Model (*.safetensors)")):
-            self._report(path, lambda: save_model(path, subject))
-
-    def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
-        chosen, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
-        return Path(chosen) if chosen else None
-
-    def _write(self, path: Path, data: bytes) -> None:
-        self._report(path, lambda: files.write(path, data))
-
-    def _report(self, path: Path, save: files.Save) -> None:
-        try:
-            save()
-        except (ValueError, OSError) as error:
-            self.say(str(error))
-        else:
-            self.say(self.tr("Saved {0}.").format(path.name))
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Any file may be dropped; whether it can be opened is said after."""
         if event.mimeData().hasUrls() or event.mimeData().hasImage():
@@ -342,27 +257,9 @@ class MainWindow(QMainWindow):
         if len(urls) > 1:
             self.say(self.tr("One file at a time: {0} is opened.").format(urls[0].fileName()))
         if urls:
-            self.open_path(Path(urls[0].toLocalFile()))
+            self.exchange.open_path(Path(urls[0].toLocalFile()))
 
-    # -- actions: clipboard, looks, help -----------------------------------------------------------------------
-
-    def copy(self) -> None:
-        """Copy a picture of the panel that has the focus; of the drawing itself if it is the canvas's."""
-        focused = QApplication.focusWidget()
-        view = next((v for v in self._views if focused is not None and v.isAncestorOf(focused)), None)
-        if view is None or view is self.drawing_view:
-            clipboard.put(self.drawing_view.picture())
-            self.say(self.tr("The drawing is copied."))
-        else:
-            clipboard.put(view.grab().toImage())
-            self.say(self.tr("A picture of the panel {0} is copied.").format(view.title))
-
-    def paste(self) -> None:
-        """Make the copied picture the drawing."""
-        try:
-            self.drawing_view.put_image(clipboard.take(), self.tr("Paste"))
-        except ValueError as error:
-            self.say(str(error))
+    # -- actions: looks, help -----------------------------------------------------------------------
 
     def theme_chosen(self) -> None:
         """The action that was triggered names a theme."""
@@ -378,7 +275,7 @@ class MainWindow(QMainWindow):
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         wear(app, theme)
-        for view in self._views:
+        for view in self.views:
             view.set_theme(theme)
 
     def _scheme_changed(self) -> None:

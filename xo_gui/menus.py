@@ -81,28 +81,29 @@ class Menus:
         return action
 
     def _file(self) -> None:
-        window, menu = self._window, self._menu(tr("&File"))
-        self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), window.ask_open, Key.Open)
+        exchange, menu = self._window.exchange, self._menu(tr("&File"))
+        self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), exchange.ask_open, Key.Open)
         self.recent = menu.addMenu(tr("Open &recent"))
-        self.recent.aboutToShow.connect(window.fill_recent)
+        self.recent.aboutToShow.connect(exchange.fill_recent)
         menu.addSeparator()
         self._action(
             menu, tr("Save &drawing as picture…"), tr("Save the drawing as a PNG picture"),
-            window.ask_save_drawing, Key.Save,
+            exchange.ask_save_drawing, Key.Save,
         )  # fmt: skip
         self._action(
             menu, tr("Save &network…"), tr("Save the network with its weights as a model file"),
-            window.ask_save_model, Key.SaveAs,
+            exchange.ask_save_model, Key.SaveAs,
         )  # fmt: skip
         self._action(
             menu, tr("Save picture of the &window…"), tr("Save what the window shows as a PNG picture"),
-            window.ask_save_window, Key.Print,
+            exchange.ask_save_window, Key.Print,
         )  # fmt: skip
         menu.addSeparator()
-        self._action(menu, tr("&Quit"), tr("Close the program"), window.close, Key.Quit, Role.QuitRole)
+        self._action(menu, tr("&Quit"), tr("Close the program"), self._window.close, Key.Quit, Role.QuitRole)
 
     def _edit(self) -> None:
         window, menu = self._window, self._menu(tr("&Edit"))
+        exchange = window.exchange
         stack = window.session.undo_stack
         for action, key in (
             (stack.createUndoAction(window, tr("&Undo")), Key.Undo),
@@ -112,8 +113,8 @@ class Menus:
             action.setStatusTip(tr("Take the last change back") if key is Key.Undo else tr("Make it again"))
             menu.addAction(action)
         menu.addSeparator()
-        self._action(menu, tr("&Copy"), tr("Copy a picture of the panel in use"), window.copy, Key.Copy)
-        self._action(menu, tr("&Paste"), tr("Make the copied picture the drawing"), window.paste, Key.Paste)
+        self._action(menu, tr("&Copy"), tr("Copy a picture of the panel in use"), exchange.copy, Key.Copy)
+        self._action(menu, tr("&Paste"), tr("Make the copied picture the drawing"), exchange.paste, Key.Paste)
         menu.addSeparator()
         drawing = window.drawing_view
         self._action(menu, tr("C&lear drawing"), tr("Empty the canvas"), drawing.clear, "Ctrl+L")

@@ -192,7 +192,7 @@ def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path,
     hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
     hand.settle()
     assert hand.window.last.readings[0].verdict == "X"
-    hand.window.fill_recent()
+    hand.window.exchange.fill_recent()
     assert hand.window.menus.recent.actions()[0].text() == "cross.png"
 
 
@@ -221,9 +221,9 @@ def test_a_model_saved_and_dropped_reads_the_drawing(hand: Hand, tmp_path) -> No
 def test_copy_and_paste_carry_the_drawing(hand: Hand) -> None:
     hand.draw(X_ARMS)
     hand.canvas.setFocus()
-    hand.window.copy()
+    hand.window.exchange.copy()
     hand.window.drawing_view.clear()
-    hand.window.paste()
+    hand.window.exchange.paste()
     hand.settle()
     assert hand.window.session.document.drawing.image is not None
     assert hand.window.last.readings[0].verdict == "X"
@@ -232,7 +232,7 @@ def test_copy_and_paste_carry_the_drawing(hand: Hand) -> None:
 def test_pasting_nothing_says_so(hand: Hand) -> None:
     QApplication.clipboard().setText("words")
     document = hand.window.session.document
-    hand.window.paste()
+    hand.window.exchange.paste()
     assert "no picture" in hand.window.statusBar().currentMessage()
     assert hand.window.session.document is document
 
@@ -243,7 +243,7 @@ def test_a_pasted_dark_on_light_picture_is_inverted(hand: Hand) -> None:
     for i in range(10, 30):
         image.setPixelColor(20, i, QColor("black"))
     QApplication.clipboard().setImage(image)
-    hand.window.paste()
+    hand.window.exchange.paste()
     pasted = hand.window.session.document.drawing.image
     assert pasted[20, 20] == 1
     assert pasted[0, 0] == -1
@@ -336,7 +336,7 @@ def test_a_network_chosen_in_the_middle_of_a_stroke_ends_it_as_an_edit_of_its_ow
     QTest.keyClick(hand.canvas, Qt.Key.Key_Space)
     for _ in range(4):
         QTest.keyClick(hand.canvas, Qt.Key.Key_Right)
-    hand.window.open_path(model)
+    hand.window.exchange.open_path(model)
     hand.qtbot.waitUntil(lambda: session.undo_stack.count() == 2, timeout=5000)
     QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
     hand.settle()

@@ -1,0 +1,130 @@
+"""Exchange: what comes into the window and goes out of it, by file and by clipboard. It reads no file itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from engine.document import Subject
+from engine.layers import shape_text
+from engine.opening import Opened
+from engine.storage.models import save_model
+from engine.storage.pictures import SUFFIXES
+from xo_gui import clipboard, files
+from xo_gui.session import Session
+from xo_gui.settings import Settings
+
+if TYPE_CHECKING:
+    from xo_gui.main_window import MainWindow
+
+
+class Exchange(QObject):
+    """Opening, saving, copying and pasting, as the menus, drops and recent files ask for it."""
+
+    def __init__(self, window: MainWindow, session: Session, settings: Settings) -> None:
+        super().__init__(window)
+        self._window, self._session, self._settings = window, session, settings
+
+    def open_path(self, path: Path) -> None:
+        """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing."""
+        self._window.say(self.tr("Opening {0}…").format(path.name))
+        self._session.open(path)
+
+    def show_opened(self, opened: Opened) -> None:
+        """What came of a wish to open a file: a network, a picture, or a sentence."""
+        name, found = opened.opening.path.name, opened.found
+        if found is None:
+            self._window.say(opened.trouble)
+            return
+        self._settings.remember(opened.opening.path)
+        if isinstance(found, Subject):
+            self._window.use_subject(found)
+            shape = shape_text(found.network.input_shape)
+            self._window.say(self.tr("The network in {0} reads the drawing now, {1}.").format(name, shape))
+        else:
+            self._window.drawing_view.put_image(found, self.tr("Open {0}").format(name))
+            self._window.say(self.tr("{0} is the drawing now.").format(name))
+
+    def ask_open(self) -> None:
+        """Ask which file to open."""
+        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".safetensors"))
+        name, _ = QFileDialog.getOpenFileName(
+            self._window, self.tr("Open"), "", self.tr("Pictures and models ({0});;All files (*)").format(pattern)
+        )
+        if name:
+            self.open_path(Path(name))
+
+    def fill_recent(self) -> None:
+        """List the files opened lately; those that are gone are greyed."""
+        menu = self._window.menus.recent
+        menu.clear()
+        for path in self._settings.recent:
+            action = menu.addAction(path.name)
+            action.setStatusTip(str(path))
+            action.setData(str(path))
+            action.setEnabled(path.exists())
+            action.triggered.connect(self._recent_chosen)
+        menu.addSeparator()
+        forget = menu.addAction(self.tr("&Forget these"))
+        forget.setStatusTip(self.tr("Empty this list; the files stay where they are"))
+        forget.setEnabled(bool(self._settings.recent))
+        forget.triggered.connect(self._settings.forget_recent)
+
+    def _recent_chosen(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.open_path(Path(str(action.data())))
+
+    def ask_save_drawing(self) -> None:
+        """Ask where to save what the canvas shows."""
+        if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
+            self._write(path, files.png(self._window.drawing_view.picture()))
+
+    def ask_save_window(self) -> None:
+        """Ask where to save a picture of the window."""
+        if path := self._ask_path(self.tr("Save picture"), "xo.png", self.tr("Picture (*.png)")):
+            self._write(path, files.png(self._window.grab().toImage()))
+
+    def ask_save_model(self) -> None:
+        """Ask where to save the network."""
+        subject = self._session.document.subjects[0]
+        name = f"{subject.name.lower()}.safetensors"
+        if path := self._ask_path(self.tr("Save network"), name, self.tr("Model (*.safetensors)")):
+            self._report(path, lambda: save_model(path, subject))
+
+    def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
+        chosen, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
+        return Path(chosen) if chosen else None
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self._report(path, lambda: files.write(path, data))
+
+    def _report(self, path: Path, save: files.Save) -> None:
+        try:
+            save()
+        except (ValueError, OSError) as error:
+            self._window.say(str(error))
+        else:
+            self._window.say(self.tr("Saved {0}.").format(path.name))
+
+    def copy(self) -> None:
+        """Copy a picture of the panel that has the focus; of the drawing itself if it is the canvas's."""
+        focused = QApplication.focusWidget()
+        view = next((v for v in self._window.views if focused is not None and v.isAncestorOf(focused)), None)
+        if view is None or view is self._window.drawing_view:
+            clipboard.put(self._window.drawing_view.picture())
+            self._window.say(self.tr("The drawing is copied."))
+        else:
+            clipboard.put(view.grab().toImage())
+            self._window.say(self.tr("A picture of the panel {0} is copied.").format(view.title))
+
+    def paste(self) -> None:
+        """Make the copied picture the drawing."""
+        try:
+            self._window.drawing_view.put_image(clipboard.take(), self.tr("Paste"))
+        except ValueError as error:
+            self._window.say(str(error))
