@@ -22,7 +22,7 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 class DeviceError(RuntimeError):
-    """The device that was asked for cannot be used; the message is the reason, a few words to stand in a sentence."""
+    """The device that was asked for cannot be used; the message is why, in words that fit into a sentence."""
 
 
 @dataclass(frozen=True)

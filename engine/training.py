@@ -148,8 +148,8 @@ class Trainer:
         if not fine:
             raise TrainingError(
                 f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
-                f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. The weights are those "
-                "of the step before."
+                f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. "
+                "The weights are those of the step before."
             )
         return loss
 

@@ -50,7 +50,9 @@ class Conv2D(Layer):
         if self.padding != "same":
             need_at_least("padding", self.padding, 0)
         elif self.size % 2 == 0:
-            raise ValueError(f'A layer with padding "same" needs an odd size, not {self.size}; give the padding as a number.')
+            raise ValueError(
+                f'A layer with padding "same" needs an odd size, not {self.size}; give the padding as a number.'
+            )
 
     @property
     def margin(self) -> int:

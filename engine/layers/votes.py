@@ -29,14 +29,17 @@ class Votes(Layer):
         for positions in self.strong:
             if not positions or min(positions) < 0 or len(set(positions)) != len(positions):
                 raise ValueError(
-                    f"A layer's strong needs one or more different positions from 0 up for each class, not {positions!r}."
+                    "A layer's strong needs one or more different positions from 0 up for each class, "
+                    f"not {positions!r}."
                 )
 
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position lies beyond the list."""
         length, last = need_vector(self, shape), max(max(positions) for positions in self.strong)
         if last >= length:
-            raise ShapeError(f"it listens to position {last} (from 0) but gets a list of {length}; choose positions in it")
+            raise ShapeError(
+                f"it listens to position {last} (from 0) but gets a list of {length}; choose positions in it"
+            )
         return (len(self.strong),)
 
     def weights(self, length: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from engine import presets
-from engine.layers import ShapeError
+from engine.backend import choose_backend
+from engine.layers import Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.network import Network
+from engine.plan import Plan
 
 DEFAULT = presets.DEFAULT.network
 
@@ -27,7 +29,9 @@ def test_json_describes_a_network_completely(preset: presets.Preset) -> None:
         (lambda d: d["layers"][0].update(wings=2), "wings"),
         (lambda d: d["layers"][0].update(features="many"), "describe"),
         (lambda d: d["layers"][0].update(features=-3), "features"),
-        (lambda d: d.pop("classes"), "classes"),
+        (lambda d: d.pop("classes"), "does not say 'classes'"),
+        (lambda d: d["layers"].append("ReLU"), "'ReLU'"),
+        (lambda d: d["layers"].append({}), "no layer called None"),
         (lambda d: d.update(classes=["X", "X"]), "different classes"),
         (lambda d: d.update(input_shape=[1, 32]), "describe"),
         (lambda d: d.update(layers=[]), "at least one layer"),
@@ -47,6 +51,17 @@ def test_initial_parameters_follow_the_seed() -> None:
     assert {n: v.tobytes() for n, v in first.items()} == {n: v.tobytes() for n, v in again.items()}
     assert not np.array_equal(first["01-conv2d.weight"], other["01-conv2d.weight"])
     assert all(values.dtype == np.float32 for values in first.values())
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS.values(), ids=lambda preset: preset.name)
+def test_parameter_shapes_are_those_of_fresh_parameters(preset: presets.Preset) -> None:
+    network = preset.network
+    assert network.parameter_shapes == {name: values.shape for name, values in network.initial(0).items()}
+
+
+def test_the_shapes_of_parameters_that_no_machine_could_hold_take_no_memory() -> None:
+    network = Network((1, 1000, 1000), (Flatten(), Dense(1_000_000_000), Dense(2)))
+    assert network.parameter_shapes["02-dense.weight"] == (1_000_000_000, 1_000_000)
 
 
 def test_initial_weights_have_the_spread_of_he() -> None:
@@ -69,3 +84,13 @@ def test_wrong_parameters_are_named() -> None:
         DEFAULT.check(values | {"99-tail": np.zeros(3, np.float32)})
     with pytest.raises(ValueError, match=r"08-dense.bias .* not finite"):
         DEFAULT.check(values | {"08-dense.bias": np.full(32, np.nan, np.float32)})
+
+
+def test_a_thousand_layers_are_built_and_run() -> None:
+    deep = Network((1, 4, 4), (Conv2D(1, 3, padding="same"), ReLU()) * 499 + (Flatten(), Dense(2)))
+    assert Network.from_json(deep.to_json()) == deep
+    plan = Plan(deep, choose_backend("cpu"), 1, learn=True)
+    plan.load(deep.initial(1))
+    plan.forward(np.ones((1, 1, 4, 4), np.float32))
+    plan.backward(np.full((1, 2), 0.5))
+    assert len(plan.parameter_gradients()) == 1000

@@ -66,7 +66,8 @@ def test_decay_shortens_every_value_by_its_share_of_the_rate(optimizer: Optimize
     "make",
     [lambda: SGD(0), lambda: SGD(float("nan")), lambda: SGD(0.1, 1), lambda: Adam(0.1, beta1=1),
      lambda: Adam(epsilon=0), lambda: SGD(decay=-1), lambda: Recipe(batch=0), lambda: Recipe(seed=-1),
-     lambda: Recipe(final_rate=2)],
+     lambda: Recipe(final_rate=2), lambda: SGD(1e39), lambda: SGD(0.1, -0.1), lambda: SGD(decay=float("inf")),
+     lambda: Adam(epsilon=1e-60), lambda: Adam(epsilon=float("nan")), lambda: Adam(beta2=-0.1)],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(make: object) -> None:
     with pytest.raises(ValueError, match=r"must|needs|whole"):
@@ -129,6 +130,19 @@ def test_divergence_stops_within_one_step_and_keeps_the_last_finite_weights() ->
         for _ in trainer.steps():
             pass
     assert all(np.isfinite(values).all() for values in trainer.parameters().values())
+
+
+def test_an_update_that_overflows_is_taken_back() -> None:
+    """The error and its gradient are finite: it is the step itself that leaves the numbers a float32 has."""
+    images = np.ones((2, 1, 1, 1), np.float32)
+    source = Fixed(Examples(images, np.array([0, 0]), ("X", "O")))
+    network = Network((1, 1, 1), (Flatten(), Dense(2)))
+    start = {"02-dense.weight": np.array([[3e38], [3e38]], np.float32), "02-dense.bias": np.zeros(2, np.float32)}
+    trainer = Trainer(network, source, Recipe(SGD(1e37, decay=10.0), epochs=1), CPU, start)
+    with pytest.raises(TrainingError, match=r"step 1: .* those of the step before\.$"):
+        list(trainer.steps())
+    for name, values in trainer.parameters().items():
+        np.testing.assert_array_equal(values, start[name])
 
 
 SAME_BYTES = """

@@ -1,0 +1,119 @@
+"""Plan: what it refuses, shares, keeps and leaves alone. Its layers' arithmetic is test_layers.py's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
+from engine.network import Network
+from engine.plan import Plan
+from tests.engine.random_networks import random_network, random_values
+from tests.engine.test_layers import reference_outputs
+
+CPU = choose_backend("cpu")
+NETWORK = Network((1, 5, 6), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+
+
+def made(network: Network, batch: int, values: dict[str, np.ndarray], **options: object) -> Plan:
+    plan = Plan(network, CPU, batch, **{"dtype": np.float64} | options)
+    plan.load(values)
+    return plan
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_networks_equal_their_definition(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network, batch = random_network(rng), int(rng.integers(1, 6))
+    values = random_values(network, rng)
+    # Whole numbers, for ties; Fortran order, for a picture need not lie as the plan would have it.
+    images = np.asfortranarray(np.round(rng.normal(0, 1.5, (batch, *network.input_shape))))
+    single = made(network, batch, values, keep=True, dtype=np.float32)
+    single.forward(images.astype(np.float32))
+    outputs = [reference_outputs(network, values, image) for image in images]
+    for got, *expected in zip(single.outputs(), *outputs, strict=True):
+        np.testing.assert_allclose(got, np.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_gradients_of_random_networks_equal_the_central_difference_and_follow_the_sum_over_pictures(
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(1000 + seed)
+    network, batch = random_network(rng), int(rng.integers(1, 6))
+    values, shares = random_values(network, rng), rng.dirichlet([1, 1], batch)
+    images = rng.normal(0, 1, (batch, *network.input_shape))
+    plan = made(network, batch, values, learn=True, input_gradient=True)
+    plan.forward(images)
+    plan.backward(shares)
+    gradients = plan.parameter_gradients() | {"input": plan.input_gradient()}
+
+    single = Plan(network, CPU, 1, dtype=np.float64, keep=True, learn=True, input_gradient=True, share=plan)
+    total = np.zeros_like(plan.gradients)
+    for place in range(batch):
+        single.forward(images[place : place + 1])
+        single.backward(shares[place : place + 1], total=batch)
+        total += single.gradients
+        np.testing.assert_allclose(single.input_gradient()[0], gradients["input"][place], rtol=1e-8, atol=1e-10)
+        assert single.loss[0] == pytest.approx(plan.loss[place], rel=1e-9)
+    np.testing.assert_allclose(total, plan.gradients, rtol=1e-8, atol=1e-10)
+
+    step, along = 1e-7, {name: rng.normal(0, 1, gradient.shape) for name, gradient in gradients.items()}
+    errors = []
+    for nudge in (step, -step):
+        plan.load({name: value + nudge * along[name] for name, value in values.items()})
+        plan.forward(images + nudge * along["input"])
+        plan.backward(shares)
+        errors.append(plan.loss.mean())
+    slope = sum((gradient * along[name]).sum() for name, gradient in gradients.items())
+    assert (errors[0] - errors[1]) / (2 * step) == pytest.approx(slope, rel=1e-4, abs=1e-5)
+
+
+def test_a_plan_that_shares_reads_the_other_s_parameters_as_they_change() -> None:
+    values = NETWORK.initial(1)
+    plan = made(NETWORK, 2, values)
+    sharing = Plan(NETWORK, CPU, 1, dtype=np.float64, share=plan)
+    image = np.random.default_rng(1).normal(0, 1, (1, 1, 5, 6))
+    before = sharing.forward(image).copy()
+    plan.load(NETWORK.initial(2))
+    after = sharing.forward(image).copy()
+    assert not np.allclose(before, after)
+    np.testing.assert_allclose(after[:, 0], plan.forward(np.repeat(image, 2, 0))[:, 1], atol=1e-12)
+
+
+def test_outputs_and_parameters_are_copies() -> None:
+    plan = made(NETWORK, 1, NETWORK.initial(1), keep=True)
+    plan.forward(np.ones((1, 1, 5, 6)))
+    outputs, parameters = plan.outputs(), plan.parameters()
+    kept = [array.copy() for array in (*outputs, *parameters.values())]
+    plan.load(NETWORK.initial(2))
+    plan.forward(np.zeros((1, 1, 5, 6)))
+    for now, then in zip((*outputs, *parameters.values()), kept, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_the_time_of_every_layer_is_told() -> None:
+    plan = made(NETWORK, 1, NETWORK.initial(1), keep=True)
+    seconds = plan.forward_timed(np.ones((1, 1, 5, 6)))
+    assert len(seconds) == len(NETWORK.layers)
+    assert min(seconds) >= 0
+    np.testing.assert_array_equal(plan.outputs()[0], np.ones((1, 1, 5, 6)))
+
+
+def test_a_batch_of_another_shape_is_named() -> None:
+    with pytest.raises(ShapeError, match=r"reads pictures 2 × 1 × 5 × 6, but got 1 × 1 × 5 × 6\.$"):
+        made(NETWORK, 2, NETWORK.initial(1)).forward(np.ones((1, 1, 5, 6)))
+
+
+def test_what_a_plan_was_not_made_for_is_refused() -> None:
+    plan = made(NETWORK, 1, NETWORK.initial(1))
+    plan.forward(np.ones((1, 1, 5, 6)))
+    with pytest.raises(ValueError, match=r"keep=True .*\.$"):
+        plan.outputs()
+    with pytest.raises(ValueError, match=r"learn=True .*\.$"):
+        plan.backward(np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"learn=True .*\.$"):
+        _ = plan.loss
+    with pytest.raises(ValueError, match=r"input_gradient=True .*\.$"):
+        made(NETWORK, 1, NETWORK.initial(1), learn=True).input_gradient()

@@ -1,0 +1,79 @@
+"""Reading: the verdict on votes, the blank canvas included, and what a subject must be like to read drawings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.document import Subject
+from engine.layers import Dense, Flatten, ShapeError
+from engine.network import Network
+from engine.reading import BLANK_INK, Reader, verdict, votes_of
+
+NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
+SUBJECT = Subject("Plain", NETWORK, NETWORK.initial(1), threshold=0.8)
+INKED = np.ones((10, 10), np.float32)
+
+
+def votes(*shares: float) -> np.ndarray:
+    return np.array(shares, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ((0.9, 0.1), "X"),
+        ((0.1, 0.9), "O"),
+        ((0.79, 0.21), "unsure"),
+        ((np.float32(0.8) + np.float32(1e-6), 0.2), "X"),
+        ((np.nan, np.nan), "unsure"),
+        ((np.inf, 0), "unsure"),
+    ],
+)
+def test_the_verdict_is_the_top_vote_unless_it_is_below_the_threshold(
+    shares: tuple[float, float], expected: str
+) -> None:
+    assert verdict(SUBJECT, votes(*shares), INKED) == expected
+
+
+def test_a_vote_that_equals_the_threshold_is_enough() -> None:
+    assert verdict(replace(SUBJECT, threshold=0.75), votes(0.75, 0.25), INKED) == "X"
+
+
+def test_without_a_threshold_only_a_tie_is_unsure() -> None:
+    plain = replace(SUBJECT, threshold=None)
+    assert verdict(plain, votes(0.501, 0.499), INKED) == "X"
+    assert verdict(plain, votes(0.5, 0.5), INKED) == "unsure"
+
+
+def test_a_picture_with_hardly_any_ink_is_blank() -> None:
+    picture = np.full((100, 100), -1, np.float32)
+    needed = round(BLANK_INK * picture.size)
+    picture.flat[: needed - 1] = 1
+    assert verdict(SUBJECT, votes(0.99, 0.01), picture) == "unsure"
+    picture.flat[: needed + 1] = 1
+    assert verdict(SUBJECT, votes(0.99, 0.01), picture) == "X"
+
+
+def test_scores_that_are_votes_already_are_shown_as_they_are() -> None:
+    scores = votes(1.0, 0.25)
+    article = Network((1, 10, 10), (Flatten(), Dense(2)), vote="score")
+    np.testing.assert_array_equal(votes_of(article, scores), scores)
+    np.testing.assert_allclose(votes_of(NETWORK, scores), np.exp(scores) / np.exp(scores).sum(), rtol=1e-6)
+
+
+def test_weights_whose_products_overflow_are_unsure_without_a_warning() -> None:
+    huge = {name: np.full(shape, 3e38, np.float32) for name, shape in NETWORK.parameter_shapes.items()}
+    huge["02-dense.weight"][1] *= -1
+    reading = Reader(Subject("Huge", NETWORK, huge), choose_backend("cpu")).read(INKED)
+    assert reading.verdict == "unsure"
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 9)])
+def test_a_network_that_reads_no_square_map_is_refused(shape: tuple[int, int, int]) -> None:
+    network = Network(shape, (Flatten(), Dense(2)))
+    with pytest.raises(ShapeError, match=r"^Odd reads .*; choose a network with a 1 × n × n input\.$"):
+        Reader(Subject("Odd", network, network.initial(1)), choose_backend("cpu"))
