@@ -42,9 +42,9 @@ class Transform:
     def __post_init__(self) -> None:
         values = (self.shift_x, self.shift_y, self.size, self.rotate, self.bend, self.thicken)
         if not all(math.isfinite(value) for value in values):
-            raise ValueError(f"a transform's values must be finite numbers, got {values}")
+            raise ValueError(f"A transform's values must be finite numbers, not {values}.")
         if self.size <= 0:
-            raise ValueError(f"a transform's size must be above 0, got {self.size}")
+            raise ValueError(f"A transform's size must be above 0, not {self.size}.")
 
     @property
     def is_identity(self) -> bool:
@@ -99,11 +99,11 @@ class Stroke:
     def __post_init__(self) -> None:
         points = _read_only(self.points)
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
-            raise ValueError(f"a stroke's points must have the shape (n, 3), n at least 1, got {points.shape}")
+            raise ValueError(f"A stroke's points must have the shape (n, 3), n at least 1, not {points.shape}.")
         if not np.isfinite(points).all():
-            raise ValueError("a stroke's points must be finite numbers")
+            raise ValueError("A stroke's points must be finite numbers.")
         if self.grid < 0:
-            raise ValueError(f"a stroke's grid must be 0 (smooth) or above, got {self.grid}")
+            raise ValueError(f"A stroke's grid must be 0 (smooth) or above, not {self.grid}.")
         object.__setattr__(self, "points", points)
 
     def path(self, transform: Transform | None = None) -> Array:
@@ -128,7 +128,7 @@ class Stroke:
         Raises ValueError for a grid stroke, whose cells do not stay whole cells when they are moved.
         """
         if self.grid:
-            raise ValueError("a stroke of the pixel canvas cannot be moved as a stroke; render it as an image")
+            raise ValueError("A stroke of the pixel canvas cannot be moved as a stroke; render it as an image.")
         if transform.is_identity:
             return self
         return replace(self, points=self.path(transform))
@@ -155,9 +155,9 @@ class Drawing:
             return
         image = _read_only(self.image)
         if image.ndim != 2 or image.size == 0:
-            raise ValueError(f"a drawing's image must have the shape (H, W), got {image.shape}")
+            raise ValueError(f"A drawing's image must have the shape (H, W), not {image.shape}.")
         if not (image.min() >= -1 and image.max() <= 1):
-            raise ValueError("a drawing's image must hold values from -1 (background) to 1 (ink)")
+            raise ValueError("A drawing's image must hold values from -1 (background) to 1 (ink).")
         object.__setattr__(self, "image", image)
 
     @property

@@ -53,7 +53,7 @@ class Network:
             except ShapeError as error:
                 below = "the input" if place == 1 else self.title(place - 1)
                 raise ShapeError(
-                    f"{self.title(place)} does not fit on {below}, {shape_text(shapes[-1])}: {error}."
+                    f"The network's {self.title(place)} does not fit on {below}, {shape_text(shapes[-1])}: {error}."
                 ) from error
         return tuple(shapes)
 
@@ -92,7 +92,7 @@ class Network:
         return values
 
     def check(self, parameters: Parameters) -> None:
-        """Raises ShapeError unless `parameters` are finite and exactly those this network needs."""
+        """Raises ShapeError unless `parameters` are exactly those this network needs, ValueError unless finite."""
         for name, shape in self.parameter_shapes.items():
             if name not in parameters:
                 raise ShapeError(f"The network needs {name} ({shape_text(shape)}), which is missing.")
@@ -102,7 +102,7 @@ class Network:
                     f"but it is {shape_text(parameters[name].shape)}."
                 )
             if not np.isfinite(parameters[name]).all():
-                raise ValueError(f"{name} holds values that are not finite numbers.")
+                raise ValueError(f"The network's {name} holds values that are not finite numbers.")
         if unknown := sorted(set(parameters) - set(self.parameter_shapes)):
             raise ShapeError(f"The network has no place for {unknown[0]}.")
 

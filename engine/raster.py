@@ -48,7 +48,7 @@ def render(drawing: Drawing, side: int) -> Array:
     Raises ValueError for a side below 1.
     """
     if side < 1:
-        raise ValueError(f"a picture's side must be at least 1, got {side}")
+        raise ValueError(f"A picture's side must be at least 1, not {side}.")
     if drawing.image is None:
         picture = np.full((side, side), -1, np.float32)
     else:

@@ -33,6 +33,6 @@ class Recipe:
             if getattr(self, name) < 1:
                 raise ValueError(f"A run needs {name} of at least 1, not {getattr(self, name)}.")
         if not 0 <= self.final_rate <= 1:
-            raise ValueError(f"final_rate must be between 0 and 1, not {self.final_rate!r}.")
+            raise ValueError(f"A run's final_rate must be between 0 and 1, not {self.final_rate!r}.")
         if self.seed < 0:
             raise ValueError(f"A seed is a whole number from 0 up, not {self.seed}.")

@@ -113,6 +113,8 @@ class Runner:
         """Read the file unless it is the one read last."""
         if opening is not None and (self._opened is None or self._opened.opening != opening):
             self._opened = answer(opening)
+            if isinstance(self._opened.found, np.ndarray):
+                self._opened.found.flags.writeable = False
 
     def _read(self, request: Request) -> tuple[Reading, ...]:
         document = request.document

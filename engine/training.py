@@ -142,7 +142,8 @@ class Trainer:
             fine = bool(np.isfinite(loss)) and self._finite(self._sum)
             if fine:
                 replay(self._update)
-                fine = self._finite(self._values)
+                # What the optimizer remembers counts too: with an infinite average it would stand still for ever.
+                fine = all(map(self._finite, (self._values, *self._state.vectors.values())))
                 if not fine:
                     replay(self._undo)
         if not fine:

@@ -28,18 +28,18 @@ class Examples:
         images, labels = self.images, self.labels
         if images.ndim != 4 or images.shape[1] != 1 or images.dtype != np.float32:
             raise ValueError(
-                f"images must be (N, 1, H, W) float32, got {images.shape} {images.dtype}; one channel, four axes"
+                f"Images must be (N, 1, H, W) float32, not {images.shape} {images.dtype}; one channel, four axes."
             )
         if labels.shape != (len(images),) or labels.dtype != np.int64:
             raise ValueError(
-                f"labels must be ({len(images)},) int64, one for each image, got {labels.shape} {labels.dtype}"
+                f"Labels must be ({len(images)},) int64, one for each image, not {labels.shape} {labels.dtype}."
             )
         if images.size and not (images.min() >= -1 and images.max() <= 1):
-            raise ValueError("images must hold values from -1 (background) to 1 (ink)")
+            raise ValueError("Images must hold values from -1 (background) to 1 (ink).")
         if labels.size and not (labels.min() >= -1 and labels.max() < len(self.classes)):
             raise ValueError(
-                f"labels must be from -1 (none of them) to {len(self.classes) - 1}, as there are "
-                f"{len(self.classes)} classes, got {labels.min()} to {labels.max()}"
+                f"Labels must be from -1 (none of them) to {len(self.classes) - 1}, as there are "
+                f"{len(self.classes)} classes, not {labels.min()} to {labels.max()}."
             )
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class Examples:
         The same seed gives the same parts. Raises ValueError for a fraction outside 0 to 1.
         """
         if not 0 <= fraction <= 1:
-            raise ValueError(f"the share of examples held out must be from 0 to 1, got {fraction}")
+            raise ValueError(f"The share of examples held out must be from 0 to 1, not {fraction}.")
         order = np.random.default_rng(seed).permutation(len(self))
         held_out = round(fraction * len(self))
         return self.take(order[held_out:]), self.take(order[:held_out])

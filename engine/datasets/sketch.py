@@ -185,7 +185,7 @@ def _shape_name(kind: str, rng: np.random.Generator) -> str:
     if kind == "neither":
         return tuple(NEITHER)[rng.integers(len(NEITHER))]
     if kind not in NEITHER:
-        raise ValueError(f"there is no kind {kind!r}; use X, O, neither, or one of {', '.join(NEITHER)}")
+        raise ValueError(f"There is no kind {kind!r}; use X, O, neither, or one of {', '.join(NEITHER)}.")
     return kind
 
 

@@ -47,7 +47,7 @@ def examples(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Exa
     Raises ValueError for a count below 0.
     """
     if count < 0:
-        raise ValueError(f"the number of examples must not be below 0, got {count}")
+        raise ValueError(f"The number of examples must be at least 0, not {count}.")
     rng = np.random.default_rng(seed)
     neither = round(settings.neither * count)
     crosses = (count - neither + 1) // 2

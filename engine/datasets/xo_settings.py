@@ -114,11 +114,11 @@ def _check(setting: Field[Any], value: Any) -> None:
     least, most, unit = (setting.metadata[key] for key in ("least", "most", "unit"))
     is_range = isinstance(setting.default, tuple)
     if is_range and not (isinstance(value, tuple) and len(value) == 2):
-        raise ValueError(f"the setting {name} must be a range (low, high), got {value!r}")
+        raise ValueError(f"The setting {name} must be a range (low, high), not {value!r}.")
     values = value if is_range else (value,)
     if not all(isinstance(v, int | float) and least <= v <= most for v in values):
-        raise ValueError(f"the setting {name} must be from {least} to {most} {unit}, got {value!r}")
+        raise ValueError(f"The setting {name} must be from {least} to {most} {unit}, not {value!r}.")
     if isinstance(setting.default, int) and not isinstance(value, int):
-        raise ValueError(f"the setting {name} must be a whole number of {unit}, got {value!r}")
+        raise ValueError(f"The setting {name} must be a whole number of {unit}, not {value!r}.")
     if values[0] > values[-1]:
-        raise ValueError(f"the range of the setting {name} must not start above its end, got {value!r}")
+        raise ValueError(f"The range of the setting {name} must not start above its end, as {value!r} does.")

@@ -69,9 +69,27 @@ def test_initial_weights_have_the_spread_of_he() -> None:
     assert weights.std() == pytest.approx(np.sqrt(2 / 1024), rel=0.02)
 
 
+@pytest.mark.parametrize(("mean", "scale"), [(False, 1), (True, 75)])
+def test_initial_features_match_as_strongly_whether_products_are_summed_or_averaged(mean: bool, scale: int) -> None:
+    values = Conv2D(200, 5, mean=mean).initial((3, 9, 9), np.random.default_rng(1))
+    assert values["weight"].std() == pytest.approx(scale * np.sqrt(2 / 75), rel=0.02)
+    np.testing.assert_array_equal(values["bias"], np.zeros(200))
+
+
 def test_parameter_count_and_multiplies_of_the_default_network() -> None:
     assert sum(cost.parameters for cost in DEFAULT.costs) == 34_242
     assert sum(cost.multiplies for cost in DEFAULT.costs) == 204_800 + 294_912 + 32_768 + 64
+
+
+def test_multiplies_of_the_walk_through() -> None:
+    multiplies = [cost.multiplies for cost in presets.WALKTHROUGH.network.costs]
+    assert multiplies == [3 * 9 * 49, 0, 0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 5), (0, 5, 5), (1, 5), (1, 5, -1)])
+def test_an_input_without_pixels_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"reads channels × height × width"):
+        Network(shape, (Flatten(), Dense(2)))  # type: ignore[arg-type]
 
 
 def test_wrong_parameters_are_named() -> None:
@@ -80,6 +98,8 @@ def test_wrong_parameters_are_named() -> None:
         DEFAULT.check({name: v for name, v in values.items() if name != "08-dense.bias"})
     with pytest.raises(ShapeError, match=r"01-conv2d.weight to be 8 × 1 × 5 × 5, but it is 8 × 1 × 3 × 3"):
         DEFAULT.check(values | {"01-conv2d.weight": np.zeros((8, 1, 3, 3), np.float32)})
+    with pytest.raises(ShapeError, match="to be 2 × 32, but it is 32 × 2"):
+        DEFAULT.check(values | {"10-dense.weight": np.zeros((32, 2), np.float32)})
     with pytest.raises(ShapeError, match="no place for 99-tail"):
         DEFAULT.check(values | {"99-tail": np.zeros(3, np.float32)})
     with pytest.raises(ValueError, match=r"08-dense.bias .* not finite"):

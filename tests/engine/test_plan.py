@@ -106,6 +106,29 @@ def test_a_batch_of_another_shape_is_named() -> None:
         made(NETWORK, 2, NETWORK.initial(1)).forward(np.ones((1, 1, 5, 6)))
 
 
+def test_the_error_of_scores_far_apart_stays_finite() -> None:
+    """Their exponentials alone would not: -log of softmax is the distance itself there."""
+    network = Network((1, 1, 1), (Flatten(), Dense(2)))
+    values = {"02-dense.weight": np.zeros((2, 1)), "02-dense.bias": np.array([1000.0, -1000.0])}
+    plan = made(network, 1, values, learn=True)
+    plan.forward(np.zeros((1, 1, 1, 1)))
+    plan.backward(np.array([[0.0, 1.0]]))
+    assert plan.loss.tolist() == [2000]
+    np.testing.assert_array_equal(plan.parameter_gradients()["02-dense.bias"], [1, -1])
+
+
+def test_parameters_of_another_network_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"no place for 02-dense.weight\.$"):
+        made(NETWORK, 1, NETWORK.initial(1) | {"02-dense.weight": np.zeros((2, 2))})
+
+
+def test_a_plan_that_keeps_nothing_cuts_at_0_after_the_pool_on_fewer_values() -> None:
+    """The results are the same (test_layers.py); this is what makes it worth while."""
+    plain, quick = (made(NETWORK, 1, NETWORK.initial(1), keep=keep) for keep in (True, False))
+    assert [stage.y.shape[:-1] for stage in plain.stages] == list(NETWORK.shapes[1:])
+    assert [stage.y.shape[:-1] for stage in quick.stages][:3] == [(2, 5, 6), (2, 3, 3), (2, 3, 3)]
+
+
 def test_what_a_plan_was_not_made_for_is_refused() -> None:
     plan = made(NETWORK, 1, NETWORK.initial(1))
     plan.forward(np.ones((1, 1, 5, 6)))

@@ -62,6 +62,7 @@ def test_scores_that_are_votes_already_are_shown_as_they_are() -> None:
     scores = votes(1.0, 0.25)
     article = Network((1, 10, 10), (Flatten(), Dense(2)), vote="score")
     np.testing.assert_array_equal(votes_of(article, scores), scores)
+    assert not np.shares_memory(votes_of(article, scores), scores)
     np.testing.assert_allclose(votes_of(NETWORK, scores), np.exp(scores) / np.exp(scores).sum(), rtol=1e-6)
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from engine.backend import Backend
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.layers import Dense, Flatten
 from engine.network import Network
+from engine.opening import Opened, Opening
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+from engine.reading import Reader
 from engine.runner import Request, Runner
 
 LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
@@ -102,6 +108,70 @@ def test_notices_are_repeated_until_acknowledged() -> None:
     runner.answer(request(Subject("Colour", network, network.initial(1))))
     assert [n.number for n in runner.answer(request(walkthrough())).notices] == [1]
     assert runner.answer(request(walkthrough(), acknowledged=1)).notices == ()
+
+
+def colour() -> Subject:
+    """A network that cannot read drawings."""
+    network = Network((3, 8, 8), (Flatten(), Dense(2)))
+    return Subject("Colour", network, network.initial(1))
+
+
+def test_notices_are_numbered_on_and_the_same_one_waits_only_once() -> None:
+    runner = Runner("cpu")
+    bad, worse = request(colour()), request(replace(colour(), name="Worse"))
+    assert [n.number for n in runner.answer(bad).notices] == [1]
+    assert [n.number for n in runner.answer(bad).notices] == [1]
+    assert [n.number for n in runner.answer(worse).notices] == [1, 2]
+    assert [n.number for n in runner.answer(request(walkthrough(), acknowledged=1)).notices] == [2]
+    assert [n.number for n in runner.answer(replace(bad, acknowledged=2)).notices] == [3]
+
+
+def test_a_snapshot_says_which_generation_it_answers_and_how_long_it_took() -> None:
+    begun = perf_counter()
+    snapshot = Runner("cpu").answer(replace(request(walkthrough()), generation=7))
+    assert snapshot.generation == 7
+    assert 0 < snapshot.engine_seconds <= perf_counter() - begun
+
+
+def test_the_plan_of_a_subject_is_kept_from_stroke_to_stroke(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Subject] = []
+
+    def counted(subject: Subject, backend: Backend) -> Reader:
+        made.append(subject)
+        return Reader(subject, backend)
+
+    monkeypatch.setattr("engine.runner.Reader", counted)
+    runner, first, second = Runner("cpu"), untrained(), walkthrough()
+    for subjects in ((first, second), (first, second), (second, first), (first,), (second,)):
+        readings = runner.answer(request(*subjects)).readings
+        assert tuple(reading.subject for reading in readings) == subjects
+    assert made == [first, second, second]
+
+
+def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Opening] = []
+
+    def counted(opening: Opening) -> Opened:
+        opened.append(opening)
+        return Opened(opening, None, f"trouble {opening.number}")
+
+    monkeypatch.setattr("engine.runner.answer", counted)
+    runner, wishes = Runner("cpu"), [Opening(number, Path("x.png")) for number in (1, 2)]
+    assert runner.answer(request(walkthrough())).opened is None
+    for number, wish in ((1, wishes[0]), (1, wishes[0]), (1, None), (2, wishes[1]), (2, wishes[1])):
+        snapshot = runner.answer(request(walkthrough(), opening=wish))
+        assert snapshot.opened is not None
+        assert (snapshot.opened.opening, snapshot.opened.trouble) == (wishes[number - 1], f"trouble {number}")
+        assert snapshot.readings
+    assert opened == wishes
+
+
+def test_an_opened_picture_crosses_read_only(tmp_path: Path) -> None:
+    Image.fromarray(np.eye(9, dtype=np.uint8) * 255).save(tmp_path / "line.png")
+    opened = Runner("cpu").answer(request(walkthrough(), opening=Opening(1, tmp_path / "line.png"))).opened
+    assert opened is not None
+    assert isinstance(opened.found, np.ndarray)
+    assert not opened.found.flags.writeable
 
 
 def test_an_unexpected_fault_is_logged_and_shown(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:

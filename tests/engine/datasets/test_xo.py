@@ -247,9 +247,9 @@ def test_a_split_holds_out_a_share_loses_none_and_is_seeded() -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        (np.zeros((2, 3, 4, 4), np.float32), np.zeros(2, np.int64), "images must be"),
+        (np.zeros((2, 3, 4, 4), np.float32), np.zeros(2, np.int64), "Images must be"),
         (np.zeros((2, 1, 4, 4)), np.zeros(2, np.int64), "float32"),
-        (np.zeros((2, 1, 4, 4), np.float32), np.zeros(3, np.int64), "labels must be"),
+        (np.zeros((2, 1, 4, 4), np.float32), np.zeros(3, np.int64), "Labels must be"),
         (np.zeros((2, 1, 4, 4), np.float32), np.zeros(2, np.int32), "int64"),
         (np.full((2, 1, 4, 4), 2, np.float32), np.zeros(2, np.int64), "from -1"),
         (np.zeros((2, 1, 4, 4), np.float32), np.full(2, 2, np.int64), "2 classes"),

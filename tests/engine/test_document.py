@@ -1,0 +1,35 @@
+"""Document and Subject: what they refuse, and what an altered one keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.layers import ShapeError
+from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
+
+SUBJECT = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+
+
+def test_a_subject_needs_parameters_of_its_own_network() -> None:
+    with pytest.raises(ShapeError, match=r"01-conv2d\.weight"):
+        Subject("Mixed up", DEFAULT.network, handmade_parameters())
+    spoilt = handmade_parameters() | {"01-conv2d.bias": np.full(3, np.inf, np.float32)}
+    with pytest.raises(ValueError, match="not finite"):
+        Subject("Spoilt", WALKTHROUGH.network, spoilt)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_document_holds_one_or_two_subjects(count: int) -> None:
+    with pytest.raises(ValueError, match=f"one or two networks, not {count}"):
+        Document(Drawing(), (SUBJECT,) * count)
+
+
+def test_another_drawing_leaves_the_rest_of_the_document() -> None:
+    document, drawing = Document(Drawing(), (SUBJECT, SUBJECT), fit=True), Drawing()
+    altered = document.with_drawing(drawing)
+    assert altered.drawing is drawing
+    assert (altered.subjects, altered.fit) == (document.subjects, True)
+    assert document.drawing is not drawing
