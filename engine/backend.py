@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.operations import Array, Operations
+from engine.array_operations import ArrayOperations
+from engine.operations import Calls, Operations, replay
 
 Device: TypeAlias = Literal["auto", "cpu", "gpu"]
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 class DeviceError(RuntimeError):
@@ -29,30 +27,32 @@ class DeviceError(RuntimeError):
 class Backend:
     """One array library, ready for use.
 
-    name: "cpu" or "gpu". title: what a person calls it. reason: why this one was taken, in a few words.
-    xp: numpy or cupy. to_host: copies or passes an array to NumPy. wait: blocks until all work is done.
+    name: "cpu" or "gpu". title: what a person calls it. reason: why this one was taken, in a few words. operations:
+    what every layer is written on. program: makes calls into one thing that replays them so many times, without
+    waiting for the end. wait: blocks until all work is done.
     """
 
     name: Literal["cpu", "gpu"]
     title: str
     reason: str
-    xp: ModuleType
-    to_host: Callable[[Array], HostArray]
+    operations: Operations
+    program: Callable[[Calls, int], Callable[[], None]]
     wait: Callable[[], None]
-
-    @property
-    def operations(self) -> Operations:
-        """The operations every layer is written on, bound to this backend's array library."""
-        return Operations(self.xp, cache_blocks=self.name == "cpu")
-
-    def from_host(self, array: HostArray) -> Array:
-        """The same values as an array of this backend (no copy on the CPU)."""
-        return self.xp.asarray(array)
 
 
 def numpy_backend(reason: str) -> Backend:
     """NumPy on the processor."""
-    return Backend("cpu", "CPU", reason, np, np.asarray, lambda: None)
+    return Backend("cpu", "CPU", reason, ArrayOperations(), _repeated, lambda: None)
+
+
+def _repeated(calls: Calls, times: int) -> Callable[[], None]:
+    """Calls to be replayed `times` in a row."""
+
+    def run() -> None:
+        for _ in range(times):
+            replay(calls)
+
+    return run
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def _cupy_backend() -> Backend:
         raise
     except Exception as error:
         raise DeviceError(f"the GPU's test kernel failed: {_line(error)}") from error
-    return Backend("gpu", name, "test kernel ran", cupy, cupy.asnumpy, cupy.cuda.Device().synchronize)
+    raise DeviceError(f"{name} is there, but the kernels are not")
 
 
 def _line(error: Exception) -> str:

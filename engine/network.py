@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 
-from engine.layers import LAYERS, Cost, Layer, Shape, ShapeError, Values, shape_text
+from engine.layers import LAYERS, Cost, Layer, Residual, Shape, ShapeError, Values, shape_text
+from engine.layers.residual import DEEPEST
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
@@ -68,14 +69,18 @@ class Network:
 
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
-        """The shape of every parameter by its name, such as 01-conv2d.weight."""
+        """The shape of every parameter by its name, such as 01-conv2d.weight, and of what layers gather, such as
+        02-batchnorm2d.mean."""
         shapes: dict[str, Shape] = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
-            block = layer.block_shape(shape)
-            if block is not None:
-                # A single number seen as the whole block: its views have the shapes, and no memory is taken.
-                views = layer.parameters(np.broadcast_to(np.float32(0), block), shape)
-                shapes |= {f"{name}.{part}": view.shape for part, view in views.items()}
+            for block, views_of in (
+                (layer.block_shape(shape), layer.parameters),
+                (layer.state_shape(shape), layer.state),
+            ):
+                if block is not None:
+                    # A single number seen as the whole block: its views have the shapes, and no memory is taken.
+                    views = views_of(np.broadcast_to(np.float32(0), block), shape)
+                    shapes.update((f"{name}.{part}", view.shape) for part, view in views.items())
         return shapes
 
     @cached_property
@@ -88,7 +93,7 @@ class Network:
         rng = np.random.default_rng(seed)
         values: Values = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
-            values |= {f"{name}.{part}": array for part, array in layer.initial(shape, rng).items()}
+            values.update((f"{name}.{part}", array) for part, array in layer.initial(shape, rng).items())
         return values
 
     def check(self, parameters: Parameters) -> None:
@@ -108,10 +113,9 @@ class Network:
 
     def to_json(self) -> dict[str, Any]:
         """Everything about it as plain lists, numbers and words."""
-        layers = [{"layer": type(layer).__name__} | asdict(layer) for layer in self.layers]
         return {
             "input_shape": list(self.input_shape),
-            "layers": layers,
+            "layers": [_described(layer) for layer in self.layers],
             "classes": list(self.classes),
             "vote": self.vote,
         }
@@ -140,7 +144,15 @@ class _Described(msgspec.Struct):
         return Network(self.input_shape, layers, self.classes, self.vote)
 
 
-def _layer(item: Mapping[str, Any]) -> Layer:
+def _described(layer: Layer) -> dict[str, Any]:
+    """A layer as plain values: its kind, and each setting by its name; the layers of a stack likewise."""
+    settings = {setting.name: getattr(layer, setting.name) for setting in fields(layer)}
+    if isinstance(layer, Residual):
+        settings["layers"] = [_described(inner) for inner in layer.layers]
+    return {"layer": type(layer).__name__} | settings
+
+
+def _layer(item: Mapping[str, Any], depth: int = 0) -> Layer:
     """One layer from its description. Raises ValueError or msgspec.ValidationError."""
     if not isinstance(item, Mapping):
         raise ValueError(f"This does not describe a layer: {item!r}.")
@@ -151,4 +163,8 @@ def _layer(item: Mapping[str, Any]) -> Layer:
     unknown = set(settings) - set(LAYERS[kind].__dataclass_fields__)
     if unknown:
         raise ValueError(f"{kind} has no setting called {sorted(unknown)[0]!r}.")
+    if LAYERS[kind] is Residual:
+        if depth >= DEEPEST or not isinstance(settings.get("layers"), list):
+            raise ValueError(f"{kind} needs a list of layers, stacks within stacks {DEEPEST} deep at most.")
+        return Residual(tuple(_layer(inner, depth + 1) for inner in settings["layers"]))
     return msgspec.convert(settings, LAYERS[kind])

@@ -1,25 +1,27 @@
-"""Operations: the arithmetic every layer is written on, as calls prepared once and replayed. Not a layer.
+"""Operations: the arithmetic that every layer and optimizer is written on. What is here is what each operation
+means; how it is done is array_operations (NumPy) and kernels (CUDA).
 
-An operation takes arrays that already exist and gives back the list of calls that, replayed, fill the output
-array from the input arrays. Making it allocates whatever it needs; replaying allocates nothing.
+An operation takes arrays that already exist and gives back the list of calls that, replayed, fill the output array
+from the input arrays. Making it allocates whatever it needs; replaying allocates nothing. An operation with two
+directions is a TwoWay, which remembers between forward and backward what backward needs.
 
-Arrays lie batch-last: maps are (C, H, W, N), vectors (n, N). Every shifted window of a map is then a view whose
+Arrays lie batch-last: maps are (C, H, W, N), lists (n, N). Every shifted window of a map is then a view whose
 innermost run of W*N (or N) values is contiguous, so that windows, pools and gradients move at memory speed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
 
 Array: TypeAlias = Any
 Call: TypeAlias = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]
 Calls: TypeAlias = list[Call]
-
-# Below this many multiplies a product, OpenBLAS takes its small-matrix path, which is several times faster.
-SMALL_PRODUCT = 1_000_000
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+Activation: TypeAlias = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
 
 
 def replay(calls: Iterable[Call]) -> None:
@@ -28,228 +30,242 @@ def replay(calls: Iterable[Call]) -> None:
         function(*arguments, **keywords)
 
 
-def call(function: Callable[..., object], *arguments: object, out: Array) -> Call:
-    """One prepared call whose result goes to `out`."""
-    return function, arguments, {"out": out}
+class TwoWay(Protocol):
+    """An operation with a backward direction. `backward` is asked for at most once, after `forward`."""
+
+    def forward(self) -> Calls:
+        """The calls that fill the output."""
+        ...
+
+    def backward(self, dy: Array, dx: Array | None) -> Calls:
+        """The calls that fill dx, unless it is None, from dy and what the last forward pass left."""
+        ...
 
 
-@dataclass(frozen=True)
-class Operations:
-    """The operations on one array library `xp`. cache_blocks: cut products into blocks OpenBLAS is fast at."""
+class ConvolutionTwoWay(Protocol):
+    """A TwoWay that has parameters."""
 
-    xp: ModuleType
-    cache_blocks: bool
+    def forward(self) -> Calls:
+        """The calls that fill the output."""
+        ...
 
+    def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
+        """The calls that fill dx (padded, as x is) and dmatrix, each unless it is None."""
+        ...
+
+
+class NormalizationTwoWay(Protocol):
+    """A TwoWay that has parameters and, beside them, statistics that forward passes gather."""
+
+    def forward(self) -> Calls:
+        """The calls that fill the output."""
+        ...
+
+    def backward(self, dy: Array, dx: Array | None, dblock: Array | None) -> Calls:
+        """The calls that fill dx and dblock, each unless it is None."""
+        ...
+
+    def settle(self, state: Array, momentum: float) -> Calls:
+        """The calls that carry the statistics of the last forward pass into the running ones: see batch_norm."""
+        ...
+
+
+class Operations(ABC):
+    """The operations of one array library.
+
+    zeros and full make arrays; from_host, to_host and upload carry values over at once. All others give calls.
+    """
+
+    @abstractmethod
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """A new array of zeros."""
+
+    @abstractmethod
+    def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+        """A new array that holds `value` everywhere."""
+
+    @abstractmethod
+    def from_host(self, values: HostArray) -> Array:
+        """The same values as a new array of this library."""
+
+    @abstractmethod
+    def to_host(self, array: Array) -> HostArray:
+        """A copy of the values for NumPy."""
+
+    @abstractmethod
+    def upload(self, values: HostArray, target: Array) -> None:
+        """target = values, at once, whatever their strides."""
+
+    @abstractmethod
+    def together(self, lanes: Sequence[Calls]) -> Calls:
+        """The calls that make several independent lists of calls, at the same time where that is faster."""
+
+    # -- values and lists ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def fill(self, target: Array, value: float) -> Calls:
+        """target = value everywhere."""
+
+    @abstractmethod
     def copy(self, source: Array, target: Array) -> Calls:
-        """target = source, whatever their strides."""
-        return [(self.xp.copyto, (target, source), {})]
+        """target = source, of the same shape, whatever their strides."""
 
-    def contiguous(self, source: Array) -> tuple[Array, Calls]:
-        """`source` itself if its memory has no gaps, otherwise a buffer and the calls that copy into it."""
-        if source.flags.c_contiguous:
-            return source, []
-        target = self.xp.empty(source.shape, source.dtype)
-        return target, self.copy(source, target)
+    @abstractmethod
+    def add(self, left: Array, right: Array, out: Array) -> Calls:
+        """out = left + right, of the same shape, whatever their strides; out may be one of them."""
 
+    @abstractmethod
     def product(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left @ right, for matrices (m, k) @ (k, n) or equally many of them."""
-        return [call(self.xp.matmul, left, right, out=out)]
+        """out = left @ right, for matrices (m, k) @ (k, n), whatever their strides; n is usually the batch."""
 
-    def scale(self, source: Array, factor: float, out: Array) -> Calls:
-        """out = source * factor."""
-        return [call(self.xp.multiply, source, source.dtype.type(factor), out=out)]
+    @abstractmethod
+    def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
+        """y = f(x), value by value: relu max(x, 0); leaky_relu x where x > 0, else slope * x; tanh;
+        sigmoid 1 / (1 + exp(-x))."""
 
-    def relu(self, x: Array, y: Array) -> Calls:
-        """y = max(x, 0)."""
-        return [call(self.xp.maximum, x, x.dtype.type(0), out=y)]
+    @abstractmethod
+    def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
+        """dx = dy * f'(x), told from y alone: relu and leaky_relu by y > 0 (at 0 the left slope: 0, or slope);
+        tanh 1 - y^2; sigmoid y * (1 - y). dx may be dy."""
 
-    def relu_gradient(self, y: Array, dy: Array, dx: Array) -> Calls:
-        """dx = dy where y > 0, else 0."""
-        mask = self.xp.empty(y.shape, bool)
-        return [
-            call(self.xp.greater, y, y.dtype.type(0), out=mask),
-            call(self.xp.multiply, dy, mask, out=dx),
-        ]
-
+    @abstractmethod
     def softmax_cross_entropy(
-        self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array
+        self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
-        """Votes (classes, N), loss (N,) and its gradient in the scores, for target shares (classes, N).
+        """Votes (classes, N), loss (N,) and the gradient of sum(loss) / total, for target shares (classes, N).
 
-        votes = exp(s - max s) / sum; loss = -sum(t log votes); dscores = votes - t (t sums to one).
+        votes = exp(s - max s) / sum; loss = -sum(t log votes); dscores = (votes - t) / total (t sums to one).
         log votes is taken as s - max s - log(sum exp), which stays finite.
         """
-        xp = self.xp
-        top = xp.empty(scores.shape[1:], scores.dtype)
-        total = xp.empty_like(top)
-        logs = xp.empty_like(votes)
-        return [
-            (xp.amax, (scores,), {"axis": 0, "out": top}),
-            call(xp.subtract, scores, top, out=logs),
-            call(xp.exp, logs, out=votes),
-            (xp.sum, (votes,), {"axis": 0, "out": total}),
-            call(xp.divide, votes, total, out=votes),
-            call(xp.subtract, votes, targets, out=dscores),
-            call(xp.log, total, out=total),
-            call(xp.subtract, logs, total, out=logs),
-            call(xp.multiply, logs, targets, out=logs),
-            (xp.sum, (logs,), {"axis": 0, "out": loss}),
-            call(xp.negative, loss, out=loss),
-        ]
 
-    def convolution(self, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int) -> Convolution:
-        """The sliding of features over the padded x; see Convolution."""
-        return Convolution(self, x, matrix, y, size, stride, divisor)
+    # -- maps ---------------------------------------------------------------------------------------------------
 
-    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> MaxPool:
-        """The maximum of each window; see MaxPool."""
-        return MaxPool(self, x, y, size, stride)
+    @abstractmethod
+    def convolution(
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int
+    ) -> ConvolutionTwoWay:
+        """y[f] = (sum over the window of feature f x window) / divisor + bias[f].
 
-    def blocks(self, matrix: Array, rows: int) -> Array:
-        """(k, n) seen as (n / b, k, b), so that a product with `rows` multiplies a column is many small ones."""
-        width = length = matrix.shape[1]
-        while self.cache_blocks and width % 2 == 0 and width > 128 and rows * width > SMALL_PRODUCT // 2:
-            width //= 2
-        if rows * width > SMALL_PRODUCT:
-            width = length
-        down, along = matrix.strides
-        strided = self.xp.lib.stride_tricks.as_strided
-        return strided(matrix, (length // width, matrix.shape[0], width), (width * along, down, along))
+        x: (C, H, W, N), already padded. matrix: (F, C*size*size [+ 1]), the features as rows, the bias last if
+        there is one. y: (F, H', W', N), maybe a view with gaps.
+        """
 
+    @abstractmethod
+    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:
+        """y = the largest value of each window; windows that hang over the right or bottom edge use what is there.
 
-class Convolution:
-    """y[f] = (sum over the window of feature f x window) / divisor + bias, as one product with all windows.
+        x: (C, H, W, N), y: (C, H', W', N). In the gradient the winner takes all; of equal values the first in row
+        order wins. Where no window reads, dx is 0.
+        """
 
-    x: (C, H, W, N), already padded. matrix: (F, C*size*size [+ 1]), the features as rows, the bias last if there
-    is one. y: (F, H', W', N). The windows are copied into columns; the bias meets a row of `divisor`s in them, so
-    that dividing the whole product by `divisor` leaves the bias as it is.
-    """
+    @abstractmethod
+    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:
+        """y = the mean of each window; windows that hang over the edge take the mean of what is there.
 
-    def __init__(
-        self, ops: Operations, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int
-    ) -> None:
-        channels, _, _, batch = x.shape
-        features, height, width, _ = y.shape
-        window = (channels, size, size, height, width, batch)
-        self._ops, self._size, self._stride, self._divisor = ops, size, stride, divisor
-        self._matrix, self._y, self._taps = matrix, y, channels * size * size
-        self._window_shape = window
-        plane, row, pixel, image = x.strides
-        self._windows = ops.xp.lib.stride_tricks.as_strided(
-            x, window, (plane, row, pixel, row * stride, pixel * stride, image)
-        )
-        self._columns = ops.xp.full((matrix.shape[1], height * width * batch), divisor, x.dtype)
-        self._rows = features * matrix.shape[1]
-        self._column_blocks = ops.blocks(self._columns, self._rows)
+        x: (C, H, W, N), y: (C, H', W', N). Where no window reads, dx is 0.
+        """
 
-    def forward(self) -> Calls:
-        """The calls that fill y."""
-        ops, y = self._ops, self._y
-        flat = y if y.flags.c_contiguous else ops.xp.empty(y.shape, y.dtype)
-        calls = ops.copy(self._windows, self._columns[: self._taps].reshape(self._window_shape))
-        calls += ops.product(self._matrix, self._column_blocks, self._blocks_of(flat))
-        if self._divisor != 1:
-            calls += ops.scale(flat, 1 / self._divisor, flat)
-        return calls + (ops.copy(flat, y) if flat is not y else [])
+    @abstractmethod
+    def global_average(self, x: Array, y: Array) -> TwoWay:
+        """y[c] = the mean of map c. x: (C, H, W, N), y: (C, N)."""
 
-    def backward(self, dy: Array, dx: Array | None, dmatrix: Array) -> Calls:
-        """The calls that fill dmatrix and, unless it is None, the padded dx from dy and the last forward pass."""
-        ops = self._ops
-        flat, calls = ops.contiguous(dy)
-        if self._divisor != 1:
-            scaled = ops.xp.empty(dy.shape, dy.dtype)
-            calls += ops.scale(flat, 1 / self._divisor, scaled)
-            flat = scaled
-        blocks = self._blocks_of(flat)
-        parts = ops.xp.empty((len(blocks), *self._matrix.shape), dy.dtype)
-        calls += ops.product(blocks, self._column_blocks.transpose(0, 2, 1), parts)
-        calls.append((ops.xp.sum, (parts,), {"axis": 0, "out": dmatrix}))
-        return calls if dx is None else calls + self._input_gradient(blocks, dx)
+    @abstractmethod
+    def dropout(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> TwoWay:
+        """y = x / (1 - rate) where a coin says so, else 0 (inverted dropout, Srivastava et al. 2014).
 
-    def _input_gradient(self, blocks: Array, dx: Array) -> Calls:
-        """dx: every pixel gathers, over all windows it stood in, weight x gradient of that window's cell."""
-        ops, stride = self._ops, self._stride
-        columns = ops.xp.empty((self._taps, self._columns.shape[1]), dx.dtype)
-        weights = self._matrix[:, : self._taps].T
-        calls = ops.product(weights, blocks, ops.blocks(columns, self._rows))
-        calls.append((dx.fill, (0,), {}))
-        taps = columns.reshape(self._window_shape)
-        _, _, _, height, width, _ = self._window_shape
-        for row in range(self._size):
-            for column in range(self._size):
-                seen = dx[
-                    :,
-                    row : row + stride * (height - 1) + 1 : stride,
-                    column : column + stride * (width - 1) + 1 : stride,
-                ]
-                calls.append(call(ops.xp.add, seen, taps[:, row, column], out=seen))
-        return calls
+        x, y: any shape (..., N). moment: (2,) uint32, the number of the step and the place in the batch of the
+        first example. The coin of value v (its place in one example, counted in row order) of example n is
+            h = mix(mix(mix(key + moment[0] * 0x9E3779B9) + moment[1] + n) + v), kept if h >= rate * 2^32
+        in uint32 arithmetic that wraps, so it follows from seed, step, example and place alone, however the batch
+        is cut and whatever computes. mix(h): h ^= h >> 16; h *= 0x7FEB352D; h ^= h >> 15; h *= 0x846CA68B;
+        h ^= h >> 16 (Ellis's "lowbias32").
+        """
 
-    def _blocks_of(self, maps: Array) -> Array:
-        return self._ops.blocks(maps.reshape(maps.shape[0], -1), self._rows)
+    @abstractmethod
+    def batch_norm(
+        self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+    ) -> NormalizationTwoWay:
+        """y[c] = weight[c] * (x[c] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c] (Ioffe and Szegedy 2015).
 
+        x, y: (C, H, W, N). block: (2, C), weights and biases. state: (2, C), running means and variances.
+        training: mean and variance (divided by the count m) are those of the batch, and dx flows through them too;
+        otherwise they are the running ones. settle: running = (1 - momentum) * running + momentum * of the batch,
+        the variance taken with the divisor m - 1 (m if m is 1), as PyTorch does.
+        """
 
-class MaxPool:
-    """y = the largest value of each window, found along the rows first and then down the columns.
+    # -- learning -----------------------------------------------------------------------------------------------
 
-    x: (C, H, W, N), y: (C, H', W', N). Windows that hang over the right or bottom edge use what is there. In the
-    gradient the winner takes all; of equal values the first in row order wins, which is what going down the
-    columns last amounts to.
-    """
+    @abstractmethod
+    def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
+        """out[..., n] = table[order[clock[0], first + n], ...]: part of a batch, picked from all examples.
 
-    def __init__(self, ops: Operations, x: Array, y: Array, size: int, stride: int) -> None:
-        self._ops, self._x, self._y, self._size, self._stride = ops, x, y, size, stride
-        self._across = ops.xp.empty((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        table: (examples, ...) whose other axes are those of out; order: (steps, batch) int64; clock: (1,) int64,
+        the row of `order` that is due; out: (..., N), maybe a view with gaps.
+        """
 
-    def forward(self) -> Calls:
-        """The calls that fill y."""
-        return self._largest(self._x, self._across, 2) + self._largest(self._across, self._y, 1)
+    @abstractmethod
+    def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
+        """clock[0] += 1 and moment[0] += 1 if fine[0] is not 0."""
 
-    def backward(self, dy: Array, dx: Array) -> Calls:
-        """The calls that fill dx, which must hold zeros where no window reads."""
-        dacross = self._ops.xp.zeros(self._across.shape, self._across.dtype)
-        return self._winner(self._across, self._y, dy, dacross, 1) + self._winner(
-            self._x, self._across, dacross, dx, 2
-        )
+    @abstractmethod
+    def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
+        """fine[0] = 0 if any value is not a finite number; it is never set to 1. fine: (1,) int32."""
 
-    def _taps(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
-        """For each place in the window: the values of x there, and the part of `out` whose windows have it."""
-        taps = []
-        for tap in range(self._size):
-            count = min(out.shape[axis], -(-(x.shape[axis] - tap) // self._stride))
-            if count > 0:
-                ahead = (slice(None),) * axis
-                seen = slice(tap, tap + (count - 1) * self._stride + 1, self._stride)
-                taps.append((x[(*ahead, seen)], (*ahead, slice(count))))
-        return taps
+    @abstractmethod
+    def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
+        """target = source if fine[0] == when; both flat and contiguous."""
 
-    def _largest(self, x: Array, out: Array, axis: int) -> Calls:
-        (first, _), *others = self._taps(x, out, axis)
-        if others and others[0][0].shape == out.shape:
-            calls = [call(self._ops.xp.maximum, first, others.pop(0)[0], out=out)]
-        else:
-            calls = self._ops.copy(first, out)
-        for values, part in others:
-            calls.append(call(self._ops.xp.maximum, out[part], values, out=out[part]))
-        return calls
+    @abstractmethod
+    def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
+        """losses[clock[0]] = the mean of loss (N,). losses: (steps,)."""
 
-    def _winner(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
-        """Give each value of dout to the first tap that equals the maximum: what is given is no longer left."""
-        xp, overlap = self._ops.xp, self._size > self._stride
-        rest, share = xp.empty(dout.shape, dout.dtype), xp.empty(dout.shape, dout.dtype)
-        mask = xp.empty(dout.shape, bool)
-        calls: Calls = [(dx.fill, (0,), {})] if overlap else []
-        left = dout
-        targets = [target for target, _ in self._taps(dx, out, axis)]
-        for place, (values, part) in enumerate(self._taps(x, out, axis)):
-            given = share[part] if overlap else targets[place]
-            calls.append(call(xp.equal, values, out[part], out=mask[part]))
-            calls.append(call(xp.multiply, left[part], mask[part], out=given))
-            if overlap:
-                calls.append(call(xp.add, targets[place], given, out=targets[place]))
-            elif place + 2 == len(targets) and targets[-1].shape == out.shape:
-                # The last tap of windows that do not overlap takes whatever is left: no need to compare.
-                return [*calls, call(xp.subtract, left, given, out=targets[-1])]
-            calls.append(call(xp.subtract, left[part], given, out=rest[part]))
-            left = rest
-        return calls
+    @abstractmethod
+    def clip(self, gradients: Array, limit: float) -> Calls:
+        """gradients *= min(1, limit / norm), the norm being the Euclidean one of all of them. Flat."""
+
+    @abstractmethod
+    def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
+        """gradients += strength * weights * values: the gradient of L2, strength / 2 * sum(weights * values^2).
+        Flat."""
+
+    @abstractmethod
+    def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
+        """values -= rates[clock[0]] * strength * weights * values: decoupled decay (Loshchilov, Hutter 2019).
+        Flat."""
+
+    @abstractmethod
+    def sgd(
+        self,
+        values: Array,
+        gradients: Array,
+        velocity: Array,
+        momentum: float,
+        nesterov: bool,
+        rates: Array,
+        clock: Array,
+    ) -> Calls:
+        """v = momentum * v - rate * g; w += v, or with nesterov w += momentum * v - rate * g; rate =
+        rates[clock[0]].
+
+        All flat, contiguous and equally long.
+        """
+
+    @abstractmethod
+    def adam(
+        self,
+        values: Array,
+        gradients: Array,
+        mean: Array,
+        square: Array,
+        count: Array,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        rates: Array,
+        clock: Array,
+    ) -> Calls:
+        """count += 1; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+        w -= rate * (m / (1 - b1^count)) / (sqrt(v / (1 - b2^count)) + epsilon); rate = rates[clock[0]].
+
+        count: (1,) of the values' dtype; the others flat, contiguous and equally long. Kingma and Ba 2015.
+        """

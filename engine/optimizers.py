@@ -1,80 +1,82 @@
-"""Optimizers: how parameters move against their gradient. Each is its settings alone; its state lies in a plan's
-shape of flat vectors, and what changes from step to step (rate, step count) in arrays, so that the calls made once
-can be replayed on any backend."""
+"""Optimizers: how parameters move against their gradient. Each is its settings alone; what it remembers lies in
+flat vectors beside the parameters, so that its calls can be made once and replayed on any backend."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from engine.operations import Array, Calls, Operations, call
+from engine.operations import Array, Calls, Operations
 
 # Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.
 LARGEST = 1e37
 
 
-@dataclass
-class OptimizerState:
-    """What an optimizer remembers. rate and step: one-value arrays; vectors: by name, as long as the parameters."""
+@dataclass(frozen=True)
+class Moving:
+    """The arrays a step works on: all flat (n,), but for rates, clock and count.
 
-    rate: Array
-    step: Array
-    vectors: dict[str, Array] = field(default_factory=dict)
+    values, gradients; weights: 1 where a value is a weight that may be shortened, else 0 (biases, frozen layers).
+    vectors: what the optimizer remembers, by name. count: (1,), how many steps it has made. rates: (steps,) and
+    clock: (1,) int64: the rate of this step is rates[clock[0]].
+    """
+
+    values: Array
+    gradients: Array
+    weights: Array
+    vectors: dict[str, Array]
+    count: Array
+    rates: Array
+    clock: Array
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """rate: the learning rate at the start of a run; a run's schedule writes to the state's own rate. decay: before
-    a step every value is shortened by rate * decay of itself (decoupled decay, Loshchilov and Hutter 2019)."""
+    """rate: the learning rate at the start of a run, which a schedule lowers."""
 
     kind: ClassVar[str] = "optimizer"
     vectors: ClassVar[tuple[str, ...]] = ()
     rate: float = 0.01
-    decay: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a rate that is not a positive float32 or a negative decay."""
+        """Raises ValueError for a rate that is not a positive float32."""
         if not 0 < self.rate <= LARGEST:
             raise ValueError(f"The learning rate must be a number above 0, at most {LARGEST:g}, not {self.rate!r}.")
-        if not 0 <= self.decay <= LARGEST:
-            raise ValueError(f"The decay must be a number from 0 to {LARGEST:g}, not {self.decay!r}.")
 
-    def start(self, ops: Operations, values: Array) -> OptimizerState:
-        """A fresh state for flat parameters `values` (n,)."""
-        rate, step = (ops.xp.full(1, start, values.dtype) for start in (self.rate, 0))
-        return OptimizerState(rate, step, {name: ops.xp.zeros_like(values) for name in self.vectors})
-
-    def update(self, ops: Operations, values: Array, gradients: Array, state: OptimizerState) -> Calls:
-        """The calls that make one step: `values` (n,) move, `state` is carried on."""
+    def update(self, ops: Operations, moving: Moving) -> Calls:
+        """The calls that make one step."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent: v = momentum * v - rate * g; w = w + v."""
+    """Stochastic gradient descent: v = momentum * v - rate * g; w = w + v, or, with Nesterov's look ahead
+    (Sutskever et al. 2013), w = w + momentum * v - rate * g."""
 
     kind: ClassVar[str] = "sgd"
     vectors: ClassVar[tuple[str, ...]] = ("velocity",)
     momentum: float = 0.9
+    nesterov: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a momentum outside 0 to 1, 1 excluded."""
+        """Raises ValueError for a momentum outside 0 to 1, 1 excluded, or Nesterov's without any."""
         super().__post_init__()
         if not 0 <= self.momentum < 1:
             raise ValueError(f"The momentum must be at least 0 and below 1, not {self.momentum!r}.")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("Nesterov's look ahead needs a momentum above 0.")
 
-    def update(self, ops: Operations, values: Array, gradients: Array, state: OptimizerState) -> Calls:
+    def update(self, ops: Operations, moving: Moving) -> Calls:
         """One step."""
-        xp, number = ops.xp, values.dtype.type
-        velocity, pull = state.vectors["velocity"], xp.empty_like(values)
-        return [
-            *_decay(ops, values, state, self.decay, pull),
-            call(xp.multiply, velocity, number(self.momentum), out=velocity),
-            call(xp.multiply, gradients, state.rate, out=pull),
-            call(xp.subtract, velocity, pull, out=velocity),
-            call(xp.add, values, velocity, out=values),
-            call(xp.add, state.step, number(1), out=state.step),
-        ]
+        return ops.sgd(
+            moving.values,
+            moving.gradients,
+            moving.vectors["velocity"],
+            self.momentum,
+            self.nesterov,
+            moving.rates,
+            moving.clock,
+        )
 
 
 @dataclass(frozen=True)
@@ -90,68 +92,47 @@ class Adam(Optimizer):
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        """Raises ValueError for decays outside 0 to 1, 1 excluded, or an epsilon too small for a float32."""
+        """Raises ValueError for betas outside 0 to 1, 1 excluded, or an epsilon too small for a float32."""
         super().__post_init__()
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ValueError(f"Adam's betas must be at least 0 and below 1, not {self.beta1!r}, {self.beta2!r}.")
         if not 1 / LARGEST <= self.epsilon <= LARGEST:
             raise ValueError(f"Adam's epsilon must be from {1 / LARGEST:g} to {LARGEST:g}, not {self.epsilon!r}.")
 
-    def update(self, ops: Operations, values: Array, gradients: Array, state: OptimizerState) -> Calls:
+    def update(self, ops: Operations, moving: Moving) -> Calls:
         """One step."""
-        xp, number = ops.xp, values.dtype.type
-        mean, square = state.vectors["mean"], state.vectors["square"]
-        pull, size = xp.empty_like(values), xp.empty_like(values)
-        mean_share, square_share = xp.empty_like(state.step), xp.empty_like(state.step)
-        return [
-            *_decay(ops, values, state, self.decay, pull),
-            call(xp.add, state.step, number(1), out=state.step),
-            *_average(ops, mean, gradients, self.beta1, pull),
-            call(xp.multiply, gradients, gradients, out=size),
-            *_average(ops, square, size, self.beta2, pull),
-            *_collected(ops, self.beta1, state.step, mean_share),
-            *_collected(ops, self.beta2, state.step, square_share),
-            call(xp.divide, square, square_share, out=size),
-            call(xp.sqrt, size, out=size),
-            call(xp.add, size, number(self.epsilon), out=size),
-            call(xp.divide, mean, mean_share, out=pull),
-            call(xp.divide, pull, size, out=pull),
-            call(xp.multiply, pull, state.rate, out=pull),
-            call(xp.subtract, values, pull, out=values),
-        ]
+        return ops.adam(
+            moving.values,
+            moving.gradients,
+            moving.vectors["mean"],
+            moving.vectors["square"],
+            moving.count,
+            self.beta1,
+            self.beta2,
+            self.epsilon,
+            moving.rates,
+            moving.clock,
+        )
 
 
-def _decay(ops: Operations, values: Array, state: OptimizerState, decay: float, work: Array) -> Calls:
-    """values = values - rate * decay * values; nothing where the decay is 0."""
-    number = values.dtype.type
-    return (
-        []
-        if decay == 0
-        else [
-            call(ops.xp.multiply, values, state.rate, out=work),
-            call(ops.xp.multiply, work, number(decay), out=work),
-            call(ops.xp.subtract, values, work, out=values),
-        ]
-    )
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled decay (Loshchilov and Hutter 2019): before each step every weight, but no bias, is
+    shortened by rate * decay of itself."""
+
+    kind: ClassVar[str] = "adamw"
+    decay: float = field(default=0.01, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a negative decay."""
+        super().__post_init__()
+        if not 0 <= self.decay <= LARGEST:
+            raise ValueError(f"The decay must be a number from 0 to {LARGEST:g}, not {self.decay!r}.")
+
+    def update(self, ops: Operations, moving: Moving) -> Calls:
+        """One step."""
+        shorten = ops.decay(moving.values, moving.weights, self.decay, moving.rates, moving.clock)
+        return shorten + super().update(ops, moving)
 
 
-def _average(ops: Operations, average: Array, new: Array, keep: float, work: Array) -> Calls:
-    """average = keep * average + (1 - keep) * new."""
-    number = average.dtype.type
-    return [
-        call(ops.xp.multiply, average, number(keep), out=average),
-        call(ops.xp.multiply, new, number(1 - keep), out=work),
-        call(ops.xp.add, average, work, out=average),
-    ]
-
-
-def _collected(ops: Operations, keep: float, step: Array, share: Array) -> Calls:
-    """share = 1 - keep^step: how much of a running average is filled after `step` steps."""
-    number = step.dtype.type
-    return [
-        call(ops.xp.power, number(keep), step, out=share),
-        call(ops.xp.subtract, number(1), share, out=share),
-    ]
-
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.kind: optimizer for optimizer in (SGD, Adam, AdamW)}

@@ -9,8 +9,9 @@ import numpy as np
 from engine.datasets.xo_settings import XOSettings
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.network import Network
-from engine.optimizers import Adam
+from engine.optimizers import AdamW
 from engine.recipe import Recipe
+from engine.schedules import Cosine
 
 # Rohrer's three features: a falling line, a small cross, a rising line.
 ARTICLE_FEATURES = np.array(
@@ -68,7 +69,7 @@ DEFAULT = Preset(
             Dense(2),
         ),
     ),
-    Recipe(Adam(0.003, decay=0.1), final_rate=0.01, epochs=60, data=XOSettings(neither=0.25)),
+    Recipe(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH)}

@@ -5,23 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.datasets.xo_settings import XOSettings
-from engine.optimizers import Adam, Optimizer
+from engine.optimizers import LARGEST, Adam, Optimizer
+from engine.schedules import Schedule
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network learns from generated drawings.
+    """How a network learns.
 
-    optimizer, and final_rate: the share of its rate left at the end, approached along half a cosine (1: constant).
-    batch: examples a step. epochs, each of `examples` fresh drawings made as `data` says; held_out: how many
-    further ones the network is judged on. seed: of the first weights, the drawings and their order.
+    optimizer, and schedule: how its rate changes over the run. batch: examples a step. epochs: how often all
+    examples are gone through. l2: adds l2 / 2 * sum of all squared weights (no biases) to the error. clip: the
+    greatest length of the gradient, None for any. frozen: names of layers (01-conv2d) that stay as they are.
+
+    Stop conditions beside the epochs, None for none: patience: epochs without a lower error on the held-out
+    examples; target: accuracy on them; seconds of training.
+
+    examples, held_out, data: of the generator: how many fresh drawings an epoch, how many further ones the network
+    is judged on, and how they are drawn. seed: of the first weights, the drawings, their order and dropout.
     Raises ValueError for numbers that mean nothing.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
-    final_rate: float = 1.0
+    schedule: Schedule = field(default_factory=Schedule)
     batch: int = 64
     epochs: int = 10
+    l2: float = 0.0
+    clip: float | None = None
+    frozen: tuple[str, ...] = ()
+    patience: int | None = None
+    target: float | None = None
+    seconds: float | None = None
     examples: int = 20_000
     held_out: int = 10_000
     data: XOSettings = field(default_factory=XOSettings)
@@ -32,7 +45,15 @@ class Recipe:
         for name in ("batch", "epochs", "examples", "held_out"):
             if getattr(self, name) < 1:
                 raise ValueError(f"A run needs {name} of at least 1, not {getattr(self, name)}.")
-        if not 0 <= self.final_rate <= 1:
-            raise ValueError(f"A run's final_rate must be between 0 and 1, not {self.final_rate!r}.")
+        if not 0 <= self.l2 <= LARGEST:
+            raise ValueError(f"A run's l2 must be a number from 0 to {LARGEST:g}, not {self.l2!r}.")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"A run's patience must be at least 1 epoch, not {self.patience}.")
+        if self.target is not None and not 0 < self.target <= 1:
+            raise ValueError(f"A run's target must be an accuracy above 0, at most 1, not {self.target!r}.")
+        for name in ("clip", "seconds"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 < limit <= LARGEST:
+                raise ValueError(f"A run's {name} must be above 0, not {limit!r}.")
         if self.seed < 0:
             raise ValueError(f"A seed is a whole number from 0 up, not {self.seed}.")

@@ -3,220 +3,180 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from engine.backend import Backend
 from engine.datasets.examples import Examples
-from engine.datasets.xo import examples
-from engine.datasets.xo_settings import XOSettings
-from engine.layers import Values
-from engine.losses import cross_entropy, targets
+from engine.datasets.sources import Source
+from engine.evaluation import Score, evaluate
+from engine.layers import ShapeError, Values, shape_text
+from engine.losses import targets
 from engine.network import Network, Parameters
-from engine.operations import Array, replay
-from engine.plan import Plan
 from engine.recipe import Recipe
+from engine.stepper import Stepper
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-
-# What the examples worked on at once may keep busy: about one core's second-level cache.
-CACHE_BYTES = 2_000_000
-
-# Second words of the generator's seeds, so that no held-out drawing is ever trained on.
-TRAINING, HELD_OUT = 0, 1
+End: TypeAlias = Literal["epochs", "patience", "target", "seconds"]
 
 
 class TrainingError(ValueError):
     """Training cannot go on; the message says why and what to do."""
 
 
-class Source(Protocol):
-    """Where the examples of an epoch come from."""
-
-    def epoch(self, number: int) -> Examples:
-        """The examples of epoch `number`, from 0; the same number gives the same examples."""
-        ...
-
-
-@dataclass(frozen=True)
-class Generated:
-    """A source of fresh generated drawings: `count` new ones an epoch. Held-out ones never share their seed."""
-
-    settings: XOSettings
-    count: int
-    seed: int
-
-    def epoch(self, number: int) -> Examples:
-        """The drawings of epoch `number`."""
-        return examples(self.settings, self.count, (self.seed, TRAINING, number))
-
-    def held_out(self, count: int) -> Examples:
-        """`count` drawings that no epoch gives."""
-        return examples(self.settings, count, (self.seed, HELD_OUT))
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A source that gives the same examples in every epoch."""
-
-    examples: Examples
-
-    def epoch(self, number: int) -> Examples:
-        """The examples."""
-        return self.examples
-
-
 @dataclass(frozen=True)
 class Step:
-    """What one step did. number and epoch count from 1; loss: mean error of its batch before the update."""
+    """What one step did. number and epoch count from 1; loss: mean error of its batch before the update; rate: the
+    learning rate it moved with. score: how well the held-out examples are read, after the last step of an epoch."""
 
     number: int
     epoch: int
     loss: float
+    rate: float
+    score: Score | None = None
 
 
-@dataclass(frozen=True)
-class Score:
-    """How well a network reads examples. loss: mean error of all; accuracy: share of the labelled ones whose class
-    has the most votes; by_class: the same for each class alone. nan where there is no such example."""
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Where a run stands, as host arrays: from here it goes on to the same bytes as if it had never stopped.
 
-    loss: float
-    accuracy: float
-    by_class: dict[str, float]
+    parameters: by name; memory: what the optimizer remembers. steps: made so far, from which the epoch, the
+    examples and their order follow; seconds: trained so far. best, stale: the lowest error on the held-out
+    examples, and how many epochs ago it was reached.
+    """
+
+    parameters: Values
+    memory: Values
+    steps: int = 0
+    seconds: float = 0.0
+    best: float = float("inf")
+    stale: int = 0
 
 
+@dataclass
 class Trainer:
     """One run: a network, its parameters as they are now, and where it stands in its data.
 
-    A batch is cut into chunks of a size that follows from the network and the batch alone, and their gradients are
-    summed in order, so the same seed gives the same bytes whatever else the machine does.
+    parameters: to start from, instead of fresh ones of the recipe's seed. held_out: examples that the run is judged
+    on after every epoch, and that patience and target look at. checkpoint: where an earlier run of the same recipe
+    stopped. Raises ShapeError if pictures or classes are not the network's, ValueError for a frozen layer that is
+    not there, or a stop condition that needs held-out examples without any.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        source: Source,
-        recipe: Recipe,
-        backend: Backend,
-        parameters: Parameters | None = None,
-    ) -> None:
-        self.network, self.source, self.recipe, self.backend = network, source, recipe, backend
-        self._ops = backend.operations
-        self._chunk = _chunk(network, recipe.batch)
-        self._plans: dict[int, Plan] = {}
-        plan = self._plan(self._chunk)
-        plan.load(network.initial(recipe.seed) if parameters is None else parameters)
-        self._sum = self._ops.xp.zeros_like(plan.gradients)
-        self._state = recipe.optimizer.start(self._ops, plan.values)
-        self._values, before = plan.values, self._ops.xp.empty_like(plan.values)
-        self._update = self._ops.copy(self._values, before)
-        self._update += recipe.optimizer.update(self._ops, self._values, self._sum, self._state)
-        self._undo = self._ops.copy(before, self._values)
-        self._steps = 0
+    network: Network
+    source: Source
+    recipe: Recipe
+    backend: Backend
+    parameters_at_start: Parameters | None = None
+    held_out: Examples | None = None
+    checkpoint_at_start: Checkpoint | None = None
+    ended: End | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Lays out the network, and goes to where the run stands."""
+        recipe, given = self.recipe, self.checkpoint_at_start
+        if unknown := sorted(set(recipe.frozen) - set(self.network.names[1:])):
+            raise ValueError(f"The network has no layer called {unknown[0]} that could be frozen.")
+        if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
+            raise ValueError("Patience and target look at held-out examples; give the run some.")
+        if self.source.count < 1:
+            raise ValueError("There are no examples to learn from.")
+        if self.held_out is not None:
+            self._fit(self.held_out)
+        start = self.network.initial(recipe.seed) if self.parameters_at_start is None else self.parameters_at_start
+        self._stepper = Stepper(self.network, self.backend, recipe, start)
+        self._at = given or Checkpoint({}, {})
+        if given is not None:
+            self._stepper.restore(given.parameters, given.memory)
+        self._steps = self._at.steps
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """How many batches all examples make."""
+        return -(-self.source.count // self.recipe.batch)
 
     def steps(self) -> Iterator[Step]:
-        """Goes through all epochs, one update at each next(). Raises TrainingError when the error stops being a
-        finite number; the parameters are then those of before that step."""
-        for epoch in range(self.recipe.epochs):
-            given = self.source.epoch(epoch)
-            order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(given))
-            total = self.recipe.epochs * -(-len(order) // self.recipe.batch)
-            for start in range(0, len(order), self.recipe.batch):
-                chosen = order[start : start + self.recipe.batch]
-                self._schedule(self._steps / total)
-                loss = self._step(given.images[chosen], given.labels[chosen])
-                self._steps += 1
-                yield Step(self._steps, epoch + 1, loss)
+        """Goes through all epochs, one update at each next(), until the run ends: `ended` then says why.
+
+        Raises TrainingError when the error stops being a finite number; the parameters are then those of before
+        that step. It may be left and asked for again: it goes on where it stood.
+        """
+        per_epoch, self.ended = self.steps_an_epoch, None
+        begun = perf_counter() - self._at.seconds
+        while self.ended is None:
+            epoch, row = divmod(self._steps, per_epoch)
+            if epoch >= self.recipe.epochs:
+                self.ended = "epochs"
+                return
+            rates = self._feed(epoch, row)
+            while row < per_epoch and self.ended is None:
+                step = self._step(epoch, row, rates)
+                row += 1
+                self._at = replace(self._at, steps=self._steps, seconds=perf_counter() - begun)
+                if self.recipe.seconds is not None and self._at.seconds >= self.recipe.seconds:
+                    self.ended = self.ended or "seconds"
+                yield step
 
     def parameters(self) -> Values:
-        """Host copies of the parameters as they are now, by name."""
-        return self._plan(self._chunk).parameters()
+        """Host copies of the parameters, and of what layers gathered, as they are now, by name."""
+        return self._stepper.parameters()
 
-    def _step(self, images: HostArray, labels: HostArray) -> float:
-        """Forward, error, backward, update; returns the batch's mean error."""
-        # What overflows here ends in a sentence instead of a warning.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            loss = self._gradient(images, labels)
-            fine = bool(np.isfinite(loss)) and self._finite(self._sum)
-            if fine:
-                replay(self._update)
-                # What the optimizer remembers counts too: with an infinite average it would stand still for ever.
-                fine = all(map(self._finite, (self._values, *self._state.vectors.values())))
-                if not fine:
-                    replay(self._undo)
-        if not fine:
+    def checkpoint(self) -> Checkpoint:
+        """Where the run stands now."""
+        return replace(self._at, parameters=self._stepper.parameters(), memory=self._stepper.memory())
+
+    def _feed(self, epoch: int, row: int) -> HostArray:
+        """Lay out an epoch's examples, their order and the rates; returns the rates."""
+        given, recipe, per_epoch = self.source.epoch(epoch), self.recipe, self.steps_an_epoch
+        self._fit(given)
+        order = np.zeros((per_epoch, recipe.batch), np.int64)
+        order.ravel()[: len(given)] = np.random.default_rng((recipe.seed, epoch)).permutation(len(given))
+        total, first = recipe.epochs * per_epoch, epoch * per_epoch
+        factors = [recipe.schedule.factor((first + place) / total) for place in range(per_epoch)]
+        rates = (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
+        self._stepper.feed(given.images, targets(given.labels, len(self.network.classes)), order, rates)
+        self._stepper.seek(row, self._steps)
+        return rates
+
+    def _step(self, epoch: int, row: int, rates: HostArray) -> Step:
+        """One step, and after the last of an epoch the judgement."""
+        last = row + 1 == self.steps_an_epoch
+        self._stepper.run(self.source.count - row * self.recipe.batch if last else self.recipe.batch)
+        loss = float(self._stepper.losses(row, row + 1)[0])
+        if not self._stepper.fine:
             raise TrainingError(
                 f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
                 f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. "
                 "The weights are those of the step before."
             )
-        return loss
+        self._steps += 1
+        found = self._judge() if last and self.held_out is not None else None
+        return Step(self._steps, epoch + 1, loss, float(rates[row]), found)
 
-    def _gradient(self, images: HostArray, labels: HostArray) -> float:
-        """Sum the gradient of the mean error chunk by chunk, in order; returns the mean error."""
-        shares = targets(labels, len(self.network.classes))
-        self._sum.fill(0)
-        losses = []
-        for start in range(0, len(labels), self._chunk):
-            part = slice(start, start + self._chunk)
-            plan = self._plan(len(labels[part]))
-            plan.forward(images[part])
-            plan.backward(shares[part], total=len(labels))
-            self._ops.xp.add(self._sum, plan.gradients, out=self._sum)
-            losses.append(plan.loss)
-        return float(np.concatenate(losses).mean())
+    def _judge(self) -> Score:
+        """Read the held-out examples, and see whether that ends the run."""
+        assert self.held_out is not None
+        found = evaluate(self.network, self.parameters(), self.held_out, self.backend)
+        best, stale = (found.loss, 0) if found.loss < self._at.best else (self._at.best, self._at.stale + 1)
+        self._at = replace(self._at, best=best, stale=stale)
+        if self.recipe.target is not None and found.accuracy >= self.recipe.target:
+            self.ended = "target"
+        elif self.recipe.patience is not None and stale >= self.recipe.patience:
+            self.ended = "patience"
+        return found
 
-    def _finite(self, values: Array) -> bool:
-        return bool(self._ops.xp.isfinite(values).all())
-
-    def _schedule(self, done: float) -> None:
-        """Write the rate for the share of the run that is done."""
-        left = self.recipe.final_rate
-        factor = left + (1 - left) * (1 + np.cos(np.pi * done)) / 2
-        self._state.rate.fill(self.recipe.optimizer.rate * factor)
-
-    def _plan(self, size: int) -> Plan:
-        """The plan for a chunk of `size`; a shorter last chunk gets its own plan on the same parameters."""
-        if size not in self._plans:
-            self._plans[size] = Plan(
-                self.network, self.backend, size, learn=True, share=self._plans.get(self._chunk)
+    def _fit(self, given: Examples) -> None:
+        """Raises ShapeError unless the examples are of the network's input and classes."""
+        if given.images.shape[1:] != self.network.input_shape:
+            raise ShapeError(
+                f"The network reads pictures {shape_text(self.network.input_shape)}, but the examples are "
+                f"{shape_text(given.images.shape[1:])}; choose another network or fit the pictures."
             )
-        return self._plans[size]
-
-
-def scores(network: Network, parameters: Parameters, images: HostArray, backend: Backend) -> HostArray:
-    """The scores (N, classes) of many pictures (N, C, H, W)."""
-    size = max(1, min(_chunk(network, len(images)), len(images)))
-    plan = Plan(network, backend, size)
-    plan.load(parameters)
-    found = np.empty((len(images), len(network.classes)), np.float32)
-    batch = np.zeros((size, *network.input_shape), np.float32)
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        batch[: len(part)] = part
-        found[start : start + size] = backend.to_host(plan.forward(batch)).T[: len(part)]
-    return found
-
-
-def evaluate(network: Network, parameters: Parameters, given: Examples, backend: Backend) -> Score:
-    """How well `parameters` read the given examples."""
-    found = scores(network, parameters, given.images, backend)
-    labels = given.labels
-    right = found.argmax(1) == labels
-    by_class = {name: _share(right[labels == place]) for place, name in enumerate(network.classes)}
-    return Score(float(cross_entropy(found, labels).mean()), _share(right[labels >= 0]), by_class)
-
-
-def _share(right: HostArray) -> float:
-    return float(right.mean()) if len(right) else float("nan")
-
-
-def _chunk(network: Network, batch: int) -> int:
-    """How many examples are worked on at once: a power of two whose work fits the cache, at most the batch."""
-    widest = max(layer.work_bytes(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
-    chunk = 1
-    while chunk * 2 <= batch and chunk * 2 * widest <= CACHE_BYTES:
-        chunk *= 2
-    return chunk
+        if given.classes != self.network.classes:
+            raise ShapeError(
+                f"The network tells {', '.join(self.network.classes)} apart, but the examples are "
+                f"{', '.join(given.classes)}; choose a network with these classes."
+            )

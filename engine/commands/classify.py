@@ -182,7 +182,7 @@ class Classifier:
         pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
         for place, entry in enumerate(entries):
             pictures[place, 0] = entry.picture
-        scores = self._backend.to_host(self._plan.forward(pictures)).T
+        scores = self._backend.operations.to_host(self._plan.forward(pictures)).T
         classes = self.subject.network.classes
         for entry, votes in zip(entries, votes_of(self.subject.network, scores), strict=False):
             shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}

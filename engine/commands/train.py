@@ -15,13 +15,15 @@ import numpy as np
 
 from engine.backend import Backend, choose_backend
 from engine.calibration import Calibration, calibrate
+from engine.datasets.sources import Generated
 from engine.document import Subject
+from engine.evaluation import Score, evaluate, scores
 from engine.losses import softmax
 from engine.network import Network
 from engine.presets import PRESETS, preset
 from engine.recipe import Recipe
 from engine.storage.models import save_model
-from engine.training import Generated, Score, Trainer, evaluate, scores
+from engine.training import Trainer
 
 # Options of a recipe that the command line may set, with what they mean.
 OPTIONS = {
@@ -110,7 +112,9 @@ def _origin(
     for name in ("epochs", "examples", "batch", "rate"):
         if getattr(args, name) is not None:
             words += [f"--{name}", str(getattr(args, name))]
-    described = asdict(recipe) | {"optimizer": {"kind": recipe.optimizer.kind} | asdict(recipe.optimizer)}
+    described = asdict(recipe)
+    for part in ("optimizer", "schedule"):
+        described[part]["kind"] = getattr(recipe, part).kind
     return {
         "command": shlex.join(words),
         "recipe": described,

@@ -17,6 +17,7 @@ from engine.layers.layer import (
     Values,
     need_at_least,
     need_maps,
+    need_spread,
     shape_text,
 )
 from engine.operations import Array, Calls, Operations
@@ -30,8 +31,8 @@ class Conv2D(Layer):
                  (divided by C*size*size if `mean`, as in Rohrer's article) + bias[f]
 
     x is 0 outside the frame. padding "same" keeps height and width at stride 1: (size - 1) / 2 on each side,
-    so the size must be odd. Gradients: dw = sum over places of dy * window, db = sum of dy,
-    dx = sum over windows a pixel stood in of w * dy.
+    so the size must be odd. spread: the standard deviation of fresh weights, None for He's. Gradients: dw = sum
+    over places of dy * window, db = sum of dy, dx = sum over windows a pixel stood in of w * dy.
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -41,6 +42,7 @@ class Conv2D(Layer):
     padding: int | Literal["same"] = 0
     mean: bool = False
     bias: bool = True
+    spread: float | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for hyperparameters that mean nothing."""
@@ -53,6 +55,7 @@ class Conv2D(Layer):
             raise ValueError(
                 f'A layer with padding "same" needs an odd size, not {self.size}; give the padding as a number.'
             )
+        need_spread(self.spread)
 
     @property
     def margin(self) -> int:
@@ -80,9 +83,10 @@ class Conv2D(Layer):
         return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        """Weights from N(0, 2 / (C*size*size)) (He et al. 2015), times C*size*size if `mean`; biases 0."""
+        """Weights from N(0, spread^2), or N(0, 2 / (C*size*size)) (He et al. 2015), times C*size*size if `mean`;
+        biases 0."""
         taps = self._taps(shape)
-        spread = math.sqrt(2 / taps) * (taps if self.mean else 1)
+        spread = (math.sqrt(2 / taps) if self.spread is None else self.spread) * (taps if self.mean else 1)
         weight = rng.standard_normal((self.features, shape[0], self.size, self.size), np.float32)
         values: Values = {"weight": weight * np.float32(spread)}
         return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
@@ -103,7 +107,7 @@ class Conv2D(Layer):
         """The input lies inside a margin of zeros, written there directly by the layer below."""
         channels, height, width = shape
         pad = self.margin
-        full = ops.xp.zeros((channels, height + 2 * pad, width + 2 * pad, batch), dtype)
+        full = ops.zeros((channels, height + 2 * pad, width + 2 * pad, batch), dtype)
         return Buffer(full, full[:, pad : pad + height, pad : pad + width])
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:

@@ -8,21 +8,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_at_least, need_vector
+from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_at_least, need_spread, need_vector
 from engine.operations import Array, Calls, Operations
 
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """y[o] = sum over i of w[o, i] * x[i] + bias[o]; dw = dy x transposed, db = dy, dx = w transposed dy."""
+    """y[o] = sum over i of w[o, i] * x[i] + bias[o]; dw = dy x transposed, db = dy, dx = w transposed dy.
+
+    spread: the standard deviation of fresh weights, None for He's.
+    """
 
     kind: ClassVar[str] = "dense"
     units: int
     bias: bool = True
+    spread: float | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for hyperparameters that mean nothing."""
         need_at_least("units", self.units, 1)
+        need_spread(self.spread)
 
     def output_shape(self, shape: Shape) -> Shape:
         """(units,). Raises ShapeError unless the input is a list."""
@@ -39,9 +44,10 @@ class Dense(Layer):
         return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        """Weights from N(0, 2 / n) (He et al. 2015), biases 0."""
+        """Weights from N(0, spread^2), or N(0, 2 / n) (He et al. 2015), biases 0."""
+        spread = math.sqrt(2 / shape[0]) if self.spread is None else self.spread
         weight = rng.standard_normal((self.units, shape[0]), np.float32)
-        values: Values = {"weight": weight * np.float32(math.sqrt(2 / shape[0]))}
+        values: Values = {"weight": weight * np.float32(spread)}
         return values | ({"bias": np.zeros(self.units, np.float32)} if self.bias else {})
 
     def multiplies(self, shape: Shape) -> int:
@@ -54,7 +60,7 @@ class Dense(Layer):
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies above a row of ones, which the bias multiplies."""
-        full = ops.xp.ones((shape[0] + self.bias, batch), dtype)
+        full = ops.full((shape[0] + self.bias, batch), 1, dtype)
         return Buffer(full, full[: shape[0]])
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
@@ -63,7 +69,7 @@ class Dense(Layer):
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """Gradients of weights, biases and input."""
-        calls = ops.product(stage.dy, stage.x.full.T, stage.dblock)
+        calls = [] if stage.dblock is None else ops.product(stage.dy, stage.x.full.T, stage.dblock)
         if stage.dx is not None and stage.block is not None:
             weights = stage.block[:, : len(stage.x.values)]
             calls += ops.product(weights.T, stage.dy, stage.dx.values)

@@ -44,8 +44,11 @@ class Buffer:
 class Stage:
     """The arrays of one layer inside one plan, all batch-last.
 
-    x: its input with margin; y: its output. block, dblock: its parameters as stored and their gradient, None
-    without parameters. dy: the gradient in y; dx: the gradient in x with margin, None where nobody asks for it.
+    x: its input with margin; y: its output. block, dblock: its parameters as stored, None without parameters, and
+    their gradient, None where nobody asks for it. state: what it gathers while learning, None where it gathers
+    nothing. dy: the gradient in y; dx: the gradient in x with margin, None where nobody asks for it.
+    training: whether it behaves as while learning. key: a number of its own for its random choices; moment: (2,)
+    uint32, the number of the step and the place in the batch of the first example.
     work: whatever the layer's forward calls leave for its backward calls.
     """
 
@@ -53,6 +56,10 @@ class Stage:
     y: Array
     block: Array | None = None
     dblock: Array | None = None
+    state: Array | None = None
+    training: bool = False
+    key: int = 0
+    moment: Array | None = None
     dy: Array | None = None
     dx: Buffer | None = None
     work: Any = None
@@ -63,6 +70,17 @@ class Layer:
     """A stage's hyperparameters; subclasses give its shapes, parameters, cost and the calls of both passes."""
 
     kind: ClassVar[str] = "layer"
+    commutes_with_max: ClassVar[bool] = False  # whether the largest of its values is its value of the largest
+
+    @property
+    def mixes_batch(self) -> bool:
+        """Whether one example's output depends on the others of its batch, which then cannot be cut."""
+        return False
+
+    @property
+    def draws(self) -> bool:
+        """Whether it makes random choices while learning."""
+        return False
 
     def output_shape(self, shape: Shape) -> Shape:
         """The output's shape, (C, H, W) or (n,), for one input of `shape`.
@@ -79,8 +97,16 @@ class Layer:
         """Its parameters by name, as views of the stored block."""
         return {}
 
+    def state_shape(self, shape: Shape) -> Shape | None:
+        """The shape of what it gathers while learning, beside its parameters; None if it gathers nothing."""
+        return None
+
+    def state(self, block: Array, shape: Shape) -> dict[str, Array]:
+        """What it gathers by name, as views of the stored state."""
+        return {}
+
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        """Fresh parameters by name, float32, drawn from `rng`."""
+        """Fresh parameters and state by name, float32, drawn from `rng`."""
         return {}
 
     def multiplies(self, shape: Shape) -> int:
@@ -106,7 +132,7 @@ class Layer:
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The memory it wants its input in: zeros, with whatever margin it needs."""
-        plain = ops.xp.zeros((*shape, batch), dtype)
+        plain = ops.zeros((*shape, batch), dtype)
         return Buffer(plain, plain)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
@@ -114,8 +140,13 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """The calls that fill stage.dx and stage.dblock from stage.dy, after a forward pass."""
+        """The calls that fill stage.dx and stage.dblock, each unless it is None, from stage.dy, after a forward
+        pass."""
         raise NotImplementedError
+
+    def settle(self, ops: Operations, stage: Stage) -> Calls:
+        """The calls that carry what the last forward pass gathered into stage.state, once its step is accepted."""
+        return []
 
 
 def need_maps(layer: Layer, shape: Shape) -> tuple[int, int, int]:
@@ -138,3 +169,9 @@ def need_at_least(name: str, value: int, least: int) -> None:
     """Raises ValueError unless the hyperparameter is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"A layer's {name} must be a whole number of at least {least}, not {value!r}.")
+
+
+def need_spread(spread: float | None) -> None:
+    """Raises ValueError unless the spread of fresh weights is None or a number from 0 to 1000."""
+    if spread is not None and not 0 <= spread <= 1000:
+        raise ValueError(f"A layer's spread must be a number from 0 to 1000, not {spread!r}.")

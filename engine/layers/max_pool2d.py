@@ -3,67 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_at_least, need_maps, shape_text
-from engine.operations import Calls, Operations
+from engine.layers.layer import Stage
+from engine.layers.pool2d import Pool2D
+from engine.operations import Operations, TwoWay
 
 
 @dataclass(frozen=True)
-class MaxPool2D(Layer):
-    """y[c, i, j] = max of x[c, i*stride : i*stride + size, j*stride : j*stride + size].
-
-    edge "keep": windows that hang over the right or bottom edge use what is there (7 x 7 becomes 4 x 4 with
-    2/2, as in Rohrer's article); "drop": only whole windows. The gradient goes to the winner; of equal
-    values the first in row order wins.
-    """
+class MaxPool2D(Pool2D):
+    """y[c, i, j] = max of the window of Pool2D. The gradient goes to the winner; of equal values the first in row
+    order wins."""
 
     kind: ClassVar[str] = "maxpool2d"
-    size: int = 2
-    stride: int = 2
-    edge: Literal["keep", "drop"] = "keep"
 
-    def __post_init__(self) -> None:
-        """Raises ValueError for hyperparameters that mean nothing."""
-        need_at_least("size", self.size, 1)
-        need_at_least("stride", self.stride, 1)
-        if self.edge not in ("keep", "drop"):
-            raise ValueError(f'A layer\'s edge must be "keep" or "drop", not {self.edge!r}.')
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """(C, H', W'). Raises ShapeError if no window fits."""
-        channels, *sides = need_maps(self, shape)
-        if self.edge == "drop" and min(sides) < self.size:
-            raise ShapeError(
-                f"its window is {self.size} × {self.size}, larger than the maps it gets, {shape_text(shape)}; "
-                "make it smaller or keep the edge"
-            )
-        return (channels, *(self._windows(side) for side in sides))
-
-    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
-        """The window, cut off at the edge."""
-        return self._window(rows, shape[1]), self._window(columns, shape[2])
-
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
+    def pool(self, ops: Operations, stage: Stage) -> TwoWay:
         """The largest of each window."""
-        stage.work = ops.max_pool(stage.x.values, stage.y, self.size, self.stride)
-        calls: Calls = stage.work.forward()
-        return calls
-
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """The gradient, given to each window's winner."""
-        if stage.dx is None:
-            return []
-        calls: Calls = stage.work.backward(stage.dy, stage.dx.values)
-        return calls
-
-    def _windows(self, length: int) -> int:
-        """How many windows start inside `length` (and, with "drop", end inside it)."""
-        beyond = length - self.size
-        if self.edge == "drop":
-            return beyond // self.stride + 1
-        return min(max(-(-beyond // self.stride), 0) + 1, -(-length // self.stride))
-
-    def _window(self, cells: range, length: int) -> range:
-        first = cells.start * self.stride
-        return range(first, min((cells.stop - 1) * self.stride + self.size, length))
+        return ops.max_pool(stage.x.values, stage.y, self.size, self.stride)

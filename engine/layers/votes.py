@@ -67,4 +67,4 @@ class Votes(Layer):
         return [] if stage.dx is None else ops.product(stage.work.T, stage.dy, stage.dx.values)
 
     def _matrix(self, ops: Operations, x: Array) -> Array:
-        return ops.xp.asarray(self.weights(len(x), x.dtype))
+        return ops.from_host(self.weights(len(x), x.dtype))

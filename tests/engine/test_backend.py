@@ -23,7 +23,9 @@ from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.runner import Request, Runner
-from engine.training import Generated, Trainer, evaluate
+from engine.datasets.sources import Generated
+from engine.evaluation import evaluate
+from engine.training import Trainer
 from tests.engine.fake_cupy import fake_cupy
 from tests.engine.layer_cases import CASES, name_of
 from tests.engine.test_layers import random_values, with_head

@@ -1,0 +1,5 @@
+"""The operations on NumPy: array calls whose every buffer and view is made once. CUDA's are in engine/kernels."""
+
+from engine.array_operations.array_operations import ArrayOperations
+
+__all__ = ["ArrayOperations"]

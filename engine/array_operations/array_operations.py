@@ -1,0 +1,162 @@
+"""ArrayOperations: every operation on NumPy, each put together in a file of its own beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.array_operations import elementwise, learning
+from engine.array_operations.average_pool import AveragePool, GlobalAverage
+from engine.array_operations.batch_norm import BatchNorm
+from engine.array_operations.calls import call, run
+from engine.array_operations.convolution import Convolution
+from engine.array_operations.dropout import Dropout
+from engine.array_operations.max_pool import MaxPool
+from engine.operations import Activation, Array, Calls, HostArray, Operations
+
+
+class ArrayOperations(Operations):
+    """See Operations for what each does."""
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """A new array of zeros."""
+        return np.zeros(shape, dtype)
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+        """A new array that holds `value` everywhere."""
+        return np.full(shape, value, dtype)
+
+    def from_host(self, values: HostArray) -> Array:
+        """A copy."""
+        return np.array(values)
+
+    def to_host(self, array: Array) -> HostArray:
+        """A copy."""
+        return np.array(array)
+
+    def upload(self, values: HostArray, target: Array) -> None:
+        """target = values."""
+        np.copyto(target, values)
+
+    def together(self, lanes: Sequence[Calls]) -> Calls:
+        """One list after the other."""
+        return [each for lane in lanes for each in lane]
+
+    def fill(self, target: Array, value: float) -> Calls:
+        """target = value."""
+        return [run(target.fill, target.dtype.type(value))]
+
+    def copy(self, source: Array, target: Array) -> Calls:
+        """target = source."""
+        return [run(np.copyto, target, source)]
+
+    def add(self, left: Array, right: Array, out: Array) -> Calls:
+        """out = left + right."""
+        return [call(np.add, left, right, out=out)]
+
+    def product(self, left: Array, right: Array, out: Array) -> Calls:
+        """out = left @ right."""
+        return [call(np.matmul, left, right, out=out)]
+
+    def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
+        """y = f(x)."""
+        return elementwise.activation(kind, x, y, slope)
+
+    def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
+        """dx = dy * f'(x)."""
+        return elementwise.activation_gradient(kind, y, dy, dx, slope)
+
+    def softmax_cross_entropy(
+        self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
+    ) -> Calls:
+        """Votes, loss and gradient."""
+        return elementwise.softmax_cross_entropy(scores, targets, votes, loss, dscores, total)
+
+    def convolution(self, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int) -> Convolution:
+        """The sliding of features."""
+        return Convolution(x, matrix, y, size, stride, divisor)
+
+    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> MaxPool:
+        """The largest of each window."""
+        return MaxPool(x, y, size, stride)
+
+    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> AveragePool:
+        """The mean of each window."""
+        return AveragePool(x, y, size, stride)
+
+    def global_average(self, x: Array, y: Array) -> GlobalAverage:
+        """The mean of each map."""
+        return GlobalAverage(x, y)
+
+    def dropout(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> Dropout:
+        """Values switched off by counted coins."""
+        return Dropout(x, y, rate, key, moment)
+
+    def batch_norm(
+        self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+    ) -> BatchNorm:
+        """Every channel brought to mean 0 and variance 1, then scaled and shifted."""
+        return BatchNorm(x, block, state, y, epsilon, training)
+
+    def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
+        """Part of a batch."""
+        return learning.gather(table, order, clock, first, out)
+
+    def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
+        """The step is done."""
+        return learning.advance(clock, moment, fine)
+
+    def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
+        """Are all values finite?"""
+        return learning.check(arrays, fine)
+
+    def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
+        """A copy under a condition."""
+        return learning.choose(fine, when, source, target)
+
+    def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
+        """The step's mean error."""
+        return learning.record(loss, clock, losses)
+
+    def clip(self, gradients: Array, limit: float) -> Calls:
+        """A gradient no longer than `limit`."""
+        return learning.clip(gradients, limit)
+
+    def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
+        """L2's part of the gradient."""
+        return learning.penalise(values, weights, strength, gradients)
+
+    def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
+        """Decoupled decay."""
+        return learning.decay(values, weights, strength, rates, clock)
+
+    def sgd(
+        self,
+        values: Array,
+        gradients: Array,
+        velocity: Array,
+        momentum: float,
+        nesterov: bool,
+        rates: Array,
+        clock: Array,
+    ) -> Calls:
+        """One step of gradient descent."""
+        return learning.sgd(values, gradients, velocity, momentum, nesterov, rates, clock)
+
+    def adam(
+        self,
+        values: Array,
+        gradients: Array,
+        mean: Array,
+        square: Array,
+        count: Array,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        rates: Array,
+        clock: Array,
+    ) -> Calls:
+        """One step of Adam."""
+        return learning.adam(values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock)

@@ -1,0 +1,64 @@
+"""Max pool on NumPy: the largest value is found along the rows first and then down the columns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.array_operations.calls import call, run
+from engine.array_operations.windows import taps
+from engine.operations import Array, Calls
+
+
+class MaxPool:
+    """See Operations.max_pool. Going down the columns last is what makes the first in row order win a tie."""
+
+    def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
+        self._x, self._y, self._size, self._stride = x, y, size, stride
+        self._across = np.empty((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+
+    def forward(self) -> Calls:
+        """The calls that fill y."""
+        return self._largest(self._x, self._across, 2) + self._largest(self._across, self._y, 1)
+
+    def backward(self, dy: Array, dx: Array | None) -> Calls:
+        """The calls that fill dx."""
+        if dx is None:
+            return []
+        dacross = np.zeros(self._across.shape, self._across.dtype)
+        return self._winner(self._across, self._y, dy, dacross, 1) + self._winner(
+            self._x, self._across, dacross, dx, 2
+        )
+
+    def _taps(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
+        return taps(x, out.shape[axis], axis, self._size, self._stride)
+
+    def _largest(self, x: Array, out: Array, axis: int) -> Calls:
+        (first, _), *others = self._taps(x, out, axis)
+        if others and others[0][0].shape == out.shape:
+            calls = [call(np.maximum, first, others.pop(0)[0], out=out)]
+        else:
+            calls = [run(np.copyto, out, first)]
+        for values, part in others:
+            calls.append(call(np.maximum, out[part], values, out=out[part]))
+        return calls
+
+    def _winner(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
+        """Give each value of dout to the first tap that equals the maximum: what is given is no longer left."""
+        overlap = self._size > self._stride
+        rest, share = np.empty(dout.shape, dout.dtype), np.empty(dout.shape, dout.dtype)
+        mask = np.empty(dout.shape, bool)
+        calls: Calls = [run(dx.fill, 0)] if overlap else []
+        left = dout
+        targets = [target for target, _ in self._taps(dx, out, axis)]
+        for place, (values, part) in enumerate(self._taps(x, out, axis)):
+            given = share[part] if overlap else targets[place]
+            calls.append(call(np.equal, values, out[part], out=mask[part]))
+            calls.append(call(np.multiply, left[part], mask[part], out=given))
+            if overlap:
+                calls.append(call(np.add, targets[place], given, out=targets[place]))
+            elif place + 2 == len(targets) and targets[-1].shape == out.shape:
+                # The last tap of windows that do not overlap takes whatever is left: no need to compare.
+                return [*calls, call(np.subtract, left, given, out=targets[-1])]
+            calls.append(call(np.subtract, left[part], given, out=rest[part]))
+            left = rest
+        return calls

@@ -1,0 +1,37 @@
+"""Activation: what ReLU, LeakyReLU, Tanh and Sigmoid have in common: one function, value by value. Not a layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.layers.layer import Layer, Shape, Stage
+from engine.operations import Activation as Function
+from engine.operations import Calls, Operations
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """y = f(x) for every value; dx = dy * f'(x), told from y alone."""
+
+    function: ClassVar[Function]
+
+    @property
+    def leak(self) -> float:
+        """The slope left of 0, for the functions that have one."""
+        return 0.0
+
+    def multiplies(self, shape: Shape) -> int:
+        """One for each value, unless the function only cuts; an exponential counts as one."""
+        return 0 if self.function == "relu" else math.prod(shape)
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The function of every value."""
+        return ops.activation(self.function, stage.x.values, stage.y, self.leak)
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """The gradient times the slope there."""
+        if stage.dx is None:
+            return []
+        return ops.activation_gradient(self.function, stage.y, stage.dy, stage.dx.values, self.leak)

@@ -1,0 +1,87 @@
+"""BatchNorm2D: brings every map to mean 0 and spread 1 over the batch, then scales and shifts it as learnt."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
+from engine.operations import Array, Calls, Operations
+
+
+@dataclass(frozen=True)
+class BatchNorm2D(Layer):
+    """y[c] = weight[c] * (x[c] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c] (Ioffe and Szegedy 2015).
+
+    While learning, mean and variance are those of the batch, over all places and examples, and every example's
+    gradient depends on all the others; each accepted step moves the running ones a share `momentum` towards them.
+    Otherwise the running ones are used. With n = (x - mean) / sqrt(variance + epsilon):
+    dweight = sum(dy * n), dbias = sum(dy), dx = weight / sqrt(...) * (dy - mean(dy) - n * mean(dy * n)).
+    """
+
+    kind: ClassVar[str] = "batchnorm2d"
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for hyperparameters that mean nothing."""
+        if not 0 < self.momentum <= 1:
+            raise ValueError(f"A layer's momentum must be above 0 and at most 1, not {self.momentum!r}.")
+        if not 1e-12 <= self.epsilon <= 1:
+            raise ValueError(f"A layer's epsilon must be from 1e-12 to 1, not {self.epsilon!r}.")
+
+    @property
+    def mixes_batch(self) -> bool:
+        """Yes: through the batch's mean and variance."""
+        return True
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The input's. Raises ShapeError unless it is maps."""
+        return need_maps(self, shape)
+
+    def block_shape(self, shape: Shape) -> Shape:
+        """(2, C): a row of weights, a row of biases."""
+        return 2, shape[0]
+
+    def state_shape(self, shape: Shape) -> Shape:
+        """(2, C): a row of running means, a row of running variances."""
+        return 2, shape[0]
+
+    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+        """weight (C,) and bias (C,)."""
+        return {"weight": block[0], "bias": block[1]}
+
+    def state(self, block: Array, shape: Shape) -> dict[str, Array]:
+        """mean (C,) and variance (C,)."""
+        return {"mean": block[0], "variance": block[1]}
+
+    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+        """Weights 1, biases 0, running means 0, running variances 1."""
+        ones, zeros = np.ones(shape[0], np.float32), np.zeros(shape[0], np.float32)
+        return {"weight": ones, "bias": zeros, "mean": zeros.copy(), "variance": ones.copy()}
+
+    def multiplies(self, shape: Shape) -> int:
+        """Two for each value: by the spread's inverse and by the weight."""
+        return 2 * math.prod(shape)
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The normalized maps."""
+        stage.work = ops.batch_norm(stage.x.values, stage.block, stage.state, stage.y, self.epsilon, stage.training)
+        calls: Calls = stage.work.forward()
+        return calls
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """Gradients of weights, biases and input."""
+        dx = None if stage.dx is None else stage.dx.values
+        calls: Calls = stage.work.backward(stage.dy, dx, stage.dblock)
+        return calls
+
+    def settle(self, ops: Operations, stage: Stage) -> Calls:
+        """The running statistics move towards the batch's."""
+        if not stage.training:
+            return []
+        calls: Calls = stage.work.settle(stage.state, self.momentum)
+        return calls

@@ -1,0 +1,50 @@
+"""Dropout: while learning, switches off a random part of the values, so that none becomes indispensable."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.layers.layer import Layer, Shape, Stage
+from engine.operations import Calls, Operations
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """While learning y = x / (1 - rate) with probability 1 - rate, else 0, and dx = dy likewise, by the same coins;
+    otherwise y = x (Srivastava et al. 2014). The coins follow from seed, step, example and place alone."""
+
+    kind: ClassVar[str] = "dropout"
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a rate outside 0 to 1, 1 excluded."""
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"A layer's rate must be at least 0 and below 1, not {self.rate!r}.")
+
+    @property
+    def draws(self) -> bool:
+        """Yes: which values are left."""
+        return True
+
+    def multiplies(self, shape: Shape) -> int:
+        """One for each value."""
+        return math.prod(shape)
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The values that are left."""
+        if not stage.training:
+            return ops.copy(stage.x.values, stage.y)
+        stage.work = ops.dropout(stage.x.values, stage.y, self.rate, stage.key, stage.moment)
+        calls: Calls = stage.work.forward()
+        return calls
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """The gradient of the values that are left."""
+        if stage.dx is None:
+            return []
+        if not stage.training:
+            return ops.copy(stage.dy, stage.dx.values)
+        calls: Calls = stage.work.backward(stage.dy, stage.dx.values)
+        return calls

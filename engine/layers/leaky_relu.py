@@ -1,0 +1,30 @@
+"""LeakyReLU: keeps what is positive and lets a little of everything negative through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.layers.activation import Activation
+from engine.operations import Activation as Function
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """y = x where x > 0, else slope * x; the gradient is multiplied by 1 or by slope in the same way, at 0 by slope
+    (Maas et al. 2013)."""
+
+    kind: ClassVar[str] = "leakyrelu"
+    function: ClassVar[Function] = "leaky_relu"
+    commutes_with_max: ClassVar[bool] = True
+    slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a slope outside 0 to 1, both excluded."""
+        if not 0 < self.slope < 1:
+            raise ValueError(f"A layer's slope must be above 0 and below 1, not {self.slope!r}.")
+
+    @property
+    def leak(self) -> float:
+        """The slope."""
+        return self.slope

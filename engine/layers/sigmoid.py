@@ -1,0 +1,17 @@
+"""Sigmoid: bends every value softly into the range from 0 to 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.layers.activation import Activation
+from engine.operations import Activation as Function
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """y = 1 / (1 + exp(-x)), value by value; dx = dy * y * (1 - y)."""
+
+    kind: ClassVar[str] = "sigmoid"
+    function: ClassVar[Function] = "sigmoid"

@@ -1,0 +1,92 @@
+"""Schedules: how the learning rate changes over a run. A schedule knows shares of a run, not steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The rate stays as it is. warmup: the share of the run, at its start, over which the rate rises from 0."""
+
+    kind: ClassVar[str] = "constant"
+    warmup: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a warmup outside 0 to 1, 1 excluded."""
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"A schedule's warmup must be at least 0 and below 1, not {self.warmup!r}.")
+
+    def factor(self, done: float) -> float:
+        """What the optimizer's rate is multiplied by when the share `done`, 0 to 1, of the run lies behind."""
+        rise = min(1.0, done / self.warmup) if self.warmup else 1.0
+        return rise * self.shape(max(0.0, done - self.warmup) / (1 - self.warmup))
+
+    def shape(self, done: float) -> float:
+        """The factor after the warmup, whose end is 0 here."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From 1 to `final` along half a cosine: final + (1 - final) * (1 + cos(pi * done)) / 2 (Loshchilov, Hutter
+    2017)."""
+
+    kind: ClassVar[str] = "cosine"
+    final: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a final factor outside 0 to 1."""
+        super().__post_init__()
+        _need_share("final", self.final)
+
+    def shape(self, done: float) -> float:
+        """Half a cosine."""
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """From 1 to `final` along a line."""
+
+    kind: ClassVar[str] = "linear"
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a final factor outside 0 to 1."""
+        super().__post_init__()
+        _need_share("final", self.final)
+
+    def shape(self, done: float) -> float:
+        """A line."""
+        return 1 + (self.final - 1) * done
+
+
+@dataclass(frozen=True)
+class Steps(Schedule):
+    """Multiplied by `factor_each` at the end of each of `parts` equal parts of the run."""
+
+    kind: ClassVar[str] = "steps"
+    parts: int = 3
+    factor_each: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for fewer than 2 parts or a factor outside 0 to 1."""
+        super().__post_init__()
+        if self.parts < 2:
+            raise ValueError(f"A schedule in steps needs at least 2 parts, not {self.parts}.")
+        _need_share("factor_each", self.factor_each)
+
+    def shape(self, done: float) -> float:
+        """Stairs."""
+        return float(self.factor_each ** min(int(done * self.parts), self.parts - 1))
+
+
+SCHEDULES: dict[str, type[Schedule]] = {schedule.kind: schedule for schedule in (Schedule, Cosine, Linear, Steps)}
+
+
+def _need_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"A schedule's {name} must be from 0 to 1, not {value!r}.")

@@ -1,0 +1,252 @@
+"""Stepper: one step of learning, as calls made once: fetch the batch, forward, error, backward, guard, update.
+
+It holds the parameters and all that an optimizer remembers. It chooses neither the examples nor their order, and
+knows no epochs: training.py does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from engine.backend import Backend
+from engine.layers import Values
+from engine.network import Network, Parameters
+from engine.operations import Array, Calls
+from engine.optimizers import Moving
+from engine.plan import Plan
+from engine.recipe import Recipe
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+# What the examples worked on at once may keep busy: about one core's second-level cache.
+CACHE_BYTES = 2_000_000
+# How many parts of a batch may be worked on at the same time; the sums are made in their order.
+LANES = 2
+
+
+class Stepper:
+    """Learns from a table of examples, a batch a step.
+
+    A batch is cut into chunks of a size that follows from the network and the batch alone, and their gradients are
+    summed in a fixed order, so the same seed gives the same bytes whatever else the machine does. A step whose
+    error, gradient or result is not finite changes nothing, and nor does any later one: see `fine`.
+    """
+
+    def __init__(self, network: Network, backend: Backend, recipe: Recipe, parameters: Parameters) -> None:
+        self.network, self.backend, self.recipe = network, backend, recipe
+        self._ops = ops = backend.operations
+        self._allocate()
+        self._plans: dict[tuple[int, int, int], Plan] = {}
+        self._chunk = chunk_size(network, recipe.batch) if backend.name == "cpu" else recipe.batch
+        self._reading = self._plan(0, 1)
+        self._reading.load(parameters)
+        self._fine, self._clock, self._moment = (
+            ops.full((1,), 1, np.int32),
+            ops.zeros((1,), np.int64),
+            ops.zeros((2,), np.uint32),
+        )
+        self._weights = self._weights_alone()
+        self._programs: dict[tuple[int, int], Callable[[], None]] = {}
+        self._fed: HostArray | None = None
+        self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+
+    def _allocate(self) -> None:
+        """Everything that a step changes lies in one vector, so that it is kept and restored in one call."""
+        ops, names = self._ops, self.recipe.optimizer.vectors
+        learnt = sum(math.prod(shape) for shape in _blocks(self.network, "block_shape"))
+        gathered = sum(math.prod(shape) for shape in _blocks(self.network, "state_shape"))
+        self._memory: Array = ops.zeros((learnt * (1 + len(names)) + gathered + 1,), np.float32)
+        self._before: Array = ops.zeros(self._memory.shape, np.float32)
+        ends = [learnt * (place + 1) for place in range(1 + len(names))]
+        self._values, *vectors = (self._memory[end - learnt : end] for end in ends)
+        self._vectors = dict(zip(names, vectors, strict=True))
+        self._state, self._count = self._memory[ends[-1] : -1], self._memory[-1:]
+        self._gradients: Array = ops.zeros((learnt,), np.float32)
+
+    # -- what it is fed ----------------------------------------------------------------------------------------
+
+    def feed(self, images: HostArray, shares: HostArray, order: HostArray, rates: HostArray) -> None:
+        """Lay out the examples of the next steps.
+
+        images: (examples, C, H, W) float32; shares: (examples, classes) float32, what the votes should be; order:
+        (steps, batch) int64, which examples each step sees, in rows of which a last, shorter batch uses the start;
+        rates: (steps,), the learning rate of each. The next step is the first row.
+        """
+        ops = self._ops
+        sizes = (images.shape, order.shape)
+        if sizes != self._sizes:
+            self._programs.clear()
+            self._fed = None
+            self._sizes = sizes
+            self._images, self._shares = ops.zeros(images.shape, np.float32), ops.zeros(shares.shape, np.float32)
+            self._order, self._rates = ops.zeros(order.shape, np.int64), ops.zeros(rates.shape, np.float32)
+            self._losses = ops.zeros(rates.shape, np.float32)
+        if self._fed is not images:
+            ops.upload(images, self._images)
+            self._fed = images
+        for values, target in ((shares, self._shares), (order, self._order), (rates, self._rates)):
+            ops.upload(values, target)
+        self.seek(0, self.steps_made)
+
+    def seek(self, row: int, steps_made: int) -> None:
+        """The next step sees row `row` of the order, and `steps_made` lie behind it in the run."""
+        self._ops.upload(np.array([row], np.int64), self._clock)
+        self._ops.upload(np.array([steps_made % 2**32, 0], np.uint32), self._moment)
+
+    # -- steps -------------------------------------------------------------------------------------------------
+
+    def run(self, size: int, times: int = 1) -> None:
+        """Make `times` steps with batches of `size`, without waiting for their end."""
+        key = (size, times)
+        if key not in self._programs:
+            self._programs[key] = self.backend.program(self._step(size), times)
+        # What overflows here is caught by the guard instead of a warning.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            self._programs[key]()
+
+    @property
+    def fine(self) -> bool:
+        """False once a step was refused because a number was not finite; waits for the steps to end."""
+        return bool(self._ops.to_host(self._fine)[0])
+
+    @property
+    def steps_made(self) -> int:
+        """How many steps of the run have been accepted; waits for them to end."""
+        return int(self._ops.to_host(self._moment)[0])
+
+    def losses(self, first: int, last: int) -> HostArray:
+        """The mean errors of the steps in rows first to last of the order, last excluded."""
+        return self._ops.to_host(self._losses[first:last])
+
+    # -- what it holds -----------------------------------------------------------------------------------------
+
+    def parameters(self) -> Values:
+        """Host copies of the parameters, and of what layers gathered, by name."""
+        return self._reading.parameters()
+
+    def gradients(self) -> Values:
+        """Host copies of the last step's gradients by name, l2 and clipping included."""
+        return {name: self._ops.to_host(view) for name, view in self._reading.parts(self._gradients).items()}
+
+    def memory(self) -> Values:
+        """Host copies of what the optimizer remembers: its vectors (n,) by name, and "count" (1,)."""
+        return {name: self._ops.to_host(array) for name, array in (self._vectors | {"count": self._count}).items()}
+
+    def restore(self, parameters: Parameters, memory: Mapping[str, HostArray]) -> None:
+        """Go on from what `parameters` and `memory` gave, and forget a refusal. Raises ShapeError, ValueError or
+        KeyError for those of another network or optimizer."""
+        self._reading.load(parameters)
+        for name, array in (self._vectors | {"count": self._count}).items():
+            if memory[name].shape != array.shape:
+                raise ValueError(f"The optimizer's {name} does not belong to this network.")
+            self._ops.upload(memory[name], array)
+        self._ops.upload(np.ones(1, np.int32), self._fine)
+
+    # -- the calls ---------------------------------------------------------------------------------------------
+
+    def _step(self, size: int) -> Calls:
+        """All calls of one step with a batch of `size`."""
+        ops, recipe = self._ops, self.recipe
+        errors = ops.zeros((size,), np.float32)
+        calls = ops.copy(self._memory, self._before)
+        calls += self._gradient(size, errors)
+        if recipe.l2:
+            calls += ops.penalise(self._values, self._weights, recipe.l2, self._gradients)
+        if recipe.clip is not None:
+            calls += ops.clip(self._gradients, recipe.clip)
+        calls += recipe.optimizer.update(
+            ops,
+            Moving(
+                self._values,
+                self._gradients,
+                self._weights,
+                self._vectors,
+                self._count,
+                self._rates,
+                self._clock,
+            ),
+        )
+        if self._chunk >= size:
+            calls += self._plan(0, size, size).settle_calls()
+        calls += ops.check((errors, self._gradients, self._memory), self._fine)
+        calls += ops.choose(self._fine, 0, self._before, self._memory)
+        calls += ops.record(errors, self._clock, self._losses)
+        return calls + ops.advance(self._clock, self._moment, self._fine)
+
+    def _gradient(self, size: int, errors: Array) -> Calls:
+        """Sum the gradient of the mean error, chunk by chunk, in lanes that may run at the same time."""
+        ops = self._ops
+        chunks = [(first, min(self._chunk, size - first)) for first in range(0, size, self._chunk)]
+        lanes: list[Calls] = []
+        sums: list[Array] = []
+        for lane in range(min(LANES, len(chunks))):
+            total = self._gradients if lane == 0 else ops.zeros(self._gradients.shape, np.float32)
+            calls: Calls = []
+            for place, (first, count) in enumerate(chunks[lane::LANES]):
+                plan = self._plan(lane, count, size)
+                calls += self._pass(plan, first, errors)
+                calls += ops.copy(plan.gradients, total) if place == 0 else ops.add(total, plan.gradients, total)
+            lanes.append(calls)
+            sums.append(total)
+        calls = ops.together(lanes)
+        for other in sums[1:]:
+            calls += ops.add(self._gradients, other, self._gradients)
+        return calls
+
+    def _pass(self, plan: Plan, first: int, errors: Array) -> Calls:
+        """Fetch a chunk that starts at `first`, pass it forward, and its error backward."""
+        ops = self._ops
+        calls = ops.gather(self._images, self._order, self._clock, first, plan.input)
+        calls += ops.gather(self._shares, self._order, self._clock, first, plan.targets)
+        if any(layer.draws for layer in self.network.layers):
+            calls += ops.copy(self._moment[:1], plan.moment[:1]) + ops.fill(plan.moment[1:], first)
+        for part in (*plan.forward_calls, plan.loss_calls, *plan.backward_calls):
+            calls += part
+        return calls + ops.copy(plan.errors, errors[first : first + plan.batch])
+
+    def _plan(self, lane: int, size: int, total: int = 0) -> Plan:
+        """The plan with which a lane works on chunks of `size` of a batch of `total`."""
+        key = (lane, size, total)
+        if key not in self._plans:
+            self._plans[key] = Plan(
+                self.network,
+                self.backend,
+                size,
+                learn=bool(total),
+                frozen=self.recipe.frozen,
+                seed=self.recipe.seed,
+                total=total,
+                memory=(self._values, self._state),
+            )
+        return self._plans[key]
+
+    def _weights_alone(self) -> Array:
+        """1 where a value is a weight that learns, 0 for biases, for what only scales, and for frozen layers."""
+        weights: Array = self._ops.zeros(self._values.shape, np.float32)
+        for name, view in self._reading.parts(weights).items():
+            if view.ndim > 1 and name.split(".")[0] not in self.recipe.frozen:
+                self._ops.upload(np.ones(view.shape, np.float32), view)
+        return weights
+
+
+def _blocks(network: Network, which: str) -> list[tuple[int, ...]]:
+    """The shapes of all layers' blocks of one sort."""
+    pairs = zip(network.layers, network.shapes, strict=False)
+    shapes = [getattr(layer, which)(shape) for layer, shape in pairs]
+    return [shape for shape in shapes if shape is not None]
+
+
+def chunk_size(network: Network, batch: int) -> int:
+    """How many examples are worked on at once: a power of two whose work fits the cache, at most the batch; the
+    whole batch if a layer mixes its examples."""
+    if any(layer.mixes_batch for layer in network.layers):
+        return batch
+    widest = max(layer.work_bytes(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
+    chunk = 1
+    while chunk * 2 <= batch and chunk * 2 * widest <= CACHE_BYTES:
+        chunk *= 2
+    return chunk
