@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
-from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape, Votes
+import numpy as np
+
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Shape,
+    Sigmoid,
+    Tanh,
+    Votes,
+)
+from engine.network import Network
+
+# Windows that fit, hang over the edge, overlap, leave gaps, and are larger than the maps.
+POOLS: list[tuple[tuple[int, int, str], Shape]] = [
+    ((2, 2, "keep"), (2, 7, 7)),
+    ((2, 2, "keep"), (2, 6, 8)),
+    ((2, 2, "drop"), (2, 7, 5)),
+    ((3, 2, "keep"), (3, 8, 7)),
+    ((3, 2, "drop"), (3, 8, 7)),
+    ((5, 2, "keep"), (2, 9, 12)),
+    ((3, 1, "keep"), (2, 5, 5)),
+    ((2, 3, "keep"), (2, 8, 7)),
+    ((1, 3, "keep"), (1, 5, 8)),
+    ((4, 4, "keep"), (1, 3, 3)),
+]
 
 CASES: list[tuple[Layer, Shape]] = [
     (Conv2D(3, 3), (1, 7, 7)),
@@ -15,21 +49,29 @@ CASES: list[tuple[Layer, Shape]] = [
     (Conv2D(5, 1), (3, 4, 4)),
     (Conv2D(2, 2, stride=4), (1, 9, 9)),
     (Conv2D(2, 3, padding=1, bias=False, mean=True), (1, 3, 3)),
-    (ReLU(), (3, 5, 4)),
-    (ReLU(), (11,)),
-    (MaxPool2D(), (2, 7, 7)),
-    (MaxPool2D(), (2, 6, 8)),
-    (MaxPool2D(edge="drop"), (2, 7, 5)),
-    (MaxPool2D(3, 2), (3, 8, 7)),
-    (MaxPool2D(3, 2, "drop"), (3, 8, 7)),
-    (MaxPool2D(5, 2), (2, 9, 12)),
-    (MaxPool2D(3, 1), (2, 5, 5)),
-    (MaxPool2D(2, 3), (2, 8, 7)),
-    (MaxPool2D(1, 3), (1, 5, 8)),
-    (MaxPool2D(4, 4), (1, 3, 3)),
+    *((kind(*options), shape) for kind in (MaxPool2D, AvgPool2D) for options, shape in POOLS),
+    (GlobalAvgPool(), (3, 4, 5)),
+    (GlobalAvgPool(), (2, 1, 1)),
+    *((kind(), shape) for kind in (ReLU, LeakyReLU, Tanh, Sigmoid) for shape in ((3, 5, 4), (11,))),
+    (LeakyReLU(0.3), (2, 3, 3)),
     (Flatten(), (3, 2, 4)),
+    (Flatten(), (5,)),
     (Dense(4), (6,)),
     (Dense(3, bias=False), (5,)),
+    (Dropout(), (3, 4, 5)),
+    (Dropout(0.2), (9,)),
+    (Dropout(0), (2, 2, 2)),
+    (BatchNorm2D(), (3, 4, 5)),
+    (BatchNorm2D(momentum=0.5, epsilon=1e-2), (2, 3, 2)),
+    (BatchNorm2D(momentum=1, epsilon=1e-3), (2, 1, 1)),
+    (Residual((ReLU(),)), (2, 3, 4)),
+    (Residual((Dense(6), Tanh(), Dense(5, bias=False))), (5,)),
+    (Residual((Conv2D(2, 3, padding=1), ReLU(), Conv2D(3, 5, padding="same", bias=False))), (3, 5, 4)),
+    (Residual((BatchNorm2D(), LeakyReLU(0.2), Conv2D(2, 3, padding="same"), Dropout(0.4))), (2, 4, 4)),
+    (
+        Residual((Conv2D(3, 1), BatchNorm2D(0.3), Residual((Dropout(0.3), Conv2D(3, 3, padding=1))), Conv2D(2, 1))),
+        (2, 3, 4),
+    ),
     (Votes(((0, 2), (1, 3, 4))), (5,)),
 ]
 
@@ -38,3 +80,20 @@ def name_of(case: tuple[Layer, Shape]) -> str:
     """The case as pytest shows it."""
     layer, shape = case
     return f"{layer}-{'x'.join(map(str, shape))}"
+
+
+def with_head(layer: Layer, shape: Shape) -> Network:
+    """A network whose `layer` stands between a first convolution or list and two votes, so that all gradients
+    flow: through its parameters, into its input, and onward from its output."""
+    if len(shape) == 3:
+        layers: tuple[Layer, ...] = (Conv2D(shape[0], 1), layer)
+        if len(layer.output_shape(shape)) == 3:
+            layers += (Flatten(),)
+        return Network((2, *shape[1:]), (*layers, Dense(2)))
+    return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)))
+
+
+def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Parameters for it, biases too, and running statistics, of which a variance is never near 0."""
+    values = {name: rng.normal(0, 0.7, shape) for name, shape in network.parameter_shapes.items()}
+    return {name: 0.5 + abs(value) if name.endswith(".variance") else value for name, value in values.items()}

@@ -27,11 +27,6 @@ def random_network(rng: np.random.Generator) -> Network:
     return Network(start, tuple(layers))
 
 
-def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Parameters for it, biases too."""
-    return {name: rng.normal(0, 0.6, shape) for name, shape in network.parameter_shapes.items()}
-
-
 def _random_layer(rng: np.random.Generator) -> Layer:
     features, size, stride, padding = (
         int(rng.integers(low, high)) for low, high in ((1, 4), (1, 5), (1, 4), (0, 4))

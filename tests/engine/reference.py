@@ -2,19 +2,89 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
-from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Votes
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+    Votes,
+)
+from engine.network import Network
+
+Values = dict[str, np.ndarray]
 
 
-def forward(layer: Layer, x: np.ndarray, values: dict[str, np.ndarray]) -> np.ndarray:
-    """The layer's output for one input, written from its definition."""
+@dataclass(frozen=True)
+class Circumstances:
+    """What a pass depends on beside its input and parameters: whether the network is learning, the seed and the
+    number of the step that its coins follow from, and the place in the batch of the first example."""
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+    first: int = 0
+
+
+READING = Circumstances()
+
+
+def network_outputs(
+    network: Network, values: Values, images: np.ndarray, circumstances: Circumstances = READING
+) -> list[np.ndarray]:
+    """The images and every layer's outputs, (N, C, H, W) or (N, n)."""
+    outputs = [images]
+    for place, (name, layer) in enumerate(zip(network.names[1:], network.layers, strict=True), 1):
+        key = (circumstances.seed * 0x9E3779B1 + place) % 2**32
+        outputs.append(forward(layer, outputs[-1], _inside(values, name), circumstances, key))
+    return outputs
+
+
+def forward(
+    layer: Layer, x: np.ndarray, values: Values, circumstances: Circumstances = READING, key: int = 0
+) -> np.ndarray:
+    """The layer's outputs for a batch (N, ...), written from its definition."""
+    if isinstance(layer, BatchNorm2D):
+        return _batch_norm2d(layer, x, values, circumstances.training)
+    if isinstance(layer, Dropout):
+        return _dropout(layer, x, circumstances, key) if circumstances.training else x
+    if isinstance(layer, Residual):
+        return _residual(layer, x, values, circumstances, key)
+    return np.stack([_one(layer, image, values) for image in x])
+
+
+def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
+    """The output for one example of a layer that treats them alike, each by itself."""
     if isinstance(layer, Conv2D):
         return _conv2d(layer, x, values)
     if isinstance(layer, MaxPool2D):
-        return _max_pool2d(layer, x)
+        return _pool2d(layer, x, max)
+    if isinstance(layer, AvgPool2D):
+        return _pool2d(layer, x, _mean)
+    if isinstance(layer, GlobalAvgPool):
+        return np.array([_mean([float(v) for v in plane.ravel()]) for plane in x])
     if isinstance(layer, ReLU):
-        return np.array([max(v, 0.0) for v in x.ravel()]).reshape(x.shape)
+        return _each(x, lambda v: max(v, 0.0))
+    if isinstance(layer, LeakyReLU):
+        return _each(x, lambda v: v if v > 0 else layer.slope * v)
+    if isinstance(layer, Tanh):
+        return _each(x, math.tanh)
+    if isinstance(layer, Sigmoid):
+        return _each(x, lambda v: 1 / (1 + math.exp(-v)))
     if isinstance(layer, Flatten):
         return np.array([x[place] for place in np.ndindex(x.shape)])  # row order, the last index fastest
     if isinstance(layer, Dense):
@@ -26,7 +96,20 @@ def forward(layer: Layer, x: np.ndarray, values: dict[str, np.ndarray]) -> np.nd
     raise AssertionError(f"the reference has no definition of {type(layer).__name__}")
 
 
-def _conv2d(layer: Conv2D, x: np.ndarray, values: dict[str, np.ndarray]) -> np.ndarray:
+def _each(x: np.ndarray, function) -> np.ndarray:
+    return np.array([function(float(v)) for v in x.ravel()]).reshape(x.shape)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _inside(values: Values, name: str) -> Values:
+    """The values of one layer, by the names they have in it."""
+    return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
+
+
+def _conv2d(layer: Conv2D, x: np.ndarray, values: Values) -> np.ndarray:
     channels, height, width = x.shape
     pad = (layer.size - 1) // 2 if layer.padding == "same" else layer.padding
     rows = (height + 2 * pad - layer.size) // layer.stride + 1
@@ -44,7 +127,7 @@ def _conv2d(layer: Conv2D, x: np.ndarray, values: dict[str, np.ndarray]) -> np.n
     return y
 
 
-def _max_pool2d(layer: MaxPool2D, x: np.ndarray) -> np.ndarray:
+def _pool2d(layer: MaxPool2D | AvgPool2D, x: np.ndarray, summary) -> np.ndarray:
     def starts(length: int) -> list[int]:
         """Window starts: with "drop" only whole windows; with "keep" also those needed to cover the edge."""
         found, start = [], 0
@@ -61,9 +144,54 @@ def _max_pool2d(layer: MaxPool2D, x: np.ndarray) -> np.ndarray:
     rows, columns = starts(x.shape[1]), starts(x.shape[2])
     y = np.zeros((x.shape[0], len(rows), len(columns)))
     for c, i, j in np.ndindex(y.shape):
-        y[c, i, j] = max(
-            x[c, row, column]
+        y[c, i, j] = summary([
+            float(x[c, row, column])
             for row in range(rows[i], min(rows[i] + layer.size, x.shape[1]))
             for column in range(columns[j], min(columns[j] + layer.size, x.shape[2]))
-        )
+        ])  # fmt: skip
     return y
+
+
+def _batch_norm2d(layer: BatchNorm2D, x: np.ndarray, values: Values, training: bool) -> np.ndarray:
+    y = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        mean, variance = batch_statistics(x[:, c]) if training else (values["mean"][c], values["variance"][c])
+        for n, i, j in np.ndindex(x[:, c].shape):
+            normal = (x[n, c, i, j] - mean) / math.sqrt(variance + layer.epsilon)
+            y[n, c, i, j] = values["weight"][c] * normal + values["bias"][c]
+    return y
+
+
+def batch_statistics(maps: np.ndarray) -> tuple[float, float]:
+    """Mean of all values, and their variance with the divisor m."""
+    found = [float(v) for v in maps.ravel()]
+    mean = _mean(found)
+    return mean, _mean([(v - mean) ** 2 for v in found])
+
+
+def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: Circumstances, key: int) -> np.ndarray:
+    y = x
+    for place, inner in enumerate(layer.layers, 1):
+        mine = _inside(values, f"{place}-{inner.kind}")
+        y = forward(inner, y, mine, circumstances, (key * 31 + place) % 2**32)
+    return x + y
+
+
+def _dropout(layer: Dropout, x: np.ndarray, circumstances: Circumstances, key: int) -> np.ndarray:
+    y = np.zeros(x.shape)
+    for n in range(len(x)):
+        for place, value in enumerate(x[n].ravel()):
+            h = _mixed(key + circumstances.step * 0x9E3779B9)
+            h = _mixed(_mixed(h + circumstances.first + n) + place)
+            y[n].flat[place] = value / (1 - layer.rate) if h >= layer.rate * 2**32 else 0.0
+    return y
+
+
+def _mixed(h: int) -> int:
+    """Ellis's lowbias32, on Python's whole numbers."""
+    h %= 2**32
+    h ^= h >> 16
+    h = h * 0x7FEB352D % 2**32
+    h ^= h >> 15
+    h = h * 0x846CA68B % 2**32
+    return h ^ h >> 16

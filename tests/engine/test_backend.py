@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from engine.backend import Backend, DeviceError, choose_backend
+from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
+from engine.evaluation import evaluate
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape
 from engine.network import Network
 from engine.operations import replay
@@ -23,8 +25,6 @@ from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.runner import Request, Runner
-from engine.datasets.sources import Generated
-from engine.evaluation import evaluate
 from engine.training import Trainer
 from tests.engine.fake_cupy import fake_cupy
 from tests.engine.layer_cases import CASES, name_of

@@ -10,24 +10,9 @@ from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.network import Network
 from engine.plan import Plan
 from tests.engine import reference
-from tests.engine.layer_cases import CASES, name_of
+from tests.engine.layer_cases import CASES, name_of, random_values, with_head
 
 CPU = choose_backend("cpu")
-
-
-def with_head(layer: Layer, shape: Shape) -> Network:
-    """A network whose `layer` stands between a first convolution or list and two votes, so that all gradients
-    flow: through its parameters, into its input, and onward from its output."""
-    if len(shape) == 3:
-        layers: tuple[Layer, ...] = (Conv2D(shape[0], 1), layer)
-        if len(layer.output_shape(shape)) == 3:
-            layers += (Flatten(),)
-        return Network((2, *shape[1:]), (*layers, Dense(2)))
-    return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)))
-
-
-def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    return {name: rng.normal(0, 0.7, shape) for name, shape in network.parameter_shapes.items()}
 
 
 def plan_of(network: Network, values: dict[str, np.ndarray], batch: int, **options: object) -> Plan:
@@ -36,42 +21,38 @@ def plan_of(network: Network, values: dict[str, np.ndarray], batch: int, **optio
     return plan
 
 
-def reference_outputs(network: Network, values: dict[str, np.ndarray], image: np.ndarray) -> list[np.ndarray]:
-    outputs = [image]
-    for name, layer in zip(network.names[1:], network.layers, strict=True):
-        mine = {key.split(".")[1]: value for key, value in values.items() if key.startswith(name + ".")}
-        outputs.append(reference.forward(layer, outputs[-1], mine))
-    return outputs
-
-
 def test_every_layer_is_in_the_table_of_cases() -> None:
     assert {type(layer) for layer, _ in CASES} == set(LAYERS.values())
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
-def test_forward_equals_the_definition(case: tuple[Layer, Shape], dtype: type, tolerance: float) -> None:
+def test_forward_equals_the_definition(
+    case: tuple[Layer, Shape], training: bool, dtype: type, tolerance: float
+) -> None:
     network = with_head(*case)
     rng = np.random.default_rng(7)
     values = random_values(network, rng)
     images = rng.normal(0, 1, (3, *network.input_shape))
-    plan = Plan(network, CPU, 3, dtype=dtype, keep=True)
+    plan = Plan(network, CPU, 3, dtype=dtype, keep=True, training=training, seed=5)
     plan.load(values)
     plan.forward(images.astype(dtype))
-    for number, outputs in enumerate(zip(*plan.outputs(), strict=True)):
-        for got, expected in zip(outputs, reference_outputs(network, values, images[number]), strict=True):
-            assert got.shape == expected.shape
-            np.testing.assert_allclose(got, expected, rtol=tolerance * 10, atol=tolerance)
+    expected = reference.network_outputs(network, values, images, reference.Circumstances(training, seed=5))
+    for got, wanted in zip(plan.outputs(), expected, strict=True):
+        assert got.shape == wanted.shape
+        np.testing.assert_allclose(got, wanted, rtol=tolerance * 10, atol=tolerance)
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
-def test_gradient_equals_the_central_difference(case: tuple[Layer, Shape]) -> None:
+@pytest.mark.parametrize("training", [True, False])
+def test_gradient_equals_the_central_difference(case: tuple[Layer, Shape], training: bool) -> None:
     network = with_head(*case)
     rng = np.random.default_rng(11)
     values = random_values(network, rng)
     images = rng.normal(0, 1, (2, *network.input_shape))
     shares = np.array([[1.0, 0.0], [0.3, 0.7]])
-    plan = plan_of(network, values, 2, learn=True, input_gradient=True)
+    plan = plan_of(network, values, 2, learn=True, input_gradient=True, training=training)
 
     def error() -> float:
         plan.forward(images)

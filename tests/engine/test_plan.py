@@ -9,8 +9,9 @@ from engine.backend import choose_backend
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 from engine.network import Network
 from engine.plan import Plan
-from tests.engine.random_networks import random_network, random_values
-from tests.engine.test_layers import reference_outputs
+from tests.engine import reference
+from tests.engine.layer_cases import random_values
+from tests.engine.random_networks import random_network
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 5, 6), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
@@ -31,9 +32,8 @@ def test_random_networks_equal_their_definition(seed: int) -> None:
     images = np.asfortranarray(np.round(rng.normal(0, 1.5, (batch, *network.input_shape))))
     single = made(network, batch, values, keep=True, dtype=np.float32)
     single.forward(images.astype(np.float32))
-    outputs = [reference_outputs(network, values, image) for image in images]
-    for got, *expected in zip(single.outputs(), *outputs, strict=True):
-        np.testing.assert_allclose(got, np.stack(expected), rtol=1e-4, atol=1e-4)
+    for got, expected in zip(single.outputs(), reference.network_outputs(network, values, images), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -49,11 +49,12 @@ def test_gradients_of_random_networks_equal_the_central_difference_and_follow_th
     plan.backward(shares)
     gradients = plan.parameter_gradients() | {"input": plan.input_gradient()}
 
-    single = Plan(network, CPU, 1, dtype=np.float64, keep=True, learn=True, input_gradient=True, share=plan)
+    shared = {"memory": (plan.values, plan.state), "total": batch}
+    single = Plan(network, CPU, 1, dtype=np.float64, keep=True, learn=True, input_gradient=True, **shared)
     total = np.zeros_like(plan.gradients)
     for place in range(batch):
         single.forward(images[place : place + 1])
-        single.backward(shares[place : place + 1], total=batch)
+        single.backward(shares[place : place + 1])
         total += single.gradients
         np.testing.assert_allclose(single.input_gradient()[0], gradients["input"][place], rtol=1e-8, atol=1e-10)
         assert single.loss[0] == pytest.approx(plan.loss[place], rel=1e-9)
@@ -73,7 +74,7 @@ def test_gradients_of_random_networks_equal_the_central_difference_and_follow_th
 def test_a_plan_that_shares_reads_the_other_s_parameters_as_they_change() -> None:
     values = NETWORK.initial(1)
     plan = made(NETWORK, 2, values)
-    sharing = Plan(NETWORK, CPU, 1, dtype=np.float64, share=plan)
+    sharing = Plan(NETWORK, CPU, 1, dtype=np.float64, memory=(plan.values, plan.state))
     image = np.random.default_rng(1).normal(0, 1, (1, 1, 5, 6))
     before = sharing.forward(image).copy()
     plan.load(NETWORK.initial(2))
