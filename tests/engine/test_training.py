@@ -14,39 +14,46 @@ import pytest
 from engine.backend import choose_backend
 from engine.calibration import calibrate
 from engine.datasets.examples import Examples
+from engine.datasets.sources import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings
+from engine.evaluation import evaluate
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.losses import cross_entropy, softmax, targets
 from engine.network import Network
 from engine.operations import replay
-from engine.optimizers import SGD, Adam, Optimizer
+from engine.optimizers import SGD, Adam, AdamW, Moving, Optimizer
 from engine.recipe import Recipe
-from engine.training import Fixed, Generated, Trainer, TrainingError, evaluate
+from engine.schedules import Cosine
+from engine.training import Trainer, TrainingError
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
 DATA = XOSettings(side=12, noise=(0, 0.1), size=(0.6, 1.0))
 
 
-def moved(optimizer: Optimizer, gradients: list[np.ndarray]) -> np.ndarray:
-    """Where parameters at 1 are after these gradients."""
-    values, gradient = np.ones(2), np.zeros(2)
-    state = optimizer.start(CPU.operations, values)
-    update = optimizer.update(CPU.operations, values, gradient, state)
+def moved(optimizer: Optimizer, gradients: list[np.ndarray], rate: float) -> np.ndarray:
+    """Where weights at 1 are after these gradients."""
+    values, gradient, clock = np.ones(2), np.zeros(2), np.zeros(1, np.int64)
+    vectors = {name: np.zeros(2) for name in optimizer.vectors}
+    rates = np.full(len(gradients), rate)
+    update = optimizer.update(
+        CPU.operations, Moving(values, gradient, np.ones(2), vectors, np.zeros(1), rates, clock)
+    )
     for given in gradients:
         gradient[:] = given
         replay(update)
+        clock += 1
     return values
 
 
 def test_sgd_with_momentum_follows_its_formula() -> None:
-    got = moved(SGD(0.1, 0.25), [np.array([1.0, -2.0]), np.array([1.0, 0.0])])
+    got = moved(SGD(0.1, 0.25), [np.array([1.0, -2.0]), np.array([1.0, 0.0])], 0.1)
     np.testing.assert_allclose(got, [1 - 0.1 - 0.125, 1 + 0.2 + 0.05], atol=1e-12)
 
 
 def test_adam_follows_its_formula() -> None:
     first, second = np.array([0.5, -3.0]), np.array([0.1, 2.0])
-    got = moved(Adam(0.01, 0.9, 0.999, 1e-8), [first, second])
+    got = moved(Adam(0.01, 0.9, 0.999, 1e-8), [first, second], 0.01)
     expected = np.ones(2)
     for t, (m, v) in enumerate(
         [
@@ -59,16 +66,15 @@ def test_adam_follows_its_formula() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.0, decay=0.5), Adam(0.1, decay=0.5)])
-def test_decay_shortens_every_value_by_its_share_of_the_rate(optimizer: Optimizer) -> None:
-    np.testing.assert_allclose(moved(optimizer, [np.zeros(2)] * 2), [0.95**2] * 2, atol=1e-12)
+def test_decay_shortens_every_weight_by_its_share_of_the_rate() -> None:
+    np.testing.assert_allclose(moved(AdamW(0.1, decay=0.5), [np.zeros(2)] * 2, 0.1), [0.95**2] * 2, atol=1e-12)
 
 
 @pytest.mark.parametrize(
     "make",
     [lambda: SGD(0), lambda: SGD(float("nan")), lambda: SGD(0.1, 1), lambda: Adam(0.1, beta1=1),
-     lambda: Adam(epsilon=0), lambda: SGD(decay=-1), lambda: Recipe(batch=0), lambda: Recipe(seed=-1),
-     lambda: Recipe(final_rate=2), lambda: SGD(1e39), lambda: SGD(0.1, -0.1), lambda: SGD(decay=float("inf")),
+     lambda: Adam(epsilon=0), lambda: AdamW(decay=-1), lambda: Recipe(batch=0), lambda: Recipe(seed=-1),
+     lambda: Cosine(2), lambda: SGD(1e39), lambda: SGD(0.1, -0.1), lambda: AdamW(decay=float("inf")),
      lambda: Adam(epsilon=1e-60), lambda: Adam(epsilon=float("nan")), lambda: Adam(beta2=-0.1)],
 )  # fmt: skip
 def test_settings_that_mean_nothing_are_refused(make: object) -> None:
@@ -96,8 +102,13 @@ def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
     return trainer
 
 
+def sizes(trainer: Trainer) -> set[int]:
+    """Of how many examples the chunks are that the run has been cut into."""
+    return {size for _, size, total in trainer._stepper._plans if total}
+
+
 def test_training_learns_to_tell_x_from_o() -> None:
-    recipe = Recipe(Adam(0.01), 0.05, batch=32, epochs=4, examples=2000, data=DATA)
+    recipe = Recipe(Adam(0.01), Cosine(0.05), batch=32, epochs=4, examples=2000, data=DATA)
     held_out = Generated(DATA, 2000, 1).held_out(600)
     before = evaluate(SMALL, SMALL.initial(1), held_out, CPU)
     after = evaluate(SMALL, trained(recipe).parameters(), held_out, CPU)
@@ -110,10 +121,10 @@ def test_training_learns_to_tell_x_from_o() -> None:
 def test_a_batch_cut_into_chunks_moves_the_weights_as_a_whole_one_would(monkeypatch) -> None:
     recipe = Recipe(SGD(0.05), batch=20, epochs=1, examples=70, data=DATA)
     coarse = trained(recipe)
-    monkeypatch.setattr("engine.training.CACHE_BYTES", 30_000)
+    monkeypatch.setattr("engine.stepper.CACHE_BYTES", 30_000)
     fine = trained(recipe)
-    assert set(fine._plans) == {8, 4, 2}
-    assert set(coarse._plans) != set(fine._plans)
+    assert sizes(fine) == {8, 4, 2}
+    assert sizes(coarse) == {16, 10, 4}
     for name, values in fine.parameters().items():
         np.testing.assert_allclose(values, coarse.parameters()[name], rtol=1e-4, atol=1e-5)
 
@@ -137,7 +148,7 @@ def test_divergence_stops_within_one_step_and_keeps_the_last_finite_weights() ->
 @pytest.mark.parametrize(
     ("optimizer", "weights"),
     [
-        pytest.param(SGD(1e37, decay=10.0), (3e38, 3e38), id="the step overflows"),
+        pytest.param(AdamW(1e37, decay=10.0), (3e38, 3e38), id="the step overflows"),
         pytest.param(SGD(0.01), (3e38, -3e38), id="the error overflows, not its gradient"),
     ],
 )
@@ -168,22 +179,12 @@ def test_an_average_that_overflows_stops_the_run() -> None:
         list(trainer.steps())
 
 
-@pytest.mark.parametrize("optimizer", [SGD(), Adam()])
-def test_steps_are_counted_in_the_state(optimizer: Optimizer) -> None:
-    values = np.ones(2)
-    state = optimizer.start(CPU.operations, values)
-    update = optimizer.update(CPU.operations, values, np.ones(2), state)
-    for _ in range(3):
-        replay(update)
-    assert state.step.tolist() == [3]
-
-
 def test_the_rate_falls_along_half_a_cosine_over_the_whole_run() -> None:
     """Blank pictures that are neither have no gradient here, so that what is left of a weight tells the rate."""
     network = Network((1, 1, 1), (Flatten(), Dense(2, bias=False)))
     start = {"02-dense.weight": np.ones((2, 1), np.float32)}
     source = Fixed(Examples(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
-    recipe = Recipe(SGD(0.2, 0.0, decay=1.0), final_rate=0.1, batch=2, epochs=2)
+    recipe = Recipe(AdamW(0.2, decay=1.0), Cosine(0.1), batch=2, epochs=2)
     trainer = Trainer(network, source, recipe, CPU, start)
     weights = [1.0, *(float(trainer.parameters()["02-dense.weight"][0, 0]) for _ in trainer.steps())]
     rates = [1 - after / before for before, after in pairwise(weights)]
@@ -213,10 +214,10 @@ def test_every_epoch_goes_through_all_examples_in_an_order_of_its_own_that_follo
 def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(monkeypatch) -> None:
     examples = Generated(DATA, 7, 1).epoch(0)
     start = SMALL.initial(1)
-    monkeypatch.setattr("engine.training.CACHE_BYTES", 30_000)
+    monkeypatch.setattr("engine.stepper.CACHE_BYTES", 30_000)
     trainer = Trainer(SMALL, Fixed(examples), Recipe(batch=7, epochs=1), CPU, start)
     (step,) = trainer.steps()
-    assert set(trainer._plans) == {4, 3}
+    assert sizes(trainer) == {4, 3}
     assert step.loss == pytest.approx(evaluate(SMALL, start, examples, CPU).loss, rel=1e-5)
 
 
