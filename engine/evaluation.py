@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -33,24 +34,41 @@ class Score:
     confusion: HostArray
 
 
-def scores(network: Network, parameters: Parameters, images: HostArray, backend: Backend) -> HostArray:
-    """The scores (N, classes) of many pictures (N, C, H, W)."""
-    most = min(len(images), GPU_BATCH) if backend.name == "gpu" else chunk_size(network, len(images))
-    size = max(1, most)
-    plan = Plan(network, backend, size)
-    plan.load(parameters)
-    found = np.empty((len(images), len(network.classes)), np.float32)
-    batch = np.zeros((size, *network.input_shape), np.float32)
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        batch[: len(part)] = part
-        found[start : start + size] = backend.operations.to_host(plan.forward(batch)).T[: len(part)]
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What a network made of held-out examples: its scores (N, classes) float32, and how good they are."""
+
+    scores: HostArray
+    score: Score
+
+
+class Judge:
+    """Reads the same examples again and again, each time by other parameters, in pieces that can be waited
+    between."""
+
+    def __init__(self, network: Network, backend: Backend, given: Examples) -> None:
+        most = min(len(given), GPU_BATCH) if backend.name == "gpu" else chunk_size(network, len(given))
+        self._given, self._network, self._backend = given, network, backend
+        self._plan = Plan(network, backend, max(1, most))
+
+    def pieces(self, parameters: Parameters) -> Iterator[Judgement | None]:
+        """Read the examples by `parameters`; None after each piece but the last, which gives the judgement."""
+        plan, images, size = self._plan, self._given.images, self._plan.batch
+        plan.load(parameters)
+        found = np.empty((len(images), len(self._network.classes)), np.float32)
+        batch = np.zeros((size, *self._network.input_shape), np.float32)
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            batch[: len(part)] = part
+            found[start : start + size] = self._backend.operations.to_host(plan.forward(batch)).T[: len(part)]
+            yield None
+        yield Judgement(found, score(found, self._given.labels, self._network.classes))
+
+
+def judge(network: Network, parameters: Parameters, given: Examples, backend: Backend) -> Judgement:
+    """How well `parameters` read the given examples, in one go."""
+    (found,) = (piece for piece in Judge(network, backend, given).pieces(parameters) if piece is not None)
     return found
-
-
-def evaluate(network: Network, parameters: Parameters, given: Examples, backend: Backend) -> Score:
-    """How well `parameters` read the given examples."""
-    return score(scores(network, parameters, given.images, backend), given.labels, network.classes)
 
 
 def score(found: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Score:

@@ -12,7 +12,7 @@ import numpy as np
 from engine.backend import Backend
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source
-from engine.evaluation import Score, evaluate
+from engine.evaluation import Judge, Judgement, Score
 from engine.layers import ShapeError, Values, shape_text
 from engine.losses import targets
 from engine.network import Network, Parameters
@@ -30,13 +30,21 @@ class TrainingError(ValueError):
 @dataclass(frozen=True)
 class Step:
     """What one step did. number and epoch count from 1; loss: mean error of its batch before the update; rate: the
-    learning rate it moved with. score: how well the held-out examples are read, after the last step of an epoch."""
+    learning rate it moved with."""
 
     number: int
     epoch: int
     loss: float
     rate: float
-    score: Score | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """An epoch is over: after step `number` the held-out examples are read like this."""
+
+    number: int
+    epoch: int
+    judgement: Judgement
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +60,7 @@ class Checkpoint:
     memory: Values
     steps: int = 0
     seconds: float = 0.0
+    judged: int = 0
     best: float = float("inf")
     stale: int = 0
 
@@ -91,82 +100,114 @@ class Trainer:
         self._at = given or Checkpoint({}, {})
         if given is not None:
             self._stepper.restore(given.parameters, given.memory)
-        self._steps = self._at.steps
+        self._reader: Judge | None = None
+        self._last_batch: HostArray = np.zeros(0, np.int64)
 
     @property
     def steps_an_epoch(self) -> int:
         """How many batches all examples make."""
         return -(-self.source.count // self.recipe.batch)
 
-    def steps(self) -> Iterator[Step]:
+    @property
+    def made(self) -> int:
+        """How many steps the run has made."""
+        return self._at.steps
+
+    @property
+    def last_batch(self) -> HostArray:
+        """Places in the epoch's examples of the batch that was used last, (n,) int64; none before the first
+        step."""
+        return self._last_batch
+
+    def steps(self) -> Iterator[Step | Judged]:
         """Goes through all epochs, one update at each next(), until the run ends: `ended` then says why.
 
-        Raises TrainingError when the error stops being a finite number; the parameters are then those of before
-        that step. It may be left and asked for again: it goes on where it stood.
+        With held-out examples, each epoch's last Step is followed by what they are read like. Raises TrainingError
+        when the error stops being a finite number; the parameters are then those of before that step. It may be
+        left and asked for again: it goes on where it stood.
         """
+        for event in self.pieces():
+            if event is not None:
+                yield event
+
+    def pieces(self) -> Iterator[Step | Judged | None]:
+        """As `steps`, but stops more often, and gives None where something is not done yet, so that whoever trains
+        can do something else in between."""
         per_epoch, self.ended = self.steps_an_epoch, None
         begun = perf_counter() - self._at.seconds
         while self.ended is None:
-            epoch, row = divmod(self._steps, per_epoch)
-            if epoch >= self.recipe.epochs:
+            epoch, row = divmod(self._at.steps, per_epoch)
+            if self.held_out is not None and self._at.judged < epoch:
+                yield from self._judge(self.held_out, epoch)
+            elif epoch >= self.recipe.epochs:
                 self.ended = "epochs"
-                return
-            rates = self._feed(epoch, row)
-            while row < per_epoch and self.ended is None:
-                step = self._step(epoch, row, rates)
-                row += 1
-                self._at = replace(self._at, steps=self._steps, seconds=perf_counter() - begun)
-                if self.recipe.seconds is not None and self._at.seconds >= self.recipe.seconds:
-                    self.ended = self.ended or "seconds"
-                yield step
+            else:
+                self._feed(epoch, row)
+                while row < per_epoch and self.ended is None:
+                    step = self._step(epoch, row)
+                    row += 1
+                    self._at = replace(self._at, steps=step.number, seconds=perf_counter() - begun)
+                    if self.recipe.seconds is not None and self._at.seconds >= self.recipe.seconds:
+                        self.ended = "seconds"
+                    yield step
 
     def parameters(self) -> Values:
         """Host copies of the parameters, and of what layers gathered, as they are now, by name."""
         return self._stepper.parameters()
 
+    def gradients(self) -> Values:
+        """Host copies of the last step's gradients by name."""
+        return self._stepper.gradients()
+
     def checkpoint(self) -> Checkpoint:
         """Where the run stands now."""
         return replace(self._at, parameters=self._stepper.parameters(), memory=self._stepper.memory())
 
-    def _feed(self, epoch: int, row: int) -> HostArray:
-        """Lay out an epoch's examples, their order and the rates; returns the rates."""
+    def _feed(self, epoch: int, row: int) -> None:
+        """Lay out an epoch's examples, their order and the rates, and go to `row`."""
         given, recipe, per_epoch = self.source.epoch(epoch), self.recipe, self.steps_an_epoch
         self._fit(given)
         order = np.zeros((per_epoch, recipe.batch), np.int64)
         order.ravel()[: len(given)] = np.random.default_rng((recipe.seed, epoch)).permutation(len(given))
         total, first = recipe.epochs * per_epoch, epoch * per_epoch
         factors = [recipe.schedule.factor((first + place) / total) for place in range(per_epoch)]
-        rates = (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
-        self._stepper.feed(given.images, targets(given.labels, len(self.network.classes)), order, rates)
-        self._stepper.seek(row, self._steps)
-        return rates
+        self._order, self._rates = order, (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
+        shares = targets(given.labels, len(self.network.classes))
+        self._stepper.feed(given.images, shares, order, self._rates)
+        self._stepper.seek(row, self._at.steps)
 
-    def _step(self, epoch: int, row: int, rates: HostArray) -> Step:
-        """One step, and after the last of an epoch the judgement."""
-        last = row + 1 == self.steps_an_epoch
-        self._stepper.run(self.source.count - row * self.recipe.batch if last else self.recipe.batch)
+    def _step(self, epoch: int, row: int) -> Step:
+        """One step."""
+        size = min(self.recipe.batch, self.source.count - row * self.recipe.batch)
+        self._stepper.run(size)
         loss = float(self._stepper.losses(row, row + 1)[0])
         if not self._stepper.fine:
             raise TrainingError(
-                f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
+                f"The error stopped being a finite number at step {self._at.steps + 1}: the learning rate, "
                 f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. "
                 "The weights are those of the step before."
             )
-        self._steps += 1
-        found = self._judge() if last and self.held_out is not None else None
-        return Step(self._steps, epoch + 1, loss, float(rates[row]), found)
+        self._last_batch = self._order[row, :size]
+        return Step(self._at.steps + 1, epoch + 1, loss, float(self._rates[row]))
 
-    def _judge(self) -> Score:
+    def _judge(self, held_out: Examples, epoch: int) -> Iterator[Judged | None]:
         """Read the held-out examples, and see whether that ends the run."""
-        assert self.held_out is not None
-        found = evaluate(self.network, self.parameters(), self.held_out, self.backend)
+        if self._reader is None:
+            self._reader = Judge(self.network, self.backend, held_out)
+        for judgement in self._reader.pieces(self.parameters()):
+            if judgement is None:
+                yield None
+                continue
+            self._look_at(judgement.score, epoch)
+            yield Judged(self._at.steps, epoch, judgement)
+
+    def _look_at(self, found: Score, epoch: int) -> None:
         best, stale = (found.loss, 0) if found.loss < self._at.best else (self._at.best, self._at.stale + 1)
-        self._at = replace(self._at, best=best, stale=stale)
+        self._at = replace(self._at, judged=epoch, best=best, stale=stale)
         if self.recipe.target is not None and found.accuracy >= self.recipe.target:
             self.ended = "target"
         elif self.recipe.patience is not None and stale >= self.recipe.patience:
             self.ended = "patience"
-        return found
 
     def _fit(self, given: Examples) -> None:
         """Raises ShapeError unless the examples are of the network's input and classes."""

@@ -17,13 +17,13 @@ from engine.backend import Backend, choose_backend
 from engine.calibration import Calibration, calibrate
 from engine.datasets.sources import Generated
 from engine.document import Subject
-from engine.evaluation import Score, evaluate, scores
+from engine.evaluation import Score, judge
 from engine.losses import softmax
 from engine.network import Network
 from engine.presets import PRESETS, preset
 from engine.recipe import Recipe
 from engine.storage.models import save_model
-from engine.training import Trainer
+from engine.training import Step, Trainer
 
 # Options of a recipe that the command line may set, with what they mean.
 OPTIONS = {
@@ -60,11 +60,10 @@ def run(args: argparse.Namespace) -> int:
     _learn(trainer, recipe)
     values = trainer.parameters()
     held_out = source.held_out(recipe.held_out)
-    score = evaluate(chosen.network, values, held_out, backend)
-    votes = softmax(scores(chosen.network, values, held_out.images, backend))
-    found = calibrate(votes, held_out.labels, chosen.network.classes)
-    _report(score, found)
-    origin = _origin(args, recipe, chosen.network, backend, score, found)
+    judged = judge(chosen.network, values, held_out, backend)
+    found = calibrate(softmax(judged.scores), held_out.labels, chosen.network.classes)
+    _report(judged.score, found)
+    origin = _origin(args, recipe, chosen.network, backend, judged.score, found)
     save_model(args.out, Subject(chosen.title, chosen.network, values, found.threshold, origin))
     print(f"wrote {args.out}")
     return 0
@@ -82,6 +81,8 @@ def _learn(trainer: Trainer, recipe: Recipe) -> None:
     begun, losses = perf_counter(), []
     per_epoch = -(-recipe.examples // recipe.batch)
     for step in trainer.steps():
+        if not isinstance(step, Step):
+            continue
         losses.append(step.loss)
         if sys.stdout.isatty() and step.number % 20 == 0:
             print(f"\repoch {step.epoch}/{recipe.epochs}, step {step.number}, loss {step.loss:.4f} ", end="")

@@ -92,13 +92,16 @@ def read(pictures: object) -> object:
     import numpy as np
 
     from engine.backend import choose_backend
+    from engine.datasets.examples import Examples
+    from engine.evaluation import judge
     from engine.losses import softmax
     from engine.storage.models import shipped_subject
-    from engine.training import scores
 
     subject = shipped_subject("default")
     images = np.asarray(pictures, np.float32)[:, None]
-    return softmax(scores(subject.network, subject.parameters, images, choose_backend("cpu")))
+    labels = np.full(len(images), -1)
+    given = Examples(images, labels, subject.network.classes)
+    return softmax(judge(subject.network, subject.parameters, given, choose_backend("cpu")).scores)
 
 
 def row(name: str, votes: object, labels: object) -> None:

@@ -15,7 +15,7 @@ from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
-from engine.evaluation import evaluate
+from engine.evaluation import judge
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape
 from engine.network import Network
 from engine.operations import replay
@@ -185,7 +185,7 @@ def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu
         trainer = Trainer(SMALL, Generated(DATA, 45, 1), recipe, backend)
         assert len(list(trainer.steps())) == 10
         ends.append(trainer.parameters())
-        evaluate(SMALL, ends[-1], Generated(DATA, 45, 1).held_out(20), backend)
+        judge(SMALL, ends[-1], Generated(DATA, 45, 1).held_out(20), backend)
     for name, values in ends[0].items():
         np.testing.assert_allclose(ends[1][name], values, rtol=0, atol=1e-4)
 

@@ -16,7 +16,7 @@ from engine.calibration import calibrate
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings
-from engine.evaluation import evaluate
+from engine.evaluation import judge
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.losses import cross_entropy, softmax, targets
 from engine.network import Network
@@ -110,8 +110,8 @@ def sizes(trainer: Trainer) -> set[int]:
 def test_training_learns_to_tell_x_from_o() -> None:
     recipe = Recipe(Adam(0.01), Cosine(0.05), batch=32, epochs=4, examples=2000, data=DATA)
     held_out = Generated(DATA, 2000, 1).held_out(600)
-    before = evaluate(SMALL, SMALL.initial(1), held_out, CPU)
-    after = evaluate(SMALL, trained(recipe).parameters(), held_out, CPU)
+    before = judge(SMALL, SMALL.initial(1), held_out, CPU).score
+    after = judge(SMALL, trained(recipe).parameters(), held_out, CPU).score
     assert before.accuracy < 0.8
     assert after.accuracy > 0.9
     assert after.loss < before.loss
@@ -218,7 +218,7 @@ def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(mon
     trainer = Trainer(SMALL, Fixed(examples), Recipe(batch=7, epochs=1), CPU, start)
     (step,) = trainer.steps()
     assert sizes(trainer) == {4, 3}
-    assert step.loss == pytest.approx(evaluate(SMALL, start, examples, CPU).loss, rel=1e-5)
+    assert step.loss == pytest.approx(judge(SMALL, start, examples, CPU).score.loss, rel=1e-5)
 
 
 def test_generated_drawings_follow_the_seed_and_the_epoch() -> None:
@@ -264,7 +264,7 @@ def test_evaluate_counts_by_class() -> None:
     always_first = network.initial(1) | {"02-dense.weight": np.zeros((2, 4), np.float32)}
     always_first["02-dense.bias"] = np.array([1, 0], np.float32)
     examples = Examples(np.zeros((5, 1, 2, 2), np.float32), np.array([0, 0, 0, 1, -1]), ("X", "O"))
-    score = evaluate(network, always_first, examples, CPU)
+    score = judge(network, always_first, examples, CPU).score
     assert score.accuracy == pytest.approx(0.75)
     assert score.by_class == {"X": 1.0, "O": 0.0}
 
