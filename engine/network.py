@@ -96,6 +96,11 @@ class Network:
             values.update((f"{name}.{part}", array) for part, array in layer.initial(shape, rng).items())
         return values
 
+    def measured(self, images: np.ndarray[Any, Any]) -> Values:
+        """What the first layer measures on the pictures (N, C, H, W) of a run that begins, by name, to stand beside
+        fresh parameters."""
+        return {f"{self.names[1]}.{part}": array for part, array in self.layers[0].measured(images).items()}
+
     def check(self, parameters: Parameters) -> None:
         """Raises ShapeError unless `parameters` are exactly those this network needs, ValueError unless finite."""
         for name, shape in self.parameter_shapes.items():

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.datasets.xo_settings import XOSettings
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
+from engine.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.network import Network
-from engine.optimizers import AdamW
+from engine.optimizers import SGD, AdamW
 from engine.recipe import Recipe
 from engine.schedules import Cosine
 
@@ -30,13 +30,15 @@ ARTICLE_STRONG = ((0, 3, 4, 9, 10), (1, 2, 8, 11))
 @dataclass(frozen=True)
 class Preset:
     """A named network. title and summary: what the window says of it, a few words and one sentence. recipe: how
-    its shipped weights were trained, None if they were made by hand."""
+    its shipped weights were trained, None if they were made by hand. untrained: where none are shipped, a sentence
+    on why, and on what to do."""
 
     name: str
     title: str
     summary: str
     network: Network
     recipe: Recipe | None = None
+    untrained: str = ""
 
 
 WALKTHROUGH = Preset(
@@ -72,7 +74,37 @@ DEFAULT = Preset(
     Recipe(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
 )
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH)}
+# Alexander Hanuschkin's MATLAB implementation for the article, github.com/hanuschkin/DeepLearning_XOexample_Matlab: its
+# layers, the standard deviation of its first features, and its settings, in one run of twice ten epochs. See
+# docs/hanuschkin.md.
+HANUSCHKIN = Preset(
+    "hanuschkin",
+    "Hanuschkin",
+    "116 × 116 pixels and three stages of large features, after Hanuschkin's MATLAB example; not trained yet.",
+    Network(
+        (1, 116, 116),
+        (
+            Center(),
+            Conv2D(16, 10, padding=4, spread=0.0001),
+            ReLU(),
+            MaxPool2D(5, 2, "drop"),
+            Conv2D(32, 10, padding=4),
+            ReLU(),
+            MaxPool2D(5, 2, "drop"),
+            Conv2D(32, 10, padding=2),
+            ReLU(),
+            MaxPool2D(3, 2, "drop"),
+            Flatten(),
+            Dense(2),
+        ),
+        classes=("circles_sm", "crosses_sm"),
+    ),
+    Recipe(SGD(0.001), batch=64, epochs=20, l2=0.004),
+    untrained="The Hanuschkin network comes with fresh weights only, for its pictures are another's under the GPL: "
+    "train it with xo train --preset hanuschkin --data FOLDER.",
+)
+
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH, HANUSCHKIN)}
 
 
 def preset(name: str) -> Preset:

@@ -95,7 +95,7 @@ class Trainer:
             raise ValueError("There are no examples to learn from.")
         if self.held_out is not None:
             self._fit(self.held_out)
-        start = self.network.initial(recipe.seed) if self.parameters_at_start is None else self.parameters_at_start
+        start = self._fresh() if self.parameters_at_start is None else self.parameters_at_start
         self._stepper = Stepper(self.network, self.backend, recipe, start)
         self._at = given or Checkpoint({}, {})
         if given is not None:
@@ -162,6 +162,15 @@ class Trainer:
     def checkpoint(self) -> Checkpoint:
         """Where the run stands now."""
         return replace(self._at, parameters=self._stepper.parameters(), memory=self._stepper.memory())
+
+    def _fresh(self) -> Values:
+        """Parameters to begin with, and what a first layer measures on the first epoch's pictures."""
+        values = self.network.initial(self.recipe.seed)
+        if self.network.layers[0].measures and self.checkpoint_at_start is None:
+            first = self.source.epoch(0)
+            self._fit(first)
+            values |= self.network.measured(first.images)
+        return values
 
     def _feed(self, epoch: int, row: int) -> None:
         """Lay out an epoch's examples, their order and the rates, and go to `row`."""

@@ -122,14 +122,15 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
 
 
 def _subject(name: str | None) -> tuple[Subject, str]:
-    """The network to start with, and a sentence if the shipped one could not be read.
+    """The network to start with, and a sentence if the shipped one could not be read, or none is shipped.
 
     Raises ValueError or OSError if a preset was asked for by name and cannot be had.
     """
+    from engine.presets import preset
     from engine.storage.models import shipped_subject
 
     try:
-        return shipped_subject(name or "default"), ""
+        return shipped_subject(name or "default"), preset(name or "default").untrained
     except (ValueError, OSError) as error:
         if name is not None:
             raise

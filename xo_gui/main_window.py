@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.document import Document, Subject
-from engine.presets import PRESETS
+from engine.presets import PRESETS, preset
 from engine.runner import Notice, Snapshot
 from engine.storage.models import shipped_subject
 from xo_gui import about
@@ -234,6 +234,8 @@ class MainWindow(QMainWindow):
         """Let the preset called `name` read the drawing."""
         try:
             self.use_subject(shipped_subject(name))
+            if untrained := preset(name).untrained:
+                self.say(untrained)
         except (ValueError, OSError) as error:
             self.say(str(error))
             self._show_subject(self.session.document.subjects[0])

@@ -80,10 +80,12 @@ def _presets() -> list[dict[str, Any]]:
 def _model(name: str) -> str:
     """Whether the preset can be used without training it first."""
     from engine.assets import asset
-    from engine.presets import WALKTHROUGH
+    from engine.presets import WALKTHROUGH, preset
 
     if name == WALKTHROUGH.name:
         return "made by hand"
+    if preset(name).untrained:
+        return "fresh weights"
     try:
         asset(f"{name}.safetensors")
     except FileNotFoundError:

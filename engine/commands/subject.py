@@ -22,10 +22,12 @@ def add_subject(parser: argparse.ArgumentParser) -> None:
 
 def chosen_subject(args: argparse.Namespace) -> Subject:
     """The subject asked for. Raises ValueError or FileNotFoundError, one sentence."""
+    from engine.presets import preset
     from engine.storage.models import load_model, shipped_subject
 
-    return (
-        load_model(args.model)
-        if args.model is not None
-        else shipped_subject("default" if args.preset is None else args.preset)
-    )
+    if args.model is not None:
+        return load_model(args.model)
+    name = "default" if args.preset is None else args.preset
+    if preset(name).untrained:
+        raise ValueError(f"{preset(name).untrained.removesuffix('.')}, then give the file it writes as --model.")
+    return shipped_subject(name)

@@ -2,6 +2,7 @@
 
 from engine.layers.avg_pool2d import AvgPool2D
 from engine.layers.batch_norm2d import BatchNorm2D
+from engine.layers.center import Center
 from engine.layers.conv2d import Conv2D
 from engine.layers.dense import Dense
 from engine.layers.dropout import Dropout
@@ -31,6 +32,7 @@ LAYERS: dict[str, type[Layer]] = {
         Flatten,
         Dropout,
         BatchNorm2D,
+        Center,
         Residual,
         Votes,
     )
@@ -41,6 +43,7 @@ __all__ = [
     "AvgPool2D",
     "BatchNorm2D",
     "Buffer",
+    "Center",
     "Conv2D",
     "Cost",
     "Dense",

@@ -71,6 +71,7 @@ class Layer:
 
     kind: ClassVar[str] = "layer"
     commutes_with_max: ClassVar[bool] = False  # whether the largest of its values is its value of the largest
+    measures: ClassVar[bool] = False  # whether it measures the pictures of a run that begins: see `measured`
 
     @property
     def mixes_batch(self) -> bool:
@@ -107,6 +108,11 @@ class Layer:
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
         """Fresh parameters and state by name, float32, drawn from `rng`."""
+        return {}
+
+    def measured(self, images: np.ndarray[Any, Any]) -> Values:
+        """State, by name, that a run with fresh weights takes from its pictures (N, C, H, W); asked of the layer
+        that reads them."""
         return {}
 
     def multiplies(self, shape: Shape) -> int:

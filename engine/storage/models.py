@@ -80,7 +80,8 @@ def load_model(path: FilePath) -> Subject:
 
 
 def shipped_subject(name: str) -> Subject:
-    """The subject of the preset called `name`: made by hand for the walk-through, else the trained one shipped.
+    """The subject of the preset called `name`: made by hand for the walk-through, with fresh weights where none are
+    shipped (Preset.untrained says why), else the trained one shipped.
 
     Raises ValueError if there is no such preset, FileNotFoundError if its trained model is not shipped,
     StorageError if that is damaged.
@@ -88,6 +89,9 @@ def shipped_subject(name: str) -> Subject:
     chosen = preset(name)
     if chosen is WALKTHROUGH:
         return Subject(chosen.title, chosen.network, handmade_parameters())
+    if chosen.untrained:
+        seed = 1 if chosen.recipe is None else chosen.recipe.seed
+        return Subject(chosen.title, chosen.network, chosen.network.initial(seed))
     return load_model(asset(f"{name}.safetensors"))
 
 
@@ -268,7 +272,9 @@ def _as_mapping(value: object) -> Json:
 
 def _check_needed(network: Network, tensors: Mapping[str, _Tensor]) -> None:
     """The number of values, before Network.check makes a set of parameters to compare the names with."""
+    gathered = [layer.state_shape(shape) for layer, shape in zip(network.layers, network.shapes, strict=False)]
     needed = sum(cost.parameters for cost in network.costs)
+    needed += sum(math.prod(shape) for shape in gathered if shape is not None)
     held = sum(math.prod(tensor.shape) for tensor in tensors.values())
     if needed != held:
         raise _Damage(f"holds {held:,} weights where its network needs {needed:,}")

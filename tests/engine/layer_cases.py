@@ -7,6 +7,7 @@ import numpy as np
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
+    Center,
     Conv2D,
     Dense,
     Dropout,
@@ -64,6 +65,8 @@ CASES: list[tuple[Layer, Shape]] = [
     (BatchNorm2D(), (3, 4, 5)),
     (BatchNorm2D(momentum=0.5, epsilon=1e-2), (2, 3, 2)),
     (BatchNorm2D(momentum=1, epsilon=1e-3), (2, 1, 1)),
+    (Center(), (3, 4, 5)),
+    (Center(), (1, 1, 2)),
     (Residual((ReLU(),)), (2, 3, 4)),
     (Residual((Dense(6), Tanh(), Dense(5, bias=False))), (5,)),
     (Residual((Conv2D(2, 3, padding=1), ReLU(), Conv2D(3, 5, padding="same", bias=False))), (3, 5, 4)),

@@ -10,6 +10,7 @@ import numpy as np
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
+    Center,
     Conv2D,
     Dense,
     Dropout,
@@ -71,6 +72,8 @@ def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
     """The output for one example of a layer that treats them alike, each by itself."""
     if isinstance(layer, Conv2D):
         return _conv2d(layer, x, values)
+    if isinstance(layer, Center):
+        return np.array([plane - mean for plane, mean in zip(x, values["mean"], strict=True)])
     if isinstance(layer, MaxPool2D):
         return _pool2d(layer, x, max)
     if isinstance(layer, AvgPool2D):

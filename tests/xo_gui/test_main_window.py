@@ -112,6 +112,14 @@ def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
     assert hand.window.menus.presets["default"].isChecked()
 
 
+def test_a_network_without_shipped_weights_opens_with_fresh_ones_and_says_so(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    hand.window.menus.presets["hanuschkin"].trigger()
+    hand.settle()
+    assert "fresh weights only" in hand.window.statusBar().currentMessage()
+    assert [output.shape[-1] for output in hand.window.last.readings[0].outputs[:4]] == [116, 116, 115, 115]
+
+
 def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window, qtbot) -> None:
     hand = Hand(open_window("--preset", "walkthrough"), qtbot)
     hand.window.drawing_view.example_x()

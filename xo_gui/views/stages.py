@@ -9,7 +9,7 @@ from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape, Votes, shape_text
+from engine.layers import Center, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape, Votes, shape_text
 from engine.network import Network
 
 Kind = Literal["picture", "maps", "bars", "list", "votes"]
@@ -196,9 +196,14 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("NetworkView", text)
 
 
+def _center(layer: Center) -> str:
+    return _tr("minus the mean")
+
+
 _DESCRIBED: dict[type[Layer], Callable[..., str]] = {
     Conv2D: _conv,
     MaxPool2D: _pool,
     ReLU: _relu,
     Flatten: _flatten,
+    Center: _center,
 }

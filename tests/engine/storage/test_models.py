@@ -14,12 +14,15 @@ import pytest
 from safetensors.numpy import load, save
 
 from engine.document import Subject
+from engine.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten
 from engine.network import Network
-from engine.presets import DEFAULT, WALKTHROUGH
+from engine.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
 from engine.storage.atomic import StorageError
 from engine.storage.models import load_model, save_model, shipped_subject
 
 KEY = "xo-gui"
+# Two of its layers hold values that are not learnt, which a file carries too.
+GATHERING = Network((1, 6, 6), (Center(), Conv2D(2), BatchNorm2D(), Flatten(), Dense(2)))
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def with_header(header: bytes, body: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + body
 
 
-@pytest.mark.parametrize("network", [WALKTHROUGH.network, DEFAULT.network])
+@pytest.mark.parametrize("network", [WALKTHROUGH.network, DEFAULT.network, GATHERING])
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.915, 1.0])
 def test_comes_back_as_it_was(tmp_path: Path, network: Network, threshold: float | None) -> None:
     subject = Subject("Net ×", network, network.initial(1), threshold, {"a": [1, None, {"b": "c"}]})
@@ -108,6 +111,8 @@ def test_shipped() -> None:
     handmade = shipped_subject("walkthrough")
     assert handmade.network is WALKTHROUGH.network
     assert handmade.threshold is None
+    fresh = shipped_subject("hanuschkin")
+    assert (fresh.name, fresh.network, fresh.threshold) == ("Hanuschkin", HANUSCHKIN.network, None)
     with pytest.raises(ValueError, match="no preset called 'nothing'"):
         shipped_subject("nothing")
 
