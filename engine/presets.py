@@ -74,9 +74,8 @@ DEFAULT = Preset(
     Recipe(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
 )
 
-# Alexander Hanuschkin's MATLAB implementation for the article, github.com/hanuschkin/DeepLearning_XOexample_Matlab: its
-# layers, the standard deviation of its first features, and its settings, in one run of twice ten epochs. See
-# docs/hanuschkin.md.
+# Alexander Hanuschkin's MATLAB implementation for the article (hanuschkin/DeepLearning_XOexample_Matlab on GitHub):
+# its layers, the standard deviation of its first features, and its settings. See docs/hanuschkin.md.
 HANUSCHKIN = Preset(
     "hanuschkin",
     "Hanuschkin",
