@@ -47,11 +47,12 @@ class Center(Layer):
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The values minus their channel's mean."""
-        x, dtype = stage.x.values, stage.y.dtype
+        x, dtype, means = stage.x.values, stage.y.dtype, stage.state
+        assert means is not None
         minus: Array = ops.zeros(x.shape, dtype)
         channels, places = x.shape[0], math.prod(x.shape[1:])
         spread = ops.product(
-            stage.state.reshape(channels, 1), ops.full((1, places), -1, dtype), minus.reshape(channels, places)
+            means.reshape(channels, 1), ops.full((1, places), -1, dtype), minus.reshape(channels, places)
         )
         return spread + ops.add(x, minus, stage.y)
 
