@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from engine.datasets.xo_settings import XOSettings
 from engine.optimizers import LARGEST, Adam, Optimizer
@@ -57,3 +57,27 @@ class Recipe:
                 raise ValueError(f"A run's {name} must be above 0, not {limit!r}.")
         if self.seed < 0:
             raise ValueError(f"A seed is a whole number from 0 up, not {self.seed}.")
+
+
+def changes(before: Recipe, after: Recipe) -> list[str]:
+    """What differs between two recipes, each in a few words: "rate 0.01"."""
+    found = []
+    for settings in ((before.optimizer, after.optimizer), (before.schedule, after.schedule), (before, after)):
+        old, new = (_settings(part) for part in settings)
+        found += [f"{name} {_shown(value)}" for name, value in new.items() if old.get(name) != value]
+    return found
+
+
+def _settings(part: Optimizer | Schedule | Recipe) -> dict[str, object]:
+    """The settings of a part of a recipe by name, its kind among them, but not those that are parts themselves."""
+    kind: dict[str, object] = {} if isinstance(part, Recipe) else {"": part.kind}
+    parts = ("optimizer", "schedule", "data")
+    return kind | {each.name: getattr(part, each.name) for each in fields(part) if each.name not in parts}
+
+
+def _shown(value: object) -> str:
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

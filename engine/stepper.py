@@ -137,13 +137,19 @@ class Stepper:
         return {name: self._ops.to_host(array) for name, array in (self._vectors | {"count": self._count}).items()}
 
     def restore(self, parameters: Parameters, memory: Mapping[str, HostArray]) -> None:
-        """Go on from what `parameters` and `memory` gave, and forget a refusal. Raises ShapeError, ValueError or
-        KeyError for those of another network or optimizer."""
+        """Go on from what `parameters` and `memory` gave, and forget a refusal; without any memory the optimizer
+        starts afresh. Raises ShapeError or ValueError for those of another network or optimizer."""
         self._reading.load(parameters)
-        for name, array in (self._vectors | {"count": self._count}).items():
-            if memory[name].shape != array.shape:
-                raise ValueError(f"The optimizer's {name} does not belong to this network.")
-            self._ops.upload(memory[name], array)
+        mine = self._vectors | {"count": self._count}
+        if memory and set(memory) != set(mine):
+            raise ValueError(
+                f"The optimizer remembers {', '.join(mine)}, but was given {', '.join(memory)}; start it afresh."
+            )
+        for name, array in mine.items():
+            values = memory.get(name, np.zeros(array.shape, np.float32))
+            if values.shape != array.shape:
+                raise ValueError(f"The optimizer's {name} does not belong to this network; start it afresh.")
+            self._ops.upload(values, array)
         self._ops.upload(np.ones(1, np.int32), self._fine)
 
     # -- the calls ---------------------------------------------------------------------------------------------

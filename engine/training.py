@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from engine.backend import Backend
+from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source
 from engine.evaluation import Judge, Judgement, Score
@@ -45,24 +46,6 @@ class Judged:
     number: int
     epoch: int
     judgement: Judgement
-
-
-@dataclass(frozen=True, eq=False)
-class Checkpoint:
-    """Where a run stands, as host arrays: from here it goes on to the same bytes as if it had never stopped.
-
-    parameters: by name; memory: what the optimizer remembers. steps: made so far, from which the epoch, the
-    examples and their order follow; seconds: trained so far. best, stale: the lowest error on the held-out
-    examples, and how many epochs ago it was reached.
-    """
-
-    parameters: Values
-    memory: Values
-    steps: int = 0
-    seconds: float = 0.0
-    judged: int = 0
-    best: float = float("inf")
-    stale: int = 0
 
 
 @dataclass
@@ -114,6 +97,11 @@ class Trainer:
         return self._at.steps
 
     @property
+    def judging(self) -> bool:
+        """Whether an epoch is over whose judgement is not made yet."""
+        return self.held_out is not None and self._at.judged < self._at.steps // self.steps_an_epoch
+
+    @property
     def last_batch(self) -> HostArray:
         """Places in the epoch's examples of the batch that was used last, (n,) int64; none before the first
         step."""
@@ -137,7 +125,7 @@ class Trainer:
         begun = perf_counter() - self._at.seconds
         while self.ended is None:
             epoch, row = divmod(self._at.steps, per_epoch)
-            if self.held_out is not None and self._at.judged < epoch:
+            if self.held_out is not None and self.judging:
                 yield from self._judge(self.held_out, epoch)
             elif epoch >= self.recipe.epochs:
                 self.ended = "epochs"

@@ -1,0 +1,85 @@
+"""Goal: what a window wants training to do, and Training: what came of it. Neither does anything.
+
+Each is complete in itself, so that a dropped one loses nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from engine.datasets.examples import Examples
+from engine.datasets.pool import PoolSettings
+from engine.document import Subject
+from engine.evaluation import Judgement
+from engine.history import Branch, Moment
+from engine.layers import Values
+from engine.recipe import Recipe
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged"]
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """What training should be doing, from the window.
+
+    number: rises with each branch wished for. subject: the network, and the weights for origin "weights". origin:
+    "fresh", the weights of the recipe's seed; "weights", the subject's own; or the moment to go on from. name: of
+    the branch. recipe: as it should be from now on. data, own: the examples. running; until: the step to pause at,
+    None for none; pace: steps a second, None for as fast as it goes. look: the moment looked back at, None for now.
+    """
+
+    number: int
+    subject: Subject
+    origin: Literal["fresh", "weights"] | Moment
+    name: str
+    recipe: Recipe
+    data: PoolSettings
+    own: Examples | None = None
+    running: bool = False
+    until: int | None = None
+    pace: float | None = None
+    look: Moment | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The parameters at a moment that was kept."""
+
+    moment: Moment
+    parameters: Values
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What came of a Goal, read-only.
+
+    goal: its number. state, and words: why it stands still, one sentence. prepared: the share of the examples that
+    is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the one
+    looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
+    divergence, the last moment before it showed. branches; frames: some kept moments from the start of the branch
+    until now. judgement: how the held-out examples are read at `shown`, None while it is not known. batch: (n,)
+    places in `examples` of the last step's batch. gradients: of the last step, by name.
+    """
+
+    goal: int
+    state: State
+    words: str
+    prepared: float
+    now: Moment
+    shown: Moment
+    exact: bool
+    epoch: int
+    steps_an_epoch: int
+    speed: float
+    good: Moment | None
+    branches: tuple[Branch, ...]
+    frames: tuple[Frame, ...]
+    judgement: Judgement | None
+    examples: Examples | None
+    held_out: Examples | None
+    batch: HostArray
+    gradients: Values

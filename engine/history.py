@@ -1,0 +1,217 @@
+"""History: what training leaves behind: branches, their curves, and keyframes from which any moment can be had
+again.
+
+It only ever grows, but for keyframes, which are thinned to stay within a budget: what lies between two of them is
+replayed, exactly, by engine/run.py. It trains nothing itself.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from engine.checkpoint import Checkpoint
+from engine.recipe import Recipe
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+BUDGET = 256 * 2**20
+_FIRST_ROOM = 1024
+
+
+@dataclass(frozen=True, order=True)
+class Moment:
+    """A place in the history: so many steps made, on a branch."""
+
+    branch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that was changed at a step, in a few words."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What was measured along a branch, read-only. steps (n,) int64, losses and rates (n,) float32: of every step;
+    judged (m,) int64, held_out_losses and accuracies (m,) float32: after the steps at which held-out examples were
+    read."""
+
+    steps: HostArray
+    losses: HostArray
+    rates: HostArray
+    judged: HostArray
+    held_out_losses: HostArray
+    accuracies: HostArray
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One line of training as it stands: where it left its parent (None for a first one), its name, how far it
+    goes, its curves, marks, and the steps at which it has keyframes."""
+
+    number: int
+    name: str
+    parent: Moment | None
+    start: int
+    end: int
+    curves: Curves
+    marks: tuple[Mark, ...]
+    keyframes: tuple[int, ...]
+
+
+class Column:
+    """Numbers that are only ever appended. What was given out as a view stays as it was."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._room = np.zeros(_FIRST_ROOM, dtype)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, value: float) -> None:
+        """One more; twice the room where it is full, so that appending stays cheap however long the run."""
+        if self._count == len(self._room):
+            # A new array: whoever holds the old one goes on seeing what it saw.
+            self._room = np.concatenate([self._room, np.zeros_like(self._room)])
+        self._room[self._count] = value
+        self._count += 1
+
+    def view(self) -> HostArray:
+        """All so far, read-only, not copied."""
+        seen = self._room[: self._count]
+        seen.flags.writeable = False
+        return seen
+
+
+@dataclass
+class _Line:
+    """A branch while it grows."""
+
+    number: int
+    name: str
+    parent: Moment | None
+    start: int
+    end: int
+    recipes: list[tuple[int, Recipe]]
+    steps: Column = field(default_factory=lambda: Column(np.int64))
+    losses: Column = field(default_factory=lambda: Column(np.float32))
+    rates: Column = field(default_factory=lambda: Column(np.float32))
+    judged: Column = field(default_factory=lambda: Column(np.int64))
+    held_out_losses: Column = field(default_factory=lambda: Column(np.float32))
+    accuracies: Column = field(default_factory=lambda: Column(np.float32))
+    marks: list[Mark] = field(default_factory=list)
+    keyframes: dict[int, Checkpoint] = field(default_factory=dict)
+    pinned: set[int] = field(default_factory=set)
+
+
+class History:
+    """All branches of one network's training. frame_bytes: what one keyframe takes; budget: what all may take.
+
+    Keyframes are kept at every multiple of `spacing` steps; when they outgrow the budget the spacing doubles and
+    what no longer falls on it is dropped, so that any moment is at most spacing - 1 steps from one. A branch's
+    first and last keyframe always stay.
+    """
+
+    def __init__(self, frame_bytes: int, budget: int = BUDGET) -> None:
+        self._most = max(4, budget // max(frame_bytes, 1))
+        self._lines: list[_Line] = []
+        self.spacing = 1
+
+    def begin(
+        self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: Moment | None = None
+    ) -> int:
+        """A new branch that starts at `step` with `keyframe`; returns its number."""
+        number = len(self._lines)
+        line = _Line(number, name, parent, step, step, [(step, recipe)])
+        line.keyframes[step] = keyframe
+        line.pinned.add(step)
+        self._lines.append(line)
+        self._thin()
+        return number
+
+    def rename(self, branch: int, name: str) -> None:
+        """Call a branch something else."""
+        self._lines[branch].name = name
+
+    def change(self, branch: int, step: int, recipe: Recipe, text: str) -> None:
+        """From `step` on the branch learns by another recipe; the mark says what changed."""
+        line = self._lines[branch]
+        if line.recipes[-1][0] == step:
+            line.recipes.pop()
+        line.recipes.append((step, recipe))
+        line.marks.append(Mark(step, text))
+
+    def recipe_at(self, moment: Moment) -> tuple[Recipe, int | None]:
+        """By which recipe the step after `moment` was made, and the step at which another took over, if one did."""
+        recipes = self._lines[moment.branch].recipes
+        place = max(0, bisect_right([step for step, _ in recipes], moment.step) - 1)
+        return recipes[place][1], recipes[place + 1][0] if place + 1 < len(recipes) else None
+
+    def record(self, branch: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]) -> None:
+        """One more step was made; `keyframe` gives what is needed to go on from after it, if it is to be kept."""
+        line = self._lines[branch]
+        line.end = step
+        line.steps.append(step)
+        line.losses.append(loss)
+        line.rates.append(rate)
+        if step % self.spacing == 0:
+            line.keyframes[step] = keyframe()
+            self._thin()
+
+    def judge(self, branch: int, step: int, loss: float, accuracy: float) -> None:
+        """The held-out examples were read after `step`."""
+        line = self._lines[branch]
+        line.judged.append(step)
+        line.held_out_losses.append(loss)
+        line.accuracies.append(accuracy)
+
+    def pin(self, moment: Moment, keyframe: Checkpoint) -> None:
+        """Keep this moment whatever the spacing."""
+        line = self._lines[moment.branch]
+        line.keyframes[moment.step] = keyframe
+        line.pinned.add(moment.step)
+
+    def nearest(self, moment: Moment) -> tuple[Moment, Checkpoint]:
+        """The last keyframe at or before `moment`, looked for on its branch and then on those it came from.
+
+        Raises KeyError for a branch that is not there.
+        """
+        if not 0 <= moment.branch < len(self._lines):
+            raise KeyError(f"there is no branch {moment.branch}")
+        line = self._lines[moment.branch]
+        if moment.step < line.start and line.parent is not None:
+            return self.nearest(Moment(line.parent.branch, moment.step))
+        step = max((step for step in line.keyframes if step <= moment.step), default=line.start)
+        return Moment(line.number, step), line.keyframes[step]
+
+    def branches(self) -> tuple[Branch, ...]:
+        """All branches as they stand."""
+        return tuple(self._seen(line) for line in self._lines)
+
+    @property
+    def frames(self) -> int:
+        """How many keyframes there are."""
+        return sum(len(line.keyframes) for line in self._lines)
+
+    def _seen(self, line: _Line) -> Branch:
+        columns = (line.steps, line.losses, line.rates, line.judged, line.held_out_losses, line.accuracies)
+        curves = Curves(*(column.view() for column in columns))
+        frames = tuple(sorted(line.keyframes))
+        return Branch(line.number, line.name, line.parent, line.start, line.end, curves, tuple(line.marks), frames)
+
+    def _thin(self) -> None:
+        while self.frames > self._most and self.spacing < 2**30:
+            self.spacing *= 2
+            for line in self._lines:
+                for step in [step for step in line.keyframes if step % self.spacing and step not in line.pinned]:
+                    del line.keyframes[step]

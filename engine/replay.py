@@ -1,0 +1,58 @@
+"""Replay: the way from a kept moment of the history to one that was not kept, step by step, exactly as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from engine.checkpoint import Checkpoint
+from engine.history import History, Moment
+from engine.network import Parameters
+from engine.recipe import Recipe
+from engine.training import Judged, Step, Trainer
+
+
+class Replay:
+    """Stands at the nearest kept moment at first, and arrives at `wished`.
+
+    trainer: gives a trainer that goes on from a checkpoint by a recipe, on the examples of then.
+    """
+
+    def __init__(self, history: History, wished: Moment, trainer: Callable[[Recipe, Checkpoint], Trainer]) -> None:
+        self.wished, self._history, self._make = wished, history, trainer
+        self.at, self.checkpoint = history.nearest(wished)
+        self._trainer: Trainer | None = None
+        self._pieces: Iterator[Step | Judged | None] = iter(())
+
+    @property
+    def exact(self) -> bool:
+        """Whether it has arrived."""
+        return self.at.step >= self.wished.step
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters where it last stood still: at the kept moment, or at its end."""
+        return self.checkpoint.parameters
+
+    def advance(self) -> None:
+        """One piece of a step further."""
+        if self._trainer is None or self._history.recipe_at(self.at)[0] is not self._trainer.recipe:
+            self._turn()
+        assert self._trainer is not None
+        if isinstance(next(self._pieces, None), Step):
+            self.at = replace(self.at, step=self._trainer.made)
+            if self.exact:
+                self.checkpoint = self._trainer.checkpoint()
+
+    def finish(self) -> Checkpoint:
+        """All the way, and the exact state there."""
+        while not self.exact:
+            self.advance()
+        return self.checkpoint
+
+    def _turn(self) -> None:
+        """Take up the recipe of the moment it stands at."""
+        if self._trainer is not None:
+            self.checkpoint = self._trainer.checkpoint()
+        self._trainer = self._make(self._history.recipe_at(self.at)[0], self.checkpoint)
+        self._pieces = self._trainer.pieces()

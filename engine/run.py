@@ -1,0 +1,289 @@
+"""Run: training as a window asks for it: in slices, looked back into, branched. It knows no thread and no
+window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+
+from engine.backend import Backend
+from engine.checkpoint import Checkpoint
+from engine.datasets.pool import Pool
+from engine.datasets.sources import Fixed
+from engine.evaluation import Judgement
+from engine.goal import Frame, Goal, State, Training
+from engine.history import BUDGET, History, Moment
+from engine.layers import Values
+from engine.network import Parameters
+from engine.recipe import Recipe, changes
+from engine.replay import Replay
+from engine.training import Judged, Step, Trainer, TrainingError
+
+FRAMES: Final = 12
+GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
+_ENDS: Final = {
+    "epochs": "All epochs are done.",
+    "patience": "The error on the held-out examples has stopped falling.",
+    "target": "The accuracy asked for is reached.",
+    "seconds": "The time is up.",
+}
+
+
+class Run:
+    """Follows Goals on one backend, a slice at a time."""
+
+    def __init__(self, backend: Backend, budget: int = BUDGET) -> None:
+        self._backend, self._budget = backend, budget
+        self._goal: Goal | None = None
+        self._pool: Pool | None = None
+        self._history: History | None = None
+        self._trainer: Trainer | None = None
+        self._pieces: Iterator[Step | Judged | None] | None = None
+        self._branch = -1
+        self._state: State = "paused"
+        self._words = ""
+        self._replay: Replay | None = None
+        self._judgements: dict[Moment, Judgement] = {}
+        self._due = 0.0
+        self._speed = _Speed()
+        self._gradients: Values = {}
+        self._gradients_at = 0.0
+
+    # -- what is asked for -------------------------------------------------------------------------------------
+
+    def follow(self, goal: Goal) -> None:
+        """Make this the goal. Raises ValueError or ShapeError if it cannot be, and then stands still."""
+        before, self._goal = self._goal, goal
+        if before is None or goal.number != before.number:
+            self._start(goal, before)
+        elif goal.recipe != before.recipe:
+            self._change(goal)
+        if self._state in ("running", "paused"):
+            self._state = "running" if self._wants_step() else "paused"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a slice would get anything done."""
+        return self._state in ("preparing", "running") or self._replay_due()
+
+    def work(self, seconds: float) -> None:
+        """Go on for about so long: make examples, replay the moment looked at, train. Never raises TrainingError:
+        divergence is a state."""
+        ends = perf_counter() + seconds
+        while self.busy and perf_counter() < ends:
+            if self._state == "preparing":
+                self._prepare()
+            elif self._replay_due():
+                self._look_back()
+            elif perf_counter() < self._due:
+                return
+            else:
+                self._train()
+
+    # -- what came of it ---------------------------------------------------------------------------------------
+
+    def parameters(self) -> Parameters | None:
+        """The parameters of the moment shown; None before there are any."""
+        if self._replay is not None and self._goal is not None and self._goal.look is not None:
+            return self._replay.parameters
+        return None if self._trainer is None else self._trainer.parameters()
+
+    def report(self) -> Training | None:
+        """How training stands; None before any was asked for."""
+        goal, history = self._goal, self._history
+        if goal is None:
+            return None
+        trainer, pool = self._trainer, self._pool
+        now = Moment(self._branch, trainer.made if trainer is not None else 0)
+        looked = self._replay if goal.look is not None else None
+        shown = now if looked is None else looked.at
+        per_epoch = trainer.steps_an_epoch if trainer is not None else 0
+        whole = pool is not None and pool.done >= 1
+        return Training(
+            goal=goal.number,
+            state=self._state,
+            words=self._words,
+            prepared=pool.done if pool is not None else 0.0,
+            now=now,
+            shown=shown,
+            exact=looked is None or looked.exact,
+            epoch=1 if not per_epoch else min(now.step // per_epoch + 1, goal.recipe.epochs),
+            steps_an_epoch=per_epoch,
+            speed=self._speed.value if self._state == "running" else 0.0,
+            branches=() if history is None else history.branches(),
+            frames=self._frames(now),
+            good=self._good() if self._state == "diverged" else None,
+            judgement=self._judgements.get(shown),
+            examples=pool.training if pool is not None and whole else None,
+            held_out=pool.held_out if pool is not None and whole else None,
+            batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
+            gradients=self._lately(),
+        )
+
+    # -- slices ------------------------------------------------------------------------------------------------
+
+    def _start(self, goal: Goal, before: Goal | None) -> None:
+        """Lay out the branch that the goal wishes for."""
+        self._words, self._pieces, self._replay, self._trainer = "", None, None, None
+        if before is None or goal.subject.network != before.subject.network:
+            self._history = None
+            self._judgements.clear()
+        if self._pool is None or before is None or (goal.data, goal.own) != (before.data, before.own):
+            self._pool = Pool(goal.data, goal.own)
+        self._state = "preparing"
+
+    def _prepare(self) -> None:
+        """Make a piece of the examples; when all are there, begin the branch."""
+        assert self._pool is not None
+        if self._pool.done < 1:
+            self._pool.grow()
+            return
+        self._begin()
+        self._state = "running" if self._wants_step() else "paused"
+
+    def _begin(self) -> None:
+        """A branch in the history, and a trainer that stands at its start."""
+        goal = self._goal
+        assert goal is not None
+        origin, parent = goal.origin, None
+        if isinstance(origin, Moment) and self._history is not None:
+            parent, kept = origin, Replay(self._history, origin, self._trainer_for)
+            self._trainer = self._trainer_for(goal.recipe, kept.finish())
+        else:
+            values = goal.subject.parameters if origin == "weights" else None
+            self._trainer = self._trainer_for(goal.recipe, values=values)
+        start = self._trainer.checkpoint()
+        if self._history is None:
+            arrays = (*start.parameters.values(), *start.memory.values())
+            self._history = History(sum(array.nbytes for array in arrays), self._budget)
+        self._branch = self._history.begin(goal.name, goal.recipe, start.steps, start, parent)
+
+    def _trainer_for(
+        self, recipe: Recipe, checkpoint: Checkpoint | None = None, values: Parameters | None = None
+    ) -> Trainer:
+        """A trainer on the pool's examples. What one optimizer remembers means nothing to another."""
+        assert self._goal is not None
+        assert self._pool is not None
+        if checkpoint is not None and set(checkpoint.memory) != {*recipe.optimizer.vectors, "count"}:
+            checkpoint = replace(checkpoint, memory={})
+        network = self._goal.subject.network
+        return Trainer(
+            network, Fixed(self._pool.training), recipe, self._backend, values, self._pool.held_out, checkpoint
+        )
+
+    def _change(self, goal: Goal) -> None:
+        """Go on by another recipe, and mark where."""
+        if self._trainer is None or self._history is None:
+            return
+        checkpoint = self._trainer.checkpoint()
+        text = ", ".join(changes(self._trainer.recipe, goal.recipe))
+        self._trainer, self._pieces = self._trainer_for(goal.recipe, checkpoint), None
+        self._history.pin(Moment(self._branch, checkpoint.steps), checkpoint)
+        self._history.change(self._branch, checkpoint.steps, goal.recipe, text)
+        if self._state == "ended":
+            self._state, self._words = "paused", ""
+
+    def _wants_step(self) -> bool:
+        goal, made = self._goal, self._trainer.made if self._trainer is not None else 0
+        return goal is not None and goal.running and (goal.until is None or made < goal.until)
+
+    def _train(self) -> None:
+        """One piece of a step."""
+        trainer, history = self._trainer, self._history
+        assert trainer is not None
+        assert history is not None
+        if self._pieces is None:
+            self._pieces = trainer.pieces()
+        try:
+            event = next(self._pieces, None)
+        except TrainingError as error:
+            history.pin(Moment(self._branch, trainer.made), trainer.checkpoint())
+            self._state, self._words, self._pieces = "diverged", str(error), None
+            return
+        if isinstance(event, Step):
+            self._keep(event)
+        elif isinstance(event, Judged):
+            score = event.judgement.score
+            history.judge(self._branch, event.number, score.loss, score.accuracy)
+            self._judgements[Moment(self._branch, event.number)] = event.judgement
+        if trainer.ended is not None:
+            self._state, self._words, self._pieces = "ended", _ENDS[trainer.ended], None
+        elif not self._wants_step() and not trainer.judging:
+            self._state = "paused"
+
+    def _keep(self, step: Step) -> None:
+        """Write a step into the history."""
+        trainer, history, goal = self._trainer, self._history, self._goal
+        assert trainer is not None
+        assert history is not None
+        assert goal is not None
+        history.record(self._branch, step.number, step.loss, step.rate, trainer.checkpoint)
+        self._speed.count()
+        if goal.pace is not None:
+            self._due = max(self._due, perf_counter()) + 1 / goal.pace
+
+    # -- looking back ------------------------------------------------------------------------------------------
+
+    def _replay_due(self) -> bool:
+        goal = self._goal
+        if goal is None or goal.look is None or self._history is None:
+            return False
+        return self._replay is None or self._replay.wished != goal.look or not self._replay.exact
+
+    def _look_back(self) -> None:
+        """Show the nearest kept moment at once, then go on step by step to the one looked at."""
+        assert self._goal is not None
+        assert self._goal.look is not None
+        assert self._history is not None
+        if self._replay is None or self._replay.wished != self._goal.look:
+            self._replay = Replay(self._history, self._goal.look, self._trainer_for)
+        elif not self._replay.exact:
+            self._replay.advance()
+
+    # -- parts of the report -----------------------------------------------------------------------------------
+
+    def _good(self) -> Moment:
+        """The last moment before the errors went beyond twice that of equal votes."""
+        assert self._history is not None
+        assert self._goal is not None
+        branch = self._history.branches()[self._branch]
+        chance = math.log(len(self._goal.subject.network.classes))
+        fine = np.flatnonzero(branch.curves.losses <= 2 * chance)
+        # A step's error is that of the weights before it.
+        return Moment(self._branch, int(branch.curves.steps[fine[-1]]) - 1 if len(fine) else branch.start)
+
+    def _frames(self, now: Moment) -> tuple[Frame, ...]:
+        """Kept moments of this branch, spread evenly over its steps, the first and the last among them."""
+        if self._history is None or self._branch < 0:
+            return ()
+        kept = self._history.branches()[self._branch].keyframes
+        wanted = np.linspace(kept[0], kept[-1], min(FRAMES, len(kept)))
+        steps = sorted({min(kept, key=lambda step: abs(step - wish)) for wish in wanted})
+        found = (self._history.nearest(Moment(now.branch, step)) for step in steps)
+        return tuple(Frame(at, checkpoint.parameters) for at, checkpoint in found)
+
+    def _lately(self) -> Values:
+        """The last step's gradients, copied now and then."""
+        now = perf_counter()
+        if self._trainer is not None and now - self._gradients_at > GRADIENTS_EVERY:
+            self._gradients, self._gradients_at = self._trainer.gradients(), now
+        return self._gradients
+
+
+class _Speed:
+    """Steps a second over the last second or so."""
+
+    def __init__(self) -> None:
+        self._since, self._count, self.value = perf_counter(), 0, 0.0
+
+    def count(self) -> None:
+        """One more step."""
+        self._count += 1
+        passed = perf_counter() - self._since
+        if passed > 0.5:
+            self.value, self._since, self._count = self._count / passed, perf_counter(), 0

@@ -1,0 +1,198 @@
+"""Training in slices, as the window asks for it: pause, step, look back, branch, change, diverge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.datasets.pool import Pool, PoolSettings
+from engine.datasets.sources import Fixed
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Subject
+from engine.goal import Goal, Training
+from engine.history import Moment
+from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from engine.network import Network
+from engine.optimizers import SGD, Adam
+from engine.recipe import Recipe
+from engine.run import Run
+from engine.training import Trainer
+
+CPU = choose_backend("cpu")
+NETWORK = Network((1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
+SUBJECT = Subject("Small", NETWORK, NETWORK.initial(9))
+DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 40, seed=3)
+GOAL = Goal(1, SUBJECT, "fresh", "first", Recipe(Adam(0.01), batch=20, epochs=100, seed=5), DATA)
+
+
+def following(run: Run, goal: Goal) -> Training:
+    """What becomes of a goal once there is nothing left to do."""
+    run.follow(goal)
+    for _ in range(10_000):
+        if not run.busy:
+            break
+        run.work(0.01)
+    report = run.report()
+    assert report is not None
+    return report
+
+
+def straight(steps: int, recipe: Recipe = GOAL.recipe) -> dict[str, np.ndarray]:
+    """The parameters after so many steps of a trainer that nobody interrupts."""
+    pool = Pool(DATA)
+    while pool.done < 1:
+        pool.grow()
+    trainer = Trainer(NETWORK, Fixed(pool.training), recipe, CPU)
+    for step in trainer.steps():
+        if step.number == steps:
+            break
+    return trainer.parameters()
+
+
+def assert_same(got: dict[str, np.ndarray] | None, expected: dict[str, np.ndarray]) -> None:
+    assert got is not None
+    for name, values in expected.items():
+        np.testing.assert_array_equal(got[name], values)
+
+
+def test_it_stands_still_until_it_is_told_to_run_and_then_stops_where_it_is_told() -> None:
+    run = Run(CPU)
+    assert following(run, GOAL).now.step == 0
+    report = following(run, replace(GOAL, running=True, until=13))
+    assert (report.state, report.now) == ("paused", Moment(0, 13))
+    assert following(run, replace(GOAL, running=True, until=13)).now.step == 13
+    assert_same(run.parameters(), straight(13))
+
+
+def test_steps_taken_one_by_one_are_those_of_a_run() -> None:
+    run = Run(CPU)
+    for step in range(1, 10):
+        following(run, replace(GOAL, running=True, until=step))
+    assert_same(run.parameters(), straight(9))
+
+
+def test_every_moment_can_be_looked_back_at_exactly_however_few_are_kept() -> None:
+    run = Run(CPU, budget=1)
+    goal = replace(GOAL, running=True, until=40)
+    following(run, goal)
+    for step in (0, 7, 23, 39):
+        report = following(run, replace(goal, look=Moment(0, step)))
+        assert (report.shown, report.exact) == (Moment(0, step), True)
+        assert_same(run.parameters(), straight(step) if step else NETWORK.initial(5))
+    assert_same(following(run, goal) and run.parameters(), straight(40))
+
+
+def test_the_nearest_kept_moment_is_shown_at_once() -> None:
+    run = Run(CPU, budget=1)
+    goal = replace(GOAL, running=True, until=39)
+    following(run, goal)
+    run.follow(replace(goal, look=Moment(0, 31)))
+    run.work(0)
+    run._look_back()
+    report = run.report()
+    assert report is not None
+    assert not report.exact
+    assert report.shown.step < 31
+    assert run.parameters() is not None
+
+
+def test_a_branch_goes_on_from_its_moment_and_overwrites_nothing() -> None:
+    run = Run(CPU)
+    following(run, replace(GOAL, running=True, until=30))
+    changed = replace(GOAL.recipe, optimizer=Adam(0.05))
+    branch = replace(GOAL, number=2, origin=Moment(0, 12), name="faster", recipe=changed, running=True, until=20)
+    report = following(run, branch)
+    assert [(b.name, b.start, b.end, b.parent) for b in report.branches] == [
+        ("first", 0, 30, None),
+        ("faster", 12, 20, Moment(0, 12)),
+    ]
+    assert_same(following(run, replace(branch, look=Moment(0, 30))) and run.parameters(), straight(30))
+    following(run, replace(branch, look=Moment(1, 5)))
+    assert_same(run.parameters(), straight(5))
+
+
+def test_a_change_on_the_fly_is_marked_and_replayed() -> None:
+    run = Run(CPU, budget=1)
+    goal = replace(GOAL, running=True, until=10)
+    following(run, goal)
+    goal = replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.03), l2=0.01), until=25)
+    report = following(run, goal)
+    assert [(mark.step, mark.text) for mark in report.branches[0].marks] == [(10, "rate 0.03, l2 0.01")]
+    then = run.parameters()
+    following(run, replace(goal, until=40))
+    following(run, replace(goal, until=40, look=Moment(0, 25)))
+    assert_same(run.parameters(), then)
+
+
+def test_reset_and_a_new_seed_start_over_beside_what_was() -> None:
+    run = Run(CPU)
+    following(run, replace(GOAL, running=True, until=10))
+    following(run, replace(GOAL, number=2, name="again", running=True, until=10))
+    assert_same(run.parameters(), straight(10))
+    other = replace(GOAL.recipe, seed=6)
+    report = following(run, replace(GOAL, number=3, name="other", recipe=other, running=True, until=10))
+    assert_same(run.parameters(), straight(10, other))
+    assert [branch.name for branch in report.branches] == ["first", "again", "other"]
+
+
+def test_training_can_go_on_from_the_weights_on_the_screen() -> None:
+    run = Run(CPU)
+    following(run, replace(GOAL, origin="weights"))
+    assert_same(run.parameters(), dict(SUBJECT.parameters))
+
+
+def test_each_epoch_is_judged_and_what_is_held_out_is_known() -> None:
+    report = following(Run(CPU), replace(GOAL, running=True, until=16))
+    assert report.branches[0].curves.judged.tolist() == [8, 16]
+    assert report.judgement is not None
+    assert report.judgement.scores.shape == (40, 2)
+    assert report.held_out is not None
+    assert len(report.held_out) == 40
+    assert len(report.batch) == 10
+
+
+def test_divergence_is_said_and_a_stroke_or_a_step_does_not_revive_it() -> None:
+    run = Run(CPU)
+    recipe = replace(GOAL.recipe, optimizer=SGD(1e30))
+    goal = replace(GOAL, recipe=recipe, running=True)
+    report = following(run, goal)
+    assert report.state == "diverged"
+    assert "choose a smaller one" in report.words
+    last = report.now
+    assert all(np.isfinite(values).all() for values in run.parameters().values())
+    assert following(run, replace(goal, until=last.step + 1)).state == "diverged"
+    assert report.good == Moment(0, 0)
+    again = replace(goal, number=2, origin=report.good, recipe=GOAL.recipe, until=5)
+    assert following(run, again).state == "paused"
+
+
+def test_a_stop_condition_ends_it_and_says_which() -> None:
+    report = following(Run(CPU), replace(GOAL, recipe=replace(GOAL.recipe, epochs=2), running=True))
+    assert (report.state, report.words, report.now.step) == ("ended", "All epochs are done.", 16)
+
+
+def test_the_pace_is_kept() -> None:
+    run = Run(CPU)
+    following(run, GOAL)
+    run.follow(replace(GOAL, running=True, pace=1.0))
+    for _ in range(20):
+        run.work(0.005)
+    report = run.report()
+    assert report is not None
+    assert report.now.step == 1
+
+
+def test_frames_go_from_the_start_to_now() -> None:
+    report = following(Run(CPU), replace(GOAL, running=True, until=30))
+    steps = [frame.moment.step for frame in report.frames]
+    assert (steps[0], steps[-1], len(steps)) == (0, 30, 12)
+    assert_same(report.frames[-1].parameters, straight(30))
+
+
+@pytest.mark.parametrize("name", ["count", "held_out"])
+def test_an_empty_pool_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} of at least 1"):
+        replace(DATA, **{name: 0})
