@@ -1,4 +1,4 @@
-"""Checkpoint: where a training run stands, complete enough to go on from. It does nothing."""
+"""Checkpoint: where a training run stands, so that it can go on. Not the run, nor the file it may be kept in."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from engine.layers import Values
 class Checkpoint:
     """Where a run stands, as host arrays: from here it goes on to the same bytes as if it had never stopped.
 
-    parameters: by name; memory: what the optimizer remembers. steps: made so far, from which the epoch, the
-    examples and their order follow; seconds: trained so far. best, stale: the lowest error on the held-out
-    examples, and how many epochs ago it was reached.
+    parameters: by name, what layers gathered included. memory: what the optimizer remembers: each of its vectors,
+    laid out as the parameters (velocity.01-conv2d.weight), and "count" (1,). steps: made so far, from which the
+    epoch, the examples, their order and the coins of dropout follow. seconds: trained so far. loss_sum: of the
+    errors of this epoch's steps. judged: how many epochs were followed by reading the held-out examples; accuracy:
+    on them, when they were last read. best, stale: the lowest error on them, and how many epochs ago it was
+    reached. best_parameters: those it was reached with, None where the run has no patience or was not judged yet.
     """
 
     parameters: Values
     memory: Values
     steps: int = 0
     seconds: float = 0.0
+    loss_sum: float = 0.0
     judged: int = 0
+    accuracy: float = float("nan")
     best: float = float("inf")
     stale: int = 0
+    best_parameters: Values | None = None

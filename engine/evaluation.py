@@ -13,7 +13,7 @@ from engine.datasets.examples import Examples
 from engine.losses import cross_entropy
 from engine.network import Network, Parameters
 from engine.plan import Plan
-from engine.stepper import chunk_size
+from engine.stepper import cached_examples
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -36,7 +36,8 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What a network made of held-out examples: its scores (N, classes) float32, and how good they are."""
+    """What a network made of held-out examples: its scores (N, classes) float32, infinite or nan where they
+    overflow, and how good they are."""
 
     scores: HostArray
     score: Score
@@ -47,9 +48,10 @@ class Judge:
     between."""
 
     def __init__(self, network: Network, backend: Backend, given: Examples) -> None:
-        most = min(len(given), GPU_BATCH) if backend.name == "gpu" else chunk_size(network, len(given))
+        most = max(1, len(given))
+        size = min(most, GPU_BATCH) if backend.name == "gpu" else cached_examples(network, most)
         self._given, self._network, self._backend = given, network, backend
-        self._plan = Plan(network, backend, max(1, most))
+        self._plan = Plan(network, backend, size)
 
     def pieces(self, parameters: Parameters) -> Iterator[Judgement | None]:
         """Read the examples by `parameters`; None after each piece but the last, which gives the judgement."""
@@ -60,7 +62,10 @@ class Judge:
         for start in range(0, len(images), size):
             part = images[start : start + size]
             batch[: len(part)] = part
-            found[start : start + size] = self._backend.operations.to_host(plan.forward(batch)).T[: len(part)]
+            # Parameters may be so large that their products overflow: the scores say so, and no warning need.
+            with np.errstate(over="ignore", invalid="ignore"):
+                read = plan.forward(batch)
+            found[start : start + size] = self._backend.operations.to_host(read).T[: len(part)]
             yield None
         yield Judgement(found, score(found, self._given.labels, self._network.classes))
 
@@ -72,13 +77,16 @@ def judge(network: Network, parameters: Parameters, given: Examples, backend: Ba
 
 
 def score(found: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Score:
-    """How good the scores (N, classes) are for labels (N,), -1 for "neither"."""
+    """How good the scores (N, classes) are for labels (N,), -1 for "neither"; the loss is nan where they
+    overflowed."""
     chosen = found.argmax(1)
     right = chosen == labels
     confusion = np.zeros((len(classes) + 1, len(classes)), np.int64)
     np.add.at(confusion, (np.where(labels < 0, len(classes), labels), chosen), 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = float(cross_entropy(found, labels).mean()) if len(labels) else float("nan")
     return Score(
-        float(cross_entropy(found, labels).mean()) if len(labels) else float("nan"),
+        loss,
         _share(right[labels >= 0]),
         {name: _share(right[labels == place]) for place, name in enumerate(classes)},
         confusion,

@@ -51,7 +51,11 @@ class Optimizer:
 @dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent: v = momentum * v - rate * g; w = w + v, or, with Nesterov's look ahead
-    (Sutskever et al. 2013), w = w + momentum * v - rate * g."""
+    (Sutskever et al. 2013), w = w + momentum * v - rate * g.
+
+    Each step's gradient keeps the rate it came with. PyTorch's v = momentum * v + g; w = w - rate * v applies
+    the rate of now to all earlier gradients too, and so moves alike only while the rate stays the same.
+    """
 
     kind: ClassVar[str] = "sgd"
     vectors: ClassVar[tuple[str, ...]] = ("velocity",)

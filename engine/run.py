@@ -169,8 +169,10 @@ class Run:
         """A trainer on the pool's examples. What one optimizer remembers means nothing to another."""
         assert self._goal is not None
         assert self._pool is not None
-        if checkpoint is not None and set(checkpoint.memory) != {*recipe.optimizer.vectors, "count"}:
-            checkpoint = replace(checkpoint, memory={})
+        if checkpoint is not None:
+            kinds = {name.partition(".")[0] for name in checkpoint.memory}
+            if kinds != {*recipe.optimizer.vectors, "count"}:
+                checkpoint = replace(checkpoint, memory={})
         network = self._goal.subject.network
         return Trainer(
             network, Fixed(self._pool.training), recipe, self._backend, values, self._pool.held_out, checkpoint

@@ -81,7 +81,8 @@ class Steps(Schedule):
 
     def shape(self, done: float) -> float:
         """Stairs."""
-        return float(self.factor_each ** min(int(done * self.parts), self.parts - 1))
+        # The share of a run is a quotient, which may come out a rounding below the end of a part.
+        return float(self.factor_each ** min(int(done * self.parts + 1e-9), self.parts - 1))
 
 
 SCHEDULES: dict[str, type[Schedule]] = {schedule.kind: schedule for schedule in (Schedule, Cosine, Linear, Steps)}

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backend import Backend
-from engine.layers import Values
+from engine.layers import ShapeError, Values
 from engine.network import Network, Parameters
 from engine.operations import Array, Calls
 from engine.optimizers import Moving
@@ -133,24 +133,36 @@ class Stepper:
         return {name: self._ops.to_host(view) for name, view in self._reading.parts(self._gradients).items()}
 
     def memory(self) -> Values:
-        """Host copies of what the optimizer remembers: its vectors (n,) by name, and "count" (1,)."""
-        return {name: self._ops.to_host(array) for name, array in (self._vectors | {"count": self._count}).items()}
+        """Host copies of what the optimizer remembers: each of its vectors laid out as the parameters, such as
+        velocity.01-conv2d.weight, and "count" (1,), how many steps it has made."""
+        return {name: self._ops.to_host(view) for name, view in self._memory_views().items()}
 
     def restore(self, parameters: Parameters, memory: Mapping[str, HostArray]) -> None:
         """Go on from what `parameters` and `memory` gave, and forget a refusal; without any memory the optimizer
-        starts afresh. Raises ShapeError or ValueError for those of another network or optimizer."""
-        self._reading.load(parameters)
-        mine = self._vectors | {"count": self._count}
-        if memory and set(memory) != set(mine):
-            raise ValueError(
-                f"The optimizer remembers {', '.join(mine)}, but was given {', '.join(memory)}; start it afresh."
+        starts afresh.
+
+        Raises ShapeError or ValueError for those of another network or optimizer, and for values that are not
+        finite; nothing is changed then.
+        """
+        views = self._memory_views()
+        strange = sorted(memory.keys() ^ views.keys()) or [n for n in views if memory[n].shape != views[n].shape]
+        if memory and strange:
+            raise ShapeError(
+                f"The optimizer's memory does not fit at {strange[0]}: it belongs to another network or optimizer; "
+                "start it afresh."
             )
-        for name, array in mine.items():
-            values = memory.get(name, np.zeros(array.shape, np.float32))
-            if values.shape != array.shape:
-                raise ValueError(f"The optimizer's {name} does not belong to this network; start it afresh.")
-            self._ops.upload(values, array)
+        if not all(np.isfinite(values).all() for values in memory.values()):
+            raise ValueError("The optimizer's memory holds values that are not finite numbers; start it afresh.")
+        self._reading.load(parameters)
+        for name, view in views.items():
+            self._ops.upload(memory[name] if memory else np.zeros(view.shape, np.float32), view)
         self._ops.upload(np.ones(1, np.int32), self._fine)
+
+    def _memory_views(self) -> dict[str, Array]:
+        views: dict[str, Array] = {"count": self._count}
+        for kind, vector in self._vectors.items():
+            views.update((f"{kind}.{name}", view) for name, view in self._reading.parts(vector).items())
+        return views
 
     # -- the calls ---------------------------------------------------------------------------------------------
 
@@ -176,6 +188,7 @@ class Stepper:
                 self._clock,
             ),
         )
+        calls += self._hold_frozen()
         if self._chunk >= size:
             calls += self._plan(0, size, size).settle_calls()
         calls += ops.check((errors, self._gradients, self._memory), self._fine)
@@ -234,9 +247,19 @@ class Stepper:
         """1 where a value is a weight that learns, 0 for biases, for what only scales, and for frozen layers."""
         weights: Array = self._ops.zeros(self._values.shape, np.float32)
         for name, view in self._reading.parts(weights).items():
-            if view.ndim > 1 and name.split(".")[0] not in self.recipe.frozen:
+            if view.ndim > 1 and not self._is_frozen(name):
                 self._ops.upload(np.ones(view.shape, np.float32), view)
         return weights
+
+    def _hold_frozen(self) -> Calls:
+        """The calls that put frozen values back: adding 0 would leave all as they are but -0."""
+        before, now = self._reading.parts(self._before[: len(self._values)]), self._reading.parts(self._values)
+        frozen = [name for name in now if self._is_frozen(name)]
+        return [call for name in frozen for call in self._ops.copy(before[name], now[name])]
+
+    def _is_frozen(self, name: str) -> bool:
+        """Whether a parameter, such as 01-conv2d.weight, belongs to a frozen layer."""
+        return name.split(".")[0] in self.recipe.frozen
 
 
 def _blocks(network: Network, which: str) -> list[tuple[int, ...]]:
@@ -247,12 +270,15 @@ def _blocks(network: Network, which: str) -> list[tuple[int, ...]]:
 
 
 def chunk_size(network: Network, batch: int) -> int:
-    """How many examples are worked on at once: a power of two whose work fits the cache, at most the batch; the
-    whole batch if a layer mixes its examples."""
-    if any(layer.mixes_batch for layer in network.layers):
-        return batch
+    """How many examples are learnt from at once: as many as fit the cache, or the whole batch if a layer mixes its
+    examples."""
+    return batch if any(layer.mixes_batch for layer in network.layers) else cached_examples(network, batch)
+
+
+def cached_examples(network: Network, most: int) -> int:
+    """How many examples keep no more busy than the cache holds: a power of two, at most `most`, at least 1."""
     widest = max(layer.work_bytes(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
     chunk = 1
-    while chunk * 2 <= batch and chunk * 2 * widest <= CACHE_BYTES:
+    while chunk * 2 <= most and chunk * 2 * widest <= CACHE_BYTES:
         chunk *= 2
     return chunk

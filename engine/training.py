@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from engine.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source
-from engine.evaluation import Judge, Judgement, Score
+from engine.evaluation import Judge, Judgement
 from engine.layers import ShapeError, Values, shape_text
 from engine.losses import targets
 from engine.network import Network, Parameters
@@ -30,12 +30,13 @@ class TrainingError(ValueError):
 
 @dataclass(frozen=True)
 class Step:
-    """What one step did. number and epoch count from 1; loss: mean error of its batch before the update; rate: the
-    learning rate it moved with."""
+    """What one step did. number and epoch count from 1; loss: mean error of its batch before the update; mean: of
+    the losses of its epoch's steps up to it; rate: the learning rate it moved with."""
 
     number: int
     epoch: int
     loss: float
+    mean: float
     rate: float
 
 
@@ -52,10 +53,12 @@ class Judged:
 class Trainer:
     """One run: a network, its parameters as they are now, and where it stands in its data.
 
-    parameters: to start from, instead of fresh ones of the recipe's seed. held_out: examples that the run is judged
-    on after every epoch, and that patience and target look at. checkpoint: where an earlier run of the same recipe
-    stopped. Raises ShapeError if pictures or classes are not the network's, ValueError for a frozen layer that is
-    not there, or a stop condition that needs held-out examples without any.
+    parameters_at_start: to start from, instead of fresh ones of the recipe's seed. held_out: examples that the run
+    is judged on after every epoch, and that patience and target look at. checkpoint_at_start: where an earlier run
+    of the same recipe stopped. ended: why the run is over, None while it is not.
+
+    Raises ShapeError if pictures or classes are not the network's, ValueError for a frozen layer that is not there,
+    a stop condition that needs held-out examples without any, or a checkpoint of another network or optimizer.
     """
 
     network: Network
@@ -69,22 +72,33 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Lays out the network, and goes to where the run stands."""
-        recipe, given = self.recipe, self.checkpoint_at_start
+        self._check()
+        at = self.checkpoint_at_start or Checkpoint({}, {})
+        self._steps, self._seconds, self._loss_sum = at.steps, at.seconds, at.loss_sum
+        self._judged, self._accuracy, self._best, self._stale = at.judged, at.accuracy, at.best, at.stale
+        self._best_parameters = at.best_parameters
+        start = at.parameters or self.parameters_at_start or self._fresh()
+        self._stepper = Stepper(self.network, self.backend, self.recipe, start)
+        if self.checkpoint_at_start is not None:
+            self._stepper.restore(at.parameters, at.memory)
+        self._reader: Judge | None = None
+        self._last_batch: HostArray = np.zeros(0, np.int64)
+        self.ended = self._end()
+
+    def _check(self) -> None:
+        """What can be checked before anything is allocated."""
+        recipe = self.recipe
         if unknown := sorted(set(recipe.frozen) - set(self.network.names[1:])):
-            raise ValueError(f"The network has no layer called {unknown[0]} that could be frozen.")
+            raise ValueError(
+                f"The network has no layer called {unknown[0]} that could be frozen; its layers are "
+                f"{', '.join(self.network.names[1:])}."
+            )
         if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
             raise ValueError("Patience and target look at held-out examples; give the run some.")
         if self.source.count < 1:
-            raise ValueError("There are no examples to learn from.")
+            raise ValueError("There are no examples to learn from; give the run some.")
         if self.held_out is not None:
             self._fit(self.held_out)
-        start = self._fresh() if self.parameters_at_start is None else self.parameters_at_start
-        self._stepper = Stepper(self.network, self.backend, recipe, start)
-        self._at = given or Checkpoint({}, {})
-        if given is not None:
-            self._stepper.restore(given.parameters, given.memory)
-        self._reader: Judge | None = None
-        self._last_batch: HostArray = np.zeros(0, np.int64)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -93,13 +107,13 @@ class Trainer:
 
     @property
     def made(self) -> int:
-        """How many steps the run has made."""
-        return self._at.steps
+        """How many steps the run has made, those before a checkpoint included."""
+        return self._steps
 
     @property
     def judging(self) -> bool:
         """Whether an epoch is over whose judgement is not made yet."""
-        return self.held_out is not None and self._at.judged < self._at.steps // self.steps_an_epoch
+        return self.held_out is not None and self._judged < self._steps // self.steps_an_epoch
 
     @property
     def last_batch(self) -> HostArray:
@@ -107,12 +121,17 @@ class Trainer:
         step."""
         return self._last_batch
 
+    @property
+    def seconds(self) -> float:
+        """How long the run has trained, pauses not counted."""
+        return self._seconds
+
     def steps(self) -> Iterator[Step | Judged]:
         """Goes through all epochs, one update at each next(), until the run ends: `ended` then says why.
 
         With held-out examples, each epoch's last Step is followed by what they are read like. Raises TrainingError
-        when the error stops being a finite number; the parameters are then those of before that step. It may be
-        left and asked for again: it goes on where it stood.
+        when the error stops being a finite number; the parameters are then those of before that step, and no later
+        step is made. It may be left and asked for again: it goes on where it stood.
         """
         for event in self.pieces():
             if event is not None:
@@ -121,23 +140,26 @@ class Trainer:
     def pieces(self) -> Iterator[Step | Judged | None]:
         """As `steps`, but stops more often, and gives None where something is not done yet, so that whoever trains
         can do something else in between."""
-        per_epoch, self.ended = self.steps_an_epoch, None
-        begun = perf_counter() - self._at.seconds
+        events = self._events()
         while self.ended is None:
-            epoch, row = divmod(self._at.steps, per_epoch)
+            begun = perf_counter()
+            event = next(events)
+            self._seconds += perf_counter() - begun
+            self.ended = self._end()
+            yield event
+
+    def _events(self) -> Iterator[Step | Judged | None]:
+        """Steps and judgements from where the run stands, without an end."""
+        fed = False
+        while True:
+            epoch, row = divmod(self._steps, self.steps_an_epoch)
             if self.held_out is not None and self.judging:
                 yield from self._judge(self.held_out, epoch)
-            elif epoch >= self.recipe.epochs:
-                self.ended = "epochs"
-            else:
+                continue
+            if row == 0 or not fed:
                 self._feed(epoch, row)
-                while row < per_epoch and self.ended is None:
-                    step = self._step(epoch, row)
-                    row += 1
-                    self._at = replace(self._at, steps=step.number, seconds=perf_counter() - begun)
-                    if self.recipe.seconds is not None and self._at.seconds >= self.recipe.seconds:
-                        self.ended = "seconds"
-                    yield step
+                fed = True
+            yield self._step(epoch, row)
 
     def parameters(self) -> Values:
         """Host copies of the parameters, and of what layers gathered, as they are now, by name."""
@@ -147,14 +169,30 @@ class Trainer:
         """Host copies of the last step's gradients by name."""
         return self._stepper.gradients()
 
+    def result(self) -> Values:
+        """What the run gives: where patience ended it the parameters of its best epoch, else those of now."""
+        best = self._best_parameters if self.ended == "patience" else None
+        return self.parameters() if best is None else {name: values.copy() for name, values in best.items()}
+
     def checkpoint(self) -> Checkpoint:
-        """Where the run stands now."""
-        return replace(self._at, parameters=self._stepper.parameters(), memory=self._stepper.memory())
+        """Where the run stands now; to be asked for between steps."""
+        return Checkpoint(
+            self._stepper.parameters(),
+            self._stepper.memory(),
+            self._steps,
+            self._seconds,
+            self._loss_sum,
+            self._judged,
+            self._accuracy,
+            self._best,
+            self._stale,
+            self._best_parameters,
+        )
 
     def _fresh(self) -> Values:
         """Parameters to begin with, and what a first layer measures on the first epoch's pictures."""
         values = self.network.initial(self.recipe.seed)
-        if self.network.layers[0].measures and self.checkpoint_at_start is None:
+        if self.network.layers[0].measures:
             first = self.source.epoch(0)
             self._fit(first)
             values |= self.network.measured(first.images)
@@ -171,7 +209,7 @@ class Trainer:
         self._order, self._rates = order, (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
         shares = targets(given.labels, len(self.network.classes))
         self._stepper.feed(given.images, shares, order, self._rates)
-        self._stepper.seek(row, self._at.steps)
+        self._stepper.seek(row, self._steps)
 
     def _step(self, epoch: int, row: int) -> Step:
         """One step."""
@@ -180,31 +218,42 @@ class Trainer:
         loss = float(self._stepper.losses(row, row + 1)[0])
         if not self._stepper.fine:
             raise TrainingError(
-                f"The error stopped being a finite number at step {self._at.steps + 1}: the learning rate, "
+                f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
                 f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. "
                 "The weights are those of the step before."
             )
         self._last_batch = self._order[row, :size]
-        return Step(self._at.steps + 1, epoch + 1, loss, float(self._rates[row]))
+        self._steps += 1
+        self._loss_sum = loss + (self._loss_sum if row else 0.0)
+        return Step(self._steps, epoch + 1, loss, self._loss_sum / (row + 1), float(self._rates[row]))
 
     def _judge(self, held_out: Examples, epoch: int) -> Iterator[Judged | None]:
-        """Read the held-out examples, and see whether that ends the run."""
+        """Read the held-out examples, and remember what was best."""
         if self._reader is None:
             self._reader = Judge(self.network, self.backend, held_out)
-        for judgement in self._reader.pieces(self.parameters()):
+        parameters = self.parameters()
+        for judgement in self._reader.pieces(parameters):
             if judgement is None:
                 yield None
                 continue
-            self._look_at(judgement.score, epoch)
-            yield Judged(self._at.steps, epoch, judgement)
+            self._judged, self._accuracy, self._stale = epoch, judgement.score.accuracy, self._stale + 1
+            if judgement.score.loss < self._best:
+                self._best, self._stale = judgement.score.loss, 0
+                self._best_parameters = None if self.recipe.patience is None else parameters
+            yield Judged(self._steps, epoch, judgement)
 
-    def _look_at(self, found: Score, epoch: int) -> None:
-        best, stale = (found.loss, 0) if found.loss < self._at.best else (self._at.best, self._at.stale + 1)
-        self._at = replace(self._at, judged=epoch, best=best, stale=stale)
-        if self.recipe.target is not None and found.accuracy >= self.recipe.target:
-            self.ended = "target"
-        elif self.recipe.patience is not None and stale >= self.recipe.patience:
-            self.ended = "patience"
+    def _end(self) -> End | None:
+        """Why the run is over where it stands, None if it is not."""
+        recipe = self.recipe
+        if recipe.target is not None and self._accuracy >= recipe.target:
+            return "target"
+        if recipe.patience is not None and self._stale >= recipe.patience:
+            return "patience"
+        if self._steps >= recipe.epochs * self.steps_an_epoch and not self.judging:
+            return "epochs"
+        if recipe.seconds is not None and self._seconds >= recipe.seconds:
+            return "seconds"
+        return None
 
     def _fit(self, given: Examples) -> None:
         """Raises ShapeError unless the examples are of the network's input and classes."""

@@ -67,6 +67,8 @@ def clip(gradients: Array, limit: float) -> Calls:
 
     def shorten() -> None:
         norm = float(np.sqrt(np.dot(gradients, gradients)))
+        if not np.isfinite(norm):  # maybe only its square is too large for a float32
+            norm = float(np.linalg.norm(gradients.astype(np.float64)))
         if norm > limit:
             np.multiply(gradients, gradients.dtype.type(limit / norm), out=gradients)
 
