@@ -50,7 +50,7 @@ class ConvolutionTwoWay(Protocol):
         ...
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
-        """The calls that fill dx (padded, as x is) and dmatrix, each unless it is None."""
+        """The calls that fill dx (without the margin that x has) and dmatrix, each unless it is None."""
         ...
 
 
@@ -142,12 +142,13 @@ class Operations(ABC):
 
     @abstractmethod
     def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
     ) -> ConvolutionTwoWay:
         """y[f] = (sum over the window of feature f x window) / divisor + bias[f].
 
-        x: (C, H, W, N), already padded. matrix: (F, C*size*size [+ 1]), the features as rows, the bias last if
-        there is one. y: (F, H', W', N), maybe a view with gaps.
+        x: (C, H, W, N), already padded by `margin` on each side; its gradient is asked for without the margin.
+        matrix: (F, C*size*size [+ 1]), the features as rows, the bias last if there is one. y: (F, H', W', N),
+        maybe a view with gaps.
         """
 
     @abstractmethod

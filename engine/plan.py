@@ -131,8 +131,8 @@ class Plan:
             layer, stage = layers[place], self.stages[place]
             stage.dy = dy
             if place > lowest or input_gradient:
-                stage.dx = layer.buffer(ops, stage.x.values.shape[:-1], self.batch, self.dtype)
-                dy = stage.dx.values
+                stage.dx = ops.zeros(stage.x.values.shape, self.dtype)
+                dy = stage.dx
             self.backward_calls.append(layer.backward(ops, stage))
 
     def settle_calls(self) -> Calls:
@@ -253,7 +253,7 @@ class Plan:
         first = self.stages[0].dx
         if first is None:
             raise ValueError("Only a plan made with input_gradient=True carries the gradient to the picture.")
-        return np.ascontiguousarray(np.moveaxis(self._ops.to_host(first.values), -1, 0))
+        return np.ascontiguousarray(np.moveaxis(self._ops.to_host(first), -1, 0))
 
 
 def _total(shapes: list[Shape | None]) -> int:

@@ -74,9 +74,11 @@ class ArrayOperations(Operations):
         """Votes, loss and gradient."""
         return elementwise.softmax_cross_entropy(scores, targets, votes, loss, dscores, total)
 
-    def convolution(self, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int) -> Convolution:
+    def convolution(
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+    ) -> Convolution:
         """The sliding of features."""
-        return Convolution(x, matrix, y, size, stride, divisor)
+        return Convolution(x, matrix, y, size, stride, margin, divisor)
 
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> MaxPool:
         """The largest of each window."""

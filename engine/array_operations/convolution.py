@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from engine.array_operations.calls import call, run
+from engine.array_operations.windows import overlap
 from engine.operations import Array, Calls
 
 # Below this many multiplies a product, OpenBLAS takes its small-matrix path, which is several times faster.
@@ -30,11 +31,13 @@ class Convolution:
     bias as it is.
     """
 
-    def __init__(self, x: Array, matrix: Array, y: Array, size: int, stride: int, divisor: int) -> None:
+    def __init__(
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+    ) -> None:
         channels, _, _, batch = x.shape
         features, height, width, _ = y.shape
         window = (channels, size, size, height, width, batch)
-        self._size, self._stride, self._divisor = size, stride, divisor
+        self._size, self._stride, self._margin, self._divisor = size, stride, margin, divisor
         self._matrix, self._y, self._taps = matrix, y, channels * size * size
         self._window_shape = window
         plane, row, pixel, image = x.strides
@@ -57,7 +60,7 @@ class Convolution:
         return calls if flat is y else [*calls, run(np.copyto, y, flat)]
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
-        """The calls that fill dmatrix and the padded dx from dy and the last forward pass."""
+        """The calls that fill dmatrix and dx from dy and the last forward pass."""
         flat, calls = dy, []
         if not dy.flags.c_contiguous or self._divisor != 1:
             flat = np.empty(dy.shape, dy.dtype)
@@ -71,20 +74,17 @@ class Convolution:
 
     def _input_gradient(self, dblocks: Array, dx: Array) -> Calls:
         """dx: every pixel gathers, over all windows it stood in, weight x gradient of that window's cell."""
-        stride = self._stride
         columns = np.empty((self._taps, self._columns.shape[1]), dx.dtype)
         weights = self._matrix[:, : self._taps].T
         calls = [call(np.matmul, weights, dblocks, out=blocks(columns, self._rows)), run(dx.fill, 0)]
         taps = columns.reshape(self._window_shape)
-        _, _, _, height, width, _ = self._window_shape
         for row in range(self._size):
             for column in range(self._size):
-                seen = dx[
-                    :,
-                    row : row + stride * (height - 1) + 1 : stride,
-                    column : column + stride * (width - 1) + 1 : stride,
-                ]
-                calls.append(call(np.add, seen, taps[:, row, column], out=seen))
+                down = overlap(row, self._margin, self._stride, taps.shape[3], dx.shape[1])
+                along = overlap(column, self._margin, self._stride, taps.shape[4], dx.shape[2])
+                if down is not None and along is not None:
+                    seen = dx[:, down[1], along[1]]
+                    calls.append(call(np.add, seen, taps[:, row, column, down[0], along[0]], out=seen))
         return calls
 
     def _blocks_of(self, maps: Array) -> Array:

@@ -21,3 +21,15 @@ def taps(x: Array, count: int, axis: int, size: int, stride: int) -> list[tuple[
             seen = slice(tap, tap + (having - 1) * stride + 1, stride)
             found.append((x[(*ahead, seen)], (*ahead, slice(having))))
     return found
+
+
+def overlap(tap: int, margin: int, stride: int, windows: int, length: int) -> tuple[slice, slice] | None:
+    """Which of `windows` have a pixel at their place `tap`, and those pixels of `length`; None if there are none.
+
+    Window w begins `margin` before pixel w * stride.
+    """
+    first = max(0, -((tap - margin) // stride))
+    last = min(windows - 1, (length - 1 + margin - tap) // stride)
+    if last < first:
+        return None
+    return slice(first, last + 1), slice(first * stride + tap - margin, last * stride + tap - margin + 1, stride)

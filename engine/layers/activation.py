@@ -34,4 +34,4 @@ class Activation(Layer):
         """The gradient times the slope there."""
         if stage.dx is None:
             return []
-        return ops.activation_gradient(self.function, stage.y, stage.dy, stage.dx.values, self.leak)
+        return ops.activation_gradient(self.function, stage.y, stage.dy, stage.dx, self.leak)

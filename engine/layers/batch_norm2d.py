@@ -75,8 +75,7 @@ class BatchNorm2D(Layer):
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """Gradients of weights, biases and input."""
-        dx = None if stage.dx is None else stage.dx.values
-        calls: Calls = stage.work.backward(stage.dy, dx, stage.dblock)
+        calls: Calls = stage.work.backward(stage.dy, stage.dx, stage.dblock)
         return calls
 
     def settle(self, ops: Operations, stage: Stage) -> Calls:

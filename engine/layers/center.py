@@ -58,4 +58,4 @@ class Center(Layer):
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """The gradient as it is."""
-        return [] if stage.dx is None else ops.copy(stage.dy, stage.dx.values)
+        return [] if stage.dx is None else ops.copy(stage.dy, stage.dx)

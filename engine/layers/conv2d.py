@@ -114,14 +114,15 @@ class Conv2D(Layer):
         """The sliding match of every feature."""
         channels = stage.x.full.shape[0]
         divisor = channels * self.size * self.size if self.mean else 1
-        stage.work = ops.convolution(stage.x.full, stage.block, stage.y, self.size, self.stride, divisor)
+        stage.work = ops.convolution(
+            stage.x.full, stage.block, stage.y, self.size, self.stride, self.margin, divisor
+        )
         calls: Calls = stage.work.forward()
         return calls
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """Gradients of features, biases and input."""
-        dx = None if stage.dx is None else stage.dx.full
-        calls: Calls = stage.work.backward(stage.dy, dx, stage.dblock)
+        calls: Calls = stage.work.backward(stage.dy, stage.dx, stage.dblock)
         return calls
 
     def _taps(self, shape: Shape) -> int:

@@ -72,5 +72,5 @@ class Dense(Layer):
         calls = [] if stage.dblock is None else ops.product(stage.dy, stage.x.full.T, stage.dblock)
         if stage.dx is not None and stage.block is not None:
             weights = stage.block[:, : len(stage.x.values)]
-            calls += ops.product(weights.T, stage.dy, stage.dx.values)
+            calls += ops.product(weights.T, stage.dy, stage.dx)
         return calls

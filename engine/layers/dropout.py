@@ -45,6 +45,6 @@ class Dropout(Layer):
         if stage.dx is None:
             return []
         if not stage.training:
-            return ops.copy(stage.dy, stage.dx.values)
-        calls: Calls = stage.work.backward(stage.dy, stage.dx.values)
+            return ops.copy(stage.dy, stage.dx)
+        calls: Calls = stage.work.backward(stage.dy, stage.dx)
         return calls

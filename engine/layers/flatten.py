@@ -32,4 +32,4 @@ class Flatten(Layer):
         """The gradient, in the maps' order."""
         if stage.dx is None or stage.dy is None:
             return []
-        return ops.copy(stage.dy.reshape(stage.dx.values.shape), stage.dx.values)
+        return ops.copy(stage.dy.reshape(stage.dx.shape), stage.dx)

@@ -35,5 +35,5 @@ class GlobalAvgPool(Layer):
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """Every value of a map takes its share of the map's gradient."""
-        calls: Calls = stage.work.backward(stage.dy, None if stage.dx is None else stage.dx.values)
+        calls: Calls = stage.work.backward(stage.dy, stage.dx)
         return calls

@@ -46,7 +46,8 @@ class Stage:
 
     x: its input with margin; y: its output. block, dblock: its parameters as stored, None without parameters, and
     their gradient, None where nobody asks for it. state: what it gathers while learning, None where it gathers
-    nothing. dy: the gradient in y; dx: the gradient in x with margin, None where nobody asks for it.
+    nothing. dy: the gradient in y; dx: the gradient in x.values, both without gaps; dx is None where nobody asks
+    for it.
     training: whether it behaves as while learning. key: a number of its own for its random choices; moment: (2,)
     uint32, the number of the step and the place in the batch of the first example.
     work: whatever the layer's forward calls leave for its backward calls.
@@ -61,7 +62,7 @@ class Stage:
     key: int = 0
     moment: Array | None = None
     dy: Array | None = None
-    dx: Buffer | None = None
+    dx: Array | None = None
     work: Any = None
 
 

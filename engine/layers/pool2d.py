@@ -54,7 +54,7 @@ class Pool2D(Layer):
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """The gradient, given back to the windows."""
-        calls: Calls = stage.work.backward(stage.dy, None if stage.dx is None else stage.dx.values)
+        calls: Calls = stage.work.backward(stage.dy, stage.dx)
         return calls
 
     def _windows(self, length: int) -> int:

@@ -129,13 +129,13 @@ class Residual(Layer):
             layer, inner = self.layers[place], stage.work[place]
             inner.dy, inner.dblock = dy, dblocks[place]
             if place:
-                inner.dx = layer.buffer(ops, shapes[place], batch, stage.x.values.dtype)
-                dy = inner.dx.values
+                inner.dx = ops.zeros((*shapes[place], batch), stage.x.values.dtype)
+                dy = inner.dx
             else:
                 inner.dx = stage.dx
             calls += layer.backward(ops, inner)
         if stage.dx is not None:
-            calls += ops.add(stage.dx.values, stage.dy, stage.dx.values)
+            calls += ops.add(stage.dx, stage.dy, stage.dx)
         return calls
 
     def settle(self, ops: Operations, stage: Stage) -> Calls:

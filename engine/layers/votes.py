@@ -64,7 +64,7 @@ class Votes(Layer):
 
     def backward(self, ops: Operations, stage: Stage) -> Calls:
         """Every strong value takes its share of its class's gradient."""
-        return [] if stage.dx is None else ops.product(stage.work.T, stage.dy, stage.dx.values)
+        return [] if stage.dx is None else ops.product(stage.work.T, stage.dy, stage.dx)
 
     def _matrix(self, ops: Operations, x: Array) -> Array:
         return ops.from_host(self.weights(len(x), x.dtype))
