@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -65,7 +65,7 @@ class Network:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """A key for the input and each layer's output: 00-input, 01-conv2d, ..."""
-        return "00-input", *(f"{place:02d}-{layer.kind}" for place, layer in enumerate(self.layers, 1))
+        return "00-input", *layer_names(self.layers)
 
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -136,6 +136,11 @@ class Network:
             raise ValueError(f"This does not describe a network: it does not say {error}.") from error
         except (TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"This does not describe a network: {error}.") from error
+
+
+def layer_names(layers: Sequence[Layer]) -> list[str]:
+    """A key for each layer: 01-conv2d, ..."""
+    return [f"{place:02d}-{layer.kind}" for place, layer in enumerate(layers, 1)]
 
 
 class _Described(msgspec.Struct):

@@ -49,7 +49,7 @@ class Plan:
     ) -> None:
         self.network, self.backend, self.batch, self.dtype = network, backend, batch, np.dtype(dtype)
         self._ops = backend.operations
-        self._order = list(range(len(network.layers))) if keep else _cheapest_order(network.layers)
+        self._order = list(range(len(network.layers))) if keep else cheapest_order(network.layers)
         self._keep, self._seed = keep, seed
         self._training = learn if training is None else training
         self._frozen = {place for place, name in enumerate(network.names[1:]) if name in frozen}
@@ -275,7 +275,7 @@ def _cut(vector: Array, shapes: list[Shape | None]) -> list[Array | None]:
     return blocks
 
 
-def _cheapest_order(layers: tuple[Layer, ...]) -> list[int]:
+def cheapest_order(layers: tuple[Layer, ...]) -> list[int]:
     """The layers' places in the order that costs least: a max pool goes before what commutes with it below it."""
     order = list(range(len(layers)))
     for place in range(len(order) - 1):

@@ -75,6 +75,11 @@ class Layer:
     measures: ClassVar[bool] = False  # whether it measures the pictures of a run that begins: see `measured`
 
     @property
+    def margin(self) -> int:
+        """How many values of 0 its input lies in on each side."""
+        return 0
+
+    @property
     def mixes_batch(self) -> bool:
         """Whether one example's output depends on the others of its batch, which then cannot be cut."""
         return False

@@ -38,6 +38,11 @@ class Residual(Layer):
         return 1 + max(layer.depth if isinstance(layer, Residual) else 0 for layer in self.layers)
 
     @property
+    def margin(self) -> int:
+        """That of the first layer inside, which reads the same input."""
+        return self.layers[0].margin
+
+    @property
     def mixes_batch(self) -> bool:
         """Whether a layer inside does."""
         return any(layer.mixes_batch for layer in self.layers)
