@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.drawing import Drawing
+from engine.history import Moment
 from engine.network import Network, Parameters
 
 
@@ -16,7 +17,8 @@ class Subject:
 
     name: what the window calls it. threshold: the vote below which the verdict is "unsure", None where the
     network has no such notion. origin: where it comes from, as stored with a model (command, seed, results).
-    Raises ShapeError or ValueError if the parameters are not the network's.
+    moment: the place in the history of training that its parameters are of, None if they are not of this session's
+    training. Raises ShapeError or ValueError if the parameters are not the network's.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Subject:
     parameters: Parameters
     threshold: float | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    moment: Moment | None = None
 
     def __post_init__(self) -> None:
         """Checks the parameters against the network."""

@@ -19,7 +19,7 @@ from engine.layers import Values
 from engine.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged"]
+State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
 
 
 @dataclass(frozen=True, eq=False)

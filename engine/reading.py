@@ -57,6 +57,11 @@ class Reader:
         self._plan = Plan(subject.network, backend, 1, keep=True)
         self._plan.load(subject.parameters)
 
+    def follow(self, subject: Subject) -> None:
+        """Read by other parameters of the same network from now on."""
+        self.subject = subject
+        self._plan.load(subject.parameters)
+
     def read(self, picture: HostArray) -> Reading:
         """One pass over a picture (side, side) in -1..1."""
         # Weights may be so large that their products overflow; the verdict is then "unsure", not a warning.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Final
 
 import numpy as np
@@ -80,10 +80,14 @@ class Run:
                 self._prepare()
             elif self._replay_due():
                 self._look_back()
-            elif perf_counter() < self._due:
-                return
+            elif (waiting := self._due - perf_counter()) > 0:
+                sleep(min(waiting, max(0.0, ends - perf_counter())))
             else:
                 self._train()
+
+    def fail(self, words: str) -> None:
+        """Stand still until another branch is wished for, and say why."""
+        self._state, self._words, self._pieces = "failed", words, None
 
     # -- what came of it ---------------------------------------------------------------------------------------
 

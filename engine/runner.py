@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -12,9 +12,12 @@ import numpy as np
 from engine.backend import Backend, Device, DeviceError, choose_backend
 from engine.document import Document, Subject
 from engine.drawing import Drawing
+from engine.goal import Goal, Training
+from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
 from engine.raster import fitted, render
 from engine.reading import Reader, Reading
+from engine.run import Run
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 log = logging.getLogger(__name__)
@@ -25,9 +28,10 @@ class Request:
     """What should be true now: complete, so that a dropped one loses nothing.
 
     generation: rises when a subject's parameters or architecture are replaced. settled: no stroke is under way.
-    acknowledged: the number of the last notice the window has shown. opening: the file last wished for.
-    asked_at: perf_counter() of the event behind it, in seconds, handed back in the Snapshot so that the window can
-    tell its latency.
+    goal: what training should be doing, None if nobody has asked for any; live: whether the first subject is read
+    by the parameters that training has, or looks back at, instead of its own. acknowledged: the number of the last
+    notice the window has shown. opening: the file last wished for. asked_at: perf_counter() of the event behind it,
+    in seconds, handed back in the Snapshot so that the window can tell its latency.
     """
 
     generation: int
@@ -36,6 +40,8 @@ class Request:
     acknowledged: int = 0
     opening: Opening | None = None
     asked_at: float = 0.0
+    goal: Goal | None = None
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,9 @@ class DeviceReport:
 class Snapshot:
     """What was computed for one Request: complete, host arrays, read-only.
 
-    readings: one for each subject, none if the Request failed. opened: what came of the file last wished for.
-    drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
+    readings: one for each subject, none if the Request failed; the first one's subject has the parameters it was
+    read by. training: how training stands, None if nobody has asked for any. opened: what came of the file last
+    wished for. drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
     """
 
     generation: int
@@ -71,6 +78,7 @@ class Snapshot:
     settled: bool
     asked_at: float
     engine_seconds: float
+    training: Training | None = None
 
 
 @dataclass
@@ -82,6 +90,8 @@ class Runner:
     _readers: list[Reader] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
     _raised: int = 0
+    _run: Run | None = None
+    _live: Reader | None = None
     _opened: Opened | None = None
 
     def answer(self, request: Request) -> Snapshot:
@@ -91,6 +101,7 @@ class Runner:
         readings: tuple[Reading, ...] = ()
         try:
             self._open(request.opening)
+            self._follow(request.goal)
             readings = self._read(request)
         except (ValueError, DeviceError) as error:
             self._notify(str(error))
@@ -107,7 +118,46 @@ class Runner:
             request.settled,
             request.asked_at,
             perf_counter() - begun,
+            None if self._run is None else self._run.report(),
         )
+
+    @property
+    def busy(self) -> bool:
+        """Whether `work` would get anything done."""
+        return self._run is not None and self._run.busy
+
+    def work(self, seconds: float) -> None:
+        """Train for about so long, or make examples, or go back to the moment looked at. Never raises."""
+        if self._run is None:
+            return
+        try:
+            self._run.work(seconds)
+        except (ValueError, DeviceError) as error:
+            self._stop(str(error))
+        except Exception as error:
+            log.exception("training met an unexpected fault")
+            self._stop(f"Training met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
+
+    def _follow(self, goal: Goal | None) -> None:
+        """Make this the goal of training."""
+        if goal is None:
+            return
+        if self._run is None:
+            self._run = Run(self._chosen())
+        try:
+            self._run.follow(goal)
+        except (ValueError, DeviceError) as error:
+            self._stop(str(error))
+
+    def _stop(self, words: str) -> None:
+        assert self._run is not None
+        self._run.fail(words)
+        self._notify(words)
+
+    def _chosen(self) -> Backend:
+        if self._backend is None:
+            self._backend = self._choose()
+        return self._backend
 
     def _open(self, opening: Opening | None) -> None:
         """Read the file unless it is the one read last."""
@@ -121,19 +171,33 @@ class Runner:
         drawing = fitted(document.drawing) if document.fit else document.drawing
         pictures: dict[int, HostArray] = {}
         readings = []
-        for reader in self._readers_for(document.subjects):
+        for reader in self._readers_for(document.subjects, self._trained(request)):
             if reader.side not in pictures:
                 pictures[reader.side] = render(drawing, reader.side)
             readings.append(reader.read(pictures[reader.side]))
         return tuple(readings)
 
-    def _readers_for(self, subjects: tuple[Subject, ...]) -> list[Reader]:
+    def _trained(self, request: Request) -> Parameters | None:
+        """The parameters by which the first subject is read, if training has them."""
+        if not request.live or request.goal is None or self._run is None:
+            return None
+        same = request.goal.subject.network == request.document.subjects[0].network
+        return self._run.parameters() if same else None
+
+    def _readers_for(self, subjects: tuple[Subject, ...], trained: Parameters | None) -> list[Reader]:
         """The readers of last time where the subject is the same object, new ones otherwise."""
-        if self._backend is None:
-            self._backend = self._choose()
+        backend = self._chosen()
         known = {id(reader.subject): reader for reader in self._readers}
-        self._readers = [known.get(id(subject)) or Reader(subject, self._backend) for subject in subjects]
-        return self._readers
+        if trained is None:
+            self._live = None
+            self._readers = [known.get(id(subject)) or Reader(subject, backend) for subject in subjects]
+            return self._readers
+        first, *others = subjects
+        if self._live is None or self._live.subject.network != first.network:
+            self._live = Reader(first, backend)
+        self._live.follow(replace(first, parameters=trained))
+        self._readers = [known.get(id(subject)) or Reader(subject, backend) for subject in others]
+        return [self._live, *self._readers]
 
     def _choose(self) -> Backend:
         try:

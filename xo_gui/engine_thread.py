@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 from PySide6.QtCore import QObject, QThread, Signal
 
@@ -14,6 +15,8 @@ log = logging.getLogger(__name__)
 
 # A slice of work is about 10 ms; a first pass on a cold GPU may take seconds, and then the stop waits for it.
 STOP_MS = 10_000
+# Seconds: how long training goes on before a request is looked for, and between two pictures of it.
+SLICE, FRAME = 0.010, 0.040
 
 
 class EngineThread(QThread):
@@ -29,6 +32,7 @@ class EngineThread(QThread):
         super().__init__(parent)
         self.setObjectName("engine")
         self._device = device
+        self._shown_at = 0.0
         self._requests: Mailbox[Request] = Mailbox()
         self._snapshots: Mailbox[Snapshot] = Mailbox()
 
@@ -41,12 +45,30 @@ class EngineThread(QThread):
         return self._snapshots.take()
 
     def run(self) -> None:
-        """The engine's loop, until stop()."""
+        """The engine's loop, until stop(): a request if there is one, otherwise a slice of what is still to do."""
         runner = Runner(self._device)
+        last: Request | None = None
         with one_blas_thread():
-            while (request := self._requests.wait()) is not None:
-                if self._snapshots.put(runner.answer(request)):
-                    self.snapshot_ready.emit()
+            while not self._requests.closed:
+                request = self._requests.wait(0 if runner.busy else None)
+                if request is not None:
+                    last = request
+                    self._show(runner.answer(request))
+                elif last is not None and runner.busy:
+                    self._work(runner, last)
+
+    def _work(self, runner: Runner, last: Request) -> None:
+        """A slice, and what came of it: the end of it always, before that if the window has taken the last picture
+        and a while has passed."""
+        runner.work(SLICE)
+        now = perf_counter()
+        if not runner.busy or (self._snapshots.empty and now - self._shown_at >= FRAME):
+            self._show(runner.answer(last))
+
+    def _show(self, snapshot: Snapshot) -> None:
+        self._shown_at = perf_counter()
+        if self._snapshots.put(snapshot):
+            self.snapshot_ready.emit()
 
     def stop(self) -> bool:
         """End the loop after the answer under way and wait for it; False if it did not end in time."""

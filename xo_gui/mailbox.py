@@ -30,14 +30,26 @@ class Mailbox(Generic[T]):
             item, self._item = self._item, None
             return item
 
-    def wait(self) -> T | None:
-        """Like take, but waits for something; None once the mailbox is closed."""
+    def wait(self, seconds: float | None = None) -> T | None:
+        """Like take, but waits for something, so many seconds at most; None after them, and once it is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is not None or self._closed)
+            self._changed.wait_for(lambda: self._item is not None or self._closed, seconds)
             if self._closed:
                 return None
             item, self._item = self._item, None
             return item
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is there."""
+        with self._changed:
+            return self._item is None
+
+    @property
+    def closed(self) -> bool:
+        """Whether it hands out nothing more through wait()."""
+        with self._changed:
+            return self._closed
 
     def close(self) -> None:
         """Wake whoever waits and hand out nothing more through wait()."""
