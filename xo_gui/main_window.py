@@ -32,7 +32,8 @@ from xo_gui.session import Session
 from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
 from xo_gui.theme import Theme, heading_font, theme_called, wear
-from xo_gui.views import PANELS, DrawingView, NetworkView, View, VotesView
+from xo_gui.training_control import TrainingControl
+from xo_gui.views import PANELS, DrawingView, NetworkView, Panel, View, VotesView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -50,6 +51,7 @@ class MainWindow(QMainWindow):
     def __init__(self, session: Session, thread: EngineThread, settings: Settings, theme: str) -> None:
         super().__init__()
         self.session, self._thread, self._settings = session, thread, settings
+        self.training = TrainingControl(session)
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.setMinimumSize(*LEAST_SIZE)
@@ -68,9 +70,12 @@ class MainWindow(QMainWindow):
         self.set_theme(theme)
         self._first_layout = self.saveState()
         self._document_changed()
+        self._intent_changed()
 
     def _build_panels(self) -> None:
         """One view in the middle, the others in docks with a quiet title."""
+        # The left side keeps its whole height: the canvas needs it.
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         for panel in PANELS:
             view = panel.view(self)
             self.views.append(view)
@@ -81,9 +86,21 @@ class MainWindow(QMainWindow):
             dock.setObjectName(view.title)
             dock.setTitleBarWidget(_title(view.title))
             dock.setWidget(_framed(view))
+            self._place(dock, panel)
+        sides = [dock for dock in self.docks if self.dockWidgetArea(dock) == Qt.DockWidgetArea.LeftDockWidgetArea]
+        self.resizeDocks(sides, [LEFT_WIDTH] * len(sides), Qt.Orientation.Horizontal)
+
+    def _place(self, dock: QDockWidget, panel: Panel) -> None:
+        """On its side, beside the last one there, or under all of them."""
+        assert panel.area is not None
+        beside = [each for each in self.docks if self.dockWidgetArea(each) == panel.area]
+        if beside and panel.area == Qt.DockWidgetArea.BottomDockWidgetArea and not panel.under:
+            self.splitDockWidget(beside[-1], dock, Qt.Orientation.Horizontal)
+        elif panel.under:
+            self.addDockWidget(panel.area, dock, Qt.Orientation.Vertical)
+        else:
             self.addDockWidget(panel.area, dock)
-            self.docks.append(dock)
-        self.resizeDocks(self.docks, [LEFT_WIDTH] * len(self.docks), Qt.Orientation.Horizontal)
+        self.docks.append(dock)
 
     def _view(self, kind: type[View]) -> View:
         return next(view for view in self.views if isinstance(view, kind))
@@ -136,7 +153,9 @@ class MainWindow(QMainWindow):
             view.previewed.connect(self.session.preview)
             view.edited.connect(self.session.edit)
             view.hovered.connect(self.session.hover)
+            view.wished.connect(self.training.wish)
             view.said.connect(self.say)
+        self.training.changed.connect(self._intent_changed)
         self.session.changed.connect(self._document_changed)
         self.session.focus_changed.connect(self._focus_changed)
         self.session.noticed.connect(self._noticed)
@@ -154,7 +173,12 @@ class MainWindow(QMainWindow):
 
     def ask_again(self) -> None:
         """Ask the engine for what should be true now."""
-        self._thread.ask(self.session.request())
+        self._thread.ask(self.session.request(self.training.goal, self.training.live))
+
+    def _intent_changed(self) -> None:
+        for view in self.views:
+            view.show_intent(self.training.intent)
+        self.ask_again()
 
     def _focus_changed(self) -> None:
         for view in self.views:
@@ -175,6 +199,7 @@ class MainWindow(QMainWindow):
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
         if snapshot.readings:
             self._pending = self.last = snapshot
+        self.training.hear(snapshot)
 
     def event(self, event: QEvent) -> bool:
         """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""

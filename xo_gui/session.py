@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.document import Document
+from engine.goal import Goal
 from engine.opening import Opened, Opening
 from engine.runner import Notice, Request
 
@@ -112,8 +113,8 @@ class Session(QObject):
         """Look at the cell under the mouse, or at none."""
         self.look_at(replace(self.focus, hovered=cell))
 
-    def request(self) -> Request:
-        """What should be true now."""
+    def request(self, goal: Goal | None = None, live: bool = False) -> Request:
+        """What should be true now; goal and live: what training should be doing, and whether it is what reads."""
         return Request(
             self._generation,
             self.document,
@@ -121,6 +122,8 @@ class Session(QObject):
             self._acknowledged,
             self._opening,
             self._changed_at,
+            goal,
+            live,
         )
 
     def open(self, path: Path) -> None:

@@ -1,167 +1,204 @@
-"""TrainingControl: what the person wants training to do, as one Goal. It trains nothing and shows nothing."""
+"""TrainingControl: turns what the person wishes of training into one Goal for the engine, and makes what training
+came to the Document's. It trains nothing and shows nothing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.datasets.examples import Examples
 from engine.datasets.pool import PoolSettings
-from engine.document import Subject
+from engine.document import Document, Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.optimizers import AdamW
 from engine.presets import PRESETS
 from engine.recipe import Recipe
+from engine.runner import Snapshot
 from engine.schedules import Cosine
+from xo_gui.session import Session
+from xo_gui.wishes import (
+    Intent,
+    LearnBy,
+    LearnFrom,
+    Look,
+    OneEpoch,
+    OneStep,
+    Pace,
+    Pause,
+    Rename,
+    StartOver,
+    Train,
+    TrainOn,
+    Wish,
+)
 
-# What a network is trained by in the window unless its preset says otherwise: soon good, and long enough to watch.
+# What a network is trained by in the window: soon good, and long enough to watch.
 WATCHED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
+_STANDING = ("paused", "ended", "diverged", "failed")
 
 
 class TrainingControl(QObject):
-    """Owner of the Goal. `goal` is None until the person first asks for training.
+    """Owner of the Goal, which is None until training is first asked for.
 
-    changed: the goal is another; the window asks the engine again. settled(training): training has come to stand,
-    and its parameters can become the Document's.
+    changed: the goal or the intent is another, so the engine should be asked and the Views told.
     """
 
     changed = Signal()
-    settled = Signal(object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.goal: Goal | None = None
-        self.training: Training | None = None
-        self.recipe = WATCHED
-        self.data = PoolSettings(WATCHED.data)
-        self._own: Examples | None = None
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._session = session
         self._numbers = count(1)
+        self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
+        self._pace: float | None = None
+        self._names: dict[int, str] = {}
+        self.goal: Goal | None = None
+        self._training: Training | None = None
+        self._mine: Subject | None = None
         self._standing = True
+        self._take_up(session.document.subjects[0])
+        session.changed.connect(self._document_changed)
+
+    # -- what it stands for ------------------------------------------------------------------------------------
+
+    @property
+    def intent(self) -> Intent:
+        """What training is told to do now."""
+        goal = self.goal
+        if goal is None:
+            return Intent(self._recipe, self._data, self._pace)
+        return Intent(self._recipe, self._data, self._pace, goal.running, goal.look)
+
+    @property
+    def live(self) -> bool:
+        """Whether the drawing is read by training's parameters rather than the Document's."""
+        return self.goal is not None and self._session.document.subjects[0] is self._mine
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What the person calls branches, by number."""
+        return dict(self._names)
 
     # -- what the engine says ----------------------------------------------------------------------------------
 
-    def hear(self, training: Training | None) -> None:
-        """Take in how training stands."""
+    def hear(self, snapshot: Snapshot) -> None:
+        """Take in how training stands; when it has come to stand, its weights become the Document's, as one
+        undo."""
+        training = snapshot.training
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
-        self.training = training
-        standing = training.state in ("paused", "ended", "diverged", "failed")
-        if standing and not self._standing:
-            self._standing = True
-            if self.goal.running:
-                self._set(replace(self.goal, running=False))
-            self.settled.emit(training)
-        elif not standing:
+        self._training = training
+        if training.state not in _STANDING:
             self._standing = False
+            return
+        if self._standing or not snapshot.readings or not self.live:
+            return
+        self._standing = True
+        if training.shown == training.now:
+            self._adopt(snapshot.readings[0].subject, training)
+        if self.goal.running:
+            self._set(replace(self.goal, running=False))
 
-    @property
-    def running(self) -> bool:
-        """Whether training goes on, as far as the person is concerned."""
-        return self.goal is not None and self.goal.running
+    def _adopt(self, subject: Subject, training: Training) -> None:
+        document = self._session.document
+        self._mine = replace(subject, moment=training.now, origin={})
+        after = Document(document.drawing, (self._mine, *document.subjects[1:]), document.fit)
+        self._session.edit(after, self.tr("training to step {0}").format(training.now.step))
+
+    def _document_changed(self) -> None:
+        """Another network was chosen, or training undone: what runs stands still first."""
+        subject = self._session.document.subjects[0]
+        if subject is self._mine:
+            return
+        if self.goal is not None and self.goal.running:
+            self._set(replace(self.goal, running=False))
+        if self._mine is None or subject.network != self._mine.network:
+            self._take_up(subject)
+        elif self.goal is not None and subject.moment is not None:
+            self._mine = subject
+            self._set(replace(self.goal, look=subject.moment))
+
+    def _take_up(self, subject: Subject) -> None:
+        """Another network: nothing has been asked for yet. Its preset says which examples it reads."""
+        known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == subject.network), WATCHED)
+        drawing = replace(known.data, side=subject.network.input_shape[1])
+        self._data = replace(self._data, drawing=drawing)
+        self.goal, self._training, self._standing, self._mine = None, None, True, subject
+        self.changed.emit()
 
     # -- what the person says ----------------------------------------------------------------------------------
 
-    def use(self, subject: Subject) -> None:
-        """Another network is on the screen: its preset's way of training, and no goal until one is asked for."""
-        known = next((p for p in PRESETS.values() if p.network == subject.network and p.recipe), None)
-        data = known.recipe.data if known is not None and known.recipe is not None else WATCHED.data
-        self.recipe = WATCHED
-        self.data = replace(self.data, drawing=replace(data, side=subject.network.input_shape[1]))
-        self.goal, self.training, self._standing = None, None, True
-        self.changed.emit()
+    def wish(self, wish: Wish) -> None:
+        """Do what is wished for, as far as it makes sense now."""
+        goal = self.goal
+        match wish:
+            case Train():
+                self._train(None)
+            case Pause() if goal is not None and goal.running:
+                self._set(replace(goal, running=False))
+            case OneStep():
+                self._train(self._made + 1)
+            case OneEpoch():
+                per_epoch = -(-self._data.count // self._recipe.batch)
+                self._train((self._made // per_epoch + 1) * per_epoch)
+            case StartOver(seed):
+                if seed is not None:
+                    self._recipe = replace(self._recipe, seed=seed)
+                    self._data = replace(self._data, seed=seed)
+                self._begin("fresh", self._start_name, 0)
+            case TrainOn():
+                name = self.tr("from {0}").format(self._session.document.subjects[0].name)
+                self._begin("weights", name, None)
+            case Look(moment) if goal is not None and goal.look != moment:
+                self._set(replace(goal, look=moment))
+            case LearnBy(recipe):
+                self._recipe = recipe
+                self._set(goal and replace(goal, recipe=recipe))
+            case LearnFrom(data):
+                self._data = data
+                self._set(goal)
+            case Pace(steps):
+                self._pace = steps
+                self._set(goal and replace(goal, pace=steps))
+            case Rename(branch, name):
+                self._names[branch] = name
+                self._set(goal)
 
-    def run(self, subject: Subject, until: int | None = None) -> None:
-        """Train: go on from where the subject stands, or start afresh if it does not stand anywhere yet."""
-        goal, training = self.goal, self.training
-        if goal is None or training is None:
-            self._begin(subject, "fresh", self.tr("start {0}").format(self.recipe.seed), until)
-        elif goal.look is not None or training.state in ("diverged", "failed"):
-            at = goal.look or training.good or training.now
-            self._begin(subject, at, self._branch_name(at), until)
-        elif subject.moment is not None and subject.moment != training.now:
-            self._begin(subject, subject.moment, self._branch_name(subject.moment), until)
+    def _train(self, until: int | None) -> None:
+        """Go on from where the person stands in the history, or start afresh if that is nowhere yet."""
+        goal, training = self.goal, self._training
+        if goal is None or training is None or not self.live:
+            self._begin("fresh", self._start_name, until)
+        elif training.state in ("diverged", "failed"):
+            self._branch(goal.look or training.good or training.now, until)
+        elif goal.look is not None and goal.look != training.now:
+            self._branch(goal.look, until)
         else:
-            self._set(replace(goal, running=True, until=until, recipe=self.recipe))
+            self._standing = False
+            self._set(replace(goal, running=True, until=until, look=None))
 
-    def pause(self) -> None:
-        """Stand still after the step under way."""
-        if self.goal is not None and self.goal.running:
-            self._set(replace(self.goal, running=False))
+    def _branch(self, at: Moment, until: int | None) -> None:
+        self._begin(at, self.tr("from step {0}").format(at.step), until)
 
-    def step(self, subject: Subject) -> None:
-        """One step, then stand still."""
-        self.run(subject, self._made + 1)
-
-    def epoch(self, subject: Subject) -> None:
-        """To the end of this epoch, then stand still."""
-        per_epoch = -(-(self.data.count + (0 if self._own is None else len(self._own))) // self.recipe.batch)
-        self.run(subject, (self._made // per_epoch + 1) * per_epoch)
-
-    def reset(self, subject: Subject, seed: int | None = None) -> None:
-        """Back to the start, the same or that of another seed, as a branch of its own; nothing is overwritten."""
-        if seed is not None:
-            self.recipe = replace(self.recipe, seed=seed)
-        self._begin(subject, "fresh", self.tr("start {0}").format(self.recipe.seed), 0)
-
-    def continue_weights(self, subject: Subject) -> None:
-        """Train on from the weights on the screen, wherever they come from."""
-        self._begin(subject, "weights", self.tr("from {0}").format(subject.name), None)
-
-    def look(self, moment: Moment | None) -> None:
-        """Look back at a moment; None is now."""
-        if self.goal is not None and self.goal.look != moment:
-            self._set(replace(self.goal, look=moment))
-
-    def change(self, recipe: Recipe) -> None:
-        """Learn by this recipe from now on."""
-        self.recipe = recipe
-        if self.goal is not None:
-            self._set(replace(self.goal, recipe=recipe))
-
-    def set_pace(self, pace: float | None) -> None:
-        """So many steps a second at most; None for as fast as it goes."""
-        self._pace = pace
-        if self.goal is not None:
-            self._set(replace(self.goal, pace=pace))
-
-    def set_data(self, data: PoolSettings, own: Examples | None = None) -> None:
-        """Learn from these examples the next time training starts."""
-        self.data, self._own = data, own
-
-    # ----------------------------------------------------------------------------------------------------------
-
-    _pace: float | None = None
+    def _begin(self, origin: Literal["fresh", "weights"] | Moment, name: str, until: int | None) -> None:
+        """Wish for a branch."""
+        self._standing, self._mine = False, self._session.document.subjects[0]
+        recipe, data, number = self._recipe, self._data, next(self._numbers)
+        self._set(Goal(number, self._mine, origin, name, recipe, data, None, True, until, self._pace))
 
     @property
     def _made(self) -> int:
-        if self.goal is None or self.training is None:
+        if self.goal is None or self._training is None:
             return 0
-        return self.goal.look.step if self.goal.look is not None else self.training.now.step
+        return self.goal.look.step if self.goal.look is not None else self._training.now.step
 
-    def _branch_name(self, at: Moment) -> str:
-        return self.tr("from step {0}").format(at.step)
+    @property
+    def _start_name(self) -> str:
+        return self.tr("start {0}").format(self._recipe.seed)
 
-    def _begin(self, subject: Subject, origin: object, name: str, until: int | None) -> None:
-        """Wish for a branch."""
-        self._standing = False
-        self._set(
-            Goal(
-                next(self._numbers),
-                subject,
-                origin,  # type: ignore[arg-type]
-                name,
-                self.recipe,
-                self.data,
-                self._own,
-                True,
-                until,
-                self._pace,
-            )
-        )
-
-    def _set(self, goal: Goal) -> None:
+    def _set(self, goal: Goal | None) -> None:
         self.goal = goal
         self.changed.emit()

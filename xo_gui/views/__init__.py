@@ -8,22 +8,28 @@ from PySide6.QtCore import Qt
 
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.network_view import NetworkView
+from xo_gui.views.timeline_view import TimelineView
+from xo_gui.views.training_view import TrainingView
 from xo_gui.views.view import View
 from xo_gui.views.votes_view import VotesView
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A view and the side of the window it starts on; None is the middle."""
+    """A view and the side of the window it starts on; None is the middle. under: below the panels already there,
+    where those of that side stand beside each other."""
 
     view: type[View]
     area: Qt.DockWidgetArea | None
+    under: bool = False
 
 
 PANELS = (
     Panel(DrawingView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(NetworkView, None),
+    Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
 )
 
-__all__ = ["PANELS", "DrawingView", "NetworkView", "Panel", "View", "VotesView"]
+__all__ = ["PANELS", "DrawingView", "NetworkView", "Panel", "TimelineView", "TrainingView", "View", "VotesView"]

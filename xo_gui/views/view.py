@@ -9,6 +9,7 @@ from engine.document import Document
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import Theme
+from xo_gui.wishes import Intent
 
 
 class View(QWidget):
@@ -16,7 +17,8 @@ class View(QWidget):
 
     previewed(document): a change under way, such as a stroke. edited(document, text, merge): a change made, its
     name in the Edit menu, and the word under which successive changes become one undo ("" for none).
-    hovered(cell or None): the value under the mouse. said(text): a sentence for the status bar.
+    hovered(cell or None): the value under the mouse. wished(wish): something asked of training, one of wishes.py.
+    said(text): a sentence for the status bar.
     """
 
     title = ""
@@ -24,6 +26,7 @@ class View(QWidget):
     previewed = Signal(object)
     edited = Signal(object, str, str)
     hovered = Signal(object)
+    wished = Signal(object)
     said = Signal(str)
 
     def show_document(self, document: Document) -> None:
@@ -34,6 +37,9 @@ class View(QWidget):
 
     def show_focus(self, focus: Focus) -> None:
         """This is now looked at."""
+
+    def show_intent(self, intent: Intent) -> None:
+        """This is what training is told to do."""
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""

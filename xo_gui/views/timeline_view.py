@@ -1,0 +1,160 @@
+"""Timeline view: one long line of all steps, dragged to any moment of the training. It replays nothing itself."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from engine.goal import Training
+from engine.history import Branch, Moment
+from engine.runner import Snapshot
+from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.views.view import View
+from xo_gui.wishes import Intent, Look
+
+_LINE_Y, _HANDLE, _WORDS_Y = 10.0, 6.0, 30.0
+
+
+class TimelineView(View):
+    """From the branch's first step to now. Drag, or arrows, Home and End; Esc goes back to now."""
+
+    title = "Timeline"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._training: Training | None = None
+        self._intent: Intent | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(self.tr("Timeline of the training"))
+        self.setMinimumHeight(44)
+
+    def sizeHint(self) -> QSize:
+        """Wide and low."""
+        return QSize(800, 44)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """How far training has come, and the moment the maps are of."""
+        if snapshot.training is not self._training:
+            self._training = snapshot.training
+            self.setAccessibleDescription(self._words())
+            self.update()
+
+    def show_intent(self, intent: Intent) -> None:
+        """The moment looked at."""
+        self._intent = intent
+        self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self.update()
+
+    # -- the person --------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Look at the moment under the mouse."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._look_at(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag through time."""
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._look_at(event.position().x())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Step by step, to the start, to now."""
+        branch, training = self._branch(), self._training
+        moves = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -50, Qt.Key.Key_PageDown: 50}
+        if branch is None or training is None:
+            super().keyPressEvent(event)
+        elif event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_End):
+            self.wished.emit(Look(None))
+        elif event.key() == Qt.Key.Key_Home:
+            self.wished.emit(Look(Moment(branch.number, 0)))
+        elif event.key() in moves:
+            self._look(self._place(training) + moves[Qt.Key(event.key())])
+        else:
+            super().keyPressEvent(event)
+
+    def _look_at(self, x: float) -> None:
+        branch = self._branch()
+        if branch is not None and self.width() > 2 * _HANDLE:
+            share = (x - _HANDLE) / (self.width() - 2 * _HANDLE)
+            self._look(round(min(max(share, 0.0), 1.0) * branch.end))
+
+    def _look(self, step: int) -> None:
+        branch = self._branch()
+        if branch is not None:
+            step = min(max(step, 0), branch.end)
+            self.wished.emit(Look(None if step == branch.end else Moment(branch.number, step)))
+
+    # -- painting ----------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The line, what is shown of it, where branches left, and two lines of words."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        theme, training, branch = self._theme, self._training, self._branch()
+        ends = (QPointF(_HANDLE, _LINE_Y), QPointF(self.width() - _HANDLE, _LINE_Y))
+        painter.setPen(self._pen(theme.line))
+        painter.drawLine(*ends)
+        if training is not None and branch is not None and branch.end:
+            x = self._x(self._place(training), branch)
+            painter.setPen(self._pen(theme.text))
+            painter.drawLine(ends[0], QPointF(x, _LINE_Y))
+            self._paint_marks(painter, branch)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.text))
+            painter.drawEllipse(QPointF(x, _LINE_Y), _HANDLE, _HANDLE)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(theme.o), 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+        painter.setFont(font(SMALL_PX))
+        painter.setPen(QColor(theme.quiet))
+        box = QRectF(0, _WORDS_Y - 8, self.width(), 18)
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._words())
+        painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._facts())
+
+    def _pen(self, colour: str) -> QPen:
+        return QPen(QColor(colour), 3, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
+
+    def _paint_marks(self, painter: QPainter, branch: Branch) -> None:
+        """Where something was changed, and where this branch left the one before it."""
+        painter.setPen(QPen(QColor(self._theme.quiet), 1))
+        left = [] if branch.parent is None else [branch.start]
+        for step in (*left, *(mark.step for mark in branch.marks)):
+            x = self._x(step, branch)
+            painter.drawLine(QPointF(x, _LINE_Y - 6), QPointF(x, _LINE_Y + 6))
+
+    def _words(self) -> str:
+        training, branch = self._training, self._branch()
+        if training is None or branch is None:
+            return self.tr("Once the network trains, drag here to any moment of its training.")
+        if training.shown == training.now:
+            return self.tr("step {0} · {1}").format(training.now.step, branch.name)
+        said = self.tr("step {0} of {1} · looking back: the drawing is read by the network as it was then")
+        return said.format(self._place(training), branch.end)
+
+    def _facts(self) -> str:
+        training, branch = self._training, self._branch()
+        if training is None or branch is None or not len(branch.curves.judged):
+            return ""
+        return self.tr("held-out {0} %").format(f"{100 * branch.curves.accuracies[-1]:.1f}")
+
+    def _branch(self) -> Branch | None:
+        """The branch that training is on."""
+        training = self._training
+        if training is None or not 0 <= training.now.branch < len(training.branches):
+            return None
+        return training.branches[training.now.branch]
+
+    def _place(self, training: Training) -> int:
+        """The step looked at: as wished, before the engine has followed."""
+        look = self._intent.look if self._intent is not None else None
+        return training.now.step if look is None else look.step
+
+    def _x(self, step: int, branch: Branch) -> float:
+        return _HANDLE + (self.width() - 2 * _HANDLE) * step / max(branch.end, 1)

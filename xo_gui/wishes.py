@@ -1,0 +1,95 @@
+"""Wishes: what a person can ask of training, as a View passes it on. They are words; training_control.py acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from engine.datasets.pool import PoolSettings
+from engine.history import Moment
+from engine.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train until told otherwise; from the moment looked at, if one is."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Stand still."""
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """One step, then stand still."""
+
+
+@dataclass(frozen=True)
+class OneEpoch:
+    """To the end of this epoch, then stand still."""
+
+
+@dataclass(frozen=True)
+class StartOver:
+    """Back to the start, beside what was: the same one, or that of another seed."""
+
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainOn:
+    """Train on from the weights on the screen, wherever they come from."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Look back at a moment; None is now."""
+
+    moment: Moment | None
+
+
+@dataclass(frozen=True)
+class LearnBy:
+    """Learn by this recipe from now on."""
+
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class LearnFrom:
+    """Learn from these examples from the next start on."""
+
+    data: PoolSettings
+
+
+@dataclass(frozen=True)
+class Pace:
+    """So many steps a second at most; None for as fast as it goes."""
+
+    steps: float | None
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Call a branch something else."""
+
+    branch: int
+    name: str
+
+
+Wish: TypeAlias = (
+    Train | Pause | OneStep | OneEpoch | StartOver | TrainOn | Look | LearnBy | LearnFrom | Pace | Rename
+)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What training is told to do now, for the Views to show: by which recipe, from which examples, at what pace,
+    whether it runs, and the moment looked back at."""
+
+    recipe: Recipe
+    data: PoolSettings
+    pace: float | None = None
+    running: bool = False
+    look: Moment | None = None
