@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from engine.counting import together
 from engine.layers.hyperparameters import need, need_flag, need_number, need_whole
 from engine.layers.layer import (
     Buffer,
@@ -96,6 +97,12 @@ class Conv2D(Layer):
     def work_bytes(self, shape: Shape) -> int:
         """All its windows, written out as columns."""
         return 4 * self._taps(shape) * math.prod(self.output_shape(shape)[1:])
+
+    def together(self, shape: Shape) -> int:
+        """Many where the features are so large that the frequency domain pays."""
+        channels, height, width = need_maps(self, shape)
+        padded = (channels, height + 2 * self.margin, width + 2 * self.margin)
+        return together(padded, self.features, self.size) if self.stride == 1 else 1
 
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
         """The window, cut off at the frame."""

@@ -147,6 +147,10 @@ class Layer:
         """Raises ValueError for parameters or state, by name, that it cannot compute with; its message is a clause
         about what is named, which Network makes a sentence. Shapes and finiteness are checked by Network."""
 
+    def together(self, shape: Shape) -> int:
+        """How many inputs of `shape` are worth working on at once on a processor, even beyond its cache."""
+        return 1
+
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
         """The rows and columns of its input that the given rows and columns of its output read.
 

@@ -116,6 +116,10 @@ class Residual(Layer):
             except ValueError as error:
                 raise ValueError(f"{name}.{error}") from error
 
+    def together(self, shape: Shape) -> int:
+        """The most that a layer inside asks for."""
+        return max(layer.together(inner) for layer, inner in self._inner(shape))
+
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
         """What the stack reads, together with the value itself, which the skip reads."""
         seen: tuple[range, range] | None = (rows, columns)
