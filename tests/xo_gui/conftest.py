@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Iterator
 
@@ -73,6 +74,14 @@ class Hand:
     def said(self) -> str:
         """What the votes panel says to someone who cannot see it."""
         return self.window.votes_view.findChild(VoteBars).accessibleDescription()
+
+
+@pytest.fixture(autouse=True)
+def collected_here() -> Iterator[None]:
+    """As in the program, no collection of garbage may start in the engine's thread and destroy widgets there."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

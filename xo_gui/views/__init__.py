@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 
+from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.network_view import NetworkView
 from xo_gui.views.timeline_view import TimelineView
@@ -29,7 +30,18 @@ PANELS = (
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(NetworkView, None),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
 )
 
-__all__ = ["PANELS", "DrawingView", "NetworkView", "Panel", "TimelineView", "TrainingView", "View", "VotesView"]
+__all__ = [
+    "PANELS",
+    "CurvesView",
+    "DrawingView",
+    "NetworkView",
+    "Panel",
+    "TimelineView",
+    "TrainingView",
+    "View",
+    "VotesView",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -133,6 +134,8 @@ def _zero(column: Column, tile: Box) -> float:
 
 
 def _bar(brush: Brush, zero: float, row: Box, share: float, signed: bool) -> None:
+    if math.isnan(share):  # weights that have run away give values that are no numbers: there is no bar for them
+        return
     room = row.width / 2 if signed else row.width
     length = min(abs(share), 1.0) * (room - 2)
     thick = max(round(min(row.height * 0.6, 11.0) * brush.ratio), 1) / brush.ratio

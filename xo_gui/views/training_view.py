@@ -80,7 +80,7 @@ class TrainingView(View):
         running = intent is not None and intent.running
         back = intent is not None and intent.look is not None
         if running:
-            self.main_button.setText(self.tr("⏸ Pause"))
+            self.main_button.setText(self.tr("Pause"))
         elif training is None:
             self.main_button.setText(self.tr("▶ Train from scratch"))
         elif back or training.state in ("diverged", "failed"):

@@ -1,0 +1,178 @@
+"""Training in the real window: what the buttons do, what is seen, what is undone, and that drawing goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from engine.goal import Training
+from engine.optimizers import SGD
+from tests.xo_gui.conftest import X_ARMS, Hand
+from xo_gui.main_window import MainWindow
+from xo_gui.views import CurvesView, TimelineView, TrainingView
+from xo_gui.wishes import LearnBy, LearnFrom, Look, Pause
+
+
+class Coach:
+    """Presses the buttons of the training panel and waits for what comes of it."""
+
+    def __init__(self, window: MainWindow, qtbot: object) -> None:
+        self.window, self.qtbot = window, qtbot
+        self.panel = next(view for view in window.views if isinstance(view, TrainingView))
+        self.line = next(view for view in window.views if isinstance(view, TimelineView))
+        self.curves = next(view for view in window.views if isinstance(view, CurvesView))
+        data = window.training.intent.data
+        window.training.wish(LearnFrom(replace(data, count=600, held_out=100)))
+
+    @property
+    def training(self) -> Training:
+        assert self.window.last is not None
+        assert self.window.last.training is not None
+        return self.window.last.training
+
+    def until(self, true: Callable[[Training], bool]) -> Training:
+        def check() -> None:
+            assert self.window.last is not None
+            assert self.window.last.training is not None
+            assert true(self.window.last.training)
+
+        self.qtbot.waitUntil(check, timeout=60_000)
+        return self.training
+
+    def stand(self) -> Training:
+        """Until training stands still and the document has its weights."""
+        self.until(lambda training: training.state not in ("preparing", "running"))
+        self.qtbot.waitUntil(lambda: not self.window.training.intent.running, timeout=10_000)
+        self.qtbot.wait(50)
+        return self.training
+
+    def click(self, button: object) -> None:
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    @property
+    def weights(self) -> np.ndarray:
+        return self.window.session.document.subjects[0].parameters["01-conv2d.weight"]
+
+
+@pytest.fixture
+def coach(window: MainWindow, qtbot: object) -> Coach:
+    return Coach(window, qtbot)
+
+
+def test_run_and_pause_change_the_features_and_are_one_undo(coach: Coach, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    shipped, votes = coach.weights, hand.votes
+    undo = coach.window.session.undo_stack
+    before = undo.count()
+    coach.click(coach.panel.main_button)
+    coach.until(lambda training: training.now.step >= 3)
+    assert coach.panel.main_button.text() == "Pause"
+    assert hand.votes != votes
+    coach.click(coach.panel.main_button)
+    made = coach.stand().now.step
+    assert undo.count() == before + 1
+    assert undo.undoText() == f"training to step {made}"
+    assert not np.array_equal(coach.weights, shipped)
+    undo.undo()
+    hand.settle()
+    np.testing.assert_array_equal(coach.weights, shipped)
+    assert hand.votes == votes
+
+
+def test_step_and_epoch_stop_by_themselves(coach: Coach) -> None:
+    coach.click(coach.panel.step_button)
+    assert coach.stand().now.step == 1
+    coach.click(coach.panel.step_button)
+    coach.until(lambda training: training.now.step == 2)
+    coach.stand()
+    coach.click(coach.panel.epoch_button)
+    coach.until(lambda training: training.now.step == 10)
+    report = coach.stand()
+    assert report.branches[0].curves.judged.tolist() == [10]
+    assert "10" in coach.line.accessibleDescription()
+
+
+def test_drawing_goes_on_while_it_trains(coach: Coach, hand: Hand) -> None:
+    coach.click(coach.panel.main_button)
+    coach.until(lambda training: training.now.step >= 2)
+    for stroke in X_ARMS:
+        hand.press(stroke[0])
+        for place in stroke[1:]:
+            hand.move(place)
+        QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at(stroke[-1]))
+    drawing = coach.window.session.document.drawing
+    made = coach.training.now.step
+    coach.until(lambda training: training.now.step > made)
+    coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
+    assert len(drawing.strokes) == 2
+    coach.window.training.wish(Pause())
+    coach.stand()
+
+
+def test_dragging_the_timeline_shows_the_network_as_it_was_and_continuing_branches(coach: Coach) -> None:
+    for _ in range(2):
+        coach.click(coach.panel.epoch_button)
+        coach.stand()
+        coach.until(lambda training: training.now.step % 10 == 0)
+    end = coach.weights
+    line = coach.line
+    QTest.mousePress(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 2, 10))
+    QTest.mouseMove(line, QPoint(line.width() // 4, 10))
+    QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 4, 10))
+    report = coach.until(lambda training: training.exact and training.shown.step < 10)
+    assert "looking back" in line.accessibleDescription()
+    then = coach.window.last.readings[0].subject.parameters["01-conv2d.weight"]
+    assert not np.array_equal(then, end)
+    np.testing.assert_array_equal(coach.weights, end)
+    assert coach.panel.main_button.text() == "▶ Continue from here"
+    coach.click(coach.panel.step_button)
+    coach.until(lambda training: len(training.branches) == 2)
+    report = coach.stand()
+    assert report.branches[1].parent.step == report.branches[1].start < 10
+    assert report.branches[0].end == 20
+
+
+def test_reset_gives_the_same_start_and_a_seed_another(coach: Coach) -> None:
+    coach.click(coach.panel.step_button)
+    coach.stand()
+    coach.window.training.wish(Look(replace(coach.training.now, step=0)))
+    coach.until(lambda training: training.exact and training.shown.step == 0)
+    start = coach.window.last.readings[0].subject.parameters["01-conv2d.weight"]
+    coach.click(coach.panel.reset_button)
+    coach.until(lambda training: len(training.branches) == 2)
+    coach.stand()
+    np.testing.assert_array_equal(coach.weights, start)
+    coach.click(coach.panel.new_button)
+    coach.until(lambda training: len(training.branches) >= 1 and training.goal == 3)
+    coach.stand()
+    assert coach.panel.seed_box.value() == 2
+    assert not np.array_equal(coach.weights, start)
+
+
+def test_divergence_is_one_sentence_and_continuing_goes_on_from_before_it(coach: Coach) -> None:
+    coach.window.training.wish(LearnBy(replace(coach.window.training.intent.recipe, optimizer=SGD(1e20))))
+    coach.click(coach.panel.main_button)
+    report = coach.until(lambda training: training.state == "diverged")
+    assert "choose a smaller one" in coach.panel.words.text()
+    coach.qtbot.waitUntil(lambda: not coach.window.training.intent.running)
+    coach.window.training.wish(LearnBy(replace(coach.window.training.intent.recipe, optimizer=SGD(1e-3))))
+    coach.click(coach.panel.step_button)
+    coach.until(lambda training: len(training.branches) == 2)
+    assert coach.stand().branches[1].start == report.good.step
+    assert coach.training.state == "paused"
+
+
+def test_undo_while_it_runs_stops_it_first(coach: Coach, hand: Hand) -> None:
+    coach.click(coach.panel.step_button)
+    coach.stand()
+    coach.click(coach.panel.main_button)
+    coach.until(lambda training: training.state == "running")
+    coach.window.session.undo_stack.undo()
+    coach.qtbot.waitUntil(lambda: not coach.window.training.intent.running)
+    hand.settle()
+    assert coach.window.session.document.subjects[0].moment is None
