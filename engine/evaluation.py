@@ -10,10 +10,11 @@ import numpy as np
 
 from engine.backend import Backend
 from engine.datasets.examples import Examples
+from engine.layers import ShapeError, shape_text
 from engine.losses import cross_entropy
 from engine.network import Network, Parameters
 from engine.plan import Plan
-from engine.stepper import reading_size
+from engine.stepper import cached_examples
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -49,7 +50,7 @@ class Judge:
 
     def __init__(self, network: Network, backend: Backend, given: Examples) -> None:
         most = max(1, len(given))
-        size = min(most, GPU_BATCH) if backend.name == "gpu" else reading_size(network, most)
+        size = min(most, GPU_BATCH) if backend.name == "gpu" else cached_examples(network, most)
         self._given, self._network, self._backend = given, network, backend
         self._plan = Plan(network, backend, size)
 
@@ -68,6 +69,20 @@ class Judge:
             found[start : start + size] = self._backend.operations.to_host(read).T[: len(part)]
             yield None
         yield Judgement(found, score(found, self._given.labels, self._network.classes))
+
+
+def check_fit(network: Network, given: Examples) -> None:
+    """Raises ShapeError unless the examples are of the network's input and classes."""
+    if given.images.shape[1:] != network.input_shape:
+        raise ShapeError(
+            f"The network reads pictures {shape_text(network.input_shape)}, but the examples are "
+            f"{shape_text(given.images.shape[1:])}; choose another network or fit the pictures."
+        )
+    if given.classes != network.classes:
+        raise ShapeError(
+            f"The network tells {', '.join(network.classes)} apart, but the examples are "
+            f"{', '.join(given.classes)}; choose a network with these classes."
+        )
 
 
 def judge(network: Network, parameters: Parameters, given: Examples, backend: Backend) -> Judgement:

@@ -52,6 +52,10 @@ WALKTHROUGH = Preset(
     ),
 )
 
+# The walk-through with something to learn: a fully connected layer in place of the fixed votes, and plain sums for
+# means, so that features and weights are of one size and a nudge of one size means the same to all.
+TRAINABLE_WALKTHROUGH = Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Dense(2)))
+
 DEFAULT = Preset(
     "default",
     "Default",

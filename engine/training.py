@@ -13,8 +13,8 @@ from engine.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source
-from engine.evaluation import Judge, Judgement
-from engine.layers import ShapeError, Values, shape_text
+from engine.evaluation import Judge, Judgement, check_fit
+from engine.layers import Values
 from engine.losses import targets
 from engine.network import Network, Parameters
 from engine.recipe import Recipe
@@ -57,9 +57,6 @@ class Trainer:
     is judged on after every epoch, and that patience and target look at. checkpoint_at_start: where an earlier run
     of the same recipe stopped. ended: why the run is over, None while it is not.
 
-    The same arguments give the same bytes on one machine, as long as matrix products keep to one thread: whoever
-    trains on the processor does it under backend.one_blas_thread().
-
     Raises ShapeError if pictures or classes are not the network's, ValueError for a frozen layer that is not there,
     a stop condition that needs held-out examples without any, or a checkpoint of another network or optimizer.
     """
@@ -91,17 +88,13 @@ class Trainer:
     def _check(self) -> None:
         """What can be checked before anything is allocated."""
         recipe = self.recipe
-        if unknown := sorted(set(recipe.frozen) - set(self.network.names[1:])):
-            raise ValueError(
-                f"The network has no layer called {unknown[0]} that could be frozen; its layers are "
-                f"{', '.join(self.network.names[1:])}."
-            )
+        self.network.check_layers(recipe.frozen)
         if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
             raise ValueError("Patience and target look at held-out examples; give the run some.")
         if self.source.count < 1:
             raise ValueError("There are no examples to learn from; give the run some.")
         if self.held_out is not None:
-            self._fit(self.held_out)
+            check_fit(self.network, self.held_out)
 
     @property
     def steps_an_epoch(self) -> int:
@@ -197,14 +190,14 @@ class Trainer:
         values = self.network.initial(self.recipe.seed)
         if self.network.layers[0].measures:
             first = self.source.epoch(0)
-            self._fit(first)
+            check_fit(self.network, first)
             values |= self.network.measured(first.images)
         return values
 
     def _feed(self, epoch: int, row: int) -> None:
         """Lay out an epoch's examples, their order and the rates, and go to `row`."""
         given, recipe, per_epoch = self.source.epoch(epoch), self.recipe, self.steps_an_epoch
-        self._fit(given)
+        check_fit(self.network, given)
         order = np.zeros((per_epoch, recipe.batch), np.int64)
         order.ravel()[: len(given)] = np.random.default_rng((recipe.seed, epoch)).permutation(len(given))
         total, first = recipe.epochs * per_epoch, epoch * per_epoch
@@ -257,16 +250,3 @@ class Trainer:
         if recipe.seconds is not None and self._seconds >= recipe.seconds:
             return "seconds"
         return None
-
-    def _fit(self, given: Examples) -> None:
-        """Raises ShapeError unless the examples are of the network's input and classes."""
-        if given.images.shape[1:] != self.network.input_shape:
-            raise ShapeError(
-                f"The network reads pictures {shape_text(self.network.input_shape)}, but the examples are "
-                f"{shape_text(given.images.shape[1:])}; choose another network or fit the pictures."
-            )
-        if given.classes != self.network.classes:
-            raise ShapeError(
-                f"The network tells {', '.join(self.network.classes)} apart, but the examples are "
-                f"{', '.join(given.classes)}; choose a network with these classes."
-            )

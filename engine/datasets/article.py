@@ -1,4 +1,4 @@
-"""The article's ten 9 x 9 pictures: its X, its O, and four variants of each. Not a data set to train on.
+"""The article's ten 9 x 9 pictures: its X, its O, and four variants of each. Too few to learn other pictures from.
 
 Source: Brandon Rohrer, "How do Convolutional Neural Networks work?", its own slides. The plain two agree with the
 worked example to the last digit; the variants were sampled from the slide's pixels.
@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from engine.datasets.examples import Examples
 from engine.drawing import Array
 
 SIDE: Final = 9
@@ -36,3 +37,9 @@ def _picture(rows: str) -> Array:
 
 # By name, (9, 9) float32, read-only: -1 is the background and 1 the stroke.
 ARTICLE_PICTURES: Final[dict[str, Array]] = {name: _picture(rows) for name, rows in _ROWS.items()}
+
+
+def article_examples() -> Examples:
+    """The ten pictures as examples, labelled X or O."""
+    images = np.stack(list(ARTICLE_PICTURES.values()))[:, None]
+    return Examples(images, np.array(["XO".index(name[0]) for name in ARTICLE_PICTURES], np.int64), ("X", "O"))

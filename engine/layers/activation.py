@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from engine.layers.layer import Layer, Shape, Stage
 from engine.operations import Activation as Function
-from engine.operations import Calls, Operations
+from engine.operations import Calls, HostArray, Operations
+
+# The functions whose slope jumps, at 0.
+BENT: Final = ("relu", "leaky_relu")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,15 @@ class Activation(Layer):
     def multiplies(self, shape: Shape) -> int:
         """One for each value, unless the function only cuts; an exponential counts as one."""
         return 0 if self.function == "relu" else math.prod(shape)
+
+    def gradient_multiplies(self, shape: Shape) -> tuple[int, int]:
+        """One for each value, dy x slope; one more where the slope is worked out from y; none for a cut."""
+        return 0, self.multiplies(shape) if self.function in BENT else 2 * math.prod(shape)
+
+    def gaps(self, x: HostArray) -> Iterator[HostArray]:
+        """The values themselves, for the functions whose slope jumps at 0."""
+        if self.function in BENT:
+            yield x
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The function of every value."""

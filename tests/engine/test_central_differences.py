@@ -1,0 +1,194 @@
+"""Central differences against backpropagation, and the kinks and ties at which the two may part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.datasets.article import ARTICLE_PICTURES
+from engine.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
+from engine.network import Network
+from engine.nudge import CentralDifferences, backpropagated, central_differences
+from engine.presets import WALKTHROUGH, handmade_parameters
+from tests.engine.layer_cases import CASES, name_of, random_values, with_head
+from tests.engine.random_networks import random_network
+
+Values = dict[str, np.ndarray]
+
+
+def both(
+    network: Network, values: Values, images: np.ndarray, shares: np.ndarray
+) -> tuple[CentralDifferences, Values]:
+    return central_differences(network, values, images, shares), backpropagated(network, values, images, shares)
+
+
+def agreeing(found: CentralDifferences, gradients: Values) -> dict[str, np.ndarray]:
+    """Where the two are within 1e-6 of each other, or of their size if that is above 1."""
+    assert found.slopes.keys() == gradients.keys()
+    return {
+        name: abs(found.slopes[name] - gradient) <= 1e-6 * np.maximum(1, abs(gradient))
+        for name, gradient in gradients.items()
+    }
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_every_layer_agrees_with_backpropagation(case: tuple[Layer, Shape]) -> None:
+    network, rng = with_head(*case), np.random.default_rng(11)
+    values = random_values(network, rng)
+    images = rng.normal(0, 1, (2, *network.input_shape))
+    found, gradients = both(network, values, images, np.array([[1.0, 0.0], [0.3, 0.7]]))
+    for name, agrees in agreeing(found, gradients).items():
+        assert (agrees | found.kinked[name]).all(), name
+        assert found.kinked[name].sum() <= found.kinked[name].size // 10, name
+
+
+def test_many_values_at_once_are_each_nudged_alone() -> None:
+    """More values than are tried at once, and fewer the last time."""
+    network = Network((1, 30, 40), (Flatten(), Dense(4, bias=False), Tanh(), Dense(2)))
+    values = random_values(network, np.random.default_rng(0))
+    values["02-dense.weight"] *= 0.02
+    images = np.random.default_rng(1).normal(0, 1, (1, *network.input_shape))
+    found, gradients = both(network, values, images, np.array([[1.0, 0.0]]))
+    assert gradients["02-dense.weight"].size == 4800
+    assert all(agrees.all() for agrees in agreeing(found, gradients).values())
+    assert not any(kinked.any() for kinked in found.kinked.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+def test_where_no_kink_is_found_the_two_agree(seed: int, whole: bool) -> None:
+    """With whole numbers for values and pixels ties and exact zeros abound; without, they are rare."""
+    rng = np.random.default_rng(seed)
+    network, batch = random_network(rng), int(rng.integers(1, 4))
+    values = random_values(network, rng)
+    images = rng.normal(0, 1, (batch, *network.input_shape))
+    if whole:
+        images = np.round(images)
+        values = {
+            name: array if name.endswith((".mean", ".variance")) else np.round(2 * array) / 2
+            for name, array in values.items()
+        }
+    found, gradients = both(network, values, images, rng.dirichlet([1, 1], batch))
+    for name, agrees in agreeing(found, gradients).items():
+        assert (agrees | found.kinked[name]).all(), name
+        assert {index for key, index in found.kinks if key == name} == set(
+            zip(*found.kinked[name].nonzero(), strict=True)
+        )
+
+
+def one_pixel(*layers: Layer) -> tuple[Network, Values]:
+    """A feature of one weight, 1, and a bias, 0, below `layers` and two votes."""
+    network = Network((1, 1, 2), (Conv2D(1, 1), *layers, Flatten(), Dense(2)))
+    values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
+    values["01-conv2d.bias"][:] = 0
+    values[f"{network.names[-1]}.weight"][1] = -1
+    return network, values
+
+
+@pytest.mark.parametrize(("layer", "left"), [(ReLU(), 0.0), (LeakyReLU(0.1), 0.1)])
+def test_a_value_that_moves_a_zero_into_a_relu_is_at_a_kink(layer: Layer, left: float) -> None:
+    """The pixels are 0.5 and 0, so the second match is exactly 0: the bias moves it, the weight does not.
+
+    With s the sum of both after the layer the scores are 1 + s and 1 - s, the error is log(1 + exp(2s)), and its
+    slope in s, at 0.5, is 2 / (1 + exp(-1)).
+    """
+    network, values = one_pixel(layer)
+    found, gradients = both(network, values, np.array([[[[0.5, 0.0]]]]), np.array([[0.0, 1.0]]))
+    slope = 2 / (1 + np.exp(-1))
+    assert gradients["01-conv2d.bias"] == pytest.approx(slope * (1 + left))
+    assert found.slopes["01-conv2d.bias"] == pytest.approx(slope * (1 + (1 + left) / 2), abs=1e-4)
+    assert found.kinked["01-conv2d.bias"].tolist() == [True]
+    assert found.sentence("01-conv2d.bias", (0,)) == (
+        "The central difference and backpropagation may differ here: "
+        f"layer 2 ({type(layer).__name__}) lies at its kink in cell (0, 0, 1)."
+    )
+    assert found.slopes["01-conv2d.weight"] == pytest.approx(slope * 0.5, abs=1e-9)
+    assert found.kinked["01-conv2d.weight"].tolist() == [[[[False]]]]
+    assert found.sentence("01-conv2d.weight", (0, 0, 0, 0)) is None
+
+
+def test_a_kink_between_up_and_down_is_found_though_the_value_lies_beside_it() -> None:
+    network, values = one_pixel(ReLU())
+    pictures = np.array([[[[0.5, 4e-6]]]])
+    found, gradients = both(network, values, pictures, np.array([[0.0, 1.0]]))  # up and down by 1e-5
+    assert found.kinked["01-conv2d.bias"].all()
+    assert not agreeing(found, gradients)["01-conv2d.bias"]
+    finer = central_differences(network, values, pictures, np.array([[0.0, 1.0]]), step=1e-6)
+    assert not finer.kinked["01-conv2d.bias"].any()
+    assert agreeing(finer, gradients)["01-conv2d.bias"].all()
+
+
+def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
+    """Both maps' two pixels are equal. The weight of a picture that differs between them would part them; bias
+    and weight move both alike, and a tie that stays one is none."""
+    network = Network((2, 1, 2), (Conv2D(1, 1), MaxPool2D(), Flatten(), Dense(2)))
+    values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
+    values["04-dense.weight"][1] = -1
+    pictures = np.array([[[[0.2, 0.2]], [[0.7, 0.7]]], [[[0.2, 0.7]], [[0.7, 0.2]]]])  # 0.9 everywhere, twice
+    found, gradients = both(network, values, pictures, np.full((2, 2), 0.5))
+    assert found.kinked["01-conv2d.weight"].ravel().tolist() == [True, True]
+    assert found.kinked["01-conv2d.bias"].tolist() == [False]
+    assert found.sentence("01-conv2d.weight", (0, 1, 0, 0)) == (
+        "The central difference and backpropagation may differ here: "
+        "layer 2 (MaxPool2D) has no clear winner in cell (0, 0, 0) of example 1."
+    )
+    alike, gradients = both(network, values, pictures[:1], np.full((1, 2), 0.5))
+    assert not any(kinked.any() for kinked in alike.kinked.values())
+    assert all(agrees.all() for agrees in agreeing(alike, gradients).values())
+
+
+def test_a_kink_inside_a_stack_is_found_from_inside_and_from_below() -> None:
+    network, values = one_pixel(Residual((Conv2D(1, 1), ReLU())))
+    values["02-residual.1-conv2d.bias"][:] = -0.5
+    found = central_differences(network, values, np.array([[[[0.5, 2.0]]]]), np.array([[0.0, 1.0]]))
+    sentence = (
+        "The central difference and backpropagation may differ here: "
+        "layer 2 (Residual), layer 2 (ReLU) in it lies at its kink in cell (0, 0, 0)."
+    )
+    assert found.sentence("01-conv2d.weight", (0, 0, 0, 0)) == sentence
+    assert found.sentence("02-residual.1-conv2d.bias", (0,)) == sentence
+    assert not found.kinked["04-dense.weight"].any()
+
+
+def test_the_walk_through_has_exact_ties() -> None:
+    """In the article's first map of the X the window right of the top left one holds 1, 3, -1, 3 ninths: a tie."""
+    values = handmade_parameters()
+    image = ARTICLE_PICTURES["X"][None, None].astype(np.float64)
+    found, gradients = both(WALKTHROUGH.network, values, image, np.array([[1.0, 0.0]]))
+    agrees = agreeing(found, gradients)
+    kinked = found.kinked["01-conv2d.weight"]
+    assert (agrees["01-conv2d.weight"] | kinked).all()
+    assert not agrees["01-conv2d.weight"].all()
+    assert not kinked.all()
+    # A bias moves a whole map alike: no tie parts, and no match is near 0.
+    assert agrees["01-conv2d.bias"].all()
+    assert not found.kinked["01-conv2d.bias"].any()
+    sentences = {found.sentence(*place) for place in found.kinks}
+    assert (
+        "The central difference and backpropagation may differ here: "
+        "layer 3 (MaxPool2D) has no clear winner in cell (0, 0, 1)."
+    ) in sentences
+
+
+def test_single_precision_can_be_asked_for() -> None:
+    network, values = one_pixel(Tanh())
+    pictures, shares = np.array([[[[0.5, -0.3]]]], np.float32), np.array([[0.0, 1.0]])
+    found = central_differences(network, values, pictures, shares, step=0.01, dtype=np.float32)
+    gradients = backpropagated(network, values, pictures, shares)
+    for name, slopes in found.slopes.items():
+        assert slopes.dtype == np.float32
+        np.testing.assert_allclose(slopes, gradients[name], atol=1e-3)
+
+
+def test_a_step_that_leads_nowhere_is_refused() -> None:
+    network, values = one_pixel(ReLU())
+    with pytest.raises(ValueError, match=r"step .* above 0, not 0\.$"):
+        central_differences(network, values, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]), step=0)
+
+
+def test_a_network_without_values_has_no_slopes() -> None:
+    network = Network((1, 1, 2), (Flatten(), Votes(((0,), (1,)))))
+    found = central_differences(network, {}, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]))
+    assert (found.slopes, found.kinked, found.kinks) == ({}, {}, {})
