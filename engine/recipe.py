@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
+from engine.datasets.augmented import Augmentation
 from engine.datasets.xo_settings import XOSettings
 from engine.optimizers import LARGEST, Adam, Optimizer
 from engine.schedules import Schedule
@@ -21,7 +22,8 @@ class Recipe:
     examples; target: accuracy on them; seconds of training.
 
     examples, held_out, data: of the generator: how many fresh drawings an epoch, how many further ones the network
-    is judged on, and how they are drawn. seed: of the first weights, the drawings, their order and dropout.
+    is judged on, and how they are drawn. augmentation: how differently given examples are seen in every epoch, None
+    for as they are. seed: of the first weights, the drawings, their order, augmentation and dropout.
     Raises ValueError for numbers that mean nothing.
     """
 
@@ -38,6 +40,7 @@ class Recipe:
     examples: int = 20_000
     held_out: int = 10_000
     data: XOSettings = field(default_factory=XOSettings)
+    augmentation: Augmentation | None = None
     seed: int = 1
 
     def __post_init__(self) -> None:
