@@ -23,13 +23,13 @@ class Calibration:
 def calibrate(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:
     """The threshold with the best mean, over the classes and "neither", of the share that is named rightly.
 
-    votes (N, classes), labels (N,) with -1 for neither. Thresholds are tried from one half upward in steps of
+    votes (N, classes), labels (N,) with -1 for neither. Thresholds are tried upward from equal votes in steps of
     0.005; of equally good ones the middle is taken. Raises ValueError unless every class and "neither" occurs.
     """
     missing = [place for place in range(-1, len(classes)) if not (labels == place).any()]
     if missing:
         raise ValueError("Choosing the threshold needs examples of every class and of neither; some are missing.")
-    tried = np.arange(0.5, 0.9951, 0.005)
+    tried = np.arange(1 / len(classes), 0.9951, 0.005)
     means = np.array([np.mean(list(_named(votes, labels, classes, at).values())) for at in tried])
     best = np.flatnonzero(means >= means.max() - 1e-12)
     threshold = round(float(tried[best[len(best) // 2]]), 3)

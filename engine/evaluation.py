@@ -14,7 +14,7 @@ from engine.layers import ShapeError, shape_text
 from engine.losses import cross_entropy
 from engine.network import Network, Parameters
 from engine.plan import Plan
-from engine.stepper import cached_examples
+from engine.stepper import reading_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -50,7 +50,7 @@ class Judge:
 
     def __init__(self, network: Network, backend: Backend, given: Examples) -> None:
         most = max(1, len(given))
-        size = min(most, GPU_BATCH) if backend.name == "gpu" else cached_examples(network, most)
+        size = min(most, GPU_BATCH) if backend.name == "gpu" else reading_size(network, most)
         self._given, self._network, self._backend = given, network, backend
         self._plan = Plan(network, backend, size)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -11,9 +13,15 @@ import msgspec
 import numpy as np
 
 from engine.layers import LAYERS, Cost, Layer, Residual, Shape, ShapeError, Values, shape_text
+from engine.layers.layer import by_layer
 from engine.layers.residual import DEEPEST
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
+
+GIBIBYTE = 1 << 30
+# Beyond these no machine of a person who draws letters gets anywhere; an eight-megapixel photograph stays below.
+PICTURE_LIMIT = 8 * GIBIBYTE
+WEIGHT_LIMIT = 1 * GIBIBYTE
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Network:
 
     input_shape: (channels, height, width). classes: their names, one for each score. vote: how scores become the
     votes shown, "softmax" or, where the last layer's values are votes already, "score".
-    Raises ShapeError, naming the layer and the two shapes, if neighbours do not fit, ValueError for the rest.
+    Raises ShapeError, naming the layer and the two shapes, if neighbours do not fit, ValueError for the rest, such
+    as one picture that would take more memory than PICTURE_LIMIT.
     """
 
     input_shape: tuple[int, int, int]
@@ -32,17 +41,46 @@ class Network:
 
     def __post_init__(self) -> None:
         """Checks everything that can be checked without weights."""
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise ShapeError(f"A network reads channels × height × width, not {self.input_shape!r}.")
+        if len(self.input_shape) != 3 or not all(map(_is_side, self.input_shape)):
+            raise ShapeError(
+                "A network reads channels × height × width, three whole numbers of at least 1, "
+                f"not {reprlib.repr(self.input_shape)}."
+            )
         if not self.layers:
             raise ValueError("A network needs at least one layer.")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"A network needs two or more different classes, not {self.classes!r}.")
+        if self.vote not in ("softmax", "score"):
+            raise ValueError(f'A network\'s vote must be "softmax" or "score", not {self.vote!r}.')
         if self.shapes[-1] != (len(self.classes),):
             raise ShapeError(
                 f"The last layer, {self.title(len(self.layers))}, gives {shape_text(self.shapes[-1])} where "
                 f"the {len(self.classes)} classes need a list of {len(self.classes)}."
             )
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Raises ValueError for a network that no one could run, before anything is allocated for it."""
+        holds = [0, *(4 * cost.parameters for cost in self.costs)]
+        takes = self._taken
+        for sizes, what, limit in ((takes, "one picture", PICTURE_LIMIT), (holds, "its parameters", WEIGHT_LIMIT)):
+            if sum(sizes) > limit:
+                place = sizes.index(max(sizes))
+                raise ValueError(
+                    f"The network would take more than {limit // GIBIBYTE} GiB for {what}, most of it in "
+                    f"{self.title(place) if place else 'the input'}; make it smaller."
+                )
+
+    @property
+    def picture_bytes(self) -> int:
+        """About how many bytes one picture takes in a plan of float32."""
+        return sum(self._taken)
+
+    @property
+    def _taken(self) -> list[int]:
+        """About how many bytes the picture, and every layer's output and work, take in a plan."""
+        pairs = zip(self.layers, self.shapes, strict=False)
+        return [4 * math.prod(self.input_shape), *(layer.pass_bytes(shape) for layer, shape in pairs)]
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
@@ -123,6 +161,20 @@ class Network:
                 raise ValueError(f"The network's {name} holds values that are not finite numbers.")
         if unknown := sorted(set(parameters) - set(self.parameter_shapes)):
             raise ShapeError(f"The network has no place for {unknown[0]}.")
+        parts = by_layer(parameters)
+        for name, layer in zip(self.names[1:], self.layers, strict=True):
+            try:
+                layer.check(parts.get(name, {}))
+            except ValueError as error:
+                raise ValueError(f"The network's {name}.{error}.") from error
+
+    def places(self, names: Collection[str]) -> set[int]:
+        """Where the layers of these names (01-conv2d) stand, counted from 0. Raises ValueError for one that is not
+        there."""
+        known = {name: place for place, name in enumerate(self.names[1:])}
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(f"The network has no layer called {unknown[0]} that could be frozen.")
+        return {known[name] for name in names}
 
     def to_json(self) -> dict[str, Any]:
         """Everything about it as plain lists, numbers and words."""
@@ -137,7 +189,7 @@ class Network:
     def from_json(cls, data: Mapping[str, Any]) -> Network:
         """The network that to_json described. Raises ValueError with one sentence if it is no such thing."""
         try:
-            layers = tuple(_layer(item) for item in data["layers"])
+            layers = _layers(data["layers"], "Layer", 0)
             rest = {name: data[name] for name in ("input_shape", "classes", "vote")}
             return msgspec.convert(rest | {"layers": ()}, _Described).build(layers)
         except KeyError as error:
@@ -170,19 +222,42 @@ def _described(layer: Layer) -> dict[str, Any]:
     return {"layer": type(layer).__name__} | settings
 
 
-def _layer(item: Mapping[str, Any], depth: int = 0) -> Layer:
-    """One layer from its description. Raises ValueError or msgspec.ValidationError."""
+def _layers(items: Any, called: str, depth: int) -> tuple[Layer, ...]:
+    """Layers from their descriptions. Raises ValueError, one sentence that says which of them is wrong and why."""
+    if not isinstance(items, list):
+        raise ValueError(f"This does not describe a network: its layers are no list, but {reprlib.repr(items)}.")
+    layers = []
+    for place, item in enumerate(items, 1):
+        try:
+            layers.append(_layer(item, depth))
+        except (ValueError, msgspec.ValidationError) as error:
+            raise ValueError(f"{called} {place} cannot be built: {error}") from error
+    return tuple(layers)
+
+
+def _layer(item: Any, depth: int) -> Layer:
+    """One layer from its description. Raises ValueError."""
     if not isinstance(item, Mapping):
-        raise ValueError(f"This does not describe a layer: {item!r}.")
+        raise ValueError(f"{reprlib.repr(item)} does not describe one.")
     settings = dict(item)
     kind = settings.pop("layer", None)
-    if kind not in LAYERS:
-        raise ValueError(f"There is no layer called {kind!r}; there are {', '.join(LAYERS)}.")
+    if not isinstance(kind, str) or kind not in LAYERS:
+        raise ValueError(f"There is no kind called {reprlib.repr(kind)}; there are {', '.join(LAYERS)}.")
     unknown = set(settings) - set(LAYERS[kind].__dataclass_fields__)
     if unknown:
         raise ValueError(f"{kind} has no setting called {sorted(unknown)[0]!r}.")
     if LAYERS[kind] is Residual:
         if depth >= DEEPEST or not isinstance(settings.get("layers"), list):
             raise ValueError(f"{kind} needs a list of layers, stacks within stacks {DEEPEST} deep at most.")
-        return Residual(tuple(_layer(inner, depth + 1) for inner in settings["layers"]))
-    return msgspec.convert(settings, LAYERS[kind])
+        return Residual(_layers(settings["layers"], "Its layer", depth + 1))
+    try:
+        return msgspec.convert(settings, LAYERS[kind])
+    except msgspec.ValidationError as error:
+        # The layer's own sentence says which kind it is; a wrong type is found before the layer is asked.
+        mine = str(error).startswith(f"{kind}'s ")
+        raise ValueError(str(error) if mine else f"{kind} is described wrongly: {error}.") from error
+
+
+def _is_side(value: object) -> bool:
+    """Whether this is a whole number of at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -122,7 +122,7 @@ class Adam(Optimizer):
 @dataclass(frozen=True)
 class AdamW(Adam):
     """Adam with decoupled decay (Loshchilov and Hutter 2019): before each step every weight, but no bias, is
-    shortened by rate * decay of itself."""
+    shortened by rate * decay of itself, as in PyTorch; the paper's lambda is their product at the start."""
 
     kind: ClassVar[str] = "adamw"
     decay: float = field(default=0.01, kw_only=True)

@@ -15,8 +15,12 @@ import numpy as np
 
 from engine.backend import Backend
 from engine.layers import Buffer, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
-from engine.network import Network, Parameters
+from engine.layers.layer import key_of
+from engine.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
 from engine.operations import Array, Calls, HostArray, replay
+
+# One picture in float64 always fits.
+PLAN_LIMIT = 2 * PICTURE_LIMIT
 
 
 class Plan:
@@ -47,12 +51,13 @@ class Plan:
         total: int | None = None,
         memory: tuple[Array, Array] | None = None,
     ) -> None:
-        self.network, self.backend, self.batch, self.dtype = network, backend, batch, np.dtype(dtype)
+        self.network, self.backend, self.batch, self.dtype = network, backend, batch, _real(dtype)
+        _check_size(network, batch, self.dtype)
         self._ops = backend.operations
         self._order = list(range(len(network.layers))) if keep else cheapest_order(network.layers)
         self._keep, self._seed = keep, seed
         self._training = learn if training is None else training
-        self._frozen = {place for place, name in enumerate(network.names[1:]) if name in frozen}
+        self._frozen = network.places(frozen)
         self.moment: Array = self._ops.zeros((2,), np.uint32)
         self._allocate_parameters(memory, learn)
         self.stages = self._stages()
@@ -76,10 +81,10 @@ class Plan:
         pairs = list(zip(network.layers, network.shapes, strict=False))
         blocks = [layer.block_shape(shape) for layer, shape in pairs]
         states = [layer.state_shape(shape) for layer, shape in pairs]
-        self.values, self.state = memory or (
-            ops.zeros((_total(blocks),), self.dtype),
-            ops.zeros((_total(states),), self.dtype),
-        )
+        sizes = ((_total(blocks),), (_total(states),))
+        self.values, self.state = memory or tuple(ops.zeros(size, self.dtype) for size in sizes)
+        if (self.values.shape, self.state.shape) != sizes:
+            raise ShapeError("The memory belongs to a plan of another network.")
         self.gradients: Array = ops.zeros((_total(blocks) if learn else 0,), self.dtype)
         self._blocks, self._states = _cut(self.values, blocks), _cut(self.state, states)
         self._dblocks = _cut(self.gradients, blocks) if learn else [None] * len(blocks)
@@ -107,7 +112,7 @@ class Plan:
                     None if at in self._frozen else self._dblocks[at],
                     self._states[at],
                     self._training and at not in self._frozen,
-                    (self._seed * 0x9E3779B1 + at + 1) % 2**32,
+                    key_of(self._seed, at + 1),
                     self.moment,
                 )
             )
@@ -183,10 +188,14 @@ class Plan:
     # -- passes ------------------------------------------------------------------------------------------------
 
     def show(self, images: HostArray) -> None:
-        """Lay a batch (N, C, H, W) into the input. Raises ShapeError unless it fits."""
+        """Lay a batch (N, C, H, W) into the input. Raises ShapeError unless it fits, ValueError unless it holds
+        real numbers. That they are finite is for whoever brings the picture to check: here it would cost every
+        pass."""
         wanted = (self.batch, *self.network.input_shape)
         if images.shape != wanted:
             raise ShapeError(f"This plan reads pictures {shape_text(wanted)}, but got {shape_text(images.shape)}.")
+        if images.dtype.kind not in "fiub":
+            raise ValueError(f"This plan reads pictures of real numbers, but got {images.dtype}.")
         self._ops.upload(images.transpose(1, 2, 3, 0), self.input)
 
     def forward(self, images: HostArray) -> Array:
@@ -254,6 +263,29 @@ class Plan:
         if first is None:
             raise ValueError("Only a plan made with input_gradient=True carries the gradient to the picture.")
         return np.ascontiguousarray(np.moveaxis(self._ops.to_host(first), -1, 0))
+
+
+def _real(dtype: Any) -> np.dtype[Any]:
+    """The dtype as NumPy's. Raises ValueError unless it is float32 or float64."""
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(f"A plan computes in float32 or float64, not {dtype!r}.") from error
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"A plan computes in float32 or float64, not {found}.")
+    return found
+
+
+def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
+    """Raises ValueError for a batch that is none, or takes more memory than PLAN_LIMIT."""
+    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
+        raise ValueError(f"A plan reads a whole number of pictures, at least 1, at a time, not {batch!r}.")
+    most = PLAN_LIMIT // (network.picture_bytes * dtype.itemsize // 4)
+    if batch > most:
+        raise ValueError(
+            f"Reading {batch:,} pictures at a time would take more than {PLAN_LIMIT // GIBIBYTE} GiB; "
+            f"this network can read {most:,}, so make the batch smaller."
+        )
 
 
 def _total(shapes: list[Shape | None]) -> int:

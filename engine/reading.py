@@ -63,7 +63,10 @@ class Reader:
         self._plan.load(subject.parameters)
 
     def read(self, picture: HostArray) -> Reading:
-        """One pass over a picture (side, side) in -1..1."""
+        """One pass over a picture (side, side) in -1..1. Raises ShapeError for another shape, ValueError for values
+        that are not finite numbers."""
+        if not np.isfinite(picture).all():
+            raise ValueError(f"{self.subject.name} cannot read a picture with values that are not finite numbers.")
         # Weights may be so large that their products overflow; the verdict is then "unsure", not a warning.
         with np.errstate(over="ignore", invalid="ignore"):
             seconds = self._plan.forward_timed(picture[None, None])

@@ -271,8 +271,15 @@ def _blocks(network: Network, which: str) -> list[tuple[int, ...]]:
 
 def chunk_size(network: Network, batch: int) -> int:
     """How many examples are learnt from at once: as many as fit the cache, or the whole batch if a layer mixes its
-    examples."""
-    return batch if any(layer.mixes_batch for layer in network.layers) else cached_examples(network, batch)
+    examples; and if some layer is worth more, as many as leave work for every lane."""
+    if any(layer.mixes_batch for layer in network.layers):
+        return batch
+    return max(cached_examples(network, batch), _worthwhile(network, -(-batch // LANES)))
+
+
+def reading_size(network: Network, most: int) -> int:
+    """How many examples are read at once, at most `most`."""
+    return max(cached_examples(network, most), _worthwhile(network, most))
 
 
 def cached_examples(network: Network, most: int) -> int:
@@ -282,3 +289,9 @@ def cached_examples(network: Network, most: int) -> int:
     while chunk * 2 <= most and chunk * 2 * widest <= CACHE_BYTES:
         chunk *= 2
     return chunk
+
+
+def _worthwhile(network: Network, most: int) -> int:
+    """What the layers ask for at once, at most `most`, at least 1."""
+    asked = max(layer.together(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
+    return max(1, min(asked, most))

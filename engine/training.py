@@ -57,6 +57,9 @@ class Trainer:
     is judged on after every epoch, and that patience and target look at. checkpoint_at_start: where an earlier run
     of the same recipe stopped. ended: why the run is over, None while it is not.
 
+    The same arguments give the same bytes on one machine, as long as matrix products keep to one thread: whoever
+    trains on the processor does it under backend.one_blas_thread().
+
     Raises ShapeError if pictures or classes are not the network's, ValueError for a frozen layer that is not there,
     a stop condition that needs held-out examples without any, or a checkpoint of another network or optimizer.
     """

@@ -13,8 +13,10 @@ from engine.array_operations.batch_norm import BatchNorm
 from engine.array_operations.calls import call, run
 from engine.array_operations.convolution import Convolution
 from engine.array_operations.dropout import Dropout
+from engine.array_operations.fourier_convolution import FourierConvolution
 from engine.array_operations.max_pool import MaxPool
-from engine.operations import Activation, Array, Calls, HostArray, Operations
+from engine.counting import spectra_pay
+from engine.operations import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Operations
 
 
 class ArrayOperations(Operations):
@@ -76,8 +78,10 @@ class ArrayOperations(Operations):
 
     def convolution(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
-    ) -> Convolution:
-        """The sliding of features."""
+    ) -> ConvolutionTwoWay:
+        """The sliding of features, where they are large in the frequency domain."""
+        if stride == 1 and spectra_pay(x.shape, len(y), size):
+            return FourierConvolution(x, matrix, y, size, margin, divisor)
         return Convolution(x, matrix, y, size, stride, margin, divisor)
 
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> MaxPool:

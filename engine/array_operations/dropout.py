@@ -3,6 +3,8 @@ same."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from engine.array_operations.calls import call, run
@@ -26,7 +28,7 @@ class Dropout:
 
     def __init__(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> None:
         self._x, self._y, self._moment = x, y, moment
-        self._key, self._least = np.uint32(key), np.uint32(min(round(rate * 2**32), 2**32 - 1))
+        self._key, self._least = np.uint32(key), np.uint32(math.ceil(rate * 2**32))
         self._kept = x.dtype.type(1 / (1 - rate))
         self._factor = np.empty(x.shape, x.dtype)
         self._places = np.arange(int(np.prod(x.shape[:-1])), dtype=np.uint32)

@@ -153,12 +153,11 @@ class Classifier:
         """Raises ShapeError if the network does not read one square map, as drawings are."""
         from engine.plan import Plan
         from engine.reading import Reader
-        from engine.storage.models import pass_bytes
 
         self.subject, self.side = subject, Reader(subject, backend).side
         self.percent = subject.network.vote == "softmax"
         self._backend = backend
-        batch = max(1, min(BATCH, BATCH_BYTES // pass_bytes(subject.network)))
+        batch = max(1, min(BATCH, BATCH_BYTES // subject.network.picture_bytes))
         self._plan = Plan(subject.network, backend, batch)
         self._plan.load(subject.parameters)
 

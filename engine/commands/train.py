@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Backend, choose_backend
+from engine.backend import Backend, choose_backend, one_blas_thread
 from engine.calibration import Calibration, calibrate
 from engine.datasets.sources import Generated
 from engine.document import Subject
@@ -47,6 +47,11 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, judge, choose the threshold, save. Raises ValueError for what cannot be."""
+    with one_blas_thread():  # or the bytes would depend on how many there are
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.out.suffix != ".safetensors":
         raise ValueError(f"{args.out} cannot hold a model: give --out a name that ends in .safetensors.")
     chosen = preset(args.preset)

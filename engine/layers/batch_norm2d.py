@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.hyperparameters import need_number
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
 from engine.operations import Array, Calls, Operations
 
@@ -28,10 +30,8 @@ class BatchNorm2D(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError for hyperparameters that mean nothing."""
-        if not 0 < self.momentum <= 1:
-            raise ValueError(f"A layer's momentum must be above 0 and at most 1, not {self.momentum!r}.")
-        if not 1e-12 <= self.epsilon <= 1:
-            raise ValueError(f"A layer's epsilon must be from 1e-12 to 1, not {self.epsilon!r}.")
+        need_number(self, "momentum", 0, 1, beyond_least=True)
+        need_number(self, "epsilon", 1e-12, 1)
 
     @property
     def mixes_batch(self) -> bool:
@@ -62,6 +62,11 @@ class BatchNorm2D(Layer):
         """Weights 1, biases 0, running means 0, running variances 1."""
         ones, zeros = np.ones(shape[0], np.float32), np.zeros(shape[0], np.float32)
         return {"weight": ones, "bias": zeros, "mean": zeros.copy(), "variance": ones.copy()}
+
+    def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Raises ValueError for a variance below 0."""
+        if (values["variance"] < 0).any():
+            raise ValueError("variance holds values below 0")
 
     def multiplies(self, shape: Shape) -> int:
         """Two for each value: by the spread's inverse and by the weight."""

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from engine.counting import together
+from engine.layers.hyperparameters import need, need_flag, need_number, need_whole
 from engine.layers.layer import (
     Buffer,
     Layer,
@@ -15,9 +17,7 @@ from engine.layers.layer import (
     ShapeError,
     Stage,
     Values,
-    need_at_least,
     need_maps,
-    need_spread,
     shape_text,
 )
 from engine.operations import Array, Calls, Operations
@@ -46,16 +46,15 @@ class Conv2D(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError for hyperparameters that mean nothing."""
-        need_at_least("features", self.features, 1)
-        need_at_least("size", self.size, 1)
-        need_at_least("stride", self.stride, 1)
-        if self.padding != "same":
-            need_at_least("padding", self.padding, 0)
-        elif self.size % 2 == 0:
-            raise ValueError(
-                f'A layer with padding "same" needs an odd size, not {self.size}; give the padding as a number.'
-            )
-        need_spread(self.spread)
+        for name in ("features", "size", "stride"):
+            need_whole(self, name, 1)
+        need_whole(self, "padding", 0, "same")
+        even = self.padding == "same" and self.size % 2 == 0
+        need(self, "size", not even, 'odd with padding "same" (or give the padding as a number)')
+        need_flag(self, "mean")
+        need_flag(self, "bias")
+        if self.spread is not None:
+            need_number(self, "spread", 0, 1000)
 
     @property
     def margin(self) -> int:
@@ -98,6 +97,12 @@ class Conv2D(Layer):
     def work_bytes(self, shape: Shape) -> int:
         """All its windows, written out as columns."""
         return 4 * self._taps(shape) * math.prod(self.output_shape(shape)[1:])
+
+    def together(self, shape: Shape) -> int:
+        """Many where the features are so large that the frequency domain pays."""
+        channels, height, width = need_maps(self, shape)
+        padded = (channels, height + 2 * self.margin, width + 2 * self.margin)
+        return together(padded, self.features, self.size) if self.stride == 1 else 1
 
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
         """The window, cut off at the frame."""

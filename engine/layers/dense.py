@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_at_least, need_spread, need_vector
+from engine.layers.hyperparameters import need_flag, need_number, need_whole
+from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_vector
 from engine.operations import Array, Calls, Operations
 
 
@@ -26,8 +27,10 @@ class Dense(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError for hyperparameters that mean nothing."""
-        need_at_least("units", self.units, 1)
-        need_spread(self.spread)
+        need_whole(self, "units", 1)
+        need_flag(self, "bias")
+        if self.spread is not None:
+            need_number(self, "spread", 0, 1000)
 
     def output_shape(self, shape: Shape) -> Shape:
         """(units,). Raises ShapeError unless the input is a list."""

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from engine.layers.hyperparameters import need_number
 from engine.layers.layer import Layer, Shape, Stage
 from engine.operations import Calls, Operations
 
@@ -19,9 +20,8 @@ class Dropout(Layer):
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a rate outside 0 to 1, 1 excluded."""
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"A layer's rate must be at least 0 and below 1, not {self.rate!r}.")
+        """Raises ValueError for a rate outside 0 to 0.999, at which one value in a thousand is left."""
+        need_number(self, "rate", 0, 0.999)
 
     @property
     def draws(self) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -145,6 +146,20 @@ class Layer:
         """Bytes of float32 one input of `shape` keeps busy, to choose how many are worked on at once."""
         return 4 * math.prod(self.output_shape(shape))
 
+    def pass_bytes(self, shape: Shape) -> int:
+        """About how many bytes of float32 one input of `shape` takes in a plan: output, work, and the margin of the
+        input, which can be wide where the stride is."""
+        padded = math.prod((shape[0], *(side + 2 * self.margin for side in shape[1:])))
+        return 4 * (math.prod(self.output_shape(shape)) + padded - math.prod(shape)) + self.work_bytes(shape)
+
+    def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Raises ValueError for parameters or state, by name, that it cannot compute with; its message is a clause
+        about what is named, which Network makes a sentence. Shapes and finiteness are checked by Network."""
+
+    def together(self, shape: Shape) -> int:
+        """How many inputs of `shape` are worth working on at once on a processor, even beyond its cache."""
+        return 1
+
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
         """The rows and columns of its input that the given rows and columns of its output read.
 
@@ -199,13 +214,17 @@ def need_vector(layer: Layer, shape: Shape) -> int:
     return shape[0]
 
 
-def need_at_least(name: str, value: int, least: int) -> None:
-    """Raises ValueError unless the hyperparameter is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"A layer's {name} must be a whole number of at least {least}, not {value!r}.")
+def by_layer(values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Values]:
+    """Values whose names begin with a layer's (01-conv2d.weight), put together under that layer's name."""
+    found: dict[str, Values] = {}
+    for name, value in values.items():
+        layer, _, part = name.partition(".")
+        found.setdefault(layer, {})[part] = value
+    return found
 
 
-def need_spread(spread: float | None) -> None:
-    """Raises ValueError unless the spread of fresh weights is None or a number from 0 to 1000."""
-    if spread is not None and not 0 <= spread <= 1000:
-        raise ValueError(f"A layer's spread must be a number from 0 to 1000, not {spread!r}.")
+def key_of(above: int, place: int) -> int:
+    """The key of the random choices of the layer at `place`, counted from 1, of a network whose seed, or a stack
+    whose own key, is `above`: the first 32 bits of BLAKE2s of the two, so that no two layers' choices follow from
+    each other."""
+    return int.from_bytes(hashlib.blake2s(f"{above}/{place}".encode(), digest_size=4).digest(), "little")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.layers.activation import Activation
+from engine.layers.hyperparameters import need_number
 from engine.operations import Activation as Function
 
 
@@ -20,9 +21,8 @@ class LeakyReLU(Activation):
     slope: float = 0.01
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a slope outside 0 to 1, both excluded."""
-        if not 0 < self.slope < 1:
-            raise ValueError(f"A layer's slope must be above 0 and below 1, not {self.slope!r}.")
+        """Raises ValueError for a slope that is not above 0 and at most 1."""
+        need_number(self, "slope", 0, 1, beyond_least=True)
 
     @property
     def leak(self) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_at_least, need_maps, shape_text
+from engine.layers.hyperparameters import need, need_whole
+from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_maps, shape_text
 from engine.operations import Calls, Operations, TwoWay
 
 
@@ -23,10 +24,9 @@ class Pool2D(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError for hyperparameters that mean nothing."""
-        need_at_least("size", self.size, 1)
-        need_at_least("stride", self.stride, 1)
-        if self.edge not in ("keep", "drop"):
-            raise ValueError(f'A layer\'s edge must be "keep" or "drop", not {self.edge!r}.')
+        need_whole(self, "size", 1)
+        need_whole(self, "stride", 1)
+        need(self, "edge", self.edge in ("keep", "drop"), '"keep" or "drop"')
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H', W'). Raises ShapeError if no window fits."""

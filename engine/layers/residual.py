@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.layers.layer import Buffer, Layer, Shape, ShapeError, Stage, Values, shape_text
+from engine.layers.hyperparameters import need
+from engine.layers.layer import Buffer, Layer, Shape, ShapeError, Stage, Values, by_layer, key_of, shape_text
 from engine.operations import Array, Calls, Operations
 
 # Stacks within stacks beyond this are no network anyone can look at.
@@ -27,10 +29,9 @@ class Residual(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError for an empty stack, or stacks within stacks beyond DEEPEST."""
-        if not self.layers:
-            raise ValueError("A layer's stack needs at least one layer.")
-        if self.depth > DEEPEST:
-            raise ValueError(f"A layer's stacks within stacks go {DEEPEST} deep at most, not {self.depth}.")
+        are_layers = isinstance(self.layers, tuple) and all(isinstance(layer, Layer) for layer in self.layers)
+        need(self, "layers", are_layers and bool(self.layers), "a tuple of one or more layers")
+        need(self, "layers", self.depth <= DEEPEST, f"stacks within stacks {DEEPEST} deep at most")
 
     @property
     def depth(self) -> int:
@@ -111,15 +112,34 @@ class Residual(Layer):
         """The most that a layer inside keeps busy."""
         return max(layer.work_bytes(inner) for layer, inner in self._inner(shape))
 
+    def pass_bytes(self, shape: Shape) -> int:
+        """What the layers inside take, each with memory of its own, and the sum."""
+        return sum(layer.pass_bytes(inner) for layer, inner in self._inner(shape)) + 4 * math.prod(shape)
+
+    def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Raises ValueError for what a layer inside cannot compute with."""
+        inside = by_layer(values)
+        for place, layer in enumerate(self.layers, 1):
+            name = f"{place}-{layer.kind}"
+            try:
+                layer.check(inside.get(name, {}))
+            except ValueError as error:
+                raise ValueError(f"{name}.{error}") from error
+
+    def together(self, shape: Shape) -> int:
+        """The most that a layer inside asks for."""
+        return max(layer.together(inner) for layer, inner in self._inner(shape))
+
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
         """What the stack reads, together with the value itself, which the skip reads."""
         seen: tuple[range, range] | None = (rows, columns)
         for layer, inner in reversed(self._inner(shape)):
-            if seen is not None:
+            if seen is not None and seen[0] and seen[1]:
                 seen = layer.reads(inner, *seen)
         if seen is None:
             return None
-        return _hull(seen[0], rows), _hull(seen[1], columns)
+        # What lies wholly in the padding adds nothing to what the skip reads.
+        return (_hull(seen[0], rows), _hull(seen[1], columns)) if seen[0] and seen[1] else (rows, columns)
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """As the first layer inside wants it."""
@@ -174,17 +194,28 @@ class Residual(Layer):
             else:
                 plain = ops.zeros((*shape, batch), dtype)
                 y = Buffer(plain, plain)
-            key = (stage.key * 31 + place + 1) % 2**32
             stages.append(
-                replace(stage, x=x, y=y.values, block=blocks[place], state=states[place], key=key, work=None)
+                replace(
+                    stage,
+                    x=x,
+                    y=y.values,
+                    block=blocks[place],
+                    state=states[place],
+                    key=key_of(stage.key, place + 1),
+                    work=None,
+                )
             )
             x = y
         return stages
 
     def _shapes(self, shape: Shape) -> list[Shape]:
         shapes = [shape]
-        for layer in self.layers:
-            shapes.append(layer.output_shape(shapes[-1]))
+        for place, layer in enumerate(self.layers, 1):
+            try:
+                shapes.append(layer.output_shape(shapes[-1]))
+            except ShapeError as error:
+                kind = type(layer).__name__
+                raise ShapeError(f"layer {place} ({kind}) of its stack does not fit: {error}") from error
         return shapes
 
     def _inner(self, shape: Shape) -> list[tuple[Layer, Shape]]:
@@ -218,7 +249,5 @@ def _parts(block: Array | None, shapes: list[Shape | None]) -> list[Array | None
 
 
 def _hull(first: range, second: range) -> range:
-    """The smallest range that holds both, of which one may be empty."""
-    if not first or not second:
-        return first or second
+    """The smallest range that holds both."""
     return range(min(first.start, second.start), max(first.stop, second.stop))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.hyperparameters import need
 from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_vector
 from engine.operations import Array, Calls, Operations
 
@@ -24,14 +25,8 @@ class Votes(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError without classes, if a class has no position, or one is negative or named twice."""
-        if not self.strong:
-            raise ValueError("A layer's strong needs the positions of at least one class.")
-        for positions in self.strong:
-            if not positions or min(positions) < 0 or len(set(positions)) != len(positions):
-                raise ValueError(
-                    "A layer's strong needs one or more different positions from 0 up for each class, "
-                    f"not {positions!r}."
-                )
+        fits = isinstance(self.strong, tuple) and bool(self.strong) and all(map(_are_positions, self.strong))
+        need(self, "strong", fits, "one or more different positions, whole numbers from 0 up, for each class")
 
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position lies beyond the list."""
@@ -68,3 +63,11 @@ class Votes(Layer):
 
     def _matrix(self, ops: Operations, x: Array) -> Array:
         return ops.from_host(self.weights(len(x), x.dtype))
+
+
+def _are_positions(given: object) -> bool:
+    """Whether these are one or more different whole numbers from 0 up."""
+    if not isinstance(given, tuple) or not all(isinstance(place, int) for place in given):
+        return False
+    whole = [place for place in given if not isinstance(place, bool) and place >= 0]
+    return 0 < len(set(whole)) == len(given)

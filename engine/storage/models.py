@@ -20,7 +20,7 @@ from safetensors.numpy import load, save
 
 from engine.assets import asset
 from engine.document import Subject
-from engine.layers import Conv2D, Values
+from engine.layers import Values
 from engine.network import Network
 from engine.presets import WALKTHROUGH, handmade_parameters, preset
 from engine.storage.atomic import MEBIBYTE, FilePath, StorageError, read_whole, shown, write_atomically
@@ -37,7 +37,6 @@ _METADATA_KEY = "xo-gui"
 _DEEPEST = 32
 _DTYPES = {"F16": 2, "F32": 4, "F64": 8}
 _LONGEST_NAME = 200
-_LARGEST_SETTING = 1 << 16
 
 
 class _Damage(ValueError):
@@ -242,26 +241,9 @@ def _network(description: Json) -> Network:
         network = Network.from_json(_as_mapping(description.get("network")))
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         raise _Damage(f"describes a network that cannot be: {_clause(error)}") from error
-    if any(setting > _LARGEST_SETTING for setting in _whole_settings(network)):
-        raise _Damage(f"describes a network with a setting above {_LARGEST_SETTING:,}")
-    if pass_bytes(network) > PASS_LIMIT:
+    if network.picture_bytes > PASS_LIMIT:
         raise _Damage(f"describes a network that takes more than {PASS_LIMIT // MEBIBYTE} MiB for one picture")
     return network
-
-
-def pass_bytes(network: Network) -> int:
-    """About how many bytes one picture takes in a plan: every layer's output and what it works on."""
-    total = 4 * math.prod(network.input_shape)
-    for layer, below, cost in zip(network.layers, network.shapes, network.costs, strict=False):
-        total += cost.bytes + layer.work_bytes(below)
-        if isinstance(layer, Conv2D):  # its input lies in a margin, which can be wide where its stride is
-            total += 4 * below[0] * (below[1] + 2 * layer.margin) * (below[2] + 2 * layer.margin)
-    return total
-
-
-def _whole_settings(network: Network) -> list[int]:
-    """Every whole number among the layers' settings, such as a size or a padding."""
-    return [value for layer in network.layers for value in vars(layer).values() if isinstance(value, int)]
 
 
 def _as_mapping(value: object) -> Json:
@@ -272,9 +254,7 @@ def _as_mapping(value: object) -> Json:
 
 def _check_needed(network: Network, tensors: Mapping[str, _Tensor]) -> None:
     """The number of values, before Network.check makes a set of parameters to compare the names with."""
-    gathered = [layer.state_shape(shape) for layer, shape in zip(network.layers, network.shapes, strict=False)]
-    needed = sum(cost.parameters for cost in network.costs)
-    needed += sum(math.prod(shape) for shape in gathered if shape is not None)
+    needed = sum(math.prod(shape) for shape in network.parameter_shapes.values())
     held = sum(math.prod(tensor.shape) for tensor in tensors.values())
     if needed != held:
         raise _Damage(f"holds {held:,} weights where its network needs {needed:,}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def network_outputs(
     """The images and every layer's outputs, (N, C, H, W) or (N, n)."""
     outputs = [images]
     for place, (name, layer) in enumerate(zip(network.names[1:], network.layers, strict=True), 1):
-        key = (circumstances.seed * 0x9E3779B1 + place) % 2**32
+        key = _key(circumstances.seed, place)
         outputs.append(forward(layer, outputs[-1], _inside(values, name), circumstances, key))
     return outputs
 
@@ -176,7 +177,7 @@ def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: Cir
     y = x
     for place, inner in enumerate(layer.layers, 1):
         mine = _inside(values, f"{place}-{inner.kind}")
-        y = forward(inner, y, mine, circumstances, (key * 31 + place) % 2**32)
+        y = forward(inner, y, mine, circumstances, _key(key, place))
     return x + y
 
 
@@ -188,6 +189,10 @@ def _dropout(layer: Dropout, x: np.ndarray, circumstances: Circumstances, key: i
             h = _mixed(_mixed(h + circumstances.first + n) + place)
             y[n].flat[place] = value / (1 - layer.rate) if h >= layer.rate * 2**32 else 0.0
     return y
+
+
+def _key(above: int, place: int) -> int:
+    return int.from_bytes(hashlib.blake2s(f"{above}/{place}".encode(), digest_size=4).digest(), "little")
 
 
 def _mixed(h: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
-from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape, ShapeError, Votes
+from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape
 from engine.network import Network
 from engine.plan import Plan
 from tests.engine import reference
@@ -105,46 +105,3 @@ def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> 
             expected[row * stride, column * stride] += 1
     got = plan.input_gradient()[0, 0]
     np.testing.assert_allclose(got / got[0, 0] * expected[0, 0], expected, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda: Conv2D(0), "features"),
-        (lambda: Conv2D(4, 2, padding="same"), "odd size"),
-        (lambda: Conv2D(4, 3, stride=0), "stride"),
-        (lambda: MaxPool2D(0), "size"),
-        (lambda: MaxPool2D(edge="bend"), "edge"),
-        (lambda: Dense(-1), "units"),
-        (lambda: Dense(True), "units"),
-        (lambda: Conv2D(2, padding=-1), "padding"),
-        (lambda: Votes(()), "at least one class"),
-        (lambda: Votes(((0, 0),)), "different positions"),
-        (lambda: Votes(((0,), ())), "one or more"),
-        (lambda: Votes(((-1,),)), "from 0 up"),
-    ],
-)
-def test_a_bad_hyperparameter_is_named(make: object, words: str) -> None:
-    with pytest.raises(ValueError, match=words) as error:
-        make()
-    assert str(error.value).startswith("A layer")
-    assert str(error.value).endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("layers", "words"),
-    [
-        ((Dense(2),), ["layer 1 (Dense)", "the input", "1 × 8 × 8", "Flatten"]),
-        ((Conv2D(4, 9), Flatten(), Dense(2)), ["layer 1 (Conv2D)", "1 × 9 × 9", "1 × 8 × 8"]),
-        ((Flatten(), Conv2D(4), Dense(2)), ["layer 2 (Conv2D)", "layer 1 (Flatten)", "64"]),
-        ((Conv2D(4), MaxPool2D(7, 7, "drop"), Flatten(), Dense(2)), ["layer 2 (MaxPool2D)", "7 × 7", "4 × 6 × 6"]),
-        ((Flatten(), Dense(3)), ["layer 2 (Dense)", "3", "2 classes"]),
-        ((ReLU(),), ["1 × 8 × 8", "2 classes"]),
-        ((Flatten(), Votes(((0,), (64,)))), ["layer 2 (Votes)", "position 64", "list of 64"]),
-    ],
-)
-def test_shapes_that_do_not_fit_are_named(layers: tuple[Layer, ...], words: list[str]) -> None:
-    with pytest.raises(ShapeError) as error:
-        Network((1, 8, 8), layers)
-    for word in words:
-        assert word in str(error.value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,51 @@ def test_what_a_plan_was_not_made_for_is_refused() -> None:
         _ = plan.loss
     with pytest.raises(ValueError, match=r"input_gradient=True .*\.$"):
         made(NETWORK, 1, NETWORK.initial(1), learn=True).input_gradient()
+
+
+@pytest.mark.parametrize("dtype", [int, complex, np.float16, np.int8, bool, object, str, "float128", "banana", 7])
+def test_a_plan_in_another_dtype_is_refused(dtype: object) -> None:
+    with pytest.raises(ValueError, match=r"^A plan computes in float32 or float64, not .*\.$"):
+        Plan(NETWORK, CPU, 1, dtype=dtype)
+
+
+@pytest.mark.parametrize("batch", [0, -1, True, 1.5, None])
+def test_a_batch_that_is_none_is_refused(batch: object) -> None:
+    with pytest.raises(ValueError, match=r"^A plan reads a whole number of pictures, .*\.$"):
+        Plan(NETWORK, CPU, batch)  # type: ignore[arg-type]
+
+
+def test_a_batch_that_no_machine_could_hold_is_refused_before_memory_is_taken() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"^Reading 1,000,000,000 pictures .* 16 GiB; .* can read \S+, .*\.$"):
+            Plan(NETWORK, CPU, 10**9)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [complex, "U3", "S3", object, "datetime64[s]", "V8"])
+def test_pictures_that_are_no_real_numbers_are_refused(kind: object) -> None:
+    with pytest.raises(ValueError, match=r"^This plan reads pictures of real numbers, but got .*\.$"):
+        made(NETWORK, 1, NETWORK.initial(1)).forward(np.zeros((1, 1, 5, 6), kind))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint16, np.int64, np.float16, np.float32, bool])
+def test_pictures_of_other_real_numbers_are_read_as_they_are(kind: type) -> None:
+    picture = np.random.default_rng(1).integers(0, 2, (1, 1, 5, 6))
+    plan = made(NETWORK, 1, NETWORK.initial(1))
+    expected = plan.forward(picture.astype(float)).copy()
+    np.testing.assert_array_equal(plan.forward(picture.astype(kind)), expected)
+
+
+def test_a_layer_that_is_not_there_cannot_be_frozen() -> None:
+    with pytest.raises(ValueError, match=r"^The network has no layer called 02-conv2d that could be frozen\.$"):
+        Plan(NETWORK, CPU, 1, frozen=("02-conv2d",))
+
+
+def test_the_memory_of_another_network_s_plan_is_refused() -> None:
+    plan = made(NETWORK, 1, NETWORK.initial(1))
+    other = Network((1, 5, 6), (Flatten(), Dense(2)))
+    with pytest.raises(ShapeError, match=r"^The memory belongs to a plan of another network\.$"):
+        Plan(other, CPU, 1, memory=(plan.values, plan.state))

@@ -78,3 +78,18 @@ def test_a_network_that_reads_no_square_map_is_refused(shape: tuple[int, int, in
     network = Network(shape, (Flatten(), Dense(2)))
     with pytest.raises(ShapeError, match=r"^Odd reads .*; choose a network with a 1 × n × n input\.$"):
         Reader(Subject("Odd", network, network.initial(1)), choose_backend("cpu"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_picture_with_values_that_are_no_numbers_is_refused(value: float) -> None:
+    picture = INKED.copy()
+    picture[3, 4] = value
+    with pytest.raises(
+        ValueError, match=r"^Plain cannot read a picture with values that are not finite numbers\.$"
+    ):
+        Reader(SUBJECT, choose_backend("cpu")).read(picture)
+
+
+def test_a_picture_of_another_size_is_refused() -> None:
+    with pytest.raises(ShapeError, match=r"reads pictures 1 × 1 × 10 × 10, but got 1 × 1 × 9 × 9\.$"):
+        Reader(SUBJECT, choose_backend("cpu")).read(np.ones((9, 9), np.float32))

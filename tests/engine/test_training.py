@@ -1,110 +1,26 @@
-"""Optimizers and the training loop."""
+"""The training loop: what it goes through, why it ends, and what it does when numbers are no numbers."""
 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
-from engine.calibration import calibrate
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed, Generated
-from engine.datasets.xo_settings import XOSettings
 from engine.evaluation import judge
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.losses import cross_entropy, softmax, targets
+from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
+from engine.losses import cross_entropy
 from engine.network import Network
-from engine.operations import replay
-from engine.optimizers import SGD, Adam, AdamW, Moving, Optimizer
+from engine.optimizers import SGD, Adam, AdamW, Optimizer
 from engine.recipe import Recipe
 from engine.schedules import Cosine
-from engine.training import Trainer, TrainingError
-
-CPU = choose_backend("cpu")
-SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
-DATA = XOSettings(side=12, noise=(0, 0.1), size=(0.6, 1.0))
-
-
-def moved(optimizer: Optimizer, gradients: list[np.ndarray], rate: float) -> np.ndarray:
-    """Where weights at 1 are after these gradients."""
-    values, gradient, clock = np.ones(2), np.zeros(2), np.zeros(1, np.int64)
-    vectors = {name: np.zeros(2) for name in optimizer.vectors}
-    rates = np.full(len(gradients), rate)
-    update = optimizer.update(
-        CPU.operations, Moving(values, gradient, np.ones(2), vectors, np.zeros(1), rates, clock)
-    )
-    for given in gradients:
-        gradient[:] = given
-        replay(update)
-        clock += 1
-    return values
-
-
-def test_sgd_with_momentum_follows_its_formula() -> None:
-    got = moved(SGD(0.1, 0.25), [np.array([1.0, -2.0]), np.array([1.0, 0.0])], 0.1)
-    np.testing.assert_allclose(got, [1 - 0.1 - 0.125, 1 + 0.2 + 0.05], atol=1e-12)
-
-
-def test_adam_follows_its_formula() -> None:
-    first, second = np.array([0.5, -3.0]), np.array([0.1, 2.0])
-    got = moved(Adam(0.01, 0.9, 0.999, 1e-8), [first, second], 0.01)
-    expected = np.ones(2)
-    for t, (m, v) in enumerate(
-        [
-            (0.1 * first, 0.001 * first**2),
-            (0.09 * first + 0.1 * second, 0.000999 * first**2 + 0.001 * second**2),
-        ],
-        1,
-    ):
-        expected -= 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-    np.testing.assert_allclose(got, expected, rtol=1e-10)
-
-
-def test_decay_shortens_every_weight_by_its_share_of_the_rate() -> None:
-    np.testing.assert_allclose(moved(AdamW(0.1, decay=0.5), [np.zeros(2)] * 2, 0.1), [0.95**2] * 2, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [lambda: SGD(0), lambda: SGD(float("nan")), lambda: SGD(0.1, 1), lambda: Adam(0.1, beta1=1),
-     lambda: Adam(epsilon=0), lambda: AdamW(decay=-1), lambda: Recipe(batch=0), lambda: Recipe(seed=-1),
-     lambda: Cosine(2), lambda: SGD(1e39), lambda: SGD(0.1, -0.1), lambda: AdamW(decay=float("inf")),
-     lambda: Adam(epsilon=1e-60), lambda: Adam(epsilon=float("nan")), lambda: Adam(beta2=-0.1)],
-)  # fmt: skip
-def test_settings_that_mean_nothing_are_refused(make: object) -> None:
-    with pytest.raises(ValueError, match=r"must|needs|whole"):
-        make()
-
-
-def test_neither_asks_for_equal_votes() -> None:
-    np.testing.assert_array_equal(targets(np.array([1, -1, 0]), 2), [[0, 1], [0.5, 0.5], [1, 0]])
-
-
-def test_cross_entropy_is_the_log_of_the_vote_and_stays_finite() -> None:
-    scores = np.array([[2.0, -1.0], [0.0, 0.0], [1000.0, -1000.0]])
-    errors = cross_entropy(scores, np.array([0, -1, 1]))
-    votes = softmax(scores)
-    assert errors[0] == pytest.approx(-np.log(votes[0, 0]))
-    assert errors[1] == pytest.approx(np.log(2))
-    assert errors[2] == pytest.approx(2000)
-
-
-def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
-    trainer = Trainer(network, Generated(recipe.data, recipe.examples, recipe.seed), recipe, CPU)
-    for _ in trainer.steps():
-        pass
-    return trainer
-
-
-def sizes(trainer: Trainer) -> set[int]:
-    """Of how many examples the chunks are that the run has been cut into."""
-    return {size for _, size, total in trainer._stepper._plans if total}
+from engine.training import Judged, Step, Trainer, TrainingError
+from tests.engine.small_runs import CPU, DATA, SMALL, sizes, trained
 
 
 def test_training_learns_to_tell_x_from_o() -> None:
@@ -179,19 +95,6 @@ def test_an_average_that_overflows_stops_the_run() -> None:
         list(trainer.steps())
 
 
-def test_the_rate_falls_along_half_a_cosine_over_the_whole_run() -> None:
-    """Blank pictures that are neither have no gradient here, so that what is left of a weight tells the rate."""
-    network = Network((1, 1, 1), (Flatten(), Dense(2, bias=False)))
-    start = {"02-dense.weight": np.ones((2, 1), np.float32)}
-    source = Fixed(Examples(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
-    recipe = Recipe(AdamW(0.2, decay=1.0), Cosine(0.1), batch=2, epochs=2)
-    trainer = Trainer(network, source, recipe, CPU, start)
-    weights = [1.0, *(float(trainer.parameters()["02-dense.weight"][0, 0]) for _ in trainer.steps())]
-    rates = [1 - after / before for before, after in pairwise(weights)]
-    cosine = [(1 + math.cos(math.pi * step / 6)) / 2 for step in range(6)]
-    np.testing.assert_allclose(rates, [0.2 * (0.1 + 0.9 * share) for share in cosine], rtol=1e-5)
-
-
 def order_of(seed: int) -> list[list[int]]:
     """In which order a run with batches of one goes through six examples, in each of two epochs."""
     images = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None]
@@ -221,74 +124,161 @@ def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(mon
     assert step.loss == pytest.approx(judge(SMALL, start, examples, CPU).score.loss, rel=1e-5)
 
 
-def test_generated_drawings_follow_the_seed_and_the_epoch() -> None:
-    def drawn(seed: int, epoch: int) -> bytes:
-        return Generated(DATA, 10, seed).epoch(epoch).images.tobytes()
+# --- why a run ends
 
-    assert len({drawn(1, 0), drawn(1, 1), drawn(2, 0), drawn(2, 1)}) == 4
-    assert drawn(2, 1) == drawn(2, 1)
+# One picture to learn from and one to be judged by, a weight that learns, and one that decides what is read.
+ONE = Network((1, 1, 1), (Flatten(), Dense(2)))
 
 
-SAME_BYTES = """
-import hashlib
-from tests.engine.test_training import trained, DATA, Recipe, Adam
-values = trained(Recipe(Adam(0.01), batch=32, epochs=2, examples=300, data=DATA, seed={seed})).parameters()
-print(hashlib.sha256(b"".join(values[name].tobytes() for name in sorted(values))).hexdigest())
-"""
+def picture(label: int) -> Examples:
+    return Examples(np.ones((1, 1, 1, 1), np.float32), np.array([label]), ("X", "O"))
 
 
-def test_the_same_seed_gives_the_same_bytes_in_fresh_processes() -> None:
-    def run(seed: int) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", SAME_BYTES.format(seed=seed)], capture_output=True, text=True, check=True
-        )
-        return done.stdout
-
-    assert run(3) == run(3)
-    assert run(3) != run(4)
+def start(first: float, second: float) -> dict[str, np.ndarray]:
+    """Scores to begin with for the one picture."""
+    weight = np.array([[first], [second]], np.float32)
+    return {"02-dense.weight": weight, "02-dense.bias": np.zeros(2, np.float32)}
 
 
-def test_held_out_drawings_are_never_trained_on() -> None:
-    source = Generated(DATA, 200, 1)
-    seen = {image.tobytes() for epoch in range(3) for image in source.epoch(epoch).images}
-    assert not seen & {image.tobytes() for image in source.held_out(200).images}
+def run(recipe: Recipe, *, held_out: int | None, scores: tuple[float, float] = (0, 0)) -> tuple[Trainer, list]:
+    """A run that is shown an X, and judged by a picture with another label: its events."""
+    judges = None if held_out is None else picture(held_out)
+    trainer = Trainer(ONE, Fixed(picture(0)), recipe, CPU, start(*scores), judges)
+    return trainer, list(trainer.steps())
 
 
-def test_a_fixed_source_gives_the_same_in_every_epoch() -> None:
-    examples = Generated(DATA, 20, 1).epoch(0)
-    assert Fixed(examples).epoch(0) is Fixed(examples).epoch(5) is examples
+def test_a_run_without_conditions_ends_with_its_epochs() -> None:
+    trainer, events = run(Recipe(SGD(0.1), epochs=3), held_out=1)
+    assert [type(event) for event in events] == [Step, Judged] * 3
+    assert trainer.ended == "epochs"
+    assert list(trainer.steps()) == []
 
 
-def test_evaluate_counts_by_class() -> None:
-    network = Network((1, 2, 2), (Flatten(), Dense(2)))
-    always_first = network.initial(1) | {"02-dense.weight": np.zeros((2, 4), np.float32)}
-    always_first["02-dense.bias"] = np.array([1, 0], np.float32)
-    examples = Examples(np.zeros((5, 1, 2, 2), np.float32), np.array([0, 0, 0, 1, -1]), ("X", "O"))
-    score = judge(network, always_first, examples, CPU).score
-    assert score.accuracy == pytest.approx(0.75)
-    assert score.by_class == {"X": 1.0, "O": 0.0}
+def test_a_target_ends_the_run_after_the_epoch_that_reaches_it() -> None:
+    """It begins by reading the X as an O, and each step of gradient descent moves the scores towards X."""
+    trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=100, target=1.0), held_out=0, scores=(0, 0.5))
+    accuracies = [event.judgement.score.accuracy for event in events if isinstance(event, Judged)]
+    assert trainer.ended == "target"
+    assert len(accuracies) > 1
+    assert accuracies == [0.0] * (len(accuracies) - 1) + [1.0]
+    assert list(trainer.steps()) == []
 
 
-def test_the_threshold_parts_the_sure_from_the_unsure() -> None:
-    rng = np.random.default_rng(1)
-    labels = rng.integers(-1, 2, 900)
-    top = np.where(labels < 0, rng.uniform(0.5, 0.7, 900), rng.uniform(0.8, 1.0, 900))
-    votes = np.where((labels == 1)[:, None], np.stack([1 - top, top], 1), np.stack([top, 1 - top], 1))
-    found = calibrate(votes, labels, ("X", "O"))
-    assert found.threshold == pytest.approx(0.75, abs=0.01)
-    assert found.named == {"X": 1.0, "O": 1.0, "neither": 1.0}
-    assert found.wrong == 0
-    with pytest.raises(ValueError, match="every class and of neither"):
-        calibrate(votes[labels >= 0], labels[labels >= 0], ("X", "O"))
+def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
+    """What is learnt makes the held-out O ever less likely, so that the first epoch is the best."""
+    recipe = Recipe(SGD(0.1, 0.0), epochs=100, patience=4)
+    trainer, events = run(recipe, held_out=1)
+    losses = [event.judgement.score.loss for event in events if isinstance(event, Judged)]
+    assert trainer.ended == "patience"
+    assert len(losses) == 5
+    assert losses == sorted(losses)
+    best, _ = run(replace(recipe, epochs=1), held_out=1)
+    for name, values in best.parameters().items():
+        np.testing.assert_array_equal(trainer.result()[name], values)
+        assert not np.array_equal(trainer.parameters()[name], values)
 
 
-def test_a_vote_at_the_threshold_counts_as_sure() -> None:
-    votes, labels = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.3, 0.7]]), np.array([0, 1, -1, 0])
-    at = calibrate(votes, labels, ("X", "O")).threshold
-    votes[3] = 1 - at, at
-    found = calibrate(votes, labels, ("X", "O"))
-    assert (found.threshold, found.wrong) == (at, 0.25)
+def test_patience_counts_anew_when_the_error_falls() -> None:
+    """The error falls at each epoch, so patience never runs out, and the last epoch is what the run gives."""
+    trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=9, patience=1), held_out=0)
+    assert (trainer.ended, len(events)) == ("epochs", 18)
+    for name, values in trainer.parameters().items():
+        np.testing.assert_array_equal(trainer.result()[name], values)
 
 
-def test_recipes_can_be_varied() -> None:
-    assert replace(Recipe(), seed=4).seed == 4
+def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that moves one second whenever it is looked at, and a month while nobody asks for a step."""
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += 1
+        return now
+
+    monkeypatch.setattr("engine.training.perf_counter", clock)
+    trainer = Trainer(ONE, Fixed(picture(0)), Recipe(epochs=100, seconds=5.0), CPU, start(0, 0))
+    made = 0
+    for _ in trainer.steps():
+        made += 1
+        now += 30 * 86400
+    assert (trainer.ended, made, trainer.seconds) == ("seconds", 5, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "condition"), [(Recipe(patience=1), "patience"), (Recipe(target=0.5), "target")], ids=str
+)
+def test_conditions_on_held_out_examples_need_some(recipe: Recipe, condition: str) -> None:
+    with pytest.raises(ValueError, match="give the run some"):
+        run(recipe, held_out=None)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: Recipe(batch=0), "batch of at least 1"),
+        (lambda: Recipe(epochs=-1), "epochs of at least 1"),
+        (lambda: Recipe(seed=-1), "seed is a whole number"),
+        (lambda: Recipe(l2=-0.1), "l2 must be a number from 0"),
+        (lambda: Recipe(l2=math.inf), "l2 must be a number from 0"),
+        (lambda: Recipe(clip=0), "clip must be above 0"),
+        (lambda: Recipe(patience=0), "patience must be at least 1"),
+        (lambda: Recipe(target=1.5), "target must be an accuracy"),
+        (lambda: Recipe(seconds=math.nan), "seconds must be above 0"),
+    ],
+)
+def test_recipes_that_mean_nothing_are_refused(make: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as raised:
+        make()
+    assert str(raised.value).endswith(".")
+
+
+def test_what_does_not_fit_the_network_is_refused() -> None:
+    wide = Examples(np.zeros((1, 1, 2, 1), np.float32), np.array([0]), ("X", "O"))
+    others = replace(picture(0), classes=("a", "b"))
+    for source, held_out in ((wide, None), (others, None), (picture(0), wide), (picture(0), others)):
+        with pytest.raises(ShapeError, match="choose"):
+            list(Trainer(ONE, Fixed(source), Recipe(), CPU, None, held_out).steps())
+    with pytest.raises(ValueError, match="no layer called 03-dense"):
+        Trainer(ONE, Fixed(picture(0)), Recipe(frozen=("03-dense",)), CPU)
+    with pytest.raises(ValueError, match="no examples to learn from"):
+        Trainer(ONE, Fixed(picture(0).take([])), Recipe(), CPU)
+
+
+# --- numbers that are none
+
+
+def test_a_refused_step_lets_no_later_one_through() -> None:
+    recipe = Recipe(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
+    trainer = Trainer(SMALL, Generated(DATA, 320, 1), recipe, CPU)
+    with pytest.raises(TrainingError):
+        list(trainer.steps())
+    kept, made = trainer.checkpoint(), trainer.made
+    for _ in range(3):
+        with pytest.raises(TrainingError, match=f"at step {made + 1}:"):
+            list(trainer.steps())
+    after = trainer.checkpoint()
+    assert (after.steps, after.loss_sum) == (kept.steps, kept.loss_sum)
+    for before, now in ((kept.parameters, after.parameters), (kept.memory, after.memory)):
+        for name, values in before.items():
+            np.testing.assert_array_equal(now[name], values)
+    # Restored to where it began, it goes on.
+    trainer._stepper.restore(SMALL.initial(1), {})
+    assert len(list(islice(trainer.steps(), 1))) == 1
+
+
+def test_running_statistics_that_overflow_stop_the_run_and_stay_as_they_were() -> None:
+    """Values of 1e20 are numbers, and so are error and gradient once they are normalized; their variance is not."""
+    network = Network((1, 1, 2), (Conv2D(1, 1), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
+    values = network.initial(1) | {"01-conv2d.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
+    images = np.random.default_rng(1).uniform(-1, 1, (4, 1, 1, 2)).astype(np.float32)
+    source = Fixed(Examples(images, np.array([0, 1, 0, 1]), ("X", "O")))
+    trainer = Trainer(network, source, Recipe(SGD(1e-3), batch=4, epochs=2), CPU, values)
+    with pytest.raises(TrainingError, match="step 1"):
+        list(trainer.steps())
+    for name, array in trainer.parameters().items():
+        np.testing.assert_array_equal(array, values[name])
+
+
+def test_pictures_that_hold_no_numbers_cannot_be_learnt_from() -> None:
+    with pytest.raises(ValueError, match="must hold values from -1"):
+        Examples(np.full((1, 1, 1, 1), np.nan, np.float32), np.array([0]), ("X", "O"))

@@ -1,0 +1,63 @@
+"""Where the examples of a run come from, and what is held out of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.datasets.examples import Examples
+from engine.datasets.sources import Fixed, Generated
+from tests.engine.small_runs import DATA
+
+
+def test_generated_drawings_follow_the_seed_and_the_epoch() -> None:
+    def drawn(seed: int, epoch: int) -> bytes:
+        return Generated(DATA, 10, seed).epoch(epoch).images.tobytes()
+
+    assert len({drawn(1, 0), drawn(1, 1), drawn(2, 0), drawn(2, 1)}) == 4
+    assert drawn(2, 1) == drawn(2, 1)
+
+
+def test_held_out_drawings_are_never_trained_on() -> None:
+    source = Generated(DATA, 200, 1)
+    seen = {image.tobytes() for epoch in range(3) for image in source.epoch(epoch).images}
+    assert not seen & {image.tobytes() for image in source.held_out(200).images}
+
+
+def test_a_fixed_source_gives_the_same_in_every_epoch() -> None:
+    examples = Generated(DATA, 20, 1).epoch(0)
+    assert Fixed(examples).epoch(0) is Fixed(examples).epoch(5) is examples
+
+
+# Each picture holds its own number, so that it is known wherever it goes.
+NUMBERED = Examples(
+    (np.arange(50, dtype=np.float32) / 100)[:, None, None, None] * np.ones((1, 1, 2, 2), np.float32),
+    np.arange(50) % 3 - 1,
+    ("X", "O"),
+)
+
+
+def numbers(part: Examples) -> list[int]:
+    assert (part.images == part.images[:, :, :1, :1]).all()
+    found = np.rint(part.images[:, 0, 0, 0] * 100).astype(int)
+    assert (part.labels == found % 3 - 1).all()
+    return found.tolist()
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.2, 10), (0.33, 16), (0.5, 25), (1.0, 50)])
+def test_a_split_keeps_every_example_once_and_its_label_beside_it(share: float, count: int) -> None:
+    learnt, held_out = (numbers(part) for part in NUMBERED.split(share, 7))
+    assert len(held_out) == count
+    assert sorted(learnt + held_out) == list(range(50))
+
+
+def test_a_split_is_drawn_from_its_seed() -> None:
+    first = [numbers(NUMBERED.split(0.2, seed)[1]) for seed in (1, 1, 2)]
+    assert first[0] == first[1] != first[2]
+    assert first[0] != list(range(10))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="held out must be from 0 to 1"):
+        NUMBERED.split(share, 1)

@@ -1,0 +1,60 @@
+"""Small training runs that several tests make: networks, drawings, and a way through all steps. Not a test."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from engine.backend import choose_backend
+from engine.datasets.sources import Generated
+from engine.datasets.xo_settings import XOSettings
+from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
+from engine.network import Network
+from engine.recipe import Recipe
+from engine.training import Trainer
+
+CPU = choose_backend("cpu")
+SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+DATA = XOSettings(side=12, noise=(0, 0.1), size=(0.6, 1.0))
+
+# One of everything that a run could forget: coins, running statistics, a stack with a skip.
+MIXED = Network(
+    (1, 12, 12),
+    (
+        Conv2D(3, 3, padding="same"),
+        BatchNorm2D(),
+        ReLU(),
+        Residual((Conv2D(3, 3, padding="same"), BatchNorm2D(), Tanh())),
+        MaxPool2D(),
+        Flatten(),
+        Dropout(0.3),
+        Dense(2),
+    ),
+)
+# Without layers that mix a batch, so that it may be cut.
+CUT = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
+
+
+def source_of(recipe: Recipe) -> Generated:
+    """The fresh drawings of a recipe."""
+    return Generated(recipe.data, recipe.examples, recipe.seed)
+
+
+def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
+    """A run from its beginning to its end."""
+    trainer = Trainer(network, source_of(recipe), recipe, CPU)
+    for _ in trainer.steps():
+        pass
+    return trainer
+
+
+def sizes(trainer: Trainer) -> set[int]:
+    """Of how many examples the chunks are that a run has been cut into."""
+    return {size for _, size, total in trainer._stepper._plans if total}
+
+
+def digest(values: dict[str, np.ndarray]) -> str:
+    """Tells apart arrays of which a single bit differs."""
+    parts = (name.encode() + values[name].tobytes() for name in sorted(values))
+    return hashlib.sha256(b"".join(parts)).hexdigest()

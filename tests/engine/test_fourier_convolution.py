@@ -1,0 +1,97 @@
+"""Convolution in the frequency domain, held against the definition, and when it is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from engine.array_operations.fourier_convolution import FourierConvolution
+from engine.backend import choose_backend
+from engine.counting import spectra_pay, together
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.network import Network
+from engine.operations import replay
+from engine.plan import Plan
+from engine.presets import HANUSCHKIN
+from engine.stepper import chunk_size
+
+# Channels, features, height and width with the margin, size, margin, examples, divisor, bias.
+CASES = [
+    (1, 1, 5, 5, 3, 0, 1, 1, True),
+    (2, 3, 9, 8, 3, 1, 2, 1, True),
+    (3, 2, 7, 10, 4, 2, 3, 48, True),
+    (2, 4, 8, 8, 8, 3, 2, 1, False),
+    (1, 2, 11, 6, 5, 0, 4, 25, False),
+    (3, 5, 6, 9, 1, 0, 2, 1, True),
+]
+
+
+def windows(x: np.ndarray, size: int) -> np.ndarray:
+    """(C, H', W', N, size, size): what each place's window sees."""
+    return sliding_window_view(x, (size, size), (1, 2))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_all_three_products_are_those_of_the_definition(case: tuple) -> None:
+    channels, features, height, width, size, margin, count, divisor, bias = case
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((channels, height, width, count))
+    matrix = rng.standard_normal((features, channels * size * size + bias))
+    weights = matrix[:, : channels * size * size].reshape(features, channels, size, size) / divisor
+    shape = (features, height - size + 1, width - size + 1, count)
+    # With a gap, as where the next layer wants a margin.
+    y = np.zeros((features, shape[1] + 2, shape[2] + 2, count))[:, 1:-1, 1:-1]
+    dy, dmatrix = rng.standard_normal(shape), np.zeros_like(matrix)
+    dx = np.zeros((channels, height - 2 * margin, width - 2 * margin, count))
+    made = FourierConvolution(x, matrix, y, size, margin, divisor)
+    forward, backward = made.forward(), made.backward(dy, dx, dmatrix)
+    for _ in range(2):  # the second time, nothing may be left of the first
+        replay(forward)
+        replay(backward)
+
+    expected = np.einsum("chwnab,fcab->fhwn", windows(x, size), weights)
+    if bias:
+        expected += matrix[:, -1][:, None, None, None]
+        np.testing.assert_allclose(dmatrix[:, -1], dy.sum((1, 2, 3)), atol=1e-11)
+    np.testing.assert_allclose(y, expected, atol=1e-11)
+    dweights = np.einsum("chwnab,fhwn->fcab", windows(x, size), dy) / divisor
+    np.testing.assert_allclose(dmatrix[:, : channels * size * size], dweights.reshape(features, -1), atol=1e-11)
+    around = np.pad(dy, ((0, 0), (size - 1, size - 1), (size - 1, size - 1), (0, 0)))
+    padded = np.einsum("fhwnab,fcab->chwn", windows(around, size), weights[:, :, ::-1, ::-1])
+    inside = padded[:, margin : height - margin, margin : width - margin]
+    np.testing.assert_allclose(dx, inside, atol=1e-11)
+
+
+def test_it_pays_for_large_features_over_many_maps_only() -> None:
+    assert spectra_pay((16, 64, 64, 32), 32, 10)
+    assert not spectra_pay((1, 124, 124, 32), 16, 10)  # one map below: its spectrum serves too few features
+    assert not spectra_pay((16, 64, 64, 4), 32, 10)  # products too thin
+    assert not spectra_pay((16, 64, 64, 32), 32, 3)
+    assert not spectra_pay((256, 64, 64, 32), 256, 10)  # more memory than it may take
+    assert together((16, 64, 64), 32, 10) == 32
+    assert together((1, 32, 32), 8, 5) == 1
+
+
+def test_a_batch_is_cut_so_that_it_pays_and_every_lane_has_work() -> None:
+    assert chunk_size(HANUSCHKIN.network, 64) == 32
+    assert chunk_size(HANUSCHKIN.network, 32) == 16
+
+
+def test_a_network_s_gradients_hardly_depend_on_how_they_are_made() -> None:
+    network = Network((8, 24, 24), (Conv2D(12, 9, padding=4), ReLU(), MaxPool2D(5, 2, "drop"), Flatten(), Dense(2)))
+    images = np.random.default_rng(2).standard_normal((16, 8, 24, 24)).astype(np.float32)
+    shares = np.tile(np.float32([[1, 0], [0, 1]]), (8, 1))
+    many = _gradient(network, images, shares)
+    single = np.mean([_gradient(network, images[n : n + 1], shares[n : n + 1]) for n in range(16)], 0)
+    assert spectra_pay((8, 32, 32, 16), 12, 9)
+    assert not spectra_pay((8, 32, 32, 1), 12, 9)
+    np.testing.assert_allclose(many, single, rtol=0, atol=2e-5 * np.abs(single).max())
+
+
+def _gradient(network: Network, images: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    plan = Plan(network, choose_backend("cpu"), len(images), learn=True)
+    plan.load(network.initial(3))
+    plan.forward(images)
+    plan.backward(shares)
+    return plan.gradients.copy()

@@ -1,0 +1,86 @@
+"""Frozen layers: not a byte of them changes, and the others learn as if the frozen ones were a fixed function."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from engine.datasets.examples import Examples
+from engine.datasets.sources import Fixed
+from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
+from engine.network import Network
+from engine.optimizers import SGD, Adam, AdamW, Optimizer
+from engine.plan import Plan
+from engine.recipe import Recipe
+from engine.training import Trainer
+from tests.engine.small_runs import CPU, DATA, MIXED, source_of
+
+OPTIMIZERS = [SGD(0.05), SGD(0.05, 0.5, nesterov=True), Adam(0.01), AdamW(0.01, decay=0.3)]
+FROZEN = [
+    ("01-conv2d",),
+    ("02-batchnorm2d",),
+    ("04-residual",),
+    ("08-dense",),
+    ("01-conv2d", "02-batchnorm2d", "04-residual"),
+    ("01-conv2d", "02-batchnorm2d", "04-residual", "08-dense"),
+]
+
+
+def belongs(name: str, layers: tuple[str, ...]) -> bool:
+    return any(name.startswith(f"{layer}.") for layer in layers)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.kind}{optimizer.rate}")
+@pytest.mark.parametrize("frozen", FROZEN, ids="+".join)
+def test_not_a_byte_of_a_frozen_layer_changes(optimizer: Optimizer, frozen: tuple[str, ...]) -> None:
+    """Among the values are both zeros, for -0 plus 0 is 0."""
+    recipe = Recipe(optimizer, batch=16, epochs=2, l2=0.1, clip=1.0, frozen=frozen, examples=40, data=DATA, seed=2)
+    start = MIXED.initial(2)
+    for values in start.values():
+        values.ravel()[:2] = -0.0, 0.0
+    trainer = Trainer(MIXED, source_of(recipe), recipe, CPU, start)
+    assert len(list(trainer.steps())) == 6
+    for name, values in trainer.parameters().items():
+        assert (values.tobytes() == start[name].tobytes()) is belongs(name, frozen), name
+    remembered = {name: values for name, values in trainer.checkpoint().memory.items() if name != "count"}
+    for name, values in remembered.items():
+        assert values.any() != belongs(name.partition(".")[2], frozen), name
+
+
+# What comes out of the frozen part is pictures again: one map of values from -1 to 1.
+BELOW = (Conv2D(1, 3, padding="same"), BatchNorm2D(), Tanh())
+# No bias where batch norm follows: nothing pulls at it but roundings, which Adam would make large.
+ABOVE = (Conv2D(3, 3, bias=False), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dense(2))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.kind}{optimizer.rate}")
+@pytest.mark.parametrize("clip", [None, 0.1])
+def test_the_others_learn_as_from_pictures_that_the_frozen_ones_made(
+    optimizer: Optimizer, clip: float | None
+) -> None:
+    given = source_of(Recipe(examples=48, data=DATA)).epoch(0)
+    whole, rest = Network((1, 12, 12), (*BELOW, *ABOVE)), Network((1, 12, 12), ABOVE)
+    start = whole.initial(1)
+    start["02-batchnorm2d.mean"], start["02-batchnorm2d.variance"] = np.float32([0.2]), np.float32([0.7])
+    plan = Plan(Network((1, 12, 12), (*BELOW, *ABOVE)), CPU, len(given), keep=True)
+    plan.load(start)
+    plan.forward(given.images)
+    made = Examples(plan.outputs()[3], given.labels, given.classes)
+
+    recipe = Recipe(optimizer, batch=16, epochs=3, l2=0.01, clip=clip, seed=1)
+    frozen = Recipe(
+        optimizer, batch=16, epochs=3, l2=0.01, clip=clip, seed=1, frozen=("01-conv2d", "02-batchnorm2d", "03-tanh")
+    )
+    above = {f"{int(name[:2]) - 3:02}{name[2:]}": values for name, values in start.items() if int(name[:2]) > 3}
+    one, other = (
+        Trainer(whole, Fixed(given), frozen, CPU, start),
+        Trainer(rest, Fixed(made), recipe, CPU, above),
+    )
+    losses = [[step.loss for step in islice(trainer.steps(), 9)] for trainer in (one, other)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+    for name, values in other.parameters().items():
+        twin = one.parameters()[f"{int(name[:2]) + 3:02}{name[2:]}"]
+        np.testing.assert_allclose(twin, values, rtol=1e-3, atol=1e-5, err_msg=name)
+        assert not np.array_equal(values, above[name])

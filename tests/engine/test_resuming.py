@@ -1,0 +1,174 @@
+"""Paused, put away, taken up again: to the last byte as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from engine.checkpoint import Checkpoint
+from engine.layers import ShapeError
+from engine.network import Network
+from engine.optimizers import SGD, Adam, AdamW
+from engine.recipe import Recipe
+from engine.schedules import Cosine
+from engine.training import Judged, Step, Trainer
+from tests.engine.small_runs import CPU, CUT, DATA, MIXED, SMALL, digest, source_of
+
+# Two epochs of three batches, the last of each shorter, each followed by a judgement: eight events.
+BASE = Recipe(Adam(0.01), Cosine(0.1), batch=16, epochs=2, examples=40, data=DATA, seed=4)
+RUNS = {
+    "everything": (MIXED, replace(BASE, clip=1.0, l2=0.01)),
+    "momentum": (MIXED, replace(BASE, optimizer=SGD(0.05, 0.9, nesterov=True))),
+    "frozen": (MIXED, replace(BASE, optimizer=AdamW(0.01, decay=0.1), frozen=("02-batchnorm2d", "04-residual"))),
+    "cut into chunks": (CUT, replace(BASE, optimizer=SGD(0.05))),
+    "patience": (SMALL, replace(BASE, optimizer=SGD(0.3), epochs=12, patience=2, seed=6)),
+}
+
+
+def begin(network: Network, recipe: Recipe, checkpoint: Checkpoint | None = None) -> Trainer:
+    source = source_of(recipe)
+    return Trainer(network, source, recipe, CPU, None, source.held_out(30), checkpoint)
+
+
+def told(event: Step | Judged) -> tuple[object, ...]:
+    """Everything an event says, so that two runs can be compared."""
+    if isinstance(event, Step):
+        return "step", event.number, event.epoch, event.loss, event.mean, event.rate
+    judgement = event.judgement
+    return "judged", event.number, event.epoch, judgement.score.loss, judgement.scores.tobytes()
+
+
+def state(trainer: Trainer) -> tuple[object, ...]:
+    """All that a run is at, but for the time it took."""
+    at = trainer.checkpoint()
+    best = None if at.best_parameters is None else digest(at.best_parameters)
+    kept = (at.steps, at.loss_sum, at.judged, np.float64(at.accuracy).tobytes(), at.best, at.stale, best)
+    return digest(at.parameters), digest(at.memory), digest(trainer.result()), trainer.ended, *kept
+
+
+@pytest.fixture(autouse=True)
+def a_small_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "cut into chunks" in request.node.name:
+        monkeypatch.setattr("engine.stepper.CACHE_BYTES", 30_000)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_goes_on_after_any_event_as_if_it_had_never_stopped(name: str) -> None:
+    straight = begin(*RUNS[name])
+    events = [told(event) for event in straight.steps()]
+    assert any(event[0] == "judged" for event in events)
+    if name == "patience":
+        assert straight.ended == "patience"
+    for pause in range(len(events) + 1):
+        paused = begin(*RUNS[name])
+        told_so_far = [told(event) for event in islice(paused.steps(), pause)]
+        resumed = begin(*RUNS[name], paused.checkpoint())
+        assert told_so_far + [told(event) for event in resumed.steps()] == events, pause
+        assert state(resumed) == state(straight), pause
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_steps_may_be_left_and_asked_for_again(name: str) -> None:
+    straight, events = begin(*RUNS[name]), []
+    wanted = [told(event) for event in straight.steps()]
+    broken = begin(*RUNS[name])
+    while broken.ended is None:
+        for event in broken.steps():
+            events.append(told(event))
+            break
+    assert events == wanted
+    assert state(broken) == state(straight)
+
+
+def test_a_judgement_left_halfway_is_made_again() -> None:
+    network, recipe = RUNS["cut into chunks"]
+    straight = [told(event) for event in begin(network, recipe).steps()]
+    trainer, events = begin(network, recipe), []
+    for piece in trainer.pieces():
+        if piece is not None:
+            events.append(told(piece))
+        elif trainer.judging:
+            break
+    resumed = begin(network, recipe, trainer.checkpoint())
+    assert events + [told(event) for event in resumed.steps()] == straight
+
+
+def test_a_run_that_has_ended_stays_ended_until_its_condition_is_lifted() -> None:
+    network, recipe = RUNS["patience"]
+    ended = begin(network, recipe)
+    wanted = len([None for _ in ended.steps()])
+    again = begin(network, recipe, ended.checkpoint())
+    assert (list(again.steps()), again.ended) == ([], "patience")
+    longer = begin(network, replace(recipe, patience=None), ended.checkpoint())
+    assert wanted + len(list(longer.steps())) == 12 * 4
+    assert longer.ended == "epochs"
+
+
+@pytest.mark.parametrize("spoil", ["parameters", "memory"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_checkpoint_with_values_that_are_no_numbers_is_refused(spoil: str, value: float) -> None:
+    network, recipe = RUNS["momentum"]
+    at = begin(network, recipe).checkpoint()
+    values = getattr(at, spoil)
+    name = next(name for name in values if name.endswith("01-conv2d.weight"))
+    spoilt = replace(at, **{spoil: values | {name: np.full_like(values[name], value)}})
+    with pytest.raises(ValueError, match="not finite numbers"):
+        begin(network, recipe, spoilt)
+
+
+def test_a_checkpoint_of_another_network_or_optimizer_is_refused() -> None:
+    at = begin(*RUNS["momentum"]).checkpoint()
+    with pytest.raises(ShapeError, match="another network or optimizer"):
+        begin(*RUNS["everything"], at)
+    with pytest.raises(ShapeError, match=r"needs 01-conv2d\.weight"):
+        begin(*RUNS["patience"], at)
+
+
+# --- the same seed, the same bytes
+
+SAME_BYTES = """
+import os
+if {threads} == 1 and hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[:1]))
+import engine.stepper
+from dataclasses import replace
+from engine.backend import one_blas_thread
+from engine.optimizers import Adam
+from tests.engine.small_runs import *
+recipe = Recipe(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})
+wide = Network((1, 12, 12), (Flatten(), Dense(300), ReLU(), Dense(300), ReLU(), Dense(2)))
+with one_blas_thread():
+    print(*(digest(trained(recipe, network).parameters()) for network in (MIXED, wide)))
+    engine.stepper.CACHE_BYTES = 30_000
+    print(digest(trained(recipe, CUT).parameters()))
+"""
+
+
+def in_fresh_processes(seeds: Sequence[int], threads: Sequence[int]) -> list[str]:
+    """What runs in processes of their own end with, where so many threads are offered to matrix products; with one,
+    the process is held to one core too."""
+
+    def run(seed: int, count: int) -> str:
+        offered = {f"{library}_NUM_THREADS": str(count) for library in ("OPENBLAS", "MKL", "OMP", "VECLIB_MAXIMUM")}
+        command = [sys.executable, "-c", SAME_BYTES.format(seed=seed, threads=count)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | offered)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(run, seeds, threads))
+
+
+def test_the_same_seed_gives_the_same_bytes_in_ten_fresh_processes() -> None:
+    """Whether they are offered one core and thread, or two."""
+    found = in_fresh_processes([3] * 10 + [4], [1, 2] * 5 + [1])
+    assert len(set(found[:10])) == 1
+    assert not set(found[10].split()) & set(found[0].split())
