@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+import msgspec
 
 from engine.datasets.augmented import Augmentation
 from engine.datasets.xo_settings import XOSettings
-from engine.optimizers import LARGEST, Adam, Optimizer
-from engine.schedules import Schedule
+from engine.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer
+from engine.schedules import SCHEDULES, Schedule
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,57 @@ class Recipe:
                 raise ValueError(f"A run's {name} must be above 0, not {limit!r}.")
         if self.seed < 0:
             raise ValueError(f"A seed is a whole number from 0 up, not {self.seed}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything about it as plain lists, numbers and words; equal recipes give equal text."""
+        return _plain(self) | {
+            "optimizer": {"kind": self.optimizer.kind, **_plain(self.optimizer)},
+            "schedule": {"kind": self.schedule.kind, **_plain(self.schedule)},
+            "data": _plain(self.data),
+            "augmentation": None if self.augmentation is None else _plain(self.augmentation),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
+        """The recipe that to_json described; what it does not say is as usual. Raises ValueError with one sentence
+        if it is no such thing."""
+        given = dict(data)
+        optimizer, schedule, drawings = (given.pop(name, {}) for name in ("optimizer", "schedule", "data"))
+        varied = given.pop("augmentation", None)
+        return replace(
+            part("recipe", cls, given),
+            optimizer=_of_a_kind("optimizer", OPTIMIZERS, optimizer),
+            schedule=_of_a_kind("schedule", SCHEDULES, schedule),
+            data=part("data", XOSettings, drawings),
+            augmentation=None if varied is None else part("augmentation", Augmentation, varied),
+        )
+
+
+def part(name: str, kind: type[Part], given: object, *, strict: bool = True) -> Part:
+    """Settings of a dataclass from plain values; strict: a number is no word. Raises ValueError with one sentence
+    that says what `name` has no setting for, or what is wrong with it."""
+    if not isinstance(given, Mapping):
+        raise ValueError(f"The {name} must be settings by name, not {given!r}.")
+    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    if unknown := sorted(set(given) - set(known)):
+        raise ValueError(f"The {name} has no setting called {unknown[0]!r}; it has {', '.join(known)}.")
+    try:
+        return msgspec.convert(given, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"The {name} cannot be so: {str(error).rstrip('.')}.") from error
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """A dataclass of settings as plain values, a whole number where a fraction may be as the fraction it is."""
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.convert(asdict(settings), type(settings)))
+    return plain
+
+
+def _of_a_kind(name: str, table: Mapping[str, type[Part]], given: object) -> Part:
+    """One of the table, told by its kind. Raises ValueError."""
+    if not isinstance(given, Mapping) or not isinstance(given.get("kind"), str) or given["kind"] not in table:
+        raise ValueError(f"The {name} must be one of {', '.join(table)}.")
+    return part(name, table[given["kind"]], {key: value for key, value in given.items() if key != "kind"})
 
 
 def changes(before: Recipe, after: Recipe) -> list[str]:

@@ -201,7 +201,7 @@ class Trainer:
         """Lay out an epoch's examples, their order and the rates, and go to `row`."""
         given, recipe, per_epoch = self.source.epoch(epoch), self.recipe, self.steps_an_epoch
         check_fit(self.network, given)
-        order = np.zeros((per_epoch, recipe.batch), np.int64)
+        order = np.zeros((per_epoch, min(recipe.batch, len(given))), np.int64)
         order.ravel()[: len(given)] = np.random.default_rng((recipe.seed, epoch)).permutation(len(given))
         total, first = recipe.epochs * per_epoch, epoch * per_epoch
         factors = [recipe.schedule.factor((first + place) / total) for place in range(per_epoch)]

@@ -13,10 +13,14 @@ from PIL import Image
 
 from engine.document import Subject
 from engine.presets import WALKTHROUGH
+from engine.recipe import Recipe
+from engine.storage.checkpoints import InterruptedRun, load_checkpoint, save_checkpoint
 from engine.storage.models import load_model, save_model
 from engine.storage.npz import npz_bytes, read_images
 from engine.storage.pictures import read_picture
+from engine.training import Trainer
 from tests.conftest import Effort
+from tests.engine.small_runs import CPU, DATA, SMALL, source_of
 from tests.engine.storage.mutants import mutants, with_png_sums, zip_mutants
 
 NOISE = np.random.default_rng(9).integers(0, 256, (24, 20, 3)).astype(np.uint8)
@@ -103,3 +107,11 @@ def test_models(tmp_path: Path, effort: Effort) -> None:
     path = tmp_path / "a.safetensors"
     save_model(path, Subject("n", WALKTHROUGH.network, WALKTHROUGH.network.initial(1), 0.5, {"seed": 1}))
     check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 13), load_model)
+
+
+def test_checkpoints(tmp_path: Path, effort: Effort) -> None:
+    path, recipe = tmp_path / "a.checkpoint", Recipe(batch=4, epochs=1, examples=8, data=DATA)
+    trainer = Trainer(SMALL, source_of(recipe), recipe, CPU)
+    next(trainer.steps())
+    save_checkpoint(path, InterruptedRun("n", SMALL, recipe, trainer.checkpoint(), ("xo train",)))
+    check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 14), load_checkpoint)

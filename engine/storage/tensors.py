@@ -1,0 +1,194 @@
+"""Tensor files: named arrays as safetensors, with one JSON description in the header. Not what they mean.
+
+The header holds one metadata key, for several would be written in random order, and saving the same thing twice
+must give the same bytes. A file is not trusted: every size it claims is held against the bytes that are there
+before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from engine.layers import Values
+from engine.storage.atomic import MEBIBYTE
+
+Json: TypeAlias = "Mapping[str, Any]"
+
+HEADER_LIMIT = MEBIBYTE
+
+_METADATA_KEY = "xo-gui"
+_DEEPEST = 32
+_DTYPES = {"F16": 2, "F32": 4, "F64": 8}
+
+
+# What a file may describe, as a sentence names it; one that does not say is a model.
+KINDS = {"model": "a model", "run": "a training run that was interrupted"}
+
+
+class Damage(ValueError):
+    """What is wrong with a file, to follow its name in a sentence."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What a header claims of one tensor: dtype a key of _DTYPES, shape, first and last byte after the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A tensor file whose header has been checked: its description, and what it claims of its tensors, by name."""
+
+    data: bytes
+    description: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    def values(self) -> Values:
+        """The tensors as read-only float32. Raises Damage if they cannot be read."""
+        try:
+            loaded = load(self.data)
+        except SafetensorError as error:
+            raise Damage(f"is damaged ({clause(error)}); fetch it again") from error
+        if loaded.keys() != self.tensors.keys():
+            raise Damage("is damaged: its header can be read in two ways")
+        values = {}
+        with np.errstate(over="ignore"):  # a double too large for a float becomes infinite, and is then refused
+            for name in sorted(loaded):
+                values[name] = np.ascontiguousarray(loaded[name].astype(np.float32))
+                values[name].flags.writeable = False
+        return values
+
+
+def pack(description: Json, tensors: Mapping[str, Any], limit: int) -> bytes:
+    """A tensor file's bytes, at most `limit`, its tensors as float32; the same contents give the same bytes.
+
+    Raises TypeError, ValueError or RecursionError for a description that is not plain JSON, Damage if it is too
+    large.
+    """
+    text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    data = save({name: np.ascontiguousarray(v, np.float32) for name, v in tensors.items()}, {_METADATA_KEY: text})
+    if len(data) > limit:
+        raise Damage(f"takes {len(data) / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read")
+    return data
+
+
+def unpack(data: bytes, kind: str, newest: int) -> Unpacked:
+    """The checked header of a tensor file that describes a `kind`, "model" unless it says another, in a version of
+    the format up to `newest`. Raises Damage."""
+    header = _header(data)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or not isinstance(metadata.get(_METADATA_KEY), str):
+        raise Damage("was not written by this program; there is no description of a network in it")
+    description = _parsed(metadata[_METADATA_KEY])
+    found = description.get("kind", "model")
+    if found != kind:
+        held = KINDS.get(found, "something else") if isinstance(found, str) else "something else"
+        raise Damage(f"holds {held}, not {KINDS[kind]}; choose another")
+    _check_version(description, newest)
+    return Unpacked(data, description, {name: _tensor(name, claim) for name, claim in header.items()})
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """The header as parsed JSON: a tensor's claims by its name."""
+    present = len(data) - 8
+    length = int.from_bytes(data[:8], "little")
+    if present < 2:
+        raise Damage("is cut short; fetch it again")
+    if length > present:
+        raise Damage("is no safetensors file, or is cut short; fetch it again")
+    if length > HEADER_LIMIT:
+        raise Damage(f"has a header of more than {HEADER_LIMIT // MEBIBYTE} MiB; it is no file of this program")
+    try:
+        return _parsed(data[8 : 8 + length].decode())
+    except UnicodeDecodeError as error:
+        raise Damage("is no safetensors file; choose another") from error
+
+
+def _tensor(name: str, claim: object) -> Tensor:
+    """One claim, checked against itself: shape, dtype and number of bytes must agree."""
+    if not name or not name.isprintable() or ".." in name or "/" in name or "\\" in name:
+        raise Damage(f"holds a tensor with the name {name[:80]!r}, which looks like a path; it is not safe")
+    dtype = claim.get("dtype") if isinstance(claim, dict) else None
+    if isinstance(dtype, str) and dtype not in _DTYPES:
+        raise Damage(f"holds {name} as {dtype[:20]!r}, but weights are {', '.join(_DTYPES)}")
+    try:
+        tensor = msgspec.convert(claim, Tensor)
+    except msgspec.ValidationError as error:
+        raise Damage(f"describes {name} wrongly ({error})") from error
+    first, last = tensor.data_offsets
+    sane = len(tensor.shape) <= 8 and all(0 <= side < 1 << 31 for side in tensor.shape)
+    if not sane or first < 0 or last - first != math.prod(tensor.shape) * _DTYPES[tensor.dtype]:
+        raise Damage(f"claims a size for {name} that does not agree with its bytes")
+    return tensor
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """A JSON object without duplicate names, numbers that are not finite, or endless nesting."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise Damage("has a header nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise Damage("has a header that is not JSON") from error
+    if not isinstance(value, dict):
+        raise Damage("has a header that is not a JSON object")
+    _check_depth(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise Damage("names something twice in its header")
+    return named
+
+
+def _no_constant(word: str) -> None:
+    raise Damage(f"has {word} in its header where a number should be")
+
+
+def _check_depth(value: object) -> None:
+    """Level by level, for a function that called itself would be what it guards against."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        nested: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                nested.extend(item.values())
+            elif isinstance(item, list):
+                nested.extend(item)
+        if not nested:
+            return
+        level = nested
+    raise Damage("has a header nested too deeply")
+
+
+def _check_version(description: Json, newest: int) -> None:
+    version = description.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise Damage("does not say which version of the format it is")
+    if version > newest:
+        raise Damage("was written by a newer version of this program; install that to open it")
+
+
+def end_of(error: Exception) -> str:
+    """An error's words, to end a sentence that begins with the file."""
+    return clause(error) if isinstance(error, Damage) else f"does not fit together: {clause(error)}"
+
+
+def clause(error: Exception) -> str:
+    """One line, without its full stop, not too long."""
+    words = " ".join(str(error).split()).rstrip(".")
+    return words if len(words) <= 300 else words[:300] + " ..."
