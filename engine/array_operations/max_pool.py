@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.array_operations.calls import call, run
-from engine.array_operations.windows import taps
+from engine.array_operations.windows import blocks_along, taps
 from engine.operations import Array, Calls
 
 
@@ -25,9 +25,8 @@ class MaxPool:
         if dx is None:
             return []
         dacross = np.zeros(self._across.shape, self._across.dtype)
-        return self._winner(self._across, self._y, dy, dacross, 1) + self._winner(
-            self._x, self._across, dacross, dx, 2
-        )
+        winner = self._winner if self._size <= self._stride else self._winner_of_many
+        return winner(self._across, self._y, dy, dacross, 1) + winner(self._x, self._across, dacross, dx, 2)
 
     def _taps(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
         return taps(x, out.shape[axis], axis, self._size, self._stride)
@@ -44,21 +43,49 @@ class MaxPool:
 
     def _winner(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
         """Give each value of dout to the first tap that equals the maximum: what is given is no longer left."""
-        overlap = self._size > self._stride
-        rest, share = np.empty(dout.shape, dout.dtype), np.empty(dout.shape, dout.dtype)
+        rest = np.empty(dout.shape, dout.dtype)
         mask = np.empty(dout.shape, bool)
-        calls: Calls = [run(dx.fill, 0)] if overlap else []
+        calls: Calls = []
         left = dout
         targets = [target for target, _ in self._taps(dx, out, axis)]
         for place, (values, part) in enumerate(self._taps(x, out, axis)):
-            given = share[part] if overlap else targets[place]
             calls.append(call(np.equal, values, out[part], out=mask[part]))
-            calls.append(call(np.multiply, left[part], mask[part], out=given))
-            if overlap:
-                calls.append(call(np.add, targets[place], given, out=targets[place]))
-            elif place + 2 == len(targets) and targets[-1].shape == out.shape:
-                # The last tap of windows that do not overlap takes whatever is left: no need to compare.
-                return [*calls, call(np.subtract, left, given, out=targets[-1])]
-            calls.append(call(np.subtract, left[part], given, out=rest[part]))
+            calls.append(call(np.multiply, left[part], mask[part], out=targets[place]))
+            if place + 2 == len(targets) and targets[-1].shape == out.shape:
+                # The last tap takes whatever is left: no need to compare.
+                return [*calls, call(np.subtract, left, targets[place], out=targets[-1])]
+            calls.append(call(np.subtract, left[part], targets[place], out=rest[part]))
             left = rest
+        return calls
+
+    def _winner_of_many(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
+        """The same where windows overlap and there are many taps: some of the maps at a time, so that they stay in
+        the cache, and masks remember which windows have their winner."""
+        calls: Calls = []
+        scratch: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
+        for block in blocks_along(out, axis):
+            shape = out[block].shape
+            if shape not in scratch:
+                scratch[shape] = np.empty(shape, bool), np.empty(shape, bool), np.empty(shape, dout.dtype)
+            calls += self._winners(x[block], out[block], dout[block], dx[block], axis, *scratch[shape])
+        return calls
+
+    def _winners(
+        self, x: Array, out: Array, dout: Array, dx: Array, axis: int, done: Array, won: Array, share: Array
+    ) -> Calls:
+        targets = [target for target, _ in self._taps(dx, out, axis)]
+        # The first `stride` taps write what they give, the others add to it; beyond them nobody has written yet.
+        beyond = (slice(None),) * axis + (slice(out.shape[axis] * self._stride, None),)
+        calls: Calls = [run(dx[beyond].fill, 0)]
+        for place, (values, part) in enumerate(self._taps(x, out, axis)):
+            winners = won[part] if place else done
+            calls.append(call(np.equal, values, out[part], out=winners))
+            if place:
+                calls.append(call(np.greater, winners, done[part], out=winners))
+                calls.append(call(np.logical_or, done[part], winners, out=done[part]))
+            if place < self._stride:
+                calls.append(call(np.multiply, dout[part], winners, out=targets[place]))
+            else:
+                calls.append(call(np.multiply, dout[part], winners, out=share[part]))
+                calls.append(call(np.add, targets[place], share[part], out=targets[place]))
         return calls

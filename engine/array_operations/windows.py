@@ -6,6 +6,9 @@ from engine.operations import Array
 
 Part = tuple[slice, ...]
 
+# Bytes of maps that are worked on at once, where several passes go over them.
+BLOCK_BYTES = 131_072
+
 
 def taps(x: Array, count: int, axis: int, size: int, stride: int) -> list[tuple[Array, Part]]:
     """For each place in a window of `size`: the values of x there, and the part of the `count` windows that have
@@ -33,3 +36,17 @@ def overlap(tap: int, margin: int, stride: int, windows: int, length: int) -> tu
     if last < first:
         return None
     return slice(first, last + 1), slice(first * stride + tap - margin, last * stride + tap - margin + 1, stride)
+
+
+def blocks_along(maps: Array, axis: int) -> list[Part]:
+    """Parts of maps (C, H, W, N), about BLOCK_BYTES large, that are whole along `axis`, which is 1 or 2."""
+    other = 3 - axis
+    channel = maps[0].nbytes
+    channels = max(1, BLOCK_BYTES // max(1, channel))
+    lines = max(1, BLOCK_BYTES * maps.shape[other] // max(1, channel))
+    whole = (slice(None),) * (other - 1)
+    return [
+        (slice(first, first + channels), *whole, slice(start, start + lines))
+        for first in range(0, len(maps), channels)
+        for start in range(0, maps.shape[other], lines)
+    ]

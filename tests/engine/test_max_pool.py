@@ -1,0 +1,40 @@
+"""The max pool of overlapping windows, worked through some of the maps at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.array_operations import windows
+from engine.array_operations.max_pool import MaxPool
+from engine.operations import replay
+
+
+def gradient(x: np.ndarray, dy: np.ndarray, size: int, stride: int) -> np.ndarray:
+    """Each window's gradient to its largest value, the first in row order."""
+    dx = np.zeros_like(x)
+    for channel, row, column, n in np.ndindex(dy.shape):
+        window = x[channel, row * stride : row * stride + size, column * stride : column * stride + size, n]
+        down, along = divmod(int(window.argmax()), window.shape[1])
+        dx[channel, row * stride + down, column * stride + along, n] += dy[channel, row, column, n]
+    return dx
+
+
+@pytest.mark.parametrize("bytes_at_once", [1, 200, 1_000_000])
+@pytest.mark.parametrize(("size", "stride", "hanging"), [(3, 2, 0), (5, 2, 0), (5, 2, 2), (4, 3, 1), (3, 1, 0)])
+def test_the_gradient_is_the_same_however_much_is_worked_on_at_once(
+    monkeypatch: pytest.MonkeyPatch, bytes_at_once: int, size: int, stride: int, hanging: int
+) -> None:
+    monkeypatch.setattr(windows, "BLOCK_BYTES", bytes_at_once)
+    rng = np.random.default_rng(1)
+    sides = [size + stride * count + hanging for count in (3, 4)]
+    x = rng.integers(0, 3, (3, *sides, 2)).astype(float)  # many ties
+    shape = (3, *(-(-(side - size) // stride) + 1 for side in sides), 2)
+    y, dx = np.zeros(shape), np.full(x.shape, np.nan)
+    made = MaxPool(x, y, size, stride)
+    forward = made.forward()
+    for _ in range(2):  # the second time, nothing may be left of the first
+        dy = rng.standard_normal(shape)
+        replay(forward)
+        replay(made.backward(dy, dx))
+        np.testing.assert_allclose(dx, gradient(x, dy, size, stride), atol=1e-12)
