@@ -15,7 +15,7 @@ from engine.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.pool import Pool
 from engine.datasets.sources import Fixed
-from engine.evaluation import Judgement
+from engine.evaluation import Judge, Judgement
 from engine.goal import Frame, Goal, State, Training
 from engine.history import BUDGET, History, Moment
 from engine.layers import Values
@@ -25,6 +25,7 @@ from engine.replay import Replay
 from engine.training import Judged, Step, Trainer, TrainingError
 
 FRAMES: Final = 12
+JUDGEMENTS: Final = 400  # kept at most
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 _ENDS: Final = {
     "epochs": "All epochs are done.",
@@ -49,6 +50,7 @@ class Run:
         self._words = ""
         self._replay: Replay | None = None
         self._judgements: dict[Moment, Judgement] = {}
+        self._judging: tuple[Moment, Iterator[Judgement | None]] | None = None
         self._due = 0.0
         self._speed = _Speed()
         self._gradients: Values = {}
@@ -64,12 +66,12 @@ class Run:
         elif goal.recipe != before.recipe:
             self._change(goal)
         if self._state in ("running", "paused"):
-            self._state = "running" if self._wants_step() else "paused"
+            self._state = "running" if self._goes_on() else "paused"
 
     @property
     def busy(self) -> bool:
         """Whether a slice would get anything done."""
-        return self._state in ("preparing", "running") or self._replay_due()
+        return self._state in ("preparing", "running") or self._replay_due() or self._judgement_due()
 
     def work(self, seconds: float) -> None:
         """Go on for about so long: make examples, replay the moment looked at, train. Never raises TrainingError:
@@ -80,6 +82,8 @@ class Run:
                 self._prepare()
             elif self._replay_due():
                 self._look_back()
+            elif self._state != "running":
+                self._judge()
             elif (waiting := self._due - perf_counter()) > 0:
                 sleep(min(waiting, max(0.0, ends - perf_counter())))
             else:
@@ -122,7 +126,7 @@ class Run:
             branches=() if history is None else history.branches(),
             frames=self._frames(now),
             good=self._good() if self._state == "diverged" else None,
-            judgement=self._judgements.get(shown),
+            judgement=self._judged(shown),
             examples=pool.training if pool is not None and whole else None,
             held_out=pool.held_out if pool is not None and whole else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
@@ -198,6 +202,10 @@ class Run:
         goal, made = self._goal, self._trainer.made if self._trainer is not None else 0
         return goal is not None and goal.running and (goal.until is None or made < goal.until)
 
+    def _goes_on(self) -> bool:
+        """Whether there is a step to make, or an epoch's judgement, which belongs to its last step."""
+        return self._wants_step() or (self._trainer is not None and self._trainer.judging)
+
     def _train(self) -> None:
         """One piece of a step."""
         trainer, history = self._trainer, self._history
@@ -216,10 +224,10 @@ class Run:
         elif isinstance(event, Judged):
             score = event.judgement.score
             history.judge(self._branch, event.number, score.loss, score.accuracy)
-            self._judgements[Moment(self._branch, event.number)] = event.judgement
+            self._remember(Moment(self._branch, event.number), event.judgement)
         if trainer.ended is not None:
             self._state, self._words, self._pieces = "ended", _ENDS[trainer.ended], None
-        elif not self._wants_step() and not trainer.judging:
+        elif not self._goes_on():
             self._state = "paused"
 
     def _keep(self, step: Step) -> None:
@@ -250,6 +258,47 @@ class Run:
             self._replay = Replay(self._history, self._goal.look, self._trainer_for)
         elif not self._replay.exact:
             self._replay.advance()
+
+    # -- judging -----------------------------------------------------------------------------------------------
+
+    def _standing_at(self) -> Moment | None:
+        """The moment whose parameters stand still to be judged, if any do."""
+        if self._trainer is None or self._state in ("preparing", "running"):
+            return None
+        if self._goal is None or self._goal.look is None:
+            return Moment(self._branch, self._trainer.made)
+        return self._replay.at if self._replay is not None and self._replay.exact else None
+
+    def _judgement_due(self) -> bool:
+        at = self._standing_at()
+        return at is not None and at not in self._judgements
+
+    def _judge(self) -> None:
+        """One piece of reading the held-out examples by the parameters that stand still."""
+        at, parameters = self._standing_at(), self.parameters()
+        assert at is not None
+        assert parameters is not None
+        if self._judging is None or self._judging[0] != at:
+            assert self._goal is not None
+            assert self._pool is not None
+            judge = Judge(self._goal.subject.network, self._backend, self._pool.held_out)
+            self._judging = at, judge.pieces(parameters)
+        judgement = next(self._judging[1])
+        if judgement is not None:
+            self._remember(at, judgement)
+
+    def _remember(self, at: Moment, judgement: Judgement) -> None:
+        """Keep a judgement, and forget the oldest where there are many."""
+        self._judgements[at] = judgement
+        while len(self._judgements) > JUDGEMENTS:
+            del self._judgements[next(iter(self._judgements))]
+
+    def _judged(self, shown: Moment) -> Judgement | None:
+        """How the held-out examples are read at a moment; while it trains, as they were read last."""
+        if self._state != "running" or shown in self._judgements:
+            return self._judgements.get(shown)
+        steps = [at.step for at in self._judgements if at.branch == shown.branch and at.step <= shown.step]
+        return self._judgements[Moment(shown.branch, max(steps))] if steps else None
 
     # -- parts of the report -----------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ from xo_gui.views import PANELS, DrawingView, NetworkView, Panel, View, VotesVie
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
-MARGIN, LEFT_WIDTH = 16, 288
+MARGIN, LEFT_WIDTH, LEAST_LEFT = 16, 288, 272
 # Less height would cut the tools under the canvas when the verdict takes three lines.
 LEAST_SIZE = (900, 640)
 
@@ -87,6 +87,8 @@ class MainWindow(QMainWindow):
             dock.setTitleBarWidget(_title(view.title))
             dock.setWidget(_framed(view))
             self._place(dock, panel)
+            if panel.area == Qt.DockWidgetArea.LeftDockWidgetArea:
+                dock.setMinimumWidth(LEAST_LEFT)
         sides = [dock for dock in self.docks if self.dockWidgetArea(dock) == Qt.DockWidgetArea.LeftDockWidgetArea]
         self.resizeDocks(sides, [LEFT_WIDTH] * len(sides), Qt.Orientation.Horizontal)
 

@@ -12,6 +12,7 @@ from engine.datasets.pool import Pool, PoolSettings
 from engine.datasets.sources import Fixed
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
+from engine.evaluation import judge
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
@@ -152,6 +153,36 @@ def test_each_epoch_is_judged_and_what_is_held_out_is_known() -> None:
     assert report.held_out is not None
     assert len(report.held_out) == 40
     assert len(report.batch) == 10
+
+
+def test_a_request_between_a_step_and_its_judgement_does_not_lose_it() -> None:
+    run = Run(CPU)
+    goal = replace(GOAL, running=True, until=8)
+    run.follow(goal)
+    for _ in range(10_000):
+        if not run.busy:
+            break
+        run.work(0)
+        run.work(0.001)
+        run.follow(replace(goal))
+    report = run.report()
+    assert report is not None
+    assert report.branches[0].curves.judged.tolist() == [8]
+
+
+def test_what_stands_still_is_judged_wherever_that_is() -> None:
+    run = Run(CPU)
+    goal = replace(GOAL, running=True, until=13)
+    now = following(run, goal).judgement
+    then = following(run, replace(goal, look=Moment(0, 3))).judgement
+    assert now is not None
+    assert then is not None
+    pool = Pool(DATA)
+    while pool.done < 1:
+        pool.grow()
+    for judgement, steps in ((now, 13), (then, 3)):
+        expected = judge(NETWORK, straight(steps), pool.held_out, CPU)
+        np.testing.assert_array_equal(judgement.scores, expected.scores)
 
 
 def test_divergence_is_said_and_a_stroke_or_a_step_does_not_revive_it() -> None:

@@ -8,6 +8,8 @@ from PySide6.QtCore import Qt
 
 from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.drawing_view import DrawingView
+from xo_gui.views.film_view import FilmView
+from xo_gui.views.gallery_view import GalleryView
 from xo_gui.views.network_view import NetworkView
 from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
@@ -31,6 +33,8 @@ PANELS = (
     Panel(NetworkView, None),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QMouseEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from engine.goal import Training
 from engine.history import Branch, Moment
@@ -43,12 +43,13 @@ class CurvesView(View):
         column.setSpacing(2)
         column.addLayout(self._head)
         column.addWidget(self.plot, 1)
+        column.addWidget(self.value)
         self.setAccessibleName(self.tr("Curves of error and accuracy"))
         self.set_theme(DARK)
 
     def sizeHint(self) -> QSize:
         """As wide as a curve needs to be read."""
-        return QSize(330, 200)
+        return QSize(290, 200)
 
     # -- what is shown -----------------------------------------------------------------------------------------
 
@@ -180,10 +181,10 @@ class CurvesView(View):
         self.log_button = self._toggle(self.tr("log"), self.tr("Logarithmic scale: small errors can be told apart"))
         self.value = QLabel(self)
         self.value.setFont(font(SMALL_PX))
+        self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         for widget in (self.accuracy_button, self.log_button):
             self._head.addWidget(widget)
-        self._head.addSpacing(6)
-        self._head.addWidget(self.value, 1)
+        self._head.addStretch(1)
 
     def _toggle(self, text: str, tip: str) -> QToolButton:
         button = QToolButton(self)

@@ -46,7 +46,7 @@ class TrainingView(View):
 
     def sizeHint(self) -> QSize:
         """Room for the buttons in one row."""
-        return QSize(270, 200)
+        return QSize(210, 210)
 
     # -- what is shown -----------------------------------------------------------------------------------------
 
@@ -164,6 +164,7 @@ class TrainingView(View):
         self.seed_box = QSpinBox(self)
         self.seed_box.setRange(0, _LARGEST_SEED)
         self.seed_box.setKeyboardTracking(False)
+        self.seed_box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.seed_box.setAccessibleName(self.tr("Seed"))
         self.seed_box.setToolTip(self.tr("The number that the first weights, the drawings and their order follow"))
         self.seed_box.valueChanged.connect(self._seed_chosen)
@@ -172,18 +173,19 @@ class TrainingView(View):
 
     def _lay_out(self) -> None:
         first, last = QHBoxLayout(), QHBoxLayout()
-        for button in (self.main_button, self.step_button, self.epoch_button, self.reset_button):
-            first.addWidget(button, 1 if button is self.main_button else 0)
+        for button in (self.step_button, self.epoch_button, self.reset_button):
+            first.addWidget(button, 1)
         first.setSpacing(4)
         label = QLabel(self.tr("seed"), self)
         label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         label.setBuddy(self.seed_box)
         last.addWidget(label)
         last.addWidget(self.seed_box, 1)
-        last.addWidget(self.new_button)
+        last.addWidget(self.new_button, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
+        column.setSpacing(6)
+        column.addWidget(self.main_button)
         column.addLayout(first)
         column.addWidget(self._grid_box)
         column.addLayout(last)
