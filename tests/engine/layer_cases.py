@@ -79,10 +79,25 @@ CASES: list[tuple[Layer, Shape]] = [
 ]
 
 
+# Each as while reading; those that behave otherwise while learning, so too.
+CASES_IN_MODES: list[tuple[Layer, Shape, bool]] = [
+    (layer, shape, training)
+    for layer, shape in CASES
+    for training in ((False, True) if layer.mixes_batch or layer.draws else (False,))
+]
+
+
 def name_of(case: tuple[Layer, Shape]) -> str:
     """The case as pytest shows it."""
     layer, shape = case
     return f"{layer}-{'x'.join(map(str, shape))}"
+
+
+def mode_name_of(value: Layer | Shape | bool) -> str:
+    """A part of a case and its mode as pytest shows it."""
+    if isinstance(value, bool):
+        return "learning" if value else "reading"
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def with_head(layer: Layer, shape: Shape) -> Network:

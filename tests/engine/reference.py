@@ -1,4 +1,8 @@
-"""The layers' definitions as plain loops, in float64: what the engine's fast paths are held against. Not fast."""
+"""The layers' definitions as plain loops, in float64: what the engine's fast paths are held against. Not fast.
+
+Arrays of other numbers than floats (dtype object) pass through them too, such as numbers that count what is done to
+them.
+"""
 
 from __future__ import annotations
 
@@ -80,11 +84,11 @@ def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
     if isinstance(layer, AvgPool2D):
         return _pool2d(layer, x, _mean)
     if isinstance(layer, GlobalAvgPool):
-        return np.array([_mean([float(v) for v in plane.ravel()]) for plane in x])
+        return np.array([_mean(list(plane.ravel())) for plane in x])
     if isinstance(layer, ReLU):
-        return _each(x, lambda v: max(v, 0.0))
+        return _each(x, lambda v: max(v, 0))
     if isinstance(layer, LeakyReLU):
-        return _each(x, lambda v: v if v > 0 else layer.slope * v)
+        return _each(x, lambda v: v if v > 0 else v * layer.slope)
     if isinstance(layer, Tanh):
         return _each(x, math.tanh)
     if isinstance(layer, Sigmoid):
@@ -93,7 +97,7 @@ def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
         return np.array([x[place] for place in np.ndindex(x.shape)])  # row order, the last index fastest
     if isinstance(layer, Dense):
         bias = values.get("bias", np.zeros(layer.units))
-        return np.array([sum(w * v for w, v in zip(values["weight"][o], x, strict=True)) + bias[o]
+        return np.array([sum(v * w for w, v in zip(values["weight"][o], x, strict=True)) + bias[o]
                          for o in range(layer.units)])  # fmt: skip
     if isinstance(layer, Votes):
         return np.array([sum(x[i] for i in strong) / len(strong) for strong in layer.strong])
@@ -101,7 +105,7 @@ def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
 
 
 def _each(x: np.ndarray, function) -> np.ndarray:
-    return np.array([function(float(v)) for v in x.ravel()]).reshape(x.shape)
+    return np.array([function(v) for v in x.ravel()]).reshape(x.shape)
 
 
 def _mean(values: list[float]) -> float:
@@ -118,16 +122,17 @@ def _conv2d(layer: Conv2D, x: np.ndarray, values: Values) -> np.ndarray:
     pad = (layer.size - 1) // 2 if layer.padding == "same" else layer.padding
     rows = (height + 2 * pad - layer.size) // layer.stride + 1
     columns = (width + 2 * pad - layer.size) // layer.stride + 1
-    y = np.zeros((layer.features, rows, columns))
+    padded = np.zeros((channels, height + 2 * pad, width + 2 * pad), x.dtype)
+    for place in np.ndindex(x.shape):
+        padded[place[0], place[1] + pad, place[2] + pad] = x[place]
+    y = np.zeros((layer.features, rows, columns), x.dtype)
     for f, i, j in np.ndindex(y.shape):
-        total = 0.0
+        total = 0
         for c, a, b in np.ndindex(channels, layer.size, layer.size):
-            row, column = i * layer.stride + a - pad, j * layer.stride + b - pad
-            if 0 <= row < height and 0 <= column < width:
-                total += values["weight"][f, c, a, b] * x[c, row, column]
+            total += padded[c, i * layer.stride + a, j * layer.stride + b] * values["weight"][f, c, a, b]
         if layer.mean:
             total /= channels * layer.size * layer.size
-        y[f, i, j] = total + (values["bias"][f] if layer.bias else 0.0)
+        y[f, i, j] = total + (values["bias"][f] if layer.bias else 0)
     return y
 
 
@@ -146,10 +151,10 @@ def _pool2d(layer: MaxPool2D | AvgPool2D, x: np.ndarray, summary) -> np.ndarray:
         return found
 
     rows, columns = starts(x.shape[1]), starts(x.shape[2])
-    y = np.zeros((x.shape[0], len(rows), len(columns)))
+    y = np.zeros((x.shape[0], len(rows), len(columns)), x.dtype)
     for c, i, j in np.ndindex(y.shape):
         y[c, i, j] = summary([
-            float(x[c, row, column])
+            x[c, row, column]
             for row in range(rows[i], min(rows[i] + layer.size, x.shape[1]))
             for column in range(columns[j], min(columns[j] + layer.size, x.shape[2]))
         ])  # fmt: skip
@@ -157,18 +162,18 @@ def _pool2d(layer: MaxPool2D | AvgPool2D, x: np.ndarray, summary) -> np.ndarray:
 
 
 def _batch_norm2d(layer: BatchNorm2D, x: np.ndarray, values: Values, training: bool) -> np.ndarray:
-    y = np.zeros(x.shape)
+    y = np.zeros(x.shape, x.dtype)
     for c in range(x.shape[1]):
         mean, variance = batch_statistics(x[:, c]) if training else (values["mean"][c], values["variance"][c])
         for n, i, j in np.ndindex(x[:, c].shape):
             normal = (x[n, c, i, j] - mean) / math.sqrt(variance + layer.epsilon)
-            y[n, c, i, j] = values["weight"][c] * normal + values["bias"][c]
+            y[n, c, i, j] = normal * values["weight"][c] + values["bias"][c]
     return y
 
 
 def batch_statistics(maps: np.ndarray) -> tuple[float, float]:
     """Mean of all values, and their variance with the divisor m."""
-    found = [float(v) for v in maps.ravel()]
+    found = list(maps.ravel())
     mean = _mean(found)
     return mean, _mean([(v - mean) ** 2 for v in found])
 

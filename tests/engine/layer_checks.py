@@ -1,0 +1,71 @@
+"""What is asked of every layer, on any backend: its definition, and the central difference. Not a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.backend import Backend
+from engine.layers import Layer, Shape
+from engine.network import Network
+from engine.plan import Plan
+from tests.engine import reference
+from tests.engine.layer_cases import random_values, with_head
+
+# Far enough apart for the rounding of float64, near enough for curves; away from kinks it leaves about 1e-9.
+STEP = 1e-6
+
+
+def plan_of(network: Network, backend: Backend, batch: int, values: dict[str, np.ndarray], **options: Any) -> Plan:
+    """A plan with these parameters, in float64 unless told."""
+    plan = Plan(network, backend, batch, **{"dtype": np.float64} | options)
+    plan.load(values)
+    return plan
+
+
+def check_forward(
+    layer: Layer, shape: Shape, training: bool, backend: Backend, dtype: type = np.float64, tolerance: float = 1e-12
+) -> None:
+    """What the layer makes of three pictures is what its definition says."""
+    network = with_head(layer, shape)
+    rng = np.random.default_rng(7)
+    values = random_values(network, rng)
+    images = rng.normal(0, 1, (3, *network.input_shape))
+    plan = plan_of(network, backend, 3, values, dtype=dtype, keep=True, training=training, seed=5)
+    plan.forward(images.astype(dtype))
+    expected = reference.network_outputs(network, values, images, reference.Circumstances(training, seed=5))
+    for got, wanted in zip(plan.outputs(), expected, strict=True):
+        assert got.shape == wanted.shape
+        np.testing.assert_allclose(got, wanted, rtol=tolerance * 10, atol=tolerance)
+
+
+def check_gradient(layer: Layer, shape: Shape, training: bool, backend: Backend) -> None:
+    """The gradient in every parameter and every pixel is the central difference of the mean error."""
+    network = with_head(layer, shape)
+    rng = np.random.default_rng(11)
+    values = random_values(network, rng)
+    images = rng.normal(0, 1, (2, *network.input_shape))
+    shares = np.array([[1.0, 0.0], [0.3, 0.7]])
+    plan = plan_of(network, backend, 2, values, learn=True, input_gradient=True, training=training)
+
+    def error() -> float:
+        plan.forward(images)
+        plan.backward(shares)
+        return float(plan.loss.mean())
+
+    error()
+    gradients = plan.parameter_gradients() | {"input": plan.input_gradient()}
+    for name, gradient in gradients.items():
+        for place in np.ndindex(gradient.shape):
+            target = images if name == "input" else values[name]
+            kept = target[place]
+            sides = []
+            for nudge in (STEP, -STEP):
+                target[place] = kept + nudge
+                plan.load(values)
+                sides.append(error())
+            target[place] = kept
+            slope = (sides[0] - sides[1]) / (2 * STEP)
+            assert slope == pytest.approx(gradient[place], rel=0, abs=1e-6), (name, place)
