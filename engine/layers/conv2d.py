@@ -91,8 +91,8 @@ class Conv2D(Layer):
         return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
 
     def multiplies(self, shape: Shape) -> int:
-        """features * C*size*size * H' * W'."""
-        return math.prod(self.output_shape(shape)) * self._taps(shape)
+        """features * C*size*size * H' * W', and with `mean` a division for each value."""
+        return math.prod(self.output_shape(shape)) * (self._taps(shape) + self.mean)
 
     def work_bytes(self, shape: Shape) -> int:
         """All its windows, written out as columns."""

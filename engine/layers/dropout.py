@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.layers.hyperparameters import need_number
-from engine.layers.layer import Layer, Shape, Stage
+from engine.layers.layer import Layer, Stage
 from engine.operations import Calls, Operations
 
 
@@ -27,10 +26,6 @@ class Dropout(Layer):
     def draws(self) -> bool:
         """Yes: which values are left."""
         return True
-
-    def multiplies(self, shape: Shape) -> int:
-        """One for each value."""
-        return math.prod(shape)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The values that are left."""

@@ -27,7 +27,8 @@ def shape_text(shape: Shape) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one picture costs in a layer: multiplies, bytes of its output in float32, and parameters."""
+    """What reading one picture costs in a layer: multiplies (divisions among them, and an exponential or tanh as
+    one), bytes of its output in float32, and parameters."""
 
     multiplies: int
     bytes: int
@@ -125,7 +126,7 @@ class Layer:
         return {}
 
     def multiplies(self, shape: Shape) -> int:
-        """Multiplications for one input of `shape`."""
+        """Multiplications for one input of `shape`, while reading; zeros of the margin are multiplied too."""
         return 0
 
     def gradient_multiplies(self, shape: Shape) -> tuple[int, int]:

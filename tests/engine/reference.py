@@ -105,7 +105,12 @@ def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
 
 
 def _each(x: np.ndarray, function) -> np.ndarray:
-    return np.array([function(v) for v in x.ravel()]).reshape(x.shape)
+    return np.array([function(v) + _zero(x) for v in x.ravel()], x.dtype).reshape(x.shape)
+
+
+def _zero(x: np.ndarray):
+    """0 of x's own kind of number."""
+    return x.flat[0] - x.flat[0]
 
 
 def _mean(values: list[float]) -> float:
@@ -122,7 +127,7 @@ def _conv2d(layer: Conv2D, x: np.ndarray, values: Values) -> np.ndarray:
     pad = (layer.size - 1) // 2 if layer.padding == "same" else layer.padding
     rows = (height + 2 * pad - layer.size) // layer.stride + 1
     columns = (width + 2 * pad - layer.size) // layer.stride + 1
-    padded = np.zeros((channels, height + 2 * pad, width + 2 * pad), x.dtype)
+    padded = np.full((channels, height + 2 * pad, width + 2 * pad), _zero(x), x.dtype)
     for place in np.ndindex(x.shape):
         padded[place[0], place[1] + pad, place[2] + pad] = x[place]
     y = np.zeros((layer.features, rows, columns), x.dtype)

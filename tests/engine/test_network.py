@@ -78,7 +78,7 @@ def test_parameter_count_and_multiplies_of_the_default_network() -> None:
 
 def test_multiplies_of_the_walk_through() -> None:
     multiplies = [cost.multiplies for cost in presets.WALKTHROUGH.network.costs]
-    assert multiplies == [3 * 9 * 49, 0, 0, 0, 0, 2]
+    assert multiplies == [3 * (9 + 1) * 49, 0, 0, 0, 0, 2]
 
 
 def test_wrong_parameters_are_named() -> None:

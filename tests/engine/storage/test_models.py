@@ -14,11 +14,12 @@ import pytest
 from safetensors.numpy import load, save
 
 from engine.document import Subject
-from engine.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten
+from engine.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
 from engine.network import Network
 from engine.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
 from engine.storage.atomic import StorageError
 from engine.storage.models import load_model, save_model, shipped_subject
+from tests.engine.layer_cases import CASES, name_of, random_values, with_head
 
 KEY = "xo-gui"
 # Two of its layers hold values that are not learnt, which a file carries too.
@@ -76,6 +77,32 @@ def test_comes_back_as_it_was(tmp_path: Path, network: Network, threshold: float
         assert back.parameters[name].tobytes() == values.tobytes()
         assert back.parameters[name].dtype == np.float32
         assert not back.parameters[name].flags.writeable
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_every_layer_comes_back_with_all_that_it_learnt_and_gathered(
+    tmp_path: Path, case: tuple[Layer, Shape]
+) -> None:
+    network = with_head(*case)
+    values = random_values(network, np.random.default_rng(1))
+    subject = Subject("Any", network, {name: value.astype(np.float32) for name, value in values.items()})
+    save_model(tmp_path / "m", subject)
+    back = load_model(tmp_path / "m")
+    assert back.network == network
+    assert back.parameters.keys() == subject.parameters.keys()
+    for name, value in subject.parameters.items():
+        np.testing.assert_array_equal(back.parameters[name], value)
+
+
+def test_a_variance_below_0_is_damage(tmp_path: Path) -> None:
+    network = Network((1, 3, 3), (BatchNorm2D(), Flatten(), Dense(2)))
+    save_model(tmp_path / "m", Subject("Any", network, network.initial(1)))
+    data = bytearray((tmp_path / "m").read_bytes())
+    tensors = load(bytes(data))
+    described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    tensors["01-batchnorm2d.variance"] = np.array([-1], np.float32)
+    (tmp_path / "m").write_bytes(save(tensors, described))
+    assert "01-batchnorm2d.variance holds values below 0" in refused(tmp_path / "m")
 
 
 def test_same_subject_same_bytes(path: Path, subject: Subject) -> None:
