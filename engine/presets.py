@@ -82,8 +82,8 @@ DEFAULT = Preset(
 )
 
 # Alexander Hanuschkin's MATLAB implementation for the article (hanuschkin/DeepLearning_XOexample_Matlab on GitHub):
-# its layers, the standard deviation of its first features, and its settings, once through 20 epochs as he went twice
-# through 10. "augmented" is ours: it needs half as many. Both are measured in docs/hanuschkin.md.
+# its layers, the standard deviation of its first features, and its settings, once through 20 epochs as he went
+# twice through 10. "augmented" is ours: it needs half as many. Both are measured in docs/hanuschkin.md.
 HANUSCHKIN = Preset(
     "hanuschkin",
     "Hanuschkin",
