@@ -1,0 +1,229 @@
+"""The checks of layers are checked: each of these mistakes, planted into the arithmetic, makes one of them fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.array_operations import ArrayOperations
+from engine.backend import choose_backend
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+)
+from engine.operations import Calls
+from tests.engine.layer_cases import CASES_IN_MODES
+from tests.engine.layer_checks import check_forward, check_gradient
+
+CPU = choose_backend("cpu")
+
+
+def then(function: Callable[..., object], *arguments: Any) -> Calls:
+    """One more call."""
+    return [(function, arguments, {})]
+
+
+class Around:
+    """An operation with two directions, with something done after each."""
+
+    def __init__(self, sound: Any, forth: Callable[[], Calls] | None = None, back: Any = None) -> None:
+        self._sound, self._forth, self._back = sound, forth, back
+
+    def forward(self) -> Calls:
+        return self._sound.forward() + (self._forth() if self._forth else [])
+
+    def backward(self, *arguments: Any) -> Calls:
+        return self._sound.backward(*arguments) + (self._back(*arguments) if self._back else [])
+
+
+class SkipForgotten(ArrayOperations):
+    def add(self, left, right, out):
+        return then(np.copyto, out, left)
+
+
+class SumSlightlyOff(ArrayOperations):
+    def product(self, left, right, out):
+        return super().product(left, right, out) + then(np.multiply, out, 1 + 1e-9, out)
+
+
+class CutBelowAThousandth(ArrayOperations):
+    def activation(self, kind, x, y, slope=0.0):
+        return super().activation(kind, x, y, slope) + then(np.putmask, y, y < 1e-3, 0)
+
+
+class GradientPassesEveryCut(ArrayOperations):
+    def activation_gradient(self, kind, y, dy, dx, slope=0.0):
+        return then(np.copyto, dx, dy)
+
+
+class LeakForgotten(ArrayOperations):
+    def activation(self, kind, x, y, slope=0.0):
+        return super().activation(kind, x, y, 0.0)
+
+
+class LeakForgottenOnTheWayBack(ArrayOperations):
+    def activation_gradient(self, kind, y, dy, dx, slope=0.0):
+        return super().activation_gradient(kind, y, dy, dx, 0.0)
+
+
+class TanhForSigmoidOnTheWayBack(ArrayOperations):
+    def activation_gradient(self, kind, y, dy, dx, slope=0.0):
+        return super().activation_gradient("tanh" if kind == "sigmoid" else "sigmoid", y, dy, dx, slope)
+
+
+class PoolMissesTheLastRow(ArrayOperations):
+    def max_pool(self, x, y, size, stride):
+        rows = x.shape[1] - (size > 2 and x.shape[1] > 1)
+        return super().max_pool(x[:, :rows], y, size, stride)
+
+
+class WinnerTakesALittleMoreThanAll(ArrayOperations):
+    def max_pool(self, x, y, size, stride):
+        more = 1 + 1e-4
+        return Around(super().max_pool(x, y, size, stride), None, lambda dy, dx: then(np.multiply, dx, more, dx))
+
+
+class EdgeDividedByTheWholeWindow(ArrayOperations):
+    def average_pool(self, x, y, size, stride):
+        def there(length: int, count: int) -> np.ndarray:
+            starts = np.arange(count) * stride
+            return np.minimum(starts + size, length) - starts
+
+        share = np.outer(there(x.shape[1], y.shape[1]), there(x.shape[2], y.shape[2])) / size**2
+        return Around(super().average_pool(x, y, size, stride), lambda: then(np.multiply, y, share[..., None], y))
+
+
+class GradientOfTheMeanNotDivided(ArrayOperations):
+    def global_average(self, x, y):
+        size = x.shape[1] * x.shape[2]
+        return Around(super().global_average(x, y), None, lambda dy, dx: then(np.multiply, dx, size, dx))
+
+
+class FeaturesTurnedRound(ArrayOperations):
+    """Convolution as mathematicians have it, and not cross-correlation."""
+
+    def convolution(self, x, matrix, y, size, *rest):
+        turned, taps = matrix.copy(), x.shape[0] * size * size
+
+        def turn() -> None:
+            np.copyto(turned, matrix)
+            features = matrix[:, :taps].reshape(-1, x.shape[0], size, size)
+            turned[:, :taps] = features[:, :, ::-1, ::-1].reshape(len(matrix), taps)
+
+        sound = super().convolution(x, turned, y, size, *rest)
+        around = Around(sound)
+        around.forward = lambda: then(turn) + sound.forward()
+        return around
+
+
+class DivisorForgotten(ArrayOperations):
+    def convolution(self, x, matrix, y, size, stride, margin, divisor):
+        return super().convolution(x, matrix, y, size, stride, margin, 1)
+
+
+class BiasGetsNoGradient(ArrayOperations):
+    def convolution(self, x, matrix, y, size, *rest):
+        has_bias = matrix.shape[1] > x.shape[0] * size * size
+        return Around(
+            super().convolution(x, matrix, y, size, *rest),
+            None,
+            lambda dy, dx, dmatrix: then(dmatrix[:, -1].fill, 0) if has_bias and dmatrix is not None else [],
+        )
+
+
+class BatchTakenAsConstantOnTheWayBack(ArrayOperations):
+    """The gradient through mean and variance is left out."""
+
+    def batch_norm(self, x, block, state, y, epsilon, training):
+        def back(dy, dx, dblock) -> Calls:
+            def fill() -> None:
+                spread = np.sqrt(x.var((1, 2, 3)) + epsilon)
+                np.multiply(dy, (block[0] / spread)[:, None, None, None], out=dx)
+
+            return then(fill) if training else []
+
+        return Around(super().batch_norm(x, block, state, y, epsilon, training), None, back)
+
+
+class BatchNormalizedWhileReading(ArrayOperations):
+    def batch_norm(self, x, block, state, y, epsilon, training):
+        return super().batch_norm(x, block, state, y, epsilon, True)
+
+
+class EpsilonForgotten(ArrayOperations):
+    def batch_norm(self, x, block, state, y, epsilon, training):
+        return super().batch_norm(x, block, state, y, 1e-12, training)
+
+
+class DropoutNotScaled(ArrayOperations):
+    def dropout(self, x, y, rate, key, moment):
+        return Around(super().dropout(x, y, rate, key, moment), lambda: then(np.multiply, y, 1 - rate, y))
+
+
+class DropoutTossedByAnotherKey(ArrayOperations):
+    def dropout(self, x, y, rate, key, moment):
+        return super().dropout(x, y, rate, key + 1, moment)
+
+
+class DropoutForgottenOnTheWayBack(ArrayOperations):
+    def dropout(self, x, y, rate, key, moment):
+        return Around(super().dropout(x, y, rate, key, moment), None, lambda dy, dx: then(np.copyto, dx, dy))
+
+
+class ErrorDividedByOneTooMany(ArrayOperations):
+    def softmax_cross_entropy(self, scores, targets, votes, loss, dscores, total):
+        return super().softmax_cross_entropy(scores, targets, votes, loss, dscores, total + 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "planted"),
+    [
+        (Residual, SkipForgotten),
+        (Dense, SumSlightlyOff),
+        (ReLU, CutBelowAThousandth),
+        (ReLU, GradientPassesEveryCut),
+        (LeakyReLU, LeakForgotten),
+        (LeakyReLU, LeakForgottenOnTheWayBack),
+        (Sigmoid, TanhForSigmoidOnTheWayBack),
+        (Tanh, TanhForSigmoidOnTheWayBack),
+        (MaxPool2D, PoolMissesTheLastRow),
+        (MaxPool2D, WinnerTakesALittleMoreThanAll),
+        (AvgPool2D, EdgeDividedByTheWholeWindow),
+        (GlobalAvgPool, GradientOfTheMeanNotDivided),
+        (Conv2D, FeaturesTurnedRound),
+        (Conv2D, DivisorForgotten),
+        (Conv2D, BiasGetsNoGradient),
+        (BatchNorm2D, BatchTakenAsConstantOnTheWayBack),
+        (BatchNorm2D, BatchNormalizedWhileReading),
+        (BatchNorm2D, EpsilonForgotten),
+        (Dropout, DropoutNotScaled),
+        (Dropout, DropoutTossedByAnotherKey),
+        (Dropout, DropoutForgottenOnTheWayBack),
+        (Dense, ErrorDividedByOneTooMany),
+    ],
+)
+def test_a_planted_bug_is_found(kind: type[Layer], planted: type[ArrayOperations]) -> None:
+    backend = replace(CPU, operations=planted())
+    for layer, shape, training in CASES_IN_MODES:
+        if type(layer) is kind:
+            try:
+                check_forward(layer, shape, training, backend)
+                check_gradient(layer, shape, training, backend)
+            except AssertionError:
+                return
+    pytest.fail(f"No check of {kind.__name__} noticed.")

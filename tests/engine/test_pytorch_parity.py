@@ -1,0 +1,142 @@
+"""The engine against PyTorch on random networks: outputs, error, gradients and running statistics, in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Center,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+    Votes,
+)
+from engine.layers.layer import by_layer, key_of
+from engine.operations import replay
+from tests.engine import reference
+from tests.engine.layer_cases import CASES_IN_MODES, mode_name_of, random_values, with_head
+from tests.engine.layer_checks import plan_of
+from tests.engine.random_networks import random_network
+
+torch = pytest.importorskip("torch", reason="PyTorch, a partner for comparison only, is not installed")
+CPU = choose_backend("cpu")
+
+
+class Partner:
+    """The same network in PyTorch. values: tensors by the engine's names; batch norm moves its running ones."""
+
+    def __init__(self, values: dict[str, np.ndarray], training: bool) -> None:
+        self.values = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
+        self._training = training
+
+    def pass_through(self, layers: tuple[Layer, ...], names: list[str], x: Any, key: int, values: Any) -> list[Any]:
+        """What every layer gives. key: what the layers' own follow from."""
+        outputs = []
+        for place, (name, layer) in enumerate(zip(names, layers, strict=True), 1):
+            x = self.layer(layer, x, values.get(name, {}), key_of(key, place))
+            outputs.append(x)
+        return outputs
+
+    def layer(self, layer: Layer, x: Any, values: dict[str, Any], key: int) -> Any:
+        """What one layer gives."""
+        functional = torch.nn.functional
+        match layer:
+            case Conv2D():
+                taps = x.shape[1] * layer.size**2 if layer.mean else 1
+                y = functional.conv2d(x, values["weight"], stride=layer.stride, padding=layer.margin) / taps
+                return y + values["bias"][:, None, None] if layer.bias else y
+            case MaxPool2D() | AvgPool2D():
+                sides = [min(layer.size, side) for side in x.shape[2:]]
+                kept = layer.edge == "keep"
+                pool = functional.max_pool2d if isinstance(layer, MaxPool2D) else functional.avg_pool2d
+                return pool(x, sides, layer.stride, ceil_mode=kept)
+            case GlobalAvgPool():
+                return functional.adaptive_avg_pool2d(x, 1).flatten(1)
+            case ReLU():
+                return functional.relu(x)
+            case LeakyReLU():
+                return functional.leaky_relu(x, layer.slope)
+            case Tanh():
+                return torch.tanh(x)
+            case Sigmoid():
+                return torch.sigmoid(x)
+            case Flatten():
+                return x.flatten(1)
+            case Dense():
+                return functional.linear(x, values["weight"], values.get("bias"))
+            case Votes():
+                return functional.linear(x, torch.tensor(layer.weights(x.shape[1], np.float64)))
+            case Center():
+                return x - values["mean"][:, None, None]
+            case Dropout():
+                return x * self._coins(layer, x, key) if self._training else x
+            case BatchNorm2D():
+                mean, variance = values["mean"].detach(), values["variance"].detach()  # moved in place
+                rest = (values["weight"], values["bias"], self._training, layer.momentum, layer.epsilon)
+                return functional.batch_norm(x, mean, variance, *rest)
+            case Residual():
+                names = [f"{place}-{inner.kind}" for place, inner in enumerate(layer.layers, 1)]
+                return x + self.pass_through(layer.layers, names, x, key, by_layer(values))[-1]
+        raise AssertionError(f"PyTorch has no partner for {type(layer).__name__}")
+
+    def _coins(self, layer: Dropout, x: Any, key: int) -> Any:
+        """PyTorch would draw its own."""
+        learning = reference.Circumstances(training=True)
+        return torch.tensor(reference.forward(layer, np.ones(tuple(x.shape)), {}, learning, key))
+
+
+def compare(network: Any, values: dict[str, np.ndarray], batch: int, training: bool, rng: Any) -> None:
+    """One pass forward and one backward, in both, and what batch norm gathers."""
+    images, shares = rng.normal(0, 1, (batch, *network.input_shape)), rng.dirichlet([1, 1], batch)
+    plan = plan_of(network, CPU, batch, values, keep=True, learn=True, input_gradient=True, training=training)
+    plan.forward(images)
+    plan.backward(shares)
+
+    partner, picture = Partner(values, training), torch.tensor(images, requires_grad=True)
+    names = list(network.names[1:])
+    outputs = partner.pass_through(network.layers, names, picture, 0, by_layer(partner.values))
+    loss = torch.nn.functional.cross_entropy(outputs[-1], torch.tensor(shares))
+    loss.backward()
+
+    near = {"rtol": 1e-8, "atol": 1e-9}
+    for got, wanted in zip(plan.outputs()[1:], outputs, strict=True):
+        np.testing.assert_allclose(got, wanted.detach().numpy(), **near)
+    assert plan.loss.mean() == pytest.approx(loss.item(), rel=1e-9)
+    np.testing.assert_allclose(plan.input_gradient(), picture.grad.numpy(), **near)
+    for name, gradient in plan.parameter_gradients().items():
+        wanted = partner.values[name].grad
+        np.testing.assert_allclose(gradient, 0 if wanted is None else wanted.numpy(), **near)
+    if training:
+        replay(plan.settle_calls())
+    for name, value in plan.parameters().items():
+        np.testing.assert_allclose(value, partner.values[name].detach().numpy(), **near)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_networks(seed: int) -> None:
+    rng = np.random.default_rng(5000 + seed)
+    network = random_network(rng)
+    # PyTorch refuses to normalize a single value.
+    batch = int(rng.integers(2, 5))
+    compare(network, random_values(network, rng), batch, seed % 2 == 1, rng)
+
+
+@pytest.mark.parametrize(("layer", "shape", "training"), CASES_IN_MODES, ids=mode_name_of)
+def test_every_layer_and_its_options(layer: Layer, shape: Any, training: bool) -> None:
+    network, rng = with_head(layer, shape), np.random.default_rng(3)
+    compare(network, random_values(network, rng), 3, training, rng)
