@@ -54,6 +54,21 @@ class ConvolutionTwoWay(Protocol):
         ...
 
 
+class _InTurn:
+    """A convolution and a pool, one after the other; dmaps: memory for the gradient in between."""
+
+    def __init__(self, convolution: ConvolutionTwoWay, pool: TwoWay, dmaps: Array | None) -> None:
+        self._convolution, self._pool, self._dmaps = convolution, pool, dmaps
+
+    def forward(self) -> Calls:
+        """The calls that fill the output."""
+        return self._convolution.forward() + self._pool.forward()
+
+    def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
+        """The calls that fill dx and dmatrix."""
+        return self._pool.backward(dy, self._dmaps) + self._convolution.backward(self._dmaps, dx, dmatrix)
+
+
 class NormalizationTwoWay(Protocol):
     """A TwoWay that has parameters and, beside them, statistics that forward passes gather."""
 
@@ -150,6 +165,30 @@ class Operations(ABC):
         matrix: (F, C*size*size [+ 1]), the features as rows, the bias last if there is one. y: (F, H', W', N),
         maybe a view with gaps.
         """
+
+    def convolution_max_pool(
+        self,
+        x: Array,
+        matrix: Array,
+        y: Array,
+        size: int,
+        stride: int,
+        margin: int,
+        divisor: int,
+        between: tuple[int, ...],
+        pool_size: int,
+        pool_stride: int,
+        learn: bool,
+    ) -> ConvolutionTwoWay:
+        """max_pool of what `convolution` gives, whose shape for one example is `between`, (F, H', W'); see both.
+
+        learn: whether backward will be asked for. Of values whose difference is lost in rounding when the bias is
+        added, another may win than one after the other. Here: one after the other, with memory for all in between.
+        """
+        maps = self.zeros((*between, x.shape[-1]), x.dtype)
+        dmaps = self.zeros(maps.shape, x.dtype) if learn else None
+        convolution = self.convolution(x, matrix, maps, size, stride, margin, divisor)
+        return _InTurn(convolution, self.max_pool(maps, y, pool_size, pool_stride), dmaps)
 
     @abstractmethod
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:

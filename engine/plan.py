@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from engine.backend import Backend
-from engine.layers import Buffer, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
+from engine.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
 from engine.layers.layer import key_of
+from engine.layers.pooled_conv2d import PooledConv2D
 from engine.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
 from engine.operations import Array, Calls, HostArray, replay
 
@@ -54,9 +55,9 @@ class Plan:
         self.network, self.backend, self.batch, self.dtype = network, backend, batch, _real(dtype)
         _check_size(network, batch, self.dtype)
         self._ops = backend.operations
-        self._order = list(range(len(network.layers))) if keep else cheapest_order(network.layers)
+        self._order, self._layers = _as_shown(network.layers) if keep else _joined(network.layers)
         self._keep, self._seed = keep, seed
-        self._training = learn if training is None else training
+        self._learn, self._training = learn, learn if training is None else training
         self._frozen = network.places(frozen)
         self.moment: Array = self._ops.zeros((2,), np.uint32)
         self._allocate_parameters(memory, learn)
@@ -69,10 +70,6 @@ class Plan:
             self._prepare_backward(input_gradient, total or batch)
 
     # -- building ----------------------------------------------------------------------------------------------
-
-    @property
-    def _layers(self) -> list[Layer]:
-        return [self.network.layers[place] for place in self._order]
 
     def _allocate_parameters(self, memory: tuple[Array, Array] | None, learn: bool) -> None:
         """All parameters in one flat vector, all gradients in another, so that an update is a few calls; and what
@@ -112,6 +109,7 @@ class Plan:
                     None if at in self._frozen else self._dblocks[at],
                     self._states[at],
                     self._training and at not in self._frozen,
+                    self._learn,
                     key_of(self._seed, at + 1),
                     self.moment,
                 )
@@ -315,3 +313,23 @@ def cheapest_order(layers: tuple[Layer, ...]) -> list[int]:
         if below.commutes_with_max and isinstance(above, MaxPool2D):
             order[place], order[place + 1] = order[place + 1], order[place]
     return order
+
+
+def _as_shown(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
+    """The layers and their places, as they stand."""
+    return list(range(len(layers))), list(layers)
+
+
+def _joined(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
+    """The layers in the order that costs least, a convolution joined with the max pool after it; and the place of
+    each, of the two the convolution's."""
+    places: list[int] = []
+    stages: list[Layer] = []
+    for place in cheapest_order(layers):
+        layer = layers[place]
+        if stages and isinstance(layer, MaxPool2D) and isinstance(stages[-1], Conv2D):
+            stages[-1] = PooledConv2D(stages[-1], layer)
+        else:
+            places.append(place)
+            stages.append(layer)
+    return places, stages

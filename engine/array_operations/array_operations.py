@@ -7,28 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from engine.array_operations import elementwise, learning
+from engine.array_operations import elementwise, learning, memory
 from engine.array_operations.average_pool import AveragePool, GlobalAverage
 from engine.array_operations.batch_norm import BatchNorm
 from engine.array_operations.calls import call, run
-from engine.array_operations.convolution import Convolution
+from engine.array_operations.convolution import convolution, fits_pooled_rows
 from engine.array_operations.dropout import Dropout
-from engine.array_operations.fourier_convolution import FourierConvolution
+from engine.array_operations.lanes import Lanes
 from engine.array_operations.max_pool import MaxPool
-from engine.counting import spectra_pay
+from engine.array_operations.pooled_rows import PooledRows
 from engine.operations import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Operations
 
 
 class ArrayOperations(Operations):
     """See Operations for what each does."""
 
+    def __init__(self) -> None:
+        self._lanes = Lanes()
+
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """A new array of zeros."""
-        return np.zeros(shape, dtype)
+        return memory.zeros(shape, dtype)
 
     def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
         """A new array that holds `value` everywhere."""
-        return np.full(shape, value, dtype)
+        return memory.full(shape, value, dtype)
 
     def from_host(self, values: HostArray) -> Array:
         """A copy."""
@@ -43,8 +46,8 @@ class ArrayOperations(Operations):
         np.copyto(target, values)
 
     def together(self, lanes: Sequence[Calls]) -> Calls:
-        """One list after the other."""
-        return [each for lane in lanes for each in lane]
+        """On two threads where there are cores for them."""
+        return self._lanes.together(lanes)
 
     def fill(self, target: Array, value: float) -> Calls:
         """target = value."""
@@ -79,10 +82,29 @@ class ArrayOperations(Operations):
     def convolution(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
     ) -> ConvolutionTwoWay:
-        """The sliding of features, where they are large in the frequency domain."""
-        if stride == 1 and spectra_pay(x.shape, len(y), size):
-            return FourierConvolution(x, matrix, y, size, margin, divisor)
-        return Convolution(x, matrix, y, size, stride, margin, divisor)
+        """The sliding of features."""
+        return convolution(x, matrix, y, size, stride, margin, divisor)
+
+    def convolution_max_pool(
+        self,
+        x: Array,
+        matrix: Array,
+        y: Array,
+        size: int,
+        stride: int,
+        margin: int,
+        divisor: int,
+        between: tuple[int, ...],
+        pool_size: int,
+        pool_stride: int,
+        learn: bool,
+    ) -> ConvolutionTwoWay:
+        """The largest matches, some rows at a time where that can be done."""
+        if fits_pooled_rows(x, y, size, stride, pool_size, pool_stride):
+            return PooledRows(x, matrix, y, size, margin, divisor, pool_size, learn)
+        return super().convolution_max_pool(
+            x, matrix, y, size, stride, margin, divisor, between, pool_size, pool_stride, learn
+        )
 
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> MaxPool:
         """The largest of each window."""

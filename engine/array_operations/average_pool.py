@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.windows import taps
 from engine.operations import Array, Calls
@@ -15,7 +16,7 @@ class AveragePool:
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
-        self._across = np.empty((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        self._across = memory.zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
         high, wide = (self._counts(x.shape[axis], y.shape[axis]) for axis in (1, 2))
         self._share = (1 / np.outer(high, wide)).astype(x.dtype)[:, :, None]
 
@@ -28,7 +29,7 @@ class AveragePool:
         """The calls that fill dx."""
         if dx is None:
             return []
-        share, dacross = np.empty(dy.shape, dy.dtype), np.empty(self._across.shape, dy.dtype)
+        share, dacross = memory.zeros(dy.shape, dy.dtype), memory.zeros(self._across.shape, dy.dtype)
         calls = [call(np.multiply, dy, self._share, out=share)]
         return calls + self._spread(share, dacross, 1) + self._spread(dacross, dx, 2)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.operations import Array, Calls
 
@@ -20,8 +21,8 @@ class BatchNorm:
     def __init__(self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool) -> None:
         self._x, self._y, self._block, self._state = x, y, block, state
         self._training, self._epsilon = training, x.dtype.type(epsilon)
-        self._mean, self._variance, self._scale = (np.empty((len(x), 1, 1, 1), x.dtype) for _ in range(3))
-        self._normal, self._work = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+        self._mean, self._variance, self._scale = (memory.zeros((len(x), 1, 1, 1), x.dtype) for _ in range(3))
+        self._normal, self._work = memory.zeros(x.shape, x.dtype), memory.zeros(x.shape, x.dtype)
         self._count = int(np.prod(x.shape[1:]))
 
     def forward(self) -> Calls:
@@ -54,7 +55,7 @@ class BatchNorm:
     def backward(self, dy: Array, dx: Array | None, dblock: Array | None) -> Calls:
         """The calls that fill dx and dblock."""
         work, normal = self._work, self._normal
-        dweight, dbias, factor = (np.empty((len(dy), 1, 1, 1), dy.dtype) for _ in range(3))
+        dweight, dbias, factor = (memory.zeros((len(dy), 1, 1, 1), dy.dtype) for _ in range(3))
         calls = [
             call(np.multiply, dy, normal, out=work),
             run(np.sum, work, axis=_EACH, out=dweight, keepdims=True),
@@ -82,7 +83,7 @@ class BatchNorm:
         """The calls that carry the batch's statistics into `state`."""
         number = state.dtype.type
         corrected = number(self._count / max(self._count - 1, 1))
-        part = np.empty((2, len(self._x)), state.dtype)
+        part = memory.zeros((2, len(self._x)), state.dtype)
         return [
             call(np.multiply, self._mean[:, 0, 0, 0], number(momentum), out=part[0]),
             call(np.multiply, self._variance[:, 0, 0, 0], number(momentum) * corrected, out=part[1]),

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.operations import Array, Calls, HostArray
 
@@ -30,7 +31,7 @@ class Dropout:
         self._x, self._y, self._moment = x, y, moment
         self._key, self._least = np.uint32(key), np.uint32(math.ceil(rate * 2**32))
         self._kept = x.dtype.type(1 / (1 - rate))
-        self._factor = np.empty(x.shape, x.dtype)
+        self._factor = memory.zeros(x.shape, x.dtype)
         self._places = np.arange(int(np.prod(x.shape[:-1])), dtype=np.uint32)
 
     def forward(self) -> Calls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.operations import Activation, Array, Calls
 
@@ -15,7 +16,7 @@ def activation(kind: Activation, x: Array, y: Array, slope: float) -> Calls:
         return [call(np.maximum, x, number(0), out=y)]
     if kind == "tanh":
         return [call(np.tanh, x, out=y)]
-    work = np.empty(x.shape, x.dtype)
+    work = memory.zeros(x.shape, x.dtype)
     if kind == "leaky_relu":
         return [
             call(np.minimum, x, number(0), out=work),
@@ -36,9 +37,9 @@ def activation_gradient(kind: Activation, y: Array, dy: Array, dx: Array, slope:
     """See Operations.activation_gradient."""
     number = y.dtype.type
     if kind == "relu":
-        mask = np.empty(y.shape, bool)
+        mask = memory.zeros(y.shape, bool)
         return [call(np.greater, y, number(0), out=mask), call(np.multiply, dy, mask, out=dx)]
-    work = np.empty(y.shape, y.dtype)
+    work = memory.zeros(y.shape, y.dtype)
     if kind == "leaky_relu":
         calls = [
             call(np.greater, y, number(0), out=work),
@@ -56,8 +57,8 @@ def softmax_cross_entropy(
     scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
 ) -> Calls:
     """See Operations.softmax_cross_entropy."""
-    top = np.empty(scores.shape[1:], scores.dtype)
-    summed, logs = np.empty_like(top), np.empty_like(votes)
+    top = memory.zeros(scores.shape[1:], scores.dtype)
+    summed, logs = memory.zeros(top.shape, top.dtype), memory.zeros(votes.shape, votes.dtype)
     return [
         run(np.amax, scores, axis=0, out=top),
         call(np.subtract, scores, top, out=logs),

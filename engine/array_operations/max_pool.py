@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.windows import blocks_along, taps
 from engine.operations import Array, Calls
@@ -14,7 +15,7 @@ class MaxPool:
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
-        self._across = np.empty((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        self._across = memory.zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
 
     def forward(self) -> Calls:
         """The calls that fill y."""
@@ -24,7 +25,7 @@ class MaxPool:
         """The calls that fill dx."""
         if dx is None:
             return []
-        dacross = np.zeros(self._across.shape, self._across.dtype)
+        dacross = memory.zeros(self._across.shape, self._across.dtype)
         winner = self._winner if self._size <= self._stride else self._winner_of_many
         return winner(self._across, self._y, dy, dacross, 1) + winner(self._x, self._across, dacross, dx, 2)
 
@@ -43,8 +44,8 @@ class MaxPool:
 
     def _winner(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
         """Give each value of dout to the first tap that equals the maximum: what is given is no longer left."""
-        rest = np.empty(dout.shape, dout.dtype)
-        mask = np.empty(dout.shape, bool)
+        rest = memory.zeros(dout.shape, dout.dtype)
+        mask = memory.zeros(dout.shape, bool)
         calls: Calls = []
         left = dout
         targets = [target for target, _ in self._taps(dx, out, axis)]
@@ -66,7 +67,11 @@ class MaxPool:
         for block in blocks_along(out, axis):
             shape = out[block].shape
             if shape not in scratch:
-                scratch[shape] = np.empty(shape, bool), np.empty(shape, bool), np.empty(shape, dout.dtype)
+                scratch[shape] = (
+                    memory.zeros(shape, bool),
+                    memory.zeros(shape, bool),
+                    memory.zeros(shape, dout.dtype),
+                )
             calls += self._winners(x[block], out[block], dout[block], dx[block], axis, *scratch[shape])
         return calls
 

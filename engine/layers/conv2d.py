@@ -90,6 +90,10 @@ class Conv2D(Layer):
         values: Values = {"weight": weight * np.float32(spread)}
         return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
 
+    def divisor(self, shape: Shape) -> int:
+        """What the sum over a window is divided by: how many values it has, if `mean`."""
+        return self._taps(shape) if self.mean else 1
+
     def multiplies(self, shape: Shape) -> int:
         """features * C*size*size * H' * W', and with `mean` a division for each value."""
         return math.prod(self.output_shape(shape)) * (self._taps(shape) + self.mean)
@@ -117,10 +121,14 @@ class Conv2D(Layer):
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The sliding match of every feature."""
-        channels = stage.x.full.shape[0]
-        divisor = channels * self.size * self.size if self.mean else 1
         stage.work = ops.convolution(
-            stage.x.full, stage.block, stage.y, self.size, self.stride, self.margin, divisor
+            stage.x.full,
+            stage.block,
+            stage.y,
+            self.size,
+            self.stride,
+            self.margin,
+            self.divisor(stage.x.values.shape[:-1]),
         )
         calls: Calls = stage.work.forward()
         return calls

@@ -51,8 +51,9 @@ class Stage:
     their gradient, None where nobody asks for it. state: what it gathers while learning, None where it gathers
     nothing. dy: the gradient in y; dx: the gradient in x.values, both without gaps; dx is None where nobody asks
     for it.
-    training: whether it behaves as while learning. key: a number of its own for its random choices; moment: (2,)
-    uint32, the number of the step and the place in the batch of the first example.
+    training: whether it behaves as while learning; learning: whether its backward calls will be asked for. key: a
+    number of its own for its random choices; moment: (2,) uint32, the number of the step and the place in the batch
+    of the first example.
     work: whatever the layer's forward calls leave for its backward calls.
     """
 
@@ -62,6 +63,7 @@ class Stage:
     dblock: Array | None = None
     state: Array | None = None
     training: bool = False
+    learning: bool = False
     key: int = 0
     moment: Array | None = None
     dy: Array | None = None

@@ -1,0 +1,79 @@
+"""InputGradient: the gradient in the input of a convolution with stride 1."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from engine.array_operations import memory
+from engine.array_operations.calls import call, run
+from engine.array_operations.features import Features
+from engine.array_operations.products import product
+from engine.array_operations.windows import overlap
+from engine.operations import Array, Calls
+
+# Bytes of products that are added up at once.
+BAND_BYTES = 262_144
+
+
+class InputGradient:
+    """dx[c, u, v] = sum over f, a, b of w[f, c, a, b] * dy[f, u + margin - a, v + margin - b].
+
+    The rows of dy lie one under the other, each as a matrix (F, columns * N), so the `size` rows that a row of dx
+    reads are one matrix (size * F, columns * N), and no copy of them is made. One product gives, for every column b
+    of a feature and channel, what dx has from it; these are added where they belong. The columns of dy may be
+    sorted by their place modulo `cycle`, as windows are: see Strips.
+    """
+
+    def __init__(self, features: Features, dx: Array, height: int, width: int, margin: int, cycle: int) -> None:
+        self._features, self._dx, self._margin, self._cycle, self._width = features, dx, margin, cycle, width
+        size, batch = features.size, dx.shape[3]
+        ahead = size - 1 - margin  # rows of zeros above dy, or if negative rows of dy that nothing reads
+        self._ahead, self._start = max(ahead, 0), max(-ahead, 0)
+        rows = max(self._ahead + height, self._start + dx.shape[1] + size - 1)
+        self._rows = memory.zeros((rows, features.count, cycle, -(-width // cycle), batch), dx.dtype)
+
+    def rows(self, first: int, count: int) -> Array:
+        """Memory for rows of dy, (F, count, cycle, columns, N); to be filled before `finish`."""
+        return self._rows[self._ahead + first : self._ahead + first + count].transpose(1, 0, 2, 3, 4)
+
+    def finish(self) -> Calls:
+        """The calls that fill dx."""
+        weights, calls = self._features.turned()
+        dx, inner = self._dx, self._rows.shape[2:]
+        channels, height, width, batch = dx.shape
+        row = dx.itemsize * len(weights) * int(np.prod(inner))
+        count = min(height, max(1, BAND_BYTES // row))
+        found = memory.zeros((count, self._features.size, channels, *inner), dx.dtype)
+        sums = memory.zeros((channels, count, self._cycle, -(-width // self._cycle), batch), dx.dtype)
+        for first in range(0, height, count):
+            some = min(count, height - first)
+            out = found[:some].reshape(some, len(weights), -1)
+            calls.append(product(weights, self._matrices(first, some), out))
+            parts = found[:some].transpose(1, 2, 0, 3, 4, 5)
+            calls += self._add_up(parts, sums[:, :some], dx[:, first : first + some])
+        return calls
+
+    def _matrices(self, first: int, count: int) -> Array:
+        """For `count` rows of dx from `first` on, the rows of dy that they read, (count, size * F, columns * N)."""
+        step, along = self._rows.strides[:2]
+        shape = (count, self._features.size * self._features.count, int(np.prod(self._rows.shape[2:])))
+        return as_strided(self._rows[self._start + first :], shape, (step, along, self._rows.itemsize))
+
+    def _add_up(self, found: Array, sums: Array, dx: Array) -> Calls:
+        """dx (C, rows, W, N) = the sum over a feature's columns of found (size, C, rows, cycle, columns, N), each
+        moved by its column; sums: memory for it, sorted."""
+        cycle = self._cycle
+        calls: Calls = [run(sums.fill, 0)]
+        for column, part in enumerate(found):
+            for turn in range(cycle):
+                quotient, place = divmod(turn + column - self._margin, cycle)
+                windows = len(range(turn, self._width, cycle))
+                along = overlap(quotient, 0, 1, windows, len(range(place, dx.shape[2], cycle)))
+                if along is not None:
+                    target = sums[:, :, place, along[1]]
+                    calls.append(call(np.add, target, part[:, :, turn, along[0]], out=target))
+        for turn in range(cycle):
+            target = dx[:, :, turn::cycle]
+            calls.append(run(np.copyto, target, sums[:, :, turn, : target.shape[2]]))
+        return calls

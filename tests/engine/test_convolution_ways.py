@@ -1,0 +1,180 @@
+"""Every way of making a convolution on NumPy, with and without the max pool after it, against the definition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+from engine.array_operations import input_gradient, pooled_rows
+from engine.array_operations.columns import Columns
+from engine.array_operations.convolution import convolution, fits_pooled_rows
+from engine.array_operations.pooled_rows import PooledRows
+from engine.array_operations.rows import Rows
+from engine.operations import replay
+
+
+@dataclass(frozen=True)
+class Case:
+    """height and width without the margin."""
+
+    channels: int
+    features: int
+    height: int
+    width: int
+    size: int
+    stride: int = 1
+    margin: int = 0
+    count: int = 1
+    divisor: int = 1
+    bias: bool = True
+
+    @property
+    def taps(self) -> int:
+        return self.channels * self.size**2
+
+
+CASES = [
+    Case(1, 3, 9, 9, 3, count=2),
+    Case(1, 2, 7, 6, 5, margin=2, count=3, divisor=25),
+    Case(3, 5, 8, 7, 3, margin=1, count=4),
+    Case(4, 16, 6, 5, 3, margin=1, count=8, bias=False),
+    Case(2, 3, 5, 8, 3, margin=4, count=2, divisor=18),
+    Case(3, 2, 5, 4, 1, count=3),
+    Case(3, 2, 4, 5, 1, margin=2, count=2),
+    Case(2, 4, 7, 9, 4, margin=3, count=2),
+    Case(2, 9, 6, 6, 6, count=3),
+]
+STRIDED = [
+    Case(2, 3, 7, 5, 2, stride=2, count=3),
+    Case(3, 2, 9, 7, 4, stride=3, margin=2, count=2),
+    Case(2, 2, 5, 8, 3, stride=2, margin=3, count=2, bias=False, divisor=18),
+    Case(1, 2, 9, 9, 2, stride=4),
+]
+
+
+class Problem:
+    """Random values for a case, and what the definition makes of them."""
+
+    def __init__(self, case: Case, dtype: type, pool: int = 1, keep_edge: bool = True) -> None:
+        rng = np.random.default_rng(3)
+        pad = ((0, 0), (case.margin,) * 2, (case.margin,) * 2, (0, 0))
+        inner = rng.standard_normal((case.channels, case.height, case.width, case.count))
+        self.x = np.pad(inner, pad).astype(dtype)
+        self.matrix = (rng.standard_normal((case.features, case.taps + case.bias)) * case.divisor**0.5).astype(
+            dtype
+        )
+        windows = sliding_window_view(self.x, (case.size, case.size), (1, 2))[:, :: case.stride, :: case.stride]
+        weights = self.matrix[:, : case.taps].reshape(case.features, case.channels, case.size, case.size)
+        self.maps = np.einsum("chwnab,fcab->fhwn", windows.astype(float), weights) / case.divisor
+        if case.bias:
+            self.maps += self.matrix[:, -1].astype(float)[:, None, None, None]
+        _, height, width, _ = self.maps.shape
+        rows, columns = (-(-side // pool) if keep_edge else side // pool for side in (height, width))
+        self.y = np.full((case.features, rows, columns, case.count), -np.inf)
+        self.dy = rng.standard_normal(self.y.shape).astype(dtype)
+        dmaps = np.zeros(self.maps.shape)
+        for f, i, j, n in np.ndindex(self.y.shape):
+            # argmax takes the first of equal values in row order.
+            seen = self.maps[f, i * pool : (i + 1) * pool, j * pool : (j + 1) * pool, n]
+            row, column = np.unravel_index(np.argmax(seen), seen.shape)
+            self.y[f, i, j, n] = seen[row, column]
+            dmaps[f, i * pool + row, j * pool + column, n] = self.dy[f, i, j, n]
+        self.dmatrix = np.zeros(self.matrix.shape)
+        dweights = np.einsum("chwnab,fhwn->fcab", windows.astype(float), dmaps) / case.divisor
+        self.dmatrix[:, : case.taps] = dweights.reshape(case.features, -1)
+        if case.bias:
+            self.dmatrix[:, -1] = dmaps.sum((1, 2, 3))
+        dx = np.zeros(self.x.shape)
+        for row, column in np.ndindex(height, width):
+            top, left = row * case.stride, column * case.stride
+            share = np.einsum("fn,fcab->cabn", dmaps[:, row, column], weights) / case.divisor
+            dx[:, top : top + case.size, left : left + case.size] += share
+        self.dx = dx[:, case.margin : case.margin + case.height, case.margin : case.margin + case.width]
+
+
+def output_like(y: np.ndarray, dtype: type) -> np.ndarray:
+    """Memory for y inside a margin, as where the next layer wants one."""
+    features, height, width, count = y.shape
+    return np.zeros((features, height + 2, width + 4, count), dtype)[:, 1:-1, 2:-2]
+
+
+def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, tolerance: float) -> None:
+    """Forward and backward, the second time with nothing left of the first."""
+    dtype = problem.x.dtype
+    dx, dmatrix = np.full(problem.dx.shape, 7, dtype), np.full(problem.matrix.shape, 7, dtype)
+    forward = made.forward()
+    backward = made.backward(problem.dy, dx, dmatrix)
+    for factor in (2, 1):
+        x[...] = problem.x * factor
+        replay(forward)
+        replay(backward)
+    for got, expected in ((y, problem.y), (dx, problem.dx), (dmatrix, problem.dmatrix)):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * 10)
+
+
+@pytest.mark.parametrize("case", CASES + STRIDED, ids=str)
+@pytest.mark.parametrize("way", [Columns, Rows])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-13), (np.float32, 1e-5)])
+def test_each_way_gives_what_the_definition_says(case: Case, way: type, dtype: type, tolerance: float) -> None:
+    problem = Problem(case, dtype)
+    x, y = problem.x.copy(), output_like(problem.y, dtype)
+    made = way(x, problem.matrix, y, case.size, case.stride, case.margin, case.divisor)
+    agree(made, problem, x, y, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("case", "pool", "keep_edge"),
+    [
+        *[(case, pool, True) for case in CASES for pool in (2, 3)],
+        *[(case, pool, False) for case in CASES[:4] for pool in (2, 3)],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("band_bytes", [1, 262_144])
+def test_pooling_in_bands_gives_what_the_definition_says(
+    case: Case, pool: int, keep_edge: bool, band_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pooled_rows, "BAND_BYTES", band_bytes)
+    monkeypatch.setattr(input_gradient, "BAND_BYTES", band_bytes)
+    problem = Problem(case, np.float64, pool, keep_edge)
+    x, y = problem.x.copy(), output_like(problem.y, np.float64)
+    made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, learn=True)
+    agree(made, problem, x, y, 1e-13)
+
+
+@pytest.mark.parametrize("pool", [2, 3])
+def test_of_equal_values_in_a_pool_the_first_in_row_order_learns(pool: int) -> None:
+    """A background of one value makes every window a tie, but at the edge of a stroke."""
+    side = 7
+    x = np.zeros((1, side, side, 2))
+    x[0, 3, 2:5] = 1
+    y = np.zeros((1, -(-side // pool), -(-side // pool), 2))
+    made = PooledRows(x, np.ones((1, 2)), y, 1, 0, 1, pool, learn=True)
+    dx = np.zeros_like(x)
+    forward, backward = made.forward(), made.backward(np.ones_like(y), dx, None)
+    replay(forward)
+    replay(backward)
+    expected = np.zeros_like(x)
+    for i, j in np.ndindex(y.shape[1:3]):
+        window = x[0, i * pool : (i + 1) * pool, j * pool : (j + 1) * pool, 0]
+        row, column = np.unravel_index(np.argmax(window), window.shape)
+        expected[0, i * pool + row, j * pool + column] = 1
+    np.testing.assert_array_equal(dx, expected)
+
+
+def test_a_way_is_chosen_by_the_shape_alone() -> None:
+    def made(count: int, stride: int = 1) -> object:
+        x, matrix, y = np.zeros((1, 9, 9, count)), np.zeros((2, 10)), np.zeros((2, 7, 7, count))
+        return convolution(x, matrix, y, 3, stride, 0, 1)
+
+    assert isinstance(made(1), Columns)
+    assert isinstance(made(64), Rows)
+    maps, pooled = np.zeros((1, 9, 9, 64)), np.zeros((2, 4, 4, 64))
+    assert fits_pooled_rows(maps, pooled, 3, 1, 2, 2)
+    assert not fits_pooled_rows(maps, pooled, 3, 2, 2, 2)  # strided
+    assert not fits_pooled_rows(maps, pooled, 3, 1, 3, 2)  # the pool's windows overlap
+    assert not fits_pooled_rows(maps[..., :1], pooled[..., :1], 3, 1, 2, 2)  # rows of few values

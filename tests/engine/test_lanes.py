@@ -1,0 +1,105 @@
+"""Lanes: what runs on two threads gives the bytes of one, raises its errors, and leaves no thread."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+from engine.array_operations import lanes
+from engine.array_operations.lanes import Lanes
+from engine.backend import choose_backend, one_blas_thread
+from engine.operations import replay
+from engine.optimizers import SGD
+from engine.presets import DEFAULT
+from engine.recipe import Recipe
+from engine.stepper import Stepper
+
+
+def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(lanes, "cores", lambda: count)
+
+
+def lane_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+
+
+def assert_thread_ends() -> None:
+    gc.collect()
+    for thread in lane_threads():
+        thread.join(5)
+    assert not lane_threads()
+
+
+def trained() -> tuple[bytes, int]:
+    """The parameters after three steps, and how many lanes' threads there were meanwhile."""
+    network, rng = DEFAULT.network, np.random.default_rng(1)
+    stepper = Stepper(network, choose_backend("cpu"), Recipe(SGD(0.01), batch=64), network.initial(1))
+    images = rng.uniform(-1, 1, (64, *network.input_shape)).astype(np.float32)
+    shares = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 64)]
+    stepper.feed(images, shares, np.tile(np.arange(64), (3, 1)), np.full(3, 0.01, np.float32))
+    with one_blas_thread():
+        for _ in range(3):
+            stepper.run(64)
+    return b"".join(values.tobytes() for values in stepper.parameters().values()), len(lane_threads())
+
+
+def test_one_core_and_two_learn_the_same_bytes_and_leave_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_cores(monkeypatch, 1)
+    alone, threads_alone = trained()
+    use_cores(monkeypatch, 2)
+    shared, threads_shared = trained()
+    assert alone == shared
+    assert (threads_alone, threads_shared) == (0, 1)
+    assert_thread_ends()
+
+
+def test_the_thread_ends_with_the_calls_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_cores(monkeypatch, 2)
+    made = Lanes()
+    first, second = (made.together([[(int, (), {})], [(int, (), {})]]) for _ in range(2))
+    replay(first)
+    replay(second)
+    assert len(lane_threads()) == 1  # both use the same
+    del first, second
+    assert_thread_ends()
+
+
+def test_lists_of_calls_run_on_two_threads_that_need_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_cores(monkeypatch, 2)
+    meeting = threading.Barrier(2)
+    calls = Lanes().together([[(meeting.wait, (5,), {})], [(meeting.wait, (5,), {})]])
+    replay(calls)  # one after the other, the first would wait in vain
+    assert not meeting.broken
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_of_either_lane_is_raised_when_both_have_ended(
+    failing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_cores(monkeypatch, 2)
+    done = []
+
+    def fail() -> None:
+        raise ValueError("no such luck")
+
+    lists = [[(done.append, (1,), {})], [(fail, (), {})]]
+    calls = Lanes().together(lists if failing else lists[::-1])
+    with pytest.raises(ValueError, match="no such luck"):
+        replay(calls)
+    assert done == [1]
+
+
+def test_what_overflows_on_the_second_thread_warns_no_more_than_on_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_cores(monkeypatch, 2)
+    large, out = np.full(1000, 3e38, np.float32), np.zeros((2, 1000), np.float32)
+    calls = Lanes().together([[(np.add, (large, large, part), {})] for part in out])
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
+        warnings.simplefilter("error")
+        replay(calls)
+    assert np.isinf(out).all()
