@@ -1,5 +1,5 @@
-"""PooledConv2D: a Conv2D and the MaxPool2D after it as one stage, for plans that show nothing in between. Networks are
-not made of it."""
+"""PooledConv2D: a Conv2D and the MaxPool2D after it as one stage, for plans that show nothing in between. Networks
+are not made of it."""
 
 from __future__ import annotations
 
