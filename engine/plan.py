@@ -63,7 +63,8 @@ class Plan:
         self._allocate_parameters(memory, learn)
         self.stages = self._stages()
         self.forward_calls: list[Calls] = [
-            layer.forward(self._ops, stage) for layer, stage in zip(self._layers, self.stages, strict=True)
+            [] if layer.reshapes else layer.forward(self._ops, stage)
+            for layer, stage in zip(self._layers, self.stages, strict=True)
         ]
         self._loss: Array | None = None
         if learn:
@@ -87,36 +88,40 @@ class Plan:
         self._dblocks = _cut(self.gradients, blocks) if learn else [None] * len(blocks)
 
     def _stages(self) -> list[Stage]:
-        """Every layer's output is allocated the way the next layer wants its input."""
-        shape: Shape = self.network.input_shape
-        layers = self._layers
-        buffer = layers[0].buffer(self._ops, shape, self.batch, self.dtype)
-        self.input: Array = buffer.values
-        stages = []
-        for place, layer in enumerate(layers):
-            shape = layer.output_shape(shape)
-            if place + 1 < len(layers):
-                following = layers[place + 1].buffer(self._ops, shape, self.batch, self.dtype)
-            else:
-                plain = self._ops.zeros((*shape, self.batch), self.dtype)
-                following = Buffer(plain, plain)
-            at = self._order[place]
-            stages.append(
-                Stage(
-                    buffer,
-                    following.values,
-                    self._blocks[at],
-                    None if at in self._frozen else self._dblocks[at],
-                    self._states[at],
-                    self._training and at not in self._frozen,
-                    self._learn,
-                    key_of(self._seed, at + 1),
-                    self.moment,
-                )
+        """A stage for each layer."""
+        buffers = self._buffers()
+        self.input: Array = buffers[0].values
+        self.scores: Array = buffers[-1].values
+        return [
+            Stage(
+                buffers[place],
+                buffers[place + 1].values,
+                self._blocks[at],
+                None if at in self._frozen else self._dblocks[at],
+                self._states[at],
+                self._training and at not in self._frozen,
+                self._learn,
+                key_of(self._seed, at + 1),
+                self.moment,
             )
-            buffer = following
-        self.scores: Array = buffer.values
-        return stages
+            for place, at in enumerate(self._order)
+        ]
+
+    def _buffers(self) -> list[Buffer]:
+        """Memory for every layer's input, the way it wants it, and for the scores; what only gets another shape is
+        the same memory."""
+        shapes: list[Shape] = [self.network.input_shape]
+        for layer in self._layers:
+            shapes.append(layer.output_shape(shapes[-1]))
+        plain = self._ops.zeros((*shapes[-1], self.batch), self.dtype)
+        buffers = [Buffer(plain, plain)]
+        for layer, shape in zip(reversed(self._layers), reversed(shapes[:-1]), strict=True):
+            if layer.reshapes:
+                same = buffers[-1].values.reshape(*shape, self.batch)
+                buffers.append(Buffer(same, same))
+            else:
+                buffers.append(layer.buffer(self._ops, shape, self.batch, self.dtype))
+        return buffers[::-1]
 
     def _prepare_backward(self, input_gradient: bool, total: int) -> None:
         """The calls from the scores' error down to the lowest layer that learns, or to the picture."""
@@ -134,9 +139,10 @@ class Plan:
             layer, stage = layers[place], self.stages[place]
             stage.dy = dy
             if place > lowest or input_gradient:
-                stage.dx = ops.zeros(stage.x.values.shape, self.dtype)
-                dy = stage.dx
-            self.backward_calls.append(layer.backward(ops, stage))
+                shape = stage.x.values.shape
+                dy = stage.dx = dy.reshape(shape) if layer.reshapes else ops.zeros(shape, self.dtype)
+            if not layer.reshapes:
+                self.backward_calls.append(layer.backward(ops, stage))
 
     def settle_calls(self) -> Calls:
         """The calls that carry what the last forward pass gathered into `state`, for an accepted step."""

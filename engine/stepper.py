@@ -22,10 +22,15 @@ from engine.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-# What the examples worked on at once may keep busy: about one core's second-level cache.
-CACHE_BYTES = 2_000_000
+# What the widest layer may keep busy of the examples worked on at once: about a processor's last cache. More of
+# them make longer rows, which gains more than a nearer cache would.
+CACHE_BYTES = 40_000_000
 # How many parts of a batch may be worked on at the same time; the sums are made in their order.
 LANES = 2
+# With fewer multiplies (about 0.3 ms), a lane is not worth a thread.
+LANE_MULTIPLIES = 2_000_000
+# More examples at once are not read faster.
+READ_TOGETHER = 64
 
 
 class Stepper:
@@ -191,7 +196,8 @@ class Stepper:
         calls += self._hold_frozen()
         if self._chunk >= size:
             calls += self._plan(0, size, size).settle_calls()
-        calls += ops.check((errors, self._gradients, self._memory), self._fine)
+        # A gradient that is not finite makes what it moves and what remembers it not finite either.
+        calls += ops.check((errors, self._memory), self._fine)
         calls += ops.choose(self._fine, 0, self._before, self._memory)
         calls += ops.record(errors, self._clock, self._losses)
         return calls + ops.advance(self._clock, self._moment, self._fine)
@@ -270,25 +276,28 @@ def _blocks(network: Network, which: str) -> list[tuple[int, ...]]:
 
 
 def chunk_size(network: Network, batch: int) -> int:
-    """How many examples are learnt from at once: as many as fit the cache, or the whole batch if a layer mixes its
-    examples; and if some layer is worth more, as many as leave work for every lane."""
+    """How many examples are learnt from at once: a lane's share of the batch, or all of it where that is little
+    work or a layer mixes its examples; of a share that does not fit the cache, a half, a quarter, and so on. If
+    some layer is worth more, as many as leave work for every lane."""
     if any(layer.mixes_batch for layer in network.layers):
         return batch
-    return max(cached_examples(network, batch), _worthwhile(network, -(-batch // LANES)))
+    share = -(-batch // LANES)
+    pairs = zip(network.layers, network.shapes, strict=False)
+    little = share * sum(layer.multiplies(shape) for layer, shape in pairs) < LANE_MULTIPLIES
+    return max(cached_examples(network, batch if little else share), _worthwhile(network, share))
 
 
 def reading_size(network: Network, most: int) -> int:
     """How many examples are read at once, at most `most`."""
-    return max(cached_examples(network, most), _worthwhile(network, most))
+    return max(cached_examples(network, min(most, READ_TOGETHER)), _worthwhile(network, most))
 
 
 def cached_examples(network: Network, most: int) -> int:
-    """How many examples keep no more busy than the cache holds: a power of two, at most `most`, at least 1."""
+    """How many examples keep no more busy than the cache holds: `most`, or half of it, or a quarter, and so on."""
     widest = max(layer.work_bytes(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
-    chunk = 1
-    while chunk * 2 <= most and chunk * 2 * widest <= CACHE_BYTES:
-        chunk *= 2
-    return chunk
+    while most > 1 and most * widest > CACHE_BYTES:
+        most = -(-most // 2)
+    return most
 
 
 def _worthwhile(network: Network, most: int) -> int:

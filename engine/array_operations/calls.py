@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from engine.operations import Array, Call
 
 
 def call(function: Callable[..., object], *arguments: object, out: Array) -> Call:
-    """One prepared call whose result goes to `out`."""
-    return function, arguments, {"out": out}
+    """One prepared call of a universal function, whose result goes to `out`."""
+    if function in (np.maximum, np.minimum):  # NumPy wants the keyword there
+        return function, arguments, {"out": out}
+    return function, (*arguments, out), {}  # by position: a keyword costs a tenth of a small call
 
 
 def run(function: Callable[..., object], *arguments: object, **keywords: object) -> Call:

@@ -8,6 +8,9 @@ from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.operations import Array, Calls
 
+# Of fewer features, a product gives the gradient with the features as rows more quickly than as columns.
+FEW = 8
+
 
 class Features:
     """The matrix (F, C * size * size [+ 1]) of Operations.convolution, divided by `divisor` but for the bias.
@@ -44,9 +47,17 @@ class Features:
         """y (F, H, W, N) += bias, if there is one."""
         return [call(np.add, y, self.bias[:, :, None, None], out=y)] if self.bias.size else []
 
+    def parts(self, rows: int) -> Array:
+        """Memory for each row's part of the gradient, (rows, size * C * size, F); of few features, in the order in
+        which a row's product is quicker."""
+        if self.count < FEW:
+            return memory.zeros((rows, self.count, self._taps), self.rows.dtype).transpose(0, 2, 1)
+        return memory.zeros((rows, self._taps, self.count), self.rows.dtype)
+
     def gradient(self, strips: Array, dy: Array, parts: Array) -> Calls:
-        """parts (rows, size * C * size, F) = each row's part of the gradient: strips (rows, size * C * size, n), dy
-        (rows, F, n)."""
+        """parts = each row's part of the gradient: strips (rows, size * C * size, n), dy (rows, F, n)."""
+        if self.count < FEW:
+            return [call(np.matmul, dy, strips.transpose(0, 2, 1), out=parts.transpose(0, 2, 1))]
         return [call(np.matmul, strips, dy.transpose(0, 2, 1), out=parts)]
 
     def settle(self, parts: Array, dy: Array, dmatrix: Array) -> Calls:

@@ -58,7 +58,7 @@ class PooledRows:
         if dx is not None:
             gradient = InputGradient(self._features, dx, self._height, self._width, self._margin, self._pool)
         maps = self._maps()
-        parts = memory.zeros((self._height, self._features.rows.shape[1], len(dy)), dy.dtype)
+        parts = self._features.parts(self._height)
         calls: Calls = []
         for band in self._bands:
             part = maps[:, : band.count] if gradient is None else gradient.rows(band.first, band.count)

@@ -40,7 +40,7 @@ class Rows:
         calls: Calls = []
         if dmatrix is not None:
             matrices = self._strips.matrices(0, dy.shape[1], self._stride)
-            parts = memory.zeros((*matrices.shape[:2], len(dy)), dy.dtype)
+            parts = self._features.parts(len(matrices))
             calls += self._features.gradient(matrices, rows_of(dy), parts)
             calls += self._features.settle(parts, dy, dmatrix)
         if dx is None:

@@ -15,6 +15,7 @@ class Flatten(Layer):
     """(C, H, W) becomes (C*H*W,) with y[(c*H + i)*W + j] = x[c, i, j]; the gradient is put back the same way."""
 
     kind: ClassVar[str] = "flatten"
+    reshapes: ClassVar[bool] = True
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C*H*W,)."""

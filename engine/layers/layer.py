@@ -76,6 +76,7 @@ class Layer:
     """A stage's hyperparameters; subclasses give its shapes, parameters, cost and the calls of both passes."""
 
     kind: ClassVar[str] = "layer"
+    reshapes: ClassVar[bool] = False  # whether its output is nothing but its input in another shape
     commutes_with_max: ClassVar[bool] = False  # whether the largest of its values is its value of the largest
     measures: ClassVar[bool] = False  # whether it measures the pictures of a run that begins: see `measured`
     kink: ClassVar[str] = "lies at its kink"  # what a sentence says of a place where its slope jumps
