@@ -37,9 +37,9 @@ def area_resample(image: Array, side: int) -> Array:
     """An image (H, W) fitted whole and centred into (side, side) float32 by exact area averaging; -1 to 1.
 
     What is not square is padded with background first. Enlarging draws each pixel as a square. An image that
-    has the size already comes back unchanged, as a copy.
+    has the size already comes back unchanged, as a copy. Of many, (N, H, W), each is fitted by itself.
     """
-    height, width = image.shape
+    height, width = image.shape[-2:]
     if (height, width) == (side, side):
         return np.array(image, np.float32)
     rows, columns = _weights(height, max(height, width), side), _weights(width, max(height, width), side)

@@ -15,6 +15,7 @@ from engine.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.pool import Pool
 from engine.datasets.sources import Fixed
+from engine.datasets.xo import CLASSES
 from engine.evaluation import Judge, Judgement
 from engine.goal import Frame, Goal, State, Training
 from engine.history import BUDGET, History, Moment
@@ -136,11 +137,18 @@ class Run:
     # -- slices ------------------------------------------------------------------------------------------------
 
     def _start(self, goal: Goal, before: Goal | None) -> None:
-        """Lay out the branch that the goal wishes for."""
+        """Lay out the branch that the goal wishes for. Raises ValueError if the network cannot learn from
+        drawings."""
         self._words, self._pieces, self._replay, self._trainer = "", None, None, None
         if before is None or goal.subject.network != before.subject.network:
-            self._history = None
+            self._history, self._branch = None, -1
             self._judgements.clear()
+        network = goal.subject.network
+        if network.classes != CLASSES:
+            raise ValueError(
+                f"{goal.subject.name} tells {' and '.join(network.classes)} apart, but the drawings made here are "
+                f"{' and '.join(CLASSES)}; train it on its own pictures with xo train --data."
+            )
         if self._pool is None or before is None or (goal.data, goal.own) != (before.data, before.own):
             self._pool = Pool(goal.data, goal.own)
         self._state = "preparing"

@@ -97,7 +97,7 @@ class TrainingControl(QObject):
         if self._standing or not snapshot.readings or not self.live:
             return
         self._standing = True
-        if training.shown == training.now:
+        if training.shown == training.now and training.branches:
             self._adopt(snapshot.readings[0].subject, training)
         if self.goal.running:
             self._set(replace(self.goal, running=False))

@@ -122,14 +122,16 @@ class Source:
     def _of_npz(self, path: Path) -> Iterator[Entry]:
         from engine.storage.npz import read_images
 
-        pictures, labels = read_images(path)
-        names = (*self._classes, NEITHER)  # -1 is the last
-        if labels is not None and labels.max() >= len(self._classes):
-            raise ValueError(
-                f"{path} has the label {labels.max()}, but this network knows {', '.join(names[:-1])}."
-            )
-        for index, picture in enumerate(pictures):
-            label = None if labels is None else names[labels[index]]
+        found = read_images(path)
+        classes = self._classes if found.classes is None else found.classes
+        known = f"but this network knows {', '.join(self._classes)}"
+        if unknown := sorted(set(classes) - set(self._classes)):
+            raise ValueError(f"{path} has the class {unknown[0]}, {known}.")
+        if found.labels is not None and found.labels.max() >= len(classes):
+            raise ValueError(f"{path} has the label {found.labels.max()}, {known}.")
+        names = (*classes, NEITHER)  # -1 is the last
+        for index, picture in enumerate(found.pictures):
+            label = None if found.labels is None else names[found.labels[index]]
             yield Entry(str(path), self._input(picture), index, label)
 
     def _input(self, picture: Array) -> Array:

@@ -25,6 +25,10 @@ class StorageError(ValueError):
     """A file cannot be read or written; the message is one sentence that names it and says what to do."""
 
 
+class Damage(ValueError):
+    """What is wrong with a file, to follow its name in a sentence."""
+
+
 def shown(path: FilePath) -> str:
     """A path as a sentence names it: on one line, whatever is in it."""
     text = os.fspath(path)

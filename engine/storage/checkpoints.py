@@ -18,9 +18,9 @@ from engine.checkpoint import Checkpoint
 from engine.layers import Values
 from engine.network import Network
 from engine.recipe import Recipe
-from engine.storage.atomic import MEBIBYTE, FilePath, StorageError, read_whole, shown, write_atomically
+from engine.storage.atomic import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.storage.networks import check_count, learnt_values, name_in, needed_values, network_in
-from engine.storage.tensors import Damage, Json, Unpacked, clause, end_of, pack, unpack
+from engine.storage.tensors import Json, Unpacked, clause, end_of, pack, unpack
 
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.

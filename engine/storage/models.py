@@ -11,9 +11,9 @@ from typing import Any
 from engine.assets import asset
 from engine.document import Subject
 from engine.presets import WALKTHROUGH, handmade_parameters, preset
-from engine.storage.atomic import MEBIBYTE, FilePath, StorageError, read_whole, shown, write_atomically
+from engine.storage.atomic import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.storage.networks import check_count, name_in, needed_values, network_in
-from engine.storage.tensors import Damage, Json, end_of, pack, unpack
+from engine.storage.tensors import Json, end_of, pack, unpack
 
 FORMAT_VERSION = 1
 FILE_LIMIT = 64 * MEBIBYTE

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 
 from engine.network import Network
-from engine.storage.atomic import MEBIBYTE
-from engine.storage.tensors import Damage, Json, Tensor, clause
+from engine.storage.atomic import MEBIBYTE, Damage
+from engine.storage.tensors import Json, Tensor, clause
 
 # What one picture may take in all layers together; without a limit, a few bytes could ask for all the memory.
 PASS_LIMIT = 256 * MEBIBYTE

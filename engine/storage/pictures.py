@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import struct
@@ -20,6 +21,8 @@ from engine.images import area_resample
 from engine.storage.atomic import MEBIBYTE, FilePath, StorageError, shown, size_of
 
 Array = NDArray[np.float32]
+Levels = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 FORMATS = ("PNG", "BMP", "JPEG", "GIF", "WEBP", "TIFF", "PPM")
 # What a folder is searched for.
@@ -78,12 +81,23 @@ def read_picture(path: FilePath) -> Array:
     Raises StorageError, one sentence that names the file, for anything else.
     """
     size = size_of(path, FILE_LIMIT)
+    with _told(path), open(path, "rb") as file:
+        return _ink_of(_decoded(file, size, path))
+
+
+def picture_of(data: bytes, name: FilePath) -> Array:
+    """The picture in the bytes of an image file as `read_picture` reads it; errors call it by this name."""
+    with _told(name):
+        return _ink_of(_decoded(io.BytesIO(data), len(data), name))
+
+
+@contextlib.contextmanager
+def _told(path: FilePath) -> Iterator[None]:
+    """Turns what goes wrong with a file into one sentence; what else its reader has to say goes nowhere."""
     with _one_at_a_time, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with open(path, "rb") as file:
-                image = _decoded(file, size, path)
-                return _ink_of(image)
+            yield
         except StorageError:
             raise
         except Image.DecompressionBombError as error:
@@ -103,6 +117,8 @@ def read_picture(path: FilePath) -> Array:
 def as_ink(grey: NDArray[np.floating]) -> Array:
     """Which side of a grey picture is the ink: (H, W), 0 black to 1 white, gives (H, W) float32, -1 to 1.
 
+    Of many, (N, H, W), each is told by itself.
+
     1. The middle between the darkest and the lightest value divides the pixels into dark and light. The side that
        most of the outermost pixels are on (that of their median) is the background. If the border is mixed, a
        quarter or more of it on either side, as when strokes are cut by the frame, the side that most of the whole
@@ -114,23 +130,31 @@ def as_ink(grey: NDArray[np.floating]) -> Array:
     4. If they are practically equal, below 8/255 apart, the picture is blank: all -1.
     """
     grey = np.asarray(grey, np.float32)
-    low, high = float(grey.min()), float(grey.max())
-    if high - low < _BLANK:
-        return np.full(grey.shape, -1, np.float32)
-    middle = (low + high) / 2
-    border = _border(grey)
+    if grey.ndim == 2:
+        single: Array = as_ink(grey[None])[0]
+        return single
+    low, high = (end(axis=(1, 2)).astype(np.float64) for end in (grey.min, grey.max))
+    middle = ((low + high) / 2).astype(np.float32)[:, None]
+    blank, clear = high - low < _BLANK, high - low >= _FAINT
+    border = _borders(grey)
     ink_is_dark = _ink_is_dark(grey, border, middle)
-    seen = border[(border > middle) == ink_is_dark]
-    ground = float(np.median(seen if seen.size else grey[(grey > middle) == ink_is_dark]))
-    if high - low >= _FAINT:
-        low, high = 0.0, 1.0
-    return _stretched(grey, ground, low if ink_is_dark else high)
+    ground, unseen = _ground(border, middle, ink_is_dark)
+    unseen &= ~blank
+    if unseen.any():  # no pixel of the border is on the background's side: then of the whole picture's pixels
+        whole = grey[unseen].reshape(unseen.sum(), -1)
+        ground[unseen] = _ground(whole, middle[unseen], ink_is_dark[unseen])[0]
+    strongest = np.where(ink_is_dark, np.where(clear, 0, low), np.where(clear, 1, high))
+    strongest[blank] = ground[blank] + 1  # anything but a division by 0
+    ink = _stretched(grey, ground[:, None, None], strongest[:, None, None])
+    ink[blank] = -1
+    return ink
 
 
 def to_input(picture: Array, side: int) -> Array:
     """A picture (H, W), -1 to 1, as a network of side x side pixels reads it: (side, side) float32.
 
-    One of that size enters unresampled; another is fitted whole and centred, by area averaging.
+    One of that size enters unresampled; another is fitted whole and centred, by area averaging. Of many, (N, H, W),
+    each by itself.
     """
     return area_resample(picture, side)
 
@@ -138,25 +162,44 @@ def to_input(picture: Array, side: int) -> Array:
 # --- polarity
 
 
-def _border(grey: Array) -> Array:
-    """The outermost pixels, each once: top and bottom rows, and what is left of the columns at both sides."""
-    rows, columns = grey[:: max(len(grey) - 1, 1)], grey[1:-1, :: max(grey.shape[1] - 1, 1)]
-    return np.concatenate([rows.ravel(), columns.ravel()])
+def _borders(grey: Array) -> Array:
+    """The outermost pixels of each, once: top and bottom rows, and what is left of the columns at both sides."""
+    rows = grey[:, :: max(grey.shape[1] - 1, 1)]
+    columns = grey[:, 1:-1, :: max(grey.shape[2] - 1, 1)]
+    return np.concatenate([side.reshape(len(grey), -1) for side in (rows, columns)], axis=1)
 
 
-def _ink_is_dark(grey: Array, border: Array, middle: float) -> bool:
-    dark = float(np.mean(border < middle))
-    if _MIXED <= dark <= 1 - _MIXED:
-        dark = float(np.mean(grey < middle))
-    return dark <= 0.5
+def _ink_is_dark(grey: Array, border: Array, middle: Array) -> Flags:
+    """Whether the ink of each picture is its dark side; border: (N, B), middle: (N, 1)."""
+    dark = (border < middle).mean(axis=1)
+    mixed = (dark >= _MIXED) & (dark <= 1 - _MIXED)
+    if mixed.any():
+        dark = np.where(mixed, (grey < middle[..., None]).mean(axis=(1, 2)), dark)
+    told: Flags = dark <= 0.5
+    return told
 
 
-def _stretched(grey: Array, ground: float, strongest: float) -> Array:
+def _ground(values: Array, middle: Array, ink_is_dark: Flags) -> tuple[Levels, Flags]:
+    """The median of each picture's values on the background's side, and whether there is none; values: (N, V).
+
+    In order, that side is their upper end where the ink is dark, and their lower end where it is light.
+    """
+    light, last = (values > middle).sum(axis=1), values.shape[1] - 1
+    count = np.where(ink_is_dark, light, last + 1 - light)
+    first = np.where(ink_is_dark, last + 1 - light, 0)
+    picture, ordered = np.arange(len(values)), np.sort(values, axis=1)
+    below = ordered[picture, np.minimum(first + np.maximum(count - 1, 0) // 2, last)]
+    above = ordered[picture, np.minimum(first + count // 2, last)]
+    return ((below + above) * np.float32(0.5)).astype(np.float64), count == 0
+
+
+def _stretched(grey: Array, ground: float | Levels, strongest: float | Levels) -> Array:
     """The values with `ground` at -1 and `strongest` at 1."""
     ink = grey - np.float32(ground)
     ink *= np.float32(2 / (strongest - ground))
     ink -= np.float32(1)
-    return np.clip(ink, -1, 1, out=ink)
+    np.clip(ink, -1, 1, out=ink)
+    return ink
 
 
 # --- decoding

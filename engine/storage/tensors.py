@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from engine.layers import Values
-from engine.storage.atomic import MEBIBYTE
+from engine.storage.atomic import MEBIBYTE, Damage
 
 Json: TypeAlias = "Mapping[str, Any]"
 
@@ -32,10 +32,6 @@ _DTYPES = {"F16": 2, "F32": 4, "F64": 8}
 
 # What a file may describe, as a sentence names it; one that does not say is a model.
 KINDS = {"model": "a model", "run": "a training run that was interrupted"}
-
-
-class Damage(ValueError):
-    """What is wrong with a file, to follow its name in a sentence."""
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,17 @@ def test_npz_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert [list(each) for each in found] == [["file", "verdict", "votes", "index"]] * 2
 
 
+def test_npz_with_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels are told by name where the file has names, in any order; others than the network's are refused."""
+    images, path = np.stack([PICTURES["X"], PICTURES["O"]]), tmp_path / "a.npz"
+    np.savez(path, images=images, labels=np.array([2, 0]), classes=np.array(["O", "neither", "X"]))
+    assert run("classify", path, "--preset", "walkthrough") == 0
+    assert "accuracy 100.0 % of 2 (X 100.0 % of 1, O 100.0 % of 1;" in capsys.readouterr().out
+    np.savez(path, images=images, labels=np.array([0, 1]), classes=np.array(["X", "square"]))
+    assert run("classify", path, "--preset", "walkthrough") == 1
+    assert "has the class square, but this network knows X, O." in capsys.readouterr().err
+
+
 def test_npz_with_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two X, one of them called O; an O; a blank picture that is neither, and one called X."""
     blank = np.full((9, 9), -1, np.float32)

@@ -223,6 +223,14 @@ def test_frames_go_from_the_start_to_now() -> None:
     assert_same(report.frames[-1].parameters, straight(30))
 
 
+def test_a_network_of_other_classes_is_refused_before_anything_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pool, "grow", lambda self: pytest.fail("drew an example"))
+    cats = replace(NETWORK, classes=("cat", "dog"))
+    run = Run(CPU)
+    with pytest.raises(ValueError, match=r"Cats tells cat and dog apart, .* xo train --data\.$"):
+        run.follow(replace(GOAL, subject=Subject("Cats", cats, cats.initial(1)), running=True))
+
+
 @pytest.mark.parametrize("name", ["count", "held_out"])
 def test_an_empty_pool_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} of at least 1"):

@@ -169,7 +169,8 @@ class TrainingView(View):
         self.seed_box.setToolTip(self.tr("The number that the first weights, the drawings and their order follow"))
         self.seed_box.valueChanged.connect(self._seed_chosen)
         tip = self.tr("Start over from other random weights, with the next seed")
-        self.new_button = self._button(self.tr("New start"), tip, self._new_start)
+        self.new_button = self._button(self.tr("New"), tip, self._new_start)
+        self.new_button.setAccessibleName(self.tr("New start"))
 
     def _lay_out(self) -> None:
         first, last = QHBoxLayout(), QHBoxLayout()

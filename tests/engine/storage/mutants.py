@@ -1,10 +1,11 @@
-"""Mutants: damaged versions of a file, from a seed, with the checksums of PNG and zip made right again.
+"""Mutants: damaged versions of a file, from a seed, with the checksums of PNG, zip and gzip made right again.
 
 Not the tests that read them. A reader that stops at a wrong checksum is not tested beyond it.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import struct
@@ -77,6 +78,12 @@ def zip_mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
                     damage(changed, rng)
                 archive.writestr(name, bytes(changed))
         yield packed.getvalue()
+
+
+def gzip_mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """Half of them damaged as they are packed, half damaged first and packed then; data: unpacked."""
+    yield from mutants(gzip.compress(data), count // 2, seed)
+    yield from map(gzip.compress, mutants(data, count - count // 2, seed + 1))
 
 
 def claimed_png(width: int, height: int, *, depth: int = 8, colour: int = 0) -> bytes:

@@ -41,10 +41,10 @@ def path(tmp_path: Path, subject: Subject) -> Path:
 
 def refused(path: Path) -> str:
     """The sentence with which a file is refused, without its name, which holds the name of the test."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(StorageError) as raised:
         load_model(path)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     sentence = str(raised.value)
     assert sentence.startswith(str(path))
     assert sentence.endswith(".")
@@ -175,9 +175,9 @@ def test_a_large_sparse_file_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     with path.open("wb") as file:
         file.truncate(70 << 20)
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert "70 MiB, more than the 64 MiB" in refused(path)
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, bool, np.complex64])

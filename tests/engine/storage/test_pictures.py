@@ -248,6 +248,26 @@ def test_faint_pencil_is_stretched() -> None:
     assert np.allclose(as_ink(grey)[0], -1, atol=1e-5)
 
 
+def test_of_many_each_by_itself() -> None:
+    """Clear and faint ones, blank ones, and some with borders that are mixed or nothing but the middle."""
+    rng = np.random.default_rng(5)
+    noise = rng.random((4, 6, 7), np.float32)
+    squares = np.round(noise)
+    middling = squares.copy()
+    middling[:, [0, -1]] = middling[:, :, [0, -1]] = 0.5
+    many = np.concatenate([noise, squares, 0.4 + noise / 5, middling, 1 - middling, 0.5 + noise / 100])
+    many = rng.permutation(many)
+    assert np.array_equal(as_ink(many), np.stack([as_ink(one) for one in many]))
+    assert (as_ink(many) == -1).all(axis=(1, 2)).sum() == 4
+
+
+def test_a_border_on_neither_side_leaves_the_level_of_the_background_to_the_whole() -> None:
+    grey = np.full((5, 5), 0.5)
+    grey[1:4, 1:4] = [[0, 0, 0], [1, 1, 0.9], [0, 0, 0]]
+    # The border is not darker than the middle, so the dark is the ink, and the light the background: 1, 1, 0.9.
+    assert np.array_equal(as_ink(grey)[1:4, 1:4] == -1, grey[1:4, 1:4] == 1)
+
+
 @pytest.mark.parametrize("level", [0, 7, 128, 255])
 def test_a_blank_page(tmp_path: Path, level: int) -> None:
     noise = np.random.default_rng(1).integers(0, 7, (50, 40))
@@ -264,6 +284,9 @@ def test_to_input() -> None:
     same = to_input(F[:, :6], 6)
     assert np.array_equal(same, F[:, :6])
     assert to_input(np.kron(F, np.ones((9, 9), np.float32)), 7).shape == (7, 7)
+    many = np.random.default_rng(7).uniform(-1, 1, (5, 6, 9)).astype(np.float32)
+    for side in (4, 9, 11):
+        assert np.array_equal(to_input(many, side), np.stack([to_input(one, side) for one in many]))
 
 
 # --- what is no picture
@@ -369,10 +392,10 @@ import resource, sys, time
 from engine.storage.pictures import read_picture
 read_picture(sys.argv[1])
 for path in sys.argv[2:]:
-    peak, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    peak, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try: read_picture(path); sentence = "opened"
     except ValueError as error: sentence = str(error)
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
     print(seconds, grown, sentence, sep="\\t")
 """

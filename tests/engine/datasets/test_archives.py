@@ -1,0 +1,127 @@
+"""Zip archives as data sets: what a folder cannot do, and what crafted ones may not do."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from engine.datasets.files import read_examples
+from tests.engine.datasets.test_folders import CROSS, TWO, zipped
+from tests.engine.refusal import refusal
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return zipped(tmp_path / "set.zip", TWO)
+
+
+def refused(path: Path) -> str:
+    return refusal(path, lambda: read_examples(path, (1, 9, 9)))
+
+
+@pytest.mark.parametrize(
+    "name", ["../a.png", "/cross/a.png", "cross/../../a.png", "cross\\a.png", "C:/a.png", "a//b.png"]
+)
+def test_names_that_lead_out(path: Path, name: str) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        entry = zipfile.ZipInfo("placeholder")
+        entry.filename = name
+        archive.writestr(entry, CROSS)
+    assert "not safe to open" in refused(path)
+
+
+def test_a_name_given_twice(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("cross/a.png", CROSS)
+    assert "holds cross/a.png twice" in refused(path)
+
+
+def test_packed_otherwise(path: Path) -> None:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("cross/b.png", CROSS)
+    assert "packed in a way that is not read" in refused(path)
+
+
+def test_locked(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    assert "is locked with a password" in refused(path)
+
+
+def test_a_wrong_sum(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 16] ^= 1
+    path.write_bytes(data)
+    assert refused(path).startswith("/cross/a.png")
+
+
+def test_no_archive(path: Path) -> None:
+    for data in (b"hello", b"PK\x03\x04" + bytes(100)):
+        path.write_bytes(data)
+        assert "is no zip archive, or is damaged" in refused(path)
+    path.write_bytes(b"PK\x05\x06" + bytes(18))
+    assert "holds no data set" in refused(path)
+
+
+def test_cut_short_anywhere(path: Path) -> None:
+    data = path.read_bytes()
+    for length in range(0, len(data), 5):
+        path.write_bytes(data[:length])
+        refused(path)
+
+
+MEASURE = """
+import resource, sys, time
+from pathlib import Path
+from engine.datasets.files import read_examples
+read_examples(Path(sys.argv[1]), (1, 9, 9))
+for path in sys.argv[2:]:
+    peak, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    try: read_examples(Path(path), (1, 9, 9)); sentence = "opened"
+    except ValueError as error: sentence = str(error)
+    seconds = time.process_time() - begun
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+    print(seconds, grown, sentence, sep="\\t")
+"""
+
+
+def claiming(data: bytes, size: int) -> bytes:
+    """An archive whose last file claims to unpack to so many bytes."""
+    crafted = bytearray(data)
+    at = crafted.rindex(b"PK\x01\x02") + 24
+    crafted[at : at + 4] = struct.pack("<I", size)
+    return bytes(crafted)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units")
+def test_bombs_are_refused_fast_and_small(path: Path, tmp_path: Path) -> None:
+    zeros = bytes(60 << 20)
+    bombs = {
+        "one large.zip": zipped(tmp_path / "one large.zip", {**TWO, "ring/b.png": zeros}).read_bytes(),
+        "many.zip": zipped(
+            tmp_path / "many.zip", {**TWO, **{f"ring/{n}.bmp": zeros[: 20 << 20] for n in range(4)}}
+        ).read_bytes(),
+        "4 GiB.zip": claiming(path.read_bytes(), 0xFFFFFFFE),
+        "900 MB.zip": claiming(path.read_bytes(), 900_000_000),
+        "20 MB.zip": claiming(path.read_bytes(), 20_000_000),
+    }
+    for name, data in bombs.items():
+        (tmp_path / name).write_bytes(data)
+    paths = [str(tmp_path / name) for name in bombs]
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), *paths], capture_output=True, text=True, check=True
+    )
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert len(lines) == len(bombs)
+    for name, line in zip(bombs, lines, strict=True):
+        seconds, grown, sentence = line.split("\t")
+        assert sentence.startswith(str(tmp_path / name)), line
+        assert float(seconds) < 0.2, line
+        assert int(grown) < 50 * 1024, line
