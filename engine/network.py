@@ -122,6 +122,22 @@ class Network:
         return shapes
 
     @cached_property
+    def signed(self) -> tuple[bool, ...]:
+        """Whether the values of the input and of every layer can be below 0."""
+        found = [True]
+        for layer in self.layers:
+            found.append(layer.signed(found[-1]))
+        return tuple(found)
+
+    @cached_property
+    def scales(self) -> tuple[int, ...]:
+        """For the input (0) and every layer, whose scale its values share: the last layer that rescaled them."""
+        found = [0]
+        for place, layer in enumerate(self.layers, 1):
+            found.append(place if layer.rescales else found[-1])
+        return tuple(found)
+
+    @cached_property
     def costs(self) -> tuple[Cost, ...]:
         """What one picture costs in each layer."""
         return tuple(layer.cost(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))

@@ -19,6 +19,7 @@ BENT: Final = ("relu", "leaky_relu")
 class Activation(Layer):
     """y = f(x) for every value; dx = dy * f'(x), told from y alone."""
 
+    pointwise: ClassVar[bool] = True
     function: ClassVar[Function]
 
     @property

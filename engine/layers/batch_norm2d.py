@@ -25,6 +25,7 @@ class BatchNorm2D(Layer):
     """
 
     kind: ClassVar[str] = "batchnorm2d"
+    pointwise: ClassVar[bool] = True
     momentum: float = 0.1
     epsilon: float = 1e-5
 
@@ -32,6 +33,15 @@ class BatchNorm2D(Layer):
         """Raises ValueError for hyperparameters that mean nothing."""
         need_number(self, "momentum", 0, 1, beyond_least=True)
         need_number(self, "epsilon", 1e-12, 1)
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
+    def signed(self, below: bool) -> bool:
+        """What is below the mean is."""
+        return True
 
     @property
     def mixes_batch(self) -> bool:

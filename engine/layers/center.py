@@ -24,6 +24,11 @@ class Center(Layer):
 
     kind: ClassVar[str] = "center"
     measures: ClassVar[bool] = True
+    pointwise: ClassVar[bool] = True
+
+    def signed(self, below: bool) -> bool:
+        """What is below the mean is."""
+        return True
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's. Raises ShapeError unless it is maps."""

@@ -57,6 +57,20 @@ class Conv2D(Layer):
             need_number(self, "spread", 0, 1000)
 
     @property
+    def mixes_maps(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
+    def signed(self, below: bool) -> bool:
+        """Weights can be below 0."""
+        return True
+
+    @property
     def margin(self) -> int:
         """Pixels of 0 on each side of the input."""
         return (self.size - 1) // 2 if self.padding == "same" else int(self.padding)

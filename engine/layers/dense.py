@@ -32,6 +32,20 @@ class Dense(Layer):
         if self.spread is not None:
             need_number(self, "spread", 0, 1000)
 
+    @property
+    def mixes_maps(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
+    def signed(self, below: bool) -> bool:
+        """Weights can be below 0."""
+        return True
+
     def output_shape(self, shape: Shape) -> Shape:
         """(units,). Raises ShapeError unless the input is a list."""
         need_vector(self, shape)

@@ -16,6 +16,8 @@ class Dropout(Layer):
     otherwise y = x (Srivastava et al. 2014). The coins follow from seed, step, example and place alone."""
 
     kind: ClassVar[str] = "dropout"
+    pointwise: ClassVar[bool] = True
+    relays: ClassVar[bool] = True
     rate: float = 0.5
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ class Flatten(Layer):
 
     kind: ClassVar[str] = "flatten"
     reshapes: ClassVar[bool] = True
+    relays: ClassVar[bool] = True
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C*H*W,)."""

@@ -78,6 +78,8 @@ class Layer:
     kind: ClassVar[str] = "layer"
     reshapes: ClassVar[bool] = False  # whether its output is nothing but its input in another shape
     commutes_with_max: ClassVar[bool] = False  # whether the largest of its values is its value of the largest
+    pointwise: ClassVar[bool] = False  # whether, while reading, a value follows from the one in its place alone
+    relays: ClassVar[bool] = False  # whether, while reading, it gives the values it gets as they are
     measures: ClassVar[bool] = False  # whether it measures the pictures of a run that begins: see `measured`
     kink: ClassVar[str] = "lies at its kink"  # what a sentence says of a place where its slope jumps
 
@@ -90,6 +92,21 @@ class Layer:
     def mixes_batch(self) -> bool:
         """Whether one example's output depends on the others of its batch, which then cannot be cut."""
         return False
+
+    @property
+    def mixes_maps(self) -> bool:
+        """Whether a value of one of its maps, or of its list, reads all maps, or values, of its input."""
+        return False
+
+    @property
+    def rescales(self) -> bool:
+        """Whether its values are newly weighed or bent, so that their scale has nothing to do with its input's; not
+        if they are picked, cut or averaged from it."""
+        return False
+
+    def signed(self, below: bool) -> bool:
+        """Whether its values can be below 0; `below`: whether its input's can."""
+        return below
 
     @property
     def draws(self) -> bool:

@@ -49,6 +49,23 @@ class Residual(Layer):
         return any(layer.mixes_batch for layer in self.layers)
 
     @property
+    def mixes_maps(self) -> bool:
+        """Whether a layer inside does."""
+        return any(layer.mixes_maps for layer in self.layers)
+
+    @property
+    def rescales(self) -> bool:
+        """Whether a layer inside does."""
+        return any(layer.rescales for layer in self.layers)
+
+    def signed(self, below: bool) -> bool:
+        """Whether what goes in, or what comes out of the stack, can be."""
+        inside = below
+        for layer in self.layers:
+            inside = layer.signed(inside)
+        return below or inside
+
+    @property
     def draws(self) -> bool:
         """Whether a layer inside does."""
         return any(layer.draws for layer in self.layers)

@@ -15,3 +15,12 @@ class Sigmoid(Activation):
 
     kind: ClassVar[str] = "sigmoid"
     function: ClassVar[Function] = "sigmoid"
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
+    def signed(self, below: bool) -> bool:
+        """Never."""
+        return False

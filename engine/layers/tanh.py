@@ -15,3 +15,8 @@ class Tanh(Activation):
 
     kind: ClassVar[str] = "tanh"
     function: ClassVar[Function] = "tanh"
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True

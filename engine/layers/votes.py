@@ -28,6 +28,16 @@ class Votes(Layer):
         fits = isinstance(self.strong, tuple) and bool(self.strong) and all(map(_are_positions, self.strong))
         need(self, "strong", fits, "one or more different positions, whole numbers from 0 up, for each class")
 
+    @property
+    def mixes_maps(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position lies beyond the list."""
         length, last = need_vector(self, shape), max(max(positions) for positions in self.strong)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
-from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape
+from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
+from engine.layers.layer import by_layer
 from engine.network import Network
-from tests.engine.layer_cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values
+from tests.engine import reference
+from tests.engine.layer_cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values, with_head
 from tests.engine.layer_checks import check_forward, check_gradient, plan_of
 
 CPU = choose_backend("cpu")
@@ -63,3 +65,40 @@ def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> 
             expected[row * stride, column * stride] += 1
     got = plan.input_gradient()[0, 0]
     np.testing.assert_allclose(got / got[0, 0] * expected[0, 0], expected, atol=1e-12)
+
+
+def made(layer: Layer, values: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """What the layer alone makes of one input while reading, from its definition."""
+    return reference.forward(layer, x[None], values)[0]
+
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_what_a_layer_says_of_itself_is_true_of_its_definition(case: tuple[Layer, Shape]) -> None:
+    """What the window goes by: which values hang together, and whether they can be below 0."""
+    layer, shape = case
+    rng = np.random.default_rng(4)
+    network = with_head(layer, shape)
+    name = network.names[network.layers.index(layer, 1) + 1]
+    values = by_layer(random_values(network, rng)).get(name, {})
+    x = rng.normal(0, 1, shape)
+    plain, bright = made(layer, values, x), made(layer, values, abs(x))
+    if layer.relays:
+        np.testing.assert_array_equal(plain.ravel(), x.ravel())
+    if not layer.signed(False):
+        assert bright.min() >= 0
+    if not layer.signed(True):
+        assert plain.min() >= 0
+    moved = x.copy()
+    moved[-1] += 1  # one map, or one value of a list
+    changed = made(layer, values, moved) != plain
+    if not layer.mixes_maps and len(changed) == len(x):
+        assert not changed[:-1].any()
+    elif layer.mixes_maps and len(x) > 1 and not isinstance(layer, Votes):
+        assert changed[0].any()
+    if layer.pointwise:
+        one = tuple(side // 2 for side in shape)
+        moved = x.copy()
+        moved[one] += 1
+        changed = made(layer, values, moved) != plain
+        changed[one] = False
+        assert not changed.any()

@@ -9,7 +9,22 @@ import pytest
 
 from engine import presets
 from engine.backend import choose_backend
-from engine.layers import Conv2D, Dense, Flatten, ReLU, ShapeError
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Center,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    LeakyReLU,
+    ReLU,
+    Residual,
+    ShapeError,
+    Sigmoid,
+    Tanh,
+)
 from engine.network import Network
 from engine.plan import Plan
 
@@ -79,6 +94,19 @@ def test_parameter_count_and_multiplies_of_the_default_network() -> None:
 def test_multiplies_of_the_walk_through() -> None:
     multiplies = [cost.multiplies for cost in presets.WALKTHROUGH.network.costs]
     assert multiplies == [3 * (9 + 1) * 49, 0, 0, 0, 0, 2]
+
+
+def test_which_values_share_a_scale_and_which_can_be_below_0() -> None:
+    stack = Residual((Conv2D(3, 1), Tanh()))
+    layers = (Center(), Conv2D(3), ReLU(), AvgPool2D(), BatchNorm2D(), LeakyReLU(), Residual((ReLU(),)), stack)
+    tail = (Sigmoid(), Dropout(), GlobalAvgPool(), Dense(4), ReLU(), Dense(2))
+    network = Network((1, 9, 9), (*layers, *tail))
+    assert network.scales == (0, 0, 2, 2, 2, 5, 5, 5, 8, 9, 9, 9, 12, 12, 14)
+    signed = [name for name, can in zip(network.names, network.signed, strict=True) if can]
+    assert signed == [
+        "00-input", "01-center", "02-conv2d", "05-batchnorm2d", "06-leakyrelu", "07-residual", "08-residual",
+        "12-dense", "14-dense",
+    ]  # fmt: skip
 
 
 def test_wrong_parameters_are_named() -> None:

@@ -202,3 +202,14 @@ def test_votes_are_shares_that_sum_to_one(scores: list[float]) -> None:
         plan.forward(np.zeros((1, 1, 1, 1)))
         plan.backward(np.eye(len(scores))[:1])
     np.testing.assert_allclose(plan.votes[:, 0], votes, rtol=1e-5, atol=1e-7)
+
+
+@fewer
+@given(SEEDS)
+def test_values_that_cannot_be_below_0_are_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    plan = plan_of(network, CPU, 3, random_values(network, rng), keep=True)
+    plan.forward(rng.normal(0, 2, (3, *network.input_shape)))
+    for signed, output in zip(network.signed, plan.outputs(), strict=True):
+        assert signed or output.min() >= 0

@@ -9,7 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Center,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+)
 from engine.network import Network
 from engine.presets import DEFAULT, WALKTHROUGH
 from xo_gui.views.arrangement import COMFORT, arrange
@@ -134,18 +149,18 @@ def test_room_left_over_enlarges_the_input_and_shows_deeper_features() -> None:
 
 def test_a_wide_window_folds_nothing() -> None:
     wide = arrange(DEFAULT.network, Box(16, 80, 1568, 800), 1.0, headers)
-    assert all(column.stage.folded is None for column in wide.columns)
+    assert all(column.stage.folded == () for column in wide.columns)
     assert len(wide.columns) == len(DEFAULT.network.shapes) - 1
 
 
 def test_a_narrow_window_folds_from_the_last() -> None:
     folded = [column.stage.folded for column in arrange(DEFAULT.network, AREA, 1.0, headers).columns]
-    assert [layer for layer in folded if layer] == [5, 9]
+    assert [layers for layers in folded if layers] == [(5,), (9,)]
 
 
 def test_the_person_decides_what_folds() -> None:
     strip = arrange(DEFAULT.network, AREA, 1.0, headers, {5: False, 2: True, 3: True})
-    folded = {column.stage.folded for column in strip.columns} - {None}
+    folded = {layer for column in strip.columns for layer in column.stage.folded}
     assert 5 not in folded
     assert 2 in folded
     assert 3 not in folded, "a pool cannot be folded"
@@ -229,3 +244,93 @@ def test_the_walkthrough_shows_its_list() -> None:
     stages = stages_of(WALKTHROUGH.network)
     assert [stage.kind for stage in stages] == ["picture", "maps", "maps", "maps", "maps", "list", "votes"]
     assert not stages[-1].signed
+
+
+# Layers of every kind, in an order that someone might choose.
+EVERY_KIND = Network(
+    (1, 32, 32),
+    (
+        Center(),
+        Conv2D(6, 5, padding="same"),
+        BatchNorm2D(),
+        ReLU(),
+        MaxPool2D(),
+        Residual((Conv2D(6, 3, padding="same"), Tanh(), Conv2D(6, 1))),
+        LeakyReLU(0.1),
+        AvgPool2D(),
+        Dropout(0.3),
+        Conv2D(8, 3, stride=2),
+        Tanh(),
+        GlobalAvgPool(),
+        Dense(12),
+        Sigmoid(),
+        Residual((Dense(12),)),
+        Dense(2),
+    ),
+)
+
+
+def test_every_kind_of_layer_says_what_it_is() -> None:
+    stages = stages_of(EVERY_KIND)
+    assert [(stage.kind, stage.title, *stage.lines) for stage in stages] == [
+        ("picture", "Input", "as the network", "sees it, 32 × 32"),
+        ("maps", "Center", "minus the mean", "1 × 32 × 32"),
+        ("maps", "Features", "6 of 5 × 5", "6 × 32 × 32"),
+        ("maps", "Batch norm", "mean 0, spread 1", "6 × 32 × 32"),
+        ("maps", "ReLU", "negative → 0", "6 × 32 × 32"),
+        ("maps", "Pool", "max of 2 × 2", "6 × 16 × 16"),
+        ("maps", "Residual", "input + 3 layers", "6 × 16 × 16"),
+        ("maps", "Leaky ReLU", "negative × 0.1", "6 × 16 × 16"),
+        ("maps", "Pool", "mean of 2 × 2", "6 × 8 × 8"),
+        ("maps", "Dropout", "only in training", "6 × 8 × 8"),
+        ("maps", "Features", "8 of 3 × 3, step 2", "8 × 3 × 3"),
+        ("maps", "Tanh", "bent to −1 … 1", "8 × 3 × 3"),
+        ("bars", "Means", "one of each map", "8 values"),
+        ("bars", "Hidden", "12 values", "reads all 8"),
+        ("bars", "Sigmoid", "bent to 0 … 1", "12 values"),
+        ("bars", "Residual", "12 values", "input + 1 layer"),
+        ("votes", "Votes", "2 classes", "reads all 12"),
+    ]
+    assert foldable(EVERY_KIND) == (3, 4, 7, 9, 11, 14)
+
+
+def test_every_kind_of_layer_has_a_column_or_shares_one() -> None:
+    for width in (400, 968, 4000):
+        strip = arrange(EVERY_KIND, Box(16, 80, width, 540), 1.0, headers)
+        assert all(strip.column_of(layer) for layer in range(len(EVERY_KIND.shapes)))
+
+
+def test_several_layers_may_share_a_column() -> None:
+    (column,) = {
+        arrange(EVERY_KIND, AREA, 1.0, headers, {3: True, 4: True, 7: False, 11: False, 14: False}).column_of(layer)
+        for layer in (2, 3, 4)
+    }
+    assert column is not None
+    assert column.stage.title == "Features + Batch norm + ReLU"
+    assert column.stage.lines == ("6 of 5 × 5, folded", "6 × 32 × 32")
+
+
+def test_dropout_that_relays_what_it_reads_is_folded_unless_the_person_wants_it() -> None:
+    wide = Box(16, 80, 4000, 540)
+    assert [c.stage.title for c in arrange(EVERY_KIND, wide, 1.0, headers).columns][8] == "Pool + Dropout"
+    assert [c.stage.title for c in arrange(EVERY_KIND, wide, 1.0, headers, {9: False}).columns][9] == "Dropout"
+
+
+def test_a_list_without_a_column_gets_none_by_dropout() -> None:
+    network = Network((1, 32, 32), (Flatten(), Dropout(), Dense(4), Dropout(), Dense(2)))
+    assert [stage.shown for stage in stages_of(network)] == [0, 3, 4, 5]
+    assert foldable(network) == (4,)
+
+
+def test_a_thousand_layers_are_arranged_without_trying_every_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def counted(network: Network, folded: frozenset[int]) -> tuple[Stage, ...]:
+        tried.append(folded)
+        return stages_of(network, folded)
+
+    monkeypatch.setattr("xo_gui.views.arrangement.stages_of", counted)
+    deep = Network((1, 4, 4), (Conv2D(2, 1), BatchNorm2D(), ReLU()) * 333 + (Flatten(), Dense(2)))
+    strip = arrange(deep, AREA, 1.0, headers)
+    assert len(tried) == 1
+    assert strip.column_of(999) is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from engine.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
+from engine.network import Network
 from engine.presets import DEFAULT, WALKTHROUGH
 from xo_gui.session import Cell
 from xo_gui.views.arrangement import arrange
@@ -54,3 +56,42 @@ def test_a_listed_value_is_traced_to_its_map_and_a_vote_to_its_list() -> None:
     assert vote is not None
     assert {column(strip, 5).swatch(at) for at in (1, 2, 8, 11)} <= set(vote.rings)
     assert column(strip, 5).swatch(0) not in vote.rings
+
+
+MIXED = Network(
+    (1, 8, 8),
+    (
+        Conv2D(4, 3, padding=1),
+        BatchNorm2D(),
+        Residual((Conv2D(4, 1), ReLU())),
+        AvgPool2D(),
+        GlobalAvgPool(),
+        Dense(2),
+    ),
+)
+APART = {2: False}  # batch norm in a column of its own
+
+
+def test_batch_norm_reads_its_own_map_and_a_stack_with_weights_reads_all() -> None:
+    strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
+    norm = trace_of(MIXED, strip, Cell(2, 3, 2, 2))
+    assert norm is not None
+    own = column(strip, 1).tile(3).part((8, 8), range(2, 3), range(2, 3))
+    others = {column(strip, 1).tile(at).part((8, 8), range(2, 3), range(2, 3)) for at in range(3)}
+    assert own in norm.rings
+    assert not others & set(norm.rings)
+    stack = trace_of(MIXED, strip, Cell(3, 3, 2, 2))
+    assert stack is not None
+    assert {column(strip, 2).tile(at).part((8, 8), range(2, 3), range(2, 3)) for at in range(4)} <= set(stack.rings)
+
+
+def test_the_mean_of_a_map_reads_the_whole_of_it_and_is_read_back() -> None:
+    strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
+    mean = trace_of(MIXED, strip, Cell(5, 2))
+    assert mean is not None
+    assert column(strip, 4).tile(2).part((4, 4), range(4), range(4)) in mean.windows
+    assert not any(column(strip, 4).tile(at).part((4, 4), range(4), range(4)) in mean.windows for at in (0, 1, 3))
+    cell = trace_of(MIXED, strip, Cell(4, 2, 1, 1))
+    assert cell is not None
+    assert column(strip, 5).mark(2) in cell.rings
+    assert len(cell.lines) == 2

@@ -32,20 +32,26 @@ def arrange(
 ) -> Strip:
     """The columns of a network in `area`, with tiles as large as they can be.
 
-    ratio: device pixels in a logical one. header_width: how wide a stage's header is. chosen: ReLUs (by layer)
-    that the person has folded (True) or unfolded (False); the others fold from the last to the first where
-    maps would else be smaller than COMFORT. What does not fit even then is wider than the area.
+    ratio: device pixels in a logical one. header_width: how wide a stage's header is. chosen: ReLUs and the like
+    (by layer) that the person has folded (True) or unfolded (False). What only relays values is folded; the others
+    fold from the last to the first where maps would else be smaller than COMFORT. What does not fit even then is
+    wider than the area.
     """
     chosen = chosen or {}
-    free = [layer for layer in reversed(foldable(network)) if layer not in chosen]
-    asked = {layer for layer in foldable(network) if chosen.get(layer)}
-    for count in range(len(free) + 1):
+    may = foldable(network)
+    asked = {layer for layer in may if chosen.get(layer, network.layers[layer - 1].relays)}
+    free = [layer for layer in reversed(may) if layer not in chosen and layer not in asked]
+
+    def fit(count: int) -> _Fit:
         stages = stages_of(network, asked | set(free[:count]))
-        fit = _Fit(stages, area, ratio, tuple(header_width(stage) for stage in stages))
-        side = fit.largest_side()
-        if side >= COMFORT:
-            break
-    return fit.strip(fit.whole_cells(side if fit.is_readable(side) else fit.scrolled_side()))
+        return _Fit(stages, area, ratio, tuple(header_width(stage) for stage in stages))
+
+    # Where not even folding all of them is enough, a deep network need not be tried with each of them.
+    found = fit(len(free))
+    if found.largest_side() >= COMFORT:
+        found = next(each for each in map(fit, range(len(free) + 1)) if each.largest_side() >= COMFORT)
+    side = found.largest_side()
+    return found.strip(found.whole_cells(side if found.is_readable(side) else found.scrolled_side()))
 
 
 @dataclass(frozen=True)

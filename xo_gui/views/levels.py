@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from engine.network import Network
-from xo_gui.views.stages import Stage, group_of
+from xo_gui.views.stages import Stage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Mode = Literal["shared", "layer", "map"]
@@ -75,6 +75,6 @@ class Peaks:
             return np.array([calm(end_of_colours(*pair)) for pair in pairs]) / gain
         layers = [stage.shown]
         if mode == "shared":
-            layers = [at for at in range(len(self.rises)) if group_of(self.network, at) == stage.group]
+            layers = [at for at, scale in enumerate(self.network.scales) if scale == stage.group]
         rise, fall = (float(max(peaks[at].max() for at in layers)) for peaks in (self.rises, self.falls))
         return np.array([calm(end_of_colours(rise, fall))]) / gain

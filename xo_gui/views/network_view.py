@@ -24,7 +24,7 @@ from xo_gui.views.columns import Box, Column
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
 from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.stages import foldable
+from xo_gui.views.stages import foldable, layer_names
 from xo_gui.views.strip_controls import StripControls
 from xo_gui.views.strip_keys import step
 from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
@@ -273,10 +273,12 @@ class NetworkView(View):
     def _hint(self) -> str:
         if self._header is None:
             return self.tr("Point at any value to read it, or use the arrow keys.")
-        layer = self._header[1]
-        if self._strips[self._header[0]].strip.column_of(layer).stage.folded is None:  # type: ignore[union-attr]
-            return self.tr("Click to show this ReLU in the column of its features.")
-        return self.tr("Click to show ReLU in a column of its own.")
+        subject, layer = self._header
+        shown = self._strips[subject]
+        name = layer_names(shown.reading.subject.network)[layer]
+        if layer == shown.strip.column_of(layer).stage.shown:  # type: ignore[union-attr]
+            return self.tr("Click to show {0} in the column before it.").format(name)
+        return self.tr("Click to show {0} in a column of its own.").format(name)
 
     # --- looking
 
@@ -317,15 +319,15 @@ class NetworkView(View):
 
     @staticmethod
     def _relu_of(shown: ShownStrip, column: Column) -> int | None:
-        """The ReLU that a click on this column's header folds or unfolds."""
-        layer = column.stage.folded or column.stage.shown
+        """The layer, such as a ReLU, that a click on this column's header folds or unfolds."""
+        layer = column.stage.layers[-1]
         return layer if layer in foldable(shown.reading.subject.network) else None
 
     def _toggle(self, subject: int, relu: int) -> None:
         strip = self._strips[subject].strip
         column = strip.column_of(relu) if strip else None
         if column is not None:
-            self._chosen[relu] = column.stage.folded is None
+            self._chosen[relu] = column.stage.shown == relu
             self._header = None
             self._lay_out()
 

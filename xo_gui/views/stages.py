@@ -9,7 +9,26 @@ from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.layers import Center, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape, Votes, shape_text
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Center,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Shape,
+    Sigmoid,
+    Tanh,
+    Votes,
+    shape_text,
+)
 from engine.network import Network
 
 Kind = Literal["picture", "maps", "bars", "list", "votes"]
@@ -21,7 +40,7 @@ NARROW_SPACE = "\u202f"
 
 @dataclass(frozen=True)
 class Stage:
-    """One column. shown: the layer (0 is the input) whose values it shows; folded: the ReLU shown with it, or None.
+    """One column. shown: the layer (0 is the input) whose values it shows; folded: those after it that share it.
 
     lines: two short lines under the title. shape: of the shown values. signed: whether they can be negative.
     group: the layer whose levels it shares. kernel: (channels, size, size) of the features beside the maps.
@@ -29,7 +48,7 @@ class Stage:
 
     kind: Kind
     shown: int
-    folded: int | None
+    folded: tuple[int, ...]
     title: str
     lines: tuple[str, str]
     shape: Shape
@@ -40,7 +59,7 @@ class Stage:
     @property
     def layers(self) -> tuple[int, ...]:
         """The layers this column stands for."""
-        return (self.shown,) if self.folded is None else (self.shown, self.folded)
+        return (self.shown, *self.folded)
 
     @property
     def count(self) -> int:
@@ -49,21 +68,23 @@ class Stage:
 
 
 def stages_of(network: Network, folded: Set[int] = frozenset()) -> tuple[Stage, ...]:
-    """The columns of a network, the input first; the ReLUs (by layer) in `folded` share the column before them."""
-    stages = []
+    """The columns of a network, the input first; layers (by number) in `folded` share the column before them."""
+    columns: list[list[int]] = []
     for layer in range(len(network.shapes)):
-        if layer not in folded and not _is_passed_over(network, layer):
-            stages.append(_stage(network, layer, layer + 1 if layer + 1 in folded else None))
-    return tuple(stages)
+        if layer in folded:
+            columns[-1].append(layer)
+        elif not _is_passed_over(network, layer):
+            columns.append([layer])
+    return tuple(_stage(network, shown, tuple(rest)) for shown, *rest in columns)
 
 
 def foldable(network: Network) -> tuple[int, ...]:
-    """The layers (by number) that may share the column before them: a ReLU on features or on a hidden list."""
-    pairs = zip(network.layers, network.layers[1:], strict=False)
+    """The layers (by number) that may share the column before them: those that change every value by itself, such
+    as a ReLU, but for the last, and after the input."""
     return tuple(
         place
-        for place, (below, layer) in enumerate(pairs, 2)
-        if isinstance(layer, ReLU) and isinstance(below, Conv2D | Dense)
+        for place, layer in enumerate(network.layers[:-1], 1)
+        if layer.pointwise and place > 1 and not _is_passed_over(network, place - 1)
     )
 
 
@@ -78,55 +99,36 @@ def layer_names(network: Network) -> tuple[str, ...]:
     return tuple(names)
 
 
-def is_signed(network: Network, layer: int) -> bool:
-    """Whether the values of `layer` can be negative: not after a ReLU, until the next weights."""
-    for place in range(layer, 0, -1):
-        if isinstance(network.layers[place - 1], ReLU):
-            return False
-        if starts_group(network, place):
-            return not (isinstance(network.layers[place - 1], Votes) and not is_signed(network, place - 1))
-    return True
-
-
-def group_of(network: Network, layer: int) -> int:
-    """The layer whose levels `layer` shares: the nearest with weights at or before it, or the input."""
-    return next((place for place in range(layer, 0, -1) if starts_group(network, place)), 0)
-
-
-def starts_group(network: Network, layer: int) -> bool:
-    """Whether the values of `layer` are newly weighed, not just picked from those before."""
-    made = network.layers[layer - 1]
-    return isinstance(made, Votes) or made.block_shape(network.shapes[layer - 1]) is not None
-
-
 def number(value: int) -> str:
     """A whole number as people read it: 1 024, with a narrow space that does not break."""
     return f"{value:,}".replace(",", NARROW_SPACE)
 
 
 def _is_passed_over(network: Network, layer: int) -> bool:
-    """Flatten computes nothing, so it has no column, except where the article shows its list."""
-    if layer == 0 or not isinstance(network.layers[layer - 1], Flatten):
+    """What only relays values has no column if it writes them out as a list, or gets them from such a list; but the
+    article shows its list."""
+    if layer == 0 or not network.layers[layer - 1].relays:
         return False
+    if len(network.shapes[layer]) == 3:
+        return False
+    if not isinstance(network.layers[layer - 1], Flatten):
+        return _is_passed_over(network, layer - 1)
     heard_by_hand = layer < len(network.layers) and isinstance(network.layers[layer], Votes)
     return not (heard_by_hand and network.shapes[layer][0] <= SHORT_LIST)
 
 
-def _stage(network: Network, layer: int, folded: int | None) -> Stage:
+def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> Stage:
     made = network.layers[layer - 1] if layer else None
-    title = _title(network, layer)
-    if folded is not None:
-        title += f" + {_title(network, folded)}"
     kernel = (network.shapes[layer - 1][0], made.size, made.size) if isinstance(made, Conv2D) else None
     return Stage(
         _kind(network, layer),
         layer,
         folded,
-        title,
-        _lines(network, layer, folded is not None),
+        " + ".join(_title(network, one) for one in (layer, *folded)),
+        _lines(network, layer, bool(folded)),
         network.shapes[layer],
-        is_signed(network, layer),
-        group_of(network, layer),
+        network.signed[layer],
+        network.scales[layer],
         kernel,
     )
 
@@ -147,28 +149,23 @@ def _title(network: Network, layer: int) -> str:
     if layer == len(network.layers):
         return _tr("Votes")
     made = network.layers[layer - 1]
-    names = {Conv2D: "Features", ReLU: "ReLU", MaxPool2D: "Pool", Flatten: "List", Dense: "Hidden"}
-    return _tr(names.get(type(made), type(made).__name__))
+    return _tr(_TITLES.get(type(made), type(made).__name__))
 
 
 def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
     shape = network.shapes[layer]
     if layer == 0:
         return _tr("as the network"), _tr("sees it, {0}").format(shape_text(shape[1:]))
-    made, below = network.layers[layer - 1], network.shapes[layer - 1]
-    if layer == len(network.layers):
-        return _tr("{0} classes").format(number(shape[0])), _reads(made, below)
-    if isinstance(made, Dense):
-        return _tr("{0} values").format(number(shape[0])), _reads(made, below)
+    made = network.layers[layer - 1]
     what = _DESCRIBED.get(type(made), _nothing)(made)
+    if made.mixes_maps and len(shape) == 1 and not what:
+        what = _tr("reads all {0}").format(number(network.shapes[layer - 1][0]))
+    if layer == len(network.layers):
+        return _tr("{0} classes").format(number(shape[0])), what
     if len(shape) == 1:
-        return what, _tr("{0} values").format(number(shape[0]))
+        count = _tr("{0} values").format(number(shape[0]))
+        return (count, what) if made.mixes_maps else (what, count)
     return what + (_tr(", folded") if folded else ""), shape_text(shape)
-
-
-def _reads(made: Layer, below: Shape) -> str:
-    """What every value of a list layer reads, Flatten's list included."""
-    return _tr("mean of the strong") if isinstance(made, Votes) else _tr("reads all {0}").format(number(below[0]))
 
 
 def _conv(layer: Conv2D) -> str:
@@ -176,16 +173,9 @@ def _conv(layer: Conv2D) -> str:
     return _tr("{0} of {1} × {1}").format(number(layer.features), layer.size) + step
 
 
-def _pool(layer: MaxPool2D) -> str:
-    return _tr("max of {0} × {0}").format(layer.size)
-
-
-def _relu(layer: ReLU) -> str:
-    return _tr("negative → 0")
-
-
-def _flatten(layer: Flatten) -> str:
-    return _tr("map by map")
+def _residual(layer: Residual) -> str:
+    count = len(layer.layers)
+    return _tr("input + {0} layers").format(count) if count > 1 else _tr("input + 1 layer")
 
 
 def _nothing(layer: Layer) -> str:
@@ -196,14 +186,30 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("NetworkView", text)
 
 
-def _center(layer: Center) -> str:
-    return _tr("minus the mean")
-
-
+# How the window calls the kinds of layer, and what it says of one under its title.
+_TITLES: dict[type[Layer], str] = {
+    Conv2D: "Features",
+    MaxPool2D: "Pool",
+    AvgPool2D: "Pool",
+    GlobalAvgPool: "Means",
+    LeakyReLU: "Leaky ReLU",
+    Dense: "Hidden",
+    Flatten: "List",
+    BatchNorm2D: "Batch norm",
+}
 _DESCRIBED: dict[type[Layer], Callable[..., str]] = {
     Conv2D: _conv,
-    MaxPool2D: _pool,
-    ReLU: _relu,
-    Flatten: _flatten,
-    Center: _center,
+    MaxPool2D: lambda layer: _tr("max of {0} × {0}").format(layer.size),
+    AvgPool2D: lambda layer: _tr("mean of {0} × {0}").format(layer.size),
+    GlobalAvgPool: lambda layer: _tr("one of each map"),
+    ReLU: lambda layer: _tr("negative → 0"),
+    LeakyReLU: lambda layer: _tr("negative × {0:g}").format(layer.slope),
+    Tanh: lambda layer: _tr("bent to −1 … 1"),
+    Sigmoid: lambda layer: _tr("bent to 0 … 1"),
+    Flatten: lambda layer: _tr("map by map"),
+    Votes: lambda layer: _tr("mean of the strong"),
+    Dropout: lambda layer: _tr("only in training"),
+    BatchNorm2D: lambda layer: _tr("mean 0, spread 1"),
+    Residual: _residual,
+    Center: lambda layer: _tr("minus the mean"),
 }

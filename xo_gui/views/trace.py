@@ -11,7 +11,6 @@ from engine.layers import Flatten, Votes
 from engine.network import Network
 from xo_gui.session import Cell
 from xo_gui.views.columns import Box, Column, Strip
-from xo_gui.views.stages import starts_group
 
 Line = tuple[float, float, float, float]
 
@@ -103,7 +102,9 @@ class _Finder:
                 weighs, below = False, inner.channel
             else:
                 got = self._network.layers[layer - 1].reads(self._network.shapes[layer - 1], *window)
-                weighs, below = starts_group(self._network, layer), channel
+                weighs, below = self._network.layers[layer - 1].mixes_maps, channel
+                if got is None and not weighs:
+                    got = self._whole_map(layer - 1)
                 if got is None or not (got[0] and got[1]):
                     self._votes(layer, channel)
                     return
@@ -132,6 +133,11 @@ class _Finder:
             (self.rings if len(read[0]) == len(read[1]) == 1 else self.windows).append(part)
             (self.lines if len(below) == 1 else self.fan).append(_across(lower, part, upper, end))
 
+    def _whole_map(self, layer: int) -> tuple[range, range]:
+        """All rows and columns of a map, or of a value in a list."""
+        shape = self._network.shapes[layer]
+        return (range(shape[1]), range(shape[2])) if len(shape) == 3 else (range(1), range(1))
+
     def _votes(self, layer: int, channel: int) -> None:
         """The values that a hand-made vote hears, if their list is shown."""
         made, lower, upper = (
@@ -146,11 +152,11 @@ class _Finder:
 
     def forward(self, cell: Cell) -> None:
         """Away from the input, as long as layers keep to one map."""
-        while cell.layer < len(self._network.layers) and not starts_group(self._network, cell.layer + 1):
-            shape = self._network.shapes[cell.layer + 1]
-            if len(shape) != 3:
+        while cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].mixes_maps:
+            below, shape = self._network.shapes[cell.layer], self._network.shapes[cell.layer + 1]
+            if shape[0] != below[0]:  # a list that several maps are written out in
                 return
-            row, column = self._reader(cell, 0), self._reader(cell, 1)
+            row, column = (self._reader(cell, 0), self._reader(cell, 1)) if len(shape) == 3 else (0, 0)
             if row is None or column is None:
                 return
             above = replace(cell, layer=cell.layer + 1, row=row, column=column)
