@@ -22,11 +22,13 @@ from engine.layers import (
     MaxPool2D,
     ReLU,
     Residual,
+    ShapeError,
     Sigmoid,
     Tanh,
     Votes,
 )
 from engine.layers.layer import by_layer, key_of
+from engine.network import Network
 from engine.operations import replay
 from tests.engine import reference
 from tests.engine.layer_cases import CASES_IN_MODES, mode_name_of, random_values, with_head
@@ -100,10 +102,13 @@ class Partner:
         return torch.tensor(reference.forward(layer, np.ones(tuple(x.shape)), {}, learning, key))
 
 
-def compare(network: Any, values: dict[str, np.ndarray], batch: int, training: bool, rng: Any) -> None:
-    """One pass forward and one backward, in both, and what batch norm gathers."""
+def compare(
+    network: Network, values: dict[str, np.ndarray], batch: int, training: bool, rng: Any, keep: bool = True
+) -> None:
+    """One pass forward and one backward, in both, and what batch norm gathers. keep: compare every output too."""
     images, shares = rng.normal(0, 1, (batch, *network.input_shape)), rng.dirichlet([1, 1], batch)
-    plan = plan_of(network, CPU, batch, values, keep=True, learn=True, input_gradient=True, training=training)
+    options = {"learn": True, "input_gradient": True, "training": training}
+    plan = plan_of(network, CPU, batch, values, keep=keep, **options)
     plan.forward(images)
     plan.backward(shares)
 
@@ -114,8 +119,9 @@ def compare(network: Any, values: dict[str, np.ndarray], batch: int, training: b
     loss.backward()
 
     near = {"rtol": 1e-8, "atol": 1e-9}
-    for got, wanted in zip(plan.outputs()[1:], outputs, strict=True):
+    for got, wanted in zip(plan.outputs()[1:] if keep else (), outputs, strict=keep):
         np.testing.assert_allclose(got, wanted.detach().numpy(), **near)
+    np.testing.assert_allclose(plan.scores.T, outputs[-1].detach().numpy(), **near)
     assert plan.loss.mean() == pytest.approx(loss.item(), rel=1e-9)
     np.testing.assert_allclose(plan.input_gradient(), picture.grad.numpy(), **near)
     for name, gradient in plan.parameter_gradients().items():
@@ -140,3 +146,23 @@ def test_random_networks(seed: int) -> None:
 def test_every_layer_and_its_options(layer: Layer, shape: Any, training: bool) -> None:
     network, rng = with_head(layer, shape), np.random.default_rng(3)
     compare(network, random_values(network, rng), 3, training, rng)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_larger_networks_whose_maps_nobody_looks_at(seed: int) -> None:
+    """So large, and with so many pictures at once, that the engine takes other ways than with a few."""
+    rng = np.random.default_rng(9000 + seed)
+    layers: list[Layer] = []
+    for _ in range(int(rng.integers(1, 4))):
+        size, stride = int(rng.integers(1, 8)), int(rng.choice([1, 1, 1, 2]))
+        layers.append(Conv2D(int(rng.integers(1, 17)), size, stride, int(rng.integers(0, size))))
+        layers.extend([ReLU(), LeakyReLU(), BatchNorm2D(), Tanh()][: int(rng.integers(0, 4))])
+        layers.append(
+            MaxPool2D(int(rng.integers(1, 4)), int(rng.integers(1, 4)), str(rng.choice(["keep", "drop"])))
+        )
+    shape = (int(rng.integers(1, 4)), int(rng.integers(16, 40)), int(rng.integers(16, 40)))
+    try:
+        network = Network(shape, (*layers, GlobalAvgPool(), Dense(2)))
+    except ShapeError:
+        network = Network(shape, (*layers[:1], GlobalAvgPool(), Dense(2)))
+    compare(network, random_values(network, rng), int(rng.integers(2, 65)), seed % 2 == 1, rng, keep=False)
