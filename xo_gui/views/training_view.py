@@ -91,7 +91,7 @@ class TrainingView(View):
 
     def _sentence(self, training: Training | None) -> str:
         if training is None:
-            return self.tr("The network on the screen is already trained. Train from scratch to see features form.")
+            return self.tr("Train from scratch, and see features form.")
         if training.state == "preparing":
             return self.tr("Drawing examples: {0} %").format(f"{100 * training.prepared:.0f}")
         if training.words:
