@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
 
-from engine.layers import LAYERS, Cost, Layer, Residual, Shape, ShapeError, Values, shape_text
+from engine.layers import LAYERS, Cost, Dense, Layer, Residual, Shape, ShapeError, Values, shape_text
 from engine.layers.layer import by_layer
 from engine.layers.residual import DEEPEST
 
@@ -141,6 +141,21 @@ class Network:
     def costs(self) -> tuple[Cost, ...]:
         """What one picture costs in each layer."""
         return tuple(layer.cost(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+
+    def with_classes(self, classes: tuple[str, ...]) -> Network:
+        """The same network for these classes, with as many outputs of its last Dense. Raises ValueError where none
+        of its layers is one, or the layers after it do not allow for it."""
+        layers = self.layers
+        if len(classes) == len(self.classes):
+            return replace(self, classes=classes)
+        for place, layer in reversed(list(enumerate(layers))):
+            if isinstance(layer, Dense):
+                fitted = replace(layer, units=len(classes))
+                return replace(self, layers=(*layers[:place], fitted, *layers[place + 1 :]), classes=classes)
+        raise ValueError(
+            f"The network tells {len(self.classes)} classes apart, and without a Dense layer it cannot be made to "
+            f"tell {len(classes)}; choose another."
+        )
 
     def initial(self, seed: int) -> Values:
         """Fresh parameters, float32, by name; the same seed gives the same bytes."""

@@ -51,9 +51,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        for name in ("batch", "epochs", "examples", "held_out"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"A run needs {name} of at least 1, not {getattr(self, name)}.")
+        for name, least in (("batch", 1), ("epochs", 1), ("examples", 1), ("held_out", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"A run needs {name} of at least {least}, not {getattr(self, name)}.")
         if not 0 <= self.l2 <= LARGEST:
             raise ValueError(f"A run's l2 must be a number from 0 to {LARGEST:g}, not {self.l2!r}.")
         if self.patience is not None and self.patience < 1:

@@ -23,17 +23,11 @@ from engine.layers import Values
 from engine.network import Parameters
 from engine.recipe import Recipe, changes
 from engine.replay import Replay
-from engine.training import Judged, Step, Trainer, TrainingError
+from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
 FRAMES: Final = 12
 JUDGEMENTS: Final = 400  # kept at most
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
-_ENDS: Final = {
-    "epochs": "All epochs are done.",
-    "patience": "The error on the held-out examples has stopped falling.",
-    "target": "The accuracy asked for is reached.",
-    "seconds": "The time is up.",
-}
 
 
 class Run:
@@ -234,7 +228,7 @@ class Run:
             history.judge(self._branch, event.number, score.loss, score.accuracy)
             self._remember(Moment(self._branch, event.number), event.judgement)
         if trainer.ended is not None:
-            self._state, self._words, self._pieces = "ended", _ENDS[trainer.ended], None
+            self._state, self._words, self._pieces = "ended", ENDS[trainer.ended], None
         elif not self._goes_on():
             self._state = "paused"
 

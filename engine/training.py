@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,14 @@ from engine.stepper import Stepper
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 End: TypeAlias = Literal["epochs", "patience", "target", "seconds"]
+
+# Why a run is over, for people.
+ENDS: Final[dict[End, str]] = {
+    "epochs": "All epochs are done.",
+    "patience": "The error on the held-out examples has stopped falling.",
+    "target": "The accuracy asked for is reached.",
+    "seconds": "The time is up.",
+}
 
 
 class TrainingError(ValueError):
@@ -42,10 +50,12 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """An epoch is over: after step `number` the held-out examples are read like this."""
+    """An epoch is over: after step `number` the held-out examples are read like this. mean: of the losses of its
+    steps."""
 
     number: int
     epoch: int
+    mean: float
     judgement: Judgement
 
 
@@ -239,7 +249,7 @@ class Trainer:
             if judgement.score.loss < self._best:
                 self._best, self._stale = judgement.score.loss, 0
                 self._best_parameters = None if self.recipe.patience is None else parameters
-            yield Judged(self._steps, epoch, judgement)
+            yield Judged(self._steps, epoch, self._loss_sum / self.steps_an_epoch, judgement)
 
     def _end(self) -> End | None:
         """Why the run is over where it stands, None if it is not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,14 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything, in hexadecimal: other pictures, labels, classes or another order give another."""
+        found = hashlib.sha256(repr((self.classes, self.images.shape)).encode())
+        for values in (self.images, self.labels):
+            found.update(np.ascontiguousarray(values).data)
+        return found.hexdigest()
 
     def take(self, indices: ArrayLike) -> Examples:
         """The examples at these indices, in this order. Raises IndexError for one that is not there."""

@@ -1,0 +1,254 @@
+"""Task: what `xo train` was asked for, made from the words of the command line or from a checkpoint file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from engine.checkpoint import Checkpoint
+from engine.commands.train import settings
+from engine.datasets.augmented import source_of
+from engine.datasets.examples import Examples
+from engine.datasets.files import read_examples
+from engine.datasets.sources import Generated, Source
+from engine.datasets.xo import CLASSES
+from engine.layers import ShapeError, Values, shape_text
+from engine.network import Network
+from engine.presets import DEFAULT, preset
+from engine.recipe import Recipe
+from engine.storage.atomic import shown
+from engine.storage.checkpoints import FileData, InterruptedRun, load_checkpoint
+from engine.storage.models import load_model
+
+HELD_OUT: Final = 0.2  # of examples from files
+ROOM: Final = 1 << 30  # bytes that the drawings of an epoch, or those held out, may take
+MODEL, CHECKPOINT = ".safetensors", ".checkpoint"
+
+# Told what is being done, reading or drawing, and for how many pictures of how many.
+Progress = Callable[[str, int, int], None]
+
+# Options that are settings of a Recipe by the same name.
+_PLAIN = ("batch", "epochs", "examples", "l2", "clip", "patience", "target", "seconds", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a run learns from: source; held_out: None where no examples are held out; data: the files they come
+    from, None for drawings."""
+
+    source: Source
+    held_out: Examples | None
+    classes: tuple[str, ...]
+    data: FileData | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A run to be made or gone on with.
+
+    name: what the network is called. commands: the words it was begun with, and those that changed it since. out:
+    the model file. start: parameters to begin with, None for fresh ones. checkpoint: where the run stands. resumed:
+    the file it goes on from.
+    """
+
+    name: str
+    network: Network
+    recipe: Recipe
+    material: Material
+    commands: tuple[str, ...]
+    out: Path
+    start: Values | None = None
+    checkpoint: Checkpoint | None = None
+    resumed: Path | None = None
+
+    @property
+    def aside(self) -> Path:
+        """Where the run is kept while it is not done."""
+        return self.out.with_suffix(CHECKPOINT)
+
+    def at(self, checkpoint: Checkpoint) -> InterruptedRun:
+        """The task as it is kept in a file."""
+        return InterruptedRun(self.name, self.network, self.recipe, checkpoint, self.commands, self.material.data)
+
+
+def task_of(args: argparse.Namespace, progress: Progress) -> Task:
+    """The task that the words mean. progress: told how far the pictures are. Raises ValueError."""
+    return _begun(args, progress) if args.resume is None else _resumed(args, progress)
+
+
+def _begun(args: argparse.Namespace, progress: Progress) -> Task:
+    _check_place(args.out)
+    if args.out.with_suffix(CHECKPOINT).exists():
+        kept = args.out.with_suffix(CHECKPOINT)
+        raise ValueError(
+            f"{shown(kept)} holds a run that was interrupted; go on with it by xo train --resume "
+            f"{shlex.quote(str(kept))}, or remove it first."
+        )
+    name, network, recipe, start = _network(args)
+    recipe = _recipe(recipe, args)
+    network.check_layers(recipe.frozen)
+    if args.data is None or settings.is_drawings(args.data):
+        if args.augment is not None:
+            raise ValueError("--augment is for pictures from files; drawings are new in every epoch anyway.")
+        recipe = replace(recipe, data=settings.drawings_from(args.data or settings.DRAWINGS, recipe.data))
+        if args.hold_out is not None:
+            recipe = replace(recipe, held_out=round(_share(args.hold_out) * recipe.examples))
+        recipe = replace(recipe, data=replace(recipe.data, side=_side(network)))
+        material = _drawings(recipe, progress)
+    else:
+        if args.examples is not None:
+            raise ValueError("--examples is for generated drawings; leave it out where --data names a file.")
+        share = _share(HELD_OUT if args.hold_out is None else args.hold_out)
+        material = _files(FileData(os.path.abspath(args.data), share, ""), network, recipe, progress)
+    network, start = _for_classes(network, material.classes, start, recipe.seed)
+    return Task(name, network, recipe, material, (_command(args, recipe),), args.out, start)
+
+
+def _resumed(args: argparse.Namespace, progress: Progress) -> Task:
+    run = load_checkpoint(args.resume)
+    out = args.resume.with_suffix(MODEL) if args.out is None else args.out
+    _check_place(out)
+    recipe, data = _recipe(run.recipe, args), run.data
+    if args.data is not None and (data is None or settings.is_drawings(args.data)):
+        raise ValueError("--data with --resume says where the files of the run are now, and this run has none.")
+    if data is None:
+        material = _drawings(recipe, progress)
+    else:
+        place = data if args.data is None else replace(data, path=os.path.abspath(args.data))
+        material = _files(place, run.network, recipe, progress)
+        if material.data is None or material.data.digest != data.digest:
+            raise ValueError(
+                f"The examples in {shown(place.path)} are no longer those the run began with; put them back, or "
+                "begin a new run."
+            )
+    changed = [f"--{name} {getattr(args, name)}" for name in _given(args) if name in (*_PLAIN, "rate")]
+    step = run.checkpoint.steps
+    commands = (*run.commands, f"at step {step}: {' '.join(changed)}") if changed else run.commands
+    return Task(run.name, run.network, recipe, material, commands, out, None, run.checkpoint, args.resume)
+
+
+# --- the parts
+
+
+def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | None]:
+    """The network, what it is called, how it usually learns, and its weights if it has some to start from."""
+    if args.model is not None:
+        if args.recipe is not None:
+            raise ValueError("--recipe is for presets; leave it out, and give the settings one by one.")
+        subject = load_model(args.model)
+        assert DEFAULT.recipe is not None
+        return subject.name, subject.network, DEFAULT.recipe, dict(subject.parameters)
+    chosen = preset(args.preset or DEFAULT.name)
+    if chosen.recipe is None:
+        raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
+    if args.recipe is not None and args.recipe not in chosen.others:
+        others = ", ".join(chosen.others) or "no other"
+        raise ValueError(f"The network {chosen.name} has no recipe called {args.recipe!r}; it has {others}.")
+    recipe = chosen.recipe if args.recipe is None else chosen.others[args.recipe]
+    return chosen.title, chosen.network, recipe, None
+
+
+def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    """The recipe with what was given instead."""
+    optimizer = recipe.optimizer if args.optimizer is None else settings.optimizer_from(args.optimizer)
+    if args.momentum is not None:
+        optimizer = settings.with_momentum(optimizer, args.momentum)
+    if args.rate is not None:
+        optimizer = replace(optimizer, rate=args.rate)
+    given: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
+    if args.augment is not None:
+        given["augmentation"] = settings.augmentation_from(args.augment)
+    if args.schedule is not None:
+        given["schedule"] = settings.schedule_from(args.schedule)
+    if args.freeze is not None:
+        given["frozen"] = tuple(name.strip() for name in args.freeze.split(","))
+    return replace(recipe, optimizer=optimizer, **given)
+
+
+def _drawings(recipe: Recipe, progress: Progress) -> Material:
+    for count in (recipe.examples, recipe.held_out):
+        if 4 * count * recipe.data.side**2 > ROOM:
+            raise ValueError(
+                f"{count:,} drawings of {recipe.data.side} × {recipe.data.side} pixels take more than 1 GiB; make "
+                "fewer with --examples."
+            )
+    source = Generated(recipe.data, recipe.examples, recipe.seed)
+    progress("drawing", 0, recipe.held_out)
+    return Material(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
+
+
+def _files(data: FileData, network: Network, recipe: Recipe, progress: Progress) -> Material:
+    """The examples in files: to learn from, and held out."""
+    given = read_examples(Path(data.path), network.input_shape, partial(progress, "reading"))
+    learnt, held_out = given.split(data.hold_out, recipe.seed)
+    if not len(learnt):
+        raise ValueError(f"Nothing is left to learn from in {shown(data.path)}; hold a smaller share out.")
+    source = source_of(learnt, recipe.augmentation, recipe.seed)
+    return Material(source, held_out if len(held_out) else None, given.classes, replace(data, digest=given.digest))
+
+
+def _for_classes(
+    network: Network, classes: tuple[str, ...], start: Values | None, seed: int
+) -> tuple[Network, Values | None]:
+    """The network with the data's classes, and the weights it has to start from, fresh where they no longer fit."""
+    fitted = network.with_classes(classes)
+    if start is None or fitted.layers == network.layers:
+        return fitted, start
+    fresh = fitted.initial(seed)
+    return fitted, {
+        name: start[name] if start[name].shape == values.shape else values for name, values in fresh.items()
+    }
+
+
+def _side(network: Network) -> int:
+    """The side of the drawings that it reads. Raises ShapeError if it reads none."""
+    channels, height, width = network.input_shape
+    if channels != 1 or height != width:
+        raise ShapeError(
+            f"Generated drawings are one square map, but the network reads {shape_text(network.input_shape)}; give "
+            "it pictures with --data."
+        )
+    return height
+
+
+def _share(share: float) -> float:
+    if not 0 <= share < 1:
+        raise ValueError(f"The share that is held out must be at least 0 and below 1, not {share:g}.")
+    return share
+
+
+def _check_place(out: Path) -> None:
+    """Raises ValueError before hours of training, and not after them, if a model cannot be written there."""
+    if out.suffix != MODEL:
+        raise ValueError(f"{shown(out)} cannot hold a model: give --out a name that ends in {MODEL}.")
+    if out.is_dir():
+        raise ValueError(f"{shown(out)} is a folder; give --out the name of a file.")
+    if not out.parent.is_dir():
+        raise ValueError(f"{shown(out)} cannot be written: its folder does not exist; make it first.")
+    if not os.access(out.parent, os.W_OK):
+        raise ValueError(f"{shown(out)} cannot be written: writing there is not allowed; choose another folder.")
+
+
+def _given(args: argparse.Namespace) -> list[str]:
+    return [name for name, value in vars(args).items() if value not in (None, False)]
+
+
+def _command(args: argparse.Namespace, recipe: Recipe) -> str:
+    """The words that make this run again, without folders, in which nothing may depend."""
+    words = ["xo", "train", "--seed", str(recipe.seed)]
+    if args.model is None:
+        words += ["--preset", args.preset or DEFAULT.name]
+    of_data, of_steps = ("data", "hold_out", "augment"), ("optimizer", "rate", "momentum", "schedule", "freeze")
+    for name in ("model", "recipe", *of_data, *of_steps, *_PLAIN, "out"):
+        value = getattr(args, name)
+        if value is None or name == "seed":
+            continue
+        is_path = isinstance(value, Path) or (name == "data" and not settings.is_drawings(value))
+        words += [f"--{name.replace('_', '-')}", Path(value).name if is_path else str(value)]
+    return shlex.join(words)
