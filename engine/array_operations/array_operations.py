@@ -83,7 +83,7 @@ class ArrayOperations(Operations):
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
     ) -> ConvolutionTwoWay:
         """The sliding of features."""
-        return convolution(x, matrix, y, size, stride, margin, divisor)
+        return convolution(x, matrix, y, size, stride, margin, divisor, self._lanes)
 
     def convolution_max_pool(
         self,

@@ -9,7 +9,7 @@ from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.products import blocks
 from engine.array_operations.scatter import scatter
-from engine.operations import Array, Calls
+from engine.operations import Array, Call, Calls
 
 
 class Columns:
@@ -36,15 +36,15 @@ class Columns:
         self._rows = features * matrix.shape[1]
         self._column_blocks = blocks(self._columns, self._rows)
 
+    def lay_out(self) -> Call:
+        """The call that copies the windows."""
+        return run(np.copyto, self._columns[: self._taps].reshape(self._windows.shape), self._windows)
+
     def forward(self) -> Calls:
         """The calls that fill y."""
         y = self._y
-        flat = y if y.flags.c_contiguous else memory.zeros(y.shape, y.dtype)
-        taps = self._columns[: self._taps].reshape(self._windows.shape)
-        calls = [
-            run(np.copyto, taps, self._windows),
-            call(np.matmul, self._matrix, self._column_blocks, out=self._blocks_of(flat)),
-        ]
+        flat = y if y[0].flags.c_contiguous else memory.zeros(y.shape, y.dtype)
+        calls = [self.lay_out(), call(np.matmul, self._matrix, self._column_blocks, out=self._blocks_of(flat))]
         if self._divisor != 1:
             calls.append(call(np.multiply, flat, y.dtype.type(1 / self._divisor), out=flat))
         return calls if flat is y else [*calls, run(np.copyto, y, flat)]
@@ -70,4 +70,6 @@ class Columns:
         return calls
 
     def _blocks_of(self, maps: Array) -> Array:
-        return blocks(maps.reshape(maps.shape[0], -1), self._rows)
+        """Maps (F, H', W', N), of which each is without gaps."""
+        shape, strides = (len(maps), self._columns.shape[1]), (maps.strides[0], maps.itemsize)
+        return blocks(as_strided(maps, shape, strides), self._rows)

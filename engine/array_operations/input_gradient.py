@@ -13,7 +13,7 @@ from engine.array_operations.windows import overlap
 from engine.operations import Array, Calls
 
 # Bytes of products that are added up at once.
-BAND_BYTES = 262_144
+BAND_BYTES = 1_000_000
 
 
 class InputGradient:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, copy_context
+from threading import Lock, Thread
 
 from engine.array_operations.calls import run
 from engine.operations import Calls, replay
@@ -27,28 +27,74 @@ class Lanes:
     """
 
     def __init__(self) -> None:
-        self._worker: weakref.ref[ThreadPoolExecutor] | None = None
+        self._worker: weakref.ref[Worker] | None = None
 
     def together(self, lanes: Sequence[Calls]) -> Calls:
         """The calls that make all lists: the first on the caller's thread, the others on the worker. On a single
-        core, one list after the other."""
+        core, or where the worker is busy, one list after the other."""
         if len(lanes) < 2 or cores() < 2:
             return [each for lane in lanes for each in lane]
         worker = None if self._worker is None else self._worker()
         if worker is None:
-            worker = ThreadPoolExecutor(1, thread_name_prefix="lane")
+            worker = Worker()
             self._worker = weakref.ref(worker)
         first, *others = lanes
-        return [run(_run, worker, first, [each for lane in others for each in lane])]
+        return [run(worker.share, first, [each for lane in others for each in lane])]
 
 
-def _run(worker: ThreadPoolExecutor, mine: Calls, other: Calls) -> None:
-    """Make both lists of calls; an error of either is raised once both have ended."""
-    # What NumPy is told to do about overflow holds for a context, and a thread has its own.
-    future = worker.submit(copy_context().run, replay, other)
-    try:
-        replay(mine)
-    finally:
-        error = future.exception()
-    if error is not None:
-        raise error
+class Desk:
+    """What lies between a worker and those who give it work. start, done: locks that one side holds and the other
+    releases, the quickest way to wake a thread; free: held while there is work. work: None once it shall end."""
+
+    def __init__(self) -> None:
+        self.start, self.done, self.free = Lock(), Lock(), Lock()
+        self.start.acquire()
+        self.done.acquire()
+        self.work: tuple[Context, Calls] | None = None
+        self.error: BaseException | None = None
+
+
+class Worker:
+    """A thread that makes calls beside its owner's, and ends when nobody holds this any more."""
+
+    def __init__(self) -> None:
+        self._desk = Desk()
+        # The thread must not keep this alive; a daemon, for one that waits must not hold up the end of the program.
+        Thread(target=_serve, args=(self._desk,), name="lane", daemon=True).start()
+        weakref.finalize(self, self._desk.start.release)
+
+    def share(self, mine: Calls, others: Calls) -> None:
+        """Make both lists of calls at the same time. An error of either is raised once both have ended."""
+        desk = self._desk
+        if not desk.free.acquire(blocking=False):
+            replay(mine)
+            replay(others)
+            return
+        try:
+            # What NumPy is told to do about overflow holds for a context, and a thread has its own.
+            desk.work = copy_context(), others
+            desk.start.release()
+            try:
+                replay(mine)
+            finally:
+                desk.done.acquire()
+                error, desk.work, desk.error = desk.error, None, None
+        finally:
+            desk.free.release()
+        if error is not None:
+            raise error
+
+
+def _serve(desk: Desk) -> None:
+    """Make what is laid on the desk, again and again, until it is woken without work."""
+    while True:
+        desk.start.acquire()
+        if desk.work is None:
+            return
+        context, calls = desk.work
+        try:
+            context.run(replay, calls)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is raised where the work came from
+            desk.error = error
+        del context, calls
+        desk.done.release()

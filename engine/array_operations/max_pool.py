@@ -1,4 +1,4 @@
-"""Max pool on NumPy: the largest value is found along the rows first and then down the columns."""
+"""Max pool on NumPy: the largest value is found along one axis first and then along the other."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from engine.operations import Array, Calls
 
 
 class MaxPool:
-    """See Operations.max_pool. Going down the columns last is what makes the first in row order win a tie."""
+    """See Operations.max_pool. Going down the columns last is what makes the first in row order win a tie.
+
+    The largest itself is the same either way, and of a single example, whose rows can be read at memory speed but
+    whose columns cannot, found the other way round; a gradient, rarely asked for there, begins with the rows again.
+    """
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
         self._across = memory.zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        self._down_first = x.shape[3] == 1
 
     def forward(self) -> Calls:
         """The calls that fill y."""
-        return self._largest(self._x, self._across, 2) + self._largest(self._across, self._y, 1)
+        if not self._down_first:
+            return self._largest(self._x, self._across, 2) + self._largest(self._across, self._y, 1)
+        channels, _, width, batch = self._x.shape
+        down = memory.zeros((channels, self._y.shape[1], width, batch), self._x.dtype)
+        return self._largest(self._x, down, 1) + self._largest(down, self._y, 2)
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         """The calls that fill dx."""
@@ -27,7 +36,8 @@ class MaxPool:
             return []
         dacross = memory.zeros(self._across.shape, self._across.dtype)
         winner = self._winner if self._size <= self._stride else self._winner_of_many
-        return winner(self._across, self._y, dy, dacross, 1) + winner(self._x, self._across, dacross, dx, 2)
+        again = self._largest(self._x, self._across, 2) if self._down_first else []
+        return again + winner(self._across, self._y, dy, dacross, 1) + winner(self._x, self._across, dacross, dx, 2)
 
     def _taps(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
         return taps(x, out.shape[axis], axis, self._size, self._stride)

@@ -16,7 +16,7 @@ from engine.array_operations.strips import Strips, rows_of
 from engine.operations import Array, Calls
 
 # Bytes of the maps in between that are worked on at once.
-BAND_BYTES = 262_144
+BAND_BYTES = 524_288
 
 
 class PooledRows:

@@ -16,7 +16,7 @@ SMALL_PRODUCT = 1_000_000
 def blocks(matrix: Array, rows: int) -> Array:
     """(..., k, n) seen as (..., n / b, k, b): a product with `rows` multiplies a column becomes many small ones."""
     width = length = matrix.shape[-1]
-    while width % 2 == 0 and width > 128 and rows * width > SMALL_PRODUCT // 2:
+    while width % 2 == 0 and width > 128 and rows * width > SMALL_PRODUCT:
         width //= 2
     if rows * width > SMALL_PRODUCT:
         width = length

@@ -11,6 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from engine.array_operations import input_gradient, pooled_rows
 from engine.array_operations.columns import Columns
 from engine.array_operations.convolution import convolution, fits_pooled_rows
+from engine.array_operations.halves import Halves
+from engine.array_operations.lanes import Lanes
 from engine.array_operations.pooled_rows import PooledRows
 from engine.array_operations.rows import Rows
 from engine.operations import replay
@@ -101,6 +103,10 @@ def output_like(y: np.ndarray, dtype: type) -> np.ndarray:
     return np.zeros((features, height + 2, width + 4, count), dtype)[:, 1:-1, 2:-2]
 
 
+def halves(*arguments: object) -> Halves:
+    return Halves(*arguments, Lanes())
+
+
 def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, tolerance: float) -> None:
     """Forward and backward, the second time with nothing left of the first."""
     dtype = problem.x.dtype
@@ -117,10 +123,12 @@ def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, toleranc
 
 
 @pytest.mark.parametrize("case", CASES + STRIDED, ids=str)
-@pytest.mark.parametrize("way", [Columns, Rows])
+@pytest.mark.parametrize("way", [Columns, Rows, halves])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-13), (np.float32, 1e-5)])
 def test_each_way_gives_what_the_definition_says(case: Case, way: type, dtype: type, tolerance: float) -> None:
     problem = Problem(case, dtype)
+    if way is halves and problem.y.shape[1] == 1:
+        way = Columns  # a single row has no halves
     x, y = problem.x.copy(), output_like(problem.y, dtype)
     made = way(x, problem.matrix, y, case.size, case.stride, case.margin, case.divisor)
     agree(made, problem, x, y, tolerance)
@@ -169,10 +177,12 @@ def test_of_equal_values_in_a_pool_the_first_in_row_order_learns(pool: int) -> N
 def test_a_way_is_chosen_by_the_shape_alone() -> None:
     def made(count: int, stride: int = 1) -> object:
         x, matrix, y = np.zeros((1, 9, 9, count)), np.zeros((2, 10)), np.zeros((2, 7, 7, count))
-        return convolution(x, matrix, y, 3, stride, 0, 1)
+        return convolution(x, matrix, y, 3, stride, 0, 1, Lanes())
 
     assert isinstance(made(1), Columns)
     assert isinstance(made(64), Rows)
+    large = np.zeros((64, 34, 34, 1)), np.zeros((64, 577)), np.zeros((64, 32, 32, 1))
+    assert isinstance(convolution(*large, 3, 1, 1, 1, Lanes()), Halves)
     maps, pooled = np.zeros((1, 9, 9, 64)), np.zeros((2, 4, 4, 64))
     assert fits_pooled_rows(maps, pooled, 3, 1, 2, 2)
     assert not fits_pooled_rows(maps, pooled, 3, 2, 2, 2)  # strided

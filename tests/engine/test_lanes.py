@@ -76,6 +76,19 @@ def test_lists_of_calls_run_on_two_threads_that_need_each_other(monkeypatch: pyt
     assert not meeting.broken
 
 
+def test_lanes_within_a_lane_run_after_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_cores(monkeypatch, 2)
+    made, done = Lanes(), []
+
+    def inner(name: str) -> list:
+        return made.together([[(done.append, (f"{name}1",), {})], [(done.append, (f"{name}2",), {})]])
+
+    replay(made.together([inner("a"), inner("b")]))  # a worker that waited for itself would never end
+    assert sorted(done) == ["a1", "a2", "b1", "b2"]
+    assert done.index("a1") < done.index("a2")
+    assert done.index("b1") < done.index("b2")
+
+
 @pytest.mark.parametrize("failing", [0, 1])
 def test_an_error_of_either_lane_is_raised_when_both_have_ended(
     failing: int, monkeypatch: pytest.MonkeyPatch

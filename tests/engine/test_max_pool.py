@@ -20,21 +20,33 @@ def gradient(x: np.ndarray, dy: np.ndarray, size: int, stride: int) -> np.ndarra
     return dx
 
 
+def largest(x: np.ndarray, shape: tuple[int, ...], size: int, stride: int) -> np.ndarray:
+    y = np.zeros(shape)
+    for row, column in np.ndindex(shape[1:3]):
+        window = x[:, row * stride : row * stride + size, column * stride : column * stride + size]
+        y[:, row, column] = window.max((1, 2))
+    return y
+
+
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("bytes_at_once", [1, 200, 1_000_000])
-@pytest.mark.parametrize(("size", "stride", "hanging"), [(3, 2, 0), (5, 2, 0), (5, 2, 2), (4, 3, 1), (3, 1, 0)])
+@pytest.mark.parametrize(
+    ("size", "stride", "hanging"), [(3, 2, 0), (5, 2, 0), (5, 2, 2), (4, 3, 1), (3, 1, 0), (2, 2, 1), (3, 3, 0)]
+)
 def test_the_gradient_is_the_same_however_much_is_worked_on_at_once(
-    monkeypatch: pytest.MonkeyPatch, bytes_at_once: int, size: int, stride: int, hanging: int
+    monkeypatch: pytest.MonkeyPatch, bytes_at_once: int, size: int, stride: int, hanging: int, count: int
 ) -> None:
     monkeypatch.setattr(windows, "BLOCK_BYTES", bytes_at_once)
     rng = np.random.default_rng(1)
-    sides = [size + stride * count + hanging for count in (3, 4)]
-    x = rng.integers(0, 3, (3, *sides, 2)).astype(float)  # many ties
-    shape = (3, *(-(-(side - size) // stride) + 1 for side in sides), 2)
+    sides = [size + stride * steps + hanging for steps in (3, 4)]
+    x = rng.integers(0, 3, (3, *sides, count)).astype(float)  # many ties
+    shape = (3, *(-(-(side - size) // stride) + 1 for side in sides), count)
     y, dx = np.zeros(shape), np.full(x.shape, np.nan)
     made = MaxPool(x, y, size, stride)
     forward = made.forward()
     for _ in range(2):  # the second time, nothing may be left of the first
         dy = rng.standard_normal(shape)
         replay(forward)
+        np.testing.assert_array_equal(y, largest(x, y.shape, size, stride))
         replay(made.backward(dy, dx))
         np.testing.assert_allclose(dx, gradient(x, dy, size, stride), atol=1e-12)
