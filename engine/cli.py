@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
-COMMANDS = ("classify", "trace", "train", "info")
+COMMANDS = ("classify", "trace", "train", "bench", "info")
 
 FINE, FAILED, INTERRUPTED = 0, 1, 130
 
@@ -80,7 +80,7 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from engine.commands.info import program_version
+        from engine.versions import program_version
 
         print(f"xo {program_version()}")
         parser.exit(FINE)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
-from importlib import metadata
 from typing import Any
 
 
@@ -37,24 +35,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def program_version() -> str:
-    """The version that is installed, or a word for a checkout that is not."""
-    return _installed("xo-gui") or "unknown (not installed)"
-
-
 def _report() -> dict[str, Any]:
     import numpy as np
 
     from engine.backend import choose_backend
+    from engine.bench.machine import blas, cores
+    from engine.versions import cupy_version, program_version
 
     backend = choose_backend("auto")
     return {
         "xo": program_version(),
         "python": f"{platform.python_version()} ({sys.executable})",
-        "numpy": f"{np.__version__} ({_blas()})",
-        "cupy": _cupy() or "not installed",
+        "numpy": f"{np.__version__} ({blas()})",
+        "cupy": cupy_version() or "not installed",
         "device": f"{backend.title} ({backend.reason})",
-        "cores": _cores(),
+        "cores": cores(),
         "platform": platform.platform(),
         "presets": _presets(),
     }
@@ -91,34 +86,3 @@ def _model(name: str) -> str:
     except FileNotFoundError:
         return "trained model missing"
     return "trained model shipped"
-
-
-def _blas() -> str:
-    """The library that NumPy multiplies matrices with, and its threads."""
-    from threadpoolctl import threadpool_info
-
-    found = [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
-    if not found:
-        return "BLAS unknown"
-    return ", ".join(f"{pool['internal_api']} {pool['version']}, {pool['num_threads']} threads" for pool in found)
-
-
-def _cupy() -> str | None:
-    """CuPy's version. Not by importing it, which takes a second and may fail; that is the device's line."""
-    names = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
-    found = [f"{version} ({name})" for name in names if (version := _installed(name))]
-    return ", ".join(found) or None
-
-
-def _installed(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _cores() -> int:
-    """Those this process may use, where the system says so."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.backend import Backend
+from engine.bench.layer_cases import random_values, with_head
 from engine.layers import Layer, Shape
 from engine.network import Network
 from engine.plan import Plan
 from tests.engine import reference
-from tests.engine.layer_cases import random_values, with_head
 
 # Far enough apart for the rounding of float64, near enough for curves; away from kinks it leaves about 1e-9.
 STEP = 1e-6

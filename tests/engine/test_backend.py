@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.backend import Backend, DeviceError, choose_backend
+from engine.bench.layer_cases import CASES, name_of, random_values, with_head
 from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
@@ -27,8 +28,6 @@ from engine.recipe import Recipe
 from engine.runner import Request, Runner
 from engine.training import Trainer
 from tests.engine.fake_cupy import fake_cupy
-from tests.engine.layer_cases import CASES, name_of
-from tests.engine.test_layers import random_values, with_head
 
 CPU = choose_backend("cpu")
 

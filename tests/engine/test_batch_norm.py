@@ -7,6 +7,7 @@ import pytest
 
 from engine import stepper as stepper_module
 from engine.backend import choose_backend
+from engine.bench.layer_cases import random_values
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
 from engine.network import Network
 from engine.operations import replay
@@ -15,7 +16,6 @@ from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper, chunk_size
 from tests.engine import reference
-from tests.engine.layer_cases import random_values
 from tests.engine.layer_checks import plan_of
 
 CPU = choose_backend("cpu")

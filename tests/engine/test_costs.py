@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.bench.layer_cases import CASES, name_of, with_head
 from engine.layers import Layer, Shape, shape_text
 from engine.network import Network
 from engine.plan import Plan
 from engine.presets import PRESETS
 from tests.engine import reference
-from tests.engine.layer_cases import CASES, name_of, with_head
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.bench.layer_cases import random_values
 from engine.datasets.article import article_examples
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed
@@ -17,7 +18,6 @@ from engine.network import Network
 from engine.nudge import Nudge, Nudger, NudgeState, Nudging
 from engine.plan import Plan
 from engine.presets import TRAINABLE_WALKTHROUGH
-from tests.engine.layer_cases import random_values
 
 ARTICLE = article_examples()
 # One of everything that has values or behaves otherwise while it learns.

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.bench.layer_cases import random_values
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 from engine.network import Network
 from engine.plan import Plan
 from tests.engine import reference
-from tests.engine.layer_cases import random_values
 from tests.engine.random_networks import random_network
 
 CPU = choose_backend("cpu")

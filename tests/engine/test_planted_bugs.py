@@ -11,6 +11,7 @@ import pytest
 
 from engine.array_operations import ArrayOperations
 from engine.backend import choose_backend
+from engine.bench.layer_cases import CASES_IN_MODES
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -27,7 +28,6 @@ from engine.layers import (
     Tanh,
 )
 from engine.operations import Calls
-from tests.engine.layer_cases import CASES_IN_MODES
 from tests.engine.layer_checks import check_forward, check_gradient
 
 CPU = choose_backend("cpu")

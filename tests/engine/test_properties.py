@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.backend import choose_backend
+from engine.bench.layer_cases import random_values
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -29,7 +30,6 @@ from engine.layers import (
 from engine.network import Network
 from engine.plan import Plan
 from engine.reading import votes_of
-from tests.engine.layer_cases import random_values
 from tests.engine.layer_checks import plan_of
 from tests.engine.random_networks import random_network
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.bench.layer_cases import CASES_IN_MODES, mode_name_of, random_values, with_head
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -31,7 +32,6 @@ from engine.layers.layer import by_layer, key_of
 from engine.network import Network
 from engine.operations import replay
 from tests.engine import reference
-from tests.engine.layer_cases import CASES_IN_MODES, mode_name_of, random_values, with_head
 from tests.engine.layer_checks import plan_of
 from tests.engine.random_networks import random_network
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.bench.layer_cases import random_values
 from engine.explain.receptive_field import receptive_field
 from engine.layers import (
     BatchNorm2D,
@@ -23,7 +24,6 @@ from engine.layers import (
 )
 from engine.network import Network
 from engine.presets import DEFAULT
-from tests.engine.layer_cases import random_values
 from tests.engine.layer_checks import plan_of
 
 CPU = choose_backend("cpu")

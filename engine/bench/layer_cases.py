@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import numpy as np
 
 from engine.layers import (
@@ -26,7 +28,7 @@ from engine.layers import (
 from engine.network import Network
 
 # Windows that fit, hang over the edge, overlap, leave gaps, and are larger than the maps.
-POOLS: list[tuple[tuple[int, int, str], Shape]] = [
+POOLS: list[tuple[tuple[int, int, Literal["keep", "drop"]], Shape]] = [
     ((2, 2, "keep"), (2, 7, 7)),
     ((2, 2, "keep"), (2, 6, 8)),
     ((2, 2, "drop"), (2, 7, 5)),
@@ -111,7 +113,7 @@ def with_head(layer: Layer, shape: Shape) -> Network:
     return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)))
 
 
-def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray[Any, Any]]:
     """Parameters for it, biases too, and running statistics, of which a variance is never near 0."""
     values = {name: rng.normal(0, 0.7, shape) for name, shape in network.parameter_shapes.items()}
     return {name: 0.5 + abs(value) if name.endswith(".variance") else value for name, value in values.items()}

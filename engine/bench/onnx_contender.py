@@ -1,0 +1,84 @@
+"""onnxruntime as a contender for the live pass. Neither onnx, which writes its model, nor onnxruntime is a
+dependency; they are imported here alone, when both are installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from engine.bench.contender import BenchError, Contender
+from engine.bench.nets import Net, parameters, pictures
+from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
+from engine.operations import HostArray
+
+# What every onnxruntime of the last years reads.
+OPSET, IR_VERSION = 17, 8
+
+
+def onnx_version() -> str | None:
+    """onnxruntime's version, None unless it and onnx are installed."""
+    if find_spec("onnx") is None or find_spec("onnxruntime") is None:
+        return None
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+def live(net: Net) -> Contender:
+    """One picture at a time with one thread, every layer's output returned."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(_model(net), options, providers=["CPUExecutionProvider"])
+    image = pictures(net, 1)[0]
+    names = list(net.network.names[1:])
+
+    def run() -> Any:
+        return session.run(names, {net.network.names[0]: image})
+
+    def answer() -> dict[str, HostArray]:
+        return dict(zip(names, run(), strict=True))
+
+    return Contender("onnxruntime, 1 thread", "onnxruntime", run, answer)
+
+
+def _model(net: Net) -> bytes:
+    """The net with its parameters, every layer's output being an output. Raises BenchError for a layer that is
+    not among those of the reference nets."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    network, values = net.network, parameters(net)
+    nodes, outputs = [], []
+    for below, name, layer, shape in zip(
+        network.names, network.names[1:], network.layers, network.shapes[1:], strict=False
+    ):
+        operation, settings = _operation(layer)
+        own = [key for key in values if key.startswith(f"{name}.")]
+        nodes.append(helper.make_node(operation, [below, *own], [name], **settings))
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape]))
+    graph = helper.make_graph(
+        nodes,
+        net.name,
+        [helper.make_tensor_value_info(network.names[0], TensorProto.FLOAT, [1, *network.input_shape])],
+        outputs,
+        [numpy_helper.from_array(array, key) for key, array in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    return bytes(model.SerializeToString())
+
+
+def _operation(layer: Layer) -> tuple[str, dict[str, Any]]:
+    match layer:
+        case Conv2D(mean=False):
+            return "Conv", {"pads": [layer.margin] * 4, "strides": [layer.stride] * 2}
+        case ReLU():
+            return "Relu", {}
+        case MaxPool2D():
+            square = {"kernel_shape": [layer.size] * 2, "strides": [layer.stride] * 2}
+            return "MaxPool", square | {"ceil_mode": int(layer.edge == "keep")}
+        case Flatten():
+            return "Flatten", {}
+        case Dense():
+            return "Gemm", {"transB": 1}
+    raise BenchError(f"There is no counterpart of {type(layer).__name__} in ONNX here; leave it out.")

@@ -1,0 +1,271 @@
+"""PyTorch as a contender, in every mode that people use it in: eager on the processor with few or many threads and
+either memory layout; on a GPU eager, compiled, and replayed as a CUDA graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, Literal, TypeAlias
+
+from engine.bench.contender import Contender, Entry, nothing
+from engine.bench.engine_contender import BATCHES
+from engine.bench.machine import cores
+from engine.bench.nets import Net, parameters, pictures
+from engine.bench.torch_network import BUILDERS, TorchNetwork
+from engine.layers import Layer, Values
+from engine.network import layer_names
+from engine.operations import HostArray
+from engine.optimizers import SGD
+
+Mode: TypeAlias = Literal["eager", "compiled", "CUDA graph"]
+
+# Passes or steps before a CUDA graph is captured, for whatever PyTorch chooses the first times.
+WARM_UP = 3
+
+
+def torch_version() -> str | None:
+    """PyTorch's version, None if it is not installed."""
+    if find_spec("torch") is None:
+        return None
+    import torch
+
+    return str(torch.__version__)
+
+
+def torch_sees_gpu() -> bool:
+    """Whether PyTorch is there and can use a GPU."""
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def thread_counts() -> list[int]:
+    """How many threads PyTorch is tried with on the processor: 1, 2, and as many as there are cores."""
+    return sorted({1, min(2, cores()), cores()})
+
+
+def on_processor(work: Literal["live", "train"], net: Net) -> list[Entry]:
+    """PyTorch eager with each number of threads and either layout."""
+    make = {"live": _live, "train": _train}[work]
+    return [
+        Entry(title, partial(make, net, "cpu", "eager", layout, title, partial(set_threads, threads)))
+        for layout in (False, True)
+        for threads in thread_counts()
+        for title in (_title(layout, threads),)
+    ]
+
+
+def on_gpu(work: Literal["live", "train"], net: Net) -> list[Entry]:
+    """PyTorch on the first GPU: eager, compiled and as a CUDA graph; in float32, and with its fastest kernels."""
+    _in_float32()
+    make = {"live": _live, "train": _train}[work]
+    modes: tuple[Mode, ...] = ("eager", "compiled", "CUDA graph")
+    return [
+        Entry(title, partial(make, net, "cuda", mode, False, title, nothing))
+        for mode in modes
+        for title in (f"PyTorch {mode}, GPU",)
+    ]
+
+
+def photo(
+    device: Literal["cpu", "gpu"], picture: HostArray, layers: Sequence[Layer], values: Values
+) -> list[Entry]:
+    """PyTorch eager on a picture (C, H, W) in one piece, from the host's memory to the host's memory."""
+    if device == "gpu":
+        _in_float32()
+        return [
+            Entry(
+                "PyTorch eager, GPU",
+                partial(_photo, picture, layers, values, "cuda", False, "PyTorch eager, GPU", nothing),
+            )
+        ]
+    return [
+        Entry(title, partial(_photo, picture, layers, values, "cpu", layout, title, partial(set_threads, threads)))
+        for layout in (False, True)
+        for threads in thread_counts()
+        for title in (_title(layout, threads),)
+    ]
+
+
+def _title(channels_last: bool, threads: int) -> str:
+    return f"PyTorch{' channels_last' if channels_last else ''}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def set_threads(count: int) -> None:
+    """Let PyTorch compute with so many threads on the processor."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _in_float32() -> None:
+    """No shorter numbers inside, which PyTorch would take for convolutions, and kernels chosen by trying them."""
+    import torch
+
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+
+
+def _waiting(device: str) -> Callable[[], object]:
+    import torch
+
+    return torch.cuda.synchronize if device == "cuda" else nothing
+
+
+def _on(device: str, images: HostArray, channels_last: bool) -> Any:
+    import torch
+
+    tensor = torch.from_numpy(images).to(device)
+    return tensor.contiguous(memory_format=torch.channels_last) if channels_last else tensor
+
+
+def _live(
+    net: Net, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
+) -> Contender:
+    """One picture at a time, every layer's output returned and waited for."""
+    import torch
+
+    network, wait = TorchNetwork(net.network, parameters(net), device, channels_last), _waiting(device)
+    image = pictures(net, 1)[0]
+    given = _on(device, image, channels_last)
+    forward = torch.inference_mode()(network.outputs)
+    if mode == "compiled":
+        forward = torch.compile(forward)
+    elif mode == "CUDA graph":
+        forward = _captured(partial(forward, given))
+    host = torch.from_numpy(image)
+
+    def run() -> Any:
+        # On the processor the picture is where it is needed; on a GPU the hand's drawing has to get there.
+        if device == "cuda":
+            given.copy_(host)
+        found = forward(given)
+        wait()
+        return found
+
+    def answer() -> dict[str, HostArray]:
+        names = net.network.names[1:]
+        return {name: tensor.cpu().numpy() for name, tensor in zip(names, run(), strict=True)}
+
+    return Contender(title, "pytorch", run, answer, before=before)
+
+
+def _train(
+    net: Net, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
+) -> Contender:
+    """Whole steps on batches that lie ready; the engine has to fetch its own."""
+    import torch
+
+    network, recipe = TorchNetwork(net.network, parameters(net), device, channels_last), net.recipe
+    images, labels = pictures(net, BATCHES * recipe.batch)
+    batches = _on(device, images, channels_last).split(recipe.batch)
+    sorts = torch.from_numpy(labels).to(device).split(recipe.batch)
+    optimizer = _optimizer(network, recipe)
+    image, sort = batches[0].clone(memory_format=torch.preserve_format), sorts[0].clone()
+
+    def step(image: Any, sort: Any) -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network.scores(image), sort).backward()
+        optimizer.step()
+
+    first = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.parameters.items()}
+    work: Callable[[Any, Any], object] = torch.compile(step) if mode == "compiled" else step
+    if mode == "CUDA graph":
+        replay = _captured(partial(step, image, sort))
+        _reset(network, optimizer, first)
+
+        def work(given: Any, wanted: Any) -> None:
+            image.copy_(given)
+            sort.copy_(wanted)
+            replay(None)
+
+    place = 0
+
+    def run() -> None:
+        nonlocal place
+        work(batches[place], sorts[place])
+        place = (place + 1) % BATCHES
+
+    def answer() -> dict[str, HostArray]:
+        run()
+        after = {name: tensor.detach().cpu().numpy() for name, tensor in network.parameters.items()}
+        return {name: (after[name] - values) / recipe.optimizer.rate for name, values in first.items()}
+
+    return Contender(title, "pytorch", run, answer, wait=_waiting(device), before=before)
+
+
+def _photo(
+    picture: HostArray,
+    layers: Sequence[Layer],
+    values: Values,
+    device: str,
+    channels_last: bool,
+    title: str,
+    before: Callable[[], object],
+) -> Contender:
+    import torch
+
+    tensors = {name: _on(device, array, channels_last and array.ndim == 4) for name, array in values.items()}
+    names = layer_names(layers)
+    own = [
+        {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
+        for name in names
+    ]
+    steps = [BUILDERS[type(layer)](torch, layer, parts) for layer, parts in zip(layers, own, strict=True)]
+    given = _on("cpu", picture[None], channels_last)
+
+    def run() -> HostArray:
+        with torch.inference_mode():
+            maps = given.to(device)
+            for step in steps:
+                maps = step(maps)
+            found: HostArray = maps[0].cpu().numpy()
+        return found
+
+    return Contender(title, "pytorch", run, lambda: {"maps": run()}, before=before)
+
+
+def _optimizer(network: TorchNetwork, recipe: Any) -> Any:
+    """The recipe's SGD; L2 is on weights alone, as the engine has it."""
+    import torch
+
+    assert isinstance(recipe.optimizer, SGD)
+    weights = [tensor for tensor in network.learnt.values() if tensor.ndim > 1]
+    others = [tensor for tensor in network.learnt.values() if tensor.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.l2}, {"params": others}]
+    return torch.optim.SGD(groups, lr=recipe.optimizer.rate, momentum=recipe.optimizer.momentum)
+
+
+def _captured(work: Callable[[], Any]) -> Callable[[Any], Any]:
+    """The work as a CUDA graph that is replayed, with whatever lies in the tensors it was captured with."""
+    import torch
+
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = work()
+
+    def replay(_: Any) -> Any:
+        graph.replay()
+        return found
+
+    return replay
+
+
+def _reset(network: TorchNetwork, optimizer: Any, first: Mapping[str, HostArray]) -> None:
+    """Undo the steps of the warm-up, in place, for the graph holds the tensors."""
+    import torch
+
+    with torch.no_grad():
+        for name, tensor in network.parameters.items():
+            tensor.copy_(torch.from_numpy(first[name]))
+        for state in optimizer.state.values():
+            state["momentum_buffer"].zero_()

@@ -1,0 +1,108 @@
+"""`xo bench`: times this engine beside PyTorch and others, draws what a convolution costs, and compares a GPU's
+numbers with NumPy's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.backend import choose_backend, one_blas_thread
+from engine.bench.chart import chart
+from engine.bench.page import into_page
+from engine.bench.regression import MARGIN, changes
+from engine.bench.report import Report, read_report, to_json
+from engine.bench.scaling import described
+from engine.bench.suite import KINDS, Suite
+from engine.bench.table import as_markdown, as_text, regression_text
+from engine.storage.atomic import write_atomically
+
+CHART = "cost.svg"
+
+
+def add(subparsers: Any) -> None:
+    """Add the sub-command."""
+    parser = subparsers.add_parser("bench", help="time this engine beside others", description=__doc__)
+    option = parser.add_argument
+    option("--device", default="auto", choices=["auto", "cpu", "gpu"])
+    option("--rows", type=_kinds, help=f"of {','.join(KINDS)} (default: all; parity only on a GPU)")
+    option("--seconds", type=_positive, default=4.0, help="for each row and curve (default: 4)")
+    option(
+        "--markdown", type=Path, metavar="FILE", help="write the tables, between the marks that FILE has, if any"
+    )
+    option("--json", type=Path, metavar="FILE", help="write everything measured")
+    option("--pictures", type=Path, metavar="FOLDER", help=f"draw the curves of scale, as {CHART} in there")
+    option("--against", type=Path, metavar="FILE", help="compare ratios with what --json wrote before")
+    option("--margin", type=_positive, default=MARGIN, help=f"by what share a ratio may fall (default: {MARGIN})")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, write; 1 if numbers differ or a row got slower.
+
+    Raises DeviceError without the device that is asked for, BenchError if a contender computes something else,
+    StorageError for a file that cannot be used.
+    """
+    before = None if args.against is None else read_report(args.against)
+    _check_folders([path for path in (args.markdown, args.json) if path is not None], args.pictures)
+    backend = choose_backend(args.device)
+    kinds = args.rows or [kind for kind in KINDS if kind != "parity" or backend.name == "gpu"]
+    with one_blas_thread():
+        report = Suite(backend, kinds, args.seconds, _progress).report()
+    _progress("")
+    print(as_text(report), end="")
+    _write(args, report)
+    found = [] if before is None else changes(before, report, args.margin)
+    if before is not None:
+        print("\n" + regression_text(found, args.margin), end="")
+    wrong = [case for case in report.parity if not case.fine]
+    if wrong:
+        print(f"xo: {len(wrong)} of {len(report.parity)} comparisons with NumPy differ.", file=sys.stderr)
+    return int(bool(wrong) or any(change.slower for change in found))
+
+
+def _write(args: argparse.Namespace, report: Report) -> None:
+    """The files that are asked for."""
+    pictures = []
+    if args.pictures is not None and report.curves:
+        drawn = args.pictures / CHART
+        title, below = "What a convolution costs as it grows", f"Varied from {described()}."
+        write_atomically(drawn, chart(report.curves, title, below).encode())
+        pictures.append(drawn)
+    if args.markdown is not None:
+        page = args.markdown
+        addresses = [Path(os.path.relpath(drawn, page.parent)).as_posix() for drawn in pictures]
+        write_atomically(page, into_page(page, as_markdown(report, addresses)).encode())
+    if args.json is not None:
+        write_atomically(args.json, to_json(report))
+
+
+def _check_folders(files: Sequence[Path], pictures: Path | None) -> None:
+    """Raises ValueError before anything is measured if what is found could not be written."""
+    for folder in [path.parent for path in files] + ([] if pictures is None else [pictures]):
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {folder} to write into; make it first, or choose another.")
+
+
+def _kinds(text: str) -> list[str]:
+    found = text.split(",")
+    if unknown := [kind for kind in found if kind not in KINDS]:
+        raise argparse.ArgumentTypeError(f"no rows are called {unknown[0]!r}; there are {', '.join(KINDS)}")
+    return found
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"it must be above 0, not {text}")
+    return value
+
+
+def _progress(text: str) -> None:
+    """One line that is written over on a terminal; elsewhere a line for each step."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text, file=sys.stderr, flush=True)

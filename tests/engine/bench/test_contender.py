@@ -1,0 +1,79 @@
+"""Who computes something else is an error, and who cannot compute at all is left out with a word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.bench.contender import BenchError, Contender, Entry, gathered, nothing
+from engine.operations import HostArray
+
+EXPECTED = {"maps": np.array([[1.0, -2.0]], np.float32), "scores": np.array([100.0], np.float32)}
+
+
+def someone(name: str, answer: dict[str, HostArray] | None) -> Contender:
+    return Contender(name, "pytorch", nothing, None if answer is None else lambda: answer)
+
+
+def against(answer: dict[str, HostArray], tolerance: float = 1e-4) -> list[Contender]:
+    return gathered(someone("engine", EXPECTED), [Entry("other", lambda: someone("other", answer))], tolerance)[0]
+
+
+def test_the_same_within_tolerance_is_kept() -> None:
+    near = {"maps": EXPECTED["maps"] + np.float32(1e-4), "scores": EXPECTED["scores"] + np.float32(9e-3)}
+    assert [contender.name for contender in against(near)] == ["engine", "other"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"maps": EXPECTED["maps"] + np.float32(3e-4)},
+            r"^other computes something else: its maps is off by 0\.0003",
+        ),
+        ({"maps": EXPECTED["maps"] * np.float32(np.nan)}, "its maps is off by nan"),
+        ({"maps": EXPECTED["maps"].T}, r"its maps is \(2, 1\), not \(1, 2\)\.$"),
+        ({"votes": np.zeros(1)}, "only one side gives votes"),
+    ],
+)
+def test_something_else_is_an_error(changed: dict[str, HostArray], words: str) -> None:
+    with pytest.raises(BenchError, match=words):
+        against(EXPECTED | changed)
+
+
+def test_whoever_cannot_compute_is_left_out_with_a_sentence() -> None:
+    def broken() -> Contender:
+        raise RuntimeError("no compiler found.\nand a page more")
+
+    kept, notes = gathered(someone("engine", EXPECTED), [Entry("compiled", broken)], 1e-4)
+    assert [contender.name for contender in kept] == ["engine"]
+    assert notes == ["compiled did not run: no compiler found."]
+
+
+def test_the_engine_itself_must_compute() -> None:
+    def broken() -> dict[str, HostArray]:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        gathered(Contender("engine", "engine", nothing, broken), [], 1e-4)
+
+
+def test_an_interruption_is_no_failure_of_a_partner() -> None:
+    def interrupted() -> Contender:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gathered(someone("engine", EXPECTED), [Entry("other", interrupted)], 1e-4)
+
+
+def test_a_yardstick_has_nothing_to_compare() -> None:
+    kept, _ = gathered(someone("engine", EXPECTED), [Entry("rod", lambda: someone("rod", None))], 1e-4)
+    assert [contender.name for contender in kept] == ["engine", "rod"]
+
+
+def test_a_partner_is_prepared_before_it_computes() -> None:
+    prepared: list[str] = []
+    other = Contender(
+        "other", "pytorch", nothing, lambda: EXPECTED if prepared else {}, before=lambda: prepared.append("threads")
+    )
+    assert len(gathered(someone("engine", EXPECTED), [Entry("other", lambda: other)], 1e-4)[0]) == 2

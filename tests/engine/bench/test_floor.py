@@ -1,0 +1,43 @@
+"""The least time that work can take."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.backend import choose_backend
+from engine.bench.floor import Limits, floor, limits, live_bytes, train_bytes, train_multiplies
+from engine.bench.nets import LARGE, TINY, hanuschkin
+
+CPU = choose_backend("cpu")
+
+
+def test_calls_add_up_and_of_bytes_and_multiplies_the_longer_counts() -> None:
+    device = Limits(call=1e-6, bytes=1e9, multiplies=1e12)
+    assert floor(device, 10, 2_000_000, 10).seconds == pytest.approx(10e-6 + 2e-3)
+    assert floor(device, 10, 10, 4 * 10**9).seconds == pytest.approx(10e-6 + 4e-3)
+
+
+def test_what_a_net_moves_and_multiplies_by_hand() -> None:
+    # Maps of 9 x 9, three of 7 x 7 twice, three of 3 x 3 twice, a list of 2; 3 * (9 + 1) + 2 * (27 + 1) parameters.
+    maps, learnt = 81 + 147 + 147 + 27 + 27 + 2, 30 + 56
+    assert live_bytes(TINY.network) == 4 * (2 * maps + learnt)
+    assert train_bytes(TINY) == 4 * (4 * 64 * maps + 6 * learnt)
+    convolution, dense = 3 * 49 * 9, 54
+    assert train_multiplies(TINY) == 64 * (2 * convolution + 3 * dense)
+
+
+def test_the_first_layer_with_parameters_has_no_gradient_in_its_input() -> None:
+    for net in (LARGE, hanuschkin()):
+        costs = [cost.multiplies for cost in net.network.costs]
+        first = next(count for count in costs if count)
+        assert train_multiplies(net) == 64 * (3 * sum(costs) - first)
+
+
+def test_a_device_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.bench.floor.VALUES", {"cpu": 1 << 16})
+    monkeypatch.setattr("engine.bench.floor.ROWS", {"cpu": 64})
+    found = limits(CPU, 0.01)
+    # Any machine starts a call within a millisecond, and moves and multiplies more than a million a second.
+    assert 0 < found.call < 1e-3
+    assert found.bytes > 1e6
+    assert found.multiplies > 1e6

@@ -1,0 +1,142 @@
+"""Parity of two backends: the same one agrees with itself, and every planted mistake is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.array_operations import ArrayOperations
+from engine.array_operations.max_pool import MaxPool
+from engine.backend import choose_backend
+from engine.bench.layer_cases import CASES, name_of
+from engine.bench.nets import DEFAULT, TINY
+from engine.bench.parity import BEYOND, nets, parity
+from engine.bench.report import Parity
+from engine.operations import Calls
+from engine.presets import PRESETS
+
+CPU = choose_backend("cpu")
+
+
+def wrong(changed: type[ArrayOperations], kind: str) -> set[str]:
+    """What differs, over the layers whose name begins so, with these operations instead of NumPy's own."""
+    backend = replace(CPU, name="gpu", title="planted", operations=changed())
+    cases = [case for case in CASES if type(case[0]).__name__.startswith(kind)]
+    return {case.what for case in parity(backend, CPU, cases, []) if not case.fine}
+
+
+def test_a_backend_agrees_with_itself_over_layers_and_nets() -> None:
+    cases = list(parity(CPU, CPU, CASES[::4], [TINY, DEFAULT]))
+    assert {case.what for case in cases} == {
+        "outputs",
+        "scores when reading",
+        "errors",
+        "gradients",
+        "gradient in the picture",
+        "parameters after 10 steps",
+    }
+    assert all(case.fine and case.difference == 0 for case in cases)
+    assert {"tiny", "default"} <= {case.subject for case in cases}
+
+
+def test_every_layer_and_preset_is_compared() -> None:
+    subjects = {net.network for net in nets()}
+    assert all(preset.network in subjects for preset in PRESETS.values())
+    given = [case.subject for case in parity(CPU, CPU, whole=[]) if case.what == "outputs"]
+    assert given == [name_of(case) for case in CASES]
+
+
+class OffConvolution(ArrayOperations):
+    """Adds a little to every value of a convolution."""
+
+    def convolution(self, *arguments: Any, **keywords: Any) -> Any:
+        whole = super().convolution(*arguments, **keywords)
+        forward, y = whole.forward, arguments[2]
+        whole.forward = lambda: [*forward(), (np.add, (y, np.float32(3e-5)), {"out": y})]
+        return whole
+
+
+class LastWins(ArrayOperations):
+    """Gives the gradient of equal values to the last of them in row order."""
+
+    def max_pool(self, x: Any, y: Any, size: int, stride: int) -> Any:
+        right = super().max_pool(x, y, size, stride)
+
+        class Wrong:
+            forward = staticmethod(right.forward)
+
+            @staticmethod
+            def backward(dy: Any, dx: Any) -> Calls:
+                if dx is None or size > stride or x.shape[1] % size or x.shape[2] % size:
+                    return right.backward(dy, dx)
+                turned = MaxPool(x[:, ::-1, ::-1], y[:, ::-1, ::-1], size, stride)
+                return [*turned.forward(), *turned.backward(dy[:, ::-1, ::-1], dx[:, ::-1, ::-1])]
+
+        return Wrong()
+
+
+class LeakyAtZero(ArrayOperations):
+    """Lets the gradient through where a ReLU's value is exactly 0."""
+
+    def activation_gradient(self, kind: Any, y: Any, dy: Any, dx: Any, slope: float = 0.0) -> Calls:
+        calls = super().activation_gradient(kind, y, dy, dx, slope)
+        if kind != "relu":
+            return calls
+        return [(np.multiply, (dy, np.float32(1)), {"out": dx, "where": y >= 0})]
+
+
+class NoMomentum(ArrayOperations):
+    """Forgets its velocity."""
+
+    def sgd(self, values: Any, gradients: Any, velocity: Any, momentum: float, *rest: Any) -> Calls:
+        return super().sgd(values, gradients, velocity, 0.0, *rest)
+
+
+class OtherCoins(ArrayOperations):
+    """Throws dropout's coins with another key."""
+
+    def dropout(self, x: Any, y: Any, rate: float, key: int, moment: Any) -> Any:
+        return super().dropout(x, y, rate, key + 1, moment)
+
+
+class NoNumber(ArrayOperations):
+    """Sigmoids that are no numbers."""
+
+    def activation(self, kind: Any, x: Any, y: Any, slope: float = 0.0) -> Calls:
+        return [(y.fill, (np.nan,), {})] if kind == "sigmoid" else super().activation(kind, x, y, slope)
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "seen"),
+    [
+        (OffConvolution, "Conv2D", "outputs"),
+        (OffConvolution, "Conv2D", "scores when reading"),
+        (LastWins, "MaxPool2D", "gradient in the picture"),
+        (LeakyAtZero, "ReLU", "gradient in the picture"),
+        (NoMomentum, "Dense", "parameters after 10 steps"),
+        (OtherCoins, "Dropout", "outputs"),
+        (NoNumber, "Sigmoid", "outputs"),
+    ],
+)
+def test_a_wrong_operation_is_found(changed: type[ArrayOperations], kind: str, seen: str) -> None:
+    assert seen in wrong(changed, kind)
+
+
+def test_what_is_no_number_can_be_written_down() -> None:
+    backend = replace(CPU, operations=NoNumber())
+    cases = [case for case in CASES if type(case[0]).__name__ == "Sigmoid"]
+    found: list[Parity] = list(parity(backend, CPU, cases, []))
+    assert max(case.share for case in found) == BEYOND
+
+
+def test_a_device_that_only_rounds_otherwise_is_fine() -> None:
+    class Rounding(ArrayOperations):
+        def product(self, left: Any, right: Any, out: Any) -> Calls:
+            nudge: Callable[..., object] = np.multiply
+            return [*super().product(left, right, out), (nudge, (out, np.float32(1 + 1.2e-7)), {"out": out})]
+
+    assert wrong(Rounding, "Dense") == set()

@@ -1,0 +1,79 @@
+"""PyTorch beside the engine, where it is installed: both compute the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is compared with only where it is")
+
+from engine.backend import choose_backend  # noqa: E402
+from engine.bench import engine_contender, photo, torch_contender  # noqa: E402
+from engine.bench.contender import BenchError, gathered  # noqa: E402
+from engine.bench.layer_cases import CASES, random_values, with_head  # noqa: E402
+from engine.bench.nets import DEFAULT, TINY, Net, hanuschkin  # noqa: E402
+from engine.bench.rows import SAME_MAPS, SAME_STEP  # noqa: E402
+from engine.bench.torch_network import BUILDERS, TorchNetwork  # noqa: E402
+from engine.layers import AvgPool2D  # noqa: E402
+from engine.plan import Plan  # noqa: E402
+
+CPU = choose_backend("cpu")
+# Small steps, so that the comparison takes no time.
+NETS = [TINY, DEFAULT, replace(hanuschkin(), recipe=replace(hanuschkin().recipe, batch=2))]
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
+def test_every_mode_makes_the_engines_maps_and_moves(net: Net) -> None:
+    for work, make, tolerance in (
+        ("live", engine_contender.live, SAME_MAPS),
+        ("train", engine_contender.train, SAME_STEP),
+    ):
+        engine, _ = make(net, CPU)
+        entries = torch_contender.on_processor(work, net)
+        found, notes = gathered(engine, entries, tolerance)
+        assert notes == []
+        assert [contender.family for contender in found] == ["engine"] + ["pytorch"] * len(entries)
+        assert len(entries) == 2 * len(torch_contender.thread_counts())
+
+
+def test_a_step_that_forgets_l2_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = replace(TINY, recipe=replace(TINY.recipe, l2=0.5))
+    engine, _ = engine_contender.train(net, CPU)
+    entries = torch_contender.on_processor("train", net)
+    assert len(gathered(engine, entries, SAME_STEP)[0]) == 1 + len(entries)
+    engine, _ = engine_contender.train(replace(net, recipe=TINY.recipe), CPU)
+    with pytest.raises(BenchError, match="computes something else"):
+        gathered(engine, entries, SAME_STEP)
+
+
+def test_the_photograph_is_the_same() -> None:
+    sides = (30, 41)
+    entries = torch_contender.photo("cpu", photo.photograph(*sides), photo.LAYERS, photo.features())
+    found, notes = gathered(photo.in_bands(CPU, sides), entries, SAME_MAPS)
+    assert (len(found), notes) == (1 + len(entries), [])
+
+
+def test_every_layer_that_has_a_counterpart_gives_the_same() -> None:
+    for layer, shape in CASES:
+        network = with_head(layer, shape)
+        # Where its windows start beyond the edge, PyTorch leaves them out of an average and refuses others.
+        if type(layer) not in BUILDERS or (isinstance(layer, AvgPool2D) and layer.stride > layer.size):
+            continue
+        rng = np.random.default_rng(5)
+        values = {name: array.astype(np.float32) for name, array in random_values(network, rng).items()}
+        images = rng.normal(0, 1, (2, *network.input_shape)).astype(np.float32)
+        plan = Plan(network, CPU, 2, keep=True)
+        plan.load(values)
+        plan.forward(images)
+        given = TorchNetwork(network, values).outputs(torch.from_numpy(images))
+        for mine, other in zip(plan.outputs()[1:], given, strict=True):
+            np.testing.assert_allclose(other.detach().numpy(), mine, rtol=1e-4, atol=1e-5, err_msg=str(layer))
+
+
+def test_a_layer_without_a_counterpart_is_named() -> None:
+    layer, shape = next(case for case in CASES if type(case[0]).__name__ == "Votes")
+    network = with_head(layer, shape)
+    with pytest.raises(BenchError, match="no counterpart of Votes"):
+        TorchNetwork(network, network.initial(1))
