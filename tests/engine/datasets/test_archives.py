@@ -91,6 +91,21 @@ for path in sys.argv[2:]:
 """
 
 
+def test_a_picture_that_is_too_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.datasets.archives.PICTURE_LIMIT", len(CROSS) - 1)
+    assert "holds cross/a.png, which unpacks to more than" in refused(path)
+    monkeypatch.setattr("engine.datasets.archives.PICTURE_LIMIT", 1 << 20)
+    assert len(read_examples(path, (1, 9, 9))) == 2
+
+
+def test_pictures_that_are_many_times_their_archive(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cross/b.png", CROSS + bytes(1 << 20))
+    assert len(read_examples(path, (1, 9, 9))) == 3
+    monkeypatch.setattr("engine.datasets.archives._ALWAYS_READ", 1 << 20)
+    assert "claims to unpack to 1 MiB, more than is safe" in refused(path)
+
+
 def claiming(data: bytes, size: int) -> bytes:
     """An archive whose last file claims to unpack to so many bytes."""
     crafted = bytearray(data)

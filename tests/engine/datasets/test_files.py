@@ -44,7 +44,11 @@ def write_idx(folder: Path, labels: list[int], name: str = "train", packed: bool
 
 @pytest.mark.parametrize("side", [9, 6, 20, 32])
 @pytest.mark.parametrize("size", [(9, 9), (40, 40), (30, 41), (12, 5)])
-def test_a_picture_is_what_the_same_drawing_would_be(tmp_path: Path, side: int, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_a_picture_is_what_the_same_drawing_would_be(
+    tmp_path: Path, side: int, size: tuple[int, int], chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.datasets.files._CHUNK", chunk)
     ink = np.random.default_rng(3).uniform(-1, 1, (2, *size)).astype(np.float32)
     ink[:, [0, -1]] = ink[:, :, [0, -1]] = -1
     grey = np.round((1 - ink) / 2 * 255).astype(np.uint8)

@@ -178,17 +178,20 @@ def test_cut_short_anywhere(images: Path) -> None:
 
 
 MEASURE = """
-import resource, sys, time
+import resource, sys, time, tracemalloc
 from engine.storage.idx import read_idx
 good, labels, *bombs = sys.argv[1:]
 read_idx(good, labels)
 for path in bombs:
+    tracemalloc.start()  # also what is asked for and never written to
     peak, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try: read_idx(path, labels); sentence = "opened"
     except ValueError as error: sentence = str(error)
     seconds = time.process_time() - begun
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
-    print(seconds, grown, sentence, sep="\\t")
+    asked = tracemalloc.get_traced_memory()[1] // 1024
+    tracemalloc.stop()
+    print(seconds, max(grown, asked), sentence, sep="\\t")
 """
 
 

@@ -88,7 +88,10 @@ def test_pictures_come_out_as_ink(path: Path, save: Any, images: np.ndarray) -> 
     assert found.classes is None
 
 
-def test_each_picture_by_itself(path: Path) -> None:
+@pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
+def test_each_picture_by_itself(path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are worked on at once."""
+    monkeypatch.setattr("engine.storage.labelled._CHUNK", chunk)
     mixed = GREY.copy()
     mixed[1::2] = 255 - mixed[1::2]
     np.savez(path, images=mixed)

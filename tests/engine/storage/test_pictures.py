@@ -261,6 +261,14 @@ def test_of_many_each_by_itself() -> None:
     assert (as_ink(many) == -1).all(axis=(1, 2)).sum() == 4
 
 
+@pytest.mark.parametrize(("border", "ground"), [([0.8] * 4 + [1] * 4, 0.9), ([0.8] * 4 + [1] * 3 + [0], 0.8)])
+def test_the_level_of_the_background_is_the_median_of_its_side(border: list[float], ground: float) -> None:
+    grey = np.array([*border[:4], 0, *border[4:]]).reshape(3, 3)
+    expected = np.clip(2 * (ground - grey) / ground - 1, -1, 1)
+    assert np.allclose(as_ink(grey), expected, atol=1e-6)
+    assert np.allclose(as_ink(1 - grey), expected, atol=1e-6)
+
+
 def test_a_border_on_neither_side_leaves_the_level_of_the_background_to_the_whole() -> None:
     grey = np.full((5, 5), 0.5)
     grey[1:4, 1:4] = [[0, 0, 0], [1, 1, 0.9], [0, 0, 0]]
