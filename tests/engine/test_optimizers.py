@@ -184,6 +184,17 @@ def test_decay_shortens_weights_alone() -> None:
         np.testing.assert_allclose(decayed[name], values - shorter, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("gradient", "clipped"), [((0.6, 0.7), (0.6, 0.7)), ((0.9, 1.2), (0.6, 0.8)), ((0.0, -50.0), (0.0, -1.0))]
+)
+def test_only_a_gradient_longer_than_the_limit_is_shortened(
+    gradient: tuple[float, float], clipped: tuple[float, float]
+) -> None:
+    values = np.array(gradient, np.float32)
+    replay(CPU.operations.clip(values, 1.0))
+    np.testing.assert_allclose(values, clipped, rtol=1e-6)
+
+
 def test_a_gradient_whose_square_overflows_is_clipped_all_the_same() -> None:
     gradient = np.array([3e30, 4e30], np.float32)
     with np.errstate(over="ignore"):

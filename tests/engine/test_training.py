@@ -124,6 +124,18 @@ def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(mon
     assert step.loss == pytest.approx(judge(SMALL, start, examples, CPU).score.loss, rel=1e-5)
 
 
+def test_the_mean_of_an_epoch_is_that_of_its_steps_losses() -> None:
+    recipe = Recipe(SGD(0.05), batch=32, epochs=2, examples=70, data=DATA)
+    source, losses = Generated(DATA, 70, 1), []
+    for event in Trainer(SMALL, source, recipe, CPU, None, source.held_out(10)).steps():
+        if isinstance(event, Judged):
+            assert event.mean == pytest.approx(np.mean(losses))
+            losses.clear()
+        else:
+            losses.append(event.loss)
+            assert event.mean == pytest.approx(np.mean(losses))
+
+
 # --- why a run ends
 
 # One picture to learn from and one to be judged by, a weight that learns, and one that decides what is read.
