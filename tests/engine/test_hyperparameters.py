@@ -249,6 +249,8 @@ HEAD = (GlobalAvgPool(), Dense(2))
         ((1, 8, 8), (Conv2D(65_536, 1, padding=2_000), *HEAD), ["8 GiB for one picture", "layer 1 (Conv2D)"]),
         ((1, 8, 8), (ReLU(), Residual((Conv2D(65_536, 1, padding=500), Conv2D(1, 1001))), *HEAD), ["(Residual)"]),
         ((1, 10**9, 10**9), HEAD, ["8 GiB for one picture", "the input"]),
+        # A wide margin that a wide stride leaves nothing of.
+        ((1, 8, 8), (Conv2D(1, 1, 60_000, 60_000), *HEAD), ["8 GiB for one picture", "layer 1 (Conv2D)"]),
         ((1, 10**30, 1), (ReLU(), *HEAD), ["8 GiB for one picture", "layer 1 (ReLU)"]),
         ((1, 1000, 1000), (Flatten(), Dense(65_536), Dense(2)), ["1 GiB for its parameters", "layer 2 (Dense)"]),
         ((60_000, 1, 1), (Residual((Conv2D(60_000, 1),)), *HEAD), ["1 GiB for its parameters", "(Residual)"]),

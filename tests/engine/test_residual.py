@@ -155,6 +155,13 @@ def test_where_the_stack_sees_only_padding_the_skip_is_all_that_is_read(
     assert stack.reads((2, 6, 6), range(row, row + 1), range(column, column + 1)) == read
 
 
+def test_what_lies_below_a_value_in_the_padding_is_not_read_either() -> None:
+    """The lowest features are wide: their windows would reach into the map again."""
+    stack = Residual((Conv2D(2, 9, padding=4), Conv2D(2, 1, padding=3), Conv2D(2, 1, stride=2)))
+    assert stack.output_shape((2, 6, 6)) == (2, 6, 6)
+    assert stack.reads((2, 6, 6), range(1), range(1)) == (range(1), range(1))
+
+
 def test_a_list_keeps_a_skip_too() -> None:
     network = Network((1, 2, 3), (Flatten(), Residual((Dense(4), Tanh(), Dense(6))), Dense(2)))
     assert network.shapes == ((1, 2, 3), (6,), (6,), (2,))
