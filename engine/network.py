@@ -170,14 +170,6 @@ class Network:
         fresh parameters."""
         return {f"{self.names[1]}.{part}": array for part, array in self.layers[0].measured(images).items()}
 
-    def check_layers(self, names: Collection[str]) -> None:
-        """Raises ValueError unless each of `names` (01-conv2d) is a layer's."""
-        if unknown := sorted(set(names) - set(self.names[1:])):
-            raise ValueError(
-                f"The network has no layer called {unknown[0]} that could be frozen; its layers are "
-                f"{', '.join(self.names[1:])}."
-            )
-
     def check(self, parameters: Parameters) -> None:
         """Raises ShapeError unless `parameters` are exactly those this network needs, ValueError unless finite."""
         for name, shape in self.parameter_shapes.items():
@@ -204,7 +196,10 @@ class Network:
         there."""
         known = {name: place for place, name in enumerate(self.names[1:])}
         if unknown := sorted(set(names) - set(known)):
-            raise ValueError(f"The network has no layer called {unknown[0]} that could be frozen.")
+            raise ValueError(
+                f"The network has no layer called {unknown[0]} that could be frozen; its layers are "
+                f"{', '.join(known)}."
+            )
         return {known[name] for name in names}
 
     def to_json(self) -> dict[str, Any]:

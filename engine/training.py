@@ -101,7 +101,7 @@ class Trainer:
     def _check(self) -> None:
         """What can be checked before anything is allocated."""
         recipe = self.recipe
-        self.network.check_layers(recipe.frozen)
+        self.network.places(recipe.frozen)
         if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
             raise ValueError("Patience and target look at held-out examples; give the run some.")
         if self.source.count < 1:

@@ -69,7 +69,7 @@ def _nudging(
     ruler, whole = _Ruler(network, examples), forward_multiplies(network)
     curves = [
         _Marked(Curve(rule), marks, lambda: ruler.error(nudger.parameters()))
-        for rule in ("nudging, only what a change reaches", "nudging, every pass whole")
+        for rule in ("nudging", "nudging, whole passes")
     ]
     told = 0
     for nudge in nudger.nudges():

@@ -11,8 +11,8 @@ from engine.layers import Layer, Stage
 from engine.nudge.probe import Probe
 from engine.operations import HostArray
 
-# What rounding may do to a value, in units in the last place of the largest one of its layer: closer than this to
-# a kink is at it, and what moves less does not move.
+# What rounding may do to a value, in units in the last place of the largest one of its layer: what moves less does
+# not move.
 ROUNDING = 256
 
 
@@ -84,7 +84,7 @@ class Kinks:
         near = ROUNDING * np.finfo(points.dtype).eps * np.abs(points).max(initial=0)
         for gaps in spot.layer.gaps(points):
             low, high = gaps.min(0), gaps.max(0)
-            met = (low <= near) & (high >= -near) & (high - low > near)
+            met = (low < 0) & (high > 0) & (high - low > near)
             met = met.reshape(*met.shape[:-1], count, examples)
             for number in np.flatnonzero(met.any((*range(met.ndim - 2), -1))):
                 if int(number) not in kinks:

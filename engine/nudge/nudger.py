@@ -124,7 +124,7 @@ class Nudger:
     ) -> None:
         if source.count < 1:
             raise ValueError("There are no examples to learn from; give some.")
-        network.check_layers(nudging.frozen)
+        network.places(nudging.frozen)
         self.network, self.source, self.nudging = network, source, nudging
         self._probes: dict[int, Probe] = {}
         self._main = self._probe(min(nudging.batch, source.count))

@@ -139,6 +139,23 @@ def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
     assert all(agrees.all() for agrees in agreeing(alike, gradients).values())
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case[0], MaxPool2D)], ids=name_of)
+def test_a_pool_tells_of_each_window_how_far_its_values_are_from_the_first_winner(
+    case: tuple[MaxPool2D, Shape],
+) -> None:
+    layer, shape = case
+    x = np.random.default_rng(3).integers(0, 3, (2, *shape, 2)).astype(float)  # at two points, with ties
+    gaps = np.stack(list(layer.gaps(x)))
+    channels, high, wide = layer.output_shape(shape)
+    assert gaps.shape[1:] == (2, channels, high, wide, 2)
+    for channel, row, column, example in np.ndindex(channels, high, wide, 2):
+        rows, columns = layer.reads(shape, range(row, row + 1), range(column, column + 1))
+        cells = [x[:, channel, r, c, example] for r in rows for c in columns]
+        winner = max(cells, key=lambda cell: cell[0])  # of equals the first
+        expected = {tuple(cell - winner) for cell in cells}
+        assert set(map(tuple, gaps[:, :, channel, row, column, example])) == expected
+
+
 def test_a_kink_inside_a_stack_is_found_from_inside_and_from_below() -> None:
     network, values = one_pixel(Residual((Conv2D(1, 1), ReLU())))
     values["02-residual.1-conv2d.bias"][:] = -0.5

@@ -196,6 +196,13 @@ def test_one_who_stopped_goes_on_as_if_never_stopped(stop: int, shuffled: bool) 
         assert array.tobytes() == never.parameters()[name].tobytes()
 
 
+def test_the_error_of_a_state_is_believed() -> None:
+    """It was found in another way than a fresh pass would find it, and may differ from that in its last digits."""
+    nudging = Nudging()
+    state = NudgeState(TRAINABLE_WALKTHROUGH.initial(1), 31, 0.1234)
+    assert take(Nudger(TRAINABLE_WALKTHROUGH, Fixed(ARTICLE), nudging, state), 1)[0].error == 0.1234
+
+
 def test_a_state_is_a_copy() -> None:
     nudger = make(TRAINABLE_WALKTHROUGH, ARTICLE, Nudging())
     state = nudger.state()
