@@ -92,7 +92,7 @@ def _begun(args: argparse.Namespace, progress: Progress) -> Task:
         )
     name, network, recipe, start = _network(args)
     recipe = _recipe(recipe, args)
-    network.check_layers(recipe.frozen)
+    network.places(recipe.frozen)
     if args.data is None or settings.is_drawings(args.data):
         if args.augment is not None:
             raise ValueError("--augment is for pictures from files; drawings are new in every epoch anyway.")
