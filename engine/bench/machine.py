@@ -61,7 +61,7 @@ def machine(device: str, versions: Mapping[str, str]) -> Machine:
         processor(),
         cores(),
         flags(),
-        f"{platform.system()} {platform.release()} {platform.machine()}",
+        f"{system()} {platform.machine()}",
         device,
         own | dict(versions),
         {name: os.environ[name] for name in TELLING if name in os.environ},
@@ -77,6 +77,14 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine() or "unknown"
+
+
+def system() -> str:
+    """The operating system's name and version; of a Linux, the distribution's."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"
 
 
 def flags() -> str:
