@@ -189,6 +189,17 @@ def test_the_walk_through_has_exact_ties() -> None:
     ) in sentences
 
 
+def test_how_many_are_tried_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, shares = ARTICLE_PICTURES["X"][None, None].astype(np.float64), np.array([[1.0, 0.0]])
+    at_once = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
+    monkeypatch.setattr("engine.nudge.central_differences.MOST_TRIED", 4)
+    in_parts = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
+    assert in_parts.kinks == at_once.kinks
+    for name, slopes in in_parts.slopes.items():
+        np.testing.assert_allclose(slopes, at_once.slopes[name], atol=1e-9)
+        np.testing.assert_array_equal(in_parts.kinked[name], at_once.kinked[name])
+
+
 def test_single_precision_can_be_asked_for() -> None:
     network, values = one_pixel(Tanh())
     pictures, shares = np.array([[[[0.5, -0.3]]]], np.float32), np.array([[0.0, 1.0]])

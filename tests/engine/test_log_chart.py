@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.log_chart import APART, HEIGHT, WIDTH, Line, LogAxis, log_chart, number_text
+from engine.log_chart import APART, HEIGHT, TOP, WIDTH, Line, LogAxis, log_chart, number_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,15 +45,16 @@ def test_curves_fall_to_the_right_where_errors_do() -> None:
     assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in curve)
 
 
-def test_names_do_not_cover_each_other_and_stay_in_the_picture() -> None:
-    lines = [Line(f"curve {place}", [1, 10], [1, end]) for place, end in enumerate((0, 0, 0.5, 0.0011))]
+@pytest.mark.parametrize("ends", [(0, 0, 0.5, 0.0011), (1, 1, 1, 1)])
+def test_names_do_not_cover_each_other_and_stay_beside_the_curves(ends: tuple[float, ...]) -> None:
+    lines = [Line(f"curve {place}", [1, 10], [1, end]) for place, end in enumerate(ends)]
     picture = drawn(*lines)
     heights = sorted(
         float(text.get("y")) for text in picture.iter(f"{SVG}text") if (text.text or "").startswith("curve")
     )
     assert len(heights) == 4
     assert all(below - above >= APART - 0.2 for above, below in pairwise(heights))
-    assert heights[-1] < HEIGHT
+    assert TOP <= heights[0] < heights[-1] < HEIGHT
 
 
 def test_words_are_written_as_they_are() -> None:

@@ -69,6 +69,19 @@ def test_nudges_as_json_follow_from_each_other(capsys: pytest.CaptureFixture[str
         assert errors[nudge["kept"]] == min(errors.values()) == following["error"]
 
 
+def test_the_settings_of_nudges_are_heeded(capsys: pytest.CaptureFixture[str]) -> None:
+    def first(*words: str) -> dict[str, object]:
+        return json.loads(lines_of(capsys, "--steps", "1", "--json", *words)[0])
+
+    plain = first()
+    assert (len(plain["examples"]), plain["size"], plain["index"]) == (1, 0.3, [0, 0, 0, 0])
+    assert len(first("--batch", "3")["examples"]) == 3
+    assert first("--size", "0.5")["size"] == 0.5
+    assert first("--shuffle")["index"] != plain["index"]
+    assert first("--seed", "2")["before"] != plain["before"]
+    assert first("--handmade")["before"] == pytest.approx(1 / 9)
+
+
 def test_slopes_by_trying_and_by_backpropagation_stand_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     *rows, last = lines_of(capsys, "--check")
     assert len(rows) == 56
