@@ -113,7 +113,7 @@ def _times(spread: Spread) -> str:
 
 
 def _ratio(value: float) -> str:
-    return f"{value:.2f}×" if value < 9.995 else f"{value:.0f}×"
+    return f"{value:.2g}×" if value < 0.1 else f"{value:.2f}×" if value < 9.995 else f"{value:.0f}×"
 
 
 def _rows(kind: str, rows: Sequence[Row]) -> Table:

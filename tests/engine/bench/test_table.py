@@ -43,6 +43,7 @@ def test_contenders_go_down_and_nets_across_with_pytorchs_best_at_the_end() -> N
 
 def test_without_pytorch_the_yardstick_stands_there() -> None:
     assert "the yardstick / this engine | 5.00×" in as_markdown(report(row()))
+    assert "the yardstick / this engine | 0.0012×" in as_markdown(report(row(yardstick=0.0012)))
 
 
 def test_training_is_told_in_pictures_a_second_and_epochs() -> None:
