@@ -10,6 +10,7 @@ from engine.array_operations.calls import call, run
 from engine.array_operations.features import Features
 from engine.array_operations.products import product
 from engine.array_operations.windows import overlap
+from engine.array_operations.winograd import POINTS, ROWS, Tiles, saves_time
 from engine.operations import Array, Calls
 
 # Bytes of products that are added up at once.
@@ -43,22 +44,20 @@ class InputGradient:
         dx, inner = self._dx, self._rows.shape[2:]
         channels, height, width, batch = dx.shape
         row = dx.itemsize * len(weights) * int(np.prod(inner))
-        count = min(height, max(1, BAND_BYTES // row))
-        found = memory.zeros((count, self._features.size, channels, *inner), dx.dtype)
+        saving = saves_time(self._features)
+        count = max(1, BAND_BYTES // row)
+        count = min(height, -(-count // ROWS) * ROWS if saving else count)
+        found = memory.zeros((count, len(weights), int(np.prod(inner))), dx.dtype)
+        rows = self._rows[self._start :]
+        products = _WinogradProducts(weights, rows, count) if saving else _DirectProducts(weights, rows)
+        calls += products.prepare()
         sums = memory.zeros((channels, count, self._cycle, -(-width // self._cycle), batch), dx.dtype)
         for first in range(0, height, count):
             some = min(count, height - first)
-            out = found[:some].reshape(some, len(weights), -1)
-            calls.append(product(weights, self._matrices(first, some), out))
-            parts = found[:some].transpose(1, 2, 0, 3, 4, 5)
+            calls += products.fill(first, found[:some])
+            parts = found[:some].reshape(some, self._features.size, channels, *inner).transpose(1, 2, 0, 3, 4, 5)
             calls += self._add_up(parts, sums[:, :some], dx[:, first : first + some])
         return calls
-
-    def _matrices(self, first: int, count: int) -> Array:
-        """For `count` rows of dx from `first` on, the rows of dy that they read, (count, size * F, columns * N)."""
-        step, along = self._rows.strides[:2]
-        shape = (count, self._features.size * self._features.count, int(np.prod(self._rows.shape[2:])))
-        return as_strided(self._rows[self._start + first :], shape, (step, along, self._rows.itemsize))
 
     def _add_up(self, found: Array, sums: Array, dx: Array) -> Calls:
         """dx (C, rows, W, N) = the sum over a feature's columns of found (size, C, rows, cycle, columns, N), each
@@ -77,3 +76,48 @@ class InputGradient:
             target = dx[:, :, turn::cycle]
             calls.append(run(np.copyto, target, sums[:, :, turn, : target.shape[2]]))
         return calls
+
+
+class _DirectProducts:
+    """Weights (L, size, F) times rows of dy (rows, F, ...): each row of dx reads `size` of them."""
+
+    def __init__(self, weights: Array, rows: Array) -> None:
+        self._weights, self._rows = weights, rows
+
+    def prepare(self) -> Calls:
+        """Nothing is to be laid out."""
+        return []
+
+    def fill(self, first: int, found: Array) -> Calls:
+        """The calls that fill found (count, L, n) for the rows of dx from `first` on."""
+        length, size, features = self._weights.shape
+        step, item = self._rows.strides[0], self._rows.itemsize
+        shape, strides = (len(found), size * features, found.shape[2]), (step, found.shape[2] * item, item)
+        matrices = as_strided(self._rows[first:], shape, strides)
+        return [product(self._weights.reshape(length, -1), matrices, found)]
+
+
+class _WinogradProducts:
+    """The same with half of the multiplies, for at most `most` rows at once; see winograd."""
+
+    def __init__(self, weights: Array, rows: Array, most: int) -> None:
+        length, _, features = weights.shape
+        self._filters, self._rows = weights, rows.reshape(len(rows), features, -1)
+        self._tiles, tiles, inner = Tiles(rows.dtype), -(-most // ROWS), self._rows.shape[2]
+        self._weights = memory.zeros((length, POINTS, features), rows.dtype)
+        self._values = memory.zeros((tiles, POINTS, features, inner), rows.dtype)
+        self._sums = memory.zeros((tiles, POINTS, length, inner), rows.dtype)
+
+    def prepare(self) -> Calls:
+        """The calls that transform the weights."""
+        return self._tiles.of_filters(self._filters, self._weights)
+
+    def fill(self, first: int, found: Array) -> Calls:
+        """The calls that fill found (count, L, n) for the rows of dx from `first` on."""
+        tiles = -(-len(found) // ROWS)
+        values, sums = self._values[:tiles], self._sums[:tiles]
+        return [
+            *self._tiles.of_values(self._rows[first:], len(found), values),
+            call(np.matmul, self._weights.transpose(1, 0, 2), values, out=sums),
+            *self._tiles.of_results(sums, found),
+        ]

@@ -4,6 +4,7 @@ the processor's cache."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 
 import numpy as np
 
@@ -11,8 +12,7 @@ from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.features import Features
 from engine.array_operations.input_gradient import InputGradient
-from engine.array_operations.products import product
-from engine.array_operations.strips import Strips, rows_of
+from engine.array_operations.row_products import row_products
 from engine.operations import Array, Calls
 
 # Bytes of the maps in between that are worked on at once.
@@ -30,23 +30,21 @@ class PooledRows:
     def __init__(
         self, x: Array, matrix: Array, y: Array, size: int, margin: int, divisor: int, pool: int, learn: bool
     ) -> None:
-        channels, rows, width, batch = x.shape
-        self._x, self._y, self._margin, self._pool = x, y, margin, pool
-        self._features = Features(matrix, channels, size, divisor)
-        self._height = min(rows - size + 1, y.shape[1] * pool)
-        self._width = min(width - size + 1, y.shape[2] * pool)
-        self._strips = Strips(rows, channels, size, self._width, batch, pool, x.dtype)
+        self._y, self._margin, self._pool = y, margin, pool
+        self._features = Features(matrix, len(x), size, divisor)
+        self._height, self._width = (
+            min(padded - size + 1, pooled * pool) for padded, pooled in zip(x.shape[1:3], y.shape[1:3], strict=True)
+        )
+        self._products = row_products(x, self._features, self._height, self._width, 1, pool)
         self._bands = self._cut(learn)
 
     def forward(self) -> Calls:
         """The calls that fill y."""
         missing = self._y.shape[2] * self._pool - self._width
-        calls = self._features.lay_out() + self._strips.windows_of(self._x, 1)
-        maps = self._maps()
+        calls, maps = self._products.prepare(), self._maps()
         for band in self._bands:
             part = maps[:, : band.count]
-            strips = self._strips.matrices(band.first, band.count, 1)
-            calls.append(product(self._features.rows, strips, rows_of(part)))
+            calls += self._products.forward(band.first, part)
             if missing:
                 calls.append(run(part[:, :, -missing:, -1].fill, -np.inf))
             calls += band.forward(part, self._y)
@@ -57,18 +55,17 @@ class PooledRows:
         gradient = None
         if dx is not None:
             gradient = InputGradient(self._features, dx, self._height, self._width, self._margin, self._pool)
+        if dmatrix is not None:
+            self._products.start()
         maps = self._maps()
-        parts = self._features.parts(self._height)
         calls: Calls = []
         for band in self._bands:
             part = maps[:, : band.count] if gradient is None else gradient.rows(band.first, band.count)
             calls += band.backward(dy, part)
             if dmatrix is not None:
-                strips = self._strips.matrices(band.first, band.count, 1)
-                part_sums = parts[band.first : band.first + band.count]
-                calls += self._features.gradient(strips, rows_of(part), part_sums)
+                calls += self._products.backward(band.first, part)
         if dmatrix is not None:
-            calls += self._features.settle(parts, dy, dmatrix)
+            calls += self._products.finish(dy, dmatrix)
         return calls if gradient is None else calls + gradient.finish()
 
     def _maps(self) -> Array:
@@ -77,11 +74,12 @@ class PooledRows:
         return memory.zeros((features, self._bands[0].count, self._pool, columns, batch), self._y.dtype)
 
     def _cut(self, learn: bool) -> list[Band]:
-        """Bands of equal size but for the last."""
+        """Bands of equal size but for the last, of as many rows as can be multiplied at once."""
         features, height, columns, batch = self._y.shape
         row = self._y.itemsize * features * self._pool**2 * columns * batch
         count = -(-height // max(1, BAND_BYTES // row))
-        rows = -(-height // count)
+        least = self._products.tile // gcd(self._products.tile, self._pool)
+        rows = -(-height // (count * least)) * least
         firsts, scratch = range(0, height, rows), dict[tuple[int, int], Array]()
         return [
             Band(self._y, range(first, min(first + rows, height)), self._height, self._pool, learn, scratch)

@@ -1,4 +1,4 @@
-"""Rows: convolution by one matrix product for each row of windows."""
+"""Rows: convolution by matrix products for some rows of windows at a time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.features import Features
 from engine.array_operations.input_gradient import InputGradient
-from engine.array_operations.products import product
+from engine.array_operations.row_products import row_products
 from engine.array_operations.scatter import scatter
-from engine.array_operations.strips import Strips, rows_of
+from engine.array_operations.strips import rows_of
 from engine.operations import Array, Calls
 
 
@@ -20,29 +20,21 @@ class Rows:
     def __init__(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
     ) -> None:
-        channels, rows, _, batch = x.shape
-        self._x, self._y, self._stride, self._margin = x, y, stride, margin
-        self._features = Features(matrix, channels, size, divisor)
-        self._strips = Strips(rows, channels, size, y.shape[2], batch, 1, x.dtype)
+        self._y, self._stride, self._margin = y, stride, margin
+        self._features = Features(matrix, len(x), size, divisor)
+        self._products = row_products(x, self._features, y.shape[1], y.shape[2], stride, 1)
 
     def forward(self) -> Calls:
         """The calls that fill y."""
-        matrices = self._strips.matrices(0, self._y.shape[1], self._stride)
-        return [
-            *self._features.lay_out(),
-            *self._strips.windows_of(self._x, self._stride),
-            product(self._features.rows, matrices, rows_of(self._y)),
-            *self._features.add_bias(self._y),
-        ]
+        y = self._y
+        return self._products.prepare() + self._products.forward(0, y) + self._features.add_bias(y)
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
         """The calls that fill dmatrix and dx from dy and the last forward pass."""
         calls: Calls = []
         if dmatrix is not None:
-            matrices = self._strips.matrices(0, dy.shape[1], self._stride)
-            parts = self._features.parts(len(matrices))
-            calls += self._features.gradient(matrices, rows_of(dy), parts)
-            calls += self._features.settle(parts, dy, dmatrix)
+            self._products.start()
+            calls += self._products.backward(0, dy) + self._products.finish(dy, dmatrix)
         if dx is None:
             return calls
         if self._stride > 1:

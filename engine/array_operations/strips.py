@@ -38,6 +38,11 @@ class Strips:
             (stride * step, self._array.strides[2], self._array.itemsize),
         )
 
+    def matrices_of(self, first: int, count: int) -> Array:
+        """The matrices (count, C * size, cycle * columns * N) of `count` single strips from `first` on."""
+        _, channels, size, cycle, columns, batch = self._array.shape
+        return self._array[first : first + count].reshape(count, channels * size, cycle * columns * batch)
+
     def windows_of(self, x: Array, stride: int) -> Calls:
         """Lay out padded maps x (C, H, W, N)."""
         plane, row, pixel, image = x.strides

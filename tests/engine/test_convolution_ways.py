@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.array_operations import input_gradient, pooled_rows
+from engine.array_operations import input_gradient, pooled_rows, winograd
 from engine.array_operations.columns import Columns
 from engine.array_operations.convolution import convolution, fits_pooled_rows
 from engine.array_operations.halves import Halves
 from engine.array_operations.lanes import Lanes
 from engine.array_operations.pooled_rows import PooledRows
 from engine.array_operations.rows import Rows
+from engine.array_operations.winograd_products import WinogradProducts
 from engine.operations import replay
 
 
@@ -122,6 +123,11 @@ def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, toleranc
         np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * 10)
 
 
+def fewer_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have features of 3 x 3 take Winograd's way whatever their number."""
+    monkeypatch.setattr(winograd, "LEAST", 1)
+
+
 @pytest.mark.parametrize("case", CASES + STRIDED, ids=str)
 @pytest.mark.parametrize("way", [Columns, Rows, halves])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-13), (np.float32, 1e-5)])
@@ -152,6 +158,52 @@ def test_pooling_in_bands_gives_what_the_definition_says(
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
     made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, learn=True)
     agree(made, problem, x, y, 1e-13)
+
+
+THREE_BY_THREE = [
+    *[case for case in CASES if case.size == 3],
+    *[Case(2, 3, rows, 5, 3, margin=1, count=2) for rows in range(1, 9)],
+    Case(3, 2, 6, 4, 3, margin=3, count=2),
+]
+
+
+@pytest.mark.parametrize("case", THREE_BY_THREE, ids=str)
+@pytest.mark.parametrize("pool", [1, 2, 3])
+@pytest.mark.parametrize("band_bytes", [1, 262_144])
+def test_half_of_the_multiplies_give_what_the_definition_says(
+    case: Case, pool: int, band_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fewer_multiplies(monkeypatch)
+    monkeypatch.setattr(pooled_rows, "BAND_BYTES", band_bytes)
+    monkeypatch.setattr(input_gradient, "BAND_BYTES", band_bytes)
+    problem = Problem(case, np.float64, pool)
+    x, y = problem.x.copy(), output_like(problem.y, np.float64)
+    if pool == 1:
+        made = Rows(x, problem.matrix, y, case.size, 1, case.margin, case.divisor)
+    else:
+        made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, learn=True)
+    agree(made, problem, x, y, 1e-13)
+
+
+def test_half_of_the_multiplies_are_right_in_float32_over_many_maps() -> None:
+    """Chosen by itself here; the error is measured against the size of the values, as everywhere in float32."""
+    case = Case(64, 32, 9, 10, 3, margin=1, count=2)
+    problem = Problem(case, np.float32)
+    x, y = problem.x.copy(), output_like(problem.y, np.float32)
+    made = Rows(x, problem.matrix, y, 3, 1, 1, 1)
+    assert isinstance(made._products, WinogradProducts)
+    dx, dmatrix = np.zeros(problem.dx.shape, np.float32), np.zeros(problem.matrix.shape, np.float32)
+    replay(made.forward() + made.backward(problem.dy, dx, dmatrix))
+    for got, expected in ((y, problem.y), (dx, problem.dx), (dmatrix, problem.dmatrix)):
+        assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_the_transforms_filter_four_values_with_six_multiplies() -> None:
+    a, g, b = winograd.transforms()
+    rng = np.random.default_rng(2)
+    x, w = rng.standard_normal(6), rng.standard_normal(3)
+    assert ((g @ w) * (b @ x)).shape == (6,)
+    np.testing.assert_allclose(a @ ((g @ w) * (b @ x)), np.correlate(x, w), atol=1e-13)
 
 
 @pytest.mark.parametrize("pool", [2, 3])
