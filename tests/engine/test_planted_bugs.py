@@ -61,9 +61,9 @@ class SumSlightlyOff(ArrayOperations):
         return super().product(left, right, out) + then(np.multiply, out, 1 + 1e-9, out)
 
 
-class CutBelowAThousandth(ArrayOperations):
+class CutBelowATenth(ArrayOperations):
     def activation(self, kind, x, y, slope=0.0):
-        return super().activation(kind, x, y, slope) + then(np.putmask, y, y < 1e-3, 0)
+        return super().activation(kind, x, y, slope) + then(lambda: np.putmask(y, y < 0.1, 0))
 
 
 class GradientPassesEveryCut(ArrayOperations):
@@ -195,7 +195,7 @@ class ErrorDividedByOneTooMany(ArrayOperations):
     [
         (Residual, SkipForgotten),
         (Dense, SumSlightlyOff),
-        (ReLU, CutBelowAThousandth),
+        (ReLU, CutBelowATenth),
         (ReLU, GradientPassesEveryCut),
         (LeakyReLU, LeakForgotten),
         (LeakyReLU, LeakForgottenOnTheWayBack),
