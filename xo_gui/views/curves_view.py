@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent
+from PySide6.QtGui import QAction, QColor, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from engine.goal import Training
@@ -218,6 +218,9 @@ class CurvesView(View):
         # WORKAROUND: pyqtgraph makes its menus without a parent, so they would outlive the window.
         for menu in (self.plot.plotItem.ctrlMenu, *self.plot.plotItem.ctrlMenu.findChildren(QMenu)):
             menu.setParent(self.plot, menu.windowFlags())
+        # Nor can its own actions, such as Export, be reached or work.
+        for action in self.plot.findChildren(QAction):
+            action.setEnabled(False)
         self.plot.hideButtons()
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.setLogMode(y=True)
