@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.array_operations import ArrayOperations
+from engine.kernels import CupyDevice, DeviceFault, KernelOperations, first_line, fused
 from engine.operations import Calls, Operations, replay
+
+__all__ = ["Backend", "Device", "DeviceError", "DeviceFault", "choose_backend", "numpy_backend", "one_blas_thread"]
 
 Device: TypeAlias = Literal["auto", "cpu", "gpu"]
 
@@ -85,28 +89,42 @@ def choose_backend(device: Device = "auto") -> Backend:
 
 
 def _cupy_backend() -> Backend:
-    """CuPy on the first GPU, proved by running a kernel. Raises DeviceError with the reason in a few words."""
+    """CuPy on the first GPU, proved by running a kernel of ours. Raises DeviceError with the reason in a few
+    words."""
     # Whatever is raised here, by half an installation, an old driver or a full card, means the same: not this one.
     try:
         import cupy
     except Exception as error:
         missing = getattr(error, "name", None) == "cupy"
-        raise DeviceError("CuPy not installed" if missing else f"CuPy cannot be loaded: {_line(error)}") from error
+        raise DeviceError(
+            "CuPy not installed" if missing else f"CuPy cannot be loaded: {first_line(error)}"
+        ) from error
     try:
         if not cupy.cuda.is_available():
             raise DeviceError("no CUDA driver or no NVIDIA GPU")
-        probe = cupy.arange(4, dtype=cupy.float32)
-        if float((probe * probe).sum()) != 14.0:
+        device = CupyDevice(cupy)
+        operations = KernelOperations(device)
+        if not _computes(operations):
             raise DeviceError("the GPU's test kernel gave a wrong result")
         name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     except DeviceError:
         raise
     except Exception as error:
-        raise DeviceError(f"the GPU's test kernel failed: {_line(error)}") from error
-    raise DeviceError(f"{name} is there, but the kernels are not")
+        raise DeviceError(f"the GPU's test kernel failed: {first_line(error)}") from error
+    return Backend(
+        "gpu",
+        name,
+        "test kernel ran",
+        operations,
+        lambda calls, times: device.program(fused(calls), times),
+        device.wait,
+    )
 
 
-def _line(error: Exception) -> str:
-    """The first line of an error's words: a compiler's go on for pages."""
-    words = str(error).strip() or type(error).__name__
-    return words.splitlines()[0].rstrip(".")
+def _computes(operations: Operations) -> bool:
+    """Whether a product of two small matrices comes out right, which takes memory, transfers, a compiler, shared
+    memory and barriers."""
+    left, right = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((3, 2), np.float32)
+    out = operations.zeros((2, 2), np.float32)
+    replay(operations.product(operations.from_host(left), operations.from_host(right), out))
+    return bool(np.array_equal(operations.to_host(out), [[3, 3], [12, 12]]))

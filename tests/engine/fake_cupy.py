@@ -1,126 +1,201 @@
-"""A stand-in for CuPy that computes with NumPy and refuses what CuPy refuses. Not a test.
+"""A stand-in for CuPy that computes on the processor and refuses what CuPy and CUDA refuse. Not a test.
 
-Its arrays never turn into NumPy arrays by themselves, its functions take no NumPy array, and there are only those
-functions that the engine may count on: whatever passes here uses nothing of NumPy but what CuPy has too.
+It has only what the engine may count on. Its kernels are compiled by g++ (tests/engine/kernels); where there is
+none, it can be imported and asked, but computes nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-CREATING = ("empty", "zeros", "ones", "full", "empty_like", "zeros_like")
-COMPUTING = ("matmul", "add", "subtract", "multiply", "divide", "negative", "maximum", "exp", "log", "sqrt",
-             "power", "equal", "greater", "isfinite", "amax", "sum")  # fmt: skip
+from tests.engine.kernels.cpu_device import CpuDevice, DeviceArray
 
 
-class DeviceArray:
-    """An array on the make-believe device."""
+class OutOfMemoryError(MemoryError):
+    """As cupy.cuda.memory.OutOfMemoryError."""
 
-    def __init__(self, host: np.ndarray) -> None:
-        self.host = host
 
-    def __array__(self, *_: object, **__: object) -> None:
-        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+class CUDARuntimeError(RuntimeError):
+    """As cupy.cuda.runtime.CUDARuntimeError."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+class CUDADriverError(CUDARuntimeError):
+    """As cupy.cuda.driver.CUDADriverError."""
+
+
+class CompileException(Exception):
+    """As cupy.cuda.compiler.CompileException."""
+
+
+NO_MEMORY = OutOfMemoryError("Out of memory allocating 1,024 bytes.")
+ILLEGAL_ADDRESS = CUDARuntimeError(700, "cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+
+class Gpu:
+    """What the make-believe GPU has done. calls: how often anything was asked of it; faults: what the call of that
+    number raises, from 1; graphs: how many launches each captured graph has; launches: kernels run, in order."""
+
+    def __init__(self) -> None:
+        self.device = CpuDevice()
+        self.calls = 0
+        self.faults: dict[int, Exception] = {}
+        self.graphs: list[int] = []
+        self.streams: list[Stream] = []
 
     @property
-    def T(self) -> DeviceArray:
-        return DeviceArray(self.host.T)
+    def launches(self) -> list[str]:
+        return self.device.launches
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("shape", "dtype", "strides", "flags", "ndim", "size"):
-            raise AttributeError(f"the stand-in for CuPy has no array.{name}")
-        return getattr(self.host, name)
+    def call(self) -> None:
+        self.calls += 1
+        if self.calls in self.faults:
+            raise self.faults[self.calls]
 
-    def __len__(self) -> int:
-        return len(self.host)
-
-    def __getitem__(self, place: Any) -> DeviceArray:
-        return DeviceArray(self.host[place])
-
-    def __setitem__(self, place: Any, value: object) -> None:
-        self.host[place] = on_host(value)
-
-    def __mul__(self, other: object) -> DeviceArray:
-        return DeviceArray(self.host * on_host(other))
-
-    def __float__(self) -> float:
-        return float(self.host)
-
-    def __bool__(self) -> bool:
-        return bool(self.host)
-
-    def reshape(self, *shape: Any) -> DeviceArray:
-        return DeviceArray(self.host.reshape(*shape))
-
-    def transpose(self, *axes: int) -> DeviceArray:
-        return DeviceArray(self.host.transpose(*axes))
-
-    def fill(self, value: object) -> None:
-        self.host.fill(on_host(value))
-
-    def sum(self) -> DeviceArray:
-        return DeviceArray(self.host.sum(keepdims=True).reshape(()))
-
-    def all(self) -> DeviceArray:
-        return DeviceArray(self.host.all(keepdims=True).reshape(()))
+    def not_in_a_capture(self) -> None:
+        self.call()
+        if self.streams and self.streams[-1].captured is not None:
+            raise CUDARuntimeError(900, "cudaErrorStreamCaptureUnsupported: operation not permitted")
 
 
-def on_host(value: Any) -> Any:
-    """What a function of the stand-in works on: the memory of a device array, or a number."""
-    if isinstance(value, np.ndarray):
-        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
-    return value.host if isinstance(value, DeviceArray) else value
+class Stream:
+    """As cupy.cuda.Stream."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+        self.captured: list[Callable[[], None]] | None = None
+
+    def __enter__(self) -> Stream:
+        self.gpu.streams.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.gpu.streams.pop() is self
+
+    def synchronize(self) -> None:
+        self.gpu.not_in_a_capture()
+
+    def begin_capture(self) -> None:
+        self.gpu.not_in_a_capture()
+        self.captured = []
+
+    def end_capture(self) -> SimpleNamespace:
+        self.gpu.call()
+        captured, self.captured = self.captured, None
+        assert captured is not None
+        self.gpu.graphs.append(len(captured))
+
+        def launch(stream: Stream) -> None:
+            assert stream is self
+            self.gpu.not_in_a_capture()
+            for each in captured:
+                each()
+
+        return SimpleNamespace(launch=launch)
 
 
-def fake_cupy(**changes: Any) -> ModuleType:
-    """A module to put in sys.modules as cupy. changes: attributes that replace its own.
+class Array(DeviceArray):
+    """As cupy.ndarray, but it computes nothing."""
 
-    `created` counts the arrays made on the device so far.
-    """
+    def __init__(self, host: np.ndarray, whole: np.ndarray, gpu: Gpu) -> None:
+        super().__init__(host, whole)
+        self.gpu = gpu
+
+    @property
+    def data(self) -> SimpleNamespace:
+        def memset_async(value: int, size: int, stream: Stream) -> None:
+            self.gpu.not_in_a_capture()
+            assert size == self.host.nbytes
+            self.host.fill(value)
+
+        return SimpleNamespace(ptr=self.gpu.device.address(self), memset_async=memset_async)
+
+    def set(self, values: np.ndarray, stream: Stream) -> None:
+        self.gpu.not_in_a_capture()
+        assert values.flags.c_contiguous
+        assert (values.shape, values.dtype) == (self.shape, self.dtype)
+        self.gpu.device.upload(values, self)
+
+    def get(self, stream: Stream) -> np.ndarray:
+        self.gpu.not_in_a_capture()
+        return self.gpu.device.to_host(self)
+
+
+class RawModule:
+    """As cupy.RawModule: it compiles when a kernel is used."""
+
+    def __init__(self, gpu: Gpu, code: str, options: tuple[str, ...]) -> None:
+        self.gpu, self.code, self.options = gpu, code, options
+
+    def get_function(self, name: str) -> RawKernel:
+        return RawKernel(self, name)
+
+
+class RawKernel:
+    """As cupy.RawKernel."""
+
+    def __init__(self, module: RawModule, name: str) -> None:
+        self._module, self._name = module, name
+        self._function: Callable[..., None] | None = None
+
+    @property
+    def num_regs(self) -> int:
+        if self._function is None:
+            self._module.gpu.not_in_a_capture()
+            assert "--std=c++17" in self._module.options
+            try:
+                module = self._module.gpu.device.load(self._module.code, self._module.options)
+            except ValueError as error:
+                raise CompileException(str(error)) from error
+            self._function = module.get_function(self._name)
+        return 32
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+        gpu = self._module.gpu
+        gpu.call()
+        assert gpu.streams, "a kernel is launched on no stream"
+        assert self._function is not None, "a kernel is compiled at its launch, which is too late in a capture"
+        function, captured = self._function, gpu.streams[-1].captured
+        if captured is None:
+            function(grid, block, arguments)
+        else:
+            captured.append(lambda: function(grid, block, arguments))
+
+
+def fake_cupy() -> ModuleType:
+    """A module to put in sys.modules as cupy. Its `gpu` tells what it has done, and fails on cue."""
     module: Any = ModuleType("cupy")
-    module.created = 0
+    gpu = module.gpu = Gpu()
 
-    def creating(name: str) -> Any:
-        def create(*arguments: object, **keywords: object) -> DeviceArray:
-            module.created += 1
-            return DeviceArray(getattr(np, name)(*map(on_host, arguments), **keywords))
+    def memory(size: int) -> SimpleNamespace:
+        gpu.not_in_a_capture()
+        return SimpleNamespace(size=size)
 
-        return create
+    def ndarray(shape: tuple[int, ...], dtype: np.dtype[Any], memptr: SimpleNamespace) -> Array:
+        made = gpu.device.from_host(np.full(shape, np.array(0xEE, np.uint8)).astype(dtype))
+        assert memptr.size == made.host.nbytes
+        return Array(made.host, made.whole, gpu)
 
-    def computing(name: str) -> Any:
-        def compute(*arguments: object, out: DeviceArray | None = None, **keywords: object) -> DeviceArray:
-            given = [on_host(argument) for argument in arguments]
-            if out is None:
-                module.created += 1
-                return DeviceArray(np.asarray(getattr(np, name)(*given, **keywords)))
-            if not isinstance(out, DeviceArray):
-                raise TypeError("out must be an array of the device")
-            getattr(np, name)(*given, out=out.host, **keywords)
-            return out
-
-        return compute
-
-    for name in CREATING:
-        setattr(module, name, creating(name))
-    for name in COMPUTING:
-        setattr(module, name, computing(name))
-    module.float32 = np.float32
-    module.arange = lambda stop, dtype: DeviceArray(np.arange(stop, dtype=dtype))
-    module.asarray = lambda array: array if isinstance(array, DeviceArray) else DeviceArray(np.array(array))
-    module.asnumpy = lambda array: array.host.copy()
-    module.copyto = lambda target, source: np.copyto(target.host, on_host(source))
-    module.lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
+    module.RawModule = lambda code, options: RawModule(gpu, code, options)
+    module.ndarray = ndarray
     module.cuda = SimpleNamespace(
         is_available=lambda: True,
-        runtime=SimpleNamespace(getDeviceProperties=lambda _: {"name": b"Make-believe GPU"}),
-        Device=lambda: SimpleNamespace(synchronize=lambda: None),
+        Memory=memory,
+        MemoryPointer=lambda memory, offset: memory,
+        Stream=lambda non_blocking: Stream(gpu),
+        Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 8}),
+        runtime=SimpleNamespace(
+            CUDARuntimeError=CUDARuntimeError, getDeviceProperties=lambda _: {"name": b"Make-believe GPU"}
+        ),
+        driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+        memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        compiler=SimpleNamespace(CompileException=CompileException),
     )
-    vars(module).update(changes)
     return module
-
-
-def _as_strided(array: DeviceArray, shape: tuple[int, ...], strides: tuple[int, ...]) -> DeviceArray:
-    return DeviceArray(np.lib.stride_tricks.as_strided(array.host, shape, strides))

@@ -1,33 +1,32 @@
-"""Choosing who computes, and that nothing above the choice takes it for granted that it is NumPy."""
+"""Choosing who computes, and what becomes of the GPU's faults and of its captured steps."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.backend import Backend, DeviceError, choose_backend
-from engine.bench.layer_cases import CASES, name_of, random_values, with_head
+from engine.backend import Backend, DeviceError, DeviceFault, choose_backend
 from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.evaluation import judge
-from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU, Shape
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
-from engine.operations import replay
 from engine.optimizers import SGD, Adam, Optimizer
-from engine.plan import Plan
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.runner import Request, Runner
 from engine.training import Trainer
-from tests.engine.fake_cupy import fake_cupy
+from tests.engine import fake_cupy
+from tests.engine.fake_cupy import ILLEGAL_ADDRESS, NO_MEMORY
+from tests.engine.kernels.cpu_device import needs_compiler
 
 CPU = choose_backend("cpu")
 
@@ -54,17 +53,24 @@ def no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """The backend that is chosen where CuPy works."""
-    monkeypatch.setitem(sys.modules, "cupy", fake_cupy())
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A CuPy with a GPU that computes on this processor."""
+    module = fake_cupy.fake_cupy()
+    monkeypatch.setitem(sys.modules, "cupy", module)
+    return module
+
+
+@pytest.fixture
+def gpu(cupy: Any) -> Backend:
+    """The backend that is chosen with it."""
     return choose_backend("gpu")
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------
 
 
-def test_the_processor_is_taken_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cupy", fake_cupy())
+@pytest.mark.usefixtures("cupy")
+def test_the_processor_is_taken_when_it_is_asked_for() -> None:
     assert (choose_backend("cpu").name, choose_backend("cpu").reason) == ("cpu", "chosen")
 
 
@@ -85,38 +91,53 @@ def test_another_word_is_refused() -> None:
         choose_backend("tpu")  # type: ignore[arg-type]
 
 
+@needs_compiler
+@pytest.mark.usefixtures("cupy")
 @pytest.mark.parametrize("device", ["auto", "gpu"])
-def test_a_working_gpu_is_taken_by_its_name(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    cupy = fake_cupy()
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
+def test_a_working_gpu_is_taken_by_its_name(device: Any) -> None:
     backend = choose_backend(device)
     assert (backend.name, backend.title, backend.reason) == ("gpu", "Make-believe GPU", "test kernel ran")
-    assert backend.xp is cupy
     backend.wait()
+
+
+def compiles_to(text: str) -> Callable[[Any], None]:
+    """A CuPy whose every kernel is the probe's, but with this inside."""
+    code = 'extern "C" __global__ void product(const float* left, int a, int b, const float* right, int c, int d, '
+    code += f"float* out, int e, int f, int rows, int columns, int members) {{ {text} }}"
+
+    def spoil(cupy: Any) -> None:
+        made = cupy.RawModule
+        cupy.RawModule = lambda **given: made(code=code, options=given["options"])
+
+    return spoil
 
 
 FAULTS: list[tuple[Callable[[Any], None], str]] = [
     (lambda cupy: setattr(cupy.cuda, "is_available", lambda: False), "no CUDA driver or no NVIDIA GPU"),
     (lambda cupy: setattr(cupy.cuda, "is_available", raising(OSError("no libcuda"))), "no libcuda"),
-    (lambda cupy: setattr(cupy, "arange", raising(RuntimeError("cannot compile\nline 2"))), "cannot compile"),
-    (lambda cupy: setattr(cupy, "arange", raising(MemoryError())), "MemoryError"),
-    (lambda cupy: setattr(cupy, "arange", lambda *_, **__: cupy.zeros(4)), "wrong result"),
+    (lambda cupy: setattr(cupy, "RawModule", raising(RuntimeError("no headers\nline 2"))), "no headers"),
+    (lambda cupy: setattr(cupy, "RawModule", raising(MemoryError())), "MemoryError"),
+    (compiles_to("out = ;"), "kernel product cannot be compiled"),
+    (compiles_to(""), "gave a wrong result"),
+    (lambda cupy: cupy.gpu.faults.update({1: NO_MEMORY}), "too little memory left"),
+    (lambda cupy: cupy.gpu.faults.update({4: ILLEGAL_ADDRESS}), "illegal memory access"),
     (lambda cupy: delattr(cupy, "cuda"), "cuda"),
-    (lambda cupy: setattr(cupy.cuda, "runtime", SimpleNamespace()), "getDeviceProperties"),
+    (lambda cupy: setattr(cupy.cuda.runtime, "getDeviceProperties", raising(OSError("no name"))), "no name"),
 ]
 
 
+@needs_compiler
 @pytest.mark.parametrize(("spoil", "words"), FAULTS, ids=[words for _, words in FAULTS])
 def test_a_gpu_that_does_not_work_is_one_line_and_auto_goes_on(
-    spoil: Callable[[Any], None], words: str, monkeypatch: pytest.MonkeyPatch
+    spoil: Callable[[Any], None], words: str, cupy: Any
 ) -> None:
-    cupy = fake_cupy()
     spoil(cupy)
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
     with pytest.raises(DeviceError, match=words) as error:
         choose_backend("gpu")
     assert "\n" not in str(error.value)
     assert not str(error.value).endswith(".")
+    spoil(cupy) if hasattr(cupy, "cuda") else None
+    cupy.gpu.calls = 0
     backend = choose_backend("auto")
     assert (backend.name, backend.reason) == ("cpu", str(error.value))
 
@@ -145,50 +166,29 @@ def test_the_runner_goes_on_with_the_processor_and_says_so_once() -> None:
     assert notice.text == "The GPU cannot be used (CuPy not installed); the processor computes instead."
 
 
-# -- computing with another array library ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("case", CASES, ids=name_of)
-@pytest.mark.parametrize("keep", [True, False])
-def test_every_layer_gives_the_same_on_the_other_library(
-    case: tuple[Layer, Shape], keep: bool, gpu: Backend
-) -> None:
-    network = with_head(*case)
-    rng = np.random.default_rng(5)
-    values = {name: array.astype(np.float32) for name, array in random_values(network, rng).items()}
-    images = rng.normal(0, 1, (3, *network.input_shape)).astype(np.float32)
-    shares = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
-    here, there = (Plan(network, backend, 3, keep=keep, learn=True, input_gradient=True) for backend in (CPU, gpu))
-    for plan in (here, there):
-        plan.load(values)
-        plan.forward(images)
-        plan.backward(shares)
-    near = {"rtol": 1.3e-6, "atol": 1e-5}
-    np.testing.assert_allclose(gpu.to_host(there.scores), here.scores, **near)
-    np.testing.assert_allclose(there.loss, here.loss, **near)
-    np.testing.assert_allclose(there.input_gradient(), here.input_gradient(), **near)
-    for name, gradient in here.parameter_gradients().items():
-        np.testing.assert_allclose(there.parameter_gradients()[name], gradient, **near)
-        np.testing.assert_array_equal(there.parameters()[name], values[name])
-
+# -- computing on the GPU ------------------------------------------------------------------------------------------
 
 SMALL = Network((1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
 DATA = XOSettings(side=12, size=(0.6, 1.0))
 
 
-@pytest.mark.parametrize("optimizer", [SGD(0.05, decay=0.01), Adam(0.01, decay=0.01)])
+@needs_compiler
+@pytest.mark.parametrize("optimizer", [SGD(0.05), Adam(0.01)])
 def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu: Backend) -> None:
-    recipe = Recipe(optimizer, 0.1, batch=10, epochs=2, examples=45, data=DATA)
-    ends = []
+    recipe = Recipe(optimizer, batch=10, epochs=2, examples=45, data=DATA)
+    ends, losses = [], []
     for backend in (CPU, gpu):
         trainer = Trainer(SMALL, Generated(DATA, 45, 1), recipe, backend)
-        assert len(list(trainer.steps())) == 10
-        ends.append(trainer.parameters())
-        judge(SMALL, ends[-1], Generated(DATA, 45, 1).held_out(20), backend)
+        losses.append([event.loss for event in trainer.steps()])
+        held_out = Generated(DATA, 45, 1).held_out(20)
+        ends.append(trainer.parameters() | {"scores": judge(SMALL, trainer.parameters(), held_out, backend).scores})
+    assert len(losses[0]) == 10
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-4)
     for name, values in ends[0].items():
         np.testing.assert_allclose(ends[1][name], values, rtol=0, atol=1e-4)
 
 
+@needs_compiler
 def test_a_reading_is_made_of_host_arrays(gpu: Backend) -> None:
     subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
     picture = np.full((32, 32), 0.5, np.float32)
@@ -198,14 +198,79 @@ def test_a_reading_is_made_of_host_arrays(gpu: Backend) -> None:
         np.testing.assert_allclose(got, expected, rtol=1.3e-6, atol=1e-5)
 
 
-def test_a_pass_allocates_nothing_once_it_is_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    cupy = fake_cupy()
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    gpu = choose_backend("gpu")
-    plan = Plan(DEFAULT.network, gpu, 2, learn=True, input_gradient=True)
-    update = Adam().update(gpu.operations, plan.values, plan.gradients, Adam().start(gpu.operations, plan.values))
-    before = cupy.created
-    plan.forward(np.zeros((2, 1, 32, 32), np.float32))
-    plan.backward(np.full((2, 2), 0.5, np.float32))
-    replay(update)
-    assert cupy.created == before
+def doubling(backend: Backend, times: int) -> tuple[Callable[[], None], Any]:
+    """A program that doubles the values of an array `times` times, and the array."""
+    ops = backend.operations
+    array = ops.from_host(np.ones(3, np.float32))
+    return backend.program(ops.add(array, array, array), times), array
+
+
+@needs_compiler
+def test_a_program_is_captured_at_its_second_run_and_launched_as_one_graph(gpu: Backend, cupy: Any) -> None:
+    run, array = doubling(gpu, 5)
+    run()
+    assert cupy.gpu.graphs == []
+    run()
+    run()
+    assert cupy.gpu.graphs == [5]
+    assert gpu.operations.to_host(array).tolist() == [2.0**15] * 3
+
+
+@needs_compiler
+@pytest.mark.expects_log
+def test_where_nothing_can_be_captured_steps_go_on_one_by_one_and_the_log_says_why(
+    gpu: Backend, cupy: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, array = doubling(gpu, 2)
+    run()
+    monkeypatch.setattr(
+        fake_cupy.Stream, "begin_capture", raising(fake_cupy.CUDARuntimeError(801, "not supported"))
+    )
+    run()
+    run()
+    assert gpu.operations.to_host(array).tolist() == [64.0] * 3
+    (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "not supported" in record.getMessage()
+
+
+@needs_compiler
+def test_a_training_step_is_one_graph(gpu: Backend, cupy: Any) -> None:
+    """Nothing of it asks anything of the host: the capture would refuse it."""
+    trainer = Trainer(SMALL, Generated(DATA, 45, 1), Recipe(batch=9, epochs=2, examples=45, data=DATA), gpu)
+    assert len(list(trainer.steps())) == 10
+    assert len(cupy.gpu.graphs) == 1
+    assert cupy.gpu.graphs[0] > 10
+
+
+WAYS: dict[str, Callable[[Backend], object]] = {
+    "allocate": lambda backend: backend.operations.zeros((3,), np.float32),
+    "upload": lambda backend: backend.operations.from_host(np.ones(3, np.float32)),
+    "launch": lambda backend: doubling(backend, 1)[0](),
+    "wait": lambda backend: backend.wait(),
+    "fetch": lambda backend: backend.operations.to_host(backend.operations.zeros((3,), np.float32)),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("error", "words", "out_of_memory"),
+    [
+        (NO_MEMORY, r"too little memory left: Out of memory.* A smaller batch needs less\.$", True),
+        (fake_cupy.CUDARuntimeError(2, "cudaErrorMemoryAllocation: out of memory"), "too little memory", True),
+        (fake_cupy.CUDADriverError(2, "CUDA_ERROR_OUT_OF_MEMORY: out of memory"), "too little memory", True),
+        (ILLEGAL_ADDRESS, r"^The GPU failed: cudaErrorIllegalAddress: .* encountered\.$", False),
+        (fake_cupy.CUDADriverError(719, "CUDA_ERROR_LAUNCH_FAILED: failed"), "LAUNCH_FAILED", False),
+    ],
+)
+def test_whatever_fails_on_the_gpu_is_one_fault_in_words(
+    way: str, error: Exception, words: str, out_of_memory: bool, gpu: Backend, cupy: Any
+) -> None:
+    WAYS[way](gpu)  # compiles what it needs
+    before = cupy.gpu.calls
+    WAYS[way](gpu)
+    # The last call that this way makes is the one that fails.
+    cupy.gpu.faults[2 * cupy.gpu.calls - before] = error
+    with pytest.raises(DeviceFault, match=words) as fault:
+        WAYS[way](gpu)
+    assert fault.value.out_of_memory == out_of_memory

@@ -1,0 +1,110 @@
+"""Batch normalization on a GPU: parts of a channel are summed by a block each, and joined in a fixed order."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from engine.kernels.elementwise import calls_of
+from engine.kernels.launch import Blocks, Kernels, Parameter, nothing, number, reads, whole, writes
+from engine.kernels.tiles import real
+from engine.kernels.view import View
+from engine.operations import Array, Calls
+
+# Values of a channel that one block goes through at least, and the most blocks for a channel.
+LEAST_EACH = 1024
+MOST_SLICES = 64
+THREADS = 256
+
+
+class BatchNorm:
+    """See Operations.batch_norm."""
+
+    def __init__(
+        self, kernels: Kernels, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+    ) -> None:
+        self._kernels, self._training, self._epsilon = kernels, training, x.dtype.type(epsilon)
+        self._channels, self._count = len(x), math.prod(x.shape[1:])
+        slices = max(1, min(MOST_SLICES, self._count // LEAST_EACH))
+        self._each = -(-self._count // slices)
+        self._slices = -(-self._count // self._each)
+        zeros, view, channels = kernels.device.zeros, kernels.view, self._channels
+        self._x, self._y, self._block, self._state = (view(array) for array in (x, y, block, state))
+        self._mean, self._variance, self._scale = (view(zeros((channels,), x.dtype)) for _ in range(3))
+        self._parts = view(zeros((channels, self._slices, 2), x.dtype))
+        self._sums = view(zeros((2, channels), x.dtype))
+
+    def forward(self) -> Calls:
+        """The calls that fill y."""
+        calls = self._batch_statistics() if self._training else self._running_statistics()
+        parameters = [
+            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._block)),
+            *(*writes(self._y, strided=True), *whole(self._channels, self._count)),
+        ]
+        return calls + calls_of(self._kernels, "normalize", self._y.size, parameters)
+
+    def backward(self, dy: Array, dx: Array | None, dblock: Array | None) -> Calls:
+        """The calls that fill dx and dblock."""
+        if dx is None and dblock is None:
+            return []
+        gradient = self._kernels.view(dy)
+        calls = self._moments(gradient) + self._gradients(dblock)
+        if dx is None:
+            return calls
+        target, share = self._kernels.view(dx), dy.dtype.type(1 / self._count if self._training else 0)
+        parameters = [
+            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._block, self._sums)),
+            *(*reads(gradient, strided=True), *writes(target, strided=True)),
+            *(*whole(self._channels, self._count), *number(share)),
+        ]
+        return calls + calls_of(self._kernels, "normalize_gradient", target.size, parameters)
+
+    def settle(self, state: Array, momentum: float) -> Calls:
+        """The calls that carry the batch's statistics into `state`."""
+        corrected = state.dtype.type(self._count / max(self._count - 1, 1))
+        parameters = [
+            *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(state), anywhere=True)),
+            *(*whole(self._channels), *number(state.dtype.type(momentum)), *number(corrected)),
+        ]
+        return calls_of(self._kernels, "settle", self._channels, parameters)
+
+    def _moments(self, gradient: View | None) -> Calls:
+        """The sums over each channel's parts: the first two moments of x, or what the way back needs of dy."""
+        back = gradient is not None
+        parameters = [
+            *reads(self._x, strided=True, anywhere=True),
+            *reads(self._x if gradient is None else gradient, strided=True, anywhere=True),
+            *(_anywhere(self._mean, self._scale) if back else (*nothing(self._x.dtype), *nothing(self._x.dtype))),
+            *writes(self._parts, anywhere=True),
+            *whole(self._count, self._each),
+        ]
+        options, grid = (real(self._x.dtype), f"-DBACK={int(back)}"), (self._slices, self._channels)
+        return [(Blocks(self._kernels, "moments", options, grid, (THREADS,), tuple(parameters)), (), {})]
+
+    def _batch_statistics(self) -> Calls:
+        parameters = [
+            *reads(self._parts, anywhere=True),
+            *(given for view in (self._mean, self._variance, self._scale) for given in writes(view)),
+            *(*whole(self._slices, self._each, self._count), *number(self._epsilon)),
+        ]
+        return self._moments(None) + calls_of(self._kernels, "batch_statistics", self._channels, parameters)
+
+    def _running_statistics(self) -> Calls:
+        parameters = [
+            *(*reads(self._state, anywhere=True), *writes(self._mean), *writes(self._scale)),
+            *(*whole(self._channels), *number(self._epsilon)),
+        ]
+        return calls_of(self._kernels, "running_statistics", self._channels, parameters)
+
+    def _gradients(self, dblock: Array | None) -> Calls:
+        dtype = self._sums.dtype
+        parameters = [
+            *(*reads(self._parts, anywhere=True), *writes(self._sums, anywhere=True)),
+            *(nothing(dtype) if dblock is None else writes(self._kernels.view(dblock), anywhere=True)),
+            *whole(self._channels, self._slices),
+        ]
+        return calls_of(self._kernels, "batch_gradients", self._channels, parameters)
+
+
+def _anywhere(*views: View) -> Iterable[Parameter]:
+    return (given for view in views for given in reads(view, anywhere=True))

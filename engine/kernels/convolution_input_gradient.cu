@@ -1,0 +1,77 @@
+// convolution_input_gradient: every pixel gathers, over all windows that it stood in, weight x gradient of that
+// window's cell, as a matrix product. See Operations.convolution and convolution_forward.cu.
+//
+// A position is a pixel of one example inside the margin; a member is a feature's weight at one place of its window.
+
+struct Weights {
+    enum { ALONG = true };
+    typedef const REAL* Fixed;
+    const REAL* matrix;
+    int sides, length;
+
+    __device__ Fixed fix(int member) const {
+        int feature = member / (SIZE * SIZE);
+        return matrix + feature * length + (member - feature * (SIZE * SIZE));
+    }
+    __device__ REAL at(Fixed fixed, int channel) const { return fixed[channel * (SIZE * SIZE)]; }
+};
+
+struct Cells {
+    enum { ALONG = false };
+    struct Fixed {
+        int line, along;  // the pixel's place, counted from the margin's corner
+    };
+    const REAL* dy;
+    int sides, plane, row, high, wide, run, batch, margin;  // high, wide: of dy; run: pixels x examples in a row
+
+    __device__ Fixed fix(int position) const {
+        int line = position / run;
+        return {line + margin, position - line * run + margin * batch};
+    }
+    __device__ REAL at(Fixed pixel, int member) const {
+        int feature = member / (SIZE * SIZE), cell = member - feature * (SIZE * SIZE), down = cell / SIZE;
+        int line = pixel.line - down, along = pixel.along - (cell - down * SIZE) * batch;
+        if (line < 0 || along < 0) return 0;
+        if (STRIDE > 1) {
+            int across = along / batch, example = along - across * batch;
+            if (line % STRIDE != 0 || across % STRIDE != 0) return 0;
+            line /= STRIDE;
+            along = across / STRIDE * batch + example;
+        }
+        if (line >= high || along >= wide * batch) return 0;
+        return dy[feature * plane + line * row + along];
+    }
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    convolution_input_gradient(const REAL* __restrict__ dy, int dy_plane, int dy_row, int high, int wide,
+                               const REAL* __restrict__ matrix, int length, REAL* dx, int dx_plane, int dx_row,
+                               int channels, int positions, int run, int batch, int margin, int members,
+                               REAL share MORE_PARAMETERS) {
+    __shared__ __align__(16) LeftTile left_tile;
+    __shared__ __align__(16) RightTile right_tile;
+    Weights left = {matrix, channels, length};
+    Cells right = {dy, positions, dy_plane, dy_row, high, wide, run, batch, margin};
+    int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
+    REAL sums[EACH_M][EACH_N];
+    multiply(left, right, row, column, cut(members, gridDim.z, slice), cut(members, gridDim.z, slice + 1), left_tile,
+             right_tile, sums);
+    #pragma unroll
+    for (int n = 0; n < EACH_N; n++) {
+        int position = column + my_column() + n, line = position / run;
+        if (position >= positions) continue;
+        #pragma unroll
+        for (int m = 0; m < EACH_M; m++) {
+            int channel = row + my_row() + m;
+            if (channel >= channels) continue;
+            REAL value = sums[m][n] * share;
+            int i = channel * positions + position;
+            if (gridDim.z == 1) {
+                dx[channel * dx_plane + line * dx_row + position - line * run] = value;
+                AFTER(i)
+            } else {
+                dx[slice * channels * positions + i] = value;
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+"""CupyDevice: the GPU as a Device, through CuPy. It is handed the module, which engine/backend.py alone imports.
+
+All work is done on one stream of its own, in the order it is given. Memory comes straight from CUDA and not from
+CuPy's pool, which runs Python's garbage collector where it lacks memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from engine.kernels.device import DeviceFault
+from engine.kernels.fusion import launches
+from engine.operations import Array, Calls, HostArray, replay
+
+log = logging.getLogger(__name__)
+
+# cudaErrorMemoryAllocation and CUDA_ERROR_OUT_OF_MEMORY.
+_OUT_OF_MEMORY = 2
+
+
+class CupyDevice:
+    """See Device. cupy: the module. Raises whatever it raises where no GPU can be used."""
+
+    def __init__(self, cupy: Any) -> None:
+        self._cupy = cupy
+        self._failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError)
+        self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._processors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+
+    @property
+    def processors(self) -> int:
+        """Its multiprocessors."""
+        return self._processors
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """A new array of zeros."""
+        array = self._empty(shape, np.dtype(dtype))
+        with self._working():
+            if array.nbytes:
+                array.data.memset_async(0, array.nbytes, self._stream)
+        return array
+
+    def from_host(self, values: HostArray) -> Array:
+        """The same values as a new array."""
+        array = self._empty(values.shape, values.dtype)
+        self.upload(values, array)
+        return array
+
+    def upload(self, values: HostArray, array: Array) -> None:
+        """Into an array without gaps."""
+        with self._working():
+            if values.size:
+                array.set(np.ascontiguousarray(values), stream=self._stream)
+
+    def to_host(self, array: Array) -> HostArray:
+        """A copy, once all work is done."""
+        with self._working():
+            found: HostArray = array.get(stream=self._stream)
+            self._stream.synchronize()
+        return found
+
+    def address(self, array: Array) -> int:
+        """Where its first value lies."""
+        return int(array.data.ptr)
+
+    def load(self, source: str, options: tuple[str, ...]) -> _Module:
+        """CUDA C, compiled for this GPU by NVRTC when a kernel is asked for."""
+        return _Module(self, self._cupy.RawModule(code=source, options=("--std=c++17", *options)))
+
+    def program(self, calls: Calls, times: int) -> Callable[[], None]:
+        """The calls, so many times, as one CUDA graph."""
+        return _Program(self, calls, times)
+
+    def wait(self) -> None:
+        """Until all work is done."""
+        with self._working():
+            self._stream.synchronize()
+
+    def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        with self._working():
+            memory = self._cupy.cuda.Memory(size)
+            return self._cupy.ndarray(shape, dtype, memptr=self._cupy.cuda.MemoryPointer(memory, 0))
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """On the stream; what fails there is a DeviceFault."""
+        try:
+            with self._stream:
+                yield
+        except self._cupy.cuda.memory.OutOfMemoryError as error:
+            raise _no_memory(error) from error
+        except self._failures as error:
+            if getattr(error, "status", None) == _OUT_OF_MEMORY:
+                raise _no_memory(error) from error
+            raise DeviceFault(f"The GPU failed: {first_line(error)}.", False) from error
+
+
+class _Module:
+    """See Module."""
+
+    def __init__(self, device: CupyDevice, module: Any) -> None:
+        self._device, self._module = device, module
+
+    def get_function(self, name: str) -> Callable[..., None]:
+        """The kernel, compiled and loaded: inside a capture it would be too late. Raises ValueError with NVRTC's
+        log."""
+        device = self._device
+        with device._working():
+            try:
+                kernel = self._module.get_function(name)
+                _ = kernel.num_regs
+            except device._cupy.cuda.compiler.CompileException as error:
+                raise ValueError(f"The kernel {name} cannot be compiled: {error}") from error
+
+        def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+            with device._working():
+                kernel(grid, block, arguments)
+
+        return launch
+
+
+class _Program:
+    """Calls replayed as a CUDA graph.
+
+    The first run launches them one by one, which compiles and loads what is not yet; the second captures them. A
+    graph keeps no memory alive, so the calls, which hold their arrays, are kept here.
+    """
+
+    def __init__(self, device: CupyDevice, calls: Calls, times: int) -> None:
+        self._device, self._calls, self._times = device, calls, times
+        self._graph: Any = None
+        self._runs = 0
+
+    def __call__(self) -> None:
+        self._runs += 1
+        if self._runs == 2:
+            self._capture()
+        if self._graph is None:
+            self._launch()
+        else:
+            with self._device._working():
+                self._graph.launch(stream=self._device._stream)
+
+    def _launch(self) -> None:
+        for _ in range(self._times):
+            replay(self._calls)
+
+    def _capture(self) -> None:
+        """Record the calls as a graph; where that cannot be, say so, and go on without."""
+        device, stream = self._device, self._device._stream
+        for launch in launches(self._calls):
+            launch.prepare()
+        try:
+            with device._working():
+                stream.begin_capture()
+                try:
+                    self._launch()
+                finally:
+                    graph = stream.end_capture()
+        except DeviceFault as fault:
+            log.warning("Steps are launched one by one: they could not be captured as a CUDA graph. %s", fault)
+        else:
+            self._graph = graph
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's words, without a full stop: a compiler's go on for pages."""
+    words = str(error).strip() or type(error).__name__
+    return words.splitlines()[0].rstrip(".")
+
+
+def _no_memory(error: BaseException) -> DeviceFault:
+    return DeviceFault(
+        f"The GPU has too little memory left: {first_line(error)}. A smaller batch needs less.", True
+    )

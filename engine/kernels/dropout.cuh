@@ -1,0 +1,18 @@
+// Dropout: the coins are counted, not drawn, and so are the same for any cut of a batch. See Operations.dropout.
+
+__device__ unsigned mix(unsigned h) {
+    h ^= h >> 16;
+    h *= 0x7FEB352Du;
+    h ^= h >> 15;
+    h *= 0x846CA68Bu;
+    return h ^ (h >> 16);
+}
+
+// The same coin falls on the way forward and on the way back.
+template <class T>
+__device__ void drop(int i, const T* source, Layout source_at, T* target, Layout target_at, const unsigned* moment,
+                     unsigned key, unsigned least, T kept, int batch) {
+    int place = i / batch, example = i - place * batch;
+    unsigned coin = mix(mix(mix(key + moment[0] * 0x9E3779B9u) + moment[1] + example) + place);
+    target[at(target_at, i)] = source[at(source_at, i)] * (coin >= least ? kept : T(0));
+}

@@ -1,0 +1,51 @@
+"""Fusion: fewer launches for the same work. What comes out computes what went in, to the byte."""
+
+from __future__ import annotations
+
+from engine.kernels.launch import Blocks, Launch, Segments
+from engine.operations import Calls
+
+
+def launches(calls: Calls) -> list[Launch]:
+    """The launches that calls of KernelOperations are. Raises TypeError for any other call."""
+    found = []
+    for function, _, _ in calls:
+        if not isinstance(function, Launch):
+            raise TypeError(f"Only launches of kernels can be put together, not {function!r}.")
+        found.append(function)
+    return found
+
+
+def fused(calls: Calls) -> Calls:
+    """The same work in fewer launches.
+
+    A function of single values is done at once by the thread that has just made the value it needs, and such
+    functions that do not need each other work side by side. A launch moves forward past those that it does not
+    have to wait for, but never past one that it does.
+    """
+    done: list[Launch] = []
+    for launch in launches(calls):
+        if not (isinstance(launch, Segments) and _join(launch, done)):
+            done.append(launch)
+    return [(launch, (), {}) for launch in done]
+
+
+def _join(launch: Segments, done: list[Launch]) -> bool:
+    """Put a launch of one function into an earlier one, if there is one that takes it."""
+    ((function,),) = launch.segments
+    beside: tuple[int, Segments] | None = None
+    for place in reversed(range(len(done))):
+        earlier = done[place]
+        if launch.hinders(earlier):
+            together = earlier.followed_by(function) if isinstance(earlier, Blocks | Segments) else None
+            if together is not None:
+                done[place] = together
+                return True
+            break
+        # The earliest place is the best: there it is least in the way of what follows.
+        if isinstance(earlier, Segments) and (wider := earlier.beside(launch)) is not None:
+            beside = place, wider
+    if beside is None:
+        return False
+    done[beside[0]] = beside[1]
+    return True

@@ -1,0 +1,195 @@
+"""KernelOperations: every operation as launches of the kernels beside this file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.kernels import elementwise, learning
+from engine.kernels.batch_norm import BatchNorm
+from engine.kernels.convolution import Convolution
+from engine.kernels.device import Device
+from engine.kernels.elementwise import Dropout
+from engine.kernels.launch import Kernels
+from engine.kernels.pools import GlobalAverage, Pool
+from engine.kernels.product import product
+from engine.operations import Activation, Array, Calls, HostArray, Operations, replay
+
+
+class KernelOperations(Operations):
+    """See Operations for what each does.
+
+    Where a call needs memory without gaps and gets other, it raises ValueError when it is made.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._kernels = Kernels(device)
+        self._waiting: dict[tuple[tuple[int, ...], str], Array] = {}
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """A new array of zeros."""
+        return self.device.zeros(shape, dtype)
+
+    def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+        """A new array that holds `value` everywhere."""
+        return self.device.from_host(np.full(shape, value, dtype))
+
+    def from_host(self, values: HostArray) -> Array:
+        """A copy on the device."""
+        return self.device.from_host(values)
+
+    def to_host(self, array: Array) -> HostArray:
+        """A copy on the host; an array with gaps is first copied into one without."""
+        if self._kernels.view(array).contiguous:
+            return self.device.to_host(array)
+        packed = self._packed(tuple(array.shape), array.dtype)
+        replay(self.copy(array, packed))
+        return self.device.to_host(packed)
+
+    def upload(self, values: HostArray, target: Array) -> None:
+        """target = values. Raises ValueError unless they have its shape."""
+        if values.shape != tuple(target.shape):
+            raise ValueError(f"Values {values.shape} do not fit into {tuple(target.shape)}.")
+        values = np.ascontiguousarray(values, target.dtype)
+        if self._kernels.view(target).contiguous:
+            self.device.upload(values, target)
+            return
+        packed = self._packed(values.shape, values.dtype)
+        self.device.upload(values, packed)
+        replay(self.copy(packed, target))
+
+    def _packed(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Memory without gaps in which values wait for a moment; made once for each shape, for strokes and frames
+        come again and again."""
+        key = shape, np.dtype(dtype).str
+        if key not in self._waiting:
+            self._waiting[key] = self.device.zeros(shape, dtype)
+        return self._waiting[key]
+
+    def together(self, lanes: Sequence[Calls]) -> Calls:
+        """One list after the other."""
+        return [each for lane in lanes for each in lane]
+
+    def fill(self, target: Array, value: float) -> Calls:
+        """target = value."""
+        return elementwise.fill(self._kernels, target, value)
+
+    def copy(self, source: Array, target: Array) -> Calls:
+        """target = source."""
+        return elementwise.copy(self._kernels, source, target)
+
+    def add(self, left: Array, right: Array, out: Array) -> Calls:
+        """out = left + right."""
+        return elementwise.add(self._kernels, left, right, out)
+
+    def product(self, left: Array, right: Array, out: Array) -> Calls:
+        """out = left @ right."""
+        return product(self._kernels, left, right, out)
+
+    def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
+        """y = f(x)."""
+        return elementwise.activation(self._kernels, kind, x, y, slope)
+
+    def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
+        """dx = dy * f'(x)."""
+        return elementwise.activation_gradient(self._kernels, kind, y, dy, dx, slope)
+
+    def softmax_cross_entropy(
+        self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
+    ) -> Calls:
+        """Votes, loss and gradient."""
+        return elementwise.softmax_cross_entropy(self._kernels, scores, targets, votes, loss, dscores, total)
+
+    def convolution(
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+    ) -> Convolution:
+        """The sliding of features."""
+        return Convolution(self._kernels, x, matrix, y, size, stride, margin, divisor)
+
+    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> Pool:
+        """The largest of each window."""
+        return Pool(self._kernels, "max", x, y, size, stride)
+
+    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> Pool:
+        """The mean of each window."""
+        return Pool(self._kernels, "average", x, y, size, stride)
+
+    def global_average(self, x: Array, y: Array) -> GlobalAverage:
+        """The mean of each map."""
+        return GlobalAverage(self._kernels, x, y)
+
+    def dropout(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> Dropout:
+        """Values switched off by counted coins."""
+        return Dropout(self._kernels, x, y, rate, key, moment)
+
+    def batch_norm(
+        self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+    ) -> BatchNorm:
+        """Every channel brought to mean 0 and variance 1, then scaled and shifted."""
+        return BatchNorm(self._kernels, x, block, state, y, epsilon, training)
+
+    def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
+        """Part of a batch."""
+        return learning.gather(self._kernels, table, order, clock, first, out)
+
+    def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
+        """The step is done."""
+        return learning.advance(self._kernels, clock, moment, fine)
+
+    def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
+        """Are all values finite?"""
+        return learning.check(self._kernels, arrays, fine)
+
+    def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
+        """A copy under a condition."""
+        return learning.choose(self._kernels, fine, when, source, target)
+
+    def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
+        """The step's mean error."""
+        return learning.record(self._kernels, loss, clock, losses)
+
+    def clip(self, gradients: Array, limit: float) -> Calls:
+        """A gradient no longer than `limit`."""
+        return learning.clip(self._kernels, gradients, limit)
+
+    def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
+        """L2's part of the gradient."""
+        return learning.penalise(self._kernels, values, weights, strength, gradients)
+
+    def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
+        """Decoupled decay."""
+        return learning.decay(self._kernels, values, weights, strength, rates, clock)
+
+    def sgd(
+        self,
+        values: Array,
+        gradients: Array,
+        velocity: Array,
+        momentum: float,
+        nesterov: bool,
+        rates: Array,
+        clock: Array,
+    ) -> Calls:
+        """One step of gradient descent."""
+        return learning.sgd(self._kernels, values, gradients, velocity, momentum, nesterov, rates, clock)
+
+    def adam(
+        self,
+        values: Array,
+        gradients: Array,
+        mean: Array,
+        square: Array,
+        count: Array,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        rates: Array,
+        clock: Array,
+    ) -> Calls:
+        """One step of Adam."""
+        return learning.adam(
+            self._kernels, values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock
+        )

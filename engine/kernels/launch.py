@@ -1,0 +1,316 @@
+"""Launch: one prepared run of a kernel: its text, its grid, its arguments, and what memory it touches. Not what it
+means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from engine.kernels.device import Device, Function
+from engine.kernels.source import source
+from engine.kernels.view import View, view_of
+from engine.operations import Array
+
+Argument: TypeAlias = Any
+
+# Threads of a block that works value by value, and blocks for each of the device's processors.
+BLOCK = 256
+BLOCKS_EACH = 8
+# How many functions may follow each other in one kernel: its parameters must fit into 4 kB.
+MOST_FUNCTIONS = 8
+MOST_SEGMENTS = 4
+
+C_NAMES = {
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
+    np.dtype(np.int32): "int",
+    np.dtype(np.uint32): "unsigned",
+    np.dtype(np.int64): "long long",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Access:
+    """Memory that is read or written. aligned: value i is touched by none but the thread that works on number i,
+    or not at all. constant: whatever is written is the same, so that it does not matter who is first."""
+
+    view: View
+    write: bool = False
+    aligned: bool = False
+    constant: bool = False
+
+    def hinders(self, other: Access) -> bool:
+        """Whether it matters which of the two comes first."""
+        written = self.write or other.write
+        return written and not (self.constant and other.constant) and self.view.overlaps(other.view)
+
+    def follows(self, earlier: Access) -> bool:
+        """Whether a thread may do this after `earlier` without waiting for any other thread."""
+        return not self.hinders(earlier) or (
+            self.aligned and earlier.aligned and self.view.same_places(earlier.view)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """What a kernel or function is given. kind: its type in C; value: an array, or a NumPy number or structure;
+    access: to the array."""
+
+    kind: str
+    value: Argument
+    access: Access | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Elementwise:
+    """A function of the .cuh files for every i below `size`, with what it is given after i."""
+
+    function: str
+    size: int
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """All memory it touches."""
+        return accesses_of(self.parameters)
+
+    def may_follow(self, accesses: Iterable[Access]) -> bool:
+        """Whether the thread that works on number i may do this for i at once after those."""
+        mine = self.accesses
+        return all(own.follows(earlier) for earlier in accesses for own in mine)
+
+
+def reads(view: View, *, strided: bool = False, anywhere: bool = False) -> list[Parameter]:
+    """A pointer to values that are read, number i for number i unless `anywhere`; strided: and how they lie."""
+    first = Parameter(f"const {C_NAMES[view.dtype]}*", view.array, Access(view, aligned=not anywhere))
+    return [first, Parameter("Layout", view.layout())] if strided else [first]
+
+
+def writes(view: View, *, strided: bool = False, anywhere: bool = False, constant: bool = False) -> list[Parameter]:
+    """A pointer to values that are written, and maybe read; constant: all writers write the same."""
+    access = Access(view, write=True, aligned=not anywhere, constant=constant)
+    first = Parameter(f"{C_NAMES[view.dtype]}*", view.array, access)
+    return [first, Parameter("Layout", view.layout())] if strided else [first]
+
+
+def number(value: Any) -> list[Parameter]:
+    """A NumPy number."""
+    return [Parameter(C_NAMES[value.dtype], value)]
+
+
+def whole(*values: int) -> list[Parameter]:
+    """Each an int."""
+    return [Parameter("int", np.int32(value)) for value in values]
+
+
+def nothing(dtype: Any) -> list[Parameter]:
+    """A pointer to no values."""
+    return [Parameter(f"{C_NAMES[np.dtype(dtype)]}*", np.uintp(0))]
+
+
+def accesses_of(parameters: Iterable[Parameter]) -> tuple[Access, ...]:
+    """All memory that is touched through them."""
+    return tuple(each.access for each in parameters if each.access is not None)
+
+
+class Kernels:
+    """Compiles every kernel once, with the options and functions it is asked for."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
+
+    def view(
+        self, array: Array, shape: tuple[int, ...] | None = None, strides: tuple[int, ...] | None = None
+    ) -> View:
+        """An array of the device as kernels see it, or as if it had another shape and strides in bytes, which may
+        be 0. Raises ValueError for one too large."""
+        address = self.device.address(array)
+        return view_of(address, array, shape or tuple(array.shape), strides or tuple(array.strides))
+
+    def function(self, kernel: str, options: tuple[str, ...], glue: str) -> Function:
+        """The compiled kernel. Raises ValueError with the compiler's log, DeviceFault."""
+        key = (kernel, options, glue)
+        if key not in self._functions:
+            module = self.device.load(source(kernel, glue), options)
+            self._functions[key] = module.get_function(kernel)
+        return self._functions[key]
+
+
+@dataclass(eq=False)
+class Launch:
+    """What all kinds of launches have in common; called, it runs."""
+
+    kernels: Kernels
+    _function: Function | None = field(default=None, init=False)
+    _arguments: tuple[Argument, ...] = field(default=(), init=False)
+
+    @property
+    def kernel(self) -> str:
+        """Its name, which is also its file's."""
+        raise NotImplementedError
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """All memory it touches."""
+        raise NotImplementedError
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The compiler's."""
+        return ()
+
+    @property
+    def glue(self) -> str:
+        """The #defines that its text begins with."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Compile it, unless it is. Raises ValueError with the compiler's log, DeviceFault."""
+        if self._function is None:
+            self._arguments = self._values()
+            self._function = self.kernels.function(self.kernel, self.options, self.glue)
+
+    def __call__(self) -> None:
+        """Run it."""
+        if self._function is None:
+            self.prepare()
+        assert self._function is not None
+        grid, block = self._shape()
+        self._function(grid, block, self._arguments)
+
+    def _values(self) -> tuple[Argument, ...]:
+        raise NotImplementedError
+
+    def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        raise NotImplementedError
+
+    def hinders(self, other: Launch) -> bool:
+        """Whether it matters which of the two comes first."""
+        return any(mine.hinders(theirs) for mine in self.accesses for theirs in other.accesses)
+
+
+@dataclass(eq=False)
+class Blocks(Launch):
+    """A kernel whose threads work together. parameters: all of its file's; size: how many values its output has if
+    every one is written by one thread, which may then go on with it; 0 if not. after: functions that follow so."""
+
+    name: str
+    given: tuple[str, ...]
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    parameters: tuple[Parameter, ...]
+    size: int = 0
+    after: tuple[Elementwise, ...] = ()
+
+    @property
+    def kernel(self) -> str:
+        """Its file's name."""
+        return self.name
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The compiler's."""
+        return self.given
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """Its own and those of the functions that follow."""
+        return (*accesses_of(self.parameters), *(access for each in self.after for access in each.accesses))
+
+    @property
+    def glue(self) -> str:
+        """The functions that follow, and their parameters."""
+        parameters, body = _glue(self.after, "f")
+        return f"#define MORE_PARAMETERS {''.join(f', {each}' for each in parameters)}\n#define AFTER(i) {body}"
+
+    def followed_by(self, function: Elementwise) -> Blocks | None:
+        """The same with one function more, None if that cannot be."""
+        fits = function.size == self.size and len(self.after) < MOST_FUNCTIONS
+        if not fits or not function.may_follow(self.accesses):
+            return None
+        return replace(self, after=(*self.after, function))
+
+    def _values(self) -> tuple[Argument, ...]:
+        return (*(each.value for each in self.parameters), *_arguments(self.after))
+
+    def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.grid, self.block
+
+
+@dataclass(eq=False)
+class Segments(Launch):
+    """The elementwise kernel: in each segment functions follow each other for every value, and the segments work
+    side by side, each with its own blocks."""
+
+    segments: tuple[tuple[Elementwise, ...], ...]
+
+    @property
+    def kernel(self) -> str:
+        """Its file's name."""
+        return "elementwise"
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """Those of all functions."""
+        return tuple(access for segment in self.segments for each in segment for access in each.accesses)
+
+    @property
+    def glue(self) -> str:
+        """The functions, and their parameters."""
+        parameters: list[str] = []
+        lines: list[str] = []
+        for place, segment in enumerate(self.segments):
+            names, body = _glue(segment, f"s{place}_")
+            parameters += [f"int blocks{place}", f"int count{place}", *names]
+            lines.append(f"SEGMENT(blocks{place}, count{place}, {body})")
+        return f"#define PARAMETERS {', '.join(parameters)}\n#define SEGMENTS {' '.join(lines)}"
+
+    def followed_by(self, function: Elementwise) -> Segments | None:
+        """The same with one function more in one of its segments, None if that cannot be."""
+        for place, segment in enumerate(self.segments):
+            others = [each for other in self.segments if other is not segment for each in other]
+            apart = all(not mine.hinders(theirs) for each in others for theirs in each.accesses
+                        for mine in function.accesses)  # fmt: skip
+            fits = segment[0].size == function.size and len(segment) < MOST_FUNCTIONS and apart
+            if fits and function.may_follow(access for each in segment for access in each.accesses):
+                longer = (*self.segments[:place], (*segment, function), *self.segments[place + 1 :])
+                return replace(self, segments=longer)
+        return None
+
+    def beside(self, other: Segments) -> Segments | None:
+        """The same with the other's segments, which neither hinders, at its side; None if they are too many."""
+        if len(self.segments) + len(other.segments) > MOST_SEGMENTS:
+            return None
+        return replace(self, segments=(*self.segments, *other.segments))
+
+    def _blocks(self) -> list[int]:
+        most = self.kernels.device.processors * BLOCKS_EACH
+        return [min(-(-segment[0].size // BLOCK), most) for segment in self.segments]
+
+    def _values(self) -> tuple[Argument, ...]:
+        found: list[Argument] = []
+        for blocks, segment in zip(self._blocks(), self.segments, strict=True):
+            found += [np.int32(blocks), np.int32(segment[0].size), *_arguments(segment)]
+        return tuple(found)
+
+    def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return (sum(self._blocks()),), (BLOCK,)
+
+
+def _glue(functions: Sequence[Elementwise], prefix: str) -> tuple[list[str], str]:
+    """The parameters of functions that follow each other, and the calls, each with its own."""
+    parameters: list[str] = []
+    calls: list[str] = []
+    for place, each in enumerate(functions):
+        names = [f"{prefix}{place}_{number}" for number in range(len(each.parameters))]
+        parameters += [f"{given.kind} {name}" for given, name in zip(each.parameters, names, strict=True)]
+        calls.append(f"{each.function}({', '.join(('i', *names))});")
+    return parameters, " ".join(calls)
+
+
+def _arguments(functions: Sequence[Elementwise]) -> list[Argument]:
+    return [given.value for each in functions for given in each.parameters]

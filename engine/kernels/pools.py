@@ -1,0 +1,82 @@
+"""Pools on a GPU: of windows and of whole maps. The way back gathers: no two threads write the same value."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from engine.kernels.elementwise import calls_of
+from engine.kernels.launch import Blocks, Kernels, Parameter, number, reads, whole, writes
+from engine.kernels.tiles import real
+from engine.operations import Array, Calls
+
+# As in pools.cuh.
+WINDOWS = np.dtype([(name, np.int32) for name in ("height", "width", "high", "wide", "batch")])
+
+
+class Pool:
+    """See Operations.max_pool and average_pool."""
+
+    def __init__(
+        self, kernels: Kernels, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
+    ) -> None:
+        self._kernels, self._kind, self._x, self._y = kernels, kind, x, y
+        self._template = f"<{size}, {stride}>"
+        sizes = np.array((*x.shape[1:3], *y.shape[1:]), np.int32)
+        self._windows = Parameter("Windows", sizes.view(WINDOWS).reshape(()))
+        # Where in its window each winner stands.
+        self._winner = kernels.device.zeros(y.shape, np.int32) if kind == "max" else None
+
+    def forward(self) -> Calls:
+        """The calls that fill y."""
+        x, y = self._kernels.view(self._x), self._kernels.view(self._y)
+        parameters = [*reads(x, strided=True, anywhere=True), *writes(y, strided=True)]
+        if self._winner is not None:
+            parameters += writes(self._kernels.view(self._winner))
+        function = f"{self._kind}_pool{self._template}"
+        return calls_of(self._kernels, function, y.size, [*parameters, self._windows])
+
+    def backward(self, dy: Array, dx: Array | None) -> Calls:
+        """The calls that fill dx."""
+        if dx is None:
+            return []
+        given, target = self._kernels.view(dy), self._kernels.view(dx)
+        parameters = [*reads(given, strided=True, anywhere=True), *writes(target, strided=True), self._windows]
+        if self._winner is not None:
+            parameters = [*reads(self._kernels.view(self._winner), anywhere=True), *parameters]
+        function = f"{self._kind}_pool_gradient{self._template}"
+        return calls_of(self._kernels, function, target.size, parameters)
+
+
+class GlobalAverage:
+    """See Operations.global_average."""
+
+    def __init__(self, kernels: Kernels, x: Array, y: Array) -> None:
+        self._kernels, self._x, self._y = kernels, x, y
+
+    def forward(self) -> Calls:
+        """The calls that fill y."""
+        x, y = self._kernels.view(self._x), self._kernels.view(self._y)
+        # Few means of large maps need many threads each, many means of small ones do not.
+        groups = 32 if math.prod(self._x.shape[1:3]) > 256 else 8
+        strides = (stride // self._x.dtype.itemsize for stride in self._x.strides[:3])
+        parameters = [
+            *reads(x, anywhere=True),
+            *whole(*strides, *self._x.shape[1:], y.size),
+            *writes(y, strided=True),
+        ]
+        options, grid = (real(y.dtype), f"-DGROUPS={groups}"), (-(-y.size // 32),)
+        launch = Blocks(self._kernels, "averages", options, grid, (32, groups), tuple(parameters), y.size)
+        return [(launch, (), {})]
+
+    def backward(self, dy: Array, dx: Array | None) -> Calls:
+        """The calls that fill dx."""
+        if dx is None:
+            return []
+        down, along = dy.strides
+        spread = self._kernels.view(dy, dx.shape, (down, 0, 0, along))
+        target, share = self._kernels.view(dx), dy.dtype.type(1 / math.prod(self._x.shape[1:3]))
+        parameters = [*reads(spread, strided=True, anywhere=True), *writes(target, strided=True), *number(share)]
+        return calls_of(self._kernels, "scale", target.size, parameters)

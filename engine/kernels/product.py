@@ -1,0 +1,36 @@
+"""Products of matrices on a GPU."""
+
+from __future__ import annotations
+
+from engine.kernels.launch import Kernels, Parameter, reads, whole
+from engine.kernels.tiles import Product, tiled
+from engine.operations import Array, Calls
+
+
+def product(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
+    """See Operations.product."""
+    (rows, members), columns = left.shape, right.shape[1]
+    # Neighbouring threads fetch neighbours in memory, and where a side is one row, its members.
+    left_along = left.strides[1] <= left.strides[0] or rows == 1
+    right_along = right.strides[0] < right.strides[1] or columns == 1
+    return tiled(
+        kernels,
+        Product(
+            "product",
+            rows,
+            columns,
+            members,
+            (f"-DLEFT_ALONG={int(left_along)}", f"-DRIGHT_ALONG={int(right_along)}"),
+            [
+                *(*reads(kernels.view(left), anywhere=True), *_strides(left)),
+                *(*reads(kernels.view(right), anywhere=True), *_strides(right)),
+            ],
+            kernels.view(out),
+            [*_strides(out), *whole(rows, columns, members)],
+        ),
+    )
+
+
+def _strides(matrix: Array) -> list[Parameter]:
+    """From one row to the next, and from one column to the next, in values."""
+    return whole(*(stride // matrix.dtype.itemsize for stride in matrix.strides))

@@ -1,0 +1,15 @@
+// squares: parts[block] = the sum of the squares of this block's values, in double, for a square may be too large for a
+// float. Its values are those that a grid of such blocks goes through with it.
+
+extern "C" __global__ void __launch_bounds__(256) squares(const REAL* __restrict__ values, int count, double* parts) {
+    __shared__ double threads[256];
+    double sum = 0;
+    for (int i = blockIdx.x * 256 + threadIdx.x; i < count; i += gridDim.x * 256) sum += double(values[i]) * values[i];
+    threads[threadIdx.x] = sum;
+    __syncthreads();
+    for (int half = 128; half > 0; half /= 2) {
+        if (threadIdx.x < half) threads[threadIdx.x] += threads[threadIdx.x + half];
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) parts[blockIdx.x] = threads[0];
+}

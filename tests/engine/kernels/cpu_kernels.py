@@ -1,0 +1,104 @@
+"""Backends whose kernels run on this processor, networks to try them on, and the comparisons they must pass. Not a
+test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from engine.backend import Backend
+from engine.kernels import KernelOperations, fused
+from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
+from engine.network import Network
+from engine.operations import Calls, replay
+from engine.plan import Plan
+from engine.recipe import Recipe
+from engine.stepper import Stepper
+from tests.engine.kernels.cpu_device import CpuDevice
+
+# How far kernels in float32 may be from NumPy.
+NEAR = {"rtol": 1.3e-6, "atol": 1e-5}
+
+# A little of everything that a network can be made of.
+MIXED = Network(
+    (2, 9, 8),
+    (
+        # A bias would be taken away again: its gradient is nothing but rounding, which Adam would blow up.
+        Conv2D(4, 3, padding="same", bias=False),
+        BatchNorm2D(),
+        LeakyReLU(0.1),
+        MaxPool2D(),
+        Residual((Conv2D(3, 3, padding=1), ReLU(), Dropout(0.3), Conv2D(4, 1, bias=False))),
+        Conv2D(3, 2, stride=2, padding=1),
+        Flatten(),
+        Dense(2),
+    ),
+)
+
+
+def examples(network: Network, count: int, dtype: type = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures, and what the votes should be."""
+    rng = np.random.default_rng(5)
+    images = rng.normal(0, 1, (count, *network.input_shape)).astype(dtype)
+    shares = rng.dirichlet(np.ones(len(network.classes)), count).astype(dtype)
+    return images, shares
+
+
+def kernel_backend(device: CpuDevice, fuse: bool = False) -> Backend:
+    """A backend of kernels on `device`; fuse: programs are put together from fewer launches, as on a GPU."""
+
+    def program(calls: Calls, times: int) -> Callable[[], None]:
+        return device.program(fused(calls) if fuse else calls, times)
+
+    return Backend("gpu", "kernels on the processor", "test", KernelOperations(device), program, device.wait)
+
+
+def all_calls(plan: Plan) -> Calls:
+    """A pass forward and back."""
+    parts = (*plan.forward_calls, plan.loss_calls, *plan.backward_calls)
+    return [call for calls in parts for call in calls] + plan.settle_calls()
+
+
+def learning_plan(network: Network, backend: Backend, batch: int, **options: object) -> Plan:
+    """A plan that goes forward and all the way back."""
+    return Plan(network, backend, batch, learn=True, input_gradient=True, **options)
+
+
+def passed(
+    plan: Plan, values: dict[str, np.ndarray], images: np.ndarray, shares: np.ndarray, fuse: bool = False
+) -> dict[str, np.ndarray]:
+    """Everything that a pass forward and back leaves: scores, errors, gradients, and running statistics."""
+    ops = plan.backend.operations
+    plan.load(values)
+    plan.show(images)
+    ops.upload(shares.T, plan.targets)
+    ops.upload(np.array([7, 3], np.uint32), plan.moment)
+    calls = all_calls(plan)
+    replay(fused(calls) if fuse else calls)
+    found = {f"d{name}": values for name, values in plan.parameter_gradients().items()}
+    found |= {"scores": ops.to_host(plan.scores), "votes": ops.to_host(plan.votes), "errors": plan.loss}
+    return found | {"dx": plan.input_gradient()} | plan.parameters()
+
+
+def step_calls(network: Network, recipe: Recipe) -> Calls:
+    """All calls of a training step, as they are made on a GPU of 132 multiprocessors. None of them has run."""
+    found: list[Calls] = []
+    backend = kernel_backend(CpuDevice(132))
+
+    def program(calls: Calls, times: int) -> Callable[[], None]:
+        found.append(calls)
+        return lambda: None
+
+    stepper = Stepper(network, replace(backend, program=program), recipe, network.initial(1))
+    images, shares = examples(network, 3)
+    stepper.feed(images, shares, np.zeros((2, recipe.batch), np.int64), np.ones(2, np.float32))
+    stepper.run(recipe.batch)
+    return found[0]
+
+
+def assert_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray], **near: float) -> None:
+    assert got.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, err_msg=name, **(near or NEAR))

@@ -1,0 +1,125 @@
+// Runs CUDA C kernels on a processor, for their numbers. Every thread of a block is a fiber, so that __syncthreads
+// keeps its meaning; blocks run one after the other. Shared memory holds no numbers (NaN) when a block begins.
+//
+// What it cannot show: races between blocks, and the limits of a launch. A missing __syncthreads it shows only if
+// the order of the threads matters, so tests run them forwards and backwards.
+
+// C headers only: those of C++ would take most of the time that compiling a kernel takes.
+#include <setjmp.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+#define CUDA_MATHEMATICS(name)        \
+    extern "C" double name(double);   \
+    extern "C" float name##f(float);
+CUDA_MATHEMATICS(exp)
+CUDA_MATHEMATICS(expm1)
+CUDA_MATHEMATICS(log)
+CUDA_MATHEMATICS(sqrt)
+CUDA_MATHEMATICS(tanh)
+
+#define __global__
+#define __device__
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+// One block runs at a time, on one thread of the system. All of it lies together, to be overwritten between blocks.
+#define __shared__ static __attribute__((section("shared_memory")))
+extern "C" char __start_shared_memory[] __attribute__((weak)), __stop_shared_memory[] __attribute__((weak));
+
+struct dim3 {
+    int x, y, z;
+};
+static dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+template <class T> static T min(T a, T b) { return a < b ? a : b; }
+template <class T> static T max(T a, T b) { return a < b ? b : a; }
+
+namespace cuda_on_cpu {
+
+enum State { READY, WAITING, DONE };
+struct Fiber {
+    ucontext_t start;
+    jmp_buf here;
+    bool begun;
+    State state;
+};
+const int MOST_THREADS = 1024;
+const size_t STACK = 1 << 16;
+static Fiber fibers[MOST_THREADS], *current;
+static jmp_buf scheduler;
+static void (*body)(void**);
+static void** arguments;
+
+static void pause(State state) {
+    current->state = state;
+    if (!_setjmp(current->here)) _longjmp(scheduler, 1);
+}
+
+static void live() {
+    for (;;) {
+        body(arguments);
+        pause(DONE);
+    }
+}
+
+static void resume(int thread) {
+    static char* stacks = (char*)malloc(MOST_THREADS * STACK);
+    current = &fibers[thread];
+    threadIdx = {thread % blockDim.x, thread / blockDim.x % blockDim.y, thread / (blockDim.x * blockDim.y)};
+    if (_setjmp(scheduler)) return;
+    if (current->begun) _longjmp(current->here, 1);
+    current->begun = true;
+    getcontext(&current->start);
+    current->start.uc_stack.ss_sp = stacks + thread * STACK;
+    current->start.uc_stack.ss_size = STACK;
+    makecontext(&current->start, live, 0);
+    setcontext(&current->start);
+}
+
+// Whether every thread of the block came to its end: a barrier that only some reach never opens.
+static bool run_block(int threads, bool backwards) {
+    for (char* byte = __start_shared_memory; byte < __stop_shared_memory; byte++) *byte = (char)0xFF;
+    for (int t = 0; t < threads; t++) fibers[t].state = READY;
+    for (;;) {
+        for (int t = 0; t < threads; t++) resume(backwards ? threads - 1 - t : t);
+        int waiting = 0;
+        for (int t = 0; t < threads; t++) waiting += fibers[t].state == WAITING;
+        if (waiting == 0) return true;
+        if (waiting < threads) return false;
+        for (int t = 0; t < threads; t++) fibers[t].state = READY;
+    }
+}
+
+template <size_t... I> struct Numbers {};
+template <auto Kernel> struct Launcher;
+template <class... A, void (*Kernel)(A...)> struct Launcher<Kernel> {
+    template <size_t... I> static void call(void** given, Numbers<I...>) { Kernel(*(A*)given[I]...); }
+    static void run(void** given) { call(given, Numbers<__integer_pack(sizeof...(A))...>{}); }
+};
+
+// dimensions: of the grid and of a block. given: a pointer to each argument, as cuLaunchKernel takes them.
+static int launch(void (*kernel)(void**), const int* dimensions, void** given, int backwards) {
+    gridDim = {dimensions[0], dimensions[1], dimensions[2]};
+    blockDim = {dimensions[3], dimensions[4], dimensions[5]};
+    body = kernel;
+    arguments = given;
+    int blocks = gridDim.x * gridDim.y * gridDim.z;
+    for (int b = 0; b < blocks; b++) {
+        int block = backwards ? blocks - 1 - b : b;
+        blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / (gridDim.x * gridDim.y)};
+        if (!run_block(blockDim.x * blockDim.y * blockDim.z, backwards)) {
+            for (int t = 0; t < MOST_THREADS; t++) fibers[t].begun = false;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+}  // namespace cuda_on_cpu
+
+static inline void __syncthreads() { cuda_on_cpu::pause(cuda_on_cpu::WAITING); }
+
+#define EXPORT(kernel)                                                                                      \
+    extern "C" __attribute__((visibility("default"))) int run_##kernel(const int* d, void** g, int back) { \
+        return cuda_on_cpu::launch(cuda_on_cpu::Launcher<kernel>::run, d, g, back);                         \
+    }

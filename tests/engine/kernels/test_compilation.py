@@ -1,0 +1,112 @@
+"""Every kernel compiles for every GPU it may meet, with NVIDIA's own compiler and no GPU."""
+
+from __future__ import annotations
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from engine.bench.layer_cases import CASES, with_head
+from engine.kernels import tiles
+from engine.kernels.fusion import fused, launches
+from engine.kernels.launch import Segments
+from engine.kernels.source import FOLDER, source
+from engine.operations import Calls
+from engine.optimizers import SGD, AdamW
+from engine.presets import DEFAULT, PRESETS
+from engine.recipe import Recipe
+from tests.engine.kernels.cpu_device import CpuDevice
+from tests.engine.kernels.cpu_kernels import MIXED, all_calls, kernel_backend, learning_plan, step_calls
+from tests.engine.kernels.nvrtc import compile_for, needs_nvrtc
+from tests.engine.kernels.test_tiles import BATCH, LONG
+
+pytestmark = needs_nvrtc
+
+# From Turing to Blackwell.
+ARCHITECTURES = (75, 80, 86, 89, 90, 120)
+
+# A way to learn with whatever the default one does without.
+OTHER = Recipe(SGD(nesterov=True), l2=0.1, clip=1)
+
+# A kernel's name, the lines that its text begins with, and the compiler's options.
+Text = tuple[str, str, tuple[str, ...]]
+
+
+def texts(calls: Calls) -> set[Text]:
+    return {(launch.kernel, launch.glue, launch.options) for launch in launches(calls)}
+
+
+def calls_of_all_cases() -> Calls:
+    """Of every layer, and of a mixture of them in float64."""
+    kernels = kernel_backend(CpuDevice(132))
+    plans = [learning_plan(with_head(*case), kernels, 3) for case in CASES]
+    plans.append(learning_plan(MIXED, kernels, 3, dtype=np.float64))
+    return [call for plan in plans for call in all_calls(plan)]
+
+
+def compile_all(wanted: set[Text], architecture: int) -> dict[Text, str]:
+    """What the compiler says of each. Raises AssertionError with its log for the first that it refuses."""
+    jobs = sorted(wanted)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        logs = pool.map(lambda text: compile_for(architecture, source(*text[:2]), text[2]), jobs)
+        return dict(zip(jobs, logs, strict=True))
+
+
+def rest_of(calls: Calls, known: set[Text]) -> set[Text]:
+    """Texts with what these calls use and the known texts do not: one for each file, and one with every function
+    of single values."""
+    found = launches(calls)
+    files = {launch.kernel: launch for launch in found if launch.kernel not in {kernel for kernel, _, _ in known}}
+    functions = {
+        each.function.partition("<")[0]: each
+        for launch in found
+        if isinstance(launch, Segments)
+        for segment in launch.segments
+        for each in segment
+    }
+    present = {name for _, glue, _ in known for name in re.findall(r"(\w+)(?:<[^>]*>)?\(i,", glue)}
+    missing = {name: each for name, each in functions.items() if name not in present}
+    together = Segments(found[0].kernels, tuple((function,) for _, function in sorted(missing.items())))
+    return texts([(launch, (), {}) for launch in (*files.values(), together)])
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_kernel_compiles_for_every_architecture(architecture: int) -> None:
+    """Those of the default network's training without spilling a register into memory."""
+    default = texts(fused(step_calls(DEFAULT.network, Recipe(AdamW()))))
+    others = rest_of(calls_of_all_cases() + step_calls(DEFAULT.network, OTHER), default)
+    assert {kernel for kernel, _, _ in default | others} == {path.stem for path in FOLDER.glob("*.cu")}
+    logs = compile_all(default | others, architecture)
+    for text in default:
+        spills = re.findall(r"(\d+) bytes spill", logs[text])
+        assert spills, logs[text]
+        assert set(spills) == {"0"}, (text, logs[text])
+
+
+def test_every_layer_compiles_with_all_its_options() -> None:
+    compile_all(texts(calls_of_all_cases()), 90)
+
+
+def test_every_preset_and_every_way_to_learn_compile_as_they_are_put_together() -> None:
+    kernels = kernel_backend(CpuDevice(132))
+    plans = [learning_plan(preset.network, kernels, 64) for preset in PRESETS.values()]
+    calls = [call for plan in plans for call in fused(all_calls(plan))]
+    compile_all(texts(calls + fused(step_calls(DEFAULT.network, OTHER))), 90)
+
+
+def test_every_tile_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted: set[Text] = set()
+    for tile in tiles.TILES:
+        monkeypatch.setattr(tiles, "TILES", (tile,))
+        wanted |= texts(all_calls(learning_plan(LONG, kernel_backend(CpuDevice(132)), BATCH)))
+    compile_all(wanted, 90)
+
+
+def test_a_mistake_is_told_by_file_and_line() -> None:
+    broken = source("product", "#define MORE_PARAMETERS\n#define AFTER(i) oops;")
+    options = ("-DREAL=float", "-DDEPTH=16", "-DTILE_M=8", "-DTILE_N=32", "-DEACH_M=2", "-DEACH_N=2")
+    with pytest.raises(AssertionError, match=r'product\.cu\(\d+\): error: identifier "oops" is undefined'):
+        compile_for(90, broken, (*options, "-DLEFT_ALONG=1", "-DRIGHT_ALONG=1"))

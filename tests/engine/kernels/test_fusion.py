@@ -1,0 +1,111 @@
+"""Putting launches together: the same bytes, fewer launches, and nothing before what it waits for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.kernels.fusion import fused, launches
+from engine.kernels.launch import Elementwise, Kernels, Segments, reads, writes
+from engine.kernels.view import view_of
+from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
+from engine.network import Network
+from engine.optimizers import AdamW
+from engine.presets import DEFAULT
+from engine.recipe import Recipe
+from tests.engine.kernels.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.kernels.cpu_kernels import (
+    MIXED,
+    all_calls,
+    examples,
+    kernel_backend,
+    learning_plan,
+    passed,
+    step_calls,
+)
+
+# Both kinds of the end of a network, with a sum long enough to be cut.
+WIDE = Network((2, 8, 8), (Conv2D(9, 3), ReLU(), MaxPool2D(), Flatten(), Dense(70), ReLU(), Dense(2)))
+AVERAGED = Network((1, 6, 6), (Conv2D(2, 3), ReLU(), GlobalAvgPool(), ReLU()))
+
+
+@needs_compiler
+@pytest.mark.parametrize("network", [MIXED, WIDE, AVERAGED], ids=["mixed", "wide", "averaged"])
+def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
+    images, shares = examples(network, 5)
+    ends, counts = [], []
+    for fuse in (False, True):
+        device = CpuDevice(132, backwards=fuse)
+        plan = learning_plan(network, kernel_backend(device), 5)
+        compile_ahead(fused(all_calls(plan)) if fuse else all_calls(plan))
+        before = len(device.launches)
+        ends.append(passed(plan, network.initial(1), images, shares, fuse))
+        counts.append(len(device.launches) - before)
+    for name, values in ends[0].items():
+        np.testing.assert_array_equal(ends[1][name], values, err_msg=name)
+    assert counts[1] < counts[0]
+
+
+def test_a_training_step_of_the_default_network_is_some_two_dozen_launches() -> None:
+    """What a launch costs on a GPU is about what one of these does: docs/benchmarks.md counts with this number."""
+    assert len(fused(step_calls(DEFAULT.network, Recipe(AdamW())))) == 23
+
+
+# -- what may be put together ------------------------------------------------------------------------------------
+
+MEMORY = np.zeros(64, np.float32)
+
+
+def run_of(start: int, size: int, step: int) -> np.ndarray:
+    return MEMORY[start : start + size * step : step][:size]
+
+
+RUNS = st.builds(run_of, st.integers(0, 20), st.sampled_from([1, 4, 5]), st.sampled_from([1, 2]))
+TOUCHES = st.lists(st.tuples(RUNS, st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=3)
+
+
+def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> Segments:
+    parameters = []
+    for array, written, anywhere, constant in touches:
+        view = view_of(array.__array_interface__["data"][0], array, array.shape, array.strides)
+        parameters += (
+            writes(view, anywhere=anywhere, constant=constant) if written else reads(view, anywhere=anywhere)
+        )
+    size = touches[0][0].size
+    return Segments(Kernels(CpuDevice()), ((Elementwise(name, size, tuple(parameters)),),))
+
+
+@given(st.lists(TOUCHES, max_size=8))
+def test_nothing_runs_before_what_it_waits_for(program: list[list[tuple[np.ndarray, bool, bool, bool]]]) -> None:
+    given_ones = [launch_of(str(number), touches) for number, touches in enumerate(program)]
+    done = launches(fused([(launch, (), {}) for launch in given_ones]))
+    places = {
+        function.function: (number, segment, place)
+        for number, launch in enumerate(done)
+        for segment, functions in enumerate(launch.segments)  # type: ignore[attr-defined]
+        for place, function in enumerate(functions)
+    }
+    assert len(places) == len(program)
+    for late, second in enumerate(given_ones):
+        for early, first in enumerate(given_ones[:late]):
+            if not second.hinders(first):
+                continue
+            (here, segment, place), (there, beside, after) = places[str(early)], places[str(late)]
+            assert here <= there
+            if here == there:
+                # The same thread does one after the other, each with no other value than its own.
+                assert segment == beside
+                assert place < after
+                assert all(
+                    mine.view.same_places(other.view) and mine.aligned and other.aligned
+                    for mine in first.accesses
+                    for other in second.accesses
+                    if mine.hinders(other)
+                )
+
+
+def test_what_is_no_launch_is_refused() -> None:
+    with pytest.raises(TypeError, match="Only launches of kernels"):
+        fused([(print, (), {})])

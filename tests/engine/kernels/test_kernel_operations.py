@@ -1,0 +1,99 @@
+"""The kernels' numbers against NumPy's, on this processor: every layer, and every way to learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.bench.layer_cases import CASES, name_of, random_values, with_head
+from engine.layers import Layer, Shape
+from engine.optimizers import SGD, Adam, AdamW
+from engine.presets import PRESETS
+from engine.recipe import Recipe
+from engine.stepper import Stepper
+from tests.engine.kernels.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.kernels.cpu_kernels import (
+    MIXED,
+    all_calls,
+    assert_near,
+    examples,
+    kernel_backend,
+    learning_plan,
+    passed,
+)
+
+pytestmark = needs_compiler
+CPU = choose_backend("cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernels_of_all_cases() -> None:
+    """Compiled together, which uses all cores."""
+    kernels = kernel_backend(CpuDevice())
+    compile_ahead([call for case in CASES for call in all_calls(learning_plan(with_head(*case), kernels, 3))])
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["", "backwards"])
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_every_layer_gives_what_it_gives_on_numpy(case: tuple[Layer, Shape], backwards: bool) -> None:
+    """backwards: the threads run in the other order, so that one that does not wait for another is found."""
+    network = with_head(*case)
+    values = {name: v.astype(np.float32) for name, v in random_values(network, np.random.default_rng(2)).items()}
+    images, shares = examples(network, 3)
+    got, expected = (
+        passed(learning_plan(network, backend, 3), values, images, shares)
+        for backend in (kernel_backend(CpuDevice(backwards=backwards)), CPU)
+    )
+    assert_near(got, expected)
+
+
+@pytest.mark.parametrize(("name", "batch"), [("default", 3), ("walkthrough", 3), ("hanuschkin", 1)])
+def test_every_preset_gives_what_it_gives_on_numpy(name: str, batch: int) -> None:
+    network = PRESETS[name].network
+    images, shares = examples(network, batch)
+    plans = (learning_plan(network, backend, batch) for backend in (kernel_backend(CpuDevice(132)), CPU))
+    got, expected = (passed(plan, network.initial(1), images, shares) for plan in plans)
+    assert_near(got, expected)
+
+
+def test_every_preset_is_held_against_numpy() -> None:
+    assert set(PRESETS) == {"default", "walkthrough", "hanuschkin"}
+
+
+def test_in_float64_nothing_is_left_of_the_difference() -> None:
+    values = random_values(MIXED, np.random.default_rng(4))
+    images, shares = examples(MIXED, 5, np.float64)
+    got, expected = (
+        passed(learning_plan(MIXED, backend, 5, dtype=np.float64), values, images, shares)
+        for backend in (kernel_backend(CpuDevice()), CPU)
+    )
+    assert_near(got, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(SGD(0.05), batch=6),
+        Recipe(SGD(0.05, nesterov=True), batch=6, l2=0.01, clip=0.05),
+        Recipe(Adam(0.01), batch=6, clip=1e9),
+        Recipe(Adam(0.01, beta1=0, beta2=0), batch=6, frozen=("01-conv2d",)),
+        Recipe(AdamW(0.01, decay=0.1), batch=6),
+    ],
+    ids=["sgd", "nesterov-l2-clip", "adam", "adam-no-memory-frozen", "adamw"],
+)
+def test_ten_steps_of_learning_end_at_the_same_values(recipe: Recipe) -> None:
+    images, shares = examples(MIXED, 11)
+    order = np.random.default_rng(1).integers(0, 11, (10, 6))
+    rates = np.geomspace(recipe.optimizer.rate, recipe.optimizer.rate / 5, 10).astype(np.float32)
+    ends = []
+    for backend in (CPU, kernel_backend(CpuDevice(), fuse=True)):
+        stepper = Stepper(MIXED, backend, recipe, MIXED.initial(3))
+        stepper.feed(images, shares, order, rates)
+        stepper.run(6, 9)
+        stepper.run(5)
+        assert stepper.fine
+        assert stepper.steps_made == 10
+        memory = stepper.memory()
+        ends.append(stepper.parameters() | memory | {"losses": stepper.losses(0, 10)})
+    assert_near(ends[1], ends[0], rtol=0, atol=1e-4)

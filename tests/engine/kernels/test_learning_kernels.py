@@ -1,0 +1,142 @@
+"""A training step on kernels: it guards itself, needs nothing of the host, and drops the same values as NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.array_operations import ArrayOperations
+from engine.backend import choose_backend
+from engine.layers import MaxPool2D, ReLU
+from engine.network import Network
+from engine.operations import Operations, replay
+from engine.optimizers import SGD
+from engine.recipe import Recipe
+from engine.stepper import Stepper
+from tests.engine.kernels.cpu_device import CpuDevice, needs_compiler
+from tests.engine.kernels.cpu_kernels import MIXED, examples, kernel_backend
+
+pytestmark = needs_compiler
+CPU = choose_backend("cpu")
+
+
+@pytest.fixture
+def device() -> CpuDevice:
+    return CpuDevice()
+
+
+@pytest.fixture
+def ops(device: CpuDevice) -> Operations:
+    return kernel_backend(device).operations
+
+
+def stepper_on(device: CpuDevice, network: Network = MIXED) -> Stepper:
+    stepper = Stepper(network, kernel_backend(device, fuse=True), Recipe(SGD(0.05), batch=6), network.initial(3))
+    images, shares = examples(network, 11)
+    images[7] = np.nan
+    order = np.array([[0, 1, 2, 3, 4, 5], [5, 4, 3, 7, 1, 0], [0, 2, 4, 6, 8, 10]])
+    stepper.feed(images, shares, order, np.full(3, 0.05, np.float32))
+    return stepper
+
+
+def test_a_step_that_meets_no_number_changes_nothing_and_nor_does_any_later_one(device: CpuDevice) -> None:
+    stepper = stepper_on(device)
+    stepper.run(6)
+    assert stepper.fine
+    before = stepper.parameters() | stepper.memory()
+    stepper.run(6, 2)
+    assert not stepper.fine
+    assert stepper.steps_made == 1
+    for name, values in (stepper.parameters() | stepper.memory()).items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
+def test_steps_ask_nothing_of_the_host(device: CpuDevice) -> None:
+    stepper = stepper_on(device)
+    stepper.run(6)
+    before = device.host_work
+    stepper.run(6)
+    assert device.host_work == before
+
+
+@pytest.mark.parametrize(("rate", "key"), [(0.5, 1), (0.1, 2**32 - 1), (0.0, 77)])
+def test_the_same_values_are_dropped_as_on_numpy(ops: Operations, rate: float, key: int) -> None:
+    x = np.random.default_rng(1).normal(size=(3, 4, 5, 6)).astype(np.float32)
+    moment = np.array([2**32 - 3, 1000], np.uint32)
+    found = []
+    for each in (ops, ArrayOperations()):
+        y = each.zeros(x.shape, np.float32)
+        replay(each.dropout(each.from_host(x), y, rate, key, each.from_host(moment)).forward())
+        found.append(each.to_host(y))
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 1)])
+def test_of_equal_values_the_first_in_row_order_wins(ops: Operations, size: int, stride: int) -> None:
+    """From the definition: one count for each window whose first largest value stands there."""
+    x = np.random.default_rng(2).integers(0, 2, (2, 7, 6, 3)).astype(np.float32)
+    shape = MaxPool2D(size, stride).output_shape((2, 7, 6))
+    y, dx = ops.zeros((*shape, 3), np.float32), ops.zeros(x.shape, np.float32)
+    pool = ops.max_pool(ops.from_host(x), y, size, stride)
+    replay(pool.forward() + pool.backward(ops.full((*shape, 3), 1, np.float32), dx))
+    expected = np.zeros(x.shape)
+    for c, i, j, n in np.ndindex(*shape, 3):
+        window = x[c, i * stride : i * stride + size, j * stride : j * stride + size, n]
+        row, column = np.unravel_index(window.argmax(), window.shape)
+        expected[c, i * stride + row, j * stride + column, n] += 1
+    np.testing.assert_array_equal(ops.to_host(dx), expected)
+
+
+def test_what_is_no_number_goes_through_every_cut(ops: Operations) -> None:
+    x = np.full((1, 2, 2, 3), -1, np.float32)
+    x[0, 0, 1, 0] = x[0, 1, 1, 1] = np.nan
+    given, cut, pooled = ops.from_host(x), ops.zeros(x.shape, np.float32), ops.zeros((1, 1, 1, 3), np.float32)
+    replay(ops.activation("relu", given, cut) + ops.max_pool(given, pooled, 2, 2).forward())
+    np.testing.assert_array_equal(np.isnan(ops.to_host(cut)), np.isnan(x))
+    np.testing.assert_array_equal(ops.to_host(pooled)[0, 0, 0], [np.nan, np.nan, -1])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_guard_finds_one_bad_number_among_many(ops: Operations, bad: float) -> None:
+    values = np.ones(10_000, np.float32)
+    fine = ops.full((1,), 1, np.int32)
+    replay(ops.check((ops.from_host(values),), fine))
+    assert ops.to_host(fine).tolist() == [1]
+    values[9_876] = bad
+    replay(ops.check((ops.from_host(values), ops.from_host(np.ones(3, np.float32))), fine))
+    assert ops.to_host(fine).tolist() == [0]
+
+
+def test_a_gradient_whose_square_is_too_large_is_cut_to_its_length(ops: Operations) -> None:
+    gradients = ops.from_host(np.array([3e30, -4e30], np.float32))
+    replay(ops.clip(gradients, 10))
+    np.testing.assert_allclose(ops.to_host(gradients), [6, -8], rtol=1e-6)
+
+
+def test_values_with_gaps_are_carried_over_and_back(ops: Operations) -> None:
+    whole = ops.zeros((2, 5, 6, 3), np.float32)
+    inside = whole[:, 1:4, 2:5]
+    values = np.random.default_rng(3).normal(size=(2, 3, 3, 3)).astype(np.float32)
+    ops.upload(values, inside)
+    np.testing.assert_array_equal(ops.to_host(inside), values)
+    assert np.count_nonzero(ops.to_host(whole)) == values.size
+    with pytest.raises(ValueError, match="do not fit"):
+        ops.upload(values[:1], inside)
+
+
+def test_memory_that_a_kernel_cannot_take_is_refused(ops: Operations) -> None:
+    gapped = ops.zeros((4, 6), np.float32)[:, ::2]
+    with pytest.raises(ValueError, match="have gaps"):
+        ops.clip(gapped, 1)
+    maps = ops.zeros((1, 4, 4, 2), np.float32)
+    with pytest.raises(ValueError, match="rows without gaps"):
+        ops.convolution(maps[:, :, ::2], ops.zeros((1, 5), np.float32), maps, 2, 1, 0, 1)
+    with pytest.raises(ValueError, match="float32 or float64"):
+        ops.product(*(ops.zeros((2, 2), np.int32) for _ in range(3)))
+
+
+def test_a_network_without_parameters_learns_nothing_without_complaint(device: CpuDevice) -> None:
+    network = Network((1, 1, 2), (ReLU(), *MIXED.layers[-2:-1]))
+    stepper = stepper_on(device, network)
+    stepper.run(6)
+    assert stepper.steps_made == 1
