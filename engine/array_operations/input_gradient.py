@@ -42,7 +42,7 @@ class InputGradient:
         """The calls that fill dx."""
         weights, calls = self._features.turned()
         dx, inner = self._dx, self._rows.shape[2:]
-        channels, height, width, batch = dx.shape
+        channels, height, _, _ = dx.shape
         row = dx.itemsize * len(weights) * int(np.prod(inner))
         saving = saves_time(self._features)
         count = max(1, BAND_BYTES // row)
@@ -51,27 +51,32 @@ class InputGradient:
         rows = self._rows[self._start :]
         products = _WinogradProducts(weights, rows, count) if saving else _DirectProducts(weights, rows)
         calls += products.prepare()
-        sums = memory.zeros((channels, count, self._cycle, -(-width // self._cycle), batch), dx.dtype)
         for first in range(0, height, count):
             some = min(count, height - first)
             calls += products.fill(first, found[:some])
             parts = found[:some].reshape(some, self._features.size, channels, *inner).transpose(1, 2, 0, 3, 4, 5)
-            calls += self._add_up(parts, sums[:, :some], dx[:, first : first + some])
+            calls += self._add_up(parts, dx[:, first : first + some])
         return calls
 
-    def _add_up(self, found: Array, sums: Array, dx: Array) -> Calls:
+    def _add_up(self, found: Array, dx: Array) -> Calls:
         """dx (C, rows, W, N) = the sum over a feature's columns of found (size, C, rows, cycle, columns, N), each
-        moved by its column; sums: memory for it, sorted."""
-        cycle = self._cycle
-        calls: Calls = [run(sums.fill, 0)]
-        for column, part in enumerate(found):
-            for turn in range(cycle):
-                quotient, place = divmod(turn + column - self._margin, cycle)
-                windows = len(range(turn, self._width, cycle))
-                along = overlap(quotient, 0, 1, windows, len(range(place, dx.shape[2], cycle)))
-                if along is not None:
-                    target = sums[:, :, place, along[1]]
-                    calls.append(call(np.add, target, part[:, :, turn, along[0]], out=target))
+        moved by its column."""
+        cycle, width = self._cycle, dx.shape[2]
+        calls: Calls = []
+        still = self._margin  # the column that is not moved
+        if self._width == width and still < len(found):
+            sums = found[still]
+        else:
+            still, shape = -1, (*dx.shape[:2], cycle, -(-width // cycle), dx.shape[3])
+            sums = memory.zeros(shape, dx.dtype)
+            calls.append(run(sums.fill, 0))
+        for column, turn in ((column, turn) for column in range(len(found)) for turn in range(cycle)):
+            quotient, place = divmod(turn + column - self._margin, cycle)
+            windows = len(range(turn, self._width, cycle))
+            along = overlap(quotient, 0, 1, windows, len(range(place, width, cycle)))
+            if column != still and along is not None:
+                target = sums[:, :, place, along[1]]
+                calls.append(call(np.add, target, found[column, :, :, turn, along[0]], out=target))
         for turn in range(cycle):
             target = dx[:, :, turn::cycle]
             calls.append(run(np.copyto, target, sums[:, :, turn, : target.shape[2]]))

@@ -37,11 +37,14 @@ class PooledRows:
         )
         self._products = row_products(x, self._features, self._height, self._width, 1, pool)
         self._bands = self._cut(learn)
+        # A band of the maps in between, and later of their gradient.
+        shape = (len(y), self._bands[0].count, pool, y.shape[2], y.shape[3])
+        self._maps = memory.zeros(shape, y.dtype)
 
     def forward(self) -> Calls:
         """The calls that fill y."""
         missing = self._y.shape[2] * self._pool - self._width
-        calls, maps = self._products.prepare(), self._maps()
+        calls, maps = self._products.prepare(), self._maps
         for band in self._bands:
             part = maps[:, : band.count]
             calls += self._products.forward(band.first, part)
@@ -57,7 +60,7 @@ class PooledRows:
             gradient = InputGradient(self._features, dx, self._height, self._width, self._margin, self._pool)
         if dmatrix is not None:
             self._products.start()
-        maps = self._maps()
+        maps = self._maps
         calls: Calls = []
         for band in self._bands:
             part = maps[:, : band.count] if gradient is None else gradient.rows(band.first, band.count)
@@ -67,11 +70,6 @@ class PooledRows:
         if dmatrix is not None:
             calls += self._products.finish(dy, dmatrix)
         return calls if gradient is None else calls + gradient.finish()
-
-    def _maps(self) -> Array:
-        """Memory for a band of the maps in between, (F, rows, pool, columns, N)."""
-        features, _, columns, batch = self._y.shape
-        return memory.zeros((features, self._bands[0].count, self._pool, columns, batch), self._y.dtype)
 
     def _cut(self, learn: bool) -> list[Band]:
         """Bands of equal size but for the last, of as many rows as can be multiplied at once."""
