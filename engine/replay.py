@@ -21,7 +21,7 @@ class Replay:
     def __init__(self, history: History, wished: Moment, trainer: Callable[[Recipe, Checkpoint], Trainer]) -> None:
         self.wished, self._history, self._make = wished, history, trainer
         self.at, self.checkpoint = history.nearest(wished)
-        self._trainer: Trainer | None = None
+        self.trainer: Trainer | None = None
         self._pieces: Iterator[Step | Judged | None] = iter(())
 
     @property
@@ -36,13 +36,13 @@ class Replay:
 
     def advance(self) -> None:
         """One piece of a step further."""
-        if self._trainer is None or self._history.recipe_at(self.at)[0] is not self._trainer.recipe:
+        if self.trainer is None or self._history.recipe_at(self.at)[0] is not self.trainer.recipe:
             self._turn()
-        assert self._trainer is not None
+        assert self.trainer is not None
         if isinstance(next(self._pieces, None), Step):
-            self.at = replace(self.at, step=self._trainer.made)
+            self.at = replace(self.at, step=self.trainer.made)
             if self.exact:
-                self.checkpoint = self._trainer.checkpoint()
+                self.checkpoint = self.trainer.checkpoint()
 
     def finish(self) -> Checkpoint:
         """All the way, and the exact state there."""
@@ -52,7 +52,7 @@ class Replay:
 
     def _turn(self) -> None:
         """Take up the recipe of the moment it stands at."""
-        if self._trainer is not None:
-            self.checkpoint = self._trainer.checkpoint()
-        self._trainer = self._make(self._history.recipe_at(self.at)[0], self.checkpoint)
-        self._pieces = self._trainer.pieces()
+        if self.trainer is not None:
+            self.checkpoint = self.trainer.checkpoint()
+        self.trainer = self._make(self._history.recipe_at(self.at)[0], self.checkpoint)
+        self._pieces = self.trainer.pieces()

@@ -84,6 +84,16 @@ class Run:
             else:
                 self._train()
 
+    def hear(self) -> list[str]:
+        """What has happened to the device since this was last asked, one sentence each."""
+        trainers = [self._trainer, None if self._replay is None else self._replay.trainer]
+        said = [words for trainer in trainers if trainer is not None for words in trainer.words]
+        for trainer in trainers:
+            if trainer is not None:
+                self._backend = trainer.backend
+                trainer.words.clear()
+        return said
+
     def fail(self, words: str) -> None:
         """Stand still until another branch is wished for, and say why."""
         self._state, self._words, self._pieces = "failed", words, None

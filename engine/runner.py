@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend, Device, DeviceError, choose_backend
+from engine.backend import Backend, Device, DeviceError, DeviceFault, choose_backend, numpy_backend
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.goal import Goal, Training
@@ -102,7 +102,7 @@ class Runner:
         try:
             self._open(request.opening)
             self._follow(request.goal)
-            readings = self._read(request)
+            readings = self._read_surely(request)
         except (ValueError, DeviceError) as error:
             self._notify(str(error))
         except Exception as error:
@@ -132,6 +132,8 @@ class Runner:
             return
         try:
             self._run.work(seconds)
+            for words in self._run.hear():
+                self._notify(words)
         except (ValueError, DeviceError) as error:
             self._stop(str(error))
         except Exception as error:
@@ -165,6 +167,16 @@ class Runner:
             self._opened = answer(opening)
             if isinstance(self._opened.found, np.ndarray):
                 self._opened.found.flags.writeable = False
+
+    def _read_surely(self, request: Request) -> tuple[Reading, ...]:
+        """Read on the device there is; if it fails, with the processor from now on."""
+        try:
+            return self._read(request)
+        except DeviceFault as fault:
+            self._notify(f"{fault} The drawing is read by the processor from now on.")
+            self._backend, self._live = numpy_backend("the GPU failed"), None
+            self._readers.clear()
+            return self._read(request)
 
     def _read(self, request: Request) -> tuple[Reading, ...]:
         document = request.document

@@ -38,15 +38,18 @@ class Stepper:
 
     A batch is cut into chunks of a size that follows from the network and the batch alone, and their gradients are
     summed in a fixed order, so the same seed gives the same bytes whatever else the machine does. A step whose
-    error, gradient or result is not finite changes nothing, and nor does any later one: see `fine`.
+    error, gradient or result is not finite changes nothing, and nor does any later one: see `fine`. parts: into how
+    many chunks a GPU, which works on whole batches otherwise, cuts one, where memory is short.
     """
 
-    def __init__(self, network: Network, backend: Backend, recipe: Recipe, parameters: Parameters) -> None:
+    def __init__(
+        self, network: Network, backend: Backend, recipe: Recipe, parameters: Parameters, parts: int = 1
+    ) -> None:
         self.network, self.backend, self.recipe = network, backend, recipe
         self._ops = ops = backend.operations
         self._allocate()
         self._plans: dict[tuple[int, int, int], Plan] = {}
-        self._chunk = chunk_size(network, recipe.batch) if backend.name == "cpu" else recipe.batch
+        self._chunk = self._examples_at_once(parts)
         self._reading = self._plan(0, 1)
         self._reading.load(parameters)
         self._fine, self._clock, self._moment = (
@@ -58,6 +61,12 @@ class Stepper:
         self._programs: dict[tuple[int, int], Callable[[], None]] = {}
         self._fed: HostArray | None = None
         self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+
+    def _examples_at_once(self, parts: int) -> int:
+        if self.backend.name == "cpu":
+            return chunk_size(self.network, self.recipe.batch)
+        mixed = any(layer.mixes_batch for layer in self.network.layers)
+        return self.recipe.batch if mixed else -(-self.recipe.batch // parts)
 
     def _allocate(self) -> None:
         """Everything that a step changes lies in one vector, so that it is kept and restored in one call."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backend import Backend, DeviceFault
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source
+from engine.endurance import Endurance
 from engine.evaluation import Judge, Judgement, check_fit
 from engine.layers import Values
 from engine.losses import targets
@@ -21,6 +23,7 @@ from engine.recipe import Recipe
 from engine.stepper import Stepper
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
+T = TypeVar("T")
 End: TypeAlias = Literal["epochs", "patience", "target", "seconds"]
 
 # Why a run is over, for people.
@@ -87,16 +90,42 @@ class Trainer:
         """Lays out the network, and goes to where the run stands."""
         self._check()
         at = self.checkpoint_at_start or Checkpoint({}, {})
+        start = at.parameters or self.parameters_at_start or self._fresh()
+        self._last_batch: HostArray = np.zeros(0, np.int64)
+        self._told: tuple[int, bool] = (at.steps, False)
+        self._layouts = 0
+        self._endurance = Endurance(self.backend, replace(at, parameters=dict(start)))
+        self._surely(lambda: self._stand_at(self._endurance.kept))
+        self.ended = self._end()
+
+    def _stand_at(self, at: Checkpoint) -> None:
+        """Lay out the network on what computes now, and go to where the run stood. Raises DeviceFault."""
         self._steps, self._seconds, self._loss_sum = at.steps, at.seconds, at.loss_sum
         self._judged, self._accuracy, self._best, self._stale = at.judged, at.accuracy, at.best, at.stale
         self._best_parameters = at.best_parameters
-        start = at.parameters or self.parameters_at_start or self._fresh()
-        self._stepper = Stepper(self.network, self.backend, self.recipe, start)
-        if self.checkpoint_at_start is not None:
-            self._stepper.restore(at.parameters, at.memory)
+        self.backend, self._layouts = self._endurance.backend, self._layouts + 1
         self._reader: Judge | None = None
-        self._last_batch: HostArray = np.zeros(0, np.int64)
-        self.ended = self._end()
+        self._stepper = Stepper(self.network, self.backend, self.recipe, at.parameters, self._endurance.parts)
+        if at.memory:
+            self._stepper.restore(at.parameters, at.memory)
+
+    def _surely(self, act: Callable[[], T]) -> T:
+        """Do what needs the device; where that fails, go on with what can still compute, which in the end is the
+        processor, and do it there."""
+        while True:
+            try:
+                return act()
+            except DeviceFault as fault:
+                # What lies on the device is let go before anything is laid out anew.
+                self.__dict__.pop("_stepper", None)
+                self._reader = None
+                at = self._endurance.recover(fault)
+            self._surely(partial(self._stand_at, at))
+
+    @property
+    def words(self) -> list[str]:
+        """What has happened to the device, one sentence each; whoever tells the person empties it."""
+        return self._endurance.words
 
     def _check(self) -> None:
         """What can be checked before anything is allocated."""
@@ -149,13 +178,27 @@ class Trainer:
     def pieces(self) -> Iterator[Step | Judged | None]:
         """As `steps`, but stops more often, and gives None where something is not done yet, so that whoever trains
         can do something else in between."""
-        events = self._events()
+        events, layout = self._events(), self._layouts
         while self.ended is None:
             begun = perf_counter()
-            event = next(events)
+            if self._layouts != layout:
+                events, layout = self._events(), self._layouts
+            event = self._surely(partial(self._next, events, layout))
             self._seconds += perf_counter() - begun
+            self._surely(lambda: self._endurance.keep(self._copy))
             self.ended = self._end()
-            yield event
+            yield self._untold(event)
+
+    def _next(self, events: Iterator[Step | Judged | None], layout: int) -> Step | Judged | None:
+        """The next event, unless all has been laid out anew since these events began. Raises DeviceFault."""
+        return next(events) if self._layouts == layout else None
+
+    def _untold(self, event: Step | Judged | None) -> Step | Judged | None:
+        """The event, unless it was told before a fault threw the run back behind it."""
+        if event is None or (told := (event.number, isinstance(event, Judged))) <= self._told:
+            return None
+        self._told = told
+        return event
 
     def _events(self) -> Iterator[Step | Judged | None]:
         """Steps and judgements from where the run stands, without an end."""
@@ -172,11 +215,11 @@ class Trainer:
 
     def parameters(self) -> Values:
         """Host copies of the parameters, and of what layers gathered, as they are now, by name."""
-        return self._stepper.parameters()
+        return self._surely(lambda: self._stepper.parameters())
 
     def gradients(self) -> Values:
         """Host copies of the last step's gradients by name."""
-        return self._stepper.gradients()
+        return self._surely(lambda: self._stepper.gradients())
 
     def result(self) -> Values:
         """What the run gives: where patience ended it the parameters of its best epoch, else those of now."""
@@ -185,6 +228,10 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """Where the run stands now; to be asked for between steps."""
+        return self._surely(self._copy)
+
+    def _copy(self) -> Checkpoint:
+        """Where the run stands now. Raises DeviceFault."""
         return Checkpoint(
             self._stepper.parameters(),
             self._stepper.memory(),
@@ -240,7 +287,7 @@ class Trainer:
         """Read the held-out examples, and remember what was best."""
         if self._reader is None:
             self._reader = Judge(self.network, self.backend, held_out)
-        parameters = self.parameters()
+        parameters = self._stepper.parameters()
         for judgement in self._reader.pieces(parameters):
             if judgement is None:
                 yield None

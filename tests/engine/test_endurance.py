@@ -1,0 +1,153 @@
+"""A device that fails: training and reading go on, from where they stood, and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.array_operations import ArrayOperations
+from engine.backend import Backend, DeviceFault, choose_backend
+from engine.datasets.sources import Fixed, Generated
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.network import Network
+from engine.operations import Calls, replay
+from engine.optimizers import Adam
+from engine.presets import WALKTHROUGH, handmade_parameters
+from engine.recipe import Recipe
+from engine.runner import Request, Runner
+from engine.training import Judged, Step, Trainer
+
+CPU = choose_backend("cpu")
+NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+EXAMPLES = Generated(XOSettings(side=10, size=(0.6, 1.0)), 60, 1).epoch(0)
+RECIPE = Recipe(Adam(0.01), batch=20, epochs=5)
+
+
+class Failing(ArrayOperations):
+    """NumPy that pretends to be a GPU, and fails at its `at`-th allocation, transfer or run; for ever if it is
+    lost, once if it only lacked memory."""
+
+    def __init__(self, at: int, out_of_memory: bool) -> None:
+        super().__init__()
+        self.left, self.out_of_memory, self.failures = at, out_of_memory, 0
+
+    def use(self) -> None:
+        self.left -= 1
+        if self.left == 0 or (self.left < 0 and not self.out_of_memory):
+            self.failures += 1
+            raise DeviceFault("The GPU stumbled.", self.out_of_memory)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        self.use()
+        return super().zeros(shape, dtype)
+
+    def from_host(self, values: Any) -> Any:
+        self.use()
+        return super().from_host(values)
+
+    def to_host(self, array: Any) -> Any:
+        self.use()
+        return super().to_host(array)
+
+    def upload(self, values: Any, target: Any) -> None:
+        self.use()
+        super().upload(values, target)
+
+    def program(self, calls: Calls, times: int) -> Callable[[], None]:
+        def run() -> None:
+            self.use()
+            for _ in range(times):
+                replay(calls)
+
+        return run
+
+
+def failing(at: int, out_of_memory: bool) -> tuple[Failing, Backend]:
+    operations = Failing(at, out_of_memory)
+    return operations, Backend("gpu", "Stumbling GPU", "test", operations, operations.program, lambda: None)
+
+
+def finished(backend: Backend) -> tuple[Trainer, list[Step | Judged]]:
+    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
+    return trainer, list(trainer.steps())
+
+
+STRAIGHT, STEPS = finished(CPU)
+
+
+@pytest.mark.parametrize("out_of_memory", [False, True])
+def test_a_fault_at_any_call_loses_nothing_and_is_told(out_of_memory: bool) -> None:
+    for at in range(1, 201):
+        operations, backend = failing(at, out_of_memory)
+        trainer, events = finished(backend)
+        if not operations.failures:
+            assert at > 100
+            break
+        told = [(type(event), event.number) for event in events]
+        assert told == [(type(event), event.number) for event in STEPS], at
+        assert len(trainer.words) == 1, at
+        assert trainer.backend.name == ("gpu" if out_of_memory else "cpu"), at
+        for name, values in STRAIGHT.parameters().items():
+            np.testing.assert_allclose(trainer.parameters()[name], values, atol=1e-5, err_msg=str(at))
+
+
+def test_the_second_lack_of_memory_hands_over_to_the_processor() -> None:
+    operations, backend = failing(60, True)
+    operations.out_of_memory = True
+    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend)
+    events = trainer.steps()
+    while not operations.failures:
+        next(events)
+    operations.left = 3
+    rest = list(events)
+    assert rest[-1].number == 15
+    assert trainer.backend.name == "cpu"
+    assert trainer.words[0].startswith("The GPU lacks memory")
+    assert trainer.words[1].startswith("The GPU stumbled. Training goes on with the processor, from step ")
+
+
+def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("engine.endurance.perf_counter", lambda: clock[0])
+    operations, backend = failing(10**9, False)
+    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend)
+    events = trainer.steps()
+    for _ in range(9):
+        next(events)
+        clock[0] += 0.4
+    operations.left = 1
+    assert [event.number for event in events] == list(range(10, 16))
+    (words,) = trainer.words
+    assert words.endswith("from step 9.") or words.endswith("from step 7.")
+
+
+def test_a_fault_while_copying_does_not_lose_the_place() -> None:
+    operations, backend = failing(10**9, False)
+    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
+    events = trainer.steps()
+    numbers = [next(events).number for _ in range(6)]
+    operations.left = 1
+    trainer.checkpoint()
+    numbers += [event.number for event in events]
+    assert numbers == [event.number for event in STEPS]
+
+
+def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    operations, backend = failing(40, False)
+    monkeypatch.setattr("engine.runner.choose_backend", lambda device: backend)
+    runner = Runner("gpu")
+    document = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+    snapshots = [runner.answer(replace(Request(1, document), asked_at=float(at))) for at in range(30)]
+    assert operations.failures == 1
+    assert all(snapshot.readings for snapshot in snapshots)
+    assert [notice.text for notice in snapshots[-1].notices] == [
+        "The GPU stumbled. The drawing is read by the processor from now on."
+    ]
+    assert snapshots[-1].device.title == "CPU"
