@@ -7,7 +7,7 @@ copy of the parameters. It does not train: optimizers and the training loop read
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from time import perf_counter
 from typing import Any
 
@@ -66,6 +66,7 @@ class Plan:
             [] if layer.reshapes else layer.forward(self._ops, stage)
             for layer, stage in zip(self._layers, self.stages, strict=True)
         ]
+        self._pass: Callable[[], None] | None = None
         self._loss: Array | None = None
         if learn:
             self._prepare_backward(input_gradient, total or batch)
@@ -205,8 +206,9 @@ class Plan:
     def forward(self, images: HostArray) -> Array:
         """One pass; returns the scores (classes, N) on the device, overwritten by the next pass."""
         self.show(images)
-        for calls in self.forward_calls:
-            replay(calls)
+        if self._pass is None:
+            self._pass = self.backend.program([call for calls in self.forward_calls for call in calls], 1)
+        self._pass()
         return self.scores
 
     def forward_timed(self, images: HostArray) -> list[float]:

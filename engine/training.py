@@ -68,7 +68,9 @@ class Trainer:
 
     parameters_at_start: to start from, instead of fresh ones of the recipe's seed. held_out: examples that the run
     is judged on after every epoch, and that patience and target look at. checkpoint_at_start: where an earlier run
-    of the same recipe stopped. ended: why the run is over, None while it is not.
+    of the same recipe stopped. stride: how many steps are made together, which a GPU does without waiting for the
+    host; the parameters are then those after the last of them, and so is where the run stands. ended: why the run
+    is over, None while it is not.
 
     The same arguments give the same bytes on one machine, as long as matrix products keep to one thread: whoever
     trains on the processor does it under backend.one_blas_thread().
@@ -84,6 +86,7 @@ class Trainer:
     parameters_at_start: Parameters | None = None
     held_out: Examples | None = None
     checkpoint_at_start: Checkpoint | None = None
+    stride: int = 1
     ended: End | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +108,7 @@ class Trainer:
         self._best_parameters = at.best_parameters
         self.backend, self._layouts = self._endurance.backend, self._layouts + 1
         self._reader: Judge | None = None
+        self._behind = 0  # steps that are made but not told yet
         self._stepper = Stepper(self.network, self.backend, self.recipe, at.parameters, self._endurance.parts)
         if at.memory:
             self._stepper.restore(at.parameters, at.memory)
@@ -179,14 +183,17 @@ class Trainer:
         """As `steps`, but stops more often, and gives None where something is not done yet, so that whoever trains
         can do something else in between."""
         events, layout = self._events(), self._layouts
+        if self._behind:  # whoever trained left before all steps of a stride were told
+            self._behind, self.ended = 0, self._end()
         while self.ended is None:
             begun = perf_counter()
             if self._layouts != layout:
                 events, layout = self._events(), self._layouts
             event = self._surely(partial(self._next, events, layout))
             self._seconds += perf_counter() - begun
-            self._surely(lambda: self._endurance.keep(self._copy))
-            self.ended = self._end()
+            if not self._behind:
+                self._surely(lambda: self._endurance.keep(self._copy))
+                self.ended = self._end()
             yield self._untold(event)
 
     def _next(self, events: Iterator[Step | Judged | None], layout: int) -> Step | Judged | None:
@@ -211,7 +218,7 @@ class Trainer:
             if row == 0 or not fed:
                 self._feed(epoch, row)
                 fed = True
-            yield self._step(epoch, row)
+            yield from self._stride(epoch, row)
 
     def parameters(self) -> Values:
         """Host copies of the parameters, and of what layers gathered, as they are now, by name."""
@@ -267,21 +274,29 @@ class Trainer:
         self._stepper.feed(given.images, shares, order, self._rates)
         self._stepper.seek(row, self._steps)
 
-    def _step(self, epoch: int, row: int) -> Step:
-        """One step."""
-        size = min(self.recipe.batch, self.source.count - row * self.recipe.batch)
-        self._stepper.run(size)
-        loss = float(self._stepper.losses(row, row + 1)[0])
-        if not self._stepper.fine:
+    def _stride(self, epoch: int, row: int) -> Iterator[Step]:
+        """The next steps of an epoch that are made together, each of which is told when all are made."""
+        batch, left = self.recipe.batch, self.source.count - row * self.recipe.batch
+        size, times = min(batch, left), max(1, min(self.stride, left // batch))
+        self._stepper.run(size, times)
+        fine = self._stepper.fine
+        done = times if fine else self._stepper.steps_made - self._steps
+        first, losses = self._steps, self._stepper.losses(row, row + done)
+        self._steps += done
+        means = []
+        for place, loss in enumerate(losses.tolist()):
+            self._loss_sum = loss + (self._loss_sum if row + place else 0.0)
+            means.append((loss, self._loss_sum / (row + place + 1)))
+        for place, (loss, mean) in enumerate(means):
+            self._behind = done - place - 1
+            self._last_batch = self._order[row + place, :size]
+            yield Step(first + place + 1, epoch + 1, loss, mean, float(self._rates[row + place]))
+        if not fine:
             raise TrainingError(
                 f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
                 f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. "
                 "The weights are those of the step before."
             )
-        self._last_batch = self._order[row, :size]
-        self._steps += 1
-        self._loss_sum = loss + (self._loss_sum if row else 0.0)
-        return Step(self._steps, epoch + 1, loss, self._loss_sum / (row + 1), float(self._rates[row]))
 
     def _judge(self, held_out: Examples, epoch: int) -> Iterator[Judged | None]:
         """Read the held-out examples, and remember what was best."""

@@ -19,6 +19,7 @@ from engine.evaluation import judge
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import SGD, Adam, Optimizer
+from engine.plan import Plan
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader
 from engine.recipe import Recipe
@@ -236,10 +237,24 @@ def test_where_nothing_can_be_captured_steps_go_on_one_by_one_and_the_log_says_w
 @needs_compiler
 def test_a_training_step_is_one_graph(gpu: Backend, cupy: Any) -> None:
     """Nothing of it asks anything of the host: the capture would refuse it."""
-    trainer = Trainer(SMALL, Generated(DATA, 45, 1), Recipe(batch=9, epochs=2, examples=45, data=DATA), gpu)
-    assert len(list(trainer.steps())) == 10
+    recipe = Recipe(batch=9, epochs=2, examples=45, data=DATA)
+    alone, together = (Trainer(SMALL, Generated(DATA, 45, 1), recipe, gpu, stride=stride) for stride in (1, 5))
+    assert len(list(alone.steps())) == 10
+    (a_step,) = cupy.gpu.graphs
+    assert a_step > 10
+    assert len(list(together.steps())) == 10
+    assert cupy.gpu.graphs == [a_step, 5 * a_step]
+    for name, values in alone.parameters().items():
+        np.testing.assert_array_equal(together.parameters()[name], values)
+
+
+@needs_compiler
+def test_a_pass_is_one_graph(gpu: Backend, cupy: Any) -> None:
+    plan = Plan(SMALL, gpu, 1, keep=True)
+    plan.load(SMALL.initial(1))
+    found = [gpu.operations.to_host(plan.forward(np.ones((1, 1, 12, 12), np.float32))) for _ in range(3)]
     assert len(cupy.gpu.graphs) == 1
-    assert cupy.gpu.graphs[0] > 10
+    np.testing.assert_array_equal(found[2], found[0])
 
 
 WAYS: dict[str, Callable[[Backend], object]] = {

@@ -366,16 +366,16 @@ def interrupted(
 
     from engine.training import Trainer
 
-    step = Trainer._step
+    stride = Trainer._stride
 
     def stops(trainer: Trainer, epoch: int, row: int) -> object:
         if (epoch, row) == (1, 1):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
-        return step(trainer, epoch, row)
+        return stride(trainer, epoch, row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", stops)
+        patch.setattr(Trainer, "_stride", stops)
         words = ("--data", letters, "--hold-out", 0.25, "--epochs", 3, "--batch", 9, "--patience", 3)
         assert train("--out", out, *words) == 130
     aside = out.with_suffix(".checkpoint")

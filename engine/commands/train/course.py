@@ -23,6 +23,8 @@ from engine.storage.models import save_model
 from engine.training import Judged, Step, Trainer, TrainingError
 
 SAVE_SECONDS: Final = 30.0
+# Steps that a GPU makes between two looks at it.
+GPU_STRIDE: Final = 32
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
@@ -46,7 +48,10 @@ def follow(task: Task, backend: Backend, report: Report) -> int:
     """Make the run, and write what came of it; returns the exit code. Raises ValueError and OSError."""
     material, interrupt = task.material, Interrupt()
     source = _Interruptible(material.source, interrupt)
-    trainer = Trainer(task.network, source, task.recipe, backend, task.start, material.held_out, task.checkpoint)
+    stride = GPU_STRIDE if backend.name == "gpu" else 1
+    trainer = Trainer(
+        task.network, source, task.recipe, backend, task.start, material.held_out, task.checkpoint, stride
+    )
     report.begin(task, backend, trainer)
     with interrupt:
         try:
@@ -75,7 +80,8 @@ def _steps(task: Task, trainer: Trainer, report: Report, interrupt: Interrupt) -
     for event in trainer.pieces():
         if isinstance(event, Step):
             report.step(event, trainer)
-        if event is not None and not trainer.made % trainer.steps_an_epoch and not trainer.judging:
+        told = event is not None and event.number == trainer.made
+        if event is not None and told and not trainer.made % trainer.steps_an_epoch and not trainer.judging:
             score = event.judgement.score if isinstance(event, Judged) else None
             speed = (trainer.made - made) * task.recipe.batch / (perf_counter() - begun)
             report.epoch(Epoch(event.epoch, event.number, event.mean, score, speed), trainer)
