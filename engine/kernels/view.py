@@ -13,7 +13,8 @@ from engine.operations import Array
 
 # As in layout.cuh.
 LAYOUT = np.dtype([("extent", np.int32, 3), ("stride", np.int32, 4)])
-MOST = 2**31 - 1
+# What an int can count, less what a kernel may step beyond it.
+MOST = 2**31 - 2**24
 
 
 @dataclass(frozen=True, eq=False)
