@@ -39,13 +39,14 @@ def library() -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-def compile_for(architecture: int, source: str, options: tuple[str, ...]) -> str:
+def compile_for(architecture: int, source: str, options: tuple[str, ...], virtual: bool = False) -> str:
     """Compile for a GPU such as 90 and give what the compiler says of registers and spills, at once if it has said
-    so before.
+    so before. virtual: only as far as to the instructions that are the same for all GPUs.
 
     Raises AssertionError with the compiler's log.
     """
-    given = (f"--gpu-architecture=sm_{architecture}", "--std=c++17", "--ptxas-options=-v", *options)
+    target = (f"compute_{architecture}",) if virtual else (f"sm_{architecture}", "--ptxas-options=-v")
+    given = (f"--gpu-architecture={target[0]}", "--std=c++17", *target[1:], *options)
     digest = hashlib.sha256(repr((version(), source, given)).encode()).hexdigest()[:24]
     said = build_folder() / f"{digest}.log"
     if not said.exists():
