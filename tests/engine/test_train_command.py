@@ -240,7 +240,7 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--preset", "nothing"), "There is no preset called 'nothing'"),
         (("--recipe", "fast"), "has no recipe called 'fast'"),
         (("--data", "missing"), "missing does not exist"),
-        (("--data", "xo:size=2"), "size"),
+        (("--data", "xo:size=2"), "size must be from"),
         (("--data", "xo:size=0.9..0.3"), "must not start above its end"),
         (("--data", "xo:colour=1"), "The drawings has no setting called 'colour'"),
         (("--data", "xo:size"), "cannot be told from 'size'"),
@@ -341,7 +341,7 @@ def test_settings_in_words() -> None:
     assert schedule_from("steps:parts=4,factor-each=0.5") == Steps(4, 0.5)
     usual = XOSettings(side=20, neither=0.5)
     assert drawings_from("xo", usual) == usual
-    given = drawings_from("xo:size=0.3..0.9, pen-width=0.1..0.1,rotation=-5..5,cut=0", usual)
+    given = drawings_from("xo:size=0.3..0.9, pen-width=0.1,rotation=-5..5,cut=0", usual)
     assert given == XOSettings(
         side=20, neither=0.5, size=(0.3, 0.9), pen_width=(0.1, 0.1), rotation=(-5.0, 5.0), cut=0.0
     )

@@ -40,8 +40,15 @@ def is_drawings(text: str) -> bool:
 
 
 def drawings_from(text: str, usual: XOSettings) -> XOSettings:
-    """`xo:size=0.3..0.9,neither=0.25`, and what it does not say as usual. Raises ValueError with one sentence."""
+    """`xo:size=0.3..0.9,neither=0.25`, a range also as one number, and what it does not say as usual.
+
+    Raises ValueError with one sentence.
+    """
     given = _named("drawings", text.partition(":")[2])
+    for name, value in given.items():
+        # One number where a range is meant stands for itself alone.
+        if isinstance(getattr(usual, name, None), tuple) and isinstance(value, str):
+            given[name] = [value, value]
     read = part("drawings", XOSettings, given, strict=False)
     return replace(usual, **{name: getattr(read, name) for name in given})
 
