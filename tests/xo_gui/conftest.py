@@ -63,7 +63,7 @@ class Hand:
             assert snapshot.drawing is drawing
             assert tuple(reading.subject for reading in snapshot.readings) == subjects
 
-        self.qtbot.waitUntil(shown, timeout=10_000)
+        self.qtbot.waitUntil(shown, timeout=60_000)
 
     @property
     def votes(self) -> dict[str, float]:
