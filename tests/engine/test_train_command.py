@@ -240,7 +240,7 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--preset", "nothing"), "There is no preset called 'nothing'"),
         (("--recipe", "fast"), "has no recipe called 'fast'"),
         (("--data", "missing"), "missing does not exist"),
-        (("--data", "xo:size=2"), "size must be from"),
+        (("--data", "xo:size=3"), "size must be from"),
         (("--data", "xo:size=0.9..0.3"), "must not start above its end"),
         (("--data", "xo:colour=1"), "The drawings has no setting called 'colour'"),
         (("--data", "xo:size"), "cannot be told from 'size'"),
