@@ -9,35 +9,26 @@ from time import perf_counter
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
-from PySide6.QtWidgets import (
-    QApplication,
-    QDockWidget,
-    QHBoxLayout,
-    QLabel,
-    QMainWindow,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
 from engine.document import Document, Subject
 from engine.presets import PRESETS, preset
 from engine.runner import Notice, Snapshot
 from engine.storage.models import shipped_subject
 from xo_gui import about
+from xo_gui.docks import MARGIN, Docks
 from xo_gui.engine_thread import EngineThread
 from xo_gui.exchange import Exchange
 from xo_gui.menus import Menus
 from xo_gui.session import Session
 from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
-from xo_gui.theme import Theme, heading_font, theme_called, wear
+from xo_gui.theme import Theme, theme_called, wear
 from xo_gui.training_control import TrainingControl
-from xo_gui.views import PANELS, DrawingView, NetworkView, Panel, View, VotesView
+from xo_gui.views import PANELS, DrawingView, NetworkView, View, VotesView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
-MARGIN, LEFT_WIDTH, LEAST_LEFT = 16, 288, 272
 # Less height would cut the tools under the canvas when the verdict takes three lines.
 LEAST_SIZE = (900, 640)
 
@@ -53,10 +44,9 @@ class MainWindow(QMainWindow):
         self.session, self._thread, self._settings = session, thread, settings
         self.training = TrainingControl(session)
         self.setAcceptDrops(True)
-        self.setDockNestingEnabled(True)
         self.setMinimumSize(*LEAST_SIZE)
         self.views: list[View] = []
-        self.docks: list[QDockWidget] = []
+        self.panels = Docks(self)
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
@@ -73,36 +63,15 @@ class MainWindow(QMainWindow):
         self._intent_changed()
 
     def _build_panels(self) -> None:
-        """One view in the middle, the others in docks with a quiet title."""
-        # The left side keeps its whole height: the canvas needs it.
-        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        """One view in the middle, the others in docks around it."""
         for panel in PANELS:
             view = panel.view(self)
             self.views.append(view)
             if panel.area is None:
                 self.setCentralWidget(view)
-                continue
-            dock = QDockWidget(view.title, self)
-            dock.setObjectName(view.title)
-            dock.setTitleBarWidget(_title(view.title))
-            dock.setWidget(_framed(view))
-            self._place(dock, panel)
-            if panel.area == Qt.DockWidgetArea.LeftDockWidgetArea:
-                dock.setMinimumWidth(LEAST_LEFT)
-        sides = [dock for dock in self.docks if self.dockWidgetArea(dock) == Qt.DockWidgetArea.LeftDockWidgetArea]
-        self.resizeDocks(sides, [LEFT_WIDTH] * len(sides), Qt.Orientation.Horizontal)
-
-    def _place(self, dock: QDockWidget, panel: Panel) -> None:
-        """On its side, beside the last one there, or under all of them."""
-        assert panel.area is not None
-        beside = [each for each in self.docks if self.dockWidgetArea(each) == panel.area]
-        if beside and panel.area == Qt.DockWidgetArea.BottomDockWidgetArea and not panel.under:
-            self.splitDockWidget(beside[-1], dock, Qt.Orientation.Horizontal)
-        elif panel.under:
-            self.addDockWidget(panel.area, dock, Qt.Orientation.Vertical)
-        else:
-            self.addDockWidget(panel.area, dock)
-        self.docks.append(dock)
+            else:
+                self.panels.add(view, panel)
+        self.panels.settle()
 
     def _view(self, kind: type[View]) -> View:
         return next(view for view in self.views if isinstance(view, kind))
@@ -341,21 +310,3 @@ class MainWindow(QMainWindow):
         self._settings.save()
         self._thread.stop()
         event.accept()
-
-
-def _title(text: str) -> QWidget:
-    """A panel's title: small, spaced capitals; the panel is dragged by it."""
-    label = QLabel(text.upper())
-    label.setObjectName("panel-title")
-    label.setFont(heading_font())
-    label.setContentsMargins(MARGIN, 14, MARGIN, 2)
-    return label
-
-
-def _framed(view: View) -> QWidget:
-    """The view with the room around it that every panel has."""
-    frame = QWidget()
-    layout = QVBoxLayout(frame)
-    layout.setContentsMargins(MARGIN, 4, MARGIN, 8)
-    layout.addWidget(view)
-    return frame

@@ -134,7 +134,7 @@ class Menus:
             group.addAction(action)
             self.themes[name] = action
         self.panels = menu.addMenu(tr("&Panels"))
-        for dock in window.docks:
+        for dock in window.panels.all:
             action = dock.toggleViewAction()
             action.setStatusTip(tr("Show or hide this panel"))
             self.panels.addAction(action)

@@ -150,6 +150,11 @@ def style_sheet(theme: Theme) -> str:
     return f"""
     QMenuBar, QMenu, QToolTip, QStatusBar {{ font-family: "{FONT}"; font-size: {TEXT_PX}px; }}
     QLabel#panel-title {{ color: {theme.quiet}; }}
+    QTabBar {{ font-family: "{FONT}"; font-size: {SMALL_PX}px; font-weight: 600; background: transparent; }}
+    QTabBar::tab {{ color: {theme.quiet}; background: transparent; padding: 8px 0 4px 0; margin: 0 0 0 16px;
+        border: none; border-bottom: 2px solid transparent; }}
+    QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.text}; }}
+    QTabBar::tab:hover {{ color: {theme.text}; }}
     QMainWindow, QDialog {{ background: {theme.ground}; }}
     QMainWindow::separator {{ background: {theme.line}; width: 1px; height: 1px; }}
     QMenuBar {{ background: {theme.ground}; padding: 4px 6px; border-bottom: 1px solid {theme.line}; }}

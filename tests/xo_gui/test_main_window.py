@@ -305,7 +305,7 @@ def test_help_opens_and_closes(hand: Hand) -> None:
 
 
 def test_layout_is_kept_and_can_be_reset(hand: Hand) -> None:
-    dock = hand.window.docks[1]
+    dock = hand.window.panels.all[1]
     dock.hide()
     hand.window.reset_layout()
     assert dock.isVisible()

@@ -167,7 +167,7 @@ class Monkey:
         return "wheel"
 
     def dock(self) -> str:
-        dock = self.random.choice(self.window.docks)
+        dock = self.random.choice(self.window.panels.all)
         if self.random.random() < 0.4:
             dock.setFloating(not dock.isFloating())
         else:
@@ -194,7 +194,7 @@ class Monkey:
         return "hide or show"
 
     def popup(self) -> str:
-        target = self.random.choice((self.window, self.canvas, self.window.menuBar(), self.window.docks[0]))
+        target = self.random.choice((self.window, self.canvas, self.window.menuBar(), self.window.panels.all[0]))
         at = self.place(target)
         QApplication.sendEvent(
             target, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, target.mapToGlobal(at))

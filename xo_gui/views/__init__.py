@@ -20,11 +20,12 @@ from xo_gui.views.votes_view import VotesView
 @dataclass(frozen=True)
 class Panel:
     """A view and the side of the window it starts on; None is the middle. under: below the panels already there,
-    where those of that side stand beside each other."""
+    where those of that side stand beside each other. behind: the panel whose place it shares, as a tab."""
 
     view: type[View]
     area: Qt.DockWidgetArea | None
     under: bool = False
+    behind: type[View] | None = None
 
 
 PANELS = (

@@ -1,0 +1,91 @@
+"""Docks: where the panels stand round the middle of the window. Not what is in them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QVBoxLayout, QWidget
+
+from xo_gui.theme import heading_font
+from xo_gui.views import Panel, View
+
+MARGIN, LEFT_WIDTH, LEAST_LEFT = 16, 288, 272
+_LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+
+
+class Docks(QObject):
+    """Every panel but the one in the middle, in a dock with a quiet title, or behind a tab of that name."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.all: list[QDockWidget] = []
+        window.setDockNestingEnabled(True)
+        # The left side keeps its whole height: the canvas needs it.
+        window.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
+        window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+
+    def add(self, view: View, panel: Panel) -> None:
+        """A dock for `view`, placed as `panel` says."""
+        assert panel.area is not None
+        dock = QDockWidget(view.title, self._window)
+        dock.setObjectName(view.title)
+        dock.setTitleBarWidget(_title(view.title))
+        dock.setWidget(_framed(view))
+        if panel.area == _LEFT:
+            dock.setMinimumWidth(LEAST_LEFT)
+        beside = [each for each in self.all if self._window.dockWidgetArea(each) == panel.area]
+        if panel.behind is not None:
+            self._window.addDockWidget(panel.area, dock)
+            self._window.tabifyDockWidget(self.of(panel.behind), dock)
+            self.of(panel.behind).raise_()
+        elif beside and panel.area == _BOTTOM and not panel.under:
+            self._window.splitDockWidget(beside[-1], dock, Qt.Orientation.Horizontal)
+        elif panel.under:
+            self._window.addDockWidget(panel.area, dock, Qt.Orientation.Vertical)
+        else:
+            self._window.addDockWidget(panel.area, dock)
+        dock.visibilityChanged.connect(self._retitle)
+        dock.dockLocationChanged.connect(self._retitle)
+        self.all.append(dock)
+
+    def settle(self) -> None:
+        """Once all are there: the left side as wide as it starts, and no title twice."""
+        left = [dock for dock in self.all if self._window.dockWidgetArea(dock) == _LEFT]
+        self._window.resizeDocks(left, [LEFT_WIDTH] * len(left), Qt.Orientation.Horizontal)
+        self._retitle()
+
+    def of(self, kind: type[View]) -> QDockWidget:
+        """The dock that holds the panel of this kind. Raises StopIteration if there is none."""
+        return next(dock for dock in self.all if dock.findChild(kind) is not None)
+
+    def bring(self, kind: type[View]) -> None:
+        """Show the panel of this kind, in front of those that share its place."""
+        dock = self.of(kind)
+        dock.show()
+        dock.raise_()
+
+    def _retitle(self) -> None:
+        """A dock that shares its place is named by its tab; a title under it would say it twice."""
+        for dock in self.all:
+            title = dock.titleBarWidget()
+            shared = bool(self._window.tabifiedDockWidgets(dock)) and not dock.isFloating()
+            if isinstance(title, QLabel) and title.isVisibleTo(dock) == shared:
+                title.setVisible(not shared)
+
+
+def _title(text: str) -> QWidget:
+    """A panel's title: small, spaced capitals; the panel is dragged by it."""
+    label = QLabel(text.upper())
+    label.setObjectName("panel-title")
+    label.setFont(heading_font())
+    label.setContentsMargins(MARGIN, 14, MARGIN, 2)
+    return label
+
+
+def _framed(view: View) -> QWidget:
+    """The view with the room around it that every panel has."""
+    frame = QWidget()
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(MARGIN, 4, MARGIN, 8)
+    layout.addWidget(view)
+    return frame
