@@ -24,12 +24,14 @@ class Recipe:
     examples are gone through. l2: adds l2 / 2 * sum of all squared weights (no biases) to the error. clip: the
     greatest length of the gradient, None for any. frozen: names of layers (01-conv2d) that stay as they are.
 
-    Stop conditions beside the epochs, None for none: patience: epochs without a lower error on the held-out
-    examples; target: accuracy on them; seconds of training.
+    Stop conditions beside the epochs, None for none: steps; patience: epochs without a lower error on the held-out
+    examples; target: accuracy on them; seconds of training. The schedule spans the epochs, whichever of these ends
+    the run.
 
-    examples, held_out, data: of the generator: how many fresh drawings an epoch, how many further ones the network
-    is judged on, and how they are drawn. augmentation: how differently given examples are seen in every epoch, None
-    for as they are. seed: of the first weights, the drawings, their order, augmentation and dropout.
+    examples, held_out, data: of the generator: how many drawings an epoch, how many further ones the network is
+    judged on, and how they are drawn. fresh: whether every epoch has drawings of its own (Generated), or all the
+    same ones, those of a Pool. augmentation: how differently given examples are seen in every epoch, None for as
+    they are. seed: of the first weights, the drawings, their order, augmentation and dropout.
     Raises ValueError for numbers that mean nothing.
     """
 
@@ -40,12 +42,14 @@ class Recipe:
     l2: float = 0.0
     clip: float | None = None
     frozen: tuple[str, ...] = ()
+    steps: int | None = None
     patience: int | None = None
     target: float | None = None
     seconds: float | None = None
     examples: int = 20_000
     held_out: int = 10_000
     data: XOSettings = field(default_factory=XOSettings)
+    fresh: bool = True
     augmentation: Augmentation | None = None
     seed: int = 1
 
@@ -56,6 +60,8 @@ class Recipe:
                 raise ValueError(f"A run needs {name} of at least {least}, not {getattr(self, name)}.")
         if not 0 <= self.l2 <= LARGEST:
             raise ValueError(f"A run's l2 must be a number from 0 to {LARGEST:g}, not {self.l2!r}.")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"A run ends after at least 1 step, not after {self.steps}.")
         if self.patience is not None and self.patience < 1:
             raise ValueError(f"A run's patience must be at least 1 epoch, not {self.patience}.")
         if self.target is not None and not 0 < self.target <= 1:

@@ -24,11 +24,12 @@ from engine.stepper import Stepper
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 T = TypeVar("T")
-End: TypeAlias = Literal["epochs", "patience", "target", "seconds"]
+End: TypeAlias = Literal["epochs", "steps", "patience", "target", "seconds"]
 
 # Why a run is over, for people.
 ENDS: Final[dict[End, str]] = {
     "epochs": "All epochs are done.",
+    "steps": "All steps asked for are made.",
     "patience": "The error on the held-out examples has stopped falling.",
     "target": "The accuracy asked for is reached.",
     "seconds": "The time is up.",
@@ -277,7 +278,8 @@ class Trainer:
     def _stride(self, epoch: int, row: int) -> Iterator[Step]:
         """The next steps of an epoch that are made together, each of which is told when all are made."""
         batch, left = self.recipe.batch, self.source.count - row * self.recipe.batch
-        size, times = min(batch, left), max(1, min(self.stride, left // batch))
+        more = self.stride if self.recipe.steps is None else min(self.stride, self.recipe.steps - self._steps)
+        size, times = min(batch, left), max(1, min(more, left // batch))
         self._stepper.run(size, times)
         fine = self._stepper.fine
         done = times if fine else self._stepper.steps_made - self._steps
@@ -322,6 +324,8 @@ class Trainer:
             return "patience"
         if self._steps >= recipe.epochs * self.steps_an_epoch and not self.judging:
             return "epochs"
+        if recipe.steps is not None and self._steps >= recipe.steps and not self.judging:
+            return "steps"
         if recipe.seconds is not None and self._seconds >= recipe.seconds:
             return "seconds"
         return None

@@ -19,7 +19,8 @@ PIECE: Final = 100
 @dataclass(frozen=True)
 class PoolSettings:
     """Which examples a pool holds: `count` generated drawings to learn from and `held_out` to judge by, drawn as
-    `drawing` says from `seed`; the same settings give the same bytes. Raises ValueError for counts below 1."""
+    `drawing` says from `seed`; the same settings give the same bytes, in the window and in `xo train --fixed`.
+    Raises ValueError for counts below 1."""
 
     drawing: XOSettings
     count: int = 8_000
@@ -57,6 +58,11 @@ class Pool:
                 seed = (self.settings.seed, which, len(parts))
                 parts.append(examples(self.settings.drawing, min(PIECE, wanted - made), seed))
                 return
+
+    def fill(self) -> None:
+        """Make all that are missing."""
+        while self.done < 1:
+            self.grow()
 
     @property
     def training(self) -> Examples:

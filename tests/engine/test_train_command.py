@@ -138,6 +138,7 @@ def test_the_same_seed_writes_the_same_model(out: Path, tmp_path: Path) -> None:
         (("--patience", 1, "--optimizer", "sgd", "--rate", 1.0), "patience"),
         (("--target", 0.01), "target"),
         (("--seconds", 1e-9), "seconds"),
+        (("--steps", 3), "steps"),
     ],
 )
 def test_why_it_ended(
@@ -177,6 +178,17 @@ def test_a_model_is_the_start_of_another(out: Path, tmp_path: Path) -> None:
 
 
 # --- examples from files
+
+
+def test_a_models_network_may_be_learnt_from_scratch(out: Path, tmp_path: Path) -> None:
+    network = Network((1, 10, 10), (Flatten(), Dense(3), Dense(2)))
+    save_model(tmp_path / "own.safetensors", Subject("Own", network, network.initial(77)))
+    words = ("--model", tmp_path / "own.safetensors", "--from-scratch", *SHORT, "--steps", 1, "--seed", 4)
+    assert train("--out", out, *words, "--freeze", "02-dense") == 0
+    model = load_model(out)
+    assert model.network == network
+    np.testing.assert_array_equal(model.parameters["02-dense.weight"], network.initial(4)["02-dense.weight"])
+    assert "--from-scratch" in model.origin["command"]
 
 
 def test_the_network_follows_the_classes_of_a_folder(
@@ -253,7 +265,11 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--schedule", "stairs"), "There is no schedule called 'stairs'"),
         (("--rate", "-1"), "learning rate must be a number above 0"),
         (("--batch", "0"), "batch of at least 1"),
-        (("--hold-out", "1"), "must be at least 0 and below 1"),
+        (("--hold-out", "-1"), "must be at least 0"),
+        (("--data", "missing", "--hold-out", "1"), "must be at least 0 and below 1"),
+        (("--data", "missing", "--fixed"), "--fixed is for generated drawings"),
+        (("--from-scratch",), "--from-scratch goes with --model"),
+        (("--steps", "0"), "at least 1 step"),
         (("--hold-out", "0", "--patience", "2"), "give the run some"),
         (("--freeze", "03-dense"), "03-dense"),
         (("--examples", "1000000"), "take more than 1 GiB"),
@@ -290,6 +306,7 @@ def test_one_sentence(
         (("--resume", "a.checkpoint", "--preset", "default"), "not allowed with"),
         (("--resume", "a.checkpoint", "--batch", "3"), "--batch belongs to the beginning of a run"),
         (("--resume", "a.checkpoint", "--hold-out", "0.3"), "--hold-out belongs to the beginning of a run"),
+        (("--resume", "a.checkpoint", "--fixed"), "--fixed belongs to the beginning of a run"),
     ],
     ids=" ".join,
 )

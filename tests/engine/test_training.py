@@ -20,7 +20,7 @@ from engine.optimizers import SGD, Adam, AdamW, Optimizer
 from engine.recipe import Recipe
 from engine.schedules import Cosine
 from engine.training import Judged, Step, Trainer, TrainingError
-from tests.engine.small_runs import CPU, DATA, SMALL, sizes, trained
+from tests.engine.small_runs import CPU, DATA, SMALL, digest, sizes, source_of, trained
 
 
 def test_training_learns_to_tell_x_from_o() -> None:
@@ -174,6 +174,25 @@ def test_a_target_ends_the_run_after_the_epoch_that_reaches_it() -> None:
     assert len(accuracies) > 1
     assert accuracies == [0.0] * (len(accuracies) - 1) + [1.0]
     assert list(trainer.steps()) == []
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_a_run_ends_after_the_steps_asked_for_and_goes_on_to_the_same_bytes_when_more_are(stride: int) -> None:
+    recipe = Recipe(Adam(0.01), Cosine(), batch=5, epochs=3, examples=50, data=DATA)
+    short = Trainer(SMALL, source_of(recipe), replace(recipe, steps=13), CPU, stride=stride)
+    assert [step.number for step in short.steps() if isinstance(step, Step)] == list(range(1, 14))
+    assert short.ended == "steps"
+    assert list(short.steps()) == []
+    longer = replace(recipe, steps=17)
+    more = Trainer(SMALL, source_of(recipe), longer, CPU, checkpoint_at_start=short.checkpoint(), stride=stride)
+    assert [step.number for step in more.steps()] == [14, 15, 16, 17]
+    assert digest(more.parameters()) == digest(trained(longer).parameters())
+
+
+def test_an_epoch_that_ends_with_the_last_step_is_judged() -> None:
+    trainer, events = run(Recipe(SGD(0.1), epochs=3, steps=2), held_out=1)
+    assert [type(event) for event in events] == [Step, Judged] * 2
+    assert trainer.ended == "steps"
 
 
 def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:

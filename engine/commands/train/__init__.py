@@ -10,7 +10,7 @@ from typing import Any, Final
 # What may be given with --resume; whatever else there is belongs to the beginning of a run.
 ON_RESUME: Final = (
     *("resume", "out", "device", "json", "data"),
-    *("rate", "l2", "clip", "epochs", "patience", "target", "seconds"),
+    *("rate", "l2", "clip", "epochs", "steps", "patience", "target", "seconds"),
 )
 EPILOG: Final = """
 examples:
@@ -38,6 +38,9 @@ def add(subparsers: Any) -> None:
     which.add_argument("--preset", metavar="NAME", help="a network of this program (default: default)")
     which.add_argument("--model", metavar="FILE", type=Path, help="a model file, whose weights to start from")
     which.add_argument("--resume", metavar="FILE", type=Path, help="go on with an interrupted run; see below")
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="with --model: take only its network, and fresh weights"
+    )
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="the model file to write, ending in .safetensors; needed"
     )
@@ -68,7 +71,12 @@ def _add_data(group: Any) -> None:
         metavar="SETTINGS",
         help="see pictures from files a little differently in every epoch: shift=0.1,rotation=15,flip=yes",
     )
-    group.add_argument("--examples", metavar="N", type=int, help="fresh drawings an epoch")
+    group.add_argument("--examples", metavar="N", type=int, help="drawings an epoch")
+    group.add_argument(
+        "--fixed",
+        action="store_true",
+        help="the same drawings in every epoch, as in the window, not fresh ones",
+    )
     group.add_argument("--seed", metavar="N", type=int, help="of first weights, drawings, order and dropout")
 
 
@@ -96,6 +104,7 @@ def _add_recipe(group: Any) -> None:
 
 
 def _add_ends(group: Any) -> None:
+    group.add_argument("--steps", metavar="N", type=int, help="after so many steps")
     group.add_argument(
         "--patience", metavar="N", type=int, help="after N epochs without a lower error on what is held out"
     )

@@ -30,7 +30,8 @@ class Lines:
         """What is trained on what."""
         material, recipe = task.material, task.recipe
         print(f"{task.name} on {backend.title} ({backend.reason}), seed {recipe.seed}")
-        kind = "fresh drawings" if material.data is None else "examples"
+        drawings = "fresh drawings" if recipe.fresh else "drawings"
+        kind = drawings if material.data is None else "examples"
         held_out = 0 if material.held_out is None else len(material.held_out)
         print(f"{recipe.epochs} epochs of {material.source.count:,} {kind}, {held_out:,} held out")
         if trainer.made:
@@ -97,6 +98,7 @@ class OnTerminal(Lines):
             return
         recipe = trainer.recipe
         whole, per_second = recipe.epochs * trainer.steps_an_epoch, self._steps_a_second(step)
+        whole = whole if recipe.steps is None else min(whole, recipe.steps)
         left = (whole - step.number) / per_second
         if recipe.seconds is not None:
             left = min(left, recipe.seconds - trainer.seconds)

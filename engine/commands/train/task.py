@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from engine.commands.train import settings
 from engine.datasets.augmented import source_of
 from engine.datasets.examples import Examples
 from engine.datasets.files import read_examples
-from engine.datasets.sources import Generated, Source
+from engine.datasets.pool import Pool, PoolSettings
+from engine.datasets.sources import Fixed, Generated, Source
 from engine.datasets.xo import CLASSES
 from engine.layers import ShapeError, Values, shape_text
 from engine.network import Network
@@ -34,7 +36,7 @@ MODEL, CHECKPOINT = ".safetensors", ".checkpoint"
 Progress = Callable[[str, int, int], None]
 
 # Options that are settings of a Recipe by the same name.
-_PLAIN = ("batch", "epochs", "examples", "l2", "clip", "patience", "target", "seconds", "seed")
+_PLAIN = ("batch", "epochs", "examples", "l2", "clip", "steps", "patience", "target", "seconds", "seed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +97,17 @@ def _begun(args: argparse.Namespace, progress: Progress) -> Task:
     network.places(recipe.frozen)
     if args.data is None or settings.is_drawings(args.data):
         if args.augment is not None:
-            raise ValueError("--augment is for pictures from files; drawings are new in every epoch anyway.")
+            raise ValueError("--augment is for pictures from files; drawings differ as their settings say.")
         recipe = replace(recipe, data=settings.drawings_from(args.data or settings.DRAWINGS, recipe.data))
         if args.hold_out is not None:
-            recipe = replace(recipe, held_out=round(_share(args.hold_out) * recipe.examples))
+            recipe = replace(recipe, held_out=round(_times(args.hold_out) * recipe.examples))
         recipe = replace(recipe, data=replace(recipe.data, side=_side(network)))
         material = _drawings(recipe, progress)
     else:
         if args.examples is not None:
             raise ValueError("--examples is for generated drawings; leave it out where --data names a file.")
+        if args.fixed:
+            raise ValueError("--fixed is for generated drawings; examples from files are the same anyway.")
         share = _share(HELD_OUT if args.hold_out is None else args.hold_out)
         material = _files(FileData(os.path.abspath(args.data), share, ""), network, recipe, progress)
     network, start = _for_classes(network, material.classes, start, recipe.seed)
@@ -143,7 +147,10 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | N
             raise ValueError("--recipe is for presets; leave it out, and give the settings one by one.")
         subject = load_model(args.model)
         assert DEFAULT.recipe is not None
-        return subject.name, subject.network, DEFAULT.recipe, dict(subject.parameters)
+        start = None if args.from_scratch else dict(subject.parameters)
+        return subject.name, subject.network, DEFAULT.recipe, start
+    if args.from_scratch:
+        raise ValueError("--from-scratch goes with --model; a preset's network starts from fresh weights anyway.")
     chosen = preset(args.preset or DEFAULT.name)
     if chosen.recipe is None:
         raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
@@ -168,6 +175,8 @@ def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         given["schedule"] = settings.schedule_from(args.schedule)
     if args.freeze is not None:
         given["frozen"] = tuple(name.strip() for name in args.freeze.split(","))
+    if args.fixed:
+        given["fresh"] = False
     return replace(recipe, optimizer=optimizer, **given)
 
 
@@ -178,9 +187,22 @@ def _drawings(recipe: Recipe, progress: Progress) -> Material:
                 f"{count:,} drawings of {recipe.data.side} × {recipe.data.side} pixels take more than 1 GiB; make "
                 "fewer with --examples."
             )
+    if not recipe.fresh:
+        return _fixed(recipe, progress)
     source = Generated(recipe.data, recipe.examples, recipe.seed)
     progress("drawing", 0, recipe.held_out)
     return Material(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
+
+
+def _fixed(recipe: Recipe, progress: Progress) -> Material:
+    """The drawings that a window learns from: a Pool's, the same in every epoch."""
+    total = recipe.examples + recipe.held_out
+    # A pool always judges by something; here it may be left out.
+    pool = Pool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.seed))
+    while pool.done < 1:
+        progress("drawing", round(pool.done * total), total)
+        pool.grow()
+    return Material(Fixed(pool.training), pool.held_out if recipe.held_out else None, CLASSES)
 
 
 def _files(data: FileData, network: Network, recipe: Recipe, progress: Progress) -> Material:
@@ -217,6 +239,13 @@ def _side(network: Network) -> int:
     return height
 
 
+def _times(times: float) -> float:
+    """Of drawings as many may be held out as one likes: they are made for it."""
+    if not 0 <= times < math.inf:
+        raise ValueError(f"The share that is held out must be at least 0, not {times:g}.")
+    return times
+
+
 def _share(share: float) -> float:
     if not 0 <= share < 1:
         raise ValueError(f"The share that is held out must be at least 0 and below 1, not {share:g}.")
@@ -251,4 +280,5 @@ def _command(args: argparse.Namespace, recipe: Recipe) -> str:
             continue
         is_path = isinstance(value, Path) or (name == "data" and not settings.is_drawings(value))
         words += [f"--{name.replace('_', '-')}", Path(value).name if is_path else str(value)]
+    words += [f"--{name.replace('_', '-')}" for name in ("from_scratch", "fixed") if getattr(args, name)]
     return shlex.join(words)

@@ -1,0 +1,67 @@
+"""What is learnt in the window and by `xo train --fixed` with the same words is the same, to the last byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend, one_blas_thread
+from engine.cli import main
+from engine.datasets.pool import PoolSettings
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Subject
+from engine.goal import Goal
+from engine.optimizers import SGD, AdamW
+from engine.presets import DEFAULT
+from engine.recipe import Recipe
+from engine.run import Run
+from engine.schedules import Cosine, Steps
+from engine.storage.models import load_model
+
+# Counts that a pool makes in several pieces, the last one short, and a batch that does not divide them.
+DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=3)
+WORDS = ("--seed", "3", "--fixed", "--examples", "230", "--hold-out", repr(120 / 230), "--device", "cpu")
+
+
+def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
+    """What a Run, which is what the window has, comes to when the recipe ends it."""
+    subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(8))
+    run = Run(choose_backend("cpu"))
+    with one_blas_thread():
+        run.follow(Goal(1, subject, "fresh", "first", recipe, DATA, running=True))
+        while run.busy:
+            run.work(0.01)
+    report = run.report()
+    assert report is not None
+    assert report.state == "ended"
+    parameters = run.parameters()
+    assert parameters is not None
+    return dict(parameters)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (
+            Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60, steps=7, seed=3),
+            ("--optimizer", "adamw:rate=0.003,decay=0.02", "--schedule", "cosine:final=0.05", "--steps", "7"),
+        ),
+        (
+            Recipe(SGD(0.05, 0.5, True), Steps(2), 50, 2, 0.01, 1.5, ("01-conv2d",), patience=9, seed=3),
+            (
+                *("--optimizer", "sgd:rate=0.05,momentum=0.5,nesterov=yes", "--schedule", "steps:parts=2"),
+                *("--batch", "50", "--epochs", "2", "--l2", "0.01", "--clip", "1.5", "--freeze", "01-conv2d"),
+                *("--patience", "9"),
+            ),
+        ),
+    ],
+    ids=["stopped after steps", "every setting"],
+)
+def test_in_slices_or_in_one_go(tmp_path: Path, recipe: Recipe, words: tuple[str, ...]) -> None:
+    out = tmp_path / "a.safetensors"
+    assert main(["train", "--out", str(out), *WORDS, *words]) == 0
+    written = load_model(out).parameters
+    for name, values in in_slices(recipe).items():
+        assert values.tobytes() == written[name].tobytes(), name
