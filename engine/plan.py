@@ -92,6 +92,7 @@ class Plan:
         """A stage for each layer."""
         buffers = self._buffers()
         self.input: Array = buffers[0].values
+        self._shown: Array = self.input.transpose(3, 0, 1, 2)
         self.scores: Array = buffers[-1].values
         return [
             Stage(
@@ -196,12 +197,13 @@ class Plan:
         """Lay a batch (N, C, H, W) into the input. Raises ShapeError unless it fits, ValueError unless it holds
         real numbers. That they are finite is for whoever brings the picture to check: here it would cost every
         pass."""
-        wanted = (self.batch, *self.network.input_shape)
-        if images.shape != wanted:
-            raise ShapeError(f"This plan reads pictures {shape_text(wanted)}, but got {shape_text(images.shape)}.")
+        if images.shape != self._shown.shape:
+            raise ShapeError(
+                f"This plan reads pictures {shape_text(self._shown.shape)}, but got {shape_text(images.shape)}."
+            )
         if images.dtype.kind not in "fiub":
             raise ValueError(f"This plan reads pictures of real numbers, but got {images.dtype}.")
-        self._ops.upload(images.transpose(1, 2, 3, 0), self.input)
+        self._ops.upload(images, self._shown)
 
     def forward(self, images: HostArray) -> Array:
         """One pass; returns the scores (classes, N) on the device, overwritten by the next pass."""

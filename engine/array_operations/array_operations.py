@@ -16,6 +16,7 @@ from engine.array_operations.dropout import Dropout
 from engine.array_operations.lanes import Lanes
 from engine.array_operations.max_pool import MaxPool
 from engine.array_operations.pooled_rows import PooledRows
+from engine.array_operations.products import matrix_product
 from engine.operations import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Operations
 
 
@@ -63,7 +64,7 @@ class ArrayOperations(Operations):
 
     def product(self, left: Array, right: Array, out: Array) -> Calls:
         """out = left @ right."""
-        return [call(np.matmul, left, right, out=out)]
+        return [matrix_product(left, right, out)]
 
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
         """y = f(x)."""

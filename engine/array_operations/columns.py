@@ -7,7 +7,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
-from engine.array_operations.products import blocks
+from engine.array_operations.gathering import gather, gathers, places
+from engine.array_operations.products import blocks, matrix_product
 from engine.array_operations.scatter import scatter
 from engine.operations import Array, Call, Calls
 
@@ -22,29 +23,31 @@ class Columns:
     def __init__(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
     ) -> None:
-        channels, _, _, batch = x.shape
+        channels, batch = len(x), x.shape[3]
         features, height, width, _ = y.shape
-        self._stride, self._margin, self._divisor = stride, margin, divisor
+        self._size, self._stride, self._margin, self._divisor = size, stride, margin, divisor
         self._matrix, self._y, self._taps = matrix, y, channels * size * size
-        plane, row, pixel, image = x.strides
-        self._windows = as_strided(
-            x,
-            (channels, size, size, height, width, batch),
-            (plane, row, pixel, row * stride, pixel * stride, image),
-        )
+        self._windows = self._seen(x, height, width)
+        self._x = x
+        self._places: Array | None = None
+        if gathers(x, width * batch, self._taps * height * width * batch):
+            lying = self._seen(places(x), height, width).reshape(self._taps, -1)
+            self._places = np.ascontiguousarray(lying)
         self._columns = memory.full((matrix.shape[1], height * width * batch), divisor, x.dtype)
         self._rows = features * matrix.shape[1]
         self._column_blocks = blocks(self._columns, self._rows)
 
     def lay_out(self) -> Call:
         """The call that copies the windows."""
+        if self._places is not None:
+            return gather(self._x, self._places, self._columns[: self._taps])
         return run(np.copyto, self._columns[: self._taps].reshape(self._windows.shape), self._windows)
 
     def forward(self) -> Calls:
         """The calls that fill y."""
         y = self._y
         flat = y if y[0].flags.c_contiguous else memory.zeros(y.shape, y.dtype)
-        calls = [self.lay_out(), call(np.matmul, self._matrix, self._column_blocks, out=self._blocks_of(flat))]
+        calls = [self.lay_out(), self._product(flat)]
         if self._divisor != 1:
             calls.append(call(np.multiply, flat, y.dtype.type(1 / self._divisor), out=flat))
         return calls if flat is y else [*calls, run(np.copyto, y, flat)]
@@ -68,6 +71,18 @@ class Columns:
             taps = columns.reshape(self._windows.shape).transpose(1, 2, 0, 3, 4, 5)
             calls += scatter(taps, dx, self._stride, self._margin)
         return calls
+
+    def _seen(self, x: Array, height: int, width: int) -> Array:
+        """x (C, H, W, N) as its windows (C, size, size, H', W', N)."""
+        plane, row, pixel, image = x.strides
+        shape = (len(x), self._size, self._size, height, width, x.shape[3])
+        return as_strided(x, shape, (plane, row, pixel, row * self._stride, pixel * self._stride, image))
+
+    def _product(self, maps: Array) -> Call:
+        """The call that fills maps (F, H', W', N) without gaps."""
+        if len(self._column_blocks) == 1:
+            return matrix_product(self._matrix, self._columns, maps.reshape(len(maps), -1))
+        return call(np.matmul, self._matrix, self._column_blocks, out=self._blocks_of(maps))
 
     def _blocks_of(self, maps: Array) -> Array:
         """Maps (F, H', W', N), of which each is without gaps."""

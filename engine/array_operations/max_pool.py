@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
+from engine.array_operations.gathering import gather, gathers, places
 from engine.array_operations.windows import blocks_along, taps
 from engine.operations import Array, Calls
 
@@ -26,9 +27,36 @@ class MaxPool:
         """The calls that fill y."""
         if not self._down_first:
             return self._largest(self._x, self._across, 2) + self._largest(self._across, self._y, 1)
+        if gathers(self._x, 1, self._size**2 * self._y.size) and self._y.flags.c_contiguous:
+            return self._folded()
         channels, _, width, batch = self._x.shape
         down = memory.zeros((channels, self._y.shape[1], width, batch), self._x.dtype)
         return self._largest(self._x, down, 1) + self._largest(down, self._y, 2)
+
+    def _folded(self) -> Calls:
+        """Each window's values one under the other, and the larger of one half and the other until one is left."""
+        lying, last = self._lying(), self._y.reshape(1, -1)
+        values = last if len(lying) == 1 else memory.zeros(lying.shape, self._x.dtype)
+        calls = [gather(self._x, lying, values)]
+        while (count := len(values)) > 1:
+            if count % 2:
+                calls.append(call(np.maximum, values[0], values[-1], out=values[0]))
+            half = count // 2
+            upper, lower = values[:half].reshape(-1), values[half : 2 * half].reshape(-1)
+            values = last if count < 4 else values[:half]
+            calls.append(call(np.maximum, upper, lower, out=values.reshape(-1)))
+        return calls
+
+    def _lying(self) -> Array:
+        """Where the values of all windows lie: (size * size, values of y); where a window hangs over the end, the
+        last line of its own once more, which changes no maximum."""
+        where = places(self._x)
+        down, along = (
+            [np.minimum(np.arange(self._y.shape[axis]) * self._stride + tap, self._x.shape[axis] - 1)
+             for tap in range(self._size)]
+            for axis in (1, 2)
+        )  # fmt: skip
+        return np.stack([where[:, lines][:, :, columns].reshape(-1) for lines in down for columns in along])
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         """The calls that fill dx."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.array_operations.calls import call
+from engine.array_operations.calls import call, run
 from engine.operations import Array, Call
 
 # Below this many multiplies a product, OpenBLAS takes its small-matrix path where it has one (AVX-512), which is
@@ -23,6 +23,14 @@ def blocks(matrix: Array, rows: int) -> Array:
     *ahead, depth, _ = matrix.shape
     *far, down, along = matrix.strides
     return as_strided(matrix, (*ahead, length // width, depth, width), (*far, width * along, down, along))
+
+
+def matrix_product(left: Array, right: Array, out: Array) -> Call:
+    """out = left @ right, for matrices: the same product as matmul's, which costs twice as much to call."""
+    together = all(each.flags.c_contiguous or each.flags.f_contiguous for each in (left, right))
+    if together and out.flags.c_contiguous and left.dtype == right.dtype == out.dtype:
+        return run(left.dot, right, out)
+    return call(np.matmul, left, right, out=out)
 
 
 def product(weights: Array, matrices: Array, out: Array) -> Call:

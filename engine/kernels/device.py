@@ -35,7 +35,8 @@ class Module(Protocol):
 
 
 class Device(Protocol):
-    """Arrays have shape, strides, dtype, slices, reshape and T, as NumPy's; work is done in the order it is given.
+    """Arrays have shape, strides, dtype, slices, reshape, transpose and T, as NumPy's; work is done in the order it
+    is given.
 
     Everything may raise DeviceFault.
     """

@@ -63,6 +63,9 @@ class DeviceArray:
     def T(self) -> DeviceArray:
         return self._part(self.host.T)
 
+    def transpose(self, *axes: int) -> DeviceArray:
+        return self._part(self.host.transpose(*axes))
+
     def reshape(self, *shape: Any) -> DeviceArray:
         part = self.host.reshape(*shape)
         assert np.shares_memory(part, self.host) or part.size == 0, "this reshape would copy"
