@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from engine.layers.layer import Layer, Shape, Stage
+from engine.layers.arithmetic import Bent, Place, flat_place
+from engine.layers.layer import Layer, Shape, Stage, Values
 from engine.operations import Activation as Function
 from engine.operations import Calls, HostArray, Operations
 
@@ -39,6 +40,10 @@ class Activation(Layer):
         """The values themselves, for the functions whose slope jumps at 0."""
         if self.function in BENT:
             yield x
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Bent:
+        """The function of the value in its place."""
+        return Bent(flat_place(place, x.shape), self.function, float(x[place]), self.leak)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The function of every value."""

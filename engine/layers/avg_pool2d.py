@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.layers.layer import Shape, Stage
+import numpy as np
+
+from engine.layers.arithmetic import Place, WeightedSum, values_at
+from engine.layers.layer import Shape, Stage, Values
 from engine.layers.pool2d import Pool2D
-from engine.operations import Operations, TwoWay
+from engine.operations import HostArray, Operations, TwoWay
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class AvgPool2D(Pool2D):
     def multiplies(self, shape: Shape) -> int:
         """One for each value that is left: the division."""
         return math.prod(self.output_shape(shape))
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
+        """The window added up and divided by how many values it has."""
+        cells = self.window_of(x.shape, place)
+        return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
     def pool(self, ops: Operations, stage: Stage) -> TwoWay:
         """The mean of each window."""

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.arithmetic import Normalized, Place, flat_place
 from engine.layers.hyperparameters import need_number
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
-from engine.operations import Array, Calls, Operations
+from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,13 @@ class BatchNorm2D(Layer):
     def gradient_multiplies(self, shape: Shape) -> tuple[int, int]:
         """One for each value, of either; what the batch's own statistics cost is not counted, nor is it above."""
         return math.prod(shape), math.prod(shape)
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Normalized:
+        """The value's distance from its map's running mean, in spreads, scaled and shifted."""
+        mean, variance, weight, bias = (
+            float(values[name][place[0]]) for name in ("mean", "variance", "weight", "bias")
+        )
+        return Normalized(flat_place(place, x.shape), float(x[place]), mean, variance, self.epsilon, weight, bias)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The normalized maps."""

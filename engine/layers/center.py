@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.arithmetic import Place, Shifted, flat_place
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
-from engine.operations import Array, Calls, Operations
+from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Center(Layer):
     def measured(self, images: np.ndarray[Any, Any]) -> Values:
         """The mean of each channel of the images (N, C, H, W), float32."""
         return {"mean": images.mean((0, 2, 3), np.float64).astype(np.float32)}
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Shifted:
+        """The pixel less its channel's mean."""
+        return Shifted(flat_place(place, x.shape), float(x[place]), float(values["mean"][place[0]]))
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The values minus their channel's mean."""

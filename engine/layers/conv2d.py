@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from engine.counting import together
+from engine.layers.arithmetic import Place, WeightedSum, values_at, window_cells
 from engine.layers.hyperparameters import need, need_flag, need_number, need_whole
 from engine.layers.layer import (
     Buffer,
@@ -20,7 +21,7 @@ from engine.layers.layer import (
     need_maps,
     shape_text,
 )
-from engine.operations import Array, Calls, Operations
+from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,17 @@ class Conv2D(Layer):
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
         """The window, cut off at the frame."""
         return self._window(rows, shape[1]), self._window(columns, shape[2])
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
+        """The window times the feature, on every map below."""
+        feature, *corner = place
+        rows, columns = (
+            range(at * self.stride - self.margin, at * self.stride - self.margin + self.size) for at in corner
+        )
+        cells = np.stack([window_cells(x.shape, channel, rows, columns) for channel in range(len(x))])
+        weights = values["weight"][feature].astype(np.float64)
+        bias = float(values["bias"][feature]) if self.bias else None
+        return WeightedSum(cells, values_at(x, cells), weights, self.divisor(x.shape), bias)
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies inside a margin of zeros, written there directly by the layer below."""

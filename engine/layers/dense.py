@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.arithmetic import Place, WeightedSum
 from engine.layers.hyperparameters import need_flag, need_number, need_whole
 from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_vector
-from engine.operations import Array, Calls, Operations
+from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Dense(Layer):
     def reads(self, shape: Shape, rows: range, columns: range) -> None:
         """Every output reads everything."""
         return
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
+        """Every value of the list times its weight."""
+        weights = values["weight"][place[0]].astype(np.float64)
+        bias = float(values["bias"][place[0]]) if self.bias else None
+        return WeightedSum(np.arange(len(x)), x.astype(np.float64), weights, 1, bias)
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies above a row of ones, which the bias multiplies."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from engine.layers.arithmetic import Passed, Place, flat_place
 from engine.layers.hyperparameters import need_number
-from engine.layers.layer import Layer, Stage
-from engine.operations import Calls, Operations
+from engine.layers.layer import Layer, Stage, Values
+from engine.operations import Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Dropout(Layer):
     def draws(self) -> bool:
         """Yes: which values are left."""
         return True
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Passed:
+        """The value as it is: nothing is switched off while reading."""
+        return Passed(flat_place(place, x.shape), float(x[place]), self.rate)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The values that are left."""

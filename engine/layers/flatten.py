@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.layers.layer import Layer, Shape, Stage
-from engine.operations import Calls, Operations
+import numpy as np
+
+from engine.layers.arithmetic import Passed, Place
+from engine.layers.layer import Layer, Shape, Stage, Values
+from engine.operations import Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,18 @@ class Flatten(Layer):
     def reads(self, shape: Shape, rows: range, columns: range) -> None:
         """A list has no rows and columns to follow back."""
         return
+
+    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+        """The same cells, in the maps."""
+        return mask.reshape(shape)
+
+    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+        """The same cells, in the list."""
+        return mask.reshape(-1)
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Passed:
+        """The value of the maps that the place in the list stands for."""
+        return Passed(np.array(place, np.int64), float(x.flat[place[0]]))
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The values, copied in the list's order."""

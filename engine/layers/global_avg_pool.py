@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.layers.layer import Layer, Shape, Stage, need_maps
-from engine.operations import Calls, Operations
+import numpy as np
+
+from engine.layers.arithmetic import Place, WeightedSum, values_at, window_cells
+from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
+from engine.operations import Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class GlobalAvgPool(Layer):
     def reads(self, shape: Shape, rows: range, columns: range) -> None:
         """Every value reads a whole map."""
         return
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
+        """The whole map added up and divided by how many values it has."""
+        cells = window_cells(x.shape, place[0], range(x.shape[1]), range(x.shape[2]))
+        return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The mean of each map."""

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from engine.layers import fields
+from engine.layers.arithmetic import Arithmetic, Place
 from engine.operations import Array, Calls, HostArray, Operations
 
 Shape: TypeAlias = tuple[int, ...]
@@ -187,6 +189,22 @@ class Layer:
         None if a value reads the whole input. `shape` is the input's.
         """
         return rows, columns
+
+    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+        """(*shape) bool: exactly the input cells that the output cells in `mask` read, without gaps of strides."""
+        return fields.below(self, shape, mask)
+
+    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+        """bool in the output's shape: exactly the output cells that read a cell in `mask` (*shape)."""
+        return fields.above(self, shape, mask)
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Arithmetic:
+        """How the value at `place` of its output came about while reading.
+
+        x: its whole input (*shape) on the host; y: the value; values: its parameters and state by name. Every kind
+        of layer that networks are made of says it.
+        """
+        raise NotImplementedError
 
     def gaps(self, x: HostArray) -> Iterator[HostArray]:
         """How far its inputs stand from where its slope jumps; nothing if it is smooth everywhere.

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from engine.layers.layer import Stage
+from engine.layers.arithmetic import Largest, Place, values_at
+from engine.layers.layer import Stage, Values
 from engine.layers.pool2d import Pool2D
 from engine.operations import HostArray, Operations, TwoWay
 
@@ -25,6 +26,11 @@ class MaxPool2D(Pool2D):
     def pool(self, ops: Operations, stage: Stage) -> TwoWay:
         """The largest of each window."""
         return ops.max_pool(stage.x.values, stage.y, self.size, self.stride)
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Largest:
+        """The window and which of it won."""
+        cells = self.window_of(x.shape, place)
+        return Largest(cells, values_at(x, cells))
 
     def gaps(self, x: HostArray) -> Iterator[HostArray]:
         """Every value of a window less the one that wins at the first point."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.layers.arithmetic import Place, window_cells
 from engine.layers.hyperparameters import need, need_whole
 from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_maps, shape_text
-from engine.operations import Calls, Operations, TwoWay
+from engine.operations import Calls, HostArray, Operations, TwoWay
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Pool2D(Layer):
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
         """The window, cut off at the edge."""
         return self._window(rows, shape[1]), self._window(columns, shape[2])
+
+    def window_of(self, shape: Shape, place: Place) -> HostArray:
+        """(h, w) int64: where the cells stand, flat in row order, that the value at `place` tells of."""
+        channel, row, column = place
+        cell = (range(row, row + 1), range(column, column + 1))
+        return window_cells(shape, channel, *self.reads(shape, *cell))
 
     def pool(self, ops: Operations, stage: Stage) -> TwoWay:
         """What becomes of a window."""

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.arithmetic import Place, Skipped, flat_place
 from engine.layers.hyperparameters import need
 from engine.layers.layer import Buffer, Layer, Shape, ShapeError, Stage, Values, by_layer, key_of, shape_text
-from engine.operations import Array, Calls, Operations
+from engine.operations import Array, Calls, HostArray, Operations
 
 # Stacks within stacks beyond this are no network anyone can look at.
 DEEPEST = 8
@@ -157,6 +158,24 @@ class Residual(Layer):
             return None
         # What lies wholly in the padding adds nothing to what the skip reads.
         return (_hull(seen[0], rows), _hull(seen[1], columns)) if seen[0] and seen[1] else (rows, columns)
+
+    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+        """What the stack reads, and the values themselves."""
+        inside = mask
+        for layer, inner in reversed(self._inner(shape)):
+            inside = layer.reads_of(inner, inside)
+        return mask | inside
+
+    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+        """What the stack makes of them, and the values themselves."""
+        inside = mask
+        for layer, inner in self._inner(shape):
+            inside = layer.reached_from(inner, inside)
+        return mask | inside
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Skipped:
+        """What goes in, and what the stack adds to it."""
+        return Skipped(flat_place(place, x.shape), float(x[place]), y - float(x[place]))
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """As the first layer inside wants it."""

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.layers.arithmetic import Place, WeightedSum, values_at
 from engine.layers.hyperparameters import need
-from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_vector
-from engine.operations import Array, Calls, Operations
+from engine.layers.layer import Layer, Shape, ShapeError, Stage, Values, need_vector
+from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,21 @@ class Votes(Layer):
     def reads(self, shape: Shape, rows: range, columns: range) -> None:
         """A list has no rows and columns to follow back."""
         return
+
+    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+        """The strong positions of the classes in `mask`."""
+        found: HostArray = np.any(self.weights(shape[0])[mask] > 0, axis=0)
+        return found
+
+    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+        """The classes that listen to a position in `mask`."""
+        found: HostArray = np.any(self.weights(shape[0])[:, mask] > 0, axis=1)
+        return found
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
+        """The strong values added up and divided by how many they are."""
+        cells = np.array(self.strong[place[0]], np.int64)
+        return WeightedSum(cells, values_at(x, cells), np.ones(len(cells)), len(cells))
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The mean of each class's strong values."""

@@ -1,0 +1,65 @@
+"""Arithmetic of one value of a reading: what its layer read, what it did with it, in the reading's own numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.layers.arithmetic import OUTSIDE, Arithmetic, Place
+from engine.layers.layer import by_layer
+from engine.network import Network
+from engine.operations import HostArray
+from engine.reading import Reading
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax:
+    """How scores became the shares of the votes: exp(score) / sum of all exp. scores, powers, shares: (classes,)
+    float64; `powers` are of the scores less the largest, which changes no share and keeps them finite."""
+
+    scores: HostArray
+    powers: HostArray
+    shares: HostArray
+
+
+def place_in(network: Network, layer: int, channel: int, row: int = 0, column: int = 0) -> Place:
+    """Where a value stands in the output of `layer`: (channel, row, column), or (channel,) in a list.
+
+    Raises IndexError if there is no such value.
+    """
+    if not 0 <= layer < len(network.shapes):
+        raise IndexError(f"The network has layers 0 to {len(network.shapes) - 1}, not {layer}.")
+    shape = network.shapes[layer]
+    place = (channel, row, column) if len(shape) == 3 else (channel,)
+    if not all(0 <= at < length for at, length in zip(place, shape, strict=True)):
+        raise IndexError(f"Layer {layer} has no value at {place}.")
+    return place
+
+
+def arithmetic(reading: Reading, layer: int, place: Place) -> Arithmetic | None:
+    """How the value at `place` of the output of `layer` (1 is the first) came about; None of a pixel of the input,
+    which nobody computed. Raises IndexError if there is no such value."""
+    network = reading.subject.network
+    place = place_in(network, layer, *place)
+    if layer == 0:
+        return None
+    values = by_layer(reading.subject.parameters).get(network.names[layer], {})
+    made, below = reading.outputs[layer], reading.outputs[layer - 1]
+    return network.layers[layer - 1].arithmetic(below, place, float(made[place]), values)
+
+
+def softmax_of(reading: Reading) -> Softmax | None:
+    """How the scores became votes; None where the scores are the votes already."""
+    if reading.subject.network.vote != "softmax":
+        return None
+    scores = reading.outputs[-1].astype(np.float64)
+    powers = np.exp(scores - scores.max())
+    return Softmax(scores, powers, powers / powers.sum())
+
+
+def places_of(reading: Reading, layer: int, cells: HostArray) -> list[Place]:
+    """The places, in the input of `layer`, of flat `cells`; those outside the frame are left out."""
+    shape = reading.outputs[layer - 1].shape
+    inside = cells[cells != OUTSIDE]
+    return [tuple(int(part) for part in place) for place in zip(*np.unravel_index(inside, shape), strict=True)]

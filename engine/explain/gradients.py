@@ -1,0 +1,74 @@
+"""Gradients: how much one value of a network moves for each unit of every value below it. They train nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.backend import numpy_backend
+from engine.layers.arithmetic import Place
+from engine.network import Network, Parameters
+from engine.operations import HostArray, replay
+from engine.plan import Plan
+
+
+class Gradients:
+    """Backward passes in float64 from any values of any layer down to the picture, `batch` values at a time.
+
+    The network reads, it does not train: dropout lets everything through and batch norm uses its running
+    statistics. At a kink the slope is the one that training uses: 0 at a ReLU's 0, and of equal values under a pool
+    the first. The processor computes.
+    """
+
+    def __init__(self, network: Network, batch: int = 1) -> None:
+        """Raises ValueError for a network too large for a plan of float64."""
+        self.network, self.batch = network, batch
+        self._plan = Plan(
+            network,
+            numpy_backend("explanations need float64"),
+            batch,
+            dtype=np.float64,
+            keep=True,
+            learn=True,
+            input_gradient=True,
+            training=False,
+            frozen=network.names[1:],
+        )
+        calls = iter(self._plan.backward_calls)
+        self._calls = [[] if layer.reshapes else next(calls) for layer in reversed(network.layers)][::-1]
+
+    def load(self, parameters: Parameters) -> None:
+        """Read with these. Raises ShapeError or ValueError if they are not the network's."""
+        self._plan.load(parameters)
+
+    def show(self, picture: HostArray) -> None:
+        """A forward pass over one picture (C, H, W). Raises ShapeError for another shape."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._plan.forward(np.broadcast_to(picture, (self.batch, *picture.shape)))
+
+    def outputs(self) -> list[HostArray]:
+        """The input and every layer's output of the picture shown, float64, (C, H, W) or (n,)."""
+        return [output[0] for output in self._plan.outputs()]
+
+    def below(self, layer: int, places: list[Place]) -> list[HostArray]:
+        """The gradient of the values at `places` of the output of `layer`, at most `batch` of them, in every output
+        from the input (first) up to `layer` (last): float64, (places, *shape), copies."""
+        start: HostArray = np.zeros((*self.network.shapes[layer], self.batch))
+        for at, place in enumerate(places):
+            start[(*place, at)] = 1.0
+        return [found[: len(places)] for found in self.carried(layer, start)]
+
+    def carried(self, layer: int, start: HostArray) -> list[HostArray]:
+        """As `below`, for weighed sums of the values: `start` (*shape, batch) says how much each of them counts."""
+        stages = self._plan.stages
+        found = [start]
+        if layer:
+            top = stages[layer - 1].dy
+            assert top is not None
+            top[...] = start
+        with np.errstate(over="ignore", invalid="ignore"):
+            for at in reversed(range(layer)):
+                replay(self._calls[at])
+                below = stages[at].dx
+                assert below is not None
+                found.append(below)
+        return [np.ascontiguousarray(np.moveaxis(array, -1, 0)) for array in reversed(found)]

@@ -1,0 +1,270 @@
+"""Arithmetic, reach, gradients and contributions against the engine's own values and against brute force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.document import Subject
+from engine.explain.arithmetic import arithmetic, softmax_of
+from engine.explain.contributions import contributions, votes_traced
+from engine.explain.gradients import Gradients
+from engine.explain.reach import cells_reached, cells_read
+from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
+from engine.layers.arithmetic import OUTSIDE, Largest, WeightedSum
+from engine.losses import softmax
+from engine.network import Network
+from engine.plan import Plan
+from engine.presets import WALKTHROUGH, handmade_parameters
+from engine.reading import Reading
+from tests.engine.random_networks import random_network
+
+Array = np.ndarray[Any, Any]
+CPU = choose_backend("cpu")
+SEEDS = range(60)
+
+
+def passed(network: Network, parameters: dict[str, Array], pictures: Array, dtype: Any = np.float32) -> list[Array]:
+    """Every layer's output for pictures (N, C, H, W)."""
+    plan = Plan(network, CPU, len(pictures), dtype=dtype, keep=True)
+    plan.load(parameters)
+    plan.forward(pictures)
+    return plan.outputs()
+
+
+def some(seed: int) -> tuple[Network, dict[str, Array], Array]:
+    """A random network with odd strides, paddings and pools, parameters none of which is 0, and a picture."""
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    parameters = network.initial(seed)
+    for name, array in parameters.items():
+        noise = rng.uniform(0.2, 0.9, array.shape).astype(np.float32)
+        parameters[name] = array + noise if name.endswith(("bias", "mean", "variance")) else array
+    return network, parameters, rng.standard_normal(network.input_shape).astype(np.float32)
+
+
+def read(network: Network, parameters: dict[str, Array], picture: Array) -> Reading:
+    outputs = tuple(output[0] for output in passed(network, parameters, picture[None]))
+    subject = Subject("some", network, parameters)
+    return Reading(subject, outputs, softmax(outputs[-1]), "X", (0.0,) * len(network.layers))
+
+
+def some_places(shape: tuple[int, ...], rng: np.random.Generator, count: int = 6) -> list[tuple[int, ...]]:
+    """The corners, where windows hang over the frame, and some places between."""
+    chosen = [tuple(0 for _ in shape), tuple(side - 1 for side in shape)]
+    return chosen + [tuple(int(rng.integers(side)) for side in shape) for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_arithmetic_of_any_value_comes_to_the_engines_value(seed: int) -> None:
+    reading = read(*some(seed))
+    rng = np.random.default_rng(seed)
+    for layer in range(1, len(reading.outputs)):
+        for place in some_places(reading.outputs[layer].shape, rng):
+            spelled = arithmetic(reading, layer, place)
+            assert spelled is not None
+            value = float(reading.outputs[layer][place])
+            assert spelled.result == pytest.approx(value, abs=1e-5 * max(1.0, abs(value)))
+
+
+def test_every_kind_of_layer_is_among_them() -> None:
+    met = {type(layer).__name__ for seed in SEEDS for layer in some(seed)[0].layers}
+    assert met == set(LAYERS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_arithmetic_names_the_cells_that_it_read(seed: int) -> None:
+    """The numbers shown as read are the values that stand at the places it names, and no others matter to it."""
+    network, parameters, picture = some(seed)
+    reading, rng = read(network, parameters, picture), np.random.default_rng(seed)
+    for layer, made in enumerate(network.layers, 1):
+        below = reading.outputs[layer - 1]
+        place = some_places(reading.outputs[layer].shape, rng, 1)[-1]
+        spelled = arithmetic(reading, layer, place)
+        assert spelled is not None
+        inside = spelled.cells[spelled.cells != OUTSIDE]
+        if isinstance(spelled, WeightedSum | Largest):
+            np.testing.assert_allclose(spelled.values[spelled.cells != OUTSIDE], below.ravel()[inside])
+            assert not spelled.values[spelled.cells == OUTSIDE].any()
+        one = np.zeros(reading.outputs[layer].shape, bool)
+        one[place] = True
+        if not isinstance(made, Residual):
+            assert set(inside.ravel().tolist()) == set(np.flatnonzero(made.reads_of(below.shape, one)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_reach_both_ways_equals_following_every_change(seed: int) -> None:
+    """Layer by layer: change each input cell of a layer alone and see which of its outputs move."""
+    network, _, _ = some(seed)
+    for layer, shape in zip(network.layers, network.shapes, strict=False):
+        alone = Network(shape, (layer, *_tail(layer.output_shape(shape)))) if len(shape) == 3 else None
+        if alone is None:
+            continue
+        moved = _moved(alone)  # (cells below, cells above)
+        made = layer.output_shape(shape)
+        for above in range(moved.shape[1]):
+            mask = np.zeros(made, bool)
+            mask.flat[above] = True
+            # Of pools, each cell of the window can win; of features, no weight is 0.
+            np.testing.assert_array_equal(np.asarray(layer.reads_of(shape, mask)).ravel(), moved[:, above])
+        for below in range(0, moved.shape[0], 3):
+            mask = np.zeros(shape, bool)
+            mask.flat[below] = True
+            np.testing.assert_array_equal(np.asarray(layer.reached_from(shape, mask)).ravel(), moved[below])
+
+
+def _tail(shape: tuple[int, ...]) -> tuple[Any, ...]:
+    return (Flatten(), Dense(2)) if len(shape) == 3 else (Dense(2),)
+
+
+def _moved(network: Network) -> Array:
+    """(cells below, cells above) bool for the first layer: tried from several pictures, up and down, far enough to
+    win any pool."""
+    shape = network.input_shape
+    count = int(np.prod(shape))
+    seen = np.zeros((count, int(np.prod(network.shapes[1]))), bool)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        parameters = {
+            name: rng.uniform(0.2, 1.0, array.shape).astype(np.float32)
+            for name, array in network.initial(seed).items()
+        }
+        base = rng.uniform(0.1, 1.0, shape).astype(np.float32)
+        for change in (50.0, -50.0):
+            pictures = np.repeat(base[None], count + 1, axis=0).astype(np.float64)
+            pictures.reshape(count + 1, -1)[np.arange(count), np.arange(count)] += change
+            values = passed(network, parameters, pictures, np.float64)[1].reshape(count + 1, -1)
+            seen |= np.abs(values[:-1] - values[-1]) > 1e-9
+    return seen
+
+
+def test_reach_goes_through_whole_networks_without_the_gaps_of_strides() -> None:
+    network = Network((1, 12, 12), (Conv2D(2, 2, stride=3), ReLU(), Conv2D(2, 3), Flatten(), Dense(2)))
+    seen = cells_read(network, 3, (0, 0, 0))[0][0]
+    assert seen.sum() == 36, "nine windows of four pixels, the gaps between them unread"
+    assert not seen[2].any()
+    up = cells_reached(network, 0, (0, 3, 3))
+    assert up[1].sum() == 2, "one place on each of two maps"
+    assert up[-1].all()
+
+
+def test_a_skip_is_read_even_where_the_stack_looks_elsewhere() -> None:
+    """The stack reads rows -1, 1 and 3 for rows 0, 1 and 2: of the corner only the padding."""
+    network = Network((1, 3, 3), (Residual((Conv2D(1, 1, stride=2, padding=1),)), Flatten(), Dense(2)))
+    read_by_corner, read_by_middle = (cells_read(network, 1, (0, at, at))[0][0] for at in (0, 1))
+    assert np.argwhere(read_by_corner).tolist() == [[0, 0]]
+    assert np.argwhere(read_by_middle).tolist() == [[1, 1]]
+    assert cells_reached(network, 0, (0, 0, 2))[1][0].sum() == 1
+
+
+def test_the_winner_of_a_pool_and_a_tie() -> None:
+    network = Network((1, 4, 4), (MaxPool2D(), Flatten(), Dense(2)))
+    picture = np.zeros((1, 4, 4), np.float32)
+    picture[0, 1, 1], picture[0, 0, 3] = 2.0, -1.0
+    reading = read(network, network.initial(0), picture)
+    won, tied = arithmetic(reading, 1, (0, 0, 0)), arithmetic(reading, 1, (0, 0, 1))
+    assert isinstance(won, Largest)
+    assert isinstance(tied, Largest)
+    assert (won.winner, won.tied, won.result) == (3, 1, 2.0)
+    assert (tied.winner, tied.tied, tied.result) == (0, 3, 0.0)
+
+
+def test_the_articles_first_window() -> None:
+    picture = -np.ones((1, 9, 9), np.float32)
+    for at in range(1, 8):
+        picture[0, at, at] = picture[0, at, 8 - at] = 1.0
+    reading = read(WALKTHROUGH.network, handmade_parameters(), picture)
+    spelled = arithmetic(reading, 1, (0, 1, 1))
+    assert isinstance(spelled, WeightedSum)
+    assert spelled.total == 9
+    assert spelled.divisor == 9
+    assert (spelled.products == 1).all()
+    assert spelled.result == 1
+
+
+def test_softmax_is_what_the_votes_are() -> None:
+    reading = read(*some(3))
+    made = softmax_of(reading)
+    assert made is not None
+    np.testing.assert_allclose(made.shares, reading.votes, rtol=1e-5)
+    np.testing.assert_allclose(made.powers / made.powers.sum(), made.shares)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_gradients_of_any_value_equal_central_differences(seed: int) -> None:
+    network, parameters, picture = some(seed)
+    rng, step = np.random.default_rng(seed), 1e-6
+    gradients = Gradients(network)
+    gradients.load(parameters)
+    gradients.show(picture)
+    layer = int(rng.integers(1, len(network.layers) + 1))
+    place = some_places(network.shapes[layer], rng, 1)[-1]
+    found = gradients.below(layer, [place])
+    assert [each.shape[1:] for each in found] == list(network.shapes[: layer + 1])
+    slopes = found[0][0].ravel()
+    pixels = rng.choice(picture.size, min(picture.size, 12), replace=False)
+    tried = np.repeat(picture[None].astype(np.float64), 2 * len(pixels), axis=0)
+    for at, pixel in enumerate(pixels):
+        tried[2 * at].flat[pixel] += step
+        tried[2 * at + 1].flat[pixel] -= step
+    values = passed(network, parameters, tried, np.float64)[layer][(slice(None), *place)]
+    np.testing.assert_allclose(slopes[pixels], (values[::2] - values[1::2]) / (2 * step), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_contributions_and_the_rest_make_up_every_score(seed: int) -> None:
+    network, parameters, picture = some(seed)
+    gradients = Gradients(network, 2)
+    gradients.load(parameters)
+    gradients.show(picture)
+    traced = votes_traced(gradients)
+    scores = passed(network, parameters, picture[None].astype(np.float64), np.float64)[-1][0]
+    np.testing.assert_allclose(traced.results, scores)
+    for layer, worth in enumerate(traced.layers):
+        assert worth.shape == (2, *network.shapes[layer])
+        np.testing.assert_allclose(
+            worth.reshape(2, -1).sum(axis=1) + traced.rest[layer], scores, rtol=1e-12, atol=1e-12
+        )
+    assert not traced.rest[-1].any()
+
+
+def test_without_biases_the_contributions_alone_are_the_score() -> None:
+    """Features, ReLU, pools and votes without biases: nothing is left over, at any layer."""
+    network = Network(
+        (1, 11, 10),
+        (Conv2D(3, 3, stride=2, padding=2, bias=False), ReLU(), MaxPool2D(3, 2), Flatten(), Dense(2, bias=False)),
+    )
+    gradients = Gradients(network, 2)
+    gradients.load(network.initial(4))
+    gradients.show(np.random.default_rng(1).standard_normal((1, 11, 10)).astype(np.float32))
+    np.testing.assert_allclose(votes_traced(gradients).rest, 0, atol=1e-12)
+
+
+def test_the_rest_is_what_the_biases_add() -> None:
+    """Take the biases of the features away: what is missing is what they were said to add, with no ReLU."""
+    network = Network((1, 6, 6), (Conv2D(2, 3), Flatten(), Dense(2)))
+    parameters, picture = network.initial(1), np.random.default_rng(2).standard_normal((1, 6, 6)).astype(np.float32)
+    parameters["01-conv2d.bias"] = np.array([0.5, -0.25], np.float32)
+    gradients = Gradients(network, 2)
+    gradients.load(parameters)
+    gradients.show(picture)
+    traced = votes_traced(gradients)
+    bare = passed(network, parameters | {"01-conv2d.bias": np.zeros(2, np.float32)}, picture[None], np.float64)[-1][
+        0
+    ]
+    np.testing.assert_allclose(traced.rest[0], traced.results - bare, rtol=1e-6)
+
+
+def test_contributions_to_a_cell_lie_where_it_reads() -> None:
+    network = Network((1, 12, 12), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+    gradients = Gradients(network)
+    gradients.load(network.initial(2))
+    gradients.show(np.random.default_rng(3).standard_normal((1, 12, 12)).astype(np.float32))
+    place = (1, 2, 3)
+    found = contributions(gradients, 3, [place])
+    for worth, mask in zip(found.layers, cells_read(network, 3, place), strict=True):
+        assert not worth[0][~mask].any()
+    assert (found.layers[2][0] != 0).sum() <= 1, "of the pool's window only the winner matters"
