@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.datasets.own import OwnDrawing
 from engine.drawing import Drawing
 from engine.history import Moment
 from engine.network import Network, Parameters
@@ -35,15 +36,17 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """The drawing and the one or two subjects that read it.
+    """The drawing, the one or two subjects that read it, and the drawings that the person kept to learn from.
 
-    fit: whether the drawing is centred and sized to the frame before a subject reads it.
+    fit: whether the drawing is centred and sized to the frame before a subject reads it. own: in the order in which
+    they were kept.
     Raises ValueError unless there are one or two subjects.
     """
 
     drawing: Drawing
     subjects: tuple[Subject, ...]
     fit: bool = False
+    own: tuple[OwnDrawing, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the number of subjects."""

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from engine.datasets.examples import Examples
-from engine.datasets.pool import PoolSettings
+from engine.datasets.own import OwnDrawing
+from engine.datasets.pool import Lesson, PoolSettings
 from engine.document import Subject
 from engine.evaluation import Judgement
 from engine.history import Branch, Moment
@@ -38,11 +39,16 @@ class Goal:
     name: str
     recipe: Recipe
     data: PoolSettings
-    own: Examples | None = None
+    own: tuple[OwnDrawing, ...] = ()
     running: bool = False
     until: int | None = None
     pace: float | None = None
     look: Moment | None = None
+
+    @property
+    def lesson(self) -> Lesson:
+        """What the branch learns from."""
+        return Lesson(self.data, self.own)
 
 
 @dataclass(frozen=True, eq=False)

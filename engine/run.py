@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from time import perf_counter, sleep
 from typing import Final
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from engine.backend import Backend
 from engine.checkpoint import Checkpoint
-from engine.datasets.pool import Pool
+from engine.datasets.pool import Lesson, Pool, Pools
 from engine.datasets.sources import Fixed
 from engine.datasets.xo import CLASSES
 from engine.evaluation import Judge, Judgement
@@ -36,7 +37,8 @@ class Run:
     def __init__(self, backend: Backend, budget: int = BUDGET) -> None:
         self._backend, self._budget = backend, budget
         self._goal: Goal | None = None
-        self._pool: Pool | None = None
+        self._pools = Pools()
+        self._lessons: list[Lesson] = []  # of every branch, by number
         self._history: History | None = None
         self._trainer: Trainer | None = None
         self._pieces: Iterator[Step | Judged | None] | None = None
@@ -111,17 +113,17 @@ class Run:
         goal, history = self._goal, self._history
         if goal is None:
             return None
-        trainer, pool = self._trainer, self._pool
+        trainer, pool = self._trainer, self._pools.of(goal.lesson)
         now = Moment(self._branch, trainer.made if trainer is not None else 0)
         looked = self._replay if goal.look is not None else None
         shown = now if looked is None else looked.at
         per_epoch = trainer.steps_an_epoch if trainer is not None else 0
-        whole = pool is not None and pool.done >= 1
+        then = self._pool_of(shown.branch)
         return Training(
             goal=goal.number,
             state=self._state,
             words=self._words,
-            prepared=pool.done if pool is not None else 0.0,
+            prepared=pool.done,
             now=now,
             shown=shown,
             exact=looked is None or looked.exact,
@@ -132,8 +134,8 @@ class Run:
             frames=self._frames(now),
             good=self._good() if self._state == "diverged" else None,
             judgement=self._judged(shown),
-            examples=pool.training if pool is not None and whole else None,
-            held_out=pool.held_out if pool is not None and whole else None,
+            examples=pool.training if pool.done >= 1 else None,
+            held_out=then.held_out if then.done >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._lately(),
         )
@@ -147,22 +149,32 @@ class Run:
         if before is None or goal.subject.network != before.subject.network:
             self._history, self._branch = None, -1
             self._judgements.clear()
+            self._lessons.clear()
         network = goal.subject.network
         if network.classes != CLASSES:
             raise ValueError(
                 f"{goal.subject.name} tells {' and '.join(network.classes)} apart, but the drawings made here are "
                 f"{' and '.join(CLASSES)}; train it on its own pictures with xo train --data."
             )
-        if self._pool is None or before is None or (goal.data, goal.own) != (before.data, before.own):
-            self._pool = Pool(goal.data, goal.own)
         self._state = "preparing"
 
+    def _pool_of(self, branch: int) -> Pool:
+        """The examples that a branch learns from; before there is any, those that the goal wishes for."""
+        assert self._goal is not None
+        known = 0 <= branch < len(self._lessons)
+        return self._pools.of(self._lessons[branch] if known else self._goal.lesson)
+
     def _prepare(self) -> None:
-        """Make a piece of the examples; when all are there, begin the branch."""
-        assert self._pool is not None
-        if self._pool.done < 1:
-            self._pool.grow()
-            return
+        """Make a piece of the examples; when all are there, those of the branch it leaves too, begin the branch."""
+        goal, history = self._goal, self._history
+        assert goal is not None
+        pools = [self._pools.of(goal.lesson)]
+        if isinstance(goal.origin, Moment) and history is not None:
+            pools.append(self._pool_of(history.nearest(goal.origin)[0].branch))
+        for pool in pools:
+            if pool.done < 1:
+                pool.grow()
+                return
         self._begin()
         self._state = "running" if self._wants_step() else "paused"
 
@@ -172,7 +184,7 @@ class Run:
         assert goal is not None
         origin, parent = goal.origin, None
         if isinstance(origin, Moment) and self._history is not None:
-            parent, kept = origin, Replay(self._history, origin, self._trainer_for)
+            parent, kept = origin, self._replay_to(self._history, origin)
             self._trainer = self._trainer_for(goal.recipe, kept.finish())
         else:
             values = goal.subject.parameters if origin == "weights" else None
@@ -182,21 +194,25 @@ class Run:
             arrays = (*start.parameters.values(), *start.memory.values())
             self._history = History(sum(array.nbytes for array in arrays), self._budget)
         self._branch = self._history.begin(goal.name, goal.recipe, start.steps, start, parent)
+        self._lessons.append(goal.lesson)
 
     def _trainer_for(
-        self, recipe: Recipe, checkpoint: Checkpoint | None = None, values: Parameters | None = None
+        self,
+        recipe: Recipe,
+        checkpoint: Checkpoint | None = None,
+        values: Parameters | None = None,
+        lesson: Lesson | None = None,
     ) -> Trainer:
-        """A trainer on the pool's examples. What one optimizer remembers means nothing to another."""
+        """A trainer on the examples of a lesson, the goal's if none is given. What one optimizer remembers means
+        nothing to another."""
         assert self._goal is not None
-        assert self._pool is not None
         if checkpoint is not None:
             kinds = {name.partition(".")[0] for name in checkpoint.memory}
             if kinds != {*recipe.optimizer.vectors, "count"}:
                 checkpoint = replace(checkpoint, memory={})
         network = self._goal.subject.network
-        return Trainer(
-            network, Fixed(self._pool.training), recipe, self._backend, values, self._pool.held_out, checkpoint
-        )
+        pool = self._pools.of(lesson or self._goal.lesson)
+        return Trainer(network, Fixed(pool.training), recipe, self._backend, values, pool.held_out, checkpoint)
 
     def _change(self, goal: Goal) -> None:
         """Go on by another recipe, and mark where."""
@@ -267,9 +283,16 @@ class Run:
         assert self._goal.look is not None
         assert self._history is not None
         if self._replay is None or self._replay.wished != self._goal.look:
-            self._replay = Replay(self._history, self._goal.look, self._trainer_for)
+            self._replay = self._replay_to(self._history, self._goal.look)
+        elif (pool := self._pool_of(self._replay.at.branch)).done < 1:
+            pool.grow()
         elif not self._replay.exact:
             self._replay.advance()
+
+    def _replay_to(self, history: History, wished: Moment) -> Replay:
+        """The way to a moment, on the examples of its branch."""
+        lesson = self._lessons[history.nearest(wished)[0].branch]
+        return Replay(history, wished, partial(self._trainer_for, lesson=lesson))
 
     # -- judging -----------------------------------------------------------------------------------------------
 
@@ -290,10 +313,13 @@ class Run:
         at, parameters = self._standing_at(), self.parameters()
         assert at is not None
         assert parameters is not None
+        pool = self._pool_of(at.branch)
+        if pool.done < 1:
+            pool.grow()
+            return
         if self._judging is None or self._judging[0] != at:
             assert self._goal is not None
-            assert self._pool is not None
-            judge = Judge(self._goal.subject.network, self._backend, self._pool.held_out)
+            judge = Judge(self._goal.subject.network, self._backend, pool.held_out)
             self._judging = at, judge.pieces(parameters)
         judgement = next(self._judging[1])
         if judgement is not None:

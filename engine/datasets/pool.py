@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from engine.datasets.examples import Examples
+from engine.datasets.own import OwnDrawing, counted, own_examples
 from engine.datasets.sources import HELD_OUT, TRAINING
-from engine.datasets.xo import examples
+from engine.datasets.xo import CLASSES, examples
 from engine.datasets.xo_settings import XOSettings
 
 # Drawings made at once: some 10 ms of work.
@@ -34,23 +36,43 @@ class PoolSettings:
                 raise ValueError(f"The data need {name} of at least 1, not {getattr(self, name)}.")
 
 
-class Pool:
-    """The examples of `settings`, growing at each `grow` until `done`. own: labelled drawings of the person, added
-    to those to learn from."""
+@dataclass(frozen=True)
+class Lesson:
+    """What a branch learns from: generated drawings, and the person's own after them."""
 
-    def __init__(self, settings: PoolSettings, own: Examples | None = None) -> None:
-        self.settings, self._own = settings, own
+    data: PoolSettings
+    own: tuple[OwnDrawing, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many examples an epoch has."""
+        return self.data.count + counted(self.own)
+
+
+class Pool:
+    """The examples of `settings`, growing at each `grow` until `done`. own: labelled drawings of the person, which
+    follow those to learn from, each as often as its weight says."""
+
+    def __init__(self, settings: PoolSettings, own: Sequence[OwnDrawing] = ()) -> None:
+        self.settings, self._own = settings, tuple(own)
         self._parts: dict[int, list[Examples]] = {TRAINING: [], HELD_OUT: []}
+        self._rendered: list[Examples] = []
         self._whole: dict[int, Examples] = {}
 
     @property
     def done(self) -> float:
         """The share that is made, 1 when nothing is missing."""
         made = sum(len(part) for parts in self._parts.values() for part in parts)
-        return made / (self.settings.count + self.settings.held_out)
+        made += min(len(self._own), PIECE * len(self._rendered))
+        return made / (self.settings.count + self.settings.held_out + len(self._own))
 
     def grow(self) -> None:
-        """Make one more piece, if one is missing."""
+        """Make one more piece, if one is missing. Raises ValueError for a drawing of a class that is not there."""
+        drawn = PIECE * len(self._rendered)
+        if drawn < len(self._own):
+            own = self._own[drawn : drawn + PIECE]
+            self._rendered.append(own_examples(own, self.settings.drawing.side, CLASSES))
+            return
         for which, wanted in ((TRAINING, self.settings.count), (HELD_OUT, self.settings.held_out)):
             parts = self._parts[which]
             made = sum(map(len, parts))
@@ -66,9 +88,8 @@ class Pool:
 
     @property
     def training(self) -> Examples:
-        """Those to learn from. Raises ValueError while some are missing."""
-        own = [] if self._own is None else [self._own]
-        return self._joined(TRAINING, own)
+        """Those to learn from, the person's own last. Raises ValueError while some are missing."""
+        return self._joined(TRAINING, self._rendered)
 
     @property
     def held_out(self) -> Examples:
@@ -84,3 +105,19 @@ class Pool:
             labels = np.concatenate([part.labels for part in parts])
             self._whole[which] = Examples(images, labels, parts[0].classes)
         return self._whole[which]
+
+
+class Pools:
+    """The pools asked for last. One that was let go is made anew: the same lesson gives the same bytes."""
+
+    def __init__(self, most: int = 3) -> None:
+        self._most = most
+        self._kept: dict[Lesson, Pool] = {}
+
+    def of(self, lesson: Lesson) -> Pool:
+        """The pool of this lesson, which may still have to grow."""
+        pool = self._kept.pop(lesson, None) or Pool(lesson.data, lesson.own)
+        self._kept[lesson] = pool
+        while len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+        return pool

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.datasets.own import OwnDrawing
 from engine.datasets.pool import Pool, PoolSettings
 from engine.datasets.sources import Fixed
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
+from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.goal import Goal, Training
 from engine.history import Moment
@@ -28,6 +30,9 @@ SUBJECT = Subject("Small", NETWORK, NETWORK.initial(9))
 DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 40, seed=3)
 GOAL = Goal(1, SUBJECT, "fresh", "first", Recipe(Adam(0.01), batch=20, epochs=100, seed=5), DATA)
 
+DOT = Drawing((Stroke(np.array([[0.5, 0.5, 0.3]], np.float32)),))
+OWN = (OwnDrawing(DOT, "neither", 2),)
+
 
 def following(run: Run, goal: Goal) -> Training:
     """What becomes of a goal once there is nothing left to do."""
@@ -41,9 +46,11 @@ def following(run: Run, goal: Goal) -> Training:
     return report
 
 
-def straight(steps: int, recipe: Recipe = GOAL.recipe) -> dict[str, np.ndarray]:
+def straight(
+    steps: int, recipe: Recipe = GOAL.recipe, data: PoolSettings = DATA, own: tuple[OwnDrawing, ...] = ()
+) -> dict[str, np.ndarray]:
     """The parameters after so many steps of a trainer that nobody interrupts."""
-    pool = Pool(DATA)
+    pool = Pool(data, own)
     while pool.done < 1:
         pool.grow()
     trainer = Trainer(NETWORK, Fixed(pool.training), recipe, CPU)
@@ -137,6 +144,44 @@ def test_reset_and_a_new_seed_start_over_beside_what_was() -> None:
     report = following(run, replace(GOAL, number=3, name="other", recipe=other, running=True, until=10))
     assert_same(run.parameters(), straight(10, other))
     assert [branch.name for branch in report.branches] == ["first", "again", "other"]
+
+
+def test_a_branch_on_other_examples_leaves_the_moments_of_the_first_as_they_were() -> None:
+    run = Run(CPU, budget=1)
+    following(run, replace(GOAL, running=True, until=12))
+    data = replace(DATA, seed=8)
+    other = replace(GOAL, number=2, name="other", data=data, own=OWN, running=True, until=12)
+    report = following(run, other)
+    assert_same(run.parameters(), straight(12, data=data, own=OWN))
+    assert report.examples is not None
+    assert len(report.examples) == 150 + 2
+    assert report.steps_an_epoch == 8
+    then = following(run, replace(other, look=Moment(0, 7)))
+    assert_same(run.parameters(), straight(7))
+    pool = Pool(DATA)
+    while pool.done < 1:
+        pool.grow()
+    assert then.held_out is not None
+    assert then.judgement is not None
+    np.testing.assert_array_equal(then.held_out.images, pool.held_out.images)
+    np.testing.assert_array_equal(then.judgement.scores, judge(NETWORK, straight(7), pool.held_out, CPU).scores)
+
+
+def test_own_drawings_are_learnt_from_in_the_middle_of_a_run_as_a_branch() -> None:
+    run = Run(CPU, budget=1)
+    following(run, replace(GOAL, running=True, until=9))
+    branch = replace(GOAL, number=2, origin=Moment(0, 9), own=OWN, running=True, until=10)
+    report = following(run, branch)
+    assert report.branches[1].parent == Moment(0, 9)
+    following(run, replace(branch, look=Moment(1, 9)))
+    assert_same(run.parameters(), straight(9))
+
+
+def test_a_label_of_no_class_is_one_sentence_and_nothing_begins() -> None:
+    run = Run(CPU)
+    run.follow(replace(GOAL, own=(OwnDrawing(Drawing(), "cat"),), running=True))
+    with pytest.raises(ValueError, match="labelled cat"):
+        run.work(1)
 
 
 def test_training_can_go_on_from_the_weights_on_the_screen() -> None:

@@ -1,0 +1,101 @@
+"""Drawings that a person labelled: as what and how often training meets them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.datasets.own import OwnDrawing, own_examples
+from engine.datasets.pool import Lesson, Pool, Pools, PoolSettings
+from engine.datasets.sources import Fixed
+from engine.datasets.xo_settings import XOSettings
+from engine.drawing import Drawing, Stroke
+from engine.raster import render
+from engine.recipe import Recipe
+from engine.training import Step, Trainer
+from tests.engine.small_runs import SMALL
+
+DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)
+
+
+def line(x: float) -> Drawing:
+    """An upright line, told from others by its place."""
+    return Drawing((Stroke(np.array([[x, 0.2, 0.1], [x, 0.8, 0.1]], np.float32)),))
+
+
+OWN = (OwnDrawing(line(0.2), "X", 3), OwnDrawing(line(0.5), "O", 0), OwnDrawing(line(0.8), "neither"))
+
+
+def grown(pool: Pool) -> Pool:
+    while pool.done < 1:
+        pool.grow()
+    return pool
+
+
+def test_each_is_the_picture_that_a_network_reads_with_its_label_as_often_as_it_weighs() -> None:
+    made = own_examples(OWN, 12, ("X", "O"))
+    assert made.labels.tolist() == [0, 0, 0, -1]
+    for image, drawing in zip(made.images, [OWN[0].drawing] * 3 + [OWN[2].drawing], strict=True):
+        np.testing.assert_array_equal(image[0], render(drawing, 12))
+
+
+def test_none_at_all_are_no_examples() -> None:
+    assert len(own_examples((), 12, ("X", "O"))) == 0
+    assert own_examples(OWN[1:2], 12, ("X", "O")).images.shape == (0, 1, 12, 12)
+
+
+@pytest.mark.parametrize("weight", [-1, 21])
+def test_a_weight_that_is_none_is_refused(weight: int) -> None:
+    with pytest.raises(ValueError, match=f"from 0 to 20, not {weight}"):
+        replace(OWN[0], weight=weight)
+
+
+def test_a_label_that_the_network_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"labelled cat, but .* X and O apart; relabel"):
+        own_examples([OwnDrawing(line(0.5), "cat")], 12, ("X", "O"))
+
+
+def test_they_follow_the_generated_ones_and_are_never_held_out() -> None:
+    plain, pool = grown(Pool(DATA)), grown(Pool(DATA, OWN))
+    np.testing.assert_array_equal(pool.training.images[:30], plain.training.images)
+    np.testing.assert_array_equal(pool.training.images[30:], own_examples(OWN, 12, ("X", "O")).images)
+    np.testing.assert_array_equal(pool.held_out.images, plain.held_out.images)
+    assert len(pool.training) == Lesson(DATA, OWN).count == 34
+
+
+def test_an_epoch_meets_each_as_often_as_it_weighs() -> None:
+    pool = grown(Pool(DATA, OWN))
+    trainer = Trainer(SMALL, Fixed(pool.training), Recipe(batch=8, epochs=2), choose_backend("cpu"))
+    met: list[Counter[bytes]] = [Counter(), Counter()]
+    for event in trainer.steps():
+        assert isinstance(event, Step)
+        met[event.epoch - 1].update(pool.training.images[place].tobytes() for place in trainer.last_batch)
+    for epoch in met:
+        assert [epoch[render(own.drawing, 12).tobytes()] for own in OWN] == [3, 0, 1]
+        assert epoch.total() == 34
+
+
+def test_many_are_rendered_piece_by_piece() -> None:
+    pool = Pool(DATA, [OwnDrawing(line(0.5), "X") for _ in range(250)])
+    shares = [pool.done]
+    while pool.done < 1:
+        pool.grow()
+        shares.append(pool.done)
+    assert shares == sorted(set(shares))
+    assert len(shares) == 1 + 3 + 2
+    assert len(pool.training) == 280
+
+
+def test_a_lesson_asked_for_again_is_the_same_pool_and_one_let_go_the_same_bytes() -> None:
+    pools, lessons = Pools(), [Lesson(replace(DATA, seed=seed), OWN) for seed in range(1, 6)]
+    first = grown(pools.of(lessons[0]))
+    assert pools.of(Lesson(replace(DATA, seed=1), OWN)) is first
+    for lesson in lessons[1:]:
+        pools.of(lesson)
+    again = grown(pools.of(lessons[0]))
+    assert again is not first
+    np.testing.assert_array_equal(again.training.images, first.training.images)
