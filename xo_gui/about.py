@@ -17,6 +17,7 @@ KEYS = (
     ("P, E", "pen, eraser"),
     ("[ ]", "thinner pen, thicker pen"),
     ("Del", "clear the canvas"),
+    ("X, O, N", "save the drawing as an X, an O or neither, to learn from"),
     ("Arrows, Space", "move the pen by keyboard, set it down or lift it"),
     ("Esc", "give up the stroke under way"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),

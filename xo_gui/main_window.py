@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -11,7 +12,7 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
-from engine.document import Document, Subject
+from engine.document import Subject
 from engine.presets import PRESETS, preset
 from engine.runner import Notice, Snapshot
 from engine.storage.models import shipped_subject
@@ -241,7 +242,7 @@ class MainWindow(QMainWindow):
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(subject.name)
-        self.session.edit(Document(document.drawing, (subject,), document.fit), text)
+        self.session.edit(replace(document, subjects=(subject,)), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Any file may be dropped; whether it can be opened is said after."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
@@ -155,6 +155,17 @@ class Menus:
 
     def _data(self) -> None:
         drawing, menu = self._window.drawing_view, self._menu(tr("&Data"))
+        for text, tip, slot, key in (
+            (tr("&Save as X"), tr("Keep the drawing as an X to learn from"), drawing.keep_x, "X"),
+            (tr("Save &as O"), tr("Keep the drawing as an O to learn from"), drawing.keep_o, "O"),
+            (tr("Save as nei&ther"), tr("Keep the drawing as neither, to learn from"), drawing.keep_neither, "N"),
+        ):
+            action = self._action(menu, text, tip, slot, key)
+            # A single letter is the canvas's while it has the focus, and no panel's.
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.setAutoRepeat(False)
+            drawing.canvas.addAction(action)
+        menu.addSeparator()
         self._action(menu, tr("Example &X"), tr("Draw another X"), drawing.example_x, "Ctrl+Shift+X")
         self._action(menu, tr("Example &O"), tr("Draw another O"), drawing.example_o, "Ctrl+Shift+O")
         self._action(

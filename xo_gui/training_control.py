@@ -9,8 +9,8 @@ from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.datasets.pool import PoolSettings
-from engine.document import Document, Subject
+from engine.datasets.pool import Lesson, PoolSettings
+from engine.document import Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.optimizers import AdamW
@@ -23,6 +23,7 @@ from xo_gui.wishes import (
     Intent,
     LearnBy,
     LearnFrom,
+    LearnOn,
     Look,
     OneEpoch,
     OneStep,
@@ -53,6 +54,7 @@ class TrainingControl(QObject):
         self._session = session
         self._numbers = count(1)
         self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
+        self._usual = self._data
         self._pace: float | None = None
         self._names: dict[int, str] = {}
         self.goal: Goal | None = None
@@ -69,8 +71,9 @@ class TrainingControl(QObject):
         """What training is told to do now."""
         goal = self.goal
         if goal is None:
-            return Intent(self._recipe, self._data, self._pace)
-        return Intent(self._recipe, self._data, self._pace, goal.running, goal.look)
+            return Intent(self._recipe, self._data, self._pace, usual=self._usual)
+        running, look = goal.running, goal.look
+        return Intent(self._recipe, self._data, self._pace, running, look, self._usual, goal.lesson)
 
     @property
     def live(self) -> bool:
@@ -105,7 +108,7 @@ class TrainingControl(QObject):
     def _adopt(self, subject: Subject, training: Training) -> None:
         document = self._session.document
         self._mine = replace(subject, moment=training.now, origin={})
-        after = Document(document.drawing, (self._mine, *document.subjects[1:]), document.fit)
+        after = replace(document, subjects=(self._mine, *document.subjects[1:]))
         self._session.edit(after, self.tr("training to step {0}").format(training.now.step))
 
     def _document_changed(self) -> None:
@@ -126,6 +129,7 @@ class TrainingControl(QObject):
         known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == subject.network), WATCHED)
         drawing = replace(known.data, side=subject.network.input_shape[1])
         self._data = replace(self._data, drawing=drawing)
+        self._usual = PoolSettings(drawing)
         self.goal, self._training, self._standing, self._mine = None, None, True, subject
         self.changed.emit()
 
@@ -142,7 +146,7 @@ class TrainingControl(QObject):
             case OneStep():
                 self._train(self._made + 1)
             case OneEpoch():
-                per_epoch = -(-self._data.count // self._recipe.batch)
+                per_epoch = -(-self._lesson.count // self._recipe.batch)
                 self._train((self._made // per_epoch + 1) * per_epoch)
             case StartOver(seed):
                 if seed is not None:
@@ -160,6 +164,8 @@ class TrainingControl(QObject):
             case LearnFrom(data):
                 self._data = data
                 self._set(goal)
+            case LearnOn():
+                self._learn_on()
             case Pace(steps):
                 self._pace = steps
                 self._set(goal and replace(goal, pace=steps))
@@ -180,6 +186,15 @@ class TrainingControl(QObject):
             self._standing = False
             self._set(replace(goal, running=True, until=until, look=None))
 
+    def _learn_on(self) -> None:
+        """A branch on other examples from where the person stands; afresh if that is nowhere yet."""
+        goal, training = self.goal, self._training
+        if goal is None or training is None or not training.branches or not self.live:
+            self._begin("fresh", self._start_name, None)
+        else:
+            last = training.good if training.state == "diverged" else None
+            self._branch(goal.look or last or training.now, None)
+
     def _branch(self, at: Moment, until: int | None) -> None:
         self._begin(at, self.tr("from step {0}").format(at.step), until)
 
@@ -187,7 +202,15 @@ class TrainingControl(QObject):
         """Wish for a branch."""
         self._standing, self._mine = False, self._session.document.subjects[0]
         recipe, data, number = self._recipe, self._data, next(self._numbers)
-        self._set(Goal(number, self._mine, origin, name, recipe, data, None, True, until, self._pace))
+        own = self._session.document.own
+        self._set(Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace))
+
+    @property
+    def _lesson(self) -> Lesson:
+        """What is learnt from: by the branch under way, or else by the next one."""
+        if self.goal is not None and self.live:
+            return self.goal.lesson
+        return Lesson(self._data, self._session.document.own)
 
     @property
     def _made(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from engine.datasets.pool import PoolSettings
+from engine.datasets.pool import Lesson, PoolSettings
 from engine.history import Moment
 from engine.recipe import Recipe
 
@@ -64,6 +64,11 @@ class LearnFrom:
 
 
 @dataclass(frozen=True)
+class LearnOn:
+    """Go on from here, as a branch that learns from the examples as they are wished for now."""
+
+
+@dataclass(frozen=True)
 class Pace:
     """So many steps a second at most; None for as fast as it goes."""
 
@@ -79,17 +84,20 @@ class Rename:
 
 
 Wish: TypeAlias = (
-    Train | Pause | OneStep | OneEpoch | StartOver | TrainOn | Look | LearnBy | LearnFrom | Pace | Rename
+    Train | Pause | OneStep | OneEpoch | StartOver | TrainOn | Look | LearnBy | LearnFrom | LearnOn | Pace | Rename
 )
 
 
 @dataclass(frozen=True)
 class Intent:
     """What training is told to do now, for the Views to show: by which recipe, from which examples, at what pace,
-    whether it runs, and the moment looked back at."""
+    whether it runs, and the moment looked back at. usual: the examples this network starts with; lesson: what the
+    branch under way learns from, None if there is none."""
 
     recipe: Recipe
     data: PoolSettings
     pace: float | None = None
     running: bool = False
     look: Moment | None = None
+    usual: PoolSettings | None = None
+    lesson: Lesson | None = None

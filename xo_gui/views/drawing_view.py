@@ -16,16 +16,19 @@ from PySide6.QtWidgets import (
 
 from engine.datasets.article import ARTICLE_PICTURES
 from engine.datasets.article import SIDE as ARTICLE_SIDE
+from engine.datasets.own import NEITHER, OwnDrawing
 from engine.datasets.xo import XOSettings
 from engine.datasets.xo import drawing as example_drawing
 from engine.document import Document
 from engine.drawing import Array, Drawing, Transform
-from engine.raster import render
+from engine.raster import fitted, ink, render
+from engine.reading import BLANK_INK
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.canvas import MOST_SIDE, PEN, PEN_STEP, THINNEST_PEN, WIDEST_PEN, Canvas
 from xo_gui.views.canvas_buttons import ButtonRows, TickBox
 from xo_gui.views.canvas_cells import cell_image
+from xo_gui.views.own_words import blank_words, tally
 from xo_gui.views.sliders import SliderRow, TransformSliders, slider_grid
 from xo_gui.views.view import View
 
@@ -255,6 +258,34 @@ class DrawingView(View):
         drawing, grid = self.canvas.growing, self.canvas.grid
         shown = render(drawing, grid or _PICTURE_SIDE)
         return cell_image(shown, self._theme, grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
+
+    # --- what is kept to learn from
+
+    def keep(self, label: str) -> None:
+        """Add what is on the canvas, as a network reads it, to the person's own drawings: "X", "O" or "neither"."""
+        self.end_stroke()
+        document = self._document
+        if document is None:
+            return
+        drawing = fitted(document.drawing) if document.fit else document.drawing
+        if label != NEITHER and ink(render(drawing, document.subjects[0].network.input_shape[1])) < BLANK_INK:
+            self.said.emit(blank_words(label))
+            return
+        own = (*document.own, OwnDrawing(drawing, label))
+        self.edited.emit(replace(document, own=own), self.tr("Save as {0}").format(label), "")
+        self.said.emit(self.tr("Saved as {0}: {1}.").format(label, tally(own)))
+
+    def keep_x(self) -> None:
+        """Keep it as an X."""
+        self.keep("X")
+
+    def keep_o(self) -> None:
+        """Keep it as an O."""
+        self.keep("O")
+
+    def keep_neither(self) -> None:
+        """Keep it as neither."""
+        self.keep(NEITHER)
 
     # --- what the person does
 

@@ -1,0 +1,29 @@
+"""Own words: how many drawings a person has kept, in words, and why one is not. It keeps none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from PySide6.QtCore import QCoreApplication
+
+from engine.datasets.own import NEITHER, OwnDrawing
+from engine.datasets.xo import CLASSES
+
+LABELS = (*CLASSES, NEITHER)
+
+
+def tr(text: str) -> str:
+    """`text` in the user's language."""
+    return QCoreApplication.translate("OwnWords", text)
+
+
+def tally(own: Sequence[OwnDrawing]) -> str:
+    """How many there are of each: "3 X, 2 O, 1 neither"."""
+    counts = Counter(each.label for each in own)
+    return ", ".join(tr("{0} {1}").format(counts[label], label) for label in LABELS)
+
+
+def blank_words(label: str) -> str:
+    """Why a blank canvas is not kept as an X or an O."""
+    return tr("A blank canvas is no {0}: draw one first, or save the blank as neither (N).").format(label)
