@@ -118,9 +118,7 @@ class Stroke:
         if transform.bend:
             path = _densified(path, _BENT_SPACING)
         # An eraser gets thinner where ink gets thicker: both move the edge of the ink outward.
-        thicken = -transform.thicken if self.erase else transform.thicken
-        diameter = np.maximum(path[:, 2] * np.float32(transform.size) + np.float32(thicken), THINNEST)
-        return np.column_stack([transform.forward(path[:, :2]), diameter]).astype(np.float32, copy=False)
+        return moved(path, replace(transform, thicken=-transform.thicken) if self.erase else transform)
 
     def transformed(self, transform: Transform) -> Stroke:
         """This stroke as it appears under a transform, as a stroke of its own. For smooth strokes only.
@@ -176,6 +174,12 @@ class Drawing:
     def cleared(self) -> Drawing:
         """An empty drawing."""
         return Drawing()
+
+
+def moved(path: Array, transform: Transform) -> Array:
+    """Where the points (n, 3) of a pen's path appear, and how wide the pen is there: x, y, diameter, float32."""
+    diameter = np.maximum(path[:, 2] * np.float32(transform.size) + np.float32(transform.thicken), THINNEST)
+    return np.column_stack([transform.forward(path[:, :2]), diameter]).astype(np.float32, copy=False)
 
 
 def smooth(points: Array) -> Array:

@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backend import Backend, Device, DeviceError, DeviceFault, choose_backend, numpy_backend
+from engine.datasets.xo import CLASSES
 from engine.document import Document, Subject
 from engine.drawing import Drawing
+from engine.explain.exemplars import Comparison, compare, exemplars
 from engine.goal import Goal, Training
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
@@ -67,6 +69,7 @@ class Snapshot:
     readings: one for each subject, none if the Request failed; the first one's subject has the parameters it was
     read by. training: how training stands, None if nobody has asked for any. opened: what came of the file last
     wished for. drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
+    comparison: what the first subject read, beside an exemplar of each class; None for classes without exemplars.
     """
 
     generation: int
@@ -79,6 +82,7 @@ class Snapshot:
     asked_at: float
     engine_seconds: float
     training: Training | None = None
+    comparison: Comparison | None = None
 
 
 @dataclass
@@ -119,6 +123,7 @@ class Runner:
             request.asked_at,
             perf_counter() - begun,
             None if self._run is None else self._run.report(),
+            _compared(readings),
         )
 
     @property
@@ -228,3 +233,11 @@ class Runner:
         if self._backend is None:
             return DeviceReport()
         return DeviceReport(self._backend.title, self._backend.reason)
+
+
+def _compared(readings: tuple[Reading, ...]) -> Comparison | None:
+    """The picture that the first subject read, beside exemplars of its classes if there are any."""
+    if not readings or readings[0].subject.network.classes != CLASSES:
+        return None
+    (picture,) = readings[0].outputs[0]
+    return compare(exemplars(len(picture)), picture)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, QSize, Qt
 from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QVBoxLayout, QWidget
 
 from xo_gui.theme import heading_font
@@ -29,7 +29,7 @@ class Docks(QObject):
         assert panel.area is not None
         dock = QDockWidget(view.title, self._window)
         dock.setObjectName(view.title)
-        dock.setTitleBarWidget(_title(view.title))
+        dock.setTitleBarWidget(PanelTitle(view.title))
         dock.setWidget(_framed(view))
         if panel.area == _LEFT:
             dock.setMinimumWidth(LEAST_LEFT)
@@ -73,13 +73,22 @@ class Docks(QObject):
                 title.setVisible(not shared)
 
 
-def _title(text: str) -> QWidget:
-    """A panel's title: small, spaced capitals; the panel is dragged by it."""
-    label = QLabel(text.upper())
-    label.setObjectName("panel-title")
-    label.setFont(heading_font())
-    label.setContentsMargins(MARGIN, 14, MARGIN, 2)
-    return label
+class PanelTitle(QLabel):
+    """A panel's title: small, spaced capitals; the panel is dragged by it. Hidden, it takes no room."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.upper())
+        self.setObjectName("panel-title")
+        self.setFont(heading_font())
+        self.setContentsMargins(MARGIN, 14, MARGIN, 2)
+
+    def sizeHint(self) -> QSize:
+        """Its text, or nothing: a dock keeps the room of a title that is hidden."""
+        return QSize(0, 0) if self.isHidden() else super().sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """The same."""
+        return QSize(0, 0) if self.isHidden() else super().minimumSizeHint()
 
 
 def _framed(view: View) -> QWidget:

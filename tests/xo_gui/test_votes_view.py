@@ -61,7 +61,7 @@ def test_an_o_after_an_x(view: VotesView) -> None:
     view.show_snapshot(voted((0.87, 0.13)))
     view.show_snapshot(voted((0.02, 0.98)))
     assert told(view) == [("X", "2 %", False), ("O", "98 %", True)]
-    assert view.blocks[0].sentence.text() == "It is an O."
+    assert view.blocks[0].sentence.text() == "It is an O. Whole-picture comparison says X."
 
 
 def test_below_the_threshold_it_is_unsure_and_nobody_wins(view: VotesView) -> None:

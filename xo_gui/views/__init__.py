@@ -15,6 +15,7 @@ from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
 from xo_gui.views.view import View
 from xo_gui.views.votes_view import VotesView
+from xo_gui.views.whole_image_view import WholeImageView
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Panel:
 PANELS = (
     Panel(DrawingView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
+    Panel(WholeImageView, Qt.DockWidgetArea.LeftDockWidgetArea, behind=VotesView),
     Panel(NetworkView, None),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
@@ -49,4 +51,5 @@ __all__ = [
     "TrainingView",
     "View",
     "VotesView",
+    "WholeImageView",
 ]

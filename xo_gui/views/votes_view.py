@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPalette,
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.document import Document, Subject
+from engine.explain.exemplars import Comparison
 from engine.raster import ink
 from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
@@ -64,7 +65,8 @@ class VotesView(View):
             return
         self._arrange(tuple(reading.subject for reading in snapshot.readings))
         for block, reading in zip(self.blocks, snapshot.readings, strict=True):
-            block.show_reading(reading, self._sentence(reading))
+            naive = snapshot.comparison if reading is snapshot.readings[0] else None
+            block.show_reading(reading, self._sentence(reading, naive))
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
@@ -89,7 +91,7 @@ class VotesView(View):
             block.heading.setText(subject.name)
             block.heading.setVisible(len(subjects) > 1)
 
-    def _sentence(self, reading: Reading) -> str:
+    def _sentence(self, reading: Reading, naive: Comparison | None) -> str:
         network = reading.subject.network
         plain = network.classes == ("X", "O")
         if ink(reading.outputs[0]) < BLANK_INK:
@@ -100,6 +102,9 @@ class VotesView(View):
             if plain:
                 return self.tr("Unsure: this looks like neither X nor O.")
             return self.tr("Unsure: this looks like none of the classes.")
+        if plain and naive is not None and naive.verdict not in (UNSURE, reading.verdict):
+            words = self.tr("It is an {0}. Whole-picture comparison says {1}.")
+            return words.format(reading.verdict, naive.verdict)
         if plain:
             return self.tr("It is an {}.").format(reading.verdict)
         return self.tr("It is: {}.").format(reading.verdict)

@@ -1,0 +1,89 @@
+"""The same drawings with one property changed: what changes is that property, and nothing else does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.datasets.varied import VALUES, Varied, properties, transform_to, usual
+from engine.raster import render
+
+SIDE = 40
+
+
+@pytest.fixture(scope="module")
+def varied() -> Varied:
+    return Varied(SIDE, 12, (7, 0))
+
+
+def box(picture: np.ndarray) -> tuple[float, float, float, float]:
+    """Left, right, top, bottom of the ink, of the frame; the edge pixels by the share of them that is inked."""
+    found = []
+    for axis in (0, 1):
+        profile = (picture.max(axis=axis) + 1) / 2
+        inked = np.flatnonzero(profile > 0.02)
+        first, last = inked[0], inked[-1]
+        found += [(first + 1 - profile[first]) / len(profile), (last + profile[last]) / len(profile)]
+    return tuple(found)
+
+
+def test_as_usual_they_are_centred_of_one_size_and_the_same_whatever_is_varied(varied: Varied) -> None:
+    middle = varied.pictures("shift", 0.0)
+    for each in properties(SIDE):
+        assert len(each.values) == VALUES == len(set(each.values))
+        assert each.usual in each.values
+        np.testing.assert_array_equal(varied.pictures(each.name, each.usual), middle)
+    for picture in middle:
+        left, right, top, bottom = box(picture)
+        assert (left + right) / 2 == pytest.approx(0.5, abs=0.02)
+        assert (top + bottom) / 2 == pytest.approx(0.5, abs=0.02)
+        assert max(right - left, bottom - top) == pytest.approx(usual(SIDE).size, abs=0.05)
+    assert varied.labels.tolist() == [0, 1] * 6
+
+
+@pytest.mark.parametrize("name", ["shift", "size", "rotation", "thickness", "noise"])
+def test_a_drawing_of_them_put_on_a_canvas_is_the_same_picture(varied: Varied, name: str) -> None:
+    (found,) = (each for each in properties(SIDE) if each.name == name)
+    for value in (found.values[0], found.values[7], found.values[-1]):
+        pictures = varied.pictures(name, value)
+        for place in (0, 5):
+            np.testing.assert_allclose(render(varied.drawing(place, name, value), SIDE), pictures[place], atol=2e-5)
+
+
+def test_each_property_changes_what_it_is_called(varied: Varied) -> None:
+    before, after = (box(varied.pictures("shift", value)[0]) for value in (0.0, 0.12))
+    assert after[0] - before[0] == pytest.approx(0.12, abs=0.01)
+    assert after[2] - before[2] == pytest.approx(0.0, abs=0.01)
+
+    for value in (0.25, 1.0):
+        left, right, top, bottom = box(varied.pictures("size", value)[1])
+        assert max(right - left, bottom - top) == pytest.approx(value, abs=0.06)
+
+    thin, wide = (varied.pictures("thickness", value)[0] for value in (0.03, 0.09))
+    assert (wide + 1).sum() == pytest.approx(3 * (thin + 1).sum(), rel=0.2)
+
+    clean, noisy = varied.pictures("noise", 0.0), varied.pictures("noise", 0.3)
+    grey = (clean > -0.2) & (clean < 0.2)  # where clipping takes nothing away
+    assert (noisy - clean)[grey].std() == pytest.approx(0.3, rel=0.25)
+
+    turned = transform_to("rotation", 30.0, usual(SIDE))
+    assert turned.rotate == 30.0
+
+
+def test_the_same_seed_gives_the_same_drawings_and_another_others(varied: Varied) -> None:
+    again, other = Varied(SIDE, 12, (7, 0)), Varied(SIDE, 12, (7, 1))
+    np.testing.assert_array_equal(again.pictures("noise", 0.5), varied.pictures("noise", 0.5))
+    assert not np.array_equal(other.pictures("shift", 0.0), varied.pictures("shift", 0.0))
+
+
+@pytest.mark.parametrize("side", [4, 9, 116])
+def test_every_size_of_picture_has_values_to_go_through(side: int) -> None:
+    for each in properties(side):
+        assert np.diff(each.values).min() > 0
+        assert each.usual in each.values
+    assert Varied(side, 2, (1,)).pictures("size", usual(side).size).shape == (2, side, side)
+
+
+def test_there_are_no_other_properties() -> None:
+    with pytest.raises(ValueError, match="colour"):
+        transform_to("colour", 1.0, usual(SIDE))

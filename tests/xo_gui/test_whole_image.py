@@ -1,0 +1,78 @@
+"""The naive way beside the network's, in the real window: it follows the stroke and the sliders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from engine.explain.exemplars import compare, exemplars
+from tests.xo_gui.conftest import X_ARMS, Hand
+from xo_gui.main_window import MainWindow
+from xo_gui.views import WholeImageView
+
+
+@pytest.fixture
+def view(window: MainWindow) -> WholeImageView:
+    window.panels.bring(WholeImageView)
+    return next(view for view in window.views if isinstance(view, WholeImageView))
+
+
+def test_it_compares_what_the_network_reads_and_a_shift_is_enough_to_fool_it(
+    view: WholeImageView, hand: Hand
+) -> None:
+    assert "Draw" in view.sentence.text()
+    hand.draw(X_ARMS)
+    assert view.sentence.text() == "Pixel by pixel it is an X, and so says the network."
+    reading = hand.window.last.readings[0]
+    expected = compare(exemplars(32), reading.outputs[0][0])
+    assert f"{expected.scores[0]:+.2f}" in view.overlays.accessibleDescription()
+    slider = hand.window.drawing_view.sliders.rows["shift_x"].slider
+    slider.setFocus()
+    for _ in range(2):
+        QTest.keyClick(slider, Qt.Key.Key_PageDown)  # ten steps of a hundredth
+    hand.settle()
+    assert hand.window.last.readings[0].verdict == "X"
+    assert view.sentence.text() == "Pixel by pixel it is an O; the network says X."
+    assert "Whole-picture comparison says O." in hand.window.votes_view.blocks[0].sentence.text()
+
+
+def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: WholeImageView, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    products = hand.window.last.comparison.products[1]
+    _, over = view.overlays.boxes(1)
+    cell = over.width() / 32
+    shot = view.overlays.grab().toImage()
+
+    def colour(row: int, column: int) -> str:
+        return shot.pixelColor(QPoint(round(over.x() + (column + 0.5) * cell), round((row + 0.5) * cell))).name()
+
+    table = view._theme.value_table
+    alike, unlike = np.unravel_index(products.argmax(), (32, 32)), np.unravel_index(products.argmin(), (32, 32))
+    assert colour(*alike) == f"#{int(table[-1]) & 0xFFFFFF:06x}"
+    assert colour(*unlike) == f"#{int(table[round(127 + 127 * float(products.min()))]) & 0xFFFFFF:06x}"
+    row, column = (int(each) for each in unlike)
+    told = view.overlays.told_at(over.topLeft() + QPoint(round((column + 0.5) * cell), round((row + 0.5) * cell)))
+    assert told.startswith(f"Row {row + 1}, column {column + 1}:")
+    assert "of 1024 pixels alike" in told
+
+
+def test_an_exemplar_is_put_on_the_canvas_by_mouse_and_by_keys(view: WholeImageView, hand: Hand) -> None:
+    x, _ = view.overlays.boxes(0)
+    QTest.mouseClick(view.overlays, Qt.MouseButton.LeftButton, pos=x.center().toPoint())
+    hand.settle()
+    np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], exemplars(32).pictures[0])
+    view.overlays.setFocus()
+    QTest.keyClick(view.overlays, Qt.Key.Key_Right)
+    QTest.keyClick(view.overlays, Qt.Key.Key_Return)
+    hand.settle()
+    np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], exemplars(32).pictures[1])
+    assert hand.window.session.undo_stack.undoText() == "Exemplar O"
+
+
+def test_a_network_with_other_classes_says_why_there_is_nothing(view: WholeImageView, hand: Hand) -> None:
+    hand.window.use_preset("hanuschkin")
+    hand.settle()
+    assert "choose a network" in view.sentence.text()
+    assert view.overlays.accessibleDescription() == ""
