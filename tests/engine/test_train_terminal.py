@@ -173,19 +173,45 @@ def test_ctrl_c_while_the_run_is_saved_does_not_lose_it(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.checkpoint"]
 
 
+SAYS_WHEN_IT_DRAWS = """
+import os, sys
+import engine.datasets.sources as sources
+from engine.cli import main
+examples = sources.examples
+def telling(*arguments):
+    os.write(2, b"drawing\\n")
+    return examples(*arguments)
+sources.examples = telling
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_ctrl_c_while_examples_are_drawn_is_not_waited_for(tmp_path: Path) -> None:
     """A step would follow if they were all drawn first."""
-    out = tmp_path / "a.safetensors"
-    words = ["--examples", "60000", "--hold-out", "0", "--batch", "1", "--out", str(out)]
-    with subprocess.Popen([*XO, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    words = ["--examples", "60000", "--hold-out", "0", "--batch", "1", "--out", str(tmp_path / "a.safetensors")]
+    command = [sys.executable, "-c", SAYS_WHEN_IT_DRAWS, "train", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stderr is not None
-        assert b"60 epochs" in child.stdout.readline() + child.stdout.readline()
-        time.sleep(0.2)
+        wait_for("drawing", child.stderr)
         child.send_signal(signal.SIGINT)
-        assert b"Stopped after step 0;" in child.stderr.read()
+        assert "Stopped after step 0;" in child.stderr.read()
     assert child.returncode == 130
     assert load_checkpoint(tmp_path / "a.checkpoint").checkpoint.steps == 0
+
+
+def test_what_is_trained_on_what_is_said_before_the_first_epoch_even_into_a_pipe(tmp_path: Path) -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", SAYS_WHEN_IT_DRAWS, "train", "--examples", "60000", "--hold-out", "0"]
+    command += ["--out", str(tmp_path / "a.safetensors")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=buffered, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert "seed" in child.stdout.readline()
+        assert "60,000 fresh drawings" in child.stdout.readline()
+        assert child.stdout.readline() == "drawing\n"
+        child.kill()
 
 
 SAVES_ALWAYS = """

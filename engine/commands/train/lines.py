@@ -36,6 +36,7 @@ class Lines:
         print(f"{recipe.epochs} epochs of {material.source.count:,} {kind}, {held_out:,} held out")
         if trainer.made:
             print(f"goes on after step {trainer.made:,}")
+        sys.stdout.flush()  # into a pipe it would otherwise come with the first epoch
 
     def step(self, step: Step, trainer: Trainer) -> None:
         """Nothing."""
