@@ -63,7 +63,8 @@ class Frame:
 class Training:
     """What came of a Goal, read-only.
 
-    goal: its number. state, and words: why it stands still, one sentence. prepared: the share of the examples that
+    goal: its number; answers: the Goal itself, so that what came of an earlier wish is never taken for what came of
+    the latest. state, and words: why it stands still, one sentence. prepared: the share of the examples that
     is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the one
     looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
     divergence, the last moment before it showed. branches; frames: some kept moments from the start of the branch
@@ -72,6 +73,7 @@ class Training:
     """
 
     goal: int
+    answers: Goal
     state: State
     words: str
     prepared: float

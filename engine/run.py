@@ -44,6 +44,7 @@ class Run:
         self._pieces: Iterator[Step | Judged | None] | None = None
         self._branch = -1
         self._state: State = "paused"
+        self._resting = False
         self._words = ""
         self._replay: Replay | None = None
         self._judgements: dict[Moment, Judgement] = {}
@@ -57,7 +58,7 @@ class Run:
 
     def follow(self, goal: Goal) -> None:
         """Make this the goal. Raises ValueError or ShapeError if it cannot be, and then stands still."""
-        before, self._goal = self._goal, goal
+        before, self._goal, self._resting = self._goal, goal, False
         if before is None or goal.number != before.number:
             self._start(goal, before)
         elif goal.recipe != before.recipe:
@@ -65,9 +66,15 @@ class Run:
         if self._state in ("running", "paused"):
             self._state = "running" if self._goes_on() else "paused"
 
+    def rest(self) -> None:
+        """Do nothing more until a goal is given again; nobody looks. What was is kept."""
+        self._resting = True
+
     @property
     def busy(self) -> bool:
         """Whether a slice would get anything done."""
+        if self._resting:
+            return False
         return self._state in ("preparing", "running") or self._replay_due() or self._judgement_due()
 
     def work(self, seconds: float) -> None:
@@ -109,9 +116,9 @@ class Run:
         return None if self._trainer is None else self._trainer.parameters()
 
     def report(self) -> Training | None:
-        """How training stands; None before any was asked for."""
+        """How training stands; None while none is asked for."""
         goal, history = self._goal, self._history
-        if goal is None:
+        if goal is None or self._resting:
             return None
         trainer, pool = self._trainer, self._pools.of(goal.lesson)
         now = Moment(self._branch, trainer.made if trainer is not None else 0)
@@ -121,6 +128,7 @@ class Run:
         then = self._pool_of(shown.branch)
         return Training(
             goal=goal.number,
+            answers=goal,
             state=self._state,
             words=self._words,
             prepared=pool.done,

@@ -146,8 +146,10 @@ class Runner:
             self._stop(f"Training met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
 
     def _follow(self, goal: Goal | None) -> None:
-        """Make this the goal of training."""
+        """Make this the goal of training; without one it rests."""
         if goal is None:
+            if self._run is not None:
+                self._run.rest()
             return
         if self._run is None:
             self._run = Run(self._chosen())

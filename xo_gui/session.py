@@ -9,7 +9,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from engine.document import Document
+from engine.document import Document, Subject
 from engine.goal import Goal
 from engine.opening import Opened, Opening
 from engine.runner import Notice, Request
@@ -94,14 +94,23 @@ class Session(QObject):
         return self._generation
 
     def preview(self, document: Document) -> None:
-        """Show a Document that is not an edit yet: a stroke under way; the Document itself ends the preview."""
-        self._preview = None if document is self._document else document
+        """Show a Document that is not an edit yet: a stroke under way; one with the Document's own drawing ends
+        the preview."""
+        self._preview = None if document.drawing is self._document.drawing else document
         self._tell()
 
     def edit(self, document: Document, text: str, merge: str = "") -> None:
         """Make `document` the Document, as one undo called `text`; same `merge` word, same undo."""
         self._preview = None
         self.undo_stack.push(Replace(self, self._document, document, text, merge))
+
+    def replace_subject(self, subject: Subject, text: str) -> None:
+        """Let `subject` be the first one, as one undo called `text`; a stroke under way goes on."""
+        drawing = None if self._preview is None else self._preview.drawing
+        settled = self._document
+        self.edit(replace(settled, subjects=(subject, *settled.subjects[1:])), text)
+        if drawing is not None:
+            self.preview(self._document.with_drawing(drawing))
 
     def look_at(self, focus: Focus) -> None:
         """Change what is looked at."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 from typing import Literal
+from weakref import WeakSet
 
 from PySide6.QtCore import QObject, Signal
 
@@ -60,8 +61,13 @@ class TrainingControl(QObject):
         self.goal: Goal | None = None
         self._training: Training | None = None
         self._mine: Subject | None = None
+        # Subjects whose moments are places in the history that the engine has, and the last goal in it: undo may
+        # come back to them from another network.
+        self._ours: WeakSet[Subject] = WeakSet()
+        self._seen = session.document.subjects[0]
+        self._last: Goal | None = None
         self._standing = True
-        self._take_up(session.document.subjects[0])
+        self._take_up(self._seen)
         session.changed.connect(self._document_changed)
 
     # -- what it stands for ------------------------------------------------------------------------------------
@@ -94,35 +100,47 @@ class TrainingControl(QObject):
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
         self._training = training
+        if training.answers is not self.goal:
+            return  # it stood still, or ran, before it heard the latest
         if training.state not in _STANDING:
             self._standing = False
             return
         if self._standing or not snapshot.readings or not self.live:
             return
-        self._standing = True
-        if training.shown == training.now and training.branches:
-            self._adopt(snapshot.readings[0].subject, training)
+        subject = snapshot.readings[0].subject
+        if training.shown == training.now and subject is not self._mine:
+            self._standing = True
+            self._adopt(subject, training)
         if self.goal.running:
             self._set(replace(self.goal, running=False))
 
     def _adopt(self, subject: Subject, training: Training) -> None:
-        document = self._session.document
         self._mine = replace(subject, moment=training.now, origin={})
-        after = replace(document, subjects=(self._mine, *document.subjects[1:]))
-        self._session.edit(after, self.tr("training to step {0}").format(training.now.step))
+        self._seen = self._mine
+        self._ours.add(self._mine)
+        self._session.replace_subject(self._mine, self.tr("training to step {0}").format(training.now.step))
 
     def _document_changed(self) -> None:
         """Another network was chosen, or training undone: what runs stands still first."""
         subject = self._session.document.subjects[0]
-        if subject is self._mine:
+        if subject is self._seen:
             return
-        if self.goal is not None and self.goal.running:
-            self._set(replace(self.goal, running=False))
-        if self._mine is None or subject.network != self._mine.network:
+        self._seen, self._standing = subject, True
+        if subject in self._ours:
+            self._come_back(subject)
+        elif subject.network != self._network:
             self._take_up(subject)
-        elif self.goal is not None and subject.moment is not None:
-            self._mine = subject
-            self._set(replace(self.goal, look=subject.moment))
+        elif self.goal is not None:
+            self._set(replace(self.goal, running=False, look=None))
+
+    def _come_back(self, subject: Subject) -> None:
+        """A moment of the history is the Document's again: stand there."""
+        self._mine, self._network, goal = subject, subject.network, self.goal or self._last
+        if goal is None:
+            return
+        if self.goal is None:  # another network was here meanwhile
+            self._recipe, self._data = goal.recipe, goal.data
+        self._set(replace(goal, running=False, look=subject.moment))
 
     def _take_up(self, subject: Subject) -> None:
         """Another network: nothing has been asked for yet. Its preset says which examples it reads."""
@@ -130,7 +148,7 @@ class TrainingControl(QObject):
         drawing = replace(known.data, side=subject.network.input_shape[1])
         self._data = replace(self._data, drawing=drawing)
         self._usual = PoolSettings(drawing)
-        self.goal, self._training, self._standing, self._mine = None, None, True, subject
+        self.goal, self._training, self._mine, self._network = None, None, subject, subject.network
         self.changed.emit()
 
     # -- what the person says ----------------------------------------------------------------------------------
@@ -176,8 +194,13 @@ class TrainingControl(QObject):
     def _train(self, until: int | None) -> None:
         """Go on from where the person stands in the history, or start afresh if that is nowhere yet."""
         goal, training = self.goal, self._training
-        if goal is None or training is None or not self.live:
+        if goal is None or not self.live:
             self._begin("fresh", self._start_name, until)
+        elif training is None:  # nothing has come of it yet
+            if goal.look is not None:
+                self._branch(goal.look, until)
+            else:
+                self._set(replace(goal, running=True, until=until))
         elif training.state in ("diverged", "failed"):
             self._branch(goal.look or training.good or training.now, until)
         elif goal.look is not None and goal.look != training.now:
@@ -201,6 +224,9 @@ class TrainingControl(QObject):
     def _begin(self, origin: Literal["fresh", "weights"] | Moment, name: str, until: int | None) -> None:
         """Wish for a branch."""
         self._standing, self._mine = False, self._session.document.subjects[0]
+        if self._last is not None and self._last.subject.network != self._mine.network:
+            self._ours.clear()
+        self._training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
         self._set(Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace))
@@ -214,14 +240,19 @@ class TrainingControl(QObject):
 
     @property
     def _made(self) -> int:
-        if self.goal is None or self._training is None:
+        goal, training = self.goal, self._training
+        if goal is None:
             return 0
-        return self.goal.look.step if self.goal.look is not None else self._training.now.step
+        if goal.look is not None:
+            return goal.look.step
+        if training is not None:
+            return training.now.step
+        return goal.origin.step if isinstance(goal.origin, Moment) else 0
 
     @property
     def _start_name(self) -> str:
         return self.tr("start {0}").format(self._recipe.seed)
 
     def _set(self, goal: Goal | None) -> None:
-        self.goal = goal
+        self.goal, self._last = goal, goal or self._last
         self.changed.emit()

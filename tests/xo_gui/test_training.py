@@ -12,10 +12,10 @@ from PySide6.QtTest import QTest
 
 from engine.goal import Training
 from engine.optimizers import SGD
-from tests.xo_gui.conftest import X_ARMS, Hand
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from xo_gui.main_window import MainWindow
 from xo_gui.views import CurvesView, TimelineView, TrainingView
-from xo_gui.wishes import LearnBy, LearnFrom, Look, Pause
+from xo_gui.wishes import LearnBy, LearnFrom, Look, OneStep, Pause
 
 
 class Coach:
@@ -176,3 +176,29 @@ def test_undo_while_it_runs_stops_it_first(coach: Coach, hand: Hand) -> None:
     coach.qtbot.waitUntil(lambda: not coach.window.training.intent.running)
     hand.settle()
     assert coach.window.session.document.subjects[0].moment is None
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+def test_training_that_ends_in_the_middle_of_a_stroke_leaves_the_stroke_alone(
+    coach: Coach, hand: Hand, taken_back: bool
+) -> None:
+    hand.draw(X_ARMS)
+    before = coach.window.session.document.drawing
+    hand.press(CIRCLE[0][0])
+    for place in CIRCLE[0][1:15]:
+        hand.move(place)
+    coach.window.training.wish(OneStep())
+    coach.until(lambda training: training.now.step == 1)
+    trained = coach.stand() and coach.weights
+    for place in CIRCLE[0][15:]:
+        hand.move(place)
+    if taken_back:
+        QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
+    QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at(CIRCLE[0][-1]))
+    session = coach.window.session
+    assert len(session.document.drawing.strokes) == (2 if taken_back else 3)
+    assert session.request().settled
+    assert coach.weights is trained
+    session.undo_stack.setIndex(2)
+    assert session.document.drawing is before
+    assert session.document.subjects[0].moment is None

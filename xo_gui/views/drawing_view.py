@@ -302,8 +302,8 @@ class DrawingView(View):
         self._edit(drawing, self.tr("Erase") if erased else self.tr("Pen stroke"))
 
     def _stroke_cancelled(self) -> None:
-        if self._before is not None:
-            self.previewed.emit(self._before)
+        if self._document is not None and self._before is not None:
+            self.previewed.emit(self._document.with_drawing(self._before.drawing))
 
     def _moved(self, transform: Transform, text: str, merge: str) -> None:
         if self._document is not None:

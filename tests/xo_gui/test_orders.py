@@ -1,0 +1,106 @@
+"""What comes of training does not depend on who is quicker, the window or the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.xo_gui.workbench import OTHER, Workbench, subject
+from xo_gui.wishes import Look, OneEpoch, OneStep, Pause, Train
+
+# Which of the engine's and the window's parts is the next to get on: answer, work or take.
+Order = list[int]
+orders = st.lists(st.integers(0, 2), max_size=12)
+
+
+@pytest.fixture(scope="module")
+def bench(qapp: object) -> Iterator[Callable[[], Workbench]]:
+    """A function that lays out a new workbench."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield lambda: Workbench(patch)
+
+
+def happen(bench: Workbench, order: Order) -> None:
+    for act in order:
+        (bench.answer, bench.work, bench.take)[act]()
+
+
+@given(orders, orders, orders)
+def test_an_undo_while_it_runs_gives_back_what_was_and_stays(bench, first: Order, then: Order, last: Order) -> None:
+    on = bench()
+    shipped = on.subject
+    on.wish(OneStep())
+    on.until_step(1)
+    happen(on, first)
+    adopted = on.session.undo_stack.count()
+    on.wish(Train())
+    happen(on, then)
+    on.session.undo_stack.undo()
+    if not adopted:  # there was nothing to undo yet
+        return
+    happen(on, last)
+    assert on.settle().readings[0].subject is shipped
+    assert on.subject is shipped
+
+
+@given(orders, orders)
+def test_run_and_pause_are_one_undo(bench, first: Order, then: Order) -> None:
+    on = bench()
+    shipped = on.subject
+    on.wish(Train())
+    on.until_step(3)
+    on.wish(Pause())
+    happen(on, first)
+    on.settle()
+    assert on.session.undo_stack.count() == 1
+    on.session.undo_stack.undo()
+    happen(on, then)
+    assert on.settle().readings[0].subject is shipped
+    assert on.subject is shipped
+
+
+@given(orders, orders)
+def test_running_on_is_not_stopped_by_what_the_engine_said_before(bench, first: Order, then: Order) -> None:
+    on = bench()
+    on.wish(OneStep())
+    on.until_step(1)
+    happen(on, first)
+    on.wish(OneEpoch())
+    happen(on, then)
+    assert on.settle().training.now.step == 4
+
+
+def test_a_network_that_is_left_while_it_trains_stands_still_and_its_history_is_found_again(bench) -> None:
+    on = bench()
+    on.wish(OneStep())
+    on.settle()
+    trained = on.subject
+    on.wish(Train())
+    on.until_step(3)
+    on.session.edit(replace(on.session.document, subjects=(subject(OTHER),)), "other")
+    last = on.settle()
+    assert last.training is None
+    assert not on.runner.busy
+    on.session.undo_stack.undo()
+    last = on.settle()
+    assert on.subject is trained
+    assert last.training.shown == trained.moment
+    assert last.training.branches[0].end >= 3
+
+
+def test_what_it_came_to_while_one_looked_back_is_the_documents_once_one_looks_at_it(bench) -> None:
+    on = bench()
+    on.wish(OneEpoch())
+    on.settle()
+    on.wish(OneEpoch())
+    on.until_step(6)
+    on.wish(Look(replace(on.subject.moment, step=2)))
+    on.settle()
+    assert on.subject.moment.step == 4
+    on.wish(Look(None))
+    on.settle()
+    assert on.subject.moment.step == 8

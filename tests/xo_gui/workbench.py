@@ -1,0 +1,118 @@
+"""Workbench: the window's protocol without a window or a thread, one event at a time, in any order.
+
+What the engine's thread and MainWindow do with the two mailboxes is done here by hand: answer a Request, work for
+one piece, take a Snapshot. A clock that ticks at each look makes a slice of work one piece exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+
+from engine.datasets.pool import PoolSettings
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Document, Subject
+from engine.drawing import Drawing, Stroke
+from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from engine.network import Network
+from engine.runner import Request, Runner, Snapshot
+from xo_gui.mailbox import Mailbox
+from xo_gui.session import Session
+from xo_gui.training_control import TrainingControl
+from xo_gui.wishes import LearnBy, LearnFrom, Wish
+
+NETWORK = Network((1, 8, 8), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
+OTHER = Network((1, 8, 8), (Flatten(), Dense(2)))
+SMALL = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
+BATCH, TICK = 10, 0.001
+
+
+def subject(network: Network = NETWORK, seed: int = 1) -> Subject:
+    return Subject("Small" if network is NETWORK else "Other", network, network.initial(seed))
+
+
+def stroke(x: float) -> Stroke:
+    return Stroke(np.array([[x, 0.1, 0.1], [1 - x, 0.9, 0.1]], np.float32))
+
+
+class Workbench:
+    """Session, TrainingControl and Runner, and the two mailboxes between them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, document: Document | None = None) -> None:
+        ticks = count(1)
+        patch.setattr("engine.run.perf_counter", lambda: TICK * next(ticks))
+        self.session = Session(document or Document(Drawing(), (subject(),)))
+        self.control = TrainingControl(self.session)
+        self.runner = Runner("cpu")
+        self.requests: Mailbox[Request] = Mailbox()
+        self.snapshots: Mailbox[Snapshot] = Mailbox()
+        self.request: Request | None = None
+        self.last: Snapshot | None = None
+        self.notices: list[str] = []
+        self.session.changed.connect(self.ask)
+        self.control.changed.connect(self.ask)
+        self.session.noticed.connect(lambda notice: self.notices.append(notice.text))
+        self.wish(LearnFrom(SMALL))
+        self.wish(LearnBy(replace(self.control.intent.recipe, batch=BATCH, seed=5)))
+
+    def wish(self, wish: Wish) -> None:
+        self.control.wish(wish)
+
+    def ask(self) -> None:
+        self.requests.put(self.session.request(self.control.goal, self.control.live))
+
+    # -- what may happen at any time ---------------------------------------------------------------------------
+
+    def answer(self) -> bool:
+        """The engine answers the Request that lies there."""
+        request = self.requests.take()
+        if request is None:
+            return False
+        self.request = request
+        self.snapshots.put(self.runner.answer(request))
+        return True
+
+    def work(self) -> bool:
+        """The engine, with no Request before it, does a piece of what is to do."""
+        if not self.requests.empty or self.request is None or not self.runner.busy:
+            return False
+        self.runner.work(1.5 * TICK)
+        if not self.runner.busy or self.snapshots.empty:
+            self.snapshots.put(self.runner.answer(self.request))
+        return True
+
+    def take(self) -> bool:
+        """The window takes the Snapshot that lies there."""
+        snapshot = self.snapshots.take()
+        if snapshot is None:
+            return False
+        self.session.notice(snapshot.notices)
+        if snapshot.generation >= self.session.generation:
+            if snapshot.readings:
+                self.last = snapshot
+            self.control.hear(snapshot)
+        return True
+
+    def settle(self, most: int = 5_000) -> Snapshot:
+        """Until nobody has anything to do."""
+        for _ in range(most):
+            if not (self.take() or self.answer() or self.work()):
+                assert self.last is not None
+                return self.last
+        raise AssertionError("it does not come to rest")
+
+    def until_step(self, step: int) -> None:
+        """Until so many steps are seen to have been made."""
+        for _ in range(5_000):
+            if self.last is not None and self.last.training is not None and self.last.training.now.step >= step:
+                return
+            assert self.take() or self.answer() or self.work()
+
+    # -- what it is like ---------------------------------------------------------------------------------------
+
+    @property
+    def subject(self) -> Subject:
+        return self.session.document.subjects[0]
