@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -54,8 +55,9 @@ class Judge:
         self._given, self._network, self._backend = given, network, backend
         self._plan = Plan(network, backend, size)
 
-    def pieces(self, parameters: Parameters) -> Iterator[Judgement | None]:
-        """Read the examples by `parameters`; None after each piece but the last, which gives the judgement."""
+    def pieces(self, parameters: Parameters, seconds: float = math.inf) -> Iterator[Judgement | None]:
+        """Read the examples by `parameters`; None after each piece, and about every `seconds` within one; at last
+        the judgement."""
         plan, images, size = self._plan, self._given.images, self._plan.batch
         plan.load(parameters)
         found = np.empty((len(images), len(self._network.classes)), np.float32)
@@ -63,12 +65,19 @@ class Judge:
         for start in range(0, len(images), size):
             part = images[start : start + size]
             batch[: len(part)] = part
-            # Parameters may be so large that their products overflow: the scores say so, and no warning need.
-            with np.errstate(over="ignore", invalid="ignore"):
-                read = plan.forward(batch)
-            found[start : start + size] = self._backend.operations.to_host(read).T[: len(part)]
+            yield from self._read(batch, seconds)
+            found[start : start + size] = self._backend.operations.to_host(plan.scores).T[: len(part)]
             yield None
         yield Judgement(found, score(found, self._given.labels, self._network.classes))
+
+    def _read(self, batch: HostArray, seconds: float) -> Iterator[None]:
+        reading = self._plan.slices(batch, seconds)
+        while True:
+            # Parameters may be so large that their products overflow: the scores say so, and no warning need.
+            with np.errstate(over="ignore", invalid="ignore"):
+                if next(reading, self) is self:
+                    return
+            yield
 
 
 def check_fit(network: Network, given: Examples) -> None:

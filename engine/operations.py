@@ -12,7 +12,8 @@ innermost run of W*N (or N) values is contiguous, so that windows, pools and gra
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import perf_counter
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -28,6 +29,12 @@ def replay(calls: Iterable[Call]) -> None:
     """Make the prepared calls, in order."""
     for function, arguments, keywords in calls:
         function(*arguments, **keywords)
+
+
+def slices(go_on: Callable[[float], bool], seconds: float) -> Iterator[None]:
+    """Makes calls that were `sliced`; yields about every `seconds` until all are made."""
+    while not go_on(perf_counter() + seconds):
+        yield
 
 
 class TwoWay(Protocol):
@@ -114,6 +121,11 @@ class Operations(ABC):
     @abstractmethod
     def together(self, lanes: Sequence[Calls]) -> Calls:
         """The calls that make several independent lists of calls, at the same time where that is faster."""
+
+    @abstractmethod
+    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
+        """`together` in slices: each time what is returned is called, it goes on until perf_counter() has come to
+        the number given, or a little further, and says whether all is done."""
 
     # -- values and lists ---------------------------------------------------------------------------------------
 

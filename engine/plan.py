@@ -7,7 +7,7 @@ copy of the parameters. It does not train: optimizers and the training loop read
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +18,7 @@ from engine.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, S
 from engine.layers.layer import key_of
 from engine.layers.pooled_conv2d import PooledConv2D
 from engine.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
-from engine.operations import Array, Calls, HostArray, replay
+from engine.operations import Array, Calls, HostArray, replay, slices
 
 # One picture in float64 always fits.
 PLAN_LIMIT = 2 * PICTURE_LIMIT
@@ -212,6 +212,15 @@ class Plan:
             self._pass = self.backend.program([call for calls in self.forward_calls for call in calls], 1)
         self._pass()
         return self.scores
+
+    def slices(self, images: HostArray, seconds: float) -> Iterator[None]:
+        """As forward, but stops about every `seconds`; the scores are there when it ends. On a GPU it does not
+        stop."""
+        if self.backend.name != "cpu":
+            self.forward(images)
+            return
+        self.show(images)
+        yield from slices(self._ops.sliced([[call for calls in self.forward_calls for call in calls]]), seconds)
 
     def forward_timed(self, images: HostArray) -> list[float]:
         """One pass that also says how many seconds each layer took, in the network's order."""

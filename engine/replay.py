@@ -44,12 +44,6 @@ class Replay:
             if self.exact:
                 self.checkpoint = self.trainer.checkpoint()
 
-    def finish(self) -> Checkpoint:
-        """All the way, and the exact state there."""
-        while not self.exact:
-            self.advance()
-        return self.checkpoint
-
     def _turn(self) -> None:
         """Take up the recipe of the moment it stands at."""
         if self.trainer is not None:

@@ -28,6 +28,7 @@ from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
 FRAMES: Final = 12
 JUDGEMENTS: Final = 400  # kept at most
+SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 
 
@@ -47,6 +48,7 @@ class Run:
         self._resting = False
         self._words = ""
         self._replay: Replay | None = None
+        self._way: Replay | None = None
         self._judgements: dict[Moment, Judgement] = {}
         self._judging: tuple[Moment, Iterator[Judgement | None]] | None = None
         self._due = 0.0
@@ -153,7 +155,7 @@ class Run:
     def _start(self, goal: Goal, before: Goal | None) -> None:
         """Lay out the branch that the goal wishes for. Raises ValueError if the network cannot learn from
         drawings."""
-        self._words, self._pieces, self._replay, self._trainer = "", None, None, None
+        self._words, self._pieces, self._replay, self._trainer, self._way = "", None, None, None, None
         if before is None or goal.subject.network != before.subject.network:
             self._history, self._branch = None, -1
             self._judgements.clear()
@@ -183,18 +185,31 @@ class Run:
             if pool.done < 1:
                 pool.grow()
                 return
-        self._begin()
-        self._state = "running" if self._wants_step() else "paused"
+        if self._arrives():
+            self._begin()
+            self._state = "running" if self._wants_step() else "paused"
+
+    def _arrives(self) -> bool:
+        """Whether the moment to go on from is reached; if not, one piece of a step further on the way there."""
+        origin = None if self._goal is None else self._goal.origin
+        if not isinstance(origin, Moment) or self._history is None:
+            return True
+        if self._way is None or self._way.wished != origin:
+            self._way = self._replay_to(self._history, origin)
+        if not self._way.exact:
+            self._way.advance()
+        return self._way.exact
 
     def _begin(self) -> None:
         """A branch in the history, and a trainer that stands at its start."""
         goal = self._goal
         assert goal is not None
-        origin, parent = goal.origin, None
-        if isinstance(origin, Moment) and self._history is not None:
-            parent, kept = origin, self._replay_to(self._history, origin)
-            self._trainer = self._trainer_for(goal.recipe, kept.finish())
+        parent, way, self._way = None, self._way, None
+        if way is not None:
+            parent = way.wished
+            self._trainer = self._trainer_for(goal.recipe, way.checkpoint)
         else:
+            origin = goal.origin
             values = goal.subject.parameters if origin == "weights" else None
             self._trainer = self._trainer_for(goal.recipe, values=values)
         start = self._trainer.checkpoint()
@@ -220,7 +235,8 @@ class Run:
                 checkpoint = replace(checkpoint, memory={})
         network = self._goal.subject.network
         pool = self._pools.of(lesson or self._goal.lesson)
-        return Trainer(network, Fixed(pool.training), recipe, self._backend, values, pool.held_out, checkpoint)
+        source, held_out = Fixed(pool.training), pool.held_out
+        return Trainer(network, source, recipe, self._backend, values, held_out, checkpoint, slice=SLICE)
 
     def _change(self, goal: Goal) -> None:
         """Go on by another recipe, and mark where."""
@@ -328,7 +344,7 @@ class Run:
         if self._judging is None or self._judging[0] != at:
             assert self._goal is not None
             judge = Judge(self._goal.subject.network, self._backend, pool.held_out)
-            self._judging = at, judge.pieces(parameters)
+            self._judging = at, judge.pieces(parameters, SLICE)
         judgement = next(self._judging[1])
         if judgement is not None:
             self._remember(at, judgement)

@@ -7,7 +7,8 @@ knows no epochs: training.py does.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from engine.backend import Backend
 from engine.layers import ShapeError, Values
 from engine.network import Network, Parameters
-from engine.operations import Array, Calls
+from engine.operations import Array, Calls, replay, slices
 from engine.optimizers import Moving
 from engine.plan import Plan
 from engine.recipe import Recipe
@@ -59,6 +60,7 @@ class Stepper:
         )
         self._weights = self._weights_alone()
         self._programs: dict[tuple[int, int], Callable[[], None]] = {}
+        self._steps: dict[int, tuple[Calls, list[Calls], Calls]] = {}
         self._fed: HostArray | None = None
         self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
@@ -94,6 +96,7 @@ class Stepper:
         sizes = (images.shape, order.shape)
         if sizes != self._sizes:
             self._programs.clear()
+            self._steps.clear()
             self._fed = None
             self._sizes = sizes
             self._images, self._shares = ops.zeros(images.shape, np.float32), ops.zeros(shares.shape, np.float32)
@@ -117,10 +120,30 @@ class Stepper:
         """Make `times` steps with batches of `size`, without waiting for their end."""
         key = (size, times)
         if key not in self._programs:
-            self._programs[key] = self.backend.program(self._step(size), times)
-        # What overflows here is caught by the guard instead of a warning.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            first, lanes, last = self._step(size)
+            self._programs[key] = self.backend.program([*first, *self._ops.together(lanes), *last], times)
+        with _guarded():
             self._programs[key]()
+
+    def slices(self, size: int, seconds: float) -> Iterator[None]:
+        """As run(size), but stops about every `seconds` while the gradient is being found, so that a large step
+        does not hold up whoever makes it. The parameters change at once, at the end."""
+        if self.backend.name != "cpu":
+            self.run(size)
+            return
+        first, lanes, last = self._step(size)
+        go_on = self._ops.sliced(lanes)
+
+        def guarded(until: float) -> bool:
+            # Never across a yield: what NumPy is told here would hold for whoever is yielded to.
+            with _guarded():
+                return go_on(until)
+
+        with _guarded():
+            replay(first)
+        yield from slices(guarded, seconds)
+        with _guarded():
+            replay(last)
 
     @property
     def fine(self) -> bool:
@@ -180,12 +203,18 @@ class Stepper:
 
     # -- the calls ---------------------------------------------------------------------------------------------
 
-    def _step(self, size: int) -> Calls:
-        """All calls of one step with a batch of `size`."""
+    def _step(self, size: int) -> tuple[Calls, list[Calls], Calls]:
+        """All calls of one step with a batch of `size`: first, in lanes that may run at the same time, and last."""
+        if size not in self._steps:
+            errors = self._ops.zeros((size,), np.float32)
+            lanes, sums = self._gradient(size, errors)
+            self._steps[size] = self._ops.copy(self._memory, self._before), lanes, sums + self._apply(size, errors)
+        return self._steps[size]
+
+    def _apply(self, size: int, errors: Array) -> Calls:
+        """What is done with the gradient: the update, guarded."""
         ops, recipe = self._ops, self.recipe
-        errors = ops.zeros((size,), np.float32)
-        calls = ops.copy(self._memory, self._before)
-        calls += self._gradient(size, errors)
+        calls: Calls = []
         if recipe.l2:
             calls += ops.penalise(self._values, self._weights, recipe.l2, self._gradients)
         if recipe.clip is not None:
@@ -211,8 +240,8 @@ class Stepper:
         calls += ops.record(errors, self._clock, self._losses)
         return calls + ops.advance(self._clock, self._moment, self._fine)
 
-    def _gradient(self, size: int, errors: Array) -> Calls:
-        """Sum the gradient of the mean error, chunk by chunk, in lanes that may run at the same time."""
+    def _gradient(self, size: int, errors: Array) -> tuple[list[Calls], Calls]:
+        """Sum the gradient of the mean error, chunk by chunk, in lanes; and what adds up the lanes' sums."""
         ops = self._ops
         chunks = [(first, min(self._chunk, size - first)) for first in range(0, size, self._chunk)]
         lanes: list[Calls] = []
@@ -226,10 +255,7 @@ class Stepper:
                 calls += ops.copy(plan.gradients, total) if place == 0 else ops.add(total, plan.gradients, total)
             lanes.append(calls)
             sums.append(total)
-        calls = ops.together(lanes)
-        for other in sums[1:]:
-            calls += ops.add(self._gradients, other, self._gradients)
-        return calls
+        return lanes, [call for other in sums[1:] for call in ops.add(self._gradients, other, self._gradients)]
 
     def _pass(self, plan: Plan, first: int, errors: Array) -> Calls:
         """Fetch a chunk that starts at `first`, pass it forward, and its error backward."""
@@ -275,6 +301,11 @@ class Stepper:
     def _is_frozen(self, name: str) -> bool:
         """Whether a parameter, such as 01-conv2d.weight, belongs to a frozen layer."""
         return name.split(".")[0] in self.recipe.frozen
+
+
+def _guarded() -> AbstractContextManager[None]:
+    """What overflows in a step is caught by its own guard instead of a warning."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _blocks(network: Network, which: str) -> list[tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -70,8 +71,8 @@ class Trainer:
     parameters_at_start: to start from, instead of fresh ones of the recipe's seed. held_out: examples that the run
     is judged on after every epoch, and that patience and target look at. checkpoint_at_start: where an earlier run
     of the same recipe stopped. stride: how many steps are made together, which a GPU does without waiting for the
-    host; the parameters are then those after the last of them, and so is where the run stands. ended: why the run
-    is over, None while it is not.
+    host; the parameters are then those after the last of them, and so is where the run stands. slice: seconds after
+    which `pieces` stops within a step or judgement. ended: why the run is over, None while it is not.
 
     The same arguments give the same bytes on one machine, as long as matrix products keep to one thread: whoever
     trains on the processor does it under backend.one_blas_thread().
@@ -88,6 +89,7 @@ class Trainer:
     held_out: Examples | None = None
     checkpoint_at_start: Checkpoint | None = None
     stride: int = 1
+    slice: float = math.inf
     ended: End | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -275,12 +277,15 @@ class Trainer:
         self._stepper.feed(given.images, shares, order, self._rates)
         self._stepper.seek(row, self._steps)
 
-    def _stride(self, epoch: int, row: int) -> Iterator[Step]:
+    def _stride(self, epoch: int, row: int) -> Iterator[Step | None]:
         """The next steps of an epoch that are made together, each of which is told when all are made."""
         batch, left = self.recipe.batch, self.source.count - row * self.recipe.batch
         more = self.stride if self.recipe.steps is None else min(self.stride, self.recipe.steps - self._steps)
         size, times = min(batch, left), max(1, min(more, left // batch))
-        self._stepper.run(size, times)
+        if times == 1 and self.slice < math.inf:
+            yield from self._stepper.slices(size, self.slice)
+        else:
+            self._stepper.run(size, times)
         fine = self._stepper.fine
         done = times if fine else self._stepper.steps_made - self._steps
         first, losses = self._steps, self._stepper.losses(row, row + done)
@@ -305,7 +310,7 @@ class Trainer:
         if self._reader is None:
             self._reader = Judge(self.network, self.backend, held_out)
         parameters = self._stepper.parameters()
-        for judgement in self._reader.pieces(parameters):
+        for judgement in self._reader.pieces(parameters, self.slice):
             if judgement is None:
                 yield None
                 continue

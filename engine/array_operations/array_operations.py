@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ class ArrayOperations(Operations):
     def together(self, lanes: Sequence[Calls]) -> Calls:
         """On two threads where there are cores for them."""
         return self._lanes.together(lanes)
+
+    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
+        """The same, stopping between any two calls."""
+        return self._lanes.sliced(lanes)
 
     def fill(self, target: Array, value: float) -> Calls:
         """target = value."""

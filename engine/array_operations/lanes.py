@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from threading import Lock, Thread
+from time import perf_counter
 
 from engine.array_operations.calls import run
 from engine.operations import Calls, replay
@@ -40,6 +41,37 @@ class Lanes:
             self._worker = weakref.ref(worker)
         first, *others = lanes
         return [run(worker.share, first, [each for lane in others for each in lane])]
+
+    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
+        """See Operations.sliced. Each list stops for itself, so that none waits but at a slice's end."""
+        parts = [Part(lane) for lane in lanes]
+
+        def go_on(until: float) -> bool:
+            replay(self.together([[run(part.go_on, until)] for part in parts if not part.done]))
+            return all(part.done for part in parts)
+
+        return go_on
+
+
+class Part:
+    """A list of calls, and how many of them are made."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls, self._made = calls, 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all are."""
+        return self._made >= len(self._calls)
+
+    def go_on(self, until: float) -> None:
+        """Make one, and more while perf_counter() is below `until`."""
+        while not self.done:
+            function, arguments, keywords = self._calls[self._made]
+            self._made += 1
+            function(*arguments, **keywords)
+            if perf_counter() >= until:
+                return
 
 
 class Desk:

@@ -172,3 +172,34 @@ def test_the_same_seed_gives_the_same_bytes_in_ten_fresh_processes() -> None:
     found = in_fresh_processes([3] * 10 + [4], [1, 2] * 5 + [1])
     assert len(set(found[:10])) == 1
     assert not set(found[10].split()) & set(found[0].split())
+
+
+@pytest.mark.parametrize("name", sorted(RUNS))
+def test_a_run_left_between_any_two_calls_comes_to_the_same_bytes(name: str) -> None:
+    network, recipe = RUNS[name]
+    whole, sliced = begin(network, recipe), begin_in_slices(network, recipe)
+    assert [told(event) for event in sliced.steps()] == [told(event) for event in whole.steps()]
+    assert state(sliced) == state(whole)
+
+
+def test_between_the_pieces_of_a_step_nothing_has_changed_and_it_may_be_begun_again() -> None:
+    network, recipe = RUNS["momentum"]
+    whole, sliced = begin(network, recipe), begin_in_slices(network, recipe)
+    next(whole.steps())
+    before, pieces = state(sliced), 0
+    for event in sliced.pieces():
+        if event is not None:
+            break
+        pieces += 1
+        assert state(sliced) == before
+        if pieces == 5:
+            break
+    assert pieces == 5
+    next(sliced.steps())
+    assert state(sliced) == state(whole)
+
+
+def begin_in_slices(network: Network, recipe: Recipe) -> Trainer:
+    """A run that may be left after every call."""
+    source = source_of(recipe)
+    return Trainer(network, source, recipe, CPU, None, source.held_out(30), slice=0.0)
