@@ -13,6 +13,7 @@ import numpy as np
 from engine.datasets.examples import Examples
 from engine.datasets.own import OwnDrawing
 from engine.datasets.pool import Lesson, PoolSettings
+from engine.dissection import Dissection, Inspection
 from engine.document import Subject
 from engine.evaluation import Judgement
 from engine.history import Branch, Moment
@@ -31,6 +32,7 @@ class Goal:
     "fresh", the weights of the recipe's seed; "weights", the subject's own; or the moment to go on from. name: of
     the branch. recipe: as it should be from now on. data, own: the examples. running; until: the step to pause at,
     None for none; pace: steps a second, None for as fast as it goes. look: the moment looked back at, None for now.
+    inspection: what is looked at of the step that comes after the moment shown, None while nobody looks.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Goal:
     until: int | None = None
     pace: float | None = None
     look: Moment | None = None
+    inspection: Inspection | None = None
 
     @property
     def lesson(self) -> Lesson:
@@ -91,3 +94,4 @@ class Training:
     held_out: Examples | None
     batch: HostArray
     gradients: Values
+    dissection: Dissection | None = None

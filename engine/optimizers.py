@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from engine.operations import Array, Calls, Operations
+from engine.worked import Line, Moved
 
 # Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.
 LARGEST = 1e37
@@ -47,6 +48,10 @@ class Optimizer:
         """The calls that make one step."""
         raise NotImplementedError
 
+    def worked(self, moved: Moved) -> tuple[Line, ...]:
+        """The step of one value as arithmetic, line by line; the last line gives the new value."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
@@ -81,6 +86,21 @@ class SGD(Optimizer):
             moving.rates,
             moving.clock,
         )
+
+    def worked(self, moved: Moved) -> tuple[Line, ...]:
+        """Velocity, then value; without momentum the value alone."""
+        before, gradient, rate = moved.before, moved.gradient, moved.rate
+        if not self.momentum:
+            words, pattern = "value − rate × gradient", "{0} − {1} × {2}"
+            return (Line("new value", words, pattern, (before, rate, gradient), moved.after),)
+        old, new = moved.remembered["velocity"], moved.remembers["velocity"]
+        words, pattern = "momentum × velocity − rate × gradient", "{0} × {1} − {2} × {3}"
+        velocity = Line("velocity", words, pattern, (self.momentum, old, rate, gradient), new)
+        if not self.nesterov:
+            return velocity, Line("new value", "value + velocity", "{0} + {1}", (before, new), moved.after)
+        words, pattern = "value + momentum × velocity − rate × gradient", "{0} + {1} × {2} − {3} × {4}"
+        numbers = (before, self.momentum, new, rate, gradient)
+        return velocity, Line("new value", words, pattern, numbers, moved.after)
 
 
 @dataclass(frozen=True)
@@ -118,6 +138,24 @@ class Adam(Optimizer):
             moving.clock,
         )
 
+    def worked(self, moved: Moved) -> tuple[Line, ...]:
+        """Both means, each without its start's share, and the value."""
+        return self._moments(moved, moved.before)
+
+    def _moments(self, moved: Moved, start: float) -> tuple[Line, ...]:
+        """The lines of Adam, for a value that stands at `start`."""
+        old, new, gradient = moved.remembered, moved.remembers, moved.gradient
+        pattern = "{0} × {1} + {2} × {3}"
+        numbers = (self.beta1, old["mean"], 1 - self.beta1, gradient)
+        mean = Line("mean", "β₁ × mean + (1 − β₁) × gradient", pattern, numbers, new["mean"])
+        numbers = (self.beta2, old["square"], 1 - self.beta2, gradient)
+        square = Line("square", "β₂ × square + (1 − β₂) × gradient²", pattern + "²", numbers, new["square"])
+        shares = 1 - self.beta1**moved.count, 1 - self.beta2**moved.count
+        words = "value − rate × (mean ÷ (1 − β₁ᵗ)) ÷ (√(square ÷ (1 − β₂ᵗ)) + ε)"
+        pattern = "{0} − {1} × ({2} ÷ {3}) ÷ (√({4} ÷ {5}) + {6})"
+        plugged = (start, moved.rate, new["mean"], shares[0], new["square"], shares[1], self.epsilon)
+        return mean, square, Line("new value", words, pattern, plugged, moved.after)
+
 
 @dataclass(frozen=True)
 class AdamW(Adam):
@@ -137,6 +175,15 @@ class AdamW(Adam):
         """One step."""
         shorten = ops.decay(moving.values, moving.weights, self.decay, moving.rates, moving.clock)
         return shorten + super().update(ops, moving)
+
+    def worked(self, moved: Moved) -> tuple[Line, ...]:
+        """First the weight is shortened, then Adam's lines."""
+        if not (moved.shortened and self.decay):
+            return super().worked(moved)
+        left = moved.before - moved.rate * self.decay * moved.before
+        words, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {0}"
+        shorter = Line("shortened", words, pattern, (moved.before, moved.rate, self.decay), left)
+        return (shorter, *self._moments(moved, left))
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.kind: optimizer for optimizer in (SGD, Adam, AdamW)}

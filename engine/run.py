@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from time import perf_counter, sleep
 from typing import Final
@@ -24,6 +23,7 @@ from engine.layers import Values
 from engine.network import Parameters
 from engine.recipe import Recipe, changes
 from engine.replay import Replay
+from engine.slow_motion import SlowMotion, fitting
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
 FRAMES: Final = 12
@@ -55,6 +55,7 @@ class Run:
         self._speed = _Speed()
         self._gradients: Values = {}
         self._gradients_at = 0.0
+        self._slow: SlowMotion | None = None
 
     # -- what is asked for -------------------------------------------------------------------------------------
 
@@ -77,7 +78,8 @@ class Run:
         """Whether a slice would get anything done."""
         if self._resting:
             return False
-        return self._state in ("preparing", "running") or self._replay_due() or self._judgement_due()
+        going = self._state in ("preparing", "running")
+        return going or self._replay_due() or self._judgement_due() or self._apart_due()
 
     def work(self, seconds: float) -> None:
         """Go on for about so long: make examples, replay the moment looked at, train. Never raises TrainingError:
@@ -88,6 +90,8 @@ class Run:
                 self._prepare()
             elif self._replay_due():
                 self._look_back()
+            elif self._apart_due():
+                self._take_apart()
             elif self._state != "running":
                 self._judge()
             elif (waiting := self._due - perf_counter()) > 0:
@@ -148,6 +152,7 @@ class Run:
             held_out=then.held_out if then.done >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._lately(),
+            dissection=None if self._slow is None or goal.inspection is None else self._slow.found,
         )
 
     # -- slices ------------------------------------------------------------------------------------------------
@@ -156,6 +161,7 @@ class Run:
         """Lay out the branch that the goal wishes for. Raises ValueError if the network cannot learn from
         drawings."""
         self._words, self._pieces, self._replay, self._trainer, self._way = "", None, None, None, None
+        self._slow = None
         if before is None or goal.subject.network != before.subject.network:
             self._history, self._branch = None, -1
             self._judgements.clear()
@@ -212,6 +218,7 @@ class Run:
             origin = goal.origin
             values = goal.subject.parameters if origin == "weights" else None
             self._trainer = self._trainer_for(goal.recipe, values=values)
+        self._slow = SlowMotion(goal.subject.network, self._pools.of(goal.lesson).training, self._backend)
         start = self._trainer.checkpoint()
         if self._history is None:
             arrays = (*start.parameters.values(), *start.memory.values())
@@ -230,9 +237,7 @@ class Run:
         nothing to another."""
         assert self._goal is not None
         if checkpoint is not None:
-            kinds = {name.partition(".")[0] for name in checkpoint.memory}
-            if kinds != {*recipe.optimizer.vectors, "count"}:
-                checkpoint = replace(checkpoint, memory={})
+            checkpoint = fitting(checkpoint, recipe)
         network = self._goal.subject.network
         pool = self._pools.of(lesson or self._goal.lesson)
         source, held_out = Fixed(pool.training), pool.held_out
@@ -317,6 +322,23 @@ class Run:
         """The way to a moment, on the examples of its branch."""
         lesson = self._lessons[history.nearest(wished)[0].branch]
         return Replay(history, wished, partial(self._trainer_for, lesson=lesson))
+
+    # -- taking a step apart -----------------------------------------------------------------------------------
+
+    def _apart_due(self) -> bool:
+        goal, slow, trainer = self._goal, self._slow, self._trainer
+        if goal is None or slow is None or trainer is None:
+            return False
+        return slow.due(goal, self._state, Moment(self._branch, trainer.made), self._replay)
+
+    def _take_apart(self) -> None:
+        goal, slow, trainer = self._goal, self._slow, self._trainer
+        assert goal is not None
+        assert slow is not None
+        assert trainer is not None
+        back = self._replay if goal.look is not None else None
+        state = trainer.checkpoint if back is None else lambda: back.checkpoint
+        self._due = max(self._due, slow.advance(goal, self._state, state))
 
     # -- judging -----------------------------------------------------------------------------------------------
 

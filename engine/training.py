@@ -20,6 +20,7 @@ from engine.evaluation import Judge, Judgement, check_fit
 from engine.layers import Values
 from engine.losses import targets
 from engine.network import Network, Parameters
+from engine.order import order_of, rates_of
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 
@@ -266,15 +267,12 @@ class Trainer:
 
     def _feed(self, epoch: int, row: int) -> None:
         """Lay out an epoch's examples, their order and the rates, and go to `row`."""
-        given, recipe, per_epoch = self.source.epoch(epoch), self.recipe, self.steps_an_epoch
+        given, recipe = self.source.epoch(epoch), self.recipe
         check_fit(self.network, given)
-        order = np.zeros((per_epoch, min(recipe.batch, len(given))), np.int64)
-        order.ravel()[: len(given)] = np.random.default_rng((recipe.seed, epoch)).permutation(len(given))
-        total, first = recipe.epochs * per_epoch, epoch * per_epoch
-        factors = [recipe.schedule.factor((first + place) / total) for place in range(per_epoch)]
-        self._order, self._rates = order, (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
+        order, rates = order_of(recipe, len(given), epoch), rates_of(recipe, len(given), epoch)
+        self._order, self._rates = order, rates
         shares = targets(given.labels, len(self.network.classes))
-        self._stepper.feed(given.images, shares, order, self._rates)
+        self._stepper.feed(given.images, shares, order, rates)
         self._stepper.seek(row, self._steps)
 
     def _stride(self, epoch: int, row: int) -> Iterator[Step | None]:

@@ -1,5 +1,6 @@
 """The kinds of layer; the files of this folder are the list of what a network can be built from."""
 
+from engine.layers.arithmetic import Products
 from engine.layers.avg_pool2d import AvgPool2D
 from engine.layers.batch_norm2d import BatchNorm2D
 from engine.layers.center import Center
@@ -53,6 +54,7 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "MaxPool2D",
+    "Products",
     "ReLU",
     "Residual",
     "Shape",

@@ -212,6 +212,25 @@ class Skipped(Arithmetic):
         return np.array([self.value])
 
 
+@dataclass(frozen=True, eq=False)
+class Products:
+    """What one parameter's gradient is the sum of: sum(inputs * gradients) / divisor.
+
+    inputs: (N, *places), what the parameter multiplies at each place of each example; gradients: the same shape,
+    the error's gradient in the output that this product goes into.
+    """
+
+    inputs: HostArray
+    gradients: HostArray
+    divisor: int = 1
+
+    def sums(self) -> HostArray:
+        """(N,) float64: each example's part of the gradient."""
+        products = self.inputs.astype(np.float64) * self.gradients
+        summed: HostArray = products.reshape(len(products), -1).sum(1) / self.divisor
+        return summed
+
+
 def flat_place(place: Place, shape: tuple[int, ...]) -> HostArray:
     """(1,) int64: where a place stands in an array of `shape`, in row order."""
     return np.array([np.ravel_multi_index(place, shape)], np.int64)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.layers.arithmetic import Normalized, Place, flat_place
+from engine.layers.arithmetic import Normalized, Place, Products, flat_place
 from engine.layers.hyperparameters import need_number
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
 from engine.operations import Array, Calls, HostArray, Operations
@@ -93,6 +93,13 @@ class BatchNorm2D(Layer):
             float(values[name][place[0]]) for name in ("mean", "variance", "weight", "bias")
         )
         return Normalized(flat_place(place, x.shape), float(x[place]), mean, variance, self.epsilon, weight, bias)
+
+    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
+        """A weight meets the map's normalized values; a bias meets 1."""
+        values, gradients = x[:, index[0]].astype(np.float64), dy[:, index[0]]
+        if part == "bias":
+            return Products(np.ones_like(gradients), gradients)
+        return Products((values - values.mean()) / np.sqrt(values.var() + self.epsilon), gradients)
 
     def forward(self, ops: Operations, stage: Stage) -> Calls:
         """The normalized maps."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from engine.counting import together
-from engine.layers.arithmetic import Place, WeightedSum, values_at, window_cells
+from engine.layers.arithmetic import Place, Products, WeightedSum, values_at, window_cells
 from engine.layers.hyperparameters import need, need_flag, need_number, need_whole
 from engine.layers.layer import (
     Buffer,
@@ -137,6 +137,17 @@ class Conv2D(Layer):
         weights = values["weight"][feature].astype(np.float64)
         bias = float(values["bias"][feature]) if self.bias else None
         return WeightedSum(cells, values_at(x, cells), weights, self.divisor(x.shape), bias)
+
+    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
+        """A weight meets one pixel at each place the feature is laid; a bias meets 1."""
+        gradients = dy[:, index[0]]
+        if part == "bias":
+            return Products(np.ones_like(gradients), gradients)
+        _, channel, row, column = index
+        pad, (high, wide) = self.margin, gradients.shape[1:]
+        maps = np.pad(x[:, channel], ((0, 0), (pad, pad), (pad, pad)))
+        inputs = maps[:, row :: self.stride, column :: self.stride][:, :high, :wide]
+        return Products(inputs, gradients, self.divisor(x.shape[1:]))
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies inside a margin of zeros, written there directly by the layer below."""

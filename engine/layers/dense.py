@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.layers.arithmetic import Place, WeightedSum
+from engine.layers.arithmetic import Place, Products, WeightedSum
 from engine.layers.hyperparameters import need_flag, need_number, need_whole
 from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_vector
 from engine.operations import Array, Calls, HostArray, Operations
@@ -81,6 +81,11 @@ class Dense(Layer):
         weights = values["weight"][place[0]].astype(np.float64)
         bias = float(values["bias"][place[0]]) if self.bias else None
         return WeightedSum(np.arange(len(x)), x.astype(np.float64), weights, 1, bias)
+
+    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
+        """A weight meets one value of the list; a bias meets 1."""
+        gradients = dy[:, index[0]]
+        return Products(np.ones_like(gradients) if part == "bias" else x[:, index[1]], gradients)
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies above a row of ones, which the bias multiplies."""

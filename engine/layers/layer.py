@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from engine.layers import fields
-from engine.layers.arithmetic import Arithmetic, Place
+from engine.layers.arithmetic import Arithmetic, Place, Products
 from engine.operations import Array, Calls, HostArray, Operations
 
 Shape: TypeAlias = tuple[int, ...]
@@ -217,6 +217,14 @@ class Layer:
     def stack(self, stage: Stage) -> list[tuple[str, Layer, Stage]]:
         """The layers it is put together from, each with its title and its arrays; none for a plain layer."""
         return []
+
+    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products | None:
+        """Of which products the gradient of one of its parameters is the sum, while learning; None if it is no such
+        sum, or nobody has written it down.
+
+        part, index: which parameter. x: (N, *input) and dy: (N, *output), the whole batch where it mixes it.
+        """
+        return None
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The memory it wants its input in: zeros, with whatever margin it needs."""

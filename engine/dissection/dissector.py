@@ -1,0 +1,191 @@
+"""Dissector: takes one step apart, piece by piece, as somebody looks at it. It does not train."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.backend import Backend
+from engine.checkpoint import Checkpoint
+from engine.datasets.examples import Examples
+from engine.dissection.dissection import (
+    Dissection,
+    ExamplePass,
+    HostArray,
+    Inspection,
+    Nudged,
+    Place,
+    Update,
+    Worked,
+)
+from engine.dissection.making import Making
+from engine.dissection.passes import Passes
+from engine.dissection.trying import Trying
+from engine.history import Moment
+from engine.layers import Products
+from engine.losses import targets
+from engine.network import Network
+from engine.order import Coming, coming
+from engine.recipe import Recipe
+from engine.worked import Line, Moved
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Where a step begins: at which moment, by which recipe it is made, and the exact state."""
+
+    moment: Moment
+    recipe: Recipe
+    checkpoint: Checkpoint
+
+
+class Dissector:
+    """Takes steps of one network apart, on one backend, from the same examples."""
+
+    def __init__(self, network: Network, examples: Examples, backend: Backend) -> None:
+        self.network, self.examples, self.backend = network, examples, backend
+        self._making: Making | None = None
+        self._passes: Passes | None = None
+        self._trying: Trying | None = None
+        self._made: tuple[Moment, Recipe, Update] | None = None
+
+    def pieces(self, at: Standing, inspection: Inspection) -> Generator[None, None, Dissection | None]:
+        """The coming step, taken apart; None where no step comes. What was made of the same step is kept, so that
+        another example or value of it comes at once. Raises DeviceFault."""
+        step = coming(at.recipe, len(self.examples), at.checkpoint.steps)
+        if step is None:
+            return None
+        images, labels = self.examples.images[step.places], self.examples.labels[step.places]
+        shares = targets(labels, len(self.network.classes))
+        found = Dissection(
+            at.moment, at.recipe, self.network, step.epoch, step.places, np.zeros(0), None, None, None
+        )
+        try:
+            update = yield from self._update(at, step, images, shares)
+            look = replace(inspection, example=min(inspection.example, len(images) - 1))
+            errors, seen, sums, products = yield from self._pass(at, look, images, shares)
+            found = replace(found, errors=errors, update=update, seen=seen)
+            if look.weight is None or look.weight[0] not in update.gradients:
+                return found
+            worked = _worked(self.network, at, update, look.weight, sums, products)
+            turn = (at.checkpoint.steps + 1, step.epoch + 1, tuple(int(place) for place in step.places))
+            nudged = yield from self._try(look, update, images, shares, turn)
+        except ValueError as error:  # such as a network too large to keep all values of
+            return replace(found, words=str(error))
+        return replace(found, worked=replace(worked, nudged=nudged))
+
+    def _update(
+        self, at: Standing, step: Coming, images: HostArray, shares: HostArray
+    ) -> Generator[None, None, Update]:
+        if self._made is not None and self._made[:2] == (at.moment, at.recipe):
+            return self._made[2]
+        if self._making is None or self._making.recipe != at.recipe:
+            self._making = Making(self.network, self.backend, at.recipe)
+        update = yield from self._making.make(at.checkpoint, step, images, shares)
+        self._made = at.moment, at.recipe, update
+        return update
+
+    def _pass(
+        self, at: Standing, look: Inspection, images: HostArray, shares: HostArray
+    ) -> Generator[None, None, tuple[HostArray, ExamplePass, HostArray | None, Products | None]]:
+        """The batch's errors, the followed example, and of the value looked at every example's part of its gradient
+        and what the followed example's is the sum of."""
+        passes = self._passes
+        if passes is None or passes.batch != len(images) or passes.recipe != at.recipe:
+            passes = self._passes = Passes(self.network, self.backend, at.recipe, len(images))
+        passes.load(at.checkpoint.parameters)
+        errors, sums = np.zeros(len(images), np.float32), np.zeros(len(images))
+        seen, mine, summed = None, None, look.weight is not None
+        for start in passes.chunks(look.example):
+            yield from passes.through(images, shares, start, at.checkpoint.steps)
+            part = slice(start, start + passes.chunk)
+            errors[part] = passes.errors()
+            if seen is None:
+                seen = passes.seen(look.example, start, shares, look.maps)
+            products = passes.products(look.weight) if look.weight is not None else None
+            if products is None:
+                summed = False
+                continue
+            sums[part] = products.sums()
+            if start <= look.example < start + passes.chunk:
+                at_example = slice(look.example - start, look.example - start + 1)
+                inputs, gradients = products.inputs[at_example].copy(), products.gradients[at_example].copy()
+                mine = Products(inputs, gradients, products.divisor)
+            yield
+        assert seen is not None
+        return errors, seen, sums if summed else None, mine
+
+    def _try(
+        self,
+        look: Inspection,
+        update: Update,
+        images: HostArray,
+        shares: HostArray,
+        turn: tuple[int, int, tuple[int, ...]],
+    ) -> Generator[None, None, Nudged | None]:
+        assert look.weight is not None
+        if self._trying is None or self._trying.batch != len(images):
+            self._trying = Trying(self.network, len(images))
+        found = yield from self._trying.nudged(look.weight, update.before, images, shares, look.nudge, turn)
+        return found
+
+
+def _worked(
+    network: Network,
+    at: Standing,
+    update: Update,
+    place: Place,
+    sums: HostArray | None,
+    products: Products | None,
+) -> Worked:
+    """The numbers of the step for one value."""
+    name, index = place
+    before, after = (float(values[name][index]) for values in (update.before, update.after))
+    gradient, moved = (float(values[name][index]) for values in (update.gradients, update.moved))
+    frozen = name.partition(".")[0] in at.recipe.frozen
+    if frozen:
+        return Worked(place, before, after, gradient, True, None, None, (), None)
+    remembered, remembers = (
+        {kind: float(memory[f"{kind}.{name}"][index]) for kind in at.recipe.optimizer.vectors}
+        for memory in (update.remembered, update.remembers)
+    )
+    count, shrinks = int(update.remembers["count"][0]), update.before[name].ndim > 1
+    lines = [] if sums is None else [_mean(sums, gradient)]
+    lines += _regularized(at.recipe, update, before, gradient, moved, shrinks)
+    lines += at.recipe.optimizer.worked(
+        Moved(before, after, moved, update.rate, shrinks, remembered, remembers, count)
+    )
+    return Worked(place, before, after, gradient, False, sums, products, tuple(lines), None)
+
+
+def _mean(sums: HostArray, gradient: float) -> Line:
+    return Line("gradient", "sum ÷ examples", "{0} ÷ {1}", (float(sums.sum()), float(len(sums))), gradient)
+
+
+def _regularized(
+    recipe: Recipe, update: Update, before: float, gradient: float, moved: float, shrinks: bool
+) -> list[Line]:
+    """What l2 and clipping make of the gradient, as far as they do anything to this value."""
+    lines = []
+    penalised = gradient + recipe.l2 * before if shrinks else gradient
+    if recipe.l2 and shrinks:
+        numbers = (gradient, recipe.l2, before)
+        lines.append(Line("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, penalised))
+    if recipe.clip is not None and (length := _length(recipe, update)) > recipe.clip:
+        numbers = (penalised, recipe.clip, length)
+        lines.append(Line("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, moved))
+    return lines
+
+
+def _length(recipe: Recipe, update: Update) -> float:
+    """Of the whole gradient before it is clipped, l2 included."""
+    squares = 0.0
+    for name, values in update.gradients.items():
+        whole = values.astype(np.float64)
+        if values.ndim > 1 and name.partition(".")[0] not in recipe.frozen:
+            whole = whole + recipe.l2 * update.before[name]
+        squares += float((whole * whole).sum())
+    return math.sqrt(squares)
