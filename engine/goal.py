@@ -19,6 +19,7 @@ from engine.evaluation import Judgement
 from engine.history import Branch, Moment
 from engine.layers import Values
 from engine.recipe import Recipe
+from engine.training import End
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
@@ -67,7 +68,8 @@ class Training:
     """What came of a Goal, read-only.
 
     goal: its number; answers: the Goal itself, so that what came of an earlier wish is never taken for what came of
-    the latest. state, and words: why it stands still, one sentence. prepared: the share of the examples that
+    the latest. state, and words: why it stands still, one sentence; ended: the stop condition, if one did it;
+    accuracy: on the held-out examples, when they were read last. prepared: the share of the examples that
     is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the one
     looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
     divergence, the last moment before it showed. branches; frames: some kept moments from the start of the branch
@@ -79,6 +81,8 @@ class Training:
     answers: Goal
     state: State
     words: str
+    ended: End | None
+    accuracy: float
     prepared: float
     now: Moment
     shown: Moment

@@ -8,7 +8,7 @@ replayed, exactly, by engine/run.py. It trains nothing itself.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -56,7 +56,8 @@ class Curves:
 @dataclass(frozen=True, eq=False)
 class Branch:
     """One line of training as it stands: where it left its parent (None for a first one), its name, how far it
-    goes, its curves, marks, and the steps at which it has keyframes."""
+    goes, its curves, marks, the steps at which it has keyframes, and by which recipes it learnt, each from the step
+    beside it on."""
 
     number: int
     name: str
@@ -66,6 +67,21 @@ class Branch:
     curves: Curves
     marks: tuple[Mark, ...]
     keyframes: tuple[int, ...]
+    recipes: tuple[tuple[int, Recipe], ...]
+
+
+def lineage(branches: Sequence[Branch], moment: Moment) -> tuple[tuple[int, Recipe], ...]:
+    """By which recipes the steps up to `moment` were made, the branches it came from included, each with the step
+    from which on it held."""
+    branch = branches[moment.branch]
+    if branch.parent is not None:
+        found = list(lineage(branches, Moment(branch.parent.branch, min(branch.parent.step, moment.step))))
+    else:
+        found = [branch.recipes[0]]
+    for step, recipe in branch.recipes:
+        if step < moment.step and recipe != found[-1][1]:
+            found.append((step, recipe))
+    return tuple(found)
 
 
 class Column:
@@ -153,7 +169,10 @@ class History:
 
     def recipe_at(self, moment: Moment) -> tuple[Recipe, int | None]:
         """By which recipe the step after `moment` was made, and the step at which another took over, if one did."""
-        recipes = self._lines[moment.branch].recipes
+        line = self._lines[moment.branch]
+        if moment.step < line.start and line.parent is not None:
+            return self.recipe_at(Moment(line.parent.branch, moment.step))
+        recipes = line.recipes
         place = max(0, bisect_right([step for step, _ in recipes], moment.step) - 1)
         return recipes[place][1], recipes[place + 1][0] if place + 1 < len(recipes) else None
 
@@ -207,7 +226,8 @@ class History:
         columns = (line.steps, line.losses, line.rates, line.judged, line.held_out_losses, line.accuracies)
         curves = Curves(*(column.view() for column in columns))
         frames = tuple(sorted(line.keyframes))
-        return Branch(line.number, line.name, line.parent, line.start, line.end, curves, tuple(line.marks), frames)
+        marks, recipes = tuple(line.marks), tuple(line.recipes)
+        return Branch(line.number, line.name, line.parent, line.start, line.end, curves, marks, frames, recipes)
 
     def _thin(self) -> None:
         while self.frames > self._most and self.spacing < 2**30:

@@ -130,8 +130,13 @@ def changes(before: Recipe, after: Recipe) -> list[str]:
     found = []
     for settings in ((before.optimizer, after.optimizer), (before.schedule, after.schedule), (before, after)):
         old, new = (_settings(part) for part in settings)
-        found += [f"{name} {_shown(value)}" for name, value in new.items() if old.get(name) != value]
+        found += [f"{name} {_shown(value)}".strip() for name, value in new.items() if old.get(name) != value]
     return found
+
+
+def endless(recipe: Recipe) -> Recipe:
+    """The same without its stop conditions but the epochs, over which the schedule goes."""
+    return replace(recipe, steps=None, patience=None, target=None, seconds=None)
 
 
 def _settings(part: Optimizer | Schedule | Recipe) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from engine.checkpoint import Checkpoint
 from engine.history import History, Moment
 from engine.network import Parameters
-from engine.recipe import Recipe
+from engine.recipe import Recipe, endless
 from engine.training import Judged, Step, Trainer
 
 
@@ -22,6 +22,7 @@ class Replay:
         self.wished, self._history, self._make = wished, history, trainer
         self.at, self.checkpoint = history.nearest(wished)
         self.trainer: Trainer | None = None
+        self._recipe: Recipe | None = None
         self._pieces: Iterator[Step | Judged | None] = iter(())
 
     @property
@@ -36,17 +37,20 @@ class Replay:
 
     def advance(self) -> None:
         """One piece of a step further."""
-        if self.trainer is None or self._history.recipe_at(self.at)[0] is not self.trainer.recipe:
-            self._turn()
+        recipe = self._history.recipe_at(self.at)[0]
+        if recipe is not self._recipe:
+            self._turn(recipe)
         assert self.trainer is not None
         if isinstance(next(self._pieces, None), Step):
             self.at = replace(self.at, step=self.trainer.made)
             if self.exact:
                 self.checkpoint = self.trainer.checkpoint()
 
-    def _turn(self) -> None:
-        """Take up the recipe of the moment it stands at."""
+    def _turn(self, recipe: Recipe) -> None:
+        """Take up the recipe of the moment it stands at. What was made once is made again whatever may end a run:
+        time, for one, passes otherwise."""
+        self._recipe = recipe
         if self.trainer is not None:
             self.checkpoint = self.trainer.checkpoint()
-        self.trainer = self._make(self._history.recipe_at(self.at)[0], self.checkpoint)
+        self.trainer = self._make(endless(recipe), self.checkpoint)
         self._pieces = self.trainer.pieces()

@@ -137,6 +137,8 @@ class Run:
             answers=goal,
             state=self._state,
             words=self._words,
+            ended=trainer.ended if trainer is not None and self._state == "ended" else None,
+            accuracy=trainer.accuracy if trainer is not None else math.nan,
             prepared=pool.done,
             now=now,
             shown=shown,
@@ -223,7 +225,9 @@ class Run:
         if self._history is None:
             arrays = (*start.parameters.values(), *start.memory.values())
             self._history = History(sum(array.nbytes for array in arrays), self._budget)
-        self._branch = self._history.begin(goal.name, goal.recipe, start.steps, start, parent)
+        # Where it goes on by another recipe than its parent's, its first step marks the change.
+        recipe = goal.recipe if parent is None else self._history.recipe_at(parent)[0]
+        self._branch = self._history.begin(goal.name, recipe, start.steps, start, parent)
         self._lessons.append(goal.lesson)
 
     def _trainer_for(
@@ -244,15 +248,13 @@ class Run:
         return Trainer(network, source, recipe, self._backend, values, held_out, checkpoint, slice=SLICE)
 
     def _change(self, goal: Goal) -> None:
-        """Go on by another recipe, and mark where."""
-        if self._trainer is None or self._history is None:
+        """Go on by another recipe; the next step marks it. What diverged or failed does not go on."""
+        if self._trainer is None or self._state in ("diverged", "failed"):
             return
-        checkpoint = self._trainer.checkpoint()
-        text = ", ".join(changes(self._trainer.recipe, goal.recipe))
-        self._trainer, self._pieces = self._trainer_for(goal.recipe, checkpoint), None
-        self._history.pin(Moment(self._branch, checkpoint.steps), checkpoint)
-        self._history.change(self._branch, checkpoint.steps, goal.recipe, text)
-        if self._state == "ended":
+        self._trainer, self._pieces = self._trainer_for(goal.recipe, self._trainer.checkpoint()), None
+        if self._trainer.ended is not None:
+            self._state, self._words = "ended", ENDS[self._trainer.ended]
+        elif self._state == "ended":
             self._state, self._words = "paused", ""
 
     def _wants_step(self) -> bool:
@@ -293,6 +295,10 @@ class Run:
         assert trainer is not None
         assert history is not None
         assert goal is not None
+        before = history.recipe_at(Moment(self._branch, step.number - 1))[0]
+        if before != trainer.recipe:
+            text = ", ".join(changes(before, trainer.recipe))
+            history.change(self._branch, step.number - 1, trainer.recipe, text)
         history.record(self._branch, step.number, step.loss, step.rate, trainer.checkpoint)
         self._speed.count()
         if goal.pace is not None:

@@ -162,6 +162,11 @@ class Trainer:
         return self.held_out is not None and self._judged < self._steps // self.steps_an_epoch
 
     @property
+    def accuracy(self) -> float:
+        """The share of the held-out examples that was read rightly when they were read last; not a number before."""
+        return self._accuracy
+
+    @property
     def last_batch(self) -> HostArray:
         """Places in the epoch's examples of the batch that was used last, (n,) int64; none before the first
         step."""

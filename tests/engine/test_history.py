@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.checkpoint import Checkpoint
-from engine.history import Column, History, Moment
+from engine.history import Column, History, Moment, lineage
 from engine.recipe import Recipe
 
 RECIPE = Recipe()
@@ -81,6 +81,22 @@ def test_the_recipe_of_a_step_is_the_one_that_was_in_force() -> None:
     assert history.recipe_at(Moment(branch, 4)) == (RECIPE, 5)
     assert history.recipe_at(Moment(branch, 5)) == (other, None)
     assert [(mark.step, mark.text) for mark in history.branches()[branch].marks] == [(5, "batch 7")]
+
+
+def test_what_a_branch_came_from_is_told_with_it() -> None:
+    """Of 10 steps, the last 4 with a batch of 7; a branch at 8 goes on with one of 9 from step 11."""
+    history = History(frame_bytes=100)
+    trained(history, 10)
+    history.change(0, 6, Recipe(batch=7), "batch 7")
+    branch = history.begin("b", Recipe(batch=7), 8, kept(8), Moment(0, 8))
+    history.change(branch, 11, Recipe(batch=9), "batch 9")
+    for step in (9, 10, 11, 12):
+        history.record(branch, step, 0.1, 0.1, lambda: kept(12))
+    seen = history.branches()
+    assert lineage(seen, Moment(branch, 12)) == ((0, RECIPE), (6, Recipe(batch=7)), (11, Recipe(batch=9)))
+    assert lineage(seen, Moment(branch, 11)) == ((0, RECIPE), (6, Recipe(batch=7)))
+    assert lineage(seen, Moment(branch, 4)) == lineage(seen, Moment(0, 4)) == ((0, RECIPE),)
+    assert history.recipe_at(Moment(branch, 4)) == (RECIPE, 6)
 
 
 def test_a_branch_that_is_not_there_is_refused() -> None:

@@ -135,6 +135,30 @@ def test_a_change_on_the_fly_is_marked_and_replayed() -> None:
     assert_same(run.parameters(), then)
 
 
+def test_only_what_a_step_is_made_with_is_marked() -> None:
+    """A slider that is dragged while it stands still passes many values, and comes to rest on one."""
+    run = Run(CPU)
+    goal = replace(GOAL, running=True, until=10)
+    following(run, goal)
+    for rate in (0.02, 0.05, 0.04):
+        following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(rate))))
+    report = following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.04)), until=11))
+    assert [(mark.step, mark.text) for mark in report.branches[0].marks] == [(10, "rate 0.04")]
+    following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=SGD(0.04)), until=11))
+    report = following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.04)), until=12))
+    assert len(report.branches[0].marks) == 1
+
+
+def test_a_branch_marks_what_it_does_otherwise_than_the_one_it_left() -> None:
+    run = Run(CPU)
+    following(run, replace(GOAL, running=True, until=10))
+    branch = replace(GOAL, number=2, origin=Moment(0, 4), running=True, until=6)
+    report = following(run, replace(branch, recipe=replace(GOAL.recipe, optimizer=SGD(0.1))))
+    assert [mark.step for mark in report.branches[1].marks] == [4]
+    assert report.branches[1].marks[0].text.startswith("sgd, rate 0.1, momentum 0.9")
+    assert not following(run, replace(branch, number=3)).branches[2].marks
+
+
 def test_reset_and_a_new_seed_start_over_beside_what_was() -> None:
     run = Run(CPU)
     following(run, replace(GOAL, running=True, until=10))
@@ -248,6 +272,43 @@ def test_divergence_is_said_and_a_stroke_or_a_step_does_not_revive_it() -> None:
 def test_a_stop_condition_ends_it_and_says_which() -> None:
     report = following(Run(CPU), replace(GOAL, recipe=replace(GOAL.recipe, epochs=2), running=True))
     assert (report.state, report.words, report.now.step) == ("ended", "All epochs are done.", 16)
+
+
+def test_a_condition_that_ended_it_holds_until_it_is_lifted() -> None:
+    run = Run(CPU)
+    goal = replace(GOAL, recipe=replace(GOAL.recipe, steps=5), running=True)
+    report = following(run, goal)
+    assert (report.state, report.ended, report.now.step) == ("ended", "steps", 5)
+    report = following(run, replace(goal, recipe=replace(goal.recipe, l2=0.01)))
+    assert (report.state, report.ended, report.now.step) == ("ended", "steps", 5)
+    lifted = replace(goal, recipe=replace(goal.recipe, steps=None), until=20)
+    report = following(run, lifted)
+    assert (report.state, report.ended, report.now.step) == ("paused", None, 20)
+    assert_same(run.parameters(), straight(20))
+    report = following(run, replace(lifted, recipe=replace(goal.recipe, steps=20), until=None))
+    assert (report.state, report.ended, report.words) == ("ended", "steps", "All steps asked for are made.")
+
+
+def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes faster when the steps are made again: they must not end before the moment looked at."""
+    now, pace = 0.0, 1.0
+
+    def clock() -> float:
+        nonlocal now
+        now += pace
+        return now
+
+    monkeypatch.setattr("engine.training.perf_counter", clock)
+    run = Run(CPU, budget=1)
+    goal = replace(GOAL, recipe=replace(GOAL.recipe, seconds=100.0), running=True)
+    report = following(run, goal)
+    assert (report.state, report.ended) == ("ended", "seconds")
+    assert report.now.step > 20
+    pace = 50.0
+    look = Moment(0, report.now.step - 1)
+    assert (report := following(run, replace(goal, look=look))).exact
+    assert report.shown == look
+    assert_same(run.parameters(), straight(look.step))
 
 
 def test_the_pace_is_kept() -> None:
