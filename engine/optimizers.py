@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from engine.operations import Array, Calls, Operations
+from engine.setting import Setting, explained
 from engine.worked import Line, Moved
 
 # Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.
@@ -33,11 +34,17 @@ class Moving:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """rate: the learning rate at the start of a run, which a schedule lowers."""
+    """rate: the learning rate at the start of a run, which a schedule lowers. title, summary: what it is called,
+    and one plain sentence on how it moves."""
 
     kind: ClassVar[str] = "optimizer"
+    title: ClassVar[str] = "Optimizer"
+    summary: ClassVar[str] = ""
     vectors: ClassVar[tuple[str, ...]] = ()
-    rate: float = 0.01
+    rate: float = field(
+        default=0.01,
+        metadata=explained(Setting("rate", "Learning rate: how far each step moves the values against the slope.")),
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for a rate that is not a positive float32."""
@@ -63,9 +70,23 @@ class SGD(Optimizer):
     """
 
     kind: ClassVar[str] = "sgd"
+    title: ClassVar[str] = "SGD"
+    summary: ClassVar[str] = (
+        "Stochastic gradient descent: straight down the slope, with momentum like a rolling ball."
+    )
     vectors: ClassVar[tuple[str, ...]] = ("velocity",)
-    momentum: float = 0.9
-    nesterov: bool = False
+    momentum: float = field(
+        default=0.9,
+        metadata=explained(
+            Setting("momentum", "How much of the last step's speed the next one keeps; 0: plain descent.", 0.05)
+        ),
+    )
+    nesterov: bool = field(
+        default=False,
+        metadata=explained(
+            Setting("Nesterov", "Look ahead: measure the slope where the momentum is about to lead.")
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for a momentum outside 0 to 1, 1 excluded, or Nesterov's without any."""
@@ -109,11 +130,31 @@ class Adam(Optimizer):
     w = w - rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + epsilon)."""
 
     kind: ClassVar[str] = "adam"
+    title: ClassVar[str] = "Adam"
+    summary: ClassVar[str] = "Gives each value a pace of its own: small where its slope is large or changes much."
     vectors: ClassVar[tuple[str, ...]] = ("mean", "square")
-    rate: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    rate: float = field(
+        default=0.001,
+        metadata=explained(Setting("rate", "Learning rate: about how far each step moves every value.")),
+    )
+    beta1: float = field(
+        default=0.9,
+        metadata=explained(
+            Setting("beta 1", "How long the slope is remembered: 0.9 is over about the last ten steps.", 0.01)
+        ),
+    )
+    beta2: float = field(
+        default=0.999,
+        metadata=explained(
+            Setting(
+                "beta 2", "How long the slope's size is remembered: 0.999 is over about a thousand steps.", 0.001
+            )
+        ),
+    )
+    epsilon: float = field(
+        default=1e-8,
+        metadata=explained(Setting("epsilon", "Keeps steps small where the slope is next to nothing.")),
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for betas outside 0 to 1, 1 excluded, or an epsilon too small for a float32."""
@@ -163,7 +204,15 @@ class AdamW(Adam):
     shortened by rate * decay of itself, as in PyTorch; the paper's lambda is their product at the start."""
 
     kind: ClassVar[str] = "adamw"
-    decay: float = field(default=0.01, kw_only=True)
+    title: ClassVar[str] = "AdamW"
+    summary: ClassVar[str] = "Adam that also shortens every weight a little at each step, so that none grows large."
+    decay: float = field(
+        default=0.01,
+        kw_only=True,
+        metadata=explained(
+            Setting("decay", "Each step shortens every weight by this share of itself times the rate; no bias.")
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for a negative decay."""

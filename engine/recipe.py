@@ -12,8 +12,20 @@ from engine.datasets.augmented import Augmentation
 from engine.datasets.xo_settings import XOSettings
 from engine.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer
 from engine.schedules import SCHEDULES, Schedule
+from engine.setting import Setting, explained
 
 Part = TypeVar("Part")
+LEARNING, ENDING = "learning", "ending"  # groups of a recipe's settings
+
+
+def _learning(name: str, text: str, step: float = 0.0, usual: float | None = None) -> Mapping[str, Setting]:
+    return explained(Setting(name, text, step, usual, group=LEARNING))
+
+
+def _ending(
+    name: str, text: str, step: float = 0.0, usual: float | None = None, unit: str = ""
+) -> Mapping[str, Setting]:
+    return explained(Setting(name, text, step, usual, unit, ENDING))
 
 
 @dataclass(frozen=True)
@@ -37,15 +49,41 @@ class Recipe:
 
     optimizer: Optimizer = field(default_factory=Adam)
     schedule: Schedule = field(default_factory=Schedule)
-    batch: int = 64
-    epochs: int = 10
-    l2: float = 0.0
-    clip: float | None = None
+    batch: int = field(default=64, metadata=_learning("batch", "How many examples each step learns from.", 1))
+    epochs: int = field(
+        default=10,
+        metadata=_ending(
+            "epochs", "How often all examples are gone through; the schedule goes over all of them.", 1
+        ),
+    )
+    l2: float = field(
+        default=0.0, metadata=_learning("L2", "Adds half this times the sum of all squared weights to the error.")
+    )
+    clip: float | None = field(
+        default=None,
+        metadata=_learning("clip", "The greatest length of the gradient: a longer one is shortened.", usual=1.0),
+    )
     frozen: tuple[str, ...] = ()
-    steps: int | None = None
-    patience: int | None = None
-    target: float | None = None
-    seconds: float | None = None
+    steps: int | None = field(
+        default=None, metadata=_ending("steps", "Stop after so many steps, counted from the start.", usual=1_000)
+    )
+    patience: int | None = field(
+        default=None,
+        metadata=_ending(
+            "patience", "Stop when so many epochs in a row brought no lower error on the held-out examples.", 1, 5,
+            "epochs",
+        ),
+    )  # fmt: skip
+    target: float | None = field(
+        default=None,
+        metadata=_ending(
+            "target", "Stop when so many of the held-out examples are read rightly.", 0.005, 0.99, "%"
+        ),
+    )  # fmt: skip
+    seconds: float | None = field(
+        default=None,
+        metadata=_ending("time", "Stop after so long of training, pauses not counted.", usual=60.0, unit="s"),
+    )
     examples: int = 20_000
     held_out: int = 10_000
     data: XOSettings = field(default_factory=XOSettings)

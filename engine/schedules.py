@@ -6,13 +6,29 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from engine.setting import Setting, explained
+
+_FINAL = Setting("at the end", "What is left of the rate at the end of the run.", 0.01, unit="%")
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """The rate stays as it is. warmup: the share of the run, at its start, over which the rate rises from 0."""
+    """The rate stays as it is. warmup: the share of the run, at its start, over which the rate rises from 0.
+
+    title, summary: what it is called, and one plain sentence on what it does with the rate."""
 
     kind: ClassVar[str] = "constant"
-    warmup: float = field(default=0.0, kw_only=True)
+    title: ClassVar[str] = "Constant"
+    summary: ClassVar[str] = "The rate stays as it is."
+    warmup: float = field(
+        default=0.0,
+        kw_only=True,
+        metadata=explained(
+            Setting(
+                "warmup", "The share of the run, at its start, over which the rate rises from 0.", 0.01, unit="%"
+            )
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for a warmup outside 0 to 1, 1 excluded."""
@@ -35,7 +51,9 @@ class Cosine(Schedule):
     2017)."""
 
     kind: ClassVar[str] = "cosine"
-    final: float = 0.01
+    title: ClassVar[str] = "Cosine"
+    summary: ClassVar[str] = "The rate falls slowly, then quickly, then slowly again, like half a wave."
+    final: float = field(default=0.01, metadata=explained(_FINAL))
 
     def __post_init__(self) -> None:
         """Raises ValueError for a final factor outside 0 to 1."""
@@ -52,7 +70,9 @@ class Linear(Schedule):
     """From 1 to `final` along a line."""
 
     kind: ClassVar[str] = "linear"
-    final: float = 0.0
+    title: ClassVar[str] = "Linear"
+    summary: ClassVar[str] = "The rate falls along a straight line."
+    final: float = field(default=0.0, metadata=explained(_FINAL))
 
     def __post_init__(self) -> None:
         """Raises ValueError for a final factor outside 0 to 1."""
@@ -69,8 +89,15 @@ class Steps(Schedule):
     """Multiplied by `factor_each` at the end of each of `parts` equal parts of the run."""
 
     kind: ClassVar[str] = "steps"
-    parts: int = 3
-    factor_each: float = 0.1
+    title: ClassVar[str] = "Steps"
+    summary: ClassVar[str] = "The rate falls in a few stairs."
+    parts: int = field(
+        default=3, metadata=explained(Setting("stairs", "Into how many equal parts the run is cut.", 1))
+    )
+    factor_each: float = field(
+        default=0.1,
+        metadata=explained(Setting("each", "What is left of the rate from one stair to the next.", 0.05, unit="%")),
+    )
 
     def __post_init__(self) -> None:
         """Raises ValueError for fewer than 2 parts or a factor outside 0 to 1."""

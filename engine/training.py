@@ -163,7 +163,7 @@ class Trainer:
 
     @property
     def accuracy(self) -> float:
-        """The share of the held-out examples that was read rightly when they were read last; not a number before."""
+        """The share of the held-out examples that was read rightly the last time, not a number before."""
         return self._accuracy
 
     @property

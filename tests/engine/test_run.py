@@ -306,8 +306,8 @@ def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch
     assert report.now.step > 20
     pace = 50.0
     look = Moment(0, report.now.step - 1)
-    assert (report := following(run, replace(goal, look=look))).exact
-    assert report.shown == look
+    report = following(run, replace(goal, look=look))
+    assert (report.shown, report.exact) == (look, True)
     assert_same(run.parameters(), straight(look.step))
 
 

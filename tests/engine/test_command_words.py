@@ -1,0 +1,91 @@
+"""A recipe told as the words of `xo train` and read again is the same recipe, to the last digit."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.cli import _parser
+from engine.commands import train
+from engine.commands.train.task import task_of
+from engine.commands.train.words import words_of
+from engine.datasets.xo_settings import XOSettings
+from engine.optimizers import OPTIMIZERS, SGD
+from engine.presets import DEFAULT
+from engine.recipe import ENDING, LEARNING, Recipe
+from engine.schedules import SCHEDULES
+from engine.setting import settings_of
+
+PRESET = ("--preset", "default")
+
+
+def read_again(words: list[str]) -> Recipe:
+    """The recipe that the command would learn by."""
+    args = _parser({"train": train}).parse_args(["train", "--out", "a.safetensors", *words])
+    return task_of(args, lambda *told: None).recipe
+
+
+shares = st.floats(0, 1, exclude_max=True)
+sizes = st.floats(1e-30, 1e30)
+
+
+def some(kinds: dict[str, type]) -> st.SearchStrategy:
+    """One of the kinds, with any settings that it takes."""
+    ways = {"int": st.integers(2, 50), "bool": st.booleans(), "float": shares}
+
+    def made(kind: type) -> st.SearchStrategy:
+        given = {each.name: ways[str(each.type)] for each in fields(kind)}
+        given |= {name: sizes for name in ("rate", "epsilon") if name in given}
+        if "nesterov" in given:
+            given["momentum"] = st.floats(0.01, 0.99)
+        return st.builds(kind, **given)
+
+    return st.one_of(*map(made, kinds.values()))
+
+
+@given(
+    recipe=st.builds(
+        Recipe,
+        optimizer=some(OPTIMIZERS),
+        schedule=some(SCHEDULES),
+        batch=st.integers(1, 10_000),
+        epochs=st.integers(1, 10_000),
+        l2=shares,
+        clip=st.none() | sizes,
+        frozen=st.sampled_from([(), ("01-conv2d",), ("01-conv2d", "10-dense")]),
+        steps=st.none() | st.integers(1, 10**9),
+        patience=st.none() | st.integers(1, 100),
+        target=st.none() | st.floats(0, 1, exclude_min=True),
+        seconds=st.none() | sizes,
+        examples=st.integers(1, 9),
+        held_out=st.integers(1, 40),
+        data=st.builds(
+            XOSettings, neither=shares, size=st.tuples(st.floats(0.3, 0.5), st.floats(0.5, 2)), side=st.just(32)
+        ),
+        fresh=st.just(False),
+        seed=st.integers(0, 2**40),
+    )
+)
+def test_there_and_back(recipe: Recipe) -> None:
+    assert read_again(words_of(recipe, PRESET)) == recipe
+
+
+@pytest.mark.parametrize("name", [*settings_of(Recipe, LEARNING), *settings_of(Recipe, ENDING)])
+def test_whatever_may_be_set_in_the_window_has_a_word(name: str) -> None:
+    before = Recipe(data=DEFAULT.recipe.data, examples=5, held_out=5)
+    after = replace(before, **{name: {"target": 0.5, "l2": 0.5, "clip": 0.5}.get(name, 7)})
+    assert words_of(after, PRESET) != words_of(before, PRESET)
+
+
+def test_what_is_as_usual_is_not_said() -> None:
+    recipe = Recipe(SGD(0.01), data=DEFAULT.recipe.data, examples=100, held_out=25)
+    words = "--preset default --seed 1 --fixed --examples 100 --hold-out 0.25 --optimizer sgd --schedule constant"
+    assert words_of(recipe, PRESET) == [*words.split(), "--batch", "64", "--epochs", "10"]
+
+
+def test_what_cannot_be_trained_has_no_words() -> None:
+    with pytest.raises(ValueError, match="made by hand"):
+        words_of(Recipe(), ("--preset", "walkthrough"))
