@@ -55,6 +55,15 @@ class Goal:
         return Lesson(self.data, self.own)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a branch began with. lesson: what it learns from. given: None where its weights were fresh ones of the
+    recipe's seed, or those of the moment it left; else the name of the network whose own they were."""
+
+    lesson: Lesson
+    given: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """The parameters at a moment that was kept."""
@@ -69,12 +78,12 @@ class Training:
 
     goal: its number; answers: the Goal itself, so that what came of an earlier wish is never taken for what came of
     the latest. state, and words: why it stands still, one sentence; ended: the stop condition, if one did it;
-    accuracy: on the held-out examples, when they were read last. prepared: the share of the examples that
-    is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the one
-    looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
-    divergence, the last moment before it showed. branches; frames: some kept moments from the start of the branch
-    until now. judgement: how the held-out examples are read at `shown`, None while it is not known. batch: (n,)
-    places in `examples` of the last step's batch. gradients: of the last step, by name.
+    accuracy: on the held-out examples, when they were read last. prepared: the share of the examples that is made.
+    now: where training stands; shown: the moment the readings are of; exact: whether that is the one looked at, and
+    not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after divergence, the last moment
+    before it showed. branches, and the origin of each; frames: some kept moments from the start of the branch until
+    now. judgement: how the held-out examples are read at `shown`, None while it is not known. batch: (n,) places in
+    `examples` of the last step's batch. gradients: of the last step, by name.
     """
 
     goal: int
@@ -92,6 +101,7 @@ class Training:
     speed: float
     good: Moment | None
     branches: tuple[Branch, ...]
+    origins: tuple[Origin, ...]
     frames: tuple[Frame, ...]
     judgement: Judgement | None
     examples: Examples | None

@@ -70,17 +70,24 @@ class Branch:
     recipes: tuple[tuple[int, Recipe], ...]
 
 
+def ancestry(branches: Sequence[Branch], moment: Moment) -> tuple[Moment, ...]:
+    """The way to `moment` from a first branch: the last moment of it on every branch that it leads over."""
+    branch = branches[moment.branch]
+    if branch.parent is None:
+        return (moment,)
+    before = ancestry(branches, Moment(branch.parent.branch, min(branch.parent.step, moment.step)))
+    return before if moment.step <= branch.start else (*before, moment)
+
+
 def lineage(branches: Sequence[Branch], moment: Moment) -> tuple[tuple[int, Recipe], ...]:
     """By which recipes the steps up to `moment` were made, the branches it came from included, each with the step
     from which on it held."""
-    branch = branches[moment.branch]
-    if branch.parent is not None:
-        found = list(lineage(branches, Moment(branch.parent.branch, min(branch.parent.step, moment.step))))
-    else:
-        found = [branch.recipes[0]]
-    for step, recipe in branch.recipes:
-        if step < moment.step and recipe != found[-1][1]:
-            found.append((step, recipe))
+    way = ancestry(branches, moment)
+    found = [branches[way[0].branch].recipes[0]]
+    for at in way:
+        for step, recipe in branches[at.branch].recipes:
+            if step < at.step and recipe != found[-1][1]:
+                found.append((step, recipe))
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from engine.datasets.pool import Lesson, Pool, Pools
 from engine.datasets.sources import Fixed
 from engine.datasets.xo import CLASSES
 from engine.evaluation import Judge, Judgement
-from engine.goal import Frame, Goal, State, Training
+from engine.goal import Frame, Goal, Origin, State, Training
 from engine.history import BUDGET, History, Moment
 from engine.layers import Values
 from engine.network import Parameters
@@ -39,7 +39,7 @@ class Run:
         self._backend, self._budget = backend, budget
         self._goal: Goal | None = None
         self._pools = Pools()
-        self._lessons: list[Lesson] = []  # of every branch, by number
+        self._origins: list[Origin] = []  # of every branch, by number
         self._history: History | None = None
         self._trainer: Trainer | None = None
         self._pieces: Iterator[Step | Judged | None] | None = None
@@ -147,6 +147,7 @@ class Run:
             steps_an_epoch=per_epoch,
             speed=self._speed.value if self._state == "running" else 0.0,
             branches=() if history is None else history.branches(),
+            origins=tuple(self._origins),
             frames=self._frames(now),
             good=self._good() if self._state == "diverged" else None,
             judgement=self._judged(shown),
@@ -167,7 +168,7 @@ class Run:
         if before is None or goal.subject.network != before.subject.network:
             self._history, self._branch = None, -1
             self._judgements.clear()
-            self._lessons.clear()
+            self._origins.clear()
         network = goal.subject.network
         if network.classes != CLASSES:
             raise ValueError(
@@ -179,8 +180,8 @@ class Run:
     def _pool_of(self, branch: int) -> Pool:
         """The examples that a branch learns from; before there is any, those that the goal wishes for."""
         assert self._goal is not None
-        known = 0 <= branch < len(self._lessons)
-        return self._pools.of(self._lessons[branch] if known else self._goal.lesson)
+        known = 0 <= branch < len(self._origins)
+        return self._pools.of(self._origins[branch].lesson if known else self._goal.lesson)
 
     def _prepare(self) -> None:
         """Make a piece of the examples; when all are there, those of the branch it leaves too, begin the branch."""
@@ -228,7 +229,7 @@ class Run:
         # Where it goes on by another recipe than its parent's, its first step marks the change.
         recipe = goal.recipe if parent is None else self._history.recipe_at(parent)[0]
         self._branch = self._history.begin(goal.name, recipe, start.steps, start, parent)
-        self._lessons.append(goal.lesson)
+        self._origins.append(Origin(goal.lesson, goal.subject.name if origin == "weights" else None))
 
     def _trainer_for(
         self,
@@ -326,7 +327,7 @@ class Run:
 
     def _replay_to(self, history: History, wished: Moment) -> Replay:
         """The way to a moment, on the examples of its branch."""
-        lesson = self._lessons[history.nearest(wished)[0].branch]
+        lesson = self._origins[history.nearest(wished)[0].branch].lesson
         return Replay(history, wished, partial(self._trainer_for, lesson=lesson))
 
     # -- taking a step apart -----------------------------------------------------------------------------------
