@@ -214,13 +214,12 @@ class Run:
         goal = self._goal
         assert goal is not None
         parent, way, self._way = None, self._way, None
+        given = goal.subject if goal.origin == "weights" else None
         if way is not None:
             parent = way.wished
             self._trainer = self._trainer_for(goal.recipe, way.checkpoint)
         else:
-            origin = goal.origin
-            values = goal.subject.parameters if origin == "weights" else None
-            self._trainer = self._trainer_for(goal.recipe, values=values)
+            self._trainer = self._trainer_for(goal.recipe, values=None if given is None else given.parameters)
         self._slow = SlowMotion(goal.subject.network, self._pools.of(goal.lesson).training, self._backend)
         start = self._trainer.checkpoint()
         if self._history is None:
@@ -229,7 +228,7 @@ class Run:
         # Where it goes on by another recipe than its parent's, its first step marks the change.
         recipe = goal.recipe if parent is None else self._history.recipe_at(parent)[0]
         self._branch = self._history.begin(goal.name, recipe, start.steps, start, parent)
-        self._origins.append(Origin(goal.lesson, goal.subject.name if origin == "weights" else None))
+        self._origins.append(Origin(goal.lesson, None if given is None else given.name))
 
     def _trainer_for(
         self,
