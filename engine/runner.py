@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -19,6 +20,7 @@ from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
 from engine.raster import fitted, render
 from engine.reading import Reader, Reading
+from engine.robustness import Robustness, Trials, tries
 from engine.run import Run
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -33,7 +35,8 @@ class Request:
     goal: what training should be doing, None if nobody has asked for any; live: whether the first subject is read
     by the parameters that training has, or looks back at, instead of its own. acknowledged: the number of the last
     notice the window has shown. opening: the file last wished for. asked_at: perf_counter() of the event behind it,
-    in seconds, handed back in the Snapshot so that the window can tell its latency.
+    in seconds, handed back in the Snapshot so that the window can tell its latency. robustness: whether somebody
+    looks at how well varied drawings are read.
     """
 
     generation: int
@@ -44,6 +47,7 @@ class Request:
     asked_at: float = 0.0
     goal: Goal | None = None
     live: bool = False
+    robustness: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Snapshot:
     read by. training: how training stands, None if nobody has asked for any. opened: what came of the file last
     wished for. drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
     comparison: what the first subject read, beside an exemplar of each class; None for classes without exemplars.
+    robustness: how well the first subject reads varied drawings, as far as it is known; None if nobody looks.
     """
 
     generation: int
@@ -83,6 +88,7 @@ class Snapshot:
     engine_seconds: float
     training: Training | None = None
     comparison: Comparison | None = None
+    robustness: Robustness | None = None
 
 
 @dataclass
@@ -97,6 +103,8 @@ class Runner:
     _run: Run | None = None
     _live: Reader | None = None
     _opened: Opened | None = None
+    _trials: Trials | None = None
+    _turn: bool = False
 
     def answer(self, request: Request) -> Snapshot:
         """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
@@ -112,6 +120,7 @@ class Runner:
         except Exception as error:
             log.exception("a request could not be answered")
             self._notify(f"The engine met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
+        training = None if self._run is None else self._run.report()
         return Snapshot(
             request.generation,
             request.document.drawing,
@@ -122,28 +131,75 @@ class Runner:
             request.settled,
             request.asked_at,
             perf_counter() - begun,
-            None if self._run is None else self._run.report(),
+            training,
             _compared(readings),
+            self._watched(request, readings, training),
         )
 
     @property
     def busy(self) -> bool:
         """Whether `work` would get anything done."""
-        return self._run is not None and self._run.busy
+        return self._training or self._trying
 
     def work(self, seconds: float) -> None:
-        """Train for about so long, or make examples, or go back to the moment looked at. Never raises."""
-        if self._run is None:
-            return
+        """Go on for about so long with what is asked for, in turn: train, make examples or go back to the moment
+        looked at; try varied drawings. Never raises."""
+        self._turn = not self._turn
+        if self._trying and (self._turn or not self._training):
+            self._try(seconds)
+        elif self._run is not None:
+            self._train(self._run, seconds)
+
+    @property
+    def _training(self) -> bool:
+        return self._run is not None and self._run.busy
+
+    @property
+    def _trying(self) -> bool:
+        return self._trials is not None and self._trials.busy
+
+    def _train(self, run: Run, seconds: float) -> None:
         try:
-            self._run.work(seconds)
-            for words in self._run.hear():
+            run.work(seconds)
+            for words in run.hear():
                 self._notify(words)
         except (ValueError, DeviceError) as error:
             self._stop(str(error))
         except Exception as error:
             log.exception("training met an unexpected fault")
             self._stop(f"Training met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
+
+    def _watched(
+        self, request: Request, readings: tuple[Reading, ...], training: Training | None
+    ) -> Robustness | None:
+        """How well the first subject reads varied drawings, which is tried only while somebody looks."""
+        if not request.robustness or not readings or not tries(readings[0].subject.network):
+            self._trials = None
+            return None
+        if self._trials is None:
+            self._trials = Trials(self._chosen())
+        trials, subject = self._trials, readings[0].subject
+        shown = None if subject is request.document.subjects[0] else training
+        self._surely(lambda: trials.follow(subject, shown))
+        return trials.report()
+
+    def _try(self, seconds: float) -> None:
+        assert self._trials is not None
+        trials = self._trials
+        self._surely(lambda: trials.work(seconds))
+
+    def _surely(self, act: Callable[[], None]) -> None:
+        """Do what belongs to trying varied drawings; if it cannot be done, say so and leave it."""
+        assert self._trials is not None
+        try:
+            act()
+        except (ValueError, DeviceError) as error:
+            self._notify(f"{error} How well varied drawings are read is not known.")
+            self._trials.give_up()
+        except Exception as error:
+            log.exception("varied drawings could not be tried")
+            self._notify(f"Trying varied drawings failed, {type(error).__name__}: {error}. The log has more.")
+            self._trials.give_up()
 
     def _follow(self, goal: Goal | None) -> None:
         """Make this the goal of training; without one it rests."""

@@ -1,0 +1,204 @@
+"""Robustness: how many X and O are still read rightly when one property of a drawing is not as usual, by a network
+and by whole-image comparison. It is tried piece by piece, so that whoever asks can stop in between, and nothing is
+learnt.
+
+Every value of every property is tried with the same drawings (`engine/datasets/varied.py`), a few in each round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from engine.backend import Backend
+from engine.datasets.varied import VALUES, Property, Varied, properties
+from engine.datasets.xo import CLASSES
+from engine.document import Subject
+from engine.explain.exemplars import exemplars, scores_of
+from engine.goal import Training
+from engine.layers import shape_text
+from engine.network import Network, Parameters
+from engine.plan import Plan
+from engine.stepper import reading_size
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+SEED: Final = 90_210  # apart from those of training, which begin at 1
+ROUNDS: Final = 16
+TOGETHER: Final = 20  # drawings of a round, half of them X
+_PIXELS: Final = 40_000  # about as many are drawn at once
+# Coarse to fine, so that a curve is seen whole before it is exact.
+_ORDER: Final = (0, 10, 3, 7, 1, 9, 2, 8, 4, 6, 5)
+# While parameters change all the time: so many rounds of each, and seconds from one beginning to the next.
+HURRIED_ROUNDS: Final = 2
+HURRIED_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness:
+    """What has been found so far.
+
+    properties: what was varied, through which values. tried, network, whole_image: (properties, values) int64,
+    read-only: with how many drawings each value was tried, and how many of them the network and whole-image
+    comparison took for the right class. done: the share of what will be tried. source: whose parameters, as given.
+    """
+
+    properties: tuple[Property, ...]
+    tried: HostArray
+    network: HostArray
+    whole_image: HostArray
+    done: float
+    source: object
+
+    def shares(self, right: HostArray) -> HostArray:
+        """`network` or `whole_image` as shares of those tried, nan where none was."""
+        with np.errstate(invalid="ignore"):
+            found: HostArray = right / self.tried
+        return found
+
+
+def tries(network: Network) -> bool:
+    """Whether drawings of X and O can be varied for this network at all."""
+    channels, height, width = network.input_shape
+    return channels == 1 and height == width and network.classes == CLASSES
+
+
+class Trial:
+    """One network with its parameters, tried round by round; the same ones give the same numbers."""
+
+    def __init__(self, network: Network, parameters: Parameters, backend: Backend, source: object = None) -> None:
+        """Raises ValueError unless the network `tries`, and whatever a Plan raises."""
+        if not tries(network):
+            raise ValueError(
+                f"Only a network that reads one square map and tells X from O can be tried, not one that reads "
+                f"{shape_text(network.input_shape)} and tells {', '.join(network.classes)}."
+            )
+        self.network, self.source = network, source
+        self._side = network.input_shape[1]
+        self.properties = properties(self._side)
+        wanted = 2 * max(1, min(TOGETHER, _PIXELS // self._side**2) // 2)
+        self._plan = Plan(network, backend, max(1, reading_size(network, wanted)))
+        self._plan.load(parameters)
+        self._together, self._to_host = wanted, backend.operations.to_host
+        self._tried, self._network, self._whole = np.zeros((3, len(self.properties), VALUES), np.int64)
+        self.rounds = 0
+        self._pieces = self._work()
+        self._report: Robustness | None = None
+        self._part = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether all rounds are made."""
+        return self.rounds >= ROUNDS
+
+    def advance(self) -> None:
+        """One piece, some milliseconds of work; nothing when all is done."""
+        next(self._pieces, None)
+
+    def report(self) -> Robustness:
+        """What has been found so far: the same object until there is more."""
+        if self._report is None:
+            tried, network, whole = (array.copy() for array in (self._tried, self._network, self._whole))
+            for array in (tried, network, whole):
+                array.flags.writeable = False
+            share = min((self.rounds + self._part) / ROUNDS, 1.0)
+            self._report = Robustness(self.properties, tried, network, whole, share, self.source)
+        return self._report
+
+    def _work(self) -> Iterator[None]:
+        jobs = self._jobs()
+        for number in range(ROUNDS):
+            varied = Varied(self._side, self._together, (SEED, number))
+            yield
+            for at, places in enumerate(jobs):
+                first = self.properties[places[0][0]]
+                pictures = varied.pictures(first.name, first.values[places[0][1]])
+                yield
+                network = yield from self._read(pictures)
+                whole = scores_of(exemplars(self._side), pictures).argmax(1)
+                for place in places:
+                    self._tried[place] += len(pictures)
+                    self._network[place] += int((network == varied.labels).sum())
+                    self._whole[place] += int((whole == varied.labels).sum())
+                self._part, self._report = (at + 1) / len(jobs), None
+                yield
+            self.rounds, self._part, self._report = number + 1, 0.0, None
+
+    def _read(self, pictures: HostArray) -> Generator[None, None, HostArray]:
+        """The class with the most votes for each picture, (N,), as the generator's value."""
+        size = self._plan.batch
+        batch = np.zeros((size, *self.network.input_shape), np.float32)
+        found = []
+        for start in range(0, len(pictures), size):
+            part = pictures[start : start + size]
+            batch[: len(part), 0] = part
+            # Parameters in the middle of training may be so large that their products overflow.
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores = self._to_host(self._plan.forward(batch))
+            found.append(scores.argmax(0)[: len(part)])
+            if start + size < len(pictures):
+                yield
+        return np.concatenate(found)
+
+    def _jobs(self) -> list[list[tuple[int, int]]]:
+        """The places to try in turn. A usual drawing is the same whichever property it is the usual value of."""
+        usual = [(row, each.values.index(each.usual)) for row, each in enumerate(self.properties)]
+        rest = [(row, column) for column in _ORDER for row in range(len(self.properties))]
+        return [usual, *([place] for place in rest if place not in usual)]
+
+
+class Trials:
+    """Which parameters are tried now: those of the moment shown, from the beginning whenever they are others."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._trial: Trial | None = None
+        self._before: Robustness | None = None
+        self._network: Network | None = None
+        self._hurried, self._begun = False, 0.0
+
+    def follow(self, subject: Subject, training: Training | None) -> None:
+        """Try this subject's parameters. training: how training stands if they are those of the moment it shows,
+        None if they are the subject's own. Raises what Trial raises, once for a network."""
+        network, source = subject.network, subject if training is None else training.shown
+        changing = training is not None and (not training.exact or training.state in ("preparing", "running"))
+        known, self._hurried = self._network == network, changing
+        if known and not self._due(source):
+            return
+        self._before = self.report() if known else None
+        self._network, self._trial, self._begun = network, None, perf_counter()
+        self._trial = Trial(network, subject.parameters, self._backend, source)
+
+    def give_up(self) -> None:
+        """Try nothing more until there is another network."""
+        self._trial = self._before = None
+
+    def _due(self, source: object) -> bool:
+        """Whether the parameters from `source` should be tried in place of those that are."""
+        trial = self._trial
+        if trial is None or trial.source == source:
+            return False
+        return not self._hurried or (trial.rounds >= 1 and perf_counter() - self._begun >= HURRIED_SECONDS)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is more to try now."""
+        trial = self._trial
+        return trial is not None and trial.rounds < (HURRIED_ROUNDS if self._hurried else ROUNDS)
+
+    def work(self, seconds: float) -> None:
+        """Go on for about so long."""
+        ends = perf_counter() + seconds
+        while self.busy and perf_counter() < ends:
+            assert self._trial is not None
+            self._trial.advance()
+
+    def report(self) -> Robustness | None:
+        """What has been found; of the parameters before while too little is known of the present ones."""
+        if self._trial is None or (self._trial.rounds < 1 and self._before is not None):
+            return self._before
+        return self._trial.report()

@@ -1,0 +1,218 @@
+"""How many varied drawings are read rightly: against a direct count, by networks made to be blind, in slices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.datasets.pool import PoolSettings
+from engine.datasets.varied import Varied, properties
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.explain.exemplars import compare, exemplars
+from engine.goal import Goal
+from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
+from engine.network import Network
+from engine.optimizers import SGD
+from engine.reading import Reader
+from engine.recipe import Recipe
+from engine.robustness import HURRIED_ROUNDS, ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
+from engine.runner import Request, Runner
+from engine.storage.models import shipped_subject
+
+CPU = choose_backend("cpu")
+SIDE = 12
+SMALL = Network((1, SIDE, SIDE), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)))
+SUBJECT = Subject("Small", SMALL, SMALL.initial(4))
+
+
+def whole(trial: Trial, rounds: int = ROUNDS) -> Robustness:
+    while trial.rounds < rounds:
+        trial.advance()
+    return trial.report()
+
+
+def comparing_network() -> Subject:
+    """A network that is whole-image comparison: its one layer's weights are the exemplars."""
+    network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)))
+    values = network.initial(0)
+    name = next(name for name in values if name.endswith("weight"))
+    weights = exemplars(SIDE).pictures.reshape(2, -1).reshape(values[name].shape)
+    values = {key: weights if key == name else np.zeros_like(array) for key, array in values.items()}
+    return Subject("Comparing", network, values)
+
+
+def ink_counting_network() -> Subject:
+    """A network that sees only how much ink there is, wherever it is: the more, the more it says X."""
+    network = Network((1, SIDE, SIDE), (GlobalAvgPool(), Dense(2)))
+    values = {name: np.zeros_like(array) for name, array in network.initial(0).items()}
+    weight = next(name for name in values if name.endswith("weight"))
+    bias = next(name for name in values if name.endswith("bias"))
+    drawn = Varied(SIDE, 200, (1,))
+    ink = drawn.pictures("shift", 0.0).mean(axis=(1, 2))
+    border = (np.median(ink[drawn.labels == 0]) + np.median(ink[drawn.labels == 1])) / 2
+    sign = 1.0 if np.median(ink[drawn.labels == 0]) > border else -1.0
+    values[weight] = np.array([[sign], [-sign]], np.float32).reshape(values[weight].shape)
+    values[bias] = np.array([-sign * border, sign * border], np.float32)
+    return Subject("Counting ink", network, values)
+
+
+def test_every_number_is_a_direct_count_of_drawings_read_one_by_one() -> None:
+    found, reader = whole(Trial(SMALL, SUBJECT.parameters, CPU), 1), Reader(SUBJECT, CPU)
+    varied = Varied(SIDE, TOGETHER, (SEED, 0))
+    for row, each in enumerate(properties(SIDE)):
+        for column in (0, each.values.index(each.usual), 10):
+            network = comparison = 0
+            for label, picture in zip(varied.labels, varied.pictures(each.name, each.values[column]), strict=True):
+                network += int(reader.read(picture).votes.argmax() == label)
+                comparison += int(compare(exemplars(SIDE), picture).scores.argmax() == label)
+            assert (found.tried[row, column], found.network[row, column]) == (TOGETHER, network)
+            assert found.whole_image[row, column] == comparison
+
+
+def test_the_usual_value_is_one_number_whatever_is_varied() -> None:
+    found = whole(Trial(SMALL, SUBJECT.parameters, CPU), 3)
+    usual = [each.values.index(each.usual) for each in found.properties]
+    for right in (found.network, found.whole_image, found.tried):
+        assert len({int(right[row, column]) for row, column in enumerate(usual)}) == 1
+
+
+def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
+    subject = comparing_network()
+    found = whole(Trial(subject.network, subject.parameters, CPU), 4)
+    np.testing.assert_array_equal(found.network, found.whole_image)
+    shift = found.shares(found.network)[0]
+    assert shift[5] > 0.9
+    assert shift[0] < 0.5
+    assert shift[10] < 0.5
+
+
+def test_a_network_that_does_not_mind_where_the_ink_is_reads_a_shifted_drawing_as_before() -> None:
+    subject = ink_counting_network()
+    found = whole(Trial(subject.network, subject.parameters, CPU), 4)
+    shift, size = found.shares(found.network)[:2]
+    assert np.ptp(shift[3:8]) <= 0.05, "it stays in the frame this far"
+    assert shift[5] > 0.7
+    assert size[0] == pytest.approx(0.5, abs=0.05), "but a small drawing has little ink, whichever it is"
+
+
+def test_slices_give_the_same_numbers_as_one_go_and_the_report_only_grows() -> None:
+    trials = Trials(CPU)
+    trials.follow(SUBJECT, None)
+    before = np.zeros(1)
+    while trials.busy:
+        trials.work(0.0005)
+        report = trials.report()
+        assert (report.tried.sum() >= before.sum()).all()
+        assert report.tried.min() <= report.tried.max() <= report.tried.min() + TOGETHER
+        before = report.tried
+    straight = whole(Trial(SMALL, SUBJECT.parameters, CPU))
+    assert report.done == straight.done == 1
+    assert (report.tried == ROUNDS * TOGETHER).all()
+    np.testing.assert_array_equal(report.network, straight.network)
+    np.testing.assert_array_equal(report.whole_image, straight.whole_image)
+
+
+def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None:
+    subject = shipped_subject("default")
+    found = whole(Trial(subject.network, subject.parameters, CPU), 2)
+    assert found.shares(found.network)[0].min() > 0.95
+    assert found.shares(found.whole_image)[0, 0] < 0.5
+    assert found.shares(found.whole_image)[0, 5] > 0.9
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network((1, 9, 9), (Flatten(), Dense(2)), classes=("cat", "dog")),
+        Network((1, 9, 8), (Flatten(), Dense(2))),
+        Network((2, 9, 9), (Flatten(), Dense(2))),
+    ],
+)
+def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
+    assert not tries(network)
+    with pytest.raises(ValueError, match="cannot be|can be tried"):
+        Trial(network, network.initial(0), CPU)
+
+
+def test_parameters_that_overflow_are_counted_without_a_warning() -> None:
+    huge = {name: np.full_like(array, 1e38) for name, array in SUBJECT.parameters.items()}
+    found = whole(Trial(SMALL, huge, CPU), 1)
+    assert found.network.max() <= TOGETHER
+
+
+# -- what a Runner does of it
+
+
+def test_it_is_tried_only_while_somebody_looks() -> None:
+    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)))
+    assert runner.answer(request).robustness is None
+    assert not runner.busy
+    looking = replace(request, robustness=True)
+    assert runner.answer(looking).robustness.done == 0
+    while runner.busy:
+        runner.work(0.01)
+    found = runner.answer(looking).robustness
+    assert found.done == 1
+    assert runner.answer(looking).robustness is found, "it is not tried again"
+    assert not runner.busy
+    other = Subject("Other", SMALL, SMALL.initial(5))
+    first = runner.answer(replace(looking, document=Document(Drawing(), (other,)))).robustness
+    assert first is found, "until something is known of the new one"
+    while runner.busy:
+        runner.work(0.01)
+    later = runner.answer(replace(looking, document=Document(Drawing(), (other,)))).robustness
+    assert later.source is other
+    assert not np.array_equal(later.network, found.network)
+    np.testing.assert_array_equal(later.whole_image, found.whole_image)
+    assert runner.answer(request).robustness is None
+
+
+def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() -> None:
+    data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 100, 20, seed=3)
+    goal = Goal(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=400), data, running=True)
+    request = Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True, robustness=True)
+    runner = Runner("cpu")
+    snapshot = runner.answer(request)
+    for _ in range(4000):
+        runner.work(0.002)
+        snapshot = runner.answer(request)
+        if snapshot.robustness.tried.min() >= HURRIED_ROUNDS * TOGETHER and snapshot.training.now.step > 5:
+            break
+    assert snapshot.training.state == "running"
+    step = snapshot.training.now.step
+    runner.work(0.01)
+    runner.work(0.01)
+    assert runner.answer(request).training.now.step > step, "training goes on"
+    assert runner.answer(request).robustness.tried.max() == HURRIED_ROUNDS * TOGETHER
+    paused = replace(request, goal=replace(goal, running=False))
+    runner.answer(paused)
+    while runner.busy:
+        runner.work(0.01)
+    snapshot = runner.answer(paused)
+    assert snapshot.robustness.done == 1
+    assert snapshot.robustness.source == snapshot.training.now
+    again = whole(Trial(SMALL, snapshot.readings[0].subject.parameters, CPU))
+    np.testing.assert_array_equal(snapshot.robustness.network, again.network)
+
+
+def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("There is no room for it.")
+
+    monkeypatch.setattr("engine.robustness.Trial.advance", refuse)
+    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
+    runner.answer(request)
+    for _ in range(3):
+        runner.work(0.01)
+    snapshot = runner.answer(request)
+    assert [notice.text.startswith("There is no room for it.") for notice in snapshot.notices] == [True]
+    assert snapshot.robustness is None
+    assert len(snapshot.readings) == 1
+    assert not runner.busy
+    runner.answer(replace(request, acknowledged=1))
+    assert runner.answer(replace(request, acknowledged=1)).notices == ()
