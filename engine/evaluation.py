@@ -65,19 +65,20 @@ class Judge:
         for start in range(0, len(images), size):
             part = images[start : start + size]
             batch[: len(part)] = part
-            yield from self._read(batch, seconds)
+            yield from unwarned(plan.slices(batch, seconds))
             found[start : start + size] = self._backend.operations.to_host(plan.scores).T[: len(part)]
             yield None
         yield Judgement(found, score(found, self._given.labels, self._network.classes))
 
-    def _read(self, batch: HostArray, seconds: float) -> Iterator[None]:
-        reading = self._plan.slices(batch, seconds)
-        while True:
-            # Parameters may be so large that their products overflow: the scores say so, and no warning need.
-            with np.errstate(over="ignore", invalid="ignore"):
-                if next(reading, self) is self:
-                    return
-            yield
+
+def unwarned(reading: Iterator[None]) -> Iterator[None]:
+    """The same pieces of a pass. Parameters may be so large that their products overflow: the scores say so, and no
+    warning need."""
+    while True:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if next(reading, reading) is reading:
+                return
+        yield
 
 
 def check_fit(network: Network, given: Examples) -> None:

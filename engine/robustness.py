@@ -18,6 +18,8 @@ from engine.backend import Backend
 from engine.datasets.varied import VALUES, Property, Varied, properties
 from engine.datasets.xo import CLASSES
 from engine.document import Subject
+from engine.drawing import Drawing
+from engine.evaluation import unwarned
 from engine.explain.exemplars import exemplars, scores_of
 from engine.goal import Training
 from engine.layers import shape_text
@@ -33,6 +35,8 @@ TOGETHER: Final = 20  # drawings of a round, half of them X
 _PIXELS: Final = 40_000  # about as many are drawn at once
 # Coarse to fine, so that a curve is seen whole before it is exact.
 _ORDER: Final = (0, 10, 3, 7, 1, 9, 2, 8, 4, 6, 5)
+# A piece of a large network's pass takes about so long.
+SLICE: Final = 0.005  # seconds
 # While parameters change all the time: so many rounds of each, and seconds from one beginning to the next.
 HURRIED_ROUNDS: Final = 2
 HURRIED_SECONDS: Final = 4.0
@@ -42,17 +46,29 @@ HURRIED_SECONDS: Final = 4.0
 class Robustness:
     """What has been found so far.
 
-    properties: what was varied, through which values. tried, network, whole_image: (properties, values) int64,
-    read-only: with how many drawings each value was tried, and how many of them the network and whole-image
-    comparison took for the right class. done: the share of what will be tried. source: whose parameters, as given.
+    properties: what was varied, through which values. The arrays are (properties, values) int64, read-only. tried:
+    with how many drawings each value was tried; network, whole_image: how many of them the network and whole-image
+    comparison took for the right class; missed, fooled: the number of the first drawing that each took for the wrong
+    one, -1 where there is none. done: the share of what will be tried. source: whose parameters, as given.
+    side, together: of the pictures, and how many drawings a round has.
     """
 
     properties: tuple[Property, ...]
     tried: HostArray
     network: HostArray
     whole_image: HostArray
+    missed: HostArray
+    fooled: HostArray
     done: float
     source: object
+    side: int
+    together: int
+
+    def drawing(self, row: int, column: int, number: int) -> Drawing:
+        """The drawing of this number with a property (row) of a value (column)."""
+        turn, place = divmod(number, self.together)
+        each = self.properties[row]
+        return Varied(self.side, self.together, (SEED, turn)).drawing(place, each.name, each.values[column])
 
     def shares(self, right: HostArray) -> HostArray:
         """`network` or `whole_image` as shares of those tried, nan where none was."""
@@ -85,6 +101,7 @@ class Trial:
         self._plan.load(parameters)
         self._together, self._to_host = wanted, backend.operations.to_host
         self._tried, self._network, self._whole = np.zeros((3, len(self.properties), VALUES), np.int64)
+        self._missed, self._fooled = np.full((2, len(self.properties), VALUES), -1, np.int64)
         self.rounds = 0
         self._pieces = self._work()
         self._report: Robustness | None = None
@@ -102,11 +119,21 @@ class Trial:
     def report(self) -> Robustness:
         """What has been found so far: the same object until there is more."""
         if self._report is None:
-            tried, network, whole = (array.copy() for array in (self._tried, self._network, self._whole))
-            for array in (tried, network, whole):
-                array.flags.writeable = False
+            kept = (self._tried, self._network, self._whole, self._missed, self._fooled)
+            tried, network, whole, missed, fooled = (_frozen(array) for array in kept)
             share = min((self.rounds + self._part) / ROUNDS, 1.0)
-            self._report = Robustness(self.properties, tried, network, whole, share, self.source)
+            self._report = Robustness(
+                self.properties,
+                tried,
+                network,
+                whole,
+                missed,
+                fooled,
+                share,
+                self.source,
+                self._side,
+                self._together,
+            )
         return self._report
 
     def _work(self) -> Iterator[None]:
@@ -118,12 +145,12 @@ class Trial:
                 first = self.properties[places[0][0]]
                 pictures = varied.pictures(first.name, first.values[places[0][1]])
                 yield
-                network = yield from self._read(pictures)
-                whole = scores_of(exemplars(self._side), pictures).argmax(1)
+                network = (yield from self._read(pictures)) == varied.labels
+                whole = scores_of(exemplars(self._side), pictures).argmax(1) == varied.labels
                 for place in places:
                     self._tried[place] += len(pictures)
-                    self._network[place] += int((network == varied.labels).sum())
-                    self._whole[place] += int((whole == varied.labels).sum())
+                    _count(network, number, place, self._network, self._missed)
+                    _count(whole, number, place, self._whole, self._fooled)
                 self._part, self._report = (at + 1) / len(jobs), None
                 yield
             self.rounds, self._part, self._report = number + 1, 0.0, None
@@ -136,12 +163,9 @@ class Trial:
         for start in range(0, len(pictures), size):
             part = pictures[start : start + size]
             batch[: len(part), 0] = part
-            # Parameters in the middle of training may be so large that their products overflow.
-            with np.errstate(over="ignore", invalid="ignore"):
-                scores = self._to_host(self._plan.forward(batch))
-            found.append(scores.argmax(0)[: len(part)])
-            if start + size < len(pictures):
-                yield
+            yield from unwarned(self._plan.slices(batch, SLICE))
+            found.append(self._to_host(self._plan.scores).argmax(0)[: len(part)])
+            yield
         return np.concatenate(found)
 
     def _jobs(self) -> list[list[tuple[int, int]]]:
@@ -202,3 +226,16 @@ class Trials:
         if self._trial is None or (self._trial.rounds < 1 and self._before is not None):
             return self._before
         return self._trial.report()
+
+
+def _count(right: HostArray, turn: int, place: tuple[int, int], counts: HostArray, first: HostArray) -> None:
+    """Add a round's drawings (N,) bool, and remember the first that was taken for the wrong class."""
+    counts[place] += int(right.sum())
+    if first[place] < 0 and not right.all():
+        first[place] = turn * len(right) + int(right.argmin())
+
+
+def _frozen(array: HostArray) -> HostArray:
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
