@@ -48,8 +48,8 @@ class Robustness:
 
     properties: what was varied, through which values. The arrays are (properties, values) int64, read-only. tried:
     with how many drawings each value was tried; network, whole_image: how many of them the network and whole-image
-    comparison took for the right class; missed, fooled: the number of the first drawing that each took for the wrong
-    one, -1 where there is none. done: the share of what will be tried. source: whose parameters, as given.
+    comparison took for the right class; missed, fooled: the number of the first drawing that each took for the
+    wrong one, -1 where there is none. done: the share of what will be tried. source: whose parameters, as given.
     side, together: of the pictures, and how many drawings a round has.
     """
 
