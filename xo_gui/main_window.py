@@ -125,6 +125,7 @@ class MainWindow(QMainWindow):
             view.previewed.connect(self.session.preview)
             view.edited.connect(self.session.edit)
             view.hovered.connect(self.session.hover)
+            view.pinned.connect(self.session.pin)
             view.wished.connect(self.training.wish)
             view.said.connect(self.say)
         self.training.changed.connect(self._intent_changed)

@@ -31,9 +31,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Focus:
-    """What is looked at: the cell under the mouse. Not undone, not saved with the Document."""
+    """What is looked at: the cell under the mouse, and the one that a click holds. Not undone, not saved with the
+    Document."""
 
     hovered: Cell | None = None
+    pinned: Cell | None = None
+
+    @property
+    def cell(self) -> Cell | None:
+        """The one to explain: what is hovered over is a preview, and what is pinned comes back after it."""
+        return self.hovered or self.pinned
 
 
 class Replace(QUndoCommand):
@@ -121,6 +128,10 @@ class Session(QObject):
     def hover(self, cell: Cell | None) -> None:
         """Look at the cell under the mouse, or at none."""
         self.look_at(replace(self.focus, hovered=cell))
+
+    def pin(self, cell: Cell | None) -> None:
+        """Hold this cell, or let go of the one held."""
+        self.look_at(replace(self.focus, pinned=cell))
 
     def request(self, goal: Goal | None = None, live: bool = False) -> Request:
         """What should be true now; goal and live: what training should be doing, and whether it is what reads."""

@@ -402,10 +402,10 @@ def test_a_click_on_a_header_unfolds_and_folds(view: NetworkView) -> None:
     assert column(view, 5).stage.title == "Features + ReLU"
 
 
-def test_return_unfolds_the_looked_at_column(view: NetworkView) -> None:
+def test_f_unfolds_the_looked_at_column(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
     view.show_focus(Focus(Cell(4, 0, 2, 2)))
-    QTest.keyClick(view, Qt.Key.Key_Return)
+    QTest.keyClick(view, Qt.Key.Key_F)
     assert column(view, 5).stage.title == "ReLU"
 
 

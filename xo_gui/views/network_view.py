@@ -20,14 +20,15 @@ from PySide6.QtWidgets import QScrollBar, QWidget
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
-from xo_gui.views.columns import Box, Column
+from xo_gui.views.columns import Box
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
 from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.stages import foldable, layer_names
 from xo_gui.views.strip_controls import StripControls
 from xo_gui.views.strip_keys import step
 from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
+from xo_gui.views.strip_pointer import Weight, folding, under
+from xo_gui.views.strip_words import hint, summary
 from xo_gui.views.trace import is_in, trace_of
 from xo_gui.views.trace_painter import paint_trace
 from xo_gui.views.view import View
@@ -36,14 +37,12 @@ MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
 # Times and descriptions change at most four times a second, so that they can be read.
 CALM_MS = 250
 
-_Weight = tuple[int, int, tuple[int, int, int, int]]
-
 
 class NetworkView(View):
     """Every layer as a column of tiles, from the input to the votes; one strip for each subject.
 
-    Hovering, or the arrow keys, looks at a value; Esc lets go; a click on a header, or Return, folds a ReLU into
-    the column before it and unfolds it again.
+    Hovering, or the arrow keys, looks at a value; a click, or Return, holds it; Esc lets go; a click on a header,
+    or F, folds a ReLU into the column before it and unfolds it again.
     """
 
     title = "Network"
@@ -55,7 +54,8 @@ class NetworkView(View):
         self._generation = -1
         self._chosen: dict[int, bool] = {}
         self._looked: Cell | None = None
-        self._weight: _Weight | None = None
+        self._pinned: Cell | None = None
+        self._weight: Weight | None = None
         self._header: tuple[int, int] | None = None
         self._by_keyboard = False
         self._still: QPixmap | None = None
@@ -101,9 +101,9 @@ class NetworkView(View):
         self.update()
 
     def show_focus(self, focus: Focus) -> None:
-        """Mark the looked-at cell, wherever it was chosen."""
-        if focus.hovered != self._looked:
-            self._looked = focus.hovered
+        """Mark the looked-at cell, or the one held, wherever it was chosen."""
+        if (focus.hovered, focus.pinned) != (self._looked, self._pinned):
+            self._looked, self._pinned = focus.hovered, focus.pinned
             self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -120,8 +120,8 @@ class NetworkView(View):
         if self._weight is not None:
             subject, layer, place = self._weight
             return say_weight(self._strips[subject].reading, layer, place)
-        shown = self._looked_strip()
-        return None if shown is None or self._looked is None else say_cell(shown.reading, self._looked)
+        cell, shown = self._marked()
+        return None if cell is None or shown is None else say_cell(shown.reading, cell)
 
     def _restart(self, snapshot: Snapshot) -> None:
         """Other networks: forget everything that belonged to the last ones."""
@@ -142,14 +142,7 @@ class NetworkView(View):
         """Bring the slow texts up to date: times, and what a screen reader says."""
         self._still = None
         self.update()
-        said = []
-        for shown in self._strips:
-            reading = shown.reading
-            top = 100 * float(reading.votes.max())
-            said.append(
-                self.tr("{0}, reading {1}, {2} %").format(reading.subject.name, reading.verdict, f"{top:.0f}")
-            )
-        self.setAccessibleDescription("; ".join(said))
+        self.setAccessibleDescription(summary(self._strips))
 
     # --- where it lies
 
@@ -253,10 +246,10 @@ class NetworkView(View):
             )
 
     def _paint_looked(self, painter: QPainter) -> None:
-        shown = self._looked_strip()
-        if shown is None or shown.strip is None or self._looked is None or self._weight is not None:
+        cell, shown = self._marked()
+        if cell is None or shown is None or shown.strip is None or self._weight is not None:
             return
-        trace = trace_of(shown.reading.subject.network, shown.strip, self._looked)
+        trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
         if trace is not None:
             paint_trace(painter, trace, self._theme)
 
@@ -266,30 +259,22 @@ class NetworkView(View):
         if self.hasFocus() and self._by_keyboard:
             painter.setPen(QPen(QColor(theme.o), 1.0))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)
-        said = self.readout() or (Readout(self._hint(), "") if self._strips else None)
+        said = self.readout() or (Readout(hint(self._strips, self._header), "") if self._strips else None)
         if said is not None:
             paint_readout(painter, theme, said, MARGIN, self.width() - MARGIN, self.height() - 9.0)
 
-    def _hint(self) -> str:
-        if self._header is None:
-            return self.tr("Point at any value to read it, or use the arrow keys.")
-        subject, layer = self._header
-        shown = self._strips[subject]
-        name = layer_names(shown.reading.subject.network)[layer]
-        if layer == shown.strip.column_of(layer).stage.shown:  # type: ignore[union-attr]
-            return self.tr("Click to show {0} in the column before it.").format(name)
-        return self.tr("Click to show {0} in a column of its own.").format(name)
-
     # --- looking
 
-    def _looked_strip(self) -> ShownStrip | None:
-        """The strip of the looked-at cell, if there is such a cell."""
-        if self._looked is None or self._looked.subject >= len(self._strips):
-            return None
-        shown = self._strips[self._looked.subject]
-        return shown if is_in(shown.reading.subject.network, self._looked) else None
+    def _marked(self) -> tuple[Cell | None, ShownStrip | None]:
+        """The looked-at cell, or else the one held, and its strip; None where there is no such cell."""
+        for cell in (self._looked, self._pinned):
+            if cell is not None and cell.subject < len(self._strips):
+                shown = self._strips[cell.subject]
+                if is_in(shown.reading.subject.network, cell):
+                    return cell, shown
+        return None, None
 
-    def _look(self, cell: Cell | None, weight: _Weight | None = None) -> None:
+    def _look(self, cell: Cell | None, weight: Weight | None = None) -> None:
         changed = cell != self._looked
         if changed or weight != self._weight:
             self._looked, self._weight = cell, weight
@@ -299,29 +284,12 @@ class NetworkView(View):
 
     def _point_at(self, x: float, y: float) -> None:
         """Look at what lies at a point of the strip (scrolling included)."""
-        header, cell, weight = None, None, None
-        for subject, shown in enumerate(self._strips):
-            column = shown.strip.column_at(x) if shown.strip else None
-            if shown.strip is None or column is None:
-                continue
-            if found := column.find(x, y):
-                cell = Cell(column.stage.shown, *found, subject=subject)
-            elif place := column.find_weight(x, y):
-                weight = (subject, column.stage.shown, place)
-            elif -ABOVE <= y - shown.strip.area.y < -8:
-                relu = self._relu_of(shown, column)
-                header = None if relu is None else (subject, relu)
-        self._look(cell, weight)
-        if header != self._header:
-            self._header, self._still = header, None
-            self.setCursor(Qt.CursorShape.PointingHandCursor if header else Qt.CursorShape.ArrowCursor)
+        found = under(self._strips, x, y)
+        self._look(found.cell, found.weight)
+        if found.header != self._header:
+            self._header, self._still = found.header, None
+            self.setCursor(Qt.CursorShape.PointingHandCursor if found.header else Qt.CursorShape.ArrowCursor)
             self.update()
-
-    @staticmethod
-    def _relu_of(shown: ShownStrip, column: Column) -> int | None:
-        """The layer, such as a ReLU, that a click on this column's header folds or unfolds."""
-        layer = column.stage.layers[-1]
-        return layer if layer in foldable(shown.reading.subject.network) else None
 
     def _toggle(self, subject: int, relu: int) -> None:
         strip = self._strips[subject].strip
@@ -336,11 +304,15 @@ class NetworkView(View):
         self._point_at(event.position().x() + self._bar.value(), event.position().y())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A click on the header of a ReLU, or of features with one, folds or unfolds it."""
+        """A click on a value holds it; on the header of a ReLU, or of features with one, it folds or unfolds it."""
         self._by_keyboard = False
         self._point_at(event.position().x() + self._bar.value(), event.position().y())
-        if self._header is not None and event.button() == Qt.MouseButton.LeftButton:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self._header is not None:
             self._toggle(*self._header)
+        elif self._looked is not None:
+            self.pinned.emit(self._looked)
 
     def leaveEvent(self, event: QEvent) -> None:
         """The mouse is gone: look at nothing."""
@@ -362,15 +334,18 @@ class NetworkView(View):
         self.update()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrow keys move the looked-at cell, with Ctrl by a whole map; Return folds; Esc lets go."""
-        key, shown = Qt.Key(event.key()), self._looked_strip()
-        if key == Qt.Key.Key_Escape and (self._looked or self._weight):
+        """Arrow keys move the looked-at cell, with Ctrl by a whole map; Return holds it; F folds; Esc lets go."""
+        key, (cell, shown) = Qt.Key(event.key()), self._marked()
+        if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
             self._look(None)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and shown and shown.strip and self._looked:
-            column = shown.strip.column_of(self._looked.layer)
-            relu = None if column is None else self._relu_of(shown, column)
+            self.pinned.emit(None)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
+            self.pinned.emit(cell)
+        elif key == Qt.Key.Key_F and cell and shown and shown.strip:
+            column = shown.strip.column_of(cell.layer)
+            relu = None if column is None else folding(shown, column)
             if relu is not None:
-                self._toggle(self._looked.subject, relu)
+                self._toggle(cell.subject, relu)
         elif self._strips and (moved := self._moved(key, event.modifiers())):
             self._look(moved)
             self._scroll_to(moved)
@@ -378,11 +353,12 @@ class NetworkView(View):
             super().keyPressEvent(event)
 
     def _moved(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> Cell | None:
-        shown = self._looked_strip() or self._strips[0]
+        cell, marked = self._marked()
+        shown = marked or self._strips[0]
         if shown.strip is None:
             return None
         leap = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
-        return step(shown.strip, self._looked, key, leap)
+        return step(shown.strip, cell, key, leap)
 
     def _scroll_to(self, cell: Cell) -> None:
         strip = self._strips[cell.subject].strip

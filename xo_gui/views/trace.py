@@ -1,4 +1,4 @@
-"""Trace: which cells, windows and lines belong to one looked-at cell. It finds them; it paints nothing."""
+"""Trace: which cells, windows and lines belong to one looked-at cell, and what each line carries. No painting."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.explain.arithmetic import arithmetic, place_in
 from engine.explain.receptive_field import receptive_field
-from engine.layers import Flatten, Votes
+from engine.layers import Flatten
+from engine.layers.arithmetic import Arithmetic, Largest
 from engine.network import Network
+from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.columns import Box, Column, Strip
 
 Line = tuple[float, float, float, float]
+# What a line reads when nobody has values for it: as much as any other.
+ALIKE = 1.0
+# Beyond so many maps above, what a value brings to each of them is not worked out.
+MOST_ABOVE = 64
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class Trace:
     """What to mark. tile: the looked-at map, None for a bar or a vote. rings: single cells; windows: what is read.
 
     lines: those that tie the cell to what it reads and what reads it, one for each step; fan: the many from all
-    maps it reads.
+    maps it reads, and to all that read it. carried: for each line of the fan what it brings, as the reading has it;
+    all alike without a reading.
     """
 
     tile: Box | None
@@ -28,6 +36,7 @@ class Trace:
     windows: tuple[Box, ...]
     lines: tuple[Line, ...]
     fan: tuple[Line, ...]
+    carried: tuple[float, ...]
 
 
 def in_maps(network: Network, cell: Cell) -> Cell:
@@ -49,13 +58,14 @@ def is_in(network: Network, cell: Cell) -> bool:
     return all(0 <= place < length for place, length in zip(places, (*shape, 1, 1), strict=False))
 
 
-def trace_of(network: Network, strip: Strip, cell: Cell) -> Trace | None:
-    """Everything to mark for `cell`, or None if no column shows it."""
+def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None = None) -> Trace | None:
+    """Everything to mark for `cell`, or None if no column shows it. reading: the values by which winners and what
+    lines carry are told; without one, only what is read."""
     shown = cell if strip.column_of(cell.layer) else in_maps(network, cell)
     column = strip.column_of(shown.layer)
     if column is None or not is_in(network, cell):
         return None
-    found = _Finder(network, strip)
+    found = _Finder(network, strip, reading)
     found.rings.append(found.box(column, shown.channel, shown.row, shown.column))
     found.feature(column, shown.channel)
     found.back(shown)
@@ -67,18 +77,20 @@ def trace_of(network: Network, strip: Strip, cell: Cell) -> Trace | None:
         tuple(found.windows),
         tuple(found.lines),
         tuple(found.fan),
+        tuple(found.carried),
     )
 
 
 class _Finder:
     """Gathers the marks while walking from the cell to the input and to the next features."""
 
-    def __init__(self, network: Network, strip: Strip) -> None:
-        self._network, self._strip = network, strip
+    def __init__(self, network: Network, strip: Strip, reading: Reading | None) -> None:
+        self._network, self._strip, self._reading = network, strip, reading
         self.rings: list[Box] = []
         self.windows: list[Box] = []
         self.lines: list[Line] = []
         self.fan: list[Line] = []
+        self.carried: list[float] = []
 
     def box(self, column: Column, channel: int, row: int, col: int) -> Box:
         """One cell of a column."""
@@ -92,7 +104,10 @@ class _Finder:
             self.windows.append(wide)
 
     def back(self, cell: Cell) -> None:
-        """Towards the input: through layers that keep to one map, and the one that weighs all maps below."""
+        """Towards the input: through layers that keep to one map, and the one that weighs all maps below.
+
+        `cell` is followed beside the window: of a max pool it is the one that won.
+        """
         channel, window = cell.channel, (range(cell.row, cell.row + 1), range(cell.column, cell.column + 1))
         layer = cell.layer
         while layer > 0:
@@ -106,67 +121,146 @@ class _Finder:
                 if got is None and not weighs:
                     got = self._whole_map(layer - 1)
                 if got is None or not (got[0] and got[1]):
-                    self._votes(layer, channel)
+                    self._weighed_list(cell)
                     return
                 read = got
             channels = range(self._network.shapes[layer - 1][0]) if weighs else (below,)
-            self._step(layer, channel, window, tuple(channels), read)
-            channel, window, layer = below, read, layer - 1
+            self._step(cell, channel, window, tuple(channels), read)
             if weighs:
                 return
+            cell = self._winner(cell, below, read)
+            channel, window, layer = below, read, layer - 1
+
+    def _winner(self, cell: Cell, channel: int, read: tuple[range, range]) -> Cell:
+        """The cell one layer down that made `cell`: a max pool's winner, which gets a ring, or the first read."""
+        under = replace(cell, layer=cell.layer - 1, channel=channel, row=read[0].start, column=read[1].start)
+        made = self._arithmetic(cell)
+        if not isinstance(made, Largest) or made.values.size == 1:
+            return under
+        place = np.unravel_index(made.cells.flat[made.winner], self._network.shapes[under.layer])
+        won = replace(under, row=int(place[1]), column=int(place[2]))
+        lower = self._strip.column_of(won.layer)
+        if lower is not None:
+            self.rings.append(self.box(lower, won.channel, won.row, won.column))
+        return won
+
+    def _arithmetic(self, cell: Cell) -> Arithmetic | None:
+        if self._reading is None or cell.layer == 0:
+            return None
+        place = place_in(self._network, cell.layer, cell.channel, cell.row, cell.column)
+        return arithmetic(self._reading, cell.layer, place)
 
     def _step(
         self,
-        layer: int,
+        cell: Cell,
         channel: int,
         window: tuple[range, range],
         below: tuple[int, ...],
         read: tuple[range, range],
     ) -> None:
-        """Mark what `window` of map `channel` reads of the maps `below` one layer down, and tie the two."""
-        upper, lower = self._strip.column_of(layer), self._strip.column_of(layer - 1)
+        """Mark what `window` of map `channel` reads of the maps `below` one layer down, and tie the two; what each
+        map brings is told of `cell`."""
+        upper, lower = self._strip.column_of(cell.layer), self._strip.column_of(cell.layer - 1)
         if upper is None or lower is None or upper is lower:
             return
         end = upper.mark(channel, *window)
+        made = self._arithmetic(cell) if len(below) > 1 else None
+        brought = made.shares.reshape(len(below), -1).sum(axis=1).tolist() if made else [ALIKE] * len(below)
         for one in below:
             part = lower.mark(one, *read)
             (self.rings if len(read[0]) == len(read[1]) == 1 else self.windows).append(part)
-            (self.lines if len(below) == 1 else self.fan).append(_across(lower, part, upper, end))
+            line = _across(lower, part, upper, end)
+            if len(below) == 1:
+                self.lines.append(line)
+            else:
+                self._fan(line, brought[one])
+
+    def _fan(self, line: Line, brought: float) -> None:
+        self.fan.append(line)
+        self.carried.append(brought)
 
     def _whole_map(self, layer: int) -> tuple[range, range]:
         """All rows and columns of a map, or of a value in a list."""
         shape = self._network.shapes[layer]
         return (range(shape[1]), range(shape[2])) if len(shape) == 3 else (range(1), range(1))
 
-    def _votes(self, layer: int, channel: int) -> None:
-        """The values that a hand-made vote hears, if their list is shown."""
-        made, lower, upper = (
-            self._network.layers[layer - 1], self._strip.column_of(layer - 1), self._strip.column_of(layer),
-        )  # fmt: skip
-        if isinstance(made, Votes) and lower and upper:
-            end = upper.mark(channel)
-            for place in made.strong[channel]:
-                heard = lower.mark(place)
-                self.rings.append(heard)
-                self.fan.append(_across(lower, heard, upper, end))
+    def _weighed_list(self, cell: Cell) -> None:
+        """The values of a list, or the maps it was written out from, that a vote or a hidden value weighs."""
+        made, upper = self._arithmetic(cell), self._strip.column_of(cell.layer)
+        under = cell.layer - 1
+        while under and self._strip.column_of(under) is None:
+            under -= 1
+        lower = self._strip.column_of(under)
+        if upper is None or lower is None or lower is upper:
+            return
+        shape, below, end = (
+            self._network.shapes[under],
+            self._network.shapes[cell.layer - 1],
+            upper.mark(cell.channel),
+        )
+        one = np.arange(self._network.shapes[cell.layer][0]) == cell.channel
+        read = self._network.layers[cell.layer - 1].reads_of(below, one).reshape(shape[0], -1)
+        brought = np.where(read, ALIKE, 0.0)
+        if made is not None:
+            brought[:] = 0.0
+            np.add.at(brought.reshape(-1), made.cells, made.shares)
+        for channel in np.flatnonzero(read.any(axis=1)).tolist():
+            mark = lower.tile(channel) if lower.is_map else lower.mark(channel)
+            if lower.stage.kind == "list":
+                self.rings.append(mark)
+            self._fan(_across(lower, mark, upper, end), float(brought[channel].sum()))
 
     def forward(self, cell: Cell) -> None:
-        """Away from the input, as long as layers keep to one map."""
+        """Away from the input: as long as layers keep to one map, and what the next weighed ones get from there."""
+        cell = self._up_one_map(cell)
+        if cell.layer < len(self._network.layers) and self._network.layers[cell.layer].mixes_maps:
+            self._weighed_above(cell)
+
+    def _weighed_above(self, cell: Cell) -> None:
+        """What `cell` brings to each map, hidden value or vote that weighs it, in the middle of what it reaches."""
+        network, above = self._network, cell.layer + 1
+        shown = cell if self._strip.column_of(cell.layer) else in_maps(network, cell)
+        lower, upper = self._strip.column_of(shown.layer), self._strip.column_of(above)
+        if self._reading is None or upper is None or lower is None or upper.stage.count > MOST_ABOVE:
+            return
+        place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
+        mask = np.zeros(network.shapes[cell.layer], bool)
+        mask[place] = True
+        reached, mine = network.layers[cell.layer].reached_from(mask.shape, mask), np.flatnonzero(mask)[0]
+        start = self.box(lower, shown.channel, shown.row, shown.column)
+        for channel in range(upper.stage.count):
+            places = np.argwhere(np.atleast_1d(reached[channel]))
+            if not len(places):
+                continue
+            row, col = places[len(places) // 2].tolist() if reached.ndim == 3 else (0, 0)
+            made = self._arithmetic(Cell(above, channel, row, col))
+            assert made is not None
+            line = _across(lower, start, upper, upper.tile(channel) if upper.is_map else upper.mark(channel))
+            self._fan(line, float(made.shares[made.cells == mine].sum()))
+
+    def _up_one_map(self, cell: Cell) -> Cell:
+        """Through the layers that keep to one map; the last value there."""
         while cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].mixes_maps:
             below, shape = self._network.shapes[cell.layer], self._network.shapes[cell.layer + 1]
-            if shape[0] != below[0]:  # a list that several maps are written out in
-                return
+            if self._network.layers[cell.layer].reshapes and len(below) == 3:
+                place = int(np.ravel_multi_index((cell.channel, cell.row, cell.column), below))
+                cell = self._tie_up(cell, Cell(cell.layer + 1, place, subject=cell.subject))
+                continue
             row, column = (self._reader(cell, 0), self._reader(cell, 1)) if len(shape) == 3 else (0, 0)
             if row is None or column is None:
-                return
-            above = replace(cell, layer=cell.layer + 1, row=row, column=column)
-            lower, upper = self._strip.column_of(cell.layer), self._strip.column_of(above.layer)
-            if lower and upper and lower is not upper:
-                start = self.box(lower, cell.channel, cell.row, cell.column)
-                end = self.box(upper, above.channel, row, column)
-                self.rings.append(end)
-                self.lines.append(_across(lower, start, upper, end))
-            cell = above
+                return cell
+            cell = self._tie_up(cell, replace(cell, layer=cell.layer + 1, row=row, column=column))
+        return cell
+
+    def _tie_up(self, cell: Cell, above: Cell) -> Cell:
+        """Mark the one cell that reads this one, and tie the two."""
+        lower, upper = self._strip.column_of(cell.layer), self._strip.column_of(above.layer)
+        if lower and upper and lower is not upper:
+            start = self.box(lower, cell.channel, cell.row, cell.column)
+            end = self.box(upper, above.channel, above.row, above.column)
+            self.rings.append(end)
+            self.lines.append(_across(lower, start, upper, end))
+        return above
 
     def _reader(self, cell: Cell, axis: int) -> int | None:
         """The first row (axis 0) or column (axis 1) one layer up that reads `cell`."""
