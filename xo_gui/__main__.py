@@ -113,6 +113,7 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     thread.setParent(window)
     window.session.setParent(window)
     window.resize(*(args.size or (1280, 800)))
+    window.panels.make_room(window.width())
     if not args.size and not args.screenshot:
         window.restore_layout()
     if trouble:

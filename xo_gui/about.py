@@ -20,6 +20,8 @@ KEYS = (
     ("X, O, N", "save the drawing as an X, an O or neither, to learn from"),
     ("Arrows, Space", "move the pen by keyboard, set it down or lift it"),
     ("Esc", "give up the stroke under way"),
+    ("Click on a value, Enter", "in the network: see the arithmetic that made it; Esc lets go"),
+    ("F", "in the network: fold a ReLU into the column before it, or unfold it"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "make a copied picture the drawing"),
     ("Ctrl+1, Ctrl+2", "default network, walk-through"),

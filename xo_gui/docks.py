@@ -8,8 +8,10 @@ from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QVBo
 from xo_gui.theme import heading_font
 from xo_gui.views import Panel, View
 
-MARGIN, LEFT_WIDTH, LEAST_LEFT = 16, 288, 272
+MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH = 16, 288, 272, 300
+ROOMY = 1400
 _LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+_RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 
 
 class Docks(QObject):
@@ -49,10 +51,17 @@ class Docks(QObject):
         self.all.append(dock)
 
     def settle(self) -> None:
-        """Once all are there: the left side as wide as it starts, and no title twice."""
-        left = [dock for dock in self.all if self._window.dockWidgetArea(dock) == _LEFT]
-        self._window.resizeDocks(left, [LEFT_WIDTH] * len(left), Qt.Orientation.Horizontal)
+        """Once all are there: the sides as wide as they start, and no title twice."""
+        for side, width in ((_LEFT, LEFT_WIDTH), (_RIGHT, RIGHT_WIDTH)):
+            there = [dock for dock in self.all if self._window.dockWidgetArea(dock) == side]
+            self._window.resizeDocks(there, [width] * len(there), Qt.Orientation.Horizontal)
         self._retitle()
+
+    def make_room(self, width: int) -> None:
+        """In a window narrower than ROOMY the right side stays away until a click on a value asks for it."""
+        for dock in self.all:
+            if self._window.dockWidgetArea(dock) == _RIGHT:
+                dock.setVisible(width >= ROOMY)
 
     def of(self, kind: type[View]) -> QDockWidget:
         """The dock that holds the panel of this kind. Raises StopIteration if there is none."""

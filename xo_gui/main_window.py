@@ -26,7 +26,7 @@ from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
 from xo_gui.theme import Theme, theme_called, wear
 from xo_gui.training_control import TrainingControl
-from xo_gui.views import PANELS, DrawingView, NetworkView, View, VotesView
+from xo_gui.views import PANELS, DrawingView, InspectorView, NetworkView, View, VotesView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -126,6 +126,7 @@ class MainWindow(QMainWindow):
             view.edited.connect(self.session.edit)
             view.hovered.connect(self.session.hover)
             view.pinned.connect(self.session.pin)
+            view.slid.connect(self.session.slide)
             view.wished.connect(self.training.wish)
             view.said.connect(self.say)
         self.training.changed.connect(self._intent_changed)
@@ -154,6 +155,8 @@ class MainWindow(QMainWindow):
         self.ask_again()
 
     def _focus_changed(self) -> None:
+        if self.session.focus.pinned is not None and self.panels.of(InspectorView).isHidden():
+            self.panels.bring(InspectorView)
         for view in self.views:
             view.show_focus(self.session.focus)
 

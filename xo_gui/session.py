@@ -31,16 +31,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Focus:
-    """What is looked at: the cell under the mouse, and the one that a click holds. Not undone, not saved with the
+    """What is looked at: the cell under the mouse, and the one that a click holds. sliding: whether the window
+    slides over its map, which is then shown only as far as the held cell. Not undone, not saved with the
     Document."""
 
     hovered: Cell | None = None
     pinned: Cell | None = None
+    sliding: bool = False
 
     @property
-    def cell(self) -> Cell | None:
-        """The one to explain: what is hovered over is a preview, and what is pinned comes back after it."""
-        return self.hovered or self.pinned
+    def cells(self) -> tuple[Cell, ...]:
+        """The one to explain, first, and the one that comes back after it: what is hovered over is a preview, but
+        not of a window that slides."""
+        chosen = (self.pinned,) if self.sliding else (self.hovered, self.pinned)
+        return tuple(cell for cell in chosen if cell is not None)
 
 
 class Replace(QUndoCommand):
@@ -131,7 +135,11 @@ class Session(QObject):
 
     def pin(self, cell: Cell | None) -> None:
         """Hold this cell, or let go of the one held."""
-        self.look_at(replace(self.focus, pinned=cell))
+        self.look_at(replace(self.focus, pinned=cell, sliding=False))
+
+    def slide(self, cell: Cell) -> None:
+        """Hold this cell on the way over its map."""
+        self.look_at(replace(self.focus, pinned=cell, sliding=True))
 
     def request(self, goal: Goal | None = None, live: bool = False) -> Request:
         """What should be true now; goal and live: what training should be doing, and whether it is what reads."""

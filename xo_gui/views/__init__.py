@@ -10,6 +10,7 @@ from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.film_view import FilmView
 from xo_gui.views.gallery_view import GalleryView
+from xo_gui.views.inspector_view import InspectorView
 from xo_gui.views.network_view import NetworkView
 from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
@@ -34,6 +35,7 @@ PANELS = (
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(WholeImageView, Qt.DockWidgetArea.LeftDockWidgetArea, behind=VotesView),
     Panel(NetworkView, None),
+    Panel(InspectorView, Qt.DockWidgetArea.RightDockWidgetArea),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
@@ -45,6 +47,7 @@ __all__ = [
     "PANELS",
     "CurvesView",
     "DrawingView",
+    "InspectorView",
     "NetworkView",
     "Panel",
     "TimelineView",

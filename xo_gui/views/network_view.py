@@ -30,7 +30,7 @@ from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
 from xo_gui.views.strip_pointer import Weight, folding, under
 from xo_gui.views.strip_words import hint, summary
 from xo_gui.views.trace import is_in, trace_of
-from xo_gui.views.trace_painter import paint_trace
+from xo_gui.views.trace_painter import paint_trace, paint_unfilled
 from xo_gui.views.view import View
 
 MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
@@ -55,6 +55,7 @@ class NetworkView(View):
         self._chosen: dict[int, bool] = {}
         self._looked: Cell | None = None
         self._pinned: Cell | None = None
+        self._sliding = False
         self._weight: Weight | None = None
         self._header: tuple[int, int] | None = None
         self._by_keyboard = False
@@ -102,8 +103,8 @@ class NetworkView(View):
 
     def show_focus(self, focus: Focus) -> None:
         """Mark the looked-at cell, or the one held, wherever it was chosen."""
-        if (focus.hovered, focus.pinned) != (self._looked, self._pinned):
-            self._looked, self._pinned = focus.hovered, focus.pinned
+        if focus != Focus(self._looked, self._pinned, self._sliding):
+            self._looked, self._pinned, self._sliding = focus.hovered, focus.pinned, focus.sliding
             self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -249,6 +250,8 @@ class NetworkView(View):
         cell, shown = self._marked()
         if cell is None or shown is None or shown.strip is None or self._weight is not None:
             return
+        if self._sliding and cell == self._pinned:
+            paint_unfilled(painter, shown.strip, cell, self._theme)
         trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
         if trace is not None:
             paint_trace(painter, trace, self._theme)
@@ -267,8 +270,8 @@ class NetworkView(View):
 
     def _marked(self) -> tuple[Cell | None, ShownStrip | None]:
         """The looked-at cell, or else the one held, and its strip; None where there is no such cell."""
-        for cell in (self._looked, self._pinned):
-            if cell is not None and cell.subject < len(self._strips):
+        for cell in Focus(self._looked, self._pinned, self._sliding).cells:
+            if cell.subject < len(self._strips):
                 shown = self._strips[cell.subject]
                 if is_in(shown.reading.subject.network, cell):
                     return cell, shown

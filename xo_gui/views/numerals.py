@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from engine.network import Network
 from xo_gui.views.stages import NARROW_SPACE, number
 
@@ -56,3 +58,26 @@ def vote_text(network: Network, vote: float) -> str:
     """A vote as it is shown: a share in percent, or where votes are scores a number such as 0.56."""
     # Softmax is never sure; float32 rounds it up to 1, and "100 %" beside "0.1 %" would be no sum.
     return f"{vote:.2f}" if network.vote == "score" else percent(min(max(vote, 1e-6), 1 - 1e-6))
+
+
+def fixed(value: float, cut: bool = False) -> str:
+    """A value with two decimals and its sign, as `signed`; or with the further ones cut off, as the article does:
+    +0.55 for 5 / 9."""
+    return signed(cut_off(value) if cut else value)
+
+
+def cell_text(value: float, cut: bool = False) -> str:
+    """A value as it stands in a small cell: ".29", "−.36", "1", "12", "0" for none."""
+    if not math.isfinite(value):
+        return "?"
+    value = cut_off(value) if cut else value
+    size = abs(value)
+    if value == round(value) and size < 100:
+        return (MINUS if value < 0 else "") + f"{size:.0f}"
+    text = f"{size:.2f}"[1:] if size < 0.995 else f"{size:.1f}" if size < 9.95 else f"{size:.0f}"
+    return (MINUS if value < 0 and any(figure in "123456789" for figure in text) else "") + text
+
+
+def cut_off(value: float) -> float:
+    """The value without what follows its second decimal; what is only not whole by rounding errors stays whole."""
+    return math.trunc(value * 100 + math.copysign(1e-4, value)) / 100

@@ -5,9 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
+from xo_gui.session import Cell
 from xo_gui.theme import Theme
 from xo_gui.views.column_painter import rect
-from xo_gui.views.columns import Box
+from xo_gui.views.columns import Box, Strip
 from xo_gui.views.trace import Trace
 
 # A cell smaller than this gets a ring around its middle instead of an outline.
@@ -50,6 +51,22 @@ def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
                 pen.setDashPattern([2.0, 1.5])
             painter.setPen(pen)
         painter.drawLine(QLineF(*line))
+
+
+def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) -> None:
+    """Cover what comes after `cell` on its map, or in its list: what a sliding window has not filled yet."""
+    column = strip.column_of(cell.layer)
+    if column is None:
+        return
+    ground = QColor(theme.ground)
+    if not column.is_map:
+        for channel in range(cell.channel + 1, column.stage.count):
+            painter.fillRect(rect(column.tile(channel)), ground)
+        return
+    (high, wide), tile = column.cells, column.tile(cell.channel)
+    painter.fillRect(rect(tile.part((high, wide), range(cell.row + 1, high), range(wide))), ground)
+    rest = tile.part((high, wide), range(cell.row, cell.row + 1), range(cell.column + 1, wide))
+    painter.fillRect(rect(rest), ground)
 
 
 def _ring(painter: QPainter, cell: Box, theme: Theme) -> None:

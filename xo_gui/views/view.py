@@ -18,8 +18,8 @@ class View(QWidget):
     previewed(document): a change under way, such as a stroke. edited(document, text, merge): a change made, its
     name in the Edit menu, and the word under which successive changes become one undo ("" for none).
     hovered(cell or None): the value under the mouse. pinned(cell or None): the value a click holds, or lets go of.
-    wished(wish): something asked of training, one of wishes.py.
-    said(text): a sentence for the status bar.
+    slid(cell): the window went on to this value of its map. wished(wish): something asked of training, one of
+    wishes.py. said(text): a sentence for the status bar.
     """
 
     title = ""
@@ -28,6 +28,7 @@ class View(QWidget):
     edited = Signal(object, str, str)
     hovered = Signal(object)
     pinned = Signal(object)
+    slid = Signal(object)
     wished = Signal(object)
     said = Signal(str)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.document import Document, Subject
@@ -13,6 +13,7 @@ from engine.explain.exemplars import Comparison
 from engine.raster import ink
 from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
+from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.numerals import percent, vote_text
 from xo_gui.views.view import View
@@ -34,7 +35,7 @@ class Row:
 
 
 class VotesView(View):
-    """A block of bars and a verdict for each of the document's subjects."""
+    """A block of bars and a verdict for each of the document's subjects; a click on a bar holds that vote."""
 
     title = "Votes"
 
@@ -82,7 +83,8 @@ class VotesView(View):
             block.setParent(None)
             block.deleteLater()
         while len(self.blocks) < len(subjects):
-            block = VoteBlock(self)
+            block = VoteBlock(self, len(self.blocks))
+            block.bars.picked.connect(self.pinned)
             block.bars.set_theme(self._theme)
             self._column.insertWidget(len(self.blocks), block)
             self.blocks.append(block)
@@ -122,8 +124,9 @@ class VotesView(View):
 class VoteBlock(QWidget):
     """One subject's bars and what it says."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, subject: int) -> None:
         super().__init__(parent)
+        self._subject = subject
         self.heading, self.bars, self.sentence = QLabel(self), VoteBars(self), QLabel(self)
         self.heading.setFont(font(SMALL_PX, strong=True))
         self.sentence.setWordWrap(True)
@@ -138,6 +141,7 @@ class VoteBlock(QWidget):
     def wait(self, subject: Subject, sentence: str) -> None:
         """Show the classes without votes."""
         self._show([Row(name, None, _NONE, False) for name in subject.network.classes], None, sentence)
+        self.bars.cells = ()
 
     def show_reading(self, reading: Reading, sentence: str) -> None:
         """Show the votes and who wins."""
@@ -147,6 +151,7 @@ class VoteBlock(QWidget):
             printed = vote_text(network, vote)
             rows.append(Row(name, vote, printed, name == reading.verdict))
         self._show(rows, reading.subject.threshold if shares else None, sentence)
+        self.bars.cells = tuple(Cell(len(network.layers), at, subject=self._subject) for at in range(len(rows)))
 
     def _show(self, rows: list[Row], threshold: float | None, sentence: str) -> None:
         self.bars.show_rows(rows, threshold)
@@ -167,16 +172,20 @@ class VoteBlock(QWidget):
 
 
 class VoteBars(QWidget):
-    """One row a class: its shape in its colour, a bar, a number."""
+    """One row a class: its shape in its colour, a bar, a number. picked(Cell): a click on the row of this vote."""
+
+    picked = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
+        self.cells: tuple[Cell, ...] = ()
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.rows: list[Row] = []
         self._threshold: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Votes"))
-        self.setToolTip(self.tr("How much each class is voted for"))
+        self.setToolTip(self.tr("How much each class is voted for; click one to see how it came about"))
 
     def show_rows(self, rows: list[Row], threshold: float | None) -> None:
         """threshold: marked on the bars; None where there is no such thing."""
@@ -219,10 +228,18 @@ class VoteBars(QWidget):
             self._paint_number(painter, row, middle)
         painter.end()
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Hold the vote of the row clicked."""
+        place = int(event.position().y() // _ROW)
+        if event.button() == Qt.MouseButton.LeftButton and 0 <= place < len(self.cells):
+            self.picked.emit(self.cells[place])
+        else:
+            event.ignore()
+
     def _tip(self, threshold: float | None) -> str:
         if threshold is None:
-            return self.tr("How much each class is voted for")
-        mark = self.tr("How much each class is voted for. Below the mark, at {}, the network is unsure.")
+            return self.tr("How much each class is voted for; click one to see how it came about")
+        mark = self.tr("How much each class is voted for; below the mark, at {}, it is unsure. Click to see why.")
         return mark.format(percent(threshold))
 
     def _margins(self) -> tuple[float, float]:

@@ -1,0 +1,253 @@
+"""The inspector in the real window: click, pin, preview, Esc, live, play; what it says against the engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from engine.document import Subject
+from engine.layers import (
+    AvgPool2D,
+    BatchNorm2D,
+    Center,
+    Conv2D,
+    Dense,
+    Dropout,
+    GlobalAvgPool,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Tanh,
+)
+from engine.network import Network
+from tests.xo_gui.conftest import X_ARMS, Hand
+from tests.xo_gui.test_network_view import ARTICLE, X, read
+from xo_gui.main_window import MainWindow
+from xo_gui.session import Cell
+from xo_gui.views import InspectorView, NetworkView
+from xo_gui.views.blocks import Block, Grid, Line, Lines, Note, Pair, Ranked
+from xo_gui.views.numerals import cell_text, fixed, signed
+from xo_gui.views.spelling import Spelled, spell
+from xo_gui.views.votes_view import VoteBars
+
+
+class Looker:
+    """Points and clicks in the network panel, and reads what the inspector says."""
+
+    def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
+        self.window, self.qtbot = window, qtbot
+        self.panel = next(view for view in window.views if isinstance(view, InspectorView))
+        self.network: NetworkView = window.network_view
+
+    def place(self, cell: Cell) -> QPoint:
+        strip = self.network._strips[0].strip
+        column = strip.column_of(cell.layer) if strip else None
+        assert column is not None
+        rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
+        return QPointF(*column.tile(cell.channel).part(column.cells, rows, columns).centre).toPoint()
+
+    def click(self, cell: Cell) -> None:
+        # The first click opens the panel, and the columns move to make room for it.
+        QTest.mouseClick(self.network, Qt.MouseButton.LeftButton, pos=self.place(cell))
+        self.qtbot.waitUntil(self.panel.isVisible, timeout=5000)
+        QTest.mouseMove(self.network, QPoint(3, 3))
+        self.qtbot.wait(20)
+
+    @property
+    def value(self) -> str:
+        return self.panel.value.text()
+
+    def engine(self, cell: Cell) -> float:
+        assert self.window.last is not None
+        made = self.window.last.readings[0].outputs[cell.layer]
+        return float(made[cell.channel, cell.row, cell.column] if made.ndim == 3 else made[cell.channel])
+
+
+@pytest.fixture
+def looker(window: MainWindow, qtbot: QtBot) -> Looker:
+    return Looker(window, qtbot)
+
+
+def lines(blocks: list[Block]) -> dict[str, str]:
+    """Every line of a sum by its label."""
+    found: dict[str, str] = {}
+    for block in blocks:
+        inside: tuple[Line, ...] = ()
+        if isinstance(block, Lines):
+            inside = block.lines
+        elif isinstance(block, Pair) and isinstance(block.right, tuple):
+            inside = block.right
+        found |= {line.label: line.number for line in inside}
+    return found
+
+
+def test_a_click_pins_and_the_number_follows_the_drawing(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    cell = Cell(1, 2, 11, 20)
+    looker.click(cell)
+    assert looker.window.session.focus.pinned == cell
+    assert looker.value == signed(looker.engine(cell))
+    assert looker.panel.place.text() == "Features 1 · map 3 · row 12, column 21"
+    before = looker.value
+    hand.draw([[(0.1, 0.4), (0.9, 0.4)]])
+    assert looker.value == signed(looker.engine(cell)) != before
+
+
+def test_hovering_previews_and_esc_lets_go(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    pinned, other = Cell(1, 2, 11, 20), Cell(3, 1, 4, 4)
+    looker.click(pinned)
+    QTest.mouseMove(looker.network, looker.place(other))
+    assert looker.value == signed(looker.engine(other))
+    QTest.mouseMove(looker.network, QPoint(3, 3))
+    assert looker.value == signed(looker.engine(pinned))
+    QTest.keyClick(looker.network, Qt.Key.Key_Escape)
+    assert looker.window.session.focus.pinned is None
+    assert looker.value == ""
+    assert any(isinstance(block, Note) and "Click any value" in block.text for block in looker.panel.sheet.blocks)
+
+
+def test_a_vote_bar_and_a_pixel_can_be_clicked(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    bars = looker.window.votes_view.findChild(VoteBars)
+    QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 40))
+    assert looker.window.session.focus.pinned == Cell(10, 1)
+    looker.qtbot.waitUntil(looker.panel.isVisible, timeout=5000)
+    assert looker.value == signed(looker.engine(Cell(10, 1)))
+    looker.click(Cell(0, 0, 16, 16))
+    assert looker.value == signed(looker.engine(Cell(0, 0, 16, 16)))
+
+
+def test_a_cell_of_the_sum_leads_to_that_cell(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    looker.click(Cell(3, 1, 4, 4))
+    sheet = looker.panel.sheet
+    looker.qtbot.waitUntil(lambda: len(sheet._spots) == 4)
+    QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=sheet._spots[3].box.center().toPoint())
+    assert looker.window.session.focus.pinned == Cell(2, 1, 9, 9)
+
+
+def test_the_pinned_value_follows_training_by_its_own_weights(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    cell = Cell(1, 2, 11, 20)
+    looker.click(cell)
+    subject = looker.window.session.document.subjects[0]
+    other = dict(subject.parameters)
+    other["01-conv2d.bias"] = subject.parameters["01-conv2d.bias"] + np.float32(1)
+    looker.window.use_subject(Subject("Default", subject.network, other))
+    hand.settle()
+    assert looker.value == signed(looker.engine(cell))
+    assert lines(list(looker.panel.sheet.blocks))["bias"] == signed(float(other["01-conv2d.bias"][2]))
+
+
+# --- play
+
+
+def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    looker.click(Cell(3, 1, 0, 0))
+    panel, session = looker.panel, looker.window.session
+    QTest.mouseClick(panel.step_button, Qt.MouseButton.LeftButton)
+    assert session.focus.pinned == Cell(3, 1, 0, 1)
+    assert session.focus.sliding
+    assert looker.value == signed(looker.engine(Cell(3, 1, 0, 1)))
+    ground = looker.network.grab().toImage().pixelColor(looker.place(Cell(3, 1, 15, 15)))
+    assert ground == QColor(looker.network._theme.ground), "what the window has not reached is empty"
+    panel.speed.setValue(100)
+    QTest.mouseClick(panel.play_button, Qt.MouseButton.LeftButton)
+    assert "Pause" in panel.play_button.text()
+    looker.qtbot.waitUntil(lambda: session.focus.pinned.row >= 2, timeout=5000)
+    QTest.mouseClick(panel.play_button, Qt.MouseButton.LeftButton)
+    stands = session.focus.pinned
+    looker.qtbot.wait(80)
+    assert session.focus.pinned == stands
+    QTest.mouseClick(panel.play_button, Qt.MouseButton.LeftButton)
+    looker.qtbot.waitUntil(lambda: session.focus.pinned == Cell(3, 1, 15, 15), timeout=10_000)
+    looker.qtbot.waitUntil(lambda: "Slide" in panel.play_button.text(), timeout=2000)
+    QTest.mouseClick(panel.step_button, Qt.MouseButton.LeftButton)
+    assert session.focus.pinned == Cell(3, 1, 0, 0), "from the end it begins anew"
+
+
+def test_a_click_elsewhere_ends_the_slide_and_shows_whole_maps(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    looker.click(Cell(3, 1, 0, 0))
+    QTest.mouseClick(looker.panel.play_button, Qt.MouseButton.LeftButton)
+    looker.click(Cell(3, 0, 8, 8))
+    assert not looker.panel.slide.playing
+    assert not looker.window.session.focus.sliding
+    assert looker.window.session.focus.pinned == Cell(3, 0, 8, 8)
+
+
+# --- what is spelled out
+
+
+def test_the_walk_through_reads_like_the_articles_slides() -> None:
+    """Window of the X at the second row and column: nine products of 1, 9 / 9 = 1."""
+    blocks = spell(Spelled(read(ARTICLE, X), Cell(1, 0, 1, 1)))
+    window, products = (block for block in blocks if isinstance(block, Pair))
+    assert isinstance(window.right, Grid)
+    assert window.left.values.tolist() == [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]] == window.right.values.tolist()
+    assert (products.left.values == 1).all()
+    assert lines(blocks) == {"sum of 9": "+9.00", "÷ 9 values": "+1.00", "this cell": "+1.00"}
+
+
+@pytest.mark.parametrize(
+    ("ninths", "rounded", "cut"), [(5, "+0.56", "+0.55"), (7, "+0.78", "+0.77"), (-1, "−0.11", "−0.11")]
+)
+def test_digits_are_cut_off_as_in_the_article_where_one_wants_it(ninths: int, rounded: str, cut: str) -> None:
+    value = float(np.float32(ninths) / np.float32(9))
+    assert (fixed(value), fixed(value, cut=True)) == (rounded, cut)
+
+
+def test_rounding_errors_do_not_cut_a_whole_number_down() -> None:
+    assert fixed(0.99999994, cut=True) == "+1.00"
+    assert cell_text(0.57999998, cut=True) == ".58"
+
+
+def test_a_window_over_several_maps_shows_the_one_that_counts_or_the_one_chosen() -> None:
+    network = Network((1, 6, 6), (Conv2D(3, 3), Conv2D(2, 2), GlobalAvgPool()))
+    reading = read(
+        Subject("two", network, network.initial(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
+    )
+    cell = Cell(2, 1, 1, 2)
+    parts = (reading.subject.parameters["02-conv2d.weight"][1] * reading.outputs[1][:, 1:3, 2:4]).sum(axis=(1, 2))
+    ranked = next(block for block in spell(Spelled(reading, cell)) if isinstance(block, Ranked))
+    assert [rank.choice for rank in ranked.ranks] == np.argsort(-np.abs(parts)).tolist()
+    assert ranked.ranks[0].chosen
+    for chosen in range(3):
+        said = lines(spell(Spelled(reading, cell, chosen)))
+        assert said["sum of 4"] == signed(float(parts[chosen]))
+        assert said["2 other maps"] == signed(float(parts.sum() - parts[chosen]))
+
+
+def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    reading = hand.window.last.readings[0]
+    blocks = spell(Spelled(reading, Cell(10, 0)))
+    ranked = next(block for block in blocks if isinstance(block, Ranked))
+    sizes = [abs(rank.share) for rank in ranked.ranks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == 1
+    said = lines(blocks)
+    assert said["this cell"] == signed(float(reading.outputs[-1][0]))
+    assert any(label.startswith("X: e to the") for label in said)
+
+
+def test_every_kind_of_layer_can_be_spelled_out() -> None:
+    layers = (
+        Center(), Conv2D(3, 3, padding=2, stride=2), BatchNorm2D(), ReLU(), Residual((Conv2D(3, 1),)), Tanh(),
+        AvgPool2D(), Dropout(), Sigmoid(), MaxPool2D(2, 1), GlobalAvgPool(), Dense(2),
+    )  # fmt: skip
+    network = Network((1, 9, 9), layers)
+    reading = read(Subject("all", network, network.initial(1)), X)
+    for layer, output in enumerate(reading.outputs):
+        blocks = spell(Spelled(reading, Cell(layer, output.shape[0] - 1)))
+        assert blocks
+        if layer > 0:
+            final = lines(blocks).get("this cell") or list(lines(blocks).values())[-1]
+            assert final == signed(float(output[(-1, *(0,) * (output.ndim - 1))]))

@@ -1,0 +1,251 @@
+"""Block painter: how tall each block of a sheet is, and how it is drawn. It decides nothing that is shown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+
+from xo_gui.session import Cell
+from xo_gui.theme import SMALL_PX, TEXT_PX, Theme, colours
+from xo_gui.views.blocks import Block, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Ranked
+from xo_gui.views.column_painter import Brush, kept_font, paint_symbol
+from xo_gui.views.numerals import cell_text
+
+GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
+# Cells of a grid: no larger than this, and with a number only if at least so wide.
+LARGEST, TALLEST, LEAST_NUMBER = 30.0, 22.0, 21.0
+SIGN = 20.0
+NUMBER_PX = 9
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place of a sheet that a click on leads from: to a cell, or to another part of the same sum."""
+
+    box: QRectF
+    cell: Cell | None = None
+    choice: int | None = None
+
+
+@dataclass
+class Pass:
+    """One painting of a sheet. cut: whether digits are cut off instead of rounded. spots: gathered on the way."""
+
+    painter: QPainter
+    theme: Theme
+    width: float
+    cut: bool
+    spots: list[Spot] = field(default_factory=list)
+
+    def text(
+        self, box: QRectF, text: str, colour: str, px: int = SMALL_PX, strong: bool = False, right: bool = False
+    ) -> None:
+        """A line of text in the middle of `box`."""
+        face, metrics = kept_font(px, strong)
+        self.painter.setFont(face)
+        self.painter.setPen(QColor(colour))
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+        self.painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | side, shown)
+
+
+def height(block: Block, width: float) -> float:
+    """How tall a block is, with the room below it."""
+    if isinstance(block, Pair):
+        return _pair_height(block, width) + GAP
+    if isinstance(block, Lines):
+        return _lines_height(block.lines) + GAP
+    if isinstance(block, Heading):
+        return TITLE + 4
+    if isinstance(block, Note):
+        return _note_box(block.text, width).height() + GAP
+    if isinstance(block, Ranked):
+        return RANK * len(block.ranks) + GAP
+    return BAR * len(block.bars) + GAP
+
+
+def paint(block: Block, top: float, on: Pass) -> None:
+    """Draw a block from `top` down."""
+    if isinstance(block, Pair):
+        _paint_pair(block, top, on)
+    elif isinstance(block, Lines):
+        _paint_lines(block.lines, QRectF(0, top, on.width, 0), on)
+    elif isinstance(block, Heading):
+        on.text(QRectF(0, top + 2, on.width, TITLE), block.text, on.theme.quiet)
+    elif isinstance(block, Note):
+        face, _ = kept_font(SMALL_PX)
+        on.painter.setFont(face)
+        on.painter.setPen(QColor(on.theme.quiet))
+        on.painter.drawText(
+            _note_box(block.text, on.width).translated(0, top), Qt.TextFlag.TextWordWrap, block.text
+        )
+    elif isinstance(block, Ranked):
+        _paint_ranks(block, top, on)
+    else:
+        _paint_bars(block, top, on)
+
+
+def _note_box(text: str, width: float) -> QRectF:
+    metrics: QFontMetricsF = kept_font(SMALL_PX)[1]
+    return metrics.boundingRect(QRectF(0, 0, width, 1000), Qt.TextFlag.TextWordWrap, text)
+
+
+# --- grids
+
+
+def _side(grid: Grid, room: float) -> float:
+    return float(math.floor(min(room / grid.values.shape[1], LARGEST)))
+
+
+def _cell(grid: Grid, room: float) -> tuple[float, float]:
+    """Width and height of a cell."""
+    side = _side(grid, room)
+    return side, min(side, TALLEST)
+
+
+def _beside(pair: Pair, width: float) -> bool:
+    """Whether both parts fit side by side with readable numbers, or neither would have any anyway."""
+    half = (width - SIGN) / 2
+    whole = _side(pair.left, width) >= LEAST_NUMBER
+    return _side(pair.left, half) >= LEAST_NUMBER or not whole
+
+
+def _pair_height(pair: Pair, width: float) -> float:
+    beside = _beside(pair, width)
+    room = (width - SIGN) / 2 if beside else width
+    left = _grid_height(pair.left, room)
+    right = _grid_height(pair.right, room) if isinstance(pair.right, Grid) else TITLE + _lines_height(pair.right)
+    if not pair.right:
+        return left
+    return max(left, right) if beside else left + GAP + right
+
+
+def _grid_height(grid: Grid, room: float) -> float:
+    return float(TITLE + grid.values.shape[0] * _cell(grid, room)[1])
+
+
+def _paint_pair(pair: Pair, top: float, on: Pass) -> None:
+    beside = _beside(pair, on.width)
+    room = (on.width - SIGN) / 2 if beside else on.width
+    _paint_grid(pair.left, 0.0, top, room, on)
+    left = _grid_height(pair.left, room)
+    x, y = (room + SIGN, top) if beside else (0.0, top + left + GAP)
+    if beside and pair.sign:
+        wide = _cell(pair.left, room)[0] * pair.left.values.shape[1]
+        box = QRectF(wide, top + TITLE, room + SIGN - wide, left - TITLE)
+        on.painter.setFont(kept_font(TEXT_PX)[0])
+        on.painter.setPen(QColor(on.theme.quiet))
+        on.painter.drawText(box, Qt.AlignmentFlag.AlignCenter, pair.sign)
+    if isinstance(pair.right, Grid):
+        _paint_grid(pair.right, x, y, room, on)
+    elif pair.right:
+        tall = _lines_height(pair.right)
+        lines = y + max(TITLE, (left + TITLE - tall) / 2) if beside else y
+        _paint_lines(pair.right, QRectF(x, lines, room, 0), on)
+
+
+def _paint_grid(grid: Grid, x: float, y: float, room: float, on: Pass) -> None:
+    theme, painter = on.theme, on.painter
+    on.text(QRectF(x, y, room, TITLE - 2), grid.title, theme.quiet)
+    wide, tall = _cell(grid, room)
+    table = theme.picture_table if grid.scale == "picture" else theme.value_table
+    words = colours(grid.values, -grid.level, grid.level, table)
+    gap = 1.0 if wide >= 8 else 0.0
+    numbers = wide >= LEAST_NUMBER
+    face, _ = kept_font(NUMBER_PX)
+    for place, word in enumerate(words.ravel().tolist()):
+        row, column = divmod(place, grid.values.shape[1])
+        box = QRectF(x + column * wide, y + TITLE + row * tall, wide - gap, tall - gap)
+        beyond = grid.outside is not None and bool(grid.outside.flat[place])
+        colour = QColor(theme.control) if beyond else QColor.fromRgb(int(word))
+        painter.fillRect(box, colour)
+        if numbers:
+            painter.setFont(face)
+            painter.setPen(_readable(colour))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, cell_text(float(grid.values.flat[place]), on.cut))
+        if grid.cells and grid.cells[place] is not None:
+            on.spots.append(Spot(box, grid.cells[place]))
+    for place in grid.ring:
+        row, column = divmod(place, grid.values.shape[1])
+        _ring(QRectF(x + column * wide, y + TITLE + row * tall, wide - gap, tall - gap), on)
+
+
+def _ring(box: QRectF, on: Pass) -> None:
+    on.painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, width in ((on.theme.ground, 3.4), (on.theme.text, 1.8)):
+        on.painter.setPen(QPen(QColor(colour), width))
+        on.painter.drawRect(box)
+
+
+def _readable(ground: QColor) -> QColor:
+    """Black or white, whichever can be read better on a colour (WCAG's relative luminance)."""
+    parts = np.array([ground.redF(), ground.greenF(), ground.blueF()])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    bright = float(linear @ (0.2126, 0.7152, 0.0722))
+    return QColor("#000000") if bright > 0.179 else QColor("#ffffff")
+
+
+# --- lines, lists and bars
+
+
+def _lines_height(lines: tuple[Line, ...]) -> float:
+    return sum(LINE + (5 if line.total else 0) for line in lines)
+
+
+def _paint_lines(lines: tuple[Line, ...], box: QRectF, on: Pass) -> None:
+    y = box.top()
+    for line in lines:
+        if line.total:
+            on.painter.setPen(QPen(QColor(on.theme.line), 1.0))
+            on.painter.drawLine(QLineF(box.left(), y + 2.5, box.right(), y + 2.5))
+            y += 5
+        row = QRectF(box.left(), y, box.width(), LINE)
+        metrics = kept_font(TEXT_PX, line.total)[1]
+        wide = metrics.horizontalAdvance(line.number) + 2
+        on.text(row, line.number, on.theme.text, TEXT_PX, line.total, right=True)
+        on.text(row.adjusted(0, 0, -wide, 0), line.label, on.theme.quiet)
+        y += LINE
+
+
+def _paint_ranks(block: Ranked, top: float, on: Pass) -> None:
+    for at, rank in enumerate(block.ranks):
+        row = QRectF(0, top + at * RANK, on.width, RANK)
+        if rank.chosen:
+            on.painter.fillRect(row.adjusted(-4, 0, 4, -1), QColor(on.theme.control))
+        on.text(row, rank.label, on.theme.text if rank.chosen else on.theme.quiet)
+        on.text(QRectF(88, row.top(), 96, RANK), rank.factors, on.theme.quiet)
+        on.text(row, rank.number, on.theme.text, right=True)
+        middle, half = on.width - 74, 24.0
+        length = half * min(abs(rank.share), 1.0)
+        if math.isfinite(length) and length > 0.4:
+            colour = on.theme.stops[4] if rank.share > 0 else on.theme.stops[0]
+            left = middle if rank.share > 0 else middle - length
+            on.painter.fillRect(QRectF(left, row.top() + 6, length, RANK - 12), QColor(colour))
+        on.painter.setPen(QPen(QColor(on.theme.faint), 1.0))
+        on.painter.drawLine(QLineF(middle, row.top() + 3, middle, row.bottom() - 3))
+        if rank.cell is not None or rank.choice is not None:
+            on.spots.append(Spot(row, rank.cell, rank.choice))
+
+
+def _paint_bars(block: ClassBars, top: float, on: Pass) -> None:
+    brush = Brush(on.painter, on.theme, 1.0)
+    number = max(kept_font(TEXT_PX)[1].horizontalAdvance(bar.number) for bar in block.bars) + 8
+    left, right = 24.0, on.width - number
+    signed = any(bar.share < 0 for bar in block.bars)
+    zero = (left + right) / 2 if signed else left
+    for at, bar in enumerate(block.bars):
+        y = top + at * BAR
+        paint_symbol(brush, bar.index, bar.name, 0.0, y + BAR / 2, 11.0)
+        on.painter.fillRect(QRectF(left, y + 6, right - left, 7), QColor(on.theme.control))
+        room = (right - left) / 2 if signed else right - left
+        length = room * min(abs(bar.share), 1.0) if math.isfinite(bar.share) else 0.0
+        start = zero if bar.share >= 0 else zero - length
+        on.painter.fillRect(QRectF(start, y + 6, length, 7), QColor(on.theme.class_colour(bar.index)))
+        if signed:
+            on.painter.setPen(QPen(QColor(on.theme.quiet), 1.0))
+            on.painter.drawLine(QPointF(zero, y + 3), QPointF(zero, y + 16))
+        on.text(QRectF(0, y, on.width, BAR), bar.number, on.theme.text, TEXT_PX, right=True)

@@ -1,0 +1,110 @@
+"""Blocks: what an inspector's sheet is put together from: grids of numbers, lines of a sum, lists, bars, sentences.
+
+They say what is shown, not where and not how.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from xo_gui.session import Cell
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Numbers (h, w) in coloured cells under a title. scale: a picture's greys or the value colours, which end at
+    `level`. outside: (h, w) bool, what lies beyond the frame. ring: which cells, counted in row order, stand out.
+    cells: what each of them is, for a click, in row order; None where it is nothing one can look at."""
+
+    title: str
+    values: HostArray
+    scale: Literal["picture", "value"]
+    level: float
+    outside: HostArray | None = None
+    ring: frozenset[int] = frozenset()
+    cells: tuple[Cell | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A number with what it is; `total` ones are what the others come to."""
+
+    label: str
+    number: str
+    total: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A grid, a sign, and beside them another grid, or lines, or nothing."""
+
+    left: Grid
+    sign: str = ""
+    right: Grid | tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines one below the other."""
+
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A few quiet words over what follows."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence, as many lines as it takes."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One product of a list: what it is of, "value x weight", what it comes to as text and as a share (-1 to 1) of
+    the largest, and the cell that it is, for a click. chosen: whether it stands out."""
+
+    label: str
+    factors: str
+    number: str
+    share: float
+    cell: Cell | None = None
+    choice: int | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Products, the largest first."""
+
+    ranks: tuple[Rank, ...]
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """What goes to the class at `index`: a share (-1 to 1) of the longest bar, and the number."""
+
+    index: int
+    name: str
+    number: str
+    share: float
+
+
+@dataclass(frozen=True)
+class ClassBars:
+    """A bar for each class."""
+
+    bars: tuple[ClassBar, ...]
+
+
+Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars
