@@ -19,6 +19,7 @@ from engine.evaluation import Judgement
 from engine.history import Branch, Moment
 from engine.layers import Values
 from engine.recipe import Recipe
+from engine.statistics import Statistics
 from engine.training import End
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -33,7 +34,8 @@ class Goal:
     "fresh", the weights of the recipe's seed; "weights", the subject's own; or the moment to go on from. name: of
     the branch. recipe: as it should be from now on. data, own: the examples. running; until: the step to pause at,
     None for none; pace: steps a second, None for as fast as it goes. look: the moment looked back at, None for now.
-    inspection: what is looked at of the step that comes after the moment shown, None while nobody looks.
+    inspection: what is looked at of the step that comes after the moment shown, None while nobody looks. inside:
+    whether somebody looks at how weights, values and gradients are spread.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Goal:
     pace: float | None = None
     look: Moment | None = None
     inspection: Inspection | None = None
+    inside: bool = False
 
     @property
     def lesson(self) -> Lesson:
@@ -83,7 +86,8 @@ class Training:
     not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after divergence, the last
     moment before it showed. branches, and each one's origin; frames: some kept moments from the start of the branch
     until now. judgement: how the held-out examples are read at `shown`, None while it is not known. batch: (n,)
-    places in `examples` of the last step's batch. gradients: of the last step, by name.
+    places in `examples` of the last step's batch. gradients: of the last step, by name. statistics: what was
+    found last inside the network, at its own moment.
     """
 
     goal: int
@@ -109,3 +113,4 @@ class Training:
     batch: HostArray
     gradients: Values
     dissection: Dissection | None = None
+    statistics: Statistics | None = None

@@ -9,18 +9,26 @@ from engine.checkpoint import Checkpoint
 from engine.history import History, Moment
 from engine.network import Parameters
 from engine.recipe import Recipe, endless
+from engine.statistics import Move
 from engine.training import Judged, Step, Trainer
 
 
 class Replay:
     """Stands at the nearest kept moment at first, and arrives at `wished`.
 
-    trainer: gives a trainer that goes on from a checkpoint by a recipe, on the examples of then.
+    trainer: gives a trainer that goes on from a checkpoint by a recipe, on the examples of then. before: a moment
+    that the way must not begin after, None for `wished`.
     """
 
-    def __init__(self, history: History, wished: Moment, trainer: Callable[[Recipe, Checkpoint], Trainer]) -> None:
+    def __init__(
+        self,
+        history: History,
+        wished: Moment,
+        trainer: Callable[[Recipe, Checkpoint], Trainer],
+        before: Moment | None = None,
+    ) -> None:
         self.wished, self._history, self._make = wished, history, trainer
-        self.at, self.checkpoint = history.nearest(wished)
+        self.at, self.checkpoint = history.nearest(before or wished)
         self.trainer: Trainer | None = None
         self._recipe: Recipe | None = None
         self._pieces: Iterator[Step | Judged | None] = iter(())
@@ -45,6 +53,14 @@ class Replay:
             self.at = replace(self.at, step=self.trainer.made)
             if self.exact:
                 self.checkpoint = self.trainer.checkpoint()
+
+    def last_step(self) -> Iterator[Move | None]:
+        """Goes all the way: None after each piece of it, and then what the step that led there did; None where
+        there was none, as the way began there."""
+        while not self.exact:
+            self.advance()
+            yield None
+        yield None if self.trainer is None else self.trainer.last_move()
 
     def _turn(self, recipe: Recipe) -> None:
         """Take up the recipe of the moment it stands at. What was made once is made again whatever may end a run:

@@ -16,18 +16,19 @@ from engine.checkpoint import Checkpoint
 from engine.datasets.pool import Lesson, Pool, Pools
 from engine.datasets.sources import Fixed
 from engine.datasets.xo import CLASSES
-from engine.evaluation import Judge, Judgement
-from engine.goal import Frame, Goal, Origin, State, Training
+from engine.frames import frames_of
+from engine.goal import Goal, Origin, State, Training
 from engine.history import BUDGET, History, Moment
+from engine.insight import Insight, Sources
+from engine.judgements import Judgements
 from engine.layers import Values
 from engine.network import Parameters
 from engine.recipe import Recipe, changes
 from engine.replay import Replay
 from engine.slow_motion import SlowMotion, fitting
+from engine.speed import Speed
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
-FRAMES: Final = 12
-JUDGEMENTS: Final = 400  # kept at most
 SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 
@@ -49,13 +50,14 @@ class Run:
         self._words = ""
         self._replay: Replay | None = None
         self._way: Replay | None = None
-        self._judgements: dict[Moment, Judgement] = {}
-        self._judging: tuple[Moment, Iterator[Judgement | None]] | None = None
+        self._judgements = Judgements()
         self._due = 0.0
-        self._speed = _Speed()
+        self._speed = Speed()
         self._gradients: Values = {}
         self._gradients_at = 0.0
         self._slow: SlowMotion | None = None
+        self._insight: Insight | None = None
+        self._within = False  # a step, of which a piece is made
 
     # -- what is asked for -------------------------------------------------------------------------------------
 
@@ -79,7 +81,8 @@ class Run:
         if self._resting:
             return False
         going = self._state in ("preparing", "running")
-        return going or self._replay_due() or self._judgement_due() or self._apart_due()
+        waiting = self._replay_due() or self._judgement_due()
+        return going or waiting or self._apart_due() or self._inside_due()
 
     def work(self, seconds: float) -> None:
         """Go on for about so long: make examples, replay the moment looked at, train. Never raises TrainingError:
@@ -92,6 +95,8 @@ class Run:
                 self._look_back()
             elif self._apart_due():
                 self._take_apart()
+            elif self._inside_due():
+                self._look_inside()
             elif self._state != "running":
                 self._judge()
             elif (waiting := self._due - perf_counter()) > 0:
@@ -148,14 +153,15 @@ class Run:
             speed=self._speed.value if self._state == "running" else 0.0,
             branches=() if history is None else history.branches(),
             origins=tuple(self._origins),
-            frames=self._frames(now),
+            frames=frames_of(history, now.branch if goal.look is None else goal.look.branch),
             good=self._good() if self._state == "diverged" else None,
-            judgement=self._judged(shown),
+            judgement=self._judgements.at(shown, self._state == "running"),
             examples=pool.training if pool.done >= 1 else None,
             held_out=then.held_out if then.done >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._lately(),
             dissection=None if self._slow is None or goal.inspection is None else self._slow.found,
+            statistics=None if self._insight is None else self._insight.found,
         )
 
     # -- slices ------------------------------------------------------------------------------------------------
@@ -221,6 +227,8 @@ class Run:
         else:
             self._trainer = self._trainer_for(goal.recipe, values=None if given is None else given.parameters)
         self._slow = SlowMotion(goal.subject.network, self._pools.of(goal.lesson).training, self._backend)
+        if self._insight is None or self._insight.network != goal.subject.network:
+            self._insight = Insight(goal.subject.network, self._backend)
         start = self._trainer.checkpoint()
         if self._history is None:
             arrays = (*start.parameters.values(), *start.memory.values())
@@ -278,12 +286,13 @@ class Run:
             history.pin(Moment(self._branch, trainer.made), trainer.checkpoint())
             self._state, self._words, self._pieces = "diverged", str(error), None
             return
+        self._within = event is None
         if isinstance(event, Step):
             self._keep(event)
         elif isinstance(event, Judged):
             score = event.judgement.score
             history.judge(self._branch, event.number, score.loss, score.accuracy)
-            self._remember(Moment(self._branch, event.number), event.judgement)
+            self._judgements.remember(Moment(self._branch, event.number), event.judgement)
         if trainer.ended is not None:
             self._state, self._words, self._pieces = "ended", ENDS[trainer.ended], None
         elif not self._goes_on():
@@ -324,10 +333,10 @@ class Run:
         elif not self._replay.exact:
             self._replay.advance()
 
-    def _replay_to(self, history: History, wished: Moment) -> Replay:
+    def _replay_to(self, history: History, wished: Moment, before: Moment | None = None) -> Replay:
         """The way to a moment, on the examples of its branch."""
-        lesson = self._origins[history.nearest(wished)[0].branch].lesson
-        return Replay(history, wished, partial(self._trainer_for, lesson=lesson))
+        lesson = self._origins[history.nearest(before or wished)[0].branch].lesson
+        return Replay(history, wished, partial(self._trainer_for, lesson=lesson), before)
 
     # -- taking a step apart -----------------------------------------------------------------------------------
 
@@ -362,33 +371,31 @@ class Run:
 
     def _judge(self) -> None:
         """One piece of reading the held-out examples by the parameters that stand still."""
-        at, parameters = self._standing_at(), self.parameters()
+        at, goal = self._standing_at(), self._goal
         assert at is not None
-        assert parameters is not None
+        assert goal is not None
         pool = self._pool_of(at.branch)
         if pool.done < 1:
             pool.grow()
             return
-        if self._judging is None or self._judging[0] != at:
-            assert self._goal is not None
-            judge = Judge(self._goal.subject.network, self._backend, pool.held_out)
-            self._judging = at, judge.pieces(parameters, SLICE)
-        judgement = next(self._judging[1])
-        if judgement is not None:
-            self._remember(at, judgement)
+        network, backend = goal.subject.network, self._backend
+        self._judgements.advance(at, network, backend, pool.held_out, self.parameters, SLICE)
 
-    def _remember(self, at: Moment, judgement: Judgement) -> None:
-        """Keep a judgement, and forget the oldest where there are many."""
-        self._judgements[at] = judgement
-        while len(self._judgements) > JUDGEMENTS:
-            del self._judgements[next(iter(self._judgements))]
+    # -- looking inside ----------------------------------------------------------------------------------------
 
-    def _judged(self, shown: Moment) -> Judgement | None:
-        """How the held-out examples are read at a moment; while it trains, as they were read last."""
-        if self._state != "running" or shown in self._judgements:
-            return self._judgements.get(shown)
-        steps = [at.step for at in self._judgements if at.branch == shown.branch and at.step <= shown.step]
-        return self._judgements[Moment(shown.branch, max(steps))] if steps else None
+    def _inside_due(self) -> bool:
+        goal, trainer, insight = self._goal, self._trainer, self._insight
+        if goal is None or trainer is None or insight is None:
+            return False
+        return insight.due(goal, self._state, Moment(self._branch, trainer.made), self._replay, self._within)
+
+    def _look_inside(self) -> None:
+        assert self._goal is not None
+        assert self._trainer is not None
+        assert self._history is not None
+        assert self._insight is not None
+        given = Sources(self._trainer, self.parameters, self._history, self._pool_of, self._replay_to)
+        self._insight.advance(self._goal, given)
 
     # -- parts of the report -----------------------------------------------------------------------------------
 
@@ -402,33 +409,9 @@ class Run:
         # A step's error is that of the weights before it.
         return Moment(self._branch, int(branch.curves.steps[fine[-1]]) - 1 if len(fine) else branch.start)
 
-    def _frames(self, now: Moment) -> tuple[Frame, ...]:
-        """Kept moments of this branch, spread evenly over its steps, the first and the last among them."""
-        if self._history is None or self._branch < 0:
-            return ()
-        kept = self._history.branches()[self._branch].keyframes
-        wanted = np.linspace(kept[0], kept[-1], min(FRAMES, len(kept)))
-        steps = sorted({min(kept, key=lambda step: abs(step - wish)) for wish in wanted})
-        found = (self._history.nearest(Moment(now.branch, step)) for step in steps)
-        return tuple(Frame(at, checkpoint.parameters) for at, checkpoint in found)
-
     def _lately(self) -> Values:
         """The last step's gradients, copied now and then."""
         now = perf_counter()
         if self._trainer is not None and now - self._gradients_at > GRADIENTS_EVERY:
             self._gradients, self._gradients_at = self._trainer.gradients(), now
         return self._gradients
-
-
-class _Speed:
-    """Steps a second over the last second or so."""
-
-    def __init__(self) -> None:
-        self._since, self._count, self.value = perf_counter(), 0, 0.0
-
-    def count(self) -> None:
-        """One more step."""
-        self._count += 1
-        passed = perf_counter() - self._since
-        if passed > 0.5:
-            self.value, self._since, self._count = self._count / passed, perf_counter(), 0

@@ -62,6 +62,7 @@ class Stepper:
         self._programs: dict[tuple[int, int], Callable[[], None]] = {}
         self._steps: dict[int, tuple[Calls, list[Calls], Calls]] = {}
         self._fed: HostArray | None = None
+        self._whole = False  # whether the last step begun here is made
         self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     def _examples_at_once(self, parts: int) -> int:
@@ -124,6 +125,7 @@ class Stepper:
             self._programs[key] = self.backend.program([*first, *self._ops.together(lanes), *last], times)
         with _guarded():
             self._programs[key]()
+        self._whole = True
 
     def slices(self, size: int, seconds: float) -> Iterator[None]:
         """As run(size), but stops about every `seconds` while the gradient is being found, so that a large step
@@ -131,6 +133,7 @@ class Stepper:
         if self.backend.name != "cpu":
             self.run(size)
             return
+        self._whole = False
         first, lanes, last = self._step(size)
         go_on = self._ops.sliced(lanes)
 
@@ -144,6 +147,7 @@ class Stepper:
         yield from slices(guarded, seconds)
         with _guarded():
             replay(last)
+        self._whole = True
 
     @property
     def fine(self) -> bool:
@@ -168,6 +172,15 @@ class Stepper:
     def gradients(self) -> Values:
         """Host copies of the last step's gradients by name, l2 and clipping included."""
         return {name: self._ops.to_host(view) for name, view in self._reading.parts(self._gradients).items()}
+
+    def changes(self) -> Values:
+        """By how much the last step changed each parameter, by name; nothing before the first, or within one."""
+        if not self._whole:
+            return {}
+        learnt = len(self._values)
+        after = self._ops.to_host(self._values)
+        moved = after - self._ops.to_host(self._before[:learnt])
+        return {name: np.asarray(view) for name, view in self._reading.parts(moved).items()}
 
     def memory(self) -> Values:
         """Host copies of what the optimizer remembers: each of its vectors laid out as the parameters, such as

@@ -22,6 +22,7 @@ from engine.losses import targets
 from engine.network import Network, Parameters
 from engine.order import order_of, rates_of
 from engine.recipe import Recipe
+from engine.statistics import Move
 from engine.stepper import Stepper
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -236,6 +237,11 @@ class Trainer:
     def gradients(self) -> Values:
         """Host copies of the last step's gradients by name."""
         return self._surely(lambda: self._stepper.gradients())
+
+    def last_move(self) -> Move | None:
+        """What the last step did, None before this trainer has made one, and within one."""
+        changes = self._surely(lambda: self._stepper.changes())
+        return Move(self.gradients(), changes) if changes else None
 
     def result(self) -> Values:
         """What the run gives: where patience ended it the parameters of its best epoch, else those of now."""

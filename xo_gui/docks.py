@@ -47,6 +47,7 @@ class Docks(QObject):
         else:
             self._window.addDockWidget(panel.area, dock)
         dock.visibilityChanged.connect(self._retitle)
+        dock.visibilityChanged.connect(view.set_seen)
         dock.dockLocationChanged.connect(self._retitle)
         self.all.append(dock)
 

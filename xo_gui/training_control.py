@@ -26,6 +26,7 @@ from xo_gui.wishes import (
     LearnFrom,
     LearnOn,
     Look,
+    LookInside,
     OneEpoch,
     OneStep,
     Pace,
@@ -57,6 +58,7 @@ class TrainingControl(QObject):
         self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
         self._usual = self._data
         self._pace: float | None = None
+        self._inside = False
         self._names: dict[int, str] = {}
         self.goal: Goal | None = None
         self._training: Training | None = None
@@ -187,6 +189,9 @@ class TrainingControl(QObject):
             case Pace(steps):
                 self._pace = steps
                 self._set(goal and replace(goal, pace=steps))
+            case LookInside(on):
+                self._inside = on
+                self._set(goal and replace(goal, inside=on))
             case Rename(branch, name):
                 self._names[branch] = name
                 self._set(goal)
@@ -229,7 +234,8 @@ class TrainingControl(QObject):
         self._training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
-        self._set(Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace))
+        goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
+        self._set(replace(goal, inside=self._inside))
 
     @property
     def _lesson(self) -> Lesson:

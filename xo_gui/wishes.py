@@ -76,6 +76,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class LookInside:
+    """Whether somebody looks at how weights, values and gradients are spread, so that they are worth counting."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
 class Rename:
     """Call a branch something else."""
 
@@ -84,7 +91,19 @@ class Rename:
 
 
 Wish: TypeAlias = (
-    Train | Pause | OneStep | OneEpoch | StartOver | TrainOn | Look | LearnBy | LearnFrom | LearnOn | Pace | Rename
+    Train
+    | Pause
+    | OneStep
+    | OneEpoch
+    | StartOver
+    | TrainOn
+    | Look
+    | LearnBy
+    | LearnFrom
+    | LearnOn
+    | Pace
+    | LookInside
+    | Rename
 )
 
 

@@ -81,6 +81,7 @@ class Layer:
     reshapes: ClassVar[bool] = False  # whether its output is nothing but its input in another shape
     commutes_with_max: ClassVar[bool] = False  # whether the largest of its values is its value of the largest
     pointwise: ClassVar[bool] = False  # whether, while reading, a value follows from the one in its place alone
+    cuts: ClassVar[bool] = False  # whether it turns what is below a bound into 0, and lets no gradient pass there
     relays: ClassVar[bool] = False  # whether, while reading, it gives the values it gets as they are
     measures: ClassVar[bool] = False  # whether it measures the pictures of a run that begins: see `measured`
     kink: ClassVar[str] = "lies at its kink"  # what a sentence says of a place where its slope jumps

@@ -16,6 +16,7 @@ class ReLU(Activation):
     kind: ClassVar[str] = "relu"
     function: ClassVar[Function] = "relu"
     commutes_with_max: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
 
     def signed(self, below: bool) -> bool:
         """Never."""

@@ -10,6 +10,7 @@ from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.film_view import FilmView
 from xo_gui.views.gallery_view import GalleryView
+from xo_gui.views.inside_view import InsideView
 from xo_gui.views.inspector_view import InspectorView
 from xo_gui.views.network_view import NetworkView
 from xo_gui.views.timeline_view import TimelineView
@@ -41,12 +42,15 @@ PANELS = (
     Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
+    # Tabs come last: what is put beside a tab would become one itself.
+    Panel(InsideView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
 )
 
 __all__ = [
     "PANELS",
     "CurvesView",
     "DrawingView",
+    "InsideView",
     "InspectorView",
     "NetworkView",
     "Panel",

@@ -44,6 +44,9 @@ class View(QWidget):
     def show_intent(self, intent: Intent) -> None:
         """This is what training is told to do."""
 
+    def set_seen(self, seen: bool) -> None:
+        """Whether it can be seen from now on: its panel is open, and no tab lies over it."""
+
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
 

@@ -1,0 +1,213 @@
+"""What is found inside a network: histograms against plain counting, dead features, and what a step did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.datasets.pool import Pool, PoolSettings
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Subject
+from engine.goal import Goal
+from engine.history import Moment
+from engine.layers import (
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Tanh,
+)
+from engine.network import Network
+from engine.observer import SAMPLE
+from engine.optimizers import SGD
+from engine.plan import Plan
+from engine.recipe import Recipe
+from engine.run import Run
+from engine.statistics import BINS, Dead, Statistics, cuts_of, histogram, rows_of
+from tests.engine.test_run import following
+
+CPU = choose_backend("cpu")
+NETWORK = Network(
+    (1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(6), ReLU(), Dense(2))
+)
+DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 100, seed=3)
+RECIPE = Recipe(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=0.01)
+
+
+def goal_of(parameters: dict[str, np.ndarray]) -> Goal:
+    """To train from these weights, with somebody looking."""
+    subject = Subject("Small", NETWORK, parameters)
+    return Goal(1, subject, "weights", "first", RECIPE, DATA, inside=True)
+
+
+def fresh() -> dict[str, np.ndarray]:
+    return NETWORK.initial(9)
+
+
+def found(run: Run, goal: Goal) -> Statistics:
+    report = following(run, goal)
+    assert report.statistics is not None
+    assert report.statistics.at == report.shown
+    return report.statistics
+
+
+def outputs_of(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """What every layer gives for the sample of held-out drawings, in one pass."""
+    pool = Pool(DATA)
+    while pool.done < 1:
+        pool.grow()
+    plan = Plan(NETWORK, CPU, SAMPLE, keep=True)
+    plan.load(parameters)
+    plan.forward(pool.held_out.images[:SAMPLE])
+    return plan.outputs()
+
+
+@pytest.mark.parametrize("values", [
+    np.random.default_rng(1).normal(size=5_000).astype(np.float32),
+    np.random.default_rng(2).random((7, 3, 11)).astype(np.float32),
+    np.maximum(np.random.default_rng(3).normal(size=(40, 50)), 0).astype(np.float32),
+    -np.ones(9, np.float32),
+])  # fmt: skip
+def test_a_histogram_is_plain_counting(values: np.ndarray) -> None:
+    got = histogram(values)
+    edges = np.linspace(got.low, got.high, BINS + 1)
+    expected = [0] * BINS
+    for value in values.ravel().tolist():
+        inside = [at for at in range(BINS) if edges[at] <= value < edges[at + 1]]
+        expected[inside[0] if inside else BINS - 1] += 1
+    assert got.counts.tolist() == expected
+    assert got.high == np.abs(values).max()
+    assert got.low == (-got.high if values.min() < 0 else 0)
+    assert got.zeros == (values == 0).sum()
+    assert (got.least, got.most) == (values.min(), values.max())
+    np.testing.assert_allclose((got.mean, got.spread), (values.mean(), values.std()), rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_no_number_is_counted_apart() -> None:
+    got = histogram(np.array([1, -2, np.nan, np.inf, 0, -np.inf], np.float32))
+    assert (got.total, got.strange, got.zeros, got.counts.sum()) == (6, 3, 1, 3)
+    assert (got.low, got.high) == (-2, 2)
+    assert histogram(np.zeros((2, 3), np.float32)).counts[0] == 6
+    assert histogram(np.full(4, np.nan, np.float32)).strange == 4
+    assert histogram(np.zeros(0, np.float32)).counts.sum() == 0
+
+
+def test_a_row_is_what_weighs_or_picks_and_what_bends_its_values() -> None:
+    assert rows_of(NETWORK) == ((1, 2), (3,), (6, 7), (8,))
+    deep = Network(
+        (1, 8, 8),
+        (
+            Conv2D(3, 3),
+            BatchNorm2D(),
+            ReLU(),
+            Residual((Conv2D(3, 3, padding=1), ReLU())),
+            Tanh(),
+            GlobalAvgPool(),
+            Dense(2),
+        ),
+    )
+    assert rows_of(deep) == ((1,), (2, 3), (4, 5), (6,), (7,))
+    assert list(cuts_of(deep)) == [(1, 3)]
+
+
+def test_values_are_those_of_the_sample_and_weights_those_of_the_moment() -> None:
+    parameters = fresh()
+    seen = found(Run(CPU), goal_of(parameters))
+    outputs = outputs_of(parameters)
+    assert seen.examples == SAMPLE
+    for row, place in zip(seen.rows, (2, 3, 7, 8), strict=True):
+        values = outputs[place]
+        assert row.values.total == values.size
+        np.testing.assert_array_equal(
+            row.values.counts, np.histogram(values, BINS, (row.values.low, row.values.high))[0]
+        )
+    weights = np.concatenate([parameters["01-conv2d.weight"].ravel(), parameters["01-conv2d.bias"].ravel()])
+    first = seen.rows[0].weights
+    np.testing.assert_array_equal(first.counts, np.histogram(weights, BINS, (first.low, first.high))[0])
+    assert seen.rows[0].size == pytest.approx(float(np.linalg.norm(weights)), rel=1e-5)
+    assert seen.rows[1].weights is None
+    # No step has led here yet.
+    assert seen.rows[0].gradients is None
+
+
+def moved(run: Run, goal: Goal, step: int) -> dict[str, np.ndarray]:
+    following(run, replace(goal, look=Moment(0, step), inside=False))
+    parameters = run.parameters()
+    assert parameters is not None
+    return dict(parameters)
+
+
+@pytest.mark.parametrize("budget", [2**20, 1])
+def test_gradient_and_change_are_those_of_the_step_that_led_there_also_looking_back(budget: int) -> None:
+    run = Run(CPU, budget)
+    goal = replace(goal_of(fresh()), running=True, until=12)
+    now = found(run, goal)
+    before, after = moved(run, goal, 11), moved(run, goal, 12)
+    names = ("01-conv2d.weight", "01-conv2d.bias")
+    step = np.concatenate([(after[name] - before[name]).ravel() for name in names])
+    length = np.linalg.norm(np.concatenate([after[name].ravel() for name in names]))
+    assert now.rows[0].change == pytest.approx(np.linalg.norm(step) / length, rel=1e-3)
+    # Plain descent: the change is the rate times the gradient.
+    assert now.rows[0].gradient_size == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
+    assert now.rows[0].gradients.most == pytest.approx(-step.min() / 0.05, rel=1e-2)
+    back = found(run, replace(goal, look=Moment(0, 7)))
+    assert back.at == Moment(0, 7)
+    earlier, then = moved(run, goal, 6), moved(run, goal, 7)
+    step = np.concatenate([(then[name] - earlier[name]).ravel() for name in names])
+    assert back.rows[0].gradient_size == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
+    assert found(run, replace(goal, look=Moment(0, 0))).rows[0].gradients is None
+    assert back.course.steps.tolist() == [7, 12]
+    np.testing.assert_allclose(back.course.sizes[1, 0], now.rows[0].gradient_size, rtol=1e-6)
+
+
+def test_rows_are_only_made_while_somebody_looks() -> None:
+    run = Run(CPU)
+    goal = replace(goal_of(fresh()), running=True, until=2, inside=False)
+    assert found(run, goal).rows == ()
+    assert len(found(run, replace(goal, inside=True)).rows) == 4
+
+
+def test_looking_changes_nothing_of_what_training_comes_to() -> None:
+    ends = []
+    for inside in (False, True):
+        run = Run(CPU)
+        for step in range(1, 16):
+            following(run, replace(goal_of(fresh()), running=True, until=step, inside=inside))
+        ends.append(run.parameters())
+    for name, values in ends[0].items():
+        np.testing.assert_array_equal(values, ends[1][name])
+
+
+def test_a_feature_that_is_0_on_every_drawing_is_dead_until_it_is_revived() -> None:
+    parameters = fresh()
+    parameters["01-conv2d.bias"][2] = -100
+    parameters["06-dense.bias"][[0, 4]] = -1000
+    seen = found(Run(CPU), goal_of(parameters))
+    dead = {each.layer: each for each in seen.dead}
+    assert dead[1] == Dead(1, 2, (2,))
+    assert {0, 4} <= set(dead[6].channels)
+    # What is dead is 0 everywhere, and what is not is above it somewhere.
+    values = outputs_of(parameters)[7]
+    assert dead[6].channels == tuple(np.flatnonzero(values.max(axis=0) == 0))
+    parameters["01-conv2d.bias"][2] = 0.1
+    parameters["06-dense.bias"][:] = 100
+    assert found(Run(CPU), goal_of(parameters)).dead == ()
+
+
+def test_a_dead_feature_does_not_learn() -> None:
+    parameters = fresh()
+    parameters["01-conv2d.bias"][2] = -100
+    run = Run(CPU)
+    goal = replace(goal_of(parameters), recipe=replace(RECIPE, l2=0.0), running=True, until=10)
+    assert Dead(1, 2, (2,)) in found(run, goal).dead
+    learnt = run.parameters()["01-conv2d.weight"]
+    np.testing.assert_array_equal(learnt[2], parameters["01-conv2d.weight"][2])
+    assert not np.array_equal(learnt[1], parameters["01-conv2d.weight"][1])

@@ -1,0 +1,141 @@
+"""Looking inside while it trains, in the real window: histograms, gradients, dead features, and when they are
+made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QTabBar
+
+from engine.goal import Training
+from engine.history import Moment
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.views import InsideView
+from xo_gui.wishes import Look, TrainOn
+
+
+class Inside:
+    """Opens the panel by its tab, points at it, and reads what it says."""
+
+    def __init__(self, coach: Coach) -> None:
+        self.coach, self.window = coach, coach.window
+        self.view = next(view for view in self.window.views if isinstance(view, InsideView))
+
+    def tab(self, title: str) -> None:
+        bars = self.window.findChildren(QTabBar)
+        bar, place = next((b, at) for b in bars for at in range(b.count()) if b.tabText(at) == title)
+        QTest.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(place).center())
+
+    def until_seen(self) -> Training:
+        """Until the panel shows the moment that is shown."""
+        self.coach.until(lambda training: bool(training.statistics and training.statistics.rows))
+        training = self.coach.until(lambda training: training.exact and training.statistics.at == training.shown)
+        self.coach.qtbot.wait(20)
+        return training
+
+    def point(self, row: int, column: str, along: float = 0.5) -> str:
+        box = self.view.rows.box(row, column)
+        QTest.mouseMove(self.view.rows, QPoint(1, 1))
+        QTest.mouseMove(self.view.rows, QPoint(int(box.left() + along * box.width()), int(box.center().y())))
+        self.coach.qtbot.wait(10)
+        return self.view.value.text()
+
+
+@pytest.fixture
+def inside(window: MainWindow, qtbot: object) -> Inside:
+    return Inside(Coach(window, qtbot))
+
+
+def test_the_panel_says_what_to_do_until_there_is_something_to_see(inside: Inside) -> None:
+    inside.tab("Inside")
+    assert inside.view.isVisible()
+    assert not inside.view.value.isVisible()
+    inside.coach.click(inside.coach.panel.step_button)
+    inside.coach.stand()
+    inside.until_seen()
+    assert inside.view.value.isVisible()
+    assert "Features 1" in inside.view.rows.accessibleDescription()
+
+
+def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside) -> None:
+    inside.tab("Inside")
+    inside.coach.click(inside.coach.panel.step_button)
+    inside.coach.stand()
+    inside.until_seen()
+    parameters = inside.window.last.readings[0].subject.parameters
+    weights = np.concatenate([parameters[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
+    said = inside.point(0, "weights", 0.99)
+    low, high = np.abs(weights).max() * 30 / 32, np.abs(weights).max()
+    count = int(((weights >= low) & (weights <= high)).sum())
+    assert said == f"weights from {low:.3g} to {high:.3g}: {count} of {weights.size}"
+    gradients = inside.coach.until(lambda training: any(values.any() for values in training.gradients.values()))
+    gradient = np.concatenate([gradients.gradients[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
+    assert f"step 1: gradient {np.linalg.norm(gradient):.3g}" in inside.point(0, "course")
+    assert "learns nothing" in inside.point(1, "weights")
+
+
+def test_the_keyboard_reaches_every_number(inside: Inside) -> None:
+    inside.tab("Inside")
+    inside.coach.click(inside.coach.panel.step_button)
+    inside.coach.stand()
+    inside.until_seen()
+    rows = inside.view.rows
+    rows.setFocus()
+    QTest.keyClick(rows, Qt.Key.Key_Down)
+    assert inside.view.value.text().startswith("Features 1 · weights")
+    QTest.keyClick(rows, Qt.Key.Key_Down)
+    QTest.keyClick(rows, Qt.Key.Key_Right)
+    QTest.keyClick(rows, Qt.Key.Key_Right)
+    assert inside.view.value.text().startswith("values from")
+
+
+def test_a_moment_looked_back_at_shows_its_own_numbers(inside: Inside) -> None:
+    inside.tab("Inside")
+    for step in (1, 2, 3):
+        inside.coach.click(inside.coach.panel.step_button)
+        inside.coach.until(lambda training, step=step: training.now.step == step)
+        inside.coach.stand()
+        inside.until_seen()
+    now = [inside.point(0, column) for column in ("weights", "gradients", "course")]
+    inside.window.training.wish(Look(Moment(0, 2)))
+    inside.coach.until(lambda training: training.shown == Moment(0, 2))
+    training = inside.until_seen()
+    weights = inside.window.last.readings[0].subject.parameters["01-conv2d.weight"]
+    assert training.statistics.rows[0].weights.most == pytest.approx(float(weights.max()), rel=1e-6)
+    then = [inside.point(0, column) for column in ("weights", "gradients", "course")]
+    assert then[0] != now[0]
+    assert then[1] != now[1]
+    assert "step 2" in then[2]
+
+
+def test_nothing_is_counted_behind_another_tab(inside: Inside) -> None:
+    inside.coach.click(inside.coach.panel.step_button)
+    inside.coach.stand()
+    assert inside.coach.until(lambda training: training.statistics is not None).statistics.rows == ()
+    inside.tab("Inside")
+    inside.until_seen()
+    inside.tab("Features over time")
+    assert not inside.window.training.goal.inside
+
+
+def test_a_dead_feature_is_counted_and_named(inside: Inside) -> None:
+    document = inside.window.session.document
+    subject = document.subjects[0]
+    parameters = {name: values.copy() for name, values in subject.parameters.items()}
+    parameters["01-conv2d.bias"][2] = -100
+    inside.window.use_subject(replace(subject, parameters=parameters))
+    inside.tab("Inside")
+    inside.window.training.wish(TrainOn())
+    inside.coach.until(lambda training: training.now.step >= 1)
+    inside.coach.click(inside.coach.panel.main_button)
+    inside.coach.stand()
+    inside.until_seen()
+    QTest.mouseMove(inside.view.rows, QPoint(1, 1))
+    inside.coach.qtbot.wait(10)
+    assert "dead: 3" in inside.view.value.text()
+    assert "dead: 3" in inside.view.rows.accessibleDescription()
