@@ -189,7 +189,7 @@ class TrainingControl(QObject):
             case Pace(steps):
                 self._pace = steps
                 self._set(goal and replace(goal, pace=steps))
-            case LookInside(on):
+            case LookInside(on) if on != self._inside:
                 self._inside = on
                 self._set(goal and replace(goal, inside=on))
             case Rename(branch, name):
