@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backend import Backend, Device, DeviceError, DeviceFault, choose_backend, numpy_backend
+from engine.datasets.samples import Samples, samples
 from engine.datasets.xo import CLASSES
+from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.exemplars import Comparison, compare, exemplars
@@ -36,7 +38,8 @@ class Request:
     by the parameters that training has, or looks back at, instead of its own. acknowledged: the number of the last
     notice the window has shown. opening: the file last wished for. asked_at: perf_counter() of the event behind it,
     in seconds, handed back in the Snapshot so that the window can tell its latency. robustness: whether somebody
-    looks at how well varied drawings are read.
+    looks at how well varied drawings are read. sampled: the generator's settings that somebody looks at, None if
+    nobody does.
     """
 
     generation: int
@@ -48,6 +51,7 @@ class Request:
     goal: Goal | None = None
     live: bool = False
     robustness: bool = False
+    sampled: XOSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Snapshot:
     wished for. drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
     comparison: what the first subject read, beside an exemplar of each class; None for classes without exemplars.
     robustness: how well the first subject reads varied drawings, as far as it is known; None if nobody looks.
+    samples: drawings by the settings looked at, None if nobody looks.
     """
 
     generation: int
@@ -89,6 +94,7 @@ class Snapshot:
     training: Training | None = None
     comparison: Comparison | None = None
     robustness: Robustness | None = None
+    samples: Samples | None = None
 
 
 @dataclass
@@ -105,6 +111,7 @@ class Runner:
     _opened: Opened | None = None
     _trials: Trials | None = None
     _turn: bool = False
+    _samples: Samples | None = None
 
     def answer(self, request: Request) -> Snapshot:
         """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
@@ -115,6 +122,7 @@ class Runner:
             self._open(request.opening)
             self._follow(request.goal)
             readings = self._read_surely(request)
+            self._sample(request.sampled)
         except (ValueError, DeviceError) as error:
             self._notify(str(error))
         except Exception as error:
@@ -134,6 +142,7 @@ class Runner:
             training,
             _compared(readings),
             self._watched(request, readings, training),
+            self._samples,
         )
 
     @property
@@ -223,6 +232,13 @@ class Runner:
         if self._backend is None:
             self._backend = self._choose()
         return self._backend
+
+    def _sample(self, settings: XOSettings | None) -> None:
+        """Draw by these settings, unless they are those drawn by last."""
+        if settings is None:
+            self._samples = None
+        elif self._samples is None or self._samples.settings != settings:
+            self._samples = samples(settings)
 
     def _open(self, opening: Opening | None) -> None:
         """Read the file unless it is the one read last."""

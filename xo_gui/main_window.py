@@ -26,7 +26,7 @@ from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
 from xo_gui.theme import Theme, theme_called, wear
 from xo_gui.training_control import TrainingControl
-from xo_gui.views import PANELS, DrawingView, InspectorView, NetworkView, View, VotesView
+from xo_gui.views import PANELS, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -147,7 +147,7 @@ class MainWindow(QMainWindow):
 
     def ask_again(self) -> None:
         """Ask the engine for what should be true now."""
-        self._thread.ask(self.session.request(self.training.goal, self.training.live))
+        self._thread.ask(self.session.request(self.training.goal, self.training.live, self.training.sampled))
 
     def _intent_changed(self) -> None:
         for view in self.views:
@@ -284,6 +284,10 @@ class MainWindow(QMainWindow):
     def _scheme_changed(self) -> None:
         if self.menus.themes["system"].isChecked():
             self.set_theme("system")
+
+    def show_data(self) -> None:
+        """Bring what training learns from to the front."""
+        self.panels.bring(DataView)
 
     def toggle_full_screen(self) -> None:
         """Between full screen and what was before."""

@@ -165,6 +165,9 @@ class Menus:
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.setAutoRepeat(False)
             drawing.canvas.addAction(action)
+        self._action(
+            menu, tr("Show the &data"), tr("Show what training learns from"), self._window.show_data, "Ctrl+D"
+        )
         menu.addSeparator()
         self._action(menu, tr("Example &X"), tr("Draw another X"), drawing.example_x, "Ctrl+Shift+X")
         self._action(menu, tr("Example &O"), tr("Draw another O"), drawing.example_o, "Ctrl+Shift+O")

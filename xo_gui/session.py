@@ -9,6 +9,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
+from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.goal import Goal
 from engine.opening import Opened, Opening
@@ -141,8 +142,9 @@ class Session(QObject):
         """Hold this cell on the way over its map."""
         self.look_at(replace(self.focus, pinned=cell, sliding=True))
 
-    def request(self, goal: Goal | None = None, live: bool = False) -> Request:
-        """What should be true now; goal and live: what training should be doing, and whether it is what reads."""
+    def request(self, goal: Goal | None = None, live: bool = False, sampled: XOSettings | None = None) -> Request:
+        """What should be true now; goal and live: what training should be doing, and whether it is what reads;
+        sampled: the generator's settings that somebody looks at."""
         return Request(
             self._generation,
             self.document,
@@ -152,6 +154,7 @@ class Session(QObject):
             self._changed_at,
             goal,
             live,
+            sampled=sampled,
         )
 
     def open(self, path: Path) -> None:

@@ -11,6 +11,7 @@ from weakref import WeakSet
 from PySide6.QtCore import QObject, Signal
 
 from engine.datasets.pool import Lesson, PoolSettings
+from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
@@ -26,6 +27,7 @@ from xo_gui.wishes import (
     LearnFrom,
     LearnOn,
     Look,
+    LookAtSamples,
     LookInside,
     OneEpoch,
     OneStep,
@@ -56,7 +58,7 @@ class TrainingControl(QObject):
         self._session = session
         self._numbers = count(1)
         self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
-        self._usual = self._data
+        self._sampling = False
         self._pace: float | None = None
         self._inside = False
         self._names: dict[int, str] = {}
@@ -87,6 +89,11 @@ class TrainingControl(QObject):
     def live(self) -> bool:
         """Whether the drawing is read by training's parameters rather than the Document's."""
         return self.goal is not None and self._session.document.subjects[0] is self._mine
+
+    @property
+    def sampled(self) -> XOSettings | None:
+        """The generator's settings that somebody looks at."""
+        return self._data.drawing if self._sampling else None
 
     @property
     def names(self) -> dict[int, str]:
@@ -146,11 +153,8 @@ class TrainingControl(QObject):
 
     def _take_up(self, subject: Subject) -> None:
         """Another network: nothing has been asked for yet. Its preset says which examples it reads."""
-        known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == subject.network), WATCHED)
-        drawing = replace(known.data, side=subject.network.input_shape[1])
-        self._data = replace(self._data, drawing=drawing)
-        self._usual = PoolSettings(drawing)
         self.goal, self._training, self._mine, self._network = None, None, subject, subject.network
+        self._data = replace(self._data, drawing=self._usual.drawing)
         self.changed.emit()
 
     # -- what the person says ----------------------------------------------------------------------------------
@@ -183,6 +187,9 @@ class TrainingControl(QObject):
                 self._set(goal and replace(goal, recipe=recipe))
             case LearnFrom(data):
                 self._data = data
+                self._set(goal)
+            case LookAtSamples(looking):
+                self._sampling = looking
                 self._set(goal)
             case LearnOn():
                 self._learn_on()
@@ -217,8 +224,10 @@ class TrainingControl(QObject):
     def _learn_on(self) -> None:
         """A branch on other examples from where the person stands; afresh if that is nowhere yet."""
         goal, training = self.goal, self._training
-        if goal is None or training is None or not training.branches or not self.live:
+        if goal is None or not self.live:
             self._begin("fresh", self._start_name, None)
+        elif training is None or not training.branches:
+            self._begin(goal.origin, goal.name, None)
         else:
             last = training.good if training.state == "diverged" else None
             self._branch(goal.look or last or training.now, None)
@@ -243,6 +252,12 @@ class TrainingControl(QObject):
         if self.goal is not None and self.live:
             return self.goal.lesson
         return Lesson(self._data, self._session.document.own)
+
+    @property
+    def _usual(self) -> PoolSettings:
+        """What this network learns from if nobody wishes for anything else."""
+        known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == self._network), WATCHED)
+        return PoolSettings(replace(known.data, side=self._network.input_shape[1]), seed=self._data.seed)
 
     @property
     def _made(self) -> int:

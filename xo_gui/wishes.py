@@ -64,6 +64,13 @@ class LearnFrom:
 
 
 @dataclass(frozen=True)
+class LookAtSamples:
+    """Show a few drawings by the settings as they are wished for, or no longer."""
+
+    looking: bool
+
+
+@dataclass(frozen=True)
 class LearnOn:
     """Go on from here, as a branch that learns from the examples as they are wished for now."""
 
@@ -103,6 +110,7 @@ Wish: TypeAlias = (
     | LearnOn
     | Pace
     | LookInside
+    | LookAtSamples
     | Rename
 )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 
 from xo_gui.views.curves_view import CurvesView
+from xo_gui.views.data_view import DataView
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.film_view import FilmView
 from xo_gui.views.gallery_view import GalleryView
@@ -44,11 +45,13 @@ PANELS = (
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
     # Tabs come last: what is put beside a tab would become one itself.
     Panel(InsideView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
 )
 
 __all__ = [
     "PANELS",
     "CurvesView",
+    "DataView",
     "DrawingView",
     "InsideView",
     "InspectorView",

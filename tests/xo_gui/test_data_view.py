@@ -1,0 +1,276 @@
+"""The data panel in the real window: own drawings, the generator's settings, the batch in use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMenu
+
+from engine.datasets.samples import samples
+from engine.document import Document
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.views import DataView
+from xo_gui.views.range_slider import RangeSlider
+from xo_gui.views.thumbnails import Thumbnails
+
+MINE, GENERATED, BATCH = range(3)
+
+
+class Reader:
+    """Looks at the data panel, and uses it."""
+
+    def __init__(self, window: MainWindow, hand: Hand) -> None:
+        self.window, self.hand, self.qtbot = window, hand, hand.qtbot
+        QTest.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+        self.view = next(view for view in window.views if isinstance(view, DataView))
+        self.qtbot.waitUntil(self.view.isVisible)
+
+    def turn(self, page: int) -> None:
+        QTest.mouseClick(self.view.choices.button(page), Qt.MouseButton.LeftButton)
+
+    def keep(self, *keys: str) -> None:
+        """Save what is on the canvas."""
+        for key in keys:
+            self.hand.canvas.setFocus()
+            QTest.keyClick(self.hand.canvas, key)
+
+    def key(self, *keys: object) -> None:
+        self.view.own.wall.setFocus()
+        for key in keys:
+            QTest.keyClick(self.view.own.wall, key)
+
+    def click(self, wall: Thumbnails, at: int) -> None:
+        QTest.mouseClick(wall, Qt.MouseButton.LeftButton, pos=wall.box(at).center())
+
+    @property
+    def document(self) -> Document:
+        return self.window.session.document
+
+    @property
+    def kept(self) -> list[tuple[str, int]]:
+        return [(own.label, own.weight) for own in self.document.own]
+
+    @property
+    def shown(self) -> np.ndarray:
+        """The live examples."""
+        return np.stack([tile.picture for tile in self.view.generator.wall.tiles])
+
+    def until_sampled(self) -> None:
+        def drawn() -> None:
+            found = self.window.last.samples
+            assert found is not None
+            assert found.settings == self.window.training.intent.data.drawing
+            assert self.view.generator._samples is found
+
+        self.qtbot.waitUntil(drawn, timeout=10_000)
+
+
+@pytest.fixture
+def reader(window: MainWindow, hand: Hand) -> Reader:
+    return Reader(window, hand)
+
+
+def drag(slider: RangeSlider, upper: bool, to: float) -> None:
+    """Drag a handle to a share of the slider's width."""
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=slider.handle(upper).toPoint())
+    goal = QPoint(round(to * slider.width()), slider.height() // 2)
+    QTest.mouseMove(slider, goal)
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=goal)
+
+
+# -- own drawings ----------------------------------------------------------------------------------------------
+
+
+def test_an_empty_wall_says_how_to_fill_it_and_a_key_on_the_canvas_does(reader: Reader) -> None:
+    assert not reader.view.own.wall.isVisible()
+    assert "press X, O or N" in reader.view.own._pages.currentWidget().text()
+    reader.hand.draw(X_ARMS)
+    reader.keep("x")
+    assert reader.view.own.wall.isVisible()
+    assert reader.view.words.text() == "1 X, 0 O, 0 neither: 1 beside 8 000 generated."
+
+
+def test_keys_relabel_weigh_and_delete_and_each_is_undone(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    reader.keep("x", "x", "o")
+    undo, before = reader.window.session.undo_stack, reader.window.session.undo_stack.count()
+    stages = [reader.document]
+    for key in (Qt.Key.Key_Home, "n", "+", "+", "-", Qt.Key.Key_Right, Qt.Key.Key_Delete, "x"):
+        reader.key(key)
+        if reader.document is not stages[-1]:
+            stages.append(reader.document)
+    assert reader.kept == [("neither", 2), ("X", 1)]
+    assert undo.count() == before + 6
+    for document in reversed(stages[:-1]):
+        undo.undo()
+        assert reader.document is document
+    for document in stages[1:]:
+        undo.redo()
+        assert reader.document is document
+
+
+def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    reader.keep("x", "x")
+    page = reader.view.own
+    reader.click(page.wall, 0)
+    QTest.mouseClick(page.buttons["O"], Qt.MouseButton.LeftButton)
+    assert reader.kept == [("O", 1), ("X", 1)]
+    count = reader.window.session.undo_stack.count()
+    slider = page.weight_row.slider
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(2, slider.height() // 2))
+    QTest.mouseMove(slider, QPoint(slider.width() // 2, slider.height() // 2))
+    QTest.mouseMove(slider, QPoint(slider.width(), slider.height() // 2))
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width(), slider.height() // 2))
+    assert reader.kept == [("O", 20), ("X", 1)]
+    assert reader.window.session.undo_stack.count() == count + 1
+    assert "×20" in page.wall.accessibleDescription()
+    page._menu(0, page.wall.mapToGlobal(QPoint(5, 5)))
+    menu = page.findChild(QMenu)
+    next(action for action in menu.actions() if "neither" in action.text()).trigger()
+    menu.close()
+    assert reader.kept == [("neither", 20), ("X", 1)]
+    QTest.mouseClick(page.delete_button, Qt.MouseButton.LeftButton)
+    assert reader.kept == [("X", 1)]
+
+
+def test_a_double_click_puts_it_back_on_the_canvas(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    kept = reader.document.drawing
+    reader.keep("x")
+    reader.window.drawing_view.clear()
+    reader.hand.draw(CIRCLE)
+    wall = reader.view.own.wall
+    reader.click(wall, 0)
+    assert reader.document.drawing is not kept
+    QTest.mouseDClick(wall, Qt.MouseButton.LeftButton, pos=wall.box(0).center())
+    assert reader.document.drawing is kept
+
+
+def test_letters_on_the_wall_relabel_and_save_nothing(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    reader.keep("x")
+    reader.key("o")
+    assert reader.kept == [("O", 1)]
+
+
+# -- the generator ---------------------------------------------------------------------------------------------
+
+
+def test_a_setting_that_is_dragged_changes_the_live_examples_and_what_is_learnt_from(reader: Reader) -> None:
+    reader.turn(GENERATED)
+    reader.until_sampled()
+    before = reader.shown
+    row = reader.view.generator.rows.rows["pen_width"]
+    drag(row.slider, True, 0.9)
+    reader.until_sampled()
+    low, high = reader.window.training.intent.data.drawing.pen_width
+    assert low == 0.02
+    assert 0.4 < high < 0.5
+    assert row.value.text() == f"2 to {100 * high:.0f} %"
+    assert (reader.shown > 0).sum() > 1.5 * (before > 0).sum()
+    expected = samples(reader.window.training.intent.data.drawing).examples.images[:, 0]
+    for picture in reader.shown:
+        assert any(np.array_equal(picture, other) for other in expected)
+
+
+def test_the_handles_of_a_range_never_cross_and_each_is_reached_by_tab(reader: Reader) -> None:
+    reader.turn(GENERATED)
+    row = reader.view.generator.rows.rows["rotation"]
+    drag(row.slider, False, 1.0)
+    low, high = reader.window.training.intent.data.drawing.rotation
+    assert low == high == 38
+    row.slider.setFocus(Qt.FocusReason.TabFocusReason)
+    QTest.keyClick(row.slider, Qt.Key.Key_Home)
+    QTest.keyClick(row.slider, Qt.Key.Key_Tab)
+    QTest.keyClick(row.slider, Qt.Key.Key_End)
+    assert reader.window.training.intent.data.drawing.rotation == (-40, 40)
+    assert row.value.text() == row.slider.accessibleDescription() == "\u221240 to 40°"
+    QTest.keyClick(row.slider, Qt.Key.Key_Tab)
+    assert not row.slider.hasFocus()
+
+
+def test_settings_go_back_one_by_one_or_all_at_once(reader: Reader) -> None:
+    reader.turn(GENERATED)
+    page, training = reader.view.generator, reader.window.training
+    usual = training.intent.data
+    assert not page.reset_button.isEnabled()
+    drag(page.rows.rows["size"].slider, False, 0.6)
+    page.rows.rows["neither"].slider.setValue(100)
+    page.count_row.slider.setValue(0)
+    assert (training.intent.data.drawing.neither, training.intent.data.count) == (0.5, 100)
+    QTest.mouseDClick(page.rows.rows["size"].label, Qt.MouseButton.LeftButton)
+    assert training.intent.data.drawing == replace(usual.drawing, neither=0.5)
+    QTest.mouseClick(page.reset_button, Qt.MouseButton.LeftButton)
+    assert training.intent.data == usual
+
+
+def test_another_network_has_its_own_settings_and_size(reader: Reader) -> None:
+    reader.turn(GENERATED)
+    reader.until_sampled()
+    reader.window.use_preset("walkthrough")
+    reader.qtbot.waitUntil(lambda: reader.shown.shape[1:] == (9, 9), timeout=10_000)
+    assert "9 × 9" in reader.view.generator.side.text()
+
+
+def test_examples_are_drawn_only_while_somebody_looks(reader: Reader) -> None:
+    reader.turn(GENERATED)
+    reader.until_sampled()
+    reader.turn(MINE)
+    reader.hand.draw(X_ARMS)
+    assert reader.window.last.samples is None
+
+
+# -- the batch, and when what is changed is learnt from --------------------------------------------------------
+
+
+@pytest.fixture
+def coach(window: MainWindow, qtbot: object) -> Coach:
+    return Coach(window, qtbot)
+
+
+def test_the_batch_on_screen_is_that_of_the_last_step_and_a_click_puts_one_on_the_canvas(
+    reader: Reader, coach: Coach
+) -> None:
+    reader.hand.draw(X_ARMS)
+    reader.keep("n")
+    reader.key(*"+" * 20)
+    reader.turn(BATCH)
+    page = reader.view.batch
+    assert not page.wall.isVisible()
+    coach.click(coach.panel.epoch_button)
+    report = coach.stand()
+    reader.qtbot.waitUntil(lambda: page.words.text().startswith("step 10:"), timeout=10_000)
+    expected = report.examples.images[report.batch, 0]
+    np.testing.assert_array_equal([tile.picture for tile in page.wall.tiles], expected)
+    names = ["X", "O", "neither"]
+    assert [tile.label for tile in page.wall.tiles] == [names[at] for at in report.examples.labels[report.batch]]
+    assert [tile.words for tile in page.wall.tiles] == ["mine" if at >= 600 else "" for at in report.batch]
+    reader.click(page.wall, 2)
+    np.testing.assert_array_equal(reader.document.drawing.image, expected[2])
+
+
+@pytest.mark.parametrize("button", ["start_button", "go_on_button"])
+def test_what_is_changed_waits_for_a_start_or_a_branch_and_says_so(
+    reader: Reader, coach: Coach, button: str
+) -> None:
+    chosen = getattr(reader.view, button)
+    coach.click(coach.panel.step_button)
+    coach.stand()
+    assert not chosen.isVisible()
+    reader.keep("n")
+    assert chosen.isVisible()
+    assert reader.view.words.text() == "Not learnt from yet. With these drawings:"
+    coach.click(chosen)
+    report = coach.until(lambda training: len(training.branches) == 2 and training.state == "running")
+    assert len(report.examples) == 601
+    assert report.branches[1].start == (1 if button == "go_on_button" else 0)
+    assert not chosen.isVisible()
+    coach.click(coach.panel.main_button)
+    coach.stand()

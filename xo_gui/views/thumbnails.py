@@ -1,0 +1,271 @@
+"""Thumbnails: a wall of small labelled drawings, to be chosen, picked and walked through by key. It owns none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFocusEvent,
+    QHelpEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
+
+from engine.datasets.xo import CLASSES
+from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.views.atlas import picture_atlas
+from xo_gui.views.symbols import paint_class
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+TILE, GAP, WORDS = 40, 5, 15
+_SYMBOL = 9.0
+_MARGIN = 4  # at the right, beside a scroll bar
+_SHOWN_PIXELS = 128  # a side: larger pictures are thinned before they are painted
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """picture: (H, W), -1 to 1. label: the name of its class, or "neither". words: after its label, such as a
+    weight. quiet: shown faintly, because it does not count."""
+
+    picture: HostArray
+    label: str
+    words: str = ""
+    quiet: bool = False
+
+
+class Thumbnails(QWidget):
+    """As many rows as it takes. picked(place): put on the canvas. chosen: another tile is the chosen one. pressed:
+    a key that is not its own."""
+
+    picked = Signal(int)
+    chosen = Signal()
+    pressed = Signal(QKeyEvent)
+    menu_asked = Signal(int, QPoint)
+
+    def __init__(
+        self, name: str, tip: str, parent: QWidget, *, keeps_choice: bool = False, side: int = TILE
+    ) -> None:
+        """tip: what a click does. keeps_choice: a click only chooses, and a double click or Return picks. side: of
+        each, in pixels."""
+        super().__init__(parent)
+        self.side = side
+        self._theme, self._tip, self._keeps = DARK, tip, keeps_choice
+        self.tiles: tuple[Tile, ...] = ()
+        self.at = 0
+        self._images: dict[int, QImage] = {}
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(name)
+        self.setStatusTip(tip)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def show_tiles(self, tiles: Sequence[Tile]) -> None:
+        """Show these; those whose picture is the same object as before are not made anew."""
+        before, images, self.tiles = self.tiles, self._images, tuple(tiles)
+        self._images = {
+            at: images[at]
+            for at, tile in enumerate(self.tiles)
+            if at in images and at < len(before) and tile.picture is before[at].picture
+        }
+        self.at = min(self.at, max(len(self.tiles) - 1, 0))
+        if len(before) != len(self.tiles):
+            self.updateGeometry()
+        self._describe()
+        self.update()
+
+    def choose(self, at: int) -> None:
+        """Make this tile the chosen one."""
+        self.at = at
+        self._describe()
+        self.update()
+        self.chosen.emit()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self._images.clear()
+        self.update()
+
+    def _describe(self) -> None:
+        told = self.tr("{0} drawings").format(len(self.tiles))
+        if self.tiles and self._keeps:
+            tile = self.tiles[self.at]
+            told += self.tr("; chosen: {0}, {1} {2}").format(self.at + 1, tile.label, tile.words)
+        if told != self.accessibleDescription():
+            self.setAccessibleDescription(told)
+
+    # --- places
+
+    @property
+    def columns(self) -> int:
+        """How many stand beside each other."""
+        return self._columns(self.width())
+
+    def _columns(self, width: int) -> int:
+        return max(1, (width - _MARGIN + GAP) // (self.side + GAP))
+
+    def box(self, at: int) -> QRect:
+        """Where a tile's picture stands."""
+        row, column = divmod(at, self.columns)
+        return QRect(column * (self.side + GAP) + 1, row * (self.side + WORDS + GAP) + 1, self.side, self.side)
+
+    def heightForWidth(self, width: int) -> int:
+        """Room for all rows."""
+        return max(1, -(-len(self.tiles) // self._columns(width))) * (self.side + WORDS + GAP)
+
+    def sizeHint(self) -> QSize:
+        """Four beside each other."""
+        width = 4 * (self.side + GAP)
+        return QSize(width, self.heightForWidth(width))
+
+    def minimumSizeHint(self) -> QSize:
+        """One."""
+        return QSize(self.side + 2, self.side + WORDS)
+
+    def under(self, at: QPointF) -> int | None:
+        """The tile at a place, its words included."""
+        for place in range(len(self.tiles)):
+            if self.box(place).adjusted(0, 0, 0, WORDS).contains(at.toPoint()):
+                return place
+        return None
+
+    # --- hands
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Choose what is under the mouse."""
+        at = self.under(event.position())
+        if at is not None:
+            self.choose(at)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Pick it, where a click does."""
+        at = self.under(event.position())
+        if at is not None and at == self.at and not self._keeps and event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(at)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Pick it, where a click only chooses."""
+        at = self.under(event.position())
+        if at is not None and self._keeps and event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(at)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for a menu, for the tile under the mouse, or for the chosen one by key."""
+        by_mouse = event.reason() == QContextMenuEvent.Reason.Mouse
+        at = self.under(QPointF(event.pos())) if by_mouse else self.at
+        if at is not None and at < len(self.tiles):
+            self.choose(at)
+            self.menu_asked.emit(at, event.globalPos() if by_mouse else self.mapToGlobal(self.box(at).center()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows, Home and End choose, Return picks."""
+        step = {
+            Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -self.columns, Qt.Key.Key_Down: self.columns,
+            Qt.Key.Key_Home: -len(self.tiles), Qt.Key.Key_End: len(self.tiles),
+        }.get(Qt.Key(event.key()))  # fmt: skip
+        if self.tiles and step is not None and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.choose(min(max(self.at + step, 0), len(self.tiles) - 1))
+            self.reveal()
+        elif self.tiles and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.picked.emit(self.at)
+        else:
+            event.ignore()
+            self.pressed.emit(event)
+
+    def reveal(self) -> None:
+        """Scroll to the chosen one."""
+        port = self.parentWidget()
+        area = None if port is None else port.parentWidget()
+        if isinstance(area, QScrollArea):
+            middle = self.box(self.at).center()
+            area.ensureVisible(middle.x(), middle.y(), self.side, self.side)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The chosen one shows where the keyboard is."""
+        super().focusInEvent(event)
+        self.reveal()
+        self.update()
+
+    def event(self, event: QEvent) -> bool:
+        """The tooltip says what the drawing is and what a click does."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            at = self.under(QPointF(event.pos()))
+            text = "" if at is None else f"{self.tiles[at].label} {self.tiles[at].words}\n{self._tip}"
+            QToolTip.showText(event.globalPos(), text, self)
+            return True
+        return super().event(event)
+
+    # --- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The tiles that are seen."""
+        painter = QPainter(self)
+        painter.setFont(font(SMALL_PX))
+        for at, tile in enumerate(self.tiles):
+            box = self.box(at)
+            if box.adjusted(-1, -1, 1, WORDS).intersects(event.rect()):
+                self._paint_tile(painter, at, tile, box)
+        painter.end()
+
+    def _paint_tile(self, painter: QPainter, at: int, tile: Tile, box: QRect) -> None:
+        theme = self._theme
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, max(tile.picture.shape) > self.side)
+        painter.setOpacity(0.4 if tile.quiet else 1.0)
+        painter.drawImage(box, self._image(at, tile))
+        painter.setOpacity(1.0)
+        here = at == self.at
+        quiet = theme.text if here and self._keeps else theme.line
+        edge = theme.o if here and self.hasFocus() else quiet
+        painter.setPen(QPen(QColor(edge), 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(box.adjusted(-1, -1, 0, 0))
+        self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, WORDS - 2))
+
+    def _paint_label(self, painter: QPainter, tile: Tile, place: QRectF) -> None:
+        """The class's shape, its letter and the words; "neither" is written out where there is room for it."""
+        theme, middle = self._theme, place.center().y()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        if tile.label in CLASSES:
+            index = CLASSES.index(tile.label)
+            centre = QPointF(place.left() + _SYMBOL / 2 + 1, middle)
+            paint_class(painter, theme, index, tile.label, centre, _SYMBOL)
+            painter.setPen(QColor(theme.class_colour(index)))
+            painter.drawText(place.adjusted(_SYMBOL + 5, 0, 0, 0), left, tile.label)
+        else:
+            painter.setPen(QColor(theme.text))
+            painter.drawText(place, left, "?" if tile.words or self.side < TILE else tile.label)
+        painter.setPen(QColor(theme.quiet))
+        painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, tile.words)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _image(self, at: int, tile: Tile) -> QImage:
+        if at not in self._images:
+            thin = max(1, max(tile.picture.shape) // _SHOWN_PIXELS)
+            self._images[at] = picture_atlas(tile.picture[None, ::thin, ::thin], self._theme)
+        return self._images[at]
+
+
+def scrolled(widget: QWidget, parent: QWidget) -> QScrollArea:
+    """The widget as wide as its room, and as high as it needs, to be scrolled through."""
+    area = QScrollArea(parent)
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
