@@ -17,6 +17,8 @@ from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.exemplars import Comparison, compare, exemplars
+from engine.explain.explainer import Explainer
+from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
@@ -39,7 +41,7 @@ class Request:
     notice the window has shown. opening: the file last wished for. asked_at: perf_counter() of the event behind it,
     in seconds, handed back in the Snapshot so that the window can tell its latency. robustness: whether somebody
     looks at how well varied drawings are read. sampled: the generator's settings that somebody looks at, None if
-    nobody does.
+    nobody does. question: what somebody wants explained, None for nothing.
     """
 
     generation: int
@@ -52,6 +54,7 @@ class Request:
     live: bool = False
     robustness: bool = False
     sampled: XOSettings | None = None
+    question: Question | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Snapshot:
     comparison: what the first subject read, beside an exemplar of each class; None for classes without exemplars.
     robustness: how well the first subject reads varied drawings, as far as it is known; None if nobody looks.
     samples: drawings by the settings looked at, None if nobody looks.
+    answer: what is known of the question so far, None while nothing is.
     """
 
     generation: int
@@ -95,6 +99,7 @@ class Snapshot:
     comparison: Comparison | None = None
     robustness: Robustness | None = None
     samples: Samples | None = None
+    answer: Answer | None = None
 
 
 @dataclass
@@ -110,8 +115,9 @@ class Runner:
     _live: Reader | None = None
     _opened: Opened | None = None
     _trials: Trials | None = None
-    _turn: bool = False
     _samples: Samples | None = None
+    _explainer: Explainer = field(default_factory=Explainer)
+    _turn: int = 0
 
     def answer(self, request: Request) -> Snapshot:
         """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
@@ -143,21 +149,27 @@ class Runner:
             _compared(readings),
             self._watched(request, readings, training),
             self._samples,
+            self._explained(request, readings),
         )
 
     @property
     def busy(self) -> bool:
         """Whether `work` would get anything done."""
-        return self._training or self._trying
+        return self._training or self._trying or self._explainer.busy
 
     def work(self, seconds: float) -> None:
         """Go on for about so long with what is asked for, in turn: train, make examples or go back to the moment
-        looked at; try varied drawings. Never raises."""
-        self._turn = not self._turn
-        if self._trying and (self._turn or not self._training):
-            self._try(seconds)
-        elif self._run is not None:
-            self._train(self._run, seconds)
+        looked at; try varied drawings; explain. Never raises."""
+        jobs: list[Callable[[float], None]] = []
+        if self._training:
+            jobs.append(self._train)
+        if self._trying:
+            jobs.append(self._try)
+        if self._explainer.busy:
+            jobs.append(self._explain)
+        self._turn += 1
+        if jobs:
+            jobs[self._turn % len(jobs)](seconds)
 
     @property
     def _training(self) -> bool:
@@ -167,7 +179,9 @@ class Runner:
     def _trying(self) -> bool:
         return self._trials is not None and self._trials.busy
 
-    def _train(self, run: Run, seconds: float) -> None:
+    def _train(self, seconds: float) -> None:
+        run = self._run
+        assert run is not None
         try:
             run.work(seconds)
             for words in run.hear():
@@ -196,6 +210,26 @@ class Runner:
         assert self._trials is not None
         trials = self._trials
         self._surely(lambda: trials.work(seconds))
+
+    def _explained(self, request: Request, readings: tuple[Reading, ...]) -> Answer | None:
+        """What is known of the request's question."""
+        try:
+            self._explainer.follow(request.question, readings, request.settled)
+        except Exception as error:
+            log.exception("a question could not be answered")
+            self._leave_unexplained(error)
+        return self._explainer.answer
+
+    def _explain(self, seconds: float) -> None:
+        try:
+            self._explainer.work(seconds)
+        except Exception as error:
+            log.exception("a question could not be answered")
+            self._leave_unexplained(error)
+
+    def _leave_unexplained(self, error: Exception) -> None:
+        self._notify(f"The explanation failed, {type(error).__name__}: {error}. The log has more.")
+        self._explainer.give_up()
 
     def _surely(self, act: Callable[[], None]) -> None:
         """Do what belongs to trying varied drawings; if it cannot be done, say so and leave it."""

@@ -1,0 +1,158 @@
+"""Explainer: answers the Question of whoever looks, quick ones at once and slow ones in slices. It is no thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from time import perf_counter
+
+import numpy as np
+
+from engine.explain.contributions import contributions, votes_traced
+from engine.explain.flip import flip
+from engine.explain.gradients import Gradients
+from engine.explain.occlusion import Occlusion
+from engine.explain.question import SLOW, Answer, Question
+from engine.explain.saliency import grad_cam, gradient_times_input, score_gradient
+from engine.operations import HostArray
+from engine.reading import Reading
+
+# Seconds: what takes longer is not made for every picture of a stroke, but when the hand rests; and of a training
+# that goes on it takes no more than a share of the time.
+QUICK, SHARE = 0.004, 0.1
+
+
+class Explainer:
+    """Holds what explaining needs from one Request to the next. `answer`: the latest, None while there is none."""
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = None
+        self._question: Question | None = None
+        self._reading: Reading | None = None
+        self._settled = True
+        self._work: Iterator[Answer] | None = None
+        self._gradients: Gradients | None = None
+        self._occlusion: Occlusion | None = None
+        self._cost, self._free_at = 0.0, 0.0
+
+    def follow(self, question: Question | None, readings: tuple[Reading, ...], settled: bool) -> None:
+        """Make this the question, of these readings; what is quick is answered before this returns. A question of a
+        value that is not there has no answer."""
+        reading = readings[question.subject] if question and question.subject < len(readings) else None
+        if question is None or reading is None or not _is_there(question, reading):
+            self._question = self._reading = self._work = self.answer = None
+            return
+        self._settled = settled
+        if question == self._question and self._reading is not None and not self._is_news(reading):
+            return
+        if question != self._question:
+            self.answer = None
+        elif question.kind in SLOW and self._work is not None and _same_picture(reading, self._reading):
+            return  # weights that are being learnt change all the time: finish what was begun
+        self._question, self._reading = question, reading
+        self._work = self._answers(question, reading)
+        if not settled and self._is_slow:
+            self.answer = None
+        elif not self._is_slow and self._cost <= QUICK:
+            self._go_on()
+
+    def give_up(self) -> None:
+        """Leave this question unanswered until another is asked, or another drawing read."""
+        self._work = self.answer = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether `work` would get anything done now."""
+        if self._work is None or (self._is_slow and not self._settled):
+            return False
+        return self._settled or perf_counter() >= self._free_at
+
+    def work(self, seconds: float) -> None:
+        """Go on for about so long."""
+        end = perf_counter() + seconds
+        while self.busy and perf_counter() < end:
+            self._go_on()
+
+    @property
+    def _is_slow(self) -> bool:
+        return self._question is not None and (self._question.kind in SLOW or self._cost > QUICK)
+
+    def _is_news(self, reading: Reading) -> bool:
+        before = self._reading
+        assert before is not None
+        return reading.subject is not before.subject or not _same_picture(reading, before)
+
+    def _go_on(self) -> None:
+        assert self._work is not None
+        begun = perf_counter()
+        try:
+            self.answer = next(self._work)
+        except StopIteration:
+            self._work = None
+        except ValueError as error:
+            assert self._question is not None
+            self.answer, self._work = Answer(self._question, 0, 1.0, words=str(error)), None
+        self._cost = perf_counter() - begun
+        self._free_at = perf_counter() + self._cost / SHARE
+
+    def _answers(self, question: Question, reading: Reading) -> Iterator[Answer]:
+        """The answer, better and better."""
+        target = int(reading.votes.argmax()) if question.target is None else question.target
+        picture = reading.outputs[0]
+        if question.kind == "occlusion":
+            for done, drops in self._occluding(reading).drops(picture, target):
+                yield Answer(question, target, done, drops)
+            return
+        gradients = self._shown(reading)
+        if question.kind == "flip":
+            for found in flip(gradients, picture):
+                distance = float(np.sqrt(np.square(found.change).sum()))
+                yield Answer(
+                    question, target, found.done, found.change.sum(axis=0), becomes=found.becomes, distance=distance
+                )
+        elif question.kind == "worth":
+            yield self._worth(question, target, gradients, reading)
+        elif question.kind == "grad_cam":
+            yield Answer(question, target, 1.0, grad_cam(gradients, target))
+        else:
+            of = score_gradient if question.kind == "gradient" else gradient_times_input
+            yield Answer(question, target, 1.0, of(gradients, target).sum(axis=0))
+
+    def _worth(self, question: Question, target: int, gradients: Gradients, reading: Reading) -> Answer:
+        traced = votes_traced(gradients)
+        worth = traced.layers[question.layer].reshape(len(traced.results), -1)[:, _flat(question, reading)]
+        brought: HostArray = contributions(gradients, question.layer, [question.place]).layers[0][0]
+        rest = traced.rest[question.layer]
+        return Answer(
+            question, target, 1.0, brought.sum(axis=0), worth=tuple(worth.tolist()), rest=tuple(rest.tolist())
+        )
+
+    def _shown(self, reading: Reading) -> Gradients:
+        """Gradients of this reading's network, with its picture shown."""
+        network = reading.subject.network
+        if self._gradients is None or self._gradients.network != network:
+            self._gradients = Gradients(network, len(network.classes))
+        self._gradients.load(reading.subject.parameters)
+        self._gradients.show(reading.outputs[0])
+        return self._gradients
+
+    def _occluding(self, reading: Reading) -> Occlusion:
+        if self._occlusion is None or self._occlusion.subject is not reading.subject:
+            self._occlusion = Occlusion(reading.subject)
+        return self._occlusion
+
+
+def _is_there(question: Question, reading: Reading) -> bool:
+    network = reading.subject.network
+    if question.kind == "worth":
+        shape = network.shapes[question.layer] if question.layer < len(network.shapes) else ()
+        fits = len(shape) == len(question.place)
+        return fits and all(0 <= at < side for at, side in zip(question.place, shape, strict=True)) and bool(shape)
+    return question.target is None or question.target < len(network.classes)
+
+
+def _flat(question: Question, reading: Reading) -> int:
+    return int(np.ravel_multi_index(question.place, reading.outputs[question.layer].shape))
+
+
+def _same_picture(reading: Reading, other: Reading | None) -> bool:
+    return other is not None and np.array_equal(reading.outputs[0], other.outputs[0])

@@ -1,0 +1,48 @@
+"""Question: what somebody who looks wants explained, and Answer: what came of it. Neither reckons anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from engine.layers.arithmetic import Place
+from engine.operations import HostArray
+
+# worth: of one value, to the votes. The others are pictures of the drawing, for one class.
+Kind: TypeAlias = Literal["worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip"]
+# These take many passes, and so are worked out in slices, while nobody draws.
+SLOW: frozenset[Kind] = frozenset(("occlusion", "flip"))
+
+
+@dataclass(frozen=True)
+class Question:
+    """kind: what is wanted. subject: which of the document's networks. layer, place: the value, for "worth".
+    target: the class the pictures are for; None for the one with the most votes."""
+
+    kind: Kind
+    subject: int = 0
+    layer: int = 0
+    place: Place = ()
+    target: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """question: what was asked. target: the class it is told of. progress: the share that is done, 1 at the end.
+
+    map: (H, W) float64 of the input's size: for each pixel what speaks for the class, above 0, or against it; NaN
+    where nothing is known yet; of "worth", what each pixel brings to the value. worth: of "worth", what the value
+    brings to each class's score; rest: beside all values of its layer, what biases and bends add to each. becomes,
+    distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
+    away it is (the root of the summed squares of the changes). words: why there is no answer, one sentence.
+    """
+
+    question: Question
+    target: int
+    progress: float
+    map: HostArray | None = None
+    worth: tuple[float, ...] = ()
+    rest: tuple[float, ...] = ()
+    becomes: int | None = None
+    distance: float = 0.0
+    words: str = ""

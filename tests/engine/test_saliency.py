@@ -1,0 +1,240 @@
+"""What changes the verdict: gradients, Grad-CAM, occlusion and the smallest change, against trying it out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.document import Document, Subject
+from engine.drawing import Drawing, Stroke
+from engine.explain.explainer import Explainer
+from engine.explain.flip import flip
+from engine.explain.gradients import Gradients
+from engine.explain.occlusion import Occlusion, patches
+from engine.explain.question import Answer, Question
+from engine.explain.saliency import grad_cam, gradient_times_input, last_maps, score_gradient, spread
+from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
+from engine.network import Network
+from engine.plan import Plan
+from engine.reading import Reader, Reading
+from engine.runner import Request, Runner
+
+Array = np.ndarray[Any, Any]
+CPU = choose_backend("cpu")
+LAYERS = (Conv2D(4, 3, stride=2, padding=2), Tanh(), MaxPool2D(3, 2), Conv2D(5, 2), ReLU(), Flatten(), Dense(3))
+SMALL = Network((1, 10, 10), LAYERS, classes=("a", "b", "c"))
+PICTURE = np.random.default_rng(7).uniform(-1, 1, (1, 10, 10)).astype(np.float32)
+
+
+def subject(network: Network = SMALL, seed: int = 3) -> Subject:
+    return Subject("small", network, network.initial(seed))
+
+
+def scores(pictures: Array, of: Subject) -> Array:
+    plan = Plan(of.network, CPU, len(pictures), dtype=np.float64)
+    plan.load(of.parameters)
+    return np.array(plan.forward(pictures)).T.copy()
+
+
+def shown(of: Subject, picture: Array = PICTURE) -> Gradients:
+    gradients = Gradients(of.network, len(of.network.classes))
+    gradients.load(of.parameters)
+    gradients.show(picture)
+    return gradients
+
+
+def read(of: Subject, picture: Array = PICTURE) -> Reading:
+    return Reader(of, CPU).read(picture[0])
+
+
+@pytest.mark.parametrize("target", range(3))
+def test_the_gradient_is_what_trying_every_pixel_finds(target: int) -> None:
+    of, step = subject(), 1e-5
+    tried = np.repeat(PICTURE.astype(np.float64)[None], 200, axis=0)
+    flat = tried.reshape(200, 100)
+    flat[np.arange(100), np.arange(100)] += step
+    flat[np.arange(100, 200), np.arange(100)] -= step
+    found = scores(tried, of)[:, target]
+    slopes = (found[:100] - found[100:]).reshape(10, 10) / (2 * step)
+    gradient = score_gradient(shown(of), target)
+    np.testing.assert_allclose(gradient[0], slopes, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(gradient_times_input(shown(of), target), gradient * PICTURE)
+
+
+def test_grad_cam_weighs_the_last_maps_by_what_moving_a_whole_map_does_to_the_score() -> None:
+    """The mean gradient of a map is how the score moves if all of it moves, divided by its places."""
+    of = subject()
+    gradients = shown(of)
+    assert last_maps(gradients) == 5
+    maps = gradients.outputs()[5]
+    top = Network(tuple(maps.shape), (Flatten(), Dense(3)), classes=("a", "b", "c"))
+    head = Subject(
+        "head",
+        top,
+        {"02-dense.weight": of.parameters["07-dense.weight"], "02-dense.bias": of.parameters["07-dense.bias"]},
+    )
+    base = scores(maps[None], head)[0, 1]
+    moved = []
+    for channel in range(len(maps)):
+        more = maps.copy()
+        more[channel] += 1.0
+        moved.append((scores(more[None], head)[0, 1] - base) / maps[0].size)
+    coarse = np.maximum(np.einsum("c,chw->hw", np.array(moved), maps), 0)
+    np.testing.assert_allclose(grad_cam(gradients, 1), spread(coarse, (10, 10)), atol=1e-9)
+
+
+def test_spreading_keeps_a_flat_map_flat_and_peaks_in_their_place() -> None:
+    assert np.allclose(spread(np.full((3, 2), 4.0), (10, 7)), 4.0)
+    peak = np.zeros((4, 4))
+    peak[1, 2] = 1.0
+    made = spread(peak, (16, 16))
+    row, column = np.unravel_index(made.argmax(), made.shape)
+    assert (4 <= row < 8, 8 <= column < 12) == (True, True)
+
+
+def test_a_network_without_maps_says_that_it_has_no_grad_cam() -> None:
+    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    explainer = Explainer()
+    explainer.follow(Question("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
+    assert explainer.answer is not None
+    assert explainer.answer.map is None
+    assert "needs feature maps" in explainer.answer.words
+
+
+def test_occlusion_is_the_mean_drop_of_all_patches_over_a_pixel() -> None:
+    of = subject()
+    *_, (done, drops) = Occlusion(of).drops(PICTURE, 2)
+    assert done == 1
+    (tall, rows), (broad, columns) = patches(10), patches(10)
+    sums, counts = np.zeros((10, 10)), np.zeros((10, 10))
+    base = scores(PICTURE[None], of)[0, 2]
+    for row in rows:
+        for column in columns:
+            covered = PICTURE.copy()
+            covered[0, row : row + tall, column : column + broad] = -1
+            sums[row : row + tall, column : column + broad] += base - scores(covered[None], of)[0, 2]
+            counts[row : row + tall, column : column + broad] += 1
+    assert counts.min() >= 1
+    np.testing.assert_allclose(drops, sums / counts, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 9, 32, 116])
+def test_patches_reach_from_edge_to_edge(length: int) -> None:
+    size, starts = patches(length)
+    seen = {pixel for start in starts for pixel in range(start, start + size)}
+    assert seen == set(range(length))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_smallest_change_flips_the_verdict_and_half_of_it_does_not(seed: int) -> None:
+    of = subject(seed=seed)
+    *_, found = flip(shown(of), PICTURE)
+    first = int(scores(PICTURE[None], of)[0].argmax())
+    assert found.becomes is not None
+    changed = PICTURE + found.change
+    assert np.abs(changed).max() <= 1
+    assert int(scores(changed[None], of)[0].argmax()) == found.becomes != first
+    nearly = PICTURE + 0.99 * found.change
+    assert int(scores(nearly[None], of)[0].argmax()) == first
+    # No straight way at random is as short: the change is small, not only enough.
+    rng, size = np.random.default_rng(seed), np.sqrt(np.square(found.change).sum())
+    away = rng.standard_normal((200, *PICTURE.shape))
+    away *= size / np.sqrt(np.square(away).sum(axis=(1, 2, 3), keepdims=True))
+    assert (scores(np.clip(PICTURE + away, -1, 1), of).argmax(axis=1) == first).mean() > 0.95
+
+
+def test_where_no_pixel_matters_there_is_no_change_to_be_found() -> None:
+    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    still = {"02-dense.weight": np.zeros((2, 16), np.float32), "02-dense.bias": np.array([1, 0], np.float32)}
+    *_, found = flip(shown(Subject("still", network, still), PICTURE[:, :4, :4]), PICTURE[:, :4, :4])
+    assert found.becomes is None
+
+
+# --- questions
+
+
+def answered(explainer: Explainer, question: Question, reading: Reading, settled: bool = True) -> Answer | None:
+    explainer.follow(question, (reading,), settled)
+    while explainer.busy:
+        explainer.work(0.01)
+    return explainer.answer
+
+
+def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
+    """Above the last ReLU all is straight: taking a value away takes its worth from each score."""
+    of = subject()
+    reading = read(of)
+    values = reading.outputs[6]
+    place = int(values.argmax())
+    answer = answered(Explainer(), Question("worth", layer=6, place=(place,)), reading)
+    assert answer is not None
+    expected = of.parameters["07-dense.weight"][:, place] * values[place]
+    np.testing.assert_allclose(answer.worth, expected, rtol=1e-5)
+    everything = of.parameters["07-dense.weight"] @ values
+    np.testing.assert_allclose(answer.rest, reading.outputs[-1] - everything, atol=1e-5)
+
+
+def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
+    explainer, reading = Explainer(), read(subject())
+    explainer.follow(Question("occlusion"), (reading,), True)
+    seen: list[float] = []
+    while explainer.busy:
+        explainer.work(0.0001)
+        assert explainer.answer is not None
+        seen.append(explainer.answer.progress)
+        if len(seen) == 2:
+            break
+    assert 0 < seen[0] < seen[1]
+    explainer.follow(None, (reading,), True)
+    assert not explainer.busy
+    assert explainer.answer is None
+
+
+def test_slow_questions_wait_for_the_hand_to_rest() -> None:
+    explainer, reading = Explainer(), read(subject())
+    explainer.follow(Question("occlusion"), (reading,), False)
+    assert not explainer.busy
+    explainer.follow(Question("occlusion"), (reading,), True)
+    assert explainer.busy
+
+
+def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
+    explainer, of = Explainer(), subject()
+    question = Question("gradient", target=0)
+    first = answered(explainer, question, read(of))
+    assert answered(explainer, question, read(of)) is first
+    other = answered(explainer, question, read(of, -PICTURE))
+    assert other is not first
+    assert other is not None
+    np.testing.assert_allclose(other.map, score_gradient(shown(of, -PICTURE), 0)[0])
+
+
+@pytest.mark.parametrize(
+    "question",
+    [Question("worth", layer=6, place=(99,)), Question("worth", layer=60), Question("gradient", target=7)],
+)
+def test_a_value_that_is_not_there_has_no_answer(question: Question) -> None:
+    assert answered(Explainer(), question, read(subject())) is None
+
+
+def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> None:
+    runner = Runner("cpu")
+    network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)))
+    document = Document(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),)), (subject(network),))
+    quick = runner.answer(Request(1, document, question=Question("gradient")))
+    assert quick.answer is not None
+    assert quick.answer.map is not None
+    assert quick.answer.map.shape == (16, 16)
+    request = Request(1, document, question=Question("occlusion"))
+    runner.answer(request)
+    end = time.monotonic() + 30
+    while runner.busy and time.monotonic() < end:
+        runner.work(0.01)
+    done = runner.answer(request).answer
+    assert done is not None
+    assert done.progress == 1
+    assert runner.answer(Request(1, document)).answer is None
