@@ -78,6 +78,11 @@ class MainWindow(QMainWindow):
         return next(view for view in self.views if isinstance(view, kind))
 
     @property
+    def device_name(self) -> str:
+        """What computes, as the command line calls it."""
+        return "cpu" if self.last is None or self.last.device.title == "CPU" else "gpu"
+
+    @property
     def drawing_view(self) -> DrawingView:
         """The panel with the canvas."""
         view = self._view(DrawingView)
@@ -130,6 +135,7 @@ class MainWindow(QMainWindow):
             view.wished.connect(self.training.wish)
             view.said.connect(self.say)
         self.training.changed.connect(self._intent_changed)
+        self.training.said.connect(self.say)
         self.session.changed.connect(self._document_changed)
         self.session.focus_changed.connect(self._focus_changed)
         self.session.noticed.connect(self._noticed)
@@ -152,6 +158,7 @@ class MainWindow(QMainWindow):
     def _intent_changed(self) -> None:
         for view in self.views:
             view.show_intent(self.training.intent)
+        self.menus.train.refresh()
         self.ask_again()
 
     def _focus_changed(self) -> None:
@@ -176,6 +183,7 @@ class MainWindow(QMainWindow):
         if snapshot.readings:
             self._pending = self.last = snapshot
         self.training.hear(snapshot)
+        self.menus.train.refresh()
 
     def event(self, event: QEvent) -> bool:
         """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""

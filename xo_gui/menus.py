@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 from engine.presets import PRESETS
+from xo_gui.train_menu import TrainMenu
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow
@@ -43,6 +44,7 @@ class Menus:
         self._edit()
         self._view()
         self._network()
+        self.train = TrainMenu(window, self._menu(tr("&Train")), self._action)
         self._data()
         self._help()
 

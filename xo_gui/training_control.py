@@ -20,6 +20,8 @@ from engine.presets import PRESETS
 from engine.recipe import Recipe
 from engine.runner import Snapshot
 from engine.schedules import Cosine
+from xo_gui.as_command import Told, of_a_run, of_a_start
+from xo_gui.endings import ending
 from xo_gui.session import Session
 from xo_gui.wishes import (
     Intent,
@@ -48,10 +50,12 @@ _STANDING = ("paused", "ended", "diverged", "failed")
 class TrainingControl(QObject):
     """Owner of the Goal, which is None until training is first asked for.
 
-    changed: the goal or the intent is another, so the engine should be asked and the Views told.
+    changed: the goal or the intent is another, so the engine should be asked and the Views told. said(text): why a
+    wish was not done.
     """
 
     changed = Signal()
+    said = Signal(str)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -63,7 +67,7 @@ class TrainingControl(QObject):
         self._inside = False
         self._names: dict[int, str] = {}
         self.goal: Goal | None = None
-        self._training: Training | None = None
+        self.training: Training | None = None
         self._mine: Subject | None = None
         # Subjects whose moments are places in the history that the engine has, and the last goal in it: undo may
         # come back to them from another network.
@@ -108,18 +112,20 @@ class TrainingControl(QObject):
         training = snapshot.training
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
-        self._training = training
+        self.training = training
         if training.answers is not self.goal:
             return  # it stood still, or ran, before it heard the latest
         if training.state not in _STANDING:
             self._standing = False
             return
-        if self._standing or not snapshot.readings or not self.live:
+        mine = self._mine
+        if self._standing or not snapshot.readings or mine is None or not self.live:
             return
         subject = snapshot.readings[0].subject
-        if training.shown == training.now and subject is not self._mine:
+        if training.shown == training.now and subject is not mine:
             self._standing = True
-            self._adopt(subject, training)
+            if mine.moment != training.now:  # or it ended at once, and there is nothing new
+                self._adopt(subject, training)
         if self.goal.running:
             self._set(replace(self.goal, running=False))
 
@@ -153,7 +159,8 @@ class TrainingControl(QObject):
 
     def _take_up(self, subject: Subject) -> None:
         """Another network: nothing has been asked for yet. Its preset says which examples it reads."""
-        self.goal, self._training, self._mine, self._network = None, None, subject, subject.network
+        self._recipe = replace(self._recipe, frozen=())  # another network has other layers
+        self.goal, self.training, self._mine, self._network = None, None, subject, subject.network
         self._data = replace(self._data, drawing=self._usual.drawing)
         self.changed.emit()
 
@@ -183,8 +190,7 @@ class TrainingControl(QObject):
             case Look(moment) if goal is not None and goal.look != moment:
                 self._set(replace(goal, look=moment))
             case LearnBy(recipe):
-                self._recipe = recipe
-                self._set(goal and replace(goal, recipe=recipe))
+                self._learn_by(recipe)
             case LearnFrom(data):
                 self._data = data
                 self._set(goal)
@@ -205,7 +211,7 @@ class TrainingControl(QObject):
 
     def _train(self, until: int | None) -> None:
         """Go on from where the person stands in the history, or start afresh if that is nowhere yet."""
-        goal, training = self.goal, self._training
+        goal, training = self.goal, self.training
         if goal is None or not self.live:
             self._begin("fresh", self._start_name, until)
         elif training is None:  # nothing has come of it yet
@@ -213,6 +219,8 @@ class TrainingControl(QObject):
                 self._branch(goal.look, until)
             else:
                 self._set(replace(goal, running=True, until=until))
+        elif goal.look is None and training.ended is not None and training.answers.recipe == goal.recipe:
+            self.said.emit(ending(training))  # only another recipe lets it go on
         elif training.state in ("diverged", "failed"):
             self._branch(goal.look or training.good or training.now, until)
         elif goal.look is not None and goal.look != training.now:
@@ -221,9 +229,27 @@ class TrainingControl(QObject):
             self._standing = False
             self._set(replace(goal, running=True, until=until, look=None))
 
+    def _learn_by(self, recipe: Recipe) -> None:
+        """Another recipe from now on; one that this network cannot learn by changes nothing."""
+        try:
+            self._network.places(recipe.frozen)
+        except ValueError as error:
+            self.said.emit(str(error))
+            self.changed.emit()  # what shows another recipe than this shows it again
+            return
+        self._recipe = recipe
+        self._set(self.goal and replace(self.goal, recipe=recipe))
+
+    def told(self, device: str) -> Told:
+        """The command that makes what is on the screen. Raises ValueError if there is none."""
+        subject, training = self._session.document.subjects[0], self.training
+        if self.live and training is not None and training.branches and training.now.branch >= 0:
+            return of_a_run(subject, self.intent, training, device)
+        return of_a_start(subject, self.intent, self._lesson, device)
+
     def _learn_on(self) -> None:
         """A branch on other examples from where the person stands; afresh if that is nowhere yet."""
-        goal, training = self.goal, self._training
+        goal, training = self.goal, self.training
         if goal is None or not self.live:
             self._begin("fresh", self._start_name, None)
         elif training is None or not training.branches:
@@ -240,7 +266,7 @@ class TrainingControl(QObject):
         self._standing, self._mine = False, self._session.document.subjects[0]
         if self._last is not None and self._last.subject.network != self._mine.network:
             self._ours.clear()
-        self._training = None
+        self.training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
         goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
@@ -261,7 +287,7 @@ class TrainingControl(QObject):
 
     @property
     def _made(self) -> int:
-        goal, training = self.goal, self._training
+        goal, training = self.goal, self.training
         if goal is None:
             return 0
         if goal.look is not None:

@@ -1,0 +1,220 @@
+"""The Train menu on the real window: its keys, what it lets one ask and when, and the command that it copies."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QInputDialog
+
+from engine.cli import main
+from engine.optimizers import SGD, Adam
+from engine.recipe import Recipe
+from engine.schedules import Linear, Steps
+from engine.storage.models import load_model, save_model, shipped_subject
+from tests.xo_gui.conftest import X_ARMS, Hand
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.wishes import LearnBy, Look
+
+
+@pytest.fixture
+def coach(window: MainWindow, qtbot: object) -> Coach:
+    return Coach(window, qtbot)
+
+
+def press(window: MainWindow, keys: str) -> None:
+    """The keys of an action, as a person presses them anywhere in the window."""
+    combined = QKeySequence(keys)[0]
+    QTest.keyClick(window, combined.key(), combined.keyboardModifiers())
+
+
+def made_again(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """The parameters that a copied command comes to."""
+    words = shlex.split(command)
+    assert words[:2] == ["xo", "train"]
+    monkeypatch.chdir(folder)
+    assert main(words[1:]) == 0
+    return dict(load_model(folder / words[words.index("--out") + 1]).parameters)
+
+
+def copied(coach: Coach) -> str:
+    press(coach.window, "Ctrl+Shift+C")
+    return QGuiApplication.clipboard().text()
+
+
+def assert_same_bytes(coach: Coach, made: dict[str, np.ndarray]) -> None:
+    shown = coach.window.session.document.subjects[0].parameters
+    assert set(made) == set(shown)
+    for name, values in made.items():
+        assert values.tobytes() == shown[name].tobytes(), name
+
+
+OWN = Recipe(SGD(0.03, 0.8, nesterov=True), Steps(4, 0.5, warmup=0.1), 37, 3, 0.003, 2.0, ("04-conv2d",), steps=20)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [None, OWN, Recipe(Adam(0.002, 0.85), Linear(0.1), 100, 2, target=0.5, seed=1)],
+    ids=["as it comes", "stopped after steps", "stopped by the target"],
+)
+def test_the_copied_command_makes_the_same_bytes(
+    coach: Coach, recipe: Recipe | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = coach.window.training.intent.recipe
+    coach.window.training.wish(LearnBy(recipe or replace(usual, steps=13)))
+    press(coach.window, "Ctrl+Return")
+    report = coach.until(lambda training: training.state == "ended")
+    coach.stand()
+    assert report.ended == ("target" if recipe and recipe.target else "steps")
+    command = copied(coach)
+    assert "not hold" not in coach.window.statusBar().currentMessage()
+    assert f"step {report.now.step}" in coach.window.statusBar().currentMessage()
+    assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
+
+
+def test_the_copied_command_makes_the_same_bytes_in_a_process_of_its_own(coach: Coach, tmp_path: Path) -> None:
+    """Another process has its own threads and its own order of imports. Stopped by hand, at an earlier moment."""
+    for _ in range(2):
+        press(coach.window, "Ctrl+E")
+        coach.until(lambda training: training.state == "paused" and training.now.step % 10 == 0)
+        coach.stand()
+    coach.window.training.wish(Look(replace(coach.training.now, step=14)))
+    coach.until(lambda training: training.exact and training.shown.step == 14)
+    words = shlex.split(copied(coach))
+    run = [sys.executable, "-m", "engine.cli", *words[1:]]
+    root = str(Path(__file__).resolve().parents[2])
+    done = subprocess.run(run, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = load_model(tmp_path / "trained.safetensors").parameters
+    shown = coach.window.last.readings[0].subject.parameters
+    for name, values in made.items():
+        assert values.tobytes() == shown[name].tobytes(), name
+
+
+def test_before_training_the_command_is_that_of_the_whole_run(coach: Coach, hand: Hand) -> None:
+    hand.settle()
+    command = copied(coach)
+    assert command.startswith("xo train --preset default --seed 1 --fixed --examples 600 ")
+    assert "--steps" not in command
+    assert "--epochs 60" in command
+    assert "whole run" in coach.window.statusBar().currentMessage()
+
+
+def test_what_the_command_does_not_hold_is_said(coach: Coach) -> None:
+    press(coach.window, "Ctrl+T")
+    coach.stand()
+    recipe = coach.window.training.intent.recipe
+    coach.window.training.wish(
+        LearnBy(replace(recipe, optimizer=replace(recipe.optimizer, rate=0.01), target=0.99))
+    )
+    press(coach.window, "Ctrl+T")
+    coach.until(lambda training: training.now.step == 2)
+    coach.stand()
+    copied(coach)
+    said = coach.window.statusBar().currentMessage()
+    assert "does not hold the change at step 1: rate 0.01." in said
+    press(coach.window, "Ctrl+Shift+T")
+    coach.until(lambda training: training.now.branch == 1 and training.now.step >= 1)
+    press(coach.window, "Ctrl+Return")
+    coach.stand()
+    words = shlex.split(copied(coach))
+    assert words[words.index("--model") + 1] == "Default.safetensors"
+    assert "weights training began with" in coach.window.statusBar().currentMessage()
+
+
+def test_own_drawings_are_not_in_the_command(coach: Coach, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    QTest.keyClick(hand.canvas, Qt.Key.Key_X)
+    copied(coach)
+    assert "your own drawings (1 of the examples)" in coach.window.statusBar().currentMessage()
+
+
+def test_what_can_be_asked_is_what_makes_sense(coach: Coach, hand: Hand) -> None:
+    menu = coach.window.menus.train
+    hand.settle()
+
+    def able() -> set[str]:
+        actions = {"train": menu.train, "over": menu.over, "on": menu.on, "here": menu.here}
+        actions |= {"now": menu.now, "good": menu.good}
+        return {name for name, action in actions.items() if action.isEnabled()}
+
+    assert (able(), menu.train.text()) == ({"train", "on"}, "&Train from scratch")
+    press(coach.window, "Ctrl+Return")
+    coach.until(lambda training: training.now.step >= 3)
+    assert (able(), menu.train.text()) == ({"train", "over"}, "&Pause")
+    press(coach.window, "Ctrl+Return")
+    made = coach.stand().now.step
+    assert (able(), menu.train.text()) == ({"train", "over", "on"}, "&Train on")
+    coach.window.training.wish(Look(replace(coach.training.now, step=2)))
+    coach.until(lambda training: training.exact and training.shown.step == 2)
+    assert able() == {"train", "over", "here", "now"}
+    press(coach.window, "Ctrl+B")
+    coach.until(lambda training: training.shown.step == made)
+    assert able() == {"train", "over", "on"}
+    coach.window.training.wish(Look(replace(coach.training.now, step=2)))
+    coach.until(lambda training: training.exact and training.shown.step == 2)
+    press(coach.window, "Ctrl+Shift+Return")
+    coach.until(lambda training: training.now.branch == 1 and training.now.step > 2)
+    press(coach.window, "Ctrl+Return")
+    assert coach.stand().branches[1].start == 2
+
+
+def test_start_over_and_a_new_start(coach: Coach, qtbot: object) -> None:
+    press(coach.window, "Ctrl+T")
+    coach.stand()
+    press(coach.window, "Ctrl+R")
+    coach.until(lambda training: training.now.branch == 1)
+    coach.stand()
+    start = coach.weights
+    press(coach.window, "Ctrl+Shift+R")
+    (dialog,) = coach.window.findChildren(QInputDialog)
+    assert dialog.isVisible()
+    assert dialog.intValue() == 2
+    dialog.setIntValue(77)
+    dialog.accept()
+    coach.until(lambda training: training.now.branch == 2)
+    coach.stand()
+    assert coach.panel.seed_box.value() == 77
+    assert not np.array_equal(coach.weights, start)
+
+
+def test_no_key_is_owned_by_two_enabled_actions(coach: Coach, hand: Hand) -> None:
+    hand.settle()
+    owned: dict[str, str] = {}
+    for action in coach.window.findChildren(QAction):
+        for key in action.shortcuts():
+            text = key.toString()
+            assert not action.isEnabled() or owned.setdefault(text, action.text()) == action.text(), text
+
+
+def test_every_action_has_a_mnemonic_and_a_tip(coach: Coach) -> None:
+    (train,) = [menu for menu in coach.window.menuBar().actions() if menu.text() == "&Train"]
+    actions = [action for action in train.menu().actions() if not action.isSeparator()]
+    letters = [action.text()[action.text().index("&") + 1].lower() for action in actions]
+    assert sorted(letters) == sorted(set(letters))
+    assert all(action.statusTip() for action in actions)
+    titles = [action.text().replace("&", "") for action in coach.window.menuBar().actions()]
+    assert titles[titles.index("Train") - 1 : titles.index("Train") + 2] == ["Network", "Train", "Data"]
+
+
+def test_a_network_that_is_no_preset_is_named_as_a_file(
+    open_window, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The walk-through is one to be read, not trained, for xo train: its command takes the network from a file."""
+    coach = Coach(open_window("--preset", "walkthrough"), qtbot)
+    coach.click(coach.panel.epoch_button)
+    coach.stand()
+    command = copied(coach)
+    said = coach.window.statusBar().currentMessage()
+    assert said.endswith("the network, which it reads from Walk-through.safetensors: save it there first.")
+    save_model(tmp_path / "Walk-through.safetensors", shipped_subject("walkthrough"))
+    assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
