@@ -61,6 +61,7 @@ class Stepper:
         self._weights = self._weights_alone()
         self._programs: dict[tuple[int, int], Callable[[], None]] = {}
         self._steps: dict[int, tuple[Calls, list[Calls], Calls]] = {}
+        self._together: dict[int, Calls] = {}
         self._fed: HostArray | None = None
         self._whole = False  # whether the last step begun here is made
         self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
@@ -98,6 +99,7 @@ class Stepper:
         if sizes != self._sizes:
             self._programs.clear()
             self._steps.clear()
+            self._together.clear()
             self._fed = None
             self._sizes = sizes
             self._images, self._shares = ops.zeros(images.shape, np.float32), ops.zeros(shares.shape, np.float32)
@@ -135,6 +137,9 @@ class Stepper:
             return
         self._whole = False
         first, lanes, last = self._step(size)
+        # Held, for the thread of a lane lives as long as some calls that use it.
+        if size not in self._together:
+            self._together[size] = self._ops.together(lanes)
         go_on = self._ops.sliced(lanes)
 
         def guarded(until: float) -> bool:

@@ -45,33 +45,31 @@ class Lanes:
     def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
         """See Operations.sliced. Each list stops for itself, so that none waits but at a slice's end."""
         parts = [Part(lane) for lane in lanes]
+        calls = self.together([[run(part.go_on)] for part in parts])
 
         def go_on(until: float) -> bool:
-            replay(self.together([[run(part.go_on, until)] for part in parts if not part.done]))
+            for part in parts:
+                part.until = until
+            replay(calls)
             return all(part.done for part in parts)
 
         return go_on
 
 
 class Part:
-    """A list of calls, and how many of them are made."""
+    """A list of calls, of which some are made: whether all are, and until when, by perf_counter(), more may be."""
 
     def __init__(self, calls: Calls) -> None:
-        self._calls, self._made = calls, 0
+        self._left, self.until, self.done = iter(calls), 0.0, False
 
-    @property
-    def done(self) -> bool:
-        """Whether all are."""
-        return self._made >= len(self._calls)
-
-    def go_on(self, until: float) -> None:
-        """Make one, and more while perf_counter() is below `until`."""
-        while not self.done:
-            function, arguments, keywords = self._calls[self._made]
-            self._made += 1
+    def go_on(self) -> None:
+        """Make one, if one is left, and more while there is time."""
+        until = self.until
+        for function, arguments, keywords in self._left:
             function(*arguments, **keywords)
             if perf_counter() >= until:
                 return
+        self.done = True
 
 
 class Desk:

@@ -18,7 +18,7 @@ from xo_gui.views.curve_lines import lines_of
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, Look
 
-_REDRAW_SECONDS = 0.12
+_REDRAW_SECONDS = 0.4
 _LEAST_LOSS = 1e-4  # what a logarithmic axis shows of an error of 0
 
 

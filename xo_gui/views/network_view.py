@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
@@ -36,6 +38,8 @@ from xo_gui.views.view import View
 MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
 # Times and descriptions change at most four times a second, so that they can be read.
 CALM_MS = 250
+# Seconds between two looks at how far the colours should reach, while training goes on.
+ADAPT_SECONDS = 0.5
 
 
 class NetworkView(View):
@@ -60,6 +64,7 @@ class NetworkView(View):
         self._header: tuple[int, int] | None = None
         self._by_keyboard = False
         self._still: QPixmap | None = None
+        self._adapted_at = 0.0
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
         self._bar = QScrollBar(Qt.Orientation.Horizontal, self)
@@ -88,7 +93,7 @@ class NetworkView(View):
         if not snapshot.readings:
             return
         replaced = snapshot.generation != self._generation
-        adapt = snapshot.settled or replaced
+        adapt = replaced or (snapshot.settled and not self._holds(snapshot))
         self._generation = snapshot.generation
         networks = [shown.reading.subject.network for shown in self._strips]
         if [reading.subject.network for reading in snapshot.readings] != networks:
@@ -100,6 +105,15 @@ class NetworkView(View):
         if not self._calm.isActive():
             self._calm.start()
         self.update()
+
+    def _holds(self, snapshot: Snapshot) -> bool:
+        """Whether the levels hold still because training goes on and they were adapted a moment ago: legends that
+        jump with every picture cannot be read, and painting them takes longer than painting the maps."""
+        now, training = perf_counter(), snapshot.training
+        if training is not None and training.state == "running" and now - self._adapted_at < ADAPT_SECONDS:
+            return True
+        self._adapted_at = now
+        return False
 
     def show_focus(self, focus: Focus) -> None:
         """Mark the looked-at cell, or the one held, wherever it was chosen."""

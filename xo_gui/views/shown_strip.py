@@ -48,7 +48,8 @@ class ShownStrip:
         before = self._legends()
         if reading.subject is not self.reading.subject:
             self._kernels.clear()
-            self._kernel_levels.clear()
+            if adapt:
+                self._kernel_levels.clear()
         self.seconds += NEW_SHARE * (np.array(reading.seconds) - self.seconds)
         self.reading = reading
         self._atlases.clear()

@@ -1,0 +1,224 @@
+"""Training in the real window: `python3 -m tests.benchmarks.training_window [--steps N] [--rounds N]`.
+
+Presses Train on the default network, and prints when the held-out drawings were read with 99 %; while drawing with
+real mouse events, the time from each to the painted picture, and how late a timer of 10 ms was in the window's
+thread; how many steps a second the window makes beside what `xo train` makes of the same run, in turns; and, after --steps
+steps, the time from each movement on the timeline to the painted picture. It judges nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from time import perf_counter
+
+from tests.benchmarks.live_window import _draw, _wait, strokes
+from xo_gui.bootstrap import ensure_environment
+
+PROBE_SECONDS, TURN_SECONDS, DRAGS = 0.010, 4.0, 200
+
+
+def main() -> int:
+    """Measure and print."""
+    ensure_environment((), "tests.benchmarks.training_window")
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10_000, help="before the timeline is dragged")
+    parser.add_argument("--rounds", type=int, default=3, help="of the window beside xo train")
+    parser.add_argument("--size", default="1280x800")
+    args = parser.parse_args()
+    import numpy as np
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication(sys.argv[:1])
+    print(
+        f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores, {platform.machine()};"
+    )
+    print(f"Qt platform {app.platformName()}; default network, batches of 64; {args.size}\n")
+    bench = Bench(app, args.size)
+    bench.reach_99()
+    bench.beside_the_command_line(args.rounds)
+    bench.train_to(args.steps)
+    bench.drag()
+    bench.close()
+    return 0
+
+
+class Probe:
+    """A timer in the window's thread that writes down how late it is, in seconds."""
+
+    def __init__(self) -> None:
+        from PySide6.QtCore import Qt, QTimer
+
+        self.late: list[float] = []
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._rang)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While something goes on."""
+        self.late.clear()
+        self._due = perf_counter() + PROBE_SECONDS
+        self._timer.start(round(1000 * PROBE_SECONDS))
+        yield
+        self._timer.stop()
+
+    def _rang(self) -> None:
+        now = perf_counter()
+        self.late.append(max(0.0, now - self._due))
+        self._due = now + PROBE_SECONDS
+
+
+class Bench:
+    """The window, and what is done with it."""
+
+    def __init__(self, app: object, size: str) -> None:
+        from xo_gui.__main__ import build, parse
+        from xo_gui.views import TimelineView
+
+        arguments = ["--preset", "default", "--device", "cpu", "--size", size, "--theme", "dark"]
+        self.window = build(app, parse(arguments))
+        self.line = next(view for view in self.window.views if isinstance(view, TimelineView))
+        self.latencies: list[float] = []
+        self.window.shown.connect(self.latencies.append)
+        self.window.show()
+        _wait(1.0)
+
+    def close(self) -> None:
+        """End it."""
+        self.window.close()
+
+    @property
+    def training(self) -> object:
+        """The last report."""
+        return self.window.last.training
+
+    def wish(self, wish: object) -> None:
+        """What a button of the training panel does."""
+        self.window.training.wish(wish)
+
+    def reach_99(self) -> None:
+        """From pressing Train until an epoch's judgement says 99 %; then strokes while it trains on."""
+        from xo_gui.wishes import Train
+
+        for stroke in strokes()[:2]:
+            _draw(self.window.drawing_view.canvas, stroke)
+        begun, probe = perf_counter(), Probe()
+        self.wish(Train())
+        while self.accuracy < 0.99 and perf_counter() - begun < 60:
+            _wait(0.05)
+        passed = perf_counter() - begun
+        step = self.training.now.step
+        print(f"{self.accuracy:.2%} on the held-out drawings {passed:.1f} s after Train, at step {step:,}.")
+        self.latencies.clear()
+        with probe.listening():
+            self.draw_until(lambda: len(self.latencies) > 1000)
+        table("stroke to painted picture while training", self.latencies)
+        table(f"lateness of a timer of {1000 * PROBE_SECONDS:.0f} ms meanwhile", probe.late)
+
+    @property
+    def accuracy(self) -> float:
+        """Of the branch's last judgement."""
+        found = self.training.branches[-1].curves.accuracies if self.training and self.training.branches else []
+        return float(found[-1]) if len(found) else 0.0
+
+    def draw_until(self, done: Callable[[], bool]) -> None:
+        """X and O again and again."""
+        while not done():
+            for stroke in strokes():
+                _draw(self.window.drawing_view.canvas, stroke)
+                if done():
+                    break
+            self.window.drawing_view.clear()
+
+    def beside_the_command_line(self, rounds: int) -> None:
+        """Steps a second of both, in turns: the window, animating while nobody draws, and the loop of xo train."""
+        import numpy as np
+
+        from xo_gui.wishes import Pause, Train
+
+        alone, ratios = Alone(self.training, self.window.training.goal), []
+        for _ in range(rounds):
+            self.wish(Train())
+            _wait(0.5)
+            first, begun = self.training.now.step, perf_counter()
+            _wait(TURN_SECONDS)
+            shown = (self.training.now.step - first) / (perf_counter() - begun)
+            self.wish(Pause())
+            _wait(0.5)
+            loop = alone.speed(TURN_SECONDS)
+            ratios.append(shown / loop)
+            print(f"{shown:.0f} steps/s in the window, {loop:.0f} by xo train's loop: {shown / loop:.2f}")
+        print(f"The window keeps {np.median(ratios):.0%} of xo train's speed (median of {rounds}).")
+
+    def train_to(self, steps: int) -> None:
+        """Train on, without drawing."""
+        from xo_gui.wishes import Pause, Train
+
+        self.wish(Train())
+        while self.training.now.step < steps and self.training.state in ("running", "paused", "preparing"):
+            _wait(0.2)
+        self.wish(Pause())
+        _wait(1.0)
+        print(f"Trained to step {self.training.now.step:,} ({self.training.state}).")
+
+    def drag(self) -> None:
+        """Move along the timeline, a movement every 16 ms, and see when a picture of then is painted."""
+        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtTest import QTest
+
+        probe, y = Probe(), self.line.height() // 4
+        self.latencies.clear()
+        QTest.mousePress(self.line, Qt.MouseButton.LeftButton, pos=QPoint(40, y))
+        with probe.listening():
+            for place in range(DRAGS):
+                due = perf_counter() + 0.016
+                share = abs((2 * place / DRAGS) % 2 - 1)
+                QTest.mouseMove(self.line, QPoint(round(40 + share * (self.line.width() - 80)), y))
+                _wait(max(0.0, due - perf_counter()))
+        QTest.mouseRelease(self.line, Qt.MouseButton.LeftButton, pos=QPoint(40, y))
+        table("movement on the timeline to painted picture", self.latencies)
+        table("lateness of the timer meanwhile", probe.late)
+
+
+class Alone:
+    """The loop of `xo train` on the window's examples and recipe, without any window's work."""
+
+    def __init__(self, training: object, goal: object) -> None:
+        from engine.backend import choose_backend
+        from engine.datasets.sources import Fixed
+        from engine.training import Trainer
+
+        source, backend = Fixed(training.examples), choose_backend("cpu")
+        trainer = Trainer(goal.subject.network, source, goal.recipe, backend, None, training.held_out)
+        self._trainer, self._events = trainer, trainer.steps()
+
+    def speed(self, seconds: float) -> float:
+        """Steps a second."""
+        from engine.backend import one_blas_thread
+
+        first, begun = self._trainer.made, perf_counter()
+        with one_blas_thread():
+            while perf_counter() - begun < seconds:
+                for _ in islice(self._events, 20):
+                    pass
+        return (self._trainer.made - first) / (perf_counter() - begun)
+
+
+def table(what: str, seconds: list[float]) -> None:
+    """One line of figures."""
+    import numpy as np
+
+    median, high, higher = (1000 * np.percentile(seconds, share) for share in (50, 95, 99))
+    print(f"{what}: {len(seconds)}; median {median:.1f}, p95 {high:.1f}, p99 {higher:.1f}, "
+          f"most {1000 * max(seconds):.1f} ms")  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
