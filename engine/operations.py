@@ -297,7 +297,7 @@ class Operations(ABC):
         clock: Array,
     ) -> Calls:
         """v = momentum * v - rate * g; w += v, or with nesterov w += momentum * v - rate * g; rate =
-        rates[clock[0]].
+        rates[clock[0]]. Of v, what is below 1e-30 may be taken for 0.
 
         All flat, contiguous and equally long.
         """
@@ -318,6 +318,7 @@ class Operations(ABC):
     ) -> Calls:
         """count += 1; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
         w -= rate * (m / (1 - b1^count)) / (sqrt(v / (1 - b2^count)) + epsilon); rate = rates[clock[0]].
+        Of m and v, what is below 1e-30 may be taken for 0.
 
         count: (1,) of the values' dtype; the others flat, contiguous and equally long. Kingma and Ba 2015.
         """

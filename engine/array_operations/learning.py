@@ -9,7 +9,11 @@ import numpy as np
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
-from engine.operations import Array, Calls
+from engine.operations import Array, Call, Calls
+
+# Of an optimizer's memory, what is below this is nothing; looked for every so many steps, in which a momentum of 0.9
+# does not bring it down to where a float32 loses its digits.
+FORGOTTEN, FORGET_EVERY = 1e-30, 64
 
 
 def gather(table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
@@ -138,7 +142,7 @@ def sgd(
         else:
             np.add(values, velocity, out=values)
 
-    return [run(move)]
+    return [run(move), _forget(velocity, clock)]
 
 
 def adam(
@@ -173,4 +177,21 @@ def adam(
         np.multiply(pull, number(float(rates[clock[0]]) / (1 - beta1 ** float(count[0]))), out=pull)
         np.subtract(values, pull, out=values)
 
-    return [run(move)]
+    return [run(move), _forget(mean, clock), _forget(square, clock)]
+
+
+def _forget(memory: Array, clock: Array) -> Call:
+    """The call that now and then takes for 0 what an optimizer hardly remembers.
+
+    What a weight without a gradient is remembered by shrinks with every step, and would stand still just above 0,
+    where a float32 has lost its digits and the processor takes a hundred times longer for it: with three quarters
+    of the default network's hidden values dead, that cost a sixth of every step.
+    """
+    size, small = np.empty_like(memory), np.empty(memory.shape, bool)
+
+    def forget() -> None:
+        if clock[0] % FORGET_EVERY == 0:
+            np.less(np.abs(memory, out=size), FORGOTTEN, out=small)
+            memory[small] = 0
+
+    return run(forget)

@@ -2,8 +2,8 @@
 
 Presses Train on the default network, and prints when the held-out drawings were read with 99 %; while drawing with
 real mouse events, the time from each to the painted picture, and how late a timer of 10 ms was in the window's
-thread; how many steps a second the window makes beside what `xo train` makes of the same run, in turns; and, after --steps
-steps, the time from each movement on the timeline to the painted picture. It judges nothing.
+thread; how many steps a second the window makes beside what the loop of `xo train` makes of the same run, in turns;
+and, after --steps steps, the time from each movement on the timeline to the painted picture. It judges nothing.
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ class Bench:
 
         from xo_gui.wishes import Pause, Train
 
-        alone, ratios = Alone(self.training, self.window.training.goal), []
+        reading = self.window.last.readings[0]
+        alone, ratios = Alone(self.training, self.window.training.goal, reading.subject), []
         for _ in range(rounds):
             self.wish(Train())
             _wait(0.5)
@@ -190,13 +191,14 @@ class Bench:
 class Alone:
     """The loop of `xo train` on the window's examples and recipe, without any window's work."""
 
-    def __init__(self, training: object, goal: object) -> None:
+    def __init__(self, training: object, goal: object, subject: object) -> None:
         from engine.backend import choose_backend
         from engine.datasets.sources import Fixed
         from engine.training import Trainer
 
         source, backend = Fixed(training.examples), choose_backend("cpu")
-        trainer = Trainer(goal.subject.network, source, goal.recipe, backend, None, training.held_out)
+        values = subject.parameters  # how many values are 0, and so the speed, changes as a network learns
+        trainer = Trainer(subject.network, source, goal.recipe, backend, values, training.held_out)
         self._trainer, self._events = trainer, trainer.steps()
 
     def speed(self, seconds: float) -> float:

@@ -260,3 +260,24 @@ def test_pytorch_goes_the_same_way_while_the_rate_stays(recipe: Recipe) -> None:
     for name, values in stepper.parameters().items():
         assert np.abs(values - start[name]).max() > 0.01
         np.testing.assert_allclose(values, expected[name], rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1, 0.9), SGD(0.1, 0.9, nesterov=True), Adam(0.1), AdamW(0.1)])
+def test_what_is_hardly_remembered_any_more_becomes_nothing_before_it_has_lost_its_digits(
+    optimizer: Optimizer,
+) -> None:
+    smallest = np.finfo(np.float32).tiny  # below it a processor takes a hundred times longer
+    gradient, clock = np.array([1.0, 0.0, 1e-9], np.float32), np.zeros(1, np.int64)
+    vectors = {name: np.array([0, 1e-25, 0], np.float32) for name in optimizer.vectors}
+    rates, weights = np.full(3000, 1e-3, np.float32), np.ones(3, np.float32)
+    moving = Moving(np.ones(3, np.float32), gradient, weights, vectors, np.zeros(1, np.float32), rates, clock)
+    update = optimizer.update(CPU.operations, moving)
+    for _ in range(3000):
+        replay(update)
+        clock += 1
+        for memory in vectors.values():
+            assert not ((memory != 0) & (np.abs(memory) < smallest)).any()
+    first = next(iter(vectors.values()))
+    assert first[0] != 0
+    assert first[1] == 0
+    assert first[2] != 0
