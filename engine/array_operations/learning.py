@@ -11,8 +11,8 @@ from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.operations import Array, Call, Calls
 
-# Of an optimizer's memory, what is below this is nothing; looked for every so many steps, in which a momentum of 0.9
-# does not bring it down to where a float32 loses its digits.
+# Of an optimizer's memory, what is below this is nothing; looked for every so many steps, in which a momentum of
+# 0.9 does not bring it down to where a float32 loses its digits.
 FORGOTTEN, FORGET_EVERY = 1e-30, 64
 
 
