@@ -8,7 +8,7 @@ replayed, exactly, by engine/run.py. It trains nothing itself.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -91,12 +91,24 @@ def lineage(branches: Sequence[Branch], moment: Moment) -> tuple[tuple[int, Reci
     return tuple(found)
 
 
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A branch with all that it takes to go on with it. keyframes: by their steps, its start among them; pinned:
+    those that are never thinned away."""
+
+    branch: Branch
+    keyframes: Mapping[int, Checkpoint]
+    pinned: frozenset[int]
+
+
 class Column:
     """Numbers that are only ever appended. What was given out as a view stays as it was."""
 
-    def __init__(self, dtype: Any) -> None:
-        self._room = np.zeros(_FIRST_ROOM, dtype)
-        self._count = 0
+    def __init__(self, dtype: Any, start: HostArray | None = None) -> None:
+        start = np.zeros(0) if start is None else start
+        self._count = len(start)
+        self._room = np.zeros(max(_FIRST_ROOM, self._count), dtype)
+        self._room[: self._count] = start
 
     def __len__(self) -> int:
         return self._count
@@ -137,6 +149,12 @@ class _Line:
     pinned: set[int] = field(default_factory=set)
 
 
+def frame_bytes(keyframe: Checkpoint) -> int:
+    """What a keyframe takes in memory."""
+    groups = (keyframe.parameters, keyframe.memory, keyframe.best_parameters or {})
+    return sum(array.nbytes for group in groups for array in group.values())
+
+
 class History:
     """All branches of one network's training. frame_bytes: what one keyframe takes; budget: what all may take.
 
@@ -149,11 +167,49 @@ class History:
         self._most = max(4, budget // max(frame_bytes, 1))
         self._lines: list[_Line] = []
         self.spacing = 1
+        self.changes = 0  # rises with everything that is written
+
+    @classmethod
+    def taken_up(cls, lines: Sequence[Line], spacing: int, budget: int = BUDGET) -> History:
+        """The history that has these lines, spaced so; the opposite of `lines`."""
+        history = cls(frame_bytes(next(iter(lines[0].keyframes.values()))), budget)
+        history.spacing = spacing
+        for line in lines:
+            branch, curves = line.branch, line.branch.curves
+            history._lines.append(
+                _Line(
+                    branch.number,
+                    branch.name,
+                    branch.parent,
+                    branch.start,
+                    branch.end,
+                    list(branch.recipes),
+                    Column(np.int64, curves.steps),
+                    Column(np.float32, curves.losses),
+                    Column(np.float32, curves.rates),
+                    Column(np.int64, curves.judged),
+                    Column(np.float32, curves.held_out_losses),
+                    Column(np.float32, curves.accuracies),
+                    list(branch.marks),
+                    dict(line.keyframes),
+                    set(line.pinned),
+                )
+            )
+        history._thin()
+        return history
+
+    def lines(self) -> tuple[Line, ...]:
+        """All branches as they stand, with what it takes to go on with them; arrays are shared, not copied."""
+        return tuple(
+            Line(self._seen(line), dict(line.keyframes), frozenset(line.pinned))
+            for line in self._lines
+        )
 
     def begin(
         self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: Moment | None = None
     ) -> int:
         """A new branch that starts at `step` with `keyframe`; returns its number."""
+        self.changes += 1
         number = len(self._lines)
         line = _Line(number, name, parent, step, step, [(step, recipe)])
         line.keyframes[step] = keyframe
@@ -165,9 +221,11 @@ class History:
     def rename(self, branch: int, name: str) -> None:
         """Call a branch something else."""
         self._lines[branch].name = name
+        self.changes += 1
 
     def change(self, branch: int, step: int, recipe: Recipe, text: str) -> None:
         """From `step` on the branch learns by another recipe; the mark says what changed."""
+        self.changes += 1
         line = self._lines[branch]
         if line.recipes[-1][0] == step:
             line.recipes.pop()
@@ -187,6 +245,7 @@ class History:
         """One more step was made; `keyframe` gives what is needed to go on from after it, if it is to be kept."""
         line = self._lines[branch]
         line.end = step
+        self.changes += 1
         line.steps.append(step)
         line.losses.append(loss)
         line.rates.append(rate)
@@ -197,6 +256,7 @@ class History:
     def judge(self, branch: int, step: int, loss: float, accuracy: float) -> None:
         """The held-out examples were read after `step`."""
         line = self._lines[branch]
+        self.changes += 1
         line.judged.append(step)
         line.held_out_losses.append(loss)
         line.accuracies.append(accuracy)
@@ -204,6 +264,7 @@ class History:
     def pin(self, moment: Moment, keyframe: Checkpoint) -> None:
         """Keep this moment whatever the spacing."""
         line = self._lines[moment.branch]
+        self.changes += 1
         line.keyframes[moment.step] = keyframe
         line.pinned.add(moment.step)
 
