@@ -17,6 +17,7 @@ from engine.dissection import Dissection, Inspection
 from engine.document import Subject
 from engine.evaluation import Judgement
 from engine.history import Branch, Moment
+from engine.kept import KeptRun, Origin
 from engine.layers import Values
 from engine.recipe import Recipe
 from engine.statistics import Statistics
@@ -31,7 +32,8 @@ class Goal:
     """What training should be doing, from the window.
 
     number: rises with each branch wished for. subject: the network, and the weights for origin "weights". origin:
-    "fresh", the weights of the recipe's seed; "weights", the subject's own; or the moment to go on from. name: of
+    "fresh", the weights of the recipe's seed; "weights", the subject's own; the moment to go on from; or "kept", no
+    new branch, but where `kept` stands. kept: the history of an earlier session, to be taken up first. name: of
     the branch. recipe: as it should be from now on. data, own: the examples. running; until: the step to pause at,
     None for none; pace: steps a second, None for as fast as it goes. look: the moment looked back at, None for now.
     inspection: what is looked at of the step that comes after the moment shown, None while nobody looks. inside:
@@ -40,7 +42,7 @@ class Goal:
 
     number: int
     subject: Subject
-    origin: Literal["fresh", "weights"] | Moment
+    origin: Literal["fresh", "weights", "kept"] | Moment
     name: str
     recipe: Recipe
     data: PoolSettings
@@ -51,20 +53,12 @@ class Goal:
     look: Moment | None = None
     inspection: Inspection | None = None
     inside: bool = False
+    kept: KeptRun | None = None
 
     @property
     def lesson(self) -> Lesson:
         """What the branch learns from."""
         return Lesson(self.data, self.own)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a branch began with. lesson: what it learns from. given: None where its weights were fresh ones of the
-    recipe's seed, or those of the moment it left; else the name of the network whose own they were."""
-
-    lesson: Lesson
-    given: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +73,16 @@ class Frame:
 class Training:
     """What came of a Goal, read-only.
 
-    goal: its number; answers: the Goal itself, so that what came of an earlier wish is never taken for what came of
-    the latest. state, and words: why it stands still, one sentence; ended: the stop condition, if one did it;
-    accuracy: on the held-out examples, when they were read last. prepared: the share of the examples that is made.
-    now: where training stands; shown: the moment the readings are of; exact: whether that is the one looked at, and
-    not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after divergence, the last
-    moment before it showed. branches, and each one's origin; frames: some kept moments from the start of the branch
-    until now. judgement: how the held-out examples are read at `shown`, None while it is not known. batch: (n,)
-    places in `examples` of the last step's batch. gradients: of the last step, by name. statistics: what was
-    found last inside the network, at its own moment.
+    goal: its number; answers: the Goal itself, so that what came of an earlier wish is never taken for what
+    came of the latest. state, and words: why it stands still, one sentence; ended: the stop condition, if one
+    did it; accuracy: on the held-out examples, when they were read last. prepared: the share of the examples
+    that is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the
+    one looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
+    divergence, the last moment before it showed. branches, and each one's origin; frames: some kept moments
+    from the start of the branch until now. judgement: how the held-out examples are read at `shown`, None while
+    it is not known. kept: all that it takes to go on with it in another session, at most some 10 s of training
+    old, and of now where it stands still. batch: (n,) places in `examples` of the last step's batch. gradients:
+    of the last step, by name. statistics: what was found last inside the network, at its own moment.
     """
 
     goal: int
@@ -114,3 +109,4 @@ class Training:
     gradients: Values
     dissection: Dissection | None = None
     statistics: Statistics | None = None
+    kept: KeptRun | None = None

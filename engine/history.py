@@ -7,6 +7,7 @@ replayed, exactly, by engine/run.py. It trains nothing itself.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,13 @@ def lineage(branches: Sequence[Branch], moment: Moment) -> tuple[tuple[int, Reci
             if step < at.step and recipe != found[-1][1]:
                 found.append((step, recipe))
     return tuple(found)
+
+
+def last_good(branch: Branch, classes: int) -> Moment:
+    """The last moment of a branch before the errors went beyond twice that of equal votes."""
+    fine = np.flatnonzero(branch.curves.losses <= 2 * math.log(classes))
+    # A step's error is that of the weights before it.
+    return Moment(branch.number, int(branch.curves.steps[fine[-1]]) - 1 if len(fine) else branch.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,10 +208,7 @@ class History:
 
     def lines(self) -> tuple[Line, ...]:
         """All branches as they stand, with what it takes to go on with them; arrays are shared, not copied."""
-        return tuple(
-            Line(self._seen(line), dict(line.keyframes), frozenset(line.pinned))
-            for line in self._lines
-        )
+        return tuple(Line(self._seen(line), dict(line.keyframes), frozenset(line.pinned)) for line in self._lines)
 
     def begin(
         self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: Moment | None = None

@@ -17,14 +17,23 @@ EVERY: Final = 10.0
 KEPT_BUDGET: Final = 32 * 2**20
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a branch began with. lesson: what it learns from. given: None where its weights were fresh ones of the
+    recipe's seed, or those of the moment it left; else the name of the network whose own they were."""
+
+    lesson: Lesson
+    given: str | None
+
+
 @dataclass(frozen=True, eq=False)
 class KeptRun:
-    """Where training stands, and its history. network: what learns. lines: all branches; lessons: what each learns
-    from. now: where it stands, a keyframe of its line. spacing: of the history that it was taken from."""
+    """Where training stands, and its history. network: what learns. lines: all branches; origins: what each began
+    with. now: where it stands, a keyframe of its line. spacing: of the history that it was taken from."""
 
     network: Network
     lines: tuple[Line, ...]
-    lessons: tuple[Lesson, ...]
+    origins: tuple[Origin, ...]
     now: Moment
     spacing: int
 
@@ -40,35 +49,35 @@ class HandOver:
 
     def __init__(self, every: float = EVERY, budget: int = KEPT_BUDGET) -> None:
         self._every, self._budget = every, budget
-        self._last: KeptRun | None = None
+        self.last: KeptRun | None = None
         self._changes = -1
         self._at = perf_counter()
 
     def forget(self) -> None:
         """Another history begins."""
-        self._last, self._changes = None, -1
+        self.last, self._changes = None, -1
 
     def kept(
         self,
         network: Network,
         history: History,
-        lessons: Sequence[Lesson],
+        origins: Sequence[Origin],
         now: Moment,
         checkpoint: Callable[[], Checkpoint],
         *,
         at_once: bool,
     ) -> KeptRun | None:
         """The run as it is to be kept; at_once: whether to look now, whenever that was done last."""
-        known = self._last is not None and self._last.now == now and self._changes == history.changes
+        known = self.last is not None and self.last.now == now and self._changes == history.changes
         if known or not (at_once or perf_counter() - self._at >= self._every):
-            return self._last
+            return self.last
         lines = list(history.lines())
         line = lines[now.branch]
         lines[now.branch] = replace(line, keyframes={**line.keyframes, now.step: checkpoint()})
         kept = thinned(lines, now, history.spacing, self._budget)
-        self._last = KeptRun(network, kept, tuple(lessons), now, history.spacing)
+        self.last = KeptRun(network, kept, tuple(origins), now, history.spacing)
         self._changes, self._at = history.changes, perf_counter()
-        return self._last
+        return self.last
 
 
 def thinned(lines: Sequence[Line], now: Moment, spacing: int, budget: int) -> tuple[Line, ...]:

@@ -17,10 +17,11 @@ from engine.datasets.pool import Lesson, Pool, Pools
 from engine.datasets.sources import Fixed
 from engine.datasets.xo import CLASSES
 from engine.frames import frames_of
-from engine.goal import Goal, Origin, State, Training
-from engine.history import BUDGET, History, Moment
+from engine.goal import Goal, State, Training
+from engine.history import BUDGET, History, Moment, frame_bytes, last_good
 from engine.insight import Insight, Sources
 from engine.judgements import Judgements
+from engine.kept import HandOver, KeptRun, Origin
 from engine.layers import Values
 from engine.network import Parameters
 from engine.recipe import Recipe, changes
@@ -36,8 +37,9 @@ GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 class Run:
     """Follows Goals on one backend, a slice at a time."""
 
-    def __init__(self, backend: Backend, budget: int = BUDGET) -> None:
-        self._backend, self._budget = backend, budget
+    def __init__(self, backend: Backend, budget: int = BUDGET, hand_over: HandOver | None = None) -> None:
+        self._backend, self._budget, self._hand_over = backend, budget, hand_over or HandOver()
+        self._taken: KeptRun | None = None
         self._goal: Goal | None = None
         self._pools = Pools()
         self._origins: list[Origin] = []  # of every branch, by number
@@ -154,7 +156,7 @@ class Run:
             branches=() if history is None else history.branches(),
             origins=tuple(self._origins),
             frames=frames_of(history, now.branch if goal.look is None else goal.look.branch),
-            good=self._good() if self._state == "diverged" else None,
+            good=self._good(),
             judgement=self._judgements.at(shown, self._state == "running"),
             examples=pool.training if pool.done >= 1 else None,
             held_out=then.held_out if then.done >= 1 else None,
@@ -162,7 +164,17 @@ class Run:
             gradients=self._lately(),
             dissection=None if self._slow is None or goal.inspection is None else self._slow.found,
             statistics=None if self._insight is None else self._insight.found,
+            kept=self.kept(at_once=self._state not in ("preparing", "running")),
         )
+
+    def kept(self, *, at_once: bool) -> KeptRun | None:
+        """What is to be kept for another session; at_once: as it is now, and not some seconds ago."""
+        goal, history, trainer = self._goal, self._history, self._trainer
+        if goal is None or history is None or trainer is None:
+            return self._taken if self._hand_over.last is None else self._hand_over.last
+        now = Moment(self._branch, trainer.made)
+        network = goal.subject.network
+        return self._hand_over.kept(network, history, self._origins, now, trainer.checkpoint, at_once=at_once)
 
     # -- slices ------------------------------------------------------------------------------------------------
 
@@ -171,10 +183,12 @@ class Run:
         drawings."""
         self._words, self._pieces, self._replay, self._trainer, self._way = "", None, None, None, None
         self._slow = None
-        if before is None or goal.subject.network != before.subject.network:
-            self._history, self._branch = None, -1
+        if before is None or goal.subject.network != before.subject.network or goal.kept is not self._taken:
+            self._history, self._branch, self._origins, self._taken = None, -1, [], goal.kept
             self._judgements.clear()
-            self._origins.clear()
+            self._hand_over.forget()
+            if goal.kept is not None:
+                self._take_up(goal.kept)
         network = goal.subject.network
         if network.classes != CLASSES:
             raise ValueError(
@@ -182,6 +196,11 @@ class Run:
                 f"{' and '.join(CLASSES)}; train it on its own pictures with xo train --data."
             )
         self._state = "preparing"
+
+    def _take_up(self, kept: KeptRun) -> None:
+        """The history of an earlier session."""
+        self._history = History.taken_up(kept.lines, kept.spacing, self._budget)
+        self._branch, self._origins = kept.now.branch, list(kept.origins)
 
     def _pool_of(self, branch: int) -> Pool:
         """The examples that a branch learns from; before there is any, those that the goal wishes for."""
@@ -219,6 +238,9 @@ class Run:
         """A branch in the history, and a trainer that stands at its start."""
         goal = self._goal
         assert goal is not None
+        if goal.origin == "kept" and goal.kept is not None:
+            self._go_on(goal, goal.kept)
+            return
         parent, way, self._way = None, self._way, None
         given = goal.subject if goal.origin == "weights" else None
         if way is not None:
@@ -231,12 +253,20 @@ class Run:
             self._insight = Insight(goal.subject.network, self._backend)
         start = self._trainer.checkpoint()
         if self._history is None:
-            arrays = (*start.parameters.values(), *start.memory.values())
-            self._history = History(sum(array.nbytes for array in arrays), self._budget)
+            self._history = History(frame_bytes(start), self._budget)
         # Where it goes on by another recipe than its parent's, its first step marks the change.
         recipe = goal.recipe if parent is None else self._history.recipe_at(parent)[0]
         self._branch = self._history.begin(goal.name, recipe, start.steps, start, parent)
         self._origins.append(Origin(goal.lesson, None if given is None else given.name))
+
+    def _go_on(self, goal: Goal, kept: KeptRun) -> None:
+        """Stand where an earlier session stood, on its branch."""
+        assert self._history is not None
+        recipe, _ = self._history.recipe_at(kept.now)
+        self._branch, self._trainer = kept.now.branch, self._trainer_for(recipe, kept.standing)
+        self._slow = SlowMotion(goal.subject.network, self._pools.of(goal.lesson).training, self._backend)
+        if goal.recipe != recipe:
+            self._change(goal)
 
     def _trainer_for(
         self,
@@ -399,15 +429,12 @@ class Run:
 
     # -- parts of the report -----------------------------------------------------------------------------------
 
-    def _good(self) -> Moment:
-        """The last moment before the errors went beyond twice that of equal votes."""
-        assert self._history is not None
-        assert self._goal is not None
+    def _good(self) -> Moment | None:
+        """After divergence, the last moment before it showed."""
+        if self._history is None or self._goal is None or self._state != "diverged":
+            return None
         branch = self._history.branches()[self._branch]
-        chance = math.log(len(self._goal.subject.network.classes))
-        fine = np.flatnonzero(branch.curves.losses <= 2 * chance)
-        # A step's error is that of the weights before it.
-        return Moment(self._branch, int(branch.curves.steps[fine[-1]]) - 1 if len(fine) else branch.start)
+        return last_good(branch, len(self._goal.subject.network.classes))
 
     def _lately(self) -> Values:
         """The last step's gradients, copied now and then."""

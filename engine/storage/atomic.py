@@ -8,10 +8,12 @@ import os
 import secrets
 import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
+Buffer: TypeAlias = "bytes | memoryview"
 
 MEBIBYTE = 1 << 20
 _SUFFIX = ".saving"
@@ -74,8 +76,9 @@ def size_of(path: FilePath, limit: int) -> int:
     return status.st_size
 
 
-def write_atomically(path: FilePath, data: bytes) -> None:
-    """Put `data` at `path`, so that whoever looks finds the old file or the new one, never a part of it.
+def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
+    """Put `data`, and what comes after it, at `path`, so that whoever looks finds the old file or the new one,
+    never a part of it.
 
     The data goes to a temporary file beside the target, reaches the disk, and then takes the target's place. A
     file that was there keeps its permissions; a link keeps pointing where it does. Raises StorageError, with the
@@ -84,20 +87,21 @@ def write_atomically(path: FilePath, data: bytes) -> None:
     try:
         target = Path(os.path.realpath(path))
         _remove_stale(target)
-        _replace(target, data)
+        _replace(target, (data, *more))
     except (OSError, ValueError) as error:
         raise StorageError(f"{shown(path)} was not saved: {_remedy(error)}.") from error
     _sync_folder(target.parent)
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _replace(target: Path, parts: Sequence[Buffer]) -> None:
     temporary = target.with_name(_prefix(target) + secrets.token_hex(6) + _SUFFIX)
     # Not tempfile: its files are private, and a saved file should be as readable as any other the user makes.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
         with open(descriptor, "wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileNotFoundError):

@@ -31,7 +31,11 @@ _DTYPES = {"F16": 2, "F32": 4, "F64": 8}
 
 
 # What a file may describe, as a sentence names it; one that does not say is a model.
-KINDS = {"model": "a model", "run": "a training run that was interrupted"}
+KINDS = {
+    "model": "a model",
+    "run": "a training run that was interrupted",
+    "session": "the work of a session",
+}
 
 
 @dataclass(frozen=True)
@@ -73,27 +77,44 @@ def pack(description: Json, tensors: Mapping[str, Any], limit: int) -> bytes:
     Raises TypeError, ValueError or RecursionError for a description that is not plain JSON, Damage if it is too
     large.
     """
-    text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    data = save({name: np.ascontiguousarray(v, np.float32) for name, v in tensors.items()}, {_METADATA_KEY: text})
+    arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
+    data = save(arrays, metadata(description))
     if len(data) > limit:
         raise Damage(f"takes {len(data) / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read")
     return data
+
+
+def metadata(description: Json) -> dict[str, str]:
+    """A description as the header holds it. Raises TypeError, ValueError or RecursionError if it is not plain
+    JSON."""
+    return {_METADATA_KEY: json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)}
+
+
+def described(data: bytes, kind: str, newest: int) -> dict[str, Any]:
+    """What the beginning of a tensor file, its header in it, says of it. Raises Damage."""
+    return _described(_header(data), kind, newest)
 
 
 def unpack(data: bytes, kind: str, newest: int) -> Unpacked:
     """The checked header of a tensor file that describes a `kind`, "model" unless it says another, in a version of
     the format up to `newest`. Raises Damage."""
     header = _header(data)
-    metadata = header.pop("__metadata__", None)
-    if not isinstance(metadata, dict) or not isinstance(metadata.get(_METADATA_KEY), str):
+    description = _described(header, kind, newest)
+    return Unpacked(data, description, {name: _tensor(name, claim) for name, claim in header.items()})
+
+
+def _described(header: dict[str, Any], kind: str, newest: int) -> dict[str, Any]:
+    """The description in a header, which is taken out of it. Raises Damage."""
+    held = header.pop("__metadata__", None)
+    if not isinstance(held, dict) or not isinstance(held.get(_METADATA_KEY), str):
         raise Damage("was not written by this program; there is no description of a network in it")
-    description = _parsed(metadata[_METADATA_KEY])
+    description = _parsed(held[_METADATA_KEY])
     found = description.get("kind", "model")
     if found != kind:
-        held = KINDS.get(found, "something else") if isinstance(found, str) else "something else"
-        raise Damage(f"holds {held}, not {KINDS[kind]}; choose another")
+        what = KINDS.get(found, "something else") if isinstance(found, str) else "something else"
+        raise Damage(f"holds {what}, not {KINDS[kind]}; choose another")
     _check_version(description, newest)
-    return Unpacked(data, description, {name: _tensor(name, claim) for name, claim in header.items()})
+    return description
 
 
 def _header(data: bytes) -> dict[str, Any]:
