@@ -101,6 +101,11 @@ class Session(QObject):
         return self._preview or self._document
 
     @property
+    def settled(self) -> Document:
+        """The Document without a stroke under way."""
+        return self._document
+
+    @property
     def generation(self) -> int:
         """Rises whenever the subjects are replaced."""
         return self._generation

@@ -15,11 +15,13 @@ from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
+from engine.kept import KeptRun
 from engine.optimizers import AdamW
 from engine.presets import PRESETS
 from engine.recipe import Recipe
 from engine.runner import Snapshot
 from engine.schedules import Cosine
+from engine.storage.sessions import Work
 from xo_gui.as_command import Told, of_a_run, of_a_start
 from xo_gui.endings import ending
 from xo_gui.session import Session
@@ -74,6 +76,7 @@ class TrainingControl(QObject):
         self._ours: WeakSet[Subject] = WeakSet()
         self._seen = session.document.subjects[0]
         self._last: Goal | None = None
+        self._kept: KeptRun | None = None
         self._standing = True
         self._take_up(self._seen)
         session.changed.connect(self._document_changed)
@@ -116,7 +119,6 @@ class TrainingControl(QObject):
         if training.answers is not self.goal:
             return  # it stood still, or ran, before it heard the latest
         if training.state not in _STANDING:
-            self._standing = False
             return
         mine = self._mine
         if self._standing or not snapshot.readings or mine is None or not self.live:
@@ -218,6 +220,7 @@ class TrainingControl(QObject):
             if goal.look is not None:
                 self._branch(goal.look, until)
             else:
+                self._standing = False
                 self._set(replace(goal, running=True, until=until))
         elif goal.look is None and training.ended is not None and training.answers.recipe == goal.recipe:
             self.said.emit(ending(training))  # only another recipe lets it go on
@@ -252,8 +255,10 @@ class TrainingControl(QObject):
         goal, training = self.goal, self.training
         if goal is None or not self.live:
             self._begin("fresh", self._start_name, None)
-        elif training is None or not training.branches:
+        elif goal.origin != "kept" and (training is None or not training.branches):
             self._begin(goal.origin, goal.name, None)
+        elif training is None:
+            self._branch(self._stands_at(goal), None)
         else:
             last = training.good if training.state == "diverged" else None
             self._branch(goal.look or last or training.now, None)
@@ -270,7 +275,53 @@ class TrainingControl(QObject):
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
         goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
-        self._set(replace(goal, inside=self._inside))
+        self._set(replace(goal, inside=self._inside, kept=self._history))
+
+    @property
+    def _history(self) -> KeptRun | None:
+        """The history of an earlier session that this network's training goes on in."""
+        kept, mine = self._kept, self._mine
+        return kept if kept is not None and mine is not None and kept.network == mine.network else None
+
+    # -- from one session to the next --------------------------------------------------------------------------
+
+    def work(self) -> Work:
+        """All that one would want back of the session as it stands. What training has come to is in the Document
+        before it stands still."""
+        goal, training, document = self.goal, self._training, self._session.settled
+        run = None if goal is None else goal.kept if training is None else training.kept
+        subject = document.subjects[0]
+        if run is not None and run.network != subject.network:
+            run = None
+        live = run is not None and self.live
+        if run is not None and live and not self._standing:
+            subject = replace(subject, parameters=run.standing.parameters, moment=run.now, origin={})
+            document = replace(document, subjects=(subject, *document.subjects[1:]))
+        look = goal.look if goal is not None and live else None
+        if look is not None and run is not None and look.step > run.lines[look.branch].branch.end:
+            look = None
+        running = goal is not None and goal.running
+        names = dict(self._names)
+        return Work(document, self._recipe, self._data, run, self._pace, look, names, live, running=running)
+
+    def restore(self, work: Work) -> None:
+        """Go on with the work of an earlier session, as one undo."""
+        subject, run = work.document.subjects[0], work.run
+        self._recipe, self._data, self._pace = work.recipe, work.data, work.pace
+        self._names = dict(work.names)
+        self._ours.clear()
+        self._seen, self._network, self._training, self._standing = subject, subject.network, None, True
+        self._mine, self._kept, self._last, goal = subject, run, None, None
+        if run is not None:
+            lesson, name = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch.name
+            goal = Goal(next(self._numbers), subject, "kept", name, work.recipe, lesson.data, lesson.own)
+            goal = replace(goal, pace=work.pace, look=work.look, inside=self._inside, kept=run)
+            if work.live:
+                self._ours.add(subject)
+            else:
+                self._mine = None
+        self._session.edit(work.document, self.tr("restoring a session"))
+        self._set(goal)
 
     @property
     def _lesson(self) -> Lesson:
@@ -294,7 +345,15 @@ class TrainingControl(QObject):
             return goal.look.step
         if training is not None:
             return training.now.step
+        if goal.kept is not None and goal.origin == "kept":
+            return goal.kept.now.step
         return goal.origin.step if isinstance(goal.origin, Moment) else 0
+
+    @staticmethod
+    def _stands_at(goal: Goal) -> Moment:
+        """Where an earlier session stood, or looked at."""
+        assert goal.kept is not None
+        return goal.look or goal.kept.now
 
     @property
     def _start_name(self) -> str:
