@@ -12,8 +12,9 @@ from PySide6.QtCore import QCoreApplication
 from engine.commands.train.words import words_of
 from engine.datasets.pool import Lesson
 from engine.document import Subject
-from engine.goal import Origin, Training
+from engine.goal import Training
 from engine.history import Branch, Moment, ancestry, lineage
+from engine.kept import Origin
 from engine.presets import PRESETS
 from engine.recipe import Recipe, changes, endless
 from xo_gui.wishes import Intent
