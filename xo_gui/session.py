@@ -11,6 +11,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
+from engine.explain.question import Question
 from engine.goal import Goal
 from engine.opening import Opened, Opening
 from engine.runner import Notice, Request
@@ -80,6 +81,7 @@ class Session(QObject):
 
     changed = Signal()
     focus_changed = Signal()
+    asked = Signal()
     noticed = Signal(object)
 
     def __init__(self, document: Document, parent: QObject | None = None) -> None:
@@ -92,6 +94,7 @@ class Session(QObject):
         self._generation = 1
         self._acknowledged = 0
         self._opening: Opening | None = None
+        self._question: Question | None = None
         self._opened = 0
         self._changed_at = perf_counter()
 
@@ -147,6 +150,12 @@ class Session(QObject):
         """Hold this cell on the way over its map."""
         self.look_at(replace(self.focus, pinned=cell, sliding=True))
 
+    def ask(self, question: Question | None) -> None:
+        """Want this explained from now on, or nothing."""
+        if question != self._question:
+            self._question = question
+            self.asked.emit()
+
     def request(self, goal: Goal | None = None, live: bool = False, sampled: XOSettings | None = None) -> Request:
         """What should be true now; goal and live: what training should be doing, and whether it is what reads;
         sampled: the generator's settings that somebody looks at."""
@@ -160,6 +169,7 @@ class Session(QObject):
             goal,
             live,
             sampled=sampled,
+            question=self._question,
         )
 
     def open(self, path: Path) -> None:

@@ -154,6 +154,7 @@ def style_sheet(theme: Theme) -> str:
     QTabBar::tab {{ color: {theme.quiet}; background: transparent; padding: 8px 0 4px 0; margin: 0 0 0 16px;
         border: none; border-bottom: 2px solid transparent; }}
     QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.text}; }}
+    QTabBar#pages::tab {{ margin: 0 16px 0 0; padding: 4px 0 4px 0; }}
     QTabBar::tab:hover {{ color: {theme.text}; }}
     QMainWindow, QDialog {{ background: {theme.ground}; }}
     QMainWindow::separator {{ background: {theme.line}; width: 1px; height: 1px; }}

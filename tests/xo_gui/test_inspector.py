@@ -30,7 +30,8 @@ from tests.xo_gui.test_network_view import ARTICLE, X, read
 from xo_gui.main_window import MainWindow
 from xo_gui.session import Cell
 from xo_gui.views import InspectorView, NetworkView
-from xo_gui.views.blocks import Block, Grid, Line, Lines, Note, Pair, Ranked
+from xo_gui.views.blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
+from xo_gui.views.gradient_page import GradientPage
 from xo_gui.views.numerals import cell_text, fixed, signed
 from xo_gui.views.spelling import Spelled, spell
 from xo_gui.views.votes_view import VoteBars
@@ -109,7 +110,10 @@ def test_hovering_previews_and_esc_lets_go(looker: Looker, hand: Hand) -> None:
     QTest.keyClick(looker.network, Qt.Key.Key_Escape)
     assert looker.window.session.focus.pinned is None
     assert looker.value == ""
-    assert any(isinstance(block, Note) and "Click any value" in block.text for block in looker.panel.sheet.blocks)
+    assert any(
+        isinstance(block, Note) and "Click any value" in block.text
+        for block in looker.panel.value_page.sheet.blocks
+    )
 
 
 def test_a_vote_bar_and_a_pixel_can_be_clicked(looker: Looker, hand: Hand) -> None:
@@ -126,7 +130,7 @@ def test_a_vote_bar_and_a_pixel_can_be_clicked(looker: Looker, hand: Hand) -> No
 def test_a_cell_of_the_sum_leads_to_that_cell(looker: Looker, hand: Hand) -> None:
     hand.draw(X_ARMS)
     looker.click(Cell(3, 1, 4, 4))
-    sheet = looker.panel.sheet
+    sheet = looker.panel.value_page.sheet
     looker.qtbot.waitUntil(lambda: len(sheet._spots) == 4)
     QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=sheet._spots[3].box.center().toPoint())
     assert looker.window.session.focus.pinned == Cell(2, 1, 9, 9)
@@ -142,7 +146,7 @@ def test_the_pinned_value_follows_training_by_its_own_weights(looker: Looker, ha
     looker.window.use_subject(Subject("Default", subject.network, other))
     hand.settle()
     assert looker.value == signed(looker.engine(cell))
-    assert lines(list(looker.panel.sheet.blocks))["bias"] == signed(float(other["01-conv2d.bias"][2]))
+    assert lines(list(looker.panel.value_page.sheet.blocks))["bias"] == signed(float(other["01-conv2d.bias"][2]))
 
 
 # --- play
@@ -151,34 +155,34 @@ def test_the_pinned_value_follows_training_by_its_own_weights(looker: Looker, ha
 def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(looker: Looker, hand: Hand) -> None:
     hand.draw(X_ARMS)
     looker.click(Cell(3, 1, 0, 0))
-    panel, session = looker.panel, looker.window.session
-    QTest.mouseClick(panel.step_button, Qt.MouseButton.LeftButton)
+    page, session = looker.panel.value_page, looker.window.session
+    QTest.mouseClick(page.step_button, Qt.MouseButton.LeftButton)
     assert session.focus.pinned == Cell(3, 1, 0, 1)
     assert session.focus.sliding
     assert looker.value == signed(looker.engine(Cell(3, 1, 0, 1)))
     ground = looker.network.grab().toImage().pixelColor(looker.place(Cell(3, 1, 15, 15)))
     assert ground == QColor(looker.network._theme.ground), "what the window has not reached is empty"
-    panel.speed.setValue(100)
-    QTest.mouseClick(panel.play_button, Qt.MouseButton.LeftButton)
-    assert "Pause" in panel.play_button.text()
+    page.speed.setValue(100)
+    QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
+    assert "Pause" in page.play_button.text()
     looker.qtbot.waitUntil(lambda: session.focus.pinned.row >= 2, timeout=5000)
-    QTest.mouseClick(panel.play_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
     stands = session.focus.pinned
     looker.qtbot.wait(80)
     assert session.focus.pinned == stands
-    QTest.mouseClick(panel.play_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
     looker.qtbot.waitUntil(lambda: session.focus.pinned == Cell(3, 1, 15, 15), timeout=10_000)
-    looker.qtbot.waitUntil(lambda: "Slide" in panel.play_button.text(), timeout=2000)
-    QTest.mouseClick(panel.step_button, Qt.MouseButton.LeftButton)
+    looker.qtbot.waitUntil(lambda: "Slide" in page.play_button.text(), timeout=2000)
+    QTest.mouseClick(page.step_button, Qt.MouseButton.LeftButton)
     assert session.focus.pinned == Cell(3, 1, 0, 0), "from the end it begins anew"
 
 
 def test_a_click_elsewhere_ends_the_slide_and_shows_whole_maps(looker: Looker, hand: Hand) -> None:
     hand.draw(X_ARMS)
     looker.click(Cell(3, 1, 0, 0))
-    QTest.mouseClick(looker.panel.play_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(looker.panel.value_page.play_button, Qt.MouseButton.LeftButton)
     looker.click(Cell(3, 0, 8, 8))
-    assert not looker.panel.slide.playing
+    assert not looker.panel.value_page.slide.playing
     assert not looker.window.session.focus.sliding
     assert looker.window.session.focus.pinned == Cell(3, 0, 8, 8)
 
@@ -251,3 +255,78 @@ def test_every_kind_of_layer_can_be_spelled_out() -> None:
         if layer > 0:
             final = lines(blocks).get("this cell") or list(lines(blocks).values())[-1]
             assert final == signed(float(output[(-1, *(0,) * (output.ndim - 1))]))
+
+
+# --- what changes the verdict
+
+
+@pytest.fixture
+def pictures(looker: Looker, hand: Hand) -> GradientPage:
+    """The page of pictures, with an X drawn."""
+    hand.draw(X_ARMS)
+    looker.click(Cell(10, 0))
+    looker.panel.tabs.setCurrentIndex(1)
+    return looker.panel.gradient_page
+
+
+def picture(page: GradientPage) -> Picture | None:
+    return next((block for block in page.sheet.blocks if isinstance(block, Picture)), None)
+
+
+def test_what_the_held_value_is_worth_is_its_value_times_the_weights(looker: Looker, hand: Hand) -> None:
+    """Above the hidden values all is straight: what one is worth to each class is its value x weight."""
+    hand.draw(X_ARMS)
+    reading = looker.window.last.readings[0]
+    strongest = int(reading.outputs[9].argmax())
+    looker.click(Cell(8, strongest))
+    sheet = looker.panel.value_page.sheet
+
+    def worth() -> list[str]:
+        return [bar.number for block in sheet.blocks if isinstance(block, ClassBars) for bar in block.bars]
+
+    looker.qtbot.waitUntil(lambda: worth() and "…" not in worth(), timeout=5000)
+    weights = reading.subject.parameters["10-dense.weight"][:, strongest]
+    assert worth() == [signed(float(weight * reading.outputs[9][strongest])) for weight in weights]
+
+
+def test_each_method_shows_a_picture_over_the_drawing(looker: Looker, pictures: GradientPage) -> None:
+    overlay = looker.window.drawing_view.overlay
+    for kind in ("gradient", "gradient_times_input", "grad_cam", "occlusion", "flip"):
+        pictures.method.setCurrentIndex(pictures.method.findData(kind))
+
+        def done(kind: str = kind) -> None:
+            answer = looker.window.last.answer
+            assert answer is not None
+            assert (answer.question.kind, answer.progress) == (kind, 1)
+            assert picture(pictures) is not None
+
+        looker.qtbot.waitUntil(done, timeout=20_000)
+        shown = picture(pictures)
+        assert shown is not None
+        assert shown.values.shape == (32, 32)
+        np.testing.assert_array_equal(shown.values, looker.window.last.answer.map)
+        assert overlay.isVisible()
+    looker.panel.tabs.setCurrentIndex(0)
+    looker.qtbot.waitUntil(lambda: not overlay.isVisible(), timeout=5000)
+
+
+def test_a_method_follows_the_drawing_and_the_chosen_class(
+    looker: Looker, hand: Hand, pictures: GradientPage
+) -> None:
+    pictures.target.setCurrentIndex(pictures.target.findData(1))
+    looker.qtbot.waitUntil(lambda: looker.window.last.answer is not None and looker.window.last.answer.target == 1)
+    before = picture(pictures)
+    hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
+    looker.qtbot.waitUntil(lambda: picture(pictures) is not None)
+    after = picture(pictures)
+    assert before is not None
+    assert after is not None
+    assert not np.array_equal(before.values, after.values)
+    assert looker.window.last.answer.target == 1
+
+
+def test_nothing_is_asked_of_the_engine_while_nobody_looks(looker: Looker, pictures: GradientPage) -> None:
+    looker.qtbot.waitUntil(lambda: looker.window.last.answer is not None, timeout=5000)
+    looker.window.panels.of(InspectorView).hide()
+    looker.qtbot.waitUntil(lambda: looker.window.last.answer is None, timeout=5000)
+    assert not looker.window.drawing_view.overlay.isVisible()

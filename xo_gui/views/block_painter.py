@@ -10,16 +10,18 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
 
 from xo_gui.session import Cell
-from xo_gui.theme import SMALL_PX, TEXT_PX, Theme, colours
-from xo_gui.views.blocks import Block, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Ranked
+from xo_gui.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
+from xo_gui.views.blocks import Block, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Picture, Ranked
 from xo_gui.views.column_painter import Brush, kept_font, paint_symbol
-from xo_gui.views.numerals import cell_text
+from xo_gui.views.numerals import cell_text, level
 
 GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: no larger than this, and with a number only if at least so wide.
 LARGEST, TALLEST, LEAST_NUMBER = 30.0, 22.0, 21.0
 SIGN = 20.0
 NUMBER_PX = 9
+# A picture's longer side.
+WIDEST = 200.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def height(block: Block, width: float) -> float:
         return _note_box(block.text, width).height() + GAP
     if isinstance(block, Ranked):
         return RANK * len(block.ranks) + GAP
+    if isinstance(block, Picture):
+        return TITLE + _picture_side(block, width)[1] + TITLE + GAP
     return BAR * len(block.bars) + GAP
 
 
@@ -85,6 +89,8 @@ def paint(block: Block, top: float, on: Pass) -> None:
         )
     elif isinstance(block, Ranked):
         _paint_ranks(block, top, on)
+    elif isinstance(block, Picture):
+        _paint_picture(block, top, on)
     else:
         _paint_bars(block, top, on)
 
@@ -189,6 +195,31 @@ def _readable(ground: QColor) -> QColor:
     return QColor("#000000") if bright > 0.179 else QColor("#ffffff")
 
 
+def _picture_side(block: Picture, width: float) -> tuple[float, float]:
+    """How wide and tall a picture is drawn."""
+    high, wide = block.values.shape
+    scale = min(width / wide, WIDEST / max(high, wide))
+    return float(round(wide * scale)), float(round(high * scale))
+
+
+def _paint_picture(block: Picture, top: float, on: Pass) -> None:
+    theme = on.theme
+    on.text(QRectF(0, top, on.width, TITLE - 2), block.title, theme.quiet)
+    wide, tall = _picture_side(block, on.width)
+    box = QRectF(1, top + TITLE, wide, tall)
+    on.painter.drawImage(box, to_qimage(colours(block.values, -block.level, block.level, theme.value_table)))
+    on.painter.setPen(QPen(QColor(theme.line), 1.0))
+    on.painter.setBrush(Qt.BrushStyle.NoBrush)
+    on.painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
+    y = box.bottom() + 3
+    low, high = level(-block.level), level(block.level)
+    metrics = kept_font(SMALL_PX)[1]
+    start = metrics.horizontalAdvance(low) + 6
+    on.text(QRectF(0, y, on.width, TITLE - 2), low, theme.quiet)
+    on.painter.drawImage(QRectF(start, y + 5, 48, 5), to_qimage(theme.value_table[None]))
+    on.text(QRectF(start + 54, y, on.width, TITLE - 2), high, theme.quiet)
+
+
 # --- lines, lists and bars
 
 
@@ -235,7 +266,7 @@ def _paint_bars(block: ClassBars, top: float, on: Pass) -> None:
     brush = Brush(on.painter, on.theme, 1.0)
     number = max(kept_font(TEXT_PX)[1].horizontalAdvance(bar.number) for bar in block.bars) + 8
     left, right = 24.0, on.width - number
-    signed = any(bar.share < 0 for bar in block.bars)
+    signed = block.signed or any(bar.share < 0 for bar in block.bars)
     zero = (left + right) / 2 if signed else left
     for at, bar in enumerate(block.bars):
         y = top + at * BAR

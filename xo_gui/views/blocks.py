@@ -102,9 +102,19 @@ class ClassBar:
 
 @dataclass(frozen=True)
 class ClassBars:
-    """A bar for each class."""
+    """A bar for each class. signed: whether there is room for those below 0, though none may be."""
 
     bars: tuple[ClassBar, ...]
+    signed: bool = False
 
 
-Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Many numbers (h, w) as coloured cells without figures, under a title, with a legend that ends at `level`."""
+
+    title: str
+    values: HostArray
+    level: float
+
+
+Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars | Picture

@@ -28,6 +28,7 @@ from xo_gui.theme import DARK, Theme
 from xo_gui.views.canvas import MOST_SIDE, PEN, PEN_STEP, THINNEST_PEN, WIDEST_PEN, Canvas
 from xo_gui.views.canvas_buttons import ButtonRows, TickBox
 from xo_gui.views.canvas_cells import cell_image
+from xo_gui.views.overlay import Overlay
 from xo_gui.views.own_words import blank_words, tally
 from xo_gui.views.sliders import SliderRow, TransformSliders, slider_grid
 from xo_gui.views.view import View
@@ -51,6 +52,7 @@ class DrawingView(View):
         self._rng = np.random.default_rng(seed)
         self._article_turns = {"X": 0, "O": 0}
         self.canvas = Canvas(self)
+        self.overlay = Overlay(self.canvas)
         self._make_buttons()
         self._make_sliders()
         self._make_choices()
@@ -178,6 +180,7 @@ class DrawingView(View):
             vote = float(reading.votes[top])
             told = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
             told = f"{network.classes[top]}, {told}"
+        self.overlay.show_answer(None if self._document is not None and self._document.fit else snapshot.answer)
         if self.canvas.accessibleDescription() != told:
             self.canvas.setAccessibleDescription(told)
 
@@ -185,6 +188,7 @@ class DrawingView(View):
         """Wear these colours."""
         self._theme = theme
         self.canvas.set_theme(theme)
+        self.overlay.set_theme(theme)
 
     # --- what the menus call
 

@@ -1,35 +1,23 @@
-"""Inspector view: one value spelled out, from what it read to where it goes. It reckons none of it."""
+"""Inspector view: one value spelled out, and what changes the verdict. It reckons none of it."""
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPalette
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QScrollArea,
-    QSlider,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
+from engine.explain.question import Answer, Question
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import SMALL_PX, Theme, font
-from xo_gui.views.blocks import Block, Heading, Note
-from xo_gui.views.canvas_buttons import TickBox
+from xo_gui.views.blocks import Note
+from xo_gui.views.gradient_page import GradientPage
 from xo_gui.views.numerals import fixed
-from xo_gui.views.onward import goes_on
 from xo_gui.views.readout import say_cell
-from xo_gui.views.sheet import Sheet
-from xo_gui.views.slide import FASTEST, SLOWEST, Slide
-from xo_gui.views.spelling import Spelled, spell
+from xo_gui.views.spelling import Spelled
 from xo_gui.views.trace import is_in
+from xo_gui.views.value_page import ValuePage
 from xo_gui.views.view import View
 
 VALUE_PX = 24
@@ -38,77 +26,52 @@ CALM_MS = 250
 
 
 class InspectorView(View):
-    """Shows the value under the mouse, else the one that a click holds; plays the window over its map."""
+    """Shows the value under the mouse, else the one that a click holds, on a page for each thing to know of it."""
 
     title = "Inspector"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._readings: tuple[Reading, ...] = ()
+        self._answer: Answer | None = None
+        self._question: Question | None = None
         self._focus = Focus()
-        self._chosen: tuple[Cell, int] | None = None
+        self._seen = False
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._calm.timeout.connect(self._say)
-        self.slide = Slide(self)
-        self.slide.moved.connect(self.slid)
-        self.slide.stopped.connect(self._show_playing)
         self._build()
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName(self.tr("Inspector"))
         self._refresh()
 
     def _build(self) -> None:
-        self.place, self.value, self.sheet = QLabel(self), QLabel(self), Sheet(self)
+        self.place, self.value = QLabel(self), QLabel(self)
         self.place.setFont(font(SMALL_PX))
         self.place.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.place.setWordWrap(True)
         self.value.setFont(font(VALUE_PX, strong=True))
-        self.sheet.picked.connect(self.pinned)
-        self.sheet.chosen.connect(self._choose)
-        self.area = QScrollArea(self)
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setWidget(self._page())
+        self.value_page, self.gradient_page = ValuePage(self), GradientPage(self)
+        self.value_page.picked.connect(self.pinned)
+        self.value_page.slid.connect(self.slid)
+        self.value_page.changed.connect(self._refresh)
+        self.gradient_page.changed.connect(self._refresh)
+        self.tabs, self._pages = QTabBar(self), QStackedWidget(self)
+        self.tabs.setObjectName("pages")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.tabs.setAccessibleName(self.tr("Pages of the inspector"))
+        for name, tip, page in (
+            (self.tr("Value"), self.tr("The arithmetic that made this value"), self.value_page),
+            (self.tr("Gradient"), self.tr("What in the drawing changes the verdict"), self.gradient_page),
+        ):
+            self.tabs.setTabToolTip(self.tabs.addTab(name), tip)
+            self._pages.addWidget(page)
+        self.tabs.currentChanged.connect(self._turn)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        for widget in (self.place, self.value, self.area):
+        for widget in (self.place, self.value, self.tabs, self._pages):
             column.addWidget(widget)
-        column.addLayout(self._play_row())
-        self.cut_box = TickBox(self.tr("Cut digits off, as the article does"), self)
-        self.cut_box.setToolTip(self.tr("Show 5 ÷ 9 as 0.55 instead of 0.56; only what is shown changes"))
-        self.cut_box.toggled.connect(self._refresh)
-        column.addWidget(self.cut_box)
-
-    def _page(self) -> QWidget:
-        """The sheet at the top of what scrolls."""
-        page = QWidget()
-        column = QVBoxLayout(page)
-        column.setContentsMargins(0, 4, 10, 0)
-        column.addWidget(self.sheet)
-        column.addStretch()
-        return page
-
-    def _play_row(self) -> QHBoxLayout:
-        self.play_button, self.step_button = QPushButton(self), QPushButton(self.tr("Step"), self)
-        self.speed = QSlider(Qt.Orientation.Horizontal, self)
-        self.speed.setRange(0, 100)
-        self.speed.setValue(round(100 * math.log(self.slide.speed / SLOWEST) / math.log(FASTEST / SLOWEST)))
-        self.speed.setAccessibleName(self.tr("Speed of the window"))
-        self.speed.setToolTip(self.tr("How many values a second the window goes on"))
-        self.speed.valueChanged.connect(self._set_speed)
-        self.play_button.setToolTip(self.tr("Let the window slide over its map, value by value"))
-        self.step_button.setToolTip(self.tr("Go on by one value"))
-        self.step_button.setAccessibleName(self.tr("Step the window"))
-        self.play_button.clicked.connect(self._toggle)
-        self.step_button.clicked.connect(self.slide.step)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 4, 0, 4)
-        for widget in (self.play_button, self.step_button, self.speed):
-            row.addWidget(widget)
-        self._show_playing()
-        return row
 
     def sizeHint(self) -> QSize:
         """Narrow, and as tall as there is."""
@@ -116,14 +79,14 @@ class InspectorView(View):
 
     def minimumSizeHint(self) -> QSize:
         """Below this a window of 5 × 5 has no numbers."""
-        return QSize(240, 220)
+        return QSize(240, 240)
 
     # --- what is shown
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Spell out the same value as it is now; without readings, keep the last."""
         if snapshot.readings:
-            self._readings = snapshot.readings
+            self._readings, self._answer = snapshot.readings, snapshot.answer
             self._refresh()
 
     def show_focus(self, focus: Focus) -> None:
@@ -132,72 +95,81 @@ class InspectorView(View):
             self._focus = focus
             self._refresh()
 
-    def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
-        self.sheet.set_theme(theme)
-
-    def showEvent(self, event: object) -> None:
-        """Hidden it was not kept up to date."""
+    def set_seen(self, seen: bool) -> None:
+        """Nothing is asked of the engine while nobody looks."""
+        self._seen = seen
         self._refresh()
 
-    def _cell(self) -> tuple[Cell, Reading] | None:
-        for cell in self._focus.cells:
-            if cell.subject < len(self._readings):
-                reading = self._readings[cell.subject]
-                if is_in(reading.subject.network, cell):
-                    return cell, reading
-        return None
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self.value_page.set_theme(theme)
+        self.gradient_page.set_theme(theme)
+
+    def _found(self) -> tuple[Cell, Reading] | None:
+        """The cell to show, and who read it."""
+        return next(filter(None, map(self._there, self._focus.cells)), None)
+
+    def _there(self, cell: Cell | None) -> tuple[Cell, Reading] | None:
+        if cell is None or cell.subject >= len(self._readings):
+            return None
+        reading = self._readings[cell.subject]
+        return (cell, reading) if is_in(reading.subject.network, cell) else None
 
     def _refresh(self) -> None:
-        found, cut = self._cell(), self.cut_box.isChecked()
-        pinned = self._focus.pinned if found else None
-        held = pinned is not None and pinned.subject < len(self._readings)
-        self.slide.stand(self._readings[pinned.subject].subject.network if held and pinned else None, pinned)
-        for widget in (self.play_button, self.step_button, self.speed):
-            widget.setEnabled(pinned is not None)
-        if not self.isVisible():
+        held = self._there(self._focus.pinned)
+        self.value_page.stand(held[1] if held else None, held[0] if held else None)
+        self._ask(held)
+        if not self._seen:
             return
-        if found is None:
-            self.place.setText("")
-            self.value.setText("")
-            self.sheet.show_blocks([Note(_nothing(self))], cut)
+        found = self._found()
+        self.place.setText(say_cell(found[1], found[0]).place if found else "")
+        self.value.setText(fixed(Spelled(found[1], found[0]).value, self.value_page.cut) if found else "")
+        answer = self._answer if self._answer and self._answer.question == self._question else None
+        if self._pages.currentWidget() is self.gradient_page and self._readings:
+            self.gradient_page.show_answer(self._readings[self._subject()], answer)
+        elif found is None:
+            self.value_page.show_nothing(self._invitation())
         else:
             cell, reading = found
-            chosen = self._chosen[1] if self._chosen and self._chosen[0] == _map_of(cell) else None
-            what = Spelled(reading, cell, chosen, cut)
-            self.place.setText(say_cell(reading, cell).place)
-            self.value.setText(fixed(what.value, cut))
-            self.sheet.show_blocks([*spell(what), *_onward(self, reading, cell, cut)], cut)
+            self.value_page.show_cell(reading, cell, held is not None and cell == held[0], answer)
         if not self._calm.isActive():
             self._calm.start()
 
+    def _subject(self) -> int:
+        """Whose verdict the pictures explain: that of the network looked into."""
+        found = self._found()
+        return found[0].subject if found else 0
+
+    def _ask(self, held: tuple[Cell, Reading] | None) -> None:
+        """Ask the engine for what this page needs; nothing while nobody looks."""
+        question: Question | None = None
+        if self._seen and self._readings and self._pages.currentWidget() is self.gradient_page:
+            subject = self._subject()
+            question = self.gradient_page.question(self._readings[subject], subject)
+        elif self._seen and held is not None:
+            question = self.value_page.question(held[1], held[0])
+        if question != self._question:
+            self._question = question
+            self.asked.emit(question)
+
+    def _invitation(self) -> str:
+        return self.tr(
+            "Click any value: a cell of a map, a pixel, a bar, a vote. The arithmetic that made it is spelled out "
+            "here and follows the drawing and the training. Esc lets go."
+        )
+
     def _say(self) -> None:
         """What a screen reader says: the place, the value, and the sentences."""
-        notes = [block.text for block in self.sheet.blocks if isinstance(block, Note)]
+        page = self._pages.currentWidget()
+        sheet = self.gradient_page.sheet if page is self.gradient_page else self.value_page.sheet
+        notes = [block.text for block in sheet.blocks if isinstance(block, Note)]
         self.setAccessibleDescription(" ".join([self.place.text(), self.value.text(), *notes]).strip())
 
     # --- what the person does
 
-    def _choose(self, part: int) -> None:
-        """Show this map of the window; it stays chosen while the window slides over the same map."""
-        if found := self._cell():
-            self._chosen = (_map_of(found[0]), part)
-            self._refresh()
-
-    def _toggle(self) -> None:
-        if self.slide.playing:
-            self.slide.pause()
-        else:
-            self.slide.play()
-            self._show_playing()
-
-    def _show_playing(self) -> None:
-        playing = self.slide.playing
-        self.play_button.setText(self.tr("❚❚ Pause") if playing else self.tr("▶ Slide the window"))
-        self.play_button.setAccessibleName(self.tr("Pause the window") if playing else self.tr("Slide the window"))
-
-    def _set_speed(self, place: int) -> None:
-        self.slide.speed = SLOWEST * (FASTEST / SLOWEST) ** (place / 100)
+    def _turn(self, page: int) -> None:
+        self._pages.setCurrentIndex(page)
+        self._refresh()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Esc lets go."""
@@ -205,23 +177,3 @@ class InspectorView(View):
             self.pinned.emit(None)
         else:
             super().keyPressEvent(event)
-
-
-def _map_of(cell: Cell) -> Cell:
-    """The first cell of the same map."""
-    return Cell(cell.layer, cell.channel, subject=cell.subject)
-
-
-def _onward(view: InspectorView, reading: Reading, cell: Cell, cut: bool) -> list[Block]:
-    said, reads = goes_on(reading, cell, cut), say_cell(reading, cell).reads
-    blocks: list[Block] = [Note(said)] if said else []
-    if reads and cell.layer > 1:
-        blocks += [Heading(view.tr("back to the drawing")), Note(reads[0].upper() + reads[1:] + ".")]
-    return blocks
-
-
-def _nothing(view: InspectorView) -> str:
-    return view.tr(
-        "Click any value: a cell of a map, a pixel, a bar, a vote. The arithmetic that made it is spelled out here "
-        "and follows the drawing and the training. Esc lets go."
-    )

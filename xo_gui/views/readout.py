@@ -58,11 +58,15 @@ def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
 
 
 def _map_place(network: Network, cell: Cell) -> str:
-    name, rest = layer_names(network)[cell.layer], _tr("row {0}, column {1}")
-    parts = [name, rest.format(cell.row + 1, cell.column + 1)]
+    parts = [layer_names(network)[cell.layer], place_words(cell.row, cell.column)]
     if cell.layer or network.input_shape[0] > 1:
         parts.insert(1, _tr("map {0}").format(cell.channel + 1))
     return " · ".join(parts)
+
+
+def place_words(row: int, column: int) -> str:
+    """A place as people count: "row 12, column 21"."""
+    return _tr("row {0}, column {1}").format(row + 1, column + 1)
 
 
 def _reads(network: Network, cell: Cell) -> str:

@@ -18,8 +18,8 @@ class View(QWidget):
     previewed(document): a change under way, such as a stroke. edited(document, text, merge): a change made, its
     name in the Edit menu, and the word under which successive changes become one undo ("" for none).
     hovered(cell or None): the value under the mouse. pinned(cell or None): the value a click holds, or lets go of.
-    slid(cell): the window went on to this value of its map. wished(wish): something asked of training, one of
-    wishes.py. said(text): a sentence for the status bar.
+    slid(cell): the window went on to this value of its map. asked(question or None): what the engine should
+    explain. wished(wish): something asked of training, one of wishes.py. said(text): a sentence for the status bar.
     """
 
     title = ""
@@ -29,6 +29,7 @@ class View(QWidget):
     hovered = Signal(object)
     pinned = Signal(object)
     slid = Signal(object)
+    asked = Signal(object)
     wished = Signal(object)
     said = Signal(str)
 

@@ -1,0 +1,151 @@
+"""Gradient page: the inspector's page on what changes the verdict, as a picture of the drawing."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from engine.explain.question import SLOW, Answer, Kind, Question
+from engine.reading import Reading
+from xo_gui.theme import Theme
+from xo_gui.views.blocks import Block, Line, Lines, Note, Picture
+from xo_gui.views.levels import calm
+from xo_gui.views.sheet import Sheet
+from xo_gui.views.value_page import scrolled
+
+
+class GradientPage(QWidget):
+    """changed(): another question is to be asked."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._classes: tuple[str, ...] = ()
+        self._stopped: Question | None = None
+        self._asked: Question | None = None
+        self.method, self.target = QComboBox(self), QComboBox(self)
+        self.method.setAccessibleName(self.tr("Method"))
+        self.method.setToolTip(self.tr("How to find out what changes the verdict"))
+        self.target.setAccessibleName(self.tr("Class"))
+        self.target.setToolTip(self.tr("The class whose score is explained"))
+        for kind, (name, _) in self._methods().items():
+            self.method.addItem(name, kind)
+        self.method.currentIndexChanged.connect(self._restart)
+        self.target.currentIndexChanged.connect(self._restart)
+        self.stop_button = QPushButton(self.tr("Stop"), self)
+        self.stop_button.setToolTip(self.tr("Give this up; choose another method or click again to go on"))
+        self.stop_button.clicked.connect(self._stop)
+        self.sheet = Sheet(self)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 6, 0, 2)
+        row.addWidget(self.method, 3)
+        row.addWidget(self.target, 2)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addLayout(row)
+        column.addWidget(scrolled(self.sheet))
+        column.addWidget(self.stop_button)
+
+    def _methods(self) -> dict[Kind, tuple[str, str]]:
+        """Every method with its name and what its picture says."""
+        return {
+            "gradient": (
+                self.tr("Gradient"),
+                self.tr("How the score moves if a pixel gets brighter: green raises it, violet lowers it."),
+            ),
+            "gradient_times_input": (
+                self.tr("Gradient × input"),
+                self.tr("What each pixel is worth to the score as it is now: its value times its gradient."),
+            ),
+            "grad_cam": (
+                self.tr("Grad-CAM"),
+                self.tr("Where the last feature maps speak for the class, drawn out over the drawing."),
+            ),
+            "occlusion": (
+                self.tr("Occlusion"),
+                self.tr("A patch of background is slid over the drawing: green is where covering it costs score."),
+            ),
+            "flip": (
+                self.tr("Smallest change"),
+                self.tr("A change as small as can be found that makes the network read another class."),
+            ),
+        }
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self.sheet.set_theme(theme)
+
+    def question(self, reading: Reading, subject: int) -> Question | None:
+        """What the engine has to be asked; None if that was given up."""
+        self._offer(reading.subject.network.classes)
+        target = self.target.currentData()
+        kind = self.method.currentData()
+        self._asked = Question(kind, subject, target=target if kind != "flip" else None)
+        return None if self._asked == self._stopped else self._asked
+
+    def show_answer(self, reading: Reading, answer: Answer | None) -> None:
+        """Show what is known so far."""
+        kind: Kind = self.method.currentData()
+        self.target.setEnabled(kind != "flip")
+        blocks: list[Block] = [Note(self._methods()[kind][1])]
+        busy = answer is not None and answer.progress < 1
+        if answer is not None and answer.words:
+            blocks.append(Note(answer.words))
+        elif answer is not None and answer.map is not None:
+            blocks += self._picture(reading, answer)
+        elif self._asked is not None and self._asked == self._stopped:
+            blocks.append(Note(self.tr("Stopped. Choose a method to begin anew.")))
+        elif kind in SLOW:
+            blocks.append(Note(self.tr("Begins when the pen rests.")))
+        self.stop_button.setVisible(kind in SLOW)
+        self.stop_button.setEnabled(busy)
+        self.sheet.show_blocks(blocks, False)
+
+    def _picture(self, reading: Reading, answer: Answer) -> list[Block]:
+        assert answer.map is not None
+        name = reading.subject.network.classes[answer.target]
+        known = np.nan_to_num(answer.map)
+        title = self.tr("for {0}").format(name)
+        if answer.question.kind == "flip":
+            title = self.tr("what is changed")
+        blocks: list[Block] = [Picture(title, known, calm(float(np.abs(known).max())))]
+        if answer.progress < 1:
+            blocks.append(Lines((Line(self.tr("done"), f"{100 * answer.progress:.0f} %"),)))
+        elif answer.question.kind == "flip":
+            blocks += self._flipped(reading, answer)
+        return blocks
+
+    def _flipped(self, reading: Reading, answer: Answer) -> list[Block]:
+        if answer.becomes is None:
+            return [Note(self.tr("No change of the pixels was found that makes it another class."))]
+        assert answer.map is not None
+        before, after = (reading.subject.network.classes[at] for at in (answer.target, answer.becomes))
+        said = self.tr("With this added, the network reads {0} instead of {1}.").format(after, before)
+        distance = Line(self.tr("distance"), f"{answer.distance:.2f}")
+        return [
+            Note(said),
+            Lines((distance, Line(self.tr("most in one pixel"), f"{np.abs(answer.map).max():.2f}"))),
+        ]
+
+    def _offer(self, classes: tuple[str, ...]) -> None:
+        """The classes to choose from."""
+        if classes == self._classes:
+            return
+        self._classes = classes
+        before = self.target.blockSignals(True)
+        self.target.clear()
+        self.target.addItem(self.tr("winner"), None)
+        for at, name in enumerate(classes):
+            self.target.addItem(name, at)
+        self.target.blockSignals(before)
+
+    def _restart(self) -> None:
+        self._stopped = None
+        self.changed.emit()
+
+    def _stop(self) -> None:
+        self._stopped = self._asked
+        self.changed.emit()

@@ -1,0 +1,95 @@
+"""Overlay: what speaks for and against a class, laid over the drawing on the canvas. It takes no clicks."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QWidget
+
+from engine.explain.question import Answer
+from xo_gui.theme import DARK, SMALL_PX, Theme, colours, font
+from xo_gui.views.canvas import Canvas
+from xo_gui.views.levels import calm
+from xo_gui.views.numerals import MINUS, level
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+# The strongest colour lets a little of the stroke through.
+OPAQUE = 225
+
+
+class Overlay(QWidget):
+    """Lies over the canvas, as large as it, with a legend at its foot."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        super().__init__(canvas)
+        self._canvas, self._theme = canvas, DARK
+        self._map: HostArray | None = None
+        self._image: QImage | None = None
+        self._level = 1.0
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        canvas.installEventFilter(self)
+        self.hide()
+
+    def show_answer(self, answer: Answer | None) -> None:
+        """Show the picture of this answer; none for one that has none, or is of a single value."""
+        shown = None if answer is None or answer.question.kind == "worth" else answer.map
+        if shown is None:
+            self.hide()
+        elif shown is not self._map:
+            self._map = shown
+            self._make()
+        if shown is not None:
+            self.setGeometry(self._canvas.rect())
+            self.show()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        if self._map is not None:
+            self._make()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """As large as the canvas, always."""
+        if event.type() == QEvent.Type.Resize:
+            self.setGeometry(self._canvas.rect())
+        return False
+
+    def _make(self) -> None:
+        assert self._map is not None
+        known = np.nan_to_num(self._map)
+        self._level = calm(float(np.abs(known).max()))
+        self._image = translucent(known, self._level, self._theme)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The picture over the canvas's frame, and the legend."""
+        if self._image is None:
+            return
+        painter = QPainter(self)
+        frame = self._canvas.frame()
+        painter.drawImage(frame, self._image)
+        text = f"{MINUS}{level(self._level)} … +{level(self._level)}"
+        face = font(SMALL_PX)
+        painter.setFont(face)
+        wide = painter.fontMetrics().horizontalAdvance(text)
+        box = QRectF(frame.left() + 6, frame.bottom() - 22, wide + 34, 17)
+        painter.fillRect(box, QColor(self._theme.ground))
+        for at, stop in ((0, self._theme.stops[0]), (1, self._theme.stops[4])):
+            painter.fillRect(QRectF(box.left() + 5 + at * 10, box.top() + 4, 9, 9), QColor(stop))
+        painter.setPen(QColor(self._theme.text))
+        painter.drawText(box.adjusted(29, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
+        painter.end()
+
+
+def translucent(values: HostArray, most: float, theme: Theme) -> QImage:
+    """(H, W) as a picture of value colours that is clear where values are 0 and dense where they are large."""
+    ends = np.where(values < 0, -most, most)
+    words = colours(ends, -most, most, theme.value_table)
+    alpha = np.minimum(np.abs(values) / most, 1.0) ** 0.7 * OPAQUE
+    made = ((words & 0x00FFFFFF) | (alpha.astype(np.uint32) << 24)).astype(np.uint32)
+    high, wide = made.shape
+    return QImage(made.data, wide, high, 4 * wide, QImage.Format.Format_ARGB32).copy()
