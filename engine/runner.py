@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
+from engine.own_reader import OwnReader, Verdict
 from engine.raster import fitted, render
 from engine.reading import Reader, Reading
 from engine.robustness import Robustness, Trials, tries
@@ -29,6 +30,8 @@ from engine.run import Run
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 log = logging.getLogger(__name__)
+
+_ROBUSTNESS, _OWN = "How well varied drawings are read", "How your own drawings are read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,8 @@ class Request:
     notice the window has shown. opening: the file last wished for. asked_at: perf_counter() of the event behind it,
     in seconds, handed back in the Snapshot so that the window can tell its latency. robustness: whether somebody
     looks at how well varied drawings are read. sampled: the generator's settings that somebody looks at, None if
-    nobody does. question: what somebody wants explained, None for nothing.
+    nobody does. question: what somebody wants explained, None for nothing. own: whether somebody looks at how the
+    person's own drawings are read.
     """
 
     generation: int
@@ -55,6 +59,7 @@ class Request:
     robustness: bool = False
     sampled: XOSettings | None = None
     question: Question | None = None
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Snapshot:
     robustness: how well the first subject reads varied drawings, as far as it is known; None if nobody looks.
     samples: drawings by the settings looked at, None if nobody looks.
     answer: what is known of the question so far, None while nothing is.
+    own: how the first subject reads the person's own drawings, as far as they are read; none if nobody looks.
     """
 
     generation: int
@@ -100,6 +106,7 @@ class Snapshot:
     robustness: Robustness | None = None
     samples: Samples | None = None
     answer: Answer | None = None
+    own: Mapping[Drawing, Verdict] = field(default_factory=dict)
 
 
 @dataclass
@@ -117,6 +124,7 @@ class Runner:
     _trials: Trials | None = None
     _samples: Samples | None = None
     _explainer: Explainer = field(default_factory=Explainer)
+    _own: OwnReader | None = None
     _turn: int = 0
 
     def answer(self, request: Request) -> Snapshot:
@@ -150,16 +158,17 @@ class Runner:
             self._watched(request, readings, training),
             self._samples,
             self._explained(request, readings),
+            self._own_verdicts(request, readings, training),
         )
 
     @property
     def busy(self) -> bool:
         """Whether `work` would get anything done."""
-        return self._training or self._trying or self._explainer.busy
+        return self._training or self._trying or self._explainer.busy or self._reading_own
 
     def work(self, seconds: float) -> None:
         """Go on for about so long with what is asked for, in turn: train, make examples or go back to the moment
-        looked at; try varied drawings; explain. Never raises."""
+        looked at; try varied drawings; explain; read own drawings. Never raises."""
         jobs: list[Callable[[float], None]] = []
         if self._training:
             jobs.append(self._train)
@@ -167,6 +176,8 @@ class Runner:
             jobs.append(self._try)
         if self._explainer.busy:
             jobs.append(self._explain)
+        if self._reading_own:
+            jobs.append(self._read_own)
         self._turn += 1
         if jobs:
             jobs[self._turn % len(jobs)](seconds)
@@ -203,13 +214,37 @@ class Runner:
             self._trials = Trials(self._chosen())
         trials, subject = self._trials, readings[0].subject
         shown = None if subject is request.document.subjects[0] else training
-        self._surely(lambda: trials.follow(subject, shown))
+        self._surely(lambda: trials.follow(subject, shown), trials, _ROBUSTNESS)
         return trials.report()
 
     def _try(self, seconds: float) -> None:
         assert self._trials is not None
         trials = self._trials
-        self._surely(lambda: trials.work(seconds))
+        self._surely(lambda: trials.work(seconds), trials, _ROBUSTNESS)
+
+    @property
+    def _reading_own(self) -> bool:
+        return self._own is not None and self._own.busy
+
+    def _own_verdicts(
+        self, request: Request, readings: tuple[Reading, ...], training: Training | None
+    ) -> Mapping[Drawing, Verdict]:
+        """How the first subject reads the person's own drawings, while somebody looks."""
+        document = request.document
+        if not request.own or not readings or not document.own:
+            self._own = None
+            return {}
+        if self._own is None:
+            self._own = OwnReader(self._chosen())
+        own, subject = self._own, readings[0].subject
+        shown = None if subject is document.subjects[0] else training
+        self._surely(lambda: own.follow(document.own, subject, shown), own, _OWN)
+        return own.report()
+
+    def _read_own(self, seconds: float) -> None:
+        assert self._own is not None
+        own = self._own
+        self._surely(lambda: own.work(seconds), own, _OWN)
 
     def _explained(self, request: Request, readings: tuple[Reading, ...]) -> Answer | None:
         """What is known of the request's question."""
@@ -231,18 +266,17 @@ class Runner:
         self._notify(f"The explanation failed, {type(error).__name__}: {error}. The log has more.")
         self._explainer.give_up()
 
-    def _surely(self, act: Callable[[], None]) -> None:
-        """Do what belongs to trying varied drawings; if it cannot be done, say so and leave it."""
-        assert self._trials is not None
+    def _surely(self, act: Callable[[], None], side: Trials | OwnReader, what: str) -> None:
+        """Do what nobody waits for; if it cannot be done, say what is not known and leave it."""
         try:
             act()
         except (ValueError, DeviceError) as error:
-            self._notify(f"{error} How well varied drawings are read is not known.")
-            self._trials.give_up()
+            self._notify(f"{error} {what} is not known.")
+            side.give_up()
         except Exception as error:
-            log.exception("varied drawings could not be tried")
-            self._notify(f"Trying varied drawings failed, {type(error).__name__}: {error}. The log has more.")
-            self._trials.give_up()
+            log.exception("a side matter failed: %s", what)
+            self._notify(f"{what} is not known, {type(error).__name__}: {error}. The log has more.")
+            side.give_up()
 
     def _follow(self, goal: Goal | None) -> None:
         """Make this the goal of training; without one it rests."""

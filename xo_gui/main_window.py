@@ -155,7 +155,10 @@ class MainWindow(QMainWindow):
 
     def ask_again(self) -> None:
         """Ask the engine for what should be true now."""
-        self._thread.ask(self.session.request(self.training.goal, self.training.live, self.training.sampled))
+        training = self.training
+        self._thread.ask(
+            self.session.request(training.goal, training.live, training.sampled, training.looked == "own")
+        )
 
     def _intent_changed(self) -> None:
         for view in self.views:

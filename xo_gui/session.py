@@ -156,9 +156,11 @@ class Session(QObject):
             self._question = question
             self.asked.emit()
 
-    def request(self, goal: Goal | None = None, live: bool = False, sampled: XOSettings | None = None) -> Request:
+    def request(
+        self, goal: Goal | None = None, live: bool = False, sampled: XOSettings | None = None, own: bool = False
+    ) -> Request:
         """What should be true now; goal and live: what training should be doing, and whether it is what reads;
-        sampled: the generator's settings that somebody looks at."""
+        sampled: the generator's settings that somebody looks at; own: whether somebody looks at own drawings."""
         return Request(
             self._generation,
             self.document,
@@ -170,6 +172,7 @@ class Session(QObject):
             live,
             sampled=sampled,
             question=self._question,
+            own=own,
         )
 
     def open(self, path: Path) -> None:

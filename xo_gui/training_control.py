@@ -26,12 +26,13 @@ from xo_gui.as_command import Told, of_a_run, of_a_start
 from xo_gui.endings import ending
 from xo_gui.session import Session
 from xo_gui.wishes import (
+    DataLook,
     Intent,
     LearnBy,
     LearnFrom,
     LearnOn,
     Look,
-    LookAtSamples,
+    LookAtData,
     LookInside,
     OneEpoch,
     OneStep,
@@ -64,7 +65,7 @@ class TrainingControl(QObject):
         self._session = session
         self._numbers = count(1)
         self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
-        self._sampling = False
+        self.looked: DataLook = ""
         self._pace: float | None = None
         self._inside = False
         self._names: dict[int, str] = {}
@@ -100,7 +101,7 @@ class TrainingControl(QObject):
     @property
     def sampled(self) -> XOSettings | None:
         """The generator's settings that somebody looks at."""
-        return self._data.drawing if self._sampling else None
+        return self._data.drawing if self.looked == "samples" else None
 
     @property
     def names(self) -> dict[int, str]:
@@ -196,8 +197,8 @@ class TrainingControl(QObject):
             case LearnFrom(data):
                 self._data = data
                 self._set(goal)
-            case LookAtSamples(looking):
-                self._sampling = looking
+            case LookAtData(what) if what != self.looked:
+                self.looked = what
                 self._set(goal)
             case LearnOn():
                 self._learn_on()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from engine.datasets.pool import Lesson, PoolSettings
 from engine.history import Moment
 from engine.recipe import Recipe
+
+DataLook: TypeAlias = Literal["", "samples", "own"]
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ class LearnFrom:
 
 
 @dataclass(frozen=True)
-class LookAtSamples:
-    """Show a few drawings by the settings as they are wished for, or no longer."""
+class LookAtData:
+    """Show a few drawings by the settings as they are wished for, or how own drawings are read, or neither."""
 
-    looking: bool
+    what: DataLook
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ Wish: TypeAlias = (
     | LearnOn
     | Pace
     | LookInside
-    | LookAtSamples
+    | LookAtData
     | Rename
 )
 

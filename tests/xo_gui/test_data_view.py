@@ -93,7 +93,7 @@ def test_an_empty_wall_says_how_to_fill_it_and_a_key_on_the_canvas_does(reader: 
     reader.hand.draw(X_ARMS)
     reader.keep("x")
     assert reader.view.own.wall.isVisible()
-    assert reader.view.words.text() == "1 X, 0 O, 0 neither: 1 beside 8 000 generated."
+    assert reader.view.words.text().startswith("1 X, 0 O, 0 neither;")
 
 
 def test_keys_relabel_weigh_and_delete_and_each_is_undone(reader: Reader) -> None:
@@ -158,6 +158,26 @@ def test_letters_on_the_wall_relabel_and_save_nothing(reader: Reader) -> None:
     reader.keep("x")
     reader.key("o")
     assert reader.kept == [("O", 1)]
+
+
+def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    reader.keep("x", "o", "n")
+    wall = reader.view.own.wall
+    reader.qtbot.waitUntil(lambda: all(tile.told for tile in wall.tiles), timeout=10_000)
+    assert [tile.badge for tile in wall.tiles] == ["", "→ X", "→ X"]
+    vote = f"{100 * reader.hand.votes['X']:.0f}"
+    assert wall.tiles[0].told == f"read as X, {vote} %"
+    assert f"read as X, {vote} %" in wall.accessibleDescription()
+    assert reader.view.words.text() == "1 X, 1 O, 1 neither; 1 read rightly."
+    reader.key(Qt.Key.Key_Home, "n")
+    assert [tile.badge for tile in wall.tiles] == ["→ X", "→ X", "→ X"]
+    assert reader.view.words.text() == "0 X, 1 O, 2 neither; 0 read rightly."
+    reader.window.use_preset("walkthrough")
+    reader.qtbot.waitUntil(lambda: reader.window.last.readings[0].subject.name != "Default", timeout=10_000)
+    reader.qtbot.waitUntil(lambda: len(reader.window.last.own) == 1, timeout=10_000)
+    reader.turn(GENERATED)
+    reader.qtbot.waitUntil(lambda: not reader.window.last.own, timeout=10_000)
 
 
 # -- the generator ---------------------------------------------------------------------------------------------
@@ -266,7 +286,7 @@ def test_what_is_changed_waits_for_a_start_or_a_branch_and_says_so(
     assert not chosen.isVisible()
     reader.keep("n")
     assert chosen.isVisible()
-    assert reader.view.words.text() == "Not learnt from yet. With these drawings:"
+    assert reader.view.words.text() == "Not learnt from yet:"
     coach.click(chosen)
     report = coach.until(lambda training: len(training.branches) == 2 and training.state == "running")
     assert len(report.examples) == 601

@@ -4,7 +4,7 @@ nothing: it only wishes and edits."""
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPalette
+from PySide6.QtGui import QHideEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -26,7 +26,7 @@ from xo_gui.views.generator_page import GeneratorPage
 from xo_gui.views.own_page import OwnPage
 from xo_gui.views.own_words import tally
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent, LearnOn, StartOver, Train
+from xo_gui.wishes import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
 
 
 class DataView(View):
@@ -51,8 +51,7 @@ class DataView(View):
         column.setSpacing(6)
         column.addLayout(self._head)
         column.addWidget(self.pages, 1)
-        column.addWidget(self.words)
-        column.addWidget(self._choices)
+        column.addLayout(self._foot)
 
     def sizeHint(self) -> QSize:
         """Room for five drawings beside each other."""
@@ -77,6 +76,8 @@ class DataView(View):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Examples by the settings, and the batch in use."""
         self.generator.show_samples(snapshot.samples)
+        if self.own.show_verdicts(snapshot.own):
+            self._say()
         self.batch.show_training(snapshot.training)
 
     def set_theme(self, theme: Theme) -> None:
@@ -100,28 +101,44 @@ class DataView(View):
         wished = Lesson(intent.data, document.own)
         self._own_button.setText(self.tr("mine · {0}").format(len(document.own)))
         waits = intent.lesson is not None and intent.lesson != wished
-        self._choices.setVisible(waits)
+        self.start_button.setVisible(waits)
+        self.go_on_button.setVisible(waits)
         if waits:
-            self.words.setText(self.tr("Not learnt from yet. With these drawings:"))
+            self.words.setText(self.tr("Not learnt from yet:"))
             self.words.setToolTip(self.tr("What is changed here is learnt from at the next start or branch."))
             return
         generated = f"{intent.data.count:,}".replace(",", " ")
         if not document.own:
             text = self.tr("Learns from {0} generated drawings.").format(generated)
         elif self.pages.currentWidget() is self.own:
-            text = self.tr("{0}: {1} beside {2} generated.")
-            text = text.format(tally(document.own), counted(document.own), generated)
+            text = self.tr("{0}; {1} read rightly.").format(tally(document.own), self.own.right)
         else:
             text = self.tr("Learns from {0} generated, {1} of yours.")
             text = text.format(generated, counted(document.own))
         self.words.setText(text)
-        self.words.setToolTip(self.tr("So many come up in every epoch"))
+        tip = self.tr("Every epoch has {0} generated drawings and, as often as they weigh, {1} of yours")
+        self.words.setToolTip(tip.format(generated, counted(document.own)))
 
     # -- what the person does ----------------------------------------------------------------------------------
 
     def _turn(self, page: int) -> None:
         self.pages.setCurrentIndex(page)
         self._say()
+        self._look()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Somebody looks: what the page needs is wanted."""
+        super().showEvent(event)
+        self._look()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Nobody looks."""
+        super().hideEvent(event)
+        self._look()
+
+    def _look(self) -> None:
+        looks: tuple[DataLook, ...] = ("own", "samples", "")
+        self.wished.emit(LookAtData(looks[self.pages.currentIndex()] if self.isVisible() else ""))
 
     def _start_over(self) -> None:
         self.wished.emit(StartOver())
@@ -163,16 +180,15 @@ class DataView(View):
         self.words.setFont(font(SMALL_PX))
         self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.words.setWordWrap(True)
-        self._choices = QWidget(self)
-        row = QHBoxLayout(self._choices)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
+        self._foot = QHBoxLayout()
+        self._foot.setSpacing(4)
+        self._foot.addWidget(self.words, 1)
         tip = self.tr("Start over from the same first weights, with these drawings, as a branch of its own")
         self.start_button = self._button(self.tr("Start over"), tip, self._start_over)
         tip = self.tr("Go on from the weights as they are, with these drawings, as a branch of its own")
-        self.go_on_button = self._button(self.tr("Go on from here"), tip, self._go_on)
+        self.go_on_button = self._button(self.tr("Go on"), tip, self._go_on)
         for button in (self.start_button, self.go_on_button):
-            row.addWidget(button, 1)
+            self._foot.addWidget(button)
 
     def _button(self, text: str, tip: str, act: object) -> QPushButton:
         button = QPushButton(text, self)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QHideEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from engine.datasets.own import NEITHER
@@ -20,7 +20,7 @@ from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.setting_rows import SettingRows
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import WORDS, Thumbnails, Tile, scrolled
-from xo_gui.wishes import Intent, LearnFrom, LookAtSamples
+from xo_gui.wishes import Intent, LearnFrom
 
 COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 MOST_VALUES: Final = 1 << 28  # pixels of all examples; as float32 they take 1 GiB
@@ -98,16 +98,6 @@ class GeneratorPage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
         self.wall.set_theme(theme)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Somebody looks: examples are wanted."""
-        super().showEvent(event)
-        self.wished.emit(LookAtSamples(True))
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Nobody looks."""
-        super().hideEvent(event)
-        self.wished.emit(LookAtSamples(False))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The width decides on the number of columns, and of examples."""

@@ -3,15 +3,19 @@ none: each change is an edit of the Document."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtGui import QAction, QKeyEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.datasets.own import HEAVIEST, NEITHER, OwnDrawing
 from engine.document import Document
+from engine.drawing import Drawing
+from engine.own_reader import Verdict
 from engine.raster import render
+from engine.reading import UNSURE
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.own_words import LABELS
 from xo_gui.views.sliders import SliderRow
@@ -31,6 +35,7 @@ class OwnPage(QWidget):
         super().__init__(parent)
         self._document: Document | None = None
         self._pictures: dict[OwnDrawing, HostArray] = {}
+        self._verdicts: Mapping[Drawing, Verdict] = {}
         self._drags = 0
         self._make_wall()
         self._make_tools()
@@ -55,13 +60,35 @@ class OwnPage(QWidget):
         self._pages.setCurrentIndex(1 if document.own else 0)
         self._show_chosen()
 
+    def show_verdicts(self, verdicts: Mapping[Drawing, Verdict]) -> bool:
+        """How they are read; whether that is news."""
+        if verdicts is self._verdicts or self._document is None:
+            return False
+        self._verdicts = verdicts
+        self.wall.show_tiles([self._tile(own) for own in self._document.own])
+        return True
+
+    @property
+    def right(self) -> int:
+        """How many are read as they are labelled; what is neither is read rightly when the network is unsure."""
+        own = () if self._document is None else self._document.own
+        return sum(self._is_right(each) for each in own)
+
+    def _is_right(self, own: OwnDrawing) -> bool:
+        verdict = self._verdicts.get(own.drawing)
+        return verdict is not None and verdict.word == (UNSURE if own.label == NEITHER else own.label)
+
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
         self.wall.set_theme(theme)
 
     def _tile(self, own: OwnDrawing) -> Tile:
         words = "" if own.weight == 1 else f"×{own.weight}"
-        return Tile(self._pictures[own], own.label, words, quiet=own.weight == 0)
+        verdict, badge, told = self._verdicts.get(own.drawing), "", ""
+        if verdict is not None:
+            told = self.tr("read as {0}, {1} %").format(verdict.word, f"{100 * verdict.vote:.0f}")
+            badge = "" if self._is_right(own) else f"→ {'?' if verdict.word == UNSURE else verdict.word}"
+        return Tile(self._pictures[own], own.label, words, own.weight == 0, badge, told)
 
     def _show_chosen(self) -> None:
         own = self._chosen
@@ -238,6 +265,7 @@ class OwnPage(QWidget):
         empty.setWordWrap(True)
         empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         empty.setFont(font(SMALL_PX))
+        empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)
         self._pages.addWidget(full)

@@ -38,12 +38,15 @@ _SHOWN_PIXELS = 128  # a side: larger pictures are thinned before they are paint
 @dataclass(frozen=True, eq=False)
 class Tile:
     """picture: (H, W), -1 to 1. label: the name of its class, or "neither". words: after its label, such as a
-    weight. quiet: shown faintly, because it does not count."""
+    weight. quiet: shown faintly, because it does not count. badge: on the picture's corner, for what is not as it
+    should be. told: what more the tooltip says."""
 
     picture: HostArray
     label: str
     words: str = ""
     quiet: bool = False
+    badge: str = ""
+    told: str = ""
 
 
 class Thumbnails(QWidget):
@@ -104,7 +107,7 @@ class Thumbnails(QWidget):
         told = self.tr("{0} drawings").format(len(self.tiles))
         if self.tiles and self._keeps:
             tile = self.tiles[self.at]
-            told += self.tr("; chosen: {0}, {1} {2}").format(self.at + 1, tile.label, tile.words)
+            told += self.tr("; chosen: {0}, {1} {2} {3}").format(self.at + 1, tile.label, tile.words, tile.told)
         if told != self.accessibleDescription():
             self.setAccessibleDescription(told)
 
@@ -204,10 +207,14 @@ class Thumbnails(QWidget):
         """The tooltip says what the drawing is and what a click does."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             at = self.under(QPointF(event.pos()))
-            text = "" if at is None else f"{self.tiles[at].label} {self.tiles[at].words}\n{self._tip}"
+            text = "" if at is None else self._tip_of(self.tiles[at])
             QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)
+
+    def _tip_of(self, tile: Tile) -> str:
+        first = f"{tile.label} {tile.words}".strip()
+        return f"{first}, {tile.told}\n{self._tip}" if tile.told else f"{first}\n{self._tip}"
 
     # --- painting
 
@@ -233,7 +240,16 @@ class Thumbnails(QWidget):
         painter.setPen(QPen(QColor(edge), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(box.adjusted(-1, -1, 0, 0))
+        if tile.badge:
+            self._paint_badge(painter, tile.badge, box)
         self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, WORDS - 2))
+
+    def _paint_badge(self, painter: QPainter, text: str, box: QRect) -> None:
+        wide = painter.fontMetrics().horizontalAdvance(text) + 6
+        place = QRectF(box.right() + 1 - wide, box.top(), wide, WORDS)
+        painter.fillRect(place, QColor(self._theme.raised))
+        painter.setPen(QColor(self._theme.text))
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_label(self, painter: QPainter, tile: Tile, place: QRectF) -> None:
         """The class's shape, its letter and the words; "neither" is written out where there is room for it."""

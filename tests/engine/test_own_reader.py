@@ -1,0 +1,98 @@
+"""What a subject makes of the person's own drawings, read a few at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.datasets.own import OwnDrawing
+from engine.datasets.xo import drawing as drawn
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Subject
+from engine.drawing import Drawing
+from engine.history import Moment
+from engine.own_reader import HURRIED, OwnReader
+from engine.raster import render
+from engine.reading import Reader
+from engine.storage.models import shipped_subject
+
+CPU = choose_backend("cpu")
+SUBJECT = shipped_subject("default")
+RNG = np.random.default_rng(4)
+OWN = tuple(OwnDrawing(drawn(kind, XOSettings(), RNG), kind) for kind in ("X", "O", "neither") * 8)
+
+
+def finished(reader: OwnReader) -> OwnReader:
+    while reader.busy:
+        reader.work(0.001)
+    return reader
+
+
+def at(step: int, state: str = "paused") -> SimpleNamespace:
+    """How training stands, as far as the reader asks."""
+    return SimpleNamespace(goal=1, shown=Moment(0, step), state=state)
+
+
+def other() -> Subject:
+    return replace(SUBJECT, parameters=SUBJECT.network.initial(3))
+
+
+def test_each_is_read_as_it_would_be_on_the_canvas() -> None:
+    reader = OwnReader(CPU)
+    reader.follow(OWN, SUBJECT, None)
+    found = finished(reader).report()
+    canvas = Reader(SUBJECT, CPU)
+    for own in OWN:
+        reading = canvas.read(render(own.drawing, 32))
+        assert found[own.drawing].word == reading.verdict
+        assert found[own.drawing].vote == pytest.approx(reading.votes.max(), abs=1e-5)
+
+
+def test_other_weights_give_other_verdicts_and_the_same_ones_none() -> None:
+    reader = OwnReader(CPU)
+    reader.follow(OWN, SUBJECT, at(1))
+    before = finished(reader).report()
+    reader.follow(OWN, replace(SUBJECT), at(1))
+    assert not reader.busy
+    assert reader.report() is before
+    reader.follow(OWN, other(), at(2))
+    assert reader.busy
+    assert reader.report() is before
+    assert finished(reader).report() != before
+
+
+def test_one_that_is_new_is_read_alone_and_one_that_is_gone_is_forgotten() -> None:
+    reader = OwnReader(CPU)
+    reader.follow(OWN[:2], SUBJECT, at(1))
+    before = finished(reader).report()
+    reader.follow((OWN[1], OWN[2], replace(OWN[1], label="X")), SUBJECT, at(1))
+    found = finished(reader).report()
+    assert set(found) == {OWN[1].drawing, OWN[2].drawing}
+    assert found[OWN[1].drawing] is before[OWN[1].drawing]
+
+
+def test_weights_that_change_all_the_time_are_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("engine.own_reader.perf_counter", lambda: now[0])
+    reader, rounds = OwnReader(CPU), 0
+    for step in range(100):
+        reader.follow(OWN[:3], SUBJECT, at(step, "running"))
+        rounds += reader.busy
+        reader.work(1)
+        now[0] += HURRIED / 10
+    assert 9 <= rounds <= 11
+    reader.follow(OWN[:3], SUBJECT, at(99, "running"))
+    assert not reader.busy
+    reader.follow(OWN[:3], SUBJECT, at(100))
+    assert reader.busy
+
+
+def test_a_blank_one_is_unsure() -> None:
+    reader = OwnReader(CPU)
+    blank = OwnDrawing(Drawing(), "neither")
+    reader.follow((blank,), SUBJECT, at(1))
+    assert finished(reader).report()[blank.drawing].word == "unsure"
