@@ -21,6 +21,7 @@ from xo_gui.docks import MARGIN, Docks
 from xo_gui.engine_thread import EngineThread
 from xo_gui.exchange import Exchange
 from xo_gui.menus import Menus
+from xo_gui.middle import Middle
 from xo_gui.session import Session
 from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
@@ -64,12 +65,14 @@ class MainWindow(QMainWindow):
         self._intent_changed()
 
     def _build_panels(self) -> None:
-        """One view in the middle, the others in docks around it."""
+        """Some views share the middle, the others stand in docks around it."""
+        self.middle = Middle(self)
+        self.setCentralWidget(self.middle)
         for panel in PANELS:
             view = panel.view(self)
             self.views.append(view)
             if panel.area is None:
-                self.setCentralWidget(view)
+                self.middle.add(view)
             else:
                 self.panels.add(view, panel)
         self.panels.settle()

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.datasets.pool import Lesson, PoolSettings
 from engine.datasets.xo_settings import XOSettings
+from engine.dissection import Inspection
 from engine.document import Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
@@ -27,6 +28,7 @@ from xo_gui.endings import ending
 from xo_gui.session import Session
 from xo_gui.wishes import (
     DataLook,
+    Inspect,
     Intent,
     LearnBy,
     LearnFrom,
@@ -69,6 +71,7 @@ class TrainingControl(QObject):
         self._pace: float | None = None
         self._inside = False
         self._names: dict[int, str] = {}
+        self._inspection: Inspection | None = None
         self.goal: Goal | None = None
         self.training: Training | None = None
         self._mine: Subject | None = None
@@ -91,7 +94,7 @@ class TrainingControl(QObject):
         if goal is None:
             return Intent(self._recipe, self._data, self._pace, usual=self._usual)
         running, look = goal.running, goal.look
-        return Intent(self._recipe, self._data, self._pace, running, look, self._usual, goal.lesson)
+        return Intent(self._recipe, self._data, self._pace, running, look, self._usual, goal.lesson, self.live)
 
     @property
     def live(self) -> bool:
@@ -158,7 +161,7 @@ class TrainingControl(QObject):
             return
         if self.goal is None:  # another network was here meanwhile
             self._recipe, self._data = goal.recipe, goal.data
-        self._set(replace(goal, running=False, look=subject.moment))
+        self._set(replace(goal, running=False, look=subject.moment, inspection=self._inspection))
 
     def _take_up(self, subject: Subject) -> None:
         """Another network: nothing has been asked for yet. Its preset says which examples it reads."""
@@ -208,6 +211,9 @@ class TrainingControl(QObject):
             case LookInside(on) if on != self._inside:
                 self._inside = on
                 self._set(goal and replace(goal, inside=on))
+            case Inspect(inspection) if inspection != self._inspection:
+                self._inspection = inspection
+                self._set(goal and replace(goal, inspection=inspection))
             case Rename(branch, name):
                 self._names[branch] = name
                 self._set(goal)
@@ -276,7 +282,7 @@ class TrainingControl(QObject):
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
         goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
-        self._set(replace(goal, inside=self._inside, kept=self._history))
+        self._set(replace(goal, inside=self._inside, kept=self._history, inspection=self._inspection))
 
     @property
     def _history(self) -> KeptRun | None:
@@ -317,6 +323,7 @@ class TrainingControl(QObject):
             lesson, name = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch.name
             goal = Goal(next(self._numbers), subject, "kept", name, work.recipe, lesson.data, lesson.own)
             goal = replace(goal, pace=work.pace, look=work.look, inside=self._inside, kept=run)
+            goal = replace(goal, inspection=self._inspection)
             if work.live:
                 self._ours.add(subject)
             else:

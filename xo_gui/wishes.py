@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.datasets.pool import Lesson, PoolSettings
+from engine.dissection import Inspection
 from engine.history import Moment
 from engine.recipe import Recipe
 
@@ -92,6 +93,13 @@ class LookInside:
 
 
 @dataclass(frozen=True)
+class Inspect:
+    """Take the coming step apart, and look at this of it; None: nobody looks any more."""
+
+    inspection: Inspection | None
+
+
+@dataclass(frozen=True)
 class Rename:
     """Call a branch something else."""
 
@@ -113,6 +121,7 @@ Wish: TypeAlias = (
     | Pace
     | LookInside
     | LookAtData
+    | Inspect
     | Rename
 )
 
@@ -121,7 +130,7 @@ Wish: TypeAlias = (
 class Intent:
     """What training is told to do now, for the Views to show: by which recipe, from which examples, at what pace,
     whether it runs, and the moment looked back at. usual: the examples this network starts with; lesson: what the
-    branch under way learns from, None if there is none."""
+    branch under way learns from, None if there is none. live: whether the drawing is read by training's weights."""
 
     recipe: Recipe
     data: PoolSettings
@@ -130,3 +139,4 @@ class Intent:
     look: Moment | None = None
     usual: PoolSettings | None = None
     lesson: Lesson | None = None
+    live: bool = False

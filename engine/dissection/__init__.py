@@ -1,7 +1,7 @@
 """One step of training, taken apart: forward, error, backward, update, and the arithmetic of any one value."""
 
 from engine.dissection.dissection import Dissection, ExamplePass, Inspection, Nudged, Place, Update, Worked
-from engine.dissection.dissector import Dissector, Standing
+from engine.dissection.dissector import Dissector, Standing, learnt_shapes
 from engine.dissection.watch import Wanted, Watch
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "Wanted",
     "Watch",
     "Worked",
+    "learnt_shapes",
 ]

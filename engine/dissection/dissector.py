@@ -50,6 +50,7 @@ class Dissector:
         self._making: Making | None = None
         self._passes: Passes | None = None
         self._trying: Trying | None = None
+        self._shapes = learnt_shapes(network)
         self._made: tuple[Moment, Recipe, Update] | None = None
 
     def pieces(self, at: Standing, inspection: Inspection) -> Generator[None, None, Dissection | None]:
@@ -65,10 +66,10 @@ class Dissector:
         )
         try:
             update = yield from self._update(at, step, images, shares)
-            look = replace(inspection, example=min(inspection.example, len(images) - 1))
+            look = self._possible(inspection, len(images))
             errors, seen, sums, products = yield from self._pass(at, look, images, shares)
             found = replace(found, errors=errors, update=update, seen=seen)
-            if look.weight is None or look.weight[0] not in update.gradients:
+            if look.weight is None:
                 return found
             worked = _worked(self.network, at, update, look.weight, sums, products)
             turn = (at.checkpoint.steps + 1, step.epoch + 1, tuple(int(place) for place in step.places))
@@ -76,6 +77,17 @@ class Dissector:
         except ValueError as error:  # such as a network too large to keep all values of
             return replace(found, words=str(error))
         return replace(found, worked=replace(worked, nudged=nudged))
+
+    def _possible(self, inspection: Inspection, batch: int) -> Inspection:
+        """What of it there is: whoever looks may have had a longer batch or another network before."""
+        example, weight = min(max(inspection.example, 0), batch - 1), inspection.weight
+        if weight is not None:
+            shape = self._shapes.get(weight[0], ())
+            there = len(shape) == len(weight[1]) and all(
+                0 <= at < n for at, n in zip(weight[1], shape, strict=True)
+            )
+            weight = weight if shape and there else None
+        return replace(inspection, example=example, weight=weight)
 
     def _update(
         self, at: Standing, step: Coming, images: HostArray, shares: HostArray
@@ -131,6 +143,17 @@ class Dissector:
             self._trying = Trying(self.network, len(images))
         found = yield from self._trying.nudged(look.weight, update.before, images, shares, look.nudge, turn)
         return found
+
+
+def learnt_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter that is learnt, by name; not of what layers gather."""
+    gathered = {
+        f"{name}.{part}"
+        for name, layer, shape in zip(network.names[1:], network.layers, network.shapes, strict=False)
+        if (state := layer.state_shape(shape)) is not None
+        for part in layer.state(np.broadcast_to(np.float32(0), state), shape)
+    }
+    return {name: shape for name, shape in network.parameter_shapes.items() if name not in gathered}
 
 
 def _worked(

@@ -14,6 +14,7 @@ from xo_gui.views.gallery_view import GalleryView
 from xo_gui.views.inside_view import InsideView
 from xo_gui.views.inspector_view import InspectorView
 from xo_gui.views.network_view import NetworkView
+from xo_gui.views.step_view import StepView
 from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
 from xo_gui.views.view import View
@@ -37,6 +38,7 @@ PANELS = (
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(WholeImageView, Qt.DockWidgetArea.LeftDockWidgetArea, behind=VotesView),
     Panel(NetworkView, None),
+    Panel(StepView, None),
     Panel(InspectorView, Qt.DockWidgetArea.RightDockWidgetArea),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
@@ -57,6 +59,7 @@ __all__ = [
     "InspectorView",
     "NetworkView",
     "Panel",
+    "StepView",
     "TimelineView",
     "TrainingView",
     "View",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QScrollBar, QWidget
 
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
-from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.views.columns import Box
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
@@ -239,7 +239,7 @@ class NetworkView(View):
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(QColor(self._theme.ground))
         painter = QPainter(pixmap)
-        self._paint_caption(painter)
+        self._paint_waking(painter)
         painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
         painter.translate(-self._bar.value(), 0)
         for at, shown in enumerate(self._strips):
@@ -248,17 +248,12 @@ class NetworkView(View):
         painter.end()
         return pixmap
 
-    def _paint_caption(self, painter: QPainter) -> None:
-        caption = font(SMALL_PX, strong=True)
-        caption.setLetterSpacing(caption.SpacingType.AbsoluteSpacing, 1.0)
-        painter.setFont(caption)
-        painter.setPen(QColor(self._theme.quiet))
-        painter.drawText(QPointF(MARGIN, self._top - 7), self.title.upper())
+    def _paint_waking(self, painter: QPainter) -> None:
         if not self._strips:
+            painter.setPen(QColor(self._theme.quiet))
             painter.setFont(font(TEXT_PX))
-            painter.drawText(
-                QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, self.tr("The network is waking up…")
-            )
+            words = self.tr("The network is waking up…")
+            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, words)
 
     def _paint_looked(self, painter: QPainter) -> None:
         cell, shown = self._marked()

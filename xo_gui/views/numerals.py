@@ -81,3 +81,14 @@ def cell_text(value: float, cut: bool = False) -> str:
 def cut_off(value: float) -> float:
     """The value without what follows its second decimal; what is only not whole by rounding errors stays whole."""
     return math.trunc(value * 100 + math.copysign(1e-4, value)) / 100
+
+
+def figures(value: float) -> str:
+    """A number in four figures, whatever its size: 0.4602, −12.35, 2.1e−7."""
+    if value == 0 or value != value:
+        return "0" if value == 0 else "?"
+    text = f"{abs(value):.4g}"
+    if not 1e-4 <= abs(value) < 1e6:
+        digits, power = f"{abs(value):.2e}".split("e")
+        text = f"{digits.rstrip('0').rstrip('.')}e{int(power)}".replace("-", MINUS)
+    return (MINUS if value < 0 else "") + text

@@ -1,0 +1,420 @@
+"""Step view: one step of training in slow motion: forward, the error, backward, the update. It only shows and
+wishes; the engine takes the step apart, and makes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QShowEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.dissection import Dissection, Inspection, Place
+from engine.goal import Training
+from engine.runner import Snapshot
+from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.views import numerals
+from xo_gui.views.batch_strip import BatchStrip
+from xo_gui.views.beats import ACTS, Beat, beats_of, sentence
+from xo_gui.views.sliders import ThinSlider
+from xo_gui.views.step_strip import StepStrip
+from xo_gui.views.view import View
+from xo_gui.views.worked_panel import WorkedPanel
+from xo_gui.wishes import Inspect, Intent, OneStep
+
+# At this pace, steps a second, or slower, every step is shown in turn while it trains.
+SLOW: Final = 1.0
+BEAT_MS: Final = 800
+MAPS: Final = 64
+_MARGIN, _NAMES, _TABS = 16, 62, 28
+
+
+class StepView(View):
+    """The coming step, layer by layer and beat by beat; a click on a weight shows its numbers.
+
+    Playing by itself it goes through the step, wishes for it to be made, and goes on with the next: what was shown
+    is what is made. While training goes slowly, it keeps time with it.
+    """
+
+    title = "One step"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._found: Dissection | None = None
+        self._training: Training | None = None
+        self._intent: Intent | None = None
+        self._inspection = Inspection(maps=MAPS)
+        self._network: object = None
+        self._beats: tuple[Beat, ...] = beats_of(2)
+        self._at = 0
+        self._playing = False
+        self._timer = QTimer(self, interval=BEAT_MS)
+        self._timer.timeout.connect(self._beat)
+        self._make_transport()
+        self.words = QLabel(self)
+        self.words.setWordWrap(True)
+        self.strip = StepStrip(self)
+        self.strip.picked.connect(self.look_at)
+        self.batch = BatchStrip(self)
+        self.batch.chosen.connect(self._follow)
+        self.caption = QLabel(self)
+        self.caption.setFont(font(SMALL_PX))
+        self.caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.panel = WorkedPanel(self)
+        self.panel.picked.connect(self.look_at)
+        self.panel.hide()
+        self._lay_out()
+        self._show_beat()
+        self._say()
+
+    def sizeHint(self) -> QSize:
+        """As the network's own view."""
+        return QSize(1000, 690)
+
+    def minimumSizeHint(self) -> QSize:
+        """Below this nothing can be read."""
+        return QSize(420, 300)
+
+    # -- what is shown -----------------------------------------------------------------------------------------
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """The step last taken apart, if it is of the network that reads the drawing."""
+        if snapshot.readings:
+            self._network = snapshot.readings[0].subject.network
+        self._training = snapshot.training
+        self._take()
+
+    def show_intent(self, intent: Intent) -> None:
+        """Keep time with training that goes slowly."""
+        before, self._intent = self._intent, intent
+        if intent.running and (before is None or not before.running):
+            self._started()
+        self._keep_time()
+        self._take()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        for each in (self.strip, self.batch, self.panel):
+            each.set_theme(theme)
+        self.update()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Somebody looks: let the coming step be taken apart."""
+        super().showEvent(event)
+        self.wished.emit(Inspect(self._inspection))
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Nobody looks any more."""
+        super().hideEvent(event)
+        self._play(False)
+        self.wished.emit(Inspect(None))
+
+    @property
+    def found(self) -> Dissection | None:
+        """The step that is shown."""
+        return self._found
+
+    @property
+    def beat(self) -> Beat:
+        """How far it has come."""
+        return self._beats[self._at]
+
+    def _take(self) -> None:
+        """Take in what there is now."""
+        training = self._training
+        found = None if training is None else training.dissection
+        live = self._intent is not None and self._intent.live
+        if found is not None and (not live or found.network != self._network):
+            found = None
+        before, self._found = self._found, found
+        if found is before:
+            self._say()
+            return
+        if found is None or found.seen is None or training is None or training.examples is None:
+            self._say()
+            return
+        self.strip.show_step(found, MAPS)
+        beats = beats_of(len(self.strip.stages))
+        if beats != self._beats:
+            fast = self._intent is not None and self._intent.running and not self._slowly
+            self._beats, self._at = beats, len(beats) - 1 if fast else len(self.strip.stages) - 1
+            self.slider.setRange(0, len(beats) - 1)
+        self.batch.show_batch(training.examples, found.places, found.errors, found.seen.example)
+        self.panel.show_network(found.network)
+        self.panel.show_place(self._inspection.weight)
+        self.panel.show_worked(found.worked)
+        if before is None or before.moment != found.moment:
+            self._arrived()
+        self._show_beat()
+        self._say()
+
+    def _say(self) -> None:
+        """The sentence for this beat, or what to do."""
+        found, training = self._found, self._training
+        there = found is not None and found.seen is not None
+        self._pages.setCurrentIndex(1 if there else 0)
+        for each in (*self.acts, self.slider, self.play_button):
+            each.setEnabled(there)
+        if not there or found is None:
+            self.empty.setText(self._empty_words())
+            return
+        self.words.setText(sentence(self.beat, self.strip.stages, found))
+        step = found.moment.step + 1
+        made = training is not None and training.now.branch == found.moment.branch and training.now.step >= step
+        told = self.tr("Step {0}, made") if made else self.tr("Step {0}, to come")
+        self.caption.setText(self.tr("{0}\nerror {1}").format(told.format(step), numerals.figures(found.error)))
+
+    def _empty_words(self) -> str:
+        if self._found is not None and self._found.words:
+            return self._found.words
+        training = self._training
+        if training is not None and training.words and self._intent is not None and self._intent.live:
+            return training.words
+        if self._intent is not None and self._intent.running:
+            return self.tr("The step is being taken apart…")
+        return self.tr(
+            "Press Train or Step, and the next step is taken apart here before it is made: forward, the error, "
+            "backward, and the change of every weight."
+        )
+
+    # -- going through it --------------------------------------------------------------------------------------
+
+    @property
+    def _slowly(self) -> bool:
+        """Whether training goes on so slowly that every step is shown in turn."""
+        intent = self._intent
+        return intent is not None and intent.running and intent.pace is not None and intent.pace <= SLOW
+
+    def _started(self) -> None:
+        """Training was started: fast, it is the whole step that is looked at."""
+        if not self._playing and not self._slowly:
+            self.go_to(len(self._beats) - 1)
+
+    def _keep_time(self) -> None:
+        if self._slowly:
+            assert self._intent is not None
+            assert self._intent.pace is not None
+            # A little faster, so that the update is seen before the next step comes.
+            self._timer.setInterval(round(900 / self._intent.pace / len(self._beats)))
+        else:
+            self._timer.setInterval(BEAT_MS)
+            if not self._playing:
+                self._timer.stop()
+
+    def _arrived(self) -> None:
+        """Another step: from its start, where steps are gone through."""
+        if self._slowly or self._playing:
+            self.go_to(0)
+            self._timer.start()
+
+    def _beat(self) -> None:
+        """One beat on; after the last the step is made, if it is not training itself that makes it."""
+        if self._at + 1 < len(self._beats):
+            self.go_to(self._at + 1)
+            return
+        self._timer.stop()
+        if self._playing and not self._slowly:
+            self.wished.emit(OneStep())
+
+    def go_to(self, at: int) -> None:
+        """Show the step up to this beat."""
+        self._at = min(max(at, 0), len(self._beats) - 1)
+        self._show_beat()
+        self._say()
+
+    def _show_beat(self) -> None:
+        before = self.slider.blockSignals(True)
+        self.slider.setValue(self._at)
+        self.slider.blockSignals(before)
+        beat = self.beat
+        self.acts[ACTS.index(beat.act)].setChecked(True)
+        self.strip.show_beat(beat)
+        if beat.act != "update":
+            left, right = self.strip.span(beat.column)
+            self.area.ensureVisible(right, 0, 40, 0)
+            self.area.ensureVisible(left, 0, 40, 0)
+        self._rows.update()
+
+    # -- what the person does ----------------------------------------------------------------------------------
+
+    def look_at(self, place: Place | None) -> None:
+        """Look at the numbers of this weight, or at none."""
+        self._inspection = replace(self._inspection, weight=place)
+        self.strip.show_weight(place)
+        self.panel.setVisible(place is not None)
+        self.panel.show_place(place)
+        self.panel.show_worked(self._found.worked if self._found is not None else None)
+        self.wished.emit(Inspect(self._inspection))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space plays and pauses; Esc lets go of the weight."""
+        if event.key() == Qt.Key.Key_Space:
+            self._play(not self._playing)
+        elif event.key() == Qt.Key.Key_Escape and self._inspection.weight is not None:
+            self.look_at(None)
+        else:
+            super().keyPressEvent(event)
+
+    def _follow(self, example: int) -> None:
+        """Another drawing of the batch."""
+        self._inspection = replace(self._inspection, example=example)
+        self.wished.emit(Inspect(self._inspection))
+
+    def _play_clicked(self) -> None:
+        self._play(not self._playing)
+
+    def _play(self, on: bool) -> None:
+        self._playing = on and self._found is not None
+        self.play_button.setText("❚❚" if self._playing else "▶")
+        self.play_button.setAccessibleName(self.tr("Pause") if self._playing else self.tr("Play"))
+        if self._playing:
+            if self._at + 1 == len(self._beats):
+                self.go_to(0)
+            self._timer.start()
+        elif not self._slowly:
+            self._timer.stop()
+
+    def _next(self) -> None:
+        """One beat on; after the last, or where there is nothing yet, make the step."""
+        self._play(False)
+        if self._found is not None and self._at + 1 < len(self._beats):
+            self.go_to(self._at + 1)
+        else:
+            self.go_to(0)
+            self.wished.emit(OneStep())
+
+    def _act_chosen(self, act: int) -> None:
+        """The end of this act: all of it is seen."""
+        self.go_to(max(at for at, beat in enumerate(self._beats) if beat.act == ACTS[act]))
+
+    # -- what it is made of ------------------------------------------------------------------------------------
+
+    def _make_transport(self) -> None:
+        self.play_button = QToolButton(self)
+        self.play_button.setToolTip(self.tr("Go through the step, make it, and go on with the next (Space)"))
+        self.play_button.clicked.connect(self._play_clicked)
+        self.next_button = QToolButton(self)
+        self.next_button.setText(self.tr("Next"))
+        self.next_button.setToolTip(self.tr("One layer on; after the update, make the step"))
+        self.next_button.clicked.connect(self._next)
+        self._group = QButtonGroup(self)
+        self.acts: list[QToolButton] = []
+        names = (self.tr("Forward"), self.tr("Error"), self.tr("Backward"), self.tr("Update"))
+        tips = (
+            self.tr("The values of every layer"),
+            self.tr("How far the votes are from what they should be"),
+            self.tr("How fast the error rises with every value"),
+            self.tr("The change of every weight, before it is made"),
+        )
+        for at, (name, tip) in enumerate(zip(names, tips, strict=True)):
+            button = QToolButton(self)
+            button.setText(name)
+            button.setToolTip(tip)
+            button.setCheckable(True)
+            button.setFont(font(SMALL_PX))
+            self._group.addButton(button, at)
+            self.acts.append(button)
+        self._group.idClicked.connect(self._act_chosen)
+        self.slider = ThinSlider(self)
+        self.slider.setRange(0, len(self._beats) - 1)
+        self.slider.setPageStep(1)
+        self.slider.setMinimumWidth(70)
+        self.slider.setMaximumWidth(220)
+        self.slider.setAccessibleName(self.tr("How far the step has come"))
+        self.slider.setToolTip(self.tr("Layer by layer through the step"))
+        self.slider.valueChanged.connect(self._slid)
+        for button in (self.play_button, self.next_button):
+            button.setFont(font(SMALL_PX))
+        self._play(False)
+
+    def _slid(self, at: int) -> None:
+        self._play(False)
+        self.go_to(at)
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        top.setSpacing(3)
+        top.addStretch(1)
+        for each in (self.play_button, self.next_button, *self.acts, self.slider):
+            top.addWidget(each)
+        self.area = QScrollArea(self)
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setWidget(self.strip)
+        self._rows = RowNames(self)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self._rows)
+        middle.addWidget(self.area, 1)
+        middle.addWidget(self.panel)
+        bottom = QHBoxLayout()
+        bottom.setSpacing(14)
+        bottom.addWidget(self.caption)
+        bottom.addWidget(self.batch, 1)
+        shown = QWidget(self)
+        column = QVBoxLayout(shown)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.words)
+        column.addLayout(middle, 1)
+        column.addLayout(bottom)
+        self.empty = QLabel(self)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setWordWrap(True)
+        self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        waiting = QWidget(self)
+        lines = QVBoxLayout(waiting)
+        self.step_button = QPushButton(self.tr("Step"), waiting)
+        self.step_button.setToolTip(self.tr("Learn from one batch, then pause"))
+        self.step_button.clicked.connect(self._next)
+        lines.addStretch(2)
+        lines.addWidget(self.empty)
+        lines.addWidget(self.step_button, 0, Qt.AlignmentFlag.AlignHCenter)
+        lines.addStretch(3)
+        self._pages = QStackedLayout()
+        self._pages.addWidget(waiting)
+        self._pages.addWidget(shown)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(_MARGIN, 3, _MARGIN, 8)
+        whole.setSpacing(6)
+        whole.addLayout(top)
+        whole.addLayout(self._pages, 1)
+
+    def row_names(self) -> tuple[tuple[float, str], tuple[float, str]]:
+        """What the two rows of the strip are, and where they begin, y."""
+        first, second = self.strip.rows()
+        if self.beat.act == "update":
+            return (first, self.tr("values,\nnew\nweights")), (second, self.tr("gradients,\nchange of\nweights"))
+        return (first, self.tr("values,\nweights")), (second, self.tr("the error's\ngradient in\neach"))
+
+
+class RowNames(QWidget):
+    """The names of the rows, at the left of what is scrolled."""
+
+    def __init__(self, view: StepView) -> None:
+        super().__init__(view)
+        self._view = view
+        self.setFixedWidth(_NAMES)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """One name beside each row."""
+        painter = QPainter(self)
+        painter.setFont(font(SMALL_PX))
+        painter.setPen(QColor(self._view._theme.quiet))
+        for top, words in self._view.row_names():
+            painter.drawText(0, round(top), _NAMES, 60, Qt.AlignmentFlag.AlignLeft, words)
