@@ -230,8 +230,8 @@ class AdamW(Adam):
         if not (moved.shortened and self.decay):
             return super().worked(moved)
         left = moved.before - moved.rate * self.decay * moved.before
-        words, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {0}"
-        shorter = Line("shortened", words, pattern, (moved.before, moved.rate, self.decay), left)
+        words, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {3}"
+        shorter = Line("shortened", words, pattern, (moved.before, moved.rate, self.decay, moved.before), left)
         return (shorter, *self._moments(moved, left))
 
 

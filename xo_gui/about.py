@@ -25,6 +25,7 @@ KEYS = (
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "make a copied picture the drawing"),
     ("Ctrl+1, Ctrl+2", "default network, walk-through"),
+    ("Ctrl+Page down, Ctrl+Page up", "network, one step of its training"),
 )
 
 

@@ -31,6 +31,7 @@ from xo_gui.views.stages import Stage
 
 Act = Literal["forward", "error", "backward", "update"]
 ACTS: Final[tuple[Act, ...]] = ("forward", "error", "backward", "update")
+_PARTS: Final[dict[Act, float]] = {"forward": 0.3, "error": 0.2, "backward": 0.3, "update": 0.2}
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,17 @@ def beats_of(columns: int) -> tuple[Beat, ...]:
     forward = [Beat("forward", at) for at in range(columns)]
     backward = [Beat("backward", at) for at in range(last, -1, -1)]
     return (*forward, Beat("error", last), *backward, Beat("update", 0))
+
+
+def beat_at(beats: Sequence[Beat], share: float) -> int:
+    """Which beat it is when this share, 0 to 1, of the time for a step is over: every act has its part of the time,
+    however many layers there are, so that none is passed over."""
+    for act, part in _PARTS.items():
+        places = [at for at, beat in enumerate(beats) if beat.act == act]
+        if share < part:
+            return places[min(int(share / part * len(places)), len(places) - 1)]
+        share -= part
+    return len(beats) - 1
 
 
 def reached(beat: Beat, act: Literal["forward", "backward"], column: int) -> bool:

@@ -21,7 +21,8 @@ def level(value: float) -> str:
     """A level in at most two figures, as short as it can be: 5.5, 13, 0.71, −0.5, 125."""
     text = f"{abs(value):.2g}" if abs(value) < 99.5 else f"{abs(value):.0f}"
     if value and not 0.001 <= abs(value) < 1e5:
-        text = f"{abs(value):.0e}"
+        digits, power = f"{abs(value):.0e}".split("e")
+        text = f"{digits}e{int(power)}".replace("-", MINUS)
     return (MINUS if value < 0 else "") + text
 
 

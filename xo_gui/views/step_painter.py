@@ -103,7 +103,7 @@ class StepPainter:
         come = reached(beat, "forward", at)
         current = beat.column == at and beat.act in ("forward", "backward", "error")
         if current:
-            self._stand_out(column.area(0 if beat.act == "forward" else 1))
+            self._stand_out(column.area(1 if beat.act == "backward" else 0))
         end = self._brush.text(column.x, 13, titled, theme.text if come else theme.quiet, TITLE_PX, strong=True)
         if current:
             self._brush.pen(theme.text)
@@ -140,6 +140,8 @@ class StepPainter:
         elif stage.kind == "votes":
             if shown:
                 self._votes(column, row)
+            elif self._beat.act == "error":
+                self._error(column)
         elif shown:
             self._bars(column, row)
         left, width = column.x, column.width
@@ -210,6 +212,14 @@ class StepPainter:
             if box.height >= 2 * _TARGET_LINE + 4:
                 should = _tr("should be {0}").format(f"{100 * share:.0f} %")
                 self._brush.text(box.x + 20, box.y + 16 + _TARGET_LINE, should, theme.quiet)
+
+    def _error(self, column: StepColumn) -> None:
+        """What the votes come to."""
+        seen, box = self._pictures.found.seen, column.bar(0, 1)
+        assert seen is not None
+        self._brush.text(box.x, box.y + 12, _tr("error"), self._brush.theme.quiet)
+        said = numerals.figures(seen.error)
+        self._brush.text(box.x, box.y + 32, said, self._brush.theme.text, LARGE_PX, strong=True)
 
     def _arrow(self, x: float, y: float, way: int) -> None:
         painter, reach = self._brush.painter, (GAP - 12) / 2

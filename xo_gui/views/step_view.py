@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QElapsedTimer, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -27,7 +27,7 @@ from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.batch_strip import BatchStrip
-from xo_gui.views.beats import ACTS, Beat, beats_of, sentence
+from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence
 from xo_gui.views.sliders import ThinSlider
 from xo_gui.views.step_strip import StepStrip
 from xo_gui.views.view import View
@@ -37,6 +37,7 @@ from xo_gui.wishes import Inspect, Intent, OneStep
 # At this pace, steps a second, or slower, every step is shown in turn while it trains.
 SLOW: Final = 1.0
 BEAT_MS: Final = 800
+TICK_MS: Final = 40
 MAPS: Final = 64
 _MARGIN, _NAMES, _TABS = 16, 62, 28
 
@@ -60,7 +61,9 @@ class StepView(View):
         self._network: object = None
         self._beats: tuple[Beat, ...] = beats_of(2)
         self._at = 0
-        self._playing = False
+        self._playing, self._arrivals = False, 0
+        self._clock = QElapsedTimer()
+        self._clock.start()
         self._timer = QTimer(self, interval=BEAT_MS)
         self._timer.timeout.connect(self._beat)
         self._make_transport()
@@ -101,7 +104,7 @@ class StepView(View):
         """Keep time with training that goes slowly."""
         before, self._intent = self._intent, intent
         if intent.running and (before is None or not before.running):
-            self._started()
+            self._arrivals = 0
         self._keep_time()
         self._take()
 
@@ -199,17 +202,11 @@ class StepView(View):
         intent = self._intent
         return intent is not None and intent.running and intent.pace is not None and intent.pace <= SLOW
 
-    def _started(self) -> None:
-        """Training was started: fast, it is the whole step that is looked at."""
-        if not self._playing and not self._slowly:
-            self.go_to(len(self._beats) - 1)
-
     def _keep_time(self) -> None:
         if self._slowly:
             assert self._intent is not None
             assert self._intent.pace is not None
-            # A little faster, so that the update is seen before the next step comes.
-            self._timer.setInterval(round(900 / self._intent.pace / len(self._beats)))
+            self._timer.setInterval(TICK_MS)
         else:
             self._timer.setInterval(BEAT_MS)
             if not self._playing:
@@ -219,15 +216,30 @@ class StepView(View):
         """Another step: from its start, where steps are gone through."""
         if self._slowly or self._playing:
             self.go_to(0)
+            self._clock.restart()
             self._timer.start()
+        elif self._intent is not None and self._intent.running:
+            # One step more keeps the beat; where training goes on fast, the whole step is looked at.
+            self._arrivals += 1
+            if self._arrivals == 2:
+                self.go_to(len(self._beats) - 1)
 
     def _beat(self) -> None:
-        """One beat on; after the last the step is made, if it is not training itself that makes it."""
+        """One beat on; after the last the step is made, if it is not training itself that makes it: then the clock
+        says how far the step has come."""
+        if self._slowly:
+            assert self._intent is not None
+            assert self._intent.pace is not None
+            told = beat_at(self._beats, self._clock.elapsed() / 1000 * self._intent.pace)
+            # A window that was held up for a while passes over layers, but over none of the four.
+            upcoming = ACTS[min(ACTS.index(self.beat.act) + 1, len(ACTS) - 1)]
+            self.go_to(min(told, max(at for at, beat in enumerate(self._beats) if beat.act == upcoming)))
+            return
         if self._at + 1 < len(self._beats):
             self.go_to(self._at + 1)
             return
         self._timer.stop()
-        if self._playing and not self._slowly:
+        if self._playing:
             self.wished.emit(OneStep())
 
     def go_to(self, at: int) -> None:

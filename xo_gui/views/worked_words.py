@@ -65,7 +65,8 @@ def nudges(nudged: Nudged | None, theme: Theme) -> str:
         colour = theme.text if best else theme.quiet
         cells = (name, f"{_tr('error')} {error:.6f}", mark)
         said += "<tr>" + "".join(f"<td style='color:{colour}'>{escape(cell)}</td>" for cell in cells) + "</tr>"
-    return said + f"</table>{_P}{escape(_verdict(nudged))}</p>" + _small(_beside(nudged), theme)
+    below = _P.replace("margin-top:0", "margin-top:6px")
+    return f"{said}</table>{below}{escape(_verdict(nudged))}</p>{_small(_beside(nudged), theme)}"
 
 
 def _verdict(nudged: Nudged) -> str:
