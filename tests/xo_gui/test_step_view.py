@@ -173,7 +173,7 @@ def test_many_maps_are_folded_to_a_number_and_a_click_shows_the_next(onlooker: O
 
 def test_while_it_trains_slowly_each_step_is_shown_before_it_is_made(onlooker: Onlooker) -> None:
     onlooker.begin()
-    onlooker.window.training.wish(Pace(1.0))
+    onlooker.window.training.wish(Pace(0.5))
     acts: list[tuple[int, str]] = []
 
     def note(_: int = 0) -> None:
