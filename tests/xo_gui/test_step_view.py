@@ -13,6 +13,7 @@ from engine.dissection import Dissection
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import NetworkView, StepView, numerals
+from xo_gui.views.beats import ACTS, beat_at, beats_of
 from xo_gui.views.step_strip import weight_boxes
 from xo_gui.wishes import Pace, Pause
 
