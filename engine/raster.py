@@ -77,7 +77,7 @@ def fitted(drawing: Drawing) -> Drawing:
     """
     moved = drawing.with_transform(replace(drawing.transform, shift_x=0.0, shift_y=0.0, size=0.4))
     for _ in range(3):  # the pen's thickness does not all scale with the size, so once is not quite enough
-        box = _ink_box(render(moved, _PROBE_SIDE))
+        box = ink_box(render(moved, _PROBE_SIDE))
         if box is None:
             return drawing
         left, top, right, bottom = box
@@ -273,8 +273,9 @@ def _mask(chosen: NDArray[np.bool_]) -> Array:
     return np.where(chosen, np.float32(1), np.float32(-1))
 
 
-def _ink_box(picture: Array) -> tuple[float, float, float, float] | None:
-    """Left, top, right, bottom of the ink in frame units, to a part of a pixel; None if there is none."""
+def ink_box(picture: Array) -> tuple[float, float, float, float] | None:
+    """Left, top, right, bottom of the ink of a picture (side, side), in frame units, to a part of a pixel; None if
+    there is none, or nothing but pale grey."""
     share = (picture + 1) / 2
     edges = []
     for axis in (0, 1):

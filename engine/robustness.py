@@ -50,7 +50,7 @@ class Robustness:
     with how many drawings each value was tried; network, whole_image: how many of them the network and whole-image
     comparison took for the right class; missed, fooled: the number of the first drawing that each took for the
     wrong one, -1 where there is none. done: the share of what will be tried. source: whose parameters, as given.
-    side, together: of the pictures, and how many drawings a round has.
+    side: of the pictures; together, rounds: how many drawings a round has, and how many rounds there will be.
     """
 
     properties: tuple[Property, ...]
@@ -63,6 +63,7 @@ class Robustness:
     source: object
     side: int
     together: int
+    rounds: int
 
     def drawing(self, row: int, column: int, number: int) -> Drawing:
         """The drawing of this number with a property (row) of a value (column)."""
@@ -133,6 +134,7 @@ class Trial:
                 self.source,
                 self._side,
                 self._together,
+                ROUNDS,
             )
         return self._report
 

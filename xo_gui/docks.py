@@ -8,8 +8,9 @@ from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QVBo
 from xo_gui.theme import heading_font
 from xo_gui.views import Panel, View
 
-MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH = 16, 288, 272, 300
+MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
 ROOMY = 1400
+_FIRST_SIZE = (1280, 800)
 _LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 
@@ -21,6 +22,8 @@ class Docks(QObject):
         super().__init__(window)
         self._window = window
         self.all: list[QDockWidget] = []
+        self._row: list[QDockWidget] = []  # those below that stand beside each other
+        self._under: list[QDockWidget] = []
         window.setDockNestingEnabled(True)
         # The left side keeps its whole height: the canvas needs it.
         window.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
@@ -35,27 +38,39 @@ class Docks(QObject):
         dock.setWidget(_framed(view))
         if panel.area == _LEFT:
             dock.setMinimumWidth(LEAST_LEFT)
-        beside = [each for each in self.all if self._window.dockWidgetArea(each) == panel.area]
         if panel.behind is not None:
             self._window.addDockWidget(panel.area, dock)
             self._window.tabifyDockWidget(self.of(panel.behind), dock)
             self.of(panel.behind).raise_()
-        elif beside and panel.area == _BOTTOM and not panel.under:
-            self._window.splitDockWidget(beside[-1], dock, Qt.Orientation.Horizontal)
+        elif self._row and panel.area == _BOTTOM and not panel.under:
+            self._window.splitDockWidget(self._row[-1], dock, Qt.Orientation.Horizontal)
+            self._row.append(dock)
         elif panel.under:
             self._window.addDockWidget(panel.area, dock, Qt.Orientation.Vertical)
+            self._under.append(dock)
         else:
             self._window.addDockWidget(panel.area, dock)
+            self._row += [dock] if panel.area == _BOTTOM else []
         dock.visibilityChanged.connect(self._retitle)
         dock.visibilityChanged.connect(view.set_seen)
         dock.dockLocationChanged.connect(self._retitle)
         self.all.append(dock)
 
     def settle(self) -> None:
-        """Once all are there: the sides as wide as they start, and no title twice."""
+        """Once all are there: the sides as wide as they start, what is below no higher than it needs, its panels as
+        wide as they wish in proportion, and no title twice."""
+        self._window.resize(*_FIRST_SIZE)
+        layout = self._window.layout()
+        assert layout is not None
+        layout.activate()  # before that there is nothing to share out
         for side, width in ((_LEFT, LEFT_WIDTH), (_RIGHT, RIGHT_WIDTH)):
             there = [dock for dock in self.all if self._window.dockWidgetArea(dock) == side]
             self._window.resizeDocks(there, [width] * len(there), Qt.Orientation.Horizontal)
+        widths = [max(each.sizeHint().width() for each in self._sharing(dock)) for dock in self._row]
+        self._window.resizeDocks(self._row, widths, Qt.Orientation.Horizontal)
+        stacked = [*self._row[:1], *self._under]
+        heights = [ROW_HEIGHT, *(dock.sizeHint().height() for dock in self._under)]
+        self._window.resizeDocks(stacked, heights[: len(stacked)], Qt.Orientation.Vertical)
         self._retitle()
 
     def make_room(self, width: int) -> None:
@@ -73,6 +88,10 @@ class Docks(QObject):
         dock = self.of(kind)
         dock.show()
         dock.raise_()
+
+    def _sharing(self, dock: QDockWidget) -> list[QDockWidget]:
+        """The dock and those that share its place."""
+        return [dock, *self._window.tabifiedDockWidgets(dock)]
 
     def _retitle(self) -> None:
         """A dock that shares its place is named by its tab; a title under it would say it twice."""

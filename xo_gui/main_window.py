@@ -138,6 +138,7 @@ class MainWindow(QMainWindow):
             view.asked.connect(self.session.ask)
             view.wished.connect(self.training.wish)
             view.said.connect(self.say)
+            view.watched.connect(self.session.watch)
         self.training.changed.connect(self._intent_changed)
         self.training.said.connect(self.say)
         self.session.changed.connect(self._document_changed)

@@ -34,12 +34,13 @@ class Cell:
 @dataclass(frozen=True)
 class Focus:
     """What is looked at: the cell under the mouse, and the one that a click holds. sliding: whether the window
-    slides over its map, which is then shown only as far as the held cell. Not undone, not saved with the
-    Document."""
+    slides over its map, which is then shown only as far as the held cell. watched: costly reports that somebody
+    looks at, named as the Request's fields. Not undone, not saved with the Document."""
 
     hovered: Cell | None = None
     pinned: Cell | None = None
     sliding: bool = False
+    watched: frozenset[str] = frozenset()
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -156,6 +157,13 @@ class Session(QObject):
             self._question = question
             self.asked.emit()
 
+    def watch(self, report: str, seen: bool) -> None:
+        """Have a costly report computed, or no longer."""
+        watched = self.focus.watched | {report} if seen else self.focus.watched - {report}
+        if watched != self.focus.watched:
+            self.look_at(replace(self.focus, watched=watched))
+            self._tell()
+
     def request(
         self, goal: Goal | None = None, live: bool = False, sampled: XOSettings | None = None, own: bool = False
     ) -> Request:
@@ -173,6 +181,7 @@ class Session(QObject):
             sampled=sampled,
             question=self._question,
             own=own,
+            robustness="robustness" in self.focus.watched,
         )
 
     def open(self, path: Path) -> None:

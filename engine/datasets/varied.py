@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.datasets.sketch import sketch
 from engine.datasets.xo_settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
 from engine.drawing import Array, Drawing, Stroke, Transform, moved
-from engine.raster import Paths, coverage
+from engine.raster import Paths, coverage, ink_box
 
 VALUES: Final = 11  # of each property
 _MOST_SHIFT: Final = 0.3  # of the frame; a drawing of usual size is cut from 0.19 on
@@ -89,6 +89,28 @@ def transform_to(name: str, value: float, look: Usual) -> Transform:
     if name == "noise":
         return Transform()
     raise ValueError(f"A drawing has no property {name!r} that could be varied.")
+
+
+def measured(drawing: Drawing, picture: Array) -> dict[str, float]:
+    """The properties that are known of a drawing, by name, from itself and from a picture (side, side) of it.
+
+    Rotation is known as far as the transform turns it, thickness and noise where it is of strokes alone. Nothing is
+    known of a blank one.
+    """
+    box = ink_box(picture)
+    if box is None:
+        return {}
+    left, top, right, bottom = box
+    known = {"shift": (left + right) / 2 - 0.5, "size": max(right - left, bottom - top)}
+    known["rotation"] = drawing.transform.rotate
+    if drawing.image is None:
+        known["noise"] = 0.0
+        pens = [
+            stroke.path(drawing.transform)[:, 2] for stroke in drawing.strokes if not (stroke.erase or stroke.grid)
+        ]
+        if pens:
+            known["thickness"] = float(np.median(np.concatenate(pens)))
+    return known
 
 
 class Varied:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import engine.robustness
 from engine.backend import choose_backend
 from engine.datasets.pool import PoolSettings
 from engine.datasets.varied import Varied, properties
@@ -21,7 +22,7 @@ from engine.optimizers import SGD
 from engine.raster import render
 from engine.reading import Reader
 from engine.recipe import Recipe
-from engine.robustness import HURRIED_ROUNDS, ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
+from engine.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
 from engine.runner import Request, Runner
 from engine.storage.models import shipped_subject
 
@@ -29,6 +30,15 @@ CPU = choose_backend("cpu")
 SIDE = 12
 SMALL = Network((1, SIDE, SIDE), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)))
 SUBJECT = Subject("Small", SMALL, SMALL.initial(4))
+
+
+ROUNDS = 3
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough to see what is done with them."""
+    monkeypatch.setattr(engine.robustness, "ROUNDS", ROUNDS)
 
 
 def whole(trial: Trial, rounds: int = ROUNDS) -> Robustness:
@@ -76,7 +86,7 @@ def test_every_number_is_a_direct_count_of_drawings_read_one_by_one() -> None:
 
 
 def test_the_drawings_behind_a_number_can_be_had() -> None:
-    found, reader = whole(Trial(SMALL, SUBJECT.parameters, CPU), 3), Reader(SUBJECT, CPU)
+    found, reader = whole(Trial(SMALL, SUBJECT.parameters, CPU)), Reader(SUBJECT, CPU)
     for row, column in ((0, 0), (1, 2), (2, 10), (3, 8), (4, 9)):
         missed, fooled = int(found.missed[row, column]), int(found.fooled[row, column])
         assert (missed < 0) == (found.network[row, column] == found.tried[row, column])
@@ -94,7 +104,7 @@ def test_the_drawings_behind_a_number_can_be_had() -> None:
 
 
 def test_the_usual_value_is_one_number_whatever_is_varied() -> None:
-    found = whole(Trial(SMALL, SUBJECT.parameters, CPU), 3)
+    found = whole(Trial(SMALL, SUBJECT.parameters, CPU))
     usual = [each.values.index(each.usual) for each in found.properties]
     for right in (found.network, found.whole_image, found.tried):
         assert len({int(right[row, column]) for row, column in enumerate(usual)}) == 1
@@ -102,7 +112,7 @@ def test_the_usual_value_is_one_number_whatever_is_varied() -> None:
 
 def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
     subject = comparing_network()
-    found = whole(Trial(subject.network, subject.parameters, CPU), 4)
+    found = whole(Trial(subject.network, subject.parameters, CPU))
     np.testing.assert_array_equal(found.network, found.whole_image)
     shift = found.shares(found.network)[0]
     assert shift[5] > 0.9
@@ -112,7 +122,7 @@ def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
 
 def test_a_network_that_does_not_mind_where_the_ink_is_reads_a_shifted_drawing_as_before() -> None:
     subject = ink_counting_network()
-    found = whole(Trial(subject.network, subject.parameters, CPU), 4)
+    found = whole(Trial(subject.network, subject.parameters, CPU))
     shift, size = found.shares(found.network)[:2]
     assert np.ptp(shift[3:8]) <= 0.05, "it stays in the frame this far"
     assert shift[5] > 0.7
@@ -197,7 +207,7 @@ def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() 
     request = Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True, robustness=True)
     runner = Runner("cpu")
     snapshot = runner.answer(request)
-    for _ in range(4000):
+    for _ in range(20_000):
         runner.work(0.002)
         snapshot = runner.answer(request)
         if snapshot.robustness.tried.min() >= HURRIED_ROUNDS * TOGETHER and snapshot.training.now.step > 5:
@@ -209,10 +219,11 @@ def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() 
     assert runner.answer(request).training.now.step > step, "training goes on"
     assert runner.answer(request).robustness.tried.max() == HURRIED_ROUNDS * TOGETHER
     paused = replace(request, goal=replace(goal, running=False))
-    runner.answer(paused)
-    while runner.busy:
-        runner.work(0.01)
     snapshot = runner.answer(paused)
+    while runner.busy:  # as the engine's thread does
+        runner.work(0.01)
+        if not runner.busy:
+            snapshot = runner.answer(paused)
     assert snapshot.robustness.done == 1
     assert snapshot.robustness.source == snapshot.training.now
     again = whole(Trial(SMALL, snapshot.readings[0].subject.parameters, CPU))

@@ -14,6 +14,7 @@ from xo_gui.views.gallery_view import GalleryView
 from xo_gui.views.inside_view import InsideView
 from xo_gui.views.inspector_view import InspectorView
 from xo_gui.views.network_view import NetworkView
+from xo_gui.views.robustness_view import RobustnessView
 from xo_gui.views.step_view import StepView
 from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
@@ -43,9 +44,10 @@ PANELS = (
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
-    Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
     # Tabs come last: what is put beside a tab would become one itself.
+    Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(InsideView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
 )
@@ -59,6 +61,7 @@ __all__ = [
     "InspectorView",
     "NetworkView",
     "Panel",
+    "RobustnessView",
     "StepView",
     "TimelineView",
     "TrainingView",

@@ -20,6 +20,7 @@ class View(QWidget):
     hovered(cell or None): the value under the mouse. pinned(cell or None): the value a click holds, or lets go of.
     slid(cell): the window went on to this value of its map. asked(question or None): what the engine should
     explain. wished(wish): something asked of training, one of wishes.py. said(text): a sentence for the status bar.
+    watched(report, seen): a costly report, named as the Request's field, is worth computing, or is not any more.
     """
 
     title = ""
@@ -32,6 +33,7 @@ class View(QWidget):
     asked = Signal(object)
     wished = Signal(object)
     said = Signal(str)
+    watched = Signal(str, bool)
 
     def show_document(self, document: Document) -> None:
         """The Document is now this, a stroke under way included."""

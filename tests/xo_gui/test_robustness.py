@@ -1,0 +1,162 @@
+"""How well drawings are read, in the real window: the curves are tried while they are looked at, read with the
+mouse and the keys, and put drawings on the canvas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtTest import QTest
+
+import engine.robustness
+from engine.backend import choose_backend
+from engine.robustness import Robustness, Trial
+from tests.xo_gui.conftest import X_ARMS, Hand
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.theme import DARK
+from xo_gui.views import FilmView, RobustnessView
+
+SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rounds of drawings are enough to see what is done with them."""
+    monkeypatch.setattr(engine.robustness, "ROUNDS", 2)
+
+
+@pytest.fixture
+def view(window: MainWindow) -> RobustnessView:
+    return next(view for view in window.views if isinstance(view, RobustnessView))
+
+
+def looked(view: RobustnessView, hand: Hand) -> Robustness:
+    """Bring the panel to the front and wait until all is tried."""
+    hand.window.panels.bring(RobustnessView)
+
+    def known() -> None:
+        assert view._found is not None
+        assert view._found.done == 1
+
+    hand.qtbot.waitUntil(known, timeout=60_000)
+    return view._found
+
+
+def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_at(
+    view: RobustnessView, hand: Hand
+) -> None:
+    hand.draw(X_ARMS)
+    assert hand.window.last.robustness is None
+    found = looked(view, hand)
+    subject = hand.window.session.document.subjects[0]
+    trial = Trial(subject.network, subject.parameters, choose_backend("cpu"))
+    while not trial.done:
+        trial.advance()
+    np.testing.assert_array_equal(found.network, trial.report().network)
+    hand.window.panels.bring(FilmView)
+    hand.qtbot.waitUntil(lambda: hand.window.last.robustness is None, timeout=10_000)
+    hand.draw(X_ARMS)
+    assert hand.window.last.robustness is None
+
+
+def test_the_mouse_reads_a_value_and_both_curves_have_their_look(view: RobustnessView, hand: Hand) -> None:
+    found = looked(view, hand)
+    tried = int(found.tried[SHIFT, 0])
+    assert view.words.text() == f"Read rightly, of {tried} drawings at each value"
+    QTest.mouseMove(view.plots, view.plots.place((SHIFT, 0), 0.5).toPoint())
+    network, whole = (100 * found.shares(right)[SHIFT, 0] for right in (found.network, found.whole_image))
+    expected = f"shift −30 %: network {network:.0f} %, whole image {whole:.0f} % of {tried} drawings"
+    hand.qtbot.waitUntil(lambda: view.words.text() == expected)
+    assert view.plots.accessibleDescription() == expected
+    shot = view.plots.grab().toImage()
+    for share, colour in ((network, DARK.text), (whole, DARK.quiet)):
+        near = view.plots.place((SHIFT, 0), share / 100).toPoint()
+        assert QColor(shot.pixelColor(near)).name() == colour
+    QTest.mouseMove(view.plots, QPoint(1, view.plots.height() - 1))
+    hand.qtbot.waitUntil(lambda: view.words.text().startswith("Read rightly"))
+
+
+def test_a_click_puts_a_misread_drawing_on_the_canvas_and_then_others(view: RobustnessView, hand: Hand) -> None:
+    found = looked(view, hand)
+    worst = int(found.network[THICKNESS].argmin())
+    assert found.missed[THICKNESS, worst] >= 0
+    place = view.plots.place((THICKNESS, worst), 0.5).toPoint()
+    QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
+    hand.settle()
+    drawing = hand.window.session.document.drawing
+    expected = found.drawing(THICKNESS, worst, int(found.missed[THICKNESS, worst]))
+    assert [stroke.points.tolist() for stroke in drawing.strokes] == [s.points.tolist() for s in expected.strokes]
+    assert drawing.transform.thicken == expected.transform.thicken
+    label = "XO"[int(found.missed[THICKNESS, worst]) % 2]
+    assert max(hand.votes, key=lambda name: hand.votes[name]) != label
+    assert hand.window.session.undo_stack.undoText() == "Varied drawing"
+    QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
+    hand.settle()
+    other = hand.window.session.document.drawing
+    assert [s.points.tolist() for s in other.strokes] != [s.points.tolist() for s in expected.strokes]
+
+
+def test_keys_go_through_the_values_and_put_a_drawing_on_the_canvas(view: RobustnessView, hand: Hand) -> None:
+    looked(view, hand)
+    view.plots.setFocus()
+    QTest.keyClick(view.plots, Qt.Key.Key_Right)
+    assert view.words.text().startswith("shift 0 %:")
+    QTest.keyClick(view.plots, Qt.Key.Key_Down)
+    QTest.keyClick(view.plots, Qt.Key.Key_Left)
+    assert view.plots.point == (SIZE, 4)
+    QTest.keyClick(view.plots, Qt.Key.Key_Return)
+    hand.settle()
+    assert hand.window.session.document.drawing.transform.size == pytest.approx(0.55 / 0.625)
+    QTest.keyClick(view.plots, Qt.Key.Key_Escape)
+    assert view.plots.point is None
+
+
+def test_the_drawing_on_the_canvas_is_marked_where_it_lies(view: RobustnessView, hand: Hand) -> None:
+    looked(view, hand)
+    hand.draw(X_ARMS)
+    hand.qtbot.waitUntil(lambda: "shift" in view.plots._marks, timeout=10_000)
+    marks = dict(view.plots._marks)
+    assert marks["shift"] == pytest.approx(0, abs=0.02)
+    assert marks["size"] == pytest.approx(0.6 + hand.canvas.pen, abs=0.06)
+    assert marks["thickness"] == pytest.approx(hand.canvas.pen)
+    assert (marks["rotation"], marks["noise"]) == (0, 0)
+    slider = hand.window.drawing_view.sliders.rows["shift_x"].slider
+    slider.setFocus()
+    QTest.keyClick(slider, Qt.Key.Key_PageUp)
+    hand.settle()
+    assert view.plots._marks["shift"] == pytest.approx(0.1, abs=0.02)
+    axis = view.plots.place((SHIFT, 0), 0.0)
+    steps = 5 + 10 * view.plots._marks["shift"] / 0.6
+    x = axis.x() + view.plots.grid().boxes[SHIFT].width() * steps / 10
+    shot = view.plots.grab().toImage()
+    assert shot.pixelColor(round(x), round(axis.y()) - 5).name() == DARK.held_out
+
+
+def test_training_moves_the_curves_and_pausing_tries_the_moment_shown(
+    view: RobustnessView, hand: Hand, qtbot: object
+) -> None:
+    before = looked(view, hand)
+    coach = Coach(hand.window, qtbot)
+    coach.click(coach.panel.epoch_button)
+    moment = coach.stand().now
+
+    def tried() -> None:
+        assert view._found is not None
+        assert view._found.source == moment
+        assert view._found.done == 1
+
+    hand.qtbot.waitUntil(tried, timeout=60_000)
+    assert view._found is not before
+    assert view.words.text().endswith(f"step {moment.step}")
+    np.testing.assert_array_equal(view._found.whole_image, before.whole_image)
+    assert not np.array_equal(view._found.network, before.network)
+
+
+def test_a_network_for_other_pictures_says_so(view: RobustnessView, hand: Hand) -> None:
+    looked(view, hand)
+    hand.window.use_preset("hanuschkin")
+    hand.settle()
+    assert view._found is None
+    assert "choose one above" in view.words.text()
