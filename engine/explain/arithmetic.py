@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.layers.arithmetic import OUTSIDE, Arithmetic, Place
-from engine.layers.layer import by_layer
+from engine.layers import Values
+from engine.layers.arithmetic import Arithmetic, Place
 from engine.network import Network
 from engine.operations import HostArray
 from engine.reading import Reading
@@ -44,9 +44,23 @@ def arithmetic(reading: Reading, layer: int, place: Place) -> Arithmetic | None:
     place = place_in(network, layer, *place)
     if layer == 0:
         return None
-    values = by_layer(reading.subject.parameters).get(network.names[layer], {})
     made, below = reading.outputs[layer], reading.outputs[layer - 1]
-    return network.layers[layer - 1].arithmetic(below, place, float(made[place]), values)
+    return network.layers[layer - 1].arithmetic(below, place, float(made[place]), _values(reading, layer))
+
+
+def brings(reading: Reading, layer: int, place: Place, above: Place) -> HostArray:
+    """(channels,) float64: what the value at `place` of the input of `layer`, which mixes maps, brings to the
+    values at `above`, (row, column) or () in a list, of all its maps. Raises IndexError."""
+    network = reading.subject.network
+    place = place_in(network, layer - 1, *place)
+    return network.layers[layer - 1].brings(reading.outputs[layer - 1], place, above, _values(reading, layer))
+
+
+def _values(reading: Reading, layer: int) -> Values:
+    """The parameters of one layer, and its state, by name."""
+    start = reading.subject.network.names[layer] + "."
+    found = reading.subject.parameters.items()
+    return {name.removeprefix(start): array for name, array in found if name.startswith(start)}
 
 
 def softmax_of(reading: Reading) -> Softmax | None:
@@ -56,10 +70,3 @@ def softmax_of(reading: Reading) -> Softmax | None:
     scores = reading.outputs[-1].astype(np.float64)
     powers = np.exp(scores - scores.max())
     return Softmax(scores, powers, powers / powers.sum())
-
-
-def places_of(reading: Reading, layer: int, cells: HostArray) -> list[Place]:
-    """The places, in the input of `layer`, of flat `cells`; those outside the frame are left out."""
-    shape = reading.outputs[layer - 1].shape
-    inside = cells[cells != OUTSIDE]
-    return [tuple(int(part) for part in place) for place in zip(*np.unravel_index(inside, shape), strict=True)]

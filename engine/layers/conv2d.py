@@ -149,6 +149,16 @@ class Conv2D(Layer):
         inputs = maps[:, row :: self.stride, column :: self.stride][:, :high, :wide]
         return Products(inputs, gradients, self.divisor(x.shape[1:]))
 
+    def brings(self, x: HostArray, place: Place, above: Place, values: Values) -> HostArray:
+        """The value times its weight in every feature, where its window holds it."""
+        channel, *cell = place
+        down, right = (at - (top * self.stride - self.margin) for at, top in zip(cell, above, strict=True))
+        if not (0 <= down < self.size and 0 <= right < self.size):
+            return np.zeros(self.features)
+        weights = values["weight"][:, channel, down, right].astype(np.float64)
+        brought: HostArray = weights * float(x[place]) / self.divisor(x.shape)
+        return brought
+
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies inside a margin of zeros, written there directly by the layer below."""
         channels, height, width = shape

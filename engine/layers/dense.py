@@ -87,6 +87,11 @@ class Dense(Layer):
         gradients = dy[:, index[0]]
         return Products(np.ones_like(gradients) if part == "bias" else x[:, index[1]], gradients)
 
+    def brings(self, x: HostArray, place: Place, above: Place, values: Values) -> HostArray:
+        """The value times its weight for every output."""
+        brought: HostArray = values["weight"][:, place[0]].astype(np.float64) * float(x[place])
+        return brought
+
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
         """The input lies above a row of ones, which the bias multiplies."""
         full = ops.full((shape[0] + self.bias, batch), 1, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,8 +25,9 @@ def below(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
     if tables is None:
         return _all(shape, mask.any()) if layer.mixes_maps else _whole_maps(shape, mask)
     rows, columns = tables
-    read: HostArray = (rows.T.astype(np.float32) @ mask.astype(np.float32) @ columns.astype(np.float32)) > 0
-    return np.broadcast_to(read.any(axis=0), shape) if layer.mixes_maps else read
+    if layer.mixes_maps:
+        return np.broadcast_to(_carried(rows.T, np.any(mask, axis=0), columns), shape)
+    return _of_maps(mask, shape, lambda one: _carried(rows.T, one, columns))
 
 
 def above(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
@@ -38,25 +40,40 @@ def above(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
         whole: HostArray = np.any(mask.reshape(len(mask), -1), axis=1)
         return _all(made, mask.any()) if layer.mixes_maps else whole
     rows, columns = tables
-    reached: HostArray = (rows.astype(np.float32) @ mask.astype(np.float32) @ columns.T.astype(np.float32)) > 0
-    return np.broadcast_to(reached.any(axis=0), made) if layer.mixes_maps else reached
+    if layer.mixes_maps:
+        return np.broadcast_to(_carried(rows, np.any(mask, axis=0), columns.T), made)
+    return _of_maps(mask, made, lambda one: _carried(rows, one, columns.T))
+
+
+def _carried(rows: HostArray, mask: HostArray, columns: HostArray) -> HostArray:
+    """Where rows and columns lead from the cells in `mask` (h, w)."""
+    found: HostArray = (rows @ mask.astype(np.float32) @ columns) > 0
+    return found
+
+
+def _of_maps(mask: HostArray, shape: Shape, carry: Callable[[HostArray], HostArray]) -> HostArray:
+    """Map by map, those without a cell in `mask` left out: mostly there is but one with any."""
+    found = np.zeros(shape, bool)
+    for channel in np.flatnonzero(mask.any(axis=(1, 2))):
+        found[channel] = carry(mask[channel])
+    return found
 
 
 @lru_cache(maxsize=64)
 def _tables(layer: Layer, shape: Shape) -> tuple[HostArray, HostArray] | None:
-    """(H', H) and (W', W) bool: which rows read which, and which columns; None if everything is read."""
+    """(H', H) and (W', W), 1 or 0: which rows read which, and which columns; None if everything is read."""
     one = range(1)
     if len(shape) != 3 or layer.reads(shape, one, one) is None:
         return None
     made = layer.output_shape(shape)
     found = []
     for axis in (0, 1):
-        table = np.zeros((made[1 + axis], shape[1 + axis]), bool)
+        table = np.zeros((made[1 + axis], shape[1 + axis]), np.float32)
         for place in range(len(table)):
             cell = range(place, place + 1)
             read = layer.reads(shape, *((cell, one) if axis == 0 else (one, cell)))
             assert read is not None
-            table[place, read[axis].start : max(read[axis].stop, read[axis].start)] = True
+            table[place, read[axis].start : max(read[axis].stop, read[axis].start)] = 1
         found.append(table)
     return found[0], found[1]
 

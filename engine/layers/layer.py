@@ -207,6 +207,16 @@ class Layer:
         """
         raise NotImplementedError
 
+    def brings(self, x: HostArray, place: Place, above: Place, values: Values) -> HostArray:
+        """(channels,) float64: what the cell at `place` of its input brings to the value at `above`, (row, column)
+        or () in a list, of each of its maps or to each value of its list.
+
+        Asked of layers that mix maps. x: its whole input; values: its parameters and state by name.
+        """
+        mine, count = int(np.ravel_multi_index(place, x.shape)), self.output_shape(x.shape)[0]
+        spelled = [self.arithmetic(x, (channel, *above), 0.0, values) for channel in range(count)]
+        return np.array([float(one.shares[one.cells == mine].sum()) for one in spelled])
+
     def gaps(self, x: HostArray) -> Iterator[HostArray]:
         """How far its inputs stand from where its slope jumps; nothing if it is smooth everywhere.
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backend import choose_backend
 from engine.document import Subject
-from engine.explain.arithmetic import arithmetic, softmax_of
+from engine.explain.arithmetic import arithmetic, brings, softmax_of
 from engine.explain.contributions import contributions, votes_traced
 from engine.explain.gradients import Gradients
 from engine.explain.reach import cells_reached, cells_read
@@ -68,6 +68,24 @@ def test_the_arithmetic_of_any_value_comes_to_the_engines_value(seed: int) -> No
             assert spelled is not None
             value = float(reading.outputs[layer][place])
             assert spelled.result == pytest.approx(value, abs=1e-5 * max(1.0, abs(value)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_a_cell_brings_to_each_map_is_its_share_there(seed: int) -> None:
+    reading, rng = read(*some(seed)), np.random.default_rng(seed)
+    for layer, made in enumerate(reading.subject.network.layers, 1):
+        if not made.mixes_maps:
+            continue
+        shape = reading.outputs[layer].shape
+        for place in some_places(reading.outputs[layer - 1].shape, rng, 2):
+            above = some_places(shape, rng, 1)[-1][1:]
+            mine = np.ravel_multi_index(place, reading.outputs[layer - 1].shape)
+            brought = brings(reading, layer, place, above)
+            assert brought.shape == (shape[0],)
+            for channel, one in enumerate(brought.tolist()):
+                spelled = arithmetic(reading, layer, (channel, *above))
+                assert spelled is not None
+                assert one == pytest.approx(float(spelled.shares[spelled.cells == mine].sum()), abs=1e-9)
 
 
 def test_every_kind_of_layer_is_among_them() -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QStaticText
 
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
 from xo_gui.views.blocks import Block, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Picture, Ranked
 from xo_gui.views.column_painter import Brush, kept_font, paint_symbol
 from xo_gui.views.numerals import cell_text, level
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: no larger than this, and with a number only if at least so wide.
@@ -160,24 +164,54 @@ def _paint_grid(grid: Grid, x: float, y: float, room: float, on: Pass) -> None:
     wide, tall = _cell(grid, room)
     table = theme.picture_table if grid.scale == "picture" else theme.value_table
     words = colours(grid.values, -grid.level, grid.level, table)
-    gap = 1.0 if wide >= 8 else 0.0
-    numbers = wide >= LEAST_NUMBER
-    face, _ = kept_font(NUMBER_PX)
-    for place, word in enumerate(words.ravel().tolist()):
-        row, column = divmod(place, grid.values.shape[1])
-        box = QRectF(x + column * wide, y + TITLE + row * tall, wide - gap, tall - gap)
-        beyond = grid.outside is not None and bool(grid.outside.flat[place])
-        colour = QColor(theme.control) if beyond else QColor.fromRgb(int(word))
-        painter.fillRect(box, colour)
-        if numbers:
-            painter.setFont(face)
-            painter.setPen(_readable(colour))
-            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, cell_text(float(grid.values.flat[place]), on.cut))
-        if grid.cells and grid.cells[place] is not None:
-            on.spots.append(Spot(box, grid.cells[place]))
+    if grid.outside is not None:
+        words = np.where(grid.outside, np.uint32(QColor(theme.control).rgb()), words)
+    high, across = grid.values.shape
+    gap, top = (1.0 if wide >= 8 else 0.0), y + TITLE
+    painter.drawImage(QRectF(x, top, across * wide, high * tall), to_qimage(words))
+    if gap:
+        ground = QColor(theme.ground)
+        for column in range(across):
+            painter.fillRect(QRectF(x + (column + 1) * wide - gap, top, gap, high * tall), ground)
+        for row in range(high):
+            painter.fillRect(QRectF(x, top + (row + 1) * tall - gap, across * wide, gap), ground)
+    if wide >= LEAST_NUMBER:
+        _paint_numbers(grid, words, QRectF(x, top, wide - gap, tall - gap), (wide, tall), on)
+    for place, cell in enumerate(grid.cells):
+        if cell is not None:
+            row, column = divmod(place, across)
+            on.spots.append(Spot(QRectF(x + column * wide, top + row * tall, wide, tall), cell))
     for place in grid.ring:
-        row, column = divmod(place, grid.values.shape[1])
-        _ring(QRectF(x + column * wide, y + TITLE + row * tall, wide - gap, tall - gap), on)
+        row, column = divmod(place, across)
+        _ring(QRectF(x + column * wide, top + row * tall, wide - gap, tall - gap), on)
+
+
+def _paint_numbers(grid: Grid, words: HostArray, first: QRectF, step: tuple[float, float], on: Pass) -> None:
+    """The number of every cell, black or white, in its middle; `first` is the first cell."""
+    painter, (wide, tall) = on.painter, step
+    painter.setFont(kept_font(NUMBER_PX)[0])
+    values, dark = grid.values.tolist(), _reads_dark(words).tolist()
+    for colour, is_dark in ((QColor("#000000"), True), (QColor("#ffffff"), False)):
+        painter.setPen(colour)
+        for row, line in enumerate(values):
+            for column, value in enumerate(line):
+                if dark[row][column] is not is_dark:
+                    continue
+                made = _figure(cell_text(value, on.cut))
+                size = made.size()
+                left = first.left() + column * wide + (first.width() - size.width()) / 2
+                painter.drawStaticText(
+                    QPointF(left, first.top() + row * tall + (first.height() - size.height()) / 2), made
+                )
+
+
+@lru_cache(maxsize=2048)
+def _figure(text: str) -> QStaticText:
+    """A number ready to be drawn: there are few different ones, and every paint draws many."""
+    made = QStaticText(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.prepare(font=kept_font(NUMBER_PX)[0])
+    return made
 
 
 def _ring(box: QRectF, on: Pass) -> None:
@@ -187,12 +221,12 @@ def _ring(box: QRectF, on: Pass) -> None:
         on.painter.drawRect(box)
 
 
-def _readable(ground: QColor) -> QColor:
-    """Black or white, whichever can be read better on a colour (WCAG's relative luminance)."""
-    parts = np.array([ground.redF(), ground.greenF(), ground.blueF()])
+def _reads_dark(words: HostArray) -> HostArray:
+    """bool: whether black is read better than white on RGB32 words (WCAG's relative luminance)."""
+    parts = np.stack([(words >> shift) & 255 for shift in (16, 8, 0)], axis=-1) / 255.0
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    bright = float(linear @ (0.2126, 0.7152, 0.0722))
-    return QColor("#000000") if bright > 0.179 else QColor("#ffffff")
+    dark: HostArray = linear @ np.array([0.2126, 0.7152, 0.0722]) > 0.179
+    return dark
 
 
 def _picture_side(block: Picture, width: float) -> tuple[float, float]:

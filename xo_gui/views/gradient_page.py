@@ -11,8 +11,7 @@ from engine.reading import Reading
 from xo_gui.theme import Theme
 from xo_gui.views.blocks import Block, Line, Lines, Note, Picture
 from xo_gui.views.levels import calm
-from xo_gui.views.sheet import Sheet
-from xo_gui.views.value_page import scrolled
+from xo_gui.views.sheet import Sheet, SheetArea
 
 
 class GradientPage(QWidget):
@@ -46,7 +45,7 @@ class GradientPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addLayout(row)
-        column.addWidget(scrolled(self.sheet))
+        column.addWidget(SheetArea(self.sheet))
         column.addWidget(self.stop_button)
 
     def _methods(self) -> dict[Kind, tuple[str, str]]:

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.block_painter import Pass, Spot, height, paint
 from xo_gui.views.blocks import Block
+
+# What stays free at the right for the bar that scrolls, whether it is there or not: were the sheet as wide as it
+# can be, it would change its height, and with it the bar, without end.
+FOR_BAR = 14
 
 
 class Sheet(QWidget):
@@ -82,3 +86,19 @@ class Sheet(QWidget):
             self.picked.emit(spot.cell)
         elif spot.choice is not None:
             self.chosen.emit(spot.choice)
+
+
+class SheetArea(QScrollArea):
+    """Scrolls a sheet up and down."""
+
+    def __init__(self, sheet: Sheet) -> None:
+        super().__init__()
+        self._sheet = sheet
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(sheet)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The sheet is as wide as there is, less the bar."""
+        super().resizeEvent(event)
+        self._sheet.setFixedWidth(max(self.width() - FOR_BAR, 1))

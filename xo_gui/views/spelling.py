@@ -183,7 +183,7 @@ def _mean(what: Spelled, made: WeightedSum) -> list[Block]:
 
 def _list(what: Spelled, made: WeightedSum) -> list[Block]:
     """A list's products, the largest first."""
-    products, cells = made.products, what.below(made.cells)
+    products = made.products
     largest = np.argsort(-np.abs(products), kind="stable")[:MOST_RANKS]
     order = largest[products[largest] != 0].tolist()
     most = float(np.abs(products).max()) or 1.0
@@ -192,7 +192,7 @@ def _list(what: Spelled, made: WeightedSum) -> list[Block]:
     for at in order:
         value, weight = (cell_text(float(each[at]), what.cut) for each in (made.values, made.weights))
         factors = "" if alike else f"{value} {TIMES} {weight}"
-        cell = cells[at]
+        (cell,) = what.below(made.cells[at : at + 1])
         assert cell is not None
         inner = in_maps(what.reading.subject.network, cell)
         product, share = what.number(float(products[at])), float(products[at]) / most

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.explain.arithmetic import arithmetic, place_in
+from engine.explain.arithmetic import arithmetic, brings, place_in
 from engine.explain.receptive_field import receptive_field
 from engine.layers import Flatten
 from engine.layers.arithmetic import Arithmetic, Largest
@@ -226,17 +226,15 @@ class _Finder:
         place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(network.shapes[cell.layer], bool)
         mask[place] = True
-        reached, mine = network.layers[cell.layer].reached_from(mask.shape, mask), np.flatnonzero(mask)[0]
+        reached = network.layers[cell.layer].reached_from(mask.shape, mask)
+        if not reached.any():
+            return
+        readers = np.argwhere(reached[int(np.flatnonzero(reached.reshape(len(reached), -1).any(axis=1))[0])])
+        middle = tuple(int(part) for part in readers[len(readers) // 2]) if reached.ndim == 3 else ()
         start = self.box(lower, shown.channel, shown.row, shown.column)
-        for channel in range(upper.stage.count):
-            places = np.argwhere(np.atleast_1d(reached[channel]))
-            if not len(places):
-                continue
-            row, col = places[len(places) // 2].tolist() if reached.ndim == 3 else (0, 0)
-            made = self._arithmetic(Cell(above, channel, row, col))
-            assert made is not None
-            line = _across(lower, start, upper, upper.tile(channel) if upper.is_map else upper.mark(channel))
-            self._fan(line, float(made.shares[made.cells == mine].sum()))
+        for channel, brought in enumerate(brings(self._reading, above, place, middle).tolist()):
+            end = upper.tile(channel) if upper.is_map else upper.mark(channel)
+            self._fan(_across(lower, start, upper, end), brought)
 
     def _up_one_map(self, cell: Cell) -> Cell:
         """Through the layers that keep to one map; the last value there."""

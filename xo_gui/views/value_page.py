@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from engine.explain.arithmetic import place_in
 from engine.explain.question import Answer, Question
@@ -19,7 +19,7 @@ from xo_gui.views.levels import calm
 from xo_gui.views.numerals import fixed
 from xo_gui.views.onward import goes_on
 from xo_gui.views.readout import place_words, say_cell
-from xo_gui.views.sheet import Sheet
+from xo_gui.views.sheet import Sheet, SheetArea
 from xo_gui.views.slide import FASTEST, SLOWEST, Slide
 from xo_gui.views.spelling import Spelled, spell
 
@@ -48,7 +48,7 @@ class ValuePage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addWidget(scrolled(self.sheet))
+        column.addWidget(SheetArea(self.sheet))
         column.addLayout(self._play_row())
         self.cut_box = TickBox(self.tr("Cut digits off, as the article does"), self)
         self.cut_box.setToolTip(self.tr("Show 5 ÷ 9 as 0.55 instead of 0.56; only what is shown changes"))
@@ -172,20 +172,6 @@ class ValuePage(QWidget):
 
     def _set_speed(self, place: int) -> None:
         self.slide.speed = SLOWEST * (FASTEST / SLOWEST) ** (place / 100)
-
-
-def scrolled(sheet: Sheet) -> QScrollArea:
-    """The sheet at the top of what scrolls up and down."""
-    page, area = QWidget(), QScrollArea()
-    column = QVBoxLayout(page)
-    column.setContentsMargins(0, 4, 10, 0)
-    column.addWidget(sheet)
-    column.addStretch()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(page)
-    return area
 
 
 def _map_of(cell: Cell) -> Cell:
