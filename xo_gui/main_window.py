@@ -168,6 +168,7 @@ class MainWindow(QMainWindow):
         for view in self.views:
             view.show_intent(self.training.intent)
         self.menus.train.refresh()
+        self.session.touch()
         self.ask_again()
 
     def _focus_changed(self) -> None:

@@ -184,6 +184,10 @@ class Session(QObject):
             robustness="robustness" in self.focus.watched,
         )
 
+    def touch(self) -> None:
+        """Something else that a Request tells, such as the moment looked back at, has changed just now."""
+        self._changed_at = perf_counter()
+
     def open(self, path: Path) -> None:
         """Wish for a file to be read, by the engine, so that the window never waits for a disk."""
         self._opening = Opening(self._opening.number + 1 if self._opening else 1, path)

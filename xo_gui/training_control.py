@@ -48,7 +48,7 @@ from xo_gui.wishes import (
 )
 
 # What a network is trained by in the window: soon good, and long enough to watch.
-WATCHED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
+WATCHED = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
 _STANDING = ("paused", "ended", "diverged", "failed")
 
 

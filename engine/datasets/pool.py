@@ -25,7 +25,7 @@ class PoolSettings:
     Raises ValueError for counts below 1."""
 
     drawing: XOSettings
-    count: int = 8_000
+    count: int = 16_000
     held_out: int = 2_000
     seed: int = 1
 
