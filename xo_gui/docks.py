@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shiboken6
 from PySide6.QtCore import QObject, QSize, Qt
 from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QVBoxLayout, QWidget
 
@@ -95,6 +96,8 @@ class Docks(QObject):
 
     def _retitle(self) -> None:
         """A dock that shares its place is named by its tab; a title under it would say it twice."""
+        if not shiboken6.isValid(self._window):  # docks are hidden once more while their window is destroyed
+            return
         for dock in self.all:
             title = dock.titleBarWidget()
             shared = bool(self._window.tabifiedDockWidgets(dock)) and not dock.isFloating()

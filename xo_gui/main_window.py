@@ -31,6 +31,8 @@ from xo_gui.views import PANELS, DataView, DrawingView, InspectorView, NetworkVi
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
+# While training runs, the calm views are told how it stands so often.
+CALM_SECONDS = 0.25
 # Less height would cut the tools under the canvas when the verdict takes three lines.
 LEAST_SIZE = (900, 640)
 
@@ -52,7 +54,7 @@ class MainWindow(QMainWindow):
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
-        self._latency_written = 0.0
+        self._latency_written = self._told_at = 0.0
         self._build_panels()
         self.exchange = Exchange(self, session, settings)
         self.menus = Menus(self)
@@ -186,14 +188,25 @@ class MainWindow(QMainWindow):
             self.exchange.show_opened(snapshot.opened)
         if snapshot.generation < self.session.generation:
             return
+        calm = self._goes_on(snapshot)
         for view in self.views:
-            view.show_snapshot(snapshot)
+            if not (calm and view.calm):
+                view.show_snapshot(snapshot)
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
         if snapshot.readings:
             self._pending = self.last = snapshot
         self.training.hear(snapshot)
         self.menus.train.refresh()
+
+    def _goes_on(self, snapshot: Snapshot) -> bool:
+        """Whether training goes on as it did a moment ago, when every view was told."""
+        now, training = perf_counter(), snapshot.training
+        running = training is not None and training.state == "running" and training.shown == training.now
+        if running and now - self._told_at < CALM_SECONDS:
+            return True
+        self._told_at = now
+        return False
 
     def event(self, event: QEvent) -> bool:
         """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QSize, Qt
@@ -18,7 +16,6 @@ from xo_gui.views.curve_lines import lines_of
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, Look
 
-_REDRAW_SECONDS = 0.4
 _LEAST_LOSS = 1e-4  # what a logarithmic axis shows of an error of 0
 
 
@@ -27,13 +24,13 @@ class CurvesView(View):
     back at it."""
 
     title = "Curves"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
         self._training: Training | None = None
         self._intent: Intent | None = None
-        self._drawn_at = 0.0
         self._items: dict[tuple[int, int], pg.PlotDataItem] = {}
         self._make_plot()
         self._make_head()
@@ -54,15 +51,12 @@ class CurvesView(View):
     # -- what is shown -----------------------------------------------------------------------------------------
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Draw what has been added, a few times a second while it runs, and always what is there at the end."""
+        """Draw what has been added."""
         training = snapshot.training
         if training is self._training:
             return
-        ran, self._training = self._training, training
-        standing = training is None or training.state != "running"
-        changed = ran is None or training is None or ran.state != training.state
-        if standing or changed or perf_counter() - self._drawn_at > _REDRAW_SECONDS:
-            self._draw()
+        self._training = training
+        self._draw()
 
     def show_intent(self, intent: Intent) -> None:
         """Mark the moment looked at."""
@@ -83,7 +77,6 @@ class CurvesView(View):
 
     def _draw(self) -> None:
         """Every branch's lines, the one that trains on top."""
-        self._drawn_at = perf_counter()
         training = self._training
         branches = training.branches if training is not None else ()
         drawn = {key for branch in branches for key in self._draw_branch(branch, training)}

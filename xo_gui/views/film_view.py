@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -23,7 +22,6 @@ from xo_gui.wishes import Intent, Look
 
 _GAP, _WORDS, _LEAST_WIDE, _PAD = 8.0, 16.0, 44.0, 4.0
 _TALLEST = 2.4  # a frame's height in widths
-_FRAMES_SECONDS = 0.3  # between two looks at the frames while training goes on
 _MOST_SLICES = 16  # channels of a feature that are drawn
 
 
@@ -39,6 +37,7 @@ class FilmView(View):
     """Frames side by side; a click looks back at one. The layer is chosen at the top."""
 
     title = "Features over time"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,7 +54,6 @@ class FilmView(View):
         column.addWidget(self.chooser, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.strip, 1)
         self._training: Training | None = None
-        self._shown_at = 0.0
         self._network: object = None
         self.setFocusProxy(self.strip)
 
@@ -68,10 +66,6 @@ class FilmView(View):
         if snapshot.readings and snapshot.readings[0].subject.network is not self._network:
             self._offer(snapshot)
         if snapshot.training is not self._training:
-            running = snapshot.training is not None and snapshot.training.state == "running"
-            if running and perf_counter() - self._shown_at < _FRAMES_SECONDS:
-                return
-            self._shown_at = perf_counter()
             self._training = snapshot.training
             self.strip.show_frames(() if self._training is None else self._training.frames)
 

@@ -37,6 +37,7 @@ class GalleryView(View):
     drawing puts it on the canvas."""
 
     title = "Hardest"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

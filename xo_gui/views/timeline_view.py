@@ -20,6 +20,7 @@ class TimelineView(View):
     """From the branch's first step to now. Drag, or arrows, Home and End; Esc goes back to now."""
 
     title = "Timeline"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -28,6 +28,7 @@ class TrainingView(View):
     """Train, pause, one step, one epoch, reset, a new start; rate, batch and speed."""
 
     title = "Training"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

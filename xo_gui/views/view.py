@@ -21,9 +21,12 @@ class View(QWidget):
     slid(cell): the window went on to this value of its map. asked(question or None): what the engine should
     explain. wished(wish): something asked of training, one of wishes.py. said(text): a sentence for the status bar.
     watched(report, seen): a costly report, named as the Request's field, is worth computing, or is not any more.
+    calm: whether it shows how training stands and not the drawing, so that a few times a second are enough while
+    training runs.
     """
 
     title = ""
+    calm = False
 
     previewed = Signal(object)
     edited = Signal(object, str, str)
