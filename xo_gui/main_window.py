@@ -32,7 +32,7 @@ from xo_gui.views import PANELS, DataView, DrawingView, InspectorView, NetworkVi
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
 # While training runs, the calm views are told how it stands so often.
-CALM_SECONDS = 0.25
+CALM_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the verdict takes three lines.
 LEAST_SIZE = (900, 640)
 
@@ -203,7 +203,9 @@ class MainWindow(QMainWindow):
         """Whether training goes on as it did a moment ago, when every view was told."""
         now, training = perf_counter(), snapshot.training
         running = training is not None and training.state == "running" and training.shown == training.now
-        if running and now - self._told_at < CALM_SECONDS:
+        # Or the timeline is being dragged, and the moment shown is only near the one meant.
+        dragged = training is not None and not training.exact
+        if (running or dragged) and now - self._told_at < CALM_SECONDS:
             return True
         self._told_at = now
         return False

@@ -124,11 +124,20 @@ class Bench:
         passed = perf_counter() - begun
         step = self.training.now.step
         print(f"{self.accuracy:.2%} on the held-out drawings {passed:.1f} s after Train, at step {step:,}.")
+        self.go_on_for_long()
         self.latencies.clear()
         with probe.listening():
             self.draw_until(lambda: len(self.latencies) > 1000)
         table("stroke to painted picture while training", self.latencies)
         table(f"lateness of a timer of {1000 * PROBE_SECONDS:.0f} ms meanwhile", probe.late)
+
+    def go_on_for_long(self) -> None:
+        """The measurements that follow need more epochs than the window starts with."""
+        from dataclasses import replace
+
+        from xo_gui.wishes import LearnBy
+
+        self.wish(LearnBy(replace(self.window.training.intent.recipe, epochs=1000)))
 
     @property
     def accuracy(self) -> float:

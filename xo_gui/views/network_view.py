@@ -39,7 +39,7 @@ MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
 # Times and descriptions change at most four times a second, so that they can be read.
 CALM_MS = 250
 # Seconds between two looks at how far the colours should reach, while training goes on.
-ADAPT_SECONDS = 0.5
+ADAPT_SECONDS = 1.0
 
 
 class NetworkView(View):
