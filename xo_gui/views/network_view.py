@@ -37,7 +37,7 @@ from xo_gui.views.view import View
 
 MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
 # Times and descriptions change at most four times a second, so that they can be read.
-CALM_MS = 250
+CALM_MS = 700
 # Seconds between two looks at how far the colours should reach, while training goes on.
 ADAPT_SECONDS = 1.0
 
