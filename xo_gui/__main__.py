@@ -93,8 +93,8 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from xo_gui.settings import Settings
     from xo_gui.theme import load_fonts, theme_called, wear
 
-    # Seconds after which a thread that wants Python's lock gets it. Measured: with 1 ms instead of 5, training in the
-    # window is some 4 % faster, and a stroke no slower.
+    # Seconds after which a thread that wants Python's lock gets it. Measured: with 1 ms instead of 5, training in
+    # the window is some 4 % faster, and a stroke no slower.
     sys.setswitchinterval(0.001)
     app.setApplicationName("xo-gui")
     app.setApplicationDisplayName("XO")
