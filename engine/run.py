@@ -196,6 +196,8 @@ class Run:
                 f"{' and '.join(CLASSES)}; train it on its own pictures with xo train --data."
             )
         self._state = "preparing"
+        if not isinstance(goal.origin, Moment):
+            self._pools.need(goal.lesson)
 
     def _take_up(self, kept: KeptRun) -> None:
         """The history of an earlier session."""
@@ -365,7 +367,9 @@ class Run:
 
     def _replay_to(self, history: History, wished: Moment, before: Moment | None = None) -> Replay:
         """The way to a moment, on the examples of its branch."""
+        assert self._goal is not None
         lesson = self._origins[history.nearest(before or wished)[0].branch].lesson
+        self._pools.need(self._goal.lesson, lesson)
         return Replay(history, wished, partial(self._trainer_for, lesson=lesson), before)
 
     # -- taking a step apart -----------------------------------------------------------------------------------

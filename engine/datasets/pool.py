@@ -16,6 +16,7 @@ from engine.datasets.xo_settings import XOSettings
 
 # Drawings made at once: some 10 ms of work.
 PIECE: Final = 100
+BUDGET: Final = 256 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Lesson:
         """How many examples an epoch has."""
         return self.data.count + counted(self.own)
 
+    @property
+    def nbytes(self) -> int:
+        """What its pictures take, float32."""
+        return 4 * self.data.drawing.side**2 * (self.count + self.data.held_out)
+
 
 class Pool:
     """The examples of `settings`, growing at each `grow` until `done`. own: labelled drawings of the person, which
@@ -57,21 +63,22 @@ class Pool:
         self.settings, self._own = settings, tuple(own)
         self._parts: dict[int, list[Examples]] = {TRAINING: [], HELD_OUT: []}
         self._rendered: list[Examples] = []
+        self._made = 0
         self._whole: dict[int, Examples] = {}
 
     @property
     def done(self) -> float:
         """The share that is made, 1 when nothing is missing."""
-        made = sum(len(part) for parts in self._parts.values() for part in parts)
-        made += min(len(self._own), PIECE * len(self._rendered))
-        return made / (self.settings.count + self.settings.held_out + len(self._own))
+        return self._made / (self.settings.count + self.settings.held_out + len(self._own))
 
     def grow(self) -> None:
         """Make one more piece, if one is missing. Raises ValueError for a drawing of a class that is not there."""
-        drawn = PIECE * len(self._rendered)
-        if drawn < len(self._own):
-            own = self._own[drawn : drawn + PIECE]
+        if self._made < len(self._own):
+            own = self._own[self._made : self._made + PIECE]
             self._rendered.append(own_examples(own, self.settings.drawing.side, CLASSES))
+            self._made += len(own)
+            return
+        if self.done == 1:
             return
         for which, wanted in ((TRAINING, self.settings.count), (HELD_OUT, self.settings.held_out)):
             parts = self._parts[which]
@@ -79,6 +86,7 @@ class Pool:
             if made < wanted:
                 seed = (self.settings.seed, which, len(parts))
                 parts.append(examples(self.settings.drawing, min(PIECE, wanted - made), seed))
+                self._made += len(parts[-1])
                 return
 
     def fill(self) -> None:
@@ -104,20 +112,28 @@ class Pool:
             images = np.concatenate([part.images for part in parts])
             labels = np.concatenate([part.labels for part in parts])
             self._whole[which] = Examples(images, labels, parts[0].classes)
+            self._parts[which] = []  # all is in one place now
         return self._whole[which]
 
 
 class Pools:
-    """The pools asked for last. One that was let go is made anew: the same lesson gives the same bytes."""
+    """The pools asked for last. One that was let go is made anew: the same lesson gives the same bytes.
 
-    def __init__(self, most: int = 3) -> None:
-        self._most = most
+    budget: what all may take, in bytes, but for those that are needed.
+    """
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self._budget = budget
         self._kept: dict[Lesson, Pool] = {}
 
     def of(self, lesson: Lesson) -> Pool:
         """The pool of this lesson, which may still have to grow."""
         pool = self._kept.pop(lesson, None) or Pool(lesson.data, lesson.own)
         self._kept[lesson] = pool
-        while len(self._kept) > self._most:
-            del self._kept[next(iter(self._kept))]
         return pool
+
+    def need(self, *lessons: Lesson) -> None:
+        """These are needed from now on; others are let go, the longest unasked first, until all fit the budget."""
+        for lesson in [each for each in self._kept if each not in lessons]:
+            if sum(each.nbytes for each in self._kept) > self._budget:
+                del self._kept[lesson]

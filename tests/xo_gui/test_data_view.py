@@ -93,7 +93,7 @@ def test_an_empty_wall_says_how_to_fill_it_and_a_key_on_the_canvas_does(reader: 
     reader.hand.draw(X_ARMS)
     reader.keep("x")
     assert reader.view.own.wall.isVisible()
-    assert reader.view.words.text().startswith("1 X, 0 O, 0 neither;")
+    assert reader.view.words.text().startswith("1 X, 0 O, 0 neither")
 
 
 def test_keys_relabel_weigh_and_delete_and_each_is_undone(reader: Reader) -> None:
@@ -178,6 +178,16 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     reader.qtbot.waitUntil(lambda: len(reader.window.last.own) == 1, timeout=10_000)
     reader.turn(GENERATED)
     reader.qtbot.waitUntil(lambda: not reader.window.last.own, timeout=10_000)
+
+
+def test_a_network_that_tells_other_things_apart_judges_none_of_them_and_it_is_said(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    reader.keep("x", "o")
+    reader.window.use_preset("hanuschkin")
+    wall = reader.view.own.wall
+    reader.qtbot.waitUntil(lambda: all("cross" in tile.told or "circle" in tile.told for tile in wall.tiles))
+    assert [tile.badge for tile in wall.tiles] == ["", ""]
+    assert reader.view.words.text().endswith("apart: it cannot learn from these.")
 
 
 # -- the generator ---------------------------------------------------------------------------------------------

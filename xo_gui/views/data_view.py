@@ -24,7 +24,7 @@ from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.batch_page import BatchPage
 from xo_gui.views.generator_page import GeneratorPage
 from xo_gui.views.own_page import OwnPage
-from xo_gui.views.own_words import tally
+from xo_gui.views.own_words import learns, tally
 from xo_gui.views.view import View
 from xo_gui.wishes import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
 
@@ -61,10 +61,11 @@ class DataView(View):
 
     def show_document(self, document: Document) -> None:
         """The person's own drawings."""
-        self._document = document
+        before, self._document = self._document, document
         for page in (self.own, self.generator, self.batch):
             page.show_document(document)
-        self._say()
+        if before is None or before.own != document.own or before.subjects != document.subjects:
+            self._say()
 
     def show_intent(self, intent: Intent) -> None:
         """The settings as they are wished for."""
@@ -107,11 +108,18 @@ class DataView(View):
             self.words.setText(self.tr("Not learnt from yet:"))
             self.words.setToolTip(self.tr("What is changed here is learnt from at the next start or branch."))
             return
+        if not learns(document):
+            text = self.tr("{0} tells {1} apart: it cannot learn from these.")
+            subject = document.subjects[0]
+            self.words.setText(text.format(subject.name, self.tr(" and ").join(subject.network.classes)))
+            self.words.setToolTip(self.words.text())
+            return
         generated = f"{intent.data.count:,}".replace(",", " ")
         if not document.own:
             text = self.tr("Learns from {0} generated drawings.").format(generated)
         elif self.pages.currentWidget() is self.own:
-            text = self.tr("{0}; {1} read rightly.").format(tally(document.own), self.own.right)
+            text = tally(document.own)
+            text += self.tr("; {0} read rightly.").format(self.own.right) if self.own.judged else "."
         else:
             text = self.tr("Learns from {0} generated, {1} of yours.")
             text = text.format(generated, counted(document.own))

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPalette, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
 from engine.datasets.own import NEITHER
@@ -23,7 +23,7 @@ from xo_gui.views.thumbnails import WORDS, Thumbnails, Tile, scrolled
 from xo_gui.wishes import Intent, LearnFrom
 
 COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
-MOST_VALUES: Final = 1 << 28  # pixels of all examples; as float32 they take 1 GiB
+MOST_VALUES: Final = 1 << 27  # pixels of all examples; as float32 they take 512 MiB
 _EXAMPLE: Final = 32  # pixels, for a drawing
 _COLUMN: Final = 230  # pixels, for a setting's name, slider and value
 _LARGEST_SEED: Final = 999_999
@@ -156,6 +156,7 @@ class GeneratorPage(QWidget):
     def _row(self, name: str, text: str, slot: object) -> SliderRow:
         row = SliderRow(text, "32 000", self)
         row.setObjectName(name)
+        row.slider.setMinimumWidth(44)
         for label in (row.label, row.value):
             label.setFont(font(SMALL_PX))
         row.slider.setRange(0, len(COUNTS) - 1)
@@ -166,6 +167,9 @@ class GeneratorPage(QWidget):
 
     def _make_last(self) -> None:
         self.side = QLabel(self)
+        self.side.setFont(font(SMALL_PX))
+        self.side.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.side.setWordWrap(True)
         self.seed_box = QSpinBox(self)
         self.seed_box.setRange(0, _LARGEST_SEED)
         self.seed_box.setKeyboardTracking(False)
@@ -185,10 +189,15 @@ class GeneratorPage(QWidget):
     def _lay_out(self) -> None:
         last = QHBoxLayout()
         label = QLabel(self.tr("seed"), self)
+        label.setFont(font(SMALL_PX))
+        label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         label.setBuddy(self.seed_box)
+        self.seed_box.setMaximumWidth(120)
         last.addWidget(label)
         last.addWidget(self.seed_box, 1)
         last.addWidget(self.reset_button)
+        last.addStretch()
+        last.setContentsMargins(0, 0, 8, 0)
         inside = QWidget(self)
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 0, 0)
@@ -201,4 +210,6 @@ class GeneratorPage(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(4)
         whole.addWidget(self.wall)
-        whole.addWidget(scrolled(inside, self), 1)
+        area = scrolled(inside, self)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        whole.addWidget(area, 1)

@@ -17,7 +17,7 @@ from engine.own_reader import Verdict
 from engine.raster import render
 from engine.reading import UNSURE
 from xo_gui.theme import SMALL_PX, Theme, font
-from xo_gui.views.own_words import LABELS
+from xo_gui.views.own_words import LABELS, learns
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
 
@@ -47,7 +47,7 @@ class OwnPage(QWidget):
     def show_document(self, document: Document) -> None:
         """Its drawings, each rendered once; a new one is the chosen one."""
         before, self._document = self._document, document
-        if before is not None and before.own == document.own:
+        if before is not None and before.own == document.own and learns(before) == learns(document):
             return
         known = {own.drawing: picture for own, picture in self._pictures.items()}
         self._pictures = {
@@ -62,11 +62,16 @@ class OwnPage(QWidget):
 
     def show_verdicts(self, verdicts: Mapping[Drawing, Verdict]) -> bool:
         """How they are read; whether that is news."""
-        if verdicts is self._verdicts or self._document is None:
+        if verdicts == self._verdicts or self._document is None:
             return False
         self._verdicts = verdicts
         self.wall.show_tiles([self._tile(own) for own in self._document.own])
         return True
+
+    @property
+    def judged(self) -> bool:
+        """Whether any has been read, by a network that tells X from O."""
+        return self._document is not None and learns(self._document) and bool(self._verdicts)
 
     @property
     def right(self) -> int:
@@ -87,7 +92,8 @@ class OwnPage(QWidget):
         verdict, badge, told = self._verdicts.get(own.drawing), "", ""
         if verdict is not None:
             told = self.tr("read as {0}, {1} %").format(verdict.word, f"{100 * verdict.vote:.0f}")
-            badge = "" if self._is_right(own) else f"→ {'?' if verdict.word == UNSURE else verdict.word}"
+            if self.judged and not self._is_right(own):
+                badge = f"→ {'?' if verdict.word == UNSURE else verdict.word}"
         return Tile(self._pictures[own], own.label, words, own.weight == 0, badge, told)
 
     def _show_chosen(self) -> None:

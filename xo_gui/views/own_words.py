@@ -9,6 +9,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.datasets.own import NEITHER, OwnDrawing
 from engine.datasets.xo import CLASSES
+from engine.document import Document
 
 LABELS = (*CLASSES, NEITHER)
 
@@ -16,6 +17,11 @@ LABELS = (*CLASSES, NEITHER)
 def tr(text: str) -> str:
     """`text` in the user's language."""
     return QCoreApplication.translate("OwnWords", text)
+
+
+def learns(document: Document) -> bool:
+    """Whether the network that reads could learn from these drawings: whether it tells X from O."""
+    return document.subjects[0].network.classes == CLASSES
 
 
 def tally(own: Sequence[OwnDrawing]) -> str:

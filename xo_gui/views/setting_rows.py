@@ -15,6 +15,7 @@ from xo_gui.views.range_slider import RangeSlider
 from xo_gui.views.sliders import SliderRow, ThinSlider
 
 _PLACES: Final = 200
+_LEAST_SLIDER: Final = 44  # pixels
 _MINUS = "\u2212"
 
 # Of the network, not of the generator: it is not chosen here.
@@ -81,6 +82,7 @@ class SettingRow(QObject):
         self.label, self.value = QLabel(name, parent), QLabel(parent)
         for label in (self.label, self.value):
             label.setFont(font(SMALL_PX))
+        self.slider.setMinimumWidth(_LEAST_SLIDER)
         self._dress()
 
     def show_value(self, value: Any) -> None:
@@ -170,7 +172,7 @@ class SettingRows(QWidget):
                 self.rows[setting.name] = row
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 8, 0)
-        self._grid.setHorizontalSpacing(8)
+        self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(3)
         self._columns = 0
         self.arrange(1)

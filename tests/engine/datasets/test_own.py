@@ -93,14 +93,33 @@ def test_many_are_rendered_piece_by_piece() -> None:
 
 
 def test_a_lesson_asked_for_again_is_the_same_pool_and_one_let_go_the_same_bytes() -> None:
-    pools, lessons = Pools(), [Lesson(replace(DATA, seed=seed), OWN) for seed in range(1, 6)]
-    first = grown(pools.of(lessons[0]))
-    assert pools.of(Lesson(replace(DATA, seed=1), OWN)) is first
-    for lesson in lessons[1:]:
-        pools.of(lesson)
-    again = grown(pools.of(lessons[0]))
-    assert again is not first
-    np.testing.assert_array_equal(again.training.images, first.training.images)
+    lessons = [Lesson(replace(DATA, seed=seed), OWN) for seed in range(1, 6)]
+    pools = Pools(budget=3 * lessons[0].nbytes)
+    made = [grown(pools.of(lesson)) for lesson in lessons]
+    assert pools.of(Lesson(replace(DATA, seed=1), OWN)) is made[0]
+    pools.need(lessons[1])
+    kept = [pools.of(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)]
+    assert kept == [True, True, False, False, True]
+    again = grown(pools.of(lessons[2]))
+    np.testing.assert_array_equal(again.training.images, made[2].training.images)
+
+
+def test_what_is_needed_is_kept_whatever_it_takes() -> None:
+    lessons = [Lesson(replace(DATA, seed=seed)) for seed in range(1, 5)]
+    pools = Pools(budget=0)
+    made = [pools.of(lesson) for lesson in lessons]
+    pools.need(lessons[0], lessons[2])
+    assert [pools.of(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+def test_a_lesson_knows_what_its_pictures_take() -> None:
+    pool = grown(Pool(DATA, OWN))
+    assert Lesson(DATA, OWN).nbytes == pool.training.images.nbytes + pool.held_out.images.nbytes
 
 
 def test_a_shape_kept_as_neither_is_read_as_neither_more_than_without() -> None:
