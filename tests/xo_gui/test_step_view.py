@@ -38,8 +38,9 @@ class Onlooker(Coach):
         """Wait until the panel shows a step of which this is so."""
 
         def check() -> None:
-            assert self.view.found is not None
-            assert true(self.view.found)
+            found = self.view.found
+            fits = found is not None and true(found)
+            assert fits
 
         self.qtbot.waitUntil(check, timeout=60_000)
         return self.found

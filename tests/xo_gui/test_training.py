@@ -37,9 +37,10 @@ class Coach:
 
     def until(self, true: Callable[[Training], bool]) -> Training:
         def check() -> None:
-            assert self.window.last is not None
-            assert self.window.last.training is not None
-            assert true(self.window.last.training)
+            last = self.window.last
+            # Of a Training itself pytest would write out every array, each time that it is not so yet.
+            fits = last is not None and last.training is not None and true(last.training)
+            assert fits
 
         self.qtbot.waitUntil(check, timeout=60_000)
         return self.training
