@@ -14,7 +14,7 @@ from engine.network import Network
 
 # Seconds of training between two that are handed over, and what the keyframes of one may take in bytes.
 EVERY: Final = 10.0
-KEPT_BUDGET: Final = 32 * 2**20
+KEPT_BUDGET: Final = 8 * 2**20
 
 
 @dataclass(frozen=True)

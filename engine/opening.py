@@ -11,6 +11,7 @@ import numpy as np
 from engine.document import Subject
 from engine.storage.models import load_model
 from engine.storage.pictures import read_picture
+from engine.storage.sessions import SUFFIX, Work, load_session
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -25,17 +26,21 @@ class Opening:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """What came of an Opening: a network, a picture (H, W) float32 in -1..1, or one sentence on why neither."""
+    """What came of an Opening: a network, a picture (H, W) float32 in -1..1, the work of a session, or one sentence
+    on why none of them."""
 
     opening: Opening
-    found: Subject | HostArray | None
+    found: Subject | HostArray | Work | None
     trouble: str = ""
 
 
-def read_file(path: Path) -> Subject | HostArray:
-    """A model file as a Subject, anything else as a picture. Raises ValueError or OSError, one sentence."""
+def read_file(path: Path) -> Subject | HostArray | Work:
+    """A model file as a Subject, a session file as its Work, anything else as a picture. Raises ValueError or
+    OSError, one sentence."""
     if path.is_dir():
         raise ValueError(f"{path.name} is a folder; open one picture or one model file.")
+    if path.suffix.lower() == SUFFIX:
+        return load_session(path)
     return load_model(path) if path.suffix.lower() == ".safetensors" else read_picture(path)
 
 

@@ -20,6 +20,7 @@ from engine.explain.exemplars import Comparison, compare, exemplars
 from engine.explain.explainer import Explainer
 from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
+from engine.kept import EVERY, HandOver, KeptRun
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
 from engine.own_reader import OwnReader, Verdict
@@ -111,9 +112,11 @@ class Snapshot:
 
 @dataclass
 class Runner:
-    """Holds the backend and a Reader for each subject from one Request to the next."""
+    """Holds the backend and a Reader for each subject from one Request to the next. keep_every: seconds of training
+    between two runs that are handed over to be kept."""
 
     device: Device = "auto"
+    keep_every: float = EVERY
     _backend: Backend | None = None
     _readers: list[Reader] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
@@ -160,6 +163,14 @@ class Runner:
             self._explained(request, readings),
             self._own_verdicts(request, readings, training),
         )
+
+    def kept(self) -> KeptRun | None:
+        """The run as it is now, to be kept. Never raises."""
+        try:
+            return None if self._run is None else self._run.kept(at_once=True)
+        except (ValueError, DeviceError) as error:
+            log.warning("what training came to in the end is not kept: %s", error)
+            return None
 
     @property
     def busy(self) -> bool:
@@ -285,7 +296,7 @@ class Runner:
                 self._run.rest()
             return
         if self._run is None:
-            self._run = Run(self._chosen())
+            self._run = Run(self._chosen(), hand_over=HandOver(self.keep_every))
         try:
             self._run.follow(goal)
         except (ValueError, DeviceError) as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 30_000
 SETTLE_MS = 300
+EVERY = 10.0  # seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +43,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--theme", choices=["system", "light", "dark"], help="the colours (default: as last time)")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="what computes")
     parser.add_argument("--size", type=_size, metavar="WxH", help="the window's size, such as 1280x800")
+    parser.add_argument(
+        "--keep-every",
+        type=_seconds,
+        default=EVERY,
+        metavar="SECONDS",
+        help="how often the work is put aside, should the program end unexpectedly (default: 10)",
+    )
     parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="render the window to a file and leave")
     return parser.parse_args(arguments)
 
@@ -54,6 +62,16 @@ def _size(text: str) -> tuple[int, int]:
     if not (200 <= width <= 8000 and 200 <= height <= 8000):
         raise argparse.ArgumentTypeError(f"{text} is out of range; each side may be 200 to 8000")
     return width, height
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0.1 <= seconds <= 600:
+        raise argparse.ArgumentTypeError(f"{text} is out of range; it may be 0.1 to 600 seconds")
+    return seconds
 
 
 def start(args: argparse.Namespace) -> int:
@@ -87,8 +105,10 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.document import Document, Subject
     from engine.drawing import Drawing
     from engine.opening import read_file
+    from engine.storage.sessions import Work
     from xo_gui.engine_thread import EngineThread
     from xo_gui.main_window import MainWindow
+    from xo_gui.recovery import Recovery, session_folder
     from xo_gui.session import Session
     from xo_gui.settings import Settings
     from xo_gui.theme import load_fonts, theme_called, wear
@@ -101,17 +121,19 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     load_fonts()
     settings = Settings(app)
     subject, trouble = _subject(args.preset)
-    drawing = Drawing()
+    drawing, work = Drawing(), None
     for path in (args.file, args.drawing):
         if path is not None:
             opened = read_file(path)
             if isinstance(opened, Subject):
                 subject = opened
+            elif isinstance(opened, Work):
+                work = opened
             else:
                 drawing = Drawing(image=opened)
     theme = args.theme or settings.theme
     wear(app, theme_called(theme))
-    thread = EngineThread(args.device)
+    thread = EngineThread(args.device, keep_every=args.keep_every)
     window = MainWindow(Session(Document(drawing, (subject,))), thread, settings, theme)
     thread.setParent(window)
     window.session.setParent(window)
@@ -122,6 +144,10 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     if trouble:
         window.say(trouble)
     thread.start()
+    if not args.screenshot:
+        window.put_aside(Recovery(window.session, window.training, session_folder(), args.keep_every, window))
+    if work is not None:
+        window.training.restore(work)
     return window
 
 

@@ -8,6 +8,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, QThread, Signal
 
 from engine.backend import Device, one_blas_thread
+from engine.kept import EVERY, KeptRun
 from engine.runner import Request, Runner, Snapshot
 from xo_gui.mailbox import Mailbox
 
@@ -28,10 +29,11 @@ class EngineThread(QThread):
 
     snapshot_ready = Signal()
 
-    def __init__(self, device: Device = "auto", parent: QObject | None = None) -> None:
+    def __init__(self, device: Device = "auto", parent: QObject | None = None, keep_every: float = EVERY) -> None:
         super().__init__(parent)
         self.setObjectName("engine")
-        self._device = device
+        self._device, self._keep_every = device, keep_every
+        self.kept: KeptRun | None = None  # once it has stopped: the run as it was in the end
         self._shown_at = 0.0
         self._requests: Mailbox[Request] = Mailbox()
         self._snapshots: Mailbox[Snapshot] = Mailbox()
@@ -46,7 +48,7 @@ class EngineThread(QThread):
 
     def run(self) -> None:
         """The engine's loop, until stop(): a request if there is one, otherwise a slice of what is still to do."""
-        runner = Runner(self._device)
+        runner = Runner(self._device, self._keep_every)
         last: Request | None = None
         with one_blas_thread():
             while not self._requests.closed:
@@ -56,6 +58,7 @@ class EngineThread(QThread):
                     self._show(runner.answer(request))
                 elif last is not None and runner.busy:
                     self._work(runner, last)
+            self.kept = runner.kept()
 
     def _work(self, runner: Runner, last: Request) -> None:
         """A slice, and what came of it: the end of it always, before that if the window has taken the last picture

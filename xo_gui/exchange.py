@@ -14,6 +14,7 @@ from engine.layers import shape_text
 from engine.opening import Opened
 from engine.storage.models import save_model
 from engine.storage.pictures import SUFFIXES
+from engine.storage.sessions import SUFFIX, Work
 from xo_gui import clipboard, files
 from xo_gui.session import Session
 from xo_gui.settings import Settings
@@ -37,6 +38,8 @@ class Exchange(QObject):
     def show_opened(self, opened: Opened) -> None:
         """What came of a wish to open a file: a network, a picture, or a sentence."""
         name, found = opened.opening.path.name, opened.found
+        if self._window.recovery is not None and self._window.recovery.take(opened):
+            return
         if found is None:
             self._window.say(opened.trouble)
             return
@@ -45,13 +48,13 @@ class Exchange(QObject):
             self._window.use_subject(found)
             shape = shape_text(found.network.input_shape)
             self._window.say(self.tr("The network in {0} reads the drawing now, {1}.").format(name, shape))
-        else:
+        elif not isinstance(found, Work):
             self._window.drawing_view.put_image(found, self.tr("Open {0}").format(name))
             self._window.say(self.tr("{0} is the drawing now.").format(name))
 
     def ask_open(self) -> None:
         """Ask which file to open."""
-        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".safetensors"))
+        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".safetensors", SUFFIX))
         name, _ = QFileDialog.getOpenFileName(
             self._window, self.tr("Open"), "", self.tr("Pictures and models ({0});;All files (*)").format(pattern)
         )

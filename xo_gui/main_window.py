@@ -22,6 +22,8 @@ from xo_gui.engine_thread import EngineThread
 from xo_gui.exchange import Exchange
 from xo_gui.menus import Menus
 from xo_gui.middle import Middle
+from xo_gui.offer import Offer, under
+from xo_gui.recovery import Recovery
 from xo_gui.session import Session
 from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
@@ -51,6 +53,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(*LEAST_SIZE)
         self.views: list[View] = []
         self.panels = Docks(self)
+        self.recovery: Recovery | None = None
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
@@ -69,7 +72,8 @@ class MainWindow(QMainWindow):
     def _build_panels(self) -> None:
         """Some views share the middle, the others stand in docks around it."""
         self.middle = Middle(self)
-        self.setCentralWidget(self.middle)
+        self.offer = Offer(self)
+        self.setCentralWidget(under(self.offer, self.middle))
         for panel in PANELS:
             view = panel.view(self)
             self.views.append(view)
@@ -78,6 +82,28 @@ class MainWindow(QMainWindow):
             else:
                 self.panels.add(view, panel)
         self.panels.settle()
+
+    def put_aside(self, recovery: Recovery) -> None:
+        """Let `recovery` put the work aside from now on, and offer what an earlier session left."""
+        self.recovery = recovery
+        recovery.said.connect(self.say)
+        recovery.offered.connect(self._offer_changed)
+        self.offer.restored.connect(recovery.restore)
+        self.offer.discarded.connect(recovery.discard)
+        self.session.changed.connect(recovery.note)
+        self.training.changed.connect(recovery.note)
+        recovery.start()
+
+    def _offer_changed(self) -> None:
+        self.offer.show_digest(None if self.recovery is None else self.recovery.offer)
+
+    def open_last_session(self) -> None:
+        """Restore the work of the window that was closed last."""
+        path = None if self.recovery is None else self.recovery.last
+        if path is None:
+            self.say(self.tr("No session has been closed yet; the next one can be opened here."))
+        else:
+            self.exchange.open_path(path)
 
     def _view(self, kind: type[View]) -> View:
         return next(view for view in self.views if isinstance(view, kind))
@@ -197,6 +223,8 @@ class MainWindow(QMainWindow):
         if snapshot.readings:
             self._pending = self.last = snapshot
         self.training.hear(snapshot)
+        if self.recovery is not None:
+            self.recovery.note()
         self.menus.train.refresh()
 
     def _goes_on(self, snapshot: Snapshot) -> bool:
@@ -347,8 +375,10 @@ class MainWindow(QMainWindow):
         about.show_about(self, self._device.text())
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the layout and end the engine's thread."""
+        """Remember the layout, end the engine's thread, and keep the work as the last session."""
         self._settings.layout = (self.saveGeometry(), self.saveState())
         self._settings.save()
         self._thread.stop()
+        if self.recovery is not None:
+            self.recovery.finish(self._thread.kept)
         event.accept()

@@ -87,6 +87,10 @@ class Menus:
         self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), exchange.ask_open, Key.Open)
         self.recent = menu.addMenu(tr("Open &recent"))
         self.recent.aboutToShow.connect(exchange.fill_recent)
+        self._action(
+            menu, tr("Open &last session"), tr("Drawing, network and training as they were when last closed"),
+            self._window.open_last_session,
+        )  # fmt: skip
         menu.addSeparator()
         self._action(
             menu, tr("Save &drawing as picture…"), tr("Save the drawing as a PNG picture"),

@@ -149,6 +149,8 @@ def style_sheet(theme: Theme) -> str:
     """What the palette cannot say: flat buttons, thin sliders, quiet panels."""
     return f"""
     QMenuBar, QMenu, QToolTip, QStatusBar {{ font-family: "{FONT}"; font-size: {TEXT_PX}px; }}
+    QFrame#offer {{ background: {theme.control}; border: none; border-bottom: 1px solid {theme.line}; }}
+    QFrame#offer QPushButton {{ background: {theme.raised}; }}
     QLabel#panel-title {{ color: {theme.quiet}; }}
     QTabBar {{ font-family: "{FONT}"; font-size: {SMALL_PX}px; font-weight: 600; background: transparent; }}
     QTabBar::tab {{ color: {theme.quiet}; background: transparent; padding: 8px 0 4px 0; margin: 0 0 0 16px;

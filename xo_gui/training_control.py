@@ -292,11 +292,18 @@ class TrainingControl(QObject):
 
     # -- from one session to the next --------------------------------------------------------------------------
 
-    def work(self) -> Work:
+    @property
+    def kept(self) -> KeptRun | None:
+        """What the engine last gave to be kept of training."""
+        if self.goal is None:
+            return None
+        return self.goal.kept if self.training is None else self.training.kept
+
+    def work(self, latest: KeptRun | None = None) -> Work:
         """All that one would want back of the session as it stands. What training has come to is in the Document
-        before it stands still."""
-        goal, training, document = self.goal, self._training, self._session.settled
-        run = None if goal is None else goal.kept if training is None else training.kept
+        before it stands still. latest: the run as it is, where that is known better."""
+        goal, document = self.goal, self._session.settled
+        run = self.kept if latest is None or goal is None else latest
         subject = document.subjects[0]
         if run is not None and run.network != subject.network:
             run = None
@@ -317,7 +324,7 @@ class TrainingControl(QObject):
         self._recipe, self._data, self._pace = work.recipe, work.data, work.pace
         self._names = dict(work.names)
         self._ours.clear()
-        self._seen, self._network, self._training, self._standing = subject, subject.network, None, True
+        self._seen, self._network, self.training, self._standing = subject, subject.network, None, True
         self._mine, self._kept, self._last, goal = subject, run, None, None
         if run is not None:
             lesson, name = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch.name

@@ -1,0 +1,64 @@
+"""The window in a process of its own, to be killed or closed: `python -m tests.xo_gui.child [CLOSE_AFTER_SECONDS]`.
+
+It restores what is offered, or draws an X; then it trains, and prints every step that it has shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from engine.drawing import Drawing, Stroke
+from tests.xo_gui.lessons import DATA, STROKES
+from xo_gui.__main__ import build, parse
+from xo_gui.garbage import Garbage
+from xo_gui.main_window import MainWindow
+from xo_gui.wishes import LearnFrom, Train
+
+KEEP_EVERY = "0.2"
+
+
+def tell(window: MainWindow) -> None:
+    """Print where training stands, for whoever waits for it."""
+    training = window.last.training if window.last is not None else None
+    if training is not None:
+        print(f"step {training.now.step}", flush=True)
+
+
+def begin(window: MainWindow) -> None:
+    """Go on with what is offered, or begin."""
+    recovery, session = window.recovery, window.session
+    assert recovery is not None
+    if recovery.offer is not None:
+        recovery.restore()
+        recovery.offered.connect(lambda: window.training.wish(Train()))
+        return
+    drawing = Drawing(tuple(Stroke(points) for points in STROKES))
+    session.edit(session.document.with_drawing(drawing), "Pen stroke")
+    window.training.wish(LearnFrom(replace(window.training.intent.data, **DATA)))
+    window.training.wish(Train())
+
+
+def close(window: MainWindow) -> None:
+    print("closing", flush=True)
+    window.close()
+
+
+def main(close_after: float | None) -> int:
+    """Until it is killed, or closed."""
+    app = QApplication([])
+    window = build(app, parse(["--device", "cpu", "--theme", "dark", "--keep-every", KEEP_EVERY]))
+    Garbage(window)
+    window.shown.connect(lambda: tell(window))
+    window.show()
+    begin(window)
+    if close_after is not None:
+        QTimer.singleShot(round(1000 * close_after), window, lambda: close(window))
+    return app.exec()
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else None))

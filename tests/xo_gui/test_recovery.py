@@ -1,0 +1,297 @@
+"""What is lost when the program dies, and what is offered back: the last seconds, and nothing else."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+
+from engine.backend import choose_backend
+from engine.datasets.pool import Pool, PoolSettings
+from engine.datasets.sources import Fixed
+from engine.presets import DEFAULT
+from engine.storage.atomic import StorageError
+from engine.storage.sessions import Digest, session_digest
+from engine.training import Trainer
+from tests.conftest import Effort
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from tests.xo_gui.lessons import DATA, STROKES
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.recovery import session_folder
+from xo_gui.training_control import WATCHED
+from xo_gui.wishes import OneEpoch
+
+ROOT = Path(__file__).parents[2]
+LATE = 3.0  # seconds of training that may be lost where work is put aside every 0.2 s, on a busy machine
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of sessions, for this process and its children."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return session_folder()
+
+
+class Child:
+    """The window in a process of its own."""
+
+    def __init__(self, close_after: float | None = None) -> None:
+        words = [] if close_after is None else [str(close_after)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.xo_gui.child", *words],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self.seen: list[tuple[float, int]] = []
+
+    def lines(self) -> Iterator[str]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("step "):
+                self.seen.append((time.monotonic(), int(line.split()[1])))
+            yield line.strip()
+
+    def until_step(self, step: int) -> None:
+        for _ in self.lines():
+            if self.seen and self.seen[-1][1] >= step:
+                return
+        assert self.process.stderr is not None
+        pytest.fail(f"the window ended: {self.process.stderr.read()}")
+
+    def train_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        for _ in self.lines():
+            if time.monotonic() >= until:
+                return
+
+    def kill(self) -> int:
+        """Returns the step that had been shown some seconds before."""
+        self.process.kill()
+        killed = time.monotonic()
+        for stream in (self.process.stdout, self.process.stderr):
+            assert stream is not None
+            stream.read()
+            stream.close()
+        self.process.wait()
+        return max((step for at, step in self.seen if at <= killed - LATE), default=0)
+
+
+def straight(steps: int) -> dict[str, np.ndarray]:
+    """The default network's weights after so many steps of a run that nobody interrupts."""
+    drawing = replace(DEFAULT.recipe.data if DEFAULT.recipe else WATCHED.data, side=32)
+    pool = Pool(PoolSettings(drawing, **DATA))
+    while pool.done < 1:
+        pool.grow()
+    trainer = Trainer(DEFAULT.network, Fixed(pool.training), WATCHED, choose_backend("cpu"), held_out=pool.held_out)
+    for event in trainer.steps():
+        if event.number == steps:
+            break
+    return trainer.parameters()
+
+
+def left_in(folder: Path) -> list[Digest]:
+    """What windows that ended left behind, the latest last."""
+    return sorted((session_digest(path) for path in folder.glob("[0-9]*.session")), key=lambda each: each.saved)
+
+
+def test_killed_again_and_again_while_it_trains_all_is_offered_back(
+    folder: Path, open_window, qtbot, effort: Effort
+) -> None:
+    """Every window goes on with what the one before it left; in the end nothing but the last seconds is missing."""
+    rng, reached = random.Random(4), 0
+    for _ in range(effort(2, 40)):
+        child = Child()
+        child.until_step(reached + 3)
+        child.train_for(1 + rng.random())
+        sure = child.kill()
+        left = left_in(folder)[-1]
+        assert left.step is not None
+        assert max(reached, sure) <= left.step
+        assert left.running
+        reached = left.step
+    window: MainWindow = open_window()
+    assert window.offer.isVisible()
+    assert "ended unexpectedly" in window.offer.words.text()
+    assert f"while training (step {reached:,})" in window.offer.words.text()
+    QTest.mouseClick(window.offer.restore_button, Qt.MouseButton.LeftButton)
+
+    def restored() -> bool:
+        return window.last.training is not None and window.last.training.state == "paused"
+
+    qtbot.waitUntil(restored, timeout=20_000)
+    assert not window.offer.isVisible()
+    training, document = window.last.training, window.session.document
+    for stroke, points in zip(document.drawing.strokes, STROKES, strict=True):
+        np.testing.assert_array_equal(stroke.points, points)
+    assert training.now.step == document.subjects[0].moment.step == reached
+    assert len(training.branches[0].curves.losses) == reached
+    expected = straight(reached)
+    for name, values in expected.items():
+        np.testing.assert_array_equal(document.subjects[0].parameters[name], values)
+    window.session.undo_stack.undo()
+    assert document.subjects[0].moment is not window.session.document.subjects[0].moment
+    assert window.session.document.drawing.is_empty
+
+
+def test_closed_at_any_moment_of_training_it_ends_well_and_is_the_last_session(
+    folder: Path, effort: Effort
+) -> None:
+    rng = random.Random(5)
+    children = [Child(rng.random() * 2.5) for _ in range(effort(2, 30))]
+    for child in children:
+        list(child.lines())
+        assert child.process.wait(timeout=20) == 0
+        assert child.process.stderr is not None
+        assert child.process.stderr.read() == ""
+        child.kill()
+    names = {path.name for path in folder.iterdir()}
+    assert "last.session" in names
+    assert not {name for name in names if name != "last.session" and not name.endswith(".lock")}
+    assert session_digest(folder / "last.session").closed
+
+
+def test_after_a_usual_end_nothing_is_asked_and_file_opens_the_last_session(
+    folder: Path, open_window, qtbot
+) -> None:
+    first = open_window("--preset", "default")
+    coach = Coach(first, qtbot)
+    Hand(first, qtbot).draw(X_ARMS)
+    coach.window.training.wish(OneEpoch())
+    coach.until(lambda training: training.now.step == 10)
+    coach.stand()
+    weights, strokes = coach.weights, first.session.document.drawing.strokes
+    first.close()
+    window = open_window("--preset", "walkthrough")
+    assert not window.offer.isVisible()
+    action(window, "Open last session").trigger()
+    qtbot.waitUntil(lambda: window.session.undo_stack.count() == 1, timeout=10_000)
+    again = Coach(window, qtbot)
+    again.until(lambda training: training.state == "paused")
+    np.testing.assert_array_equal(again.weights, weights)
+    for one, other in zip(window.session.document.drawing.strokes, strokes, strict=True):
+        np.testing.assert_array_equal(one.points, other.points)
+    assert "step 10" in again.line.accessibleDescription()
+    assert again.panel.main_button.text() == "▶ Train on"
+    assert len(again.training.branches[0].curves.judged) == 1
+    again.click(again.panel.step_button)
+    again.until(lambda training: training.now.step == 11)
+    assert len(again.stand().branches) == 1
+    for name, values in straight(11).items():
+        np.testing.assert_array_equal(window.session.document.subjects[0].parameters[name], values)
+
+
+def action(window: MainWindow, name: str) -> QAction:
+    return next(each for each in window.findChildren(QAction) if each.text().replace("&", "") == name)
+
+
+def test_a_window_that_nothing_was_done_in_leaves_nothing(folder: Path, open_window, qtbot) -> None:
+    window = open_window()
+    action(window, "Open last session").trigger()
+    assert "No session has been closed" in window.statusBar().currentMessage()
+    window.close()
+    assert not list(folder.glob("*.session"))
+
+
+def test_two_windows_at_once_do_not_take_each_others_work(folder: Path, open_window, qtbot) -> None:
+    first = open_window("--keep-every", "0.1")
+    Hand(first, qtbot).draw(X_ARMS)
+    qtbot.waitUntil(lambda: bool(list(folder.glob("*.session"))), timeout=10_000)
+    second = open_window("--keep-every", "0.1")
+    assert not second.offer.isVisible()
+    Hand(second, qtbot).draw(CIRCLE)
+    qtbot.waitUntil(lambda: len(list(folder.glob("*.session"))) == 2, timeout=10_000)
+    second.close()
+    first.close()
+    assert [path.name for path in folder.glob("*.session")] == ["last.session"]
+
+
+def left_behind(folder: Path, open_window, qtbot) -> None:
+    """A file as a window leaves it that ended unexpectedly."""
+    window = open_window()
+    Hand(window, qtbot).draw(X_ARMS)
+    window.close()
+    (folder / "last.session").replace(folder / "1.session")
+
+
+def test_what_is_discarded_is_the_last_session_until_another_ends(folder: Path, open_window, qtbot) -> None:
+    left_behind(folder, open_window, qtbot)
+    window = open_window()
+    assert "ended unexpectedly" in window.offer.words.text()
+    QTest.keyClick(window.offer.discard_button, Qt.Key.Key_Space)
+    assert not window.offer.isVisible()
+    assert window.session.document.drawing.is_empty
+    assert [path.name for path in folder.glob("*.session")] == ["last.session"]
+    action(window, "Open last session").trigger()
+    qtbot.waitUntil(lambda: len(window.session.document.drawing.strokes) == 2, timeout=10_000)
+
+
+def test_an_offer_nobody_answers_is_made_again(folder: Path, open_window, qtbot) -> None:
+    left_behind(folder, open_window, qtbot)
+    for _ in range(2):
+        window = open_window()
+        assert window.offer.isVisible()
+        window.close()
+    assert (folder / "1.session").exists()
+
+
+@pytest.mark.parametrize("where", ["header", "body", "all"])
+def test_a_damaged_file_is_moved_aside_and_said_and_stops_nothing(
+    folder: Path, open_window, qtbot, where: str
+) -> None:
+    left_behind(folder, open_window, qtbot)
+    path = folder / "1.session"
+    data = bytearray(path.read_bytes())
+    if where == "all":
+        data = bytearray(b"nonsense")
+    else:
+        data[8 if where == "header" else -40] ^= 0x55
+    path.write_bytes(data)
+    window = open_window()
+    if where == "body":  # the start reads no more than the header
+        assert window.offer.isVisible()
+        QTest.mouseClick(window.offer.restore_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.offer.isVisible() and not path.exists(), timeout=10_000)
+    assert (folder / "damaged.session").exists()
+    assert "damaged" in window.statusBar().currentMessage()
+    Hand(window, qtbot).draw(CIRCLE)
+    assert len(window.session.document.drawing.strokes) == 1
+
+
+def test_a_folder_that_cannot_be_is_said_and_the_window_opens(folder: Path, open_window, qtbot) -> None:
+    folder.parent.parent.mkdir(parents=True)
+    folder.parent.write_text("a file where the folder should be")
+    window = open_window()
+    assert "not kept aside" in window.statusBar().currentMessage()
+    Hand(window, qtbot).draw(X_ARMS)
+    window.close()
+
+
+def test_a_full_disk_is_said_once_and_all_goes_on(folder: Path, open_window, qtbot, monkeypatch) -> None:
+    def full(path: Path, work: object) -> None:
+        raise StorageError(f"{path.name} was not saved: there is no room left on the disk; free some space.")
+
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("xo_gui.keeper.save_session", full)
+        window = open_window("--keep-every", "0.1")
+        window.recovery.said.connect(said.append)
+        hand = Hand(window, qtbot)
+        hand.draw(X_ARMS)
+        qtbot.waitUntil(lambda: len(said) == 1, timeout=10_000)
+        hand.draw(CIRCLE)
+        qtbot.wait(300)
+        assert len(said) == 1
+        assert "no room left" in said[0]
+        assert not (folder / "1.session").exists()
+    hand.draw(CIRCLE)
+    qtbot.waitUntil((folder / "1.session").exists, timeout=10_000)
