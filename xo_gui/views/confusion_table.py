@@ -85,6 +85,10 @@ class ConfusionTable(QWidget):
             target = min(max(row + move[0], 0), rows - 1), min(max(column + move[1], 0), columns - 1)
             self._choose(target if target != self.cell else self.cell, toggle=False)
 
+    def let_go(self) -> None:
+        """Look into no cell."""
+        self._choose(None)
+
     def _choose(self, cell: tuple[int, int] | None, toggle: bool = True) -> None:
         self.cell = None if toggle and cell == self.cell else cell
         self.update()

@@ -1,0 +1,111 @@
+"""The drawings read worst, in the real window: sorted, opened from the table, put on the canvas by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+from engine.losses import softmax
+from tests.xo_gui.conftest import Hand
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.views.gallery_view import GalleryView, hardest_first
+
+VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.55, 0.45], [0.99, 0.01]])
+LABELS = np.array([0, 0, 1, 0, -1, 1])
+
+
+def test_mistakes_come_surest_first_and_what_is_read_rightly_least_sure_first() -> None:
+    assert hardest_first(VOTES, LABELS, None).tolist() == [5, 1, 3, 2]
+    assert hardest_first(VOTES, LABELS, (0, 1)).tolist() == [1, 3]
+    assert hardest_first(VOTES, LABELS, (2, 0)).tolist() == [4]
+    assert hardest_first(VOTES, np.zeros(6, int), (0, 0)).tolist() == [4, 2, 0, 5]
+    assert hardest_first(VOTES, LABELS, (1, 1)).tolist() == []
+
+
+@pytest.fixture
+def view(window: MainWindow) -> GalleryView:
+    window.panels.bring(GalleryView)
+    return next(view for view in window.views if isinstance(view, GalleryView))
+
+
+@pytest.fixture
+def trained(view: GalleryView, hand: Hand, qtbot: object) -> GalleryView:
+    """After a few steps, when much is still read wrongly."""
+    coach = Coach(hand.window, qtbot)
+    for _ in range(3):
+        coach.click(coach.panel.step_button)
+        coach.stand()
+    coach.until(lambda training: training.judgement is not None)
+    qtbot.waitUntil(lambda: view._judgement is coach.training.judgement, timeout=10_000)
+    return view
+
+
+def most(view: GalleryView, wrong: bool) -> tuple[int, int]:
+    """The cell of X and O with the most drawings that are read wrongly, or rightly."""
+    counts = view._judgement.score.confusion
+    cells = [(0, 1), (1, 0)] if wrong else [(0, 0), (1, 1)]
+    return max(cells, key=lambda cell: counts[cell])
+
+
+def read(hand: Hand) -> None:
+    """Until what is on the canvas is read, by the weights that training has."""
+    drawing = hand.window.session.document.drawing
+    hand.qtbot.waitUntil(lambda: hand.window.last.drawing is drawing, timeout=10_000)
+
+
+def click_cell(view: GalleryView, cell: tuple[int, int]) -> None:
+    QTest.mouseClick(view.table, Qt.MouseButton.LeftButton, pos=view.table.box(*cell).center().toPoint())
+
+
+def test_before_training_it_says_what_to_do_however_narrow_it_is(view: GalleryView) -> None:
+    assert view.words.text() == "Train, and the drawings it reads worst stand here."
+    view.window().resize(900, 640)
+    assert view.words.isVisible()
+    assert view.words.height() >= view.words.heightForWidth(view.words.width())
+    assert view.words.width() > 40
+
+
+def test_a_cell_opens_the_drawings_behind_its_number_and_esc_all_mistakes(trained: GalleryView) -> None:
+    view, judgement = trained, trained._judgement
+    wrong = int(judgement.score.confusion[[0, 1], [1, 0]].sum())
+    assert view.words.text().startswith(f"{wrong} of ")
+    assert len(view.wall.tiles) == wrong
+    cell = most(view, wrong=True)
+    click_cell(view, cell)
+    assert len(view.wall.tiles) == judgement.score.confusion[cell]
+    votes = softmax(judgement.scores)
+    shown = view._places
+    assert (view._held_out.labels[shown] == cell[0]).all()
+    assert (votes[shown].argmax(1) == cell[1]).all()
+    assert (np.diff(votes[shown].max(1)) <= 0).all()
+    assert {tile.label for tile in view.wall.tiles} == {"XO"[cell[0]]}
+    right = most(view, wrong=False)
+    click_cell(view, right)
+    assert (np.diff(votes[view._places].max(1)) >= 0).all()
+    assert "the least sure first" in view.words.text()
+    view.wall.setFocus()
+    QTest.keyClick(view.wall, Qt.Key.Key_Escape)
+    assert view.table.cell is None
+    assert len(view.wall.tiles) == wrong
+
+
+def test_a_drawing_is_put_on_the_canvas_by_mouse_and_by_keys_and_read_as_the_table_says(
+    trained: GalleryView, hand: Hand
+) -> None:
+    view, cell = trained, most(trained, wrong=True)
+    click_cell(view, cell)
+    QTest.mouseClick(view.wall, Qt.MouseButton.LeftButton, pos=view.wall.box(0).center())
+    read(hand)
+    picture = view._held_out.images[view._places[0], 0]
+    np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], picture)
+    assert max(hand.votes, key=lambda name: hand.votes[name]) == "XO"[cell[1]]
+    assert hand.window.session.undo_stack.undoText() == "Held-out drawing"
+    view.wall.setFocus()
+    QTest.keyClick(view.wall, Qt.Key.Key_Right)
+    QTest.keyClick(view.wall, Qt.Key.Key_Return)
+    read(hand)
+    picture = view._held_out.images[view._places[1], 0]
+    np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], picture)
