@@ -360,14 +360,24 @@ class Runner:
         known = {id(reader.subject): reader for reader in self._readers}
         if trained is None:
             self._live = None
-            self._readers = [known.get(id(subject)) or Reader(subject, backend) for subject in subjects]
+            self._readers = [known.get(id(subject)) or self._reader(subject, subjects) for subject in subjects]
             return self._readers
         first, *others = subjects
         if self._live is None or self._live.subject.network != first.network:
             self._live = Reader(first, backend)
         self._live.follow(replace(first, parameters=trained))
-        self._readers = [known.get(id(subject)) or Reader(subject, backend) for subject in others]
+        self._readers = [known.get(id(subject)) or self._reader(subject, subjects) for subject in others]
         return [self._live, *self._readers]
+
+    def _reader(self, subject: Subject, wanted: tuple[Subject, ...]) -> Reader:
+        """A new reader; or one whose subject is no longer wanted, if its network is the same, as while weights are
+        changed by hand."""
+        for reader in self._readers:
+            spare = all(reader.subject is not each for each in wanted)
+            if spare and reader.subject.network == subject.network:
+                reader.follow(subject)
+                return reader
+        return Reader(subject, self._chosen())
 
     def _choose(self) -> Backend:
         try:

@@ -265,7 +265,7 @@ def pictures(looker: Looker, hand: Hand) -> GradientPage:
     """The page of pictures, with an X drawn."""
     hand.draw(X_ARMS)
     looker.click(Cell(10, 0))
-    looker.panel.tabs.setCurrentIndex(1)
+    looker.panel.tabs.setCurrentIndex(2)
     return looker.panel.gradient_page
 
 

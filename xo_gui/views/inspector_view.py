@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
+from engine.document import Document, Subject
 from engine.explain.question import Answer, Question
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.blocks import Note
+from xo_gui.views.feature_page import FeaturePage
 from xo_gui.views.gradient_page import GradientPage
 from xo_gui.views.numerals import fixed
 from xo_gui.views.readout import say_cell
@@ -19,6 +23,7 @@ from xo_gui.views.spelling import Spelled
 from xo_gui.views.trace import is_in
 from xo_gui.views.value_page import ValuePage
 from xo_gui.views.view import View
+from xo_gui.wishes import Intent
 
 VALUE_PX = 24
 # What a screen reader is told changes at most four times a second.
@@ -36,6 +41,9 @@ class InspectorView(View):
         self._answer: Answer | None = None
         self._question: Question | None = None
         self._focus = Focus()
+        self._document: Document | None = None
+        self._intent: Intent | None = None
+        self._made: Subject | None = None
         self._seen = False
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._calm.timeout.connect(self._say)
@@ -50,7 +58,12 @@ class InspectorView(View):
         self.place.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.place.setWordWrap(True)
         self.value.setFont(font(VALUE_PX, strong=True))
-        self.value_page, self.gradient_page = ValuePage(self), GradientPage(self)
+        self.value_page, self.feature_page, self.gradient_page = (
+            ValuePage(self),
+            FeaturePage(self),
+            GradientPage(self),
+        )
+        self.feature_page.edited.connect(self._edit)
         self.value_page.picked.connect(self.pinned)
         self.value_page.slid.connect(self.slid)
         self.value_page.changed.connect(self._refresh)
@@ -62,6 +75,11 @@ class InspectorView(View):
         self.tabs.setAccessibleName(self.tr("Pages of the inspector"))
         for name, tip, page in (
             (self.tr("Value"), self.tr("The arithmetic that made this value"), self.value_page),
+            (
+                self.tr("Feature"),
+                self.tr("The weights behind this value; change them by hand"),
+                self.feature_page,
+            ),
             (self.tr("Gradient"), self.tr("What in the drawing changes the verdict"), self.gradient_page),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(name), tip)
@@ -83,6 +101,14 @@ class InspectorView(View):
 
     # --- what is shown
 
+    def show_document(self, document: Document) -> None:
+        """What is changed by hand is changed in this."""
+        self._document = document
+
+    def show_intent(self, intent: Intent) -> None:
+        """While training goes on, its weights are the ones that are seen."""
+        self._intent = intent
+
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Spell out the same value as it is now; without readings, keep the last."""
         if snapshot.readings:
@@ -103,6 +129,7 @@ class InspectorView(View):
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
         self.value_page.set_theme(theme)
+        self.feature_page.set_theme(theme)
         self.gradient_page.set_theme(theme)
 
     def _found(self) -> tuple[Cell, Reading] | None:
@@ -127,6 +154,9 @@ class InspectorView(View):
         answer = self._answer if self._answer and self._answer.question == self._question else None
         if self._pages.currentWidget() is self.gradient_page and self._readings:
             self.gradient_page.show_answer(self._readings[self._subject()], answer)
+        elif self._pages.currentWidget() is self.feature_page:
+            base = self._base(held) if held else None
+            self.feature_page.show_feature(held[1] if held else None, base, held[0] if held else None)
         elif found is None:
             self.value_page.show_nothing(self._invitation())
         else:
@@ -134,6 +164,15 @@ class InspectorView(View):
             self.value_page.show_cell(reading, cell, held is not None and cell == held[0], answer)
         if not self._calm.isActive():
             self._calm.start()
+
+    def _base(self, held: tuple[Cell, Reading]) -> Subject:
+        """The subject that a change by hand begins from: the one that is seen, or, if its picture is still
+        to come, what the last such change made."""
+        cell, reading = held
+        assert self._document is not None
+        training = self._intent is not None and (self._intent.running or self._intent.look is not None)
+        last = self._document.subjects[cell.subject] if cell.subject < len(self._document.subjects) else None
+        return last if last is not None and last is self._made and not training else reading.subject
 
     def _subject(self) -> int:
         """Whose verdict the pictures explain: that of the network looked into."""
@@ -166,6 +205,15 @@ class InspectorView(View):
         self.setAccessibleDescription(" ".join([self.place.text(), self.value.text(), *notes]).strip())
 
     # --- what the person does
+
+    def _edit(self, subject: Subject, text: str, merge: str) -> None:
+        """Make this the network of the Document."""
+        held = self._there(self._focus.pinned)
+        if held is None or self._document is None:
+            return
+        subjects = list(self._document.subjects)
+        subjects[held[0].subject] = self._made = subject
+        self.edited.emit(replace(self._document, subjects=tuple(subjects)), text, merge)
 
     def _turn(self, page: int) -> None:
         self._pages.setCurrentIndex(page)

@@ -29,7 +29,7 @@ from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_controls import StripControls
 from xo_gui.views.strip_keys import step
 from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
-from xo_gui.views.strip_pointer import Weight, folding, under
+from xo_gui.views.strip_pointer import Weight, folding, middle_of, under
 from xo_gui.views.strip_words import hint, summary
 from xo_gui.views.trace import is_in, trace_of
 from xo_gui.views.trace_painter import paint_trace, paint_unfilled
@@ -325,6 +325,8 @@ class NetworkView(View):
             self._toggle(*self._header)
         elif self._looked is not None:
             self.pinned.emit(self._looked)
+        elif self._weight is not None:
+            self.pinned.emit(middle_of(self._strips, self._weight))
 
     def leaveEvent(self, event: QEvent) -> None:
         """The mouse is gone: look at nothing."""

@@ -40,6 +40,13 @@ def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
     return Under()
 
 
+def middle_of(strips: Sequence[ShownStrip], weight: Weight) -> Cell:
+    """The value in the middle of the map that the feature of this weight made."""
+    subject, layer, (feature, *_) = weight
+    shape = strips[subject].reading.subject.network.shapes[layer]
+    return Cell(layer, feature, shape[1] // 2, shape[2] // 2, subject)
+
+
 def folding(shown: ShownStrip, column: Column) -> int | None:
     """The layer, such as a ReLU, that a click on this column's header folds or unfolds."""
     layer = column.stage.layers[-1]

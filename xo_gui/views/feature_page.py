@@ -1,0 +1,284 @@
+"""Feature page: the inspector's page on the weights that a value owes itself to, to be changed by hand."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine import by_hand
+from engine.document import Subject
+from engine.explain.arithmetic import arithmetic
+from engine.layers.arithmetic import WeightedSum
+from engine.reading import Reading
+from xo_gui.session import Cell
+from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.feature_board import FeatureBoard, level_of
+from xo_gui.views.stages import layer_names
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+# What a hand may set a weight to.
+LARGEST = 1000.0
+
+
+class FeaturePage(QWidget):
+    """edited(subject, text, merge): the person made this of the subject shown, `text` names the change, and changes
+    with the same `merge` word are one undo."""
+
+    edited = Signal(object, str, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._reading: Reading | None = None
+        self._subject: Subject | None = None
+        self._cell: Cell | None = None
+        self._layer: int | None = None
+        self._strokes = 0
+        self._kept: dict[tuple[int, int], Subject] = {}
+        self._build()
+
+    def _build(self) -> None:
+        self.heading, self.note = QLabel(self), QLabel(self)
+        for label in (self.heading, self.note):
+            label.setFont(font(SMALL_PX))
+            label.setWordWrap(True)
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.board = FeatureBoard(self)
+        self.board.begun.connect(self._begin)
+        self.board.painted.connect(self._paint)
+        self.board.chosen.connect(self._show_numbers)
+        self.slice = QSpinBox(self)
+        self.slice.setPrefix(self.tr("on map "))
+        self.slice.setAccessibleName(self.tr("Map below"))
+        self.slice.setToolTip(self.tr("Which map below the weights shown are for"))
+        self.slice.valueChanged.connect(self._show_weights)
+        self.brush = self._number(self.tr("paint"), self.tr("What the brush sets a weight to"))
+        self.brush.setValue(1.0)
+        self.weight = self._number(self.tr("this weight"), self.tr("The weight of the chosen cell"))
+        self.bias = self._number(self.tr("bias"), self.tr("What is added to every match of this feature"))
+        self.weight.valueChanged.connect(self._type_weight)
+        self.bias.valueChanged.connect(self._type_bias)
+        tip = self.tr("Scale the weights so that the feature, laid on itself, matches with 1")
+        self.normalise_button = self._button(self.tr("Normalise"), tip, self._normalise)
+        tip = self.tr("Make the piece that this value reads the feature, as the article finds its features")
+        self.copy_button = self._button(self.tr("Copy window"), tip, self._copy)
+        self.off_button = self._button(self.tr("Switch off"), "", self._switch)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 6, 0, 0)
+        column.setSpacing(4)
+        for widget in (self.heading, self.note, self.slice, self.board):
+            column.addWidget(widget)
+        numbers = QGridLayout()
+        for row, (name, box) in enumerate(
+            ((self.tr("paint"), self.brush), (self.tr("this weight"), self.weight), (self.tr("bias"), self.bias))
+        ):
+            numbers.addWidget(QLabel(name, self), row, 0)
+            numbers.addWidget(box, row, 1)
+        column.addLayout(numbers)
+        self._buttons = (self.normalise_button, self.off_button, self.copy_button)
+        for at, button in enumerate(self._buttons):
+            numbers.addWidget(button, 3 + at // 2, at % 2)
+        column.addStretch()
+
+    def _number(self, name: str, tip: str) -> QDoubleSpinBox:
+        box = QDoubleSpinBox(self)
+        box.setRange(-LARGEST, LARGEST)
+        box.setDecimals(3)
+        box.setSingleStep(0.05)
+        box.setKeyboardTracking(False)
+        box.setAccessibleName(name)
+        box.setToolTip(tip)
+        return box
+
+    def _button(self, name: str, tip: str, slot: Any) -> QPushButton:
+        button = QPushButton(name, self)
+        button.setToolTip(tip)
+        button.clicked.connect(slot)
+        return button
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self.board.set_theme(theme)
+
+    # --- what is shown
+
+    def show_feature(self, reading: Reading | None, subject: Subject | None, cell: Cell | None) -> None:
+        """Show the weights that `cell` owes itself to. subject: with the parameters to be changed, which may be
+        newer than the reading's. None of all: there is nothing to show."""
+        same = cell is not None and self._cell is not None and self._is_same_feature(cell)
+        self._reading, self._subject, self._cell = reading, subject, cell
+        self._layer = None
+        if subject is not None and cell is not None:
+            self._layer = by_hand.weighed_by(subject.network, cell.layer)
+        there = self._layer is not None
+        for widget in (self.board, self.weight, self.brush, self.bias, *self._buttons):
+            widget.setEnabled(there)
+        self.board.setVisible(there)
+        self.note.setVisible(not there)
+        self.heading.setVisible(there)
+        if self._layer is None or subject is None or cell is None:
+            self.note.setText(self._nothing(cell))
+            self.slice.hide()
+            return
+        names = layer_names(subject.network)
+        listed = len(subject.network.shapes[self._layer]) == 1
+        said = self.tr("{0} · weights of value {1}") if listed else self.tr("{0} · feature {1}")
+        self.heading.setText(said.format(names[self._layer], cell.channel + 1))
+        weights = self._weights()
+        self._quietly(self.slice, lambda: self.slice.setRange(1, len(weights)))
+        self.slice.setVisible(len(weights) > 1)
+        if not same:
+            strongest = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).argmax())
+            self._quietly(self.slice, lambda: self.slice.setValue(strongest + 1))
+            self._quietly(self.brush, lambda: self.brush.setValue(level_of(weights)))
+        self._show_weights()
+
+    def _is_same_feature(self, cell: Cell) -> bool:
+        assert self._cell is not None
+        return (cell.layer, cell.channel, cell.subject) == (
+            self._cell.layer,
+            self._cell.channel,
+            self._cell.subject,
+        )
+
+    def _nothing(self, cell: Cell | None) -> str:
+        if cell is None:
+            return self.tr("Click a value of a map, a hidden value or a vote, to change the weights behind it.")
+        return self.tr("This value has no weights of its own. Click one of a map behind features, or a vote.")
+
+    def _weights(self) -> HostArray:
+        assert self._subject is not None
+        assert self._layer is not None
+        assert self._cell is not None
+        return by_hand.slices(self._subject, self._layer, self._cell.channel)
+
+    def _show_weights(self) -> None:
+        if self._layer is None or self._subject is None or self._cell is None:
+            return
+        weights = self._weights()
+        self.board.show_weights(weights[self.slice.value() - 1], level_of(weights))
+        bias = by_hand.bias_of(self._subject, self._layer, self._cell.channel)
+        self.bias.setEnabled(bias is not None)
+        self._quietly(self.bias, lambda: self.bias.setValue(bias or 0.0))
+        off = by_hand.is_off(self._subject, self._layer, self._cell.channel)
+        self.off_button.setText(self.tr("Switch on") if off else self.tr("Switch off"))
+        self.off_button.setEnabled(not off or self._key in self._kept)
+        self.off_button.setToolTip(
+            self.tr("Give the feature its weights back")
+            if off
+            else self.tr("Make all its weights 0 and see how the votes change")
+        )
+        self.copy_button.setEnabled(self._window() is not None)
+        self._show_numbers(*self.board.cell)
+
+    def _show_numbers(self, row: int, column: int) -> None:
+        """The number of the chosen cell."""
+        if self._layer is not None:
+            weights = self._weights()[self.slice.value() - 1]
+            if row < weights.shape[0] and column < weights.shape[1]:
+                self._quietly(self.weight, lambda: self.weight.setValue(float(weights[row, column])))
+
+    @staticmethod
+    def _quietly(box: QWidget, act: Any) -> None:
+        """Set what a box shows, telling nobody; not while the person types in it."""
+        if box.hasFocus() and isinstance(box, QDoubleSpinBox):
+            return
+        before = box.blockSignals(True)
+        act()
+        box.blockSignals(before)
+
+    @property
+    def _key(self) -> tuple[int, int]:
+        assert self._layer is not None
+        assert self._cell is not None
+        return self._layer, self._cell.channel
+
+    # --- what the person does
+
+    def _begin(self) -> None:
+        self._strokes += 1
+
+    def _paint(self, row: int, column: int, sign: int) -> None:
+        if self._layer is None:
+            return
+        weights = self._weights()
+        weights[self.slice.value() - 1, row, column] = sign * self.brush.value()
+        self._change(weights, self.tr("Paint feature {0}"), f"paint {self._strokes}")
+
+    def _type_weight(self, value: float) -> None:
+        if self._layer is None:
+            return
+        weights, (row, column) = self._weights(), self.board.cell
+        weights[self.slice.value() - 1, row, column] = value
+        self._change(weights, self.tr("Weight of feature {0}"), f"weight {self._key} {row} {column}")
+
+    def _type_bias(self, value: float) -> None:
+        if self._layer is None or self._subject is None or self._cell is None:
+            return
+        changed = by_hand.with_bias(self._subject, self._layer, self._cell.channel, value)
+        self._tell(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
+
+    def _normalise(self) -> None:
+        if self._layer is not None:
+            self._change(by_hand.normalised(self._weights(), self._is_mean), self.tr("Normalise feature {0}"), "")
+
+    def _window(self) -> HostArray | None:
+        """The piece of the layer below that the held value matched, if that is a window."""
+        if self._reading is None or self._cell is None or self._layer is None:
+            return None
+        network, cell = self._reading.subject.network, self._cell
+        between = network.layers[self._layer : cell.layer]
+        if len(network.shapes[self._layer]) != 3 or not all(layer.pointwise for layer in between):
+            return None
+        made = arithmetic(self._reading, self._layer, (cell.channel, cell.row, cell.column))
+        return made.values.astype(np.float32) if isinstance(made, WeightedSum) else None
+
+    def _copy(self) -> None:
+        window = self._window()
+        if window is not None:
+            made = by_hand.normalised(window, self._is_mean)
+            self._change(made, self.tr("Copy the window as feature {0}"), "")
+
+    def _switch(self) -> None:
+        """Off, or on again with what it was."""
+        if self._layer is None or self._subject is None or self._cell is None:
+            return
+        subject, channel = self._subject, self._cell.channel
+        if not by_hand.is_off(subject, self._layer, channel):
+            self._kept[self._key] = subject
+            self._tell(by_hand.switched_off(subject, self._layer, channel), self.tr("Switch feature {0} off"), "")
+        elif before := self._kept.get(self._key):
+            made = by_hand.with_slices(subject, self._layer, channel, by_hand.slices(before, self._layer, channel))
+            bias = by_hand.bias_of(before, self._layer, channel)
+            if bias is not None:
+                made = by_hand.with_bias(made, self._layer, channel, bias)
+            self._tell(made, self.tr("Switch feature {0} on"), "")
+
+    @property
+    def _is_mean(self) -> bool:
+        assert self._subject is not None
+        assert self._layer is not None
+        return bool(getattr(self._subject.network.layers[self._layer - 1], "mean", False))
+
+    def _change(self, weights: HostArray, text: str, merge: str) -> None:
+        assert self._subject is not None
+        assert self._layer is not None
+        assert self._cell is not None
+        self._tell(by_hand.with_slices(self._subject, self._layer, self._cell.channel, weights), text, merge)
+
+    def _tell(self, subject: Subject, text: str, merge: str) -> None:
+        assert self._cell is not None
+        self._subject = subject
+        self._show_weights()
+        self.edited.emit(subject, text.format(self._cell.channel + 1), merge)
