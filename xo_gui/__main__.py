@@ -26,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window, or render it to a file and leave; returns the exit code."""
     ensure_environment((), "xo_gui")
     args = parse(arguments)
-    if args.screenshot:
+    unseen = bool(args.screenshot or args.animation)
+    if unseen:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    ensure_system_libraries(screen=not args.screenshot)
+    ensure_system_libraries(screen=not unseen)
     return start(args)
 
 
@@ -51,6 +52,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="how often the work is put aside, should the program end unexpectedly (default: 10)",
     )
     parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="render the window to a file and leave")
+    parser.add_argument(
+        "--animation", type=Path, metavar="OUT.webp", help="train, render that to a .webp or .gif, and leave"
+    )
     return parser.parse_args(arguments)
 
 
@@ -96,6 +100,8 @@ def start(args: argparse.Namespace) -> int:
         window.say(crash)
     if args.screenshot:
         return screenshot(app, window, args.screenshot)
+    if args.animation:
+        return animate(app, window, args.animation)
     window.show()
     return app.exec()
 
@@ -139,7 +145,7 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     window.session.setParent(window)
     window.resize(*(args.size or (1280, 800)))
     window.panels.make_room(window.width())
-    if not args.size and not args.screenshot:
+    if not args.size and not args.screenshot and not args.animation:
         window.restore_layout()
     if trouble:
         window.say(trouble)
@@ -203,6 +209,27 @@ def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
     window.show()
     app.exec()
     return outcome[0] if outcome else 1
+
+
+def animate(app: QApplication, window: MainWindow, path: Path) -> int:
+    """Train, save what the window shows meanwhile, and leave."""
+    from PySide6.QtCore import QTimer
+
+    from xo_gui.animation import Animation
+
+    try:
+        animation = Animation(window, path)
+    except ValueError as error:
+        print(f"xo-gui: {error}", file=sys.stderr)
+        window.close()
+        return 1
+    animation.finished.connect(window.close)
+    window.show()
+    QTimer.singleShot(SETTLE_MS, animation, animation.begin)
+    app.exec()
+    if animation.trouble:
+        print(f"xo-gui: {animation.trouble}", file=sys.stderr)
+    return int(bool(animation.trouble))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+"""The animation of a training: moving pictures of the real window, in which something moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xo_gui import animation
+from xo_gui.animation import Animation
+from xo_gui.main_window import MainWindow
+from xo_gui.wishes import LearnFrom
+
+
+@pytest.mark.parametrize("name", ["training.webp", "training.gif"])
+def test_it_shows_the_window_training(
+    window: MainWindow, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(animation, "SLOW_FRAMES", 2)
+    monkeypatch.setattr(animation, "FAST_FRAMES", 2)
+    window.training.wish(LearnFrom(replace(window.training.intent.data, count=200, held_out=50)))
+    made = Animation(window, tmp_path / name)
+    with qtbot.waitSignal(made.finished, timeout=60_000):
+        made.begin()
+    assert made.trouble == ""
+    assert not window.training.intent.running
+    with Image.open(tmp_path / name) as picture:
+        assert picture.size == (960, 600)
+        assert picture.n_frames >= 3
+        first = np.asarray(picture.convert("RGB"), int)
+        picture.seek(picture.n_frames - 1)
+        assert np.abs(np.asarray(picture.convert("RGB"), int) - first).max() > 60
+
+
+def test_another_kind_of_file_is_refused_with_a_sentence(window: MainWindow, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"An animation is a .webp or a .gif, not training.png; name it so."):
+        Animation(window, tmp_path / "training.png")
+
+
+def test_where_it_cannot_be_written_that_is_said(
+    window: MainWindow, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(animation, "SLOW_FRAMES", 1)
+    monkeypatch.setattr(animation, "FAST_FRAMES", 1)
+    window.training.wish(LearnFrom(replace(window.training.intent.data, count=200, held_out=50)))
+    made = Animation(window, tmp_path / "nowhere" / "training.webp")
+    with qtbot.waitSignal(made.finished, timeout=60_000):
+        made.begin()
+    assert "nowhere" in made.trouble
