@@ -5,7 +5,8 @@ Each is complete in itself, so that a dropped one loses nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -37,7 +38,8 @@ class Goal:
     the branch. recipe: as it should be from now on. data, own: the examples. running; until: the step to pause at,
     None for none; pace: steps a second, None for as fast as it goes. look: the moment looked back at, None for now.
     inspection: what is looked at of the step that comes after the moment shown, None while nobody looks. inside:
-    whether somebody looks at how weights, values and gradients are spread.
+    whether somebody looks at how weights, values and gradients are spread. names: what the person calls branches,
+    by number.
     """
 
     number: int
@@ -54,6 +56,7 @@ class Goal:
     inspection: Inspection | None = None
     inside: bool = False
     kept: KeptRun | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def lesson(self) -> Lesson:

@@ -44,7 +44,7 @@ class Mark:
 class Curves:
     """What was measured along a branch, read-only. steps (n,) int64, losses and rates (n,) float32: of every step;
     judged (m,) int64, held_out_losses and accuracies (m,) float32: after the steps at which held-out examples were
-    read."""
+    read; recalled (k,) int64, training_accuracies (k,) float32: the same of some that are learnt from."""
 
     steps: HostArray
     losses: HostArray
@@ -52,6 +52,8 @@ class Curves:
     judged: HostArray
     held_out_losses: HostArray
     accuracies: HostArray
+    recalled: HostArray
+    training_accuracies: HostArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +154,8 @@ class _Line:
     judged: Column = field(default_factory=lambda: Column(np.int64))
     held_out_losses: Column = field(default_factory=lambda: Column(np.float32))
     accuracies: Column = field(default_factory=lambda: Column(np.float32))
+    recalled: Column = field(default_factory=lambda: Column(np.int64))
+    training_accuracies: Column = field(default_factory=lambda: Column(np.float32))
     marks: list[Mark] = field(default_factory=list)
     keyframes: dict[int, Checkpoint] = field(default_factory=dict)
     pinned: set[int] = field(default_factory=set)
@@ -198,6 +202,8 @@ class History:
                     Column(np.int64, curves.judged),
                     Column(np.float32, curves.held_out_losses),
                     Column(np.float32, curves.accuracies),
+                    Column(np.int64, curves.recalled),
+                    Column(np.float32, curves.training_accuracies),
                     list(branch.marks),
                     dict(line.keyframes),
                     set(line.pinned),
@@ -224,9 +230,10 @@ class History:
         return number
 
     def rename(self, branch: int, name: str) -> None:
-        """Call a branch something else."""
-        self._lines[branch].name = name
-        self.changes += 1
+        """Call a branch something else, if there is one of this number."""
+        if branch < len(self._lines) and self._lines[branch].name != name:
+            self._lines[branch].name = name
+            self.changes += 1
 
     def change(self, branch: int, step: int, recipe: Recipe, text: str) -> None:
         """From `step` on the branch learns by another recipe; the mark says what changed."""
@@ -266,6 +273,13 @@ class History:
         line.held_out_losses.append(loss)
         line.accuracies.append(accuracy)
 
+    def recall(self, branch: int, step: int, accuracy: float) -> None:
+        """Some of the examples that are learnt from were read after `step`."""
+        line = self._lines[branch]
+        self.changes += 1
+        line.recalled.append(step)
+        line.training_accuracies.append(accuracy)
+
     def pin(self, moment: Moment, keyframe: Checkpoint) -> None:
         """Keep this moment whatever the spacing."""
         line = self._lines[moment.branch]
@@ -296,7 +310,8 @@ class History:
         return sum(len(line.keyframes) for line in self._lines)
 
     def _seen(self, line: _Line) -> Branch:
-        columns = (line.steps, line.losses, line.rates, line.judged, line.held_out_losses, line.accuracies)
+        measured = (line.steps, line.losses, line.rates, line.judged, line.held_out_losses, line.accuracies)
+        columns = (*measured, line.recalled, line.training_accuracies)
         curves = Curves(*(column.view() for column in columns))
         frames = tuple(sorted(line.keyframes))
         marks, recipes = tuple(line.marks), tuple(line.recipes)

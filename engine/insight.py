@@ -38,11 +38,6 @@ class Insight:
         self._at, self._passing = Moment(-1, -1), False
 
     @property
-    def network(self) -> Network:
-        """The network it looks into."""
-        return self._observer.network
-
-    @property
     def found(self) -> Statistics | None:
         """What was found last."""
         return self._observer.latest

@@ -19,14 +19,15 @@ from engine.datasets.xo import CLASSES
 from engine.frames import frames_of
 from engine.goal import Goal, State, Training
 from engine.history import BUDGET, History, Moment, frame_bytes, last_good
-from engine.insight import Insight, Sources
+from engine.insight import Sources
 from engine.judgements import Judgements
 from engine.kept import HandOver, KeptRun, Origin
 from engine.layers import Values
 from engine.network import Parameters
+from engine.onlookers import Onlookers, Standing
 from engine.recipe import Recipe, changes
 from engine.replay import Replay
-from engine.slow_motion import SlowMotion, fitting
+from engine.slow_motion import fitting
 from engine.speed import Speed
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
@@ -57,8 +58,7 @@ class Run:
         self._speed = Speed()
         self._gradients: Values = {}
         self._gradients_at = 0.0
-        self._slow: SlowMotion | None = None
-        self._insight: Insight | None = None
+        self._onlookers: Onlookers | None = None
         self._within = False  # a step, of which a piece is made
 
     # -- what is asked for -------------------------------------------------------------------------------------
@@ -70,8 +70,15 @@ class Run:
             self._start(goal, before)
         elif goal.recipe != before.recipe:
             self._change(goal)
+        self._name()
         if self._state in ("running", "paused"):
             self._state = "running" if self._goes_on() else "paused"
+
+    def _name(self) -> None:
+        """Call the branches what the person does."""
+        if self._goal is not None and self._history is not None:
+            for number, name in self._goal.names.items():
+                self._history.rename(number, name)
 
     def rest(self) -> None:
         """Do nothing more until a goal is given again; nobody looks. What was is kept."""
@@ -83,8 +90,7 @@ class Run:
         if self._resting:
             return False
         going = self._state in ("preparing", "running")
-        waiting = self._replay_due() or self._judgement_due()
-        return going or waiting or self._apart_due() or self._inside_due()
+        return going or self._replay_due() or self._judgement_due() or self._looked_on()
 
     def work(self, seconds: float) -> None:
         """Go on for about so long: make examples, replay the moment looked at, train. Never raises TrainingError:
@@ -95,10 +101,8 @@ class Run:
                 self._prepare()
             elif self._replay_due():
                 self._look_back()
-            elif self._apart_due():
-                self._take_apart()
-            elif self._inside_due():
-                self._look_inside()
+            elif self._looked_on():
+                self._look_on()
             elif self._state != "running":
                 self._judge()
             elif (waiting := self._due - perf_counter()) > 0:
@@ -133,7 +137,7 @@ class Run:
         goal, history = self._goal, self._history
         if goal is None or self._resting:
             return None
-        trainer, pool = self._trainer, self._pools.of(goal.lesson)
+        trainer, pool, on = self._trainer, self._pools.of(goal.lesson), self._onlookers
         now = Moment(self._branch, trainer.made if trainer is not None else 0)
         looked = self._replay if goal.look is not None else None
         shown = now if looked is None else looked.at
@@ -162,8 +166,8 @@ class Run:
             held_out=then.held_out if then.done >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._lately(),
-            dissection=None if self._slow is None or goal.inspection is None else self._slow.found,
-            statistics=None if self._insight is None else self._insight.found,
+            dissection=None if on is None or trainer is None or goal.inspection is None else on.dissection,
+            statistics=None if on is None else on.statistics,
             kept=self.kept(at_once=self._state not in ("preparing", "running")),
         )
 
@@ -182,9 +186,9 @@ class Run:
         """Lay out the branch that the goal wishes for. Raises ValueError if the network cannot learn from
         drawings."""
         self._words, self._pieces, self._replay, self._trainer, self._way = "", None, None, None, None
-        self._slow = None
         if before is None or goal.subject.network != before.subject.network or goal.kept is not self._taken:
             self._history, self._branch, self._origins, self._taken = None, -1, [], goal.kept
+            self._onlookers = None
             self._judgements.clear()
             self._hand_over.forget()
             if goal.kept is not None:
@@ -250,9 +254,8 @@ class Run:
             self._trainer = self._trainer_for(goal.recipe, way.checkpoint)
         else:
             self._trainer = self._trainer_for(goal.recipe, values=None if given is None else given.parameters)
-        self._slow = SlowMotion(goal.subject.network, self._pools.of(goal.lesson).training, self._backend)
-        if self._insight is None or self._insight.network != goal.subject.network:
-            self._insight = Insight(goal.subject.network, self._backend)
+        learnt_from = self._pools.of(goal.lesson).training
+        self._onlookers = Onlookers(goal.subject.network, learnt_from, self._backend, self._onlookers)
         start = self._trainer.checkpoint()
         if self._history is None:
             self._history = History(frame_bytes(start), self._budget)
@@ -266,7 +269,8 @@ class Run:
         assert self._history is not None
         recipe, _ = self._history.recipe_at(kept.now)
         self._branch, self._trainer = kept.now.branch, self._trainer_for(recipe, kept.standing)
-        self._slow = SlowMotion(goal.subject.network, self._pools.of(goal.lesson).training, self._backend)
+        learnt_from = self._pools.of(goal.lesson).training
+        self._onlookers = Onlookers(goal.subject.network, learnt_from, self._backend, self._onlookers)
         if goal.recipe != recipe:
             self._change(goal)
 
@@ -324,7 +328,10 @@ class Run:
         elif isinstance(event, Judged):
             score = event.judgement.score
             history.judge(self._branch, event.number, score.loss, score.accuracy)
-            self._judgements.remember(Moment(self._branch, event.number), event.judgement)
+            at = Moment(self._branch, event.number)
+            self._judgements.remember(at, event.judgement)
+            if self._onlookers is not None:
+                self._onlookers.epoch_over(at, trainer.parameters(), SLICE)
         if trainer.ended is not None:
             self._state, self._words, self._pieces = "ended", ENDS[trainer.ended], None
         elif not self._goes_on():
@@ -372,23 +379,6 @@ class Run:
         self._pools.need(self._goal.lesson, lesson)
         return Replay(history, wished, partial(self._trainer_for, lesson=lesson), before)
 
-    # -- taking a step apart -----------------------------------------------------------------------------------
-
-    def _apart_due(self) -> bool:
-        goal, slow, trainer = self._goal, self._slow, self._trainer
-        if goal is None or slow is None or trainer is None:
-            return False
-        return slow.due(goal, self._state, Moment(self._branch, trainer.made), self._replay)
-
-    def _take_apart(self) -> None:
-        goal, slow, trainer = self._goal, self._slow, self._trainer
-        assert goal is not None
-        assert slow is not None
-        assert trainer is not None
-        back = self._replay if goal.look is not None else None
-        state = trainer.checkpoint if back is None else lambda: back.checkpoint
-        self._due = max(self._due, slow.advance(goal, self._state, state))
-
     # -- judging -----------------------------------------------------------------------------------------------
 
     def _standing_at(self) -> Moment | None:
@@ -415,21 +405,26 @@ class Run:
         network, backend = goal.subject.network, self._backend
         self._judgements.advance(at, network, backend, pool.held_out, self.parameters, SLICE)
 
-    # -- looking inside ----------------------------------------------------------------------------------------
+    # -- looking on --------------------------------------------------------------------------------------------
 
-    def _inside_due(self) -> bool:
-        goal, trainer, insight = self._goal, self._trainer, self._insight
-        if goal is None or trainer is None or insight is None:
-            return False
-        return insight.due(goal, self._state, Moment(self._branch, trainer.made), self._replay, self._within)
+    def _standing(self) -> Standing | None:
+        if self._goal is None or self._trainer is None:
+            return None
+        now = Moment(self._branch, self._trainer.made)
+        return Standing(self._goal, self._state, now, self._replay, self._within)
 
-    def _look_inside(self) -> None:
-        assert self._goal is not None
+    def _looked_on(self) -> bool:
+        standing = self._standing()
+        return standing is not None and self._onlookers is not None and self._onlookers.due(standing)
+
+    def _look_on(self) -> None:
+        standing = self._standing()
+        assert standing is not None
         assert self._trainer is not None
         assert self._history is not None
-        assert self._insight is not None
+        assert self._onlookers is not None
         given = Sources(self._trainer, self.parameters, self._history, self._pool_of, self._replay_to)
-        self._insight.advance(self._goal, given)
+        self._due = max(self._due, self._onlookers.advance(standing, given))
 
     # -- parts of the report -----------------------------------------------------------------------------------
 

@@ -24,7 +24,8 @@ class Theme:
     """Colours as "#rrggbb". negative..positive: the value scale's five stops, zero being the ground of a map.
 
     paper and ink: a picture's -1 and 1. held_out: of what is
-    measured on examples that are not learnt from. control, raised: the fill of a button and of one under the mouse.
+    measured on examples that are not learnt from. branches: of those of the training after the first, told apart
+    from classes and values. control, raised: the fill of a button and of one under the mouse.
     Text on ground has a contrast of at least 4.5:1; faint is for decoration only.
     """
 
@@ -42,6 +43,7 @@ class Theme:
     paper: str
     ink: str
     held_out: str
+    branches: tuple[str, ...] = ()
 
     def class_colour(self, index: int) -> str:
         """The colour of the class at `index`: X, O, and the text's own for any further one."""
@@ -61,12 +63,12 @@ class Theme:
 DARK = Theme(
     "dark", "#0f1216", "#262c35", "#e8ebef", "#8f99a6", "#5b6572", "#1b2129", "#2a323d", "#ffb454", "#56b6f7",
     ("#be8cff", "#583e84", "#0f1216", "#1c685c", "#46e2be"), "#0a0c0f", "#f5f6f8",
-    "#7fd18b",
+    "#7fd18b", ("#f0806a", "#5ccfd6", "#e39ad0", "#c9c04f", "#9aa8ff"),
 )  # fmt: skip
 LIGHT = Theme(
     "light", "#f4f5f7", "#e1e4e9", "#1b2027", "#566170", "#9aa4b0", "#e9ebef", "#dcdfe5", "#9c4a00", "#0b5fa8",
     ("#703096", "#c4a4d6", "#ffffff", "#80c4b6", "#006c5c"), "#ffffff", "#181c22",
-    "#1f6f38",
+    "#1f6f38", ("#b03a26", "#0b7078", "#a03a84", "#6f6700", "#3d4fb8"),
 )  # fmt: skip
 THEMES = {"dark": DARK, "light": LIGHT}
 

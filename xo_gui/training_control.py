@@ -41,6 +41,7 @@ from xo_gui.wishes import (
     Pace,
     Pause,
     Rename,
+    ShowBranch,
     StartOver,
     Train,
     TrainOn,
@@ -70,7 +71,9 @@ class TrainingControl(QObject):
         self.looked: DataLook = ""
         self._pace: float | None = None
         self._inside = False
-        self._names: dict[int, str] = {}
+        self._names: dict[int, str] = {}  # by the branch's number, as the person calls it
+        self._hidden: set[int] = set()
+        self._taken: tuple[str, ...] = ()
         self._inspection: Inspection | None = None
         self.goal: Goal | None = None
         self.training: Training | None = None
@@ -93,8 +96,9 @@ class TrainingControl(QObject):
         goal = self.goal
         if goal is None:
             return Intent(self._recipe, self._data, self._pace, usual=self._usual)
-        running, look = goal.running, goal.look
-        return Intent(self._recipe, self._data, self._pace, running, look, self._usual, goal.lesson, self.live)
+        running, look, hidden = goal.running, goal.look, frozenset(self._hidden)
+        lesson, live = goal.lesson, self.live
+        return Intent(self._recipe, self._data, self._pace, running, look, self._usual, lesson, live, hidden)
 
     @property
     def live(self) -> bool:
@@ -106,11 +110,6 @@ class TrainingControl(QObject):
         """The generator's settings that somebody looks at."""
         return self._data.drawing if self.looked == "samples" else None
 
-    @property
-    def names(self) -> dict[int, str]:
-        """What the person calls branches, by number."""
-        return dict(self._names)
-
     # -- what the engine says ----------------------------------------------------------------------------------
 
     def hear(self, snapshot: Snapshot) -> None:
@@ -119,7 +118,7 @@ class TrainingControl(QObject):
         training = snapshot.training
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
-        self.training = training
+        self.training, self._taken = training, tuple(branch.name for branch in training.branches)
         if training.answers is not self.goal:
             return  # it stood still, or ran, before it heard the latest
         if training.state not in _STANDING:
@@ -214,9 +213,12 @@ class TrainingControl(QObject):
             case Inspect(inspection) if inspection != self._inspection:
                 self._inspection = inspection
                 self._set(goal and replace(goal, inspection=inspection))
-            case Rename(branch, name):
-                self._names[branch] = name
-                self._set(goal)
+            case ShowBranch(branch, shown):
+                (self._hidden.discard if shown else self._hidden.add)(branch)
+                self.changed.emit()
+            case Rename(branch, name) if goal is not None and name.strip():
+                self._names[branch] = name.strip()
+                self._set(replace(goal, names=dict(self._names)))
 
     def _train(self, until: int | None) -> None:
         """Go on from where the person stands in the history, or start afresh if that is nowhere yet."""
@@ -278,11 +280,24 @@ class TrainingControl(QObject):
         self._standing, self._mine = False, self._session.document.subjects[0]
         if self._last is not None and self._last.subject.network != self._mine.network:
             self._ours.clear()
+            self._names.clear()
+            self._hidden.clear()
+            self._taken = ()
         self.training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
+        name = self._not_taken(name)
         goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
-        self._set(replace(goal, inside=self._inside, kept=self._history, inspection=self._inspection))
+        names = dict(self._names)
+        goal = replace(goal, kept=self._history, names=names)
+        self._set(replace(goal, inside=self._inside, inspection=self._inspection))
+
+    def _not_taken(self, name: str) -> str:
+        """The name, numbered if a branch has it already."""
+        number, wished = 2, name
+        while wished in self._taken:
+            wished, number = self.tr("{0} ({1})").format(name, number), number + 1
+        return wished
 
     @property
     def _history(self) -> KeptRun | None:

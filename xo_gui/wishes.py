@@ -86,6 +86,14 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class ShowBranch:
+    """Whether a branch is drawn beside the others."""
+
+    branch: int
+    shown: bool
+
+
+@dataclass(frozen=True)
 class LookInside:
     """Whether somebody looks at how weights, values and gradients are spread, so that they are worth counting."""
 
@@ -122,6 +130,7 @@ Wish: TypeAlias = (
     | LookInside
     | LookAtData
     | Inspect
+    | ShowBranch
     | Rename
 )
 
@@ -130,7 +139,8 @@ Wish: TypeAlias = (
 class Intent:
     """What training is told to do now, for the Views to show: by which recipe, from which examples, at what pace,
     whether it runs, and the moment looked back at. usual: the examples this network starts with; lesson: what the
-    branch under way learns from, None if there is none. live: whether the drawing is read by training's weights."""
+    branch under way learns from, None if there is none. live: whether the drawing is read by training's weights.
+    hidden: the branches, by number, that are not drawn."""
 
     recipe: Recipe
     data: PoolSettings
@@ -140,3 +150,4 @@ class Intent:
     usual: PoolSettings | None = None
     lesson: Lesson | None = None
     live: bool = False
+    hidden: frozenset[int] = frozenset()

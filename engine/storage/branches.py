@@ -27,8 +27,9 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 _LONGEST_NAME: Final = 200
 _MOST_EXAMPLES: Final = 1_000_000
-_CURVES: Final = ("steps", "losses", "rates", "judged", "held_out_losses", "accuracies")
-_WHOLE: Final = ("steps", "judged")
+_MEASURED: Final = ("steps", "losses", "rates", "judged", "held_out_losses", "accuracies")
+_CURVES: Final = (*_MEASURED, "recalled", "training_accuracies")
+_WHOLE: Final = ("steps", "judged", "recalled")
 # Of each keyframe, in this order.
 _STANDING: Final = ("steps", "seconds", "loss_sum", "judged", "accuracy", "best", "stale")
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -134,16 +135,18 @@ def branch_in(number: int, given: Json, arrays: Mapping[str, HostArray], network
 
 def _curves(told: _Line, arrays: Mapping[str, HostArray]) -> Curves:
     found = [arrays.get(name) for name in _CURVES]
-    steps, losses, rates, judged, held_out, accuracies = (
+    steps, losses, rates, judged, held_out, accuracies, recalled, learnt = (
         np.zeros(0) if array is None or array.ndim != 1 else array for array in found
     )
-    for places, curves in ((steps, (losses, rates)), (judged, (held_out, accuracies))):
+    measured = ((steps, (losses, rates)), (judged, (held_out, accuracies)), (recalled, (learnt,)))
+    for places, curves in measured:
         inside = bool(((places >= told.start) & (places <= told.end) & (places == np.floor(places))).all())
         if not inside or (np.diff(places) <= 0).any() or any(len(curve) != len(places) for curve in curves):
             raise Damage("has curves that do not fit their branch")
     if len(steps) != told.end - told.start:
         raise Damage("has a branch with more steps, or fewer, than its curve")
-    return Curves(steps.astype(np.int64), losses, rates, judged.astype(np.int64), held_out, accuracies)
+    whole = [places.astype(np.int64) for places in (steps, judged, recalled)]
+    return Curves(whole[0], losses, rates, whole[1], held_out, accuracies, whole[2], learnt)
 
 
 def _frames(place: int, told: _Set, arrays: Mapping[str, HostArray], network: Network) -> Iterator[Checkpoint]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 
+from xo_gui.views.branches_view import BranchesView
 from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.data_view import DataView
 from xo_gui.views.drawing_view import DrawingView
@@ -48,12 +49,14 @@ PANELS = (
     # Tabs come last: what is put beside a tab would become one itself.
     Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(BranchesView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=CurvesView),
     Panel(InsideView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
 )
 
 __all__ = [
     "PANELS",
+    "BranchesView",
     "CurvesView",
     "DataView",
     "DrawingView",

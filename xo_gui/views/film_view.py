@@ -45,6 +45,7 @@ class FilmView(View):
         self.chooser.setAccessibleName(self.tr("Layer whose features are shown"))
         self.chooser.setToolTip(self.tr("Which layer's features are shown"))
         self.chooser.setFont(font(SMALL_PX))
+        self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.strip = FilmStrip(self)
         self.chooser.currentIndexChanged.connect(self._chosen)
         self.strip.picked.connect(self.wished)
@@ -67,7 +68,9 @@ class FilmView(View):
             self._offer(snapshot)
         if snapshot.training is not self._training:
             self._training = snapshot.training
-            self.strip.show_frames(() if self._training is None else self._training.frames)
+            training = self._training
+            frames, now = ((), None) if training is None else (training.frames, training.now)
+            self.strip.show_frames(frames, now)
 
     def show_intent(self, intent: Intent) -> None:
         """The moment looked at stands out."""
@@ -105,6 +108,7 @@ class FilmStrip(QWidget):
         super().__init__(parent)
         self._theme, self._layer = DARK, ""
         self._look: Moment | None = None
+        self._now: Moment | None = None
         self._frames: tuple[Frame, ...] = ()
         self._images: dict[Moment, QImage] = {}
         self._level = 1.0
@@ -112,8 +116,9 @@ class FilmStrip(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Features over time"))
 
-    def show_frames(self, frames: tuple[Frame, ...]) -> None:
-        """Show these, as many as there is room for."""
+    def show_frames(self, frames: tuple[Frame, ...], now: Moment | None) -> None:
+        """Show these, as many as there is room for. now: where training stands."""
+        self._now = now
         known = {frame.moment for frame in frames}
         if known != {frame.moment for frame in self._frames}:
             self._frames = frames
@@ -180,8 +185,7 @@ class FilmStrip(QWidget):
         return super().event(event)
 
     def _pick(self, frame: Frame) -> None:
-        last = frame is self._frames[-1]
-        self.picked.emit(Look(None if last else frame.moment))
+        self.picked.emit(Look(None if frame.moment == self._now else frame.moment))
 
     def _under(self, at: QPointF) -> Place | None:
         return next((place for place in self.places() if place.box.contains(at)), None)

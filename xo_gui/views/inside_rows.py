@@ -14,6 +14,7 @@ from engine.statistics import BINS, Course, Histogram, LayerStatistics, Statisti
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import inside_words as words
 from xo_gui.views.dead_mark import paint_dead
+from xo_gui.views.numerals import short
 from xo_gui.views.stages import layer_names
 
 ROW, _GAP, _TALL = 34.0, 10.0, 22.0
@@ -303,7 +304,7 @@ class InsideRows(QWidget):
             painter.drawPolyline(QPolygonF(points))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(QColor(theme.quiet))
-        painter.drawText(QPointF(box.left(), box.bottom() + 4), words.short(row.gradient_size))
+        painter.drawText(QPointF(box.left(), box.bottom() + 4), short(row.gradient_size))
 
 
 def _histogram(row: LayerStatistics, column: str | None) -> Histogram | None:

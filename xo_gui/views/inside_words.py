@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication
 
 from engine.statistics import BINS, Course, Histogram, LayerStatistics
-from xo_gui.views.numerals import MINUS
+from xo_gui.views.numerals import MINUS, short
 from xo_gui.views.stages import number
 
 _MOST_NAMED = 12
@@ -22,12 +22,6 @@ def title(column: str, brief: bool = False) -> str:
         "course": _tr("gradient size"),
     }
     return titles[column]
-
-
-def short(value: float) -> str:
-    """A number in three figures: 0.0123, −4.2e−05."""
-    text = f"{abs(value):.3g}"
-    return (MINUS if value < 0 else "") + text.replace("e-", f"e{MINUS}")
 
 
 def share(value: float) -> str:

@@ -48,6 +48,12 @@ def span(cells: range) -> str:
     return str(cells.start + 1) if len(cells) == 1 else f"{cells.start + 1}–{cells.stop}"
 
 
+def short(value: float) -> str:
+    """A number in three figures: 0.0123, −4.2e−05."""
+    text = f"{abs(value):.3g}"
+    return (MINUS if value < 0 else "") + text.replace("e-", f"e{MINUS}")
+
+
 def percent(share: float) -> str:
     """A share in whole percent; with one decimal where whole percent would say all or nothing: "99.7 %"."""
     if share <= 0 or share >= 1 or 0.005 <= share < 0.995:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from engine.goal import Training
 from engine.history import Branch, Moment
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.views.branch_look import branch_pen, seen_branch
+from xo_gui.views.numerals import short
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, Look
 
@@ -71,9 +74,9 @@ class TimelineView(View):
         if branch is None or training is None:
             super().keyPressEvent(event)
         elif event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_End):
-            self.wished.emit(Look(None))
+            self._look(branch.end) if event.key() == Qt.Key.Key_End else self.wished.emit(Look(None))
         elif event.key() == Qt.Key.Key_Home:
-            self.wished.emit(Look(Moment(branch.number, 0)))
+            self._look(0)
         elif event.key() in moves:
             self._look(self._place(training) + moves[Qt.Key(event.key())])
         else:
@@ -86,10 +89,10 @@ class TimelineView(View):
             self._look(round(min(max(share, 0.0), 1.0) * branch.end))
 
     def _look(self, step: int) -> None:
-        branch = self._branch()
-        if branch is not None:
-            step = min(max(step, 0), branch.end)
-            self.wished.emit(Look(None if step == branch.end else Moment(branch.number, step)))
+        branch, training = self._branch(), self._training
+        if branch is not None and training is not None:
+            at = Moment(branch.number, min(max(step, 0), branch.end))
+            self.wished.emit(Look(None if at == training.now else at))
 
     # -- painting ----------------------------------------------------------------------------------------------
 
@@ -103,8 +106,7 @@ class TimelineView(View):
         painter.drawLine(*ends)
         if training is not None and branch is not None and branch.end:
             x = self._x(self._place(training), branch)
-            painter.setPen(self._pen(theme.text))
-            painter.drawLine(ends[0], QPointF(x, _LINE_Y))
+            self._paint_way(painter, branch, x)
             self._paint_marks(painter, branch)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(theme.text))
@@ -116,8 +118,19 @@ class TimelineView(View):
         painter.setFont(font(SMALL_PX))
         painter.setPen(QColor(theme.quiet))
         box = QRectF(0, _WORDS_Y - 8, self.width(), 18)
-        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._words())
-        painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._facts())
+        facts, metrics = self._facts(), QFontMetricsF(painter.font())
+        painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, facts)
+        room = self.width() - (metrics.horizontalAdvance(facts) + 24 if facts else 0)
+        words = metrics.elidedText(self._words(), Qt.TextElideMode.ElideRight, room)
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
+
+    def _paint_way(self, painter: QPainter, branch: Branch, x: float) -> None:
+        """The way to the moment looked at: thin as far as another branch made it, then the branch's own line."""
+        start = min(self._x(branch.start if branch.parent is not None else 0, branch), x)
+        painter.setPen(QPen(QColor(self._theme.quiet), 1.5))
+        painter.drawLine(QPointF(_HANDLE, _LINE_Y), QPointF(start, _LINE_Y))
+        painter.setPen(branch_pen(self._theme, branch.number, 3))
+        painter.drawLine(QPointF(start, _LINE_Y), QPointF(x, _LINE_Y))
 
     def _pen(self, colour: str) -> QPen:
         return QPen(QColor(colour), 3, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
@@ -134,23 +147,38 @@ class TimelineView(View):
         training, branch = self._training, self._branch()
         if training is None or branch is None:
             return self.tr("Once the network trains, drag here to any moment of its training.")
-        if training.shown == training.now:
-            return self.tr("step {0} · {1}").format(training.now.step, branch.name)
-        said = self.tr("step {0} of {1} · looking back: the drawing is read by the network as it was then")
-        return said.format(self._place(training), branch.end)
+        step, count = self._place(training), len(training.branches)
+        where = (
+            branch.name if count == 1 else self.tr("{0} ({1} of {2})").format(branch.name, branch.number + 1, count)
+        )
+        if self._intent is None or self._intent.look is None:
+            return self.tr("step {0} · {1}").format(step, where)
+        said = self.tr("step {0} of {1} · {2} · looking back: the drawing is read by the network as it was then")
+        return said.format(step, branch.end, where)
 
     def _facts(self) -> str:
-        training, branch = self._training, self._branch()
-        if training is None or branch is None or not len(branch.curves.judged):
+        """Of the moment looked at, and how fast it goes."""
+        training, branch, intent = self._training, self._branch(), self._intent
+        if training is None or branch is None or intent is None:
             return ""
-        return self.tr("held-out {0} %").format(f"{100 * branch.curves.accuracies[-1]:.1f}")
+        step, curves = self._place(training), branch.curves
+        facts = []
+        if training.state == "running":
+            facts.append(self.tr("{0} steps/s").format(f"{training.speed:.0f}"))
+        if training.steps_an_epoch:
+            facts.append(self.tr("epoch {0}").format(max(step - 1, 0) // training.steps_an_epoch + 1))
+        if len(curves.steps):
+            at = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
+            facts.append(self.tr("rate {0}").format(short(float(curves.rates[at]))))
+        facts.append(self.tr("seed {0}").format(intent.recipe.seed))
+        judged = int(np.searchsorted(curves.judged, step, side="right")) - 1
+        if judged >= 0:
+            facts.append(self.tr("held-out {0} %").format(f"{100 * curves.accuracies[judged]:.1f}"))
+        return " · ".join(facts)
 
     def _branch(self) -> Branch | None:
-        """The branch that training is on."""
-        training = self._training
-        if training is None or not 0 <= training.now.branch < len(training.branches):
-            return None
-        return training.branches[training.now.branch]
+        """The branch that is looked at."""
+        return seen_branch(self._training, self._intent)
 
     def _place(self, training: Training) -> int:
         """The step looked at: as wished, before the engine has followed."""

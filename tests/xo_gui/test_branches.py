@@ -1,0 +1,257 @@
+"""Branches and curves in the real window: compared on one plot, named by hand, read by the mouse, jumped to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLineEdit
+
+from engine.history import Branch, Curves, Moment
+from engine.optimizers import AdamW
+from tests.xo_gui.test_inside import Inside
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.theme import THEMES
+from xo_gui.views import BranchesView
+from xo_gui.views.branch_look import branch_pen
+from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
+from xo_gui.wishes import LearnBy, Look
+
+
+class Grove(Coach):
+    """Makes branches, and handles the plot and the list of them."""
+
+    def __init__(self, window: MainWindow, qtbot: object) -> None:
+        super().__init__(window, qtbot)
+        self.list = next(view for view in window.views if isinstance(view, BranchesView))
+        self.tab = Inside(self).tab
+
+    def two_branches(self) -> None:
+        """An epoch, and another from step 4 on."""
+        self.click(self.panel.epoch_button)
+        self.until(lambda training: training.now == Moment(0, 10))
+        self.stand()
+        self.window.training.wish(Look(Moment(0, 4)))
+        self.until(lambda training: training.exact and training.shown == Moment(0, 4))
+        self.click(self.panel.epoch_button)
+        self.until(lambda training: training.now == Moment(1, 10))
+        self.stand()
+        # Until what is learnt from has been read too.
+        self.until(lambda training: len(training.branches[1].curves.recalled) == 1)
+        self.qtbot.wait(50)
+
+    def at(self, step: float, value: float) -> QPoint:
+        """Where on the plot a step and a value, as the axis has it, lie."""
+        box = self.curves.plot.plotItem.vb
+        return self.curves.plot.mapFromScene(box.mapViewToScene(box.viewRect().center().__class__(step, value)))
+
+    def point(self, step: float, value: float) -> str:
+        QTest.mouseMove(self.curves.plot.viewport(), self.at(step, value))
+        self.qtbot.wait(20)
+        return self.curves.value.text()
+
+    def cell(self, row: int, column: int) -> QPoint:
+        return self.list.table.visualItemRect(self.list.table.item(row, column)).center()
+
+    def double_click(self, row: int, column: int) -> None:
+        port = self.list.table.viewport()
+        QTest.mouseClick(port, Qt.MouseButton.LeftButton, pos=self.cell(row, column))
+        QTest.mouseDClick(port, Qt.MouseButton.LeftButton, pos=self.cell(row, column))
+
+    def drawn(self) -> set[int]:
+        """The branches whose lines are seen."""
+        return {number for (number, _, _), item in self.curves.plot._items.items() if item.isVisible()}
+
+
+@pytest.fixture
+def grove(window: MainWindow, qtbot: object) -> Grove:
+    return Grove(window, qtbot)
+
+
+def test_smoothing_is_the_mean_of_the_last_steps() -> None:
+    np.testing.assert_allclose(smoothed(np.array([4.0, 0, 2, 6, 8]), 2), [4, 2, 1, 4, 7])
+    np.testing.assert_allclose(smoothed(np.array([4.0, 0, 2, 6, 8]), 100), [4, 2, 2, 3, 4])
+    values = np.random.default_rng(1).random(300)
+    expected = [values[max(0, at - 24) : at + 1].mean() for at in range(300)]
+    np.testing.assert_allclose(smoothed(values, 25), expected)
+    # What is no number says nothing of its neighbours.
+    np.testing.assert_allclose(smoothed(np.array([1.0, np.inf, 3]), 3), [1, 1, 2])
+
+
+@pytest.mark.parametrize("count", [1, 10, MOST_POINTS, MOST_POINTS + 1, 100_003])
+def test_thinning_keeps_the_ends_and_the_mean(count: int) -> None:
+    values = np.random.default_rng(2).random(count)
+    steps, thin = thinned(np.arange(1, count + 1), values)
+    assert len(steps) == len(thin) <= MOST_POINTS
+    assert steps[-1] == count
+    sizes = np.diff(np.concatenate([[0], steps]))
+    assert (thin * sizes).sum() / count == pytest.approx(values.mean())
+
+
+def test_a_jump_of_the_rate_is_not_thinned_away() -> None:
+    rates = np.full(50_000, 0.01, np.float32)
+    rates[33_333] = 0.5
+    none = np.zeros(0)
+    curves = Curves(np.arange(1, 50_001), np.ones(50_000), rates, none, none, none, none, none)
+    (line,) = lines_of(curves, "rate", 25)
+    assert line.values.max() == np.float32(0.5)
+    assert len(line.values) < 2_000
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
+def test_branches_are_told_apart_without_colours_too(theme: object) -> None:
+    pens = [branch_pen(theme, number, 2) for number in range(20)]
+    looks = [(pen.color().name(), tuple(pen.dashPattern())) for pen in pens]
+    assert len(set(looks)) == 20
+    for first, second in pairwise(looks):
+        assert first[1] != second[1]
+
+
+def test_pointing_says_what_the_history_holds(grove: Grove) -> None:
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: [len(branch.curves.recalled) for branch in training.branches] == [1])
+    training = grove.stand()
+    branch: Branch = training.branches[0]
+    said = grove.point(7, np.log10(branch.curves.losses[6]))
+    assert said.startswith(f"step 7 · {branch.name} · rate {branch.curves.rates[6]:.3g}\n")
+    mean = branch.curves.losses[:7].mean()
+    assert said.endswith(f"error {branch.curves.losses[6]:.3f} (mean {mean:.3f})")
+    said = grove.point(10, np.log10(branch.curves.losses[9]))
+    share = 100 * branch.curves.accuracies[0]
+    assert said.endswith(f"held-out {branch.curves.held_out_losses[0]:.3f}, {share:.1f} %")
+    grove.click(grove.curves.accuracy_button)
+    share_learnt = 100 * branch.curves.training_accuracies[0]
+    assert grove.curves.value.text().endswith(f"training {share_learnt:.1f} % · held-out {share:.1f} %")
+
+
+def test_smoothing_is_chosen_and_drawn(grove: Grove) -> None:
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: training.now.step == 10)
+    losses = grove.stand().branches[0].curves.losses
+    box = grove.curves.smoothing
+    box.setFocus()
+    QTest.keyClick(box, Qt.Key.Key_Home)
+    grove.qtbot.wait(20)
+    assert "mean" not in grove.curves.value.text()
+    QTest.keyClick(box, Qt.Key.Key_Down)
+    line = grove.curves.plot._lines[0][1]
+    np.testing.assert_allclose(line.values, [losses[max(0, at - 4) : at + 1].mean() for at in range(10)], rtol=1e-6)
+
+
+def test_a_click_on_the_curve_jumps_there(grove: Grove) -> None:
+    grove.two_branches()
+    losses = grove.training.branches[0].curves.losses
+    place = grove.at(2, np.log10(losses[:2].mean()))
+    QTest.mouseClick(grove.curves.plot.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert grove.window.training.intent.look == Moment(0, 2)
+    grove.until(lambda training: training.exact and training.shown == Moment(0, 2))
+    # The timeline, the film and the curves are those of that branch now.
+    assert "step 2 of 10 · start 1 (1 of 2)" in grove.line.accessibleDescription()
+    assert {frame.moment.branch for frame in grove.training.frames} == {0}
+
+
+def test_two_branches_are_compared_on_one_plot_and_hidden_by_mouse(grove: Grove) -> None:
+    grove.two_branches()
+    assert grove.drawn() == {0, 1}
+    grove.tab("Branches")
+    table = grove.list.table
+    row = table.visualItemRect(table.item(0, 0))
+    QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(row.left() + 10, row.center().y()))
+    assert grove.window.training.intent.hidden == {0}
+    assert grove.drawn() == {1}
+    assert [table.item(1, column).text() for column in range(3)] == ["from step 4", "start 1 · 4", "10"]
+    share = 100 * grove.training.branches[1].curves.accuracies[-1]
+    assert table.item(1, 3).text() == f"{share:.1f} %"
+
+
+def rename(grove: Grove, text: str) -> None:
+    editor = QApplication.focusWidget()
+    assert isinstance(editor, QLineEdit)
+    QTest.keyClicks(editor, text)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+
+
+def test_a_branch_is_renamed_by_mouse_and_by_key_and_is_called_so_everywhere(grove: Grove) -> None:
+    grove.two_branches()
+    grove.tab("Branches")
+    grove.double_click(1, 0)
+    rename(grove, "bolder")
+    grove.until(lambda training: training.branches[1].name == "bolder")
+    grove.qtbot.wait(30)
+    assert grove.list.table.item(1, 0).text() == "bolder"
+    assert "bolder" in grove.line.accessibleDescription()
+    grove.list.table.setCurrentCell(0, 0)
+    grove.list.table.setFocus()
+    QTest.keyClick(grove.list.table, Qt.Key.Key_F2)
+    rename(grove, "first try")
+    grove.until(lambda training: training.branches[0].name == "first try")
+    grove.qtbot.wait(30)
+    assert grove.list.table.item(1, 1).text() == "first try · 4"
+    # A name of nothing is none.
+    grove.double_click(1, 0)
+    editor = QApplication.focusWidget()
+    editor.selectAll()
+    QTest.keyClick(editor, Qt.Key.Key_Delete)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    grove.qtbot.wait(30)
+    assert grove.list.table.item(1, 0).text() == "bolder"
+
+
+def test_going_to_a_branch_and_on_from_there_overwrites_nothing(grove: Grove) -> None:
+    grove.two_branches()
+    before = [branch.curves.losses.tolist() for branch in grove.training.branches]
+    grove.tab("Branches")
+    grove.double_click(0, 2)
+    assert grove.window.training.intent.look == Moment(0, 10)
+    grove.until(lambda training: training.exact and training.shown == Moment(0, 10))
+    grove.click(grove.list.continue_button)
+    grove.until(lambda training: len(training.branches) == 3 and training.now.step > 11)
+    grove.click(grove.panel.main_button)
+    training = grove.stand()
+    assert training.branches[2].parent == Moment(0, 10)
+    assert [branch.curves.losses.tolist() for branch in training.branches[:2]] == before
+
+
+def test_names_of_branches_are_not_given_twice(grove: Grove) -> None:
+    grove.click(grove.panel.step_button)
+    grove.stand()
+    for count in (2, 3):
+        grove.click(grove.panel.reset_button)
+        grove.until(lambda training, count=count: len(training.branches) == count)
+        grove.stand()
+    names = [branch.name for branch in grove.training.branches]
+    assert names == ["start 1", "start 1 (2)", "start 1 (3)"]
+
+
+def test_a_change_is_written_on_the_plot_and_read_there(grove: Grove) -> None:
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: training.now.step == 10)
+    grove.stand()
+    recipe = grove.window.training.intent.recipe
+    grove.window.training.wish(LearnBy(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: training.now.step == 20)
+    mark = grove.stand().branches[0].marks[0]
+    grove.qtbot.wait(50)
+    ((step, _, text),) = grove.curves.plot._marks
+    assert (step, text.toPlainText()) == (mark.step, "rate 0.01")
+    assert text.isVisible()
+    inside = grove.curves.plot.plotItem.vb.sceneBoundingRect().toAlignedRect().adjusted(-4, -4, 4, 4)
+    assert QRect(inside).contains(text.sceneBoundingRect().toAlignedRect())
+    assert "changed: rate 0.01" in grove.point(mark.step, 0)
+
+
+def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
+    grove.click(grove.panel.main_button)
+    grove.until(lambda training: training.speed > 0 and training.now.step > 10)
+    grove.qtbot.wait(50)
+    said = grove.line._facts()
+    for word in ("steps/s", "epoch", "rate 0.00", "seed 1", "held-out"):
+        assert word in said
+    grove.click(grove.panel.main_button)
+    grove.stand()

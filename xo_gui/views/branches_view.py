@@ -1,0 +1,274 @@
+"""Branches view: every branch of the training, by name, with where it left another and how far it came. It draws no
+curves and overwrites nothing."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from engine.goal import Training
+from engine.history import Branch, Moment
+from engine.runner import Snapshot
+from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.views.branch_look import seen_branch, swatch
+from xo_gui.views.stages import number
+from xo_gui.views.view import View
+from xo_gui.wishes import Intent, Look, Rename, ShowBranch, Train
+
+_NAME, _FROM, _STEPS, _HELD_OUT = range(4)
+_CALM_SECONDS = 0.25
+
+
+class BranchTable(QTableWidget):
+    """Return goes to the end of the branch, as a double click does beside its name."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return, where no name is being written."""
+        writing = self.state() == QAbstractItemView.State.EditingState
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not writing and self.currentItem() is not None:
+            self.cellDoubleClicked.emit(self.currentRow(), _STEPS)
+        else:
+            super().keyPressEvent(event)
+
+
+class BranchesView(View):
+    """A row for each branch: whether it is drawn, its line, its name, where it comes from, its last step, and how
+    well it read the held-out drawings last."""
+
+    title = "Branches"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._training: Training | None = None
+        self._intent: Intent | None = None
+        self._filled_at = 0.0
+        self._filling = False
+        self._make_table()
+        self.words = QLabel(self.tr("Train, and every start and every way on from an earlier step is listed here."))
+        self.words.setWordWrap(True)
+        self.words.setFont(font(SMALL_PX))
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._make_buttons()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.words)
+        column.addWidget(self.table, 1)
+        column.addLayout(self._row)
+        self.setFocusProxy(self.table)
+        self.set_theme(DARK)
+        self._fill()
+
+    def sizeHint(self) -> QSize:
+        """A few rows."""
+        return QSize(290, 200)
+
+    # -- what is shown -----------------------------------------------------------------------------------------
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """The branches as they stand, a few times a second while one grows."""
+        training = snapshot.training
+        if training is self._training:
+            return
+        ran, self._training = self._training, training
+        standing = training is None or training.state != "running"
+        if standing or ran is None or perf_counter() - self._filled_at > _CALM_SECONDS:
+            self._fill()
+
+    def show_intent(self, intent: Intent) -> None:
+        """Which branches are drawn, and which one is looked at."""
+        self._intent = intent
+        self._fill()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self.words.setStyleSheet(f"color: {theme.quiet}")
+        self.table.setStyleSheet(
+            f"QTableWidget {{ border: none; background: transparent; color: {theme.quiet}; }}"
+            f"QTableWidget::item {{ padding: 0 4px; border: none; }}"
+            f"QTableWidget::item:selected {{ background: {theme.control}; color: {theme.text}; }}"
+            f"QTableWidget:focus {{ border: 1px solid {theme.o}; }}"
+            f"QHeaderView::section {{ background: {theme.ground}; color: {theme.quiet}; border: none; "
+            f"padding: 2px 4px; }}"
+            f"QLineEdit {{ background: {theme.raised}; color: {theme.text}; border: none; padding: 0 2px; }}"
+        )
+        for row in range(self.table.rowCount()):
+            self._cell(row, _NAME).setIcon(swatch(theme, row, self.devicePixelRatioF()))
+
+    def _fill(self) -> None:
+        """Write what has changed; a name that is being written is left alone."""
+        self._filled_at = perf_counter()
+        training = self._training
+        branches = () if training is None else training.branches
+        self.words.setVisible(not branches)
+        self.table.setVisible(bool(branches))
+        for button in (self.end_button, self.continue_button):
+            button.setVisible(bool(branches))
+        if self.table.state() == QAbstractItemView.State.EditingState:
+            return
+        self._filling = True
+        before = self.table.rowCount()
+        self.table.setRowCount(len(branches))
+        for branch in branches:
+            self._fill_row(branch)
+        self._filling = False
+        seen = seen_branch(training, self._intent)
+        if len(branches) != before and seen is not None:
+            self.table.setCurrentCell(seen.number, _NAME)
+        self._enable()
+
+    def _fill_row(self, branch: Branch) -> None:
+        training, row = self._training, branch.number
+        assert training is not None
+        hidden = self._intent is not None and row in self._intent.hidden
+        name = self._cell(row, _NAME)
+        if name.icon().isNull():
+            name.setIcon(swatch(self._theme, row, self.devicePixelRatioF()))
+        name.setCheckState(Qt.CheckState.Unchecked if hidden else Qt.CheckState.Checked)
+        parent = branch.parent
+        left = "–"
+        if parent is not None:
+            left = self.tr("{0} · {1}").format(training.branches[parent.branch].name, number(parent.step))
+        curves = branch.curves
+        share = f"{100 * curves.accuracies[-1]:.1f} %" if len(curves.accuracies) else "–"
+        seen = seen_branch(training, self._intent) is branch
+        for column, text in ((_NAME, branch.name), (_FROM, left), (_STEPS, number(branch.end)), (_HELD_OUT, share)):
+            item = self._cell(row, column)
+            if item.text() != text:
+                item.setText(text)
+                item.setToolTip(self._tip(column, branch))
+            item.setFont(font(SMALL_PX, strong=seen))
+
+    def _tip(self, column: int, branch: Branch) -> str:
+        """What a cell says in full."""
+        if column == _FROM and branch.parent is not None and self._training is not None:
+            parent = self._training.branches[branch.parent.branch].name
+            return self.tr("It went on from step {0} of {1}").format(number(branch.parent.step), parent)
+        tips = {
+            _FROM: self.tr("It began with weights of its own"),
+            _STEPS: self.tr("Its last step"),
+            _HELD_OUT: self.tr("Held-out drawings read rightly, when they were read last"),
+        }
+        return tips.get(column) or self.tr("Tick: draw it. F2 or a double click: rename.")
+
+    def _cell(self, row: int, column: int) -> QTableWidgetItem:
+        item = self.table.item(row, column)
+        if item is None:
+            item = QTableWidgetItem()
+            flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+            if column == _NAME:
+                flags |= Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable
+            item.setFlags(flags)
+            if column in (_STEPS, _HELD_OUT):
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.table.setItem(row, column, item)
+        return item
+
+    # -- the person --------------------------------------------------------------------------------------------
+
+    def chosen(self) -> Branch | None:
+        """The branch whose row is chosen."""
+        row = self.table.currentRow()
+        branches = () if self._training is None else self._training.branches
+        return branches[row] if 0 <= row < len(branches) else None
+
+    def _enable(self) -> None:
+        for button in (self.end_button, self.continue_button):
+            button.setEnabled(self.chosen() is not None)
+
+    def _changed(self, item: QTableWidgetItem) -> None:
+        """A name was written, or a branch ticked."""
+        if self._filling or item.column() != _NAME or self._training is None:
+            return
+        branch = self._training.branches[item.row()]
+        shown = item.checkState() == Qt.CheckState.Checked
+        if item.text().strip() not in ("", branch.name):
+            self.wished.emit(Rename(branch.number, item.text().strip()))
+        elif item.text() != branch.name:
+            self._filling = True
+            item.setText(branch.name)
+            self._filling = False
+        if self._intent is not None and shown == (branch.number in self._intent.hidden):
+            self.wished.emit(ShowBranch(branch.number, shown))
+
+    def _double_clicked(self, row: int, column: int) -> None:
+        if column != _NAME:
+            self._to_end()
+
+    def _to_end(self) -> None:
+        branch, training = self.chosen(), self._training
+        if branch is not None and training is not None:
+            end = Moment(branch.number, branch.end)
+            self.wished.emit(Look(None if end == training.now else end))
+
+    def _go_on(self) -> None:
+        self._to_end()
+        self.wished.emit(Train())
+
+    # -- what it is made of ------------------------------------------------------------------------------------
+
+    def _make_table(self) -> None:
+        self.table = table = BranchTable(0, 4, self)
+        table.setHorizontalHeaderLabels([self.tr("name"), self.tr("from"), self.tr("steps"), self.tr("held-out")])
+        table.setAccessibleName(self.tr("Branches of the training"))
+        table.setFont(font(SMALL_PX))
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(22)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setIconSize(QSize(22, 10))
+        table.setTabKeyNavigation(False)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        triggers = QAbstractItemView.EditTrigger
+        table.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header = table.horizontalHeader()
+        header.setStyleSheet(f"font-size: {SMALL_PX}px")
+        header.setFont(font(SMALL_PX))
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        header.setMinimumSectionSize(30)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        for column in (_FROM, _STEPS, _HELD_OUT):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        table.itemChanged.connect(self._changed)
+        table.cellDoubleClicked.connect(self._double_clicked)
+        table.itemSelectionChanged.connect(self._enable)
+
+    def _make_buttons(self) -> None:
+        self.end_button = self._button(
+            self.tr("Go to its end"), self.tr("Look at the last step of the chosen branch"), self._to_end
+        )
+        self.continue_button = self._button(
+            self.tr("Continue from there"),
+            self.tr("Train on from the last step of the chosen branch; nothing is overwritten"),
+            self._go_on,
+        )
+        self._row = QHBoxLayout()
+        self._row.setSpacing(4)
+        for button in (self.end_button, self.continue_button):
+            self._row.addWidget(button, 1)
+
+    def _button(self, text: str, tip: str, act: object) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setToolTip(tip)
+        button.setStatusTip(tip)
+        button.clicked.connect(act)
+        button.setStyleSheet("padding: 4px 6px; min-width: 10px")
+        return button
