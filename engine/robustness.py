@@ -158,7 +158,8 @@ class Trial:
             self.rounds, self._part, self._report = number + 1, 0.0, None
 
     def _read(self, pictures: HostArray) -> Generator[None, None, HostArray]:
-        """The class with the most votes for each picture, (N,), as the generator's value."""
+        """The class with the most votes for each picture, (N,), as the generator's value; -1 where votes are
+        beyond numbers."""
         size = self._plan.batch
         batch = np.zeros((size, *self.network.input_shape), np.float32)
         found = []
@@ -166,7 +167,8 @@ class Trial:
             part = pictures[start : start + size]
             batch[: len(part), 0] = part
             yield from unwarned(self._plan.slices(batch, SLICE))
-            found.append(self._to_host(self._plan.scores).argmax(0)[: len(part)])
+            scores = self._to_host(self._plan.scores)
+            found.append(np.where(np.isfinite(scores).all(0), scores.argmax(0), -1)[: len(part)])
             yield
         return np.concatenate(found)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backend import Backend, Device, DeviceError, DeviceFault, choose_backend, numpy_backend
+from engine.datasets.pool import PoolSettings
 from engine.datasets.samples import Samples, samples
 from engine.datasets.xo import CLASSES
 from engine.datasets.xo_settings import XOSettings
@@ -20,19 +21,19 @@ from engine.explain.exemplars import Comparison, compare, exemplars
 from engine.explain.explainer import Explainer
 from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
+from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
-from engine.own_reader import OwnReader, Verdict
+from engine.own_reader import Verdict
 from engine.raster import fitted, render
 from engine.reading import Reader, Reading
-from engine.robustness import Robustness, Trials, tries
+from engine.robustness import Robustness
 from engine.run import Run
+from engine.watching import Looks, Watched, Watching
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 log = logging.getLogger(__name__)
-
-_ROBUSTNESS, _OWN = "How well varied drawings are read", "How your own drawings are read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ class Request:
     in seconds, handed back in the Snapshot so that the window can tell its latency. robustness: whether somebody
     looks at how well varied drawings are read. sampled: the generator's settings that somebody looks at, None if
     nobody does. question: what somebody wants explained, None for nothing. own: whether somebody looks at how the
-    person's own drawings are read.
+    person's own drawings are read. held_out: the examples whose held-out ones a network that does not train
+    is judged by, None if nobody looks.
     """
 
     generation: int
@@ -61,6 +63,7 @@ class Request:
     sampled: XOSettings | None = None
     question: Question | None = None
     own: bool = False
+    held_out: PoolSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Snapshot:
     samples: drawings by the settings looked at, None if nobody looks.
     answer: what is known of the question so far, None while nothing is.
     own: how the first subject reads the person's own drawings, as far as they are read; none if nobody looks.
+    held_out: how it reads the held-out ones, where its parameters are not those that training has.
     """
 
     generation: int
@@ -108,6 +112,7 @@ class Snapshot:
     samples: Samples | None = None
     answer: Answer | None = None
     own: Mapping[Drawing, Verdict] = field(default_factory=dict)
+    held_out: HeldOut | None = None
 
 
 @dataclass
@@ -124,11 +129,14 @@ class Runner:
     _run: Run | None = None
     _live: Reader | None = None
     _opened: Opened | None = None
-    _trials: Trials | None = None
     _samples: Samples | None = None
     _explainer: Explainer = field(default_factory=Explainer)
-    _own: OwnReader | None = None
+    _watching: Watching = field(init=False)
     _turn: int = 0
+
+    def __post_init__(self) -> None:
+        """What is watched says its troubles as notices."""
+        self._watching = Watching(self._notify)
 
     def answer(self, request: Request) -> Snapshot:
         """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
@@ -146,6 +154,7 @@ class Runner:
             log.exception("a request could not be answered")
             self._notify(f"The engine met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
         training = None if self._run is None else self._run.report()
+        watched = self._watched(request, readings, training)
         return Snapshot(
             request.generation,
             request.document.drawing,
@@ -158,10 +167,11 @@ class Runner:
             perf_counter() - begun,
             training,
             _compared(readings),
-            self._watched(request, readings, training),
+            watched.robustness,
             self._samples,
             self._explained(request, readings),
-            self._own_verdicts(request, readings, training),
+            watched.own,
+            watched.held_out,
         )
 
     def kept(self) -> KeptRun | None:
@@ -175,20 +185,18 @@ class Runner:
     @property
     def busy(self) -> bool:
         """Whether `work` would get anything done."""
-        return self._training or self._trying or self._explainer.busy or self._reading_own
+        return self._training or self._watching.busy or self._explainer.busy
 
     def work(self, seconds: float) -> None:
         """Go on for about so long with what is asked for, in turn: train, make examples or go back to the moment
-        looked at; try varied drawings; explain; read own drawings. Never raises."""
+        looked at; compute what is watched; explain. Never raises."""
         jobs: list[Callable[[float], None]] = []
         if self._training:
             jobs.append(self._train)
-        if self._trying:
-            jobs.append(self._try)
+        if self._watching.busy:
+            jobs.append(self._watching.work)
         if self._explainer.busy:
             jobs.append(self._explain)
-        if self._reading_own:
-            jobs.append(self._read_own)
         self._turn += 1
         if jobs:
             jobs[self._turn % len(jobs)](seconds)
@@ -196,10 +204,6 @@ class Runner:
     @property
     def _training(self) -> bool:
         return self._run is not None and self._run.busy
-
-    @property
-    def _trying(self) -> bool:
-        return self._trials is not None and self._trials.busy
 
     def _train(self, seconds: float) -> None:
         run = self._run
@@ -214,48 +218,11 @@ class Runner:
             log.exception("training met an unexpected fault")
             self._stop(f"Training met an unexpected fault, {type(error).__name__}: {error}. The log has more.")
 
-    def _watched(
-        self, request: Request, readings: tuple[Reading, ...], training: Training | None
-    ) -> Robustness | None:
-        """How well the first subject reads varied drawings, which is tried only while somebody looks."""
-        if not request.robustness or not readings or not tries(readings[0].subject.network):
-            self._trials = None
-            return None
-        if self._trials is None:
-            self._trials = Trials(self._chosen())
-        trials, subject = self._trials, readings[0].subject
-        shown = None if subject is request.document.subjects[0] else training
-        self._surely(lambda: trials.follow(subject, shown), trials, _ROBUSTNESS)
-        return trials.report()
-
-    def _try(self, seconds: float) -> None:
-        assert self._trials is not None
-        trials = self._trials
-        self._surely(lambda: trials.work(seconds), trials, _ROBUSTNESS)
-
-    @property
-    def _reading_own(self) -> bool:
-        return self._own is not None and self._own.busy
-
-    def _own_verdicts(
-        self, request: Request, readings: tuple[Reading, ...], training: Training | None
-    ) -> Mapping[Drawing, Verdict]:
-        """How the first subject reads the person's own drawings, while somebody looks."""
-        document = request.document
-        if not request.own or not readings or not document.own:
-            self._own = None
-            return {}
-        if self._own is None:
-            self._own = OwnReader(self._chosen())
-        own, subject = self._own, readings[0].subject
-        shown = None if subject is document.subjects[0] else training
-        self._surely(lambda: own.follow(document.own, subject, shown), own, _OWN)
-        return own.report()
-
-    def _read_own(self, seconds: float) -> None:
-        assert self._own is not None
-        own = self._own
-        self._surely(lambda: own.work(seconds), own, _OWN)
+    def _watched(self, request: Request, readings: tuple[Reading, ...], training: Training | None) -> Watched:
+        if not readings:
+            return self._watching.rest()
+        looks = Looks(request.robustness, request.own, request.held_out)
+        return self._watching.follow(looks, request.document, readings[0].subject, training, self._chosen())
 
     def _explained(self, request: Request, readings: tuple[Reading, ...]) -> Answer | None:
         """What is known of the request's question."""
@@ -276,18 +243,6 @@ class Runner:
     def _leave_unexplained(self, error: Exception) -> None:
         self._notify(f"The explanation failed, {type(error).__name__}: {error}. The log has more.")
         self._explainer.give_up()
-
-    def _surely(self, act: Callable[[], None], side: Trials | OwnReader, what: str) -> None:
-        """Do what nobody waits for; if it cannot be done, say what is not known and leave it."""
-        try:
-            act()
-        except (ValueError, DeviceError) as error:
-            self._notify(f"{error} {what} is not known.")
-            side.give_up()
-        except Exception as error:
-            log.exception("a side matter failed: %s", what)
-            self._notify(f"{what} is not known, {type(error).__name__}: {error}. The log has more.")
-            side.give_up()
 
     def _follow(self, goal: Goal | None) -> None:
         """Make this the goal of training; without one it rests."""

@@ -188,9 +188,8 @@ class MainWindow(QMainWindow):
     def ask_again(self) -> None:
         """Ask the engine for what should be true now."""
         training = self.training
-        self._thread.ask(
-            self.session.request(training.goal, training.live, training.sampled, training.looked == "own")
-        )
+        own, data = training.looked == "own", training.intent.data
+        self._thread.ask(self.session.request(training.goal, training.live, training.sampled, own, data))
 
     def _intent_changed(self) -> None:
         for view in self.views:

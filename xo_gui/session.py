@@ -9,6 +9,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
+from engine.datasets.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.explain.question import Question
@@ -165,10 +166,16 @@ class Session(QObject):
             self._tell()
 
     def request(
-        self, goal: Goal | None = None, live: bool = False, sampled: XOSettings | None = None, own: bool = False
+        self,
+        goal: Goal | None = None,
+        live: bool = False,
+        sampled: XOSettings | None = None,
+        own: bool = False,
+        data: PoolSettings | None = None,
     ) -> Request:
         """What should be true now; goal and live: what training should be doing, and whether it is what reads;
-        sampled: the generator's settings that somebody looks at; own: whether somebody looks at own drawings."""
+        sampled: the generator's settings that somebody looks at; own: whether somebody looks at own drawings; data:
+        the examples that training would judge by."""
         return Request(
             self._generation,
             self.document,
@@ -182,6 +189,7 @@ class Session(QObject):
             question=self._question,
             own=own,
             robustness="robustness" in self.focus.watched,
+            held_out=data if "held_out" in self.focus.watched else None,
         )
 
     def touch(self) -> None:

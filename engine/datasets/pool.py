@@ -84,8 +84,7 @@ class Pool:
             parts = self._parts[which]
             made = sum(map(len, parts))
             if made < wanted:
-                seed = (self.settings.seed, which, len(parts))
-                parts.append(examples(self.settings.drawing, min(PIECE, wanted - made), seed))
+                parts.append(piece(self.settings, which, len(parts)))
                 self._made += len(parts[-1])
                 return
 
@@ -114,6 +113,13 @@ class Pool:
             self._whole[which] = Examples(images, labels, parts[0].classes)
             self._parts[which] = []  # all is in one place now
         return self._whole[which]
+
+
+def piece(settings: PoolSettings, which: int, number: int) -> Examples:
+    """One piece of those to learn from (TRAINING) or held out (HELD_OUT), numbered from 0: PIECE of them, the last
+    one fewer."""
+    wanted = settings.held_out if which == HELD_OUT else settings.count
+    return examples(settings.drawing, min(PIECE, wanted - PIECE * number), (settings.seed, which, number))
 
 
 class Pools:

@@ -168,10 +168,12 @@ def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
         Trial(network, network.initial(0), CPU)
 
 
-def test_parameters_that_overflow_are_counted_without_a_warning() -> None:
-    huge = {name: np.full_like(array, 1e38) for name, array in SUBJECT.parameters.items()}
-    found = whole(Trial(SMALL, huge, CPU), 1)
-    assert found.network.max() <= TOGETHER
+def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> None:
+    for value in (1e38, np.nan):
+        broken = {name: np.full_like(array, value) for name, array in SUBJECT.parameters.items()}
+        found = whole(Trial(SMALL, broken, CPU), 1)
+        assert found.network.max() == 0
+        assert found.whole_image.max() == TOGETHER
 
 
 # -- what a Runner does of it

@@ -8,9 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from engine.losses import softmax
-from tests.xo_gui.conftest import Hand
+from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
+from xo_gui.views import FilmView
 from xo_gui.views.gallery_view import GalleryView, hardest_first
 
 VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.55, 0.45], [0.99, 0.01]])
@@ -40,6 +41,7 @@ def trained(view: GalleryView, hand: Hand, qtbot: object) -> GalleryView:
         coach.stand()
     coach.until(lambda training: training.judgement is not None)
     qtbot.waitUntil(lambda: view._judgement is coach.training.judgement, timeout=10_000)
+    assert hand.window.last.held_out is None
     return view
 
 
@@ -60,8 +62,24 @@ def click_cell(view: GalleryView, cell: tuple[int, int]) -> None:
     QTest.mouseClick(view.table, Qt.MouseButton.LeftButton, pos=view.table.box(*cell).center().toPoint())
 
 
-def test_before_training_it_says_what_to_do_however_narrow_it_is(view: GalleryView) -> None:
-    assert view.words.text() == "Train, and the drawings it reads worst stand here."
+def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
+    view: GalleryView, hand: Hand
+) -> None:
+    hand.qtbot.waitUntil(lambda: view._judgement is not None, timeout=60_000)
+    subject, data = hand.window.session.document.subjects[0], hand.window.training.intent.data
+    assert len(view._held_out) == data.held_out
+    assert view._judgement.score.accuracy > 0.99
+    assert len(view.wall.tiles) == view._judgement.score.confusion[[0, 1], [1, 0]].sum()
+    hand.window.panels.bring(FilmView)
+    hand.draw(X_ARMS)
+    hand.qtbot.waitUntil(lambda: hand.window.last.held_out is None, timeout=10_000)
+    assert hand.window.session.document.subjects[0] is subject
+
+
+def test_a_network_for_other_pictures_says_what_to_do_however_narrow_it_is(view: GalleryView, hand: Hand) -> None:
+    hand.window.use_preset("hanuschkin")
+    hand.settle()
+    hand.qtbot.waitUntil(lambda: "choose one above" in view.words.text(), timeout=10_000)
     view.window().resize(900, 640)
     assert view.words.isVisible()
     assert view.words.height() >= view.words.heightForWidth(view.words.width())

@@ -13,6 +13,7 @@ from engine.document import Document
 from engine.drawing import Drawing
 from engine.evaluation import Judgement
 from engine.losses import softmax
+from engine.robustness import tries
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray
@@ -63,17 +64,27 @@ class GalleryView(View):
         """The table and five columns of drawings."""
         return QSize(420, 190)
 
+    def set_seen(self, seen: bool) -> None:
+        """A network that does not train is judged only while somebody looks."""
+        self.watched.emit("held_out", seen)
+
     def show_document(self, document: Document) -> None:
         """What a drawing that is picked changes."""
         self._document = document
+        if self._judgement is None:
+            self._fill()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """How the held-out drawings are read at the moment shown."""
-        training = snapshot.training
-        judgement = None if training is None else training.judgement
+        found, training = snapshot.held_out, snapshot.training
+        judgement: Judgement | None = None
+        held_out: Examples | None = None
+        if found is not None:
+            judgement, held_out = found.judgement, found.examples
+        elif training is not None:
+            judgement, held_out = training.judgement, training.held_out
         if judgement is not self._judgement:
-            self._judgement = judgement
-            self._held_out = None if training is None else training.held_out
+            self._judgement, self._held_out = judgement, held_out
             classes = () if self._held_out is None else self._held_out.classes
             self.table.show_counts(None if judgement is None else Counted(classes, judgement.score.confusion))
             self._fill()
@@ -92,13 +103,20 @@ class GalleryView(View):
         """The drawings of the chosen cell, or the mistakes."""
         judgement, held_out = self._judgement, self._held_out
         if judgement is None or held_out is None:
-            self._show((), self.tr("Train, and the drawings it reads worst stand here."))
+            self._show((), self._empty)
             return
         votes = softmax(np.nan_to_num(judgement.scores, posinf=1e30, neginf=-1e30))
         self._places = hardest_first(votes, held_out.labels, self.table.cell)
         shown = self._places[:_MOST]
         tiles = tuple(self._tile(held_out, votes[at], int(at)) for at in shown)
         self._show(tiles, self._sentence(held_out, len(self._places)))
+
+    @property
+    def _empty(self) -> str:
+        """Why there is nothing, and what to do."""
+        if self._document is None or tries(self._document.subjects[0].network):
+            return self.tr("Held-out drawings are being read; those it reads worst stand here.")
+        return self.tr("Only a network that tells X from O can be judged here: choose one above.")
 
     def _show(self, tiles: tuple[Tile, ...], words: str) -> None:
         self.wall.show_tiles(tiles)
