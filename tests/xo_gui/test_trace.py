@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.document import Subject
 from engine.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
 from engine.network import Network
 from engine.presets import DEFAULT, WALKTHROUGH
+from engine.reading import Reader, Reading
 from xo_gui.session import Cell
 from xo_gui.views.arrangement import arrange
 from xo_gui.views.columns import Box, Column, Strip
-from xo_gui.views.trace import trace_of
+from xo_gui.views.trace import Trace, trace_of
 
 ARTICLE = arrange(WALKTHROUGH.network, Box(16, 80, 968, 540))
 DEEP = arrange(DEFAULT.network, Box(16, 80, 968, 540))
@@ -95,3 +101,45 @@ def test_the_mean_of_a_map_reads_the_whole_of_it_and_is_read_back() -> None:
     assert cell is not None
     assert column(strip, 5).mark(2) in cell.rings
     assert len(cell.lines) == 2
+
+
+# --- with a reading: what mattered
+
+
+def traced(cell: Cell, seed: int = 1) -> tuple[Trace, Reading, Strip]:
+    subject = Subject("default", DEFAULT.network, DEFAULT.network.initial(seed))
+    picture = np.random.default_rng(seed).uniform(-1, 1, (32, 32)).astype(np.float32)
+    reading = Reader(subject, choose_backend("cpu")).read(picture)
+    trace = trace_of(DEFAULT.network, DEEP, cell, reading)
+    assert trace is not None
+    return trace, reading, DEEP
+
+
+def test_the_winner_of_a_pool_is_ringed() -> None:
+    trace, reading, strip = traced(Cell(3, 2, 4, 5))
+    window = reading.outputs[2][2, 8:10, 10:12]
+    row, column_ = np.unravel_index(window.argmax(), (2, 2))
+    won = column(strip, 2).mark(2, range(8 + int(row), 9 + int(row)), range(10 + int(column_), 11 + int(column_)))
+    assert won in trace.rings
+
+
+def test_lines_carry_what_each_map_brings() -> None:
+    trace, reading, strip = traced(Cell(4, 9, 6, 5))
+    weights = reading.subject.parameters["04-conv2d.weight"][9]
+    brought = (weights * reading.outputs[3][:, 5:8, 4:7]).sum(axis=(1, 2))
+    shares = brought / np.abs(brought).max()
+    windows = [column(strip, 3).tile(at).part((16, 16), range(5, 8), range(4, 7)) for at in range(8)]
+    starts = {round(window.centre[1], 3): at for at, window in enumerate(windows)}
+    pairs = [pair for pair in zip(trace.fan, trace.carried, strict=True) if pair[0][2] == column(strip, 4).x - 3]
+    shown = {starts[round(line[1], 3)]: share for line, share in pairs}
+    assert shown == {at: pytest.approx(float(shares[at]), rel=1e-4) for at in range(8)}
+
+
+def test_a_vote_is_followed_through_the_strongest_values_to_the_drawing() -> None:
+    trace, reading, strip = traced(Cell(10, 0))
+    hidden = int(np.abs(reading.subject.parameters["10-dense.weight"][0] * reading.outputs[9]).argmax())
+    assert column(strip, 9).mark(hidden) in trace.rings
+    below = np.abs(reading.subject.parameters["08-dense.weight"][hidden] * reading.outputs[7])
+    channel, row, col = (int(part) for part in np.unravel_index(below.argmax(), (16, 8, 8)))
+    assert column(strip, 6).mark(channel, range(row, row + 1), range(col, col + 1)) in trace.rings
+    assert any(column(strip, 0).tile(0).holds(*window.centre) for window in trace.windows)

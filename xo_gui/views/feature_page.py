@@ -95,6 +95,7 @@ class FeaturePage(QWidget):
         box = QDoubleSpinBox(self)
         box.setRange(-LARGEST, LARGEST)
         box.setDecimals(3)
+        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setSingleStep(0.05)
         box.setKeyboardTracking(False)
         box.setAccessibleName(name)

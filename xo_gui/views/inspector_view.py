@@ -50,6 +50,13 @@ class InspectorView(View):
         self._build()
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName(self.tr("Inspector"))
+        self.setWhatsThis(
+            self.tr(
+                "Spells out how one value came about: what was read, what it was multiplied with, the sum, the "
+                "bias. Click a value in the network to hold it; pointing at another shows that one meanwhile; Esc "
+                "lets go. Numbers here can be clicked, too: they lead to the values they are."
+            )
+        )
         self._refresh()
 
     def _build(self) -> None:

@@ -118,7 +118,10 @@ class NetworkView(View):
     def show_focus(self, focus: Focus) -> None:
         """Mark the looked-at cell, or the one held, wherever it was chosen."""
         if focus != Focus(self._looked, self._pinned, self._sliding):
+            moved = focus.pinned != self._pinned
             self._looked, self._pinned, self._sliding = focus.hovered, focus.pinned, focus.sliding
+            if moved:
+                self._keep_in_view()
             self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -165,6 +168,7 @@ class NetworkView(View):
         """Lay out for the new size."""
         super().resizeEvent(event)
         self._lay_out()
+        self._keep_in_view()
 
     def changeEvent(self, event: QEvent) -> None:
         """Fonts and styles change widths."""
@@ -373,6 +377,11 @@ class NetworkView(View):
             return None
         leap = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
         return step(shown.strip, cell, key, leap)
+
+    def _keep_in_view(self) -> None:
+        """The held cell stays in view when there is less room, and when it is chosen elsewhere."""
+        if self._pinned is not None and self._marked()[1] is not None and self._pinned.subject < len(self._strips):
+            self._scroll_to(self._pinned)
 
     def _scroll_to(self, cell: Cell) -> None:
         strip = self._strips[cell.subject].strip

@@ -20,6 +20,8 @@ Line = tuple[float, float, float, float]
 ALIKE = 1.0
 # Beyond so many maps above, what a value brings to each of them is not worked out.
 MOST_ABOVE = 64
+# Of so many lines between two columns the strongest are shown.
+MOST_FAN = 16
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Trace:
     """What to mark. tile: the looked-at map, None for a bar or a vote. rings: single cells; windows: what is read.
 
     lines: those that tie the cell to what it reads and what reads it, one for each step; fan: the many from all
-    maps it reads, and to all that read it. carried: for each line of the fan what it brings, as the reading has it;
-    all alike without a reading.
+    maps it reads, and to all that read it. carried: for each line of the fan what it brings, as a share (-1 to 1)
+    of what the strongest line of its layer brings; those that bring nothing are left out, and of many the weakest.
+    All are alike without a reading.
     """
 
     tile: Box | None
@@ -76,8 +79,7 @@ def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None
         tuple(found.rings),
         tuple(found.windows),
         tuple(found.lines),
-        tuple(found.fan),
-        tuple(found.carried),
+        *found.fanned(),
     )
 
 
@@ -89,8 +91,7 @@ class _Finder:
         self.rings: list[Box] = []
         self.windows: list[Box] = []
         self.lines: list[Line] = []
-        self.fan: list[Line] = []
-        self.carried: list[float] = []
+        self.fans: list[list[tuple[Line, float]]] = []
 
     def box(self, column: Column, channel: int, row: int, col: int) -> Box:
         """One cell of a column."""
@@ -104,7 +105,8 @@ class _Finder:
             self.windows.append(wide)
 
     def back(self, cell: Cell) -> None:
-        """Towards the input: through layers that keep to one map, and the one that weighs all maps below.
+        """Towards the input: through layers that keep to one map, and the first that weighs all maps below; with a
+        reading on from there, from the value that brought most.
 
         `cell` is followed beside the window: of a max pool it is the one that won.
         """
@@ -122,14 +124,36 @@ class _Finder:
                     got = self._whole_map(layer - 1)
                 if got is None or not (got[0] and got[1]):
                     self._weighed_list(cell)
-                    return
-                read = got
+                    read, weighs = (range(0), range(0)), True
+                else:
+                    read = got
             channels = range(self._network.shapes[layer - 1][0]) if weighs else (below,)
-            self._step(cell, channel, window, tuple(channels), read)
-            if weighs:
+            if read[0]:
+                self._step(cell, channel, window, tuple(channels), read)
+            if not weighs:
+                cell = self._winner(cell, below, read)
+                channel, window, layer = below, read, layer - 1
+                continue
+            strongest = self._strongest(cell)
+            if strongest is None:
                 return
-            cell = self._winner(cell, below, read)
-            channel, window, layer = below, read, layer - 1
+            cell, channel, layer = strongest, strongest.channel, strongest.layer
+            window = (range(cell.row, cell.row + 1), range(cell.column, cell.column + 1))
+
+    def _strongest(self, cell: Cell) -> Cell | None:
+        """Of all that `cell` weighs, the value that brings most, which gets a ring; None if none brings any."""
+        made = self._arithmetic(cell)
+        if made is None or not made.shares.any():
+            return None
+        place = int(made.cells.flat[int(np.abs(made.shares).argmax())])
+        shape = self._network.shapes[cell.layer - 1]
+        channel, row, column = (*(int(part) for part in np.unravel_index(place, shape)), 0, 0)[:3]
+        found = Cell(cell.layer - 1, channel, row, column, cell.subject)
+        shown = found if self._strip.column_of(found.layer) else in_maps(self._network, found)
+        lower = self._strip.column_of(shown.layer)
+        if lower is not None:
+            self.rings.append(self.box(lower, shown.channel, shown.row, shown.column))
+        return found
 
     def _winner(self, cell: Cell, channel: int, read: tuple[range, range]) -> Cell:
         """The cell one layer down that made `cell`: a max pool's winner, which gets a ring, or the first read."""
@@ -164,6 +188,7 @@ class _Finder:
         if upper is None or lower is None or upper is lower:
             return
         end = upper.mark(channel, *window)
+        self.fans.append([])
         made = self._arithmetic(cell) if len(below) > 1 else None
         brought = made.shares.reshape(len(below), -1).sum(axis=1).tolist() if made else [ALIKE] * len(below)
         for one in below:
@@ -176,8 +201,19 @@ class _Finder:
                 self._fan(line, brought[one])
 
     def _fan(self, line: Line, brought: float) -> None:
-        self.fan.append(line)
-        self.carried.append(brought)
+        self.fans[-1].append((line, brought))
+
+    def fanned(self) -> tuple[tuple[Line, ...], tuple[float, ...]]:
+        """The lines of all fans, and what each brings as a share of the strongest of its fan."""
+        lines, carried = [], []
+        for fan in self.fans:
+            most = max((abs(brought) for _, brought in fan), default=0.0)
+            strongest = sorted(fan, key=lambda pair: -abs(pair[1]))
+            for line, brought in strongest if self._reading is None else strongest[:MOST_FAN]:
+                if brought:
+                    lines.append(line)
+                    carried.append(brought / most)
+        return tuple(lines), tuple(carried)
 
     def _whole_map(self, layer: int) -> tuple[range, range]:
         """All rows and columns of a map, or of a value in a list."""
@@ -198,6 +234,7 @@ class _Finder:
             self._network.shapes[cell.layer - 1],
             upper.mark(cell.channel),
         )
+        self.fans.append([])
         one = np.arange(self._network.shapes[cell.layer][0]) == cell.channel
         read = self._network.layers[cell.layer - 1].reads_of(below, one).reshape(shape[0], -1)
         brought = np.where(read, ALIKE, 0.0)
@@ -231,6 +268,7 @@ class _Finder:
             return
         readers = np.argwhere(reached[int(np.flatnonzero(reached.reshape(len(reached), -1).any(axis=1))[0])])
         middle = tuple(int(part) for part in readers[len(readers) // 2]) if reached.ndim == 3 else ()
+        self.fans.append([])
         start = self.box(lower, shown.channel, shown.row, shown.column)
         for channel, brought in enumerate(brings(self._reading, above, place, middle).tolist()):
             end = upper.tile(channel) if upper.is_map else upper.mark(channel)

@@ -14,7 +14,6 @@ from xo_gui.views.trace import Trace
 # A cell smaller than this gets a ring around its middle instead of an outline.
 LEAST_OUTLINE = 9.0
 RING = 3.2
-MOST_FAN = 16
 # The thinnest and the thickest line: the one that carries most of its fan has the latter.
 THIN, THICK = 0.7, 3.6
 
@@ -37,19 +36,12 @@ def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
 
 
 def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
-    """The lines that carry most, as thick as what they carry; what takes away is dashed and violet."""
-    most = max((abs(each) for each in trace.carried), default=0.0)
-    pairs = sorted(zip(trace.carried, trace.fan, strict=True), key=lambda pair: -abs(pair[0]))
-    alike = len(set(trace.carried)) == 1
-    for carried, line in pairs[:MOST_FAN]:
-        if alike or most == 0:
-            painter.setPen(QPen(QColor(theme.faint), 1.0))
-        else:
-            colour = theme.stops[4] if carried > 0 else theme.stops[0]
-            pen = QPen(QColor(colour), THIN + (THICK - THIN) * abs(carried) / most)
-            if carried < 0:
-                pen.setDashPattern([2.0, 1.5])
-            painter.setPen(pen)
+    """The lines, as thick as what they carry; what takes away is dashed and violet."""
+    for carried, line in zip(trace.carried, trace.fan, strict=True):
+        pen = QPen(QColor(theme.stops[4] if carried > 0 else theme.stops[0]), THIN + (THICK - THIN) * abs(carried))
+        if carried < 0:
+            pen.setDashPattern([2.0, 1.5])
+        painter.setPen(pen)
         painter.drawLine(QLineF(*line))
 
 
