@@ -3,8 +3,6 @@ curves and overwrites nothing."""
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
@@ -29,7 +27,6 @@ from xo_gui.views.view import View
 from xo_gui.wishes import Intent, Look, Rename, ShowBranch, Train
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
-_CALM_SECONDS = 0.25
 
 
 class BranchTable(QTableWidget):
@@ -49,13 +46,13 @@ class BranchesView(View):
     well it read the held-out drawings last."""
 
     title = "Branches"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
         self._training: Training | None = None
         self._intent: Intent | None = None
-        self._filled_at = 0.0
         self._filling = False
         self._make_table()
         self.words = QLabel(self.tr("Train, and every start and every way on from an earlier step is listed here."))
@@ -84,10 +81,8 @@ class BranchesView(View):
         training = snapshot.training
         if training is self._training:
             return
-        ran, self._training = self._training, training
-        standing = training is None or training.state != "running"
-        if standing or ran is None or perf_counter() - self._filled_at > _CALM_SECONDS:
-            self._fill()
+        self._training = training
+        self._fill()
 
     def show_intent(self, intent: Intent) -> None:
         """Which branches are drawn, and which one is looked at."""
@@ -112,7 +107,6 @@ class BranchesView(View):
 
     def _fill(self) -> None:
         """Write what has changed; a name that is being written is left alone."""
-        self._filled_at = perf_counter()
         training = self._training
         branches = () if training is None else training.branches
         self.words.setVisible(not branches)

@@ -1,11 +1,21 @@
-"""Dead mark: the sign of a feature that is 0 on every drawing. It finds none."""
+"""Dead marks: the sign of a feature that is 0 on every drawing, where it stands in the network's columns, and what
+it means. They find none themselves."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from collections.abc import Callable, Iterator
 
-from xo_gui.theme import Theme
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QPainter, QPen
+from PySide6.QtWidgets import QToolTip, QWidget
+
+from engine.goal import Training
+from engine.network import Network
+from engine.statistics import Dead
+from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.columns import Box, Column, Strip
+
+_SIDE, _LEAST_WORD = 9.0, 40.0
 
 
 def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
@@ -19,3 +29,96 @@ def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) ->
     part = half * 0.7
     painter.drawLine(middle + QPointF(-part, part), middle + QPointF(part, -part))
     painter.restore()
+
+
+def dead_words(name: str, examples: int) -> str:
+    """What a dead feature is, and what to do about it."""
+    said = _tr(
+        "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings looked at, so no gradient reaches it and "
+        "it does not learn any more. A lower rate keeps features alive; a new start, or an earlier moment, gets "
+        "them back."
+    )
+    return said.format(name, examples)
+
+
+class DeadMarks(QObject):
+    """The marks of the network that trains, on the widget that shows its columns.
+
+    strip: gives the columns, where they are laid out, and how far they are scrolled, or None.
+    """
+
+    def __init__(self, widget: QWidget, strip: Callable[[], tuple[Strip, float] | None]) -> None:
+        super().__init__(widget)
+        self._strip, self._widget = strip, widget
+        self._dead: tuple[Dead, ...] = ()
+        self._examples = 0
+        widget.installEventFilter(self)
+
+    def take(self, training: Training | None, network: Network, live: bool) -> None:
+        """Mark what was found dead. live: whether the columns are read by training's weights."""
+        found = None if training is None else training.statistics
+        known = found is not None and live and found.network == network
+        self._dead = found.dead if found is not None and known else ()
+        self._examples = 0 if found is None else found.examples
+
+    def said(self) -> str:
+        """How many are dead, for those who do not see the marks; "" for none."""
+        count = sum(len(dead.channels) for dead in self._dead)
+        return _tr("{0} dead features").format(count) if count else ""
+
+    def paint(self, painter: QPainter, theme: Theme) -> None:
+        """All marks, over the tiles."""
+        shown = self._strip()
+        if shown is not None:
+            for _, _, box in self._boxes(shown[0]):
+                _paint_tile(painter, theme, box)
+
+    def tip(self, x: float, y: float) -> str:
+        """What is to be said of a point of the widget."""
+        shown = self._strip()
+        if shown is None:
+            return ""
+        strip, scrolled = shown
+        for column, channel, box in self._boxes(strip):
+            if box.holds(x + scrolled, y):
+                kind = _tr("Feature {0}") if column.is_map else _tr("Value {0}")
+                return dead_words(kind.format(channel + 1), self._examples)
+        return ""
+
+    def _boxes(self, strip: Strip) -> Iterator[tuple[Column, int, Box]]:
+        """The tiles of the dead, in the column of the features and in that of the layer that cuts them."""
+        for dead in self._dead:
+            columns = {id(column): column for column in map(strip.column_of, (dead.layer, dead.cut)) if column}
+            for column in columns.values():
+                for channel in dead.channels:
+                    yield column, channel, column.tile(channel)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A tooltip over a mark."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            text = self.tip(event.pos().x(), event.pos().y())
+            if text:
+                QToolTip.showText(event.globalPos(), text, self._widget)
+                return True
+        return super().eventFilter(watched, event)
+
+
+def _paint_tile(painter: QPainter, theme: Theme, box: Box) -> None:
+    """The sign, and the word where there is room, at the top of a tile; in the middle of a bar."""
+    if box.height < 14:
+        paint_dead(painter, theme, QPointF(box.x + 4, box.y + box.height / 2), min(7.0, max(box.height, 4.0)))
+        return
+    painter.setFont(font(SMALL_PX))
+    word = _tr("dead")
+    wide = QFontMetricsF(painter.font()).horizontalAdvance(word) if box.width >= _LEAST_WORD else 0.0
+    paper = QColor(theme.ground)
+    paper.setAlphaF(0.85)
+    painter.fillRect(QRectF(box.x, box.y, _SIDE + 5 + (wide + 3 if wide else 0), _SIDE + 5), paper)
+    paint_dead(painter, theme, QPointF(box.x + 3 + _SIDE / 2, box.y + 2.5 + _SIDE / 2), _SIDE)
+    if wide:
+        painter.setPen(QColor(theme.text))
+        painter.drawText(QPointF(box.x + _SIDE + 6, box.y + 11), word)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("DeadMarks", text)

@@ -15,6 +15,8 @@ from engine.history import Moment
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray, kernel_atlas
+from xo_gui.views.dead_mark import paint_dead
+from xo_gui.views.inside_words import dead_tip
 from xo_gui.views.levels import calm
 from xo_gui.views.stages import layer_names
 from xo_gui.views.view import View
@@ -71,6 +73,7 @@ class FilmView(View):
             training = self._training
             frames, now = ((), None) if training is None else (training.frames, training.now)
             self.strip.show_frames(frames, now)
+            self._show_dead()
 
     def show_intent(self, intent: Intent) -> None:
         """The moment looked at stands out."""
@@ -97,6 +100,17 @@ class FilmView(View):
 
     def _chosen(self) -> None:
         self.strip.show_layer(self.chooser.currentData() or "")
+        self._show_dead()
+
+    def _show_dead(self) -> None:
+        """The dead features of the layer shown, as they were found last."""
+        found = None if self._training is None else self._training.statistics
+        if found is None:
+            self.strip.show_dead((), 0)
+            return
+        layer = str(self.chooser.currentData() or "").partition(".")[0]
+        dead = (each.channels for each in found.dead if found.network.names[each.layer] == layer)
+        self.strip.show_dead(next(dead, ()), found.examples)
 
 
 class FilmStrip(QWidget):
@@ -109,6 +123,8 @@ class FilmStrip(QWidget):
         self._theme, self._layer = DARK, ""
         self._look: Moment | None = None
         self._now: Moment | None = None
+        self._dead: tuple[int, ...] = ()
+        self._examples = 0
         self._frames: tuple[Frame, ...] = ()
         self._images: dict[Moment, QImage] = {}
         self._level = 1.0
@@ -127,6 +143,12 @@ class FilmStrip(QWidget):
                 ", ".join(self.tr("step {0}").format(frame.moment.step) for frame in frames)
             )
             self._relevel()
+
+    def show_dead(self, channels: tuple[int, ...], examples: int) -> None:
+        """Mark these features in the frame of the moment looked at. examples: on how many drawings they are 0."""
+        if (channels, examples) != (self._dead, self._examples):
+            self._dead, self._examples = channels, examples
+            self.update()
 
     def show_layer(self, layer: str) -> None:
         """Show the features of this layer, named as its weight."""
@@ -179,10 +201,18 @@ class FilmStrip(QWidget):
         """The tooltip names the step."""
         if event.type() == QEvent.Type.ToolTip:
             place = self._under(QPointF(event.pos()))  # type: ignore[attr-defined]
-            text = "" if place is None else self.tr("Look back at step {0}").format(place.frame.moment.step)
+            text = "" if place is None else self._tip(place)
             QToolTip.showText(event.globalPos(), text, self)  # type: ignore[attr-defined]
             return True
         return super().event(event)
+
+    def _tip(self, place: Place) -> str:
+        """The step, and in the frame looked at what is dead."""
+        said = self.tr("Look back at step {0}").format(place.frame.moment.step)
+        frames = [each.frame for each in self.places()]
+        if self._dead and place.frame is frames[self._current(frames)]:
+            return said + "\n\n" + dead_tip(self._dead, self._examples)
+        return said
 
     def _pick(self, frame: Frame) -> None:
         self.picked.emit(Look(None if frame.moment == self._now else frame.moment))
@@ -224,10 +254,33 @@ class FilmStrip(QWidget):
         room = box.adjusted(_PAD, _PAD, -_PAD, -_WORDS - _PAD)
         scale = min(room.width() / image.width(), room.height() / image.height())
         wide, high = image.width() * scale, image.height() * scale
-        painter.drawImage(QRectF(room.x() + (room.width() - wide) / 2, room.y(), wide, high), image)
+        spot = QRectF(room.x() + (room.width() - wide) / 2, room.y(), wide, high)
+        painter.drawImage(spot, image)
+        if current:
+            self._paint_dead(painter, spot, place.frame)
         painter.setPen(QColor(theme.text if current else theme.quiet))
         words = QRectF(box.x(), box.bottom() - _WORDS, box.width(), _WORDS)
         painter.drawText(words, Qt.AlignmentFlag.AlignCenter, str(place.frame.moment.step))
+        if current and self._dead and spot.bottom() < words.top() - _WORDS + 4:
+            said = self.tr("{0} dead").format(len(self._dead))
+            painter.drawText(words.translated(0, 4 - _WORDS), Qt.AlignmentFlag.AlignCenter, said)
+
+    def _paint_dead(self, painter: QPainter, spot: QRectF, frame: Frame) -> None:
+        """The sign on every dead feature; a list's weights are one picture, whose words must do."""
+        shape = frame.parameters[self._layer].shape
+        if len(shape) < 4:
+            return
+        across = _across(shape)
+        high = spot.height() / -(-shape[0] // across)
+        for channel in self._dead:
+            down, right = divmod(channel, across)
+            side = min(10.0, high - 1)
+            left = spot.x() + right * spot.width() / across
+            middle = QPointF(left + high / 2 - 1, spot.y() + (down + 0.5) * high - 1)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(self._theme.ground))
+            painter.drawEllipse(middle, side / 2 + 1.5, side / 2 + 1.5)
+            paint_dead(painter, self._theme, middle, side)
 
     def _image(self, frame: Frame) -> QImage:
         if frame.moment not in self._images:
@@ -254,6 +307,9 @@ def _slices(weights: HostArray) -> HostArray:
     if weights.ndim == 2:
         return weights[None, None]
     padded = np.pad(weights[:, :_MOST_SLICES], ((0, 0), (0, 0), (0, 1), (0, 1)))
-    if padded.shape[1] == 1 and len(padded) % 2 == 0:
-        return padded.reshape(-1, 2, *padded.shape[2:])
-    return padded
+    return padded.reshape(-1, 2, *padded.shape[2:]) if _across(weights.shape) == 2 else padded
+
+
+def _across(shape: tuple[int, ...]) -> int:
+    """How many features stand side by side."""
+    return 2 if shape[1] == 1 and shape[0] % 2 == 0 else 1

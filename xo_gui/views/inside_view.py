@@ -20,6 +20,7 @@ class InsideView(View):
     arrow keys, says the numbers."""
 
     title = "Inside"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

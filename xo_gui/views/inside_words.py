@@ -107,7 +107,7 @@ def dead_count(count: int) -> str:
 
 
 def dead_tip(channels: tuple[int, ...], examples: int) -> str:
-    """What dead features are, and what to do about them."""
+    """What the dead features of a layer are, and what to do about them."""
     said = _tr(
         "Dead: {0}. After the ReLU they are 0 on all {1} held-out drawings looked at, so no gradient reaches them "
         "and they do not learn any more. A lower rate keeps features alive; a new start, or an earlier moment, "

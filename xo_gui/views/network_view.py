@@ -22,7 +22,8 @@ from PySide6.QtWidgets import QScrollBar, QWidget
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, TEXT_PX, Theme, font
-from xo_gui.views.columns import Box
+from xo_gui.views.columns import Box, Strip
+from xo_gui.views.dead_mark import DeadMarks
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
 from xo_gui.views.shown_strip import ShownStrip
@@ -34,6 +35,7 @@ from xo_gui.views.strip_words import hint, summary
 from xo_gui.views.trace import is_in, trace_of
 from xo_gui.views.trace_painter import paint_trace, paint_unfilled
 from xo_gui.views.view import View
+from xo_gui.wishes import Intent
 
 MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
 # Times and descriptions change at most four times a second, so that they can be read.
@@ -65,6 +67,8 @@ class NetworkView(View):
         self._by_keyboard = False
         self._still: QPixmap | None = None
         self._adapted_at = 0.0
+        self._live = False
+        self._dead = DeadMarks(self, self._first_strip)
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
         self._bar = QScrollBar(Qt.Orientation.Horizontal, self)
@@ -104,7 +108,16 @@ class NetworkView(View):
                     self._still = None
         if not self._calm.isActive():
             self._calm.start()
+        self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
         self.update()
+
+    def show_intent(self, intent: Intent) -> None:
+        """Whether what is found of training is found of the network shown."""
+        self._live = intent.live
+
+    def _first_strip(self) -> tuple[Strip, float] | None:
+        strip = self._strips[0].strip if self._strips else None
+        return None if strip is None else (strip, self._bar.value())
 
     def _holds(self, snapshot: Snapshot) -> bool:
         """Whether the levels hold still because training goes on and they were adapted a moment ago: legends that
@@ -160,7 +173,7 @@ class NetworkView(View):
         """Bring the slow texts up to date: times, and what a screen reader says."""
         self._still = None
         self.update()
-        self.setAccessibleDescription(summary(self._strips))
+        self.setAccessibleDescription("; ".join(filter(None, (summary(self._strips), self._dead.said()))))
 
     # --- where it lies
 
@@ -229,6 +242,7 @@ class NetworkView(View):
         painter.translate(-self._bar.value(), 0)
         for shown in self._strips:
             StripPainter(painter, self._theme, shown, self._seen()).values()
+        self._dead.paint(painter, self._theme)
         self._paint_looked(painter)
         painter.restore()
         self._paint_readout(painter)

@@ -1,0 +1,100 @@
+"""Dead features in the real window: marked where they stand, said in words, and no longer marked once they live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF
+from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter
+from PySide6.QtWidgets import QApplication, QToolTip
+
+from engine.document import Subject
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.theme import DARK
+from xo_gui.views.dead_mark import paint_dead
+from xo_gui.views.film_view import FilmView
+from xo_gui.wishes import TrainOn
+
+
+@pytest.fixture
+def coach(window: MainWindow, qtbot: object) -> Coach:
+    return Coach(window, qtbot)
+
+
+def train_on(coach: Coach, bias: float) -> Subject:
+    """A step from the shipped weights, but for the third feature's bias, and hidden values that live."""
+    subject = coach.window.session.document.subjects[0]
+    parameters = {name: values.copy() for name, values in subject.parameters.items()}
+    parameters["01-conv2d.bias"][2] = bias
+    parameters["08-dense.bias"][:] = 100
+    coach.window.use_subject(replace(subject, parameters=parameters))
+    number = coach.window.training.goal.number if coach.window.training.goal else 0
+    coach.window.training.wish(TrainOn())
+    coach.until(lambda training: training.goal > number and training.now.step >= 1)
+    coach.click(coach.panel.main_button)
+    coach.stand()
+    coach.until(lambda training: training.statistics is not None and training.statistics.at == training.shown)
+    coach.qtbot.wait(300)
+    return subject
+
+
+def tile(coach: Coach, channel: int) -> QPoint:
+    """Just inside the tile of a feature's map."""
+    column = coach.window.network_view._strips[0].strip.column_of(1)
+    box = column.tile(channel)
+    return QPoint(round(box.x) + 4, round(box.y) + 4)
+
+
+def tip(coach: Coach, widget: object, at: QPoint) -> str:
+    QApplication.sendEvent(widget, QHelpEvent(QEvent.Type.ToolTip, at, widget.mapToGlobal(at)))
+    return QToolTip.text()
+
+
+def test_a_dead_feature_is_marked_on_its_tile_and_in_the_film_and_said(coach: Coach) -> None:
+    train_on(coach, -100)
+    view = coach.window.network_view
+    assert "1 dead feature" in view.accessibleDescription()
+    said = tip(coach, view, tile(coach, 2))
+    assert said.startswith("Feature 3 is dead")
+    assert "lower rate" in said
+    assert not view._dead.tip(tile(coach, 1).x(), tile(coach, 1).y())
+    # The sign and the word cover the corner of that tile alone: its map is one colour everywhere else.
+    image = view.grab().toImage()
+    corner = tile(coach, 2)
+    colours = {image.pixel(corner.x() + x, corner.y() + y) for x in range(30) for y in range(8)}
+    assert len(colours) > 5
+    film = next(each for each in coach.window.views if isinstance(each, FilmView))
+    last = film.strip.places()[-1]
+    assert "Dead: 3" in tip(coach, film.strip, last.box.center().toPoint())
+    marked = film.strip.grab().toImage()
+    film.strip.show_dead((), 0)
+    assert film.strip.grab().toImage() != marked
+
+
+def test_a_feature_that_lives_is_not_marked_and_nor_is_one_of_other_weights(coach: Coach) -> None:
+    shipped = train_on(coach, -100)
+    view = coach.window.network_view
+    assert view._dead.said()
+    # Undone: what reads the drawing now is not what training found dead.
+    coach.window.session.undo_stack.undo()
+    coach.window.session.undo_stack.undo()
+    coach.qtbot.waitUntil(lambda: coach.window.last.readings[0].subject is shipped, timeout=10_000)
+    coach.qtbot.waitUntil(lambda: not view._dead.said(), timeout=10_000)
+    assert not view._dead.tip(tile(coach, 2).x(), tile(coach, 2).y())
+    train_on(coach, 0.1)
+    assert all(each.layer != 1 for each in coach.training.statistics.dead)
+    assert not view._dead.tip(tile(coach, 2).x(), tile(coach, 2).y())
+
+
+def test_the_sign_of_death_is_no_sign_of_a_class(window: MainWindow) -> None:
+    """A ring alone would be an O; the bar through it makes it another shape."""
+    image = QImage(20, 20, QImage.Format.Format_RGB32)
+    image.fill(QColor(DARK.ground))
+    painter = QPainter(image)
+    paint_dead(painter, DARK, QPointF(10, 10), 14)
+    painter.end()
+    lit = np.array([[image.pixelColor(x, y).lightness() > 120 for x in range(20)] for y in range(20)])
+    assert lit[9:11, 9:11].any()
