@@ -224,7 +224,8 @@ class MainWindow(QMainWindow):
         self.training.hear(snapshot)
         if self.recovery is not None:
             self.recovery.note()
-        self.menus.train.refresh()
+        if not calm:
+            self.menus.train.refresh()
 
     def _goes_on(self, snapshot: Snapshot) -> bool:
         """Whether training goes on as it did a moment ago, when every view was told."""

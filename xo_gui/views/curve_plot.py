@@ -105,6 +105,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         used = {key for number in self._lines for key in self._draw(number, measure)}
         for key, item in self._items.items():
             item.setVisible(key in used)
+        # At once, or the first painting would find the ranges too small, and a second one would follow.
+        self.plotItem.vb.updateAutoRange()
         self._mark(seen if seen is not None and seen.number in self._branches else None)
 
     def show_look(self, step: int | None) -> None:
