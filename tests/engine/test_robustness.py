@@ -169,11 +169,10 @@ def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
 
 
 def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> None:
-    for value in (1e38, np.nan):
-        broken = {name: np.full_like(array, value) for name, array in SUBJECT.parameters.items()}
-        found = whole(Trial(SMALL, broken, CPU), 1)
-        assert found.network.max() == 0
-        assert found.whole_image.max() == TOGETHER
+    broken = {name: array * np.float32(1e30) for name, array in SUBJECT.parameters.items()}
+    found = whole(Trial(SMALL, broken, CPU), 1)
+    assert found.network.max() == 0
+    assert found.whole_image.max() == TOGETHER
 
 
 # -- what a Runner does of it
