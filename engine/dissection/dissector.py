@@ -32,6 +32,9 @@ from engine.order import Coming, coming
 from engine.recipe import Recipe
 from engine.worked import Line, Moved
 
+# What the memory of a batch's pass may take to be kept from one step to the next.
+KEPT_BYTES = 200_000_000
+
 
 @dataclass(frozen=True, eq=False)
 class Standing:
@@ -98,7 +101,13 @@ class Dissector:
             self._making = Making(self.network, self.backend, at.recipe)
         update = yield from self._making.make(at.checkpoint, step, images, shares)
         self._made = at.moment, at.recipe, update
+        if self._large(len(images)):
+            self._making = None
         return update
+
+    def _large(self, batch: int) -> bool:
+        """Whether what passes a batch is laid out anew each time, rather than take memory between two steps."""
+        return self.network.picture_bytes * batch > KEPT_BYTES
 
     def _pass(
         self, at: Standing, look: Inspection, images: HostArray, shares: HostArray
@@ -128,6 +137,8 @@ class Dissector:
                 mine = Products(inputs, gradients, products.divisor)
             yield
         assert seen is not None
+        if self._large(passes.chunk):
+            self._passes = None
         return errors, seen, sums if summed else None, mine
 
     def _try(

@@ -10,14 +10,12 @@ import numpy as np
 from engine.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.dissection.dissection import HostArray, Update
+from engine.dissection.passes import SLICE
 from engine.layers import Values
 from engine.network import Network
 from engine.order import Coming
 from engine.recipe import Recipe
 from engine.stepper import Stepper
-
-# Seconds of work between two looks at what is asked for.
-SLICE = 0.005
 
 
 class Making:

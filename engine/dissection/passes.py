@@ -4,6 +4,7 @@ gradients kept. They change no parameter."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import perf_counter
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from engine.recipe import Recipe
 
 # What the examples that are passed together may keep busy: so much is made between two looks at what is asked for.
 TOGETHER_BYTES = 8_000_000
+# Seconds of work between two looks at what is asked for.
+SLICE = 0.005
 
 
 class Passes:
@@ -61,10 +64,15 @@ class Passes:
             plan.show(images[part])
             ops.upload(np.array([steps % 2**32, start], np.uint32), plan.moment)
             ops.upload(shares[part].T, plan.targets)
+        begun = perf_counter()
         for calls in (*plan.forward_calls, plan.loss_calls, *plan.backward_calls):
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                replay(calls)
-            yield
+            for call in calls:
+                # Never across a yield: what NumPy is told here would hold for whoever is yielded to.
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    replay((call,))
+                if perf_counter() - begun > SLICE:
+                    yield
+                    begun = perf_counter()
 
     def errors(self) -> HostArray:
         """Of the chunk that was passed last, (n,)."""

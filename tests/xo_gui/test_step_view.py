@@ -10,12 +10,13 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from engine.dissection import Dissection
+from engine.history import Moment
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import NetworkView, StepView, numerals
 from xo_gui.views.beats import ACTS, beat_at, beats_of
 from xo_gui.views.step_strip import weight_boxes
-from xo_gui.wishes import Pace, Pause
+from xo_gui.wishes import Look, Pace, Pause
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -218,3 +219,28 @@ def test_undoing_the_training_leaves_nothing_to_take_apart(onlooker: Onlooker) -
     onlooker.begin()
     onlooker.window.session.undo_stack.undo()
     onlooker.qtbot.waitUntil(lambda: onlooker.view.empty.isVisible())
+
+
+def test_another_network_lets_go_of_the_weight_and_is_taken_apart_itself(onlooker: Onlooker) -> None:
+    onlooker.begin()
+    onlooker.pick(1, (3, 0, 0, 0))
+    onlooker.sees(lambda found: found.worked is not None)
+    onlooker.window.use_preset("walkthrough")
+    onlooker.qtbot.waitUntil(lambda: onlooker.view.empty.isVisible())
+    QTest.mouseClick(onlooker.view.step_button, LEFT)
+    found = onlooker.sees(lambda found: found.network.input_shape == (1, 9, 9))
+    assert found.worked is None
+    assert not onlooker.view.panel.isVisible()
+    assert [column.stage.title for column in onlooker.view.strip.columns][:2] == ["Input", "Features"]
+    onlooker.pick(1, (2, 0, 1, 1))
+    onlooker.sees(lambda found: found.worked is not None and found.worked.place[1] == (2, 0, 1, 1))
+
+
+def test_looking_back_shows_the_step_from_there(onlooker: Onlooker) -> None:
+    onlooker.begin()
+    onlooker.click(onlooker.panel.epoch_button)
+    onlooker.until(lambda training: training.now.step == 10)
+    onlooker.stand()
+    onlooker.window.training.wish(Look(Moment(0, 4)))
+    onlooker.sees(lambda found: found.moment == Moment(0, 4))
+    assert "Step 5, made" in onlooker.view.caption.text()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import QElapsedTimer, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QShowEvent
+from PySide6.QtGui import QColor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.dissection import Dissection, Inspection, Place
+from engine.dissection import Dissection, Inspection, Place, learnt_shapes
 from engine.goal import Training
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
@@ -39,7 +39,7 @@ SLOW: Final = 1.0
 BEAT_MS: Final = 800
 TICK_MS: Final = 40
 MAPS: Final = 64
-_MARGIN, _NAMES, _TABS = 16, 62, 28
+_MARGIN, _NAMES, _ONE_LINE = 16, 62, 940
 
 
 class StepView(View):
@@ -69,6 +69,7 @@ class StepView(View):
         self._make_transport()
         self.words = QLabel(self)
         self.words.setWordWrap(True)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.strip = StepStrip(self)
         self.strip.picked.connect(self.look_at)
         self.batch = BatchStrip(self)
@@ -115,6 +116,12 @@ class StepView(View):
             each.set_theme(theme)
         self.update()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Room for the longest sentence, so that the maps keep their place from beat to beat."""
+        super().resizeEvent(event)
+        lines = 1 if self.width() > _ONE_LINE else 2
+        self.words.setFixedHeight(lines * self.words.fontMetrics().lineSpacing() + 2)
+
     def showEvent(self, event: QShowEvent) -> None:
         """Somebody looks: let the coming step be taken apart."""
         super().showEvent(event)
@@ -156,6 +163,7 @@ class StepView(View):
             fast = self._intent is not None and self._intent.running and not self._slowly
             self._beats, self._at = beats, len(beats) - 1 if fast else len(self.strip.stages) - 1
             self.slider.setRange(0, len(beats) - 1)
+        self._keep_possible(found)
         self.batch.show_batch(training.examples, found.places, found.errors, found.seen.example)
         self.panel.show_network(found.network)
         self.panel.show_place(self._inspection.weight)
@@ -164,6 +172,15 @@ class StepView(View):
             self._arrived()
         self._show_beat()
         self._say()
+
+    def _keep_possible(self, found: Dissection) -> None:
+        """Let go of a weight that another network does not have."""
+        weight = self._inspection.weight
+        if weight is None:
+            return
+        shape = learnt_shapes(found.network).get(weight[0], ())
+        if len(shape) != len(weight[1]) or any(at >= size for at, size in zip(weight[1], shape, strict=True)):
+            self.look_at(None)
 
     def _say(self) -> None:
         """The sentence for this beat, or what to do."""
@@ -175,7 +192,11 @@ class StepView(View):
         if not there or found is None:
             self.empty.setText(self._empty_words())
             return
-        self.words.setText(sentence(self.beat, self.strip.stages, found))
+        said = sentence(self.beat, self.strip.stages, found)
+        if training is not None and training.words:
+            said = f"{training.words} {said}"
+        self.words.setText(said)
+        self.strip.setAccessibleDescription(said)
         step = found.moment.step + 1
         made = training is not None and training.now.branch == found.moment.branch and training.now.step >= step
         told = self.tr("Step {0}, made") if made else self.tr("Step {0}, to come")

@@ -1,0 +1,48 @@
+"""A step taken apart by kernels is the step that kernels make, and shows what NumPy shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.datasets.sources import Fixed
+from engine.dissection import Dissection, Dissector, Inspection, Standing
+from engine.history import Moment
+from engine.optimizers import Adam
+from engine.recipe import Recipe
+from engine.training import Trainer
+from tests.engine.kernels.cpu_device import CpuDevice, needs_compiler
+from tests.engine.kernels.cpu_kernels import kernel_backend
+from tests.engine.small_runs import CPU, MIXED
+from tests.engine.test_dissection import POOL, ended
+
+pytestmark = needs_compiler
+RECIPE = Recipe(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)
+LOOK = Inspection(2, maps=2, weight=("04-residual.1-conv2d.weight", (1, 2, 0, 1)))
+
+
+def test_kernels_take_apart_what_they_make() -> None:
+    data = replace(POOL, images=POOL.images[:8], labels=POOL.labels[:8])
+    found: list[Dissection] = []
+    for backend in (CPU, kernel_backend(CpuDevice())):
+        trainer = Trainer(MIXED, Fixed(data), RECIPE, backend)
+        standing = Standing(Moment(0, 0), RECIPE, trainer.checkpoint())
+        taken = ended(Dissector(MIXED, data, backend).pieces(standing, LOOK))
+        assert taken is not None
+        assert taken.update is not None
+        next(trainer.steps())
+        for name, values in trainer.parameters().items():
+            np.testing.assert_array_equal(taken.update.after[name], values)
+        found.append(taken)
+    host, device = found
+    assert host.seen is not None
+    assert device.seen is not None
+    assert host.worked is not None
+    assert device.worked is not None
+    for one, other in zip(
+        host.seen.outputs + host.seen.gradients, device.seen.outputs + device.seen.gradients, strict=True
+    ):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(device.errors, host.errors, rtol=1e-5)
+    np.testing.assert_allclose(device.worked.sums, host.worked.sums, rtol=1e-3, atol=1e-5)
