@@ -78,26 +78,26 @@ def test_without_training_it_says_what_to_do_and_a_step_shows_the_next(onlooker:
 def test_the_four_stages_are_gone_through_with_the_mouse(onlooker: Onlooker) -> None:
     found, view = onlooker.begin(), onlooker.view
     said = []
-    for button in view.acts:
+    for button in view.transport.acts:
         QTest.mouseClick(button, LEFT)
         said.append(view.words.text())
     assert [words.split(":")[0] for words in said] == ["Forward", "Error", "Backward", "Update"]
     assert numerals.figures(found.error) in said[1]
-    assert view.slider.value() == view.slider.maximum()
+    assert view.transport.slider.value() == view.transport.slider.maximum()
     # To the left end: only the drawing has gone in.
-    QTest.mouseClick(view.slider, LEFT, pos=QPoint(1, view.slider.height() // 2))
+    QTest.mouseClick(view.transport.slider, LEFT, pos=QPoint(1, view.transport.slider.height() // 2))
     assert (view.beat.act, view.beat.column) == ("forward", 0)
-    QTest.mouseClick(view.next_button, LEFT)
+    QTest.mouseClick(view.transport.next_button, LEFT)
     assert (view.beat.act, view.beat.column) == ("forward", 1)
     assert "feature" in view.words.text()
 
 
 def test_after_the_update_next_makes_the_very_step_that_was_shown(onlooker: Onlooker) -> None:
     found, view = onlooker.begin(), onlooker.view
-    QTest.mouseClick(view.acts[3], LEFT)
+    QTest.mouseClick(view.transport.acts[3], LEFT)
     assert found.update is not None
     before = {name: values.copy() for name, values in found.update.after.items()}
-    QTest.mouseClick(view.next_button, LEFT)
+    QTest.mouseClick(view.transport.next_button, LEFT)
     onlooker.until(lambda training: training.now.step == 2)
     onlooker.stand()
     made = onlooker.window.session.document.subjects[0].parameters

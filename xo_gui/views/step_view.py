@@ -7,16 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import QElapsedTimer, QSize, Qt, QTimer
-from PySide6.QtGui import QColor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QKeyEvent, QPalette, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QScrollArea,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -28,8 +26,9 @@ from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.batch_strip import BatchStrip
 from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence
-from xo_gui.views.sliders import ThinSlider
+from xo_gui.views.row_names import RowNames
 from xo_gui.views.step_strip import StepStrip
+from xo_gui.views.step_transport import StepTransport
 from xo_gui.views.view import View
 from xo_gui.views.worked_panel import WorkedPanel
 from xo_gui.wishes import Inspect, Intent, OneStep
@@ -39,7 +38,7 @@ SLOW: Final = 1.0
 BEAT_MS: Final = 800
 TICK_MS: Final = 40
 MAPS: Final = 64
-_MARGIN, _NAMES, _ONE_LINE = 16, 62, 940
+_MARGIN, _ONE_LINE = 16, 940
 
 
 class StepView(View):
@@ -66,7 +65,11 @@ class StepView(View):
         self._clock.start()
         self._timer = QTimer(self, interval=BEAT_MS)
         self._timer.timeout.connect(self._beat)
-        self._make_transport()
+        self.transport = StepTransport(self)
+        self.transport.played.connect(self._play_clicked)
+        self.transport.next_asked.connect(self._next)
+        self.transport.act_chosen.connect(self._act_chosen)
+        self.transport.slid.connect(self._slid)
         self.words = QLabel(self)
         self.words.setWordWrap(True)
         self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -162,7 +165,7 @@ class StepView(View):
         if beats != self._beats:
             fast = self._intent is not None and self._intent.running and not self._slowly
             self._beats, self._at = beats, len(beats) - 1 if fast else len(self.strip.stages) - 1
-            self.slider.setRange(0, len(beats) - 1)
+            self.transport.set_beats(len(beats))
         self._keep_possible(found)
         self.batch.show_batch(training.examples, found.places, found.errors, found.seen.example)
         self.panel.show_network(found.network)
@@ -187,8 +190,7 @@ class StepView(View):
         found, training = self._found, self._training
         there = found is not None and found.seen is not None
         self._pages.setCurrentIndex(1 if there else 0)
-        for each in (*self.acts, self.slider, self.play_button):
-            each.setEnabled(there)
+        self.transport.set_there(there)
         if not there or found is None:
             self.empty.setText(self._empty_words())
             return
@@ -270,11 +272,8 @@ class StepView(View):
         self._say()
 
     def _show_beat(self) -> None:
-        before = self.slider.blockSignals(True)
-        self.slider.setValue(self._at)
-        self.slider.blockSignals(before)
         beat = self.beat
-        self.acts[ACTS.index(beat.act)].setChecked(True)
+        self.transport.show_beat(self._at, ACTS.index(beat.act))
         self.strip.show_beat(beat)
         if beat.act != "update":
             left, right = self.strip.span(beat.column)
@@ -312,8 +311,7 @@ class StepView(View):
 
     def _play(self, on: bool) -> None:
         self._playing = on and self._found is not None
-        self.play_button.setText("❚❚" if self._playing else "▶")
-        self.play_button.setAccessibleName(self.tr("Pause") if self._playing else self.tr("Play"))
+        self.transport.show_playing(self._playing)
         if self._playing:
             if self._at + 1 == len(self._beats):
                 self.go_to(0)
@@ -336,60 +334,17 @@ class StepView(View):
 
     # -- what it is made of ------------------------------------------------------------------------------------
 
-    def _make_transport(self) -> None:
-        self.play_button = QToolButton(self)
-        self.play_button.setToolTip(self.tr("Go through the step, make it, and go on with the next (Space)"))
-        self.play_button.clicked.connect(self._play_clicked)
-        self.next_button = QToolButton(self)
-        self.next_button.setText(self.tr("Next"))
-        self.next_button.setToolTip(self.tr("One layer on; after the update, make the step"))
-        self.next_button.clicked.connect(self._next)
-        self._group = QButtonGroup(self)
-        self.acts: list[QToolButton] = []
-        names = (self.tr("Forward"), self.tr("Error"), self.tr("Backward"), self.tr("Update"))
-        tips = (
-            self.tr("The values of every layer"),
-            self.tr("How far the votes are from what they should be"),
-            self.tr("How fast the error rises with every value"),
-            self.tr("The change of every weight, before it is made"),
-        )
-        for at, (name, tip) in enumerate(zip(names, tips, strict=True)):
-            button = QToolButton(self)
-            button.setText(name)
-            button.setToolTip(tip)
-            button.setCheckable(True)
-            button.setFont(font(SMALL_PX))
-            self._group.addButton(button, at)
-            self.acts.append(button)
-        self._group.idClicked.connect(self._act_chosen)
-        self.slider = ThinSlider(self)
-        self.slider.setRange(0, len(self._beats) - 1)
-        self.slider.setPageStep(1)
-        self.slider.setMinimumWidth(70)
-        self.slider.setMaximumWidth(220)
-        self.slider.setAccessibleName(self.tr("How far the step has come"))
-        self.slider.setToolTip(self.tr("Layer by layer through the step"))
-        self.slider.valueChanged.connect(self._slid)
-        for button in (self.play_button, self.next_button):
-            button.setFont(font(SMALL_PX))
-        self._play(False)
-
     def _slid(self, at: int) -> None:
         self._play(False)
         self.go_to(at)
 
     def _lay_out(self) -> None:
-        top = QHBoxLayout()
-        top.setSpacing(3)
-        top.addStretch(1)
-        for each in (self.play_button, self.next_button, *self.acts, self.slider):
-            top.addWidget(each)
         self.area = QScrollArea(self)
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(self.strip)
-        self._rows = RowNames(self)
+        self._rows = RowNames(self.row_names, self)
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self._rows)
@@ -425,7 +380,7 @@ class StepView(View):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(_MARGIN, 3, _MARGIN, 8)
         whole.setSpacing(6)
-        whole.addLayout(top)
+        whole.addWidget(self.transport)
         whole.addLayout(self._pages, 1)
 
     def row_names(self) -> tuple[tuple[float, str], tuple[float, str]]:
@@ -434,20 +389,3 @@ class StepView(View):
         if self.beat.act == "update":
             return (first, self.tr("values,\nnew\nweights")), (second, self.tr("gradients,\nchange of\nweights"))
         return (first, self.tr("values,\nweights")), (second, self.tr("the error's\ngradient in\neach"))
-
-
-class RowNames(QWidget):
-    """The names of the rows, at the left of what is scrolled."""
-
-    def __init__(self, view: StepView) -> None:
-        super().__init__(view)
-        self._view = view
-        self.setFixedWidth(_NAMES)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """One name beside each row."""
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(self._view._theme.quiet))
-        for top, words in self._view.row_names():
-            painter.drawText(0, round(top), _NAMES, 60, Qt.AlignmentFlag.AlignLeft, words)
