@@ -12,8 +12,8 @@ from xo_gui.views.sliders import ThinSlider
 class StepTransport(QWidget):
     """Play or pause, next, the four acts, and how far the step has come.
 
-    played: play or pause was asked for; next_asked: one beat on. act_chosen(act): one of the four, from 0. slid(at):
-    the person moved to this beat.
+    played: play or pause was asked for; next_asked: one beat on. act_chosen(act): one of the four, from 0.
+    slid(at): the person moved to this beat.
     """
 
     played = Signal()
