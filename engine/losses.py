@@ -10,9 +10,12 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 def softmax(scores: HostArray) -> HostArray:
-    """Votes from scores along the last axis: exp(s - max s) / sum, any leading shape, same dtype."""
-    raised = np.exp(scores - scores.max(-1, keepdims=True))
-    votes: HostArray = raised / raised.sum(-1, keepdims=True)
+    """Votes from scores along the last axis: exp(s - max s) / sum, any leading shape, same dtype; not a number
+    where a score is infinite."""
+    # Where weights have run away a difference is -inf, whose exponential is 0 as it should be.
+    with np.errstate(over="ignore", invalid="ignore"):
+        raised = np.exp(scores - scores.max(-1, keepdims=True))
+        votes: HostArray = raised / raised.sum(-1, keepdims=True)
     return votes
 
 
@@ -21,9 +24,10 @@ def cross_entropy(scores: HostArray, labels: HostArray) -> HostArray:
 
     scores (N, classes), labels (N,) as in `targets`; returns (N,).
     """
-    shifted = scores - scores.max(-1, keepdims=True)
-    logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    errors: HostArray = -(targets(labels, scores.shape[1], scores.dtype) * logs).sum(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = scores - scores.max(-1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        errors: HostArray = -(targets(labels, scores.shape[1], scores.dtype) * logs).sum(-1)
     return errors
 
 

@@ -12,7 +12,7 @@ from engine.datasets.augmented import Augmentation
 from engine.datasets.xo_settings import XOSettings
 from engine.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer
 from engine.schedules import SCHEDULES, Schedule
-from engine.setting import Setting, explained
+from engine.setting import Setting, explained, setting_of
 
 Part = TypeVar("Part")
 LEARNING, ENDING = "learning", "ending"  # groups of a recipe's settings
@@ -43,7 +43,8 @@ class Recipe:
     examples, held_out, data: of the generator: how many drawings an epoch, how many further ones the network is
     judged on, and how they are drawn. fresh: whether every epoch has drawings of its own (Generated), or all the
     same ones, those of a Pool. augmentation: how differently given examples are seen in every epoch, None for as
-    they are. seed: of the first weights, the drawings, their order, augmentation and dropout.
+    they are. seed: of the first weights, the drawings, their order, augmentation and dropout; data_seed: of the
+    drawings, None for the same.
     Raises ValueError for numbers that mean nothing.
     """
 
@@ -90,6 +91,7 @@ class Recipe:
     fresh: bool = True
     augmentation: Augmentation | None = None
     seed: int = 1
+    data_seed: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -108,8 +110,14 @@ class Recipe:
             limit = getattr(self, name)
             if limit is not None and not 0 < limit <= LARGEST:
                 raise ValueError(f"A run's {name} must be above 0, not {limit!r}.")
-        if self.seed < 0:
-            raise ValueError(f"A seed is a whole number from 0 up, not {self.seed}.")
+        for seed in (self.seed, self.data_seed):
+            if seed is not None and seed < 0:
+                raise ValueError(f"A seed is a whole number from 0 up, not {seed}.")
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed of the drawings."""
+        return self.seed if self.data_seed is None else self.data_seed
 
     def to_json(self) -> dict[str, Any]:
         """Everything about it as plain lists, numbers and words; equal recipes give equal text."""
@@ -166,10 +174,11 @@ def _of_a_kind(name: str, table: Mapping[str, type[Part]], given: object) -> Par
 def changes(before: Recipe, after: Recipe) -> list[str]:
     """What differs between two recipes, each in a few words: "rate 0.01"."""
     found = []
-    for settings in ((before.optimizer, after.optimizer), (before.schedule, after.schedule), (before, after)):
-        old, new = (_settings(part) for part in settings)
-        found += [f"{name} {_shown(value)}".strip() for name, value in new.items() if old.get(name) != value]
-    return found
+    for old, new in ((before.optimizer, after.optimizer), (before.schedule, after.schedule)):
+        if type(old) is not type(new):
+            found.append(new.title)
+        found += _changed(old, new)
+    return found + _changed(before, after)
 
 
 def endless(recipe: Recipe) -> Recipe:
@@ -177,16 +186,23 @@ def endless(recipe: Recipe) -> Recipe:
     return replace(recipe, steps=None, patience=None, target=None, seconds=None)
 
 
-def _settings(part: Optimizer | Schedule | Recipe) -> dict[str, object]:
-    """The settings of a part of a recipe by name, its kind among them, but not those that are parts themselves."""
-    kind: dict[str, object] = {} if isinstance(part, Recipe) else {"": part.kind}
-    parts = ("optimizer", "schedule", "data")
-    return kind | {each.name: getattr(part, each.name) for each in fields(part) if each.name not in parts}
+def _changed(before: Optimizer | Schedule | Recipe, after: Optimizer | Schedule | Recipe) -> list[str]:
+    """Settings that are others now, but not those that are parts themselves."""
+    found, same = [], type(before) is type(after)
+    for each in fields(after):
+        value, old = getattr(after, each.name), getattr(before, each.name, None)
+        if value != old and each.name not in ("optimizer", "schedule", "data") and (same or value is not False):
+            setting = setting_of(each)
+            found.append(_told(each.name.replace("_", " ") if setting is None else setting.name, value))
+    return found
 
 
-def _shown(value: object) -> str:
-    if value is None or value == ():
-        return "none"
+def _told(name: str, value: object) -> str:
+    """A setting and its value in words: "rate 0.01", "no clip", "Nesterov"."""
+    if value is True:
+        return name
+    if value is None or value is False or value == ():
+        return f"no {name}"
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return f"{name} {', '.join(map(str, value))}"
+    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"

@@ -34,10 +34,11 @@ def explained(setting: Setting) -> Mapping[str, Setting]:
 
 def settings_of(kind: Any, group: str = "") -> dict[str, Setting]:
     """The explained fields of a group, by name, in their order, of a dataclass or of one of its instances."""
-    found = {each.name: _of(each) for each in fields(kind)}
+    found = {each.name: setting_of(each) for each in fields(kind)}
     return {name: setting for name, setting in found.items() if setting is not None and setting.group == group}
 
 
-def _of(each: Field[Any]) -> Setting | None:
+def setting_of(each: Field[Any]) -> Setting | None:
+    """What a field means to a person, None if it is not explained."""
     setting: Setting | None = each.metadata.get(_KEY)
     return setting

@@ -52,13 +52,12 @@ def _told(
         recipe = replace(endless(recipe), steps=step)
     data = origin.lesson.data
     recipe = replace(recipe, data=data.drawing, examples=data.count, held_out=data.held_out, fresh=False)
+    recipe = replace(recipe, data_seed=None if data.seed == recipe.seed else data.seed)
     start, missing = _start(subject, origin)
     words = ["xo", "train", *words_of(recipe, start), "--device", device, "--out", "trained.safetensors"]
     lacks = [*missing, *changed]
     if own := origin.lesson.count - data.count:
         lacks.insert(0, _tr("your own drawings ({0} of the examples)").format(own))
-    if data.seed != recipe.seed:
-        lacks.append(_tr("that its drawings follow seed {0}").format(data.seed))
     return Told(shlex.join(words), step, tuple(lacks))
 
 

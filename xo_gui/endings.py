@@ -12,16 +12,17 @@ def ending(training: Training) -> str:
     recipe = training.answers.recipe
     match training.ended:
         case "epochs":
-            said = _tr("All {0} epochs are done: give it more of them to go on.").format(recipe.epochs)
+            said = _tr("Epoch {0} of {0} is done: give it more epochs to go on.").format(recipe.epochs)
         case "steps":
-            said = _tr("The {0} steps are made: raise the limit or take it away to go on.").format(recipe.steps)
+            said = _tr("Step {0} was to be the last: raise the limit or take it away to go on.")
+            said = said.format(recipe.steps)
         case "target":
-            said = _tr(
-                "It reads {0} % of the held-out drawings rightly: raise the target or take it away to go on."
-            )
+            said = _tr("It reads {0} % of what is held out rightly: raise the target or take it away to go on.")
             said = said.format(f"{100 * training.accuracy:.4g}")
         case "patience":
-            said = _tr("The error has not fallen for {0} epochs: raise the patience or take it away to go on.")
+            said = _tr("No lower error in the last {0} epochs: raise the patience or take it away to go on.")
+            if recipe.patience == 1:
+                said = _tr("No lower error in the last epoch: raise the patience or take it away to go on.")
             said = said.format(recipe.patience)
         case "seconds":
             said = _tr("The {0} s of training are up: give it more time or take the limit away to go on.")

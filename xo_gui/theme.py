@@ -180,10 +180,11 @@ def style_sheet(theme: Theme) -> str:
     QPushButton:checked, QToolButton:checked {{ border: 1px solid {theme.text}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {theme.o}; }}
     QPushButton:disabled, QToolButton:disabled {{ color: {theme.faint}; }}
-    QComboBox, QSpinBox, QDoubleSpinBox {{ background: {theme.control}; border: 1px solid transparent;
+    QComboBox, QSpinBox, QDoubleSpinBox, NumberBox {{ background: {theme.control}; border: 1px solid transparent;
         border-radius: 6px; padding: 3px 8px; color: {theme.text}; }}
-    QComboBox:hover, QSpinBox:hover, QDoubleSpinBox:hover {{ background: {theme.raised}; }}
-    QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border: 1px solid {theme.o}; }}
+    QComboBox:hover, QSpinBox:hover, QDoubleSpinBox:hover, NumberBox:hover {{ background: {theme.raised}; }}
+    NumberBox:disabled {{ color: {theme.faint}; }}
+    QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, NumberBox:focus {{ border: 1px solid {theme.o}; }}
     QComboBox::drop-down {{ border: none; width: 16px; }}
     QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.line}; }}
     QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 6px;

@@ -129,6 +129,8 @@ class TrainingControl(QObject):
         subject = snapshot.readings[0].subject
         if training.shown == training.now and subject is not mine:
             self._standing = True
+            if training.state == "diverged":
+                self.said.emit(training.words)
             if mine.moment != training.now:  # or it ended at once, and there is nothing new
                 self._adopt(subject, training)
         if self.goal.running:

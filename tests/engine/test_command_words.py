@@ -67,6 +67,7 @@ def some(kinds: dict[str, type]) -> st.SearchStrategy:
         ),
         fresh=st.just(False),
         seed=st.integers(0, 2**40),
+        data_seed=st.none() | st.integers(0, 2**40),
     )
 )
 def test_there_and_back(recipe: Recipe) -> None:

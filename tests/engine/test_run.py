@@ -128,7 +128,7 @@ def test_a_change_on_the_fly_is_marked_and_replayed() -> None:
     following(run, goal)
     goal = replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.03), l2=0.01), until=25)
     report = following(run, goal)
-    assert [(mark.step, mark.text) for mark in report.branches[0].marks] == [(10, "rate 0.03, l2 0.01")]
+    assert [(mark.step, mark.text) for mark in report.branches[0].marks] == [(10, "rate 0.03, L2 0.01")]
     then = run.parameters()
     following(run, replace(goal, until=40))
     following(run, replace(goal, until=40, look=Moment(0, 25)))
@@ -155,7 +155,7 @@ def test_a_branch_marks_what_it_does_otherwise_than_the_one_it_left() -> None:
     branch = replace(GOAL, number=2, origin=Moment(0, 4), running=True, until=6)
     report = following(run, replace(branch, recipe=replace(GOAL.recipe, optimizer=SGD(0.1))))
     assert [mark.step for mark in report.branches[1].marks] == [4]
-    assert report.branches[1].marks[0].text.startswith("sgd, rate 0.1, momentum 0.9")
+    assert report.branches[1].marks[0].text.startswith("SGD, rate 0.1, momentum 0.9")
     assert not following(run, replace(branch, number=3)).branches[2].marks
 
 

@@ -21,8 +21,9 @@ from engine.schedules import Cosine, Steps
 from engine.storage.models import load_model
 
 # Counts that a pool makes in several pieces, the last one short, and a batch that does not divide them.
-DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=3)
-WORDS = ("--seed", "3", "--fixed", "--examples", "230", "--hold-out", repr(120 / 230), "--device", "cpu")
+DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)
+COUNTS = ("--examples", "230", "--hold-out", repr(120 / 230))
+WORDS = ("--seed", "3", "--data-seed", "4", "--fixed", *COUNTS, "--device", "cpu")
 
 
 def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
+from engine.drawing import Drawing
 from engine.goal import Training
 from engine.optimizers import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
@@ -65,6 +66,16 @@ def coach(window: MainWindow, qtbot: object) -> Coach:
     return Coach(window, qtbot)
 
 
+def stroke_by_stroke(coach: Coach, hand: Hand) -> Drawing:
+    """Draws an X whatever training does meanwhile."""
+    for stroke in X_ARMS:
+        hand.press(stroke[0])
+        for place in stroke[1:]:
+            hand.move(place)
+        QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at(stroke[-1]))
+    return coach.window.session.document.drawing
+
+
 def test_run_and_pause_change_the_features_and_are_one_undo(coach: Coach, hand: Hand) -> None:
     hand.draw(X_ARMS)
     shipped, votes = coach.weights, hand.votes
@@ -101,12 +112,7 @@ def test_step_and_epoch_stop_by_themselves(coach: Coach) -> None:
 def test_drawing_goes_on_while_it_trains(coach: Coach, hand: Hand) -> None:
     coach.click(coach.panel.main_button)
     coach.until(lambda training: training.now.step >= 2)
-    for stroke in X_ARMS:
-        hand.press(stroke[0])
-        for place in stroke[1:]:
-            hand.move(place)
-        QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at(stroke[-1]))
-    drawing = coach.window.session.document.drawing
+    drawing = stroke_by_stroke(coach, hand)
     made = coach.training.now.step
     coach.until(lambda training: training.now.step > made)
     coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
@@ -166,6 +172,37 @@ def test_divergence_is_one_sentence_and_continuing_goes_on_from_before_it(coach:
     coach.until(lambda training: len(training.branches) == 2)
     assert coach.stand().branches[1].start == report.good.step
     assert coach.training.state == "paused"
+
+
+def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach: Coach, hand: Hand) -> None:
+    coach.click(coach.panel.epoch_button)
+    coach.until(lambda training: training.now.step == 10)
+    coach.stand()
+    assert not coach.panel.good_button.isVisible()
+    recipe = coach.window.training.intent.recipe
+    coach.window.training.wish(LearnBy(replace(recipe, optimizer=SGD(1e7))))
+    coach.click(coach.panel.main_button)
+    report = coach.until(lambda training: training.state == "diverged")
+    coach.qtbot.waitUntil(coach.panel.good_button.isVisible)
+    good = report.good.step
+    assert 10 <= good < report.now.step
+    assert coach.panel.good_button.text() == f"Go to step {good}"
+    assert "is probably too high" in coach.window.statusBar().currentMessage()
+    drawing = stroke_by_stroke(coach, hand)
+    coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
+    assert coach.training.state == "diverged"
+    assert coach.training.now == report.now
+    coach.click(coach.panel.good_button)
+    coach.until(lambda training: training.exact and training.shown.step == good)
+    assert not coach.panel.good_button.isVisible()
+    assert np.isfinite(coach.window.last.readings[0].votes).all()
+    assert coach.panel.main_button.text() == "▶ Continue from here"
+    coach.window.training.wish(LearnBy(recipe))
+    coach.click(coach.panel.step_button)
+    coach.until(lambda training: len(training.branches) == 2)
+    after = coach.stand()
+    assert (after.state, after.now.step, after.branches[1].start) == ("paused", good + 1, good)
+    assert after.branches[0].end == report.now.step
 
 
 def test_undo_while_it_runs_stops_it_first(coach: Coach, hand: Hand) -> None:

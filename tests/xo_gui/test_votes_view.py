@@ -70,6 +70,12 @@ def test_below_the_threshold_it_is_unsure_and_nobody_wins(view: VotesView) -> No
     assert view.blocks[0].sentence.text() == "Unsure: this looks like neither X nor O."
 
 
+def test_what_ran_beyond_all_numbers_has_no_votes(view: VotesView) -> None:
+    view.show_snapshot(voted((float("nan"), float("nan"))))
+    assert told(view) == [("X", "–", False), ("O", "–", False)]
+    assert "earlier moment" in view.blocks[0].sentence.text()
+
+
 @pytest.mark.parametrize("subject", [DEFAULT_SUBJECT, WALK])
 def test_a_blank_canvas_asks_to_be_drawn_on(view: VotesView, subject: Subject) -> None:
     view.show_snapshot(snapshot((subject,), Drawing()))

@@ -16,6 +16,7 @@ from xo_gui.views.inside_view import InsideView
 from xo_gui.views.inspector_view import InspectorView
 from xo_gui.views.network_view import NetworkView
 from xo_gui.views.robustness_view import RobustnessView
+from xo_gui.views.settings_view import SettingsView
 from xo_gui.views.step_view import StepView
 from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
@@ -47,6 +48,7 @@ PANELS = (
     Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
     # Tabs come last: what is put beside a tab would become one itself.
+    Panel(SettingsView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=TrainingView),
     Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(BranchesView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=CurvesView),
@@ -65,6 +67,7 @@ __all__ = [
     "NetworkView",
     "Panel",
     "RobustnessView",
+    "SettingsView",
     "StepView",
     "TimelineView",
     "TrainingView",

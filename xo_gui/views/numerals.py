@@ -8,10 +8,13 @@ from engine.network import Network
 from xo_gui.views.stages import NARROW_SPACE, number
 
 MINUS = "\u2212"
+NONE = "–"
 
 
 def signed(value: float) -> str:
-    """A value with its sign, three figures: +0.24, −12.5; 0.00 has none."""
+    """A value with its sign, three figures: +0.24, −12.5; 0.00 has none; beyond all numbers −∞."""
+    if math.isinf(value):
+        return ("+" if value > 0 else MINUS) + "∞"
     places = 2 if abs(value) < 99.95 else 0
     text = f"{abs(value):.{places}f}"
     return text if not any(figure in "123456789" for figure in text) else ("+" if value > 0 else MINUS) + text
@@ -62,7 +65,10 @@ def percent(share: float) -> str:
 
 
 def vote_text(network: Network, vote: float) -> str:
-    """A vote as it is shown: a share in percent, or where votes are scores a number such as 0.56."""
+    """A vote as it is shown: a share in percent, or where votes are scores a number such as 0.56; a dash where
+    values ran away."""
+    if not math.isfinite(vote):
+        return NONE
     # Softmax is never sure; float32 rounds it up to 1, and "100 %" beside "0.1 %" would be no sum.
     return f"{vote:.2f}" if network.vote == "score" else percent(min(max(vote, 1e-6), 1 - 1e-6))
 

@@ -11,11 +11,13 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from engine.goal import Training
+from engine.history import Moment
 from engine.runner import Snapshot
+from xo_gui.endings import ending
 from xo_gui.theme import SMALL_PX, font
 from xo_gui.views.sliders import SliderRow, slider_grid
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent, LearnBy, OneEpoch, OneStep, Pace, Pause, StartOver, Train
+from xo_gui.wishes import Intent, LearnBy, Look, OneEpoch, OneStep, Pace, Pause, StartOver, Train
 
 _STEPS = 20  # slider steps for a factor of ten of the rate
 _LEAST_RATE = -5  # powers of ten
@@ -84,19 +86,33 @@ class TrainingView(View):
             self.main_button.setText(self.tr("Pause"))
         elif training is None:
             self.main_button.setText(self.tr("▶ Train from scratch"))
-        elif back or training.state in ("diverged", "failed"):
+        elif back or training.state == "failed":
             self.main_button.setText(self.tr("▶ Continue from here"))
+        elif training.good is not None:
+            self.main_button.setText(self.tr("▶ Continue from step {0}").format(training.good.step))
         else:
             self.main_button.setText(self.tr("▶ Train on"))
         self.words.setText(self._sentence(training))
+        self.words.setToolTip("" if training is None else training.words)
+        self._offer(None if training is None or running or back else training.good)
+
+    def _offer(self, good: Moment | None) -> None:
+        """The way back to the last good moment, in place of the seed."""
+        self._seed_row.setVisible(good is None)
+        self.good_button.setVisible(good is not None)
+        if good is not None:
+            self.good_button.setText(self.tr("Go to step {0}").format(good.step))
 
     def _sentence(self, training: Training | None) -> str:
         if training is None:
             return self.tr("Train from scratch, and see features form.")
         if training.state == "preparing":
             return self.tr("Drawing examples: {0} %").format(f"{100 * training.prepared:.0f}")
+        if training.state == "diverged":
+            said = self.tr("The error ran away after step {0}: the rate is probably too high; choose a smaller one")
+            return said.format(training.now.step) + "."
         if training.words:
-            return training.words
+            return ending(training) or training.words
         if training.state == "running":
             return self.tr("epoch {0}, {1} steps/s").format(training.epoch, f"{training.speed:.0f}")
         return self.tr("Paused after step {0}.").format(training.now.step)
@@ -112,6 +128,10 @@ class TrainingView(View):
 
     def _epoch(self) -> None:
         self.wished.emit(OneEpoch())
+
+    def _go_back(self) -> None:
+        if self._training is not None and self._training.good is not None:
+            self.wished.emit(Look(self._training.good))
 
     def _reset(self) -> None:
         self.wished.emit(StartOver())
@@ -148,6 +168,8 @@ class TrainingView(View):
         self.epoch_button = self._button(self.tr("Epoch"), tip, self._epoch)
         tip = self.tr("Back to the same start, as a branch of its own; nothing is lost")
         self.reset_button = self._button(self.tr("Reset"), tip, self._reset)
+        tip = self.tr("Look at the last moment before the error ran away; Continue goes on from there")
+        self.good_button = self._button("", tip, self._go_back)
 
     def _make_sliders(self) -> None:
         self._grid_box = QWidget(self)
@@ -162,6 +184,7 @@ class TrainingView(View):
             row.lay(grid, place)
 
     def _make_seed(self) -> None:
+        self._seed_row = QWidget(self)
         self.seed_box = QSpinBox(self)
         self.seed_box.setRange(0, _LARGEST_SEED)
         self.seed_box.setKeyboardTracking(False)
@@ -174,7 +197,8 @@ class TrainingView(View):
         self.new_button.setAccessibleName(self.tr("New start"))
 
     def _lay_out(self) -> None:
-        first, last = QHBoxLayout(), QHBoxLayout()
+        first, last = QHBoxLayout(), QHBoxLayout(self._seed_row)
+        last.setContentsMargins(0, 0, 0, 0)
         for button in (self.step_button, self.epoch_button, self.reset_button):
             first.addWidget(button, 1)
         first.setSpacing(4)
@@ -190,7 +214,8 @@ class TrainingView(View):
         column.addWidget(self.main_button)
         column.addLayout(first)
         column.addWidget(self._grid_box)
-        column.addLayout(last)
+        column.addWidget(self._seed_row)
+        column.addWidget(self.good_button)
         column.addWidget(self.words, 1)
 
     def _row(self, name: str, ends: tuple[int, int], slot: object) -> SliderRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
@@ -15,13 +16,12 @@ from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
-from xo_gui.views.numerals import percent, vote_text
+from xo_gui.views.numerals import NONE, percent, vote_text
 from xo_gui.views.view import View
 
 _ROW, _BAR, _GAP = 27, 15, 10
 _NUMBER_PX = 17
 _SYMBOL, _MOST_NAME = 12.0, 72
-_NONE = "–"
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class VotesView(View):
         plain = network.classes == ("X", "O")
         if ink(reading.outputs[0]) < BLANK_INK:
             return self.tr("Draw something: the canvas is blank.")
+        if not all(map(math.isfinite, reading.votes.tolist())):
+            return self.tr("No votes: the values ran beyond all numbers. Go back to an earlier moment.")
         if network.vote == "score":
             return self._count_of_votes(reading)
         if reading.verdict == UNSURE:
@@ -140,7 +142,7 @@ class VoteBlock(QWidget):
 
     def wait(self, subject: Subject, sentence: str) -> None:
         """Show the classes without votes."""
-        self._show([Row(name, None, _NONE, False) for name in subject.network.classes], None, sentence)
+        self._show([Row(name, None, NONE, False) for name in subject.network.classes], None, sentence)
         self.bars.cells = ()
 
     def show_reading(self, reading: Reading, sentence: str) -> None:
@@ -149,7 +151,7 @@ class VoteBlock(QWidget):
         rows = []
         for name, vote in zip(network.classes, reading.votes.tolist(), strict=True):
             printed = vote_text(network, vote)
-            rows.append(Row(name, vote, printed, name == reading.verdict))
+            rows.append(Row(name, vote if printed != NONE else None, printed, name == reading.verdict))
         self._show(rows, reading.subject.threshold if shares else None, sentence)
         self.bars.cells = tuple(Cell(len(network.layers), at, subject=self._subject) for at in range(len(rows)))
 
@@ -248,7 +250,7 @@ class VoteBars(QWidget):
         metrics, numbers = QFontMetrics(font(TEXT_PX)), QFontMetrics(font(_NUMBER_PX, strong=True))
         name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MOST_NAME) for name in names)])
         # The widest that can come, so that the bars keep their length.
-        widest = "99.9 %" if all(row.printed.endswith(("%", _NONE)) for row in self.rows) else "0.00"
+        widest = "99.9 %" if all(row.printed.endswith(("%", NONE)) for row in self.rows) else "0.00"
         return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
 
     def _paint_symbol(self, painter: QPainter, name: str, middle: float, colour: QColor) -> None:

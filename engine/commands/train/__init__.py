@@ -78,6 +78,7 @@ def _add_data(group: Any) -> None:
         help="the same drawings in every epoch, as in the window, not fresh ones",
     )
     group.add_argument("--seed", metavar="N", type=int, help="of first weights, drawings, order and dropout")
+    group.add_argument("--data-seed", metavar="N", type=int, help="of the drawings, if not --seed")
 
 
 def _add_recipe(group: Any) -> None:

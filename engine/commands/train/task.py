@@ -36,7 +36,19 @@ MODEL, CHECKPOINT = ".safetensors", ".checkpoint"
 Progress = Callable[[str, int, int], None]
 
 # Options that are settings of a Recipe by the same name.
-_PLAIN = ("batch", "epochs", "examples", "l2", "clip", "steps", "patience", "target", "seconds", "seed")
+_PLAIN = (
+    "batch",
+    "epochs",
+    "examples",
+    "l2",
+    "clip",
+    "steps",
+    "patience",
+    "target",
+    "seconds",
+    "seed",
+    "data_seed",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +118,8 @@ def _begun(args: argparse.Namespace, progress: Progress) -> Task:
     else:
         if args.examples is not None:
             raise ValueError("--examples is for generated drawings; leave it out where --data names a file.")
+        if args.data_seed is not None:
+            raise ValueError("--data-seed is for generated drawings; leave it out where --data names a file.")
         if args.fixed:
             raise ValueError("--fixed is for generated drawings; examples from files are the same anyway.")
         share = _share(HELD_OUT if args.hold_out is None else args.hold_out)
@@ -189,7 +203,7 @@ def _drawings(recipe: Recipe, progress: Progress) -> Material:
             )
     if not recipe.fresh:
         return _fixed(recipe, progress)
-    source = Generated(recipe.data, recipe.examples, recipe.seed)
+    source = Generated(recipe.data, recipe.examples, recipe.drawn_by)
     progress("drawing", 0, recipe.held_out)
     return Material(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
 
@@ -198,7 +212,7 @@ def _fixed(recipe: Recipe, progress: Progress) -> Material:
     """The drawings that a window learns from: a Pool's, the same in every epoch."""
     total = recipe.examples + recipe.held_out
     # A pool always judges by something; here it may be left out.
-    pool = Pool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.seed))
+    pool = Pool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.drawn_by))
     while pool.done < 1:
         progress("drawing", round(pool.done * total), total)
         pool.grow()

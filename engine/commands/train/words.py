@@ -24,7 +24,10 @@ def words_of(recipe: Recipe, start: Sequence[str]) -> list[str]:
     Raises ValueError for a recipe that the words cannot tell: without a limit that the preset's recipe has.
     """
     usual = _usual(start)
-    words = [*start, "--seed", str(recipe.seed), "--fixed"]
+    words = [*start, "--seed", str(recipe.seed)]
+    if recipe.data_seed is not None:
+        words += ["--data-seed", str(recipe.data_seed)]
+    words += ["--fixed"]
     words += ["--examples", str(recipe.examples), "--hold-out", repr(recipe.held_out / recipe.examples)]
     if drawn := _settings(recipe.data, usual.data, leave_out="side"):
         words += ["--data", f"{DRAWINGS}:{drawn}"]

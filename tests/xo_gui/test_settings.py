@@ -1,0 +1,300 @@
+"""The settings panel on the real window: every setting by mouse and keyboard, before a run and on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
+
+from engine.optimizers import OPTIMIZERS, SGD, AdamW
+from engine.recipe import Recipe
+from engine.schedules import SCHEDULES, Cosine, Schedule
+from engine.setting import Setting, explained, settings_of
+from tests.xo_gui.test_training import Coach
+from xo_gui.main_window import MainWindow
+from xo_gui.views import SettingsView
+from xo_gui.views.number_box import NumberBox, read, shown, stepped
+from xo_gui.views.settings_form import Row
+
+
+class Tuner(Coach):
+    """Uses the settings panel as a person does."""
+
+    def __init__(self, window: MainWindow, qtbot: object) -> None:
+        super().__init__(window, qtbot)
+        window.panels.bring(SettingsView)
+        self.view = next(view for view in window.views if isinstance(view, SettingsView))
+        qtbot.waitUntil(self.view.isVisible)
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.window.training.intent.recipe
+
+    @property
+    def said(self) -> str:
+        return self.window.statusBar().currentMessage()
+
+    def rows(self) -> dict[str, Row]:
+        forms = (self.view.of_optimizer, self.view.of_schedule, self.view.learning, self.view.ending)
+        return {name: row for form in forms for name, row in form.rows.items()}
+
+    def type(self, name: str, text: str) -> None:
+        """Type a number over the one that is there, and press Return."""
+        box = self.rows()[name].box
+        box.setFocus()
+        box.selectAll()
+        QTest.keyClicks(box, text)
+        QTest.keyClick(box, Qt.Key.Key_Return)
+
+    def tick(self, name: str) -> None:
+        self.tick_box(self.rows()[name].check)
+
+    def tick_box(self, box: QWidget) -> None:
+        QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
+
+    def choose(self, box: QWidget, kind: str) -> None:
+        """By the keyboard: open the list, and go down to it."""
+        box.setFocus()
+        place = box.findData(kind)
+        QTest.keyClick(box, Qt.Key.Key_Home)
+        for _ in range(place):
+            QTest.keyClick(box, Qt.Key.Key_Down)
+
+
+@pytest.fixture
+def tuner(window: MainWindow, qtbot: object) -> Tuner:
+    return Tuner(window, qtbot)
+
+
+def test_every_setting_of_a_recipe_has_a_row_with_a_name_and_a_sentence(tuner: Tuner) -> None:
+    for kind in OPTIMIZERS:
+        tuner.choose(tuner.view.optimizer, kind)
+        assert tuner.recipe.optimizer.kind == kind
+        for name, row in tuner.rows().items():
+            for widget in row.widgets:
+                assert widget.toolTip().endswith((".", "keys.")), name
+                assert widget.focusPolicy() != Qt.FocusPolicy.NoFocus or widget is row.label
+            assert (row.box or row.check).accessibleName()
+    expected = {*settings_of(AdamW), *settings_of(Cosine), *settings_of(Recipe, "learning")}
+    assert set(tuner.rows()) == expected | set(settings_of(Recipe, "ending"))
+
+
+def test_numbers_are_typed_and_moved_by_keys(tuner: Tuner) -> None:
+    tuner.type("rate", "0.0123")
+    tuner.type("decay", "1e-3")
+    tuner.type("l2", "0,05")
+    assert tuner.recipe.optimizer == AdamW(0.0123, decay=0.001)
+    assert tuner.recipe.l2 == 0.05
+    box = tuner.rows()["rate"].box
+    QTest.keyClick(box, Qt.Key.Key_Up)
+    assert tuner.recipe.optimizer.rate == 0.02
+    QTest.keyClick(tuner.rows()["batch"].box, Qt.Key.Key_Down)
+    assert tuner.recipe.batch == 63
+    tuner.type("warmup", "7 %")
+    assert tuner.recipe.schedule == Cosine(0.05, warmup=0.07)
+    assert tuner.rows()["warmup"].box.text() == "7 %"
+
+
+def test_what_is_left_out_is_ticked_to_be_given(tuner: Tuner) -> None:
+    assert not tuner.rows()["clip"].box.isEnabled()
+    tuner.tick("clip")
+    assert tuner.recipe.clip == 1.0
+    tuner.type("clip", "2.5")
+    assert tuner.recipe.clip == 2.5
+    tuner.tick("clip")
+    assert tuner.recipe.clip is None
+    assert not tuner.rows()["clip"].box.text()
+
+
+def test_what_cannot_be_is_one_sentence_and_changes_nothing(tuner: Tuner) -> None:
+    tuner.choose(tuner.view.optimizer, "sgd")
+    before = tuner.recipe
+    for name, text, sentence in (
+        ("rate", "0", "learning rate must be a number above 0"),
+        ("momentum", "1.5", "momentum must be at least 0 and below 1"),
+        ("batch", "0", "batch of at least 1"),
+        ("epochs", "-3", "epochs of at least 1"),
+        ("batch", "2.5", "“2.5” is not a number"),
+        ("rate", "-", "“-” is not a number"),
+    ):
+        tuner.type(name, text)
+        assert sentence in tuner.said, text
+        assert tuner.recipe == before
+    assert tuner.rows()["batch"].box.text() == "64"
+    tuner.type("momentum", "0")
+    tuner.tick("nesterov")
+    assert "Nesterov's look ahead needs a momentum" in tuner.said
+    assert not tuner.rows()["nesterov"].check.isChecked()
+    assert tuner.recipe.optimizer == SGD(before.optimizer.rate, 0.0)
+
+
+def test_another_optimizer_brings_its_own_numbers_and_keeps_those_of_the_one_before(tuner: Tuner) -> None:
+    tuner.type("rate", "0.007")
+    tuner.choose(tuner.view.optimizer, "sgd")
+    assert set(tuner.view.of_optimizer.rows) == {"rate", "momentum", "nesterov"}
+    assert tuner.recipe.optimizer == SGD()
+    tuner.choose(tuner.view.optimizer, "adamw")
+    assert tuner.recipe.optimizer == AdamW(0.007, decay=0.02)
+
+
+def test_a_kind_that_nobody_knew_of_gets_its_rows(
+    open_window, qtbot: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class Zigzag(Schedule):
+        kind = "zigzag"
+        title = "Zigzag"
+        turns: int = field(default=4, metadata=explained(Setting("turns", "How often it turns.", 1)))
+        sharp: bool = field(default=False, metadata=explained(Setting("sharp", "Whether it turns at once.")))
+
+    monkeypatch.setitem(SCHEDULES, "zigzag", Zigzag)
+    tuner = Tuner(open_window("--preset", "default"), qtbot)
+    tuner.choose(tuner.view.schedule, "zigzag")
+    tuner.type("turns", "7")
+    tuner.tick("sharp")
+    assert tuner.recipe.schedule == Zigzag(7, True)
+
+
+def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner) -> None:
+    boxes = tuner.view.layers
+    assert [box.text() for box in boxes.values()] == ["Features 1", "Features 2", "Hidden", "Votes"]
+    tuner.tick_box(boxes["01-conv2d"])
+    assert tuner.recipe.frozen == ("01-conv2d",)
+    tuner.click(tuner.panel.step_button)
+    first = tuner.stand() and tuner.weights
+    votes = tuner.window.session.document.subjects[0].parameters["10-dense.weight"]
+    tuner.click(tuner.panel.step_button)
+    tuner.until(lambda training: training.now.step == 2)
+    tuner.stand()
+    np.testing.assert_array_equal(tuner.weights, first)
+    assert not np.array_equal(tuner.window.session.document.subjects[0].parameters["10-dense.weight"], votes)
+    for name in ("04-conv2d", "08-dense", "10-dense"):
+        tuner.tick_box(boxes[name])
+    assert "nothing will be learnt" in tuner.view.words.text()
+    tuner.window.menus.presets["walkthrough"].trigger()
+    assert [box.text() for box in tuner.view.layers.values()] == ["Features"]
+    assert tuner.recipe.frozen == ()
+
+
+def test_changes_on_the_way_are_marked_with_words(tuner: Tuner) -> None:
+    tuner.click(tuner.panel.main_button)
+    tuner.until(lambda training: training.now.step >= 2)
+    tuner.type("rate", "0.01")
+    made = tuner.training.now.step
+    tuner.until(lambda training: training.now.step > made + 2)
+    tuner.choose(tuner.view.optimizer, "sgd")
+    made = tuner.training.now.step
+    tuner.until(lambda training: training.now.step > made + 2)
+    tuner.click(tuner.panel.main_button)
+    marks = tuner.stand().branches[0].marks
+    assert marks[0].text == "rate 0.01"
+    assert marks[-1].text == "SGD, momentum 0.9"
+    assert [mark.step for mark in marks] == sorted({mark.step for mark in marks})
+
+
+def test_a_stop_says_which_and_train_goes_on_only_when_it_is_lifted(tuner: Tuner) -> None:
+    tuner.tick("steps")
+    assert tuner.recipe.steps == 1_000
+    tuner.type("steps", "12")
+    tuner.click(tuner.panel.main_button)
+    tuner.until(lambda training: training.state == "ended")
+    undo = (tuner.stand(), tuner.window.session.undo_stack.count())[1]
+    words = "Step 12 was to be the last: raise the limit or take it away to go on."
+    assert tuner.view.words.text() == tuner.panel.words.text() == words
+    assert tuner.rows()["steps"].check.font().bold() or tuner.rows()["steps"].check.font().weight() > 500
+    for button in (tuner.panel.main_button, tuner.panel.step_button, tuner.panel.epoch_button):
+        tuner.window.say("")
+        tuner.click(button)
+        tuner.qtbot.wait(50)
+        assert tuner.said == words
+        assert tuner.training.now.step == 12
+    assert tuner.window.session.undo_stack.count() == undo
+    assert len(tuner.training.branches) == 1
+    tuner.tick("steps")
+    tuner.until(lambda training: training.state == "paused")
+    assert not tuner.view.words.isVisible()
+    tuner.click(tuner.panel.step_button)
+    tuner.until(lambda training: training.now.step == 13)
+    assert tuner.stand().state == "paused"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("epochs", "1", "Epoch 1 of 1 is done: give it more"),
+        ("target", "20", "rightly: raise the target"),
+        ("seconds", "0.05", "The 0.05 s of training are up"),
+        ("patience", "1", "No lower error in the last epoch"),
+    ],
+)
+def test_why_it_stopped(tuner: Tuner, name: str, value: str, words: str) -> None:
+    if tuner.rows()[name].check is not None:
+        tuner.tick(name)
+    if name == "patience":
+        tuner.choose(tuner.view.optimizer, "sgd")
+        tuner.type("rate", "0.5")
+    tuner.type(name, value)
+    tuner.click(tuner.panel.main_button)
+    tuner.until(lambda training: training.state == "ended")
+    assert words in tuner.panel.words.text()
+
+
+def test_the_curve_knows_where_training_stands(tuner: Tuner) -> None:
+    assert tuner.view.curve.words == "now 0.003 · step 0 of 600"
+    tuner.click(tuner.panel.epoch_button)
+    tuner.until(lambda training: training.now.step == 10)
+    tuner.stand()
+    assert tuner.view.curve.words == "now 0.003 · step 10 of 600"
+    before = tuner.view.curve.grab().toImage()
+    tuner.type("epochs", "2")
+    assert tuner.view.curve.words == "now 0.00158 · step 10 of 20"
+    assert tuner.view.curve.grab().toImage() != before
+
+
+@pytest.mark.parametrize(
+    ("value", "steps", "step", "whole", "expected"),
+    [
+        (0.003, 1, 0, False, 0.005), (0.003, -1, 0, False, 0.002), (0.01, 1, 0, False, 0.02),
+        (0.01, -1, 0, False, 0.005),
+        (1e-08, 1, 0, False, 1e-06), (0.0, 1, 0, False, 1e-06), (1e-06, -1, 0, False, 0.0), (0.5, 2, 0, False, 2.0),
+        (0.9, 1, 0.05, False, 0.95), (0.3, -1, 0.1, False, 0.2), (64, 1, 1, True, 65), (1000, -1, 0, True, 500),
+    ],
+)  # fmt: skip
+def test_arrow_keys(value: float, steps: int, step: float, whole: bool, expected: float) -> None:
+    assert stepped(value, steps, step, whole) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0.5", 0.5), ("1e-3", 1e-3), (" 7 % ", 7), ("\u22122", -2), ("60 s", 60)]
+)
+def test_what_may_be_typed(text: str, value: float) -> None:
+    assert read(text, False) == value
+
+
+@pytest.mark.parametrize("value", [0.1, 1e-08, 123456.0, 0.07, 0.995])
+def test_what_is_shown_is_read_as_the_same_number(value: float) -> None:
+    for setting, scale in ((Setting("", ""), 1), (Setting("", "", unit="%"), 100)):
+        assert read(shown(value, setting), False) / scale == pytest.approx(value, rel=1e-12)
+
+
+def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:
+    tuner.click(tuner.panel.main_button)
+    tuner.until(lambda training: training.now.step >= 1)
+    box = tuner.rows()["rate"].box
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, "0.0")
+    made = tuner.training.now.step
+    tuner.until(lambda training: training.now.step > made + 3)
+    QTest.keyClicks(box, "05")
+    assert isinstance(box, NumberBox)
+    assert box.text() == "0.005"
+    QTest.keyClick(box, Qt.Key.Key_Escape)
+    assert box.text() == "0.003"
+    assert tuner.recipe.optimizer.rate == 0.003
+    tuner.click(tuner.panel.main_button)
+    tuner.stand()
