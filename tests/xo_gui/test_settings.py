@@ -19,6 +19,7 @@ from xo_gui.main_window import MainWindow
 from xo_gui.views import SettingsView
 from xo_gui.views.number_box import NumberBox, read, shown, stepped
 from xo_gui.views.settings_form import Row
+from xo_gui.wishes import LearnBy
 
 
 class Tuner(Coach):
@@ -26,6 +27,7 @@ class Tuner(Coach):
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
+        window.training.wish(LearnBy(Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)))
         window.panels.bring(SettingsView)
         self.view = next(view for view in window.views if isinstance(view, SettingsView))
         qtbot.waitUntil(self.view.isVisible)

@@ -105,7 +105,7 @@ def test_before_training_the_command_is_that_of_the_whole_run(coach: Coach, hand
     command = copied(coach)
     assert command.startswith("xo train --preset default --seed 1 --fixed --examples 600 ")
     assert "--steps" not in command
-    assert "--epochs 60" in command
+    assert f"--epochs {coach.window.training.intent.recipe.epochs}" in command
     assert "whole run" in coach.window.statusBar().currentMessage()
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
-from PySide6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.document import Document
 from engine.goal import Training
@@ -23,6 +23,7 @@ from xo_gui.views.choice_box import ChoiceBox
 from xo_gui.views.rate_curve import RateCurve
 from xo_gui.views.settings_form import COMPACT, SettingsForm, tr
 from xo_gui.views.stages import layer_names
+from xo_gui.views.thumbnails import scrolled
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, LearnBy
 
@@ -244,11 +245,8 @@ class SettingsView(View):
             for part in parts:
                 rows.addWidget(part)
         rows.addStretch()
-        scroll = QScrollArea(self)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidget(inside)
+        scroll = scrolled(inside, self)
+        scroll.verticalScrollBar().setAccessibleName(self.tr("Scroll through the settings"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
