@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 from engine.presets import PRESETS
+from xo_gui.explain_menu import ExplainMenu
 from xo_gui.train_menu import TrainMenu
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Menus:
         self._network()
         self.train = TrainMenu(window, self._menu(tr("&Train")), self._action)
         self._data()
+        self.explain = ExplainMenu(window, self._menu(tr("E&xplain")), self._action)
         self._help()
 
     def choose_theme(self, name: str) -> None:

@@ -49,8 +49,10 @@ class Looker:
         strip = self.network._strips[0].strip
         column = strip.column_of(cell.layer) if strip else None
         assert column is not None
+        self.network._scroll_to(cell)
         rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
-        return QPointF(*column.tile(cell.channel).part(column.cells, rows, columns).centre).toPoint()
+        x, y = column.tile(cell.channel).part(column.cells, rows, columns).centre
+        return QPointF(x - self.network._bar.value(), y).toPoint()
 
     def click(self, cell: Cell) -> None:
         # The first click opens the panel, and the columns move to make room for it.

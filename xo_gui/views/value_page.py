@@ -66,7 +66,7 @@ class ValuePage(QWidget):
         self.play_button.setToolTip(self.tr("Let the window slide over its map, value by value"))
         self.step_button.setToolTip(self.tr("Go on by one value"))
         self.step_button.setAccessibleName(self.tr("Step the window"))
-        self.play_button.clicked.connect(self._toggle)
+        self.play_button.clicked.connect(self.toggle)
         self.step_button.clicked.connect(self.slide.step)
         row = QHBoxLayout()
         row.setContentsMargins(0, 4, 0, 4)
@@ -158,7 +158,8 @@ class ValuePage(QWidget):
             self._chosen = (_map_of(self._cell), part)
             self.changed.emit()
 
-    def _toggle(self) -> None:
+    def toggle(self) -> None:
+        """Play, or pause."""
         if self.slide.playing:
             self.slide.pause()
         else:
