@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
-COMMANDS = ("classify", "trace", "train", "nudge", "bench", "info")
+COMMANDS = ("classify", "trace", "train", "nudge", "robustness", "bench", "info")
 
 FINE, FAILED, INTERRUPTED = 0, 1, 130
 
