@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from engine.storage.models import save_model, shipped_subject
 from tests.conftest import Effort
 from xo_gui.main_window import MainWindow
 
+Kind = TypeVar("Kind", bound=QWidget)
 Button, Modifier = Qt.MouseButton, Qt.KeyboardModifier
 KEYS = (
     Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End,
@@ -123,6 +125,10 @@ class Monkey:
         QTest.keyClick(self.focused(), letter, some)
         return f"command {letter} {some}"
 
+    def reached(self, kind: type[Kind]) -> list[Kind]:
+        """Those of a kind that a hand can reach: not those in a plot's own menu, which never opens."""
+        return [one for one in self.window.findChildren(kind) if one.isVisible() and one.isEnabled()]
+
     def focused(self) -> QWidget:
         if self.random.random() < 0.3:
             self.canvas.setFocus()
@@ -130,13 +136,18 @@ class Monkey:
 
     def click(self) -> str:
         # Qt's own, such as the menu bar's », open menus that wait for a choice.
-        buttons = self.window.findChildren(QAbstractButton)
-        button = self.random.choice([one for one in buttons if not one.objectName().startswith("qt_")])
+        buttons = [one for one in self.reached(QAbstractButton) if not one.objectName().startswith("qt_")]
+        if not buttons:
+            return "no button to click"
+        button = self.random.choice(buttons)
         QTest.mouseClick(button, Button.LeftButton)
         return f"click {button.accessibleName()}"
 
     def slide(self) -> str:
-        slider = self.random.choice(self.window.findChildren(QAbstractSlider))
+        sliders = self.reached(QAbstractSlider)
+        if not sliders:
+            return "no slider to move"
+        slider = self.random.choice(sliders)
         at = self.place(slider)
         QTest.mousePress(slider, Button.LeftButton, pos=at)
         QTest.mouseMove(slider, self.place(slider))

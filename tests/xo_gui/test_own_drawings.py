@@ -76,6 +76,9 @@ def test_a_stroke_under_way_ends_first_and_is_saved_with_the_rest(hand: Hand) ->
     press(hand, "x")
     document = hand.window.session.document
     assert len(document.own[0].drawing.strokes) == len(document.drawing.strokes) == 2
+    hand.window.session.undo_stack.undo()
+    assert labels(hand.window.session.document) == []
+    assert len(hand.window.session.document.drawing.strokes) == 2
 
 
 def test_what_is_saved_is_what_the_network_reads(hand: Hand) -> None:
