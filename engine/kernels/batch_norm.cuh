@@ -27,7 +27,7 @@ __device__ void running_statistics(int i, const T* state, T* mean, T* scale, int
 
 template <class T>
 __device__ void normalize(int i, const T* x, Layout x_at, const T* mean, const T* scale, const T* block, T* y,
-                          Layout y_at, int channels, int count) {
+                          Layout y_at, int channels, Divisor count) {
     int channel = i / count;
     T normal = (x[at(x_at, i)] - mean[channel]) * scale[channel];
     y[at(y_at, i)] = normal * block[channel] + block[channels + channel];
@@ -52,7 +52,7 @@ __device__ void batch_gradients(int i, const T* parts, T* sums, T* dblock, int c
 template <class T>
 __device__ void normalize_gradient(int i, const T* x, Layout x_at, const T* mean, const T* scale, const T* block,
                                    const T* sums, const T* dy, Layout dy_at, T* dx, Layout dx_at, int channels,
-                                   int count, T share) {
+                                   Divisor count, T share) {
     int channel = i / count;
     T normal = (x[at(x_at, i)] - mean[channel]) * scale[channel];
     T pulled = dy[at(dy_at, i)] - (sums[channel] + normal * sums[channels + channel]) * share;

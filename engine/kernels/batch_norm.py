@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from engine.kernels.elementwise import calls_of
-from engine.kernels.launch import Blocks, Kernels, Parameter, nothing, number, reads, whole, writes
+from engine.kernels.launch import Blocks, Kernels, Parameter, divisor, nothing, number, reads, whole, writes
 from engine.kernels.tiles import real
 from engine.kernels.view import View
 from engine.operations import Array, Calls
@@ -39,7 +39,7 @@ class BatchNorm:
         calls = self._batch_statistics() if self._training else self._running_statistics()
         parameters = [
             *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._block)),
-            *(*writes(self._y, strided=True), *whole(self._channels, self._count)),
+            *(*writes(self._y, strided=True), *whole(self._channels), *divisor(self._count)),
         ]
         return calls + calls_of(self._kernels, "normalize", self._y.size, parameters)
 
@@ -55,7 +55,7 @@ class BatchNorm:
         parameters = [
             *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._block, self._sums)),
             *(*reads(gradient, strided=True), *writes(target, strided=True)),
-            *(*whole(self._channels, self._count), *number(share)),
+            *(*whole(self._channels), *divisor(self._count), *number(share)),
         ]
         return calls + calls_of(self._kernels, "normalize_gradient", target.size, parameters)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from engine.kernels.elementwise import flat
-from engine.kernels.launch import Kernels, Parameter, number, reads, whole
-from engine.kernels.tiles import Bias, Product, tiled
+from engine.kernels.launch import Kernels, Parameter, divisor, number, reads, whole
+from engine.kernels.tiles import Bias, Product, Wide, in_fours, tiled
 from engine.operations import Array, Calls
 
 
@@ -32,10 +30,15 @@ class Convolution:
             self._features,
             y.positions,
             self._taps,
+            (1, x.wide),
             self._options,
             [*x.reads(), *reads(self._matrix, anywhere=True), *whole(self._length)],
             y.view,
-            [*y.steps(), *whole(self._features, y.positions, y.run, y.batch, self._taps), *self._share],
+            [
+                *(*y.steps(), *whole(self._features, y.positions)),
+                *(*divisor(y.run), *divisor(max(1, y.run // 2)), *divisor(y.batch), *whole(self._taps), *self._share),
+            ],
+            None if y.height % 2 or y.width % 2 else (y.height, y.width, y.batch),
         )
         if self._length == self._taps:
             return tiled(self._kernels, product)
@@ -53,31 +56,37 @@ class Convolution:
 
     def _weight_gradient(self, dy: _Maps, dmatrix: Array) -> Product:
         (target,) = flat(self._kernels, dmatrix)
-        sizes = whole(self._length, self._features, dy.positions, dy.run, dy.batch, self._taps)
+        sizes = [
+            *whole(self._length, self._features, dy.positions),
+            *(*divisor(dy.run), *divisor(dy.batch), *whole(self._taps)),
+        ]
         return Product(
             "convolution_weight_gradient",
             self._features,
             self._length,
             dy.positions,
+            (dy.wide, self._x.wide),
             self._options,
             [*dy.reads(), *self._x.reads()],
             target,
             [*sizes, *self._share],
-            # Neighbouring threads fetch neighbouring positions: a warp of them where shared memory is large enough.
-            32 if target.dtype == np.float32 else 16,
         )
 
     def _input_gradient(self, dy: _Maps, dx: _Maps) -> Product:
         members = self._features * self._cells
-        sizes = whole(dx.channels, dx.positions, dx.run, dx.batch, self._margin, members)
+        sizes = [
+            *(*whole(dx.channels, dx.positions), *divisor(dx.run), *divisor(dx.batch)),
+            *whole(self._margin, members),
+        ]
         return Product(
             "convolution_input_gradient",
             dx.channels,
             dx.positions,
             members,
+            (1, dy.wide),
             self._options,
             [
-                *(*dy.reads(), *whole(dy.height, dy.width)),
+                *(*dy.reads(), *whole(dy.height, dy.run)),
                 *(*reads(self._matrix, anywhere=True), *whole(self._length)),
             ],
             dx.view,
@@ -97,6 +106,8 @@ class _Maps:
         self.view = kernels.view(array)
         self.run = self.width * self.batch
         self.positions = self.height * self.run
+        # Four neighbouring examples of a pixel are fetched in one piece.
+        self.wide: Wide = in_fours(self.view, self.batch, self._plane, self._row)
 
     def steps(self) -> list[Parameter]:
         """From one map to the next, and from one row to the next."""

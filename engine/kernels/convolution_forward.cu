@@ -3,68 +3,87 @@
 //
 // matrix: (features, taps [+ 1]). x: (C, H, W, N) with its margin. One position is one window of one example.
 // Options: SIZE and STRIDE of the window. With more than one slice: see product.cu; sums.cu then adds the bias.
+//
+// WINDOWS: y has an even height and width, and a thread makes all four values of each of its windows of 2 x 2, so that
+// what needs just those can be done by it at once (WINDOW). The positions of a tile then are: those of the windows'
+// first cells, of their second cells, and so on; `half` positions make a row of windows.
 
 struct Features {
-    enum { ALONG = true };
+    enum { ALONG = true, WIDE = 1 };
     typedef const REAL* Fixed;
     const REAL* matrix;
     int sides, length;
 
+    __device__ bool has(int feature) const { return feature < sides; }
     __device__ Fixed fix(int tap) const { return matrix + tap; }
-    __device__ REAL at(Fixed fixed, int feature) const { return fixed[feature * length]; }
+    template <int COUNT> __device__ Piece<COUNT> at(Fixed fixed, int feature) const {
+        return {fixed[feature * length]};
+    }
 };
 
 struct Patches {
-    enum { ALONG = false };
+    enum { ALONG = false, WIDE = RIGHT_WIDE, CELL = TILE_N / 4 };
     typedef const REAL* Fixed;
     const REAL* x;
-    int sides, plane, row, run, batch;  // run: positions in a row of y
+    int positions, plane, row;
+    Divisor run, half, batch;  // run: positions in a row of y
 
-    __device__ Fixed fix(int position) const {
-        int line = position / run, along = position - line * run;
-        if (STRIDE > 1) along += along / batch * (STRIDE - 1) * batch;
+    // Which window a column of the product belongs to.
+    __device__ int window(int column) const { return column / TILE_N * CELL + column % CELL; }
+    __device__ bool has(int column) const { return WINDOWS ? window(column) * 4 < positions : column < positions; }
+
+    // The position that a column of the product stands for.
+    __device__ int position(int column) const {
+        if (!WINDOWS) return column;
+        int place = window(column), cell = column % TILE_N / CELL, line = place / half;
+        int along = place - line * half.by;
+        return (line * 2 + cell / 2) * run.by + along + (along / batch + cell % 2) * batch.by;
+    }
+    __device__ Fixed fix(int column) const {
+        int place = position(column), line = place / run, along = place - line * run.by;
+        if (STRIDE > 1) along += along / batch * (STRIDE - 1) * batch.by;
         return x + line * STRIDE * row + along;
     }
-    __device__ REAL at(Fixed corner, int tap) const {
+    template <int COUNT> __device__ Piece<COUNT> at(Fixed corner, int tap) const {
         int channel = tap / (SIZE * SIZE), cell = tap - channel * (SIZE * SIZE), down = cell / SIZE;
-        return corner[channel * plane + down * row + (cell - down * SIZE) * batch];
+        return *(const Piece<COUNT>*)(corner + channel * plane + down * row + (cell - down * SIZE) * batch.by);
     }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
+extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     convolution_forward(const REAL* __restrict__ x, int x_plane, int x_row, const REAL* __restrict__ matrix, int length,
-                        REAL* y, int y_plane, int y_row, int features, int positions, int run, int batch, int taps,
-                        REAL share MORE_PARAMETERS) {
-    __shared__ __align__(16) LeftTile left_tile;
-    __shared__ __align__(16) RightTile right_tile;
+                        REAL* y, int y_plane, int y_row, int features, int positions, Divisor run, Divisor half,
+                        Divisor batch, int taps, REAL share MORE_PARAMETERS) {
+    __shared__ __align__(16) Shared shared;
     Features left = {matrix, features, length};
-    Patches right = {x, positions, x_plane, x_row, run, batch};
+    Patches right = {x, positions, x_plane, x_row, run, half, batch};
     int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
     REAL sums[EACH_M][EACH_N];
-    multiply(left, right, row, column, cut(taps, gridDim.z, slice), cut(taps, gridDim.z, slice + 1), left_tile,
-             right_tile, sums);
+    if (!multiply(left, right, row, column, cut(taps, gridDim.z, slice), cut(taps, gridDim.z, slice + 1), shared, sums))
+        return;
     bool whole = gridDim.z == 1;
-    REAL bias[EACH_M];
     #pragma unroll
     for (int m = 0; m < EACH_M; m++) {
-        int feature = row + my_row() + m;
-        bias[m] = whole && length > taps && feature < features ? matrix[feature * length + taps] : REAL(0);
-    }
-    #pragma unroll
-    for (int n = 0; n < EACH_N; n++) {
-        int position = column + my_column() + n, line = position / run;
-        if (position >= positions) continue;
+        int feature = row + my_row(m);
+        if (feature >= features) continue;
+        REAL bias = whole && length > taps ? matrix[feature * length + taps] : REAL(0);
         #pragma unroll
-        for (int m = 0; m < EACH_M; m++) {
-            int feature = row + my_row() + m;
-            if (feature >= features) continue;
-            REAL value = sums[m][n] * share + bias[m];
+        for (int place = 0; place < EACH_N; place++) {
+            // Of windows, the four cells of one after the other.
+            int n = WINDOWS ? place % 4 * RUN_N + place / 4 : place;
+            if (!right.has(column + my_column(n))) continue;
+            int position = right.position(column + my_column(n)), line = position / run;
+            REAL value = sums[m][n] * share + bias;
             int i = feature * positions + position;
             if (whole) {
-                y[feature * y_plane + line * y_row + position - line * run] = value;
+                y[feature * y_plane + line * y_row + position - line * run.by] = value;
                 AFTER(i)
             } else {
                 y[slice * features * positions + i] = value;
+            }
+            if (WINDOWS && place % 4 == 3) {
+                int w = feature * (positions / 4) + right.window(column + my_column(n));
+                WINDOW(w)
             }
         }
     }

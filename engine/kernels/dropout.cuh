@@ -11,8 +11,8 @@ __device__ unsigned mix(unsigned h) {
 // The same coin falls on the way forward and on the way back.
 template <class T>
 __device__ void drop(int i, const T* source, Layout source_at, T* target, Layout target_at, const unsigned* moment,
-                     unsigned key, unsigned least, T kept, int batch) {
-    int place = i / batch, example = i - place * batch;
+                     unsigned key, unsigned least, T kept, Divisor batch) {
+    int place = i / batch, example = i - place * batch.by;
     unsigned coin = mix(mix(mix(key + moment[0] * 0x9E3779B9u) + moment[1] + example) + place);
     target[at(target_at, i)] = source[at(source_at, i)] * (coin >= least ? kept : T(0));
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.launch import Elementwise, Kernels, Parameter, Segments, number, reads, whole, writes
+from engine.kernels.launch import Elementwise, Kernels, Parameter, Segments, divisor, number, reads, whole, writes
 from engine.kernels.view import View
 from engine.operations import Activation, Array, Calls
 
@@ -82,7 +82,7 @@ class Dropout:
         given, out, moment = (self._kernels.view(array) for array in (source, target, self._moment))
         parameters = [
             *(*reads(given, strided=True), *writes(out, strided=True), *reads(moment, anywhere=True)),
-            *(*number(self._key), *number(self._least), *number(self._kept), *whole(source.shape[-1])),
+            *(*number(self._key), *number(self._least), *number(self._kept), *divisor(source.shape[-1])),
         ]
         return calls_of(self._kernels, "drop", out.size, parameters)
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from engine.kernels.device import Device, Function
 from engine.kernels.source import source
-from engine.kernels.view import View, view_of
+from engine.kernels.view import View, divided_by, view_of
 from engine.operations import Array
 
 Argument: TypeAlias = Any
+Windows: TypeAlias = tuple[int, int, int]
 
 # Threads of a block that works value by value, and blocks for each of the device's processors.
 BLOCK = 256
@@ -35,12 +36,14 @@ C_NAMES = {
 @dataclass(frozen=True, eq=False)
 class Access:
     """Memory that is read or written. aligned: value i is touched by none but the thread that works on number i,
-    or not at all. constant: whatever is written is the same, so that it does not matter who is first."""
+    or not at all. constant: whatever is written is the same, so that it does not matter who is first. windows: number i
+    reads just the 2 x 2 values of window i of maps of that height, width and batch."""
 
     view: View
     write: bool = False
     aligned: bool = False
     constant: bool = False
+    windows: Windows | None = None
 
     def hinders(self, other: Access) -> bool:
         """Whether it matters which of the two comes first."""
@@ -83,9 +86,13 @@ class Elementwise:
         return all(own.follows(earlier) for earlier in accesses for own in mine)
 
 
-def reads(view: View, *, strided: bool = False, anywhere: bool = False) -> list[Parameter]:
-    """A pointer to values that are read, number i for number i unless `anywhere`; strided: and how they lie."""
-    first = Parameter(f"const {C_NAMES[view.dtype]}*", view.array, Access(view, aligned=not anywhere))
+def reads(
+    view: View, *, strided: bool = False, anywhere: bool = False, windows: Windows | None = None
+) -> list[Parameter]:
+    """A pointer to values that are read, number i for number i unless `anywhere`; strided: and how they lie; windows:
+    see Access."""
+    access = Access(view, aligned=not anywhere and windows is None, windows=windows)
+    first = Parameter(f"const {C_NAMES[view.dtype]}*", view.array, access)
     return [first, Parameter("Layout", view.layout())] if strided else [first]
 
 
@@ -104,6 +111,11 @@ def number(value: Any) -> list[Parameter]:
 def whole(*values: int) -> list[Parameter]:
     """Each an int."""
     return [Parameter("int", np.int32(value)) for value in values]
+
+
+def divisor(value: int) -> list[Parameter]:
+    """An int that is divided by."""
+    return [Parameter("Divisor", divided_by(value))]
 
 
 def nothing(dtype: Any) -> list[Parameter]:
@@ -196,7 +208,9 @@ class Launch:
 @dataclass(eq=False)
 class Blocks(Launch):
     """A kernel whose threads work together. parameters: all of its file's; size: how many values its output has if
-    every one is written by one thread, which may then go on with it; 0 if not. after: functions that follow so."""
+    every one is written by one thread, which may then go on with it; 0 if not. windows: of its output, see Access, if
+    one thread writes all four values of each. after: functions that follow so for every value; then: for every window
+    when its values are done."""
 
     name: str
     given: tuple[str, ...]
@@ -204,7 +218,9 @@ class Blocks(Launch):
     block: tuple[int, ...]
     parameters: tuple[Parameter, ...]
     size: int = 0
+    windows: Windows | None = None
     after: tuple[Elementwise, ...] = ()
+    then: tuple[Elementwise, ...] = ()
 
     @property
     def kernel(self) -> str:
@@ -219,23 +235,44 @@ class Blocks(Launch):
     @property
     def accesses(self) -> tuple[Access, ...]:
         """Its own and those of the functions that follow."""
-        return (*accesses_of(self.parameters), *(access for each in self.after for access in each.accesses))
+        return (*self._of_values, *_accesses(self.then))
+
+    @property
+    def _of_values(self) -> tuple[Access, ...]:
+        return (*accesses_of(self.parameters), *_accesses(self.after))
 
     @property
     def glue(self) -> str:
         """The functions that follow, and their parameters."""
-        parameters, body = _glue(self.after, "f")
-        return f"#define MORE_PARAMETERS {''.join(f', {each}' for each in parameters)}\n#define AFTER(i) {body}"
+        parameters, after = _glue(self.after, "f")
+        more, then = _glue(self.then, "w", "w")
+        given = "".join(f", {each}" for each in (*parameters, *more))
+        return f"#define MORE_PARAMETERS {given}\n#define AFTER(i) {after}\n#define WINDOW(w) {then}"
 
     def followed_by(self, function: Elementwise) -> Blocks | None:
         """The same with one function more, None if that cannot be."""
-        fits = function.size == self.size and len(self.after) < MOST_FUNCTIONS
-        if not fits or not function.may_follow(self.accesses):
+        if len(self.after) + len(self.then) >= MOST_FUNCTIONS:
             return None
-        return replace(self, after=(*self.after, function))
+        if function.size == self.size:
+            apart = all(not mine.hinders(other) for mine in function.accesses for other in _accesses(self.then))
+            fits = apart and function.may_follow(self._of_values)
+            return replace(self, after=(*self.after, function)) if fits else None
+        if self.windows is not None and function.size * 4 == self.size:
+            fits = function.may_follow(_accesses(self.then)) and all(
+                not mine.hinders(value) or self._in_window(mine, value)
+                for mine in function.accesses
+                for value in self._of_values
+            )
+            return replace(self, then=(*self.then, function)) if fits else None
+        return None
+
+    def _in_window(self, access: Access, value: Access) -> bool:
+        """Whether an access of a window's function meets only values that the same thread has written before."""
+        ours = access.windows == self.windows and access.windows is not None and not access.write
+        return ours and value.aligned and access.view.same_places(value.view)
 
     def _values(self) -> tuple[Argument, ...]:
-        return (*(each.value for each in self.parameters), *_arguments(self.after))
+        return (*(each.value for each in self.parameters), *_arguments((*self.after, *self.then)))
 
     def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return self.grid, self.block
@@ -301,12 +338,16 @@ class Segments(Launch):
         return (sum(self._blocks()),), (BLOCK,)
 
 
-def _glue(functions: Sequence[Elementwise], prefix: str) -> tuple[list[str], str]:
+def _accesses(functions: Iterable[Elementwise]) -> tuple[Access, ...]:
+    return tuple(access for each in functions for access in each.accesses)
+
+
+def _glue(functions: Sequence[Elementwise], prefix: str, number: str = "i") -> tuple[list[str], str]:
     """The parameters of functions that follow each other, and the calls, each with its own."""
     parameters: list[str] = []
     calls: list[str] = []
     for place, each in enumerate(functions):
-        names = [f"{prefix}{place}_{number}" for number in range(len(each.parameters))]
+        names = [f"{prefix}{place}_{part}" for part in range(len(each.parameters))]
         parameters += [f"{given.kind} {name}" for given, name in zip(each.parameters, names, strict=True)]
         calls.append(f"{each.function}({', '.join(('i', *names))});")
     return parameters, " ".join(calls)

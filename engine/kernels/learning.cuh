@@ -3,8 +3,8 @@
 // out: (..., batch) with `values` numbers an example; table: (examples, values).
 template <class T>
 __device__ void gather(int i, const T* table, const long long* order, const long long* clock, T* out, Layout out_at,
-                       int values, int batch, int width, int first) {
-    int value = i / batch, example = i - value * batch;
+                       int values, Divisor batch, int width, int first) {
+    int value = i / batch, example = i - value * batch.by;
     long long row = order[clock[0] * width + first + example];
     out[at(out_at, i)] = table[row * values + value];
 }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.kernels.elementwise import calls_of, flat
-from engine.kernels.launch import Blocks, Kernels, number, reads, whole, writes
+from engine.kernels.launch import Blocks, Kernels, divisor, number, reads, whole, writes
 from engine.kernels.tiles import real
 from engine.operations import Array, Calls
 
@@ -25,7 +25,7 @@ def gather(kernels: Kernels, table: Array, order: Array, clock: Array, first: in
     parameters = [
         *(given for view in (source, places, due) for given in reads(view, anywhere=True)),
         *writes(target, strided=True),
-        *whole(math.prod(out.shape[:-1]), out.shape[-1], order.shape[1], first),
+        *(*whole(math.prod(out.shape[:-1])), *divisor(out.shape[-1]), *whole(order.shape[1], first)),
     ]
     return calls_of(kernels, "gather", target.size, parameters)
 

@@ -2,25 +2,25 @@
 // all windows that it stood in. See Operations.max_pool. Maps are (C, H, W, N); a window may hang over an edge.
 
 struct Windows {
-    int height, width, high, wide, batch;  // of the input; how many windows down and across; examples
+    Divisor height, width, high, wide, batch;  // of the input; how many windows down and across; examples
 };
 
 struct Place {
     int plane, row, column, example;
 };
 
-__device__ Place place_of(int i, int rows, int columns, int batch) {
+__device__ Place place_of(int i, const Divisor& rows, const Divisor& columns, const Divisor& batch) {
     int pixel = i / batch, line = pixel / columns, plane = line / rows;
-    return {plane, line - plane * rows, pixel - line * columns, i - pixel * batch};
+    return {plane, line - plane * rows.by, pixel - line * columns.by, i - pixel * batch.by};
 }
 
 // The number of a value of the input, counted in row order, and of one of the output.
 __device__ int in_input(const Windows& w, Place p, int row, int column) {
-    return ((p.plane * w.height + row) * w.width + column) * w.batch + p.example;
+    return ((p.plane * w.height.by + row) * w.width.by + column) * w.batch.by + p.example;
 }
 
 __device__ int in_output(const Windows& w, Place p, int row, int column) {
-    return ((p.plane * w.high + row) * w.wide + column) * w.batch + p.example;
+    return ((p.plane * w.high.by + row) * w.wide.by + column) * w.batch.by + p.example;
 }
 
 // The first in row order wins; a value that is not a number wins over all others. winner: where in its window the
@@ -30,8 +30,8 @@ __device__ void max_pool(int i, const T* x, Layout x_at, T* y, Layout y_at, int*
     Place p = place_of(i, w.high, w.wide, w.batch);
     int top = p.row * stride, left = p.column * stride, won = 0;
     T best = x[at(x_at, in_input(w, p, top, left))];
-    for (int row = 0; row < size && top + row < w.height; row++)
-        for (int column = 0; column < size && left + column < w.width; column++) {
+    for (int row = 0; row < size && top + row < w.height.by; row++)
+        for (int column = 0; column < size && left + column < w.width.by; column++) {
             T value = x[at(x_at, in_input(w, p, top + row, left + column))];
             if (value > best || (value != value && best == best)) {
                 best = value;
@@ -48,7 +48,7 @@ __device__ void max_pool_gradient(int i, const int* winner, const T* dy, Layout 
     T sum = 0;
     for (int down = p.row / stride; down >= 0 && p.row - down * stride < size; down--)
         for (int across = p.column / stride; across >= 0 && p.column - across * stride < size; across--) {
-            if (down >= w.high || across >= w.wide) continue;
+            if (down >= w.high.by || across >= w.wide.by) continue;
             int window = in_output(w, p, down, across);
             int mine = (p.row - down * stride) * size + p.column - across * stride;
             if (winner[window] == mine) sum += dy[at(dy_at, window)];
@@ -64,7 +64,7 @@ template <int size, int stride> __device__ int extent(int window, int length) {
 template <int size, int stride, class T>
 __device__ void average_pool(int i, const T* x, Layout x_at, T* y, Layout y_at, Windows w) {
     Place p = place_of(i, w.high, w.wide, w.batch);
-    int rows = extent<size, stride>(p.row, w.height), columns = extent<size, stride>(p.column, w.width);
+    int rows = extent<size, stride>(p.row, w.height.by), columns = extent<size, stride>(p.column, w.width.by);
     T sum = 0;
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++)
@@ -78,8 +78,8 @@ __device__ void average_pool_gradient(int i, const T* dy, Layout dy_at, T* dx, L
     T sum = 0;
     for (int down = p.row / stride; down >= 0 && p.row - down * stride < size; down--)
         for (int across = p.column / stride; across >= 0 && p.column - across * stride < size; across--) {
-            if (down >= w.high || across >= w.wide) continue;
-            int cells = extent<size, stride>(down, w.height) * extent<size, stride>(across, w.width);
+            if (down >= w.high.by || across >= w.wide.by) continue;
+            int cells = extent<size, stride>(down, w.height.by) * extent<size, stride>(across, w.width.by);
             sum += dy[at(dy_at, in_output(w, p, down, across))] / cells;
         }
     dx[at(dx_at, i)] = sum;

@@ -10,10 +10,11 @@ import numpy as np
 from engine.kernels.elementwise import calls_of
 from engine.kernels.launch import Blocks, Kernels, Parameter, number, reads, whole, writes
 from engine.kernels.tiles import real
+from engine.kernels.view import DIVISOR, divided_by
 from engine.operations import Array, Calls
 
 # As in pools.cuh.
-WINDOWS = np.dtype([(name, np.int32) for name in ("height", "width", "high", "wide", "batch")])
+WINDOWS = np.dtype([(name, DIVISOR) for name in ("height", "width", "high", "wide", "batch")])
 
 
 class Pool:
@@ -23,16 +24,21 @@ class Pool:
         self, kernels: Kernels, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
     ) -> None:
         self._kernels, self._kind, self._x, self._y = kernels, kind, x, y
+        self._size, self._stride = size, stride
         self._template = f"<{size}, {stride}>"
-        sizes = np.array((*x.shape[1:3], *y.shape[1:]), np.int32)
-        self._windows = Parameter("Windows", sizes.view(WINDOWS).reshape(()))
+        sizes = tuple(divided_by(size).item() for size in (*x.shape[1:3], *y.shape[1:]))
+        self._windows = Parameter("Windows", np.array(sizes, WINDOWS))
         # Where in its window each winner stands.
         self._winner = kernels.device.zeros(y.shape, np.int32) if kind == "max" else None
 
     def forward(self) -> Calls:
         """The calls that fill y."""
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
-        parameters = [*reads(x, strided=True, anywhere=True), *writes(y, strided=True)]
+        # What made the maps may go on with a window as soon as it is whole.
+        height, width = self._x.shape[1:3]
+        apart = (self._size, self._stride) == (2, 2) and height % 2 == width % 2 == 0
+        windows = (height, width, self._x.shape[3]) if apart else None
+        parameters = [*reads(x, strided=True, anywhere=True, windows=windows), *writes(y, strided=True)]
         if self._winner is not None:
             parameters += writes(self._kernels.view(self._winner))
         function = f"{self._kind}_pool{self._template}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.kernels.launch import Kernels, Parameter, reads, whole
-from engine.kernels.tiles import Product, tiled
+from engine.kernels.tiles import Product, Wide, in_fours, tiled
 from engine.operations import Array, Calls
 
 
@@ -20,6 +20,7 @@ def product(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
             rows,
             columns,
             members,
+            (_wide(kernels, left, left_along), _wide(kernels, right.T, right_along)),
             (f"-DLEFT_ALONG={int(left_along)}", f"-DRIGHT_ALONG={int(right_along)}"),
             [
                 *(*reads(kernels.view(left), anywhere=True), *_strides(left)),
@@ -29,6 +30,14 @@ def product(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
             [*_strides(out), *whole(rows, columns, members)],
         ),
     )
+
+
+def _wide(kernels: Kernels, sides: Array, along: bool) -> Wide:
+    """How many values of a matrix (sides, members) are fetched in one piece, whose members, or else its sides, lie one
+    after the other."""
+    to_side, to_member = (stride // sides.dtype.itemsize for stride in sides.strides)
+    step, apart, count = (to_member, to_side, sides.shape[1]) if along else (to_side, to_member, sides.shape[0])
+    return in_fours(kernels.view(sides), apart, count) if step == 1 else 1
 
 
 def _strides(matrix: Array) -> list[Parameter]:

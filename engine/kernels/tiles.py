@@ -1,9 +1,11 @@
-"""Tiles: which part of a matrix product a block of threads makes, and into how many parts a long sum is cut."""
+"""Tiles: which part of a matrix product a block of threads makes, and how many share a long sum."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -11,11 +13,15 @@ from engine.kernels.launch import Blocks, Kernels, Parameter, nothing, reads, wh
 from engine.kernels.view import View
 from engine.operations import Calls
 
-# Sums are cut until this many blocks for each of the device's processors are at work, but into no shorter parts
-# than this many steps, and not at all into fewer than are worth a second launch.
-BLOCKS_EACH = 2
-SHORTEST = 4
-FEWEST = 4
+# Members that are brought into shared memory at a time, if there is so much of it without asking for more.
+DEPTHS = (32, 16, 8)
+SHARED_BYTES = 48 * 1024
+# Members that one thread adds up one after the other, at most, where that can be: rounding grows with them.
+LONGEST = 1024
+# No part of a sum is shorter than so many steps of DEPTH.
+SHORTEST = 2
+
+Wide: TypeAlias = Literal[1, 4]
 
 
 @dataclass(frozen=True)
@@ -29,27 +35,66 @@ class Tile:
 
     @property
     def threads(self) -> int:
-        """Of a block."""
+        """That share a tile."""
         return self.rows // self.high * (self.columns // self.wide)
+
+    @property
+    def most_threads(self) -> int:
+        """Of a block: the more values each has, the more registers it needs."""
+        each = self.high * self.wide
+        return 256 if each > 32 else 512 if each > 8 else 1024
 
     def blocks(self, rows: int, columns: int) -> tuple[int, int]:
         """How many cover a product of rows x columns, along and down."""
         return -(-columns // self.columns), -(-rows // self.rows)
 
-    def options(self, dtype: np.dtype[Any], depth: int) -> tuple[str, ...]:
-        """The compiler's."""
-        sides = {"TILE_M": self.rows, "TILE_N": self.columns, "EACH_M": self.high, "EACH_N": self.wide}
-        return (real(dtype), f"-DDEPTH={depth}", *(f"-D{name}={value}" for name, value in sides.items()))
-
 
 TILES = (
-    Tile(8, 32, 2, 2),
-    Tile(8, 128, 4, 2),
-    Tile(16, 128, 4, 4),
-    Tile(32, 64, 4, 4),
-    Tile(64, 64, 4, 4),
+    Tile(8, 32, 1, 4),
+    Tile(8, 64, 2, 4),
+    Tile(8, 128, 4, 4),
+    Tile(8, 256, 4, 8),
+    Tile(16, 64, 4, 4),
+    Tile(16, 128, 4, 8),
+    Tile(16, 256, 4, 16),
+    Tile(32, 32, 4, 4),
+    Tile(32, 64, 4, 8),
+    Tile(32, 128, 8, 8),
+    Tile(32, 256, 4, 16),
+    Tile(64, 64, 8, 4),
+    Tile(64, 128, 8, 8),
+    Tile(128, 64, 8, 8),
     Tile(128, 128, 8, 8),
 )
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """tile: what a block makes. groups: of threads of a block that share each sum. slices: blocks that do. depth:
+    members at a time."""
+
+    tile: Tile
+    groups: int
+    slices: int
+    depth: int
+
+    @property
+    def threads(self) -> int:
+        """Of a block."""
+        return self.tile.threads * self.groups
+
+    def options(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
+        """The compiler's."""
+        tile = self.tile
+        sides = {"TILE_M": tile.rows, "TILE_N": tile.columns, "EACH_M": tile.high, "EACH_N": tile.wide}
+        sides |= {"GROUPS": self.groups, "DEPTH": self.depth}
+        return (real(dtype), *(f"-D{name}={value}" for name, value in sides.items()))
+
+    def shared_bytes(self, itemsize: int) -> int:
+        """Shared memory of a block, as in tiles.cuh."""
+        tile = self.tile
+        members = self.groups * 2 * self.depth * ((tile.rows + tile.columns) * itemsize + 32)
+        return max(members, (self.groups - 1) * tile.rows * tile.columns * itemsize)
 
 
 def real(dtype: np.dtype[Any]) -> str:
@@ -60,43 +105,98 @@ def real(dtype: np.dtype[Any]) -> str:
     return f"-DREAL={names[dtype]}"
 
 
-def best_tile(rows: int, columns: int, processors: int) -> Tile:
-    """The tile with which a product of rows x columns is probably done first.
+@dataclass(frozen=True)
+class Size:
+    """rows, columns, members: of a product. wide: how many values of the left and of the right side are fetched in one
+    piece. whole: its sums cannot be cut among blocks."""
 
-    An estimate, not measured: a processor works through its share of the blocks one after the other, and each value
-    costs one multiplication and its part of what its thread reads for `high` x `wide` of them.
-    """
-
-    def cost(tile: Tile) -> float:
-        along, down = tile.blocks(rows, columns)
-        share = -(-along * down // processors)
-        return share * tile.rows * tile.columns * (1 + 2 / tile.high + 2 / tile.wide)
-
-    return min(TILES, key=cost)
+    rows: int
+    columns: int
+    members: int
+    wide: tuple[Wide, Wide] = (1, 1)
+    whole: bool = False
 
 
-def slices(tile: Tile, rows: int, columns: int, members: int, depth: int, processors: int) -> int:
-    """Into how many parts the sums are cut, so that there is a block for every processor."""
-    along, down = tile.blocks(rows, columns)
-    parts = min(BLOCKS_EACH * processors // (along * down), members // (SHORTEST * depth))
-    return parts if parts >= FEWEST else 1
+@cache
+def best_sharing(size: Size, itemsize: int, processors: int) -> Sharing:
+    """With which the product is probably done first; see `microseconds`."""
+    found = list(_sharings(size, itemsize, processors))
+    short = [each for each in found if size.members <= LONGEST * each.groups * each.slices]
+    return min(short or found, key=lambda each: microseconds(each, size, itemsize, processors))
+
+
+def _sharings(size: Size, itemsize: int, processors: int) -> Iterator[Sharing]:
+    """All that come into question."""
+    for tile in TILES:
+        along, down = tile.blocks(size.rows, size.columns)
+        for groups in (1, 2, 4, 8, 16):
+            if groups > 1 and (tile.threads * groups > tile.most_threads or size.members < groups * 8):
+                continue
+            for depth in DEPTHS:
+                if depth > 8 and size.members <= depth // 2 * groups:
+                    continue
+                one = Sharing(tile, groups, 1, depth)
+                if one.shared_bytes(itemsize) > SHARED_BYTES:
+                    continue
+                most = 1 if size.whole else size.members // (SHORTEST * depth * groups)
+                wanted = {1, *(times * processors // (along * down) for times in (1, 2, 3, 4, 6, 8))}
+                for slices in wanted:
+                    if 1 <= slices <= max(1, most):
+                        yield Sharing(tile, groups, slices, depth)
+
+
+# Of an H200, or found by trying there: the clock in MHz, values multiplied at once by a multiprocessor, what it has of
+# threads, registers and shared memory; how long the first and every further look into global memory takes until what is
+# fetched can be multiplied; the start of a launch.
+CLOCK, LANES, MOST_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 128, 2048, 65536, 228 * 1024
+FIRST_LOOK, STEP, LAUNCH = 1500, 500, 1.2
+
+
+def microseconds(sharing: Sharing, size: Size, itemsize: int, processors: int) -> float:
+    """About how long a product takes: the longer of what all threads issue, shared out among the processors, and of
+    what one has to wait for one step after the other."""
+    tile, depth = sharing.tile, sharing.depth
+    along, down = tile.blocks(size.rows, size.columns)
+    blocks, warps = along * down * sharing.slices, sharing.threads / 32
+    steps = -(-size.members // (sharing.slices * sharing.groups * depth))
+    fetched = depth * (tile.rows / size.wide[0] + tile.columns / size.wide[1]) / tile.threads
+    each = depth * (tile.high * tile.wide + tile.high / 2 + tile.wide / 2) + 12 * fetched + 30
+    ends = 20 * tile.high * tile.wide * (1 + sharing.groups / 8) + 100
+    share = -(-blocks // processors)
+    registers = 40 + 2 * tile.high * tile.wide
+    resident = max(
+        1,
+        min(
+            MOST_RESIDENT // sharing.threads,
+            int(REGISTERS // (registers * sharing.threads)),
+            SHARED_TOTAL // sharing.shared_bytes(itemsize),
+        ),
+    )
+    issued = share * warps * (steps * each + ends) / 4 * (itemsize // 4)
+    waited = -(-share // resident) * (FIRST_LOOK + steps * (STEP + each) + ends)
+    cycles = max(issued + FIRST_LOOK, waited)
+    more = 0.0
+    if sharing.slices > 1:
+        more = 1.6 + sharing.slices * size.rows * size.columns * itemsize * 2 / 2e6
+    return LAUNCH + cycles / CLOCK + more
 
 
 @dataclass(frozen=True)
 class Product:
-    """A kernel of tiles. rows, columns, members: of the product. depth: members at a time. options: the kernel's
-    own. before, after: what it is given, before and after the pointer to where it writes: `out`, or parts of the
-    sums."""
+    """A kernel of tiles. rows, columns, members: of the product. wide: see Size. options: the kernel's own. before,
+    after: what it is given, before and after the pointer to where it writes: `out`, or parts of the sums. windows: the
+    height, width and batch of maps whose windows of 2 x 2 a thread can make as a whole."""
 
     name: str
     rows: int
     columns: int
     members: int
+    wide: tuple[Wide, Wide]
     options: tuple[str, ...]
     before: list[Parameter]
     out: View
     after: list[Parameter]
-    depth: int = 16
+    windows: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,14 +212,16 @@ def tiled(kernels: Kernels, product: Product, bias: Bias | None = None) -> Calls
     """The launch of a kernel of tiles, and where it cuts its sums a second that adds up their parts, and the bias,
     which the kernel itself adds otherwise."""
     rows, columns, dtype = product.rows, product.columns, product.out.dtype
-    processors = kernels.device.processors
-    tile = best_tile(rows, columns, processors)
-    parts = slices(tile, rows, columns, product.members, product.depth, processors)
-    grid, options = (*tile.blocks(rows, columns), parts), (*tile.options(dtype, product.depth), *product.options)
+    size = Size(rows, columns, product.members, product.wide)
+    sharing = best_sharing(size, dtype.itemsize, kernels.device.processors)
+    parts, windows = sharing.slices, product.windows if sharing.slices == 1 else None
+    grid = (*sharing.tile.blocks(rows, columns), parts)
+    fetched = (f"-DLEFT_WIDE={product.wide[0]}", f"-DRIGHT_WIDE={product.wide[1]}")
+    options = (*sharing.options(dtype), *fetched, f"-DWINDOWS={int(windows is not None)}", *product.options)
 
-    def launch(target: list[Parameter], size: int) -> Blocks:
+    def launch(target: list[Parameter], count: int) -> Blocks:
         given = (*product.before, *target, *product.after)
-        return Blocks(kernels, product.name, options, grid, (tile.threads,), given, size)
+        return Blocks(kernels, product.name, options, grid, (sharing.threads,), given, count, windows)
 
     if parts == 1:
         return [(launch(writes(product.out), rows * columns), (), {})]
@@ -139,3 +241,9 @@ def _sums(kernels: Kernels, parts: View, slices: int, out: View, bias: Bias | No
         given += [*reads(bias.first, anywhere=True), *whole(bias.step, bias.values)]
     options = (real(out.dtype), f"-DGROUPS={groups}")
     return Blocks(kernels, "sums", options, (-(-count // 32),), (32, groups), tuple(given), count)
+
+
+def in_fours(view: View, *counts: int) -> Wide:
+    """How many values of an array may be fetched in one piece, whose rows and whatever else lies between its pieces are
+    so many values long."""
+    return 4 if view.dtype.itemsize == 4 and view.start % 16 == 0 and all(count % 4 == 0 for count in counts) else 1

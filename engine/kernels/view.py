@@ -12,7 +12,8 @@ import numpy as np
 from engine.operations import Array
 
 # As in layout.cuh.
-LAYOUT = np.dtype([("extent", np.int32, 3), ("stride", np.int32, 4)])
+DIVISOR = np.dtype([("by", np.int32), ("magic", np.uint32), ("shift", np.int32)])
+LAYOUT = np.dtype([("extent", DIVISOR, 3), ("stride", np.int32, 4)])
 # What an int can count, less what a kernel may step beyond it.
 MOST = 2**31 - 2**24
 
@@ -60,10 +61,17 @@ class View:
             raise ValueError(f"A kernel reads arrays of at most four axes, not {self.array.shape}.")
         found = np.zeros((), LAYOUT)
         inner = self.extents[:0:-1]
-        found["extent"][: len(inner)] = inner
+        found["extent"][: len(inner)] = [divided_by(extent).item() for extent in inner]
         strides = self.strides[::-1] or (1,)
         found["stride"][: len(strides)] = strides
         return found
+
+
+def divided_by(value: int) -> np.ndarray[Any, Any]:
+    """The structure with which a kernel divides numbers from 0 to 2^31 - 1 by `value`, at least 1: n // value is
+    n * magic >> 31 + shift (Granlund and Montgomery 1994)."""
+    shift = (value - 1).bit_length()
+    return np.array((value, (1 << 31 + shift) // value + 1, shift), DIVISOR)
 
 
 def view_of(address: int, array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> View:

@@ -34,6 +34,8 @@ static dim3 threadIdx, blockIdx, blockDim, gridDim;
 template <class T> static T min(T a, T b) { return a < b ? a : b; }
 template <class T> static T max(T a, T b) { return a < b ? b : a; }
 
+static unsigned __umulhi(unsigned a, unsigned b) { return unsigned((unsigned long long)a * b >> 32); }
+
 namespace cuda_on_cpu {
 
 enum State { READY, WAITING, DONE };
