@@ -92,6 +92,26 @@ class NormalizationTwoWay(Protocol):
         ...
 
 
+class Inlet(Protocol):
+    """A way into an array that is part of a program: `calls`, first in it, bring over what was put there last."""
+
+    calls: Calls
+
+    def put(self, values: HostArray) -> None:
+        """What the next run is to find in the array, of its shape, whatever their strides; once the last run is done."""
+        ...
+
+
+class Outlet(Protocol):
+    """A way out of some arrays that is part of a program: `calls`, last in it, carry them over."""
+
+    calls: Calls
+
+    def take(self) -> list[HostArray]:
+        """Copies of what the arrays held at the end of the last run, which is waited for."""
+        ...
+
+
 class Operations(ABC):
     """The operations of one array library.
 
@@ -117,6 +137,14 @@ class Operations(ABC):
     @abstractmethod
     def upload(self, values: HostArray, target: Array) -> None:
         """target = values, at once, whatever their strides."""
+
+    @abstractmethod
+    def inlet(self, target: Array) -> Inlet:
+        """A way into `target` for programs."""
+
+    @abstractmethod
+    def outlet(self, sources: Sequence[Array]) -> Outlet:
+        """A way out of `sources` for programs."""
 
     @abstractmethod
     def together(self, lanes: Sequence[Calls]) -> Calls:

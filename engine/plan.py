@@ -18,7 +18,7 @@ from engine.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, S
 from engine.layers.layer import key_of
 from engine.layers.pooled_conv2d import PooledConv2D
 from engine.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
-from engine.operations import Array, Calls, HostArray, replay, slices
+from engine.operations import Array, Calls, HostArray, Inlet, Outlet, replay, slices
 
 # One picture in float64 always fits.
 PLAN_LIMIT = 2 * PICTURE_LIMIT
@@ -67,6 +67,8 @@ class Plan:
             for layer, stage in zip(self._layers, self.stages, strict=True)
         ]
         self._pass: Callable[[], None] | None = None
+        self._inlet: Inlet
+        self._reading: tuple[Callable[[], None], Inlet, Outlet] | None = None
         self._loss: Array | None = None
         if learn:
             self._prepare_backward(input_gradient, total or batch)
@@ -197,21 +199,45 @@ class Plan:
         """Lay a batch (N, C, H, W) into the input. Raises ShapeError unless it fits, ValueError unless it holds
         real numbers. That they are finite is for whoever brings the picture to check: here it would cost every
         pass."""
+        self._need(images)
+        self._ops.upload(images, self._shown)
+
+    def forward(self, images: HostArray) -> Array:
+        """One pass; returns the scores (classes, N) on the device, overwritten by the next pass."""
+        self._need(images)
+        if self._pass is None:
+            self._inlet = self._ops.inlet(self._shown)
+            self._pass = self.backend.program(self._inlet.calls + self._all_forward(), 1)
+        self._inlet.put(images)
+        self._pass()
+        return self.scores
+
+    def read(self, images: HostArray) -> list[HostArray]:
+        """One pass, and what `outputs` gives after it, which a GPU carries over as part of the pass.
+
+        Raises ValueError unless the plan was made to keep them.
+        """
+        kept = self._kept()
+        self._need(images)
+        if self._reading is None:
+            inlet, outlet = self._ops.inlet(self._shown), self._ops.outlet(kept)
+            calls = inlet.calls + self._all_forward() + outlet.calls
+            self._reading = self.backend.program(calls, 1), inlet, outlet
+        run, inlet, outlet = self._reading
+        inlet.put(images)
+        run()
+        return [_batch_first(array) for array in outlet.take()]
+
+    def _need(self, images: HostArray) -> None:
         if images.shape != self._shown.shape:
             raise ShapeError(
                 f"This plan reads pictures {shape_text(self._shown.shape)}, but got {shape_text(images.shape)}."
             )
         if images.dtype.kind not in "fiub":
             raise ValueError(f"This plan reads pictures of real numbers, but got {images.dtype}.")
-        self._ops.upload(images, self._shown)
 
-    def forward(self, images: HostArray) -> Array:
-        """One pass; returns the scores (classes, N) on the device, overwritten by the next pass."""
-        self.show(images)
-        if self._pass is None:
-            self._pass = self.backend.program([call for calls in self.forward_calls for call in calls], 1)
-        self._pass()
-        return self.scores
+    def _all_forward(self) -> Calls:
+        return [call for calls in self.forward_calls for call in calls]
 
     def slices(self, images: HostArray, seconds: float) -> Iterator[None]:
         """As forward, but stops about every `seconds`; the scores are there when it ends. On a GPU it does not
@@ -220,7 +246,7 @@ class Plan:
             self.forward(images)
             return
         self.show(images)
-        yield from slices(self._ops.sliced([[call for calls in self.forward_calls for call in calls]]), seconds)
+        yield from slices(self._ops.sliced([self._all_forward()]), seconds)
 
     def forward_timed(self, images: HostArray) -> list[float]:
         """One pass that also says how many seconds each layer took, in the network's order."""
@@ -266,10 +292,12 @@ class Plan:
 
         Raises ValueError unless the plan was made to keep them.
         """
+        return [_batch_first(self._ops.to_host(array)) for array in self._kept()]
+
+    def _kept(self) -> list[Array]:
         if not self._keep:
             raise ValueError("Only a plan made with keep=True can show what its layers gave.")
-        kept = [self.input, *(stage.y for stage in self.stages)]
-        return [np.ascontiguousarray(np.moveaxis(self._ops.to_host(array), -1, 0)) for array in kept]
+        return [self.input, *(stage.y for stage in self.stages)]
 
     def input_gradient(self) -> HostArray:
         """The last backward pass's gradient in the picture, (N, C, H, W), on the host.
@@ -280,6 +308,11 @@ class Plan:
         if first is None:
             raise ValueError("Only a plan made with input_gradient=True carries the gradient to the picture.")
         return np.ascontiguousarray(np.moveaxis(self._ops.to_host(first), -1, 0))
+
+
+def _batch_first(array: HostArray) -> HostArray:
+    """A copy with the batch as the first axis."""
+    return np.ascontiguousarray(np.moveaxis(array, -1, 0))
 
 
 def _real(dtype: Any) -> np.dtype[Any]:

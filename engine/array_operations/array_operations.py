@@ -17,7 +17,31 @@ from engine.array_operations.lanes import Lanes
 from engine.array_operations.max_pool import MaxPool
 from engine.array_operations.pooled_rows import PooledRows
 from engine.array_operations.products import matrix_product
-from engine.operations import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Operations
+from engine.operations import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Inlet, Operations, Outlet
+
+
+class _Inlet:
+    """See Inlet."""
+
+    def __init__(self, target: Array) -> None:
+        self.calls: Calls = []
+        self._target = target
+
+    def put(self, values: HostArray) -> None:
+        """At once."""
+        np.copyto(self._target, values)
+
+
+class _Outlet:
+    """See Outlet."""
+
+    def __init__(self, sources: Sequence[Array]) -> None:
+        self.calls: Calls = []
+        self._sources = sources
+
+    def take(self) -> list[HostArray]:
+        """Copies."""
+        return [np.array(source) for source in self._sources]
 
 
 class ArrayOperations(Operations):
@@ -45,6 +69,14 @@ class ArrayOperations(Operations):
     def upload(self, values: HostArray, target: Array) -> None:
         """target = values."""
         np.copyto(target, values)
+
+    def inlet(self, target: Array) -> Inlet:
+        """The values are put where they belong."""
+        return _Inlet(target)
+
+    def outlet(self, sources: Sequence[Array]) -> Outlet:
+        """The values lie where they are taken."""
+        return _Outlet(sources)
 
     def together(self, lanes: Sequence[Calls]) -> Calls:
         """On two threads where there are cores for them."""

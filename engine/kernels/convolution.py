@@ -36,7 +36,13 @@ class Convolution:
             y.view,
             [
                 *(*y.steps(), *whole(self._features, y.positions)),
-                *(*divisor(y.run), *divisor(max(1, y.run // 2)), *divisor(y.batch), *whole(self._taps), *self._share),
+                *(
+                    *divisor(y.run),
+                    *divisor(max(1, y.run // 2)),
+                    *divisor(y.batch),
+                    *whole(self._taps),
+                    *self._share,
+                ),
             ],
             None if y.height % 2 or y.width % 2 else (y.height, y.width, y.batch),
         )

@@ -30,6 +30,8 @@ class CupyDevice:
         self._cupy = cupy
         self._failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError)
         self._stream = cupy.cuda.Stream(non_blocking=True)
+        # Whether anything may still be under way.
+        self._busy = True
         self._processors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
 
     @property
@@ -62,7 +64,19 @@ class CupyDevice:
         with self._working():
             found: HostArray = array.get(stream=self._stream)
             self._stream.synchronize()
+        self._busy = False
         return found
+
+    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
+        """Page-locked memory, which a GPU reaches under the same address."""
+        kind, cuda = np.dtype(dtype), self._cupy.cuda
+        size = int(np.prod(shape, dtype=np.int64))
+        with self._working():
+            memory = cuda.alloc_pinned_memory(max(1, size * kind.itemsize))
+            passage = cuda.UnownedMemory(memory.ptr, size * kind.itemsize, memory, 0)
+            array = self._cupy.ndarray(shape, kind, memptr=cuda.MemoryPointer(passage, 0))
+        host: HostArray = np.frombuffer(memory, kind, size).reshape(shape)
+        return host, array
 
     def address(self, array: Array) -> int:
         """Where its first value lies."""
@@ -78,8 +92,20 @@ class CupyDevice:
 
     def wait(self) -> None:
         """Until all work is done."""
-        with self._working():
-            self._stream.synchronize()
+        if self._busy:
+            try:
+                self._stream.synchronize()
+            except self._failures as error:
+                raise self._fault(error) from error
+            self._busy = False
+
+    def launch(self, graph: Any) -> None:
+        """A captured graph. This is where a live pass spends the host's time, hence no context manager."""
+        self._busy = True
+        try:
+            graph.launch(stream=self._stream)
+        except self._failures as error:
+            raise self._fault(error) from error
 
     def _empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -90,15 +116,19 @@ class CupyDevice:
     @contextmanager
     def _working(self) -> Iterator[None]:
         """On the stream; what fails there is a DeviceFault."""
+        self._busy = True
         try:
             with self._stream:
                 yield
         except self._cupy.cuda.memory.OutOfMemoryError as error:
             raise _no_memory(error) from error
         except self._failures as error:
-            if getattr(error, "status", None) == _OUT_OF_MEMORY:
-                raise _no_memory(error) from error
-            raise DeviceFault(f"The GPU failed: {first_line(error)}.", False) from error
+            raise self._fault(error) from error
+
+    def _fault(self, error: Exception) -> DeviceFault:
+        if getattr(error, "status", None) == _OUT_OF_MEMORY:
+            return _no_memory(error)
+        return DeviceFault(f"The GPU failed: {first_line(error)}.", False)
 
 
 class _Module:
@@ -144,8 +174,7 @@ class _Program:
         if self._graph is None:
             self._launch()
         else:
-            with self._device._working():
-                self._graph.launch(stream=self._device._stream)
+            self._device.launch(self._graph)
 
     def _launch(self) -> None:
         for _ in range(self._times):

@@ -62,6 +62,10 @@ class Device(Protocol):
         """A copy of the values, of an array without gaps, for NumPy, once all work is done."""
         ...
 
+    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
+        """New memory of the host, as NumPy sees it and as kernels do: while one writes the other must not look."""
+        ...
+
     def address(self, array: Array) -> int:
         """Where its first value lies, in bytes."""
         ...
@@ -75,5 +79,5 @@ class Device(Protocol):
         ...
 
     def wait(self) -> None:
-        """Until all work is done."""
+        """Until all work is done; costs next to nothing where it is."""
         ...

@@ -13,6 +13,7 @@ from engine.kernels.convolution import Convolution
 from engine.kernels.device import Device
 from engine.kernels.elementwise import Dropout
 from engine.kernels.launch import Kernels
+from engine.kernels.passages import Inlet, Outlet
 from engine.kernels.pools import GlobalAverage, Pool
 from engine.kernels.product import product
 from engine.operations import Activation, Array, Calls, HostArray, Operations, replay
@@ -68,6 +69,14 @@ class KernelOperations(Operations):
         if key not in self._waiting:
             self._waiting[key] = self.device.zeros(shape, dtype)
         return self._waiting[key]
+
+    def inlet(self, target: Array) -> Inlet:
+        """Through memory of the host that the device reads itself."""
+        return Inlet(self._kernels, target)
+
+    def outlet(self, sources: Sequence[Array]) -> Outlet:
+        """Through memory of the host that the device writes itself."""
+        return Outlet(self._kernels, sources)
 
     def together(self, lanes: Sequence[Calls]) -> Calls:
         """One list after the other."""

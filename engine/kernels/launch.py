@@ -36,8 +36,8 @@ C_NAMES = {
 @dataclass(frozen=True, eq=False)
 class Access:
     """Memory that is read or written. aligned: value i is touched by none but the thread that works on number i,
-    or not at all. constant: whatever is written is the same, so that it does not matter who is first. windows: number i
-    reads just the 2 x 2 values of window i of maps of that height, width and batch."""
+    or not at all. constant: whatever is written is the same, so that it does not matter who is first. windows:
+    number i reads just the 2 x 2 values of window i of maps of that height, width and batch."""
 
     view: View
     write: bool = False
@@ -349,7 +349,7 @@ def _glue(functions: Sequence[Elementwise], prefix: str, number: str = "i") -> t
     for place, each in enumerate(functions):
         names = [f"{prefix}{place}_{part}" for part in range(len(each.parameters))]
         parameters += [f"{given.kind} {name}" for given, name in zip(each.parameters, names, strict=True)]
-        calls.append(f"{each.function}({', '.join(('i', *names))});")
+        calls.append(f"{each.function}({', '.join((number, *names))});")
     return parameters, " ".join(calls)
 
 

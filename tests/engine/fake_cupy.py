@@ -128,6 +128,13 @@ class Array(DeviceArray):
         return self.gpu.device.to_host(self)
 
 
+class PinnedMemory(np.ndarray):
+    """As cupy.cuda.PinnedMemoryPointer: a buffer."""
+
+    ptr: int
+    made: DeviceArray
+
+
 class RawModule:
     """As cupy.RawModule: it compiles when a kernel is used."""
 
@@ -176,9 +183,19 @@ def fake_cupy() -> ModuleType:
 
     def memory(size: int) -> SimpleNamespace:
         gpu.not_in_a_capture()
-        return SimpleNamespace(size=size)
+        return SimpleNamespace(size=size, owner=None)
+
+    def alloc_pinned_memory(size: int) -> PinnedMemory:
+        gpu.not_in_a_capture()
+        made = gpu.device.zeros((-(-size // 8),), np.float64)
+        found = made.host.view(np.uint8).view(PinnedMemory)
+        found.ptr, found.made = gpu.device.address(made), made
+        return found
 
     def ndarray(shape: tuple[int, ...], dtype: np.dtype[Any], memptr: SimpleNamespace) -> Array:
+        if memptr.owner is not None:
+            whole = memptr.owner.made
+            return Array(whole.host.view(np.uint8)[: memptr.size].view(dtype).reshape(shape), whole.whole, gpu)
         made = gpu.device.from_host(np.full(shape, np.array(0xEE, np.uint8)).astype(dtype))
         assert memptr.size == made.host.nbytes
         return Array(made.host, made.whole, gpu)
@@ -189,6 +206,8 @@ def fake_cupy() -> ModuleType:
         is_available=lambda: True,
         Memory=memory,
         MemoryPointer=lambda memory, offset: memory,
+        UnownedMemory=lambda pointer, size, owner, device: SimpleNamespace(size=size, owner=owner),
+        alloc_pinned_memory=alloc_pinned_memory,
         Stream=lambda non_blocking: Stream(gpu),
         Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 8}),
         runtime=SimpleNamespace(

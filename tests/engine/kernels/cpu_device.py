@@ -108,6 +108,10 @@ class CpuDevice:
         assert array.host.flags.c_contiguous
         return array.host.copy()
 
+    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, DeviceArray]:
+        array = self.zeros(shape, dtype)
+        return array.host, array
+
     def address(self, array: DeviceArray) -> int:
         return int(array.host.__array_interface__["data"][0])
 
