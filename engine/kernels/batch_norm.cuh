@@ -2,9 +2,9 @@
 // the one value with number i of maps with `count` values a channel. See Operations.batch_norm.
 
 // The parts' means and squared distances, joined one after the other (Chan, Golub, LeVeque 1983).
-template <class T>
-__device__ void batch_statistics(int i, const T* parts, T* mean, T* variance, T* scale, int slices, int each, int count,
-                                 T epsilon) {
+template <class T, class M, class V, class S>
+__device__ void batch_statistics(int i, const T* parts, M&& mean, V&& variance, S&& scale, int slices, int each,
+                                 int count, T epsilon) {
     T middle = parts[i * slices * 2], squares = parts[i * slices * 2 + 1];
     int seen = min(each, count);
     for (int slice = 1; slice < slices; slice++) {
@@ -19,17 +19,17 @@ __device__ void batch_statistics(int i, const T* parts, T* mean, T* variance, T*
     scale[i] = 1 / root(squares / count + epsilon);
 }
 
-template <class T>
-__device__ void running_statistics(int i, const T* state, T* mean, T* scale, int channels, T epsilon) {
+template <class T, class M, class S>
+__device__ void running_statistics(int i, const T* state, M&& mean, S&& scale, int channels, T epsilon) {
     mean[i] = state[i];
     scale[i] = 1 / root(state[channels + i] + epsilon);
 }
 
-template <class T>
-__device__ void normalize(int i, const T* x, Layout x_at, const T* mean, const T* scale, const T* block, T* y,
-                          Layout y_at, int channels, Divisor count) {
+template <class X, class T, class Y>
+__device__ void normalize(int i, X&& x, Layout x_at, const T* mean, const T* scale, const T* block, Y&& y, Layout y_at,
+                          int channels, Divisor count) {
     int channel = i / count;
-    T normal = (x[at(x_at, i)] - mean[channel]) * scale[channel];
+    T normal = (T(x[at(x_at, i)]) - mean[channel]) * scale[channel];
     y[at(y_at, i)] = normal * block[channel] + block[channels + channel];
 }
 
@@ -49,18 +49,18 @@ __device__ void batch_gradients(int i, const T* parts, T* sums, T* dblock, int c
 }
 
 // share: 1 / count where mean and variance are the batch's and the gradient flows through them too, else 0.
-template <class T>
-__device__ void normalize_gradient(int i, const T* x, Layout x_at, const T* mean, const T* scale, const T* block,
-                                   const T* sums, const T* dy, Layout dy_at, T* dx, Layout dx_at, int channels,
+template <class X, class T, class D, class G>
+__device__ void normalize_gradient(int i, X&& x, Layout x_at, const T* mean, const T* scale, const T* block,
+                                   const T* sums, D&& dy, Layout dy_at, G&& dx, Layout dx_at, int channels,
                                    Divisor count, T share) {
     int channel = i / count;
-    T normal = (x[at(x_at, i)] - mean[channel]) * scale[channel];
-    T pulled = dy[at(dy_at, i)] - (sums[channel] + normal * sums[channels + channel]) * share;
+    T normal = (T(x[at(x_at, i)]) - mean[channel]) * scale[channel];
+    T pulled = T(dy[at(dy_at, i)]) - (sums[channel] + normal * sums[channels + channel]) * share;
     dx[at(dx_at, i)] = pulled * block[channel] * scale[channel];
 }
 
-template <class T>
-__device__ void settle(int i, const T* mean, const T* variance, T* state, int channels, T momentum, T corrected) {
-    state[i] = state[i] * (1 - momentum) + mean[i] * momentum;
-    state[channels + i] = state[channels + i] * (1 - momentum) + variance[i] * corrected * momentum;
+template <class M, class V, class T>
+__device__ void settle(int i, M&& mean, V&& variance, T* state, int channels, T momentum, T corrected) {
+    state[i] = state[i] * (1 - momentum) + T(mean[i]) * momentum;
+    state[channels + i] = state[channels + i] * (1 - momentum) + T(variance[i]) * corrected * momentum;
 }

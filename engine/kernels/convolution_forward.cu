@@ -62,6 +62,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     if (!multiply(left, right, row, column, cut(taps, gridDim.z, slice), cut(taps, gridDim.z, slice + 1), shared, sums))
         return;
     bool whole = gridDim.z == 1;
+    REAL cells[4];
     #pragma unroll
     for (int m = 0; m < EACH_M; m++) {
         int feature = row + my_row(m);
@@ -77,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             int i = feature * positions + position;
             if (whole) {
                 y[feature * y_plane + line * y_row + position - line * run.by] = value;
-                AFTER(i)
+                AFTER(i, value, cells[place % 4])
             } else {
                 y[slice * features * positions + i] = value;
             }

@@ -74,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             int i = channel * positions + position;
             if (gridDim.z == 1) {
                 dx[channel * dx_plane + line * dx_row + position - line * run.by] = value;
-                AFTER(i)
+                AFTER(i, value, value)
             } else {
                 dx[slice * channels * positions + i] = value;
             }

@@ -62,7 +62,8 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             int feature = row + my_row(m), tap = column + my_column(n);
             if (feature >= features || tap >= length) continue;
             int i = feature * length + tap;
-            out[slice * features * length + i] = sums[m][n] * (tap < taps ? share : REAL(1));
-            if (gridDim.z == 1) { AFTER(i) }
+            REAL value = sums[m][n] * (tap < taps ? share : REAL(1));
+            out[slice * features * length + i] = value;
+            if (gridDim.z == 1) { AFTER(i, value, value) }
         }
 }

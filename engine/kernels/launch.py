@@ -16,6 +16,7 @@ from engine.operations import Array
 
 Argument: TypeAlias = Any
 Windows: TypeAlias = tuple[int, int, int]
+_Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], "np.dtype[Any]"]
 
 # Threads of a block that works value by value, and blocks for each of the device's processors.
 BLOCK = 256
@@ -244,10 +245,25 @@ class Blocks(Launch):
     @property
     def glue(self) -> str:
         """The functions that follow, and their parameters."""
-        parameters, after = _glue(self.after, "f")
-        more, then = _glue(self.then, "w", "w")
-        given = "".join(f", {each}" for each in (*parameters, *more))
-        return f"#define MORE_PARAMETERS {given}\n#define AFTER(i) {after}\n#define WINDOW(w) {then}"
+        after = _Glue(self.after, "f", own=self._own, wanted=self._seen_in_windows)
+        then = _Glue(self.then, "w", "w")
+        given = "".join(f", {each}" for each in (*after.parameters(), *then.parameters()))
+        return (
+            f"#define MORE_PARAMETERS {given}\n#define AFTER(i, made, kept) {after.body()}\n"
+            f"#define WINDOW(w) {then.body()}"
+        )
+
+    @property
+    def _own(self) -> View | None:
+        """The output that one thread writes every value of."""
+        for each in accesses_of(self.parameters):
+            if each.write and each.aligned and self.size:
+                return each.view
+        return None
+
+    @property
+    def _seen_in_windows(self) -> View | None:
+        return next((each.view for each in _accesses(self.then) if each.windows is not None), None)
 
     def followed_by(self, function: Elementwise) -> Blocks | None:
         """The same with one function more, None if that cannot be."""
@@ -268,8 +284,10 @@ class Blocks(Launch):
 
     def _in_window(self, access: Access, value: Access) -> bool:
         """Whether an access of a window's function meets only values that the same thread has written before."""
+        seen = self._seen_in_windows
         ours = access.windows == self.windows and access.windows is not None and not access.write
-        return ours and value.aligned and access.view.same_places(value.view)
+        same = seen is None or seen.same_places(access.view)
+        return ours and same and value.aligned and access.view.same_places(value.view)
 
     def _values(self) -> tuple[Argument, ...]:
         return (*(each.value for each in self.parameters), *_arguments((*self.after, *self.then)))
@@ -301,9 +319,9 @@ class Segments(Launch):
         parameters: list[str] = []
         lines: list[str] = []
         for place, segment in enumerate(self.segments):
-            names, body = _glue(segment, f"s{place}_")
-            parameters += [f"int blocks{place}", f"int count{place}", *names]
-            lines.append(f"SEGMENT(blocks{place}, count{place}, {body})")
+            glue = _Glue(segment, f"s{place}_")
+            parameters += [f"int blocks{place}", f"int count{place}", *glue.parameters()]
+            lines.append(f"SEGMENT(blocks{place}, count{place}, {glue.body()})")
         return f"#define PARAMETERS {', '.join(parameters)}\n#define SEGMENTS {' '.join(lines)}"
 
     def followed_by(self, function: Elementwise) -> Segments | None:
@@ -342,15 +360,74 @@ def _accesses(functions: Iterable[Elementwise]) -> tuple[Access, ...]:
     return tuple(access for each in functions for access in each.accesses)
 
 
-def _glue(functions: Sequence[Elementwise], prefix: str, number: str = "i") -> tuple[list[str], str]:
-    """The parameters of functions that follow each other, and the calls, each with its own."""
-    parameters: list[str] = []
-    calls: list[str] = []
-    for place, each in enumerate(functions):
-        names = [f"{prefix}{place}_{part}" for part in range(len(each.parameters))]
-        parameters += [f"{given.kind} {name}" for given, name in zip(each.parameters, names, strict=True)]
-        calls.append(f"{each.function}({', '.join((number, *names))});")
-    return parameters, " ".join(calls)
+@dataclass
+class _Glue:
+    """The text that calls functions one after the other for number `number`, and what it is given.
+
+    What more than one of them touches is Kept between them. own: what the kernel itself has just made, `made`. wanted:
+    what is put into `kept` in the end.
+    """
+
+    functions: Sequence[Elementwise]
+    prefix: str
+    number: str = "i"
+    own: View | None = None
+    wanted: View | None = None
+
+    def parameters(self) -> list[str]:
+        """As the kernel declares them."""
+        return [
+            f"{given.kind} {self._name(place, part)}"
+            for place, each in enumerate(self.functions)
+            for part, given in enumerate(each.parameters)
+        ]
+
+    def body(self) -> str:
+        """The calls."""
+        names = {key: f"{self.prefix}k{number}" for number, key in enumerate(self._shared())}
+        lines = [self._declared(key, name) for key, name in names.items()]
+        for place, each in enumerate(self.functions):
+            given = [self._given(place, part, one, names) for part, one in enumerate(each.parameters)]
+            lines.append(f"{each.function}({', '.join((self.number, *given))});")
+        if self.wanted is not None:
+            key = _key(self.wanted)
+            lines.append(f"kept = {names[key] + '.value' if key in names else 'made'};")
+        return f"{{ {' '.join(lines)} }}" if lines else ""
+
+    def _name(self, place: int, part: int) -> str:
+        return f"{self.prefix}{place}_{part}"
+
+    def _given(self, place: int, part: int, given: Parameter, names: dict[_Key, str]) -> str:
+        access = given.access
+        if access is not None and access.windows is not None and self.number == "w":
+            return f"FourCells<{C_NAMES[access.view.dtype]}>{{cells}}"
+        if access is not None and access.aligned and _key(access.view) in names:
+            return names[_key(access.view)]
+        return self._name(place, part)
+
+    def _shared(self) -> list[_Key]:
+        ends = {_key(view) for view in (self.own, self.wanted) if view is not None}
+        counts: dict[_Key, int] = {}
+        for each in self.functions:
+            for key in {_key(access.view) for access in each.accesses if access.aligned}:
+                counts[key] = counts.get(key, 0) + 1
+        return [key for key, count in counts.items() if count > 1 or key in ends]
+
+    def _declared(self, key: _Key, name: str) -> str:
+        touching = [
+            (given.access.write, self._name(place, part))
+            for place, each in enumerate(self.functions)
+            for part, given in enumerate(each.parameters)
+            if given.access is not None and given.access.aligned and _key(given.access.view) == key
+        ]
+        kind = C_NAMES[key[3]]
+        made = "made, true" if self.own is not None and key == _key(self.own) else f"{kind}(), false"
+        return f"Kept<{kind}> {name} = {{({kind}*){max(touching)[1]}, {made}}};"
+
+
+def _key(view: View) -> _Key:
+    """The same for views of the same places."""
+    return view.start, view.extents, view.strides, view.dtype
 
 
 def _arguments(functions: Sequence[Elementwise]) -> list[Argument]:

@@ -23,16 +23,30 @@ __device__ int in_output(const Windows& w, Place p, int row, int column) {
     return ((p.plane * w.high.by + row) * w.wide.by + column) * w.batch.by + p.example;
 }
 
+// The value of the input that stands so far from the first of window p.
+template <int stride, class X>
+__device__ Value<X> look(X&& x, const Layout& x_at, const Windows& w, Place p, int down, int across) {
+    return x[at(x_at, in_input(w, p, p.row * stride + down, p.column * stride + across))];
+}
+template <int stride, class T>
+__device__ T look(FourCells<T>& x, const Layout& x_at, const Windows& w, Place p, int down, int across) {
+    return x.values[down * 2 + across];
+}
+
 // The first in row order wins; a value that is not a number wins over all others. winner: where in its window the
 // largest value stands, counted in row order.
-template <int size, int stride, class T>
-__device__ void max_pool(int i, const T* x, Layout x_at, T* y, Layout y_at, int* winner, Windows w) {
+template <int size, int stride, class X, class Y>
+__device__ void max_pool(int i, X&& x, Layout x_at, Y&& y, Layout y_at, int* winner, Windows w) {
+    typedef Value<Y> T;
     Place p = place_of(i, w.high, w.wide, w.batch);
-    int top = p.row * stride, left = p.column * stride, won = 0;
-    T best = x[at(x_at, in_input(w, p, top, left))];
-    for (int row = 0; row < size && top + row < w.height.by; row++)
-        for (int column = 0; column < size && left + column < w.width.by; column++) {
-            T value = x[at(x_at, in_input(w, p, top + row, left + column))];
+    int won = 0;
+    T best = look<stride>(x, x_at, w, p, 0, 0);
+    #pragma unroll
+    for (int row = 0; row < size; row++)
+        #pragma unroll
+        for (int column = 0; column < size; column++) {
+            if (p.row * stride + row >= w.height.by || p.column * stride + column >= w.width.by) continue;
+            T value = look<stride>(x, x_at, w, p, row, column);
             if (value > best || (value != value && best == best)) {
                 best = value;
                 won = row * size + column;
@@ -42,8 +56,9 @@ __device__ void max_pool(int i, const T* x, Layout x_at, T* y, Layout y_at, int*
     winner[i] = won;
 }
 
-template <int size, int stride, class T>
-__device__ void max_pool_gradient(int i, const int* winner, const T* dy, Layout dy_at, T* dx, Layout dx_at, Windows w) {
+template <int size, int stride, class T, class X>
+__device__ void max_pool_gradient(int i, const int* winner, const T* dy, Layout dy_at, X&& dx, Layout dx_at,
+                                  Windows w) {
     Place p = place_of(i, w.height, w.width, w.batch);
     T sum = 0;
     for (int down = p.row / stride; down >= 0 && p.row - down * stride < size; down--)
@@ -61,19 +76,22 @@ template <int size, int stride> __device__ int extent(int window, int length) {
     return min(size, length - window * stride);
 }
 
-template <int size, int stride, class T>
-__device__ void average_pool(int i, const T* x, Layout x_at, T* y, Layout y_at, Windows w) {
+template <int size, int stride, class X, class Y>
+__device__ void average_pool(int i, X&& x, Layout x_at, Y&& y, Layout y_at, Windows w) {
+    typedef Value<Y> T;
     Place p = place_of(i, w.high, w.wide, w.batch);
     int rows = extent<size, stride>(p.row, w.height.by), columns = extent<size, stride>(p.column, w.width.by);
     T sum = 0;
-    for (int row = 0; row < rows; row++)
-        for (int column = 0; column < columns; column++)
-            sum += x[at(x_at, in_input(w, p, p.row * stride + row, p.column * stride + column))];
+    #pragma unroll
+    for (int row = 0; row < size; row++)
+        #pragma unroll
+        for (int column = 0; column < size; column++)
+            if (row < rows && column < columns) sum += look<stride>(x, x_at, w, p, row, column);
     y[at(y_at, i)] = sum / (rows * columns);
 }
 
-template <int size, int stride, class T>
-__device__ void average_pool_gradient(int i, const T* dy, Layout dy_at, T* dx, Layout dx_at, Windows w) {
+template <int size, int stride, class T, class X>
+__device__ void average_pool_gradient(int i, const T* dy, Layout dy_at, X&& dx, Layout dx_at, Windows w) {
     Place p = place_of(i, w.height, w.width, w.batch);
     T sum = 0;
     for (int down = p.row / stride; down >= 0 && p.row - down * stride < size; down--)

@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             int i = to_row * columns + to_column;
             if (gridDim.z == 1) {
                 out[to_row * out_down + to_column * out_along] = sums[m][n];
-                AFTER(i)
+                AFTER(i, sums[m][n], sums[m][n])
             } else {
                 out[slice * rows * columns + i] = sums[m][n];
             }

@@ -6,8 +6,8 @@ __device__ float logarithm(float x) { return logf(x); }
 __device__ double logarithm(double x) { return log(x); }
 
 // i: the example. All (classes, batch), contiguous, but loss (batch,).
-template <class T>
-__device__ void softmax_cross_entropy(int i, const T* scores, const T* targets, T* votes, T* loss, Layout loss_at,
+template <class T, class L>
+__device__ void softmax_cross_entropy(int i, const T* scores, const T* targets, T* votes, L&& loss, Layout loss_at,
                                       T* dscores, int classes, int batch, T share) {
     T top = scores[i], sum = 0, error = 0;
     for (int k = 1; k < classes; k++) {

@@ -8,7 +8,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 # What any kernel may call, in an order in which nothing is used before it is written.
-ELEMENTWISE = ("layout", "values", "activations", "pools", "dropout", "scores", "learning", "batch_norm")
+ELEMENTWISE = ("layout", "kept", "values", "activations", "pools", "dropout", "scores", "learning", "batch_norm")
 # What shares a matrix product out among threads.
 TILED = ("product", "convolution_forward", "convolution_input_gradient", "convolution_weight_gradient")
 

@@ -16,5 +16,5 @@ extern "C" __global__ void __launch_bounds__(32 * GROUPS)
     for (int group = 1; group < GROUPS; group++) sum += groups[group][threadIdx.x];
     if (bias) sum += bias[i / values * to_bias];
     out[at(out_at, i)] = sum;
-    AFTER(i)
+    AFTER(i, sum, sum)
 }

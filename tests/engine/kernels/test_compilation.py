@@ -113,7 +113,7 @@ def test_every_tile_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mistake_is_told_by_file_and_line() -> None:
-    broken = source("product", "#define MORE_PARAMETERS\n#define AFTER(i) oops;")
+    broken = source("product", "#define MORE_PARAMETERS\n#define AFTER(i, made, kept) oops;")
     options = ("-DREAL=float", "-DDEPTH=16", "-DTILE_M=8", "-DTILE_N=32", "-DEACH_M=2", "-DEACH_N=2")
     with pytest.raises(AssertionError, match=r'product\.cu\(\d+\): error: identifier "oops" is undefined'):
         compile_for(90, broken, (*options, "-DLEFT_ALONG=1", "-DRIGHT_ALONG=1"))
