@@ -1,10 +1,14 @@
-"""Convolution on a GPU: three matrix products, of which one side exists only tile by tile."""
+"""Convolution on a GPU: three matrix products, of which one side exists only tile by tile.
+
+The weights are first laid out so that neighbours can be fetched four at a time; that small copy has nothing to wait
+for within a pass, so it runs beside whatever begins it."""
 
 from __future__ import annotations
 
-from engine.kernels.elementwise import flat
-from engine.kernels.launch import Kernels, Parameter, divisor, number, reads, whole
+from engine.kernels.elementwise import calls_of, flat
+from engine.kernels.launch import Kernels, Parameter, divisor, number, reads, whole, writes
 from engine.kernels.tiles import Bias, Product, Wide, in_fours, tiled
+from engine.kernels.view import View
 from engine.operations import Array, Calls
 
 
@@ -25,14 +29,15 @@ class Convolution:
     def forward(self) -> Calls:
         """The calls that fill y."""
         x, y = self._x, self._y
+        laid, packed = self._packed((self._taps, self._features), (1, self._length))
         product = Product(
             "convolution_forward",
             self._features,
             y.positions,
             self._taps,
-            (1, x.wide),
-            self._options,
-            [*x.reads(), *reads(self._matrix, anywhere=True), *whole(self._length)],
+            (4 if packed else 1, x.wide),
+            (*self._options, f"-DPACKED={int(packed is not None)}"),
+            [*x.reads(), *reads(self._matrix, anywhere=True), *whole(self._length), *self._weights(packed)],
             y.view,
             [
                 *(*y.steps(), *whole(self._features, y.positions)),
@@ -47,9 +52,9 @@ class Convolution:
             None if y.height % 2 or y.width % 2 else (y.height, y.width, y.batch),
         )
         if self._length == self._taps:
-            return tiled(self._kernels, product)
+            return laid + tiled(self._kernels, product)
         bias = self._kernels.view(self._array[:, self._taps])
-        return tiled(self._kernels, product, Bias(bias, self._length, y.positions))
+        return laid + tiled(self._kernels, product, Bias(bias, self._length, y.positions))
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
         """The calls that fill dmatrix and dx from dy and the last forward pass's x."""
@@ -57,8 +62,31 @@ class Convolution:
         if dmatrix is not None:
             calls += tiled(self._kernels, self._weight_gradient(gradient, dmatrix))
         if dx is not None:
-            calls += tiled(self._kernels, self._input_gradient(gradient, _Maps(self._kernels, dx)))
+            # As (features, cells, channels).
+            lengths = self._features, self._cells, self._taps // self._cells
+            laid, packed = self._packed(lengths, (self._length, 1, self._cells))
+            product = self._input_gradient(gradient, _Maps(self._kernels, dx), packed)
+            calls += laid + tiled(self._kernels, product)
         return calls
+
+    def _packed(self, shape: tuple[int, ...], steps: tuple[int, ...]) -> tuple[Calls, View | None]:
+        """The calls that lay the weights out as (..., sides), and where; `steps`: of the axes in the matrix. Nothing
+        for float64, of which no four are fetched in one piece."""
+        itemsize = self._matrix.dtype.itemsize
+        if itemsize != 4:
+            return [], None
+        sides = -(-shape[-1] // 4) * 4
+        memory = self._kernels.device.zeros((*shape[:-1], sides), self._matrix.dtype)
+        source = self._kernels.view(self._array, shape, tuple(step * itemsize for step in steps))
+        target = self._kernels.view(memory[..., : shape[-1]])
+        given = [*reads(source, strided=True), *writes(target, strided=True)]
+        return calls_of(self._kernels, "copy", target.size, given), self._kernels.view(memory)
+
+    def _weights(self, packed: View | None) -> list[Parameter]:
+        """Where they lie, and from one row to the next."""
+        if packed is None:
+            return [*reads(self._matrix, anywhere=True), *whole(self._length)]
+        return [*reads(packed, anywhere=True), *whole(packed.array.shape[-1])]
 
     def _weight_gradient(self, dy: _Maps, dmatrix: Array) -> Product:
         (target,) = flat(self._kernels, dmatrix)
@@ -78,7 +106,7 @@ class Convolution:
             [*sizes, *self._share],
         )
 
-    def _input_gradient(self, dy: _Maps, dx: _Maps) -> Product:
+    def _input_gradient(self, dy: _Maps, dx: _Maps, packed: View | None) -> Product:
         members = self._features * self._cells
         sizes = [
             *(*whole(dx.channels, dx.positions), *divisor(dx.run), *divisor(dx.batch)),
@@ -89,11 +117,11 @@ class Convolution:
             dx.channels,
             dx.positions,
             members,
-            (1, dy.wide),
-            self._options,
+            (4 if packed else 1, dy.wide),
+            (*self._options, f"-DPACKED={int(packed is not None)}"),
             [
                 *(*dy.reads(), *whole(dy.height, dy.run)),
-                *(*reads(self._matrix, anywhere=True), *whole(self._length)),
+                *self._weights(packed),
             ],
             dx.view,
             [*dx.steps(), *sizes, *self._share],

@@ -8,16 +8,17 @@
 // what needs just those can be done by it at once (WINDOW). The positions of a tile then are: those of the windows'
 // first cells, of their second cells, and so on; `half` positions make a row of windows.
 
+// PACKED: the features' weights lie as (taps, features), so that four neighbours are fetched in one piece.
 struct Features {
-    enum { ALONG = true, WIDE = 1 };
+    enum { ALONG = !PACKED, WIDE = LEFT_WIDE };
     typedef const REAL* Fixed;
-    const REAL* matrix;
-    int sides, length;
+    const REAL* weights;
+    int sides, step;
 
     __device__ bool has(int feature) const { return feature < sides; }
-    __device__ Fixed fix(int tap) const { return matrix + tap; }
-    template <int COUNT> __device__ Piece<COUNT> at(Fixed fixed, int feature) const {
-        return {fixed[feature * length]};
+    __device__ Fixed fix(int place) const { return weights + place; }
+    template <int COUNT> __device__ Piece<COUNT> at(Fixed fixed, int place) const {
+        return *(const Piece<COUNT>*)(fixed + place * step);
     }
 };
 
@@ -52,10 +53,10 @@ struct Patches {
 
 extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     convolution_forward(const REAL* __restrict__ x, int x_plane, int x_row, const REAL* __restrict__ matrix, int length,
-                        REAL* y, int y_plane, int y_row, int features, int positions, Divisor run, Divisor half,
+                        const REAL* __restrict__ weights, int step, REAL* y, int y_plane, int y_row, int features, int positions, Divisor run, Divisor half,
                         Divisor batch, int taps, REAL share MORE_PARAMETERS) {
     __shared__ __align__(16) Shared shared;
-    Features left = {matrix, features, length};
+    Features left = {weights, PACKED ? step : features, step};
     Patches right = {x, positions, x_plane, x_row, run, half, batch};
     int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
     REAL sums[EACH_M][EACH_N];

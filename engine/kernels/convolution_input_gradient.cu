@@ -3,19 +3,21 @@
 //
 // A position is a pixel of one example inside the margin; a member is a feature's weight at one place of its window.
 
+// PACKED: the weights lie as (members, channels), so that four neighbours are fetched in one piece.
 struct Weights {
-    enum { ALONG = true, WIDE = 1 };
+    enum { ALONG = !PACKED, WIDE = LEFT_WIDE };
     typedef const REAL* Fixed;
-    const REAL* matrix;
-    int sides, length;
+    const REAL* weights;
+    int sides, step;
 
     __device__ bool has(int channel) const { return channel < sides; }
-    __device__ Fixed fix(int member) const {
-        int feature = member / (SIZE * SIZE);
-        return matrix + feature * length + (member - feature * (SIZE * SIZE));
+    __device__ Fixed fix(int place) const {
+        if (PACKED) return weights + place;
+        int feature = place / (SIZE * SIZE);
+        return weights + feature * step + (place - feature * (SIZE * SIZE));
     }
-    template <int COUNT> __device__ Piece<COUNT> at(Fixed fixed, int channel) const {
-        return {fixed[channel * (SIZE * SIZE)]};
+    template <int COUNT> __device__ Piece<COUNT> at(Fixed fixed, int place) const {
+        return *(const Piece<COUNT>*)(fixed + place * (PACKED ? step : SIZE * SIZE));
     }
 };
 
@@ -51,11 +53,11 @@ struct Cells {
 
 extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     convolution_input_gradient(const REAL* __restrict__ dy, int dy_plane, int dy_row, int high, int wide,
-                               const REAL* __restrict__ matrix, int length, REAL* dx, int dx_plane, int dx_row,
+                               const REAL* __restrict__ weights, int step, REAL* dx, int dx_plane, int dx_row,
                                int channels, int positions, Divisor run, Divisor batch, int margin, int members,
                                REAL share MORE_PARAMETERS) {
     __shared__ __align__(16) Shared shared;
-    Weights left = {matrix, channels, length};
+    Weights left = {weights, PACKED ? step : channels, step};
     Cells right = {dy, positions, dy_plane, dy_row, high, wide, margin, run, batch};
     int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
     REAL sums[EACH_M][EACH_N];

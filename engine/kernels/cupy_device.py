@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.kernels.device import DeviceFault
-from engine.kernels.fusion import launches
+from engine.kernels.fusion import Turn, launches, turns
 from engine.operations import Array, Calls, HostArray, replay
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,9 @@ class CupyDevice:
         self._cupy = cupy
         self._failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError)
         self._stream = cupy.cuda.Stream(non_blocking=True)
+        # Beside the first, in a graph; and the one on which work is done now.
+        self._second = cupy.cuda.Stream(non_blocking=True)
+        self._current = self._stream
         # Whether anything may still be under way.
         self._busy = True
         self._processors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
@@ -118,7 +121,7 @@ class CupyDevice:
         """On the stream; what fails there is a DeviceFault."""
         self._busy = True
         try:
-            with self._stream:
+            with self._current:
                 yield
         except self._cupy.cuda.memory.OutOfMemoryError as error:
             raise _no_memory(error) from error
@@ -165,6 +168,7 @@ class _Program:
     def __init__(self, device: CupyDevice, calls: Calls, times: int) -> None:
         self._device, self._calls, self._times = device, calls, times
         self._graph: Any = None
+        self._turns: list[Turn] = []
         self._runs = 0
 
     def __call__(self) -> None:
@@ -183,19 +187,53 @@ class _Program:
     def _capture(self) -> None:
         """Record the calls as a graph; where that cannot be, say so, and go on without."""
         device, stream = self._device, self._device._stream
-        for launch in launches(self._calls):
+        found = launches(self._calls)
+        for launch in found:
             launch.prepare()
+        self._turns = turns(found)
         try:
             with device._working():
                 stream.begin_capture()
                 try:
-                    self._launch()
+                    for _ in range(self._times):
+                        self._launch_in_lanes()
                 finally:
+                    device._current = stream
                     graph = stream.end_capture()
         except DeviceFault as fault:
             log.warning("Steps are launched one by one: they could not be captured as a CUDA graph. %s", fault)
         else:
             self._graph = graph
+
+    def _launch_in_lanes(self) -> None:
+        """All launches once, in two streams that wait for each other where they have to. In the end the first waits
+        for the second, and in the beginning the second for the first."""
+        device, streams = self._device, (self._device._stream, self._device._second)
+        events: dict[int, Any] = {}
+        wanted = {number for turn in self._turns for number in turn.after}
+        last, begun = -1, False
+        before = self._event(streams[0])
+        for number, (launch, turn) in enumerate(zip(launches(self._calls), self._turns, strict=True)):
+            stream = streams[turn.lane]
+            if turn.lane == 1:
+                last = number
+                if not begun and not turn.after:
+                    stream.wait_event(before)
+                begun = True
+            for earlier in turn.after:
+                stream.wait_event(events[earlier])
+            device._current = stream
+            launch()
+            if number in wanted:
+                events[number] = self._event(stream)
+        if last >= 0:
+            streams[0].wait_event(self._event(streams[1]))
+        device._current = streams[0]
+
+    def _event(self, stream: Any) -> Any:
+        event = self._device._cupy.cuda.Event(disable_timing=True)
+        event.record(stream)
+        return event
 
 
 def first_line(error: BaseException) -> str:

@@ -1,6 +1,10 @@
-"""Fusion: fewer launches for the same work. What comes out computes what went in, to the byte."""
+"""Fusion: fewer launches for the same work, and which of them may run at the same time. What comes out computes
+what went in, to the byte."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.kernels.launch import Blocks, Launch, Segments
 from engine.operations import Calls
@@ -49,3 +53,34 @@ def _join(launch: Segments, done: list[Launch]) -> bool:
         return False
     done[beside[0]] = beside[1]
     return True
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When a launch runs: after all before it in its lane, 0 or 1, and after the launches of those numbers in the
+    other lane."""
+
+    lane: int
+    after: tuple[int, ...]
+
+
+def turns(found: Sequence[Launch]) -> list[Turn]:
+    """For launches in an order in which they could run one by one: two lanes, the second for what need not wait for
+    the last launch of the first, such as the gradient of a layer's weights beside that of its input."""
+    made: list[Turn] = []
+    # Of each lane, the number of its last launch, and up to which one of the other it has waited.
+    lasts, seen = [-1, -1], [-1, -1]
+    for number, launch in enumerate(found):
+        needs = [earlier for earlier in range(number) if launch.hinders(found[earlier])]
+        latest = max(needs, default=-1)
+        # Behind the launch that it waits for longest, if that is the last of its lane; else beside what follows.
+        lane = made[latest].lane if latest >= 0 else 0
+        if lasts[lane] > latest:
+            lane = 1 - lane
+        others = [earlier for earlier in needs if made[earlier].lane != lane and earlier > seen[lane]]
+        after = (max(others),) if others else ()
+        if after:
+            seen[lane] = after[0]
+        lasts[lane] = number
+        made.append(Turn(lane, after))
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -15,15 +15,18 @@ from engine.kernels.view import View, divided_by, view_of
 from engine.operations import Array
 
 Argument: TypeAlias = Any
+AnyLaunch = TypeVar("AnyLaunch", "Blocks", "Segments")
 Windows: TypeAlias = tuple[int, int, int]
 _Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], "np.dtype[Any]"]
 
 # Threads of a block that works value by value, and blocks for each of the device's processors.
 BLOCK = 256
 BLOCKS_EACH = 8
-# How many functions may follow each other in one kernel: its parameters must fit into 4 kB.
+# How many functions may follow each other in one kernel, and how many such rows may stand side by side.
 MOST_FUNCTIONS = 8
-MOST_SEGMENTS = 4
+MOST_SEGMENTS = 16
+# A kernel's parameters must fit into so many bytes.
+PARAMETER_BYTES = 4000
 
 C_NAMES = {
     np.dtype(np.float32): "float",
@@ -90,8 +93,8 @@ class Elementwise:
 def reads(
     view: View, *, strided: bool = False, anywhere: bool = False, windows: Windows | None = None
 ) -> list[Parameter]:
-    """A pointer to values that are read, number i for number i unless `anywhere`; strided: and how they lie; windows:
-    see Access."""
+    """A pointer to values that are read, number i for number i unless `anywhere`; strided: and how they lie;
+    windows: see Access."""
     access = Access(view, aligned=not anywhere and windows is None, windows=windows)
     first = Parameter(f"const {C_NAMES[view.dtype]}*", view.array, access)
     return [first, Parameter("Layout", view.layout())] if strided else [first]
@@ -209,9 +212,9 @@ class Launch:
 @dataclass(eq=False)
 class Blocks(Launch):
     """A kernel whose threads work together. parameters: all of its file's; size: how many values its output has if
-    every one is written by one thread, which may then go on with it; 0 if not. windows: of its output, see Access, if
-    one thread writes all four values of each. after: functions that follow so for every value; then: for every window
-    when its values are done."""
+    every one is written by one thread, which may then go on with it; 0 if not. windows: of its output, see Access,
+    if one thread writes all four values of each. after: functions that follow so for every value; then: for every
+    window when its values are done."""
 
     name: str
     given: tuple[str, ...]
@@ -272,14 +275,14 @@ class Blocks(Launch):
         if function.size == self.size:
             apart = all(not mine.hinders(other) for mine in function.accesses for other in _accesses(self.then))
             fits = apart and function.may_follow(self._of_values)
-            return replace(self, after=(*self.after, function)) if fits else None
+            return _if_it_fits(replace(self, after=(*self.after, function))) if fits else None
         if self.windows is not None and function.size * 4 == self.size:
             fits = function.may_follow(_accesses(self.then)) and all(
                 not mine.hinders(value) or self._in_window(mine, value)
                 for mine in function.accesses
                 for value in self._of_values
             )
-            return replace(self, then=(*self.then, function)) if fits else None
+            return _if_it_fits(replace(self, then=(*self.then, function))) if fits else None
         return None
 
     def _in_window(self, access: Access, value: Access) -> bool:
@@ -288,6 +291,11 @@ class Blocks(Launch):
         ours = access.windows == self.windows and access.windows is not None and not access.write
         same = seen is None or seen.same_places(access.view)
         return ours and same and value.aligned and access.view.same_places(value.view)
+
+    @property
+    def given_values(self) -> list[Parameter]:
+        """All that it is given."""
+        return [*self.parameters, *(given for each in (*self.after, *self.then) for given in each.parameters)]
 
     def _values(self) -> tuple[Argument, ...]:
         return (*(each.value for each in self.parameters), *_arguments((*self.after, *self.then)))
@@ -333,14 +341,19 @@ class Segments(Launch):
             fits = segment[0].size == function.size and len(segment) < MOST_FUNCTIONS and apart
             if fits and function.may_follow(access for each in segment for access in each.accesses):
                 longer = (*self.segments[:place], (*segment, function), *self.segments[place + 1 :])
-                return replace(self, segments=longer)
+                return _if_it_fits(replace(self, segments=longer))
         return None
 
     def beside(self, other: Segments) -> Segments | None:
         """The same with the other's segments, which neither hinders, at its side; None if they are too many."""
         if len(self.segments) + len(other.segments) > MOST_SEGMENTS:
             return None
-        return replace(self, segments=(*self.segments, *other.segments))
+        return _if_it_fits(replace(self, segments=(*self.segments, *other.segments)))
+
+    @property
+    def given_values(self) -> list[Parameter]:
+        """All that it is given, but for how many."""
+        return [given for segment in self.segments for each in segment for given in each.parameters]
 
     def _blocks(self) -> list[int]:
         most = self.kernels.device.processors * BLOCKS_EACH
@@ -356,6 +369,12 @@ class Segments(Launch):
         return (sum(self._blocks()),), (BLOCK,)
 
 
+def _if_it_fits(launch: AnyLaunch) -> AnyLaunch | None:
+    """A launch, None if its parameters would be too many. A structure may begin at a multiple of eight bytes."""
+    sizes = [8 if given.access is not None else given.value.nbytes + 8 for given in launch.given_values]
+    return launch if sum(sizes) <= PARAMETER_BYTES else None
+
+
 def _accesses(functions: Iterable[Elementwise]) -> tuple[Access, ...]:
     return tuple(access for each in functions for access in each.accesses)
 
@@ -364,8 +383,8 @@ def _accesses(functions: Iterable[Elementwise]) -> tuple[Access, ...]:
 class _Glue:
     """The text that calls functions one after the other for number `number`, and what it is given.
 
-    What more than one of them touches is Kept between them. own: what the kernel itself has just made, `made`. wanted:
-    what is put into `kept` in the end.
+    What more than one of them touches is Kept between them. own: what the kernel itself has just made, `made`.
+    wanted: what is put into `kept` in the end.
     """
 
     functions: Sequence[Elementwise]

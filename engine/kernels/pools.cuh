@@ -71,6 +71,17 @@ __device__ void max_pool_gradient(int i, const int* winner, const T* dy, Layout 
     dx[at(dx_at, i)] = sum;
 }
 
+// The same for windows of 2 x 2 that do not overlap and fill the maps: the gradients of the four values of window i.
+template <class T>
+__device__ void max_pool_spread(int i, const int* winner, const T* dy, Layout dy_at, T* dx, Layout dx_at, Windows w) {
+    Place p = place_of(i, w.high, w.wide, w.batch);
+    T gradient = dy[at(dy_at, i)];
+    int won = winner[i];
+    #pragma unroll
+    for (int cell = 0; cell < 4; cell++)
+        dx[at(dx_at, in_input(w, p, p.row * 2 + cell / 2, p.column * 2 + cell % 2))] = cell == won ? gradient : T(0);
+}
+
 // How many values of the input a window has along one axis.
 template <int size, int stride> __device__ int extent(int window, int length) {
     return min(size, length - window * stride);

@@ -24,10 +24,11 @@ class Pool:
         self, kernels: Kernels, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
     ) -> None:
         self._kernels, self._kind, self._x, self._y = kernels, kind, x, y
-        self._size, self._stride = size, stride
         self._template = f"<{size}, {stride}>"
         sizes = tuple(divided_by(size).item() for size in (*x.shape[1:3], *y.shape[1:]))
         self._windows = Parameter("Windows", np.array(sizes, WINDOWS))
+        # Whether the windows are 2 x 2, without overlap or a rest.
+        self._windows_fill = (size, stride) == (2, 2) and x.shape[1] % 2 == x.shape[2] % 2 == 0
         # Where in its window each winner stands.
         self._winner = kernels.device.zeros(y.shape, np.int32) if kind == "max" else None
 
@@ -35,9 +36,7 @@ class Pool:
         """The calls that fill y."""
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
         # What made the maps may go on with a window as soon as it is whole.
-        height, width = self._x.shape[1:3]
-        apart = (self._size, self._stride) == (2, 2) and height % 2 == width % 2 == 0
-        windows = (height, width, self._x.shape[3]) if apart else None
+        windows = tuple(self._x.shape[1:]) if self._windows_fill else None
         parameters = [*reads(x, strided=True, anywhere=True, windows=windows), *writes(y, strided=True)]
         if self._winner is not None:
             parameters += writes(self._kernels.view(self._winner))
@@ -49,6 +48,10 @@ class Pool:
         if dx is None:
             return []
         given, target = self._kernels.view(dy), self._kernels.view(dx)
+        if self._winner is not None and self._windows_fill and target.contiguous:
+            parameters = [*reads(self._kernels.view(self._winner)), *reads(given, strided=True)]
+            parameters += [*writes(target, strided=True, anywhere=True), self._windows]
+            return calls_of(self._kernels, "max_pool_spread", given.size, parameters)
         parameters = [*reads(given, strided=True, anywhere=True), *writes(target, strided=True), self._windows]
         if self._winner is not None:
             parameters = [*reads(self._kernels.view(self._winner), anywhere=True), *parameters]

@@ -107,14 +107,13 @@ def real(dtype: np.dtype[Any]) -> str:
 
 @dataclass(frozen=True)
 class Size:
-    """rows, columns, members: of a product. wide: how many values of the left and of the right side are fetched in one
-    piece. whole: its sums cannot be cut among blocks."""
+    """rows, columns, members: of a product. wide: how many values of the left and of the right side are fetched in
+    one piece."""
 
     rows: int
     columns: int
     members: int
     wide: tuple[Wide, Wide] = (1, 1)
-    whole: bool = False
 
 
 @cache
@@ -138,54 +137,56 @@ def _sharings(size: Size, itemsize: int, processors: int) -> Iterator[Sharing]:
                 one = Sharing(tile, groups, 1, depth)
                 if one.shared_bytes(itemsize) > SHARED_BYTES:
                     continue
-                most = 1 if size.whole else size.members // (SHORTEST * depth * groups)
+                most = size.members // (SHORTEST * depth * groups)
                 wanted = {1, *(times * processors // (along * down) for times in (1, 2, 3, 4, 6, 8))}
                 for slices in wanted:
                     if 1 <= slices <= max(1, most):
                         yield Sharing(tile, groups, slices, depth)
 
 
-# Of an H200, or found by trying there: the clock in MHz, values multiplied at once by a multiprocessor, what it has of
-# threads, registers and shared memory; how long the first and every further look into global memory takes until what is
-# fetched can be multiplied; the start of a launch.
-CLOCK, LANES, MOST_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 128, 2048, 65536, 228 * 1024
-FIRST_LOOK, STEP, LAUNCH = 1500, 500, 1.2
+# Of an H200: the clock in MHz; what a multiprocessor has of schedulers, threads, registers and shared memory.
+CLOCK, SCHEDULERS, MOST_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 4, 2048, 65536, 228 * 1024
+# Found there by timing 370 products of the reference networks and fitting these (mean error 17 %; what the model
+# picks takes 3 % longer than the best that was timed): cycles for a value of a thread, for a row or column of its
+# values, for a member, for what is fetched in one piece; at the end for each value; until the first members are
+# there, and for every further step; what few warps hide less; microseconds for a launch, a second one, and a million
+# bytes of parts of sums.
+VALUE, SIDE, MEMBER, FETCHED, LAST, FIRST_STEP, STEP, WAITED, ALONE = 0.95, 2.2, 1.9, 34, 33, 727, 197, 1.17, 0.16
+LAUNCH, SECOND, PARTS = 1.2, 1.4, 0.52
 
 
 def microseconds(sharing: Sharing, size: Size, itemsize: int, processors: int) -> float:
     """About how long a product takes: the longer of what all threads issue, shared out among the processors, and of
     what one has to wait for one step after the other."""
-    tile, depth = sharing.tile, sharing.depth
+    tile, depth, groups = sharing.tile, sharing.depth, sharing.groups
     along, down = tile.blocks(size.rows, size.columns)
-    blocks, warps = along * down * sharing.slices, sharing.threads / 32
-    steps = -(-size.members // (sharing.slices * sharing.groups * depth))
-    fetched = depth * (tile.rows / size.wide[0] + tile.columns / size.wide[1]) / tile.threads
-    each = depth * (tile.high * tile.wide + tile.high / 2 + tile.wide / 2) + 12 * fetched + 30
-    ends = 20 * tile.high * tile.wide * (1 + sharing.groups / 8) + 100
-    share = -(-blocks // processors)
-    registers = 40 + 2 * tile.high * tile.wide
-    resident = max(
-        1,
-        min(
-            MOST_RESIDENT // sharing.threads,
-            int(REGISTERS // (registers * sharing.threads)),
-            SHARED_TOTAL // sharing.shared_bytes(itemsize),
-        ),
+    warps = sharing.threads / 32
+    steps = -(-size.members // (sharing.slices * groups * depth))
+    pieces = depth * (tile.rows / size.wide[0] + tile.columns / size.wide[1]) / tile.threads
+    each = depth * (VALUE * tile.high * tile.wide + SIDE * (tile.high + tile.wide) + MEMBER) + FETCHED * pieces
+    last = LAST * tile.high * tile.wide * (1 + 0.09 * groups) + 100
+    share = -(-along * down * sharing.slices // processors)
+    held = tile.high * tile.wide + tile.high + tile.wide + depth * (tile.rows + tile.columns) / tile.threads
+    resident = min(
+        MOST_RESIDENT // sharing.threads,
+        int(REGISTERS // ((40 + held) * sharing.threads)),
+        SHARED_TOTAL // sharing.shared_bytes(itemsize),
     )
-    issued = share * warps * (steps * each + ends) / 4 * (itemsize // 4)
-    waited = -(-share // resident) * (FIRST_LOOK + steps * (STEP + each) + ends)
-    cycles = max(issued + FIRST_LOOK, waited)
+    resident = max(1, resident)
+    busy = max(min(resident, share) * warps / SCHEDULERS, 0.25)
+    issued = share * warps * (steps * each + last) / SCHEDULERS * (1 + ALONE / busy) * (itemsize // 4)
+    waited = -(-share // resident) * (FIRST_STEP + steps * (STEP + WAITED * each) + WAITED * last)
     more = 0.0
     if sharing.slices > 1:
-        more = 1.6 + sharing.slices * size.rows * size.columns * itemsize * 2 / 2e6
-    return LAUNCH + cycles / CLOCK + more
+        more = SECOND + PARTS * sharing.slices * size.rows * size.columns * itemsize / 1e6
+    return LAUNCH + max(issued + FIRST_STEP, waited) / CLOCK + more
 
 
 @dataclass(frozen=True)
 class Product:
     """A kernel of tiles. rows, columns, members: of the product. wide: see Size. options: the kernel's own. before,
-    after: what it is given, before and after the pointer to where it writes: `out`, or parts of the sums. windows: the
-    height, width and batch of maps whose windows of 2 x 2 a thread can make as a whole."""
+    after: what it is given, before and after the pointer to where it writes: `out`, or parts of the sums. windows:
+    the height, width and batch of maps whose windows of 2 x 2 a thread can make as a whole."""
 
     name: str
     rows: int
@@ -244,6 +245,6 @@ def _sums(kernels: Kernels, parts: View, slices: int, out: View, bias: Bias | No
 
 
 def in_fours(view: View, *counts: int) -> Wide:
-    """How many values of an array may be fetched in one piece, whose rows and whatever else lies between its pieces are
-    so many values long."""
+    """How many values of an array may be fetched in one piece, whose rows and whatever else lies between its pieces
+    are so many values long."""
     return 4 if view.dtype.itemsize == 4 and view.start % 16 == 0 and all(count % 4 == 0 for count in counts) else 1

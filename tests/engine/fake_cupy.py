@@ -49,6 +49,7 @@ class Gpu:
         self.faults: dict[int, Exception] = {}
         self.graphs: list[int] = []
         self.streams: list[Stream] = []
+        self.joined: set[Stream] = set()
 
     @property
     def launches(self) -> list[str]:
@@ -82,6 +83,14 @@ class Stream:
     def synchronize(self) -> None:
         self.gpu.not_in_a_capture()
 
+    def wait_event(self, event: Event) -> None:
+        self.gpu.call()
+        assert event.stream is not None, "waited for what was never recorded"
+        if event.stream.captured is not None:
+            assert self.captured is None or self.captured is event.stream.captured
+            self.captured = event.stream.captured
+            self.gpu.joined.add(self)
+
     def begin_capture(self) -> None:
         self.gpu.not_in_a_capture()
         self.captured = []
@@ -89,6 +98,9 @@ class Stream:
     def end_capture(self) -> SimpleNamespace:
         self.gpu.call()
         captured, self.captured = self.captured, None
+        for stream in self.gpu.joined:
+            stream.captured = None
+        self.gpu.joined.clear()
         assert captured is not None
         self.gpu.graphs.append(len(captured))
 
@@ -99,6 +111,17 @@ class Stream:
                 each()
 
         return SimpleNamespace(launch=launch)
+
+
+class Event:
+    """As cupy.cuda.Event. In a capture it takes the streams that wait for it into the capture."""
+
+    def __init__(self, disable_timing: bool) -> None:
+        self.stream: Stream | None = None
+
+    def record(self, stream: Stream) -> None:
+        stream.gpu.call()
+        self.stream = stream
 
 
 class Array(DeviceArray):
@@ -209,6 +232,7 @@ def fake_cupy() -> ModuleType:
         UnownedMemory=lambda pointer, size, owner, device: SimpleNamespace(size=size, owner=owner),
         alloc_pinned_memory=alloc_pinned_memory,
         Stream=lambda non_blocking: Stream(gpu),
+        Event=Event,
         Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 8}),
         runtime=SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError, getDeviceProperties=lambda _: {"name": b"Make-believe GPU"}

@@ -261,7 +261,7 @@ WAYS: dict[str, Callable[[Backend], object]] = {
     "allocate": lambda backend: backend.operations.zeros((3,), np.float32),
     "upload": lambda backend: backend.operations.from_host(np.ones(3, np.float32)),
     "launch": lambda backend: doubling(backend, 1)[0](),
-    "wait": lambda backend: backend.wait(),
+    "wait": lambda backend: (doubling(backend, 1)[0](), backend.wait()),
     "fetch": lambda backend: backend.operations.to_host(backend.operations.zeros((3,), np.float32)),
 }
 
