@@ -98,7 +98,7 @@ class Inlet(Protocol):
     calls: Calls
 
     def put(self, values: HostArray) -> None:
-        """What the next run is to find in the array, of its shape, whatever their strides. Waits for the last run."""
+        """What the next run is to find in the array, of its shape, whatever their strides; after the last run."""
         ...
 
 

@@ -70,7 +70,7 @@ class Convolution:
         return calls
 
     def _packed(self, shape: tuple[int, ...], steps: tuple[int, ...]) -> tuple[Calls, View | None]:
-        """The calls that lay the weights out as (..., sides), and where; `steps`: of the axes in the matrix. Nothing
+        """The calls that lay the weights out as (..., sides), and where; `steps`: of the axes in the matrix. None
         for float64, of which no four are fetched in one piece."""
         itemsize = self._matrix.dtype.itemsize
         if itemsize != 4:

@@ -35,8 +35,8 @@ __device__ T look(FourCells<T>& x, const Layout& x_at, const Windows& w, Place p
 
 // The first in row order wins; a value that is not a number wins over all others. winner: where in its window the
 // largest value stands, counted in row order.
-template <int size, int stride, class X, class Y>
-__device__ void max_pool(int i, X&& x, Layout x_at, Y&& y, Layout y_at, int* winner, Windows w) {
+template <int size, int stride, class X, class Y, class W>
+__device__ void max_pool(int i, X&& x, Layout x_at, Y&& y, Layout y_at, W&& winner, Windows w) {
     typedef Value<Y> T;
     Place p = place_of(i, w.high, w.wide, w.batch);
     int won = 0;
@@ -72,8 +72,8 @@ __device__ void max_pool_gradient(int i, const int* winner, const T* dy, Layout 
 }
 
 // The same for windows of 2 x 2 that do not overlap and fill the maps: the gradients of the four values of window i.
-template <class T>
-__device__ void max_pool_spread(int i, const int* winner, const T* dy, Layout dy_at, T* dx, Layout dx_at, Windows w) {
+template <class W, class D, class T>
+__device__ void max_pool_spread(int i, W&& winner, D&& dy, Layout dy_at, T* dx, Layout dx_at, Windows w) {
     Place p = place_of(i, w.high, w.wide, w.batch);
     T gradient = dy[at(dy_at, i)];
     int won = winner[i];

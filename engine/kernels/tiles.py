@@ -149,7 +149,7 @@ CLOCK, SCHEDULERS, MOST_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 4, 2048, 65536
 # Found there by timing 370 products of the reference networks and fitting these (mean error 17 %; what the model
 # picks takes 3 % longer than the best that was timed): cycles for a value of a thread, for a row or column of its
 # values, for a member, for what is fetched in one piece; at the end for each value; until the first members are
-# there, and for every further step; what few warps hide less; microseconds for a launch, a second one, and a million
+# there, and for every further step; what few warps hide less; microseconds for a launch, a second, and a million
 # bytes of parts of sums.
 VALUE, SIDE, MEMBER, FETCHED, LAST, FIRST_STEP, STEP, WAITED, ALONE = 0.95, 2.2, 1.9, 34, 33, 727, 197, 1.17, 0.16
 LAUNCH, SECOND, PARTS = 1.2, 1.4, 0.52
