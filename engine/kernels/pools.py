@@ -49,7 +49,8 @@ class Pool:
             return []
         given, target = self._kernels.view(dy), self._kernels.view(dx)
         if self._winner is not None and self._windows_fill and target.contiguous:
-            parameters = [*reads(self._kernels.view(self._winner)), *reads(given, strided=True)]
+            # Not after what made dy, by its threads: theirs are too few values at a time to be written quickly.
+            parameters = [*reads(self._kernels.view(self._winner)), *reads(given, strided=True, anywhere=True)]
             parameters += [*writes(target, strided=True, anywhere=True), self._windows]
             return calls_of(self._kernels, "max_pool_spread", given.size, parameters)
         parameters = [*reads(given, strided=True, anywhere=True), *writes(target, strided=True), self._windows]

@@ -21,6 +21,10 @@ LONGEST = 1024
 # No part of a sum is shorter than so many steps of DEPTH.
 SHORTEST = 2
 
+# What a multiprocessor has of registers, and with how many a thread four warps can work on each of its schedulers,
+# which hides the waiting of one behind the others'; threads that want no more than SQUEEZED can do with those.
+REGISTERS, FOUR_WARPS, SQUEEZED = 65536, 128, 140
+
 Wide: TypeAlias = Literal[1, 4]
 
 
@@ -83,11 +87,24 @@ class Sharing:
         """Of a block."""
         return self.tile.threads * self.groups
 
+    @property
+    def registers(self) -> int:
+        """About how many a thread has: for its values, a row and a column of them, and what is on its way."""
+        tile = self.tile
+        fetched = self.depth * (tile.rows + tile.columns) / tile.threads
+        wanted = int(40 + tile.high * tile.wide + tile.high + tile.wide + fetched)
+        return FOUR_WARPS if FOUR_WARPS < wanted <= SQUEEZED else wanted
+
+    @property
+    def resident(self) -> int:
+        """How many blocks a processor is asked to hold at a time; the compiler then makes do with the registers."""
+        return max(1, REGISTERS // FOUR_WARPS // self.threads) if self.registers == FOUR_WARPS else 1
+
     def options(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """The compiler's."""
         tile = self.tile
         sides = {"TILE_M": tile.rows, "TILE_N": tile.columns, "EACH_M": tile.high, "EACH_N": tile.wide}
-        sides |= {"GROUPS": self.groups, "DEPTH": self.depth}
+        sides |= {"GROUPS": self.groups, "DEPTH": self.depth, "RESIDENT": self.resident}
         return (real(dtype), *(f"-D{name}={value}" for name, value in sides.items()))
 
     def shared_bytes(self, itemsize: int) -> int:
@@ -144,42 +161,45 @@ def _sharings(size: Size, itemsize: int, processors: int) -> Iterator[Sharing]:
                         yield Sharing(tile, groups, slices, depth)
 
 
-# Of an H200: the clock in MHz; what a multiprocessor has of schedulers, threads, registers and shared memory.
-CLOCK, SCHEDULERS, MOST_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 4, 2048, 65536, 228 * 1024
-# Found there by timing 370 products of the reference networks and fitting these (mean error 17 %; what the model
-# picks takes 3 % longer than the best that was timed): cycles for a value of a thread, for a row or column of its
-# values, for a member, for what is fetched in one piece; at the end for each value; until the first members are
-# there, and for every further step; what few warps hide less; microseconds for a launch, a second, and a million
-# bytes of parts of sums.
-VALUE, SIDE, MEMBER, FETCHED, LAST, FIRST_STEP, STEP, WAITED, ALONE = 0.95, 2.2, 1.9, 34, 33, 727, 197, 1.17, 0.16
-LAUNCH, SECOND, PARTS = 1.2, 1.4, 0.52
+# Of an H200: the clock in MHz; what a multiprocessor has of schedulers, threads and shared memory.
+CLOCK, SCHEDULERS, MOST_RESIDENT, SHARED_TOTAL = 1750, 4, 2048, 228 * 1024
+# Found there by timing 500 products of the reference networks and fitting these (mean error 16 %; what the model
+# picks takes 3 % longer than the best that was timed). Cycles for each value of a thread, each row or column of
+# its values, each member, each piece fetched; at the end for each value; until the first members are there, and
+# for every further step. As many warps as a scheduler wastes where it has few. Microseconds for a launch, for a
+# second one, and for a million bytes of parts of sums.
+VALUE, SIDE, MEMBER, FETCHED, LAST, FIRST_STEP, STEP = 1.0, 2.27, 2.24, 33.5, 41.5, 900, 483
+WASTED, MIXED = 0.82, 2.7
+LAUNCH, SECOND, PARTS = 1.2, 1.4, 0.41
 
 
 def microseconds(sharing: Sharing, size: Size, itemsize: int, processors: int) -> float:
-    """About how long a product takes: the longer of what all threads issue, shared out among the processors, and of
-    what one has to wait for one step after the other."""
-    tile, depth, groups = sharing.tile, sharing.depth, sharing.groups
+    """About how long a product takes. A processor works through its share of the blocks, as many at a time as fit;
+    each time takes the longer of what all their threads issue and of what one has to wait for, step after step."""
+    tile, depth = sharing.tile, sharing.depth
     along, down = tile.blocks(size.rows, size.columns)
-    warps = sharing.threads / 32
-    steps = -(-size.members // (sharing.slices * groups * depth))
+    steps = -(-size.members // (sharing.slices * sharing.groups * depth))
     pieces = depth * (tile.rows / size.wide[0] + tile.columns / size.wide[1]) / tile.threads
     each = depth * (VALUE * tile.high * tile.wide + SIDE * (tile.high + tile.wide) + MEMBER) + FETCHED * pieces
-    last = LAST * tile.high * tile.wide * (1 + 0.09 * groups) + 100
-    share = -(-along * down * sharing.slices // processors)
-    held = tile.high * tile.wide + tile.high + tile.wide + depth * (tile.rows + tile.columns) / tile.threads
+    last = LAST * tile.high * tile.wide * (1 + 0.04 * sharing.groups) + 100
     resident = min(
         MOST_RESIDENT // sharing.threads,
-        int(REGISTERS // ((40 + held) * sharing.threads)),
+        REGISTERS // (sharing.registers * sharing.threads),
         SHARED_TOTAL // sharing.shared_bytes(itemsize),
     )
-    resident = max(1, resident)
-    busy = max(min(resident, share) * warps / SCHEDULERS, 0.25)
-    issued = share * warps * (steps * each + last) / SCHEDULERS * (1 + ALONE / busy) * (itemsize // 4)
-    waited = -(-share // resident) * (FIRST_STEP + steps * (STEP + WAITED * each) + WAITED * last)
+
+    def cycles(blocks: int) -> float:
+        busy = blocks * sharing.threads / 32 / SCHEDULERS
+        issued = (steps * each + last) * (busy**MIXED + WASTED**MIXED) ** (1 / MIXED) * (itemsize // 4)
+        return FIRST_STEP + float(max(issued, steps * (STEP + 0.95 * each) + 0.95 * last))
+
+    share = -(-along * down * sharing.slices // processors)
+    full, rest = divmod(share, max(1, resident))
+    total = full * cycles(max(1, resident)) + (cycles(rest) if rest else 0)
     more = 0.0
     if sharing.slices > 1:
         more = SECOND + PARTS * sharing.slices * size.rows * size.columns * itemsize / 1e6
-    return LAUNCH + max(issued + FIRST_STEP, waited) / CLOCK + more
+    return LAUNCH + total / CLOCK + more
 
 
 @dataclass(frozen=True)
