@@ -10,6 +10,7 @@ import numpy as np
 from engine.backend import Backend
 from engine.bench.contender import Contender
 from engine.bench.nets import Net, parameters, pictures
+from engine.kernels import fused
 from engine.losses import targets
 from engine.operations import Calls, HostArray
 from engine.plan import Plan
@@ -24,9 +25,10 @@ BATCHES = 8
 def live(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
     """One picture at a time, every intermediate value kept and the picture waited for, as a window needs it.
 
-    Returns with the contender how many prepared calls a pass makes.
+    Returns with the contender how many calls are started for a pass, known once it has made one.
     """
-    plan = Plan(net.network, backend, 1, keep=True)
+    counts: list[int] = []
+    plan = Plan(net.network, _counting(backend, counts), 1, keep=True)
     plan.load(parameters(net))
     image = pictures(net, 1)[0]
 
@@ -38,15 +40,14 @@ def live(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
         run()
         return dict(zip(net.network.names[1:], plan.outputs()[1:], strict=True))
 
-    calls = sum(len(calls) for calls in plan.forward_calls)
-    return Contender(title(backend), "engine", run, answer), lambda: calls
+    return Contender(title(backend), "engine", run, answer), lambda: counts[0]
 
 
 def train(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
     """Whole steps on batches of the recipe's size: fetched, forward, error, backward, guarded and applied.
 
     The answer is how far one step moves every parameter, divided by the rate. Returns with the contender how many
-    prepared calls a step makes, known once it has made one.
+    calls are started for a step, known once it has made one.
     """
     counts: list[int] = []
     start, batch = parameters(net), net.recipe.batch
@@ -81,10 +82,10 @@ def title(backend: Backend) -> str:
 
 
 def _counting(backend: Backend, counts: list[int]) -> Backend:
-    """The backend, which now writes down how many calls every program has that it makes."""
+    """The backend, which now writes down how many calls every program has that it makes; on a GPU, launches."""
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
-        counts.append(len(calls))
+        counts.append(len(fused(calls) if backend.name == "gpu" else calls))
         return backend.program(calls, times)
 
     return replace(backend, program=program)

@@ -35,11 +35,14 @@ class Limits:
 def limits(backend: Backend, seconds: float = SECONDS) -> Limits:
     """Measured with the backend's own operations: many tiny calls, one large copy, one large product."""
     ops, values, rows = backend.operations, VALUES[backend.name], ROWS[backend.name]
-    small = ops.zeros((1,), np.float32)
+    # Each needs what the one before it made for another place, so that no two can be made one.
+    ring = ops.zeros((CALLS + 1,), np.float32)
+    links = [(ring[place : place + 1], ring[place + 1 : place + 2]) for place in range(CALLS)]
+    chain = [call for source, target in links for call in ops.copy(source, target)]
     source, target = ops.zeros((values,), np.float32), ops.zeros((values,), np.float32)
     left, right, product = (ops.full((rows, rows), 1, np.float32) for _ in range(3))
     probes: list[Calls] = [
-        ops.copy(small, ops.zeros((1,), np.float32)) * CALLS,
+        chain,
         ops.copy(source, target),
         ops.product(left, right, product),
     ]

@@ -133,7 +133,8 @@ def _live(
     given = _on(device, image, channels_last)
     forward = torch.inference_mode()(network.outputs)
     if mode == "compiled":
-        forward = torch.compile(forward)
+        # Under inference_mode its compiler fails on tensors that were made outside.
+        forward = torch.no_grad()(torch.compile(network.outputs))
     elif mode == "CUDA graph":
         forward = _captured(partial(forward, given))
     host = torch.from_numpy(image)
@@ -166,13 +167,19 @@ def _train(
     optimizer = _optimizer(network, recipe)
     image, sort = batches[0].clone(memory_format=torch.preserve_format), sorts[0].clone()
 
+    def error(image: Any, sort: Any) -> Any:
+        return torch.nn.functional.cross_entropy(network.scores(image), sort)
+
+    # What is compiled whole, way back included; a compiled step breaks at `backward` and is slower.
+    loss = torch.compile(error) if mode == "compiled" else error
+
     def step(image: Any, sort: Any) -> None:
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(network.scores(image), sort).backward()
+        loss(image, sort).backward()
         optimizer.step()
 
     first = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.parameters.items()}
-    work: Callable[[Any, Any], object] = torch.compile(step) if mode == "compiled" else step
+    work: Callable[[Any, Any], object] = step
     if mode == "CUDA graph":
         replay = _captured(partial(step, image, sort))
         _reset(network, optimizer, first)

@@ -257,6 +257,42 @@ def test_a_pass_is_one_graph(gpu: Backend, cupy: Any) -> None:
     np.testing.assert_array_equal(found[2], found[0])
 
 
+@needs_compiler
+def test_a_reading_is_one_graph_from_the_picture_to_the_maps(gpu: Backend, cupy: Any) -> None:
+    """And is what a pass gives whose maps are fetched one by one; a picture is never mixed with the one before."""
+    plan = Plan(SMALL, gpu, 1, keep=True)
+    plan.load(SMALL.initial(1))
+    pictures = [np.full((1, 1, 12, 12), value, np.float32) for value in (1, -0.5, 0.25, 2)]
+    for number, picture in enumerate(pictures):
+        read = plan.read(picture)
+        calls = cupy.gpu.calls
+        plan.forward(picture)
+        for got, expected in zip(read, plan.outputs(), strict=True):
+            np.testing.assert_array_equal(got, expected)
+        if number == 3:
+            before = cupy.gpu.calls
+            plan.read(picture)
+            # The graph, and waiting for it.
+            assert cupy.gpu.calls - before <= 2
+        assert calls
+    with pytest.raises(ValueError, match="keep=True"):
+        Plan(SMALL, gpu, 1).read(pictures[0])
+
+
+@needs_compiler
+def test_a_reader_times_the_layers_of_a_gpu_only_now_and_then(gpu: Backend, cupy: Any) -> None:
+    reader = Reader(Subject("Small", SMALL, SMALL.initial(1)), gpu)
+    picture = np.full((12, 12), 0.5, np.float32)
+    readings = [reader.read(picture) for _ in range(4)]
+    before = len(cupy.gpu.launches)
+    assert reader.read(picture).seconds == readings[1].seconds
+    assert len(readings[0].seconds) == len(SMALL.layers)
+    assert len(cupy.gpu.launches) - before == cupy.gpu.graphs[-1]
+    for reading in readings[1:]:
+        for got, expected in zip(reading.outputs, readings[0].outputs, strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
 WAYS: dict[str, Callable[[Backend], object]] = {
     "allocate": lambda backend: backend.operations.zeros((3,), np.float32),
     "upload": lambda backend: backend.operations.from_host(np.ones(3, np.float32)),

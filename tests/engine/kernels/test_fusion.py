@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernels.fusion import fused, launches
+from engine.kernels.fusion import fused, launches, turns
 from engine.kernels.launch import Elementwise, Kernels, Segments, reads, writes
 from engine.kernels.view import view_of
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import AdamW
+from engine.plan import Plan
 from engine.presets import DEFAULT
 from engine.recipe import Recipe
 from tests.engine.kernels.cpu_device import CpuDevice, compile_ahead, needs_compiler
@@ -30,30 +31,6 @@ from tests.engine.kernels.cpu_kernels import (
 WIDE = Network((2, 8, 8), (Conv2D(9, 3), ReLU(), MaxPool2D(), Flatten(), Dense(70), ReLU(), Dense(2)))
 AVERAGED = Network((1, 6, 6), (Conv2D(2, 3), ReLU(), GlobalAvgPool(), ReLU()))
 
-
-@needs_compiler
-@pytest.mark.parametrize("network", [MIXED, WIDE, AVERAGED], ids=["mixed", "wide", "averaged"])
-def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
-    images, shares = examples(network, 5)
-    ends, counts = [], []
-    for fuse in (False, True):
-        device = CpuDevice(132, backwards=fuse)
-        plan = learning_plan(network, kernel_backend(device), 5)
-        compile_ahead(fused(all_calls(plan)) if fuse else all_calls(plan))
-        before = len(device.launches)
-        ends.append(passed(plan, network.initial(1), images, shares, fuse))
-        counts.append(len(device.launches) - before)
-    for name, values in ends[0].items():
-        np.testing.assert_array_equal(ends[1][name], values, err_msg=name)
-    assert counts[1] < counts[0]
-
-
-def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> None:
-    """What a launch costs on a GPU is about what one of these does: docs/benchmarks.md counts with this number."""
-    assert len(fused(step_calls(DEFAULT.network, Recipe(AdamW())))) == 20
-
-
-# -- what may be put together ------------------------------------------------------------------------------------
 
 MEMORY = np.zeros(64, np.float32)
 
@@ -75,6 +52,82 @@ def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> 
         )
     size = touches[0][0].size
     return Segments(Kernels(CpuDevice()), ((Elementwise(name, size, tuple(parameters)),),))
+
+
+@needs_compiler
+@pytest.mark.parametrize("network", [MIXED, WIDE, AVERAGED], ids=["mixed", "wide", "averaged"])
+def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
+    images, shares = examples(network, 5)
+    ends, counts = [], []
+    for fuse in (False, True):
+        device = CpuDevice(132, backwards=fuse)
+        plan = learning_plan(network, kernel_backend(device), 5)
+        compile_ahead(fused(all_calls(plan)) if fuse else all_calls(plan))
+        before = len(device.launches)
+        ends.append(passed(plan, network.initial(1), images, shares, fuse))
+        counts.append(len(device.launches) - before)
+    for name, values in ends[0].items():
+        np.testing.assert_array_equal(ends[1][name], values, err_msg=name)
+    assert counts[1] < counts[0]
+
+
+def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> None:
+    """What a launch costs on a GPU is about what one of these does: docs/benchmarks.md counts with this number."""
+    assert len(fused(step_calls(DEFAULT.network, Recipe(AdamW())))) == 21
+
+
+def test_a_pool_is_made_by_the_threads_that_make_its_windows() -> None:
+    """Where they do not overlap and fill the maps; and nothing that was just made is fetched again."""
+    for size, together in ((8, True), (9, False)):
+        network = Network((1, size, size), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+        plan = Plan(network, kernel_backend(CpuDevice(132)), 1, keep=True)
+        found = launches(fused([call for calls in plan.forward_calls for call in calls]))
+        assert any(launch.kernel == "elementwise" for launch in found[1:]) != together
+        convolution = next(launch for launch in found if launch.kernel == "convolution_forward")
+        assert ("FourCells" in convolution.glue) == together
+        assert "Kept<float> fk0" in convolution.glue
+
+
+def test_parameters_never_outgrow_what_a_launch_takes() -> None:
+    """A kernel's parameters lie in 4 kB."""
+    memory = [np.zeros((2, 3, 4, 5), np.float32) for _ in range(200)]
+    inner = [array[:, 1:, 1:, 1:] for array in memory]
+    calls = [
+        call
+        for source, target in zip(inner[::2], inner[1::2], strict=True)
+        for call in [(launch_of("copied", [(source, False, False, False), (target, True, False, False)]), (), {})]
+    ]
+    for launch in launches(fused(calls)):
+        assert sum(np.asarray(value).nbytes for value in launch._values() if np.ndim(value) == 0) < 4096
+        assert len(launch.segments) <= 16  # type: ignore[attr-defined]
+
+
+# -- what may run at the same time -------------------------------------------------------------------------------
+
+
+@given(st.lists(TOUCHES, max_size=10))
+def test_two_lanes_wait_for_each_other_wherever_it_matters(
+    program: list[list[tuple[np.ndarray, bool, bool, bool]]],
+) -> None:
+    found = [launch_of(str(number), touches) for number, touches in enumerate(program)]
+    made = turns(found)
+    # What is surely done before each: what is before it in its lane, what it waits for, and what those waited for.
+    before: list[set[int]] = []
+    for number, turn in enumerate(made):
+        near = [earlier for earlier in range(number) if made[earlier].lane == turn.lane][-1:]
+        direct = {*near, *turn.after}
+        before.append(direct.union(*(before[each] for each in direct)))
+        assert all(earlier in before[number] for earlier in range(number) if found[number].hinders(found[earlier]))
+
+
+def test_gradients_of_weights_run_beside_those_of_inputs() -> None:
+    found = launches(fused(step_calls(DEFAULT.network, Recipe(AdamW()))))
+    made = turns(found)
+    lanes = {turn.lane for launch, turn in zip(found, made, strict=True) if "gradient" in launch.kernel}
+    assert lanes == {0, 1}
+
+
+# -- what may be put together ------------------------------------------------------------------------------------
 
 
 @given(st.lists(TOUCHES, max_size=8))
