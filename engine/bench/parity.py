@@ -85,7 +85,9 @@ def _learnt(
     stepper = Stepper(network, backend, RECIPE, values)
     order = np.array([np.roll(np.arange(BATCH), step) for step in range(STEPS)])
     stepper.feed(images, shares, order, np.full(STEPS, RECIPE.optimizer.rate, np.float32))
-    stepper.run(BATCH, STEPS)
+    # The first half is launched one by one on a GPU, the second as a graph.
+    for _ in range(2):
+        stepper.run(BATCH, STEPS // 2)
     backend.wait()
     return list(stepper.parameters().values())
 

@@ -28,7 +28,8 @@ class CupyDevice:
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
-        self._failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError)
+        self._no_memory = cupy.cuda.memory.OutOfMemoryError
+        self._failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, self._no_memory)
         self._stream = cupy.cuda.Stream(non_blocking=True)
         # Beside the first, in a graph; and the one on which work is done now.
         self._second = cupy.cuda.Stream(non_blocking=True)
@@ -123,13 +124,11 @@ class CupyDevice:
         try:
             with self._current:
                 yield
-        except self._cupy.cuda.memory.OutOfMemoryError as error:
-            raise _no_memory(error) from error
         except self._failures as error:
             raise self._fault(error) from error
 
     def _fault(self, error: Exception) -> DeviceFault:
-        if getattr(error, "status", None) == _OUT_OF_MEMORY:
+        if isinstance(error, self._no_memory) or getattr(error, "status", None) == _OUT_OF_MEMORY:
             return _no_memory(error)
         return DeviceFault(f"The GPU failed: {first_line(error)}.", False)
 

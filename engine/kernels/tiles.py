@@ -23,7 +23,7 @@ SHORTEST = 2
 
 # What a multiprocessor has of registers, and with how many a thread four warps can work on each of its schedulers,
 # which hides the waiting of one behind the others'; threads that want no more than SQUEEZED can do with those.
-REGISTERS, FOUR_WARPS, SQUEEZED = 65536, 128, 140
+REGISTERS, FOUR_WARPS, SQUEEZED = 65536, 128, 132
 
 Wide: TypeAlias = Literal[1, 4]
 

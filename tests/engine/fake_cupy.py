@@ -49,7 +49,6 @@ class Gpu:
         self.faults: dict[int, Exception] = {}
         self.graphs: list[int] = []
         self.streams: list[Stream] = []
-        self.joined: set[Stream] = set()
 
     @property
     def launches(self) -> list[str]:
@@ -62,16 +61,33 @@ class Gpu:
 
     def not_in_a_capture(self) -> None:
         self.call()
-        if self.streams and self.streams[-1].captured is not None:
+        if self.streams and self.streams[-1].capture is not None:
             raise CUDARuntimeError(900, "cudaErrorStreamCaptureUnsupported: operation not permitted")
 
 
+class Capture:
+    """What becomes a graph. nodes: each launch, and the numbers of those it waits for; streams: that take part."""
+
+    def __init__(self, origin: Stream) -> None:
+        self.nodes: list[tuple[Callable[[], None], set[int]]] = []
+        self.streams = {origin}
+
+    def run(self) -> None:
+        """In the order furthest from the one they were captured in: a missing edge changes what comes out."""
+        left = set(range(len(self.nodes)))
+        while left:
+            node = max(each for each in left if not self.nodes[each][1] & left)
+            self.nodes[node][0]()
+            left.remove(node)
+
+
 class Stream:
-    """As cupy.cuda.Stream."""
+    """As cupy.cuda.Stream. capture: what it takes part in; ends: of that, what the next launch waits for."""
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu
-        self.captured: list[Callable[[], None]] | None = None
+        self.capture: Capture | None = None
+        self.ends: set[int] = set()
 
     def __enter__(self) -> Stream:
         self.gpu.streams.append(self)
@@ -85,30 +101,36 @@ class Stream:
 
     def wait_event(self, event: Event) -> None:
         self.gpu.call()
-        assert event.stream is not None, "waited for what was never recorded"
-        if event.stream.captured is not None:
-            assert self.captured is None or self.captured is event.stream.captured
-            self.captured = event.stream.captured
-            self.gpu.joined.add(self)
+        if event.capture is not None:
+            if self.capture is None:
+                self.capture, self.ends = event.capture, set()
+                self.capture.streams.add(self)
+            assert self.capture is event.capture
+            self.ends |= event.ends
 
     def begin_capture(self) -> None:
         self.gpu.not_in_a_capture()
-        self.captured = []
+        self.capture, self.ends = Capture(self), set()
 
     def end_capture(self) -> SimpleNamespace:
         self.gpu.call()
-        captured, self.captured = self.captured, None
-        for stream in self.gpu.joined:
-            stream.captured = None
-        self.gpu.joined.clear()
-        assert captured is not None
-        self.gpu.graphs.append(len(captured))
+        capture = self.capture
+        assert capture is not None
+        for stream in capture.streams:
+            stream.capture = None
+        done, ahead = set(), set(self.ends)
+        while ahead:
+            node = ahead.pop()
+            done.add(node)
+            ahead |= capture.nodes[node][1] - done
+        if len(done) < len(capture.nodes):
+            raise CUDARuntimeError(904, "cudaErrorStreamCaptureUnjoined: a stream was not joined")
+        self.gpu.graphs.append(len(capture.nodes))
 
         def launch(stream: Stream) -> None:
             assert stream is self
             self.gpu.not_in_a_capture()
-            for each in captured:
-                each()
+            capture.run()
 
         return SimpleNamespace(launch=launch)
 
@@ -117,11 +139,12 @@ class Event:
     """As cupy.cuda.Event. In a capture it takes the streams that wait for it into the capture."""
 
     def __init__(self, disable_timing: bool) -> None:
-        self.stream: Stream | None = None
+        self.capture: Capture | None = None
+        self.ends: set[int] = set()
 
     def record(self, stream: Stream) -> None:
         stream.gpu.call()
-        self.stream = stream
+        self.capture, self.ends = stream.capture, set(stream.ends)
 
 
 class Array(DeviceArray):
@@ -192,11 +215,13 @@ class RawKernel:
         gpu.call()
         assert gpu.streams, "a kernel is launched on no stream"
         assert self._function is not None, "a kernel is compiled at its launch, which is too late in a capture"
-        function, captured = self._function, gpu.streams[-1].captured
-        if captured is None:
+        function, stream = self._function, gpu.streams[-1]
+        if stream.capture is None:
             function(grid, block, arguments)
         else:
-            captured.append(lambda: function(grid, block, arguments))
+            nodes = stream.capture.nodes
+            nodes.append((lambda: function(grid, block, arguments), set(stream.ends)))
+            stream.ends = {len(nodes) - 1}
 
 
 def fake_cupy() -> ModuleType:

@@ -99,6 +99,9 @@ def step_calls(network: Network, recipe: Recipe) -> Calls:
 
 
 def assert_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray], **near: float) -> None:
+    """A sum that cancels is rounded as its terms are: where values are large, so may be the difference of small ones.
+    Among values up to 89 NumPy itself was seen to be off by 1e-5, and kernels without fused products by 1.7e-5."""
     assert got.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(got[name], value, err_msg=name, **(near or NEAR))
+        allowed = near or NEAR | {"atol": NEAR["atol"] + 3e-7 * float(np.abs(value).max(initial=0))}
+        np.testing.assert_allclose(got[name], value, err_msg=name, **allowed)

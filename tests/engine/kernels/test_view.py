@@ -29,7 +29,7 @@ VIEWS = [
 def test_the_layout_leads_to_every_value(array: np.ndarray) -> None:
     """As layout.cuh goes by it: extents from the last axis on, 0 where there are no more."""
     layout = seen(array).layout()
-    extents, strides = layout["extent"].tolist(), layout["stride"].tolist()
+    extents, strides = layout["extent"]["by"].tolist(), layout["stride"].tolist()
     memory = MAPS.ravel()[(array.__array_interface__["data"][0] - MAPS.__array_interface__["data"][0]) // 4 :]
     for place, value in enumerate(array.ravel()):
         rest, found = place, 0
