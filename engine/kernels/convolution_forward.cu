@@ -51,7 +51,7 @@ struct Patches {
     }
 };
 
-extern "C" __global__ void BOUNDS
+extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     convolution_forward(const REAL* __restrict__ x, int x_plane, int x_row, const REAL* __restrict__ matrix, int length,
                         const REAL* __restrict__ weights, int step, REAL* y, int y_plane, int y_row, int features, int positions, Divisor run, Divisor half,
                         Divisor batch, int taps, REAL share MORE_PARAMETERS) {

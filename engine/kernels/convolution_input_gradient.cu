@@ -51,7 +51,7 @@ struct Cells {
     }
 };
 
-extern "C" __global__ void BOUNDS
+extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     convolution_input_gradient(const REAL* __restrict__ dy, int dy_plane, int dy_row, int high, int wide,
                                const REAL* __restrict__ weights, int step, REAL* dx, int dx_plane, int dx_row,
                                int channels, int positions, Divisor run, Divisor batch, int margin, int members,

@@ -43,7 +43,7 @@ struct Patches {
     }
 };
 
-extern "C" __global__ void BOUNDS
+extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     convolution_weight_gradient(const REAL* __restrict__ dy, int dy_plane, int dy_row, const REAL* __restrict__ x,
                                 int x_plane, int x_row, REAL* out, int length, int features, int positions, Divisor run,
                                 Divisor batch, int taps, REAL share MORE_PARAMETERS) {

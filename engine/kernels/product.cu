@@ -17,7 +17,7 @@ template <bool MEMBERS_LIE_CLOSER, int TOGETHER> struct Matrix {
     }
 };
 
-extern "C" __global__ void BOUNDS
+extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     product(const REAL* __restrict__ left, int left_down, int left_along, const REAL* __restrict__ right,
             int right_down, int right_along, REAL* out, int out_down, int out_along, int rows, int columns,
             int members MORE_PARAMETERS) {

@@ -30,13 +30,6 @@ enum {
     MARGIN = 16 / sizeof(REAL),
 };
 
-// As many registers as the compiler likes, or few enough for RESIDENT blocks at a time.
-#if RESIDENT > 1
-#define BOUNDS __launch_bounds__(THREADS * GROUPS, RESIDENT)
-#else
-#define BOUNDS __launch_bounds__(THREADS * GROUPS)
-#endif
-
 template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Piece {
     REAL values[COUNT];
 };

@@ -21,10 +21,6 @@ LONGEST = 1024
 # No part of a sum is shorter than so many steps of DEPTH.
 SHORTEST = 2
 
-# What a multiprocessor has of registers, and with how many a thread four warps can work on each of its schedulers,
-# which hides the waiting of one behind the others'; threads that want no more than SQUEEZED can do with those.
-REGISTERS, FOUR_WARPS, SQUEEZED = 65536, 128, 132
-
 Wide: TypeAlias = Literal[1, 4]
 
 
@@ -92,19 +88,13 @@ class Sharing:
         """About how many a thread has: for its values, a row and a column of them, and what is on its way."""
         tile = self.tile
         fetched = self.depth * (tile.rows + tile.columns) / tile.threads
-        wanted = int(40 + tile.high * tile.wide + tile.high + tile.wide + fetched)
-        return FOUR_WARPS if FOUR_WARPS < wanted <= SQUEEZED else wanted
-
-    @property
-    def resident(self) -> int:
-        """How many blocks a processor is asked to hold at a time; the compiler then makes do with the registers."""
-        return max(1, REGISTERS // FOUR_WARPS // self.threads) if self.registers == FOUR_WARPS else 1
+        return int(40 + tile.high * tile.wide + tile.high + tile.wide + fetched)
 
     def options(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """The compiler's."""
         tile = self.tile
         sides = {"TILE_M": tile.rows, "TILE_N": tile.columns, "EACH_M": tile.high, "EACH_N": tile.wide}
-        sides |= {"GROUPS": self.groups, "DEPTH": self.depth, "RESIDENT": self.resident}
+        sides |= {"GROUPS": self.groups, "DEPTH": self.depth}
         return (real(dtype), *(f"-D{name}={value}" for name, value in sides.items()))
 
     def shared_bytes(self, itemsize: int) -> int:
@@ -161,8 +151,8 @@ def _sharings(size: Size, itemsize: int, processors: int) -> Iterator[Sharing]:
                         yield Sharing(tile, groups, slices, depth)
 
 
-# Of an H200: the clock in MHz; what a multiprocessor has of schedulers, threads and shared memory.
-CLOCK, SCHEDULERS, MOST_RESIDENT, SHARED_TOTAL = 1750, 4, 2048, 228 * 1024
+# Of an H200: the clock in MHz; what a multiprocessor has of schedulers, threads, registers and shared memory.
+CLOCK, SCHEDULERS, MOST_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 4, 2048, 65536, 228 * 1024
 # Found there by timing 500 products of the reference networks and fitting these (mean error 16 %; what the model
 # picks takes 3 % longer than the best that was timed). Cycles for each value of a thread, each row or column of
 # its values, each member, each piece fetched; at the end for each value; until the first members are there, and

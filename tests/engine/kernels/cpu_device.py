@@ -178,9 +178,7 @@ def compile_ahead(calls: Calls) -> None:
 @cache
 def compiled(source: str, options: tuple[str, ...]) -> ctypes.CDLL:
     """The shared library of a kernel's source. Raises ValueError with the compiler's words."""
-    names = re.findall(
-        r"__global__\s+void\s+(?:BOUNDS\s+|__launch_bounds__\((?:[^()]|\([^()]*\))*\)\s+)?(\w+)\s*\(", source
-    )
+    names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\((?:[^()]|\([^()]*\))*\)\s+)?(\w+)\s*\(", source)
     text = "\n".join((HEADER.read_text("utf-8"), source, *(f"EXPORT({name})" for name in names)))
     digest = hashlib.sha256(repr((text, options, FLAGS)).encode()).hexdigest()[:24]
     library = build_folder() / f"{digest}.so"
