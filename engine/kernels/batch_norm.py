@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 from engine.kernels.elementwise import calls_of
-from engine.kernels.launch import Blocks, Kernels, Parameter, divisor, nothing, number, reads, whole, writes
+from engine.kernels.launch import Blocks, Kernels
+from engine.kernels.parameters import Parameter, divisor, nothing, number, reads, whole, writes
 from engine.kernels.tiles import real
 from engine.kernels.view import View
 from engine.operations import Array, Calls

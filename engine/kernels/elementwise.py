@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.launch import Elementwise, Kernels, Parameter, Segments, divisor, number, reads, whole, writes
+from engine.kernels.launch import Kernels, Segments
+from engine.kernels.parameters import Elementwise, Parameter, divisor, number, reads, whole, writes
 from engine.kernels.view import View
 from engine.operations import Activation, Array, Calls
 

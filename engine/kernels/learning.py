@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.kernels.elementwise import calls_of, flat
-from engine.kernels.launch import Blocks, Kernels, divisor, number, reads, whole, writes
+from engine.kernels.launch import Blocks, Kernels
+from engine.kernels.parameters import divisor, number, reads, whole, writes
 from engine.kernels.tiles import real
 from engine.operations import Array, Calls
 

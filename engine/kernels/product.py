@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.launch import Blocks, Kernels, Parameter, reads, whole, writes
+from engine.kernels.launch import Blocks, Kernels
+from engine.kernels.parameters import Parameter, reads, whole, writes
 from engine.kernels.tiles import Product, Wide, in_fours, real, tiled
 from engine.operations import Array, Calls
 

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.kernels.launch import Blocks, Kernels, Parameter, nothing, reads, whole, writes
+from engine.kernels.launch import Blocks, Kernels
+from engine.kernels.parameters import Parameter, nothing, reads, whole, writes
 from engine.kernels.view import View
 from engine.operations import Calls
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernels.fusion import fused, launches, turns
-from engine.kernels.launch import Elementwise, Kernels, Segments, reads, writes
+from engine.kernels.launch import Kernels, Segments
+from engine.kernels.parameters import Elementwise, reads, writes
 from engine.kernels.view import view_of
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.network import Network
