@@ -183,7 +183,7 @@ def style_sheet(theme: Theme) -> str:
     QComboBox, QSpinBox, QDoubleSpinBox, NumberBox {{ background: {theme.control}; border: 1px solid transparent;
         border-radius: 6px; padding: 3px 8px; color: {theme.text}; }}
     QComboBox:hover, QSpinBox:hover, QDoubleSpinBox:hover, NumberBox:hover {{ background: {theme.raised}; }}
-    NumberBox:disabled {{ color: {theme.faint}; }}
+    NumberBox {{ placeholder-text-color: {theme.quiet}; }}
     QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, NumberBox:focus {{ border: 1px solid {theme.o}; }}
     QComboBox::drop-down {{ border: none; width: 16px; }}
     QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.line}; }}

@@ -205,6 +205,19 @@ def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach:
     assert after.branches[0].end == report.now.step
 
 
+def test_other_weights_are_not_said_to_be_trained_on(coach: Coach) -> None:
+    """Undone, or changed by hand, the weights are none of training's: Train begins afresh, and says so."""
+    coach.click(coach.panel.step_button)
+    coach.stand()
+    assert coach.panel.main_button.text() == "▶ Train on"
+    coach.window.session.undo_stack.undo()
+    assert coach.panel.main_button.text() == "▶ Train from scratch"
+    assert coach.window.menus.train.train.text() == "&Train from scratch"
+    coach.click(coach.panel.step_button)
+    coach.until(lambda training: len(training.branches) == 2)
+    assert coach.stand().branches[1].start == 0
+
+
 def test_undo_while_it_runs_stops_it_first(coach: Coach, hand: Hand) -> None:
     coach.click(coach.panel.step_button)
     coach.stand()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.recipe import Recipe
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.views.stages import number
 
 _POINTS: Final = 160
 _CURVE: Final = 30  # pixels
@@ -56,7 +57,7 @@ class RateCurve(QWidget):
         if self._recipe is None:
             return ""
         return self.tr("now {0} · step {1} of {2}").format(
-            f"{self._rate(self._now / self._last):.3g}", self._now, self._last
+            f"{self._rate(self._now / self._last):.3g}", number(self._now), number(self._last)
         )
 
     @property

@@ -7,10 +7,11 @@ from typing import Any, Final, get_args, get_type_hints
 
 from PySide6.QtCore import QCoreApplication, QObject, QSignalBlocker, Signal
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from engine.setting import Setting, settings_of
 from xo_gui.theme import SMALL_PX, font
+from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.number_box import NumberBox
 
 _ROW_GAP: Final = 3
@@ -38,7 +39,7 @@ class Row(QObject):
         self.setting, self._may_be_left_out = setting, type(None) in get_args(hint)
         kinds = {*(get_args(hint) or (hint,))} - {type(None)}
         self.box = None if bool in kinds else NumberBox(setting, float not in kinds, parent)
-        self.check = QCheckBox(tr(setting.name), parent) if self.box is None or self._may_be_left_out else None
+        self.check = TickBox(tr(setting.name), parent) if self.box is None or self._may_be_left_out else None
         self.label = None if self.check is not None else QLabel(tr(setting.name), parent)
         self._dress()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.document import Document
 from engine.goal import Training
@@ -19,6 +19,7 @@ from engine.runner import Snapshot
 from engine.schedules import SCHEDULES, Schedule
 from xo_gui.endings import ending
 from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.choice_box import ChoiceBox
 from xo_gui.views.rate_curve import RateCurve
 from xo_gui.views.settings_form import COMPACT, SettingsForm, tr
@@ -93,9 +94,10 @@ class SettingsView(View):
         self.curve.set_theme(theme)
 
     def _show_run(self) -> None:
-        intent, training = self._intent, self._training
+        intent = self._intent
         if intent is None:
             return
+        training = self._training if intent.live else None
         lesson = intent.lesson.count if intent.lesson is not None else intent.data.count
         now = 0 if training is None else training.now.step if intent.look is None else intent.look.step
         self.curve.show_run(intent.recipe, -(-lesson // intent.recipe.batch), now)
@@ -173,7 +175,7 @@ class SettingsView(View):
         self.of_schedule = self._form("", self._of_schedule)
         self.learning = self._form(LEARNING, self._of_recipe)
         self.ending = self._form(ENDING, self._of_recipe)
-        self.layers: dict[str, QCheckBox] = {}
+        self.layers: dict[str, TickBox] = {}
         self._frozen = QWidget(self)
         self._frozen_rows = QVBoxLayout(self._frozen)
         self._frozen_rows.setContentsMargins(0, 0, 0, 0)
@@ -210,7 +212,7 @@ class SettingsView(View):
         for place, cost in enumerate(network.costs, 1):
             if not cost.parameters:
                 continue
-            box = QCheckBox(called[place], self._frozen)
+            box = TickBox(called[place], self._frozen)
             tip = self.tr("{0} stays as it is, to the last byte, while the others learn").format(called[place])
             box.setToolTip(tip)
             box.setStatusTip(tip)

@@ -79,7 +79,9 @@ class TrainingView(View):
 
     def _say(self) -> None:
         """The main button's words and the sentence under the settings."""
-        training, intent = self._training, self._intent
+        intent = self._intent
+        # Other weights than training's are trained on from nowhere yet, whatever was trained before.
+        training = self._training if intent is not None and intent.live else None
         running = intent is not None and intent.running
         back = intent is not None and intent.look is not None
         if running:
