@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt
+from PySide6.QtGui import QHelpEvent, QIcon
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit
+from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
 
 from engine.history import Branch, Curves, Moment
 from engine.optimizers import AdamW
@@ -18,7 +19,7 @@ from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.theme import THEMES
 from xo_gui.views import BranchesView
-from xo_gui.views.branch_look import branch_pen
+from xo_gui.views.branch_look import branch_pen, swatch
 from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
 from xo_gui.wishes import LearnBy, Look
 
@@ -248,10 +249,45 @@ def test_a_change_is_written_on_the_plot_and_read_there(grove: Grove) -> None:
 
 def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
     grove.click(grove.panel.main_button)
-    grove.until(lambda training: training.speed > 0 and training.now.step > 10)
-    grove.qtbot.wait(50)
-    said = grove.line._facts()
-    for word in ("steps/s", "epoch", "rate 0.00", "seed 1", "held-out"):
-        assert word in said
+    words = ("steps/s", "epoch", "rate 0.00", "seed 1", "held-out")
+    grove.qtbot.waitUntil(lambda: all(word in grove.line._facts() for word in words), timeout=60_000)
     grove.click(grove.panel.main_button)
     grove.stand()
+
+
+def test_the_timeline_names_what_was_changed_and_where_a_branch_left_another(grove: Grove) -> None:
+    grove.two_branches()
+    recipe = grove.window.training.intent.recipe
+    grove.window.training.wish(LearnBy(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: training.now == Moment(1, 20))
+    grove.stand()
+    line = grove.line
+
+    def tip(step: int) -> str:
+        at = QPoint(round(6 + (line.width() - 12) * step / 20), 10)
+        QApplication.sendEvent(line, QHelpEvent(QEvent.Type.ToolTip, at, line.mapToGlobal(at)))
+        return QToolTip.text()
+
+    assert tip(4) == "here from step 4 left start 1, after step 4"
+    assert tip(10) == "after step 10: rate 0.01"
+    assert tip(15) == "Look back at step 15"
+
+
+def test_a_chosen_row_keeps_the_colour_of_its_branch(grove: Grove) -> None:
+    icon = swatch(grove.list._theme, 1, 1.0)
+    plain, chosen = (icon.pixmap(22, 10, mode).toImage() for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected))
+    assert plain == chosen
+    colour = plain.pixelColor(3, 5).name()
+    assert colour == branch_pen(grove.list._theme, 1, 2).color().name()
+
+
+def test_looking_back_is_read_on_the_curves_too(grove: Grove) -> None:
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: training.now.step == 10)
+    losses = grove.stand().branches[0].curves.losses
+    grove.window.training.wish(Look(Moment(0, 3)))
+    grove.until(lambda training: training.exact and training.shown == Moment(0, 3))
+    grove.qtbot.wait(30)
+    assert grove.curves.value.text().startswith("step 3 · ")
+    assert f"error {losses[2]:.3f}" in grove.curves.accessibleDescription()

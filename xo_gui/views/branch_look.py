@@ -39,7 +39,10 @@ def swatch(theme: Theme, number: int, ratio: float) -> QIcon:
     middle = QRectF(0, 0, wide, high).center().y()
     painter.drawLine(QPointF(0, middle), QPointF(wide, middle))
     painter.end()
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    # Else Qt would tint it in a row that is chosen, and it would be another branch's.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def seen_branch(training: Training | None, intent: Intent | None) -> Branch | None:

@@ -113,14 +113,19 @@ class CurvesView(View):
             self.wished.emit(Look(None if at == self._training.now else at))
 
     def _say(self) -> None:
-        """The values at the step under the mouse, or of the last one of the branch looked at."""
+        """The values at the step under the mouse, or looked back at, or else of the last one."""
         branch = seen_branch(self._training, self._intent)
         if self._at is not None and self._training is not None and self._at.branch < len(self._training.branches):
             branch = self._training.branches[self._at.branch]
         if branch is None or not len(branch.curves.steps):
             self.value.setText(self.tr("Train, and the error of every step\nis drawn here."))
             return
-        self.value.setText(self._values(branch, branch.end if self._at is None else self._at.step))
+        look = None if self._intent is None else self._intent.look
+        at = self._at or look or Moment(branch.number, branch.end)
+        said = self._values(branch, at.step)
+        if said != self.value.text():
+            self.value.setText(said)
+            self.setAccessibleDescription(said.replace("\n", "; "))
 
     def _values(self, branch: Branch, step: int) -> str:
         """Two lines: where, and what was measured there."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.goal import Training
 from engine.history import Branch, Moment
@@ -82,11 +82,35 @@ class TimelineView(View):
         else:
             super().keyPressEvent(event)
 
+    def event(self, event: QEvent) -> bool:
+        """The tooltip says what was changed where the mouse is, or what a click does."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tip(event.pos().x()), self)
+            return True
+        return super().event(event)
+
+    def tip(self, x: float) -> str:
+        """What is to be said of a place on the line."""
+        branch, training = self._branch(), self._training
+        if branch is None or training is None or not branch.end:
+            return ""
+        near = [mark for mark in branch.marks if abs(self._x(mark.step, branch) - x) <= _HANDLE]
+        if near:
+            return "\n".join(self.tr("after step {0}: {1}").format(mark.step, mark.text) for mark in near)
+        parent = branch.parent
+        if parent is not None and abs(self._x(branch.start, branch) - x) <= _HANDLE:
+            name = training.branches[parent.branch].name
+            return self.tr("here {0} left {1}, after step {2}").format(branch.name, name, parent.step)
+        return self.tr("Look back at step {0}").format(self._step_at(x, branch))
+
+    def _step_at(self, x: float, branch: Branch) -> int:
+        share = (x - _HANDLE) / max(self.width() - 2 * _HANDLE, 1)
+        return round(min(max(share, 0.0), 1.0) * branch.end)
+
     def _look_at(self, x: float) -> None:
         branch = self._branch()
         if branch is not None and self.width() > 2 * _HANDLE:
-            share = (x - _HANDLE) / (self.width() - 2 * _HANDLE)
-            self._look(round(min(max(share, 0.0), 1.0) * branch.end))
+            self._look(self._step_at(x, branch))
 
     def _look(self, step: int) -> None:
         branch, training = self._branch(), self._training
