@@ -39,8 +39,8 @@ class Multiples(QWidget):
         return QSize(460, 160)
 
     def minimumSizeHint(self) -> QSize:
-        """Two beside each other that can be read."""
-        return QSize(200, 120)
+        """Three beside each other whose course can be made out."""
+        return QSize(150, 90)
 
     def show_robustness(self, found: Robustness | None) -> None:
         """Show these curves; None: there are none."""

@@ -180,7 +180,7 @@ class MultiplesPainter:
         if marked:
             middle = self._grid.key.top() + len(lines) * line + line / 2
             self._triangle(left + _SAMPLE / 2, middle + 3.5)
-            self._entry(_tr("on the canvas"), left, middle)
+            self._entry(_tr("yours"), left, middle)
 
     def _entry(self, name: str, left: float, middle: float) -> None:
         self._painter.setPen(QColor(self._theme.quiet))

@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import QToolTip, QWidget
 
@@ -70,10 +71,19 @@ class Overlays(QWidget):
 
     def boxes(self, index: int) -> tuple[QRectF, QRectF]:
         """Where a class's exemplar stands, and beside it the products."""
-        wide = (self.width() - 2 * _INNER - _OUTER) / 4
-        side = float(int(min(max(wide, _LEAST), max(self.height() - _WORDS, _LEAST), _MOST)))
+        side = float(int(min(self._widest, max(self.height() - _WORDS, _LEAST))))
         left = index * (2 * side + _INNER + _OUTER)
         return QRectF(left, 0, side, side), QRectF(left + side + _INNER, 0, side, side)
+
+    @property
+    def _widest(self) -> float:
+        """The side of a picture for which the width has room."""
+        return min(max((self.width() - 2 * _INNER - _OUTER) / 4, _LEAST), _MOST)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """No more height than the width asks for, so that the words below stay near."""
+        self.setMaximumHeight(round(self._widest + _WORDS))
+        super().resizeEvent(event)
 
     def _words(self, comparison: Comparison) -> str:
         said = []

@@ -40,6 +40,7 @@ class WholeImageView(View):
         column.setSpacing(6)
         column.addWidget(self.overlays, 1)
         column.addWidget(self.sentence)
+        column.addStretch()
         self.setAccessibleName(self.tr("Whole-image comparison"))
 
     def sizeHint(self) -> QSize:
