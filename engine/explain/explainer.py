@@ -7,6 +7,8 @@ from time import perf_counter
 
 import numpy as np
 
+from engine.by_hand import weighed_by
+from engine.explain.ablation import ablation
 from engine.explain.contributions import contributions, votes_traced
 from engine.explain.flip import flip
 from engine.explain.gradients import Gradients
@@ -19,6 +21,8 @@ from engine.reading import Reading
 # Seconds: what takes longer is not made for every picture of a stroke, but when the hand rests; and of a training
 # that goes on it takes no more than a share of the time.
 QUICK, SHARE = 0.004, 0.1
+# Seconds from the end of a slow answer to its next beginning, while weights change all the time.
+REST = 4.0
 
 
 class Explainer:
@@ -32,7 +36,7 @@ class Explainer:
         self._work: Iterator[Answer] | None = None
         self._gradients: Gradients | None = None
         self._occlusion: Occlusion | None = None
-        self._cost, self._free_at = 0.0, 0.0
+        self._cost, self._free_at, self._rested_at = 0.0, 0.0, 0.0
 
     def follow(self, question: Question | None, readings: tuple[Reading, ...], settled: bool) -> None:
         """Make this the question, of these readings; what is quick is answered before this returns. A question of a
@@ -46,8 +50,8 @@ class Explainer:
             return
         if question != self._question:
             self.answer = None
-        elif question.kind in SLOW and self._work is not None and _same_picture(reading, self._reading):
-            return  # weights that are being learnt change all the time: finish what was begun
+        elif question.kind in SLOW and self._goes_on(question, reading):
+            return  # weights that are being learnt change all the time: finish what was begun, and rest a while
         self._question, self._reading = question, reading
         self._work = self._answers(question, reading)
         if not settled and self._is_slow:
@@ -79,7 +83,13 @@ class Explainer:
     def _is_news(self, reading: Reading) -> bool:
         before = self._reading
         assert before is not None
-        return reading.subject is not before.subject or not _same_picture(reading, before)
+        alone = self._question is not None and self._question.kind == "ablation"  # it has drawings of its own
+        return reading.subject is not before.subject or not (alone or _same_picture(reading, before))
+
+    def _goes_on(self, question: Question, reading: Reading) -> bool:
+        """Whether a slow question is left as it is though the weights are others."""
+        same = question.kind == "ablation" or _same_picture(reading, self._reading)
+        return same and (self._work is not None or perf_counter() < self._rested_at)
 
     def _go_on(self) -> None:
         assert self._work is not None
@@ -90,7 +100,9 @@ class Explainer:
             self._work = None
         except ValueError as error:
             assert self._question is not None
-            self.answer, self._work = Answer(self._question, 0, 1.0, words=str(error)), None
+            self.answer = Answer(self._question, 0, 1.0, words=str(error))
+        if self.answer is not None and self.answer.progress >= 1:
+            self._work, self._rested_at = None, perf_counter() + REST
         self._cost = perf_counter() - begun
         self._free_at = perf_counter() + self._cost / SHARE
 
@@ -98,6 +110,10 @@ class Explainer:
         """The answer, better and better."""
         target = int(reading.votes.argmax()) if question.target is None else question.target
         picture = reading.outputs[0]
+        if question.kind == "ablation":
+            for done, losses in ablation(reading.subject, question.layer):
+                yield Answer(question, target, done, losses=losses)
+            return
         if question.kind == "occlusion":
             for done, drops in self._occluding(reading).drops(picture, target):
                 yield Answer(question, target, done, drops)
@@ -143,6 +159,8 @@ class Explainer:
 
 def _is_there(question: Question, reading: Reading) -> bool:
     network = reading.subject.network
+    if question.kind == "ablation":
+        return weighed_by(network, question.layer) == question.layer
     if question.kind == "worth":
         shape = network.shapes[question.layer] if question.layer < len(network.shapes) else ()
         fits = len(shape) == len(question.place)

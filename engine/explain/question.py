@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from engine.explain.ablation import Loss
 from engine.layers.arithmetic import Place
 from engine.operations import HostArray
 
-# worth: of one value, to the votes. The others are pictures of the drawing, for one class.
-Kind: TypeAlias = Literal["worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip"]
+# worth: of one value, to the votes. ablation: of all features of a layer, to generated drawings. The others are
+# pictures of the drawing, for one class.
+Kind: TypeAlias = Literal["worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation"]
 # These take many passes, and so are worked out in slices, while nobody draws.
-SLOW: frozenset[Kind] = frozenset(("occlusion", "flip"))
+SLOW: frozenset[Kind] = frozenset(("occlusion", "flip", "ablation"))
 
 
 @dataclass(frozen=True)
 class Question:
-    """kind: what is wanted. subject: which of the document's networks. layer, place: the value, for "worth".
+    """kind: what is wanted. subject: which of the document's networks. layer, place: the value, for "worth"; layer,
+    counted from 1: the one whose features are switched off, for "ablation".
     target: the class the pictures are for; None for the one with the most votes."""
 
     kind: Kind
@@ -34,7 +37,8 @@ class Answer:
     where nothing is known yet; of "worth", what each pixel brings to the value. worth: of "worth", what the value
     brings to each class's score; rest: beside all values of its layer, what biases and bends add to each. becomes,
     distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
-    away it is (the root of the summed squares of the changes). words: why there is no answer, one sentence.
+    away it is (the root of the summed squares of the changes). losses: of "ablation", what is known of each
+    feature. words: why there is no answer, one sentence.
     """
 
     question: Question
@@ -45,4 +49,5 @@ class Answer:
     rest: tuple[float, ...] = ()
     becomes: int | None = None
     distance: float = 0.0
+    losses: tuple[Loss, ...] = ()
     words: str = ""

@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.datasets.xo import examples
+from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
+from engine.evaluation import judge
+from engine.explain.ablation import COUNT, SEED
 from engine.explain.explainer import Explainer
 from engine.explain.flip import flip
 from engine.explain.gradients import Gradients
@@ -238,3 +242,37 @@ def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> 
     assert done is not None
     assert done.progress == 1
     assert runner.answer(Request(1, document)).answer is None
+
+
+# --- features switched off
+
+
+XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Dense(2)))
+
+
+def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> None:
+    of = Subject("xo", XO, XO.initial(5))
+    answer = answered(Explainer(), Question("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
+    assert answer is not None
+    assert [loss.channel for loss in answer.losses] == [0, 1, 2]
+    given = examples(XOSettings(side=16, neither=0.0), COUNT, SEED)
+    whole = judge(XO, of.parameters, given, CPU).score
+    for loss in answer.losses:
+        parameters = dict(of.parameters)
+        for part in ("weight", "bias"):
+            parameters[f"01-conv2d.{part}"] = parameters[f"01-conv2d.{part}"].copy()
+            parameters[f"01-conv2d.{part}"][loss.channel] = 0
+        without = judge(XO, parameters, given, CPU).score
+        assert loss.error == pytest.approx(without.loss - whole.loss, rel=1e-6)
+        assert loss.accuracy == pytest.approx(whole.accuracy - without.accuracy)
+
+
+def test_ablation_stays_while_the_drawing_changes_and_needs_a_network_of_x_and_o() -> None:
+    of, explainer = Subject("xo", XO, XO.initial(5)), Explainer()
+    question = Question("ablation", layer=5)
+    first = answered(explainer, question, read(of, np.zeros((1, 16, 16), np.float32)))
+    assert answered(explainer, question, read(of, np.ones((1, 16, 16), np.float32))) is first
+    other = answered(Explainer(), Question("ablation", layer=1), read(subject()))
+    assert other is not None
+    assert "X and O" in other.words
+    assert answered(Explainer(), Question("ablation", layer=2), read(subject())) is None, "a tanh has no weights"

@@ -138,7 +138,7 @@ def test_a_click_on_a_weight_leads_to_its_feature_and_a_pixel_has_none(sculptor:
     slice_ = column.slice(4, 0)
     QTest.mouseClick(sculptor.network, Qt.MouseButton.LeftButton, pos=QPointF(*slice_.centre).toPoint())
     assert sculptor.window.session.focus.pinned == Cell(1, 4, 16, 16)
-    assert "feature 5" in sculptor.page.heading.text()
+    assert "feature 5" in sculptor.page.board.title
     sculptor.window.session.pin(Cell(0, 0, 5, 5))
     assert not sculptor.page.board.isVisible()
     assert "no weights of its own" in sculptor.page.note.text()

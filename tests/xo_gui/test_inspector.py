@@ -199,7 +199,7 @@ def test_the_walk_through_reads_like_the_articles_slides() -> None:
     assert isinstance(window.right, Grid)
     assert window.left.values.tolist() == [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]] == window.right.values.tolist()
     assert (products.left.values == 1).all()
-    assert lines(blocks) == {"sum of 9": "+9.00", "÷ 9 values": "+1.00", "this cell": "+1.00"}
+    assert lines(blocks) == {"sum of 9": "+9.00", "÷ 9 pixels": "+1.00", "this cell": "+1.00"}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class FeatureBoard(QWidget):
         self._theme = DARK
         self._weights: HostArray = np.zeros((1, 1), np.float32)
         self._level = 1.0
+        self.title = ""
         self.cell = (0, 0)
         self._sign = 0
         self._last: tuple[int, int] | None = None
@@ -45,8 +46,9 @@ class FeatureBoard(QWidget):
             self.tr("Paint the weights: left button with the number beside “paint”, right button with its opposite")
         )
 
-    def show_weights(self, weights: HostArray, level: float) -> None:
-        """Show the weights (h, w); the colours end at `level`."""
+    def show_weights(self, title: str, weights: HostArray, level: float) -> None:
+        """Show the weights (h, w) under a title; the colours end at `level`."""
+        self.title = title
         if weights.shape != self._weights.shape:
             self.cell = (0, 0)
         self._weights, self._level = weights, level
@@ -66,10 +68,10 @@ class FeatureBoard(QWidget):
 
     def _block(self) -> Pair | Picture:
         if max(self._weights.shape) > MOST_NUMBERS:
-            return Picture("", self._weights, self._level)
+            return Picture(self.title, self._weights, self._level)
         row, column = self.cell
         ring = frozenset({row * self._weights.shape[1] + column}) if self.hasFocus() else frozenset()
-        return Pair(Grid("", self._weights, "value", self._level, ring=ring))
+        return Pair(Grid(self.title, self._weights, "value", self._level, ring=ring))
 
     def _tall(self) -> float:
         return height(self._block(), self._room())
@@ -78,7 +80,7 @@ class FeatureBoard(QWidget):
         return float(max(self.width(), 60))
 
     def _area(self) -> QRectF:
-        """Where the cells lie: under the block's title line, which stays empty."""
+        """Where the cells lie: under the block's title line."""
         high, wide = self._weights.shape
         title = 16.0
         if max(high, wide) > MOST_NUMBERS:

@@ -20,11 +20,15 @@ from PySide6.QtWidgets import (
 from engine import by_hand
 from engine.document import Subject
 from engine.explain.arithmetic import arithmetic
+from engine.explain.question import Answer, Question
 from engine.layers.arithmetic import WeightedSum
 from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
 from xo_gui.views.feature_board import FeatureBoard, level_of
+from xo_gui.views.numerals import percent_lost, signed
+from xo_gui.views.sheet import Sheet, SheetArea
 from xo_gui.views.stages import layer_names
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -34,9 +38,10 @@ LARGEST = 1000.0
 
 class FeaturePage(QWidget):
     """edited(subject, text, merge): the person made this of the subject shown, `text` names the change, and changes
-    with the same `merge` word are one undo."""
+    with the same `merge` word are one undo. picked(Cell): a feature of the list was clicked."""
 
     edited = Signal(object, str, str)
+    picked = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,11 +54,11 @@ class FeaturePage(QWidget):
         self._build()
 
     def _build(self) -> None:
-        self.heading, self.note = QLabel(self), QLabel(self)
-        for label in (self.heading, self.note):
-            label.setFont(font(SMALL_PX))
-            label.setWordWrap(True)
-            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.note = QLabel(self)
+        self.note.setFont(font(SMALL_PX))
+        self.note.setWordWrap(True)
+        self.note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._title = ""
         self.board = FeatureBoard(self)
         self.board.begun.connect(self._begin)
         self.board.painted.connect(self._paint)
@@ -71,25 +76,29 @@ class FeaturePage(QWidget):
         self.bias.valueChanged.connect(self._type_bias)
         tip = self.tr("Scale the weights so that the feature, laid on itself, matches with 1")
         self.normalise_button = self._button(self.tr("Normalise"), tip, self._normalise)
-        tip = self.tr("Make the piece that this value reads the feature, as the article finds its features")
-        self.copy_button = self._button(self.tr("Copy window"), tip, self._copy)
+        tip = self.tr("Make the piece of the picture that this value reads the feature, as the article does")
+        self.copy_button = self._button(self.tr("Copy"), tip, self._copy)
         self.off_button = self._button(self.tr("Switch off"), "", self._switch)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(4)
-        for widget in (self.heading, self.note, self.slice, self.board):
+        for widget in (self.note, self.slice, self.board):
             column.addWidget(widget)
         numbers = QGridLayout()
-        for row, (name, box) in enumerate(
-            ((self.tr("paint"), self.brush), (self.tr("this weight"), self.weight), (self.tr("bias"), self.bias))
-        ):
-            numbers.addWidget(QLabel(name, self), row, 0)
-            numbers.addWidget(box, row, 1)
+        numbers.setVerticalSpacing(2)
+        self._buttons = (self.normalise_button, self.copy_button, self.off_button)
+        names = (self.tr("paint"), self.tr("this weight"), self.tr("bias"))
+        for at, (name, box) in enumerate(zip(names, (self.brush, self.weight, self.bias), strict=True)):
+            label = QLabel(name, self)
+            label.setFont(font(SMALL_PX))
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            numbers.addWidget(label, 0, at)
+            numbers.addWidget(box, 1, at)
+            numbers.addWidget(self._buttons[at], 2, at)
         column.addLayout(numbers)
-        self._buttons = (self.normalise_button, self.off_button, self.copy_button)
-        for at, button in enumerate(self._buttons):
-            numbers.addWidget(button, 3 + at // 2, at % 2)
-        column.addStretch()
+        self.sheet = Sheet(self)
+        self.sheet.picked.connect(self.picked)
+        column.addWidget(SheetArea(self.sheet), 1)
 
     def _number(self, name: str, tip: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox(self)
@@ -111,6 +120,7 @@ class FeaturePage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
         self.board.set_theme(theme)
+        self.sheet.set_theme(theme)
 
     # --- what is shown
 
@@ -127,7 +137,6 @@ class FeaturePage(QWidget):
             widget.setEnabled(there)
         self.board.setVisible(there)
         self.note.setVisible(not there)
-        self.heading.setVisible(there)
         if self._layer is None or subject is None or cell is None:
             self.note.setText(self._nothing(cell))
             self.slice.hide()
@@ -135,7 +144,7 @@ class FeaturePage(QWidget):
         names = layer_names(subject.network)
         listed = len(subject.network.shapes[self._layer]) == 1
         said = self.tr("{0} · weights of value {1}") if listed else self.tr("{0} · feature {1}")
-        self.heading.setText(said.format(names[self._layer], cell.channel + 1))
+        self._title = said.format(names[self._layer], cell.channel + 1)
         weights = self._weights()
         self._quietly(self.slice, lambda: self.slice.setRange(1, len(weights)))
         self.slice.setVisible(len(weights) > 1)
@@ -144,6 +153,37 @@ class FeaturePage(QWidget):
             self._quietly(self.slice, lambda: self.slice.setValue(strongest + 1))
             self._quietly(self.brush, lambda: self.brush.setValue(level_of(weights)))
         self._show_weights()
+
+    @staticmethod
+    def question(reading: Reading, held: Cell) -> Question | None:
+        """What the engine has to be asked of the held cell's layer; None if it has no weights."""
+        layer = by_hand.weighed_by(reading.subject.network, held.layer)
+        return None if layer is None else Question("ablation", held.subject, layer)
+
+    def show_losses(self, answer: Answer | None) -> None:
+        """List the features by how much switching each off costs, the dearest first."""
+        cell, layer = self._cell, self._layer
+        if cell is None or layer is None or self._subject is None:
+            self.sheet.show_blocks([], False)
+            return
+        blocks: list[Block] = [Heading(self.tr("what switching one off costs"))]
+        if answer is None or answer.words:
+            blocks.append(Note(answer.words if answer else self.tr("200 generated drawings are tried.")))
+        elif answer.progress < 1:
+            blocks.append(Lines((Line(self.tr("tried"), f"{100 * answer.progress:.0f} %"),)))
+        losses = sorted(answer.losses, key=lambda loss: -loss.error) if answer else []
+        most = max((abs(loss.error) for loss in losses), default=0.0) or 1.0
+        shape = self._subject.network.shapes[layer]
+        row, column = (shape[1] // 2, shape[2] // 2) if len(shape) == 3 else (0, 0)
+        word = self.tr("feature {0}") if len(shape) == 3 else self.tr("value {0}")
+        ranks = tuple(
+            Rank(
+                word.format(loss.channel + 1), signed(loss.error), percent_lost(loss.accuracy), loss.error / most,
+                Cell(layer, loss.channel, row, column, cell.subject), chosen=loss.channel == cell.channel,
+            )
+            for loss in losses
+        )  # fmt: skip
+        self.sheet.show_blocks([*blocks, Ranked(ranks)] if ranks else blocks, False)
 
     def _is_same_feature(self, cell: Cell) -> bool:
         assert self._cell is not None
@@ -168,7 +208,7 @@ class FeaturePage(QWidget):
         if self._layer is None or self._subject is None or self._cell is None:
             return
         weights = self._weights()
-        self.board.show_weights(weights[self.slice.value() - 1], level_of(weights))
+        self.board.show_weights(self._title, weights[self.slice.value() - 1], level_of(weights))
         bias = by_hand.bias_of(self._subject, self._layer, self._cell.channel)
         self.bias.setEnabled(bias is not None)
         self._quietly(self.bias, lambda: self.bias.setValue(bias or 0.0))

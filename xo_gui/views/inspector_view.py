@@ -71,6 +71,7 @@ class InspectorView(View):
             GradientPage(self),
         )
         self.feature_page.edited.connect(self._edit)
+        self.feature_page.picked.connect(self.pinned)
         self.value_page.picked.connect(self.pinned)
         self.value_page.slid.connect(self.slid)
         self.value_page.changed.connect(self._refresh)
@@ -164,6 +165,7 @@ class InspectorView(View):
         elif self._pages.currentWidget() is self.feature_page:
             base = self._base(held) if held else None
             self.feature_page.show_feature(held[1] if held else None, base, held[0] if held else None)
+            self.feature_page.show_losses(answer)
         elif found is None:
             self.value_page.show_nothing(self._invitation())
         else:
@@ -192,6 +194,8 @@ class InspectorView(View):
         if self._seen and self._readings and self._pages.currentWidget() is self.gradient_page:
             subject = self._subject()
             question = self.gradient_page.question(self._readings[subject], subject)
+        elif self._seen and held is not None and self._pages.currentWidget() is self.feature_page:
+            question = self.feature_page.question(held[1], held[0])
         elif self._seen and held is not None:
             question = self.value_page.question(held[1], held[0])
         if question != self._question:

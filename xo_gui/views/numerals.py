@@ -91,6 +91,12 @@ def cell_text(value: float, cut: bool = False) -> str:
     return (MINUS if value < 0 and any(figure in "123456789" for figure in text) else "") + text
 
 
+def percent_lost(share: float) -> str:
+    """By how many of a hundred fewer: "−3.5 %", "0 %"."""
+    text = f"{abs(100 * share):.1f}".removesuffix(".0")
+    return f"{'' if text == '0' else MINUS if share > 0 else '+'}{text} %"
+
+
 def cut_off(value: float) -> float:
     """The value without what follows its second decimal; what is only not whole by rounding errors stays whole."""
     return math.trunc(value * 100 + math.copysign(1e-4, value)) / 100

@@ -140,7 +140,8 @@ def _ending(what: Spelled, made: WeightedSum) -> list[Line]:
     """Divide by the number of pixels, add the bias."""
     lines = []
     if made.divisor > 1:
-        average = _tr("{0} {1} values").format(DIVIDED, number(made.divisor))
+        said = _tr("{0} {1} pixels") if what.cell.layer == 1 else _tr("{0} {1} values")
+        average = said.format(DIVIDED, number(made.divisor))
         lines.append(Line(average, what.number(made.total / made.divisor)))
     # The article has no bias: where it is switched on but 0, a mean is told without it.
     if made.bias is not None and (made.bias or made.divisor == 1):
