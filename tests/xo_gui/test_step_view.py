@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from engine.dissection import Dissection
@@ -15,7 +15,6 @@ from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import NetworkView, StepView, numerals
 from xo_gui.views.beats import ACTS, beat_at, beats_of
-from xo_gui.views.step_strip import weight_boxes
 from xo_gui.wishes import Look, Pace, Pause
 
 LEFT = Qt.MouseButton.LeftButton
@@ -55,9 +54,9 @@ class Onlooker(Coach):
 
     def pick(self, shown: int, index: tuple[int, ...]) -> None:
         """Click on a weight of the features of a layer."""
-        at = weight_boxes(self.view.strip.columns, shown, index)
+        at = self.view.strip.middle_of((f"{self.found.network.names[shown]}.weight", index))
         assert at is not None
-        QTest.mouseClick(self.view.strip, LEFT, pos=at.toPoint())
+        QTest.mouseClick(self.view.strip, LEFT, pos=at)
 
 
 @pytest.fixture
@@ -244,3 +243,16 @@ def test_looking_back_shows_the_step_from_there(onlooker: Onlooker) -> None:
     onlooker.window.training.wish(Look(Moment(0, 4)))
     onlooker.sees(lambda found: found.moment == Moment(0, 4))
     assert "Step 5, made" in onlooker.view.caption.text()
+
+
+def test_pointing_at_a_value_says_it_once_the_step_has_come_to_it(onlooker: Onlooker) -> None:
+    found, view = onlooker.begin(), onlooker.view
+    column = next(one for one in view.strip.columns if one.stage.title == "Pool")
+    box = column.map(1, 1).part((16, 16), range(3, 4), range(5, 6))
+    at = QPointF(box.centre[0] + 8, box.centre[1])
+    QTest.mouseClick(view.transport.acts[0], LEFT)
+    assert view.strip._tip(at) == ""
+    QTest.mouseClick(view.transport.acts[2], LEFT)
+    assert found.seen is not None
+    gradient = float(found.seen.gradients[column.stage.shown][1, 3, 5])
+    assert view.strip._tip(at) == f"gradient {numerals.figures(gradient)}"

@@ -81,6 +81,20 @@ class StepColumn:
         high = self.high / max(self.shown, 1) if self.stage.kind == "votes" else BAR
         return Box(self.x, self.tops[row] + number * high, self.width, high)
 
+    def value_at(self, x: float, y: float) -> tuple[int, tuple[int, ...]] | None:
+        """The row, and the place in the layer, of the value at a point: of a map, or of a bar."""
+        for row in range(2):
+            for number in range(self.shown if self.stage.kind != "votes" else 0):
+                box = self.map(number, row) if self.is_maps else self.bar(number, row)
+                if not box.holds(x, y):
+                    continue
+                channel = self.first + number
+                if not self.is_maps:
+                    return row, (channel,)
+                _, high, wide = self.stage.shape
+                return row, (channel, int((y - box.y) * high / box.height), int((x - box.x) * wide / box.width))
+        return None
+
     def slice(self, number: int, channel: int, row: int) -> Box:
         """Where a slice of the feature beside a map lies. Only if there are slices."""
         assert self.slices is not None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
@@ -13,7 +11,7 @@ from engine.layers import shape_text
 from xo_gui.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
-from xo_gui.views.beats import Beat
+from xo_gui.views.beats import Beat, reached
 from xo_gui.views.stages import Stage, layer_names, stages_of
 from xo_gui.views.step_columns import HEADER, LEAST_TILE, StepColumn, lay_out
 from xo_gui.views.step_painter import StepPainter, StepPictures
@@ -22,7 +20,7 @@ _PAD = 8
 
 
 class StepStrip(QWidget):
-    """picked(place): a weight was clicked. moved(rect): the column that the beat has come to lies there."""
+    """All columns side by side, wider than its window as a rule. picked(place): a weight was clicked."""
 
     picked = Signal(object)
 
@@ -99,6 +97,14 @@ class StepStrip(QWidget):
             return 0, 0
         found = self.columns[min(column, len(self.columns) - 1)]
         return int(found.x), int(found.right) + 2 * _PAD
+
+    def middle_of(self, place: Place) -> QPoint | None:
+        """Where the middle of a weight lies; None if it is not shown."""
+        for column in self.columns:
+            box = column.weight_box(place[1], 0) if self._weight_name(column) == place[0] else None
+            if box is not None:
+                return QPoint(round(box.centre[0]) + _PAD, round(box.centre[1]))
+        return None
 
     def rows(self) -> tuple[float, float]:
         """Where the two rows begin, y."""
@@ -206,7 +212,22 @@ class StepStrip(QWidget):
         if place is not None and self._found is not None and self._found.update is not None:
             value = float(self._found.update.before[place[0]][place[1]])
             return self.tr("{0}: click to see its arithmetic").format(numerals.figures(value))
+        if (said := self._value(at.x() - _PAD, at.y())) is not None:
+            return said
         return self.tr("Show the next ones") if self._header_at(at) is not None else ""
+
+    def _value(self, x: float, y: float) -> str | None:
+        """What the value at a point is, as far as the step has come to it."""
+        for number, column in enumerate(self.columns):
+            found = column.value_at(x, y)
+            if found is None or self._pictures is None:
+                continue
+            row, place = found
+            if not reached(self._beat, "forward" if row == 0 else "backward", number):
+                return None
+            value = numerals.figures(float(self._pictures.values(column.stage, row)[place]))
+            return self.tr("value {0}").format(value) if row == 0 else self.tr("gradient {0}").format(value)
+        return None
 
     def _turn(self, column: StepColumn) -> None:
         if column.more > 0:
@@ -229,10 +250,3 @@ class StepStrip(QWidget):
         return next(
             (c for c in self.columns if c.x <= x < c.right and c.more > 0 and c.stage.kind != "votes"), None
         )
-
-
-def weight_boxes(columns: Sequence[StepColumn], shown: int, index: tuple[int, ...]) -> QPointF | None:
-    """Where on the strip the middle of a weight of the layer `shown` lies."""
-    column = next((one for one in columns if one.stage.shown == shown), None)
-    box = None if column is None else column.weight_box(index, 0)
-    return None if box is None else QPointF(box.centre[0] + _PAD, box.centre[1])

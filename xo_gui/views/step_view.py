@@ -287,6 +287,8 @@ class StepView(View):
         """Look at the numbers of this weight, or at none."""
         self._inspection = replace(self._inspection, weight=place)
         self.strip.show_weight(place)
+        if place is not None and (at := self.strip.middle_of(place)) is not None:
+            self.area.ensureVisible(at.x(), 0, 40, 0)
         self.panel.setVisible(place is not None)
         self.panel.show_place(place)
         self.panel.show_worked(self._found.worked if self._found is not None else None)
