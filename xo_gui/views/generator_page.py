@@ -25,7 +25,7 @@ from xo_gui.wishes import Intent, LearnFrom
 COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 MOST_VALUES: Final = 1 << 27  # pixels of all examples; as float32 they take 512 MiB
 _EXAMPLE: Final = 32  # pixels, for a drawing
-_COLUMN: Final = 230  # pixels, for a setting's name, slider and value
+_COLUMN: Final = 240  # pixels, for a setting's name, slider and value
 _LARGEST_SEED: Final = 999_999
 
 
