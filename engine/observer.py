@@ -31,10 +31,14 @@ from engine.statistics import (
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-SAMPLE: Final = 64  # held-out examples that are read
+SAMPLE: Final = 64  # held-out examples that are read, at most
+_LEAST_SAMPLE: Final = 8
 # Seconds between two looks while it trains: at all rows, which somebody watches, and at dead features alone.
 WATCHED, UNWATCHED = 0.25, 2.0
+# And so many times as long as the last look took, that training keeps most of the time.
+_WATCHED_REST, _UNWATCHED_REST = 6.0, 40.0
 _AT_ONCE: Final = 200_000_000  # multiplies of one slice: a few ms
+_IN_ALL: Final = 10_000_000_000  # multiplies of a look, unless the least sample takes more
 _COURSE: Final = 240  # looks that the course of a branch remembers
 
 
@@ -50,7 +54,7 @@ class Observer:
         self._pieces: Iterator[Statistics | None] | None = None
         self._at, self._whole = Moment(-1, -1), False
         self._latest_whole = False
-        self._begun = 0.0
+        self._begun, self._worked = 0.0, 0.0
         self._courses: dict[int, list[tuple[int, list[float], list[float]]]] = {}
 
     @property
@@ -65,7 +69,10 @@ class Observer:
             return True
         known = self.latest is not None and (self._latest_whole or not whole)
         if running:
-            return not known or perf_counter() - self._begun > (WATCHED if whole else UNWATCHED)
+            rest = max(WATCHED, _WATCHED_REST * self._worked)
+            if not whole:
+                rest = max(UNWATCHED, _UNWATCHED_REST * self._worked)
+            return not known or perf_counter() - self._begun > rest
         return not known or self.latest is None or self.latest.at != at
 
     def advance(
@@ -83,16 +90,18 @@ class Observer:
         """
         stale = not running and self._at != at
         if self._pieces is None or stale or (whole and not self._whole):
-            self._at, self._whole, self._begun = at, whole, perf_counter()
+            self._at, self._whole, self._begun, self._worked = at, whole, perf_counter(), 0.0
             now = parameters()
             assert now is not None
             self._pieces = self._look(at, whole, held_out, now, moves)
+        started = perf_counter()
         try:
             found = next(self._pieces)
         except DeviceFault:
             # What trains says what has happened to the device; here it is enough to go on.
             self._backend, self._plan, self._pieces = numpy_backend("the GPU failed"), None, None
             return
+        self._worked += perf_counter() - started
         if found is not None:
             self.latest, self._latest_whole, self._pieces = found, whole, None
 
@@ -131,9 +140,9 @@ class Observer:
 
     def _read(self, held_out: Examples, parameters: Parameters) -> Iterator[tuple[list[HostArray], int]]:
         """The outputs of the input and every layer, (n, ...) each, and n, piece by piece."""
-        images = held_out.images[:SAMPLE]
+        multiplies = max(1, sum(cost.multiplies for cost in self.network.costs))
+        images = held_out.images[: min(SAMPLE, max(_LEAST_SAMPLE, _IN_ALL // multiplies))]
         if self._plan is None:
-            multiplies = max(1, sum(cost.multiplies for cost in self.network.costs))
             size = min(max(1, _AT_ONCE // multiplies), SAMPLE)
             self._plan = Plan(self.network, self._backend, size, keep=True)
         plan, size = self._plan, self._plan.batch
