@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernels.fusion import fused, launches, turns
-from engine.kernels.launch import Kernels, Segments
-from engine.kernels.parameters import Elementwise, reads, writes
-from engine.kernels.view import view_of
+from engine.kernels.launch import Blocks, Kernels, Segments
+from engine.kernels.parameters import Elementwise, Parameter, reads, writes
+from engine.kernels.view import View, view_of
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import AdamW
@@ -44,10 +44,14 @@ RUNS = st.builds(run_of, st.integers(0, 20), st.sampled_from([1, 4, 5]), st.samp
 TOUCHES = st.lists(st.tuples(RUNS, st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=3)
 
 
+def seen(array: np.ndarray) -> View:
+    return view_of(array.__array_interface__["data"][0], array, array.shape, array.strides)
+
+
 def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> Segments:
     parameters = []
     for array, written, anywhere, constant in touches:
-        view = view_of(array.__array_interface__["data"][0], array, array.shape, array.strides)
+        view = seen(array)
         parameters += (
             writes(view, anywhere=anywhere, constant=constant) if written else reads(view, anywhere=anywhere)
         )
@@ -87,6 +91,29 @@ def test_a_pool_is_made_by_the_threads_that_make_its_windows() -> None:
         convolution = next(launch for launch in found if launch.kernel == "convolution_forward")
         assert ("FourCells" in convolution.glue) == together
         assert "Kept<float> fk0" in convolution.glue
+
+
+def test_only_what_reads_its_own_window_follows_a_window() -> None:
+    maps, other = np.zeros((1, 4, 4, 2), np.float32), np.zeros((1, 4, 4, 2), np.float32)
+    out, far, small = (seen(array) for array in (maps, other, np.zeros(8, np.float32)))
+    blocks = Blocks(Kernels(CpuDevice()), "convolution_forward", (), (1,), (1,), tuple(writes(out)), 32, (4, 4, 2))
+
+    def after(blocks: Blocks, size: int, *parameters: Parameter) -> Blocks | None:
+        return blocks.followed_by(Elementwise("f", size, tuple(parameters)))
+
+    pooled = after(blocks, 8, *reads(out, windows=(4, 4, 2)), *writes(small))
+    assert pooled is not None
+    assert after(blocks, 8, *reads(out, windows=(2, 8, 2)), *writes(small)) is None
+    assert after(blocks, 8, *reads(out, anywhere=True), *writes(small)) is None
+    assert after(blocks, 8, *reads(seen(maps[:, 1:]), windows=(4, 4, 2)), *writes(small)) is None
+    # Of what another function makes of the values: only one of the two can be handed on.
+    both = after(blocks, 32, *reads(out), *writes(far))
+    assert both is not None
+    cut = after(both, 8, *reads(far, windows=(4, 4, 2)), *writes(small))
+    assert cut is not None
+    assert after(cut, 8, *reads(out, windows=(4, 4, 2)), *writes(seen(np.zeros(8, np.float32)))) is None
+    # A window's functions come after all of the values', so one of these cannot need what they make.
+    assert after(pooled, 32, *reads(small, anywhere=True), *writes(far)) is None
 
 
 def test_parameters_never_outgrow_what_a_launch_takes() -> None:
