@@ -11,6 +11,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.commands.train.words import words_of
 from engine.datasets.pool import Lesson
+from engine.datasets.xo import CLASSES
 from engine.document import Subject
 from engine.goal import Training
 from engine.history import Branch, Moment, ancestry, lineage
@@ -45,11 +46,19 @@ def of_a_run(subject: Subject, intent: Intent, training: Training, device: str) 
     return _told(subject, recipes[0][1], training.origins[way[0].branch], step, changed, device)
 
 
+def _check(subject: Subject) -> None:
+    """Raises ValueError for a network that learns from other pictures than drawings."""
+    if subject.network.classes != CLASSES:
+        said = _tr("{0} tells {1} apart, which no drawing here is: give xo train its own pictures with --data.")
+        raise ValueError(said.format(subject.name, _tr(" and ").join(subject.network.classes)))
+
+
 def _told(
     subject: Subject, recipe: Recipe, origin: Origin, step: int | None, changed: Sequence[str], device: str
 ) -> Told:
     if step is not None:  # to the very step, whatever would have ended it
         recipe = replace(endless(recipe), steps=step)
+    _check(subject)
     data = origin.lesson.data
     recipe = replace(recipe, data=data.drawing, examples=data.count, held_out=data.held_out, fresh=False)
     recipe = replace(recipe, data_seed=None if data.seed == recipe.seed else data.seed)

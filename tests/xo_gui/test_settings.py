@@ -21,13 +21,15 @@ from xo_gui.views.number_box import NumberBox, read, shown, stepped
 from xo_gui.views.settings_form import Row
 from xo_gui.wishes import LearnBy
 
+TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
+
 
 class Tuner(Coach):
     """Uses the settings panel as a person does."""
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
-        window.training.wish(LearnBy(Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)))
+        window.training.wish(LearnBy(TUNED))
         window.panels.bring(SettingsView)
         self.view = next(view for view in window.views if isinstance(view, SettingsView))
         qtbot.waitUntil(self.view.isVisible)
@@ -83,9 +85,17 @@ def test_every_setting_of_a_recipe_has_a_row_with_a_name_and_a_sentence(tuner: T
             assert (row.box or row.check).accessibleName()
     expected = {*settings_of(AdamW), *settings_of(Cosine), *settings_of(Recipe, "learning")}
     assert set(tuner.rows()) == expected | set(settings_of(Recipe, "ending"))
+    # What was chosen before is kept, and another brings its own numbers.
+    tuner.choose(tuner.view.optimizer, "adamw")
+    tuner.type("rate", "0.007")
+    tuner.choose(tuner.view.optimizer, "sgd")
+    assert set(tuner.view.of_optimizer.rows) == {"rate", "momentum", "nesterov"}
+    assert tuner.recipe.optimizer == SGD()
+    tuner.choose(tuner.view.optimizer, "adamw")
+    assert tuner.recipe.optimizer == AdamW(0.007, decay=0.02)
 
 
-def test_numbers_are_typed_and_moved_by_keys(tuner: Tuner) -> None:
+def test_numbers_are_typed_and_moved_by_keys_and_what_is_left_out_is_ticked(tuner: Tuner) -> None:
     tuner.type("rate", "0.0123")
     tuner.type("decay", "1e-3")
     tuner.type("l2", "0,05")
@@ -99,9 +109,6 @@ def test_numbers_are_typed_and_moved_by_keys(tuner: Tuner) -> None:
     tuner.type("warmup", "7 %")
     assert tuner.recipe.schedule == Cosine(0.05, warmup=0.07)
     assert tuner.rows()["warmup"].box.text() == "7 %"
-
-
-def test_what_is_left_out_is_ticked_to_be_given(tuner: Tuner) -> None:
     assert not tuner.rows()["clip"].box.isEnabled()
     tuner.tick("clip")
     assert tuner.recipe.clip == 1.0
@@ -132,15 +139,6 @@ def test_what_cannot_be_is_one_sentence_and_changes_nothing(tuner: Tuner) -> Non
     assert "Nesterov's look ahead needs a momentum" in tuner.said
     assert not tuner.rows()["nesterov"].check.isChecked()
     assert tuner.recipe.optimizer == SGD(before.optimizer.rate, 0.0)
-
-
-def test_another_optimizer_brings_its_own_numbers_and_keeps_those_of_the_one_before(tuner: Tuner) -> None:
-    tuner.type("rate", "0.007")
-    tuner.choose(tuner.view.optimizer, "sgd")
-    assert set(tuner.view.of_optimizer.rows) == {"rate", "momentum", "nesterov"}
-    assert tuner.recipe.optimizer == SGD()
-    tuner.choose(tuner.view.optimizer, "adamw")
-    assert tuner.recipe.optimizer == AdamW(0.007, decay=0.02)
 
 
 def test_a_kind_that_nobody_knew_of_gets_its_rows(
@@ -224,25 +222,27 @@ def test_a_stop_says_which_and_train_goes_on_only_when_it_is_lifted(tuner: Tuner
     assert tuner.stand().state == "paused"
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
+def test_why_it_stopped(tuner: Tuner) -> None:
+    for name, value, words in (
         ("epochs", "1", "Epoch 1 of 1 is done: give it more"),
         ("target", "20", "rightly: raise the target"),
         ("seconds", "0.05", "The 0.05 s of training are up"),
         ("patience", "1", "No lower error in the last epoch"),
-    ],
-)
-def test_why_it_stopped(tuner: Tuner, name: str, value: str, words: str) -> None:
-    if tuner.rows()[name].check is not None:
-        tuner.tick(name)
-    if name == "patience":
-        tuner.choose(tuner.view.optimizer, "sgd")
-        tuner.type("rate", "0.5")
-    tuner.type(name, value)
-    tuner.click(tuner.panel.main_button)
-    tuner.until(lambda training: training.state == "ended")
-    assert words in tuner.panel.words.text()
+    ):
+        tuner.window.training.wish(LearnBy(TUNED))
+        if tuner.rows()[name].check is not None:
+            tuner.tick(name)
+        if name == "patience":
+            tuner.choose(tuner.view.optimizer, "sgd")
+            tuner.type("rate", "0.5")
+        tuner.type(name, value)
+        tuner.click(tuner.panel.reset_button)
+        goal = tuner.window.training.goal.number
+        tuner.until(lambda training, goal=goal: training.goal == goal and training.state == "paused")
+        tuner.click(tuner.panel.main_button)
+        tuner.until(lambda training: training.state == "ended")
+        tuner.stand()
+        assert words in tuner.panel.words.text(), name
 
 
 def test_the_curve_knows_where_training_stands(tuner: Tuner) -> None:

@@ -187,16 +187,13 @@ def test_start_over_and_a_new_start(coach: Coach, qtbot: object) -> None:
     assert not np.array_equal(coach.weights, start)
 
 
-def test_no_key_is_owned_by_two_enabled_actions(coach: Coach, hand: Hand) -> None:
+def test_every_action_has_a_mnemonic_and_a_tip_and_no_key_is_owned_by_two(coach: Coach, hand: Hand) -> None:
     hand.settle()
     owned: dict[str, str] = {}
     for action in coach.window.findChildren(QAction):
         for key in action.shortcuts():
             text = key.toString()
             assert not action.isEnabled() or owned.setdefault(text, action.text()) == action.text(), text
-
-
-def test_every_action_has_a_mnemonic_and_a_tip(coach: Coach) -> None:
     (train,) = [menu for menu in coach.window.menuBar().actions() if menu.text() == "&Train"]
     actions = [action for action in train.menu().actions() if not action.isSeparator()]
     letters = [action.text()[action.text().index("&") + 1].lower() for action in actions]
@@ -218,3 +215,6 @@ def test_a_network_that_is_no_preset_is_named_as_a_file(
     assert said.endswith("the network, which it reads from Walk-through.safetensors: save it there first.")
     save_model(tmp_path / "Walk-through.safetensors", shipped_subject("walkthrough"))
     assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
+    coach.window.menus.presets["hanuschkin"].trigger()
+    assert copied(coach) == command
+    assert coach.window.statusBar().currentMessage().endswith("give xo train its own pictures with --data.")
