@@ -136,6 +136,12 @@ def test_a_cell_of_the_sum_leads_to_that_cell(looker: Looker, hand: Hand) -> Non
     looker.qtbot.waitUntil(lambda: len(sheet._spots) == 4)
     QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=sheet._spots[3].box.center().toPoint())
     assert looker.window.session.focus.pinned == Cell(2, 1, 9, 9)
+    looker.click(Cell(3, 1, 4, 4))
+    sheet.setFocus(Qt.FocusReason.TabFocusReason)
+    looker.qtbot.waitUntil(lambda: len(sheet._spots) == 4)
+    for key in (Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Return):
+        QTest.keyClick(sheet, key)
+    assert looker.window.session.focus.pinned == Cell(2, 1, 8, 9), "the second of the window, by keys"
 
 
 def test_the_pinned_value_follows_training_by_its_own_weights(looker: Looker, hand: Hand) -> None:

@@ -54,9 +54,16 @@ class Pass:
         face, metrics = kept_font(px, strong)
         self.painter.setFont(face)
         self.painter.setPen(QColor(colour))
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        fits = _advance(text, px, strong) <= box.width()
+        shown = text if fits else metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
         side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
         self.painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | side, shown)
+
+
+@lru_cache(maxsize=4096)
+def _advance(text: str, px: int, strong: bool) -> float:
+    """How wide a text is: asked of the same few texts at every paint."""
+    return float(kept_font(px, strong)[1].horizontalAdvance(text))
 
 
 def height(block: Block, width: float) -> float:
@@ -99,6 +106,7 @@ def paint(block: Block, top: float, on: Pass) -> None:
         _paint_bars(block, top, on)
 
 
+@lru_cache(maxsize=512)
 def _note_box(text: str, width: float) -> QRectF:
     metrics: QFontMetricsF = kept_font(SMALL_PX)[1]
     return metrics.boundingRect(QRectF(0, 0, width, 1000), Qt.TextFlag.TextWordWrap, text)
@@ -269,8 +277,7 @@ def _paint_lines(lines: tuple[Line, ...], box: QRectF, on: Pass) -> None:
             on.painter.drawLine(QLineF(box.left(), y + 2.5, box.right(), y + 2.5))
             y += 5
         row = QRectF(box.left(), y, box.width(), LINE)
-        metrics = kept_font(TEXT_PX, line.total)[1]
-        wide = metrics.horizontalAdvance(line.number) + 2
+        wide = _advance(line.number, TEXT_PX, line.total) + 2
         on.text(row, line.number, on.theme.text, TEXT_PX, line.total, right=True)
         on.text(row.adjusted(0, 0, -wide, 0), line.label, on.theme.quiet)
         y += LINE
@@ -298,7 +305,7 @@ def _paint_ranks(block: Ranked, top: float, on: Pass) -> None:
 
 def _paint_bars(block: ClassBars, top: float, on: Pass) -> None:
     brush = Brush(on.painter, on.theme, 1.0)
-    number = max(kept_font(TEXT_PX)[1].horizontalAdvance(bar.number) for bar in block.bars) + 8
+    number = max(_advance(bar.number, TEXT_PX, False) for bar in block.bars) + 8
     left, right = 24.0, on.width - number
     signed = block.signed or any(bar.share < 0 for bar in block.bars)
     zero = (left + right) / 2 if signed else left

@@ -28,6 +28,8 @@ from xo_gui.wishes import Intent
 VALUE_PX = 24
 # What a screen reader is told changes at most four times a second.
 CALM_MS = 250
+# While the pen moves, numbers change no more often than this: nobody reads them quicker, and the pen needs time.
+SOON_MS = 40
 
 
 class InspectorView(View):
@@ -47,6 +49,8 @@ class InspectorView(View):
         self._seen = False
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._calm.timeout.connect(self._say)
+        self._soon = QTimer(self, singleShot=True)
+        self._soon.timeout.connect(self._refresh)
         self._build()
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName(self.tr("Inspector"))
@@ -121,7 +125,8 @@ class InspectorView(View):
         """Spell out the same value as it is now; without readings, keep the last."""
         if snapshot.readings:
             self._readings, self._answer = snapshot.readings, snapshot.answer
-            self._refresh()
+            if not self._soon.isActive():
+                self._soon.start(0 if snapshot.settled else SOON_MS)
 
     def show_focus(self, focus: Focus) -> None:
         """Spell out what is looked at now."""

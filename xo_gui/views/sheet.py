@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from xo_gui.theme import DARK, Theme
@@ -28,7 +28,9 @@ class Sheet(QWidget):
         self.blocks: tuple[Block, ...] = ()
         self._theme, self._cut, self._tall = DARK, False, 0
         self._spots: list[Spot] = []
+        self._chosen = 0
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Arithmetic"))
 
@@ -59,15 +61,21 @@ class Sheet(QWidget):
             self.setFixedHeight(max(tall, 1))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """All blocks, one below the other."""
+        """The blocks that are in view, one below the other; only those can be clicked."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
-        on, top = Pass(painter, self._theme, float(self.width()), self._cut), 0.0
+        seen, on = self.visibleRegion().boundingRect(), Pass(painter, self._theme, float(self.width()), self._cut)
+        top = 0.0
         for block in self.blocks:
-            paint(block, top, on)
-            top += height(block, on.width)
-        painter.end()
+            tall = height(block, on.width)
+            if top < seen.bottom() + 1 and top + tall > seen.top():
+                paint(block, top, on)
+            top += tall
         self._spots = on.spots
+        if self.hasFocus() and self._spots:
+            painter.setPen(QPen(QColor(self._theme.o), 1.5))
+            painter.drawRect(self._spots[min(self._chosen, len(self._spots) - 1)].box)
+        painter.end()
 
     def _at(self, place: QPointF) -> Spot | None:
         return next((spot for spot in self._spots if spot.box.contains(place)), None)
@@ -82,7 +90,33 @@ class Sheet(QWidget):
         spot = self._at(event.position()) if event.button() == Qt.MouseButton.LeftButton else None
         if spot is None:
             event.ignore()
-        elif spot.cell is not None:
+        else:
+            self._pick(spot)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows go from one value to the next, Enter goes to it."""
+        key = Qt.Key(event.key())
+        step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}.get(key)
+        if not self._spots or (step is None and key not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)):
+            super().keyPressEvent(event)
+        elif step is None:
+            self._pick(self._spots[min(self._chosen, len(self._spots) - 1)])
+        else:
+            self._chosen = min(max(self._chosen + step, 0), len(self._spots) - 1)
+            self.update()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The value that keys go to shows."""
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """And no longer."""
+        super().focusOutEvent(event)
+        self.update()
+
+    def _pick(self, spot: Spot) -> None:
+        if spot.cell is not None:
             self.picked.emit(spot.cell)
         elif spot.choice is not None:
             self.chosen.emit(spot.choice)
