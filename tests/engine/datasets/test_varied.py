@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.datasets.varied import VALUES, Varied, properties, transform_to, usual
+from engine.datasets.varied import VALUES, Varied, measured, properties, transform_to, usual
+from engine.drawing import Drawing
 from engine.raster import render
 
 SIDE = 40
@@ -87,3 +88,33 @@ def test_every_size_of_picture_has_values_to_go_through(side: int) -> None:
 def test_there_are_no_other_properties() -> None:
     with pytest.raises(ValueError, match="colour"):
         transform_to("colour", 1.0, usual(SIDE))
+
+
+@pytest.mark.parametrize("place", [2, 3])
+def test_what_was_varied_is_measured_on_the_drawing_and_nothing_else_has_changed(
+    varied: Varied, place: int
+) -> None:
+    look = usual(SIDE)
+    for name, value in (("shift", 0.12), ("size", 0.4), ("size", 0.85), ("rotation", -24.0), ("thickness", 0.09)):
+        drawing = varied.drawing(place, name, value)
+        found = measured(drawing, render(drawing, SIDE))
+        expected = {"shift": 0.0, "size": look.size, "rotation": 0.0, "thickness": look.pen} | {name: value}
+        assert found["noise"] == 0
+        for other in expected:
+            if (name, other) != ("rotation", "size"):  # what is turned fills another box
+                near = 0.02 if other == "thickness" else 0.06
+                assert found[other] == pytest.approx(expected[other], abs=near), (name, value, other)
+        pens = np.concatenate([stroke.path(drawing.transform)[:, 2] for stroke in drawing.strokes])
+        if name == "size":
+            usually = np.concatenate([stroke.path()[:, 2] for stroke in drawing.strokes])
+            assert np.median(pens) == pytest.approx(np.median(usually), abs=0.005), "the pen stays as thick"
+
+
+def test_of_a_blank_drawing_nothing_is_known_and_of_a_picture_no_pen() -> None:
+    assert measured(Drawing(), np.full((9, 9), -1, np.float32)) == {}
+    picture = np.full((9, 9), -1, np.float32)
+    picture[2:5, 3:9] = 1
+    found = measured(Drawing(image=picture), picture)
+    assert set(found) == {"shift", "size", "rotation"}
+    assert found["shift"] == pytest.approx(1.5 / 9)
+    assert found["size"] == pytest.approx(6 / 9)
