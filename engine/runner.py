@@ -133,6 +133,7 @@ class Runner:
     _explainer: Explainer = field(default_factory=Explainer)
     _watching: Watching = field(init=False)
     _turn: int = 0
+    _settled: bool = True
 
     def __post_init__(self) -> None:
         """What is watched says its troubles as notices."""
@@ -140,7 +141,7 @@ class Runner:
 
     def answer(self, request: Request) -> Snapshot:
         """Never raises: what goes wrong becomes a notice, and the Snapshot then has no readings."""
-        begun = perf_counter()
+        begun, self._settled = perf_counter(), request.settled
         self._notices = [notice for notice in self._notices if notice.number > request.acknowledged]
         readings: tuple[Reading, ...] = ()
         try:
@@ -185,7 +186,7 @@ class Runner:
     @property
     def busy(self) -> bool:
         """Whether `work` would get anything done."""
-        return self._training or self._watching.busy or self._explainer.busy
+        return self._training or self._looking_on or self._explainer.busy
 
     def work(self, seconds: float) -> None:
         """Go on for about so long with what is asked for, in turn: train, make examples or go back to the moment
@@ -193,7 +194,7 @@ class Runner:
         jobs: list[Callable[[float], None]] = []
         if self._training:
             jobs.append(self._train)
-        if self._watching.busy:
+        if self._looking_on:
             jobs.append(self._watching.work)
         if self._explainer.busy:
             jobs.append(self._explain)
@@ -204,6 +205,11 @@ class Runner:
     @property
     def _training(self) -> bool:
         return self._run is not None and self._run.busy
+
+    @property
+    def _looking_on(self) -> bool:
+        """Whether there is something watched to compute; a stroke under way has the engine to itself."""
+        return self._settled and self._watching.busy
 
     def _train(self, seconds: float) -> None:
         run = self._run

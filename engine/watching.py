@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.backend import Backend, DeviceError
 from engine.datasets.pool import PoolSettings
@@ -18,6 +18,9 @@ from engine.own_reader import OwnReader, Verdict
 from engine.robustness import Robustness, Trials, tries
 
 log = logging.getLogger(__name__)
+
+# Seconds: a slider that is dragged waits for no more than this.
+SHORT: Final = 0.004
 
 _ROBUSTNESS, _OWN = "How well varied drawings are read", "How your own drawings are read"
 _HELD_OUT = "How held-out drawings are read"
@@ -90,12 +93,12 @@ class Watching:
         return any(side.busy for side, _ in self._sides())
 
     def work(self, seconds: float) -> None:
-        """Go on for about so long with one of them, another at each call."""
+        """Go on with one of them, another at each call, for about so long, but no longer than SHORT."""
         due = [(side, what) for side, what in self._sides() if side.busy]
         self._turn += 1
         if due:
             side, what = due[self._turn % len(due)]
-            self._surely(lambda: side.work(seconds), side, what)
+            self._surely(lambda: side.work(min(seconds, SHORT)), side, what)
 
     def _sides(self) -> list[tuple[Side, str]]:
         sides = ((self._trials, _ROBUSTNESS), (self._own, _OWN), (self._judging, _HELD_OUT))

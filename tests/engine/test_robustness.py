@@ -202,6 +202,18 @@ def test_it_is_tried_only_while_somebody_looks() -> None:
     assert runner.answer(request).robustness is None
 
 
+def test_a_stroke_under_way_has_the_engine_to_itself() -> None:
+    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
+    runner.answer(request)
+    assert runner.busy
+    before = runner.answer(replace(request, settled=False)).robustness
+    assert not runner.busy
+    runner.work(0.05)
+    assert runner.answer(replace(request, settled=False)).robustness is before
+    runner.answer(request)
+    assert runner.busy
+
+
 def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() -> None:
     data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 100, 20, seed=3)
     goal = Goal(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=400), data, running=True)

@@ -4,19 +4,25 @@ whole-image comparison. It reads nothing."""
 from __future__ import annotations
 
 from collections import Counter
+from time import perf_counter
 
+import numpy as np
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.datasets.varied import measured
 from engine.document import Document
+from engine.drawing import Drawing
 from engine.robustness import Robustness, tries
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.atlas import HostArray
 from xo_gui.views.multiples import Multiples, Point
 from xo_gui.views.robustness_words import point_words, standing_words
 from xo_gui.views.view import View
+
+_REDRAW_SECONDS = 0.15
 
 
 class RobustnessView(View):
@@ -29,6 +35,8 @@ class RobustnessView(View):
         self._document: Document | None = None
         self._found: Robustness | None = None
         self._seen = False
+        self._drawn_at = 0.0
+        self._measured: tuple[Drawing, HostArray] | None = None
         self._put_so_often: Counter[Point] = Counter()
         self.plots, self.words = Multiples(self), QLabel(self)
         self.plots.pointed.connect(self._say)
@@ -66,13 +74,20 @@ class RobustnessView(View):
         """The curves as far as they are known, and where the drawing on the canvas lies."""
         if not self._seen:
             return
-        if snapshot.robustness is not self._found:
-            self._found = snapshot.robustness
-            self.plots.show_robustness(self._found)
+        found = snapshot.robustness
+        if found is not self._found and (_stands(found) or perf_counter() - self._drawn_at > _REDRAW_SECONDS):
+            self._found, self._drawn_at = found, perf_counter()
+            self.plots.show_robustness(found)
             self._say()
-        if snapshot.readings and self._found is not None:
-            (picture,) = snapshot.readings[0].outputs[0]
-            self.plots.show_marks(measured(snapshot.drawing, picture))
+        if snapshot.settled and snapshot.readings:
+            self._measure(snapshot.drawing, snapshot.readings[0].outputs[0][0])
+
+    def _measure(self, drawing: Drawing, picture: HostArray) -> None:
+        """Mark where the drawing lies, if it or its picture is another; a stroke under way is not measured."""
+        before = self._measured
+        if before is None or before[0] is not drawing or not np.array_equal(before[1], picture):
+            self._measured = drawing, picture
+            self.plots.show_marks(measured(drawing, picture))
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
@@ -104,3 +119,8 @@ class RobustnessView(View):
         number = (misread[0] if misread else 0) + turn
         drawing = found.drawing(*point, number)
         self.edited.emit(document.with_drawing(drawing), self.tr("Varied drawing"), "")
+
+
+def _stands(found: Robustness | None) -> bool:
+    """Whether there will be no more of it soon."""
+    return found is None or found.done >= 1
