@@ -29,13 +29,15 @@ class Origin:
 @dataclass(frozen=True, eq=False)
 class KeptRun:
     """Where training stands, and its history. network: what learns. lines: all branches; origins: what each began
-    with. now: where it stands, a keyframe of its line. spacing: of the history that it was taken from."""
+    with. now: where it stands, a keyframe of its line. spacing: of the history that it was taken from. goal: the
+    number of the Goal that led there; 0: one of an earlier session."""
 
     network: Network
     lines: tuple[Line, ...]
     origins: tuple[Origin, ...]
     now: Moment
     spacing: int
+    goal: int = 0
 
     @property
     def standing(self) -> Checkpoint:
@@ -59,6 +61,7 @@ class HandOver:
 
     def kept(
         self,
+        goal: int,
         network: Network,
         history: History,
         origins: Sequence[Origin],
@@ -75,7 +78,7 @@ class HandOver:
         line = lines[now.branch]
         lines[now.branch] = replace(line, keyframes={**line.keyframes, now.step: checkpoint()})
         kept = thinned(lines, now, history.spacing, self._budget)
-        self.last = KeptRun(network, kept, tuple(origins), now, history.spacing)
+        self.last = KeptRun(network, kept, tuple(origins), now, history.spacing, goal)
         self._changes, self._at = history.changes, perf_counter()
         return self.last
 

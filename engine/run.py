@@ -177,8 +177,9 @@ class Run:
         if goal is None or history is None or trainer is None:
             return self._taken if self._hand_over.last is None else self._hand_over.last
         now = Moment(self._branch, trainer.made)
-        network = goal.subject.network
-        return self._hand_over.kept(network, history, self._origins, now, trainer.checkpoint, at_once=at_once)
+        return self._hand_over.kept(
+            goal.number, goal.subject.network, history, self._origins, now, trainer.checkpoint, at_once=at_once
+        )
 
     # -- slices ------------------------------------------------------------------------------------------------
 

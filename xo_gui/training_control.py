@@ -131,7 +131,8 @@ class TrainingControl(QObject):
             self._standing = True
             if training.state == "diverged":
                 self.said.emit(training.words)
-            if mine.moment != training.now:  # or it ended at once, and there is nothing new
+            new = mine not in self._ours or mine.moment != training.now  # or it ended at once
+            if new:
                 self._adopt(subject, training)
         if self.goal.running:
             self._set(replace(self.goal, running=False))
@@ -325,7 +326,7 @@ class TrainingControl(QObject):
         if run is not None and run.network != subject.network:
             run = None
         live = run is not None and self.live
-        if run is not None and live and not self._standing:
+        if run is not None and goal is not None and live and not self._standing and run.goal == goal.number:
             subject = replace(subject, parameters=run.standing.parameters, moment=run.now, origin={})
             document = replace(document, subjects=(subject, *document.subjects[1:]))
         look = goal.look if goal is not None and live else None

@@ -1,0 +1,318 @@
+"""Anything a person may do, in any order, with the engine as slow as it likes: the Document is what a simple model
+says, undo and redo lead to the same bytes, and nothing of the history is ever overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from engine.backend import choose_backend
+from engine.checkpoint import Checkpoint
+from engine.datasets.pool import Pool
+from engine.datasets.sources import Fixed
+from engine.document import Document
+from engine.goal import Training
+from engine.history import Branch, Moment
+from engine.kept import KeptRun, Origin
+from engine.network import Network
+from engine.storage.sessions import load_session, save_session
+from engine.training import Trainer
+from tests.conftest import Effort
+from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject
+from xo_gui.wishes import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, StartOver, Train, Wish
+
+CPU = choose_backend("cpu")
+EPOCHS = 4
+numbers = st.integers(0, 100)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a Document is, as far as a person can tell: where its strokes begin, its network, its weights."""
+
+    strokes: tuple[float, ...]
+    network: Network
+    weights: bytes
+
+
+def weights_of(parameters: object) -> bytes:
+    assert hasattr(parameters, "items")
+    return b"".join(np.asarray(values).tobytes() for _, values in sorted(parameters.items()))
+
+
+def seen(document: Document) -> Seen:
+    first = document.subjects[0]
+    starts = tuple(round(float(each.points[0, 0]), 3) for each in document.drawing.strokes)
+    return Seen(starts, first.network, weights_of(first.parameters))
+
+
+class Reference:
+    """The weights at any moment, by training from the very start as the branches say, without any keyframe."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Checkpoint] = {}
+
+    def weights(self, network: Network, training: Training | KeptRun, moment: Moment) -> bytes:
+        """After `moment` of the branches that training, or what is kept of it, tells of."""
+        kept = isinstance(training, KeptRun)
+        branches = [line.branch for line in training.lines] if kept else list(training.branches)
+        return weights_of(self._at(network, branches, training.origins, moment).parameters)
+
+    def _at(
+        self, network: Network, branches: Sequence[Branch], origins: Sequence[Origin], moment: Moment
+    ) -> Checkpoint:
+        branch, lesson = branches[moment.branch], origins[moment.branch].lesson
+        if branch.parent is not None and moment.step <= branch.start:
+            return self._at(network, branches, origins, replace(branch.parent, step=moment.step))
+        before = None if branch.parent is None else self._at(network, branches, origins, branch.parent)
+        parts = [(max(step, branch.start), recipe) for step, recipe in branch.recipes if step < moment.step]
+        ends = [step for step, _ in parts[1:]] + [moment.step]
+        key: tuple[object, ...] = (network, lesson, None if before is None else id(before))
+        for (_, recipe), end in zip(parts or [(0, branch.recipes[0][1])], ends, strict=True):
+            key = (*key, recipe, end)
+            if key not in self._known:
+                self._known[key] = self._on(network, lesson, recipe, before, end)
+            before = self._known[key]
+        assert before is not None
+        return before
+
+    def _on(self, network: Network, lesson, recipe, before: Checkpoint | None, end: int) -> Checkpoint:
+        pool = Pool(lesson.data, lesson.own)
+        while pool.done < 1:
+            pool.grow()
+        trainer = Trainer(network, Fixed(pool.training), recipe, CPU, None, pool.held_out, before)
+        steps = trainer.steps()
+        while trainer.made < end:
+            next(steps)
+        return trainer.checkpoint()
+
+
+class Person(RuleBasedStateMachine):
+    """Does what it likes. `stack` is the model of the undo stack: what was seen after each edit."""
+
+    reference = Reference()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.folder = pytest.MonkeyPatch(), TemporaryDirectory()
+        self.open(Workbench(self.patch))
+        self.stack, self.at = [seen(self.document)], 0
+
+    def open(self, bench: Workbench) -> None:
+        self.bench, self.edits, self.number, self.pen = bench, [], 0, None
+        self.curves: dict[tuple[int, int], list[bytes]] = {}
+        bench.wish(LearnBy(replace(bench.control.intent.recipe, epochs=EPOCHS)))
+        edit = bench.session.edit
+
+        def watched(document: Document, text: str, merge: str = "") -> None:
+            self.edits.append((document, text))
+            edit(document, text, merge)
+
+        self.patch.setattr(bench.session, "edit", watched)
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        self.folder.cleanup()
+
+    @property
+    def document(self) -> Document:
+        return self.bench.session.settled
+
+    @property
+    def training(self) -> Training | None:
+        return None if self.bench.last is None else self.bench.last.training
+
+    def edited(self, expected: Seen) -> None:
+        """The person's own edit, which the model makes too; after those that training made before it."""
+        document, _ = self.edits.pop()
+        self.trained()
+        self.stack[self.at + 1 :] = [expected]
+        self.at += 1
+        assert seen(document) == expected
+
+    def trained(self) -> None:
+        """What training came to has become the Document's: its weights alone are others, and they are those of its
+        moment."""
+        for document, text in self.edits:
+            moment = document.subjects[0].moment
+            assert text == f"training to step {moment.step}"
+            training = self.training
+            assert training is not None
+            weights = self.reference.weights(document.subjects[0].network, training, moment)
+            self.stack[self.at + 1 :] = [replace(self.stack[self.at], weights=weights)]
+            self.at += 1
+        self.edits.clear()
+
+    # -- drawing, undo -----------------------------------------------------------------------------------------
+
+    def draw(self, x: int) -> None:
+        self.lift()
+        self.press(x)
+        self.lift()
+
+    @rule(x=numbers)
+    def press(self, x: int) -> None:
+        self.lift()
+        session, self.pen = self.bench.session, x / 1000
+        drawing = self.document.drawing.with_stroke(stroke(self.pen))
+        session.preview(session.document.with_drawing(drawing))
+
+    @rule()
+    def lift(self) -> None:
+        session, pen, self.pen = self.bench.session, self.pen, None
+        if pen is None or session.document.drawing is self.document.drawing:
+            return
+        session.edit(session.document, "Pen stroke")
+        was = self.stack[self.at]
+        self.edited(replace(was, strokes=(*was.strokes, round(pen, 3))))
+
+    @rule(back=st.booleans())
+    def turn_back_or_forth(self, back: bool) -> None:
+        stack = self.bench.session.undo_stack
+        (stack.undo if back else stack.redo)()
+        self.trained()
+        self.at = max(0, self.at - 1) if back else min(len(self.stack) - 1, self.at + 1)
+
+    @rule()
+    def undo_all_and_redo_all(self) -> None:
+        self.lift()
+        stack, place = self.bench.session.undo_stack, self.at
+        document = self.document
+        for at in range(place, 0, -1):
+            assert seen(self.document) == self.stack[at]
+            stack.undo()
+        assert seen(self.document) == self.stack[0]
+        stack.setIndex(place)
+        assert self.document is document
+
+    @rule(other=st.sampled_from([True, False, False]), seed=st.integers(1, 2))
+    def choose_network(self, other: bool, seed: int) -> None:
+        self.lift()
+        chosen = subject(OTHER if other else NETWORK, seed)
+        self.bench.session.edit(replace(self.document, subjects=(chosen,)), "network")
+        was = self.stack[self.at]
+        self.edited(Seen(was.strokes, chosen.network, weights_of(chosen.parameters)))
+
+    # -- training ----------------------------------------------------------------------------------------------
+
+    @rule(wish=st.sampled_from([Train(), Train(), Pause(), OneStep(), OneEpoch(), OneEpoch()]))
+    def train(self, wish: Wish) -> None:
+        self.bench.wish(wish)
+
+    @rule(seed=st.one_of(st.none(), st.integers(1, 3)))
+    def start_over(self, seed: int | None) -> None:
+        self.bench.wish(StartOver(seed))
+
+    @rule(rate=st.sampled_from([0.001, 0.003, 0.01]), count=st.sampled_from([None, 30, 40]))
+    def change(self, rate: float, count: int | None) -> None:
+        """How it learns from now on, or from what it learns from the next start on."""
+        intent = self.bench.control.intent
+        if count is not None:
+            self.bench.wish(LearnFrom(replace(intent.data, count=count, held_out=SMALL.held_out)))
+        else:
+            recipe = intent.recipe
+            self.bench.wish(LearnBy(replace(recipe, optimizer=replace(recipe.optimizer, rate=rate))))
+
+    @precondition(lambda self: self.training is not None and self.training.branches)
+    @rule(branch=numbers, step=st.one_of(st.none(), numbers, numbers))
+    def jump(self, branch: int, step: int | None) -> None:
+        assert self.training is not None
+        line = self.training.branches[branch % len(self.training.branches)]
+        self.bench.wish(Look(None if step is None else Moment(line.number, step % (line.end + 1))))
+
+    # -- time --------------------------------------------------------------------------------------------------
+
+    @rule(order=st.lists(st.integers(0, 2), min_size=5, max_size=40))
+    def time_passes(self, order: list[int]) -> None:
+        for act in order:
+            (self.bench.answer, self.bench.work, self.bench.take)[act]()
+
+    @rule()
+    def wait(self) -> None:
+        """Until it has come to rest, more often than not."""
+        self.rest()
+
+    @rule()
+    def rest(self) -> None:
+        """Until nothing more happens; then what is shown is what is said, and a stroke starts nothing."""
+        last = self.bench.settle()
+        self.trained()
+        control, training, shown = self.bench.control, last.training, last.readings[0].subject
+        assert not control.intent.running
+        assert not self.bench.notices
+        if not control.live:
+            assert shown is self.document.subjects[0]
+        else:
+            assert training is not None
+            expected = self.reference.weights(shown.network, training, training.shown)
+            assert weights_of(shown.parameters) == expected
+            assert training.exact
+            assert training.shown.step == (training.now if control.goal.look is None else control.goal.look).step
+        if training is not None:
+            self.check_history(training)
+        self.draw(50)
+        again = self.bench.settle()
+        assert again.training is None or again.training.now == training.now
+
+    def check_history(self, training: Training) -> None:
+        """What was there is there still, as it was; kept moments are those that training from the start gives."""
+        run = self.bench.runner._run
+        assert run is not None
+        assert run._history is not None
+        first = id(run._history)
+        for branch in training.branches:
+            curve = [value.tobytes() for value in branch.curves.losses]
+            before = self.curves.get((first, branch.number), [])
+            assert curve[: len(before)] == before
+            self.curves[first, branch.number] = curve
+        network = run._goal.subject.network
+        for line in run._history.lines():
+            for step in sorted(line.keyframes)[-3:]:
+                expected = self.reference.weights(network, training, Moment(line.branch.number, step))
+                assert weights_of(line.keyframes[step].parameters) == expected
+
+    @rule(closed=st.booleans())
+    def end_and_start_again(self, closed: bool) -> None:
+        """The program ends in the usual way, or not; another start restores what was put aside."""
+        self.pen = None
+        path = Path(self.folder.name) / "1.session"
+        work = self.bench.control.work(self.bench.runner.kept() if closed else None)
+        save_session(path, work)
+        expected = self.stack[self.at]
+        if work.document is not self.document:  # it had not come to stand yet
+            assert work.run is not None
+            weights = self.reference.weights(work.run.network, work.run, work.run.now)
+            expected = replace(expected, weights=weights)
+        self.open(Workbench(self.patch))
+        self.stack, self.at = [seen(self.document)], 0
+        self.bench.control.restore(load_session(path))
+        self.edited(expected)
+
+    # -- what holds whenever one looks -------------------------------------------------------------------------
+
+    @invariant()
+    def the_document_is_the_model_s(self) -> None:
+        self.trained()
+        assert seen(self.document) == self.stack[self.at]
+        assert self.bench.session.undo_stack.index() == self.at
+
+    @invariant()
+    def goals_are_numbered_upwards(self) -> None:
+        goal = self.bench.control.goal
+        if goal is not None:
+            assert goal.number >= self.number
+            self.number = goal.number
+
+
+def test_whatever_a_person_does_in_whatever_order(qapp: object, effort: Effort) -> None:
+    run_state_machine_as_test(
+        Person, settings=settings(max_examples=effort(60, 2_000), stateful_step_count=50, deadline=None)
+    )
