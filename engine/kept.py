@@ -39,6 +39,10 @@ class KeptRun:
     spacing: int
     goal: int = 0
 
+    def __contains__(self, moment: Moment) -> bool:
+        """Whether its history has this moment."""
+        return 0 <= moment.branch < len(self.lines) and moment.step <= self.lines[moment.branch].branch.end
+
     @property
     def standing(self) -> Checkpoint:
         """Where it goes on from."""

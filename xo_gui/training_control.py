@@ -83,7 +83,9 @@ class TrainingControl(QObject):
         self._ours: WeakSet[Subject] = WeakSet()
         self._seen = session.document.subjects[0]
         self._last: Goal | None = None
+        # The history of an earlier session, and what the engine last gave to be kept of training.
         self._kept: KeptRun | None = None
+        self._latest: KeptRun | None = None
         self._standing = True
         self._take_up(self._seen)
         session.changed.connect(self._document_changed)
@@ -119,6 +121,7 @@ class TrainingControl(QObject):
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
         self.training, self._taken = training, tuple(branch.name for branch in training.branches)
+        self._latest = training.kept or self._latest
         if training.answers is not self.goal:
             return  # it stood still, or ran, before it heard the latest
         if training.state not in _STANDING:
@@ -286,6 +289,7 @@ class TrainingControl(QObject):
             self._names.clear()
             self._hidden.clear()
             self._taken = ()
+            self._latest = self._history
         self.training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
@@ -313,9 +317,7 @@ class TrainingControl(QObject):
     @property
     def kept(self) -> KeptRun | None:
         """What the engine last gave to be kept of training."""
-        if self.goal is None:
-            return None
-        return self.goal.kept if self.training is None else self.training.kept
+        return None if self.goal is None else self._latest
 
     def work(self, latest: KeptRun | None = None) -> Work:
         """All that one would want back of the session as it stands. What training has come to is in the Document
@@ -325,12 +327,12 @@ class TrainingControl(QObject):
         subject = document.subjects[0]
         if run is not None and run.network != subject.network:
             run = None
-        live = run is not None and self.live
+        live = run is not None and self.live and (subject.moment is None or subject.moment in run)
         if run is not None and goal is not None and live and not self._standing and run.goal == goal.number:
             subject = replace(subject, parameters=run.standing.parameters, moment=run.now, origin={})
             document = replace(document, subjects=(subject, *document.subjects[1:]))
         look = goal.look if goal is not None and live else None
-        if look is not None and run is not None and look.step > run.lines[look.branch].branch.end:
+        if look is not None and run is not None and look not in run:
             look = None
         running = goal is not None and goal.running
         names = dict(self._names)
@@ -341,13 +343,18 @@ class TrainingControl(QObject):
         subject, run = work.document.subjects[0], work.run
         self._recipe, self._data, self._pace = work.recipe, work.data, work.pace
         self._names = dict(work.names)
+        self._hidden.clear()
+        self._taken = () if run is None else tuple(line.branch.name for line in run.lines)
         self._ours.clear()
         self._seen, self._network, self.training, self._standing = subject, subject.network, None, True
-        self._mine, self._kept, self._last, goal = subject, run, None, None
+        self._mine, self._kept, self._latest, self._last, goal = subject, run, run, None, None
         if run is not None:
-            lesson, name = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch.name
-            goal = Goal(next(self._numbers), subject, "kept", name, work.recipe, lesson.data, lesson.own)
-            goal = replace(goal, pace=work.pace, look=work.look, inside=self._inside, kept=run)
+            lesson, branch = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch
+            # Its seed belongs to a branch; another start may have been wished for that never came.
+            self._recipe = replace(work.recipe, seed=branch.recipes[-1][1].seed)
+            number = next(self._numbers)
+            goal = Goal(number, subject, "kept", branch.name, self._recipe, lesson.data, lesson.own)
+            goal = replace(goal, pace=work.pace, look=work.look, inside=self._inside, kept=run, names=work.names)
             goal = replace(goal, inspection=self._inspection)
             if work.live:
                 self._ours.add(subject)
