@@ -17,6 +17,7 @@ from engine.own_reader import Verdict
 from engine.raster import render
 from engine.reading import UNSURE
 from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.numerals import vote_text
 from xo_gui.views.own_words import LABELS, learns
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
@@ -90,8 +91,9 @@ class OwnPage(QWidget):
     def _tile(self, own: OwnDrawing) -> Tile:
         words = "" if own.weight == 1 else f"×{own.weight}"
         verdict, badge, told = self._verdicts.get(own.drawing), "", ""
-        if verdict is not None:
-            told = self.tr("read as {0}, {1} %").format(verdict.word, f"{100 * verdict.vote:.0f}")
+        if verdict is not None and self._document is not None:
+            network = self._document.subjects[0].network
+            told = self.tr("read as {0}, {1}").format(verdict.word, vote_text(network, verdict.vote))
             if self.judged and not self._is_right(own):
                 badge = f"→ {'?' if verdict.word == UNSURE else verdict.word}"
         return Tile(self._pictures[own], own.label, words, own.weight == 0, badge, told)
