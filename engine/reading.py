@@ -86,8 +86,9 @@ class Reader:
             self._readings += 1
             return self._plan.read(images)
         if self._readings == 0 and not self._one_by_one:
-            # The first time compiles.
+            # The first time compiles, both ways, so that no later stroke has to wait for that.
             self._plan.forward_timed(images)
+            self._plan.read(images)
         self._readings += 1
         self._seconds = tuple(self._plan.forward_timed(images))
         return self._plan.outputs()
