@@ -95,7 +95,8 @@ class Explainer:
         assert self._work is not None
         begun = perf_counter()
         try:
-            self.answer = next(self._work)
+            with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give no numbers
+                self.answer = next(self._work)
         except StopIteration:
             self._work = None
         except ValueError as error:

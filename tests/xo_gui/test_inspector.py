@@ -157,6 +157,26 @@ def test_the_pinned_value_follows_training_by_its_own_weights(looker: Looker, ha
     assert lines(list(looker.panel.value_page.sheet.blocks))["bias"] == signed(float(other["01-conv2d.bias"][2]))
 
 
+def test_weights_that_have_run_away_are_spelled_out_without_a_word_of_complaint(looker: Looker, hand: Hand) -> None:
+    """Values that are no numbers are shown as such, in every column and on every page, digits cut off or not."""
+    hand.draw(X_ARMS)
+    subject = looker.window.session.document.subjects[0]
+    huge = {
+        name: np.where(array < 0, np.float32(-1e30), np.float32(1e30)) for name, array in subject.parameters.items()
+    }
+    looker.window.use_subject(Subject("Default", subject.network, huge))
+    hand.settle()
+    looker.panel.value_page.cut_box.setChecked(True)
+    for tab in range(3):
+        looker.panel.tabs.setCurrentIndex(tab)
+        for layer, output in enumerate(looker.window.last.readings[0].outputs):
+            looker.window.session.pin(Cell(layer, len(output) - 1))
+            looker.qtbot.wait(15)
+            looker.window.grab()
+    looker.panel.tabs.setCurrentIndex(0)
+    assert looker.window.isVisible()
+
+
 # --- play
 
 

@@ -99,6 +99,8 @@ def percent_lost(share: float) -> str:
 
 def cut_off(value: float) -> float:
     """The value without what follows its second decimal; what is only not whole by rounding errors stays whole."""
+    if not math.isfinite(value):
+        return value
     return math.trunc(value * 100 + math.copysign(1e-4, value)) / 100
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.numerals import fixed
 from xo_gui.views.stages import layer_names, number
+from xo_gui.views.trace import MOST_CELLS
 
 
 def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
@@ -21,6 +23,8 @@ def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
     names = layer_names(network)
     while cell.layer < len(network.layers):
         layer, shape = network.layers[cell.layer], network.shapes[cell.layer]
+        if math.prod(shape) > MOST_CELLS:
+            break
         place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(shape, bool)
         mask[place] = True

@@ -86,6 +86,11 @@ class Spelled:
 
 def spell(what: Spelled) -> list[Block]:
     """Blocks that tell how the value came about."""
+    with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give values that are no numbers
+        return _spelled(what)
+
+
+def _spelled(what: Spelled) -> list[Block]:
     made = what.arithmetic
     if made is None:
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,8 @@ Line = tuple[float, float, float, float]
 ALIKE = 1.0
 # Beyond so many maps above, what a value brings to each of them is not worked out.
 MOST_ABOVE = 64
+# Nor is it of layers with more values than these: the masks alone would take longer than a frame.
+MOST_CELLS = 500_000
 # Of so many lines between two columns the strongest are shown.
 MOST_FAN = 16
 
@@ -71,8 +74,9 @@ def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None
     found = _Finder(network, strip, reading)
     found.rings.append(found.box(column, shown.channel, shown.row, shown.column))
     found.feature(column, shown.channel)
-    found.back(shown)
-    found.forward(shown)
+    with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give values that are no numbers
+        found.back(shown)
+        found.forward(shown)
     found.input_window(shown)
     return Trace(
         column.tile(shown.channel) if column.is_map else None,
@@ -210,7 +214,7 @@ class _Finder:
             most = max((abs(brought) for _, brought in fan), default=0.0)
             strongest = sorted(fan, key=lambda pair: -abs(pair[1]))
             for line, brought in strongest if self._reading is None else strongest[:MOST_FAN]:
-                if brought:
+                if brought and math.isfinite(brought / most):
                     lines.append(line)
                     carried.append(brought / most)
         return tuple(lines), tuple(carried)
@@ -258,7 +262,8 @@ class _Finder:
         network, above = self._network, cell.layer + 1
         shown = cell if self._strip.column_of(cell.layer) else in_maps(network, cell)
         lower, upper = self._strip.column_of(shown.layer), self._strip.column_of(above)
-        if self._reading is None or upper is None or lower is None or upper.stage.count > MOST_ABOVE:
+        large = math.prod(network.shapes[cell.layer]) > MOST_CELLS
+        if self._reading is None or upper is None or lower is None or upper.stage.count > MOST_ABOVE or large:
             return
         place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(network.shapes[cell.layer], bool)
