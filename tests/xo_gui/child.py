@@ -16,9 +16,12 @@ from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
 from xo_gui.garbage import Garbage
 from xo_gui.main_window import MainWindow
-from xo_gui.wishes import LearnFrom, Train
+from xo_gui.training_control import WATCHED
+from xo_gui.wishes import LearnBy, LearnFrom, Train
 
 KEEP_EVERY = "0.2"
+# As the window trains, but for longer than anybody waits.
+ENDLESS = replace(WATCHED, epochs=100_000)
 
 
 def tell(window: MainWindow) -> None:
@@ -39,6 +42,7 @@ def begin(window: MainWindow) -> None:
     drawing = Drawing(tuple(Stroke(points) for points in STROKES))
     session.edit(session.document.with_drawing(drawing), "Pen stroke")
     window.training.wish(LearnFrom(replace(window.training.intent.data, **DATA)))
+    window.training.wish(LearnBy(ENDLESS))
     window.training.wish(Train())
 
 

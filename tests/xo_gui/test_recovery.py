@@ -20,10 +20,12 @@ from engine.backend import choose_backend
 from engine.datasets.pool import Pool, PoolSettings
 from engine.datasets.sources import Fixed
 from engine.presets import DEFAULT
+from engine.recipe import Recipe
 from engine.storage.atomic import StorageError
 from engine.storage.sessions import Digest, session_digest
 from engine.training import Trainer
 from tests.conftest import Effort
+from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.test_training import Coach
@@ -86,13 +88,13 @@ class Child:
         return max((step for at, step in self.seen if at <= killed - LATE), default=0)
 
 
-def straight(steps: int) -> dict[str, np.ndarray]:
+def straight(steps: int, recipe: Recipe = ENDLESS) -> dict[str, np.ndarray]:
     """The default network's weights after so many steps of a run that nobody interrupts."""
-    drawing = replace(DEFAULT.recipe.data if DEFAULT.recipe else WATCHED.data, side=32)
+    drawing = replace(DEFAULT.recipe.data if DEFAULT.recipe else recipe.data, side=32)
     pool = Pool(PoolSettings(drawing, **DATA))
     while pool.done < 1:
         pool.grow()
-    trainer = Trainer(DEFAULT.network, Fixed(pool.training), WATCHED, choose_backend("cpu"), held_out=pool.held_out)
+    trainer = Trainer(DEFAULT.network, Fixed(pool.training), recipe, choose_backend("cpu"), held_out=pool.held_out)
     for event in trainer.steps():
         if event.number == steps:
             break
@@ -186,7 +188,7 @@ def test_after_a_usual_end_nothing_is_asked_and_file_opens_the_last_session(
     again.click(again.panel.step_button)
     again.until(lambda training: training.now.step == 11)
     assert len(again.stand().branches) == 1
-    for name, values in straight(11).items():
+    for name, values in straight(11, WATCHED).items():
         np.testing.assert_array_equal(window.session.document.subjects[0].parameters[name], values)
 
 
