@@ -12,13 +12,14 @@ from engine.datasets.examples import Examples
 from engine.document import Document
 from engine.drawing import Drawing
 from engine.evaluation import Judgement
-from engine.losses import softmax
+from engine.network import Network
+from engine.reading import votes_of
 from engine.robustness import tries
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.confusion_table import ConfusionTable, Counted
-from xo_gui.views.numerals import percent
+from xo_gui.views.numerals import vote_text
 from xo_gui.views.thumbnails import Thumbnails, Tile, scrolled
 from xo_gui.views.view import View
 
@@ -48,6 +49,7 @@ class GalleryView(View):
         self.wall.pressed.connect(self._pressed)
         self.words.setFont(font(SMALL_PX))
         self.words.setWordWrap(True)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         drawings = QVBoxLayout()
         drawings.setSpacing(6)
@@ -101,14 +103,15 @@ class GalleryView(View):
 
     def _fill(self) -> None:
         """The drawings of the chosen cell, or the mistakes."""
-        judgement, held_out = self._judgement, self._held_out
-        if judgement is None or held_out is None:
+        judgement, held_out, document = self._judgement, self._held_out, self._document
+        if judgement is None or held_out is None or document is None:
             self._show((), self._empty)
             return
-        votes = softmax(np.nan_to_num(judgement.scores, posinf=1e30, neginf=-1e30))
+        network = document.subjects[0].network
+        votes = votes_of(network, np.nan_to_num(judgement.scores, posinf=1e30, neginf=-1e30))
         self._places = hardest_first(votes, held_out.labels, self.table.cell)
         shown = self._places[:_MOST]
-        tiles = tuple(self._tile(held_out, votes[at], int(at)) for at in shown)
+        tiles = tuple(self._tile(network, held_out, votes[at], int(at)) for at in shown)
         self._show(tiles, self._sentence(held_out, len(self._places)))
 
     @property
@@ -123,10 +126,10 @@ class GalleryView(View):
         self._area.setVisible(bool(tiles))
         self.words.setText(words)
 
-    def _tile(self, held_out: Examples, votes: HostArray, at: int) -> Tile:
+    def _tile(self, network: Network, held_out: Examples, votes: HostArray, at: int) -> Tile:
         """A drawing, what it is, and how sure the network is of what it takes it for."""
         label, read = int(held_out.labels[at]), int(votes.argmax())
-        sure, name = percent(float(votes[read])), held_out.classes[read]
+        sure, name = vote_text(network, float(votes[read])), held_out.classes[read]
         told = self.tr("read as {0} with {1}").format(name, sure)
         if label < 0:
             return Tile(held_out.images[at, 0], self.tr("neither"), f"{sure} {name}", told=told)
