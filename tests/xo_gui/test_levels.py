@@ -9,6 +9,8 @@ from engine.backend import choose_backend
 from engine.document import Subject
 from engine.presets import DEFAULT
 from engine.reading import Reader
+from xo_gui.theme import DARK
+from xo_gui.views.atlas import maps_atlas
 from xo_gui.views.levels import Peaks, calm, end_of_colours
 from xo_gui.views.numerals import count, duration, level, signed, span
 from xo_gui.views.stages import stages_of
@@ -72,3 +74,13 @@ def test_numerals() -> None:
         "1.2\u202fM",
     ]
     assert [duration(value) for value in (11e-6, 1.24e-3, 2.0)] == ["11\u202fµs", "1.2\u202fms", "2.0\u202fs"]
+
+
+def test_values_that_ran_away_have_the_last_colours(qapp) -> None:
+    """The next calm number above the largest float32 is none of them."""
+    largest = np.finfo(np.float32).max
+    maps = np.array([[[largest, -largest, np.inf, -np.inf, 0.0]]], np.float32)
+    picture = maps_atlas(maps, np.array([calm(float(largest))]), 1, DARK)
+    seen = [picture.pixelColor(place, 0).name() for place in range(5)]
+    first, middle, last = (DARK.value_table[place] for place in (0, 127, 254))
+    assert [f"#{word & 0xFFFFFF:06x}" for word in (last, first, last, first, middle)] == seen

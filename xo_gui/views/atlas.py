@@ -19,7 +19,9 @@ def maps_atlas(values: HostArray, levels: HostArray, rows: int, theme: Theme) ->
     levels: (1,) or (C,), the value of the last colour; minus that is the first. What cannot be negative so uses
     the upper half of the colours, and equal values look equal before and after a ReLU.
     """
-    share = values / levels[:, None, None].astype(np.float32)
+    # The next calm number above values that have run away may lie beyond float32.
+    ends = np.minimum(levels, np.finfo(np.float32).max).astype(np.float32)
+    share = values / ends[:, None, None]
     return to_qimage(_tiled(colours(share, -1.0, 1.0, theme.value_table), rows))
 
 
