@@ -81,11 +81,12 @@ class Training:
     did it; accuracy: on the held-out examples, when they were read last. prepared: the share of the examples
     that is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the
     one looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
-    divergence, the last moment before it showed. branches, and each one's origin; frames: some kept moments
-    from the start of the branch until now. judgement: how the held-out examples are read at `shown`, None while
-    it is not known. kept: all that it takes to go on with it in another session, at most some 10 s of training
-    old, and of now where it stands still. batch: (n,) places in `examples` of the last step's batch. gradients:
-    of the last step, by name. statistics: what was found last inside the network, at its own moment.
+    divergence, the last moment before it showed; where patience ended it, the best one. branches, and each one's
+    origin; frames: some kept moments from the start of the branch until now. judgement: how the held-out examples
+    are read at `shown`, None while it is not known. kept: all that it takes to go on with it in another session, at
+    most some 10 s of training old, and of now where it stands still. batch: (n,) places in `examples` of the last
+    step's batch. gradients: of the last step, by name. statistics: what was found last inside the network, at its
+    own moment.
     """
 
     goal: int

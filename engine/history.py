@@ -94,6 +94,12 @@ def lineage(branches: Sequence[Branch], moment: Moment) -> tuple[tuple[int, Reci
     return tuple(found)
 
 
+def best(branch: Branch) -> Moment | None:
+    """Where the held-out examples were read with the least error, None if they were not read."""
+    errors = branch.curves.held_out_losses
+    return Moment(branch.number, int(branch.curves.judged[int(errors.argmin())])) if len(errors) else None
+
+
 def last_good(branch: Branch, classes: int) -> Moment:
     """The last moment of a branch before the errors went beyond twice that of equal votes."""
     fine = np.flatnonzero(branch.curves.losses <= 2 * math.log(classes))

@@ -18,7 +18,7 @@ from engine.datasets.sources import Fixed
 from engine.datasets.xo import CLASSES
 from engine.frames import frames_of
 from engine.goal import Goal, State, Training
-from engine.history import BUDGET, History, Moment, frame_bytes, last_good
+from engine.history import BUDGET, History, Moment, best, frame_bytes, last_good
 from engine.insight import Sources
 from engine.judgements import Judgements
 from engine.kept import HandOver, KeptRun, Origin
@@ -430,11 +430,12 @@ class Run:
     # -- parts of the report -----------------------------------------------------------------------------------
 
     def _good(self) -> Moment | None:
-        """After divergence, the last moment before it showed."""
-        if self._history is None or self._goal is None or self._state != "diverged":
+        """After divergence, the last moment before it showed; after patience ended the run, the best one."""
+        tired = self._state == "ended" and self._trainer is not None and self._trainer.ended == "patience"
+        if self._history is None or self._goal is None or not (tired or self._state == "diverged"):
             return None
         branch = self._history.branches()[self._branch]
-        return last_good(branch, len(self._goal.subject.network.classes))
+        return best(branch) if tired else last_good(branch, len(self._goal.subject.network.classes))
 
     def _lately(self) -> Values:
         """The last step's gradients, copied now and then."""

@@ -55,7 +55,7 @@ class TrainMenu(QObject):
         self.good = make(
             menu,
             tr("Last &good moment"),
-            tr("Look at the last moment before the error ran away"),
+            tr("Look at the last moment before it got worse"),
             self._good,
             "Ctrl+G",
         )

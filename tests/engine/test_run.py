@@ -311,6 +311,17 @@ def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch
     assert_same(run.parameters(), straight(look.step))
 
 
+def test_where_patience_ended_it_the_best_moment_is_known() -> None:
+    """At so high a rate the error on what is held out soon goes up and down."""
+    recipe = replace(GOAL.recipe, optimizer=SGD(0.4), patience=3)
+    report = following(Run(CPU), replace(GOAL, recipe=recipe, running=True))
+    assert (report.state, report.ended) == ("ended", "patience")
+    curves = report.branches[0].curves
+    assert report.good is not None
+    assert report.good.step == report.now.step - 3 * 8
+    assert curves.held_out_losses[curves.judged == report.good.step] == curves.held_out_losses.min()
+
+
 def test_the_pace_is_kept() -> None:
     run = Run(CPU)
     following(run, GOAL)

@@ -243,6 +243,12 @@ def test_why_it_stopped(tuner: Tuner) -> None:
         tuner.until(lambda training: training.state == "ended")
         tuner.stand()
         assert words in tuner.panel.words.text(), name
+    best = tuner.training.good.step
+    assert best == tuner.training.now.step - 10
+    assert tuner.panel.main_button.text() == "▶ Train on"
+    assert tuner.panel.good_button.text() == f"Go to step {best}"
+    tuner.click(tuner.panel.good_button)
+    tuner.until(lambda training: training.exact and training.shown.step == best)
 
 
 def test_the_curve_knows_where_training_stands(tuner: Tuner) -> None:

@@ -90,16 +90,17 @@ class TrainingView(View):
             self.main_button.setText(self.tr("▶ Train from scratch"))
         elif back or training.state == "failed":
             self.main_button.setText(self.tr("▶ Continue from here"))
-        elif training.good is not None:
+        elif training.state == "diverged" and training.good is not None:
             self.main_button.setText(self.tr("▶ Continue from step {0}").format(training.good.step))
         else:
             self.main_button.setText(self.tr("▶ Train on"))
         self.words.setText(self._sentence(training))
         self.words.setToolTip("" if training is None else training.words)
-        self._offer(None if training is None or running or back else training.good)
+        good = None if training is None or running or back or training.good == training.now else training.good
+        self._offer(good)
 
     def _offer(self, good: Moment | None) -> None:
-        """The way back to the last good moment, in place of the seed."""
+        """The way back to the last good moment, or to the best, in place of the seed."""
         self._seed_row.setVisible(good is None)
         self.good_button.setVisible(good is not None)
         if good is not None:
@@ -170,7 +171,7 @@ class TrainingView(View):
         self.epoch_button = self._button(self.tr("Epoch"), tip, self._epoch)
         tip = self.tr("Back to the same start, as a branch of its own; nothing is lost")
         self.reset_button = self._button(self.tr("Reset"), tip, self._reset)
-        tip = self.tr("Look at the last moment before the error ran away; Continue goes on from there")
+        tip = self.tr("Look at the last moment before it got worse; Continue goes on from there")
         self.good_button = self._button("", tip, self._go_back)
 
     def _make_sliders(self) -> None:
