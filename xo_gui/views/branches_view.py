@@ -94,9 +94,13 @@ class BranchesView(View):
         self._theme = theme
         self.words.setStyleSheet(f"color: {theme.quiet}")
         self.table.setStyleSheet(
-            f"QTableWidget {{ border: none; background: transparent; color: {theme.quiet}; }}"
+            f"QTableWidget {{ border: none; outline: none; background: transparent; color: {theme.quiet}; }}"
             f"QTableWidget::item {{ padding: 0 4px; border: none; }}"
             f"QTableWidget::item:selected {{ background: {theme.control}; color: {theme.text}; }}"
+            f"QTableWidget::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.quiet}; "
+            f"border-radius: 3px; background: transparent; }}"
+            f"QTableWidget::indicator:checked {{ background: {theme.quiet}; }}"
+            f"QTableWidget::indicator:checked:selected {{ background: {theme.text}; }}"
             f"QTableWidget:focus {{ border: 1px solid {theme.o}; }}"
             f"QHeaderView::section {{ background: {theme.ground}; color: {theme.quiet}; border: none; "
             f"padding: 2px 4px; }}"
