@@ -11,7 +11,7 @@ import numpy as np
 from engine.datasets.examples import Examples
 from engine.datasets.own import OwnDrawing, counted, own_examples
 from engine.datasets.sources import HELD_OUT, TRAINING
-from engine.datasets.xo import CLASSES, examples
+from engine.datasets.xo import CLASSES, examples, numbers
 from engine.datasets.xo_settings import XOSettings
 
 # Drawings made at once: some 10 ms of work.
@@ -35,6 +35,13 @@ class PoolSettings:
         for name in ("count", "held_out"):
             if getattr(self, name) < 1:
                 raise ValueError(f"The data need {name} of at least 1, not {getattr(self, name)}.")
+
+    @property
+    def numbers(self) -> tuple[int, int, int]:
+        """How many of those to learn from are X, O and neither."""
+        parts = [numbers(self.drawing, min(PIECE, self.count - first)) for first in range(0, self.count, PIECE)]
+        crosses, rounds, others = (sum(kind) for kind in zip(*parts, strict=True))
+        return crosses, rounds, others
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from engine.drawing import Array, Drawing, Stroke
 from engine.images import area_resample
 from engine.raster import Paths, coverage
 
-__all__ = ["CLASSES", "XOSettings", "drawing", "examples"]
+__all__ = ["CLASSES", "XOSettings", "drawing", "examples", "numbers"]
 
 CLASSES: Final = ("X", "O")
 _GRIDS: Final = (9, 15)  # squares a side of a coarse grid: from, and below
@@ -49,9 +49,7 @@ def examples(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Exa
     if count < 0:
         raise ValueError(f"The number of examples must be at least 0, not {count}.")
     rng = np.random.default_rng(seed)
-    neither = round(settings.neither * count)
-    crosses = (count - neither + 1) // 2
-    labels = np.repeat(np.array([0, 1, -1], np.int64), [crosses, count - neither - crosses, neither])
+    labels = np.repeat(np.array([0, 1, -1], np.int64), numbers(settings, count))
     rng.shuffle(labels)
     images = np.empty((count, 1, settings.side, settings.side), np.float32)
     for first in range(0, count, _CHUNK):
@@ -59,6 +57,13 @@ def examples(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Exa
         kinds = [(*CLASSES, "neither")[label] for label in labels[chunk]]
         images[chunk, 0] = _pictures(kinds, settings, rng)
     return Examples(images, labels, CLASSES)
+
+
+def numbers(settings: XOSettings, count: int) -> tuple[int, int, int]:
+    """How many of so many examples are X, O and neither."""
+    neither = round(settings.neither * count)
+    crosses = (count - neither + 1) // 2
+    return crosses, count - neither - crosses, neither
 
 
 def _pictures(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> Array:

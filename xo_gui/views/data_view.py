@@ -24,7 +24,7 @@ from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.batch_page import BatchPage
 from xo_gui.views.generator_page import GeneratorPage
 from xo_gui.views.own_page import OwnPage
-from xo_gui.views.own_words import learns, tally
+from xo_gui.views.own_words import learns, listed, tally
 from xo_gui.views.view import View
 from xo_gui.wishes import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
 
@@ -104,8 +104,10 @@ class DataView(View):
         waits = intent.lesson is not None and intent.lesson != wished
         self.start_button.setVisible(waits)
         self.go_on_button.setVisible(waits)
+        generating = self.pages.currentWidget() is self.generator
         if waits:
-            self.words.setText(self.tr("Not learnt from yet:"))
+            text = self.tr("Not learnt from yet:")
+            self.words.setText(f"{text} {listed(intent.data.numbers)}" if generating else text)
             self.words.setToolTip(self.tr("What is changed here is learnt from at the next start or branch."))
             return
         if not learns(document):
@@ -115,11 +117,15 @@ class DataView(View):
             self.words.setToolTip(self.words.text())
             return
         generated = f"{intent.data.count:,}".replace(",", " ")
-        if not document.own:
+        if not document.own and generating:
+            text = self.tr("An epoch: {0}.").format(listed(intent.data.numbers))
+        elif not document.own:
             text = self.tr("Learns from {0} generated drawings.").format(generated)
         elif self.pages.currentWidget() is self.own:
             text = tally(document.own)
             text += self.tr("; {0} read rightly.").format(self.own.right) if self.own.judged else "."
+        elif generating:
+            text = self.tr("{0}, and {1} of yours.").format(listed(intent.data.numbers), counted(document.own))
         else:
             text = self.tr("Learns from {0} generated, {1} of yours.")
             text = text.format(generated, counted(document.own))

@@ -27,7 +27,13 @@ def learns(document: Document) -> bool:
 def tally(own: Sequence[OwnDrawing]) -> str:
     """How many there are of each: "3 X, 2 O, 1 neither"."""
     counts = Counter(each.label for each in own)
-    return ", ".join(tr("{0} {1}").format(counts[label], label) for label in LABELS)
+    return listed([counts[label] for label in LABELS])
+
+
+def listed(counts: Sequence[int]) -> str:
+    """Numbers of X, of O and of neither: "6 800 X, 6 800 O, 2 400 neither"."""
+    written = (f"{count:,}".replace(",", " ") for count in counts)
+    return ", ".join(tr("{0} {1}").format(count, label) for count, label in zip(written, LABELS, strict=True))
 
 
 def blank_words(label: str) -> str:

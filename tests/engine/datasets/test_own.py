@@ -117,6 +117,13 @@ def test_what_is_needed_is_kept_whatever_it_takes() -> None:
     ]
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.155, 250), (0.0, 7), (1.0, 101), (0.15, 100)])
+def test_how_many_of_each_there_are_is_known_before_any_is_drawn(share: float, count: int) -> None:
+    data = replace(DATA, drawing=replace(DATA.drawing, neither=share), count=count)
+    labels = grown(Pool(data)).training.labels
+    assert data.numbers == tuple(int((labels == label).sum()) for label in (0, 1, -1))
+
+
 def test_a_lesson_knows_what_its_pictures_take() -> None:
     pool = grown(Pool(DATA, OWN))
     assert Lesson(DATA, OWN).nbytes == pool.training.images.nbytes + pool.held_out.images.nbytes
