@@ -21,6 +21,7 @@ from engine.plan import Plan
 from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reading
 from tests.engine.random_networks import random_network
+from tests.engine.test_walkthrough import MAPS_X9, PICTURES
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -201,6 +202,19 @@ def test_the_articles_first_window() -> None:
     assert spelled.divisor == 9
     assert (spelled.products == 1).all()
     assert spelled.result == 1
+
+
+@pytest.mark.parametrize("letter", ["X", "O"])
+def test_every_sum_of_the_articles_slides(letter: str) -> None:
+    """Nine products each: their sum is nine times the number printed on the slides."""
+    rows = [[1.0 if sign == "#" else -1.0 for sign in row] for row in PICTURES[letter]]
+    reading = read(WALKTHROUGH.network, handmade_parameters(), np.array([rows], np.float32))
+    sums = np.array(MAPS_X9[letter])
+    for place in np.ndindex(*sums.shape):
+        spelled = arithmetic(reading, 1, place)
+        assert isinstance(spelled, WeightedSum)
+        assert spelled.total == sums[place]
+        assert (np.abs(spelled.products) == 1).all()
 
 
 def test_softmax_is_what_the_votes_are() -> None:

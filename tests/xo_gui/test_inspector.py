@@ -161,9 +161,8 @@ def test_weights_that_have_run_away_are_spelled_out_without_a_word_of_complaint(
     """Values that are no numbers are shown as such, in every column and on every page, digits cut off or not."""
     hand.draw(X_ARMS)
     subject = looker.window.session.document.subjects[0]
-    huge = {
-        name: np.where(array < 0, np.float32(-1e30), np.float32(1e30)) for name, array in subject.parameters.items()
-    }
+    signs = {name: np.where(array < 0, -1, 1).astype(np.float32) for name, array in subject.parameters.items()}
+    huge = {name: array * np.float32(1e30) for name, array in signs.items()}
     looker.window.use_subject(Subject("Default", subject.network, huge))
     hand.settle()
     looker.panel.value_page.cut_box.setChecked(True)
@@ -234,6 +233,12 @@ def test_the_walk_through_reads_like_the_articles_slides() -> None:
 def test_digits_are_cut_off_as_in_the_article_where_one_wants_it(ninths: int, rounded: str, cut: str) -> None:
     value = float(np.float32(ninths) / np.float32(9))
     assert (fixed(value), fixed(value, cut=True)) == (rounded, cut)
+
+
+def test_what_two_decimals_would_lose_is_told_by_its_first_figure() -> None:
+    assert fixed(0.00042) == "+0.0004"
+    assert fixed(-0.000042) == "−4e−5"
+    assert fixed(1e-12) == fixed(0.0) == "0.00"
 
 
 def test_rounding_errors_do_not_cut_a_whole_number_down() -> None:

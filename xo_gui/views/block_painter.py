@@ -24,6 +24,7 @@ GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 LARGEST, TALLEST, LEAST_NUMBER = 30.0, 22.0, 21.0
 SIGN = 20.0
 NUMBER_PX = 9
+_TIMES_TEN, _RAISED = "· × 10", str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # A picture's longer side.
 WIDEST = 200.0
 
@@ -168,7 +169,9 @@ def _paint_pair(pair: Pair, top: float, on: Pass) -> None:
 
 def _paint_grid(grid: Grid, x: float, y: float, room: float, on: Pass) -> None:
     theme, painter = on.theme, on.painter
-    on.text(QRectF(x, y, room, TITLE - 2), grid.title, theme.quiet)
+    power = _power(grid.level)
+    title = grid.title if not power else f"{grid.title} {_TIMES_TEN}{str(power).translate(_RAISED)}".strip()
+    on.text(QRectF(x, y, room, TITLE - 2), title, theme.quiet)
     wide, tall = _cell(grid, room)
     table = theme.picture_table if grid.scale == "picture" else theme.value_table
     words = colours(grid.values, -grid.level, grid.level, table)
@@ -198,7 +201,7 @@ def _paint_numbers(grid: Grid, words: HostArray, first: QRectF, step: tuple[floa
     """The number of every cell, black or white, in its middle; `first` is the first cell."""
     painter, (wide, tall) = on.painter, step
     painter.setFont(kept_font(NUMBER_PX)[0])
-    values, dark = grid.values.tolist(), _reads_dark(words).tolist()
+    values, dark = (grid.values * 10.0 ** -_power(grid.level)).tolist(), _reads_dark(words).tolist()
     for colour, is_dark in ((QColor("#000000"), True), (QColor("#ffffff"), False)):
         painter.setPen(colour)
         for row, line in enumerate(values):
@@ -211,6 +214,11 @@ def _paint_numbers(grid: Grid, words: HostArray, first: QRectF, step: tuple[floa
                 painter.drawStaticText(
                     QPointF(left, first.top() + row * tall + (first.height() - size.height()) / 2), made
                 )
+
+
+def _power(level: float) -> int:
+    """The power of ten that small numbers are told in, so that two decimals say something; 0 for ordinary ones."""
+    return math.floor(math.log10(level)) if 0 < level < 0.095 else 0
 
 
 @lru_cache(maxsize=2048)

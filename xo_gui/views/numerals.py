@@ -8,6 +8,7 @@ from engine.network import Network
 from xo_gui.views.stages import NARROW_SPACE, number
 
 MINUS = "\u2212"
+TINY = 1e-7
 NONE = "–"
 
 
@@ -75,7 +76,9 @@ def vote_text(network: Network, vote: float) -> str:
 
 def fixed(value: float, cut: bool = False) -> str:
     """A value with two decimals and its sign, as `signed`; or with the further ones cut off, as the article does:
-    +0.55 for 5 / 9."""
+    +0.55 for 5 / 9. What would be lost so is told by its first figure: +0.0004; less than TINY is nothing."""
+    if not cut and TINY <= abs(value) < 0.005:
+        return ("+" if value > 0 else MINUS) + f"{abs(value):.1g}".replace("e-0", f"e{MINUS}")
     return signed(cut_off(value) if cut else value)
 
 
