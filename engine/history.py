@@ -21,7 +21,10 @@ from engine.recipe import Recipe
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 BUDGET = 256 * 2**20
+# However small a network is: all are gone through for each picture of its training.
+MOST_FRAMES = 4_096
 _FIRST_ROOM = 1024
+_HOLDING = 256
 
 
 @dataclass(frozen=True, order=True)
@@ -168,9 +171,9 @@ class _Line:
 
 
 def frame_bytes(keyframe: Checkpoint) -> int:
-    """What a keyframe takes in memory."""
+    """What a keyframe takes in memory, the arrays themselves and what holds them."""
     groups = (keyframe.parameters, keyframe.memory, keyframe.best_parameters or {})
-    return sum(array.nbytes for group in groups for array in group.values())
+    return sum(array.nbytes + _HOLDING for group in groups for array in group.values())
 
 
 class History:
@@ -182,7 +185,7 @@ class History:
     """
 
     def __init__(self, frame_bytes: int, budget: int = BUDGET) -> None:
-        self._most = max(4, budget // max(frame_bytes, 1))
+        self._most = min(max(4, budget // max(frame_bytes, 1)), MOST_FRAMES)
         self._lines: list[_Line] = []
         self.spacing = 1
         self.changes = 0  # rises with everything that is written

@@ -6,6 +6,7 @@ writing go piece by piece and let go of the interpreter's lock, so neither windo
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from threading import Event, Thread
 from typing import TypeAlias
@@ -15,6 +16,8 @@ from PySide6.QtCore import QObject, Signal
 from engine.storage.atomic import StorageError
 from engine.storage.sessions import Work, save_session
 from xo_gui.mailbox import Mailbox
+
+log = logging.getLogger(__name__)
 
 # From one place to another.
 Move: TypeAlias = "tuple[Path, Path]"
@@ -63,9 +66,13 @@ class Keeper(QObject):
             save_session(self._path, work)
             if then is not None and then[0].exists():
                 then[0].replace(then[1])
-        except (StorageError, OSError) as error:
-            if self.trouble != str(error):
-                self.trouble = str(error)
+        except Exception as error:
+            said = str(error)
+            if not isinstance(error, StorageError):
+                log.exception("the work could not be put aside")
+                said = f"Your work could not be put aside, {type(error).__name__}: {error}. The log has more."
+            if self.trouble != said:
+                self.trouble = said
                 self.troubled.emit()
             return
         self.trouble = ""

@@ -33,7 +33,7 @@ _WHOLE: Final = ("steps", "judged", "recalled")
 # Of each keyframe, in this order.
 _STANDING: Final = ("steps", "seconds", "loss_sum", "judged", "accuracy", "best", "stale")
 _Step = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-_Text = Annotated[str, msgspec.Meta(max_length=1000)]
+_Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 
 
 class _Set(msgspec.Struct):
@@ -141,9 +141,10 @@ def _curves(told: _Line, arrays: Mapping[str, HostArray]) -> Curves:
     measured = ((steps, (losses, rates)), (judged, (held_out, accuracies)), (recalled, (learnt,)))
     for places, curves in measured:
         inside = bool(((places >= told.start) & (places <= told.end) & (places == np.floor(places))).all())
-        if not inside or (np.diff(places) <= 0).any() or any(len(curve) != len(places) for curve in curves):
+        # The same step may be judged twice, where an epoch has become another number of steps.
+        if not inside or (np.diff(places) < 0).any() or any(len(curve) != len(places) for curve in curves):
             raise Damage("has curves that do not fit their branch")
-    if len(steps) != told.end - told.start:
+    if len(steps) != told.end - told.start or (np.diff(steps) <= 0).any():
         raise Damage("has a branch with more steps, or fewer, than its curve")
     whole = [places.astype(np.int64) for places in (steps, judged, recalled)]
     return Curves(whole[0], losses, rates, whole[1], held_out, accuracies, whole[2], learnt)

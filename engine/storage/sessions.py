@@ -91,7 +91,7 @@ class _Told(msgspec.Struct):
     look: tuple[_Place, _Place] | None
     now: tuple[_Place, _Place] | None
     spacing: Annotated[int, msgspec.Meta(ge=1, le=2**40)]
-    names: dict[_Place, Annotated[str, msgspec.Meta(max_length=200)]]
+    names: dict[_Place, Annotated[str, msgspec.Meta(max_length=20_000)]]
     own: list[_Place]
     labels: list[Annotated[str, msgspec.Meta(max_length=200)]]
     weights: list[_Place]

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject
 
+from engine.datasets.pool import PoolSettings
+from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
+from engine.goal import Goal
+from engine.layers import Dense, Flatten
+from engine.network import Network
 from engine.presets import WALKTHROUGH, handmade_parameters
+from engine.recipe import Recipe
 from engine.runner import Request, Runner
 from xo_gui.engine_thread import EngineThread
 
+TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
 DOCUMENT = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
 
 
@@ -107,3 +114,23 @@ def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
         begun = time.perf_counter()
         assert thread.stop()
         assert time.perf_counter() - begun < 1
+
+
+def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(thread, qtbot) -> None:
+    subject = Subject("Tiny", TINY, TINY.initial(1))
+    data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
+    goal = Goal(1, subject, "fresh", "start 1", Recipe(batch=20, epochs=10**6), data, running=True)
+    signals: list[None] = []
+    thread.snapshot_ready.connect(lambda: signals.append(None))
+    request = Request(1, Document(Drawing(), (subject,)), goal=goal, live=True)
+    thread.ask(request)
+    qtbot.waitUntil(lambda: bool(signals), timeout=10_000)
+    time.sleep(0.5)
+    qtbot.wait(50)
+    assert len(signals) == 1
+    first = thread.take()
+    assert thread.take() is None
+    thread.ask(replace(request, asked_at=1.0))
+    qtbot.waitUntil(lambda: len(signals) == 2, timeout=10_000)
+    # It went on meanwhile: nobody waited for the window.
+    assert thread.take().training.now.step > first.training.now.step

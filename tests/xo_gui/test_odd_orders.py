@@ -211,15 +211,19 @@ class Person(RuleBasedStateMachine):
     def start_over(self, seed: int | None) -> None:
         self.bench.wish(StartOver(seed))
 
-    @rule(rate=st.sampled_from([0.001, 0.003, 0.01]), count=st.sampled_from([None, 30, 40]))
-    def change(self, rate: float, count: int | None) -> None:
+    @rule(
+        rate=st.sampled_from([0.001, 0.003, 0.01]),
+        batch=st.sampled_from([10, 10, 10, 20]),
+        count=st.sampled_from([None, None, 30, 40]),
+    )
+    def change(self, rate: float, batch: int, count: int | None) -> None:
         """How it learns from now on, or from what it learns from the next start on."""
         intent = self.bench.control.intent
         if count is not None:
             self.bench.wish(LearnFrom(replace(intent.data, count=count, held_out=SMALL.held_out)))
         else:
             recipe = intent.recipe
-            self.bench.wish(LearnBy(replace(recipe, optimizer=replace(recipe.optimizer, rate=rate))))
+            self.bench.wish(LearnBy(replace(recipe, batch=batch, optimizer=replace(recipe.optimizer, rate=rate))))
 
     @precondition(lambda self: self.training is not None and self.training.branches)
     @rule(branch=numbers, step=st.one_of(st.none(), numbers, numbers))

@@ -297,3 +297,23 @@ def test_a_full_disk_is_said_once_and_all_goes_on(folder: Path, open_window, qtb
         assert not (folder / "1.session").exists()
     hand.draw(CIRCLE)
     qtbot.waitUntil((folder / "1.session").exists, timeout=10_000)
+
+
+@pytest.mark.expects_log
+def test_an_unexpected_fault_of_the_writing_is_logged_and_said_and_it_tries_again(
+    folder: Path, open_window, qtbot, monkeypatch
+) -> None:
+    def broken(path: Path, work: object) -> None:
+        raise RuntimeError("odd")
+
+    said: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("xo_gui.keeper.save_session", broken)
+        window = open_window("--keep-every", "0.1")
+        window.recovery.said.connect(said.append)
+        hand = Hand(window, qtbot)
+        hand.draw(X_ARMS)
+        qtbot.waitUntil(lambda: len(said) == 1, timeout=10_000)
+        assert "RuntimeError: odd" in said[0]
+    hand.draw(CIRCLE)
+    qtbot.waitUntil((folder / "1.session").exists, timeout=10_000)

@@ -1,0 +1,60 @@
+"""However long it trains, memory stays as it is but for the curves: keyframes are thinned, reports are let go."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from dataclasses import replace
+
+import pytest
+
+from engine.datasets.pool import PoolSettings
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.goal import Goal
+from engine.layers import Dense, Flatten
+from engine.network import Network
+from engine.optimizers import Adam
+from engine.recipe import Recipe
+from engine.runner import Request, Runner
+from tests.conftest import Effort
+
+NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)))
+DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
+# Of a step in the curves: its number, error and rate, in rooms that double, while the old one is still seen.
+CURVE_BYTES = 16 * 4
+SLACK = 6 * 2**20
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    gc.collect()
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise there")
+def test_memory_is_flat_while_it_trains(effort: Effort) -> None:
+    subject = Subject("Tiny", NETWORK, NETWORK.initial(1))
+    goal = Goal(1, subject, "fresh", "start 1", Recipe(Adam(1e-4), batch=20, epochs=10**6), DATA, running=True)
+    request = Request(1, Document(Drawing(), (subject,)), goal=goal, live=True)
+    runner = Runner("cpu", keep_every=0.1)
+
+    def train_to(step: int) -> None:
+        """As the engine's thread does, with a picture now and then."""
+        made, wanted = 0, replace(request, goal=replace(goal, until=step))
+        while made < step:
+            training = runner.answer(wanted).training
+            assert training is not None
+            made = training.now.step
+            runner.work(0.02)
+
+    train_to(effort(5_000, 20_000))
+    before = resident()
+    train_to(effort(10_000, 100_000))
+    grown = resident() - before
+    allowed = SLACK + effort(5_000, 80_000) * CURVE_BYTES
+    print(f"{grown / 2**20:+.1f} MiB in {effort(5_000, 80_000):,} steps")
+    assert grown < allowed
