@@ -22,6 +22,7 @@ from engine.drawing import Drawing
 from engine.evaluation import unwarned
 from engine.explain.exemplars import exemplars, scores_of
 from engine.goal import Training
+from engine.history import Moment
 from engine.layers import shape_text
 from engine.network import Network, Parameters
 from engine.plan import Plan
@@ -49,7 +50,8 @@ class Robustness:
     properties: what was varied, through which values. The arrays are (properties, values) int64, read-only. tried:
     with how many drawings each value was tried; network, whole_image: how many of them the network and whole-image
     comparison took for the right class; missed, fooled: the number of the first drawing that each took for the
-    wrong one, -1 where there is none. done: the share of what will be tried. source: whose parameters, as given.
+    wrong one, -1 where there is none. done: the share of what will be tried. source: whose parameters, as given;
+    moment: of training, that they are of, None if they are the subject's own.
     side: of the pictures; together, rounds: how many drawings a round has, and how many rounds there will be.
     """
 
@@ -61,6 +63,7 @@ class Robustness:
     fooled: HostArray
     done: float
     source: object
+    moment: Moment | None
     side: int
     together: int
     rounds: int
@@ -87,14 +90,21 @@ def tries(network: Network) -> bool:
 class Trial:
     """One network with its parameters, tried round by round; the same ones give the same numbers."""
 
-    def __init__(self, network: Network, parameters: Parameters, backend: Backend, source: object = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        parameters: Parameters,
+        backend: Backend,
+        source: object = None,
+        moment: Moment | None = None,
+    ) -> None:
         """Raises ValueError unless the network `tries`, and whatever a Plan raises."""
         if not tries(network):
             raise ValueError(
                 f"Only a network that reads one square map and tells X from O can be tried, not one that reads "
                 f"{shape_text(network.input_shape)} and tells {', '.join(network.classes)}."
             )
-        self.network, self.source = network, source
+        self.network, self.source, self.moment = network, source, moment
         self._side = network.input_shape[1]
         self.properties = properties(self._side)
         wanted = 2 * max(1, min(TOGETHER, _PIXELS // self._side**2) // 2)
@@ -132,6 +142,7 @@ class Trial:
                 fooled,
                 share,
                 self.source,
+                self.moment,
                 self._side,
                 self._together,
                 ROUNDS,
@@ -192,14 +203,15 @@ class Trials:
     def follow(self, subject: Subject, training: Training | None) -> None:
         """Try this subject's parameters. training: how training stands if they are those of the moment it shows,
         None if they are the subject's own. Raises what Trial raises, once for a network."""
-        network, source = subject.network, subject if training is None else training.shown
+        network, moment = subject.network, None if training is None else training.shown
+        source: object = subject if training is None else (training.goal, moment)
         changing = training is not None and (not training.exact or training.state in ("preparing", "running"))
         known, self._hurried = self._network == network, changing
         if known and not self._due(source):
             return
         self._before = self.report() if known else None
         self._network, self._trial, self._begun = network, None, perf_counter()
-        self._trial = Trial(network, subject.parameters, self._backend, source)
+        self._trial = Trial(network, subject.parameters, self._backend, source, moment)
 
     def give_up(self) -> None:
         """Try nothing more until there is another network."""

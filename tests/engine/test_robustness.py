@@ -238,7 +238,7 @@ def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() 
         if not runner.busy:
             snapshot = runner.answer(paused)
     assert snapshot.robustness.done == 1
-    assert snapshot.robustness.source == snapshot.training.now
+    assert snapshot.robustness.moment == snapshot.training.now
     again = whole(Trial(SMALL, snapshot.readings[0].subject.parameters, CPU))
     np.testing.assert_array_equal(snapshot.robustness.network, again.network)
 
@@ -259,3 +259,24 @@ def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pyte
     assert not runner.busy
     runner.answer(replace(request, acknowledged=1))
     assert runner.answer(replace(request, acknowledged=1)).notices == ()
+
+
+def test_the_same_moment_of_another_run_is_tried_anew() -> None:
+    data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 20, 20, seed=3)
+    goal = Goal(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=4), data)
+    runner = Runner("cpu")
+    runner.answer(Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True))
+    while runner.busy:
+        runner.work(0.01)
+    training = runner.answer(Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True)).training
+    trials, other = Trials(CPU), replace(SUBJECT, parameters=SMALL.initial(5))
+    trials.follow(SUBJECT, training)
+    trials.work(60)
+    first = trials.report()
+    assert first.moment == training.now
+    trials.follow(other, training)
+    assert not trials.busy, "the same moment has the same parameters"
+    trials.follow(other, replace(training, goal=2))
+    trials.work(60)
+    assert trials.report().moment == training.now
+    assert not np.array_equal(trials.report().network, first.network)

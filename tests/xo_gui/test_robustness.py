@@ -144,7 +144,7 @@ def test_training_moves_the_curves_and_pausing_tries_the_moment_shown(
 
     def tried() -> None:
         assert view._found is not None
-        assert view._found.source == moment
+        assert view._found.moment == moment
         assert view._found.done == 1
 
     hand.qtbot.waitUntil(tried, timeout=60_000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.history import Moment
 from engine.robustness import Robustness
 from xo_gui.views.numerals import MINUS, percent
 
@@ -50,8 +49,8 @@ def standing_words(found: Robustness) -> str:
         )
     else:
         words = _tr("Read rightly, of {0} drawings at each value").format(int(found.tried.min()))
-    if isinstance(found.source, Moment):
-        return _tr("{0} · step {1}").format(words, found.source.step)
+    if found.moment is not None:
+        return _tr("{0} · step {1}").format(words, found.moment.step)
     return words
 
 
