@@ -104,3 +104,19 @@ def test_what_it_came_to_while_one_looked_back_is_the_documents_once_one_looks_a
     on.wish(Look(None))
     on.settle()
     assert on.subject.moment.step == 8
+
+
+def test_work_is_told_while_a_branch_is_looked_at_that_was_not_handed_over_yet(bench) -> None:
+    on = bench()
+    on.wish(OneStep())
+    on.settle()
+    older = on.control.kept
+    on.wish(Look(replace(on.subject.moment, step=0)))
+    on.settle()
+    on.wish(OneStep())
+    on.settle()
+    on.wish(Look(replace(on.subject.moment, step=0)))
+    on.settle()
+    assert on.control.work().look == replace(on.subject.moment, step=0)
+    assert on.subject.moment.branch == 1
+    assert on.control.work(older).look is None
