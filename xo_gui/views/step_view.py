@@ -253,6 +253,8 @@ class StepView(View):
         if self._slowly:
             assert self._intent is not None
             assert self._intent.pace is not None
+            if self.transport.slider.isSliderDown():
+                return
             told = beat_at(self._beats, self._clock.elapsed() / 1000 * self._intent.pace)
             # A window that was held up for a while passes over layers, but over none of the four.
             upcoming = ACTS[min(ACTS.index(self.beat.act) + 1, len(ACTS) - 1)]
