@@ -287,6 +287,7 @@ def test_what_may_be_typed(text: str, value: float) -> None:
 def test_what_is_shown_is_read_as_the_same_number(value: float) -> None:
     for setting, scale in ((Setting("", ""), 1), (Setting("", "", unit="%"), 100)):
         assert read(shown(value, setting), False) / scale == pytest.approx(value, rel=1e-12)
+    assert read(shown(123_456_789_012, Setting("", "")), True) == 123_456_789_012
 
 
 def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:

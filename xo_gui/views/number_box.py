@@ -96,7 +96,7 @@ class NumberBox(QLineEdit):
 def shown(value: float, setting: Setting) -> str:
     """A number with its unit, as short as it can be read again."""
     scaled = value * 100 if setting.unit == "%" else value
-    text = f"{scaled:.10g}"
+    text = str(scaled) if isinstance(scaled, int) else f"{scaled:.10g}"
     return f"{text} {setting.unit}" if setting.unit else text
 
 

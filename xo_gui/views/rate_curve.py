@@ -95,7 +95,8 @@ class RateCurve(QWidget):
         painter.setFont(font(SMALL_PX))
         painter.setPen(QColor(theme.quiet))
         box = QRectF(0, _CURVE, self.width(), _WORDS)
-        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.words)
+        words = painter.fontMetrics().elidedText(self.words, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
 
     def _paint_stop(self, painter: QPainter, wide: float) -> None:
         """A dashed line where a limit of steps ends the run before its epochs do."""
