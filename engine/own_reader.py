@@ -45,7 +45,7 @@ class OwnReader:
         self._plan: Plan | None = None
         self._subject: Subject | None = None
         self._source: object = None
-        self._begun = 0.0
+        self._begun, self._given_up = 0.0, False
         self._pictures: dict[Drawing, HostArray] = {}
         self._waiting: list[Drawing] = []
         self._verdicts: Mapping[Drawing, Verdict] = MappingProxyType({})
@@ -57,9 +57,13 @@ class OwnReader:
         source: object = subject if training is None else (training.goal, training.shown)
         hurried = training is not None and training.state == "running"
         drawings = list(dict.fromkeys(each.drawing for each in own))
+        self._pictures = {each: self._pictures[each] for each in drawings if each in self._pictures}
         if self._subject is None or self._subject.network != subject.network:
+            self._subject = subject
             self._lay_out(subject.network)
         self._subject = subject
+        if self._given_up:
+            return
         kept = {each: self._verdicts[each] for each in drawings if each in self._verdicts}
         if len(kept) != len(self._verdicts):
             self._verdicts = MappingProxyType(kept)
@@ -85,14 +89,14 @@ class OwnReader:
 
     def give_up(self) -> None:
         """Read none until the network is another."""
-        self._waiting = []
+        self._waiting, self._given_up = [], True
 
     def report(self) -> Mapping[Drawing, Verdict]:
         """The last verdict of each that was read, read-only: the same object until there is another."""
         return self._verdicts
 
     def _lay_out(self, network: Network) -> None:
-        self._source, self._waiting, self._plan = None, [], None
+        self._source, self._waiting, self._plan, self._given_up = None, [], None, False
         self._pictures.clear()
         self._verdicts = MappingProxyType({})
         self._plan = Plan(network, self._backend, max(1, reading_size(network, TOGETHER)))

@@ -16,6 +16,7 @@ from engine.datasets.xo_settings import XOSettings
 
 # Drawings made at once: some 10 ms of work.
 PIECE: Final = 100
+OWN_PIECE: Final = 20  # a person's own may be large pictures, or have many strokes
 BUDGET: Final = 256 * 2**20  # bytes
 
 
@@ -81,7 +82,7 @@ class Pool:
     def grow(self) -> None:
         """Make one more piece, if one is missing. Raises ValueError for a drawing of a class that is not there."""
         if self._made < len(self._own):
-            own = self._own[self._made : self._made + PIECE]
+            own = self._own[self._made : self._made + OWN_PIECE]
             self._rendered.append(own_examples(own, self.settings.drawing.side, CLASSES))
             self._made += len(own)
             return

@@ -96,3 +96,30 @@ def test_a_blank_one_is_unsure() -> None:
     blank = OwnDrawing(Drawing(), "neither")
     reader.follow((blank,), SUBJECT, at(1))
     assert finished(reader).report()[blank.drawing].word == "unsure"
+
+
+def test_what_failed_is_not_tried_again_until_the_network_is_another() -> None:
+    reader = OwnReader(CPU)
+    reader.follow(OWN[:3], SUBJECT, at(1))
+    reader.give_up()
+    reader.follow(OWN[:3], SUBJECT, at(2))
+    assert not reader.busy
+    walkthrough = shipped_subject("walkthrough")
+    reader.follow(OWN[:3], walkthrough, None)
+    assert len(finished(reader).report()) == 3
+
+
+def test_a_network_that_cannot_be_laid_out_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+
+    def too_large(*_: object) -> None:
+        tries.append(1)
+        raise ValueError("It is too large.")
+
+    monkeypatch.setattr("engine.own_reader.Plan", too_large)
+    reader = OwnReader(CPU)
+    with pytest.raises(ValueError, match="too large"):
+        reader.follow(OWN, SUBJECT, None)
+    reader.give_up()
+    reader.follow(OWN, SUBJECT, at(1))
+    assert (tries, reader.busy, dict(reader.report())) == ([1], False, {})

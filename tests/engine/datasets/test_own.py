@@ -88,7 +88,7 @@ def test_many_are_rendered_piece_by_piece() -> None:
         pool.grow()
         shares.append(pool.done)
     assert shares == sorted(set(shares))
-    assert len(shares) == 1 + 3 + 2
+    assert len(shares) == 1 + 13 + 2
     assert len(pool.training) == 280
 
 
