@@ -17,7 +17,7 @@ from engine.optimizers import AdamW
 from tests.xo_gui.test_inside import Inside
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
-from xo_gui.theme import THEMES
+from xo_gui.theme import DARK, THEMES
 from xo_gui.views import BranchesView
 from xo_gui.views.branch_look import branch_pen, swatch
 from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
@@ -154,6 +154,10 @@ def test_a_click_on_the_curve_jumps_there(grove: Grove) -> None:
     # The timeline, the film and the curves are those of that branch now.
     assert "step 2 of 10 · start 1 (1 of 2)" in grove.line.accessibleDescription()
     assert {frame.moment.branch for frame in grove.training.frames} == {0}
+    QTest.mouseMove(grove.curves.plot.viewport(), QPoint(1, 1))
+    grove.qtbot.wait(30)
+    assert grove.curves.value.text().startswith("step 2 · start 1 · ")
+    assert f"error {losses[1]:.3f}" in grove.curves.accessibleDescription()
 
 
 def test_two_branches_are_compared_on_one_plot_and_hidden_by_mouse(grove: Grove) -> None:
@@ -229,24 +233,6 @@ def test_names_of_branches_are_not_given_twice(grove: Grove) -> None:
     assert names == ["start 1", "start 1 (2)", "start 1 (3)"]
 
 
-def test_a_change_is_written_on_the_plot_and_read_there(grove: Grove) -> None:
-    grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: training.now.step == 10)
-    grove.stand()
-    recipe = grove.window.training.intent.recipe
-    grove.window.training.wish(LearnBy(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
-    grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: training.now.step == 20)
-    mark = grove.stand().branches[0].marks[0]
-    grove.qtbot.wait(50)
-    ((step, _, text),) = grove.curves.plot._marks
-    assert (step, text.toPlainText()) == (mark.step, "rate 0.01")
-    assert text.isVisible()
-    inside = grove.curves.plot.plotItem.vb.sceneBoundingRect().toAlignedRect().adjusted(-4, -4, 4, 4)
-    assert QRect(inside).contains(text.sceneBoundingRect().toAlignedRect())
-    assert "changed: rate 0.01" in grove.point(mark.step, 0)
-
-
 def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
     grove.click(grove.panel.main_button)
     words = ("steps/s", "epoch", "rate 0.00", "seed 1", "held-out")
@@ -255,13 +241,20 @@ def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
     grove.stand()
 
 
-def test_the_timeline_names_what_was_changed_and_where_a_branch_left_another(grove: Grove) -> None:
+def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove) -> None:
     grove.two_branches()
     recipe = grove.window.training.intent.recipe
     grove.window.training.wish(LearnBy(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
     grove.click(grove.panel.epoch_button)
     grove.until(lambda training: training.now == Moment(1, 20))
     grove.stand()
+    grove.qtbot.wait(50)
+    ((step, _, text),) = grove.curves.plot._marks
+    assert (step, text.toPlainText()) == (10, "rate 0.01")
+    assert text.isVisible()
+    inside = grove.curves.plot.plotItem.vb.sceneBoundingRect().toAlignedRect().adjusted(-4, -4, 4, 4)
+    assert QRect(inside).contains(text.sceneBoundingRect().toAlignedRect())
+    assert "changed: rate 0.01" in grove.point(10, 0)
     line = grove.line
 
     def tip(step: int) -> str:
@@ -274,20 +267,9 @@ def test_the_timeline_names_what_was_changed_and_where_a_branch_left_another(gro
     assert tip(15) == "Look back at step 15"
 
 
-def test_a_chosen_row_keeps_the_colour_of_its_branch(grove: Grove) -> None:
-    icon = swatch(grove.list._theme, 1, 1.0)
+def test_a_chosen_row_keeps_the_colour_of_its_branch(qapp: object) -> None:
+    icon = swatch(DARK, 1, 1.0)
     plain, chosen = (icon.pixmap(22, 10, mode).toImage() for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected))
     assert plain == chosen
     colour = plain.pixelColor(3, 5).name()
-    assert colour == branch_pen(grove.list._theme, 1, 2).color().name()
-
-
-def test_looking_back_is_read_on_the_curves_too(grove: Grove) -> None:
-    grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: training.now.step == 10)
-    losses = grove.stand().branches[0].curves.losses
-    grove.window.training.wish(Look(Moment(0, 3)))
-    grove.until(lambda training: training.exact and training.shown == Moment(0, 3))
-    grove.qtbot.wait(30)
-    assert grove.curves.value.text().startswith("step 3 · ")
-    assert f"error {losses[2]:.3f}" in grove.curves.accessibleDescription()
+    assert colour == branch_pen(DARK, 1, 2).color().name()
