@@ -299,6 +299,10 @@ def _paint_ranks(block: Ranked, top: float, on: Pass) -> None:
         on.text(row, rank.label, on.theme.text if rank.chosen else on.theme.quiet)
         on.text(QRectF(88, row.top(), 96, RANK), rank.factors, on.theme.quiet)
         on.text(row, rank.number, on.theme.text, right=True)
+        if rank.cell is not None or rank.choice is not None:
+            on.spots.append(Spot(row, rank.cell, rank.choice))
+        if not rank.number:
+            continue
         middle, half = on.width - 74, 24.0
         length = half * min(abs(rank.share), 1.0)
         if math.isfinite(length) and length > 0.4:
@@ -307,8 +311,6 @@ def _paint_ranks(block: Ranked, top: float, on: Pass) -> None:
             on.painter.fillRect(QRectF(left, row.top() + 6, length, RANK - 12), QColor(colour))
         on.painter.setPen(QPen(QColor(on.theme.faint), 1.0))
         on.painter.drawLine(QLineF(middle, row.top() + 3, middle, row.bottom() - 3))
-        if rank.cell is not None or rank.choice is not None:
-            on.spots.append(Spot(row, rank.cell, rank.choice))
 
 
 def _paint_bars(block: ClassBars, top: float, on: Pass) -> None:

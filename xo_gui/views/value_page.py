@@ -124,6 +124,8 @@ class ValuePage(QWidget):
         if answer is None or answer.map is None:
             return [*blocks, Note(said)]
         brought = answer.map
+        if not brought.any():
+            return [*blocks, Note(said + " " + _tr("As it is now, none of these pixels moves it."))]
         row, column = np.unravel_index(np.abs(brought).argmax(), brought.shape)
         most = fixed(float(brought[row, column]), self.cut)
         said += " " + _tr("Strongest: {0} from {1}.").format(most, place_words(int(row), int(column)))
