@@ -93,6 +93,7 @@ class MainWindow(QMainWindow):
         self.session.changed.connect(recovery.note)
         self.training.changed.connect(recovery.note)
         recovery.start()
+        self.drawing_view.canvas.setFocus()  # an offer is not to be answered by the first key that is pressed
 
     def _offer_changed(self) -> None:
         self.offer.show_digest(None if self.recovery is None else self.recovery.offer)

@@ -3,8 +3,10 @@ says, undo and redo lead to the same bytes, and nothing of the history is ever o
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -320,3 +322,59 @@ def test_whatever_a_person_does_in_whatever_order(qapp: object, effort: Effort) 
     run_state_machine_as_test(
         Person, settings=settings(max_examples=effort(60, 2_000), stateful_step_count=50, deadline=None)
     )
+
+
+def test_whatever_a_person_does_in_the_real_window_it_comes_to_rest_and_shows_what_it_says(
+    open_window, qtbot, effort: Effort
+) -> None:
+    """The same with the engine in its thread, which is as quick or slow as the machine makes it."""
+    window, rng, reference = open_window(), random.Random(11), Reference()
+    session, control = window.session, window.training
+    session.edit(replace(session.document, subjects=(subject(),)), "network")
+    control.wish(LearnFrom(SMALL))
+    control.wish(LearnBy(replace(control.intent.recipe, batch=10, epochs=EPOCHS, seed=5)))
+    first = session.undo_stack.index()
+
+    def jump() -> None:
+        training = window.last.training
+        if training is not None and training.branches:
+            line = rng.choice(training.branches)
+            control.wish(rng.choice([Look(None), Look(Moment(line.number, rng.randint(0, line.end)))]))
+
+    def draw() -> None:
+        drawing = session.document.drawing.with_stroke(stroke(rng.random()))
+        session.edit(session.document.with_drawing(drawing), "Pen stroke")
+
+    def undo() -> None:
+        if session.undo_stack.index() > first:
+            session.undo_stack.undo()
+
+    wishes = [Train(), Train(), Pause(), OneStep(), OneEpoch(), StartOver(), StartOver(3)]
+    acts = [*(partial(control.wish, wish) for wish in wishes), undo, session.undo_stack.redo, draw, jump]
+
+    def at_rest() -> None:
+        last = window.last
+        assert last.generation == session.generation
+        assert last.drawing is session.document.drawing
+        assert not control.intent.running
+        assert (last.training is None) == (control.goal is None)
+        if last.training is not None:
+            assert last.training.answers is control.goal
+            assert last.training.state in ("paused", "ended")
+            assert last.training.exact
+
+    for _ in range(effort(6, 1_000)):
+        for _ in range(rng.randint(3, 12)):
+            rng.choice(acts)()
+            qtbot.wait(rng.choice([0, 0, 5, 30]))
+        control.wish(Pause())
+        qtbot.waitUntil(at_rest, timeout=30_000)
+        last, held = window.last, session.document.subjects[0]
+        shown = last.readings[0].subject
+        if control.live:
+            expected = reference.weights(NETWORK, last.training, last.training.shown)
+            assert weights_of(shown.parameters) == expected
+        else:
+            assert shown is held
+        if held.moment is not None and last.training is not None:
+            assert weights_of(held.parameters) == reference.weights(NETWORK, last.training, held.moment)

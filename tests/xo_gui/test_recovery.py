@@ -242,6 +242,7 @@ def test_an_offer_nobody_answers_is_made_again(folder: Path, open_window, qtbot)
     for _ in range(2):
         window = open_window()
         assert window.offer.isVisible()
+        assert window.focusWidget() is window.drawing_view.canvas
         window.close()
     assert (folder / "1.session").exists()
 
