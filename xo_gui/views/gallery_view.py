@@ -33,6 +33,7 @@ class GalleryView(View):
 
     title = "Hardest"
     calm = True
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -29,6 +29,7 @@ class RobustnessView(View):
     """Five plots and a line of words. It is tried only while the panel is seen."""
 
     title = "How well"
+    calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
