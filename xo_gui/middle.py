@@ -17,6 +17,8 @@ class Middle(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        # What Qt leaves lying under the middle of the window is not to shine through.
+        self.setAutoFillBackground(True)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self.tabs = QTabBar(self)

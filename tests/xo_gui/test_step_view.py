@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from engine.history import Moment
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import NetworkView, StepView, numerals
-from xo_gui.views.beats import ACTS, beat_at, beats_of
+from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence
 from xo_gui.wishes import Look, Pace, Pause
 
 LEFT = Qt.MouseButton.LeftButton
@@ -256,3 +257,13 @@ def test_pointing_at_a_value_says_it_once_the_step_has_come_to_it(onlooker: Onlo
     assert found.seen is not None
     gradient = float(found.seen.gradients[column.stage.shown][1, 3, 5])
     assert view.strip._tip(at) == f"gradient {numerals.figures(gradient)}"
+
+
+def test_where_no_gradient_comes_through_it_is_said(onlooker: Onlooker) -> None:
+    found = onlooker.begin()
+    assert found.seen is not None
+    stages = onlooker.view.strip.stages
+    pooled = next(at for at, stage in enumerate(stages) if stage.title == "Pool")
+    assert "nothing comes through" not in sentence(Beat("backward", pooled), stages, found)
+    silent = replace(found.seen, gradients=tuple(np.zeros_like(each) for each in found.seen.gradients))
+    assert "nothing comes through" in sentence(Beat("backward", pooled), stages, replace(found, seen=silent))

@@ -78,6 +78,8 @@ def sentence(beat: Beat, stages: Sequence[Stage], found: Dissection) -> str:
     if beat.act == "update":
         return _update(found)
     votes = stage.kind == "votes"
+    if beat.act == "backward" and found.seen is not None and not found.seen.gradients[stage.shown].any():
+        return _tr("Backward: nothing comes through to here, so this drawing teaches the layers below nothing.")
     if beat.act == "forward":
         if beat.column == 0:
             return _tr("Forward: a drawing of the batch goes in; it should be read as {0}.").format(_should(found))

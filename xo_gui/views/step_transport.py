@@ -88,4 +88,5 @@ class StepTransport(QWidget):
         button.setToolTip(tip)
         button.setStatusTip(tip)
         button.setFont(font(SMALL_PX))
+        button.setStyleSheet("padding: 4px 7px")
         return button
