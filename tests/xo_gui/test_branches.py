@@ -21,6 +21,7 @@ from xo_gui.theme import DARK, THEMES
 from xo_gui.views import BranchesView
 from xo_gui.views.branch_look import branch_pen, swatch
 from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
+from xo_gui.views.curve_plot import ErrorAxis
 from xo_gui.wishes import LearnBy, Look
 
 
@@ -273,3 +274,15 @@ def test_a_chosen_row_keeps_the_colour_of_its_branch(qapp: object) -> None:
     assert plain == chosen
     colour = plain.pixelColor(3, 5).name()
     assert colour == branch_pen(DARK, 1, 2).color().name()
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.1, 0.1), (-0.7, 0.9), (-4.0, 1.0), (-12.0, 4.0)])
+def test_numbers_of_a_logarithmic_axis_do_not_lie_over_each_other(qapp: object, low: float, high: float) -> None:
+    axis = ErrorAxis("left")
+    size = 120
+    ((_, places),) = axis.logTickValues(low, high, size, None)
+    assert all(low <= place <= high for place in places)
+    gaps = np.diff(sorted(places)) * size / (high - low)
+    assert len(places) >= 2 or high - low < 0.3
+    assert high - low > size / 13 or gaps.min(initial=99) >= 12.9
+    assert axis.logTickStrings([-1.0, 0.0, np.log10(5)], 1, 1) == ["0.1", "1", "5"]

@@ -20,6 +20,8 @@ from xo_gui.views.curve_lines import HostArray, Line, Measure, lines_of
 LEAST_ERROR: Final = 1e-4  # what a logarithmic axis shows of an error of 0
 _DOTS = 20  # marks along a held-out line, at most
 _MARK_ROWS, _ROW_HIGH = 3, 13.0
+_FACTORS: Final[tuple[tuple[float, tuple[int, ...]], ...]] = ((0.046, tuple(range(1, 10))), (0.3, (1, 2, 5)))
+_TICK_GAP = 13.0  # logical pixels from one number of the axis to the next
 
 
 class ErrorAxis(pg.AxisItem):  # type: ignore[misc]
@@ -29,9 +31,9 @@ class ErrorAxis(pg.AxisItem):  # type: ignore[misc]
     def logTickValues(self, low: float, high: float, size: float, ticks: object) -> list[tuple[float, list[float]]]:
         """The places, as logarithms, of the axis from `low` to `high`."""
         powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
-        factors: tuple[int, ...] = (1, 2, 5) if size > 26 * 3 * (high - low) else (1,)
-        if size > 14 * 9 * 2.2 * (high - low):
-            factors = tuple(range(1, 10))
+        decade = size / max(high - low, 1e-9)
+        # The nearest two of each set are 0.046, 0.3 and 1 of a decade apart.
+        factors = next((each for gap, each in _FACTORS if gap * decade >= _TICK_GAP), (1,))
         places = [power + float(np.log10(factor)) for power in powers for factor in factors]
         return [(1.0, [place for place in places if low <= place <= high])]
 
