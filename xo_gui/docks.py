@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shiboken6
-from PySide6.QtCore import QObject, QSize, Qt
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QObject, QSize, Qt, QTimer
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar, QTabWidget, QVBoxLayout, QWidget
 
 from xo_gui.theme import heading_font
 from xo_gui.views import Panel, View
@@ -25,6 +25,8 @@ class Docks(QObject):
         self.all: list[QDockWidget] = []
         self._row: list[QDockWidget] = []  # those below that stand beside each other
         self._under: list[QDockWidget] = []
+        self._strays = QTimer(self, interval=0, singleShot=True)
+        self._strays.timeout.connect(self._hide_strays)
         window.setDockNestingEnabled(True)
         # The left side keeps its whole height: the canvas needs it.
         window.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
@@ -103,6 +105,17 @@ class Docks(QObject):
             shared = bool(self._window.tabifiedDockWidgets(dock)) and not dock.isFloating()
             if isinstance(title, QLabel) and title.isVisibleTo(dock) == shared:
                 title.setVisible(not shared)
+        self._strays.start()
+
+    def _hide_strays(self) -> None:
+        """WORKAROUND: where docks stand beside and under each other, Qt makes two rows of tabs when a dock is put
+        behind another, and forgets one of them where it was first; it would lie over whatever is there."""
+        for bar in self._window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            below = bar.geometry().translated(0, bar.height())
+            if bar.isVisibleTo(self._window) and not any(
+                dock.isVisible() and dock.geometry().topLeft() == below.topLeft() for dock in self.all
+            ):
+                bar.hide()
 
 
 class PanelTitle(QLabel):

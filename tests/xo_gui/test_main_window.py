@@ -19,7 +19,7 @@ from PySide6.QtGui import (
     QStatusTipEvent,
 )
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
 
 from engine.storage.models import save_model, shipped_subject
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
@@ -351,3 +351,20 @@ def test_a_network_chosen_in_the_middle_of_a_stroke_ends_it_as_an_edit_of_its_ow
     assert session.request().settled
     assert hand.canvas.growing is session.document.drawing
     assert len(session.document.drawing.strokes) == 1
+
+
+@pytest.mark.parametrize("act", ["start", "reset"])
+def test_every_row_of_tabs_has_its_panel_right_below_it(window: MainWindow, qtbot: object, act: str) -> None:
+    if act == "reset":
+        window.reset_layout()
+
+    def each_has() -> None:
+        rows = window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        seen = [row for row in rows if row.isVisible()]
+        assert len(seen) == 4
+        for row in seen:
+            titles = [row.tabText(place) for place in range(row.count())]
+            below = [dock for dock in window.panels.all if dock.geometry().top() == row.geometry().bottom() + 1]
+            assert any(dock.windowTitle() in titles for dock in below)
+
+    qtbot.waitUntil(each_has, timeout=10_000)
