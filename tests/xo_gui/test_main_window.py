@@ -23,6 +23,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QL
 
 from engine.storage.models import save_model, shipped_subject
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from xo_gui.main_window import MainWindow
 from xo_gui.theme import DARK, LIGHT
 
 
@@ -353,18 +354,12 @@ def test_a_network_chosen_in_the_middle_of_a_stroke_ends_it_as_an_edit_of_its_ow
     assert len(session.document.drawing.strokes) == 1
 
 
-@pytest.mark.parametrize("act", ["start", "reset"])
-def test_every_row_of_tabs_has_its_panel_right_below_it(window: MainWindow, qtbot: object, act: str) -> None:
-    if act == "reset":
-        window.reset_layout()
-
-    def each_has() -> None:
-        rows = window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly)
-        seen = [row for row in rows if row.isVisible()]
-        assert len(seen) == 4
-        for row in seen:
-            titles = [row.tabText(place) for place in range(row.count())]
-            below = [dock for dock in window.panels.all if dock.geometry().top() == row.geometry().bottom() + 1]
-            assert any(dock.windowTitle() in titles for dock in below)
-
-    qtbot.waitUntil(each_has, timeout=10_000)
+def test_every_row_of_tabs_has_its_panel_right_below_it(window: MainWindow, qtbot: object) -> None:
+    qtbot.wait(300)  # the forgotten ones come with the first events
+    rows = window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    seen = [row for row in rows if row.isVisible()]
+    assert len(seen) == 4
+    for row in seen:
+        titles = [row.tabText(place) for place in range(row.count())]
+        below = [dock for dock in window.panels.all if dock.geometry().top() == row.geometry().bottom() + 1]
+        assert any(dock.windowTitle() in titles for dock in below)
