@@ -211,3 +211,24 @@ def test_a_dead_feature_does_not_learn() -> None:
     learnt = run.parameters()["01-conv2d.weight"]
     np.testing.assert_array_equal(learnt[2], parameters["01-conv2d.weight"][2])
     assert not np.array_equal(learnt[1], parameters["01-conv2d.weight"][1])
+
+
+def test_a_feature_that_is_ever_above_0_lives_however_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = fresh()
+    below = outputs_of(parameters)[1][:, 1]
+    parameters["01-conv2d.bias"][1] -= below.max() - 1e-3
+    # The one drawing that wakes it is not the last: whoever looks one by one must not forget it.
+    assert int(below.max(axis=(1, 2)).argmax()) < SAMPLE - 1
+    values = outputs_of(parameters)[2][:, 1]
+    assert 0 < values.max() < 2e-3
+    whole = found(Run(CPU), goal_of(parameters))
+    assert all(1 not in dead.channels for dead in whole.dead if dead.layer == 1)
+    # In pieces of one drawing each nothing else is found.
+    monkeypatch.setattr("engine.observer._AT_ONCE", 1)
+    pieces = found(Run(CPU), goal_of(parameters))
+    assert (pieces.dead, pieces.examples) == (whole.dead, whole.examples)
+    for one, other in zip(pieces.rows, whole.rows, strict=True):
+        assert one.values.total == other.values.total
+        np.testing.assert_allclose(
+            (one.values.mean, one.values.most), (other.values.mean, other.values.most), rtol=1e-5
+        )
