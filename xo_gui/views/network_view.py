@@ -30,10 +30,10 @@ from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_controls import StripControls
 from xo_gui.views.strip_keys import step
 from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
-from xo_gui.views.strip_pointer import Weight, folding, middle_of, under
+from xo_gui.views.strip_pointer import Weight, folding_at, middle_of, under
 from xo_gui.views.strip_words import hint, summary
-from xo_gui.views.trace import is_in, trace_of
-from xo_gui.views.trace_painter import paint_trace, paint_unfilled
+from xo_gui.views.trace import is_in
+from xo_gui.views.trace_painter import paint_looked
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent
 
@@ -275,13 +275,8 @@ class NetworkView(View):
 
     def _paint_looked(self, painter: QPainter) -> None:
         cell, shown = self._marked()
-        if cell is None or shown is None or shown.strip is None or self._weight is not None:
-            return
-        if self._sliding and cell == self._pinned:
-            paint_unfilled(painter, shown.strip, cell, self._theme)
-        trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
-        if trace is not None:
-            paint_trace(painter, trace, self._theme)
+        if cell is not None and shown is not None and self._weight is None:
+            paint_looked(painter, shown, cell, self._theme, self._sliding and cell == self._pinned)
 
     def _paint_readout(self, painter: QPainter) -> None:
         """One line that stays where it is: place, value, and what it reads."""
@@ -373,10 +368,8 @@ class NetworkView(View):
             self.pinned.emit(None)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
             self.pinned.emit(cell)
-        elif key == Qt.Key.Key_F and cell and shown and shown.strip:
-            column = shown.strip.column_of(cell.layer)
-            relu = None if column is None else folding(shown, column)
-            if relu is not None:
+        elif key == Qt.Key.Key_F and cell and shown:
+            if (relu := folding_at(shown, cell)) is not None:
                 self._toggle(cell.subject, relu)
         elif self._strips and (moved := self._moved(key, event.modifiers())):
             self._look(moved)

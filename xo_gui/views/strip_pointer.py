@@ -51,3 +51,9 @@ def folding(shown: ShownStrip, column: Column) -> int | None:
     """The layer, such as a ReLU, that a click on this column's header folds or unfolds."""
     layer = column.stage.layers[-1]
     return layer if layer in foldable(shown.reading.subject.network) else None
+
+
+def folding_at(shown: ShownStrip, cell: Cell) -> int | None:
+    """The same of the column that shows a cell."""
+    column = shown.strip.column_of(cell.layer) if shown.strip else None
+    return None if column is None else folding(shown, column)

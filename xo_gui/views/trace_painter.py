@@ -9,13 +9,25 @@ from xo_gui.session import Cell
 from xo_gui.theme import Theme
 from xo_gui.views.column_painter import rect
 from xo_gui.views.columns import Box, Strip
-from xo_gui.views.trace import Trace
+from xo_gui.views.shown_strip import ShownStrip
+from xo_gui.views.trace import Trace, trace_of
 
 # A cell smaller than this gets a ring around its middle instead of an outline.
 LEAST_OUTLINE = 9.0
 RING = 3.2
 # The thinnest and the thickest line: the one that carries most of its fan has the latter.
 THIN, THICK = 0.7, 3.6
+
+
+def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme, sliding: bool) -> None:
+    """All that belongs to a cell; sliding: whether its window has filled the map only as far as there."""
+    if shown.strip is None:
+        return
+    if sliding:
+        paint_unfilled(painter, shown.strip, cell, theme)
+    trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
+    if trace is not None:
+        paint_trace(painter, trace, theme)
 
 
 def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
