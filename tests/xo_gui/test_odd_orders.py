@@ -34,6 +34,9 @@ from xo_gui.wishes import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, St
 CPU = choose_backend("cpu")
 EPOCHS = 4
 numbers = st.integers(0, 100)
+wishes = st.sampled_from([Train(), Train(), Pause(), OneStep(), OneEpoch(), OneEpoch()])
+# Which part gets on next: the engine answers, the engine works, the window takes. Work is most of what there is.
+orders = st.lists(st.sampled_from([0, 1, 1, 1, 1, 2]), min_size=10, max_size=60)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Person(RuleBasedStateMachine):
         self.stack, self.at = [seen(self.document)], 0
 
     def open(self, bench: Workbench) -> None:
-        self.bench, self.edits, self.number, self.pen = bench, [], 0, None
+        self.bench, self.edits, self.number, self.pen, self.came_back = bench, [], 0, None, False
         self.curves: dict[tuple[int, int], list[bytes]] = {}
         bench.wish(LearnBy(replace(bench.control.intent.recipe, epochs=EPOCHS)))
         edit = bench.session.edit
@@ -176,12 +179,14 @@ class Person(RuleBasedStateMachine):
         was = self.stack[self.at]
         self.edited(replace(was, strokes=(*was.strokes, round(pen, 3))))
 
-    @rule(back=st.booleans())
-    def turn_back_or_forth(self, back: bool) -> None:
-        stack = self.bench.session.undo_stack
-        (stack.undo if back else stack.redo)()
-        self.trained()
-        self.at = max(0, self.at - 1) if back else min(len(self.stack) - 1, self.at + 1)
+    @rule(back=st.booleans(), times=st.integers(1, 5))
+    def turn_back_or_forth(self, back: bool, times: int) -> None:
+        stack, was = self.bench.session.undo_stack, self.document.subjects[0]
+        for _ in range(times):
+            (stack.undo if back else stack.redo)()
+            self.trained()
+            self.at = max(0, self.at - 1) if back else min(len(self.stack) - 1, self.at + 1)
+        self.came_back = self.came_back or self.document.subjects[0] is not was
 
     @rule()
     def undo_all_and_redo_all(self) -> None:
@@ -205,39 +210,50 @@ class Person(RuleBasedStateMachine):
 
     # -- training ----------------------------------------------------------------------------------------------
 
-    @rule(wish=st.sampled_from([Train(), Train(), Pause(), OneStep(), OneEpoch(), OneEpoch()]))
-    def train(self, wish: Wish) -> None:
+    @rule(wish=wishes, order=orders)
+    def train(self, wish: Wish, order: list[int]) -> None:
+        self.came_back = False
         self.bench.wish(wish)
+        self.pass_time(order)
 
     @rule(seed=st.one_of(st.none(), st.integers(1, 3)))
     def start_over(self, seed: int | None) -> None:
+        self.came_back = False
         self.bench.wish(StartOver(seed))
 
     @rule(
         rate=st.sampled_from([0.001, 0.003, 0.01]),
         batch=st.sampled_from([10, 10, 10, 20]),
-        count=st.sampled_from([None, None, 30, 40]),
+        count=st.sampled_from([None, None, None, 30, 40]),
+        wish=wishes,
+        order=orders,
     )
-    def change(self, rate: float, batch: int, count: int | None) -> None:
+    def change(self, rate: float, batch: int, count: int | None, wish: Wish, order: list[int]) -> None:
         """How it learns from now on, or from what it learns from the next start on."""
-        intent = self.bench.control.intent
+        intent, self.came_back = self.bench.control.intent, False
         if count is not None:
             self.bench.wish(LearnFrom(replace(intent.data, count=count, held_out=SMALL.held_out)))
         else:
             recipe = intent.recipe
             self.bench.wish(LearnBy(replace(recipe, batch=batch, optimizer=replace(recipe.optimizer, rate=rate))))
+        self.bench.wish(wish)
+        self.pass_time(order)
 
     @precondition(lambda self: self.training is not None and self.training.branches)
     @rule(branch=numbers, step=st.one_of(st.none(), numbers, numbers))
     def jump(self, branch: int, step: int | None) -> None:
         assert self.training is not None
+        self.came_back = False
         line = self.training.branches[branch % len(self.training.branches)]
         self.bench.wish(Look(None if step is None else Moment(line.number, step % (line.end + 1))))
 
     # -- time --------------------------------------------------------------------------------------------------
 
-    @rule(order=st.lists(st.integers(0, 2), min_size=5, max_size=40))
+    @rule(order=orders)
     def time_passes(self, order: list[int]) -> None:
+        self.pass_time(order)
+
+    def pass_time(self, order: list[int]) -> None:
         for act in order:
             (self.bench.answer, self.bench.work, self.bench.take)[act]()
 
@@ -261,6 +277,8 @@ class Person(RuleBasedStateMachine):
             expected = self.reference.weights(shown.network, training, training.shown)
             assert weights_of(shown.parameters) == expected
             assert training.exact
+            if self.came_back:  # and has asked for nothing else since
+                assert weights_of(shown.parameters) == weights_of(self.document.subjects[0].parameters)
             assert training.shown.step == (training.now if control.goal.look is None else control.goal.look).step
         if training is not None:
             self.check_history(training)
