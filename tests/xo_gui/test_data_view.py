@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 
 from engine.datasets.samples import samples
 from engine.document import Document
@@ -125,8 +125,10 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
     count = reader.window.session.undo_stack.count()
     slider = page.weight_row.slider
     QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(2, slider.height() // 2))
-    QTest.mouseMove(slider, QPoint(slider.width() // 2, slider.height() // 2))
-    QTest.mouseMove(slider, QPoint(slider.width(), slider.height() // 2))
+    for along in (slider.width() // 2, slider.width()):
+        QTest.mouseMove(slider, QPoint(along, slider.height() // 2))
+        QApplication.sendPostedEvents(None, QEvent.Type.MouseMove)  # it waits, where a press and a release do not
+        QApplication.processEvents()
     QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width(), slider.height() // 2))
     assert reader.kept == [("O", 20), ("X", 1)]
     assert reader.window.session.undo_stack.count() == count + 1
