@@ -56,7 +56,7 @@ def tip(coach: Coach, widget: object, at: QPoint) -> str:
 def test_a_dead_feature_is_marked_on_its_tile_and_in_the_film_and_said(coach: Coach) -> None:
     train_on(coach, -100)
     view = coach.window.network_view
-    assert "1 dead feature" in view.accessibleDescription()
+    coach.qtbot.waitUntil(lambda: "1 dead feature" in view.accessibleDescription(), timeout=5000)
     said = tip(coach, view, tile(coach, 2))
     assert said.startswith("Feature 3 is dead")
     assert "lower rate" in said
