@@ -101,6 +101,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
     ) -> None:
         """Draw these branches, `seen` in front; see lines_of for measure and window."""
         self._log, self._seen = log, seen
+        for name in ("left", "bottom"):  # numbers of nothing would only puzzle
+            self.showAxis(name, bool(branches))
         self._branches = {branch.number: branch for branch in branches}
         self._lines = {number: lines_of(each.curves, measure, window) for number, each in self._branches.items()}
         self.setLogMode(y=log)

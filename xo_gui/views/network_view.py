@@ -37,7 +37,7 @@ from xo_gui.views.trace_painter import paint_looked
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent
 
-MARGIN, TOP, READOUT_HEIGHT = 16.0, 28.0, 24.0
+MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
 # Times and descriptions change at most four times a second, so that they can be read.
 CALM_MS = 700
 # Seconds between two looks at how far the colours should reach, while training goes on.
@@ -194,12 +194,12 @@ class NetworkView(View):
         self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
         width = self.width() - 2 * MARGIN
         count = max(len(self._strips), 1)
-        height = (self.height() - self._top - READOUT_HEIGHT) / count
+        height = (self.height() - self._top - UNDER_TABS - READOUT_HEIGHT) / count
         widest = 0.0
         for at, shown in enumerate(self._strips):
             scroll = 12 if self._bar.isVisible() else 0
             room = height - ABOVE - BELOW - scroll
-            area = Box(MARGIN, round(self._top + at * height + ABOVE), width, round(room))
+            area = Box(MARGIN, round(self._top + UNDER_TABS + at * height + ABOVE), width, round(room))
             widest = max(widest, shown.lay_out(area, self.devicePixelRatioF(), self._chosen).width)
         self._scroll_range(widest, width)
         self._still = None
