@@ -31,6 +31,7 @@ from engine.slow_motion import fitting
 from engine.speed import Speed
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
+LOOKING: Final = 0.003  # seconds of a slice while somebody looks back
 SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 
@@ -95,7 +96,8 @@ class Run:
     def work(self, seconds: float) -> None:
         """Go on for about so long: make examples, replay the moment looked at, train. Never raises TrainingError:
         divergence is a state."""
-        ends = perf_counter() + seconds
+        # Whoever looks back drags: a slice of the way there must not hold up the next picture.
+        ends = perf_counter() + (min(seconds, LOOKING) if self._replay_due() else seconds)
         while self.busy and perf_counter() < ends:
             if self._state == "preparing":
                 self._prepare()

@@ -193,8 +193,9 @@ class MainWindow(QMainWindow):
         self._thread.ask(self.session.request(training.goal, training.live, training.sampled, own, data))
 
     def _intent_changed(self) -> None:
+        intent = self.training.intent
         for view in self.views:
-            view.show_intent(self.training.intent)
+            view.show_intent(intent)
         self.menus.train.refresh()
         self.session.touch()
         self.ask_again()

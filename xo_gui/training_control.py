@@ -4,6 +4,7 @@ came to the Document's. It trains nothing and shows nothing."""
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 from typing import Literal
 from weakref import WeakSet
@@ -17,6 +18,7 @@ from engine.document import Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.kept import KeptRun
+from engine.network import Network
 from engine.optimizers import AdamW
 from engine.presets import PRESETS
 from engine.recipe import Recipe
@@ -373,8 +375,7 @@ class TrainingControl(QObject):
     @property
     def _usual(self) -> PoolSettings:
         """What this network learns from if nobody wishes for anything else."""
-        known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == self._network), WATCHED)
-        return PoolSettings(replace(known.data, side=self._network.input_shape[1]), seed=self._data.seed)
+        return _usual(self._network, self._data.seed)
 
     @property
     def _made(self) -> int:
@@ -402,3 +403,10 @@ class TrainingControl(QObject):
     def _set(self, goal: Goal | None) -> None:
         self.goal, self._last = goal, goal or self._last
         self.changed.emit()
+
+
+@lru_cache(maxsize=8)
+def _usual(network: Network, seed: int) -> PoolSettings:
+    """What a network learns from if nobody wishes for anything else."""
+    known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == network), WATCHED)
+    return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)

@@ -75,8 +75,10 @@ class CurvesView(View):
         """Mark the moment looked at, and show the branches that are to be seen."""
         before, self._intent = self._intent, intent
         self.plot.show_look(None if intent.look is None else intent.look.step)
-        if before is None or (before.hidden, before.look) != (intent.hidden, intent.look):
+        if before is None or before.hidden != intent.hidden or _branch_of(before.look) != _branch_of(intent.look):
             self._draw()
+        else:
+            self._say()
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
@@ -226,3 +228,8 @@ class CurvesView(View):
         )
         for button in (self.error_button, self.accuracy_button, self.rate_button, self.log_button):
             button.setStyleSheet(sheet)
+
+
+def _branch_of(look: Moment | None) -> int | None:
+    """The branch that is looked back at; None for the one that trains."""
+    return None if look is None else look.branch

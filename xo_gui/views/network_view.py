@@ -120,10 +120,11 @@ class NetworkView(View):
         return None if strip is None else (strip, self._bar.value())
 
     def _holds(self, snapshot: Snapshot) -> bool:
-        """Whether the levels hold still because training goes on and they were adapted a moment ago: legends that
-        jump with every picture cannot be read, and painting them takes longer than painting the maps."""
+        """Whether the levels hold still, adapted a moment ago, while training goes on or the timeline is dragged:
+        legends that jump with every picture cannot be read, and take longer to paint than the maps."""
         now, training = perf_counter(), snapshot.training
-        if training is not None and training.state == "running" and now - self._adapted_at < ADAPT_SECONDS:
+        moves = training is not None and (training.state == "running" or not training.exact)
+        if moves and now - self._adapted_at < ADAPT_SECONDS:
             return True
         self._adapted_at = now
         return False
