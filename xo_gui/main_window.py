@@ -33,7 +33,7 @@ from xo_gui.views import PANELS, DataView, DrawingView, InspectorView, NetworkVi
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
-# While training runs, the calm views are told how it stands so often.
+# While training runs, each of the calm views is told how it stands so often.
 CALM_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the verdict takes three lines.
 LEAST_SIZE = (900, 640)
@@ -58,6 +58,7 @@ class MainWindow(QMainWindow):
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
         self._latency_written = self._told_at = 0.0
+        self._going, self._turn = False, 0
         self._build_panels()
         self.exchange = Exchange(self, session, settings)
         self.menus = Menus(self)
@@ -216,8 +217,9 @@ class MainWindow(QMainWindow):
         if snapshot.generation < self.session.generation:
             return
         calm = self._goes_on(snapshot)
+        told = self._in_turn() if calm else self.views
         for view in self.views:
-            if not (calm and view.calm):
+            if not view.calm or view in told:
                 view.show_snapshot(snapshot)
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
@@ -230,15 +232,21 @@ class MainWindow(QMainWindow):
             self.menus.train.refresh()
 
     def _goes_on(self, snapshot: Snapshot) -> bool:
-        """Whether training goes on as it did a moment ago, when every view was told."""
-        now, training = perf_counter(), snapshot.training
+        """Whether training goes on as it did when every view was told."""
+        training = snapshot.training
         running = training is not None and training.state == "running" and training.shown == training.now
         # Or the timeline is being dragged, and the moment shown is only near the one meant.
         dragged = training is not None and not training.exact
-        if (running or dragged) and now - self._told_at < CALM_SECONDS:
-            return True
-        self._told_at = now
-        return False
+        before, self._going = self._going, running or dragged
+        return before and self._going
+
+    def _in_turn(self) -> list[View]:
+        """The calm views whose turn it is: one after the other, so that no picture waits for all of them."""
+        now, calm = perf_counter(), [view for view in self.views if view.calm]
+        if now - self._told_at < CALM_SECONDS / len(calm):
+            return []
+        self._told_at, self._turn = now, (self._turn + 1) % len(calm)
+        return [calm[self._turn]]
 
     def event(self, event: QEvent) -> bool:
         """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""
