@@ -7,9 +7,10 @@ import math
 from collections.abc import Callable, Iterator
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from xo_gui.__main__ import build, parse
 from xo_gui.main_window import MainWindow
@@ -82,6 +83,17 @@ def collected_here() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_button_held() -> Iterator[None]:
+    """QTest remembers a button that a test has left pressed, and every later press would look like two."""
+    yield
+    if QApplication.instance() is not None:
+        anything = QWidget()
+        for button in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton):
+            QTest.mouseRelease(anything, button)
+        shiboken6.delete(anything)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
 from engine.datasets.samples import samples
 from engine.document import Document
@@ -84,6 +85,15 @@ def drag(slider: RangeSlider, upper: bool, to: float) -> None:
     QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=goal)
 
 
+def move(widget: QWidget, to: QPoint) -> None:
+    """A movement with the left button down, delivered at once; QTest's own waits for the cursor, and is lost where
+    that is there already."""
+    places = (QPointF(to), QPointF(widget.mapToGlobal(to)))
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    event = QMouseEvent(QEvent.Type.MouseMove, *places, none, left, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(widget, event)
+
+
 # -- own drawings ----------------------------------------------------------------------------------------------
 
 
@@ -126,9 +136,7 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
     slider = page.weight_row.slider
     QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(2, slider.height() // 2))
     for along in (slider.width() // 2, slider.width()):
-        QTest.mouseMove(slider, QPoint(along, slider.height() // 2))
-        QApplication.sendPostedEvents(None, QEvent.Type.MouseMove)  # it waits, where a press and a release do not
-        QApplication.processEvents()
+        move(slider, QPoint(along, slider.height() // 2))
     QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width(), slider.height() // 2))
     assert reader.kept == [("O", 20), ("X", 1)]
     assert reader.window.session.undo_stack.count() == count + 1
