@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import Final
 
+from engine.svg import FAINT, GRID, beginning, text
+
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 86, 206, 92, 56
-TEXT, FAINT, GRID = "#1f2430", "#5b6472", "#e4e7eb"
 # Colours that the colour-blind tell apart (Okabe and Ito 2008), each with a dash of its own.
 STYLES: Final = (("#0072b2", ""), ("#d55e00", "7 4"), ("#5b6472", "2 4"), ("#009e73", "10 3 2 3"))
 APART = 17  # pixels between the names of curves
@@ -60,11 +60,7 @@ def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequ
     highest = max([2 * lowest, *(y for line in lines for y in line.ys)])
     up = LogAxis(lowest, highest, HEIGHT - BOTTOM, TOP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
-        f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" '
-        'font-size="12" role="img">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
+        *beginning(WIDTH, HEIGHT, title),
         text(20, 28, title, size=16, weight=600),
         text(20, 48, subtitle, fill=FAINT),
         *_grid(across, up, x_title, y_title, lowest),
@@ -73,16 +69,6 @@ def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequ
     for place, (line, height) in enumerate(zip(lines, heights, strict=True)):
         parts += _line(line, across, up, height, *STYLES[place % len(STYLES)])
     return "\n".join([*parts, "</svg>", ""])
-
-
-def text(
-    x: float, y: float, words: str, *, size: int = 12, weight: int = 400, fill: str = TEXT, anchor: str = "start"
-) -> str:
-    """Words at a place of a picture."""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
-        f'text-anchor="{anchor}">{escape(words)}</text>'
-    )
 
 
 def number_text(value: float) -> str:

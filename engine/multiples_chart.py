@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import pairwise
 from typing import Final
 
+from engine.svg import FAINT, GRID, beginning, text
+
 PLOT_WIDE, PLOT_HIGH, LEFT, TOP, APART, BELOW = 150, 120, 56, 98, 22, 66
-TEXT, FAINT, GRID = "#1f2430", "#5b6472", "#e4e7eb"
 # Colours that the colour-blind tell apart (Okabe and Ito 2008), each with a dash of its own.
 STYLES: Final = (("#0072b2", ""), ("#d55e00", "6 4"), ("#009e73", "2 3"))
 
@@ -33,12 +33,9 @@ def multiples_chart(title: str, subtitle: str, names: Sequence[str], plots: Sequ
     wide = LEFT + len(plots) * (PLOT_WIDE + APART)
     high = TOP + PLOT_HIGH + BELOW - 22
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" '
-        'font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{wide}" height="{high}" fill="#ffffff"/>',
-        _text(20, 26, title, size=16, weight=600),
-        _text(20, 46, subtitle, fill=FAINT),
+        *beginning(wide, high, title),
+        text(20, 26, title, size=16, weight=600),
+        text(20, 46, subtitle, fill=FAINT),
         *_key((*names, "chance"), wide),
     ]
     for place, plot in enumerate(plots):
@@ -50,23 +47,23 @@ def _key(names: Sequence[str], wide: int) -> list[str]:
     parts, x = [], 20.0
     for (colour, dash), name in zip((*STYLES[: len(names) - 1], (FAINT, "1 4")), names, strict=True):
         parts.append(f'<path d="M{x:.0f} 62h26" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
-        parts.append(_text(x + 32, 66, name))
+        parts.append(text(x + 32, 66, name))
         x += 60 + 7 * len(name)
     return parts
 
 
 def _plot(plot: Plot, left: float, chance: float, first: bool) -> list[str]:
     bottom, right = TOP + PLOT_HIGH, left + PLOT_WIDE
-    parts = [_text(left, TOP - 8, plot.title, weight=600)]
+    parts = [text(left, TOP - 8, plot.title, weight=600)]
     for share in (0.0, 0.5, 1.0):
         y = bottom - PLOT_HIGH * share
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{GRID}"/>')
         if first:
-            parts.append(_text(left - 8, y + 4, f"{100 * share:.0f} %", fill=FAINT, anchor="end"))
+            parts.append(text(left - 8, y + 4, f"{100 * share:.0f} %", fill=FAINT, anchor="end"))
     y = bottom - PLOT_HIGH * chance
     parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{FAINT}" stroke-dasharray="1 4"/>')
     for share, words, anchor in zip((0.0, 0.5, 1.0), plot.ticks, ("start", "middle", "end"), strict=True):
-        parts.append(_text(left + PLOT_WIDE * share, bottom + 17, words, fill=FAINT, anchor=anchor))
+        parts.append(text(left + PLOT_WIDE * share, bottom + 17, words, fill=FAINT, anchor=anchor))
     for curve, (colour, dash) in reversed(list(zip(plot.curves, STYLES, strict=False))):
         parts += _curve(curve, left, colour, dash)
     return parts
@@ -87,12 +84,3 @@ def _curve(curve: Sequence[float], left: float, colour: str, dash: str) -> list[
         f'<path d="{steps}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}" '
         'stroke-linejoin="round"/>'
     ]
-
-
-def _text(
-    x: float, y: float, words: str, *, size: int = 12, weight: int = 400, fill: str = TEXT, anchor: str = "start"
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
-        f'text-anchor="{anchor}">{escape(words)}</text>'
-    )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from engine.bench.report import Curve
+from engine.svg import FAINT, GRID, TEXT, beginning, text
 
 PANEL_WIDTH, PANEL_HEIGHT, GAP, MARGIN = 340, 250, 30, 22
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 40, 44
 # Told apart by lightness, dash and marker as well as by hue.
-TIME, MULTIPLIES, TEXT, FAINT, GRID = "#0b5fa5", "#b3541e", "#1f2430", "#5b6472", "#e4e7eb"
+TIME, MULTIPLIES = "#0b5fa5", "#b3541e"
 
 
 def chart(curves: Sequence[Curve], title: str, subtitle: str) -> str:
@@ -22,12 +22,9 @@ def chart(curves: Sequence[Curve], title: str, subtitle: str) -> str:
     width = 2 * MARGIN + across * PANEL_WIDTH + (across - 1) * GAP
     height = 2 * MARGIN + 46 + down * PANEL_HEIGHT + (down - 1) * GAP
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" role="img">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        _text(MARGIN, MARGIN + 14, title, size=16, weight=600),
-        _text(MARGIN, MARGIN + 34, subtitle, fill=FAINT),
+        *beginning(width, height, title),
+        text(MARGIN, MARGIN + 14, title, size=16, weight=600),
+        text(MARGIN, MARGIN + 34, subtitle, fill=FAINT),
         *_legend(width - MARGIN - 346, MARGIN + 10),
     ]
     for place, curve in enumerate(curves):
@@ -41,9 +38,9 @@ def _legend(x: float, y: float) -> list[str]:
     return [
         f'<path d="M{x} {y}h26" stroke="{TIME}" stroke-width="2"/>',
         f'<circle cx="{x + 13}" cy="{y}" r="3.2" fill="{TIME}"/>',
-        _text(x + 32, y + 4, "time, median and quartiles"),
+        text(x + 32, y + 4, "time, median and quartiles"),
         f'<path d="M{x + 212} {y}h26" stroke="{MULTIPLIES}" stroke-width="1.5" stroke-dasharray="5 4"/>',
-        _text(x + 244, y + 4, "as the multiplies"),
+        text(x + 244, y + 4, "as the multiplies"),
     ]
 
 
@@ -53,9 +50,9 @@ def _panel(curve: Curve) -> list[str]:
     expected = [1000 * curve.seconds[-1] * m / curve.multiplies[-1] for m in curve.multiplies]
     across = _Axis(curve.at, LEFT, PANEL_WIDTH - RIGHT)
     up = _Axis([*milliseconds, *expected], PANEL_HEIGHT - BOTTOM, TOP)
-    parts = [_text(0, 14, f"Cost against {curve.of}", size=13, weight=600)]
+    parts = [text(0, 14, f"Cost against {curve.of}", size=13, weight=600)]
     slopes = f"slope: multiplies {curve.multiplies_slope:.2f}, time {curve.seconds_slope:.2f}"
-    parts.append(_text(0, 30, slopes, fill=FAINT))
+    parts.append(text(0, 30, slopes, fill=FAINT))
     parts += _grid(across, up, curve.of)
     line = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in zip(curve.at, expected, strict=True))
     parts.append(
@@ -77,12 +74,12 @@ def _grid(across: _Axis, up: _Axis, of: str) -> list[str]:
     parts = []
     for value in up.ticks():
         parts.append(f'<path d="M{LEFT} {up(value):.1f}H{PANEL_WIDTH - RIGHT}" stroke="{GRID}"/>')
-        parts.append(_text(LEFT - 6, up(value) + 4, _number(value), fill=FAINT, anchor="end"))
+        parts.append(text(LEFT - 6, up(value) + 4, _number(value), fill=FAINT, anchor="end"))
     for value in across.ticks():
         parts.append(f'<path d="M{across(value):.1f} {TOP}V{PANEL_HEIGHT - BOTTOM}" stroke="{GRID}"/>')
-        parts.append(_text(across(value), PANEL_HEIGHT - BOTTOM + 16, _number(value), fill=FAINT, anchor="middle"))
+        parts.append(text(across(value), PANEL_HEIGHT - BOTTOM + 16, _number(value), fill=FAINT, anchor="middle"))
     middle = (LEFT + PANEL_WIDTH - RIGHT) / 2
-    parts.append(_text(middle, PANEL_HEIGHT - BOTTOM + 34, of, anchor="middle"))
+    parts.append(text(middle, PANEL_HEIGHT - BOTTOM + 34, of, anchor="middle"))
     parts.append(
         f'<text transform="translate(12 {(TOP + PANEL_HEIGHT - BOTTOM) / 2:.1f}) rotate(-90)" fill="{TEXT}" '
         'text-anchor="middle">milliseconds</text>'
@@ -112,12 +109,3 @@ class _Axis:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1 else f"{value:.6f}".rstrip("0")
-
-
-def _text(
-    x: float, y: float, text: str, *, size: int = 12, weight: int = 400, fill: str = TEXT, anchor: str = "start"
-) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
-        f'text-anchor="{anchor}">{escape(text)}</text>'
-    )
