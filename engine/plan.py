@@ -7,7 +7,7 @@ copy of the parameters. It does not train: optimizers and the training loop read
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -293,6 +293,15 @@ class Plan:
         Raises ValueError unless the plan was made to keep them.
         """
         return [_batch_first(self._ops.to_host(array)) for array in self._kept()]
+
+    def outputs_of(self, wanted: Mapping[int, range]) -> dict[int, HostArray]:
+        """Of `outputs`, only some maps or values of some layers (0 is the input), so that nothing else is carried
+        over from the device. Raises ValueError unless the plan was made to keep them."""
+        kept = self._kept()
+        return {
+            layer: _batch_first(self._ops.to_host(kept[layer][maps.start : maps.stop]))
+            for layer, maps in wanted.items()
+        }
 
     def _kept(self) -> list[Array]:
         if not self._keep:

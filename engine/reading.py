@@ -12,6 +12,7 @@ from engine.document import Subject
 from engine.layers import ShapeError, shape_text
 from engine.losses import softmax
 from engine.network import Network
+from engine.outputs import Outputs, Wanted, with_ends
 from engine.plan import Plan
 from engine.raster import ink
 
@@ -26,17 +27,18 @@ TIMED_EVERY = 50
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """outputs: the input and each layer's output, (C, H, W) or (n,), float32, read-only. votes: (classes,), the
-    shares shown. verdict: a class name or "unsure". seconds: what each layer took, in order, when last timed."""
+    """outputs: the input and each layer's output, (C, H, W) or (n,), float32, read-only, as far as was wanted; the
+    input and the scores always. votes: (classes,), the shares shown. verdict: a class name or "unsure".
+    seconds: what each layer took, in order, when last timed."""
 
     subject: Subject
-    outputs: tuple[HostArray, ...]
+    outputs: Outputs
     votes: HostArray
     verdict: str
     seconds: tuple[float, ...]
 
     def trace(self) -> dict[str, HostArray]:
-        """Every output by its key, 00-input first and the votes last."""
+        """Every output by its key, 00-input first and the votes last. Raises Missing if not all were wanted."""
         network = self.subject.network
         values = dict(zip(network.names, self.outputs, strict=True))
         if network.vote == "softmax":
@@ -67,31 +69,46 @@ class Reader:
         self.subject = subject
         self._plan.load(subject.parameters)
 
-    def read(self, picture: HostArray) -> Reading:
-        """One pass over a picture (side, side) in -1..1. Raises ShapeError for another shape, ValueError for values
-        that are not finite numbers."""
+    def read(self, picture: HostArray, wanted: Wanted | None = None) -> Reading:
+        """One pass over a picture (side, side) in -1..1. wanted: which maps to bring along, None for all. Raises
+        ShapeError for another shape, ValueError for values that are not finite numbers."""
         if not np.isfinite(picture).all():
             raise ValueError(f"{self.subject.name} cannot read a picture with values that are not finite numbers.")
         # Weights may be so large that their products overflow; the verdict is then "unsure", not a warning.
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = tuple(output[0] for output in self._outputs(picture[None, None]))
+            outputs = self._outputs(picture[None, None], wanted)
             votes = votes_of(self.subject.network, outputs[-1])
-        for array in (*outputs, votes):
-            array.flags.writeable = False
+        votes.flags.writeable = False
         return Reading(self.subject, outputs, votes, verdict(self.subject, votes, picture), self._seconds)
 
-    def _outputs(self, images: HostArray) -> list[HostArray]:
+    def _outputs(self, images: HostArray, wanted: Wanted | None) -> Outputs:
         """Of one pass, which is timed where that costs nothing, or now and then."""
-        if not (self._one_by_one or self._readings % TIMED_EVERY == 0):
-            self._readings += 1
-            return self._plan.read(images)
+        timed = self._one_by_one or self._readings % TIMED_EVERY == 0
         if self._readings == 0 and not self._one_by_one:
             # The first time compiles, both ways, so that no later stroke has to wait for that.
             self._plan.forward_timed(images)
-            self._plan.read(images)
+            self._untimed(images, wanted)
         self._readings += 1
+        if not timed:
+            return self._untimed(images, wanted)
         self._seconds = tuple(self._plan.forward_timed(images))
-        return self._plan.outputs()
+        return self._taken(self._plan.outputs()) if wanted is None else self._some(wanted)
+
+    def _untimed(self, images: HostArray, wanted: Wanted | None) -> Outputs:
+        """Of one pass: all as part of it, or some after it."""
+        if wanted is None:
+            return self._taken(self._plan.read(images))
+        self._plan.forward(images)
+        return self._some(wanted)
+
+    def _taken(self, arrays: list[HostArray]) -> Outputs:
+        return Outputs.whole(array[0] for array in arrays)
+
+    def _some(self, wanted: Wanted) -> Outputs:
+        """Of the last pass, and nothing else is carried over."""
+        shapes = self.subject.network.shapes
+        parts = self._plan.outputs_of(some := with_ends(wanted, shapes))
+        return Outputs(shapes, {layer: (maps.start, parts[layer][0]) for layer, maps in some.items()})
 
 
 def votes_of(network: Network, scores: HostArray) -> HostArray:

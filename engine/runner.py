@@ -25,6 +25,7 @@ from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
+from engine.outputs import Wanted
 from engine.own_reader import Verdict
 from engine.raster import fitted, render
 from engine.reading import Reader, Reading
@@ -48,7 +49,8 @@ class Request:
     looks at how well varied drawings are read. sampled: the generator's settings that somebody looks at, None if
     nobody does. question: what somebody wants explained, None for nothing. own: whether somebody looks at how the
     person's own drawings are read. held_out: the examples whose held-out ones a network that does not train
-    is judged by, None if nobody looks.
+    is judged by, None if nobody looks. wanted: for each subject, which maps of which layers are looked at; the
+    picture and the scores come along always, and everything of a subject that has no entry, or None.
     """
 
     generation: int
@@ -64,6 +66,11 @@ class Request:
     question: Question | None = None
     own: bool = False
     held_out: PoolSettings | None = None
+    wanted: tuple[Wanted | None, ...] = ()
+
+    def wanted_of(self, subject: int) -> Wanted | None:
+        """Which maps to bring along of the subject of this number; None for all of every layer."""
+        return self.wanted[subject] if subject < len(self.wanted) else None
 
 
 @dataclass(frozen=True)
@@ -302,10 +309,10 @@ class Runner:
         drawing = fitted(document.drawing) if document.fit else document.drawing
         pictures: dict[int, HostArray] = {}
         readings = []
-        for reader in self._readers_for(document.subjects, self._trained(request)):
+        for subject, reader in enumerate(self._readers_for(document.subjects, self._trained(request))):
             if reader.side not in pictures:
                 pictures[reader.side] = render(drawing, reader.side)
-            readings.append(reader.read(pictures[reader.side]))
+            readings.append(reader.read(pictures[reader.side], request.wanted_of(subject)))
         return tuple(readings)
 
     def _trained(self, request: Request) -> Parameters | None:

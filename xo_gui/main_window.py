@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
             view.wished.connect(self.training.wish)
             view.said.connect(self.say)
             view.watched.connect(self.session.watch)
+            view.viewed.connect(self.session.show)
         self.training.changed.connect(self._intent_changed)
         self.training.said.connect(self.say)
         self.session.changed.connect(self._document_changed)

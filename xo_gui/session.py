@@ -14,8 +14,11 @@ from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.explain.question import Question
 from engine.goal import Goal
+from engine.network import Network
 from engine.opening import Opened, Opening
+from engine.outputs import Wanted
 from engine.runner import Notice, Request
+from xo_gui.sight import wanted
 
 UNDO_LIMIT = 500
 
@@ -98,6 +101,8 @@ class Session(QObject):
         self._opening: Opening | None = None
         self._question: Question | None = None
         self._opened = 0
+        self._shown: tuple[tuple[Network, Wanted], ...] = ()
+        self._asked_for: tuple[Wanted | None, ...] = ()
         self._changed_at = perf_counter()
 
     @property
@@ -139,6 +144,29 @@ class Session(QObject):
         if focus != self.focus:
             self.focus = focus
             self.focus_changed.emit()
+            self._want()
+
+    def show(self, shown: tuple[tuple[Network, Wanted], ...]) -> None:
+        """Which maps of which layers are in view from now on, for the networks shown."""
+        self._shown = shown
+        self._want()
+
+    @property
+    def wanted(self) -> tuple[Wanted | None, ...]:
+        """For each subject, what the engine is to bring along."""
+        cells = self.focus.cells
+        found = []
+        for number, subject in enumerate(self.document.subjects):
+            network, shown = self._shown[number] if number < len(self._shown) else (None, {})
+            looked = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
+            known = network is subject.network or network == subject.network
+            found.append(wanted(subject.network, shown if known else {}, looked))
+        return tuple(found)
+
+    def _want(self) -> None:
+        """Ask anew if something else has to be brought along."""
+        if self.wanted != self._asked_for:
+            self.asked.emit()
 
     def hover(self, cell: Cell | None) -> None:
         """Look at the cell under the mouse, or at none."""
@@ -176,6 +204,7 @@ class Session(QObject):
         """What should be true now; goal and live: what training should be doing, and whether it is what reads;
         sampled: the generator's settings that somebody looks at; own: whether somebody looks at own drawings; data:
         the examples that training would judge by."""
+        self._asked_for = self.wanted
         return Request(
             self._generation,
             self.document,
@@ -190,6 +219,7 @@ class Session(QObject):
             own=own,
             robustness="robustness" in self.focus.watched,
             held_out=data if "held_out" in self.focus.watched else None,
+            wanted=self._asked_for,
         )
 
     def touch(self) -> None:

@@ -39,18 +39,27 @@ def place_in(network: Network, layer: int, channel: int, row: int = 0, column: i
 
 def arithmetic(reading: Reading, layer: int, place: Place) -> Arithmetic | None:
     """How the value at `place` of the output of `layer` (1 is the first) came about; None of a pixel of the input,
-    which nobody computed. Raises IndexError if there is no such value."""
+    which nobody computed. Raises IndexError if there is no such value, Missing if it, or the layer below, was not
+    wanted when the picture was read."""
     network = reading.subject.network
     place = place_in(network, layer, *place)
     if layer == 0:
         return None
-    made, below = reading.outputs[layer], reading.outputs[layer - 1]
-    return network.layers[layer - 1].arithmetic(below, place, float(made[place]), _values(reading, layer))
+    channel, *rest = place
+    made = float(reading.outputs.maps(layer, range(channel, channel + 1))[(0, *rest)])
+    return network.layers[layer - 1].arithmetic(reading.outputs[layer - 1], place, made, _values(reading, layer))
+
+
+def is_known(reading: Reading, layer: int, channel: int) -> bool:
+    """Whether the arithmetic of this map of `layer` can be told: it, and the layer below, were wanted."""
+    outputs = reading.outputs
+    return outputs.holds(layer, range(channel, channel + 1)) and (layer == 0 or outputs.holds(layer - 1))
 
 
 def brings(reading: Reading, layer: int, place: Place, above: Place) -> HostArray:
     """(channels,) float64: what the value at `place` of the input of `layer`, which mixes maps, brings to the
-    values at `above`, (row, column) or () in a list, of all its maps. Raises IndexError."""
+    values at `above`, (row, column) or () in a list, of all its maps. Raises IndexError, Missing if that layer
+    was not wanted."""
     network = reading.subject.network
     place = place_in(network, layer - 1, *place)
     return network.layers[layer - 1].brings(reading.outputs[layer - 1], place, above, _values(reading, layer))

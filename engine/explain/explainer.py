@@ -170,7 +170,7 @@ def _is_there(question: Question, reading: Reading) -> bool:
 
 
 def _flat(question: Question, reading: Reading) -> int:
-    return int(np.ravel_multi_index(question.place, reading.outputs[question.layer].shape))
+    return int(np.ravel_multi_index(question.place, reading.outputs.shapes[question.layer]))
 
 
 def _same_picture(reading: Reading, other: Reading | None) -> bool:

@@ -17,6 +17,7 @@ from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Resid
 from engine.layers.arithmetic import OUTSIDE, Largest, WeightedSum
 from engine.losses import softmax
 from engine.network import Network
+from engine.outputs import Outputs
 from engine.plan import Plan
 from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reading
@@ -50,7 +51,7 @@ def some(seed: int) -> tuple[Network, dict[str, Array], Array]:
 def read(network: Network, parameters: dict[str, Array], picture: Array) -> Reading:
     outputs = tuple(output[0] for output in passed(network, parameters, picture[None]))
     subject = Subject("some", network, parameters)
-    return Reading(subject, outputs, softmax(outputs[-1]), "X", (0.0,) * len(network.layers))
+    return Reading(subject, Outputs.whole(outputs), softmax(outputs[-1]), "X", (0.0,) * len(network.layers))
 
 
 def some_places(shape: tuple[int, ...], rng: np.random.Generator, count: int = 6) -> list[tuple[int, ...]]:

@@ -7,6 +7,7 @@ import pytest
 
 from engine.backend import choose_backend
 from engine.document import Subject
+from engine.outputs import Outputs
 from engine.presets import DEFAULT
 from engine.reading import Reader
 from xo_gui.theme import DARK
@@ -21,7 +22,7 @@ def test_levels_are_shared_up_to_the_next_features() -> None:
     reading = Reader(subject, choose_backend("cpu")).read(np.ones((32, 32), np.float32))
     # The strongest of the features is negative, so that ReLU leaves much less.
     outputs = (reading.outputs[0], reading.outputs[1] - 20, *reading.outputs[2:])
-    peaks = Peaks.of(DEFAULT.network, outputs)
+    peaks = Peaks.of(DEFAULT.network, Outputs.whole(outputs))
     stages = stages_of(DEFAULT.network)
     shared = [float(peaks.levels(stage, "shared")[0]) for stage in stages]
     rise = float(max(outputs[at].max() for at in (1, 2, 3)))

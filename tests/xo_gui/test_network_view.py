@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.document import Subject
 from engine.drawing import Drawing
 from engine.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.network import Network
+from engine.outputs import Outputs
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader, Reading
 from engine.runner import DeviceReport, Snapshot
@@ -244,8 +246,8 @@ def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
     reading = read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))
     values = np.zeros((16, 16, 16), np.float32)
     values[3, 2, 5], values[9, 2, 5], values[15, 15, 0] = 1.0, 0.5, -1.0
-    outputs = tuple(values if at == 4 else one * 0 for at, one in enumerate(reading.outputs))
-    view.show_snapshot(snapshot(Reading(reading.subject, outputs, reading.votes, "X", reading.seconds)))
+    outputs = Outputs.whole(values if at == 4 else one * 0 for at, one in enumerate(reading.outputs))
+    view.show_snapshot(snapshot(replace(reading, outputs=outputs)))
     shares = {
         Cell(4, channel, row, col): (values[channel, row, col] + 1) / 2
         for channel in range(16)
@@ -312,8 +314,7 @@ def test_two_subjects_lie_one_below_the_other(view: NetworkView) -> None:
 def test_values_that_are_not_numbers_are_painted_and_said(view: NetworkView) -> None:
     good = read(ARTICLE)
     outputs = (good.outputs[0], np.full((3, 7, 7), np.nan, np.float32), *good.outputs[2:])
-    broken = Reading(good.subject, outputs, good.votes, good.verdict, good.seconds)
-    view.show_snapshot(snapshot(broken))
+    view.show_snapshot(snapshot(replace(good, outputs=Outputs.whole(outputs))))
     QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
     image(view)
     said = view.readout()
@@ -326,8 +327,8 @@ def test_values_that_are_not_numbers_are_painted_and_said(view: NetworkView) -> 
 
 def faint(reading: Reading, factor: float) -> Reading:
     """The same reading with all values of its maps multiplied."""
-    outputs = (reading.outputs[0], *(one * np.float32(factor) for one in reading.outputs[1:]))
-    return Reading(reading.subject, outputs, reading.votes, reading.verdict, reading.seconds)
+    outputs = Outputs.whole([reading.outputs[0], *(one * np.float32(factor) for one in reading.outputs[1:])])
+    return replace(reading, outputs=outputs)
 
 
 def test_levels_hold_during_a_stroke_and_adapt_after(view: NetworkView) -> None:

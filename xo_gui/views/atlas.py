@@ -13,6 +13,20 @@ from xo_gui.theme import Theme, colours, to_qimage
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
+def averaged(values: HostArray, side: float) -> HostArray:
+    """Maps (C, H, W) as small as they are shown, `side` pixels along the longer of their sides, each pixel the mean
+    of the cells it covers; as they are where a pixel covers less than two."""
+    count, *shape = values.shape
+    if max(shape) < 2 * side:
+        return values
+    sides = [max(round(side * cells / max(shape)), 1) for cells in shape]
+    rows, columns = (np.arange(small) * cells // small for small, cells in zip(sides, shape, strict=True))
+    sums = np.add.reduceat(np.add.reduceat(values, columns, axis=2), rows, axis=1)
+    high, wide = (np.diff(np.append(starts, cells)) for starts, cells in zip((rows, columns), shape, strict=True))
+    made: HostArray = sums / np.outer(high, wide).astype(np.float32)
+    return made.reshape(count, *sides)
+
+
 def maps_atlas(values: HostArray, levels: HostArray, rows: int, theme: Theme) -> QImage:
     """Maps (C, H, W) as a picture, one pixel a cell, `rows` maps down, column by column.
 

@@ -94,7 +94,7 @@ def paint_tiles(brush: Brush, column: Column, atlas: QImage, tiles: list[tuple[Q
 
     Enlarged maps keep their cells' edges; shrunk ones are averaged, so that no line is lost.
     """
-    shrunk = column.tile_width * brush.ratio < column.cells[1]
+    shrunk = bool(tiles) and column.tile_width * brush.ratio < tiles[0][1].width()
     brush.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrunk)
     for target, part in tiles:
         brush.painter.drawImage(target, atlas, part)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from engine.document import Document, Subject
+from engine.explain.arithmetic import is_known
 from engine.explain.question import Answer, Question
 from engine.reading import Reading
 from engine.runner import Snapshot
@@ -153,7 +154,8 @@ class InspectorView(View):
         if cell is None or cell.subject >= len(self._readings):
             return None
         reading = self._readings[cell.subject]
-        return (cell, reading) if is_in(reading.subject.network, cell) else None
+        there = is_in(reading.subject.network, cell) and is_known(reading, cell.layer, cell.channel)
+        return (cell, reading) if there else None
 
     def _refresh(self) -> None:
         held = self._there(self._focus.pinned)
@@ -172,7 +174,8 @@ class InspectorView(View):
             self.feature_page.show_feature(held[1] if held else None, base, held[0] if held else None)
             self.feature_page.show_losses(answer)
         elif found is None:
-            self.value_page.show_nothing(self._invitation())
+            coming = self._readings and self._focus.pinned is not None
+            self.value_page.show_nothing(self.tr("On its way from the engine…") if coming else self._invitation())
         else:
             cell, reading = found
             self.value_page.show_cell(reading, cell, held is not None and cell == held[0], answer)

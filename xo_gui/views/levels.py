@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from engine.network import Network
+from engine.outputs import Outputs
 from xo_gui.views.stages import Stage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -37,31 +39,35 @@ def end_of_colours(rise: float, fall: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """How far every map rises above zero and falls below it: (channels,) arrays, one a layer, input included.
+    """How far every map rises above zero and falls below it: (channels,) arrays by layer, 0 the input; 0 for maps
+    not seen yet, and nothing for layers of which none was.
 
     blank: whether they come from an empty picture, which says little about what a drawing will bring.
     """
 
     network: Network
-    rises: tuple[HostArray, ...]
-    falls: tuple[HostArray, ...]
+    rises: Mapping[int, HostArray]
+    falls: Mapping[int, HostArray]
     blank: bool
 
     @classmethod
-    def of(cls, network: Network, outputs: tuple[HostArray, ...]) -> Peaks:
-        """The peaks of a reading's outputs, (C, H, W) or (n,); values that are not finite are passed over."""
-        flat = [np.nan_to_num(one, posinf=0, neginf=0).reshape(len(one), -1) for one in outputs]
-        rises = tuple(np.maximum(one.max(axis=1), 0) for one in flat)
-        falls = tuple(np.maximum(-one.min(axis=1), 0) for one in flat)
+    def of(cls, network: Network, outputs: Outputs) -> Peaks:
+        """The peaks of what there is of a reading's outputs; values that are not finite are passed over."""
+        rises: dict[int, HostArray] = {}
+        falls: dict[int, HostArray] = {}
+        for layer, maps, values in outputs.parts():
+            rise, fall = np.zeros((2, outputs.shapes[layer][0]), np.float32)
+            rise[maps.start : maps.stop], fall[maps.start : maps.stop] = _ends(values.reshape(len(values), -1))
+            rises[layer], falls[layer] = rise, fall
         return cls(network, rises, falls, bool(outputs[0].min() == outputs[0].max()))
 
     def with_at_least(self, other: Peaks) -> Peaks:
         """These peaks, raised where `other` is higher."""
-        rises, falls = (
-            tuple(map(np.maximum, mine, its))
-            for mine, its in ((self.rises, other.rises), (self.falls, other.falls))
-        )
-        return replace(self, rises=rises, falls=falls)
+        return replace(self, rises=_raised(self.rises, other.rises), falls=_raised(self.falls, other.falls))
+
+    def with_unseen(self, other: Peaks) -> Peaks:
+        """These peaks, and those of `other` of layers that are not among them: seen before, but not now."""
+        return replace(self, rises={**other.rises, **self.rises}, falls={**other.falls, **self.falls})
 
     def levels(self, stage: Stage, mode: Mode, gain: float = 1.0) -> HostArray:
         """(1,) or, in mode "map" for maps, (channels,): where the colours of `stage` end, float64.
@@ -71,10 +77,32 @@ class Peaks:
         if stage.kind == "picture":
             return np.ones(1)
         if mode == "map" and stage.kind == "maps":
-            pairs = zip(self.rises[stage.shown].tolist(), self.falls[stage.shown].tolist(), strict=True)
+            none = np.zeros(stage.count)
+            rises, falls = (peaks.get(stage.shown, none) for peaks in (self.rises, self.falls))
+            pairs = zip(rises.tolist(), falls.tolist(), strict=True)
             return np.array([calm(end_of_colours(*pair)) for pair in pairs]) / gain
         layers = [stage.shown]
         if mode == "shared":
-            layers = [at for at, scale in enumerate(self.network.scales) if scale == stage.group]
-        rise, fall = (float(max(peaks[at].max() for at in layers)) for peaks in (self.rises, self.falls))
+            scales = self.network.scales
+            after = (at for at in range(stage.group, len(scales)) if scales[at] != stage.group)
+            layers = list(range(stage.group, next(after, len(scales))))
+        rise, fall = (
+            max((float(peaks[at].max()) for at in layers if at in peaks), default=0.0)
+            for peaks in (self.rises, self.falls)
+        )
         return np.array([calm(end_of_colours(rise, fall))]) / gain
+
+
+def _ends(values: HostArray) -> tuple[HostArray, HostArray]:
+    """How far each row (n, values) rises above zero, and falls below it."""
+    rise, fall = values.max(axis=1), -values.min(axis=1)
+    if not (np.isfinite(rise).all() and np.isfinite(fall).all()):
+        values = np.nan_to_num(values, posinf=0, neginf=0)
+        rise, fall = values.max(axis=1), -values.min(axis=1)
+    return np.maximum(rise, 0), np.maximum(fall, 0)
+
+
+def _raised(mine: Mapping[int, HostArray], its: Mapping[int, HostArray]) -> dict[int, HostArray]:
+    return {
+        layer: np.maximum(mine.get(layer, 0), its.get(layer, 0)).astype(np.float32) for layer in {**mine, **its}
+    }

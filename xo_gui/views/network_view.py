@@ -19,6 +19,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QScrollBar, QWidget
 
+from engine.network import Network
+from engine.outputs import Wanted
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, TEXT_PX, Theme, font
@@ -68,6 +70,7 @@ class NetworkView(View):
         self._still: QPixmap | None = None
         self._adapted_at = 0.0
         self._live = False
+        self._said: tuple[tuple[Network, Wanted], ...] = ()
         self._dead = DeadMarks(self, self._first_strip)
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
@@ -203,6 +206,7 @@ class NetworkView(View):
             area = Box(MARGIN, round(self._top + UNDER_TABS + at * height + ABOVE), width, round(room))
             widest = max(widest, shown.lay_out(area, self.devicePixelRatioF(), self._chosen).width)
         self._scroll_range(widest, width)
+        self._look_along()
         self._still = None
         self.update()
 
@@ -222,8 +226,18 @@ class NetworkView(View):
             self._lay_out()
 
     def _scrolled(self, _: int) -> None:
+        self._look_along()
         self._still = None
         self.update()
+
+    def _look_along(self) -> None:
+        """Say which maps are in view."""
+        for shown in self._strips:
+            shown.look((self._bar.value(), self._bar.value() + self.width()))
+        said = tuple((one.reading.subject.network, one.maps_in_view()) for one in self._strips)
+        if said != self._said:
+            self._said = said
+            self.viewed.emit(said)
 
     # --- painting
 
@@ -242,16 +256,12 @@ class NetworkView(View):
         )
         painter.translate(-self._bar.value(), 0)
         for shown in self._strips:
-            StripPainter(painter, self._theme, shown, self._seen()).values()
+            StripPainter(painter, self._theme, shown).values()
         self._dead.paint(painter, self._theme)
         self._paint_looked(painter)
         painter.restore()
         self._paint_readout(painter)
         painter.end()
-
-    def _seen(self) -> tuple[float, float]:
-        """From which x to which x of the strip is in view."""
-        return self._bar.value(), self._bar.value() + self.width()
 
     def _paint_still(self, ratio: float) -> QPixmap:
         pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
@@ -263,7 +273,7 @@ class NetworkView(View):
         painter.translate(-self._bar.value(), 0)
         for at, shown in enumerate(self._strips):
             underlined = self._header[1] if self._header and self._header[0] == at else None
-            StripPainter(painter, self._theme, shown, self._seen()).still(underlined)
+            StripPainter(painter, self._theme, shown).still(underlined)
         painter.end()
         return pixmap
 

@@ -12,9 +12,9 @@ from engine.explain.arithmetic import arithmetic, place_in
 from engine.layers.arithmetic import Largest
 from engine.reading import Reading
 from xo_gui.session import Cell
+from xo_gui.sight import MOST_ONWARD
 from xo_gui.views.numerals import fixed
 from xo_gui.views.stages import layer_names, number
-from xo_gui.views.trace import MOST_CELLS
 
 
 def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
@@ -23,8 +23,10 @@ def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
     names = layer_names(network)
     while cell.layer < len(network.layers):
         layer, shape = network.layers[cell.layer], network.shapes[cell.layer]
-        if math.prod(shape) > MOST_CELLS:
+        if math.prod(shape) > MOST_ONWARD:
             break
+        if not reading.outputs.holds(cell.layer):
+            return ""  # on its way from the engine
         place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(shape, bool)
         mask[place] = True
@@ -36,6 +38,8 @@ def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
         if layer.mixes_maps or len(readers) > 1:
             parts.append(_tr("is read by {0} of {1}").format(_count(len(readers)), names[cell.layer + 1]))
             break
+        if not reading.outputs.holds(cell.layer + 1):
+            return ""
         made = arithmetic(reading, cell.layer + 1, first)
         value = fixed(float(reading.outputs[cell.layer + 1][first]), cut)
         if isinstance(made, Largest):

@@ -10,7 +10,7 @@ from engine.explain.receptive_field import receptive_field
 from engine.network import Network
 from engine.reading import Reading
 from xo_gui.session import Cell
-from xo_gui.views.numerals import signed, span
+from xo_gui.views.numerals import NONE, signed, span
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.trace import in_maps
 
@@ -25,16 +25,20 @@ class Readout:
 
 
 def say_cell(reading: Reading, cell: Cell) -> Readout:
-    """One value of a layer. Raises IndexError if there is none."""
-    network, values = reading.subject.network, reading.outputs[cell.layer]
-    if values.ndim == 3:
-        value = float(values[cell.channel, cell.row, cell.column])
+    """One value of a layer; while it is on its way from the engine, a dash. Raises IndexError if there is none."""
+    network = reading.subject.network
+    maps = range(cell.channel, cell.channel + 1)
+    if not reading.outputs.holds(cell.layer, maps):
+        where = _map_place if len(network.shapes[cell.layer]) == 3 else _list_place
+        return Readout(where(network, cell), NONE)
+    (made,) = reading.outputs.maps(cell.layer, maps)
+    if made.ndim == 2:
+        value = float(made[cell.row, cell.column])
         return Readout(_map_place(network, cell), signed(value), _reads(network, cell))
-    value = float(values[cell.channel])
+    value = float(made)
     if cell.layer == len(network.layers):
         return _vote(reading, cell, value)
-    place = _tr("{0} · value {1}").format(layer_names(network)[cell.layer], number(cell.channel + 1))
-    return Readout(place, signed(value), _reads(network, cell))
+    return Readout(_list_place(network, cell), signed(value), _reads(network, cell))
 
 
 def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -> Readout:
@@ -55,6 +59,10 @@ def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
         return Readout(place, signed(score), _tr("the mean of its strong values"))
     share = _tr("a score, worth {0} % of the votes").format(f"{100 * float(reading.votes[cell.channel]):.0f}")
     return Readout(place, signed(score), share)
+
+
+def _list_place(network: Network, cell: Cell) -> str:
+    return _tr("{0} · value {1}").format(layer_names(network)[cell.layer], number(cell.channel + 1))
 
 
 def _map_place(network: Network, cell: Cell) -> str:

@@ -1,8 +1,10 @@
-"""Shown strip: what the network view holds of one subject: its reading, layout, levels, times and atlases."""
+"""Shown strip: what the network view holds of one subject: its reading, layout, levels, times and atlases, and what
+of it is in view."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,7 +14,7 @@ from PySide6.QtGui import QColor, QImage
 from engine.reading import Reading
 from xo_gui.theme import Theme, colours
 from xo_gui.views.arrangement import arrange
-from xo_gui.views.atlas import kernel_atlas, maps_atlas, picture_atlas, source
+from xo_gui.views.atlas import averaged, kernel_atlas, maps_atlas, picture_atlas, source
 from xo_gui.views.column_painter import header_width, rect
 from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.levels import Mode, Peaks, calm
@@ -24,21 +26,31 @@ Tile: TypeAlias = tuple[QRectF, QRect]
 NEW_SHARE = 0.1
 
 
+@dataclass(frozen=True)
+class Atlas:
+    """maps: those in the picture; tiles: where each goes in the strip, and where it comes from."""
+
+    maps: range
+    image: QImage
+    tiles: list[Tile]
+
+
 class ShownStrip:
     """One subject's columns. Atlases are made when first painted, and kept until values or colours change."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.strip: Strip | None = None
+        self.seen = (0.0, 0.0)
+        self.in_view: list[Column] = []
         self.mode: Mode = "shared"
         self.gain = 1.0
         self.seconds = np.array(reading.seconds)
         self._peaks = Peaks.of(reading.subject.network, reading.outputs)
         self._levels: dict[int, HostArray] = {}
-        self._atlases: dict[int, QImage] = {}
+        self._atlases: dict[int, Atlas] = {}
         self._kernels: dict[int, QImage] = {}
         self._kernel_levels: dict[int, float] = {}
-        self._tiles: dict[int, list[Tile]] = {}
 
     def take(self, reading: Reading, adapt: bool, replaced: bool = False) -> bool:
         """Show these values of the same network; `adapt` the levels, or hold them.
@@ -51,9 +63,10 @@ class ShownStrip:
             if adapt:
                 self._kernel_levels.clear()
         self.seconds += NEW_SHARE * (np.array(reading.seconds) - self.seconds)
+        others = reading.outputs.carried != self.reading.outputs.carried
         self.reading = reading
         self._atlases.clear()
-        if adapt or self._peaks.blank:
+        if adapt or others or self._peaks.blank:
             self._adapt(Peaks.of(reading.subject.network, reading.outputs), adapt, replaced)
         return self._legends() != before
 
@@ -61,8 +74,26 @@ class ShownStrip:
         """Arrange the columns anew."""
         self.strip = arrange(self.reading.subject.network, area, ratio, header_width, chosen)
         self._atlases.clear()
-        self._tiles = {}
+        self.look(self.seen)
         return self.strip
+
+    def look(self, seen: tuple[float, float]) -> None:
+        """What lies between two x of the strip is in view from now on."""
+        self.seen = seen
+        columns = self.strip.columns if self.strip else ()
+        self.in_view = [each for each in columns if each.right > seen[0] and each.x < seen[1]]
+
+    def maps_in_view(self) -> dict[int, range]:
+        """Which maps, bars or votes of which layers are in view."""
+        return {column.stage.shown: self.channels(column) for column in self.in_view}
+
+    def channels(self, column: Column) -> range:
+        """The maps of a column whose tiles are in view; all of what is no map."""
+        if column.stage.kind != "maps":
+            return range(column.stage.count)
+        first, last = (max(0, int((x - column.x) // column.step_x)) for x in self.seen)
+        ends = (min(across * column.rows, column.stage.count) for across in (first, last + 1))
+        return range(*ends)
 
     def repaint(self) -> None:
         """Colours have changed: make all atlases anew."""
@@ -87,30 +118,33 @@ class ShownStrip:
         levels = self.levels(column)
         return float(levels[0]) if len(levels) == 1 else None
 
-    def values(self, column: Column) -> HostArray:
-        """(C, H, W) or (n,): what a column shows."""
-        return self.reading.outputs[column.stage.shown]
+    def values(self, column: Column) -> HostArray | None:
+        """(C, H, W) or (n,): what is in view of a column; None while it is on its way from the engine."""
+        layer, maps = column.stage.shown, self.channels(column)
+        outputs = self.reading.outputs
+        return outputs.maps(layer, maps) if outputs.holds(layer, maps) else None
 
-    def tiles(self, column: Column) -> list[Tile]:
-        """Where every map goes, and where it comes from in the atlas; kept, since every paint asks for it."""
-        layer = column.stage.shown
-        if layer not in self._tiles:
-            self._tiles[layer] = [
-                (rect(column.tile(channel)), source(channel, column.rows, column.cells))
-                for channel in range(column.stage.count)
-            ]
-        return self._tiles[layer]
-
-    def atlas(self, column: Column, theme: Theme) -> QImage:
-        """The maps of a column in the theme's colours."""
-        layer = column.stage.shown
-        if layer not in self._atlases:
-            values = self.values(column)
-            self._atlases[layer] = (
-                picture_atlas(values, theme)
-                if column.stage.kind == "picture"
-                else maps_atlas(values, self.levels(column), column.rows, theme)
-            )
+    def atlas(self, column: Column, theme: Theme) -> Atlas | None:
+        """The maps in view of a column in the theme's colours, kept, since every paint asks for them; None while
+        their values are on their way."""
+        layer, maps = column.stage.shown, self.channels(column)
+        kept = self._atlases.get(layer)
+        if kept is not None and kept.maps == maps:
+            return kept
+        values = self.values(column)
+        if values is None:
+            return None
+        if column.stage.kind == "picture":
+            image, cells = picture_atlas(values, theme), column.cells
+        else:
+            small = averaged(values, column.tile_width * (self.strip.ratio if self.strip else 1.0))
+            levels = self.levels(column)
+            levels = levels if len(levels) == 1 else levels[maps.start : maps.stop]
+            image, cells = maps_atlas(small, levels, column.rows, theme), (small.shape[1], small.shape[2])
+        tiles = [
+            (rect(column.tile(channel)), source(place, column.rows, cells)) for place, channel in enumerate(maps)
+        ]
+        self._atlases[layer] = Atlas(maps, image, tiles)
         return self._atlases[layer]
 
     def kernel_level(self, column: Column) -> float:
@@ -130,7 +164,9 @@ class ShownStrip:
     def swatches(self, column: Column, theme: Theme) -> list[QColor]:
         """The colour of every value of a list."""
         level = float(self.levels(column)[0])
-        words = colours(self.values(column), -level, level, theme.value_table)
+        values = self.values(column)
+        assert values is not None
+        words = colours(values, -level, level, theme.value_table)
         return [QColor.fromRgb(int(word)) for word in words]
 
     def cost(self, column: Column) -> tuple[int, float]:
@@ -147,7 +183,7 @@ class ShownStrip:
         The first stroke on a blank canvas has no levels to hold yet: until it ends they only grow.
         """
         if adapt and (replaced or not peaks.blank or self._peaks.blank):
-            self._peaks = peaks
+            self._peaks = peaks if replaced else peaks.with_unseen(self._peaks)
         elif not adapt:
             self._peaks = self._peaks.with_at_least(peaks)
         self._levels.clear()
@@ -156,7 +192,7 @@ class ShownStrip:
         """Every number that stands under a column."""
         return [
             (self.legend_level(column), self.kernel_level(column) if column.kernels else 0.0)
-            for column in (self.strip.columns if self.strip else ())
+            for column in self.in_view
         ]
 
     def _weights(self, column: Column) -> HostArray:

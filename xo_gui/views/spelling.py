@@ -47,14 +47,15 @@ class Spelled:
     @property
     def value(self) -> float:
         """The reading's own value."""
-        made = self.reading.outputs[self.cell.layer]
-        place = place_in(self.reading.subject.network, self.cell.layer, *self._place)
-        return float(made[place])
+        channel, *rest = place_in(self.reading.subject.network, self.cell.layer, *self._place)
+        made = self.reading.outputs.maps(self.cell.layer, range(channel, channel + 1))
+        return float(made[(0, *rest)])
 
     @property
     def arithmetic(self) -> Arithmetic | None:
         """How it came about; None of a pixel."""
-        return arithmetic(self.reading, self.cell.layer, self._place[: self.reading.outputs[self.cell.layer].ndim])
+        sides = len(self.reading.outputs.shapes[self.cell.layer])
+        return arithmetic(self.reading, self.cell.layer, self._place[:sides])
 
     @property
     def _place(self) -> tuple[int, int, int]:
@@ -66,7 +67,7 @@ class Spelled:
 
     def below(self, cells: HostArray) -> tuple[Cell | None, ...]:
         """The cells of the layer below at flat places, in row order; None outside the frame."""
-        shape, layer = self.reading.outputs[self.cell.layer - 1].shape, self.cell.layer - 1
+        shape, layer = self.reading.outputs.shapes[self.cell.layer - 1], self.cell.layer - 1
         found: list[Cell | None] = []
         for place in cells.ravel().tolist():
             channel, row, column = (*(int(part) for part in np.unravel_index(max(place, 0), shape)), 0, 0)[:3]

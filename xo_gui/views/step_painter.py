@@ -12,6 +12,7 @@ from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
 from engine.dissection import Dissection, Place
+from engine.outputs import Outputs
 from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
@@ -32,7 +33,7 @@ class StepPictures:
     def __init__(self, found: Dissection, theme: Theme) -> None:
         self.found, self.theme = found, theme
         assert found.seen is not None
-        self._peaks = Peaks.of(found.network, found.seen.outputs)
+        self._peaks = Peaks.of(found.network, Outputs.whole(found.seen.outputs))
         self._images: dict[tuple[str, int, int, int], QImage] = {}
         self._levels: dict[tuple[str, int], float] = {}
 

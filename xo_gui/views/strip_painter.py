@@ -6,6 +6,7 @@ from PySide6.QtCore import QCoreApplication, QLineF
 from PySide6.QtGui import QPainter
 
 from engine.layers import Votes
+from engine.outputs import HostArray
 from xo_gui.theme import SMALL_PX, Theme
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
@@ -21,67 +22,52 @@ BELOW = 41.0
 
 
 class StripPainter:
-    """Paints what lies between `seen` (from x to x, logical pixels of the strip)."""
+    """Paints what is in view."""
 
-    def __init__(self, painter: QPainter, theme: Theme, shown: ShownStrip, seen: tuple[float, float]) -> None:
-        self._shown, self._theme, self._seen = shown, theme, seen
+    def __init__(self, painter: QPainter, theme: Theme, shown: ShownStrip) -> None:
+        self._shown, self._theme = shown, theme
         self._strip = shown.strip
         assert self._strip is not None
         self._brush = draw.Brush(painter, theme, self._strip.ratio)
 
     def still(self, underlined: int | None) -> None:
         """Headers, outlines, legends and costs. underlined: the ReLU whose header is under the mouse."""
-        for column in self._columns():
+        for column in self._shown.in_view:
             draw.paint_header(self._brush, column, column.y - ABOVE, underlined in column.stage.layers[-1:])
             if column.stage.kind in ("maps", "picture"):
-                draw.paint_frames(self._brush, column, self._tiles(column))
+                draw.paint_frames(self._brush, column, self._shown.channels(column))
             self._legend(column)
             self._cost(column)
 
     def values(self) -> None:
-        """Maps, features, bars and votes."""
-        for column in self._columns():
+        """Maps, features, bars and votes; what is on its way from the engine stays empty."""
+        for column in self._shown.in_view:
             if column.stage.kind in ("maps", "picture"):
                 self._maps(column)
+            elif (values := self._shown.values(column)) is None:
+                continue
             elif column.stage.kind == "bars":
-                draw.paint_bars(
-                    self._brush, column, self._shown.values(column), float(self._shown.levels(column)[0])
-                )
+                draw.paint_bars(self._brush, column, values, float(self._shown.levels(column)[0]))
             elif column.stage.kind == "list":
-                self._list(column)
+                self._list(column, values)
             else:
                 level = float(self._shown.levels(column)[0])
                 draw.paint_votes(self._brush, column, self._shown.reading, level)
 
-    def _columns(self) -> list[Column]:
-        assert self._strip is not None
-        return [one for one in self._strip.columns if one.right > self._seen[0] and one.x < self._seen[1]]
-
-    def _tiles(self, column: Column) -> range:
-        """The channels whose tiles are in view."""
-        if not column.step_x:
-            return range(column.stage.count)
-        first = max(0, int((self._seen[0] - column.x) // column.step_x))
-        last = max(0, int((self._seen[1] - column.x) // column.step_x) + 1)
-        return range(min(first * column.rows, column.stage.count), min(last * column.rows, column.stage.count))
-
     def _maps(self, column: Column) -> None:
-        seen = self._tiles(column)
-        draw.paint_tiles(
-            self._brush,
-            column,
-            self._shown.atlas(column, self._theme),
-            self._shown.tiles(column)[seen.start : seen.stop],
-        )
+        atlas = self._shown.atlas(column, self._theme)
+        if atlas is not None:
+            draw.paint_tiles(self._brush, column, atlas.image, atlas.tiles)
         if column.kernels is not None:
-            draw.paint_kernels(self._brush, column, self._shown.kernel_atlas(column, self._theme), seen)
+            kernels, seen = self._shown.kernel_atlas(column, self._theme), self._shown.channels(column)
+            draw.paint_kernels(self._brush, column, kernels, seen)
 
-    def _list(self, column: Column) -> None:
+    def _list(self, column: Column, values: HostArray) -> None:
         network = self._shown.reading.subject.network
         votes = network.layers[column.stage.shown]
         assert isinstance(votes, Votes)
         colours = self._shown.swatches(column, self._theme)
-        draw.paint_list(self._brush, column, self._shown.values(column), colours, votes, network.classes)
+        draw.paint_list(self._brush, column, values, colours, votes, network.classes)
 
     def _legend(self, column: Column) -> None:
         assert self._strip is not None

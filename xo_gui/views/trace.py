@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.explain.arithmetic import arithmetic, brings, place_in
+from engine.explain.arithmetic import arithmetic, brings, is_known, place_in
 from engine.explain.receptive_field import receptive_field
 from engine.layers import Flatten
 from engine.layers.arithmetic import Arithmetic, Largest
 from engine.network import Network
 from engine.reading import Reading
 from xo_gui.session import Cell
+from xo_gui.sight import MOST_ONWARD
 from xo_gui.views.columns import Box, Column, Strip
 
 Line = tuple[float, float, float, float]
@@ -21,8 +22,6 @@ Line = tuple[float, float, float, float]
 ALIKE = 1.0
 # Beyond so many maps above, what a value brings to each of them is not worked out.
 MOST_ABOVE = 64
-# Nor is it of layers with more values than these: the masks alone would take longer than a frame.
-MOST_CELLS = 500_000
 # Of so many lines between two columns the strongest are shown.
 MOST_FAN = 16
 
@@ -134,6 +133,8 @@ class _Finder:
             channels = range(self._network.shapes[layer - 1][0]) if weighs else (below,)
             if read[0]:
                 self._step(cell, channel, window, tuple(channels), read)
+            if self._reading is not None and not is_known(self._reading, layer, cell.channel):
+                return  # how it came about is not known here: its values are out of sight
             if not weighs:
                 cell = self._winner(cell, below, read)
                 channel, window, layer = below, read, layer - 1
@@ -173,7 +174,7 @@ class _Finder:
         return won
 
     def _arithmetic(self, cell: Cell) -> Arithmetic | None:
-        if self._reading is None or cell.layer == 0:
+        if self._reading is None or cell.layer == 0 or not is_known(self._reading, cell.layer, cell.channel):
             return None
         place = place_in(self._network, cell.layer, cell.channel, cell.row, cell.column)
         return arithmetic(self._reading, cell.layer, place)
@@ -262,8 +263,10 @@ class _Finder:
         network, above = self._network, cell.layer + 1
         shown = cell if self._strip.column_of(cell.layer) else in_maps(network, cell)
         lower, upper = self._strip.column_of(shown.layer), self._strip.column_of(above)
-        large = math.prod(network.shapes[cell.layer]) > MOST_CELLS
+        large = math.prod(network.shapes[cell.layer]) > MOST_ONWARD
         if self._reading is None or upper is None or lower is None or upper.stage.count > MOST_ABOVE or large:
+            return
+        if not self._reading.outputs.holds(cell.layer):
             return
         place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(network.shapes[cell.layer], bool)

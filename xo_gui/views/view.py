@@ -21,6 +21,7 @@ class View(QWidget):
     slid(cell): the window went on to this value of its map. asked(question or None): what the engine should
     explain. wished(wish): something asked of training, one of wishes.py. said(text): a sentence for the status bar.
     watched(report, seen): a costly report, named as the Request's field, is worth computing, or is not any more.
+    viewed(shown): which maps of which layers are in view, (Network, Wanted) for each subject.
     calm: whether it shows how training stands and not the drawing, so that a few times a second are enough while
     training runs.
     """
@@ -37,6 +38,7 @@ class View(QWidget):
     wished = Signal(object)
     said = Signal(str)
     watched = Signal(str, bool)
+    viewed = Signal(object)
 
     def show_document(self, document: Document) -> None:
         """The Document is now this, a stroke under way included."""

@@ -1,0 +1,85 @@
+"""What is not wanted is not carried over, what is wanted is as in a whole reading, and what is missing says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.array_operations.array_operations import ArrayOperations
+from engine.backend import choose_backend
+from engine.document import Document, Subject
+from engine.drawing import Drawing
+from engine.explain.arithmetic import arithmetic, is_known
+from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.network import Network
+from engine.outputs import Missing
+from engine.reading import Reader, Reading
+from engine.runner import Request, Runner
+
+NETWORK = Network((1, 16, 16), (Conv2D(64, 3), ReLU(), MaxPool2D(), Conv2D(8, 3), Flatten(), Dense(2)))
+SUBJECT = Subject("some", NETWORK, NETWORK.initial(1))
+PICTURE = np.random.default_rng(1).uniform(-1, 1, (16, 16)).astype(np.float32)
+WANTED = {1: range(24, 48), 3: range(64)}
+
+
+def read(wanted: dict[int, range] | None) -> Reading:
+    reader = Reader(SUBJECT, choose_backend("cpu"))
+    reader.read(-PICTURE, {})  # what an earlier picture left must not be taken for this one's
+    return reader.read(PICTURE, wanted)
+
+
+def test_what_is_wanted_is_what_a_whole_reading_says() -> None:
+    some, whole = read(WANTED), read(None)
+    np.testing.assert_array_equal(some.votes, whole.votes)
+    np.testing.assert_array_equal(some.outputs.maps(1, range(30, 40)), whole.outputs[1][30:40])
+    for layer in (0, 3, -1):
+        np.testing.assert_array_equal(some.outputs[layer], whole.outputs[layer])
+    told, whole_told = (arithmetic(reading, 4, (5, 1, 2)) for reading in (read({**WANTED, 4: range(5, 6)}), whole))
+    assert told is not None
+    assert whole_told is not None
+    assert told.result == whole_told.result
+
+
+def test_what_was_not_wanted_says_so() -> None:
+    reading = read(WANTED)
+    assert len(reading.outputs) == len(NETWORK.shapes)
+    assert reading.outputs.holds(1, range(24, 48))
+    for layer in (1, 2, 4, 5):
+        assert not reading.outputs.holds(layer)
+        with pytest.raises(Missing, match=f"Layer {layer} .* not wanted"):
+            reading.outputs[layer]
+    with pytest.raises(Missing):
+        reading.outputs.maps(1, range(23, 30))
+    with pytest.raises(Missing):
+        list(reading.outputs)
+    with pytest.raises(Missing):
+        reading.trace()
+    with pytest.raises(IndexError):
+        reading.outputs[len(NETWORK.shapes)]
+    assert is_known(reading, 4, 0) is False
+    assert is_known(reading, 1, 30)
+
+
+def test_what_is_wanted_beyond_what_there_is_is_nothing() -> None:
+    outputs = read({1: range(60, 500), 4: range(90, 99), 77: range(3)}).outputs
+    assert outputs.carried == {0: range(1), 1: range(60, 64), len(NETWORK.layers): range(2)}
+
+
+def test_only_what_is_wanted_is_carried_over_from_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    carried: list[int] = []
+    to_host = ArrayOperations.to_host
+
+    def count(self: ArrayOperations, array: Any) -> np.ndarray[Any, Any]:
+        made = to_host(self, array)
+        carried.append(made.size)
+        return made
+
+    monkeypatch.setattr(ArrayOperations, "to_host", count)
+    runner, document = Runner("cpu"), Document(Drawing(), (SUBJECT,))
+    runner.answer(Request(1, document, wanted=({1: range(2)},)))
+    assert sum(carried) == 16 * 16 + 2 * 14 * 14 + 2
+    carried.clear()
+    runner.answer(Request(1, document))
+    assert sum(carried) > 64 * 14 * 14
