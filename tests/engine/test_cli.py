@@ -412,7 +412,7 @@ def test_as_a_module_and_a_reader_who_leaves(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_interrupted(tmp_path: Path) -> None:
     image = draw(tmp_path / "a.png", "X")
-    command = [sys.executable, "-m", "engine.cli", "classify", *[str(image)] * 30_000, "--preset", "walkthrough"]
+    command = [sys.executable, "-m", "engine.cli", "classify", *[str(image)] * 5_000, "--preset", "walkthrough"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
