@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shiboken6
-from PySide6.QtCore import QObject, QSize, Qt, QTimer
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar, QTabWidget, QWidget
 
 from xo_gui.theme import heading_font
 from xo_gui.views import Panel, View
 
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
 ROOMY = 1400
+_ROOM = QMargins(MARGIN, 4, MARGIN, 8)
 _FIRST_SIZE = (1280, 800)
 _LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
@@ -38,7 +40,7 @@ class Docks(QObject):
         dock = QDockWidget(view.title, self._window)
         dock.setObjectName(view.title)
         dock.setTitleBarWidget(PanelTitle(view.title))
-        dock.setWidget(_framed(view))
+        dock.setWidget(Frame(view))
         if panel.area == _LEFT:
             dock.setMinimumWidth(LEAST_LEFT)
         if panel.behind is not None:
@@ -136,10 +138,38 @@ class PanelTitle(QLabel):
         return QSize(0, 0) if self.isHidden() else super().minimumSizeHint()
 
 
-def _framed(view: View) -> QWidget:
-    """The view with the room around it that every panel has."""
-    frame = QWidget()
-    layout = QVBoxLayout(frame)
-    layout.setContentsMargins(MARGIN, 4, MARGIN, 8)
-    layout.addWidget(view)
-    return frame
+class Frame(QWidget):
+    """A view with the room around it that every panel has.
+
+    It lays the view out by hand: from layout to layout Qt would pass every label whose text changes on to the
+    window, which would then lay out all of its panels again. Only another least or best size is passed on.
+    """
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+        self._sizes = QSize(), QSize()
+        view.setParent(self)
+
+    def sizeHint(self) -> QSize:
+        """The view's, and the room."""
+        return self._view.sizeHint().grownBy(_ROOM)
+
+    def minimumSizeHint(self) -> QSize:
+        """The view's, and the room."""
+        least = self._view.minimumSizeHint().expandedTo(self._view.minimumSize())
+        return least.grownBy(_ROOM)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The view has all but the room."""
+        super().resizeEvent(event)
+        self._view.setGeometry(self.rect().marginsRemoved(_ROOM))
+
+    def event(self, event: QEvent) -> bool:
+        """The view wishes for another size, or only one of its labels has other words; hidden, it hears nothing."""
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
+            sizes = self._view.sizeHint(), self._view.minimumSizeHint()
+            if sizes != self._sizes:
+                self._sizes = sizes
+                self.updateGeometry()
+        return super().event(event)

@@ -10,6 +10,22 @@ from xo_gui.theme import font
 
 SENTENCE_MS, PER_LETTER_MS = 5_000, 50
 _ROOM = 24
+# Logical pixels that a fact may be wider than its text.
+SPARE = 24
+
+
+class Fact(QLabel):
+    """A label as wide as its widest text of late, so that numbers that change all the time move nothing.
+
+    Its size is fixed: a label that might be of another size has Qt lay out the whole window for every text.
+    """
+
+    def setText(self, text: str) -> None:
+        """Show this; wider at once where it needs it, narrower only where a good deal is left over."""
+        super().setText(text)
+        needed = self.sizeHint()
+        if not needed.width() <= self.width() <= needed.width() + SPARE or self.height() != needed.height():
+            self.setFixedSize(needed)
 
 
 class StatusBar(QStatusBar):
@@ -29,7 +45,7 @@ class StatusBar(QStatusBar):
 
     def add_fact(self, name: str, tip: str) -> QLabel:
         """One more label at the right, empty so far."""
-        label = QLabel(self)
+        label = Fact(self)
         label.setAccessibleName(name)
         label.setToolTip(tip)
         label.setFont(font())
@@ -63,5 +79,5 @@ class StatusBar(QStatusBar):
     def _make_room(self, text: str) -> None:
         room = self.width() - (self.fontMetrics().horizontalAdvance(text) + _ROOM if text else 0)
         for label in reversed(self._facts):
-            room -= label.sizeHint().width()
+            room -= label.width()
             label.setVisible(room >= 0 or not text)

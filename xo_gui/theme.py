@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -100,6 +100,11 @@ def to_qimage(words: HostArray) -> QImage:
 
 def font(px: int = TEXT_PX, strong: bool = False) -> QFont:
     """The program's font with figures of equal width."""
+    return QFont(_font(px, strong))
+
+
+@cache
+def _font(px: int, strong: bool) -> QFont:
     made = QFont(FONT)
     made.setPixelSize(px)
     made.setWeight(QFont.Weight.DemiBold if strong else QFont.Weight.Normal)

@@ -1,4 +1,4 @@
-"""Atlas: one picture that holds all maps of a layer, side by side as its column shows them. It paints nothing."""
+"""Atlas: one picture that holds all maps, or bars, of a layer as its column shows them. It paints nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QRect
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 
 from xo_gui.theme import Theme, colours, to_qimage
 
@@ -49,6 +49,30 @@ def kernel_atlas(weights: HostArray, level: float, theme: Theme) -> QImage:
     words = colours(weights, -level, level, theme.value_table)
     features, channels, high, wide = words.shape
     return to_qimage(words.transpose(0, 2, 1, 3).reshape(features * high, channels * wide))
+
+
+def bars_picture(
+    shares: HostArray, size: tuple[int, int], zero: int, room: int, tops: HostArray, thick: int, theme: Theme
+) -> QImage:
+    """Values as bars one below the other: a picture of `size` (wide, high), in device pixels, on the ground.
+
+    shares: (n,), the part of `room` that each bar takes from `zero` on, to the left where it is negative; longer
+    ones are cut, and what is no number has no bar. tops: (n,), rising, where each bar begins; thick: its height.
+    """
+    wide, high = size
+    known = np.nan_to_num(np.clip(shares, -1.0, 1.0))
+    # The value's own colour, though never so faint that a short bar is lost.
+    places = 127 + np.sign(known) * np.rint(127 * (0.45 + 0.55 * np.abs(known)))
+    paint = theme.value_table[places.astype(np.intp), None]
+    across = np.arange(wide) - zero
+    from_zero = np.where(known[:, None] > 0, across, -1 - across)
+    inside = (from_zero >= 0) & (from_zero < np.rint(np.abs(known) * room)[:, None])
+    ground = np.uint32(QColor(theme.ground).rgb())
+    bars = np.where(inside, paint, ground)
+    down = np.arange(high)
+    place = np.searchsorted(tops, down, side="right") - 1
+    drawn = (place >= 0) & (down - tops[place] < thick)
+    return to_qimage(np.where(drawn[:, None], bars[place], ground))
 
 
 def source(channel: int, rows: int, cells: tuple[int, int]) -> QRect:

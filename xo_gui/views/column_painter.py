@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -15,7 +14,7 @@ from engine.layers import Votes
 from engine.reading import Reading
 from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import numerals
-from xo_gui.views.atlas import source
+from xo_gui.views.atlas import bars_picture, source
 from xo_gui.views.columns import Box, Column
 from xo_gui.views.stages import Stage
 
@@ -116,36 +115,23 @@ def paint_kernels(brush: Brush, column: Column, atlas: QImage, seen: range) -> N
 
 def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) -> None:
     """Values as bars from a dashed line at 0, the level at a bar's full length."""
-    theme, painter = brush.theme, brush.painter
-    shares = (values / level).tolist()
+    shares, ratio = values / level, brush.ratio
     for first in range(0, column.stage.count, column.rows):
-        last = min(first + column.rows, column.stage.count) - 1
-        top, end = column.tile(first), column.tile(last)
-        zero = _zero(column, top)
-        for channel in range(first, last + 1):
-            if shares[channel]:  # three quarters of them are often exactly 0
-                _bar(brush, zero, column.tile(channel), shares[channel], column.stage.signed)
-        brush.pen(theme.quiet, dashed=True)
-        painter.drawLine(QLineF(zero, top.y, zero, end.bottom))
+        row, part = column.tile(first), shares[first : first + column.rows]
+        thick = max(round(min(row.height * 0.6, 11.0) * ratio), 1)
+        tops = np.rint((np.arange(len(part)) * column.step_y + row.height / 2) * ratio - thick / 2).astype(np.intp)
+        size = round(row.width * ratio), round((column.step_y * (len(part) - 1) + row.height) * ratio)
+        zero, room = _zero(column, row), row.width / 2 if column.stage.signed else row.width
+        start, end = round((zero - 0.5 - row.x) * ratio), round((room - 2) * ratio)
+        picture = bars_picture(part, size, start, end, tops, thick, brush.theme)
+        brush.painter.drawImage(QRectF(row.x, row.y, size[0] / ratio, size[1] / ratio), picture)
+        brush.pen(brush.theme.quiet, dashed=True)
+        brush.painter.drawLine(QLineF(zero, row.y, zero, row.y + size[1] / ratio))
 
 
 def _zero(column: Column, tile: Box) -> float:
     """Where 0 lies in a tile's width: its middle, or its left where nothing is negative."""
     return round(tile.x + (tile.width / 2 if column.stage.signed else 0.0)) + 0.5
-
-
-def _bar(brush: Brush, zero: float, row: Box, share: float, signed: bool) -> None:
-    if math.isnan(share):  # weights that have run away give values that are no numbers: there is no bar for them
-        return
-    room = row.width / 2 if signed else row.width
-    length = min(abs(share), 1.0) * (room - 2)
-    thick = max(round(min(row.height * 0.6, 11.0) * brush.ratio), 1) / brush.ratio
-    top = round((row.y + (row.height - thick) / 2) * brush.ratio) / brush.ratio
-    # The value's own colour, though never so faint that a short bar is lost.
-    place = 127 + (1 if share > 0 else -1) * round(127 * (0.45 + 0.55 * min(abs(share), 1.0)))
-    colour = QColor.fromRgb(int(brush.theme.value_table[place]))
-    left = zero if share > 0 else zero - length
-    brush.fill(Box(left, top, length, thick), colour)
 
 
 def paint_list(

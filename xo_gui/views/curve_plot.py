@@ -170,7 +170,9 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
 
     def _item(self, key: tuple[int, int, bool]) -> pg.PlotDataItem:
         if key not in self._items:
-            self._items[key] = self.plot()
+            self._items[key] = item = self.plot()
+            # Else every line would be laid out once more for every new range, in case it reached far beyond it.
+            item.setDynamicRangeLimit(None)
         return self._items[key]
 
     def _is_faint(self, number: int, line: Line) -> bool:

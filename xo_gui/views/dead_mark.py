@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QPainter, QPen
+from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.goal import Training
 from engine.network import Network
 from engine.statistics import Dead
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.theme import SMALL_PX, Theme
+from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box, Column, Strip
 
 _SIDE, _LEAST_WORD = 9.0, 40.0
@@ -20,14 +21,25 @@ _SIDE, _LEAST_WORD = 9.0, 40.0
 
 def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
     """A circle with a bar through it, `side` wide, in the text's colour: no sign of a class, and no value."""
+    sign = QPainterPath()
+    _add_sign(sign, middle, side)
+    _paint_signs(painter, theme, sign)
+
+
+def _add_sign(path: QPainterPath, middle: QPointF, side: float) -> None:
+    half = side / 2
+    path.addEllipse(middle, half, half)
+    part = half * 0.7
+    path.moveTo(middle + QPointF(-part, part))
+    path.lineTo(middle + QPointF(part, -part))
+
+
+def _paint_signs(painter: QPainter, theme: Theme, signs: QPainterPath) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(QColor(theme.text), 1.3))
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    half = side / 2
-    painter.drawEllipse(middle, half, half)
-    part = half * 0.7
-    painter.drawLine(middle + QPointF(-part, part), middle + QPointF(part, -part))
+    painter.drawPath(signs)
     painter.restore()
 
 
@@ -69,9 +81,15 @@ class DeadMarks(QObject):
     def paint(self, painter: QPainter, theme: Theme) -> None:
         """All marks, over the tiles."""
         shown = self._strip()
-        if shown is not None:
-            for _, _, box in self._boxes(shown[0]):
-                _paint_tile(painter, theme, box)
+        if shown is None or not self._dead:
+            return
+        signs = QPainterPath()
+        for _, _, box in self._boxes(shown[0]):
+            middle, side = _place(box)
+            if side == _SIDE:
+                _paint_paper(painter, theme, box)
+            _add_sign(signs, middle, side)
+        _paint_signs(painter, theme, signs)
 
     def tip(self, x: float, y: float) -> str:
         """What is to be said of a point of the widget."""
@@ -103,19 +121,24 @@ class DeadMarks(QObject):
         return super().eventFilter(watched, event)
 
 
-def _paint_tile(painter: QPainter, theme: Theme, box: Box) -> None:
-    """The sign, and the word where there is room, at the top of a tile; in the middle of a bar."""
+def _place(box: Box) -> tuple[QPointF, float]:
+    """The middle of the sign, and how wide it is: at the top of a tile, at the left of a bar, apart from the next
+    one's."""
     if box.height < 14:
-        paint_dead(painter, theme, QPointF(box.x + 4, box.y + box.height / 2), min(7.0, max(box.height, 4.0)))
-        return
-    painter.setFont(font(SMALL_PX))
+        return QPointF(box.x + 4, box.y + box.height / 2), min(7.0, max(box.height - 2.0, 3.0))
+    return QPointF(box.x + 3 + _SIDE / 2, box.y + 2.5 + _SIDE / 2), _SIDE
+
+
+def _paint_paper(painter: QPainter, theme: Theme, box: Box) -> None:
+    """What the sign of a tile lies on, and the word where there is room."""
+    face, metrics = kept_font(SMALL_PX)
     word = _tr("dead")
-    wide = QFontMetricsF(painter.font()).horizontalAdvance(word) if box.width >= _LEAST_WORD else 0.0
+    wide = metrics.horizontalAdvance(word) if box.width >= _LEAST_WORD else 0.0
     paper = QColor(theme.ground)
     paper.setAlphaF(0.85)
     painter.fillRect(QRectF(box.x, box.y, _SIDE + 5 + (wide + 3 if wide else 0), _SIDE + 5), paper)
-    paint_dead(painter, theme, QPointF(box.x + 3 + _SIDE / 2, box.y + 2.5 + _SIDE / 2), _SIDE)
     if wide:
+        painter.setFont(face)
         painter.setPen(QColor(theme.text))
         painter.drawText(QPointF(box.x + _SIDE + 6, box.y + 11), word)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -40,8 +40,9 @@ from xo_gui.views.view import View
 from xo_gui.wishes import Intent
 
 MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
-# Times and descriptions change at most four times a second, so that they can be read.
-CALM_MS = 700
+# Times and descriptions change no more often than this, so that they can be read; while training runs, which
+# everything that is painted holds up, more seldom.
+CALM_MS, CALMER_MS = 700, 2000
 # Seconds between two looks at how far the colours should reach, while training goes on.
 ADAPT_SECONDS = 1.0
 
@@ -80,6 +81,8 @@ class NetworkView(View):
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._calm.timeout.connect(self._say_calmly)
+        # Its still parts cover it: nothing under it needs to be painted first.
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Network"))
@@ -110,13 +113,18 @@ class NetworkView(View):
                 if shown.take(reading, adapt, replaced):
                     self._still = None
         if not self._calm.isActive():
-            self._calm.start()
+            running = snapshot.training is not None and snapshot.training.state == "running"
+            self._calm.start(CALMER_MS if running else CALM_MS)
         self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
-        self.update()
+        self.update(self._moving())
 
     def show_intent(self, intent: Intent) -> None:
         """Whether what is found of training is found of the network shown."""
         self._live = intent.live
+
+    def _moving(self) -> QRect:
+        """Where a picture changes: not the row of tabs and controls above it, which would be painted with it."""
+        return QRect(0, int(self._top + UNDER_TABS), self.width(), self.height())
 
     def _first_strip(self) -> tuple[Strip, float] | None:
         strip = self._strips[0].strip if self._strips else None
