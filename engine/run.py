@@ -32,6 +32,7 @@ from engine.speed import Speed
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
 LOOKING: Final = 0.003  # seconds of a slice while somebody looks back
+PASSING: Final = 0.050  # seconds after which a moment looked at is not only passed by
 SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 
@@ -53,6 +54,7 @@ class Run:
         self._resting = False
         self._words = ""
         self._replay: Replay | None = None
+        self._turned_at = 0.0
         self._way: Replay | None = None
         self._judgements = Judgements()
         self._due = 0.0
@@ -74,6 +76,8 @@ class Run:
         self._name()
         if self._state in ("running", "paused"):
             self._state = "running" if self._goes_on() else "paused"
+        if self._turns_elsewhere():
+            self._turn()
 
     def _name(self) -> None:
         """Call the branches what the person does."""
@@ -102,7 +106,7 @@ class Run:
             if self._state == "preparing":
                 self._prepare()
             elif self._replay_due():
-                self._look_back()
+                self._look_back(ends)
             elif self._looked_on():
                 self._look_on()
             elif self._state != "running":
@@ -363,15 +367,31 @@ class Run:
             return False
         return self._replay is None or self._replay.wished != goal.look or not self._replay.exact
 
-    def _look_back(self) -> None:
-        """Show the nearest kept moment at once, then go on step by step to the one looked at."""
+    def _turns_elsewhere(self) -> bool:
+        """Whether another moment is looked at than until now."""
+        look, history = None if self._goal is None else self._goal.look, self._history
+        if look is None or history is None or self._state == "preparing":
+            return False
+        return self._replay is None or self._replay.wished != look
+
+    def _turn(self) -> None:
+        """Show the kept moment nearest to the one looked at."""
         assert self._goal is not None
         assert self._goal.look is not None
         assert self._history is not None
-        if self._replay is None or self._replay.wished != self._goal.look:
-            self._replay = self._replay_to(self._history, self._goal.look)
-        elif (pool := self._pool_of(self._replay.at.branch)).done < 1:
+        self._replay, self._turned_at = self._replay_to(self._history, self._goal.look), perf_counter()
+
+    def _look_back(self, ends: float) -> None:
+        """A piece of the way from the nearest kept moment to the one looked at, once it is not only passed by: to
+        set out takes as long as some pictures of a drag."""
+        if self._turns_elsewhere():
+            self._turn()
+        assert self._replay is not None
+        waiting = self._turned_at + PASSING - perf_counter()
+        if (pool := self._pool_of(self._replay.at.branch)).done < 1:
             pool.grow()
+        elif waiting > 0 and not self._replay.exact:
+            sleep(min(waiting, max(0.0, ends - perf_counter())))
         elif not self._replay.exact:
             self._replay.advance()
 

@@ -97,9 +97,7 @@ def test_the_nearest_kept_moment_is_shown_at_once() -> None:
     run = Run(CPU, budget=1)
     goal = replace(GOAL, running=True, until=39)
     following(run, goal)
-    run.follow(replace(goal, look=Moment(0, 31)))
-    run.work(0)
-    run._look_back()
+    run.follow(replace(goal, look=Moment(0, 31)))  # and before anything is worked at
     report = run.report()
     assert report is not None
     assert not report.exact

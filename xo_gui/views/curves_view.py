@@ -4,7 +4,7 @@ nothing."""
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -29,6 +29,8 @@ from xo_gui.wishes import Intent, Look
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _USUAL_WINDOW = 25
+# While the timeline is dragged the mark follows no more often: the whole plot is painted for it.
+SOON_MS = 40
 
 
 class CurvesView(View):
@@ -44,6 +46,8 @@ class CurvesView(View):
         self._training: Training | None = None
         self._intent: Intent | None = None
         self._at: Moment | None = None
+        self._soon = QTimer(self, singleShot=True, interval=SOON_MS)
+        self._soon.timeout.connect(self._mark_look)
         self.plot = CurvePlot(self)
         self.plot.pointed.connect(self._point)
         self.plot.picked.connect(self._jump)
@@ -74,11 +78,17 @@ class CurvesView(View):
     def show_intent(self, intent: Intent) -> None:
         """Mark the moment looked at, and show the branches that are to be seen."""
         before, self._intent = self._intent, intent
-        self.plot.show_look(None if intent.look is None else intent.look.step)
         if before is None or before.hidden != intent.hidden or _branch_of(before.look) != _branch_of(intent.look):
+            self._mark_look()
             self._draw()
-        else:
-            self._say()
+        elif not self._soon.isActive():
+            self._soon.start()
+
+    def _mark_look(self) -> None:
+        """Mark the moment looked at."""
+        look = None if self._intent is None else self._intent.look
+        self.plot.show_look(None if look is None else look.step)
+        self._say()
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""

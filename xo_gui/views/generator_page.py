@@ -59,7 +59,15 @@ class GeneratorPage(QWidget):
 
     def show_intent(self, intent: Intent) -> None:
         """The settings as they are wished for."""
-        self._intent = intent
+        before, self._intent = self._intent, intent
+        if before is None or (before.data, before.usual) != (intent.data, intent.usual):
+            self._show_data(intent)
+        if not self.seed_box.hasFocus():
+            blocked = self.seed_box.blockSignals(True)
+            self.seed_box.setValue(intent.data.seed)
+            self.seed_box.blockSignals(blocked)
+
+    def _show_data(self, intent: Intent) -> None:
         data = intent.data
         if intent.usual is not None:
             self.rows.usual = intent.usual.drawing
@@ -74,10 +82,6 @@ class GeneratorPage(QWidget):
             row.show_value(near, f"{count:,}".replace(",", " "))
         side = data.drawing.side
         self.side.setText(self.tr("{0} × {0} pixels, as the network reads").format(side))
-        if not self.seed_box.hasFocus():
-            before = self.seed_box.blockSignals(True)
-            self.seed_box.setValue(data.seed)
-            self.seed_box.blockSignals(before)
 
     def show_samples(self, samples: Samples | None) -> None:
         """Drawings by the settings."""

@@ -67,8 +67,12 @@ class SettingsView(View):
 
     def show_intent(self, intent: Intent) -> None:
         """The settings as they are."""
-        self._intent = intent
-        recipe = intent.recipe
+        before, self._intent = self._intent, intent
+        if before is None or before.recipe != intent.recipe:
+            self._show_recipe(intent.recipe)
+        self._show_run()
+
+    def _show_recipe(self, recipe: Recipe) -> None:
         for choice, form, part in (
             (self.optimizer, self.of_optimizer, recipe.optimizer),
             (self.schedule, self.of_schedule, recipe.schedule),
@@ -81,7 +85,6 @@ class SettingsView(View):
         self.learning.show_settings(recipe)
         self.ending.show_settings(recipe)
         self._show_frozen()
-        self._show_run()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Where training stands, and what ended it."""
@@ -133,7 +136,7 @@ class SettingsView(View):
             recipe = change(self._intent.recipe)
         except ValueError as error:
             self.said.emit(str(error))
-            self.show_intent(self._intent)
+            self._show_recipe(self._intent.recipe)
             return
         if recipe != self._intent.recipe:
             self.wished.emit(LearnBy(recipe))
