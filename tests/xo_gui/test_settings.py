@@ -183,6 +183,7 @@ def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner
 def test_changes_on_the_way_are_marked_with_words(tuner: Tuner) -> None:
     tuner.click(tuner.panel.main_button)
     tuner.until(lambda training: training.now.step >= 2)
+    # What is seen of a run is always a little behind: it is waited for the change itself, not for some steps.
     tuner.type("rate", "0.01")
     tuner.until(lambda training: len(training.branches[0].marks) == 1)
     tuner.choose(tuner.view.optimizer, "sgd")
