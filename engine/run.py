@@ -23,6 +23,7 @@ from engine.insight import Sources
 from engine.judgements import Judgements
 from engine.kept import HandOver, KeptRun, Origin
 from engine.layers import Values
+from engine.look_back import LookBack
 from engine.network import Parameters
 from engine.onlookers import Onlookers, Standing
 from engine.recipe import Recipe, changes
@@ -32,7 +33,6 @@ from engine.speed import Speed
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
 LOOKING: Final = 0.003  # seconds of a slice while somebody looks back
-PASSING: Final = 0.050  # seconds after which a moment looked at is not only passed by
 SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
 GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 
@@ -53,8 +53,7 @@ class Run:
         self._state: State = "paused"
         self._resting = False
         self._words = ""
-        self._replay: Replay | None = None
-        self._turned_at = 0.0
+        self._back = LookBack(self._replay_to, self._pool_of)
         self._way: Replay | None = None
         self._judgements = Judgements()
         self._due = 0.0
@@ -76,8 +75,8 @@ class Run:
         self._name()
         if self._state in ("running", "paused"):
             self._state = "running" if self._goes_on() else "paused"
-        if self._turns_elsewhere():
-            self._turn()
+        if goal.look is not None and self._history is not None and self._state != "preparing":
+            self._back.turn(self._history, goal.look)
 
     def _name(self) -> None:
         """Call the branches what the person does."""
@@ -118,7 +117,7 @@ class Run:
 
     def hear(self) -> list[str]:
         """What has happened to the device since this was last asked, one sentence each."""
-        trainers = [self._trainer, None if self._replay is None else self._replay.trainer]
+        trainers = [self._trainer, None if self._back.replay is None else self._back.replay.trainer]
         said = [words for trainer in trainers if trainer is not None for words in trainer.words]
         for trainer in trainers:
             if trainer is not None:
@@ -134,8 +133,8 @@ class Run:
 
     def parameters(self) -> Parameters | None:
         """The parameters of the moment shown; None before there are any."""
-        if self._replay is not None and self._goal is not None and self._goal.look is not None:
-            return self._replay.parameters
+        if self._back.replay is not None and self._goal is not None and self._goal.look is not None:
+            return self._back.replay.parameters
         return None if self._trainer is None else self._trainer.parameters()
 
     def report(self) -> Training | None:
@@ -145,7 +144,7 @@ class Run:
             return None
         trainer, pool, on = self._trainer, self._pools.of(goal.lesson), self._onlookers
         now = Moment(self._branch, trainer.made if trainer is not None else 0)
-        looked = self._replay if goal.look is not None else None
+        looked = self._back.replay if goal.look is not None else None
         shown = now if looked is None else looked.at
         per_epoch = trainer.steps_an_epoch if trainer is not None else 0
         then = self._pool_of(shown.branch)
@@ -192,7 +191,8 @@ class Run:
     def _start(self, goal: Goal, before: Goal | None) -> None:
         """Lay out the branch that the goal wishes for. Raises ValueError if the network cannot learn from
         drawings."""
-        self._words, self._pieces, self._replay, self._trainer, self._way = "", None, None, None, None
+        self._words, self._pieces, self._trainer, self._way = "", None, None, None
+        self._back.forget()
         if before is None or goal.subject.network != before.subject.network or goal.kept is not self._taken:
             self._history, self._branch, self._origins, self._taken = None, -1, [], goal.kept
             self._onlookers = None
@@ -363,37 +363,15 @@ class Run:
 
     def _replay_due(self) -> bool:
         goal = self._goal
-        if goal is None or goal.look is None or self._history is None:
-            return False
-        return self._replay is None or self._replay.wished != goal.look or not self._replay.exact
+        return (
+            goal is not None and goal.look is not None and self._history is not None and self._back.due(goal.look)
+        )
 
-    def _turns_elsewhere(self) -> bool:
-        """Whether another moment is looked at than until now."""
-        look, history = None if self._goal is None else self._goal.look, self._history
-        if look is None or history is None or self._state == "preparing":
-            return False
-        return self._replay is None or self._replay.wished != look
-
-    def _turn(self) -> None:
-        """Show the kept moment nearest to the one looked at."""
+    def _look_back(self, ends: float) -> None:
         assert self._goal is not None
         assert self._goal.look is not None
         assert self._history is not None
-        self._replay, self._turned_at = self._replay_to(self._history, self._goal.look), perf_counter()
-
-    def _look_back(self, ends: float) -> None:
-        """A piece of the way from the nearest kept moment to the one looked at, once it is not only passed by: to
-        set out takes as long as some pictures of a drag."""
-        if self._turns_elsewhere():
-            self._turn()
-        assert self._replay is not None
-        waiting = self._turned_at + PASSING - perf_counter()
-        if (pool := self._pool_of(self._replay.at.branch)).done < 1:
-            pool.grow()
-        elif waiting > 0 and not self._replay.exact:
-            sleep(min(waiting, max(0.0, ends - perf_counter())))
-        elif not self._replay.exact:
-            self._replay.advance()
+        self._back.advance(self._history, self._goal.look, ends)
 
     def _replay_to(self, history: History, wished: Moment, before: Moment | None = None) -> Replay:
         """The way to a moment, on the examples of its branch."""
@@ -410,7 +388,7 @@ class Run:
             return None
         if self._goal is None or self._goal.look is None:
             return Moment(self._branch, self._trainer.made)
-        return self._replay.at if self._replay is not None and self._replay.exact else None
+        return self._back.replay.at if self._back.replay is not None and self._back.replay.exact else None
 
     def _judgement_due(self) -> bool:
         at = self._standing_at()
@@ -434,7 +412,7 @@ class Run:
         if self._goal is None or self._trainer is None:
             return None
         now = Moment(self._branch, self._trainer.made)
-        return Standing(self._goal, self._state, now, self._replay, self._within)
+        return Standing(self._goal, self._state, now, self._back.replay, self._within)
 
     def _looked_on(self) -> bool:
         standing = self._standing()
