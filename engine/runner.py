@@ -195,6 +195,11 @@ class Runner:
         """Whether `work` would get anything done."""
         return self._training or self._looking_on or self._explainer.busy
 
+    @property
+    def news(self) -> bool:
+        """Whether somebody waits for an answer that is there now."""
+        return self._explainer.news
+
     def work(self, seconds: float) -> None:
         """Go on for about so long with what is asked for, in turn: train, make examples or go back to the moment
         looked at; compute what is watched; explain. Never raises."""
@@ -240,7 +245,7 @@ class Runner:
     def _explained(self, request: Request, readings: tuple[Reading, ...]) -> Answer | None:
         """What is known of the request's question."""
         try:
-            self._explainer.follow(request.question, readings, request.settled)
+            self._explainer.follow(request.question, readings, request.settled, self._training)
         except Exception as error:
             log.exception("a question could not be answered")
             self._leave_unexplained(error)

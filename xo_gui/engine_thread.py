@@ -61,11 +61,11 @@ class EngineThread(QThread):
             self.kept = runner.kept()
 
     def _work(self, runner: Runner, last: Request) -> None:
-        """A slice, and what came of it: the end of it always, before that if the window has taken the last picture
-        and a while has passed."""
+        """A slice, and what came of it: the end of it always, and an answer that somebody waits for; before that if
+        the window has taken the last picture and a while has passed."""
         runner.work(SLICE)
         now = perf_counter()
-        if not runner.busy or (self._snapshots.empty and now - self._shown_at >= FRAME):
+        if not runner.busy or runner.news or (self._snapshots.empty and now - self._shown_at >= FRAME):
             self._show(runner.answer(last))
 
     def _show(self, snapshot: Snapshot) -> None:

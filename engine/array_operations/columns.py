@@ -33,7 +33,8 @@ class Columns:
         if gathers(x, width * batch, self._taps * height * width * batch):
             lying = self._seen(places(x), height, width).reshape(self._taps, -1)
             self._places = np.ascontiguousarray(lying)
-        self._columns = memory.full((matrix.shape[1], height * width * batch), divisor, x.dtype)
+        self._columns = memory.zeros((matrix.shape[1], height * width * batch), x.dtype)
+        self._columns[self._taps :] = divisor
         self._rows = features * matrix.shape[1]
         self._column_blocks = blocks(self._columns, self._rows)
 

@@ -8,6 +8,7 @@ counts with the biases. Sources: the article's "every value gets a vote"; value 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,10 @@ from engine.operations import HostArray
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """results: (targets,), the values traced. layers: for the input and every layer up to theirs, (targets,
-    *shape), what each value there is worth to each target. rest: (layers, targets), what is added above that layer,
-    by biases and bends. All float64: results = layers[l] summed + rest[l] for every l."""
+    """results: (targets,), the values traced. layers: for the lowest layer asked for, the input unless another was
+    named, and every one up to theirs, (targets, *shape), what each value there is worth to each target. rest:
+    (layers, targets), what is added above that layer, by biases and bends. All float64: results = layers[l] summed
+    + rest[l] for every l."""
 
     results: HostArray
     layers: tuple[HostArray, ...]
@@ -30,14 +32,32 @@ class Contributions:
 
 def contributions(gradients: Gradients, layer: int, places: list[Place]) -> Contributions:
     """What every value is worth to the values at `places` of the output of `layer`, for the picture last shown."""
-    outputs = gradients.outputs()
-    found = [output * slopes for output, slopes in zip(outputs, gradients.below(layer, places), strict=False)]
-    results = np.array([outputs[layer][place] for place in places])
+    work = contributions_in_pieces(gradients, layer, places)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: Contributions = end.value
+            return found
+
+
+def contributions_in_pieces(
+    gradients: Gradients, layer: int, places: list[Place], lowest: int = 0
+) -> Generator[None, None, Contributions]:
+    """The same, only down to the output of `lowest`, yielding now and then."""
+    slopes = yield from gradients.below_in_pieces(layer, places, lowest)
+    found = [gradients.output(at) * each for at, each in enumerate(slopes, lowest)]
+    made = gradients.output(layer)
+    results = np.array([made[place] for place in places])
     sums = np.array([each.reshape(len(places), -1).sum(axis=1) for each in found])
     return Contributions(results, tuple(found), results - sums)
 
 
 def votes_traced(gradients: Gradients) -> Contributions:
     """What every value is worth to each class's score, for the picture last shown."""
-    network = gradients.network
-    return contributions(gradients, len(network.layers), [(at,) for at in range(len(network.classes))])
+    return contributions(gradients, len(gradients.network.layers), scores_of(gradients))
+
+
+def scores_of(gradients: Gradients) -> list[Place]:
+    """Where each class's score stands in the last output."""
+    return [(at,) for at in range(len(gradients.network.classes))]

@@ -9,18 +9,19 @@ import numpy as np
 
 from engine.by_hand import weighed_by
 from engine.explain.ablation import ablation
-from engine.explain.contributions import contributions, votes_traced
+from engine.explain.contributions import contributions_in_pieces, scores_of
 from engine.explain.flip import flip
 from engine.explain.gradients import Gradients
 from engine.explain.occlusion import Occlusion
 from engine.explain.question import SLOW, Answer, Question
 from engine.explain.saliency import grad_cam, gradient_times_input, score_gradient
-from engine.operations import HostArray
 from engine.reading import Reading
 
 # Seconds: what takes longer is not made for every picture of a stroke, but when the hand rests; and of a training
 # that goes on it takes no more than a share of the time.
 QUICK, SHARE = 0.004, 0.1
+# What a network may cost whose questions are tried at once, before it is known how long they take.
+QUICK_MULTIPLIES = 5_000_000
 # Seconds from the end of a slow answer to its next beginning, while weights change all the time.
 REST = 4.0
 
@@ -33,31 +34,40 @@ class Explainer:
         self._question: Question | None = None
         self._reading: Reading | None = None
         self._settled = True
-        self._work: Iterator[Answer] | None = None
+        # An Answer, better and better; None where a piece is done and nothing is to be said yet.
+        self._work: Iterator[Answer | None] | None = None
         self._gradients: Gradients | None = None
         self._occlusion: Occlusion | None = None
-        self._cost, self._free_at, self._rested_at = 0.0, 0.0, 0.0
+        self._learning, self._told = False, False
+        self._cost, self._spent, self._free_at, self._rested_at = 0.0, 0.0, 0.0, 0.0
 
-    def follow(self, question: Question | None, readings: tuple[Reading, ...], settled: bool) -> None:
+    def follow(
+        self, question: Question | None, readings: tuple[Reading, ...], settled: bool, learning: bool = False
+    ) -> None:
         """Make this the question, of these readings; what is quick is answered before this returns. A question of a
-        value that is not there has no answer."""
+        value that is not there has no answer. learning: whether the weights change all the time, by training, which
+        is not held up for the same question anew but by a share of the time."""
+        self._learning = learning
         reading = readings[question.subject] if question and question.subject < len(readings) else None
         if question is None or reading is None or not _is_there(question, reading):
             self._question = self._reading = self._work = self.answer = None
             return
-        self._settled = settled
+        self._settled, self._told = settled, True
         if question == self._question and self._reading is not None and not self._is_news(reading):
             return
         if question != self._question:
-            self.answer = None
+            self.answer, self._told = None, False
+            cost = sum(cost.multiplies for cost in reading.subject.network.costs)
+            self._cost = 0.0 if cost < QUICK_MULTIPLIES else QUICK + 1
         elif question.kind in SLOW and self._goes_on(question, reading):
             return  # weights that are being learnt change all the time: finish what was begun, and rest a while
         self._question, self._reading = question, reading
-        self._work = self._answers(question, reading)
+        self._work, self._spent = self._answers(question, reading), 0.0
         if not settled and self._is_slow:
             self.answer = None
-        elif not self._is_slow and self._cost <= QUICK:
+        while self._work is not None and not self._is_slow:
             self._go_on()
+        self._told = self._told or self.answer is not None
 
     def give_up(self) -> None:
         """Leave this question unanswered until another is asked, or another drawing read."""
@@ -68,13 +78,21 @@ class Explainer:
         """Whether `work` would get anything done now."""
         if self._work is None or (self._is_slow and not self._settled):
             return False
-        return self._settled or perf_counter() >= self._free_at
+        patient = self._learning and self.answer is not None and not self._spent
+        return (self._settled and not patient) or perf_counter() >= self._free_at
+
+    @property
+    def news(self) -> bool:
+        """Whether there is a first answer to a question, which nobody has been told yet: somebody waits for it."""
+        return self.answer is not None and not self._told
 
     def work(self, seconds: float) -> None:
-        """Go on for about so long."""
+        """Go on for about so long, by one piece at least."""
         end = perf_counter() + seconds
-        while self.busy and perf_counter() < end:
+        while self.busy:
             self._go_on()
+            if perf_counter() >= end:
+                break
 
     @property
     def _is_slow(self) -> bool:
@@ -96,18 +114,21 @@ class Explainer:
         begun = perf_counter()
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give no numbers
-                self.answer = next(self._work)
+                found = next(self._work)
+            self.answer = found or self.answer
         except StopIteration:
             self._work = None
         except ValueError as error:
             assert self._question is not None
             self.answer = Answer(self._question, 0, 1.0, words=str(error))
-        if self.answer is not None and self.answer.progress >= 1:
-            self._work, self._rested_at = None, perf_counter() + REST
-        self._cost = perf_counter() - begun
-        self._free_at = perf_counter() + self._cost / SHARE
+            found = self.answer
+        now = perf_counter()
+        self._spent += now - begun
+        if found is not None and found.progress >= 1:
+            self._work, self._rested_at, self._cost = None, now + REST, self._spent
+            self._free_at = now + self._cost / SHARE
 
-    def _answers(self, question: Question, reading: Reading) -> Iterator[Answer]:
+    def _answers(self, question: Question, reading: Reading) -> Iterator[Answer | None]:
         """The answer, better and better."""
         target = int(reading.votes.argmax()) if question.target is None else question.target
         picture = reading.outputs[0]
@@ -119,7 +140,9 @@ class Explainer:
             for done, drops in self._occluding(reading).drops(picture, target):
                 yield Answer(question, target, done, drops)
             return
-        gradients = self._shown(reading)
+        gradients = self._loaded(reading)
+        yield None
+        yield from gradients.show_in_pieces(picture)
         if question.kind == "flip":
             for found in flip(gradients, picture):
                 distance = float(np.sqrt(np.square(found.change).sum()))
@@ -127,29 +150,32 @@ class Explainer:
                     question, target, found.done, found.change.sum(axis=0), becomes=found.becomes, distance=distance
                 )
         elif question.kind == "worth":
-            yield self._worth(question, target, gradients, reading)
+            yield from self._worth(question, target, gradients)
         elif question.kind == "grad_cam":
             yield Answer(question, target, 1.0, grad_cam(gradients, target))
         else:
             of = score_gradient if question.kind == "gradient" else gradient_times_input
             yield Answer(question, target, 1.0, of(gradients, target).sum(axis=0))
 
-    def _worth(self, question: Question, target: int, gradients: Gradients, reading: Reading) -> Answer:
-        traced = votes_traced(gradients)
-        worth = traced.layers[question.layer].reshape(len(traced.results), -1)[:, _flat(question, reading)]
-        brought: HostArray = contributions(gradients, question.layer, [question.place]).layers[0][0]
-        rest = traced.rest[question.layer]
-        return Answer(
-            question, target, 1.0, brought.sum(axis=0), worth=tuple(worth.tolist()), rest=tuple(rest.tolist())
-        )
+    def _worth(self, question: Question, target: int, gradients: Gradients) -> Iterator[Answer | None]:
+        """From the scores down to the value's layer, and from the value down to the picture."""
+        layer, place, top = question.layer, question.place, len(gradients.network.layers)
+        above = yield from contributions_in_pieces(gradients, top, scores_of(gradients), layer)
+        below = yield from contributions_in_pieces(gradients, layer, [place])
+        sums = (below.results - below.rest)[:-1, 0].tolist()
+        traced = zip(sums, below.rest[:-1, 0].tolist(), strict=True) if layer == top else ()
+        yield Answer(
+            question, target, 1.0, below.layers[0][0].sum(axis=0),
+            worth=tuple(float(each[place]) for each in above.layers[0]), rest=tuple(above.rest[0].tolist()),
+            traced=tuple(traced),
+        )  # fmt: skip
 
-    def _shown(self, reading: Reading) -> Gradients:
-        """Gradients of this reading's network, with its picture shown."""
+    def _loaded(self, reading: Reading) -> Gradients:
+        """Gradients of this reading's network, with its parameters."""
         network = reading.subject.network
         if self._gradients is None or self._gradients.network != network:
             self._gradients = Gradients(network, len(network.classes))
         self._gradients.load(reading.subject.parameters)
-        self._gradients.show(reading.outputs[0])
         return self._gradients
 
     def _occluding(self, reading: Reading) -> Occlusion:
@@ -167,10 +193,6 @@ def _is_there(question: Question, reading: Reading) -> bool:
         fits = len(shape) == len(question.place)
         return fits and all(0 <= at < side for at, side in zip(question.place, shape, strict=True)) and bool(shape)
     return question.target is None or question.target < len(network.classes)
-
-
-def _flat(question: Question, reading: Reading) -> int:
-    return int(np.ravel_multi_index(question.place, reading.outputs.shapes[question.layer]))
 
 
 def _same_picture(reading: Reading, other: Reading | None) -> bool:

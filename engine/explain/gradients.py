@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from time import perf_counter
+
 import numpy as np
 
 from engine.backend import numpy_backend
 from engine.layers.arithmetic import Place
 from engine.network import Network, Parameters
-from engine.operations import HostArray, replay
+from engine.operations import Calls, HostArray, replay
 from engine.plan import Plan
+
+# Seconds: passes of a large network are cut into pieces of about so long, where others wait for the same thread.
+PIECE = 0.01
 
 
 class Gradients:
@@ -22,9 +28,10 @@ class Gradients:
     def __init__(self, network: Network, batch: int = 1) -> None:
         """Raises ValueError for a network too large for a plan of float64."""
         self.network, self.batch = network, batch
+        self._backend = numpy_backend("explanations need float64")
         self._plan = Plan(
             network,
-            numpy_backend("explanations need float64"),
+            self._backend,
             batch,
             dtype=np.float64,
             keep=True,
@@ -45,6 +52,16 @@ class Gradients:
         with np.errstate(over="ignore", invalid="ignore"):
             self._plan.forward(np.broadcast_to(picture, (self.batch, *picture.shape)))
 
+    def show_in_pieces(self, picture: HostArray) -> Iterator[None]:
+        """As `show`, yielding now and then."""
+        self._plan.show(np.broadcast_to(picture, (self.batch, *picture.shape)))
+        yield from self._in_pieces([call for calls in self._plan.forward_calls for call in calls])
+
+    def output(self, layer: int) -> HostArray:
+        """The output of one layer, 0 for the input, of the picture shown: float64, a copy."""
+        made = self._plan.stages[layer - 1].y if layer else self._plan.input
+        return np.array(made[..., 0])
+
     def outputs(self) -> list[HostArray]:
         """The input and every layer's output of the picture shown, float64, (C, H, W) or (n,)."""
         return [output[0] for output in self._plan.outputs()]
@@ -52,19 +69,48 @@ class Gradients:
     def below(self, layer: int, places: list[Place]) -> list[HostArray]:
         """The gradient of the values at `places` of the output of `layer`, at most `batch` of them, in every output
         from the input (first) up to `layer` (last): float64, (places, *shape), copies."""
+        return [found[: len(places)] for found in self.carried(layer, self._at(layer, places))]
+
+    def below_in_pieces(
+        self, layer: int, places: list[Place], lowest: int = 0
+    ) -> Generator[None, None, list[HostArray]]:
+        """As `below`, but only down to the output of `lowest` (first), yielding now and then."""
+        start = self._begin(layer, self._at(layer, places))
+        yield from self._in_pieces([call for at in reversed(range(lowest, layer)) for call in self._calls[at]])
+        found = [start]
+        for at in reversed(range(lowest, layer)):
+            below = self._plan.stages[at].dx
+            assert below is not None
+            found.insert(0, below)
+        return [np.ascontiguousarray(np.moveaxis(each, -1, 0)[: len(places)]) for each in found]
+
+    def _at(self, layer: int, places: list[Place]) -> HostArray:
+        """(*shape, batch): each place alone."""
         start: HostArray = np.zeros((*self.network.shapes[layer], self.batch))
         for at, place in enumerate(places):
             start[(*place, at)] = 1.0
-        return [found[: len(places)] for found in self.carried(layer, start)]
+        return start
+
+    def _begin(self, layer: int, start: HostArray) -> HostArray:
+        """Where a backward pass from `layer` sets out."""
+        if layer:
+            top = self._plan.stages[layer - 1].dy
+            assert top is not None
+            top[...] = start
+        return start
+
+    def _in_pieces(self, calls: Calls) -> Iterator[None]:
+        go_on, done = self._backend.operations.sliced([calls]), False
+        while not done:
+            with np.errstate(over="ignore", invalid="ignore"):
+                done = go_on(perf_counter() + PIECE)
+            if not done:
+                yield
 
     def carried(self, layer: int, start: HostArray) -> list[HostArray]:
         """As `below`, for weighed sums of the values: `start` (*shape, batch) says how much each of them counts."""
         stages = self._plan.stages
-        found = [start]
-        if layer:
-            top = stages[layer - 1].dy
-            assert top is not None
-            top[...] = start
+        found = [self._begin(layer, start)]
         with np.errstate(over="ignore", invalid="ignore"):
             for at in reversed(range(layer)):
                 replay(self._calls[at])

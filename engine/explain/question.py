@@ -35,7 +35,9 @@ class Answer:
 
     map: (H, W) float64 of the input's size: for each pixel what speaks for the class, above 0, or against it; NaN
     where nothing is known yet; of "worth", what each pixel brings to the value. worth: of "worth", what the value
-    brings to each class's score; rest: beside all values of its layer, what biases and bends add to each. becomes,
+    brings to each class's score; rest: beside all values of its layer, what biases and bends add to each; traced:
+    of a score, for the input and every layer below it, what all values there bring and what biases and bends above
+    them add, which together are the score. becomes,
     distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
     away it is (the root of the summed squares of the changes). losses: of "ablation", what is known of each
     feature. words: why there is no answer, one sentence.
@@ -47,6 +49,7 @@ class Answer:
     map: HostArray | None = None
     worth: tuple[float, ...] = ()
     rest: tuple[float, ...] = ()
+    traced: tuple[tuple[float, float], ...] = ()
     becomes: int | None = None
     distance: float = 0.0
     losses: tuple[Loss, ...] = ()

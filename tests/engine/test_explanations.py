@@ -10,7 +10,7 @@ import pytest
 from engine.backend import choose_backend
 from engine.document import Subject
 from engine.explain.arithmetic import arithmetic, brings, softmax_of
-from engine.explain.contributions import contributions, votes_traced
+from engine.explain.contributions import contributions, contributions_in_pieces, votes_traced
 from engine.explain.gradients import Gradients
 from engine.explain.reach import cells_reached, cells_read
 from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
@@ -262,6 +262,29 @@ def test_contributions_and_the_rest_make_up_every_score(seed: int) -> None:
             worth.reshape(2, -1).sum(axis=1) + traced.rest[layer], scores, rtol=1e-12, atol=1e-12
         )
     assert not traced.rest[-1].any()
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 4))
+def test_a_pass_in_pieces_that_stops_early_finds_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.explain.gradients.PIECE", 0.0)  # after every call
+    network, parameters, picture = some(seed)
+    gradients = Gradients(network, 2)
+    gradients.load(parameters)
+    gradients.show(picture)
+    whole, top = votes_traced(gradients), len(network.layers)
+    for lowest in range(top + 1):
+        work, pieces = contributions_in_pieces(gradients, top, [(0,), (1,)], lowest), 0
+        try:
+            while True:
+                next(work)
+                pieces += 1
+        except StopIteration as end:
+            found = end.value
+        assert lowest == top or pieces or all(layer.reshapes for layer in network.layers[lowest:])
+        assert len(found.layers) == top + 1 - lowest
+        for one, other in zip(found.layers, whole.layers[lowest:], strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(found.rest, whole.rest[lowest:])
 
 
 def test_without_biases_the_contributions_alone_are_the_score() -> None:

@@ -182,6 +182,72 @@ def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
     np.testing.assert_allclose(answer.rest, reading.outputs[-1] - everything, atol=1e-5)
 
 
+def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() -> None:
+    of = subject()
+    reading = read(of)
+    answer = answered(Explainer(), Question("worth", layer=7, place=(1,)), reading)
+    assert answer is not None
+    assert len(answer.traced) == 7, "the drawing and six layers below the scores"
+    for brought, added in answer.traced:
+        assert brought + added == pytest.approx(float(reading.outputs[-1][1]), abs=1e-5)
+    weighed = float(of.parameters["07-dense.weight"][1].astype(np.float64) @ reading.outputs[6])
+    assert answer.traced[-1] == pytest.approx((weighed, float(of.parameters["07-dense.bias"][1])), abs=1e-5)
+    assert answer.map is not None
+    assert answer.traced[0][0] == pytest.approx(float(answer.map.sum()))
+
+
+def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_as_it_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
+    monkeypatch.setattr("engine.explain.gradients.PIECE", 0.0)
+    reading, question = read(subject()), Question("worth", layer=6, place=(1,))
+    explainer, small = Explainer(), Explainer()
+    explainer.follow(question, (reading,), True)
+    assert explainer.answer is None
+    assert not explainer.news
+    pieces = 0
+    while not explainer.news:
+        assert explainer.busy
+        explainer.work(0.0)
+        pieces += 1
+        assert pieces < 100
+    assert pieces > 10, "somebody who draws meanwhile is never held up by more than one call"
+    explainer.follow(question, (reading,), True)
+    assert not explainer.news
+    monkeypatch.undo()
+    whole = answered(small, question, reading)
+    assert explainer.answer is not None
+    assert whole is not None
+    assert explainer.answer.worth == whole.worth
+    np.testing.assert_array_equal(explainer.answer.map, whole.map)
+
+
+def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_and_is_answered_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    question, now = Question("worth", layer=6, place=(1,)), [0.0]
+    monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
+    monkeypatch.setattr(
+        "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + 0.01) or now[0]
+    )
+    explainer = Explainer()
+    explainer.follow(question, (read(subject()),), True, learning=True)
+    assert explainer.busy, "the first time somebody waits for it"
+    while explainer.busy:
+        explainer.work(0.0)
+    begun = now[0]
+    explainer.follow(question, (read(subject(seed=4)),), True, learning=True)
+    assert not explainer.busy
+    while not explainer.busy and now[0] < 100:
+        pass
+    assert now[0] - begun > 0.1
+    other = read(subject(seed=5))
+    explainer.follow(question, (other,), True, learning=True)
+    explainer.follow(question, (other,), True, learning=False)
+    assert explainer.busy, "when training stands, nothing is left out"
+
+
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
     explainer, reading = Explainer(), read(subject())
     explainer.follow(Question("occlusion"), (reading,), True)

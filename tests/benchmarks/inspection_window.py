@@ -1,0 +1,219 @@
+"""Looking into the network in the real window: `python3 -m tests.benchmarks.inspection_window [--rounds N]`.
+
+Clicks values all over the default network with real mouse events and prints, in milliseconds, the time from each
+click to the painted arithmetic, and to what the value is worth; from choosing a method to its painted picture, of
+slow ones the first, and from Stop to there being none; from each point of a stroke to the painted picture, with a
+held value and without; and the clicks again while training runs at full speed. It judges nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import sys
+from collections.abc import Callable
+from time import perf_counter
+
+from tests.benchmarks.live_window import _draw, _wait, strokes
+from tests.benchmarks.training_window import table
+from xo_gui.bootstrap import ensure_environment
+
+GIVE_UP = 20.0
+QUICK, SLOW = ("gradient", "gradient_times_input", "grad_cam"), ("occlusion", "flip")
+
+
+def main() -> int:
+    """Measure and print."""
+    ensure_environment((), "tests.benchmarks.inspection_window")
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4, help="of strokes with and without a held value, in turns")
+    parser.add_argument("--clicks", type=int, default=150)
+    parser.add_argument("--size", default="1280x800")
+    parser.add_argument("--preset", default="default")
+    args = parser.parse_args()
+    import numpy as np
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication(sys.argv[:1])
+    print(
+        f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores, {platform.machine()};"
+    )
+    print(f"Qt platform {app.platformName()}; {args.preset} network; {args.size}\n")
+    bench = Bench(app, args.preset, args.size)
+    bench.click("", args.clicks)
+    bench.explain()
+    bench.draw(args.rounds)
+    bench.train()
+    bench.click(" while training", args.clicks)
+    bench.close()
+    return 0
+
+
+class Bench:
+    """The window, and what is done with it."""
+
+    def __init__(self, app: object, preset: str, size: str) -> None:
+        from xo_gui.__main__ import build, parse
+        from xo_gui.views import InspectorView
+
+        self.app = app
+        self.window = build(app, parse(["--preset", preset, "--device", "cpu", "--size", size, "--theme", "dark"]))
+        self.panel = next(view for view in self.window.views if isinstance(view, InspectorView))
+        self.network = self.window.network_view
+        self.window.show()
+        _wait(1.0)
+        for stroke in strokes()[:2]:
+            _draw(self.window.drawing_view.canvas, stroke)
+        self.window.session.pin(self._cell(random.Random(0)))
+        _wait(0.5)
+
+    def close(self) -> None:
+        """End it."""
+        self.window.close()
+
+    def until(self, what: Callable[[], bool]) -> float:
+        """Let the window live until something is so and painted; how long that took, in seconds."""
+        begun = perf_counter()
+        while not what() and perf_counter() - begun < GIVE_UP:
+            self.app.processEvents()
+        self.app.processEvents()
+        return perf_counter() - begun
+
+    # --- clicks
+
+    def click(self, when: str, count: int) -> None:
+        """Values of all layers, one after the other."""
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        rng, shown, worth = random.Random(1), [], []
+        self.panel.tabs.setCurrentIndex(0)
+        for _ in range(count):
+            cell = self._cell(rng)
+            place = self._place(cell)
+            _wait(0.03)
+            begun = perf_counter()
+            QTest.mousePress(self.network, Qt.MouseButton.LeftButton, pos=place)
+            self.app.processEvents()
+            shown.append(perf_counter() - begun)
+            QTest.mouseRelease(self.network, Qt.MouseButton.LeftButton, pos=place)
+            self.until(self._is_worth_known)
+            worth.append(perf_counter() - begun)
+        table(f"click to painted arithmetic{when}", shown)
+        table(f"click to what it is worth{when}", worth)
+
+    def _cell(self, rng: random.Random) -> object:
+        """Some value of a column that is shown."""
+        from xo_gui.session import Cell
+
+        shapes = self.window.last.readings[0].subject.network.shapes
+        layer = rng.choice([at for at in range(len(shapes)) if self._column(at) is not None])
+        return Cell(layer, *(rng.randrange(side) for side in shapes[layer]))
+
+    def _column(self, layer: int) -> object:
+        strip = self.network._strips[0].strip
+        return strip.column_of(layer) if strip is not None else None
+
+    def _place(self, cell: object) -> object:
+        """Where it lies in the panel, which is scrolled there."""
+        from PySide6.QtCore import QPointF
+
+        self.network._scroll_to(cell)
+        column = self._column(cell.layer)
+        rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
+        x, y = column.tile(cell.channel).part(column.cells, rows, columns).centre
+        return QPointF(x - self.network._bar.value(), y).toPoint()
+
+    def _is_worth_known(self) -> bool:
+        """Of the value that is held, in the picture last painted."""
+        answer, asked = self.window.last.answer, self.panel._question
+        return answer is not None and answer.question == asked and answer.progress >= 1
+
+    # --- methods
+
+    def explain(self) -> None:
+        """Every method, for both classes in turn."""
+        self.panel.tabs.setCurrentIndex(2)
+        page = self.panel.gradient_page
+        quick: list[float] = []
+        for round_ in range(10):
+            page.target.setCurrentIndex(1 + round_ % 2)
+            for kind in QUICK:
+                _wait(0.03)
+                begun = perf_counter()
+                page.method.setCurrentIndex(page.method.findData(kind))
+                self.until(lambda kind=kind: self._is_there(kind))
+                quick.append(perf_counter() - begun)
+        table("method to painted picture", quick)
+        for kind in SLOW:
+            self._slow(kind)
+        page.method.setCurrentIndex(0)
+        self.panel.tabs.setCurrentIndex(0)
+
+    def _slow(self, kind: str) -> None:
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        page = self.panel.gradient_page
+        first, whole, stopped = [], [], []
+        for _ in range(8):
+            page.method.setCurrentIndex(0)
+            self.until(lambda: self._is_there("gradient"))
+            begun = perf_counter()
+            page.method.setCurrentIndex(page.method.findData(kind))
+            self.until(lambda: self._is_there(kind))
+            first.append(perf_counter() - begun)
+            if self.window.last.answer.progress < 1 and len(stopped) < 4:
+                begun = perf_counter()
+                QTest.mouseClick(page.stop_button, Qt.MouseButton.LeftButton)
+                self.until(lambda: self.window.last.answer is None)
+                stopped.append(perf_counter() - begun)
+            else:
+                self.until(lambda: self.window.last.answer.progress >= 1)
+                whole.append(perf_counter() - begun)
+        table(f"{kind} to the first picture", first)
+        for what, seconds in ((f"{kind} to the last", whole), (f"{kind}, Stop to nothing", stopped)):
+            if seconds:
+                table(what, seconds)
+
+    def _is_there(self, kind: str) -> bool:
+        answer = self.window.last.answer
+        return answer is not None and answer.question == self.panel._question and answer.question.kind == kind
+
+    # --- strokes
+
+    def draw(self, rounds: int) -> None:
+        """Strokes with a held value and without, in turns."""
+        from xo_gui.session import Cell
+
+        cells = (Cell(1, 2, 11, 20), Cell(4, 9, 6, 5), Cell(8, 3), None)
+        found: dict[object, list[float]] = {cell: [] for cell in cells}
+        now: list[float] = []
+        self.window.shown.connect(now.append)
+        for _ in range(rounds):
+            for cell in cells:
+                self.window.session.pin(cell)
+                self.window.drawing_view.clear()
+                _wait(0.1)
+                now.clear()
+                for stroke in strokes():
+                    _draw(self.window.drawing_view.canvas, stroke)
+                found[cell] += now
+        self.window.shown.disconnect(now.append)
+        for cell, seconds in found.items():
+            held = "no value held" if cell is None else f"a value of layer {cell.layer} held"
+            table(f"stroke to painted picture, {held}", seconds)
+
+    def train(self) -> None:
+        """Press Train and go on."""
+        from xo_gui.wishes import Train
+
+        self.window.training.wish(Train())
+        _wait(1.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
