@@ -126,12 +126,15 @@ def load_fonts() -> None:
 
 
 def wear(app: QApplication, theme: Theme) -> None:
-    """Dress the whole application in `theme`."""
-    if app.style().objectName() != "fusion":
+    """Dress the whole application in `theme`, unless it wears it already: every widget is dressed anew."""
+    sheet = style_sheet(theme)
+    if app.styleSheet() == sheet:
+        return
+    if not app.styleSheet():
         app.setStyle(QStyleFactory.create("Fusion"))
     app.setFont(font())
     app.setPalette(palette(theme))
-    app.setStyleSheet(style_sheet(theme))
+    app.setStyleSheet(sheet)
 
 
 def palette(theme: Theme) -> QPalette:

@@ -48,7 +48,7 @@ class Monkey:
         self.actions = [action for action in window.findChildren(QAction) if action.text() != "&Quit"]
         self.acts: list[tuple[int, Callable[[], str]]] = [
             (30, self.draw), (12, self.point), (14, self.type), (8, self.command), (6, self.click), (6, self.slide),
-            (5, self.trigger), (3, self.drop), (2, self.wheel), (2, self.dock), (2, self.resize), (2, self.theme),
+            (5, self.trigger), (3, self.drop), (2, self.wheel), (2, self.dock), (2, self.resize), (1, self.theme),
             (2, self.preset), (1, self.hide), (1, self.popup), (1, self.elsewhere),
         ]  # fmt: skip
 
