@@ -44,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("nightly" if config.getoption("--nightly") else "run")
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: collections and searches of the tests need not look through it."""
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass(frozen=True)
 class Effort:
     """How hard a test tries: `effort(6_000, 500_000)` is the first number, or the second at night."""
