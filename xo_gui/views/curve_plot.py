@@ -100,12 +100,14 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         self, branches: Sequence[Branch], seen: Branch | None, measure: Measure, window: int, log: bool
     ) -> None:
         """Draw these branches, `seen` in front; see lines_of for measure and window."""
+        if log != self._log:
+            self.setLogMode(y=log)
         self._log, self._seen = log, seen
         for name in ("left", "bottom"):  # numbers of nothing would only puzzle
-            self.showAxis(name, bool(branches))
+            if self.getAxis(name).isVisible() != bool(branches):
+                self.showAxis(name, bool(branches))
         self._branches = {branch.number: branch for branch in branches}
         self._lines = {number: lines_of(each.curves, measure, window) for number, each in self._branches.items()}
-        self.setLogMode(y=log)
         used = {key for number in self._lines for key in self._draw(number, measure)}
         for key, item in self._items.items():
             item.setVisible(key in used)
@@ -138,7 +140,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
             pen.setCosmetic(True)
             values = self._shown(line, measure)
             item = self._item((number, place, False))
-            item.setPen(pen)
+            if pen != item.opts["pen"]:  # each of its settings has an item lay out all of its line anew
+                item.setPen(pen)
             item.setZValue(2 if front else 1)
             item.setData(line.steps, values)
             used.append((number, place, False))
@@ -153,13 +156,11 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         key = (number, place, True)
         item = self._item(key)
         places = np.unique(np.linspace(0, len(steps) - 1, min(_DOTS, len(steps))).round().astype(int))
-        item.setPen(None)
-        item.setSymbol("o")
-        item.setSymbolSize(5)
-        item.setSymbolPen(pg.mkPen(colour))
-        item.setSymbolBrush(pg.mkBrush(self._theme.ground))
         item.setZValue(3)
-        item.setData(steps[places], values[places])
+        ring, paper = pg.mkPen(colour), pg.mkBrush(self._theme.ground)
+        item.setData(
+            steps[places], values[places], pen=None, symbol="o", symbolSize=5, symbolPen=ring, symbolBrush=paper
+        )
         return key
 
     def _shown(self, line: Line, measure: Measure) -> HostArray:
