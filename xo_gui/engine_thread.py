@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 # A slice of work is about 10 ms; a first pass on a cold GPU may take seconds, and then the stop waits for it.
 STOP_MS = 10_000
 # Seconds: how long training goes on before a request is looked for, and between two pictures of it.
-SLICE, FRAME = 0.010, 0.150
+SLICE, FRAME = 0.010, 0.167
 
 
 class EngineThread(QThread):

@@ -86,7 +86,9 @@ def colours(values: HostArray, low: float, high: float, table: HostArray) -> Hos
     span = (len(table) - 1) / (high - low) if high > low else 0.0
     places = np.rint((values - low) * np.float32(span))
     # fmax and fmin pass over what is not a number, which so becomes the first colour.
-    return table.take(np.fmin(np.fmax(places, 0), len(table) - 1).astype(np.intp))
+    np.fmax(places, 0, out=places)
+    np.fmin(places, len(table) - 1, out=places)
+    return table.take(places.astype(np.intp))
 
 
 def to_qimage(words: HostArray) -> QImage:

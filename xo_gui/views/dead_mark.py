@@ -64,6 +64,9 @@ class DeadMarks(QObject):
         self._strip, self._widget = strip, widget
         self._dead: tuple[Dead, ...] = ()
         self._examples = 0
+        # Where they were painted last, and by which columns and dead: while training runs every picture asks.
+        self._laid: tuple[Strip, tuple[Dead, ...]] | None = None
+        self._signs, self._papers = QPainterPath(), list[Box]()
         widget.installEventFilter(self)
 
     def take(self, training: Training | None, network: Network, live: bool) -> None:
@@ -83,13 +86,15 @@ class DeadMarks(QObject):
         shown = self._strip()
         if shown is None or not self._dead:
             return
-        signs = QPainterPath()
-        for _, _, box in self._boxes(shown[0]):
-            middle, side = _place(box)
-            if side == _SIDE:
-                _paint_paper(painter, theme, box)
-            _add_sign(signs, middle, side)
-        _paint_signs(painter, theme, signs)
+        if self._laid != (shown[0], self._dead):
+            self._laid, self._signs, self._papers = (shown[0], self._dead), QPainterPath(), []
+            for _, _, box in self._boxes(shown[0]):
+                middle, side = _place(box)
+                self._papers += [box] if side == _SIDE else []
+                _add_sign(self._signs, middle, side)
+        for box in self._papers:
+            _paint_paper(painter, theme, box)
+        _paint_signs(painter, theme, self._signs)
 
     def tip(self, x: float, y: float) -> str:
         """What is to be said of a point of the widget."""

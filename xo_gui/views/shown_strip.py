@@ -51,29 +51,33 @@ class ShownStrip:
         self._atlases: dict[int, Atlas] = {}
         self._kernels: dict[int, QImage] = {}
         self._kernel_levels: dict[int, float] = {}
+        self._tiles: dict[int, tuple[tuple[range, tuple[int, int]], list[Tile]]] = {}
 
     def take(self, reading: Reading, adapt: bool, replaced: bool = False) -> bool:
         """Show these values of the same network; `adapt` the levels, or hold them.
 
         replaced: whether the weights are others altogether. Returns whether a legend changes.
         """
-        before = self._legends()
+        others = reading.outputs.carried != self.reading.outputs.carried
+        moves = adapt or others or self._peaks.blank
+        before = self._legends() if moves else []
         if reading.subject is not self.reading.subject:
             self._kernels.clear()
             if adapt:
                 self._kernel_levels.clear()
         self.seconds += NEW_SHARE * (np.array(reading.seconds) - self.seconds)
-        others = reading.outputs.carried != self.reading.outputs.carried
         self.reading = reading
         self._atlases.clear()
-        if adapt or others or self._peaks.blank:
-            self._adapt(Peaks.of(reading.subject.network, reading.outputs), adapt, replaced)
+        if not moves:
+            return False
+        self._adapt(Peaks.of(reading.subject.network, reading.outputs), adapt, replaced)
         return self._legends() != before
 
     def lay_out(self, area: Box, ratio: float, chosen: Mapping[int, bool]) -> Strip:
         """Arrange the columns anew."""
         self.strip = arrange(self.reading.subject.network, area, ratio, header_width, chosen)
         self._atlases.clear()
+        self._tiles.clear()
         self.look(self.seen)
         return self.strip
 
@@ -141,11 +145,19 @@ class ShownStrip:
             levels = self.levels(column)
             levels = levels if len(levels) == 1 else levels[maps.start : maps.stop]
             image, cells = maps_atlas(small, levels, column.rows, theme), (small.shape[1], small.shape[2])
-        tiles = [
-            (rect(column.tile(channel)), source(place, column.rows, cells)) for place, channel in enumerate(maps)
-        ]
-        self._atlases[layer] = Atlas(maps, image, tiles)
+        self._atlases[layer] = Atlas(maps, image, self._tiles_of(column, maps, cells))
         return self._atlases[layer]
+
+    def _tiles_of(self, column: Column, maps: range, cells: tuple[int, int]) -> list[Tile]:
+        """Where every map goes, and where it comes from in the atlas; kept, since every picture asks for it."""
+        layer, key = column.stage.shown, (maps, cells)
+        if layer not in self._tiles or self._tiles[layer][0] != key:
+            tiles = [
+                (rect(column.tile(channel)), source(place, column.rows, cells))
+                for place, channel in enumerate(maps)
+            ]
+            self._tiles[layer] = key, tiles
+        return self._tiles[layer][1]
 
     def kernel_level(self, column: Column) -> float:
         """Where the colours of the column's features end: at their largest weight, rounded up."""
