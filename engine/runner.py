@@ -18,7 +18,7 @@ from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.exemplars import Comparison, compare, exemplars
-from engine.explain.explainer import Explainer
+from engine.explain.explainer import Explainer, Learnt
 from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
 from engine.judging import HeldOut
@@ -177,7 +177,7 @@ class Runner:
             _compared(readings),
             watched.robustness,
             self._samples,
-            self._explained(request, readings),
+            self._explained(request, readings, training),
             watched.own,
             watched.held_out,
         )
@@ -242,10 +242,13 @@ class Runner:
         looks = Looks(request.robustness, request.own, request.held_out)
         return self._watching.follow(looks, request.document, readings[0].subject, training, self._chosen())
 
-    def _explained(self, request: Request, readings: tuple[Reading, ...]) -> Answer | None:
+    def _explained(
+        self, request: Request, readings: tuple[Reading, ...], training: Training | None
+    ) -> Answer | None:
         """What is known of the request's question."""
+        learnt = None if training is None else Learnt(training.answers.lesson, training.examples)
         try:
-            self._explainer.follow(request.question, readings, request.settled, self._training)
+            self._explainer.follow(request.question, readings, request.settled, self._training, learnt)
         except Exception as error:
             log.exception("a question could not be answered")
             self._leave_unexplained(error)

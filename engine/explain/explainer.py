@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from engine.by_hand import weighed_by
+from engine.datasets.examples import Examples
+from engine.datasets.pool import Lesson
 from engine.explain.ablation import ablation
 from engine.explain.contributions import contributions_in_pieces, scores_of
 from engine.explain.flip import flip
 from engine.explain.gradients import Gradients
+from engine.explain.likes import Liking, same_weights
 from engine.explain.occlusion import Occlusion
-from engine.explain.question import SLOW, Answer, Question
+from engine.explain.question import ALONE, SLOW, Answer, Question
 from engine.explain.saliency import grad_cam, gradient_times_input, score_gradient
 from engine.reading import Reading
 
@@ -24,6 +28,14 @@ QUICK, SHARE = 0.004, 0.1
 QUICK_MULTIPLIES = 5_000_000
 # Seconds from the end of a slow answer to its next beginning, while weights change all the time.
 REST = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What training learns from, and the examples of it as far as they are made: nobody has to make them again."""
+
+    lesson: Lesson
+    examples: Examples | None
 
 
 class Explainer:
@@ -38,16 +50,23 @@ class Explainer:
         self._work: Iterator[Answer | None] | None = None
         self._gradients: Gradients | None = None
         self._occlusion: Occlusion | None = None
-        self._learning, self._told = False, False
+        self._liking = Liking()
+        self._learnt: Learnt | None = None
+        self._learning, self._told, self._whole = False, False, False
         self._cost, self._spent, self._free_at, self._rested_at = 0.0, 0.0, 0.0, 0.0
 
     def follow(
-        self, question: Question | None, readings: tuple[Reading, ...], settled: bool, learning: bool = False
+        self,
+        question: Question | None,
+        readings: tuple[Reading, ...],
+        settled: bool,
+        learning: bool = False,
+        learnt: Learnt | None = None,
     ) -> None:
         """Make this the question, of these readings; what is quick is answered before this returns. A question of a
         value that is not there has no answer. learning: whether the weights change all the time, by training, which
         is not held up for the same question anew but by a share of the time."""
-        self._learning = learning
+        self._learning, self._learnt = learning, learnt
         reading = readings[question.subject] if question and question.subject < len(readings) else None
         if question is None or reading is None or not _is_there(question, reading):
             self._question = self._reading = self._work = self.answer = None
@@ -61,9 +80,13 @@ class Explainer:
             self._cost = 0.0 if cost < QUICK_MULTIPLIES else QUICK + 1
         elif question.kind in SLOW and self._goes_on(question, reading):
             return  # weights that are being learnt change all the time: finish what was begun, and rest a while
+        # What was found of weights that are being learnt stays until all is known of the next ones.
+        self._whole = question.kind == "likes" and learning and self.answer is not None
         self._question, self._reading = question, reading
         self._work, self._spent = self._answers(question, reading), 0.0
-        if not settled and self._is_slow:
+        if question.kind == "likes" and self.answer is None:
+            self._go_on()  # what is known already of other features of the layer
+        if not settled and self._is_slow and question.kind not in ALONE:
             self.answer = None
         while self._work is not None and not self._is_slow:
             self._go_on()
@@ -101,12 +124,15 @@ class Explainer:
     def _is_news(self, reading: Reading) -> bool:
         before = self._reading
         assert before is not None
-        alone = self._question is not None and self._question.kind == "ablation"  # it has drawings of its own
-        return reading.subject is not before.subject or not (alone or _same_picture(reading, before))
+        if self._question is not None and self._question.kind in ALONE:
+            return not same_weights(reading.subject, before.subject)
+        return reading.subject is not before.subject or not _same_picture(reading, before)
 
     def _goes_on(self, question: Question, reading: Reading) -> bool:
         """Whether a slow question is left as it is though the weights are others."""
-        same = question.kind == "ablation" or _same_picture(reading, self._reading)
+        if question.kind == "likes" and not self._learning:
+            return False  # a hand has changed the weights
+        same = question.kind in ALONE or _same_picture(reading, self._reading)
         return same and (self._work is not None or perf_counter() < self._rested_at)
 
     def _go_on(self) -> None:
@@ -115,7 +141,8 @@ class Explainer:
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give no numbers
                 found = next(self._work)
-            self.answer = found or self.answer
+            if found is not None and (found.progress >= 1 or not self._whole):
+                self.answer = found
         except StopIteration:
             self._work = None
         except ValueError as error:
@@ -135,6 +162,13 @@ class Explainer:
         if question.kind == "ablation":
             for done, losses in ablation(reading.subject, question.layer):
                 yield Answer(question, target, done, losses=losses)
+            return
+        if question.kind == "likes":
+            assert question.wanted is not None
+            known, paced = self._learnt, not self._learning
+            made = known.examples if known is not None and known.lesson == question.wanted.lesson else None
+            for likes in self._liking.of(reading.subject, question.wanted, made, paced):
+                yield None if likes is None else Answer(question, target, likes.done, likes=likes)
             return
         if question.kind == "occlusion":
             for done, drops in self._occluding(reading).drops(picture, target):
@@ -188,6 +222,10 @@ def _is_there(question: Question, reading: Reading) -> bool:
     network = reading.subject.network
     if question.kind == "ablation":
         return weighed_by(network, question.layer) == question.layer
+    if question.kind == "likes":
+        wanted = question.wanted
+        fits = wanted is not None and 0 < wanted.layer < len(network.shapes)
+        return fits and wanted is not None and 0 <= wanted.channel < network.shapes[wanted.layer][0]
     if question.kind == "worth":
         shape = network.shapes[question.layer] if question.layer < len(network.shapes) else ()
         fits = len(shape) == len(question.place)

@@ -62,6 +62,27 @@ class Gradients:
         made = self._plan.stages[layer - 1].y if layer else self._plan.input
         return np.array(made[..., 0])
 
+    def climb(
+        self, picture: HostArray, targets: list[tuple[int, Place]]
+    ) -> Generator[None, None, tuple[int | None, HostArray]]:
+        """Shows one picture (C, H, W), but only as far up as the layers of `targets`, values each of which is named
+        by its layer and place; yields now and then. Comes to the place in `targets` of the first value that has a
+        gradient in the picture which is not 0 everywhere, None if none has, and that gradient, (C, H, W) float64.
+        `outputs` of layers above are of an earlier picture."""
+        plan = self._plan
+        plan.show(np.broadcast_to(picture, (self.batch, *picture.shape)))
+        top = max(layer for layer, _ in targets)
+        yield from self._in_pieces([call for calls in plan.forward_calls[:top] for call in calls])
+        for at, (layer, place) in enumerate(targets):
+            slope = (yield from self.below_in_pieces(layer, [place]))[0][0]
+            if slope.any():
+                return at, slope
+        return None, np.zeros(picture.shape)
+
+    def value(self, layer: int, place: Place) -> float:
+        """The value at `place` of the output of `layer`, of the picture last shown."""
+        return float(self._plan.stages[layer - 1].y[(*place, 0)])
+
     def outputs(self) -> list[HostArray]:
         """The input and every layer's output of the picture shown, float64, (C, H, W) or (n,)."""
         return [output[0] for output in self._plan.outputs()]

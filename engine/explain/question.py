@@ -6,27 +6,35 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.explain.ablation import Loss
+from engine.explain.likes import Likes, Wanted
 from engine.layers.arithmetic import Place
 from engine.operations import HostArray
 
-# worth: of one value, to the votes. ablation: of all features of a layer, to generated drawings. The others are
-# pictures of the drawing, for one class.
-Kind: TypeAlias = Literal["worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation"]
+# worth: of one value, to the votes. ablation: of all features of a layer, to generated drawings. likes: what a
+# value likes. The others are pictures of the drawing, for one class.
+Kind: TypeAlias = Literal[
+    "worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation", "likes"
+]
 # These take many passes, and so are worked out in slices, while nobody draws.
-SLOW: frozenset[Kind] = frozenset(("occlusion", "flip", "ablation"))
+SLOW: frozenset[Kind] = frozenset(("occlusion", "flip", "ablation", "likes"))
+# These have nothing to do with the drawing.
+ALONE: frozenset[Kind] = frozenset(("ablation", "likes"))
 
 
 @dataclass(frozen=True)
 class Question:
     """kind: what is wanted. subject: which of the document's networks. layer, place: the value, for "worth"; layer,
     counted from 1: the one whose features are switched off, for "ablation".
-    target: the class the pictures are for; None for the one with the most votes."""
+    target: the class the pictures are for; None for the one with the most votes. wanted: of "likes", of what value;
+    again: rises when the same is asked anew."""
 
     kind: Kind
     subject: int = 0
     layer: int = 0
     place: Place = ()
     target: int | None = None
+    wanted: Wanted | None = None
+    again: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +48,7 @@ class Answer:
     them add, which together are the score. becomes,
     distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
     away it is (the root of the summed squares of the changes). losses: of "ablation", what is known of each
-    feature. words: why there is no answer, one sentence.
+    feature. likes: of "likes". words: why there is no answer, one sentence.
     """
 
     question: Question
@@ -53,4 +61,5 @@ class Answer:
     becomes: int | None = None
     distance: float = 0.0
     losses: tuple[Loss, ...] = ()
+    likes: Likes | None = None
     words: str = ""

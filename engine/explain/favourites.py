@@ -1,0 +1,230 @@
+"""Favourites: which examples of a lesson excite the features of one layer most, and least, and where in them. All
+features of the layer are looked at at once. Nothing is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine.backend import numpy_backend
+from engine.datasets.own import NEITHER
+from engine.datasets.pool import PIECE
+from engine.datasets.xo import CLASSES
+from engine.document import Subject
+from engine.explain.given import Given
+from engine.explain.patch import window_of
+from engine.explain.receptive_field import Window
+from engine.operations import HostArray, slices
+from engine.plan import Plan
+
+# So many of each are kept.
+NINE: Final = 9
+BINS: Final = 24
+# Pictures at a time: fewer where one costs or takes much; and seconds after which a pass pauses.
+MOST_MULTIPLIES, MOST_BYTES, SLICE = 20_000_000, 32 * 2**20, 0.008
+# Bytes that the pictures of all features together may take; beyond them pictures are made again when they are asked
+# for. And how many values the histograms of all features are made of, at most.
+PICTURES, PEAKS = 64 * 2**20, 4_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """number: its place among the examples. picture: (H, W) float32, -1 to 1. label: the name of its class, or
+    "neither". value: the largest value of the feature's map, or the value of a list. window: the part of the
+    picture which that value reads."""
+
+    number: int
+    picture: HostArray
+    label: str
+    value: float
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How a feature's values are spread over the examples read so far. count: how many those are; mean, deviation,
+    low, high: of all values of its map, or of the value of a list; zero: the share of them that are exactly 0;
+    silent: the share of examples in which all are. peaks: (classes + 1, BINS) int64, how many examples of each
+    class, and of none, have their largest value in each of BINS equal parts of `first` to `last`."""
+
+    count: int
+    mean: float
+    deviation: float
+    low: float
+    high: float
+    zero: float
+    silent: float
+    peaks: HostArray
+    first: float
+    last: float
+
+
+class Favourites:
+    """Looks through all the examples for every feature of `layer`, counted from 1, a piece at a time. Raises
+    ValueError for a network that does not tell X from O."""
+
+    def __init__(self, subject: Subject, layer: int, given: Given) -> None:
+        network = subject.network
+        if network.classes != CLASSES:
+            raise ValueError("Only a network that reads X and O can be shown generated drawings.")
+        self._network, self._layer, self._given = network, layer, given
+        self._shape = network.shapes[layer]
+        count = self._shape[0]
+        self._parameters = subject.parameters
+        self._labels = np.full(given.count, -1, np.int64)
+        # For the most exciting, and with the opposite sign for the least: (features, NINE).
+        self._values = np.full((2, count, NINE), -np.inf, np.float32)
+        self._numbers = np.full((2, count, NINE), -1, np.int64)
+        self._places = np.zeros((2, count, NINE), np.int64)
+        self._sums, self._squares = np.zeros(count), np.zeros(count)
+        self._zeros, self._silent = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self._low, self._high = np.full(count, np.inf), np.full(count, -np.inf)
+        self._every = -(-given.count * count // PEAKS)
+        self._peaks = np.zeros((-(-given.count // self._every), count), np.float32)
+        self._kept: dict[int, HostArray] | None = {}
+        if 2 * NINE * count * 4 * given.side**2 > PICTURES:
+            self._kept = None
+        self._windows: dict[int, Window] = {}
+        self.read = 0
+        self._pieces = self._look()
+
+    @property
+    def done(self) -> float:
+        """The share of the examples that is read."""
+        return self.read / self._given.count
+
+    def go_on(self) -> None:
+        """One piece, if there is one. Raises ValueError for an own drawing of a class that is not there, and for a
+        network that is too large."""
+        next(self._pieces, None)
+
+    def most(self, channel: int) -> Iterator[Example | None]:
+        """Those that excite the feature most, the most first; None before a picture has to be made again."""
+        return self._found(0, channel)
+
+    def least(self, channel: int) -> Iterator[Example | None]:
+        """Those that excite it least, the least first."""
+        return self._found(1, channel)
+
+    def spread(self, channel: int) -> Spread | None:
+        """How its values are spread; None before any is read."""
+        if not self.read:
+            return None
+        values = self.read * int(np.prod(self._shape[1:]))
+        mean = float(self._sums[channel]) / values
+        variance = max(float(self._squares[channel]) / values - mean**2, 0.0)
+        seen = -(-self.read // self._every)
+        peaks, labels = self._peaks[:seen, channel], self._labels[: self.read : self._every]
+        fine = np.isfinite(peaks)
+        first, last = (float(peaks[fine].min()), float(peaks[fine].max())) if fine.any() else (0.0, 0.0)
+        kinds = [peaks[fine & (labels == kind)] for kind in (*range(len(CLASSES)), -1)]
+        counted = np.stack([np.histogram(kind, BINS, (first, last or first))[0] for kind in kinds])
+        return Spread(
+            self.read,
+            mean,
+            float(np.sqrt(variance)),
+            float(self._low[channel]),
+            float(self._high[channel]),
+            int(self._zeros[channel]) / values,
+            int(self._silent[channel]) / self.read,
+            counted,
+            first,
+            last,
+        )
+
+    def _found(self, side: int, channel: int) -> Iterator[Example | None]:
+        sign = -1 if side else 1
+        for value, number, place in zip(
+            self._values[side, channel].tolist(),
+            self._numbers[side, channel].tolist(),
+            self._places[side, channel].tolist(),
+            strict=True,
+        ):
+            if number < 0:
+                return
+            picture = None if self._kept is None else self._kept.get(number)
+            if picture is None:
+                yield None
+                picture = self._given.picture(number)
+            label = (*CLASSES, NEITHER)[int(self._labels[number])]
+            yield Example(number, picture, label, sign * value, self._window(channel, place))
+
+    def _window(self, channel: int, place: int) -> Window:
+        """What the value at a flat place of the feature's map reads."""
+        key = place if len(self._shape) == 3 else channel
+        if key not in self._windows:
+            inside = (channel, *divmod(place, self._shape[2])) if len(self._shape) == 3 else (channel,)
+            self._windows[key] = window_of(self._network, self._layer, inside)
+        return self._windows[key]
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def _look(self) -> Iterator[None]:
+        plan = self._plan()
+        size, calls = plan.batch, [call for calls in plan.forward_calls[: self._layer] for call in calls]
+        filled = np.zeros((size, *self._network.input_shape), np.float32)
+        for part in range(self._given.parts):
+            examples, first = self._given.part(part), self._given.first(part)
+            yield
+            for start in range(0, len(examples), size):
+                images = examples.images[start : start + size]
+                filled[: len(images)] = images
+                plan.show(filled)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    for _ in slices(plan.backend.operations.sliced([calls]), SLICE):
+                        yield
+                    made = plan.stages[self._layer - 1].y[..., : len(images)]
+                    self._take(made, examples.labels[start : start + size], first + start)
+                self._keep(images, first + start)
+                yield
+
+    def _plan(self) -> Plan:
+        """Kept only as long as it is needed."""
+        network = self._network
+        cost = sum(cost.multiplies for cost in network.costs[: self._layer])
+        fits = min(MOST_MULTIPLIES // max(cost, 1), MOST_BYTES // network.picture_bytes, PIECE)
+        plan = Plan(network, numpy_backend("explanations"), max(1, fits), keep=True)
+        plan.load(self._parameters)
+        return plan
+
+    def _take(self, made: HostArray, labels: HostArray, first: int) -> None:
+        """Count values (*shape, n) of the examples from number `first` on."""
+        count, examples = self._shape[0], made.shape[-1]
+        maps = made.reshape(count, -1, examples)
+        self._labels[first : first + examples] = labels
+        places = maps.argmax(axis=1)
+        peaks = np.take_along_axis(maps, places[:, None], axis=1)[:, 0]
+        for side, signed in enumerate((peaks, -peaks)):
+            self._rank(side, signed, places, first)
+        self._sums += maps.sum(axis=(1, 2), dtype=np.float64)
+        self._squares += np.einsum("cpn,cpn->c", maps, maps, dtype=np.float64)
+        zero = maps == 0
+        self._zeros += zero.sum(axis=(1, 2))
+        self._silent += zero.all(axis=1).sum(axis=1)
+        np.minimum(self._low, maps.min(axis=(1, 2)), out=self._low)
+        np.maximum(self._high, peaks.max(axis=1), out=self._high)
+        chosen = np.arange(-first % self._every, examples, self._every)
+        self._peaks[(first + chosen) // self._every] = peaks[:, chosen].T
+        self.read = first + examples
+
+    def _rank(self, side: int, values: HostArray, places: HostArray, first: int) -> None:
+        """The largest NINE of those kept and these (features, n); of equal ones the earlier comes first."""
+        numbers = np.broadcast_to(np.arange(first, first + values.shape[1]), values.shape)
+        all_values = np.concatenate([self._values[side], values], axis=1)
+        order = np.argsort(-all_values, axis=1, kind="stable")[:, :NINE]
+        for kept, new in ((self._values, values), (self._numbers, numbers), (self._places, places)):
+            kept[side] = np.take_along_axis(np.concatenate([kept[side], new], axis=1), order, axis=1)
+
+    def _keep(self, images: HostArray, first: int) -> None:
+        """The pictures of those that are among the nine of any feature, and no others."""
+        if self._kept is None:
+            return
+        wanted = set(np.unique(self._numbers).tolist())
+        self._kept = {number: picture for number, picture in self._kept.items() if number in wanted}
+        for number in wanted.intersection(range(first, first + len(images))):
+            picture = images[number - first, 0].copy()
+            picture.flags.writeable = False
+            self._kept[number] = picture
