@@ -24,7 +24,7 @@ class ExplainMenu(QObject):
     def __init__(self, window: MainWindow, menu: QMenu, make: Make) -> None:
         super().__init__(window)
         self._window = window
-        inspector = next(view for view in window.views if isinstance(view, InspectorView))
+        inspector = self._inspector = next(view for view in window.views if isinstance(view, InspectorView))
         for text, tip, slot, key in (
             (self.tr("&Inspector"), self.tr("Show the arithmetic of a value"), self._show, "Ctrl+I"),
             (
@@ -39,12 +39,22 @@ class ExplainMenu(QObject):
                 inspector.value_page.slide.step,
                 "Ctrl+.",
             ),
+            (
+                self.tr("What it li&kes"),
+                self.tr("Show which pictures excite the held feature or vote most"),
+                self._show_likes,
+                "Ctrl+Shift+I",
+            ),
             (self.tr("&Let go"), self.tr("Hold no value any longer (Esc in the network)"), self._let_go, None),
         ):
             make(menu, text, tip, slot, key)
 
     def _show(self) -> None:
         self._window.panels.bring(InspectorView)
+
+    def _show_likes(self) -> None:
+        self._show()
+        self._inspector.show_likes()
 
     def _let_go(self) -> None:
         self._window.session.pin(None)

@@ -21,8 +21,6 @@ from engine.network import Network
 from engine.operations import HostArray
 
 STEPS: Final = 120
-# How far a pixel goes in one step, where it counts as much as pixels do on average.
-RATE: Final = 0.1
 # The noise that it begins with: about which value, how strong, over how many pixels it is blurred; one after the
 # other until one moves the value. 0 is the grey between background and ink, and says nothing about a pixel.
 NOISES: Final = ((0.0, 0.1, 0.0), (-0.9, 0.1, 0.0), (0.0, 0.5, 2.0), (0.0, 1.0, 2.0))
@@ -36,12 +34,13 @@ class Restraint:
     smoothing: the share that is taken from its four neighbours; shift: by how many pixels the picture is moved, at
     most, before a step, so that what it shows does not hang on single pixels; blur: over how many pixels, as the
     deviation of a Gaussian, the gradient is blurred, at first and at last: what is coarse forms before what is
-    fine."""
+    fine; rate: how far a pixel goes in a step, where it counts as much as pixels do on average."""
 
     fading: float = 0.0
     smoothing: float = 0.0
     shift: int = 0
     blur: tuple[float, float] = (0.0, 0.0)
+    rate: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,7 @@ def _below(network: Network, layer: int, place: Place) -> Place:
 def restraint_for(window: Window) -> Restraint:
     """What keeps a picture readable of which the value reads so much: a small window is readable as it is."""
     side = max(len(window[0]), len(window[1]))
-    return Restraint(0.03, 0.1, side // 14, (side / 10, side / 32)) if side > SMALL else Restraint(0.01)
+    return Restraint(0.03, 0.1, side // 14, (side / 10, side / 32)) if side > SMALL else Restraint(0.005, rate=0.02)
 
 
 class Ascent:
@@ -125,7 +124,7 @@ class Ascent:
         picture: HostArray = np.zeros(self._gradients.network.input_shape)
         target: int | None = None
         for about, size, blur in NOISES:
-            noise: HostArray = self._rng.standard_normal(picture.shape)
+            noise: HostArray = np.asarray(self._rng.standard_normal(picture.shape))
             # Blurring evens it out, the wider the more.
             noise = max(1.0, 2 * blur * np.sqrt(np.pi)) * _blurred(noise, blur)
             picture = self._inside(np.clip(about + size * noise, -1.0, 1.0))
@@ -162,14 +161,14 @@ class Ascent:
 
     def _stepped(self, picture: HostArray, slope: HostArray, way: float) -> HostArray:
         """One step up `slope`, within the window; how long it is does not depend on the size of the slope."""
-        first, last = self._restraint.blur
+        restraint = self._restraint
+        first, last = restraint.blur
         rows, columns = self.window
         place = slice(None), slice(rows.start, rows.stop), slice(columns.start, columns.stop)
         part, up = picture[place], _blurred(slope[place], first + way * (last - first))
         size = float(np.sqrt(np.square(up).mean()))
         if size > 0:
-            part = part + RATE * up / size
-        restraint = self._restraint
+            part = part + restraint.rate * up / size
         part = (1 - restraint.fading) * part
         if restraint.smoothing:
             part = (1 - restraint.smoothing) * part + restraint.smoothing * _around(part)

@@ -58,12 +58,14 @@ class Weighed:
 
 @dataclass(frozen=True, eq=False)
 class Likes:
-    """What is known so far. ascended: the picture on its way, None before it has begun. searched: the share of the
+    """What is known so far. ascended: the picture on its way, None before it has begun; climbed: the share of that
+    way, 1 where there will be no picture. searched: the share of the
     `count` examples that is read. most, least: at most nine examples each, the most telling first; spread: of all
     of them, None before any is read. weighed: None where there are no weights. words: why there are no examples, or
     no picture, one sentence."""
 
     ascended: Ascended | None = None
+    climbed: float = 0.0
     searched: float = 0.0
     count: int = 0
     most: tuple[Example, ...] = ()
@@ -75,7 +77,7 @@ class Likes:
     @property
     def done(self) -> float:
         """The share of all the work that is done."""
-        return ((1.0 if self.ascended is None else self.ascended.done) + self.searched) / 2
+        return (self.climbed + self.searched) / 2
 
 
 class Liking:
@@ -120,11 +122,11 @@ class Liking:
             if self._gradients is None or self._gradients.network != network:
                 self._gradients = Gradients(network)
         except ValueError as error:
-            yield {"words": str(error)}
+            yield {"climbed": 1.0, "words": str(error)}
             return
         self._gradients.load(subject.parameters)
         for ascended in Ascent(self._gradients, wanted.layer, wanted.channel, wanted.seed).pieces():
-            yield {} if ascended is None else {"ascended": ascended}
+            yield {} if ascended is None else {"ascended": ascended, "climbed": ascended.done}
 
     def _search(self, subject: Subject, wanted: Wanted, made: Examples | None) -> Iterator[Found]:
         """All features of the layer are searched at once, so that another one's favourites are known at once."""

@@ -13,9 +13,23 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QStaticText
 
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
-from xo_gui.views.blocks import Block, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Picture, Ranked
+from xo_gui.views.blocks import (
+    Block,
+    ClassBars,
+    Grid,
+    Heading,
+    Line,
+    Lines,
+    Note,
+    Pair,
+    Picture,
+    Portrait,
+    Ranked,
+    Spread,
+)
 from xo_gui.views.column_painter import Brush, kept_font, paint_symbol
 from xo_gui.views.numerals import cell_text, level
+from xo_gui.views.portrait_painter import paint_portrait, paint_spread, portrait_height, spread_height
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -81,6 +95,10 @@ def height(block: Block, width: float) -> float:
         return RANK * len(block.ranks) + GAP
     if isinstance(block, Picture):
         return TITLE + _picture_side(block, width)[1] + TITLE + GAP
+    if isinstance(block, Portrait):
+        return portrait_height(block, width) + GAP
+    if isinstance(block, Spread):
+        return spread_height(block) + GAP
     return BAR * len(block.bars) + GAP
 
 
@@ -103,6 +121,10 @@ def paint(block: Block, top: float, on: Pass) -> None:
         _paint_ranks(block, top, on)
     elif isinstance(block, Picture):
         _paint_picture(block, top, on)
+    elif isinstance(block, Portrait):
+        paint_portrait(block, top, on)
+    elif isinstance(block, Spread):
+        paint_spread(block, top, on)
     else:
         _paint_bars(block, top, on)
 

@@ -117,4 +117,33 @@ class Picture:
     level: float
 
 
-Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars | Picture
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """A picture (h, w), -1 to 1, in a picture's greys, with its scale below it and numbers beside it."""
+
+    picture: HostArray
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadRow:
+    """How the examples of one class, at `index`, or of none (-1), are spread: how many lie in each equal part."""
+
+    index: int
+    name: str
+    counts: HostArray
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """A row of bars for each class over one axis from `first` to `last`. zero: where 0 lies on it, 0 to 1, None if
+    it does not."""
+
+    title: str
+    rows: tuple[SpreadRow, ...]
+    first: str
+    last: str
+    zero: float | None = None
+
+
+Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars | Picture | Portrait | Spread

@@ -9,8 +9,10 @@ from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from engine.document import Document, Subject
+from engine.drawing import Drawing
 from engine.explain.arithmetic import is_known
 from engine.explain.question import Answer, Question
+from engine.operations import HostArray
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
@@ -18,6 +20,7 @@ from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.blocks import Note
 from xo_gui.views.feature_page import FeaturePage
 from xo_gui.views.gradient_page import GradientPage
+from xo_gui.views.likes_page import LikesPage
 from xo_gui.views.numerals import fixed
 from xo_gui.views.readout import say_cell
 from xo_gui.views.spelling import Spelled
@@ -70,17 +73,16 @@ class InspectorView(View):
         self.place.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.place.setWordWrap(True)
         self.value.setFont(font(VALUE_PX, strong=True))
-        self.value_page, self.feature_page, self.gradient_page = (
-            ValuePage(self),
-            FeaturePage(self),
-            GradientPage(self),
-        )
+        self.value_page, self.feature_page = ValuePage(self), FeaturePage(self)
+        self.gradient_page, self.likes_page = GradientPage(self), LikesPage(self)
         self.feature_page.edited.connect(self._edit)
         self.feature_page.picked.connect(self.pinned)
         self.value_page.picked.connect(self.pinned)
         self.value_page.slid.connect(self.slid)
         self.value_page.changed.connect(self._refresh)
         self.gradient_page.changed.connect(self._refresh)
+        self.likes_page.changed.connect(self._refresh)
+        self.likes_page.drawn.connect(self._draw)
         self.tabs, self._pages = QTabBar(self), QStackedWidget(self)
         self.tabs.setObjectName("pages")
         self.tabs.setDrawBase(False)
@@ -94,6 +96,7 @@ class InspectorView(View):
                 self.feature_page,
             ),
             (self.tr("Gradient"), self.tr("What in the drawing changes the verdict"), self.gradient_page),
+            (self.tr("Likes"), self.tr("The pictures that excite this feature or vote most"), self.likes_page),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(name), tip)
             self._pages.addWidget(page)
@@ -121,6 +124,7 @@ class InspectorView(View):
     def show_intent(self, intent: Intent) -> None:
         """While training goes on, its weights are the ones that are seen."""
         self._intent = intent
+        self._ask(self._there(self._focus.pinned))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Spell out the same value as it is now; without readings, keep the last."""
@@ -145,6 +149,7 @@ class InspectorView(View):
         self.value_page.set_theme(theme)
         self.feature_page.set_theme(theme)
         self.gradient_page.set_theme(theme)
+        self.likes_page.set_theme(theme)
 
     def _found(self) -> tuple[Cell, Reading] | None:
         """The cell to show, and who read it."""
@@ -173,6 +178,8 @@ class InspectorView(View):
             base = self._base(held) if held else None
             self.feature_page.show_feature(held[1] if held else None, base, held[0] if held else None)
             self.feature_page.show_losses(answer)
+        elif self._pages.currentWidget() is self.likes_page:
+            self.likes_page.show_answer(held[0] if held else None, answer)
         elif found is None:
             coming = self._readings and self._focus.pinned is not None
             self.value_page.show_nothing(self.tr("On its way from the engine…") if coming else self._invitation())
@@ -204,7 +211,9 @@ class InspectorView(View):
             question = self.gradient_page.question(self._readings[subject], subject)
         elif self._seen and held is not None and self._pages.currentWidget() is self.feature_page:
             question = self.feature_page.question(held[1], held[0])
-        elif self._seen and held is not None:
+        elif self._seen and self._pages.currentWidget() is self.likes_page:
+            question = self.likes_page.question(held[0] if held else None, self._intent)
+        elif self._seen and held is not None and self._pages.currentWidget() is self.value_page:
             question = self.value_page.question(held[1], held[0])
         if question != self._question:
             self._question = question
@@ -219,7 +228,8 @@ class InspectorView(View):
     def _say(self) -> None:
         """What a screen reader says: the place, the value, and the sentences."""
         page = self._pages.currentWidget()
-        sheet = self.gradient_page.sheet if page is self.gradient_page else self.value_page.sheet
+        sheets = {self.gradient_page: self.gradient_page.sheet, self.likes_page: self.likes_page.picture}
+        sheet = sheets.get(page, self.value_page.sheet)
         notes = [block.text for block in sheet.blocks if isinstance(block, Note)]
         self.setAccessibleDescription(" ".join([self.place.text(), self.value.text(), *notes]).strip())
 
@@ -233,6 +243,15 @@ class InspectorView(View):
         subjects = list(self._document.subjects)
         subjects[held[0].subject] = self._made = subject
         self.edited.emit(replace(self._document, subjects=tuple(subjects)), text, merge)
+
+    def _draw(self, picture: HostArray, text: str) -> None:
+        """Make this picture the drawing."""
+        if self._document is not None:
+            self.edited.emit(self._document.with_drawing(Drawing(image=picture)), text, "")
+
+    def show_likes(self) -> None:
+        """Turn to what the held value likes."""
+        self.tabs.setCurrentIndex(self._pages.indexOf(self.likes_page))
 
     def _turn(self, page: int) -> None:
         self._pages.setCurrentIndex(page)

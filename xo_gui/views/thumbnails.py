@@ -39,7 +39,7 @@ _SHOWN_PIXELS = 128  # a side: larger pictures are thinned before they are paint
 class Tile:
     """picture: (H, W), -1 to 1. label: the name of its class, or "neither". words: after its label, such as a
     weight. quiet: shown faintly, because it does not count. badge: on the picture's corner, for what is not as it
-    should be. told: what more the tooltip says."""
+    should be. told: what more the tooltip says. patch: the (rows, columns) of the picture that stand out."""
 
     picture: HostArray
     label: str
@@ -47,6 +47,7 @@ class Tile:
     quiet: bool = False
     badge: str = ""
     told: str = ""
+    patch: tuple[range, range] | None = None
 
 
 class Thumbnails(QWidget):
@@ -240,9 +241,25 @@ class Thumbnails(QWidget):
         painter.setPen(QPen(QColor(edge), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(box.adjusted(-1, -1, 0, 0))
+        if tile.patch is not None:
+            self._paint_patch(painter, tile, box)
         if tile.badge:
             self._paint_badge(painter, tile.badge, box)
         self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, WORDS - 2))
+
+    def _paint_patch(self, painter: QPainter, tile: Tile, box: QRect) -> None:
+        """An outline around it that is seen on ink and on background; none around the whole."""
+        assert tile.patch is not None
+        (rows, columns), (high, wide) = tile.patch, tile.picture.shape
+        if not (rows and columns) or (len(rows), len(columns)) == (high, wide):
+            return
+        x, y = box.width() / wide, box.height() / high
+        left, top = round(box.left() + columns.start * x), round(box.top() + rows.start * y)
+        right, bottom = round(box.left() + columns.stop * x), round(box.top() + rows.stop * y)
+        frame = QRect(left, top, max(right - left, 2) - 1, max(bottom - top, 2) - 1)
+        for colour, out in ((self._theme.ground, 1), (self._theme.stops[4], 0)):
+            painter.setPen(QPen(QColor(colour), 1))
+            painter.drawRect(frame.adjusted(-out, -out, out, out))
 
     def _paint_badge(self, painter: QPainter, text: str, box: QRect) -> None:
         wide = painter.fontMetrics().horizontalAdvance(text) + 6

@@ -1,0 +1,315 @@
+"""What a value likes: the picture found by ascent, and the examples, against brute force and known optima."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.backend import choose_backend
+from engine.datasets.own import OwnDrawing
+from engine.datasets.pool import Lesson, Pool, PoolSettings
+from engine.datasets.xo_settings import XOSettings
+from engine.document import Subject
+from engine.drawing import Drawing
+from engine.explain import explainer as explaining
+from engine.explain.ascent import Ascended, Ascent, Restraint
+from engine.explain.explainer import Explainer
+from engine.explain.favourites import NINE, Example, Favourites, Spread
+from engine.explain.given import Given
+from engine.explain.gradients import Gradients
+from engine.explain.likes import Likes, Liking, Wanted
+from engine.explain.question import Question
+from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
+from engine.network import Network
+from engine.plan import Plan
+from engine.presets import WALKTHROUGH, handmade_parameters
+from engine.reading import Reader, Reading
+from engine.storage.models import shipped_subject
+
+Array = np.ndarray[Any, Any]
+CPU = choose_backend("cpu")
+SIDE = 10
+NETWORK = Network(
+    (1, SIDE, SIDE),
+    (Conv2D(4, 3, stride=2, padding=2), Tanh(), AvgPool2D(2, 1), Conv2D(5, 2), ReLU(), Flatten(), Dense(2)),
+)
+ONE = Network((1, SIDE, SIDE), (Conv2D(2, 5), ReLU(), Flatten(), Dense(2)))
+LESSON = Lesson(PoolSettings(XOSettings(side=SIDE, neither=0.3), count=230, held_out=1, seed=4))
+
+
+def subject(network: Network = NETWORK, seed: int = 3) -> Subject:
+    return Subject("small", network, network.initial(seed))
+
+
+def gradients(of: Subject) -> Gradients:
+    made = Gradients(of.network)
+    made.load(of.parameters)
+    return made
+
+
+def ascended(of: Subject, layer: int, channel: int, seed: int = 1, **more: Any) -> list[Ascended]:
+    return [one for one in Ascent(gradients(of), layer, channel, seed, **more).pieces() if one is not None]
+
+
+def outputs(of: Subject, pictures: Array, layer: int, dtype: Any = np.float32) -> Array:
+    plan = Plan(of.network, CPU, len(pictures), dtype=dtype, keep=True)
+    plan.load(of.parameters)
+    plan.forward(pictures)
+    return plan.outputs()[layer]
+
+
+def found_all(favourites: Favourites) -> Favourites:
+    while favourites.done < 1:
+        favourites.go_on()
+    return favourites
+
+
+def told(examples: Any) -> list[Example]:
+    return [one for one in examples if one is not None]
+
+
+def last(liking: Liking, of: Subject, wanted: Wanted) -> Likes:
+    return [one for one in liking.of(of, wanted, None, paced=False) if one is not None][-1]
+
+
+def climbed(of: Subject, picture: Array, layer: int, place: tuple[int, ...]) -> tuple[int | None, Array]:
+    found: list[tuple[int | None, Array]] = []
+
+    def climbing() -> Iterator[None]:
+        found.append((yield from gradients(of).climb(picture, [(layer, place)])))
+
+    list(climbing())
+    return found[0]
+
+
+# --- the picture
+
+
+@pytest.mark.parametrize(
+    ("layer", "place"), [(1, (2, 3, 3)), (2, (0, 0, 5)), (3, (1, 2, 2)), (4, (3, 1, 1)), (7, (1,))]
+)
+def test_the_slope_is_what_moving_every_pixel_finds(layer: int, place: tuple[int, ...]) -> None:
+    of, step = subject(), 1e-5
+    picture = np.random.default_rng(5).uniform(-1, 1, (1, SIDE, SIDE))
+    target, slope = climbed(of, picture, layer, place)
+    moved = np.repeat(picture[None], 2 * SIDE * SIDE, axis=0)
+    for pixel in range(SIDE * SIDE):
+        for sign in (0, 1):
+            moved[2 * pixel + sign, 0].reshape(-1)[pixel] += step * (1 - 2 * sign)
+    values = outputs(of, moved, layer, np.float64)[(slice(None), *place)]
+    tried = (values[::2] - values[1::2]).reshape(1, SIDE, SIDE) / (2 * step)
+    assert target == 0
+    np.testing.assert_allclose(slope, tried, atol=1e-8)
+
+
+def test_without_restraint_the_best_picture_of_one_feature_is_the_sign_of_its_weights() -> None:
+    of, rng = subject(ONE), np.random.default_rng(1)
+    weights = (rng.uniform(0.3, 1, (2, 1, 5, 5)) * rng.choice([-1, 1], (2, 1, 5, 5))).astype(np.float32)
+    of = replace(of, parameters=dict(of.parameters) | {"01-conv2d.weight": weights})
+    bias = of.parameters["01-conv2d.bias"]
+    best = float(np.abs(weights[1]).sum() + bias[1])
+    way = ascended(of, 1, 1, restraint=Restraint())
+    (rows, columns), end = way[-1].window, way[-1]
+    assert (len(rows), len(columns)) == (5, 5)
+    found = end.picture[0, rows.start : rows.stop, columns.start : columns.stop]
+    np.testing.assert_array_equal(found, np.sign(weights[1, 0]))
+    assert end.value == pytest.approx(best, rel=1e-6)
+    assert end.value > way[0].value
+    examples = found_all(Favourites(of, 1, Given(LESSON, SIDE)))
+    assert end.value >= told(examples.most(1))[0].value
+
+
+def test_with_restraint_it_still_beats_every_example_and_stays_within_its_bounds() -> None:
+    of = shipped_subject("default")
+    lesson = Lesson(PoolSettings(XOSettings(side=32), count=200, held_out=1))
+    for layer, channel in ((4, 5), (10, 0)):
+        end = ascended(of, layer, channel)[-1]
+        best = told(found_all(Favourites(of, layer, Given(lesson, 32))).most(channel))[0]
+        assert end.value > best.value
+        assert np.abs(end.picture).max() <= 1
+
+
+@pytest.mark.parametrize("channel", range(3))
+def test_the_articles_features_come_out_as_the_strokes_they_are(channel: int) -> None:
+    of = Subject("article", WALKTHROUGH.network, handmade_parameters())
+    end = ascended(of, 1, channel)[-1]
+    rows, columns = end.window
+    found = end.picture[0, rows.start : rows.stop, columns.start : columns.stop]
+    np.testing.assert_array_equal(np.sign(found), of.parameters["01-conv2d.weight"][channel, 0])
+    assert np.abs(found).min() > 0.9
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
+    of = subject()
+    ways = [[one.picture.tobytes() for one in ascended(of, 7, 0, seed, steps=12)] for seed in (1, 1, 2)]
+    assert ways[0] == ways[1]
+    assert ways[0][-1] != ways[2][-1]
+    assert len(set(ways[0])) == 13  # every step is another picture
+
+
+def test_a_dead_feature_says_so_and_one_that_nothing_moves_too() -> None:
+    of = subject(ONE)
+    dead = dict(of.parameters) | {"01-conv2d.bias": np.array([-99.0, 0.0], np.float32)}
+    way = ascended(replace(of, parameters=dead), 2, 0)
+    assert "dead" in way[-1].words
+    assert way[-1].value == 0
+    before = [outputs(replace(of, parameters=dead), one.picture[None], 1)[0, 0, 3, 3] for one in (way[0], way[-1])]
+    assert before[1] > before[0] + 1
+    off = dict(of.parameters) | {"01-conv2d.weight": np.zeros((2, 1, 5, 5), np.float32)}
+    still = ascended(replace(of, parameters=off), 1, 0)
+    assert len(still) == 1
+    assert "Nothing in a picture moves" in still[0].words
+    assert not ascended(of, 2, 1)[-1].words
+
+
+def test_every_kind_of_layer_can_be_climbed_for() -> None:
+    network = Network(
+        (1, 12, 12),
+        (Conv2D(3, 3), ReLU(), Residual((Conv2D(3, 3, padding=1), Tanh())), MaxPool2D(), GlobalAvgPool(), Dense(2)),
+    )
+    for of, at in ((subject(network), 6), (subject(), 7)):
+        for layer in range(1, at + 1):
+            way = ascended(of, layer, 1, steps=20)
+            assert way[-1].value > way[0].value or "dead" in way[-1].words
+
+
+# --- the examples
+
+
+def test_the_nine_most_and_least_are_those_that_reading_all_of_them_finds() -> None:
+    of = subject()
+    pool = Pool(LESSON.data)
+    pool.fill()
+    images, labels = pool.training.images, pool.training.labels
+    for layer in (1, 4, 5, 7):
+        favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
+        maps = outputs(of, images, layer)
+        maps = maps.reshape(len(maps), maps.shape[1], -1)
+        for channel in range(maps.shape[1]):
+            peaks = maps[:, channel].max(axis=1)
+            for found, order in (
+                (told(favourites.most(channel)), np.argsort(-peaks, kind="stable")),
+                (told(favourites.least(channel)), np.argsort(peaks, kind="stable")),
+            ):
+                assert len(found) == NINE
+                np.testing.assert_allclose([one.value for one in found], peaks[order[:NINE]], atol=1e-6)
+                for one in found:
+                    assert one.value == pytest.approx(peaks[one.number], abs=1e-6)
+                    np.testing.assert_array_equal(one.picture, images[one.number, 0])
+                    assert one.label == ("X", "O", "neither")[labels[one.number]]
+            spread = favourites.spread(channel)
+            assert spread is not None
+            check_spread(spread, maps[:, channel], peaks)
+
+
+def check_spread(spread: Spread, values: Array, peaks: Array) -> None:
+    assert spread.count == len(values)
+    said = (spread.mean, spread.deviation, spread.low, spread.high)
+    assert said == pytest.approx((values.mean(), values.std(), values.min(), values.max()), abs=1e-5)
+    assert spread.zero == pytest.approx((values == 0).mean())
+    assert spread.silent == pytest.approx((values == 0).all(axis=1).mean())
+    assert (spread.first, spread.last) == pytest.approx((peaks.min(), peaks.max()), abs=1e-6)
+    assert spread.peaks.sum() == len(peaks)
+
+
+@pytest.mark.parametrize("layer", [1, 3, 4, 6, 7])
+def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> None:
+    of, rng = subject(), np.random.default_rng(2)
+    favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
+    for one in told(favourites.most(0))[:3]:
+        start = rng.uniform(-1, 1, (1, SIDE, SIDE))
+        moved = np.repeat(start[None], SIDE * SIDE + 1, axis=0)
+        for pixel in range(SIDE * SIDE):
+            moved[pixel + 1, 0].reshape(-1)[pixel] += 0.5
+        made = outputs(of, one.picture[None, None], layer)[0, 0].reshape(-1)
+        values = outputs(of, moved, layer, np.float64)[:, 0].reshape(len(moved), -1)[:, int(made.argmax())]
+        moves = (values[1:] != values[0]).reshape(SIDE, SIDE)
+        if not moves.any():
+            continue  # the ReLU cut it here
+        rows, columns = np.flatnonzero(moves.any(axis=1)), np.flatnonzero(moves.any(axis=0))
+        assert (one.window[0].start, one.window[0].stop - 1) == (rows[0], rows[-1])
+        assert (one.window[1].start, one.window[1].stop - 1) == (columns[0], columns[-1])
+
+
+def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothing() -> None:
+    ink = np.ones((SIDE, SIDE), np.float32)
+    own = (OwnDrawing(Drawing(image=ink), "X", 7), OwnDrawing(Drawing(), "O", 0))
+    of, lesson = subject(), replace(LESSON, own=own)
+    given = Given(lesson, SIDE)
+    assert given.count == LESSON.data.count + 1
+    np.testing.assert_array_equal(given.picture(LESSON.data.count), ink)
+    pool = Pool(LESSON.data, own)
+    pool.fill()
+    at_hand = found_all(Favourites(of, 1, Given(lesson, SIDE, pool.training)))
+    made = found_all(Favourites(of, 1, given))
+    for channel in range(4):
+        assert [one.number for one in told(made.most(channel))] == [
+            one.number for one in told(at_hand.most(channel))
+        ]
+
+
+# --- both, as they are asked for
+
+
+def test_another_feature_of_the_same_layer_is_answered_at_once() -> None:
+    liking, of = Liking(), subject()
+    first = last(liking, of, Wanted(1, 0, 1, LESSON))
+    assert (first.searched, first.count, first.done) == (1, LESSON.data.count, 1)
+    second = next(liking.of(of, Wanted(1, 2, 1, LESSON), None, paced=False))
+    assert second is not None
+    assert len(second.most) == NINE
+    assert second.done < 1  # the picture is still to come
+    assert second.weighed is not None
+    np.testing.assert_array_equal(second.weighed.weights, of.parameters["01-conv2d.weight"][2])
+    other = next(liking.of(subject(seed=8), Wanted(1, 2, 1, LESSON), None, paced=False))
+    assert other is not None
+    assert not other.most  # of other weights nothing is known
+
+
+def test_a_network_of_other_classes_still_gets_its_picture() -> None:
+    of = subject(replace(NETWORK, classes=("a", "b")))
+    likes = last(Liking(), of, Wanted(7, 0, 1, LESSON))
+    assert "X and O" in likes.words
+    assert likes.ascended is not None
+    assert likes.ascended.done == 1
+
+
+def read(of: Subject) -> Reading:
+    return Reader(of, CPU).read(np.full((SIDE, SIDE), -1, np.float32))
+
+
+def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_change_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(explaining, "REST", 0.0)
+    explainer, question = Explainer(), Question("likes", wanted=Wanted(1, 0, 1, LESSON))
+
+    def finish() -> None:
+        while explainer.busy:
+            explainer.work(0.02)
+
+    explainer.follow(question, (read(subject()),), True, learning=True)
+    finish()
+    first = explainer.answer
+    assert first is not None
+    assert first.progress == 1
+    explainer._free_at = explainer._rested_at = 0.0
+    explainer.follow(question, (read(subject(seed=9)),), True, learning=True)
+    assert explainer.busy
+    explainer.work(0.0001)
+    assert explainer.answer is first
+    finish()
+    second = explainer.answer
+    assert second is not None
+    assert second.progress == 1
+    assert second is not first
+    explainer.follow(question, (read(subject(seed=9)),), True)  # the same weights, not learnt any more
+    assert not explainer.busy
+    explainer.follow(question, (read(subject(seed=10)),), True)
+    assert explainer.busy
+    explainer.work(0.0001)
+    assert explainer.answer is not second

@@ -1,0 +1,224 @@
+"""Likes page: the inspector's page on what a feature, a hidden value or a vote likes. It finds out none of it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from engine.datasets.own import counted
+from engine.datasets.pool import Lesson
+from engine.explain.favourites import Example
+from engine.explain.likes import Likes, Wanted
+from engine.explain.question import Answer, Question
+from xo_gui.session import Cell
+from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views import likes_blocks
+from xo_gui.views.blocks import Note
+from xo_gui.views.numerals import signed
+from xo_gui.views.sheet import FOR_BAR, Sheet
+from xo_gui.views.thumbnails import Thumbnails, Tile
+from xo_gui.wishes import Intent
+
+# A side of an example, in pixels: three stand beside each other in the narrow panel.
+SIDE = 74
+
+
+class LikesPage(QWidget):
+    """changed(): another question is to be asked. drawn(picture, text): the picture (H, W) is to be the drawing,
+    and what that is called in the Edit menu."""
+
+    changed = Signal()
+    drawn = Signal(object, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.seed, self._again = 1, 0
+        self._asked: Question | None = None
+        self._stopped: Question | None = None
+        self._lesson: Lesson | None = None
+        self.likes: Likes | None = None
+        self._build()
+
+    def _build(self) -> None:
+        self.picture, self.facts = Sheet(self), Sheet(self)
+        for sheet, name in (
+            (self.picture, self.tr("The picture that excites it most")),
+            (self.facts, self.tr("Its values and its weights")),
+        ):
+            sheet.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            sheet.setAccessibleName(name)
+        self.picture.setToolTip(
+            self.tr(
+                "Made from noise by following the gradient: what the network itself takes for the best picture. "
+                "White is ink, black is background, grey is where it makes no difference. What of the picture the "
+                "value does not read is left out."
+            )
+        )
+        self.seed_button = self._button(self.tr("Other seed"), self.tr("Begin from other noise"), self._reseed)
+        self.stop_button = self._button(self.tr("Stop"), "", self._stop)
+        self.draw_button = self._button(
+            self.tr("Draw it"), self.tr("Put the picture that was found on the canvas"), self._draw
+        )
+        tip = self.tr("Put this example on the canvas")
+        self.most = Thumbnails(self.tr("Examples that excite it most"), tip, self, side=SIDE)
+        self.least = Thumbnails(self.tr("Examples that excite it least"), tip, self, side=SIDE)
+        self.most.picked.connect(self._pick_most)
+        self.least.picked.connect(self._pick_least)
+        self.most.chosen.connect(self._reveal)
+        self.least.chosen.connect(self._reveal)
+        self.counted, self.best, self.worst = QLabel(self), QLabel(self), QLabel(self)
+        for label, text in ((self.best, self.tr("excite it most")), (self.worst, self.tr("excite it least"))):
+            label.setText(text)
+        for label in (self.counted, self.best, self.worst):
+            label.setFont(font(SMALL_PX))
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        for button in (self.seed_button, self.stop_button, self.draw_button):
+            buttons.addWidget(button)
+        inside = QWidget(self)
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 6, FOR_BAR - 10, 0)
+        column.setSpacing(2)
+        column.addWidget(self.picture)
+        column.addLayout(buttons)
+        column.addSpacing(6)
+        for widget in (self.best, self.most, self.worst, self.least, self.counted, self.facts):
+            column.addWidget(widget)
+        column.addStretch(1)
+        self.area = QScrollArea(self)
+        self.area.setWidget(inside)
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.area)
+
+    def _button(self, name: str, tip: str, slot: object) -> QPushButton:
+        button = QPushButton(name, self)
+        button.setToolTip(tip)
+        button.clicked.connect(slot)
+        return button
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        for widget in (self.picture, self.facts, self.most, self.least):
+            widget.set_theme(theme)
+
+    # --- what is asked and shown
+
+    def question(self, held: Cell | None, intent: Intent | None) -> Question | None:
+        """What the engine has to be asked of the held value; None if there is nothing to ask, or that was given
+        up."""
+        if held is None or held.layer == 0:
+            self._asked = self._stopped = None
+            return None
+        self._lesson = _lesson(intent)
+        wanted = Wanted(held.layer, held.channel, self.seed, self._lesson)
+        asked = Question("likes", held.subject, wanted=wanted, again=self._again)
+        if asked != self._asked:
+            self._asked, self.likes = asked, None
+        return None if asked == self._stopped else asked
+
+    def show_answer(self, held: Cell | None, answer: Answer | None) -> None:
+        """Show what is known so far; what was known when it was stopped stays."""
+        there = held is not None and held.layer > 0
+        if answer is not None and answer.likes is not None:
+            self.likes = answer.likes
+        likes = self.likes if there else None
+        self.picture.show_blocks(
+            likes_blocks.portrait(likes, self.seed) if there else [Note(self._invitation(held))], False
+        )
+        busy = there and self._asked != self._stopped and (likes is None or likes.done < 1)
+        self._show_buttons(there, busy, likes)
+        self._show_wall(self.most, self.best, likes.most if likes else ())
+        self._show_wall(self.least, self.worst, likes.least if likes else ())
+        total = 0 if self._lesson is None else self._lesson.data.count + counted(self._lesson.own)
+        text = likes_blocks.searched(likes, total)
+        self.counted.setText(text)
+        self.counted.setVisible(bool(text))
+        self.facts.show_blocks(likes_blocks.facts(likes), False)
+        self.picture.setAccessibleDescription(likes_blocks.said(likes))
+
+    def _show_buttons(self, there: bool, busy: bool, likes: Likes | None) -> None:
+        for button in (self.seed_button, self.stop_button, self.draw_button):
+            button.setVisible(there)
+        self.stop_button.setText(self.tr("Stop") if busy else self.tr("Again"))
+        self.stop_button.setToolTip(
+            self.tr("Leave it as it is") if busy else self.tr("See the picture form once more, from the same noise")
+        )
+        self.draw_button.setEnabled(likes is not None and likes.ascended is not None)
+
+    @staticmethod
+    def _show_wall(wall: Thumbnails, name: QLabel, found: tuple[Example, ...]) -> None:
+        wall.setVisible(bool(found))
+        name.setVisible(bool(found))
+        wall.show_tiles(
+            [
+                Tile(
+                    each.picture,
+                    each.label,
+                    signed(each.value),
+                    told=likes_blocks.example_told(each),
+                    patch=each.window,
+                )
+                for each in found
+            ]
+        )
+
+    def _invitation(self, held: Cell | None) -> str:
+        if held is not None:
+            return self.tr("A pixel is drawn, and likes nothing. Click a value of a map, a hidden value or a vote.")
+        return self.tr(
+            "Click a value of a map, a hidden value or a vote. The picture that excites it most forms here, from "
+            "noise, with the training examples that excite it most and least."
+        )
+
+    # --- what the person does
+
+    def _reseed(self) -> None:
+        self.seed += 1
+        self._stopped = None
+        self.changed.emit()
+
+    def _stop(self) -> None:
+        """Or see it once more, if it stands already."""
+        if self._asked == self._stopped or (self.likes is not None and self.likes.done >= 1):
+            self._again += 1
+            self._stopped = None
+        else:
+            self._stopped = self._asked
+        self.changed.emit()
+
+    def _draw(self) -> None:
+        if self.likes is not None and self.likes.ascended is not None:
+            self.drawn.emit(self.likes.ascended.picture[0], self.tr("Picture that excites most"))
+
+    def _pick_most(self, at: int) -> None:
+        self.drawn.emit(self.most.tiles[at].picture, self.tr("Example that excites most"))
+
+    def _pick_least(self, at: int) -> None:
+        self.drawn.emit(self.least.tiles[at].picture, self.tr("Example that excites least"))
+
+    def _reveal(self) -> None:
+        """Scroll to the chosen example."""
+        wall, inside = self.sender(), self.area.widget()
+        if isinstance(wall, Thumbnails) and inside is not None and wall.hasFocus():
+            middle = wall.mapTo(inside, wall.box(wall.at).center())
+            self.area.ensureVisible(middle.x(), middle.y(), SIDE, SIDE)
+
+
+def _lesson(intent: Intent | None) -> Lesson | None:
+    """The examples that the network on the screen learns from, or would."""
+    if intent is None:
+        return None
+    if intent.live and intent.lesson is not None:
+        return intent.lesson
+    return None if intent.usual is None else Lesson(intent.usual)
