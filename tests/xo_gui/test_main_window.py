@@ -163,6 +163,20 @@ def test_the_status_bar_says_device_reason_and_latency(hand: Hand) -> None:
     assert "seed 1" in texts
 
 
+def test_numbers_that_change_all_the_time_move_nothing_beside_them(hand: Hand) -> None:
+    bar = hand.window.statusBar()
+    label = bar.findChildren(QLabel)[-1]
+    others = [each for each in bar.findChildren(QLabel) if each is not label and each.text()]
+    label.setText("11.8 ms from stroke to picture · engine 10.2 ms")
+    hand.qtbot.wait(30)
+    places = [each.x() for each in others]
+    for text in ("9.1 ms from stroke to picture · engine 1.1 ms", "11.1 ms from stroke to picture · engine 8.8 ms"):
+        label.setText(text)
+        hand.qtbot.wait(30)
+        assert [each.x() for each in others] == places
+        assert label.width() >= label.sizeHint().width()
+
+
 def test_light_and_dark_switch_live(hand: Hand) -> None:
     for name, theme in (("light", LIGHT), ("dark", DARK)):
         hand.window.menus.themes[name].trigger()

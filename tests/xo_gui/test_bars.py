@@ -1,0 +1,47 @@
+"""Bars, as a column of values shows them: their lengths, sides and places, pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtGui import QColor
+
+from xo_gui.theme import DARK
+from xo_gui.views.atlas import bars_picture
+
+
+def lit(shares: list[float]) -> np.ndarray:
+    """(high, wide) bool: what is not the ground, of a picture 21 wide with 0 at its pixel 10 and room for 10; bars
+    of two pixels, five apart, from the second row on."""
+    tops = 1 + 5 * np.arange(len(shares))
+    picture = bars_picture(np.array(shares), (21, 5 * len(shares)), 10, 10, tops, 2, DARK)
+    ground = QColor(DARK.ground).rgb()
+    return np.array(
+        [[picture.pixel(x, y) != ground for x in range(picture.width())] for y in range(picture.height())]
+    )
+
+
+def test_a_bar_is_as_long_as_its_value_and_on_its_side_of_zero() -> None:
+    found = lit([1.0, 0.5, -0.3, 0.0])
+    assert found[1].tolist() == [False] * 10 + [True] * 10 + [False]
+    assert found[6].tolist() == [False] * 10 + [True] * 5 + [False] * 6
+    assert found[11].tolist() == [False] * 7 + [True] * 3 + [False] * 11
+    assert not found[15:].any()
+
+
+def test_bars_stand_apart_at_their_rows() -> None:
+    assert lit([1.0, 1.0]).any(axis=1).tolist() == [False, True, True, False, False] * 2
+
+
+def test_what_is_too_long_is_cut_and_what_is_no_number_has_no_bar() -> None:
+    found = lit([7.0, float("nan"), float("-inf")])
+    assert found[1].sum() == 10
+    assert not found[5:10].any()
+    assert found[11].tolist() == [True] * 10 + [False] * 11
+
+
+def test_above_and_below_zero_differ_in_colour_too_and_a_faint_bar_is_seen() -> None:
+    picture = bars_picture(np.array([0.1, -0.1]), (21, 10), 10, 10, np.array([0, 5]), 2, DARK)
+    above, below, ground = picture.pixelColor(10, 0), picture.pixelColor(9, 5), QColor(DARK.ground)
+    assert above != below
+    for colour in (above, below):
+        assert abs(colour.lightness() - ground.lightness()) > 20
