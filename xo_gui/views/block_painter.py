@@ -27,9 +27,10 @@ from xo_gui.views.blocks import (
     Ranked,
     Spread,
 )
-from xo_gui.views.column_painter import Brush, kept_font, paint_symbol
+from xo_gui.views.column_painter import SYMBOL, kept_font
 from xo_gui.views.numerals import cell_text, level
 from xo_gui.views.portrait_painter import paint_portrait, paint_spread, portrait_height, spread_height
+from xo_gui.views.symbols import paint_class
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -336,14 +337,13 @@ def _paint_ranks(block: Ranked, top: float, on: Pass) -> None:
 
 
 def _paint_bars(block: ClassBars, top: float, on: Pass) -> None:
-    brush = Brush(on.painter, on.theme, 1.0)
     number = max(_advance(bar.number, TEXT_PX, False) for bar in block.bars) + 8
     left, right = 24.0, on.width - number
     signed = block.signed or any(bar.share < 0 for bar in block.bars)
     zero = (left + right) / 2 if signed else left
     for at, bar in enumerate(block.bars):
         y = top + at * BAR
-        paint_symbol(brush, bar.index, bar.name, 0.0, y + BAR / 2, 11.0)
+        paint_class(on.painter, on.theme, bar.index, bar.name, QPointF(SYMBOL / 2, y + BAR / 2), SYMBOL)
         on.painter.fillRect(QRectF(left, y + 6, right - left, 7), QColor(on.theme.control))
         room = (right - left) / 2 if signed else right - left
         length = room * min(abs(bar.share), 1.0) if math.isfinite(bar.share) else 0.0

@@ -17,6 +17,7 @@ from xo_gui.views import numerals
 from xo_gui.views.atlas import bars_picture, source
 from xo_gui.views.columns import Box, Column
 from xo_gui.views.stages import Stage
+from xo_gui.views.symbols import paint_class
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -149,7 +150,7 @@ def paint_list(
         x = row.x + side + 8 + 32
         for index, strong in enumerate(votes.strong):
             if channel in strong:
-                paint_symbol(brush, index, classes[index], x, middle, 8.0)
+                paint_class(brush.painter, brush.theme, index, classes[index], QPointF(x + 4, middle), 8)
                 x += 13
 
 
@@ -161,7 +162,7 @@ def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) ->
         row = column.tile(index)
         score, vote = float(reading.outputs[-1][index]), float(reading.votes[index])
         line = row.y + 13 if tall else row.y + row.height / 2 + 5
-        paint_symbol(brush, index, name, row.x, line - 5, SYMBOL)
+        paint_class(brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL / 2, line - 5), SYMBOL)
         wins = name == reading.verdict
         colour = brush.theme.text if wins else brush.theme.quiet
         brush.text(row.x + 20, line, numerals.vote_text(network, vote), colour, LARGE_PX, strong=wins)
@@ -178,24 +179,6 @@ def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> 
     brush.fill(Box(left, box.y + 3, length, box.height - 6), brush.theme.class_colour(index))
     brush.pen(brush.theme.quiet, dashed=True)
     brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
-
-
-def paint_symbol(brush: Brush, index: int, name: str, x: float, middle: float, side: float) -> None:
-    """A class's sign, `side` wide, its left at x: a cross for X, a ring for O, its first letters for others."""
-    painter = brush.painter
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    brush.pen(brush.theme.class_colour(index), max(side / 6, 1.4))
-    box = QRectF(x, middle - side / 2, side, side).adjusted(1, 1, -1, -1)
-    if name == "X":
-        painter.drawLine(box.topLeft(), box.bottomRight())
-        painter.drawLine(box.topRight(), box.bottomLeft())
-    elif name == "O":
-        painter.drawEllipse(box)
-    else:
-        brush.text(x, middle + 4, name[:3], brush.theme.class_colour(index))
-    painter.restore()
 
 
 def _around(box: Box, distance: float) -> QRectF:

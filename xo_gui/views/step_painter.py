@@ -22,6 +22,7 @@ from xo_gui.views.legend import paint_legend
 from xo_gui.views.levels import Peaks, calm
 from xo_gui.views.stages import Kind, Stage
 from xo_gui.views.step_columns import GAP, StepColumn
+from xo_gui.views.symbols import paint_class
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 _TARGET_LINE = 14.0
@@ -202,7 +203,8 @@ class StepPainter:
         assert seen is not None
         for number in range(column.shown):
             box, name = column.bar(number, row), network.classes[number]
-            draw.paint_symbol(self._brush, number, name, box.x, box.y + 9, draw.SYMBOL)
+            centre = QPointF(box.x + draw.SYMBOL / 2, box.y + 9)
+            paint_class(self._brush.painter, theme, number, name, centre, draw.SYMBOL)
             vote, share = float(seen.votes[number]), float(seen.shares[number])
             if row == 1:
                 said = numerals.signed(float(seen.gradients[-1][number]))

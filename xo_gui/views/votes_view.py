@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.document import Document, Subject
@@ -17,6 +17,7 @@ from engine.runner import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.numerals import NONE, percent, vote_text
+from xo_gui.views.symbols import DRAWN, paint_class
 from xo_gui.views.view import View
 
 _ROW, _BAR, _GAP = 27, 15, 10
@@ -225,7 +226,7 @@ class VoteBars(QWidget):
             middle = place * _ROW + _ROW / 2
             bar.moveTop(middle - _BAR / 2)
             colour = QColor(self._theme.class_colour(place))
-            self._paint_symbol(painter, row.name, middle, colour)
+            self._paint_name(painter, place, row.name, middle)
             self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
             self._paint_number(painter, row, middle)
         painter.end()
@@ -246,28 +247,23 @@ class VoteBars(QWidget):
 
     def _margins(self) -> tuple[float, float]:
         """What the symbols or names take at the left, and the numbers at the right."""
-        names = [row.name for row in self.rows if row.name not in ("X", "O")]
+        names = [row.name for row in self.rows if row.name not in DRAWN]
         metrics, numbers = QFontMetrics(font(TEXT_PX)), QFontMetrics(font(_NUMBER_PX, strong=True))
         name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MOST_NAME) for name in names)])
         # The widest that can come, so that the bars keep their length.
         widest = "99.9 %" if all(row.printed.endswith(("%", NONE)) for row in self.rows) else "0.00"
         return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
 
-    def _paint_symbol(self, painter: QPainter, name: str, middle: float, colour: QColor) -> None:
-        half = _SYMBOL / 2 - 1.5
-        centre = QPointF(_SYMBOL / 2, middle)
-        painter.setPen(QPen(colour, 2.0, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        if name == "X":
-            for rise in (half, -half):
-                painter.drawLine(centre + QPointF(-half, -rise), centre + QPointF(half, rise))
-        elif name == "O":
-            painter.drawEllipse(centre, half + 0.5, half + 0.5)
-        else:
-            painter.setFont(font(TEXT_PX))
-            text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MOST_NAME)
-            place = QRectF(0, middle - _ROW / 2, self._margins()[0], _ROW)
-            painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)
+    def _paint_name(self, painter: QPainter, place: int, name: str, middle: float) -> None:
+        """The class's shape, or its whole name where it has none."""
+        if name in DRAWN:
+            paint_class(painter, self._theme, place, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
+            return
+        painter.setFont(font(TEXT_PX))
+        painter.setPen(QColor(self._theme.class_colour(place)))
+        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MOST_NAME)
+        room = QRectF(0, middle - _ROW / 2, self._margins()[0], _ROW)
+        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
