@@ -6,8 +6,8 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QPalette, QShowEvent
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.datasets.examples import Examples
@@ -16,6 +16,7 @@ from engine.document import Document
 from engine.drawing import Drawing
 from engine.goal import Training
 from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
 from xo_gui.wishes import Intent
 
@@ -48,13 +49,8 @@ class BatchPage(QWidget):
         column.setSpacing(4)
         column.addWidget(self.words)
         column.addWidget(scrolled(self.wall, full), 1)
-        empty = QLabel(
-            self.tr("Train, or make one step: the drawings it learns from stand here, as they are used."), self
-        )
-        empty.setWordWrap(True)
-        empty.setAlignment(Qt.AlignmentFlag.AlignTop)
-        empty.setFont(font(SMALL_PX))
-        empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        words = self.tr("Train, or make one step: the drawings it learns from stand here, as they are used.")
+        empty = QuietWords(words, self)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)
         self._pages.addWidget(full)

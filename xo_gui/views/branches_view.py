@@ -9,8 +9,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -22,6 +20,8 @@ from engine.history import Branch, Moment
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import seen_branch, swatch
+from xo_gui.views.compact_button import CompactButton
+from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.stages import number
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, Look, Rename, ShowBranch, Train
@@ -55,10 +55,8 @@ class BranchesView(View):
         self._intent: Intent | None = None
         self._filling = False
         self._make_table()
-        self.words = QLabel(self.tr("Train, and every start and every way on from an earlier step is listed here."))
-        self.words.setWordWrap(True)
-        self.words.setFont(font(SMALL_PX))
-        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        words = self.tr("Train, and every start and every way on from an earlier step is listed here.")
+        self.words = QuietWords(words, self)
         self._make_buttons()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -92,7 +90,6 @@ class BranchesView(View):
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
         self._theme = theme
-        self.words.setStyleSheet(f"color: {theme.quiet}")
         self.table.setStyleSheet(
             f"QTableWidget {{ border: none; outline: none; background: transparent; color: {theme.quiet}; }}"
             f"QTableWidget::item {{ padding: 0 4px; border: none; }}"
@@ -250,23 +247,11 @@ class BranchesView(View):
         table.itemSelectionChanged.connect(self._enable)
 
     def _make_buttons(self) -> None:
-        self.end_button = self._button(
-            self.tr("Go to its end"), self.tr("Look at the last step of the chosen branch"), self._to_end
-        )
-        self.continue_button = self._button(
-            self.tr("Continue from there"),
-            self.tr("Train on from the last step of the chosen branch; nothing is overwritten"),
-            self._go_on,
-        )
+        tip = self.tr("Look at the last step of the chosen branch")
+        self.end_button = CompactButton(self.tr("Go to its end"), tip, self._to_end, self, (4, 6))
+        tip = self.tr("Train on from the last step of the chosen branch; nothing is overwritten")
+        self.continue_button = CompactButton(self.tr("Continue from there"), tip, self._go_on, self, (4, 6))
         self._row = QHBoxLayout()
         self._row.setSpacing(4)
         for button in (self.end_button, self.continue_button):
             self._row.addWidget(button, 1)
-
-    def _button(self, text: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
-        button.clicked.connect(act)
-        button.setStyleSheet("padding: 4px 6px; min-width: 10px")
-        return button

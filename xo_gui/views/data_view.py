@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -22,6 +21,7 @@ from engine.document import Document
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.batch_page import BatchPage
+from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.generator_page import GeneratorPage
 from xo_gui.views.own_page import OwnPage
 from xo_gui.views.own_words import learns, listed, tally
@@ -198,17 +198,8 @@ class DataView(View):
         self._foot.setSpacing(4)
         self._foot.addWidget(self.words, 1)
         tip = self.tr("Start over from the same first weights, with these drawings, as a branch of its own")
-        self.start_button = self._button(self.tr("Start over"), tip, self._start_over)
+        self.start_button = CompactButton(self.tr("Start over"), tip, self._start_over, self, (3, 4), small=True)
         tip = self.tr("Go on from the weights as they are, with these drawings, as a branch of its own")
-        self.go_on_button = self._button(self.tr("Go on"), tip, self._go_on)
+        self.go_on_button = CompactButton(self.tr("Go on"), tip, self._go_on, self, (3, 4), small=True)
         for button in (self.start_button, self.go_on_button):
             self._foot.addWidget(button)
-
-    def _button(self, text: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
-        button.setFont(font(SMALL_PX))
-        button.setStyleSheet(f"padding: 3px 4px; min-width: 10px; font-size: {SMALL_PX}px")
-        button.clicked.connect(act)
-        return button

@@ -6,12 +6,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.block_painter import Pass, height, paint
 from xo_gui.views.blocks import Grid, Pair, Picture
+from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.levels import calm
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -22,7 +23,7 @@ _MOVES = {
 }  # fmt: skip
 
 
-class FeatureBoard(QWidget):
+class FeatureBoard(KeyedWidget):
     """painted(row, column, sign): a cell was painted, sign -1 by the right button; begun(): a new stroke of the
     brush; chosen(row, column): a cell is the one whose number can be typed."""
 
@@ -142,16 +143,6 @@ class FeatureBoard(QWidget):
             self.painted.emit(*self.cell, 1)
         else:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """The chosen cell shows while keys go to it."""
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """And no longer."""
-        super().focusOutEvent(event)
-        self.update()
 
     def _choose(self, row: int, column: int) -> None:
         self.cell = (row, column)

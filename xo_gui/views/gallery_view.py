@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.datasets.examples import Examples
 from engine.document import Document
@@ -16,10 +16,11 @@ from engine.network import Network
 from engine.reading import votes_of
 from engine.robustness import tries
 from engine.runner import Snapshot
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.theme import Theme
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.confusion_table import ConfusionTable, Counted
 from xo_gui.views.numerals import vote_text
+from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.thumbnails import Thumbnails, Tile, scrolled
 from xo_gui.views.view import View
 
@@ -41,17 +42,13 @@ class GalleryView(View):
         self._judgement: Judgement | None = None
         self._held_out: Examples | None = None
         self._places: HostArray = np.zeros(0, np.int64)
-        self.table, self.words = ConfusionTable(self), QLabel(self)
+        self.table, self.words = ConfusionTable(self), QuietWords("", self)
         tip = self.tr("Click to put it on the canvas")
         self.wall = Thumbnails(self.tr("Drawings read worst"), tip, self, side=_SIDE)
         self._area = scrolled(self.wall, self)
         self.table.chosen.connect(self._choose)
         self.wall.picked.connect(self._put)
         self.wall.pressed.connect(self._pressed)
-        self.words.setFont(font(SMALL_PX))
-        self.words.setWordWrap(True)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         drawings = QVBoxLayout()
         drawings.setSpacing(6)
         drawings.addWidget(self.words)

@@ -12,12 +12,13 @@ from PySide6.QtWidgets import QWidget
 
 from engine.robustness import Robustness
 from xo_gui.theme import DARK, Theme
+from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.multiples_painter import Grid, MultiplesPainter
 
 Point = tuple[int, int]
 
 
-class Multiples(QWidget):
+class Multiples(KeyedWidget):
     """pointed(): another point, or none, is under the mouse or the keys; `point` says which: property, value.
     picked(point): it was clicked."""
 
@@ -107,15 +108,9 @@ class Multiples(QWidget):
         else:
             super().keyPressEvent(event)
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """The keys are here now."""
-        self.update()
-        super().focusInEvent(event)
-
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """They are elsewhere."""
         self._point_at(None)
-        self.update()
         super().focusOutEvent(event)
 
     def _under(self, at: QPointF) -> Point | None:

@@ -6,7 +6,6 @@ import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QFocusEvent,
     QHelpEvent,
     QImage,
     QKeyEvent,
@@ -16,11 +15,12 @@ from PySide6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QToolTip
 
 from engine.explain.exemplars import Comparison, Exemplars
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import maps_atlas, picture_atlas
+from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.numerals import signed
 from xo_gui.views.symbols import paint_class
 from xo_gui.views.view import View
@@ -29,7 +29,7 @@ _LEAST, _MOST, _INNER, _OUTER, _WORDS = 34.0, 120.0, 4.0, 14.0, 18.0
 _LEVEL = np.ones(1, np.float32)
 
 
-class Overlays(QWidget):
+class Overlays(KeyedWidget):
     """A pair of pictures for each class, its score below. picked(index): a class's exemplar was clicked."""
 
     picked = Signal(int)
@@ -148,16 +148,6 @@ class Overlays(QWidget):
             self.picked.emit(self._at)
         else:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show which exemplar the keys would pick."""
-        self.update()
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Show it no more."""
-        self.update()
-        super().focusOutEvent(event)
 
     def event(self, event: QEvent) -> bool:
         """The tooltip gives the numbers of the pixel under the mouse."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QKeyEvent, QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.datasets.own import HEAVIEST, NEITHER, OwnDrawing
 from engine.document import Document
@@ -16,9 +16,11 @@ from engine.drawing import Drawing
 from engine.own_reader import Verdict
 from engine.raster import render
 from engine.reading import UNSURE
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.theme import Theme
+from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.numerals import vote_text
 from xo_gui.views.own_words import LABELS, learns
+from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
 
@@ -221,17 +223,17 @@ class OwnPage(QWidget):
         self.wall.menu_asked.connect(self._menu)
 
     def _make_tools(self) -> None:
-        self.buttons: dict[str, QPushButton] = {}
+        self.buttons: dict[str, CompactButton] = {}
         for label, text in zip(LABELS, ("X", "O", "?"), strict=True):
-            button = self._button(
-                text, self.tr("The chosen drawing is: {0}").format(label), self._relabel_by_button
-            )
+            tip = self.tr("The chosen drawing is: {0}").format(label)
+            button = CompactButton(text, tip, self._relabel_by_button, self, (3, 7))
             button.setObjectName(label)
             button.setCheckable(True)
             self.buttons[label] = button
-        self.delete_button = self._button(
-            self.tr("Delete"), self.tr("Delete the chosen drawing (Del); it can be undone"), self.delete
-        )
+        tip = self.tr("Delete the chosen drawing (Del); it can be undone")
+        self.delete_button = CompactButton(self.tr("Delete"), tip, self.delete, self, (3, 7))
+        for button in (*self.buttons.values(), self.delete_button):
+            button.setAccessibleName(button.toolTip())
         self._weight_box = QWidget(self)
         self.weight_row = SliderRow(self.tr("Weight"), "×20", self._weight_box)
         self.weight_row.slider.setRange(0, HEAVIEST)
@@ -263,26 +265,13 @@ class OwnPage(QWidget):
         column.setSpacing(6)
         column.addWidget(scrolled(self.wall, full), 1)
         column.addLayout(tools)
-        empty = QLabel(
+        empty = QuietWords(
             self.tr(
                 "None yet. Draw on the canvas, then press X, O or N there: the drawing is saved here as an X, an O "
                 "or neither, and training learns from it."
             ),
             self,
         )
-        empty.setWordWrap(True)
-        empty.setAlignment(Qt.AlignmentFlag.AlignTop)
-        empty.setFont(font(SMALL_PX))
-        empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)
         self._pages.addWidget(full)
-
-    def _button(self, text: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
-        button.setAccessibleName(tip)
-        button.clicked.connect(act)
-        button.setStyleSheet("padding: 3px 7px; min-width: 10px")
-        return button

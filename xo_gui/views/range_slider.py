@@ -18,12 +18,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from xo_gui.views.keyed_widget import KeyedWidget
+
 _HANDLE: Final = 12
 _GROOVE: Final = 3
 _BACKWARD: Final = (Qt.FocusReason.BacktabFocusReason,)
 
 
-class RangeSlider(QWidget):
+class RangeSlider(KeyedWidget):
     """Two places from 0 to `most`, the low one never above the high one. moved: the person moved a handle.
 
     The mouse takes the nearer handle. Tab goes from one handle to the other before it leaves; arrows, Page Up and
@@ -134,12 +136,6 @@ class RangeSlider(QWidget):
         if event.reason() in (Qt.FocusReason.TabFocusReason, *_BACKWARD):
             self._upper = event.reason() in _BACKWARD
         super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """No handle has the keyboard."""
-        super().focusOutEvent(event)
-        self.update()
 
     # --- painting
 

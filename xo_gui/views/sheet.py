@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.block_painter import Pass, Spot, height, paint
 from xo_gui.views.blocks import Block
+from xo_gui.views.keyed_widget import KeyedWidget
 
 # What stays free at the right for the bar that scrolls, whether it is there or not: were the sheet as wide as it
 # can be, it would change its height, and with it the bar, without end.
 FOR_BAR = 14
 
 
-class Sheet(QWidget):
+class Sheet(KeyedWidget):
     """picked(Cell): a value was clicked; chosen(int): another part of the sum was."""
 
     picked = Signal(object)
@@ -104,16 +105,6 @@ class Sheet(QWidget):
         else:
             self._chosen = min(max(self._chosen + step, 0), len(self._spots) - 1)
             self.update()
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """The value that keys go to shows."""
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """And no longer."""
-        super().focusOutEvent(event)
-        self.update()
 
     def _pick(self, spot: Spot) -> None:
         if spot.cell is not None:

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidge
 from engine.datasets.xo import CLASSES
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import picture_atlas
+from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.symbols import paint_class
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -50,7 +51,7 @@ class Tile:
     patch: tuple[range, range] | None = None
 
 
-class Thumbnails(QWidget):
+class Thumbnails(KeyedWidget):
     """As many rows as it takes. picked(place): put on the canvas. chosen: another tile is the chosen one. pressed:
     a key that is not its own."""
 
@@ -202,7 +203,6 @@ class Thumbnails(QWidget):
         """The chosen one shows where the keyboard is."""
         super().focusInEvent(event)
         self.reveal()
-        self.update()
 
     def event(self, event: QEvent) -> bool:
         """The tooltip says what the drawing is and what a click does."""

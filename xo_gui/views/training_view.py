@@ -6,15 +6,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.goal import Training
 from engine.history import Moment
 from engine.runner import Snapshot
 from xo_gui.endings import ending
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.views.compact_button import CompactButton
+from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.sliders import SliderRow, slider_grid
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, LearnBy, Look, OneEpoch, OneStep, Pace, Pause, StartOver, Train
@@ -39,11 +40,7 @@ class TrainingView(View):
         self._make_buttons()
         self._make_sliders()
         self._make_seed()
-        self.words = QLabel(self)
-        self.words.setWordWrap(True)
-        self.words.setFont(font(SMALL_PX))
-        self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.words = QuietWords("", self)
         self._lay_out()
         self._say()
 
@@ -165,14 +162,16 @@ class TrainingView(View):
     # -- what it is made of ------------------------------------------------------------------------------------
 
     def _make_buttons(self) -> None:
-        self.main_button = self._button("", self.tr("Train or pause (Ctrl+Return)"), self._main)
-        self.step_button = self._button(self.tr("Step"), self.tr("Learn from one batch, then pause"), self._step)
+        self.main_button = CompactButton("", self.tr("Train or pause (Ctrl+Return)"), self._main, self)
+        self.step_button = CompactButton(
+            self.tr("Step"), self.tr("Learn from one batch, then pause"), self._step, self
+        )
         tip = self.tr("Learn to the end of this pass over all examples, then pause")
-        self.epoch_button = self._button(self.tr("Epoch"), tip, self._epoch)
+        self.epoch_button = CompactButton(self.tr("Epoch"), tip, self._epoch, self)
         tip = self.tr("Back to the same start, as a branch of its own; nothing is lost")
-        self.reset_button = self._button(self.tr("Reset"), tip, self._reset)
+        self.reset_button = CompactButton(self.tr("Reset"), tip, self._reset, self)
         tip = self.tr("Look at the last moment before it got worse; Continue goes on from there")
-        self.good_button = self._button("", tip, self._go_back)
+        self.good_button = CompactButton("", tip, self._go_back, self)
 
     def _make_sliders(self) -> None:
         self._grid_box = QWidget(self)
@@ -196,7 +195,7 @@ class TrainingView(View):
         self.seed_box.setToolTip(self.tr("The number that the first weights, the drawings and their order follow"))
         self.seed_box.valueChanged.connect(self._seed_chosen)
         tip = self.tr("Start over from other random weights, with the next seed")
-        self.new_button = self._button(self.tr("New"), tip, self._new_start)
+        self.new_button = CompactButton(self.tr("New"), tip, self._new_start, self)
         self.new_button.setAccessibleName(self.tr("New start"))
 
     def _lay_out(self) -> None:
@@ -227,11 +226,3 @@ class TrainingView(View):
         row.slider.setPageStep(1)
         row.slider.valueChanged.connect(slot)
         return row
-
-    def _button(self, text: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
-        button.clicked.connect(act)
-        button.setStyleSheet("padding: 5px 8px; min-width: 10px")
-        return button

@@ -3,9 +3,8 @@ an X and an O; pixels that agree are green, those that do not violet. It compare
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.document import Document
 from engine.drawing import Drawing
@@ -13,8 +12,9 @@ from engine.explain.exemplars import Comparison
 from engine.raster import ink
 from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.theme import DARK, Theme
 from xo_gui.views.overlays import Overlays
+from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.view import View
 
 
@@ -29,12 +29,8 @@ class WholeImageView(View):
         self._theme = DARK
         self._document: Document | None = None
         self._shown: Comparison | None = None
-        self.overlays, self.sentence = Overlays(self), QLabel(self)
+        self.overlays, self.sentence = Overlays(self), QuietWords("", self)
         self.overlays.picked.connect(self._put)
-        self.sentence.setWordWrap(True)
-        self.sentence.setFont(font(SMALL_PX))
-        self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
