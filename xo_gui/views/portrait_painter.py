@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QLineF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPen
 
 from xo_gui.theme import SMALL_PX, TEXT_PX, colours, to_qimage
 from xo_gui.views.blocks import Portrait, Spread
-from xo_gui.views.column_painter import Brush, kept_font, paint_symbol
+from xo_gui.views.column_painter import SYMBOL, Brush, kept_font
+from xo_gui.views.symbols import paint_class
 
 if TYPE_CHECKING:
     from xo_gui.views.block_painter import Pass
@@ -71,7 +72,7 @@ def paint_spread(block: Spread, top: float, on: Pass) -> None:
     for at, row in enumerate(block.rows):
         y = top + TITLE + at * ROW
         if row.index >= 0:
-            paint_symbol(brush, row.index, row.name, 0.0, y + ROW / 2, 11.0)
+            paint_class(brush.painter, brush.theme, row.index, row.name, QPointF(SYMBOL / 2, y + ROW / 2), SYMBOL)
         else:
             on.text(QRectF(2, y, SIGN, ROW), "?", theme.text)
         box = QRectF(SIGN, y + 2, on.width - SIGN - 2, ROW - 4)
