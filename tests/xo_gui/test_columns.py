@@ -58,12 +58,10 @@ NETWORKS = {
 
 
 def boxes(column: Column) -> list[Box]:
-    found = [column.tile(channel) for channel in range(column.stage.count)]
+    found = [column.tile(channel) for channel in column.maps]
     if column.kernels is not None:
         found += [
-            column.slice(feature, channel)
-            for feature in range(column.stage.count)
-            for channel in range(column.kernels.channels)
+            column.slice(feature, channel) for feature in column.maps for channel in range(column.kernels.channels)
         ]
     return found
 
@@ -117,7 +115,7 @@ def test_a_feature_keeps_its_row_from_its_kernel_to_its_pool(name: str) -> None:
         if column.stage.kind == "maps":
             groups.setdefault(column.stage.group, []).append(column)
     for columns in groups.values():
-        for channel in range(columns[0].stage.count):
+        for channel in columns[0].maps:
             assert len({column.tile(channel).y for column in columns}) == 1
             if columns[0].kernels is not None:
                 kernel, tile = columns[0].slice(channel, 0), columns[0].tile(channel)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from engine.network import Network
 from xo_gui.views.columns import KERNEL_GAP, Box, Column, Kernels, Strip
-from xo_gui.views.stages import Stage, foldable, stages_of
+from xo_gui.views.groups import Opened, gathered
+from xo_gui.views.stages import Stage, foldable, stages_of, with_pager
 
 TILE_GAP = 4.0
 # What stays free below when the rows are spread over the height, so that the last line stands apart.
@@ -20,6 +22,10 @@ SMALLEST, READABLE, COMFORT, LARGEST = 16.0, 32.0, 60.0, 256.0
 INPUT_SIDE = 100.0
 BAR_WIDTH, WIDEST_BAR, BAR_PITCH, TALLEST_BAR = 64.0, 110.0, 3.0, 30.0
 LIST_WIDTH, LIST_PITCH = 84.0, 12.0
+GROUP_WIDTH = 48.0
+# How many tiles side by side a page may have, the most that fit; and how many times the area's width may have to be
+# scrolled before columns are gathered.
+PAGE_ACROSS, SCROLLED = (8, 6, 4, 3, 2), 2.0
 VOTE_WIDTH, WIDEST_VOTE, VOTE_PITCH, TALLEST_VOTE = 104.0, 150.0, 24.0, 72.0
 
 
@@ -29,13 +35,17 @@ def arrange(
     ratio: float = 1.0,
     header_width: Callable[[Stage], float] = lambda stage: 0.0,
     chosen: Mapping[int, bool] | None = None,
+    pages: Mapping[int, int | None] | None = None,
+    opened: Opened | None = None,
 ) -> Strip:
     """The columns of a network in `area`, with tiles as large as they can be.
 
     ratio: device pixels in a logical one. header_width: how wide a stage's header is. chosen: ReLUs and the like
     (by layer) that the person has folded (True) or unfolded (False). What only relays values is folded; the others
-    fold from the last to the first where maps would else be smaller than COMFORT. What does not fit even then is
-    wider than the area.
+    fold from the last to the first where maps would else be smaller than COMFORT. Where even the smallest tiles do
+    not fit, a column shows a page of its maps. pages: the map that a page begins with, by the layer whose levels it
+    shares, None for all at once. Where that does not fit either, runs of columns are gathered; opened: the one that
+    is not. What still does not fit is wider than the area.
     """
     chosen = chosen or {}
     may = foldable(network)
@@ -44,14 +54,32 @@ def arrange(
 
     def fit(count: int) -> _Fit:
         stages = stages_of(network, asked | set(free[:count]))
-        return _Fit(stages, area, ratio, tuple(header_width(stage) for stage in stages))
+        return _Fit(stages, area, ratio, header_width)
 
     # Where not even folding all of them is enough, a deep network need not be tried with each of them.
     found = fit(len(free))
     if found.largest_side() >= COMFORT:
         found = next(each for each in map(fit, range(len(free) + 1)) if each.largest_side() >= COMFORT)
     side = found.largest_side()
-    return found.strip(found.whole_cells(side if found.is_readable(side) else found.scrolled_side()))
+    if not found.is_readable(side):
+        found, side = _paged(found, pages or {}, opened)
+    return found.strip(found.whole_cells(side))
+
+
+def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: Opened | None) -> tuple[_Fit, float]:
+    """Pages as wide as fit with readable tiles; and where none do, long runs gathered."""
+    # Whether the columns can be seen at once is asked of their pages: to see all maps of one is to scroll.
+    shut = {group: first for group, first in pages.items() if first is not None}
+    for most in PAGE_ACROSS:
+        tried = replace(whole, pages=shut, most=most)
+        if tried.total(READABLE) <= whole.area.width:
+            side = min(tried.largest_side(), COMFORT)
+            found = replace(tried, pages=pages)
+            return found, side
+    found = replace(whole, pages=pages, most=PAGE_ACROSS[-1])
+    if replace(found, pages=shut).total(READABLE) > SCROLLED * whole.area.width:
+        found = found.gathered(opened)
+    return found, max(min(found.largest_side(), COMFORT), READABLE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +89,18 @@ class _Fit:
     stages: tuple[Stage, ...]
     area: Box
     ratio: float
-    headers: tuple[float, ...]
+    header_width: Callable[[Stage], float]
+    pages: Mapping[int, int | None] = field(default_factory=dict)
+    most: int | None = None
+
+    @cached_property
+    def headers(self) -> tuple[float, ...]:
+        """How wide each stage's header is."""
+        return tuple(map(self.header_width, self.stages))
+
+    def gathered(self, opened: Opened | None) -> _Fit:
+        """The same with long runs of columns gathered."""
+        return replace(self, stages=gathered(self.stages, opened))
 
     def largest_side(self) -> float:
         """The largest tile with which everything fits, to a device pixel; below SMALLEST if none does."""
@@ -109,23 +148,45 @@ class _Fit:
         return max(1, int((self.area.height + TILE_GAP) // (side + TILE_GAP)))
 
     def grid(self, stage: Stage, side: float) -> tuple[int, int]:
-        """Tiles across and down."""
+        """Tiles across and down, of a page if that is what is shown."""
         rows = {
             "maps": self.rows(side),
             "picture": 1,
             "bars": int(self.area.height // BAR_PITCH),
             "list": int(self.area.height // LIST_PITCH),
             "votes": int(self.area.height // VOTE_PITCH),
+            "group": 1,
         }[stage.kind]
         across = -(-stage.count // max(1, rows))
+        if self.most is not None and across > self.most and stage.kind == "maps" and not self._is_unfolded(stage):
+            return self.most, rows
         return across, -(-stage.count // across)
+
+    def _is_unfolded(self, stage: Stage) -> bool:
+        return self.pages.get(stage.group, 0) is None
+
+    def maps(self, stage: Stage, side: float) -> range:
+        """Those that have a tile: all, or the page that holds the one that was turned to."""
+        across, down = self.grid(stage, side)
+        size = across * down
+        start = min(self.pages.get(stage.group) or 0, stage.count - 1) // size * size
+        return range(start, min(start + size, stage.count))
 
     def widths(self, side: float) -> list[float]:
         """How wide every column must be."""
         return [
-            math.ceil(max(header, self.content(stage, side)))
+            math.ceil(max(header, self.pager(stage, side), self.content(stage, side)))
             for stage, header in zip(self.stages, self.headers, strict=True)
         ]
+
+    def pager(self, stage: Stage, side: float) -> float:
+        """How wide the words are that turn a page, where not all maps of a stage are shown at once."""
+        if self.most is None or stage.kind != "maps":
+            return 0.0
+        across, down = self.grid(stage, side)
+        folds = across * down < stage.count or self._is_unfolded(stage)
+        widest = range(stage.count - 1, stage.count)
+        return self.header_width(with_pager(stage, widest)) if folds else 0.0
 
     def content(self, stage: Stage, side: float, banks: bool = False) -> float:
         """How wide a stage's tiles are, with its features beside them where those are a single slice."""
@@ -133,7 +194,9 @@ class _Fit:
             return self.input_side(stage, side)
         across, _ = self.grid(stage, side)
         if stage.kind != "maps":
-            width = {"bars": BAR_WIDTH, "list": LIST_WIDTH, "votes": VOTE_WIDTH}[stage.kind]
+            width = {
+                "bars": BAR_WIDTH, "list": LIST_WIDTH, "votes": VOTE_WIDTH, "group": GROUP_WIDTH,
+            }[stage.kind]  # fmt: skip
             return across * (width + TILE_GAP) - TILE_GAP
         kernels = self.kernels(stage, side, banks)
         beside = kernels.width + KERNEL_GAP if kernels else 0.0
@@ -201,11 +264,26 @@ class _Fit:
         for at, stage in enumerate(self.stages):
             kernels = self.kernels(stage, side, at in banks)
             column = Column(
-                stage, x, self.area.y, widths[at], x, across_down[at][1], side, side, 0.0, step, kernels
+                self._headed(stage, side),
+                self.maps(stage, side),
+                x,
+                self.area.y,
+                widths[at],
+                x,
+                across_down[at][1],
+                side,
+                side,
+                0.0,
+                step,
+                kernels,
             )
             columns.append(self._filled(column, inputs, bottom - self.area.y))
             x = x + self.snap(widths[at]) + gap
         return Strip(tuple(columns), self.area, columns[-1].right - self.area.x, bottom, self.ratio)
+
+    def _headed(self, stage: Stage, side: float) -> Stage:
+        """The stage, with the words that turn its pages where there are any."""
+        return with_pager(stage, self.maps(stage, side)) if self.pager(stage, side) else stage
 
     def _filled(self, column: Column, inputs: float, height: float) -> Column:
         """The column with its tiles' sizes, by kind."""
@@ -215,7 +293,7 @@ class _Fit:
             return replace(column, first=column.x + beside, step_x=side + TILE_GAP + beside)
         if kind == "picture":
             return replace(column, tile_width=inputs, tile_height=inputs, step_x=inputs, step_y=inputs)
-        tallest = {"bars": TALLEST_BAR, "list": height, "votes": TALLEST_VOTE}[kind]
+        tallest = {"bars": TALLEST_BAR, "list": height, "votes": TALLEST_VOTE, "group": height}[kind]
         step_x = (column.width + TILE_GAP) / column.across
         step_y = min(height / rows, tallest)
         return replace(column, tile_width=step_x - TILE_GAP, tile_height=step_y, step_x=step_x, step_y=step_y)

@@ -23,6 +23,8 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
 SYMBOL = 11.0
+# The sign that turns a page, as wide as can be hit.
+SIGN = 16.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ def rect(box: Box) -> QRectF:
 def header_width(stage: Stage) -> float:
     """How wide a stage's header is, in logical pixels."""
     small, strong = kept_font(SMALL_PX)[1], kept_font(TITLE_PX, True)[1]
-    return max(strong.horizontalAdvance(stage.title), *(small.horizontalAdvance(line) for line in stage.lines))
+    lines = stage.lines if stage.pager is None else (stage.lines[0], " ".join(stage.pager[:2]))
+    widths = [strong.horizontalAdvance(stage.title), *(small.horizontalAdvance(line) for line in lines)]
+    return max(widths) + (2 * SIGN if stage.pager else 0.0)
 
 
 def paint_header(brush: Brush, column: Column, top: float, underlined: bool) -> None:
@@ -78,7 +82,7 @@ def paint_header(brush: Brush, column: Column, top: float, underlined: bool) -> 
     if underlined:
         brush.pen(theme.text)
         brush.painter.drawLine(QLineF(column.x, top + 16.5, end, top + 16.5))
-    for at, line in enumerate(stage.lines):
+    for at, line in enumerate(stage.lines[: 1 if stage.pager else 2]):
         brush.text(column.x, top + TITLE_LINE + 11 + at * SMALL_LINE, line, theme.quiet)
 
 
@@ -112,6 +116,27 @@ def paint_kernels(brush: Brush, column: Column, atlas: QImage, seen: range) -> N
                 channel * (atlas.height() // grid.size) + feature, atlas.height() // grid.size, (grid.size,) * 2
             )
             brush.painter.drawImage(rect(column.slice(feature, channel)), atlas, where)
+
+
+def paint_group(brush: Brush, column: Column, underlined: bool) -> None:
+    """Many layers in one place: what kinds there are, upright, on what looks like a few sheets."""
+    theme, painter, tile = brush.theme, brush.painter, column.tile(0)
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    brush.pen(theme.quiet if underlined else theme.line)
+    painter.setBrush(QColor(theme.ground))
+    for at in (2, 1, 0):
+        sheet = QRectF(tile.x + 0.5 + 4 * at, tile.y + 0.5 + 4 * at, tile.width - 9, tile.height - 9)
+        painter.drawRoundedRect(sheet, 3, 3)
+    face, metrics = kept_font(SMALL_PX)
+    painter.setFont(face)
+    painter.setPen(QColor(theme.text if underlined else theme.quiet))
+    painter.translate(tile.x + (tile.width - 8) / 2, tile.y + (tile.height - 8) / 2)
+    painter.rotate(-90)
+    room = tile.height - 24
+    words = metrics.elidedText(" · ".join(column.stage.kinds), Qt.TextElideMode.ElideRight, room)
+    painter.drawText(QRectF(-room / 2, -10, room, 20), Qt.AlignmentFlag.AlignCenter, words)
+    painter.restore()
 
 
 def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) -> None:

@@ -87,11 +87,13 @@ class Kernels:
 class Column:
     """A stage's tiles (maps, bars, votes) in an even grid, filled column by column.
 
-    x, y: the top left of the column; width: header and tiles. first: x of the first tile. rows: tiles down.
-    tile_width, tile_height: of a tile; step_x, step_y: from one tile to the next.
+    maps: those that have a tile: all, or the page that is turned to. x, y: the top left of the column; width:
+    header and tiles. first: x of the first tile. rows: tiles down. tile_width, tile_height: of a tile; step_x,
+    step_y: from one tile to the next.
     """
 
     stage: Stage
+    maps: range
     x: float
     y: float
     width: float
@@ -106,7 +108,12 @@ class Column:
     @property
     def across(self) -> int:
         """Tiles side by side."""
-        return -(-self.stage.count // self.rows)
+        return -(-len(self.maps) // self.rows)
+
+    @property
+    def paged(self) -> bool:
+        """Whether it shows a page of its maps, and not all."""
+        return len(self.maps) < self.stage.count
 
     @property
     def right(self) -> float:
@@ -120,8 +127,8 @@ class Column:
         return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
 
     def tile(self, channel: int) -> Box:
-        """Where map, bar or vote number `channel` lies."""
-        across, down = divmod(channel, self.rows)
+        """Where map, bar or vote number `channel`, one of `maps`, lies."""
+        across, down = divmod(channel - self.maps.start, self.rows)
         return Box(
             self.first + across * self.step_x, self.y + down * self.step_y, self.tile_width, self.tile_height
         )
@@ -179,8 +186,8 @@ class Column:
 
     def _near(self, x: float, y: float) -> int | None:
         across, down = int((x - self.first) // self.step_x), int((y - self.y) // self.step_y)
-        channel = across * self.rows + down
-        inside = across >= 0 and 0 <= down < self.rows and channel < self.stage.count
+        channel = self.maps.start + across * self.rows + down
+        inside = across >= 0 and 0 <= down < self.rows and channel in self.maps
         return channel if inside else None
 
 
@@ -197,13 +204,22 @@ class Strip:
 
     @cached_property
     def places(self) -> Mapping[int, int]:
-        """The column of every layer that has one."""
-        return {layer: at for at, column in enumerate(self.columns) for layer in column.stage.layers}
+        """The column of every layer that has one, gathered ones left out."""
+        return {
+            layer: at
+            for at, column in enumerate(self.columns)
+            if column.stage.kind != "group"
+            for layer in column.stage.layers
+        }
 
     def column_of(self, layer: int) -> Column | None:
         """The column that shows `layer`, or None if it has none (Flatten)."""
         at = self.places.get(layer)
         return None if at is None else self.columns[at]
+
+    def headed(self, layer: int) -> Column | None:
+        """The column that shows `layer`, or the group that begins with it."""
+        return next((column for column in self.columns if column.stage.shown == layer), None)
 
     def column_at(self, x: float) -> Column | None:
         """The column at x, header included, or None between columns."""

@@ -113,7 +113,7 @@ class DeadMarks(QObject):
         for dead in self._dead:
             columns = {id(column): column for column in map(strip.column_of, (dead.layer, dead.cut)) if column}
             for column in columns.values():
-                for channel in dead.channels:
+                for channel in filter(column.maps.__contains__, dead.channels):
                     yield column, channel, column.tile(channel)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

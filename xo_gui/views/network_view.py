@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 
 from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, QTimer
@@ -17,7 +18,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QScrollBar, QWidget
+from PySide6.QtWidgets import QWidget
 
 from engine.network import Network
 from engine.outputs import Wanted
@@ -26,13 +27,16 @@ from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.views.columns import Box, Strip
 from xo_gui.views.dead_mark import DeadMarks
+from xo_gui.views.folds import Folds
+from xo_gui.views.pager import Way, leads
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_controls import StripControls
 from xo_gui.views.strip_keys import step
-from xo_gui.views.strip_painter import ABOVE, BELOW, StripPainter
-from xo_gui.views.strip_pointer import Weight, folding_at, middle_of, under
+from xo_gui.views.strip_painter import ABOVE, BELOW, Header, StripPainter
+from xo_gui.views.strip_pointer import Weight, header_of, middle_of, under
+from xo_gui.views.strip_scroll import StripScroll
 from xo_gui.views.strip_words import hint, summary
 from xo_gui.views.trace import is_in
 from xo_gui.views.trace_painter import paint_looked
@@ -51,7 +55,8 @@ class NetworkView(View):
     """Every layer as a column of tiles, from the input to the votes; one strip for each subject.
 
     Hovering, or the arrow keys, looks at a value; a click, or Return, holds it; Esc lets go; a click on a header,
-    or F, folds a ReLU into the column before it and unfolds it again.
+    or F, folds a ReLU into the column before it and unfolds it again, turns a page of many maps, or opens a run of
+    layers that lie gathered.
     """
 
     title = "Network"
@@ -61,12 +66,13 @@ class NetworkView(View):
         self._theme = DARK
         self._strips: list[ShownStrip] = []
         self._generation = -1
-        self._chosen: dict[int, bool] = {}
+        self._folds = Folds()
         self._looked: Cell | None = None
         self._pinned: Cell | None = None
         self._sliding = False
         self._weight: Weight | None = None
-        self._header: tuple[int, int] | None = None
+        self._header: Header | None = None
+        self._pointed = -1.0, -1.0
         self._by_keyboard = False
         self._still: QPixmap | None = None
         self._adapted_at = 0.0
@@ -75,9 +81,7 @@ class NetworkView(View):
         self._dead = DeadMarks(self, self._first_strip)
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
-        self._bar = QScrollBar(Qt.Orientation.Horizontal, self)
-        self._bar.setAccessibleName(self.tr("Scroll the network"))
-        self._bar.hide()
+        self._bar = StripScroll(MARGIN, self)
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._calm.timeout.connect(self._say_calmly)
@@ -169,7 +173,7 @@ class NetworkView(View):
     def _restart(self, snapshot: Snapshot) -> None:
         """Other networks: forget everything that belonged to the last ones."""
         self._strips = [ShownStrip(reading) for reading in snapshot.readings]
-        self._chosen.clear()
+        self._folds.clear()
         self._weight = self._header = None
         self._relevel()
         self._lay_out()
@@ -212,34 +216,21 @@ class NetworkView(View):
             scroll = 12 if self._bar.isVisible() else 0
             room = height - ABOVE - BELOW - scroll
             area = Box(MARGIN, round(self._top + UNDER_TABS + at * height + ABOVE), width, round(room))
-            widest = max(widest, shown.lay_out(area, self.devicePixelRatioF(), self._chosen).width)
-        self._scroll_range(widest, width)
-        self._look_along()
-        self._still = None
-        self.update()
+            widest = max(widest, shown.lay_out(area, self.devicePixelRatioF(), self._folds).width)
+        if self._bar.fit(widest, width, self.height() - READOUT_HEIGHT):
+            self._lay_out()
+            return
+        self._scrolled()
 
     @property
     def _top(self) -> float:
         """Where the strips begin: lower, in line with other panels' titles, where there is height to spare."""
         return TOP + min(max(self.height() - 700, 0), 4)
 
-    def _scroll_range(self, content: float, width: float) -> None:
-        needed = content > width + 0.5
-        self._bar.setGeometry(int(MARGIN), int(self.height() - READOUT_HEIGHT - 11), int(width), 10)
-        self._bar.setRange(0, max(0, round(content - width)))
-        self._bar.setPageStep(int(width))
-        self._bar.setSingleStep(40)
-        if needed == self._bar.isHidden():
-            self._bar.setVisible(needed)
-            self._lay_out()
-
-    def _scrolled(self, _: int) -> None:
-        self._look_along()
+    def _scrolled(self) -> None:
+        """Say which maps are in view, and paint them."""
         self._still = None
         self.update()
-
-    def _look_along(self) -> None:
-        """Say which maps are in view."""
         for shown in self._strips:
             shown.look((self._bar.value(), self._bar.value() + self.width()))
         said = tuple((one.reading.subject.network, one.maps_in_view()) for one in self._strips)
@@ -280,8 +271,8 @@ class NetworkView(View):
         painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
         painter.translate(-self._bar.value(), 0)
         for at, shown in enumerate(self._strips):
-            underlined = self._header[1] if self._header and self._header[0] == at else None
-            StripPainter(painter, self._theme, shown).still(underlined)
+            pointed = self._header if self._header and self._header.subject == at else None
+            StripPainter(painter, self._theme, shown).still(pointed)
         painter.end()
         return pixmap
 
@@ -328,6 +319,7 @@ class NetworkView(View):
 
     def _point_at(self, x: float, y: float) -> None:
         """Look at what lies at a point of the strip (scrolling included)."""
+        self._pointed = x, y
         found = under(self._strips, x, y)
         self._look(found.cell, found.weight)
         if found.header != self._header:
@@ -335,13 +327,17 @@ class NetworkView(View):
             self.setCursor(Qt.CursorShape.PointingHandCursor if found.header else Qt.CursorShape.ArrowCursor)
             self.update()
 
-    def _toggle(self, subject: int, relu: int) -> None:
-        strip = self._strips[subject].strip
-        column = strip.column_of(relu) if strip else None
+    def _fold(self, header: Header) -> None:
+        """Fold, unfold, open or turn over what this header stands for."""
+        strip = self._strips[header.subject].strip
+        column = strip.headed(header.layer) if strip else None
         if column is not None:
-            self._chosen[relu] = column.stage.shown == relu
+            self._folds.act(column, header.way, header.folds)
             self._header = None
             self._lay_out()
+            self._point_at(*self._pointed)
+            strip = self._strips[header.subject].strip
+            self._bar.show_column(strip.headed(header.layer) if strip else None, self.width())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Look at the value under the mouse."""
@@ -354,7 +350,7 @@ class NetworkView(View):
         if event.button() != Qt.MouseButton.LeftButton:
             return
         if self._header is not None:
-            self._toggle(*self._header)
+            self._fold(self._header)
         elif self._looked is not None:
             self.pinned.emit(self._looked)
         elif self._weight is not None:
@@ -388,13 +384,25 @@ class NetworkView(View):
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
             self.pinned.emit(cell)
         elif key == Qt.Key.Key_F and cell and shown:
-            if (relu := folding_at(shown, cell)) is not None:
-                self._toggle(cell.subject, relu)
+            if (header := header_of(shown, cell)) is not None:
+                self._fold(header)
+        elif key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown) and cell and shown:
+            self._turn(shown, cell, "on" if key == Qt.Key.Key_PageDown else "back")
         elif self._strips and (moved := self._moved(key, event.modifiers())):
             self._look(moved)
             self._scroll_to(moved)
         else:
             super().keyPressEvent(event)
+
+    def _turn(self, shown: ShownStrip, cell: Cell, way: Way) -> None:
+        """The next page of the column of a cell, and look at the map in the same place of it."""
+        column = shown.strip.column_of(cell.layer) if shown.strip else None
+        if column is not None and column.paged and leads(column, way):
+            self._folds.turn(column, way)
+            self._lay_out()
+            size = column.across * column.rows
+            channel = min(cell.channel + (size if way == "on" else -size), column.stage.count - 1)
+            self._look(replace(cell, channel=channel))
 
     def _moved(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> Cell | None:
         cell, marked = self._marked()
@@ -410,8 +418,9 @@ class NetworkView(View):
             self._scroll_to(self._pinned)
 
     def _scroll_to(self, cell: Cell) -> None:
+        """Bring a cell into view: open what hides it, turn to its page, scroll."""
         strip = self._strips[cell.subject].strip
-        column = strip.column_of(cell.layer) if strip else None
-        if column is not None and not self._bar.isHidden():
-            low, high = round(column.right - self.width() + MARGIN), round(column.x - MARGIN)
-            self._bar.setValue(min(max(self._bar.value(), low), high))
+        if strip is not None and self._folds.reveal(strip, cell.layer, cell.channel):
+            self._lay_out()
+        strip = self._strips[cell.subject].strip
+        self._bar.show_column(strip.column_of(cell.layer) if strip else None, self.width())

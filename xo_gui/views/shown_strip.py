@@ -3,7 +3,6 @@ of it is in view."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,6 +16,7 @@ from xo_gui.views.arrangement import arrange
 from xo_gui.views.atlas import averaged, kernel_atlas, maps_atlas, picture_atlas, source
 from xo_gui.views.column_painter import header_width, rect
 from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.folds import Folds
 from xo_gui.views.levels import Mode, Peaks, calm
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -73,9 +73,10 @@ class ShownStrip:
         self._adapt(Peaks.of(reading.subject.network, reading.outputs), adapt, replaced)
         return self._legends() != before
 
-    def lay_out(self, area: Box, ratio: float, chosen: Mapping[int, bool]) -> Strip:
+    def lay_out(self, area: Box, ratio: float, folds: Folds) -> Strip:
         """Arrange the columns anew."""
-        self.strip = arrange(self.reading.subject.network, area, ratio, header_width, chosen)
+        network = self.reading.subject.network
+        self.strip = arrange(network, area, ratio, header_width, folds.chosen, folds.pages, folds.opened)
         self._atlases.clear()
         self._tiles.clear()
         self.look(self.seen)
@@ -89,14 +90,15 @@ class ShownStrip:
 
     def maps_in_view(self) -> dict[int, range]:
         """Which maps, bars or votes of which layers are in view."""
-        return {column.stage.shown: self.channels(column) for column in self.in_view}
+        return {one.stage.shown: self.channels(one) for one in self.in_view if one.stage.kind != "group"}
 
     def channels(self, column: Column) -> range:
         """The maps of a column whose tiles are in view; all of what is no map."""
         if column.stage.kind != "maps":
-            return range(column.stage.count)
+            return column.maps
         first, last = (max(0, int((x - column.x) // column.step_x)) for x in self.seen)
-        ends = (min(across * column.rows, column.stage.count) for across in (first, last + 1))
+        start, count = column.maps.start, len(column.maps)
+        ends = (start + min(across * column.rows, count) for across in (first, last + 1))
         return range(*ends)
 
     def repaint(self) -> None:
@@ -205,6 +207,7 @@ class ShownStrip:
         return [
             (self.legend_level(column), self.kernel_level(column) if column.kernels else 0.0)
             for column in self.in_view
+            if column.stage.kind != "group"
         ]
 
     def _weights(self, column: Column) -> HostArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
@@ -31,7 +31,7 @@ from engine.layers import (
 )
 from engine.network import Network
 
-Kind = Literal["picture", "maps", "bars", "list", "votes"]
+Kind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 
 # A list this short, heard by hand-made votes, is worth seeing value by value: the article's own picture.
 SHORT_LIST = 24
@@ -43,7 +43,10 @@ class Stage:
     """One column. shown: the layer (0 is the input) whose values it shows; folded: those after it that share it.
 
     lines: two short lines under the title. shape: of the shown values. signed: whether they can be negative.
-    group: the layer whose levels it shares. kernel: (channels, size, size) of the features beside the maps.
+    group: the layer whose levels it shares. kernel: (channels, size, size) of the features beside the maps. kinds:
+    how the kinds of its layers are called. pager: what stands instead of the second line where not all of its maps
+    are shown: which are, of how many, and of which shape. A column of kind "group" stands for many layers and shows
+    no values.
     """
 
     kind: Kind
@@ -55,6 +58,8 @@ class Stage:
     signed: bool
     group: int
     kernel: Shape | None = None
+    kinds: tuple[str, ...] = ()
+    pager: tuple[str, str, str] | None = None
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -86,6 +91,17 @@ def foldable(network: Network) -> tuple[int, ...]:
         for place, layer in enumerate(network.layers[:-1], 1)
         if layer.pointwise and place > 1 and not _is_passed_over(network, place - 1)
     )
+
+
+def with_pager(stage: Stage, maps: range) -> Stage:
+    """The stage with words that say which maps are shown: "25–48", "of 512", "of 512 × 126 × 126"."""
+    if len(maps) == stage.count:
+        words = _tr("all {0}").format(number(stage.count)), "", "× " + shape_text(stage.shape[1:])
+    else:
+        shown = _tr("{0}–{1}").format(number(maps.start + 1), number(maps.stop))
+        of = _tr("of {0}")
+        words = shown, of.format(number(stage.count)), of.format(shape_text(stage.shape))
+    return replace(stage, pager=words)
 
 
 def layer_names(network: Network) -> tuple[str, ...]:
@@ -124,12 +140,13 @@ def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> Stage:
         _kind(network, layer),
         layer,
         folded,
-        " + ".join(_title(network, one) for one in (layer, *folded)),
+        _together([_title(network, one) for one in (layer, *folded)]),
         _lines(network, layer, bool(folded)),
         network.shapes[layer],
         network.signed[layer],
         network.scales[layer],
         kernel,
+        tuple(_title(network, one) for one in (layer, *folded)),
     )
 
 
@@ -150,6 +167,13 @@ def _title(network: Network, layer: int) -> str:
         return _tr("Votes")
     made = network.layers[layer - 1]
     return _tr(_TITLES.get(type(made), type(made).__name__))
+
+
+def _together(titles: list[str]) -> str:
+    """ "Features + ReLU"; of more than three the first, and how many more: a wide header would widen the column."""
+    if len(titles) <= 3:
+        return " + ".join(titles)
+    return _tr("{0} + {1} more").format(titles[0], len(titles) - 1)
 
 
 def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:

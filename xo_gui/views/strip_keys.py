@@ -38,8 +38,8 @@ def step(strip: Strip, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | Non
 
 def _to_row(column: Column, cell: Cell, down: int) -> Cell:
     """The map above or below; at the ends it stays."""
-    channel = cell.channel + down
-    if not 0 <= channel < column.stage.count or channel // column.rows != cell.channel // column.rows:
+    channel, start = cell.channel + down, column.maps.start
+    if channel not in column.maps or (channel - start) // column.rows != (cell.channel - start) // column.rows:
         return cell
     return _cell(column, cell, channel, 0 if down > 0 else column.cells[0] - 1, cell.column)
 
@@ -48,15 +48,17 @@ def _to_side(strip: Strip, at: int, cell: Cell, right: int) -> Cell:
     """The map beside it, or the one nearest in height in the next column."""
     column = strip.columns[at]
     channel = cell.channel + right * column.rows
-    if 0 <= channel < column.stage.count:
+    if channel in column.maps:
         return _cell(column, cell, channel, cell.row, 0 if right > 0 else column.cells[1] - 1)
     if not 0 <= at + right < len(strip.columns):
         return cell
     other, box = strip.columns[at + right], column.tile(cell.channel)
+    if other.stage.kind == "group":  # to walk into it opens it
+        return Cell(other.stage.layers[0 if right > 0 else -1], 0, subject=cell.subject)
     middle = box.y + (cell.row + 0.5) * box.height / column.cells[0]
     across = 0 if right > 0 else other.across - 1
     nearest = min(max(int((middle - other.y) // other.step_y), 0), other.rows - 1)
-    channel = min(across * other.rows + nearest, other.stage.count - 1)
+    channel = min(other.maps.start + across * other.rows + nearest, other.maps.stop - 1)
     row = int((cell.row + 0.5) / column.cells[0] * other.cells[0])
     return _cell(other, cell, channel, row, 0 if right > 0 else other.cells[1] - 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QCoreApplication, QLineF
 from PySide6.QtGui import QPainter
 
@@ -12,6 +14,7 @@ from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
 from xo_gui.views.columns import KERNEL_GAP, Column
 from xo_gui.views.legend import paint_legend
+from xo_gui.views.pager import Way, paint_pager
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.stages import number
 
@@ -19,6 +22,18 @@ from xo_gui.views.stages import number
 ABOVE = draw.HEADER_HEIGHT + 8.0
 LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
 BELOW = 41.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """A column's header that a click does something to: that of the column which shows `layer`, of a subject.
+    way: the part that turns its pages, None for the rest. folds: the layer that the rest folds or unfolds, None for
+    a group, which it opens."""
+
+    subject: int
+    layer: int
+    way: Way | None = None
+    folds: int | None = None
 
 
 class StripPainter:
@@ -30,10 +45,18 @@ class StripPainter:
         assert self._strip is not None
         self._brush = draw.Brush(painter, theme, self._strip.ratio)
 
-    def still(self, underlined: int | None) -> None:
-        """Headers, outlines, legends and costs. underlined: the ReLU whose header is under the mouse."""
+    def still(self, pointed: Header | None) -> None:
+        """Headers, outlines, legends and costs. pointed: the header under the mouse."""
         for column in self._shown.in_view:
-            draw.paint_header(self._brush, column, column.y - ABOVE, underlined in column.stage.layers[-1:])
+            there = pointed is not None and pointed.layer == column.stage.shown
+            way = pointed.way if pointed is not None and there else None
+            draw.paint_header(self._brush, column, column.y - ABOVE, there and way is None)
+            if column.stage.pager is not None:
+                paint_pager(self._brush, column, column.y - ABOVE, way)
+            if column.stage.kind == "group":
+                draw.paint_group(self._brush, column, there)
+                self._cost(column)
+                continue
             if column.stage.kind in ("maps", "picture"):
                 draw.paint_frames(self._brush, column, self._shown.channels(column))
             self._legend(column)
@@ -42,6 +65,8 @@ class StripPainter:
     def values(self) -> None:
         """Maps, features, bars and votes; what is on its way from the engine stays empty."""
         for column in self._shown.in_view:
+            if column.stage.kind == "group":
+                continue
             if column.stage.kind in ("maps", "picture"):
                 self._maps(column)
             elif (values := self._shown.values(column)) is None:

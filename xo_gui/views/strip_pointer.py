@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from xo_gui.session import Cell
 from xo_gui.views.columns import Column
+from xo_gui.views.pager import leads, way_at
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.stages import foldable
-from xo_gui.views.strip_painter import ABOVE
+from xo_gui.views.strip_painter import ABOVE, Header
 
 # A weight: the subject, the layer of its features, and its (feature, channel, row, column).
 Weight = tuple[int, int, tuple[int, int, int, int]]
@@ -17,11 +18,11 @@ Weight = tuple[int, int, tuple[int, int, int, int]]
 
 @dataclass(frozen=True)
 class Under:
-    """At most one of: a cell; a weight; the header, (subject, layer), that a click folds or unfolds."""
+    """At most one of: a cell; a weight; a header that a click does something to."""
 
     cell: Cell | None = None
     weight: Weight | None = None
-    header: tuple[int, int] | None = None
+    header: Header | None = None
 
 
 def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
@@ -30,13 +31,20 @@ def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
         column = shown.strip.column_at(x) if shown.strip else None
         if shown.strip is None or column is None:
             continue
+        over, stage = -ABOVE <= y - shown.strip.area.y < -8, column.stage
+        if stage.kind == "group":
+            inside = over or column.tile(0).holds(x, y)
+            return Under(header=Header(subject, stage.shown) if inside else None)
+        way = way_at(column, column.y - ABOVE, x, y)
+        if way is not None and leads(column, way):
+            return Under(header=Header(subject, stage.shown, way))
         if found := column.find(x, y):
             return Under(cell=Cell(column.stage.shown, *found, subject=subject))
         if place := column.find_weight(x, y):
             return Under(weight=(subject, column.stage.shown, place))
-        if -ABOVE <= y - shown.strip.area.y < -8:
+        if over:
             relu = folding(shown, column)
-            return Under(header=None if relu is None else (subject, relu))
+            return Under(header=None if relu is None else Header(subject, stage.shown, folds=relu))
     return Under()
 
 
@@ -53,7 +61,8 @@ def folding(shown: ShownStrip, column: Column) -> int | None:
     return layer if layer in foldable(shown.reading.subject.network) else None
 
 
-def folding_at(shown: ShownStrip, cell: Cell) -> int | None:
-    """The same of the column that shows a cell."""
+def header_of(shown: ShownStrip, cell: Cell) -> Header | None:
+    """The header of the column that shows a cell, if something folds there."""
     column = shown.strip.column_of(cell.layer) if shown.strip else None
-    return None if column is None else folding(shown, column)
+    relu = folding(shown, column) if column is not None else None
+    return None if column is None or relu is None else Header(cell.subject, column.stage.shown, folds=relu)

@@ -6,21 +6,35 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication
 
+from engine.layers import shape_text
 from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.stages import layer_names
+from xo_gui.views.stages import layer_names, number
+from xo_gui.views.strip_painter import Header
 
 
-def hint(strips: Sequence[ShownStrip], header: tuple[int, int] | None) -> str:
-    """What a click would do: on the header (subject, layer) under the mouse, or anywhere."""
+def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
+    """What a click would do: on the header under the mouse, or anywhere."""
     if header is None:
         return _tr(
             "Point at any value to read it, click to see how it came about. Arrow keys and Enter do the same."
         )
-    subject, layer = header
-    shown = strips[subject]
-    name = layer_names(shown.reading.subject.network)[layer]
-    column = shown.strip.column_of(layer) if shown.strip else None
-    if column is not None and layer == column.stage.shown:
+    shown = strips[header.subject]
+    column = shown.strip.headed(header.layer) if shown.strip else None
+    if column is None:
+        return ""
+    stage = column.stage
+    if header.way is not None:
+        said = {
+            "back": _tr("Click for the maps before these, or press Page Up."),
+            "on": _tr("Click for the maps after these, or press Page Down."),
+            "all": _tr("Click to show all {0} maps, and scroll.").format(shape_text(stage.shape)),
+        }
+        return said[header.way] if column.paged else _tr("Click to show one page of the maps at a time.")
+    if header.folds is None:
+        ends = number(stage.layers[0]), number(stage.layers[-1])
+        return _tr("Click to open layers {0} to {1}: {2}.").format(*ends, ", ".join(stage.kinds))
+    name = layer_names(shown.reading.subject.network)[header.folds]
+    if header.folds == stage.shown:
         return _tr("Click to show {0} in the column before it.").format(name)
     return _tr("Click to show {0} in a column of its own.").format(name)
 

@@ -71,14 +71,14 @@ def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None
     if column is None or not is_in(network, cell):
         return None
     found = _Finder(network, strip, reading)
-    found.rings.append(found.box(column, shown.channel, shown.row, shown.column))
+    found.ring(column, shown.channel, shown.row, shown.column)
     found.feature(column, shown.channel)
     with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give values that are no numbers
         found.back(shown)
         found.forward(shown)
     found.input_window(shown)
     return Trace(
-        column.tile(shown.channel) if column.is_map else None,
+        column.tile(shown.channel) if column.is_map and shown.channel in column.maps else None,
         tuple(found.rings),
         tuple(found.windows),
         tuple(found.lines),
@@ -100,9 +100,14 @@ class _Finder:
         """One cell of a column."""
         return column.mark(channel, range(row, row + 1), range(col, col + 1))
 
+    def ring(self, column: Column, channel: int, row: int, col: int) -> None:
+        """Mark one cell, if its map is on the page that is shown."""
+        if channel in column.maps:
+            self.rings.append(self.box(column, channel, row, col))
+
     def feature(self, column: Column, channel: int) -> None:
         """The feature that made a map, beside it."""
-        if column.kernels is not None:
+        if column.kernels is not None and channel in column.maps:
             first, last = column.slice(channel, 0), column.slice(channel, column.kernels.channels - 1)
             wide = Box(first.x, first.y, column.kernels.width, last.bottom - first.y)
             self.windows.append(wide)
@@ -157,7 +162,7 @@ class _Finder:
         shown = found if self._strip.column_of(found.layer) else in_maps(self._network, found)
         lower = self._strip.column_of(shown.layer)
         if lower is not None:
-            self.rings.append(self.box(lower, shown.channel, shown.row, shown.column))
+            self.ring(lower, shown.channel, shown.row, shown.column)
         return found
 
     def _winner(self, cell: Cell, channel: int, read: tuple[range, range]) -> Cell:
@@ -170,7 +175,7 @@ class _Finder:
         won = replace(under, row=int(place[1]), column=int(place[2]))
         lower = self._strip.column_of(won.layer)
         if lower is not None:
-            self.rings.append(self.box(lower, won.channel, won.row, won.column))
+            self.ring(lower, won.channel, won.row, won.column)
         return won
 
     def _arithmetic(self, cell: Cell) -> Arithmetic | None:
@@ -192,13 +197,17 @@ class _Finder:
         upper, lower = self._strip.column_of(cell.layer), self._strip.column_of(cell.layer - 1)
         if upper is None or lower is None or upper is lower:
             return
-        end = upper.mark(channel, *window)
+        end = upper.mark(channel, *window) if channel in upper.maps else None
         self.fans.append([])
         made = self._arithmetic(cell) if len(below) > 1 else None
         brought = made.shares.reshape(len(below), -1).sum(axis=1).tolist() if made else [ALIKE] * len(below)
         for one in below:
+            if one not in lower.maps:
+                continue
             part = lower.mark(one, *read)
             (self.rings if len(read[0]) == len(read[1]) == 1 else self.windows).append(part)
+            if end is None:
+                continue
             line = _across(lower, part, upper, end)
             if len(below) == 1:
                 self.lines.append(line)
@@ -247,6 +256,8 @@ class _Finder:
             brought[:] = 0.0
             np.add.at(brought.reshape(-1), made.cells, made.shares)
         for channel in np.flatnonzero(read.any(axis=1)).tolist():
+            if channel not in lower.maps:
+                continue
             mark = lower.tile(channel) if lower.is_map else lower.mark(channel)
             if lower.stage.kind == "list":
                 self.rings.append(mark)
@@ -266,7 +277,7 @@ class _Finder:
         large = math.prod(network.shapes[cell.layer]) > MOST_ONWARD
         if self._reading is None or upper is None or lower is None or upper.stage.count > MOST_ABOVE or large:
             return
-        if not self._reading.outputs.holds(cell.layer):
+        if not self._reading.outputs.holds(cell.layer) or shown.channel not in lower.maps:
             return
         place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(network.shapes[cell.layer], bool)
@@ -279,6 +290,8 @@ class _Finder:
         self.fans.append([])
         start = self.box(lower, shown.channel, shown.row, shown.column)
         for channel, brought in enumerate(brings(self._reading, above, place, middle).tolist()):
+            if channel not in upper.maps:
+                continue
             end = upper.tile(channel) if upper.is_map else upper.mark(channel)
             self._fan(_across(lower, start, upper, end), brought)
 
@@ -299,10 +312,12 @@ class _Finder:
     def _tie_up(self, cell: Cell, above: Cell) -> Cell:
         """Mark the one cell that reads this one, and tie the two."""
         lower, upper = self._strip.column_of(cell.layer), self._strip.column_of(above.layer)
-        if lower and upper and lower is not upper:
+        if upper and lower is not upper:
+            self.ring(upper, above.channel, above.row, above.column)
+        seen = lower and upper and cell.channel in lower.maps and above.channel in upper.maps
+        if lower and upper and lower is not upper and seen:
             start = self.box(lower, cell.channel, cell.row, cell.column)
             end = self.box(upper, above.channel, above.row, above.column)
-            self.rings.append(end)
             self.lines.append(_across(lower, start, upper, end))
         return above
 

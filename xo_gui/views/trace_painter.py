@@ -67,6 +67,8 @@ def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) ->
         for channel in range(cell.channel + 1, column.stage.count):
             painter.fillRect(rect(column.tile(channel)), ground)
         return
+    if cell.channel not in column.maps:
+        return
     (high, wide), tile = column.cells, column.tile(cell.channel)
     painter.fillRect(rect(tile.part((high, wide), range(cell.row + 1, high), range(wide))), ground)
     rest = tile.part((high, wide), range(cell.row, cell.row + 1), range(cell.column + 1, wide))

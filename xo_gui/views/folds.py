@@ -1,0 +1,57 @@
+"""Folds: what a person folded, turned to and opened in the strip. It lays nothing out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xo_gui.views.columns import Column, Strip
+from xo_gui.views.groups import Opened
+from xo_gui.views.pager import Way, turned
+
+
+@dataclass
+class Folds:
+    """chosen: ReLUs and the like (by layer) folded, or unfolded. pages: the map that a page begins with, by the
+    layer whose levels it shares, so that a feature keeps its place up to its pool; None for all maps at once.
+    opened: the run of layers that is not gathered, None for none."""
+
+    chosen: dict[int, bool] = field(default_factory=dict)
+    pages: dict[int, int | None] = field(default_factory=dict)
+    opened: Opened | None = None
+
+    def clear(self) -> None:
+        """Nothing is chosen, as for another network."""
+        self.chosen.clear()
+        self.pages.clear()
+        self.opened = None
+
+    def act(self, column: Column, way: Way | None, relu: int | None) -> None:
+        """What a click on a column's header does: turn its pages; fold or unfold a ReLU; or open a group."""
+        layers = column.stage.layers
+        if way is not None:
+            self.turn(column, way)
+        elif relu is not None:
+            self.chosen[relu] = column.stage.shown == relu
+            if self.opened is not None:
+                self.opened = (layers[0], layers[0])
+        else:
+            self.opened = (layers[0], layers[-1])
+
+    def turn(self, column: Column, way: Way) -> None:
+        """Another page, or all at once."""
+        self.pages[column.stage.group] = turned(column, way)
+
+    def reveal(self, strip: Strip, layer: int, channel: int | None = None) -> bool:
+        """Open what hides this layer, and turn to this map of it; whether anything had to be."""
+        hiding = next((one for one in strip.columns if layer in one.stage.layers), None)
+        if hiding is None:
+            return False
+        if hiding.stage.kind == "group":
+            self.opened = (layer, layer)
+            if channel is not None and self.pages.get(hiding.stage.group, 0) is not None:
+                self.pages[hiding.stage.group] = channel
+            return True
+        if channel is None or not hiding.is_map or channel in hiding.maps or channel >= hiding.stage.count:
+            return False
+        self.pages[hiding.stage.group] = channel
+        return True
