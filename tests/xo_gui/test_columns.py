@@ -29,6 +29,8 @@ from engine.network import Network
 from engine.presets import DEFAULT, WALKTHROUGH
 from xo_gui.views.arrangement import COMFORT, arrange
 from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.folds import Folds
+from xo_gui.views.pager import leads, turned
 from xo_gui.views.stages import Stage, foldable, layer_names, stages_of
 
 AREA = Box(16, 80, 968, 540)
@@ -188,11 +190,32 @@ def test_edges_lie_on_device_pixels_and_small_cells_are_equal(ratio: float) -> N
         assert cell == pytest.approx(round(cell))
 
 
-def test_many_maps_become_thumbnails_and_more_scroll() -> None:
+def test_many_maps_become_thumbnails_and_more_are_turned_over_page_by_page() -> None:
     many, hundreds = (arrange(NETWORKS[name], AREA, 1.0, headers) for name in ("many", "hundreds"))
     sides = [column.tile_width for column in many.columns if column.stage.kind == "maps"]
     assert 16 <= max(sides) < COMFORT
-    assert hundreds.width > AREA.width
+    assert hundreds.width <= AREA.width, "all columns are seen at once"
+    assert {column.tile_width >= 32 for column in hundreds.columns if column.is_map} == {True}
+    unfolded = arrange(NETWORKS["hundreds"], AREA, 1.0, headers, pages={1: None})
+    assert unfolded.width > AREA.width
+    assert [len(column.maps) for column in unfolded.columns if column.stage.group == 1] == [512, 512]
+
+
+def test_every_one_of_many_maps_is_on_some_page() -> None:
+    pages: dict[int, int | None] = {}
+    seen: list[int] = []
+    while len(seen) < 512:
+        strip = arrange(NETWORKS["hundreds"], AREA, 1.0, headers, pages=pages)
+        check_inside_and_apart(strip)
+        features, pool = (column for column in strip.columns if column.stage.group == 1)
+        assert features.maps == pool.maps, "a feature keeps its row up to its pool"
+        seen += features.maps
+        for channel in (features.maps.start, features.maps.stop - 1):
+            assert features.find(*features.tile(channel).centre)[0] == channel
+        assert leads(features, "on") == (len(seen) < 512)
+        pages[1] = turned(features, "on")
+    assert seen == list(range(512))
+    assert turned(features, "on") == features.maps.start
 
 
 @pytest.mark.parametrize("name", ["walkthrough", "default", "many"])
@@ -331,4 +354,22 @@ def test_a_thousand_layers_are_arranged_without_trying_every_fold(monkeypatch: p
     deep = Network((1, 4, 4), (Conv2D(2, 1), BatchNorm2D(), ReLU()) * 333 + (Flatten(), Dense(2)))
     strip = arrange(deep, AREA, 1.0, headers)
     assert len(tried) == 1
-    assert strip.column_of(999) is not None
+    assert strip.width <= AREA.width, "the whole network fits at a glance"
+
+
+def test_any_of_a_thousand_layers_is_three_clicks_away() -> None:
+    deep = Network((1, 4, 4), (Conv2D(2, 1), ReLU(), MaxPool2D(1)) * 333 + (Flatten(), Dense(2)))
+    for layer in (1, 2, 3, 4, 400, 555, 999, 1001):
+        folds, clicks = Folds(), 0
+        strip = arrange(deep, AREA, 1.0, headers)
+        while strip.column_of(layer) is None:
+            group = next(column for column in strip.columns if layer in column.stage.layers)
+            folds.act(group, None, None)
+            clicks += 1
+            strip = arrange(deep, AREA, 1.0, headers, opened=folds.opened)
+            check_inside_and_apart(strip)
+            layers = [layer for column in strip.columns for layer in column.stage.layers]
+            assert layers == [layer for layer in range(1002) if layer != 1000], "none is lost, none shown twice"
+        assert clicks <= 3
+        assert folds.reveal(arrange(deep, AREA, 1.0, headers), layer) == (clicks > 0)
+        assert arrange(deep, AREA, 1.0, headers, opened=folds.opened).column_of(layer) is not None

@@ -70,16 +70,17 @@ def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: Opened | None) 
     """Pages as wide as fit with readable tiles; and where none do, long runs gathered."""
     # Whether the columns can be seen at once is asked of their pages: to see all maps of one is to scroll.
     shut = {group: first for group, first in pages.items() if first is not None}
-    for most in PAGE_ACROSS:
+    for most in PAGE_ACROSS if whole.least <= whole.area.width else ():
         tried = replace(whole, pages=shut, most=most)
         if tried.total(READABLE) <= whole.area.width:
-            side = min(tried.largest_side(), COMFORT)
-            found = replace(tried, pages=pages)
-            return found, side
+            return replace(tried, pages=pages), min(tried.largest_side(), COMFORT)
     found = replace(whole, pages=pages, most=PAGE_ACROSS[-1])
-    if replace(found, pages=shut).total(READABLE) > SCROLLED * whole.area.width:
+    most_wide = SCROLLED * whole.area.width
+    if whole.least > most_wide or replace(found, pages=shut).total(READABLE) > most_wide:
         found = found.gathered(opened)
-    return found, max(min(found.largest_side(), COMFORT), READABLE)
+    # Where one has to scroll, tiles may fill what the headers need anyway.
+    room = max(whole.area.width, found.total(READABLE))
+    return found, max(min(found.side_within(room), COMFORT), READABLE)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,11 @@ class _Fit:
         """How wide each stage's header is."""
         return tuple(map(self.header_width, self.stages))
 
+    @cached_property
+    def least(self) -> float:
+        """What the headers alone take."""
+        return sum(self.headers) + COLUMN_GAP * (len(self.stages) - 1)
+
     def gathered(self, opened: Opened | None) -> _Fit:
         """The same with long runs of columns gathered."""
         return replace(self, stages=gathered(self.stages, opened))
@@ -108,6 +114,8 @@ class _Fit:
 
     def side_within(self, width: float) -> float:
         """The largest tile with which everything takes up to `width`."""
+        if self.least > width:  # of a thousand columns nothing need be tried
+            return SMALLEST - 1 / self.ratio
         low, high = int(SMALLEST * self.ratio) - 1, int(min(LARGEST, self.area.height) * self.ratio)
         while low < high:
             middle = (low + high + 1) // 2

@@ -20,14 +20,13 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from engine.network import Network
-from engine.outputs import Wanted
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.views.columns import Box, Strip
 from xo_gui.views.dead_mark import DeadMarks
 from xo_gui.views.folds import Folds
+from xo_gui.views.in_view import InView
 from xo_gui.views.pager import Way, leads
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
@@ -77,10 +76,12 @@ class NetworkView(View):
         self._still: QPixmap | None = None
         self._adapted_at = 0.0
         self._live = False
-        self._said: tuple[tuple[Network, Wanted], ...] = ()
         self._dead = DeadMarks(self, self._first_strip)
+        self._in_view = InView(self)
+        self._in_view.changed.connect(self.viewed)
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
+        self._controls.gathered.connect(self._gather)
         self._bar = StripScroll(MARGIN, self)
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
@@ -206,6 +207,7 @@ class NetworkView(View):
             self._lay_out()
 
     def _lay_out(self) -> None:
+        self._controls.overview.setVisible(self._folds.opened is not None)
         size = self._controls.sizeHint()
         self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
         width = self.width() - 2 * MARGIN
@@ -231,12 +233,7 @@ class NetworkView(View):
         """Say which maps are in view, and paint them."""
         self._still = None
         self.update()
-        for shown in self._strips:
-            shown.look((self._bar.value(), self._bar.value() + self.width()))
-        said = tuple((one.reading.subject.network, one.maps_in_view()) for one in self._strips)
-        if said != self._said:
-            self._said = said
-            self.viewed.emit(said)
+        self._in_view.tell(self._strips, self._bar.value(), self._bar.value() + self.width())
 
     # --- painting
 
@@ -339,6 +336,10 @@ class NetworkView(View):
             strip = self._strips[header.subject].strip
             self._bar.show_column(strip.headed(header.layer) if strip else None, self.width())
 
+    def _gather(self) -> None:
+        self._folds.opened = None
+        self._lay_out()
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Look at the value under the mouse."""
         self._point_at(event.position().x() + self._bar.value(), event.position().y())
@@ -381,6 +382,8 @@ class NetworkView(View):
         if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
             self._look(None)
             self.pinned.emit(None)
+        elif key == Qt.Key.Key_Escape and self._folds.opened:
+            self._gather()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
             self.pinned.emit(cell)
         elif key == Qt.Key.Key_F and cell and shown:

@@ -13,9 +13,13 @@ MOST_GAIN = 16
 
 
 class StripControls(QWidget):
-    """Three buttons for whose largest value sets the colours, and a slider that lifts the faint ones."""
+    """Three buttons for whose largest value sets the colours, and a slider that lifts the faint ones.
+
+    overview: the button that is there while gathered layers are open; gathered: it was clicked.
+    """
 
     changed = Signal()
+    gathered = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +66,15 @@ class StripControls(QWidget):
             self.tr("Every layer has colours of its own: its largest value is the strongest"),
             self.tr("Every map has colours of its own: compare places, not maps"),
         )
+        self.overview = QToolButton()
+        self.overview.setText(self.tr("overview"))
+        self.overview.setToolTip(self.tr("Gather the opened layers again, so that the whole network is seen"))
+        self.overview.setAccessibleName(self.tr("Overview of the network"))
+        self.overview.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.overview.setFont(font(SMALL_PX))
+        self.overview.clicked.connect(self.gathered)
+        self.overview.hide()
+        row.addWidget(self.overview)
         row.addWidget(self._labels[0])
         row.addSpacing(4)
         for at, (name, tip) in enumerate(zip(names, tips, strict=True)):

@@ -1,0 +1,178 @@
+"""Networks of any size in the strip: pages of many maps, runs of layers gathered, and how one gets to each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+from engine.backend import choose_backend
+from engine.document import Subject
+from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
+from engine.network import Network
+from engine.reading import Reader
+from tests.xo_gui.test_network_view import image, snapshot
+from xo_gui import theme
+from xo_gui.session import Cell, Focus
+from xo_gui.theme import DARK
+from xo_gui.views.columns import Column, Strip
+from xo_gui.views.network_view import NetworkView
+from xo_gui.views.pager import places
+from xo_gui.views.strip_painter import ABOVE
+
+BLOCK: tuple[Layer, ...] = (Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(1, 1))
+MANY = Network((1, 12, 12), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Conv2D(300, 1), Flatten(), Dense(2)))
+DEEP = Network((1, 6, 6), (*BLOCK * 60, Flatten(), Dense(2)))
+
+
+def opened(qtbot: QtBot, network: Network) -> NetworkView:
+    theme.load_fonts()
+    view = NetworkView()
+    qtbot.addWidget(view)
+    view.resize(960, 400)
+    view.show()
+    qtbot.waitExposed(view)
+    reader = Reader(Subject("large", network, network.initial(1)), choose_backend("cpu"))
+    picture = np.random.default_rng(1).uniform(-1, 1, network.input_shape[1:]).astype(np.float32)
+    view.show_snapshot(snapshot(reader.read(picture)))
+    image(view)
+    return view
+
+
+@pytest.fixture
+def many(qtbot: QtBot) -> NetworkView:
+    return opened(qtbot, MANY)
+
+
+@pytest.fixture
+def deep(qtbot: QtBot) -> NetworkView:
+    return opened(qtbot, DEEP)
+
+
+def strip(view: NetworkView) -> Strip:
+    found = view._strips[0].strip
+    assert found is not None
+    return found
+
+
+def column(view: NetworkView, layer: int) -> Column:
+    found = strip(view).column_of(layer)
+    assert found is not None
+    return found
+
+
+def click(view: NetworkView, centre: tuple[float, float]) -> None:
+    at = QPoint(round(centre[0] - view._bar.value()), round(centre[1]))
+    assert view.rect().contains(at), "it is in view"
+    QTest.mouseMove(view, at)
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=at)
+
+
+def turn(view: NetworkView, layer: int, way: Any) -> None:
+    click(view, places(column(view, layer), column(view, layer).y - ABOVE)[way].centre)
+
+
+def pinned(view: NetworkView) -> list[Cell]:
+    held: list[Cell] = []
+    view.pinned.connect(held.append)
+    return held
+
+
+def test_a_page_says_which_maps_it_shows_and_the_next_shows_others(many: NetworkView) -> None:
+    first, held = column(many, 1).maps, pinned(many)
+    assert column(many, 1).stage.pager[:2] == (f"1–{first.stop}", "of 512")
+    turn(many, 1, "on")
+    second = column(many, 1).maps
+    assert second.start == first.stop
+    assert column(many, 3).maps == second, "the pool turns with its features"
+    click(many, column(many, 3).tile(second.start + 1).centre)
+    assert (held[-1].layer, held[-1].channel) == (3, second.start + 1)
+    turn(many, 1, "back")
+    assert column(many, 1).maps == first
+
+
+def test_the_map_painted_on_a_page_is_that_page_s(many: NetworkView) -> None:
+    turn(many, 3, "on")
+    painted, pool = image(many), column(many, 3)
+    levels = float(many._strips[0].levels(pool)[0])
+    for channel in (pool.maps.start, pool.maps.stop - 1):
+        value = float(many._strips[0].reading.outputs[3][channel, 2, 2])
+        place = pool.tile(channel).part(pool.cells, range(2, 3), range(2, 3)).centre
+        colour = DARK.value_table[round(127 + 127 * min(max(value / levels, -1), 1))]
+        seen = painted.pixelColor(QPointF(*place).toPoint())
+        assert abs(seen.green() - ((int(colour) >> 8) & 255)) <= 3
+
+
+def test_page_keys_turn_the_page_of_the_column_looked_at(many: NetworkView) -> None:
+    click(many, column(many, 1).tile(2).centre)
+    size = len(column(many, 1).maps)
+    QTest.keyClick(many, Qt.Key.Key_PageDown)
+    assert column(many, 1).maps.start == size
+    assert many._looked is not None
+    assert many._looked.channel == size + 2
+    for _ in range(40):
+        QTest.keyClick(many, Qt.Key.Key_PageDown)
+    assert column(many, 1).maps.stop == 512, "by keys to the last map"
+    QTest.keyClick(many, Qt.Key.Key_PageUp)
+    assert column(many, 1).maps.stop < 512
+
+
+def test_all_maps_at_once_are_one_click_away_and_back(many: NetworkView) -> None:
+    turn(many, 1, "all")
+    assert column(many, 1).maps == range(512)
+    many._bar.setValue(many._bar.maximum() // 2)
+    assert 1 in many._strips[0].maps_in_view()
+    image(many)
+    turn_back = places(column(many, 1), column(many, 1).y - ABOVE)["all"]
+    many._bar.setValue(round(turn_back.x) - 20)
+    click(many, turn_back.centre)
+    assert column(many, 1).paged
+
+
+def test_only_what_is_in_view_is_said_to_be_in_view(many: NetworkView) -> None:
+    said: list[Any] = []
+    many.viewed.connect(said.append)
+    turn(many, 1, "on")
+    ((network, maps),) = said[-1]
+    assert network is MANY
+    assert maps[1] == column(many, 1).maps
+    assert 2 not in maps, "the ReLU shares the features' column, and is not what is shown"
+    many.hide()
+    assert said[-1] == ((MANY, {}),), "nothing is in view of a view that is not"
+
+
+def test_a_gathered_run_opens_by_a_click_and_closes(deep: NetworkView) -> None:
+    groups = [one for one in strip(deep).columns if one.stage.kind == "group"]
+    assert strip(deep).width <= deep.width(), "all of it is seen at once"
+    assert deep._controls.overview.isHidden()
+    image(deep)
+    middle = groups[3]
+    click(deep, middle.tile(0).centre)
+    while strip(deep).column_of(middle.stage.shown) is None:
+        click(deep, strip(deep).headed(middle.stage.shown).tile(0).centre)
+    image(deep)
+    assert not deep._controls.overview.isHidden()
+    QTest.mouseClick(deep._controls.overview, Qt.MouseButton.LeftButton)
+    assert strip(deep).column_of(middle.stage.shown) is None
+
+
+def test_arrow_keys_walk_through_all_layers_gathered_or_not(deep: NetworkView) -> None:
+    click(deep, column(deep, 1).tile(0).centre)
+    seen = set()
+    for _ in range(140):
+        QTest.keyClick(deep, Qt.Key.Key_Right, Qt.KeyboardModifier.ControlModifier)
+        assert deep._looked is not None
+        seen.update(column(deep, deep._looked.layer).stage.layers)
+        assert deep._looked.layer in deep._strips[0].maps_in_view(), "it is scrolled to"
+    assert seen == set(range(3, len(DEEP.shapes))) - {181}
+
+
+def test_what_is_held_elsewhere_is_opened_and_turned_to(deep: NetworkView, many: NetworkView) -> None:
+    deep.show_focus(Focus(pinned=Cell(100, 1, 2, 2)))
+    assert strip(deep).column_of(100) is not None
+    many.show_focus(Focus(pinned=Cell(3, 400, 1, 1)))
+    assert 400 in column(many, 3).maps
