@@ -23,7 +23,8 @@ class Fact(QLabel):
     def setText(self, text: str) -> None:
         """Show this; wider at once where it needs it, narrower only where a good deal is left over."""
         super().setText(text)
-        needed = self.sizeHint()
+        # Not its size hint, which is never less than the size that is fixed.
+        needed = self.fontMetrics().size(0, text).grownBy(self.contentsMargins())
         if not needed.width() <= self.width() <= needed.width() + SPARE or self.height() != needed.height():
             self.setFixedSize(needed)
 

@@ -174,7 +174,10 @@ def test_numbers_that_change_all_the_time_move_nothing_beside_them(hand: Hand) -
         label.setText(text)
         hand.qtbot.wait(30)
         assert [each.x() for each in others] == places
-        assert label.width() >= label.sizeHint().width()
+        assert label.width() >= label.fontMetrics().horizontalAdvance(text) + 20  # with its margins
+    label.setText("engine 1.1 ms")
+    hand.qtbot.wait(30)
+    assert label.width() < label.fontMetrics().horizontalAdvance("engine 1.1 ms") + 50
 
 
 def test_light_and_dark_switch_live(hand: Hand) -> None:
