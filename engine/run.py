@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from time import perf_counter, sleep
 from typing import Final
 
 import numpy as np
 
 from engine.backend import Backend
-from engine.checkpoint import Checkpoint
-from engine.datasets.pool import Lesson, Pool, Pools
-from engine.datasets.sources import Fixed
 from engine.datasets.xo import CLASSES
 from engine.frames import frames_of
 from engine.goal import Goal, State, Training
@@ -22,30 +18,26 @@ from engine.history import BUDGET, History, Moment, best, frame_bytes, last_good
 from engine.insight import Sources
 from engine.judgements import Judgements
 from engine.kept import HandOver, KeptRun, Origin
-from engine.layers import Values
+from engine.lately import Lately
+from engine.lessons import SLICE, Lessons
 from engine.look_back import LookBack
 from engine.network import Parameters
 from engine.onlookers import Onlookers, Standing
-from engine.recipe import Recipe, changes
+from engine.recipe import changes
 from engine.replay import Replay
-from engine.slow_motion import fitting
 from engine.speed import Speed
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
 
 LOOKING: Final = 0.003  # seconds of a slice while somebody looks back
-SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
-GRADIENTS_EVERY: Final = 0.25  # seconds between copies of the gradients
 
 
 class Run:
     """Follows Goals on one backend, a slice at a time."""
 
     def __init__(self, backend: Backend, budget: int = BUDGET, hand_over: HandOver | None = None) -> None:
-        self._backend, self._budget, self._hand_over = backend, budget, hand_over or HandOver()
+        self._lessons, self._budget, self._hand_over = Lessons(backend), budget, hand_over or HandOver()
         self._taken: KeptRun | None = None
         self._goal: Goal | None = None
-        self._pools = Pools()
-        self._origins: list[Origin] = []  # of every branch, by number
         self._history: History | None = None
         self._trainer: Trainer | None = None
         self._pieces: Iterator[Step | Judged | None] | None = None
@@ -53,13 +45,12 @@ class Run:
         self._state: State = "paused"
         self._resting = False
         self._words = ""
-        self._back = LookBack(self._replay_to, self._pool_of)
+        self._back = LookBack(self._lessons.replay, self._lessons.of)
         self._way: Replay | None = None
         self._judgements = Judgements()
         self._due = 0.0
         self._speed = Speed()
-        self._gradients: Values = {}
-        self._gradients_at = 0.0
+        self._lately = Lately()
         self._onlookers: Onlookers | None = None
         self._within = False  # a step, of which a piece is made
 
@@ -68,6 +59,7 @@ class Run:
     def follow(self, goal: Goal) -> None:
         """Make this the goal. Raises ValueError or ShapeError if it cannot be, and then stands still."""
         before, self._goal, self._resting = self._goal, goal, False
+        self._lessons.wish(goal.subject.network, goal.lesson)
         if before is None or goal.number != before.number:
             self._start(goal, before)
         elif goal.recipe != before.recipe:
@@ -121,7 +113,7 @@ class Run:
         said = [words for trainer in trainers if trainer is not None for words in trainer.words]
         for trainer in trainers:
             if trainer is not None:
-                self._backend = trainer.backend
+                self._lessons.backend = trainer.backend
                 trainer.words.clear()
         return said
 
@@ -142,12 +134,12 @@ class Run:
         goal, history = self._goal, self._history
         if goal is None or self._resting:
             return None
-        trainer, pool, on = self._trainer, self._pools.of(goal.lesson), self._onlookers
+        trainer, pool, on = self._trainer, self._lessons.wished, self._onlookers
         now = Moment(self._branch, trainer.made if trainer is not None else 0)
         looked = self._back.replay if goal.look is not None else None
         shown = now if looked is None else looked.at
         per_epoch = trainer.steps_an_epoch if trainer is not None else 0
-        then = self._pool_of(shown.branch)
+        then = self._lessons.of(shown.branch)
         return Training(
             goal=goal.number,
             answers=goal,
@@ -163,14 +155,14 @@ class Run:
             steps_an_epoch=per_epoch,
             speed=self._speed.value if self._state == "running" else 0.0,
             branches=() if history is None else history.branches(),
-            origins=tuple(self._origins),
+            origins=tuple(self._lessons.origins),
             frames=frames_of(history, now.branch if goal.look is None else goal.look.branch),
             good=self._good(),
             judgement=self._judgements.at(shown, self._state == "running"),
             examples=pool.training if pool.done >= 1 else None,
             held_out=then.held_out if then.done >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
-            gradients=self._lately(),
+            gradients=self._lately.gradients(trainer),
             dissection=None if on is None or trainer is None or goal.inspection is None else on.dissection,
             statistics=None if on is None else on.statistics,
             kept=self.kept(at_once=self._state not in ("preparing", "running")),
@@ -182,8 +174,9 @@ class Run:
         if goal is None or history is None or trainer is None:
             return self._taken if self._hand_over.last is None else self._hand_over.last
         now = Moment(self._branch, trainer.made)
+        origins, network = self._lessons.origins, goal.subject.network
         return self._hand_over.kept(
-            goal.number, goal.subject.network, history, self._origins, now, trainer.checkpoint, at_once=at_once
+            goal.number, network, history, origins, now, trainer.checkpoint, at_once=at_once
         )
 
     # -- slices ------------------------------------------------------------------------------------------------
@@ -194,7 +187,7 @@ class Run:
         self._words, self._pieces, self._trainer, self._way = "", None, None, None
         self._back.forget()
         if before is None or goal.subject.network != before.subject.network or goal.kept is not self._taken:
-            self._history, self._branch, self._origins, self._taken = None, -1, [], goal.kept
+            self._history, self._branch, self._lessons.origins, self._taken = None, -1, [], goal.kept
             self._onlookers = None
             self._judgements.clear()
             self._hand_over.forget()
@@ -208,31 +201,21 @@ class Run:
             )
         self._state = "preparing"
         if not isinstance(goal.origin, Moment):
-            self._pools.need(goal.lesson)
+            self._lessons.need()
 
     def _take_up(self, kept: KeptRun) -> None:
         """The history of an earlier session."""
         self._history = History.taken_up(kept.lines, kept.spacing, self._budget)
-        self._branch, self._origins = kept.now.branch, list(kept.origins)
-
-    def _pool_of(self, branch: int) -> Pool:
-        """The examples that a branch learns from; before there is any, those that the goal wishes for."""
-        assert self._goal is not None
-        known = 0 <= branch < len(self._origins)
-        return self._pools.of(self._origins[branch].lesson if known else self._goal.lesson)
+        self._branch, self._lessons.origins = kept.now.branch, list(kept.origins)
 
     def _prepare(self) -> None:
         """Make a piece of the examples; when all are there, those of the branch it leaves too, begin the branch."""
         goal, history = self._goal, self._history
         assert goal is not None
-        pools = [self._pools.of(goal.lesson)]
+        left = None
         if isinstance(goal.origin, Moment) and history is not None:
-            pools.append(self._pool_of(history.nearest(goal.origin)[0].branch))
-        for pool in pools:
-            if pool.done < 1:
-                pool.grow()
-                return
-        if self._arrives():
+            left = history.nearest(goal.origin)[0].branch
+        if self._lessons.grow(left) and self._arrives():
             self._begin()
             self._state = "running" if self._wants_step() else "paused"
 
@@ -242,7 +225,7 @@ class Run:
         if not isinstance(origin, Moment) or self._history is None:
             return True
         if self._way is None or self._way.wished != origin:
-            self._way = self._replay_to(self._history, origin)
+            self._way = self._lessons.replay(self._history, origin)
         if not self._way.exact:
             self._way.advance()
         return self._way.exact
@@ -258,51 +241,37 @@ class Run:
         given = goal.subject if goal.origin == "weights" else None
         if way is not None:
             parent = way.wished
-            self._trainer = self._trainer_for(goal.recipe, way.checkpoint)
+            self._trainer = self._lessons.trainer(goal.recipe, way.checkpoint)
         else:
-            self._trainer = self._trainer_for(goal.recipe, values=None if given is None else given.parameters)
-        learnt_from = self._pools.of(goal.lesson).training
-        self._onlookers = Onlookers(goal.subject.network, learnt_from, self._backend, self._onlookers)
+            self._trainer = self._lessons.trainer(goal.recipe, values=None if given is None else given.parameters)
+        self._let_look_on(goal)
         start = self._trainer.checkpoint()
         if self._history is None:
             self._history = History(frame_bytes(start), self._budget)
         # Where it goes on by another recipe than its parent's, its first step marks the change.
         recipe = goal.recipe if parent is None else self._history.recipe_at(parent)[0]
         self._branch = self._history.begin(goal.name, recipe, start.steps, start, parent)
-        self._origins.append(Origin(goal.lesson, None if given is None else given.name))
+        self._lessons.origins.append(Origin(goal.lesson, None if given is None else given.name))
 
     def _go_on(self, goal: Goal, kept: KeptRun) -> None:
         """Stand where an earlier session stood, on its branch."""
         assert self._history is not None
         recipe, _ = self._history.recipe_at(kept.now)
-        self._branch, self._trainer = kept.now.branch, self._trainer_for(recipe, kept.standing)
-        learnt_from = self._pools.of(goal.lesson).training
-        self._onlookers = Onlookers(goal.subject.network, learnt_from, self._backend, self._onlookers)
+        self._branch, self._trainer = kept.now.branch, self._lessons.trainer(recipe, kept.standing)
+        self._let_look_on(goal)
         if goal.recipe != recipe:
             self._change(goal)
 
-    def _trainer_for(
-        self,
-        recipe: Recipe,
-        checkpoint: Checkpoint | None = None,
-        values: Parameters | None = None,
-        lesson: Lesson | None = None,
-    ) -> Trainer:
-        """A trainer on the examples of a lesson, the goal's if none is given. What one optimizer remembers means
-        nothing to another."""
-        assert self._goal is not None
-        if checkpoint is not None:
-            checkpoint = fitting(checkpoint, recipe)
-        network = self._goal.subject.network
-        pool = self._pools.of(lesson or self._goal.lesson)
-        source, held_out = Fixed(pool.training), pool.held_out
-        return Trainer(network, source, recipe, self._backend, values, held_out, checkpoint, slice=SLICE)
+    def _let_look_on(self, goal: Goal) -> None:
+        """Onlookers of the branch that begins or is gone on with."""
+        lessons, network = self._lessons, goal.subject.network
+        self._onlookers = Onlookers(network, lessons.wished.training, lessons.backend, self._onlookers)
 
     def _change(self, goal: Goal) -> None:
         """Go on by another recipe; the next step marks it. What diverged or failed does not go on."""
         if self._trainer is None or self._state in ("diverged", "failed"):
             return
-        self._trainer, self._pieces = self._trainer_for(goal.recipe, self._trainer.checkpoint()), None
+        self._trainer, self._pieces = self._lessons.trainer(goal.recipe, self._trainer.checkpoint()), None
         if self._trainer.ended is not None:
             self._state, self._words = "ended", ENDS[self._trainer.ended]
         elif self._state == "ended":
@@ -373,13 +342,6 @@ class Run:
         assert self._history is not None
         self._back.advance(self._history, self._goal.look, ends)
 
-    def _replay_to(self, history: History, wished: Moment, before: Moment | None = None) -> Replay:
-        """The way to a moment, on the examples of its branch."""
-        assert self._goal is not None
-        lesson = self._origins[history.nearest(before or wished)[0].branch].lesson
-        self._pools.need(self._goal.lesson, lesson)
-        return Replay(history, wished, partial(self._trainer_for, lesson=lesson), before)
-
     # -- judging -----------------------------------------------------------------------------------------------
 
     def _standing_at(self) -> Moment | None:
@@ -399,11 +361,11 @@ class Run:
         at, goal = self._standing_at(), self._goal
         assert at is not None
         assert goal is not None
-        pool = self._pool_of(at.branch)
+        pool = self._lessons.of(at.branch)
         if pool.done < 1:
             pool.grow()
             return
-        network, backend = goal.subject.network, self._backend
+        network, backend = goal.subject.network, self._lessons.backend
         self._judgements.advance(at, network, backend, pool.held_out, self.parameters, SLICE)
 
     # -- looking on --------------------------------------------------------------------------------------------
@@ -424,7 +386,7 @@ class Run:
         assert self._trainer is not None
         assert self._history is not None
         assert self._onlookers is not None
-        given = Sources(self._trainer, self.parameters, self._history, self._pool_of, self._replay_to)
+        given = Sources(self._trainer, self.parameters, self._history, self._lessons.of, self._lessons.replay)
         self._due = max(self._due, self._onlookers.advance(standing, given))
 
     # -- parts of the report -----------------------------------------------------------------------------------
@@ -436,10 +398,3 @@ class Run:
             return None
         branch = self._history.branches()[self._branch]
         return best(branch) if tired else last_good(branch, len(self._goal.subject.network.classes))
-
-    def _lately(self) -> Values:
-        """The last step's gradients, copied now and then."""
-        now = perf_counter()
-        if self._trainer is not None and now - self._gradients_at > GRADIENTS_EVERY:
-            self._gradients, self._gradients_at = self._trainer.gradients(), now
-        return self._gradients

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QPen
 
 from xo_gui.theme import SMALL_PX, TEXT_PX, colours, to_qimage
 from xo_gui.views.blocks import Portrait, Spread
-from xo_gui.views.column_painter import SYMBOL, Brush, kept_font
+from xo_gui.views.column_painter import SYMBOL, kept_font
 from xo_gui.views.symbols import paint_class
 
 if TYPE_CHECKING:
@@ -67,12 +67,11 @@ def paint_spread(block: Spread, top: float, on: Pass) -> None:
     """A row of bars for each class, all to the same scales, with its sign at the left and one axis below."""
     theme, painter = on.theme, on.painter
     on.text(QRectF(0, top, on.width, TITLE - 2), block.title, theme.quiet)
-    brush = Brush(painter, theme, 1.0)
     most = max((float(np.max(row.counts)) for row in block.rows), default=0.0) or 1.0
     for at, row in enumerate(block.rows):
         y = top + TITLE + at * ROW
         if row.index >= 0:
-            paint_class(brush.painter, brush.theme, row.index, row.name, QPointF(SYMBOL / 2, y + ROW / 2), SYMBOL)
+            paint_class(painter, theme, row.index, row.name, QPointF(SYMBOL / 2, y + ROW / 2), SYMBOL)
         else:
             on.text(QRectF(2, y, SIGN, ROW), "?", theme.text)
         box = QRectF(SIGN, y + 2, on.width - SIGN - 2, ROW - 4)
