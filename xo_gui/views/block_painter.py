@@ -26,6 +26,7 @@ from xo_gui.views.blocks import (
     Portrait,
     Ranked,
     Spread,
+    Table,
 )
 from xo_gui.views.column_painter import SYMBOL, kept_font
 from xo_gui.views.numerals import cell_text, level
@@ -40,6 +41,8 @@ LARGEST, TALLEST, LEAST_NUMBER = 30.0, 22.0, 21.0
 SIGN = 20.0
 NUMBER_PX = 9
 _TIMES_TEN, _RAISED = "· × 10", str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# How wide a column of a table is.
+COLUMN = 66.0
 # A picture's longer side.
 WIDEST = 200.0
 
@@ -100,6 +103,8 @@ def height(block: Block, width: float) -> float:
         return portrait_height(block, width) + GAP
     if isinstance(block, Spread):
         return spread_height(block) + GAP
+    if isinstance(block, Table):
+        return TITLE + sum(LINE + (5 if row.total else 0) for row in block.rows) + GAP
     return BAR * len(block.bars) + GAP
 
 
@@ -126,6 +131,8 @@ def paint(block: Block, top: float, on: Pass) -> None:
         paint_portrait(block, top, on)
     elif isinstance(block, Spread):
         paint_spread(block, top, on)
+    elif isinstance(block, Table):
+        _paint_table(block, top, on)
     else:
         _paint_bars(block, top, on)
 
@@ -311,6 +318,25 @@ def _paint_lines(lines: tuple[Line, ...], box: QRectF, on: Pass) -> None:
         wide = _advance(line.number, TEXT_PX, line.total) + 2
         on.text(row, line.number, on.theme.text, TEXT_PX, line.total, right=True)
         on.text(row.adjusted(0, 0, -wide, 0), line.label, on.theme.quiet)
+        y += LINE
+
+
+def _paint_table(block: Table, top: float, on: Pass) -> None:
+    first = on.width - COLUMN * len(block.heads)
+    for at, head in enumerate(block.heads):
+        on.text(QRectF(first + at * COLUMN, top, COLUMN, TITLE - 2), head, on.theme.quiet, right=True)
+    y = top + TITLE
+    for row in block.rows:
+        if row.total:
+            on.painter.setPen(QPen(QColor(on.theme.line), 1.0))
+            on.painter.drawLine(QLineF(0, y + 2.5, on.width, y + 2.5))
+            y += 5
+        on.text(QRectF(0, y, first, LINE), row.label, on.theme.quiet)
+        for at, text in enumerate(row.texts):
+            box = QRectF(first + at * COLUMN, y, COLUMN, LINE)
+            on.text(box, text, on.theme.text, TEXT_PX, row.total, right=True)
+        if row.cell is not None:
+            on.spots.append(Spot(QRectF(0, y, on.width, LINE), row.cell))
         y += LINE
 
 

@@ -146,4 +146,23 @@ class Spread:
     zero: float | None = None
 
 
-Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars | Picture | Portrait | Spread
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: what it is of, a text for each column, the cell that it is, for a click. total: whether it
+    is what the others come to."""
+
+    label: str
+    texts: tuple[str, ...]
+    cell: Cell | None = None
+    total: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers under the names of their columns."""
+
+    heads: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars | Picture | Portrait | Spread | Table

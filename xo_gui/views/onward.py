@@ -44,7 +44,11 @@ def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
         value = fixed(float(reading.outputs[cell.layer + 1][first]), cut)
         if isinstance(made, Largest):
             mine = int(np.ravel_multi_index(place, shape)) == int(made.cells.flat[made.winner])
-            parts.append(_tr("wins its pool") if mine else _tr("loses its pool to {0}").format(value))
+            tied = float(reading.outputs[cell.layer][place]) == made.result
+            lost = (
+                _tr("is as large as its pool's winner, which comes first") if tied else _tr("loses its pool to {0}")
+            )
+            parts.append(_tr("wins its pool") if mine else lost.format(value))
             if not mine:
                 break
         elif not layer.relays:

@@ -10,7 +10,7 @@ from engine.explain.receptive_field import receptive_field
 from engine.network import Network
 from engine.reading import Reading
 from xo_gui.session import Cell
-from xo_gui.views.numerals import NONE, signed, span
+from xo_gui.views.numerals import NONE, signed, span, vote_text
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.trace import in_maps
 
@@ -57,7 +57,7 @@ def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
     place = _tr("Votes · {0}").format(network.classes[cell.channel])
     if network.vote == "score":
         return Readout(place, signed(score), _tr("the mean of its strong values"))
-    share = _tr("a score, worth {0} % of the votes").format(f"{100 * float(reading.votes[cell.channel]):.0f}")
+    share = _tr("a score, worth {0} of the votes").format(vote_text(network, float(reading.votes[cell.channel])))
     return Readout(place, signed(score), share)
 
 

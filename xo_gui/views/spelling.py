@@ -25,7 +25,7 @@ from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked
 from xo_gui.views.levels import calm
-from xo_gui.views.numerals import MINUS, cell_text, fixed, percent
+from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, percent
 from xo_gui.views.stages import number
 from xo_gui.views.trace import in_maps
 
@@ -203,13 +203,13 @@ def _list(what: Spelled, made: WeightedSum) -> list[Block]:
         assert cell is not None
         inner = in_maps(what.reading.subject.network, cell)
         product, share = what.number(float(products[at])), float(products[at]) / most
-        ranks.append(Rank(_listed(inner, cell), factors, product, share, inner))
+        ranks.append(Rank(listed(inner, cell), factors, product, share, inner))
     title = _tr("its strong values, the largest first") if alike else _tr("value × weight, the largest first")
     lines = (Line(_tr("sum of {0}").format(number(products.size)), what.number(made.total)), *_ending(what, made))
     return [Heading(title), Ranked(tuple(ranks)), *_left_out(what, products, order), Lines(lines)]
 
 
-def _listed(inner: Cell, cell: Cell) -> str:
+def listed(inner: Cell, cell: Cell) -> str:
     """How a value of a list is called: by its place on a map, if it comes from one."""
     if inner == cell:
         return _tr("value {0}").format(number(cell.channel + 1))
@@ -240,7 +240,12 @@ def _bent(what: Spelled, made: Bent) -> list[Block]:
         "tanh": _tr("(eˣ − e⁻ˣ) ÷ (eˣ + e⁻ˣ)"),
         "sigmoid": _tr("1 ÷ (1 + e⁻ˣ)"),
     }[made.function]
-    return [Lines((Line(_tr("x, the value before"), x), Line(said, y, True))), *_before(what, made)]
+    lines = [Line(_tr("x, the value before"), x)]
+    if made.function == "tanh":
+        lines.append(Line(_tr("eˣ"), figures(float(np.exp(made.value)))))
+    if made.function in ("tanh", "sigmoid"):
+        lines.append(Line(_tr("e⁻ˣ"), figures(float(np.exp(-made.value)))))
+    return [Lines((*lines, Line(said, y, True))), *_before(what, made)]
 
 
 def _before(what: Spelled, made: Arithmetic) -> list[Block]:
@@ -255,7 +260,8 @@ def _normalized(what: Spelled, made: Normalized) -> list[Block]:
             (
                 Line(_tr("x, the value before"), what.number(made.value)),
                 Line(_tr("less the map's mean"), what.number(-made.mean)),
-                Line(_tr("÷ its spread"), what.number(made.spread)),
+                Line(_tr("the map's variance"), figures(made.variance)),
+                Line(_tr("÷ its spread, √(variance + {0})").format(figures(made.epsilon)), figures(made.spread)),
                 Line(_tr("in spreads from the mean"), what.number(made.normal), True),
                 Line(_tr("× weight"), what.number(made.weight)),
                 Line(_tr("bias"), what.number(made.bias)),
@@ -304,11 +310,11 @@ def _shares(what: Spelled) -> list[Block]:
     lines = [
         Line(
             _tr("{0}: e to the ({1} {2})").format(name, what.number(score), less),
-            f"{power:.3g}",
+            figures(power),
         )
         for name, score, power in zip(network.classes, made.scores.tolist(), made.powers.tolist(), strict=True)
     ][:MOST_RANKS]
-    lines.append(Line(_tr("sum"), f"{float(made.powers.sum()):.3g}", True))
+    lines.append(Line(_tr("their sum, by which each is divided"), figures(float(made.powers.sum())), True))
     bars = tuple(
         ClassBar(at, name, percent(float(share)), float(share))
         for at, (name, share) in enumerate(zip(network.classes, made.shares, strict=True))

@@ -22,6 +22,7 @@ from xo_gui.views.readout import place_words, say_cell
 from xo_gui.views.sheet import Sheet, SheetArea
 from xo_gui.views.slide import FASTEST, SLOWEST, Slide
 from xo_gui.views.spelling import Spelled, spell
+from xo_gui.views.votes_traced import given_to_classes, split_up
 
 # Of so many classes at most it is said what a value is worth to them.
 MOST_CLASSES = 10
@@ -133,16 +134,14 @@ class ValuePage(QWidget):
         return [*blocks, Note(said), *([picture] if cell.layer > 1 else [])]
 
     def _worth(self, reading: Reading, cell: Cell, answer: Answer | None) -> list[Block]:
-        """What it is worth to each class's score; for a vote, what all pixels and all biases bring."""
+        """What it is worth to each class's score; for a vote, where all of it comes from."""
         network = reading.subject.network
         names = network.classes[:MOST_CLASSES]
         if cell.layer == len(network.layers):
-            if answer is None or answer.map is None:
-                return []
-            brought = float(answer.map.sum())
-            rest = float(reading.outputs[-1][cell.channel]) - brought
-            said = _tr("All pixels together bring {0}, biases and bends {1}.")
-            return [Note(said.format(fixed(brought, self.cut), fixed(rest, self.cut)))]
+            given = given_to_classes(reading, cell, self.cut)
+            return given + (
+                split_up(reading, cell, answer, self.cut) if answer is not None and answer.traced else []
+            )
         worth = answer.worth if answer is not None and answer.worth else (0.0,) * len(network.classes)
         most = max(map(abs, worth)) or 1.0
         known = answer is not None and bool(answer.worth)
