@@ -246,7 +246,9 @@ class Runner:
         self, request: Request, readings: tuple[Reading, ...], training: Training | None
     ) -> Answer | None:
         """What is known of the request's question."""
-        learnt = None if training is None else Learnt(training.answers.lesson, training.examples)
+        learnt = None
+        if training is not None:
+            learnt = Learnt(training.answers.lesson, training.examples, training.held_out)
         try:
             self._explainer.follow(request.question, readings, request.settled, self._training, learnt)
         except Exception as error:

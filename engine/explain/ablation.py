@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.backend import numpy_backend
 from engine.by_hand import switched_off
+from engine.datasets.examples import Examples
 from engine.datasets.xo import CLASSES, examples
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
@@ -15,6 +16,8 @@ from engine.network import Network, Parameters
 
 # Drawings that nobody learns from: apart from the seeds of training, which begin at 1. So many tell features apart.
 SEED, COUNT = 70_707, 200
+# Of held-out examples so many are read: each feature takes a reading of all.
+MOST = 500
 # Seconds that a piece of it may take.
 PIECE = 0.01
 
@@ -29,14 +32,10 @@ class Loss:
     accuracy: float
 
 
-def ablation(subject: Subject, layer: int) -> Iterator[tuple[float, tuple[Loss, ...]]]:
+def ablation(subject: Subject, layer: int, given: Examples) -> Iterator[tuple[float, tuple[Loss, ...]]]:
     """The share that is done, and what is known: for every feature, or value, of `layer`, counted from 1, which
-    must have weights. Generated drawings are read, half of them X; always the same. Raises ValueError for a network
-    that does not tell X from O."""
+    must have weights. given: what is read, as `drawings` gives them."""
     network = subject.network
-    if network.classes != CLASSES:
-        raise ValueError("Only a network that reads X and O can be tried with generated drawings.")
-    given = examples(_settings(network), COUNT, SEED)
     yield 0.0, ()
     judge = Judge(network, numpy_backend("explanations"), given)
     count = network.shapes[layer][0]
@@ -55,6 +54,17 @@ def ablation(subject: Subject, layer: int) -> Iterator[tuple[float, tuple[Loss, 
             before, after = whole.score, judged.score
             found = (*found, Loss(step, after.loss - before.loss, before.accuracy - after.accuracy))
     yield 1.0, found
+
+
+def drawings(network: Network, held_out: Examples | None) -> tuple[Examples, bool]:
+    """What to try a network with, and whether training holds it out: the first of `held_out`, if there are any and
+    they fit, or else generated drawings, half of them X, always the same. Raises ValueError if there are none."""
+    kind = network.input_shape, network.classes
+    if held_out is not None and len(held_out) and kind == (held_out.images.shape[1:], held_out.classes):
+        return Examples(held_out.images[:MOST], held_out.labels[:MOST], held_out.classes), True
+    if network.classes != CLASSES:
+        raise ValueError("Only X and O can be generated: train this network, and what it holds out is tried.")
+    return examples(_settings(network), COUNT, SEED), False
 
 
 def _settings(network: Network) -> XOSettings:

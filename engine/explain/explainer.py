@@ -11,7 +11,7 @@ import numpy as np
 from engine.by_hand import weighed_by
 from engine.datasets.examples import Examples
 from engine.datasets.pool import Lesson
-from engine.explain.ablation import ablation
+from engine.explain.ablation import ablation, drawings
 from engine.explain.contributions import contributions_in_pieces, scores_of
 from engine.explain.flip import flip
 from engine.explain.gradients import Gradients
@@ -32,10 +32,12 @@ REST = 4.0
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """What training learns from, and the examples of it as far as they are made: nobody has to make them again."""
+    """What training learns from, and the examples of it as far as they are made: nobody has to make them again.
+    held_out: those that it does not learn from."""
 
     lesson: Lesson
     examples: Examples | None
+    held_out: Examples | None
 
 
 class Explainer:
@@ -160,8 +162,10 @@ class Explainer:
         target = int(reading.votes.argmax()) if question.target is None else question.target
         picture = reading.outputs[0]
         if question.kind == "ablation":
-            for done, losses in ablation(reading.subject, question.layer):
-                yield Answer(question, target, done, losses=losses)
+            held_out = self._learnt.held_out if self._learnt is not None else None
+            given, apart = drawings(reading.subject.network, held_out)
+            for done, losses in ablation(reading.subject, question.layer, given):
+                yield Answer(question, target, done, losses=losses, tried=len(given), held_out=apart)
             return
         if question.kind == "likes":
             assert question.wanted is not None

@@ -48,7 +48,8 @@ class Answer:
     them add, which together are the score. becomes,
     distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
     away it is (the root of the summed squares of the changes). losses: of "ablation", what is known of each
-    feature. likes: of "likes". words: why there is no answer, one sentence.
+    feature; tried: with how many examples, held_out: whether training holds these out. likes: of "likes". words:
+    why there is no answer, one sentence.
     """
 
     question: Question
@@ -62,4 +63,6 @@ class Answer:
     distance: float = 0.0
     losses: tuple[Loss, ...] = ()
     likes: Likes | None = None
+    tried: int = 0
+    held_out: bool = False
     words: str = ""

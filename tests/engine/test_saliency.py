@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from engine.backend import choose_backend
+from engine.by_hand import switched_off
+from engine.datasets.examples import Examples
+from engine.datasets.pool import Lesson, PoolSettings
 from engine.datasets.xo import examples
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.explain.ablation import COUNT, SEED
-from engine.explain.explainer import Explainer
+from engine.explain.explainer import Explainer, Learnt
 from engine.explain.flip import flip
 from engine.explain.gradients import Gradients
 from engine.explain.occlusion import Occlusion, patches
@@ -330,6 +333,26 @@ def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> Non
             parameters[f"01-conv2d.{part}"][loss.channel] = 0
         without = judge(XO, parameters, given, CPU).score
         assert loss.error == pytest.approx(without.loss - whole.loss, rel=1e-6)
+        assert loss.accuracy == pytest.approx(whole.accuracy - without.accuracy)
+
+
+def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
+    of, rng = subject(), np.random.default_rng(0)
+    given = Examples(
+        rng.uniform(-1, 1, (30, 1, 10, 10)).astype(np.float32), rng.integers(0, 3, 30), of.network.classes
+    )
+    explainer, question = Explainer(), Question("ablation", layer=4)
+    lesson = Lesson(PoolSettings(XOSettings()), ())
+    explainer.follow(question, (read(of),), True, learnt=Learnt(lesson, None, given))
+    while explainer.busy:
+        explainer.work(0.01)
+    answer = explainer.answer
+    assert answer is not None
+    assert (answer.held_out, answer.tried, len(answer.losses)) == (True, 30, 5)
+    whole = judge(of.network, of.parameters, given, CPU).score
+    for loss in answer.losses:
+        without = judge(of.network, switched_off(of, 4, loss.channel).parameters, given, CPU).score
+        assert loss.error == pytest.approx(without.loss - whole.loss, rel=1e-5, abs=1e-7)
         assert loss.accuracy == pytest.approx(whole.accuracy - without.accuracy)
 
 

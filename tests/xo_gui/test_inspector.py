@@ -344,6 +344,39 @@ def test_each_method_shows_a_picture_over_the_drawing(looker: Looker, pictures: 
     looker.qtbot.waitUntil(lambda: not overlay.isVisible(), timeout=5000)
 
 
+def test_the_smallest_change_put_on_the_canvas_flips_the_verdict(
+    looker: Looker, hand: Hand, pictures: GradientPage
+) -> None:
+    before = looker.window.last.readings[0].verdict
+    assert not pictures.put_button.isVisible()
+    pictures.method.setCurrentIndex(pictures.method.findData("flip"))
+    looker.qtbot.waitUntil(pictures.put_button.isVisible, timeout=20_000)
+    assert [looker.window.drawing_view.overlay._words] == [("taken away", "added")]
+    votes = looker.window.last.readings[0].votes.argmax()
+    QTest.mouseClick(pictures.put_button, Qt.MouseButton.LeftButton)
+    hand.settle()
+    assert looker.window.last.readings[0].votes.argmax() != votes
+    looker.window.session.undo_stack.undo()
+    hand.settle()
+    assert looker.window.last.readings[0].verdict == before
+
+
+def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(
+    looker: Looker, hand: Hand, pictures: GradientPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.explain.occlusion.MOST_PICTURES", 1)
+    pictures.method.setCurrentIndex(pictures.method.findData("occlusion"))
+    looker.qtbot.waitUntil(lambda: pictures.stop_button.isVisible() and pictures.progress.value() > 0)
+    assert pictures.progress.isVisible()
+    QTest.mouseClick(pictures.stop_button, Qt.MouseButton.LeftButton)
+    looker.qtbot.waitUntil(lambda: looker.window.last.answer is None, timeout=5000)
+    assert not looker.window.drawing_view.overlay.isVisible()
+    assert not pictures.stop_button.isVisible()
+    assert any("Stopped" in block.text for block in pictures.sheet.blocks if isinstance(block, Note))
+    hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
+    assert looker.window.last.answer is None, "what was given up stays so while one draws on"
+
+
 def test_a_method_follows_the_drawing_and_the_chosen_class(
     looker: Looker, hand: Hand, pictures: GradientPage
 ) -> None:

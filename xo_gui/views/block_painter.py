@@ -96,7 +96,7 @@ def height(block: Block, width: float) -> float:
     if isinstance(block, Note):
         return _note_box(block.text, width).height() + GAP
     if isinstance(block, Ranked):
-        return RANK * len(block.ranks) + GAP
+        return RANK * len(block.ranks) + (TITLE if block.heads else 0) + GAP
     if isinstance(block, Picture):
         return TITLE + _picture_side(block, width)[1] + TITLE + GAP
     if isinstance(block, Portrait):
@@ -341,6 +341,12 @@ def _paint_table(block: Table, top: float, on: Pass) -> None:
 
 
 def _paint_ranks(block: Ranked, top: float, on: Pass) -> None:
+    if block.heads:
+        label, factors, number = block.heads
+        on.text(QRectF(0, top, 86, TITLE - 2), label, on.theme.quiet)
+        on.text(QRectF(88, top, 60, TITLE - 2), factors, on.theme.quiet)
+        on.text(QRectF(0, top, on.width, TITLE - 2), number, on.theme.quiet, right=True)
+        top += TITLE
     for at, rank in enumerate(block.ranks):
         row = QRectF(0, top + at * RANK, on.width, RANK)
         if rank.chosen:

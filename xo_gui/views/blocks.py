@@ -85,9 +85,10 @@ class Rank:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Products, the largest first."""
+    """Products, the largest first. heads: words over the labels, the factors and the numbers, if they need any."""
 
     ranks: tuple[Rank, ...]
+    heads: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)

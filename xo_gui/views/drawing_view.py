@@ -180,7 +180,10 @@ class DrawingView(View):
             vote = float(reading.votes[top])
             told = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
             told = f"{network.classes[top]}, {told}"
-        self.overlay.show_answer(None if self._document is not None and self._document.fit else snapshot.answer)
+        asked = snapshot.answer.question.subject if snapshot.answer is not None else 0
+        readings, fit = snapshot.readings, self._document is not None and self._document.fit
+        classes = readings[asked].subject.network.classes if asked < len(readings) else ()
+        self.overlay.show_answer(None if fit else snapshot.answer, classes)
         if self.canvas.accessibleDescription() != told:
             self.canvas.setAccessibleDescription(told)
 

@@ -84,7 +84,9 @@ class FeaturePage(QWidget):
         column.setSpacing(4)
         for widget in (self.note, self.slice, self.board):
             column.addWidget(widget)
-        numbers = QGridLayout()
+        self._numbers = QWidget(self)
+        numbers = QGridLayout(self._numbers)
+        numbers.setContentsMargins(0, 0, 0, 0)
         numbers.setVerticalSpacing(2)
         self._buttons = (self.normalise_button, self.copy_button, self.off_button)
         names = (self.tr("paint"), self.tr("this weight"), self.tr("bias"))
@@ -95,7 +97,7 @@ class FeaturePage(QWidget):
             numbers.addWidget(label, 0, at)
             numbers.addWidget(box, 1, at)
             numbers.addWidget(self._buttons[at], 2, at)
-        column.addLayout(numbers)
+        column.addWidget(self._numbers)
         self.sheet = Sheet(self)
         self.sheet.picked.connect(self.picked)
         column.addWidget(SheetArea(self.sheet), 1)
@@ -136,6 +138,7 @@ class FeaturePage(QWidget):
         for widget in (self.board, self.weight, self.brush, self.bias, *self._buttons):
             widget.setEnabled(there)
         self.board.setVisible(there)
+        self._numbers.setVisible(there)
         self.note.setVisible(not there)
         if self._layer is None or subject is None or cell is None:
             self.note.setText(self._nothing(cell))
@@ -166,11 +169,17 @@ class FeaturePage(QWidget):
         if cell is None or layer is None or self._subject is None:
             self.sheet.show_blocks([], False)
             return
-        blocks: list[Block] = [Heading(self.tr("what switching one off costs"))]
+        blocks: list[Block] = []
         if answer is None or answer.words:
-            blocks.append(Note(answer.words if answer else self.tr("200 generated drawings are tried.")))
-        elif answer.progress < 1:
-            blocks.append(Lines((Line(self.tr("tried"), f"{100 * answer.progress:.0f} %"),)))
+            blocks.append(Heading(self.tr("what switching one off costs")))
+            blocks.append(Note(answer.words if answer else self.tr("Begins when the pen rests.")))
+        else:
+            said = self.tr("without one, {0} held-out drawings:")
+            if not answer.held_out:
+                said = self.tr("without one, {0} generated drawings:")
+            blocks.append(Heading(said.format(answer.tried)))
+            if answer.progress < 1:
+                blocks.append(Lines((Line(self.tr("tried"), f"{100 * answer.progress:.0f} %"),)))
         losses = sorted(answer.losses, key=lambda loss: -loss.error) if answer else []
         most = max((abs(loss.error) for loss in losses), default=0.0) or 1.0
         shape = self._subject.network.shapes[layer]
@@ -183,7 +192,8 @@ class FeaturePage(QWidget):
             )
             for loss in losses
         )  # fmt: skip
-        self.sheet.show_blocks([*blocks, Ranked(ranks)] if ranks else blocks, False)
+        heads = "", self.tr("error"), self.tr("read rightly")
+        self.sheet.show_blocks([*blocks, Ranked(ranks, heads)] if ranks else blocks, False)
 
     def _is_same_feature(self, cell: Cell) -> bool:
         assert self._cell is not None

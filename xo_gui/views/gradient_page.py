@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.explain.question import SLOW, Answer, Kind, Question
+from engine.operations import HostArray
 from engine.reading import Reading
 from xo_gui.theme import Theme
 from xo_gui.views.blocks import Block, Line, Lines, Note, Picture
@@ -15,9 +16,11 @@ from xo_gui.views.sheet import Sheet, SheetArea
 
 
 class GradientPage(QWidget):
-    """changed(): another question is to be asked."""
+    """changed(): another question is to be asked; drawn(picture, text): this changed drawing is
+    wanted on the canvas; `text` names the change."""
 
     changed = Signal()
+    drawn = Signal(object, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,8 +37,15 @@ class GradientPage(QWidget):
         self.method.currentIndexChanged.connect(self._restart)
         self.target.currentIndexChanged.connect(self._restart)
         self.stop_button = QPushButton(self.tr("Stop"), self)
-        self.stop_button.setToolTip(self.tr("Give this up; choose another method or click again to go on"))
+        self.stop_button.setToolTip(self.tr("Give this up; choose a method to begin anew"))
         self.stop_button.clicked.connect(self._stop)
+        self.progress = QProgressBar(self)
+        self.progress.setRange(0, 100)
+        self.progress.setAccessibleName(self.tr("How much is done"))
+        self.put_button = QPushButton(self.tr("Put it on the canvas"), self)
+        self.put_button.setToolTip(self.tr("Make the changed drawing the drawing, and see the verdict flip"))
+        self.put_button.clicked.connect(self._put)
+        self._changed_picture: HostArray | None = None
         self.sheet = Sheet(self)
         row = QHBoxLayout()
         row.setContentsMargins(0, 6, 0, 2)
@@ -46,7 +56,11 @@ class GradientPage(QWidget):
         column.setSpacing(2)
         column.addLayout(row)
         column.addWidget(SheetArea(self.sheet))
-        column.addWidget(self.stop_button)
+        foot = QHBoxLayout()
+        for widget in (self.progress, self.stop_button, self.put_button):
+            foot.addWidget(widget)
+            widget.hide()
+        column.addLayout(foot)
 
     def _methods(self) -> dict[Kind, tuple[str, str]]:
         """Every method with its name and what its picture says."""
@@ -99,8 +113,14 @@ class GradientPage(QWidget):
             blocks.append(Note(self.tr("Stopped. Choose a method to begin anew.")))
         elif kind in SLOW:
             blocks.append(Note(self.tr("Begins when the pen rests.")))
-        self.stop_button.setVisible(kind in SLOW)
-        self.stop_button.setEnabled(busy)
+        self.progress.setVisible(busy)
+        self.stop_button.setVisible(busy)
+        if busy and answer is not None:
+            self.progress.setValue(round(100 * answer.progress))
+        self._changed_picture = None
+        if answer is not None and answer.becomes is not None and answer.map is not None:
+            self._changed_picture = (reading.outputs[0][0] + answer.map).astype(np.float32).clip(-1, 1)
+        self.put_button.setVisible(self._changed_picture is not None)
         self.sheet.show_blocks(blocks, False)
 
     def _picture(self, reading: Reading, answer: Answer) -> list[Block]:
@@ -110,12 +130,9 @@ class GradientPage(QWidget):
         title = self.tr("for {0}").format(name)
         if answer.question.kind == "flip":
             title = self.tr("what is changed")
-        blocks: list[Block] = [Picture(title, known, calm(float(np.abs(known).max())))]
-        if answer.progress < 1:
-            blocks.append(Lines((Line(self.tr("done"), f"{100 * answer.progress:.0f} %"),)))
-        elif answer.question.kind == "flip":
-            blocks += self._flipped(reading, answer)
-        return blocks
+        done = answer.progress >= 1 and answer.question.kind == "flip"
+        said = self._flipped(reading, answer) if done else []
+        return [*said, Picture(title, known, calm(float(np.abs(known).max())))]
 
     def _flipped(self, reading: Reading, answer: Answer) -> list[Block]:
         if answer.becomes is None:
@@ -148,3 +165,7 @@ class GradientPage(QWidget):
     def _stop(self) -> None:
         self._stopped = self._asked
         self.changed.emit()
+
+    def _put(self) -> None:
+        if self._changed_picture is not None:
+            self.drawn.emit(self._changed_picture, self.tr("Smallest change"))

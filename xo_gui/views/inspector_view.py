@@ -83,6 +83,7 @@ class InspectorView(View):
         self.gradient_page.changed.connect(self._refresh)
         self.likes_page.changed.connect(self._refresh)
         self.likes_page.drawn.connect(self._draw)
+        self.gradient_page.drawn.connect(self._draw)
         self.tabs, self._pages = QTabBar(self), QStackedWidget(self)
         self.tabs.setObjectName("pages")
         self.tabs.setDrawBase(False)

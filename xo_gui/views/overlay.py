@@ -16,6 +16,8 @@ from xo_gui.views.levels import calm
 from xo_gui.views.numerals import MINUS, level
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
+# How much of the paper lies over the strokes, so that colours can be told on them.
+VEIL = 130
 # The strongest colour lets a little of the stroke through.
 OPAQUE = 225
 
@@ -29,19 +31,23 @@ class Overlay(QWidget):
         self._map: HostArray | None = None
         self._image: QImage | None = None
         self._level = 1.0
+        self._words = ("", "")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         canvas.installEventFilter(self)
         self.hide()
 
-    def show_answer(self, answer: Answer | None) -> None:
-        """Show the picture of this answer; none for one that has none, or is of a single value."""
+    def show_answer(self, answer: Answer | None, classes: tuple[str, ...] = ()) -> None:
+        """Show the picture of this answer; none for one that has none, or is of a single value. classes: the names
+        of the network's, by which the legend says what the colours are for."""
         shown = None if answer is None or answer.question.kind == "worth" else answer.map
         if shown is None:
             self.hide()
         elif shown is not self._map:
             self._map = shown
             self._make()
+        if answer is not None:
+            self._words = self._meaning(answer, classes)
         if shown is not None:
             self.setGeometry(self._canvas.rect())
             self.show()
@@ -71,18 +77,41 @@ class Overlay(QWidget):
             return
         painter = QPainter(self)
         frame = self._canvas.frame()
+        veil = QColor(self._theme.paper)
+        veil.setAlpha(VEIL)
+        painter.fillRect(frame, veil)
         painter.drawImage(frame, self._image)
-        text = f"{MINUS}{level(self._level)} … +{level(self._level)}"
-        face = font(SMALL_PX)
-        painter.setFont(face)
-        wide = painter.fontMetrics().horizontalAdvance(text)
-        box = QRectF(frame.left() + 6, frame.bottom() - 22, wide + 34, 17)
-        painter.fillRect(box, QColor(self._theme.ground))
-        for at, stop in ((0, self._theme.stops[0]), (1, self._theme.stops[4])):
-            painter.fillRect(QRectF(box.left() + 5 + at * 10, box.top() + 4, 9, 9), QColor(stop))
-        painter.setPen(QColor(self._theme.text))
-        painter.drawText(box.adjusted(29, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, text)
+        self._paint_legend(painter, frame)
         painter.end()
+
+    def _paint_legend(self, painter: QPainter, frame: QRectF) -> None:
+        """Each colour with its largest value and what it says; only the green one where nothing is below 0."""
+        painter.setFont(font(SMALL_PX))
+        metrics = painter.fontMetrics()
+        both = self._map is not None and bool((np.nan_to_num(self._map) < 0).any())
+        parts = [(self._theme.stops[4], f"+{level(self._level)} {self._words[1]}")]
+        if both:
+            parts.insert(0, (self._theme.stops[0], f"{MINUS}{level(self._level)} {self._words[0]}"))
+        room = int((frame.width() - 22) / len(parts)) - 24
+        texts = [metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) for _, text in parts]
+        wide = sum(24 + metrics.horizontalAdvance(text) for text in texts)
+        x, y = frame.left() + 6, frame.bottom() - 22
+        painter.fillRect(QRectF(x, y, wide + 4, 17), QColor(self._theme.ground))
+        for (colour, _), text in zip(parts, texts, strict=True):
+            painter.fillRect(QRectF(x + 5, y + 4, 9, 9), QColor(colour))
+            painter.setPen(QColor(self._theme.text))
+            across = metrics.horizontalAdvance(text)
+            painter.drawText(QRectF(x + 18, y, across + 2, 17), Qt.AlignmentFlag.AlignVCenter, text)
+            x += 24 + across
+
+    def _meaning(self, answer: Answer, classes: tuple[str, ...]) -> tuple[str, str]:
+        """What violet and green stand for."""
+        name = classes[answer.target] if answer.target < len(classes) else ""
+        if answer.question.kind == "flip":
+            return self.tr("taken away"), self.tr("added")
+        if answer.question.kind == "gradient":
+            return self.tr("lowers {0}").format(name), self.tr("raises {0}").format(name)
+        return self.tr("against {0}").format(name), self.tr("for {0}").format(name)
 
 
 def translucent(values: HostArray, most: float, theme: Theme) -> QImage:
