@@ -4,7 +4,6 @@ came to the Document's. It trains nothing and shows nothing."""
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from itertools import count
 from typing import Literal
 from weakref import WeakSet
@@ -18,16 +17,14 @@ from engine.document import Subject
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.kept import KeptRun
-from engine.network import Network
-from engine.optimizers import AdamW
-from engine.presets import PRESETS
 from engine.recipe import Recipe
 from engine.runner import Snapshot
-from engine.schedules import Cosine
 from engine.storage.sessions import Work
 from xo_gui.as_command import Told, of_a_run, of_a_start
+from xo_gui.branch_names import BranchNames
 from xo_gui.endings import ending
 from xo_gui.session import Session
+from xo_gui.usual import WATCHED, usual_data
 from xo_gui.wishes import (
     DataLook,
     Inspect,
@@ -50,8 +47,6 @@ from xo_gui.wishes import (
     Wish,
 )
 
-# What a network is trained by in the window: soon good, and long enough to watch.
-WATCHED = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
 _STANDING = ("paused", "ended", "diverged", "failed")
 
 
@@ -73,9 +68,7 @@ class TrainingControl(QObject):
         self.looked: DataLook = ""
         self._pace: float | None = None
         self._inside = False
-        self._names: dict[int, str] = {}  # by the branch's number, as the person calls it
-        self._hidden: set[int] = set()
-        self._taken: tuple[str, ...] = ()
+        self._names = BranchNames()
         self._inspection: Inspection | None = None
         self.goal: Goal | None = None
         self.training: Training | None = None
@@ -100,7 +93,7 @@ class TrainingControl(QObject):
         goal = self.goal
         if goal is None:
             return Intent(self._recipe, self._data, self._pace, usual=self._usual)
-        running, look, hidden = goal.running, goal.look, frozenset(self._hidden)
+        running, look, hidden = goal.running, goal.look, self._names.hidden
         lesson, live = goal.lesson, self.live
         return Intent(self._recipe, self._data, self._pace, running, look, self._usual, lesson, live, hidden)
 
@@ -122,7 +115,8 @@ class TrainingControl(QObject):
         training = snapshot.training
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
-        self.training, self._taken = training, tuple(branch.name for branch in training.branches)
+        self.training = training
+        self._names.take(branch.name for branch in training.branches)
         self._latest = training.kept or self._latest
         if training.answers is not self.goal:
             return  # it stood still, or ran, before it heard the latest
@@ -222,11 +216,11 @@ class TrainingControl(QObject):
                 self._inspection = inspection
                 self._set(goal and replace(goal, inspection=inspection))
             case ShowBranch(branch, shown):
-                (self._hidden.discard if shown else self._hidden.add)(branch)
+                self._names.show(branch, shown)
                 self.changed.emit()
             case Rename(branch, name) if goal is not None and name.strip():
-                self._names[branch] = name.strip()
-                self._set(replace(goal, names=dict(self._names)))
+                self._names.call(branch, name.strip())
+                self._set(replace(goal, names=self._names.given))
 
     def _train(self, until: int | None) -> None:
         """Go on from where the person stands in the history, or start afresh if that is nowhere yet."""
@@ -288,25 +282,15 @@ class TrainingControl(QObject):
         self._standing, self._mine = False, self._session.document.subjects[0]
         if self._last is not None and self._last.subject.network != self._mine.network:
             self._ours.clear()
-            self._names.clear()
-            self._hidden.clear()
-            self._taken = ()
+            self._names.begin_anew()
             self._latest = self._history
         self.training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
-        name = self._not_taken(name)
+        name = self._names.not_taken(name, self.tr("{0} ({1})"))
         goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
-        names = dict(self._names)
-        goal = replace(goal, kept=self._history, names=names)
+        goal = replace(goal, kept=self._history, names=self._names.given)
         self._set(replace(goal, inside=self._inside, inspection=self._inspection))
-
-    def _not_taken(self, name: str) -> str:
-        """The name, numbered if a branch has it already."""
-        number, wished = 2, name
-        while wished in self._taken:
-            wished, number = self.tr("{0} ({1})").format(name, number), number + 1
-        return wished
 
     @property
     def _history(self) -> KeptRun | None:
@@ -337,16 +321,14 @@ class TrainingControl(QObject):
         if look is not None and run is not None and look not in run:
             look = None
         running = goal is not None and goal.running
-        names = dict(self._names)
+        names = self._names.given
         return Work(document, self._recipe, self._data, run, self._pace, look, names, live, running=running)
 
     def restore(self, work: Work) -> None:
         """Go on with the work of an earlier session, as one undo."""
         subject, run = work.document.subjects[0], work.run
         self._recipe, self._data, self._pace = work.recipe, work.data, work.pace
-        self._names = dict(work.names)
-        self._hidden.clear()
-        self._taken = () if run is None else tuple(line.branch.name for line in run.lines)
+        self._names.begin_anew(work.names, () if run is None else [line.branch.name for line in run.lines])
         self._ours.clear()
         self._seen, self._network, self.training, self._standing = subject, subject.network, None, True
         self._mine, self._kept, self._latest, self._last, goal = subject, run, run, None, None
@@ -375,7 +357,7 @@ class TrainingControl(QObject):
     @property
     def _usual(self) -> PoolSettings:
         """What this network learns from if nobody wishes for anything else."""
-        return _usual(self._network, self._data.seed)
+        return usual_data(self._network, self._data.seed)
 
     @property
     def _made(self) -> int:
@@ -403,10 +385,3 @@ class TrainingControl(QObject):
     def _set(self, goal: Goal | None) -> None:
         self.goal, self._last = goal, goal or self._last
         self.changed.emit()
-
-
-@lru_cache(maxsize=8)
-def _usual(network: Network, seed: int) -> PoolSettings:
-    """What a network learns from if nobody wishes for anything else."""
-    known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == network), WATCHED)
-    return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)

@@ -16,7 +16,7 @@ from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
 from xo_gui.garbage import Garbage
 from xo_gui.main_window import MainWindow
-from xo_gui.training_control import WATCHED
+from xo_gui.usual import WATCHED
 from xo_gui.wishes import LearnBy, LearnFrom, Train
 
 KEEP_EVERY = "0.2"

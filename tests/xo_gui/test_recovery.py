@@ -31,7 +31,7 @@ from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.recovery import session_folder
-from xo_gui.training_control import WATCHED
+from xo_gui.usual import WATCHED
 from xo_gui.wishes import OneEpoch
 
 ROOT = Path(__file__).parents[2]
