@@ -46,18 +46,24 @@ class Reading:
         return values
 
 
+def side_of(subject: Subject) -> int:
+    """How many rows and columns the drawing has for a subject. Raises ShapeError, one sentence, if its network does
+    not read one square map, as drawings are."""
+    channels, height, width = subject.network.input_shape
+    if channels != 1 or height != width:
+        raise ShapeError(
+            f"{subject.name} reads {shape_text(subject.network.input_shape)}, "
+            "but a drawing is one square map; choose a network with a 1 × n × n input."
+        )
+    return height
+
+
 class Reader:
     """Reads one picture at a time with one subject, through a plan it keeps."""
 
     def __init__(self, subject: Subject, backend: Backend) -> None:
         """Raises ShapeError if the network does not read one square map, as drawings are."""
-        channels, height, width = subject.network.input_shape
-        if channels != 1 or height != width:
-            raise ShapeError(
-                f"{subject.name} reads {shape_text(subject.network.input_shape)}, "
-                "but a drawing is one square map; choose a network with a 1 × n × n input."
-            )
-        self.subject, self.side = subject, height
+        self.subject, self.side = subject, side_of(subject)
         self._plan = Plan(subject.network, backend, 1, keep=True)
         self._plan.load(subject.parameters)
         self._one_by_one = backend.name == "cpu"

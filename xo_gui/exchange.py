@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from engine.document import Subject
 from engine.layers import shape_text
-from engine.opening import Opened
+from engine.opening import Opened, Opening
 from engine.storage.models import save_model
 from engine.storage.pictures import SUFFIXES
 from engine.storage.sessions import SUFFIX, Work
@@ -29,6 +29,7 @@ class Exchange(QObject):
     def __init__(self, window: MainWindow, session: Session, settings: Settings) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
+        self._beside: Opening | None = None
 
     def open_path(self, path: Path) -> None:
         """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing."""
@@ -38,6 +39,9 @@ class Exchange(QObject):
     def show_opened(self, opened: Opened) -> None:
         """What came of a wish to open a file: a network, a picture, or a sentence."""
         name, found = opened.opening.path.name, opened.found
+        if opened.opening == self._beside:
+            self._put_beside(opened)
+            return
         if self._window.recovery is not None and self._window.recovery.take(opened):
             return
         if found is None:
@@ -51,6 +55,30 @@ class Exchange(QObject):
         elif not isinstance(found, Work):
             self._window.drawing_view.put_image(found, self.tr("Open {0}").format(name))
             self._window.say(self.tr("{0} is the drawing now.").format(name))
+
+    def _put_beside(self, opened: Opened) -> None:
+        """Compare with the network in a file; anything else changes nothing."""
+        name, found = opened.opening.path.name, opened.found
+        if isinstance(found, Subject):
+            self._settings.remember(opened.opening.path)
+            self._window.comparing.put(found)
+        elif found is None:
+            self._window.say(opened.trouble)
+        else:
+            said = self.tr("{0} holds no network to compare with; choose a model file (.safetensors).")
+            self._window.say(said.format(name))
+
+    def compare_with(self, path: Path) -> None:
+        """Open a model to stand beside the network; a wrong file says so and changes nothing."""
+        self._window.say(self.tr("Opening {0}…").format(path.name))
+        self._beside = self._session.open(path)
+
+    def ask_beside(self) -> None:
+        """Ask which model to compare with."""
+        kinds = self.tr("Models (*.safetensors);;All files (*)")
+        name, _ = QFileDialog.getOpenFileName(self._window, self.tr("Compare with a model"), "", kinds)
+        if name:
+            self.compare_with(Path(name))
 
     def ask_open(self) -> None:
         """Ask which file to open."""

@@ -17,6 +17,7 @@ from engine.presets import PRESETS, preset
 from engine.runner import Notice, Snapshot
 from engine.storage.models import shipped_subject
 from xo_gui import about
+from xo_gui.comparing import Comparing
 from xo_gui.docks import MARGIN, Docks
 from xo_gui.engine_thread import EngineThread
 from xo_gui.exchange import Exchange
@@ -29,7 +30,7 @@ from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
 from xo_gui.theme import Theme, theme_called, wear
 from xo_gui.training_control import TrainingControl
-from xo_gui.views import PANELS, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
+from xo_gui.views import PANELS, CompareView, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -49,6 +50,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.session, self._thread, self._settings = session, thread, settings
         self.training = TrainingControl(session)
+        self.comparing = Comparing(session, self.training)
         self.setAcceptDrops(True)
         self.setMinimumSize(*LEAST_SIZE)
         self.views: list[View] = []
@@ -167,11 +169,15 @@ class MainWindow(QMainWindow):
             view.slid.connect(self.session.slide)
             view.asked.connect(self.session.ask)
             view.wished.connect(self.training.wish)
+            view.wished.connect(self.comparing.wish)
             view.said.connect(self.say)
             view.watched.connect(self.session.watch)
             view.viewed.connect(self.session.show)
         self.training.changed.connect(self._intent_changed)
         self.training.said.connect(self.say)
+        self.comparing.said.connect(self.say)
+        self.comparing.begun.connect(self.show_comparison)
+        self.comparing.file_wished.connect(self.exchange.ask_beside)
         self.session.changed.connect(self._document_changed)
         self.session.focus_changed.connect(self._focus_changed)
         self.session.asked.connect(self.ask_again)
@@ -187,6 +193,7 @@ class MainWindow(QMainWindow):
             view.show_document(document)
         self.ask_again()
         self._show_subject(document.subjects[0])
+        self.menus.compare.refresh()
 
     def ask_again(self) -> None:
         """Ask the engine for what should be true now."""
@@ -227,6 +234,7 @@ class MainWindow(QMainWindow):
         if snapshot.readings:
             self._pending = self.last = snapshot
         self.training.hear(snapshot)
+        self.comparing.hear(snapshot)
         if self.recovery is not None:
             self.recovery.note()
         if not calm:
@@ -318,7 +326,7 @@ class MainWindow(QMainWindow):
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(subject.name)
-        self.session.edit(replace(document, subjects=(subject,)), text)
+        self.session.edit(replace(document, subjects=(subject, *document.subjects[1:])), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Any file may be dropped; whether it can be opened is said after."""
@@ -356,6 +364,10 @@ class MainWindow(QMainWindow):
     def _scheme_changed(self) -> None:
         if self.menus.themes["system"].isChecked():
             self.set_theme("system")
+
+    def show_comparison(self) -> None:
+        """Bring the two networks that are compared to the front."""
+        self.middle.bring(CompareView)
 
     def show_data(self) -> None:
         """Bring what training learns from to the front."""

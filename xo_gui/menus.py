@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 from engine.presets import PRESETS
+from xo_gui.compare_menu import CompareMenu
 from xo_gui.explain_menu import ExplainMenu
 from xo_gui.train_menu import TrainMenu
 
@@ -160,6 +161,8 @@ class Menus:
             action.setCheckable(True)
             action.setData(known.name)
             self.presets[known.name] = action
+        menu.addSeparator()
+        self.compare = CompareMenu(window, menu, self._action)
 
     def _data(self) -> None:
         drawing, menu = self._window.drawing_view, self._menu(tr("&Data"))

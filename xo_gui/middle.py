@@ -64,6 +64,8 @@ class Middle(QWidget):
         self.tabs.setGeometry(0, TABS_HIGH - size.height(), min(size.width(), self.width()), size.height())
 
     def _turn(self, at: int) -> None:
+        if at != self._stack.currentIndex():
+            self.shown.hide()  # it says that nothing of it is in view, before the next one says what is
         self._stack.setCurrentIndex(at)
         self.tabs.raise_()
 

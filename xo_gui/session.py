@@ -133,9 +133,12 @@ class Session(QObject):
 
     def replace_subject(self, subject: Subject, text: str) -> None:
         """Let `subject` be the first one, as one undo called `text`; a stroke under way goes on."""
+        self.replace_subjects((subject, *self._document.subjects[1:]), text)
+
+    def replace_subjects(self, subjects: tuple[Subject, ...], text: str) -> None:
+        """Let these one or two read the drawing, as one undo called `text`; a stroke under way goes on."""
         drawing = None if self._preview is None else self._preview.drawing
-        settled = self._document
-        self.edit(replace(settled, subjects=(subject, *settled.subjects[1:])), text)
+        self.edit(replace(self._document, subjects=subjects), text)
         if drawing is not None:
             self.preview(self._document.with_drawing(drawing))
 
@@ -226,10 +229,12 @@ class Session(QObject):
         """Something else that a Request tells, such as the moment looked back at, has changed just now."""
         self._changed_at = perf_counter()
 
-    def open(self, path: Path) -> None:
-        """Wish for a file to be read, by the engine, so that the window never waits for a disk."""
+    def open(self, path: Path) -> Opening:
+        """Wish for a file to be read, by the engine, so that the window never waits for a disk; the wish, by which
+        what comes of it is known."""
         self._opening = Opening(self._opening.number + 1 if self._opening else 1, path)
         self._tell()
+        return self._opening
 
     def is_new(self, opened: Opened) -> bool:
         """Whether this is the file last wished for, seen for the first time."""

@@ -103,6 +103,19 @@ class TrainingControl(QObject):
         return self.goal is not None and self._session.document.subjects[0] is self._mine
 
     @property
+    def stands(self) -> bool:
+        """Whether what training came to is the Document's."""
+        return self._standing
+
+    def answered(self, training: Training) -> bool:
+        """Whether this came of the goal there is now, and has begun a branch."""
+        return self.goal is not None and training.goal == self.goal.number and training.shown.branch >= 0
+
+    def know(self, subject: Subject) -> None:
+        """`subject` is a moment of the history that the engine has: where it is the first, one stands there."""
+        self._ours.add(subject)
+
+    @property
     def sampled(self) -> XOSettings | None:
         """The generator's settings that somebody looks at."""
         return self._data.drawing if self.looked == "samples" else None
@@ -317,6 +330,10 @@ class TrainingControl(QObject):
         if run is not None and goal is not None and live and not self._standing and run.goal == goal.number:
             subject = replace(subject, parameters=run.standing.parameters, moment=run.now, origin={})
             document = replace(document, subjects=(subject, *document.subjects[1:]))
+        if any(other.moment is not None and other not in self._ours for other in document.subjects[1:]):
+            # It is of a history that is gone; the one that is kept has another moment at that place.
+            others = tuple(replace(other, moment=None) for other in document.subjects[1:])
+            document = replace(document, subjects=(document.subjects[0], *others))
         look = goal.look if goal is not None and live else None
         if look is not None and run is not None and look not in run:
             look = None
@@ -340,6 +357,9 @@ class TrainingControl(QObject):
             goal = Goal(number, subject, "kept", branch.name, self._recipe, lesson.data, lesson.own)
             goal = replace(goal, pace=work.pace, look=work.look, inside=self._inside, kept=run, names=work.names)
             goal = replace(goal, inspection=self._inspection)
+            for other in work.document.subjects[1:]:
+                if other.network == run.network and other.moment is not None and other.moment in run:
+                    self._ours.add(other)
             if work.live:
                 self._ours.add(subject)
             else:

@@ -1,4 +1,5 @@
-"""Wishes: what a person can ask of training, as a View passes it on. They are words; training_control.py acts."""
+"""Wishes: what a person can ask of training, and of what the network is compared with, as a View passes it on. They
+are words; training_control.py and comparing.py act."""
 
 from __future__ import annotations
 
@@ -115,6 +116,33 @@ class Rename:
     name: str
 
 
+@dataclass(frozen=True)
+class CompareWithPreset:
+    """Let the preset of this name read the drawing, too."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class CompareWithFile:
+    """Ask for a model file, and let its network read the drawing, too."""
+
+
+@dataclass(frozen=True)
+class CompareWithThis:
+    """Hold the network as it is now, or at the moment looked at, beside what becomes of it."""
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Let the two networks that are compared change places."""
+
+
+@dataclass(frozen=True)
+class StopComparing:
+    """Let only the first network read the drawing."""
+
+
 Wish: TypeAlias = (
     Train
     | Pause
@@ -132,6 +160,11 @@ Wish: TypeAlias = (
     | Inspect
     | ShowBranch
     | Rename
+    | CompareWithPreset
+    | CompareWithFile
+    | CompareWithThis
+    | Swap
+    | StopComparing
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.datasets.article import ARTICLE_PICTURES
@@ -112,11 +113,42 @@ def test_a_drawing_that_could_not_be_read_shows_no_votes(view: VotesView) -> Non
 
 def test_two_networks_are_named_and_go_again(view: VotesView) -> None:
     view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
-    assert [block.heading.text() for block in view.blocks] == ["Default", "Walk-through"]
+    QApplication.processEvents()
+    assert [block.heading.text() for block in view.blocks] == ["A  Default", "B  Walk-through"]
     assert [block.heading.isHidden() for block in view.blocks] == [False, False]
     view.show_snapshot(snapshot((WALK,), DRAWN))
     assert len(view.blocks) == 1
     assert view.blocks[0].heading.isHidden()
+    assert view.agreement.isHidden()
+    assert view.blocks[0].sentence.text().startswith("X has the most votes.")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ((0.9, 0.1), (0.95, 0.05), "Both say X."),
+        ((0.9, 0.1), (0.1, 0.9), "They disagree: A says X, B says O."),
+        ((0.6, 0.4), (0.1, 0.9), "They disagree: A is unsure, B says O."),
+        ((0.6, 0.4), (0.5, 0.5), "Neither is sure."),
+    ],
+)
+def test_whether_two_networks_agree_is_said(view: VotesView, first, second, said: str) -> None:
+    readings = (*voted(first).readings, *voted(second).readings)
+    view.show_snapshot(replace(voted(first), readings=readings))
+    assert view.agreement.text() == said
+    view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), Drawing()))
+    assert view.agreement.text() == "Draw something: the canvas is blank."
+
+
+def test_two_blocks_fit_where_one_did(view: VotesView) -> None:
+    view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
+    QApplication.processEvents()  # what is new is shown only then
+    view.resize(232, view.minimumSizeHint().height())
+    QApplication.processEvents()
+    for widget in (*(block.bars for block in view.blocks), view.agreement):
+        place = widget.mapTo(view, widget.rect().bottomRight())
+        assert view.rect().contains(place)
+        assert widget.height() >= widget.sizeHint().height()
 
 
 def test_more_classes_have_more_rows(view: VotesView) -> None:

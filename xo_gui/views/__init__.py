@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 
 from xo_gui.views.branches_view import BranchesView
+from xo_gui.views.compare_view import CompareView
 from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.data_view import DataView
 from xo_gui.views.drawing_view import DrawingView
@@ -41,6 +42,7 @@ PANELS = (
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(WholeImageView, Qt.DockWidgetArea.LeftDockWidgetArea, behind=VotesView),
     Panel(NetworkView, None),
+    Panel(CompareView, None),
     Panel(StepView, None),
     Panel(InspectorView, Qt.DockWidgetArea.RightDockWidgetArea),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
@@ -59,6 +61,7 @@ PANELS = (
 __all__ = [
     "PANELS",
     "BranchesView",
+    "CompareView",
     "CurvesView",
     "DataView",
     "DrawingView",

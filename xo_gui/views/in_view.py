@@ -29,7 +29,8 @@ class InView(QObject):
         self._strips = strips
         for shown in strips:
             shown.look((left, right))
-        self._say()
+        if self._seen:
+            self._say()
 
     def _say(self) -> None:
         said = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -20,6 +21,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
+from engine.network import Network
+from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, TEXT_PX, Theme, font
@@ -51,7 +54,7 @@ ADAPT_SECONDS = 1.0
 
 
 class NetworkView(View):
-    """Every layer as a column of tiles, from the input to the votes; one strip for each subject.
+    """Every layer of the first network as a column of tiles, from the input to the votes.
 
     Hovering, or the arrow keys, looks at a value; a click, or Return, holds it; Esc lets go; a click on a header,
     or F, folds a ReLU into the column before it and unfolds it again, turns a page of many maps, or opens a run of
@@ -64,6 +67,7 @@ class NetworkView(View):
         super().__init__(parent)
         self._theme = DARK
         self._strips: list[ShownStrip] = []
+        self._networks: list[Network] = []
         self._generation = -1
         self._folds = Folds()
         self._looked: Cell | None = None
@@ -105,23 +109,35 @@ class NetworkView(View):
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show its readings from the next paint on; without readings, keep the last picture."""
-        if not snapshot.readings:
+        readings = self._shown(snapshot)
+        if not readings:
             return
         replaced = snapshot.generation != self._generation
         adapt = replaced or (snapshot.settled and not self._holds(snapshot))
         self._generation = snapshot.generation
-        networks = [shown.reading.subject.network for shown in self._strips]
-        if [reading.subject.network for reading in snapshot.readings] != networks:
-            self._restart(snapshot)
-        else:
-            for shown, reading in zip(self._strips, snapshot.readings, strict=True):
-                if shown.take(reading, adapt, replaced):
-                    self._still = None
+        if self._networks != [reading.subject.network for reading in readings]:
+            self._networks = [reading.subject.network for reading in readings]
+            self._restart(readings)
+        elif self._take(readings, adapt, replaced):
+            self._still = None
         if not self._calm.isActive():
             running = snapshot.training is not None and snapshot.training.state == "running"
             self._calm.start(CALMER_MS if running else CALM_MS)
         self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
         self.update(self._moving())
+
+    def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
+        """The readings that get a strip."""
+        return snapshot.readings[:1]
+
+    def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
+        """The strips for readings of other networks."""
+        return [ShownStrip(reading) for reading in readings]
+
+    def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
+        """Show other values of the same networks; whether a legend changes."""
+        changed = [shown.take(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=True)]
+        return any(changed)
 
     def show_intent(self, intent: Intent) -> None:
         """Whether what is found of training is found of the network shown."""
@@ -171,9 +187,9 @@ class NetworkView(View):
         cell, shown = self._marked()
         return None if cell is None or shown is None else say_cell(shown.reading, cell)
 
-    def _restart(self, snapshot: Snapshot) -> None:
+    def _restart(self, readings: Sequence[Reading]) -> None:
         """Other networks: forget everything that belonged to the last ones."""
-        self._strips = [ShownStrip(reading) for reading in snapshot.readings]
+        self._strips = self._made(readings)
         self._folds.clear()
         self._weight = self._header = None
         self._relevel()
@@ -211,18 +227,20 @@ class NetworkView(View):
         size = self._controls.sizeHint()
         self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
         width = self.width() - 2 * MARGIN
-        count = max(len(self._strips), 1)
-        height = (self.height() - self._top - UNDER_TABS - READOUT_HEIGHT) / count
-        widest = 0.0
-        for at, shown in enumerate(self._strips):
-            scroll = 12 if self._bar.isVisible() else 0
-            room = height - ABOVE - BELOW - scroll
-            area = Box(MARGIN, round(self._top + UNDER_TABS + at * height + ABOVE), width, round(room))
-            widest = max(widest, shown.lay_out(area, self.devicePixelRatioF(), self._folds).width)
+        top, scroll = self._top + UNDER_TABS, 12 if self._bar.isVisible() else 0
+        widest = self._place(Box(MARGIN, top, width, self.height() - top - READOUT_HEIGHT - scroll))
         if self._bar.fit(widest, width, self.height() - READOUT_HEIGHT):
             self._lay_out()
             return
         self._scrolled()
+
+    def _place(self, area: Box) -> float:
+        """Lay the strips out in `area`; how wide the widest is."""
+        inner = Box(area.x, round(area.y + ABOVE), area.width, round(area.height - ABOVE - BELOW))
+        return max((self._laid(shown, inner).width for shown in self._strips), default=0.0)
+
+    def _laid(self, shown: ShownStrip, area: Box) -> Strip:
+        return shown.lay_out(area, self.devicePixelRatioF(), self._folds)
 
     @property
     def _top(self) -> float:
@@ -252,12 +270,15 @@ class NetworkView(View):
         )
         painter.translate(-self._bar.value(), 0)
         for shown in self._strips:
-            StripPainter(painter, self._theme, shown).values()
+            self._painter_of(painter, shown).values()
         self._dead.paint(painter, self._theme)
         self._paint_looked(painter)
         painter.restore()
         self._paint_readout(painter)
         painter.end()
+
+    def _painter_of(self, painter: QPainter, shown: ShownStrip) -> StripPainter:
+        return StripPainter(painter, self._theme, shown)
 
     def _paint_still(self, ratio: float) -> QPixmap:
         pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
@@ -269,7 +290,7 @@ class NetworkView(View):
         painter.translate(-self._bar.value(), 0)
         for at, shown in enumerate(self._strips):
             pointed = self._header if self._header and self._header.subject == at else None
-            StripPainter(painter, self._theme, shown).still(pointed)
+            self._painter_of(painter, shown).still(pointed)
         painter.end()
         return pixmap
 

@@ -35,6 +35,15 @@ class Atlas:
     tiles: list[Tile]
 
 
+@dataclass(frozen=True)
+class Around:
+    """What is written around a strip's tiles: headers above, legends and costs below."""
+
+    header: bool = True
+    legend: bool = True
+    cost: bool = True
+
+
 class ShownStrip:
     """One subject's columns. Atlases are made when first painted, and kept until values or colours change."""
 
@@ -45,6 +54,9 @@ class ShownStrip:
         self.in_view: list[Column] = []
         self.mode: Mode = "shared"
         self.gain = 1.0
+        self.around = Around()
+        # Another strip of the same network whose colours mean the same: equal colour is equal value in both.
+        self.twin: ShownStrip | None = None
         self.seconds = np.array(reading.seconds)
         self._peaks = Peaks.of(reading.subject.network, reading.outputs)
         self._levels: dict[int, HostArray] = {}
@@ -64,7 +76,7 @@ class ShownStrip:
         if reading.subject is not self.reading.subject:
             self._kernels.clear()
             if adapt:
-                self._kernel_levels.clear()
+                self._forget_kernels()
         self.seconds += NEW_SHARE * (np.array(reading.seconds) - self.seconds)
         self.reading = reading
         self._atlases.clear()
@@ -116,7 +128,8 @@ class ShownStrip:
         """Where the colours or bars of a column end: (1,), or (channels,) if each map has its own."""
         layer = column.stage.shown
         if layer not in self._levels:
-            self._levels[layer] = self._peaks.levels(column.stage, self.mode, self.gain)
+            peaks = self._peaks if self.twin is None else self._peaks.with_at_least(self.twin._peaks)
+            self._levels[layer] = peaks.levels(column.stage, self.mode, self.gain)
         return self._levels[layer]
 
     def legend_level(self, column: Column) -> float | None:
@@ -165,7 +178,8 @@ class ShownStrip:
         """Where the colours of the column's features end: at their largest weight, rounded up."""
         layer = column.stage.shown
         if layer not in self._kernel_levels:
-            self._kernel_levels[layer] = calm(float(np.abs(self._weights(column)).max()))
+            both = (self,) if self.twin is None else (self, self.twin)
+            self._kernel_levels[layer] = calm(max(float(np.abs(one._weights(column)).max()) for one in both))
         return self._kernel_levels[layer]
 
     def kernel_atlas(self, column: Column, theme: Theme) -> QImage:
@@ -191,6 +205,11 @@ class ShownStrip:
             sum(self.seconds[layer - 1] for layer in layers)
         )
 
+    def _forget_kernels(self) -> None:
+        for shown in filter(None, (self, self.twin)):
+            shown._kernels.clear()
+            shown._kernel_levels.clear()
+
     def _adapt(self, peaks: Peaks, adapt: bool, replaced: bool) -> None:
         """Take over the peaks of a drawing; those of a blank picture only if there are no better ones.
 
@@ -200,7 +219,9 @@ class ShownStrip:
             self._peaks = peaks if replaced else peaks.with_unseen(self._peaks)
         elif not adapt:
             self._peaks = self._peaks.with_at_least(peaks)
-        self._levels.clear()
+        for shown in filter(None, (self, self.twin)):
+            shown._levels.clear()
+            shown._atlases.clear()
 
     def _legends(self) -> list[tuple[float | None, float]]:
         """Every number that stands under a column."""

@@ -47,37 +47,48 @@ class StripPainter:
 
     def still(self, pointed: Header | None) -> None:
         """Headers, outlines, legends and costs. pointed: the header under the mouse."""
+        around = self._shown.around
         for column in self._shown.in_view:
             there = pointed is not None and pointed.layer == column.stage.shown
-            way = pointed.way if pointed is not None and there else None
-            draw.paint_header(self._brush, column, column.y - ABOVE, there and way is None)
-            if column.stage.pager is not None:
-                paint_pager(self._brush, column, column.y - ABOVE, way)
+            if around.header:
+                self._header(column, there, pointed.way if pointed is not None and there else None)
             if column.stage.kind == "group":
                 draw.paint_group(self._brush, column, there)
-                self._cost(column)
+                if around.cost:
+                    self._cost(column)
                 continue
             if column.stage.kind in ("maps", "picture"):
                 draw.paint_frames(self._brush, column, self._shown.channels(column))
-            self._legend(column)
-            self._cost(column)
+            if around.legend:
+                self._legend(column)
+            if around.cost:
+                self._cost(column)
 
     def values(self) -> None:
         """Maps, features, bars and votes; what is on its way from the engine stays empty."""
         for column in self._shown.in_view:
-            if column.stage.kind == "group":
-                continue
-            if column.stage.kind in ("maps", "picture"):
-                self._maps(column)
-            elif (values := self._shown.values(column)) is None:
-                continue
-            elif column.stage.kind == "bars":
-                draw.paint_bars(self._brush, column, values, float(self._shown.levels(column)[0]))
-            elif column.stage.kind == "list":
-                self._list(column, values)
-            else:
-                level = float(self._shown.levels(column)[0])
-                draw.paint_votes(self._brush, column, self._shown.reading, level)
+            if column.stage.kind != "group":
+                self._values(column)
+
+    def _header(self, column: Column, there: bool, way: Way | None) -> None:
+        draw.paint_header(self._brush, column, column.y - ABOVE, there and way is None)
+        if column.stage.pager is not None:
+            paint_pager(self._brush, column, column.y - ABOVE, way)
+
+    def _values(self, column: Column) -> None:
+        if column.stage.kind in ("maps", "picture"):
+            self._maps(column)
+        elif (values := self._shown.values(column)) is None:
+            return
+        elif column.stage.kind == "bars":
+            draw.paint_bars(self._brush, column, values, float(self._shown.levels(column)[0]))
+        elif column.stage.kind == "list":
+            self._list(column, values)
+        else:
+            self._votes(column, float(self._shown.levels(column)[0]))
+
+    def _votes(self, column: Column, level: float) -> None:
+        draw.paint_votes(self._brush, column, self._shown.reading, level)
 
     def _maps(self, column: Column) -> None:
         atlas = self._shown.atlas(column, self._theme)

@@ -31,11 +31,11 @@ def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
         column = shown.strip.column_at(x) if shown.strip else None
         if shown.strip is None or column is None:
             continue
-        over, stage = -ABOVE <= y - shown.strip.area.y < -8, column.stage
+        over, stage = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
         if stage.kind == "group":
             inside = over or column.tile(0).holds(x, y)
             return Under(header=Header(subject, stage.shown) if inside else None)
-        way = way_at(column, column.y - ABOVE, x, y)
+        way = way_at(column, column.y - ABOVE, x, y) if shown.around.header else None
         if way is not None and leads(column, way):
             return Under(header=Header(subject, stage.shown, way))
         if found := column.find(x, y):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QCoreApplication
 
 from engine.layers import shape_text
+from engine.reading import Reading
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.strip_painter import Header
@@ -41,12 +42,13 @@ def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
 
 def summary(strips: Sequence[ShownStrip]) -> str:
     """What every subject reads, in words."""
-    said = []
-    for shown in strips:
-        reading = shown.reading
-        top = 100 * float(reading.votes.max())
-        said.append(_tr("{0}, reading {1}, {2} %").format(reading.subject.name, reading.verdict, f"{top:.0f}"))
-    return "; ".join(said)
+    return "; ".join(say_reading(shown.reading.subject.name, shown.reading) for shown in strips)
+
+
+def say_reading(name: str, reading: Reading) -> str:
+    """What the network called `name` makes of the drawing."""
+    top = 100 * float(reading.votes.max())
+    return _tr("{0}, reading {1}, {2} %").format(name, reading.verdict, f"{top:.0f}")
 
 
 def _tr(text: str) -> str:

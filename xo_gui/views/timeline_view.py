@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtGui import (
+    QColor,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 
 from engine.goal import Training
 from engine.history import Branch, Moment
@@ -14,7 +24,7 @@ from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import branch_pen, seen_branch
 from xo_gui.views.numerals import short
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent, Look
+from xo_gui.wishes import CompareWithThis, Intent, Look
 
 _LINE_Y, _HANDLE, _WORDS_Y = 10.0, 6.0, 30.0
 
@@ -33,6 +43,15 @@ class TimelineView(View):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Timeline of the training"))
         self.setMinimumHeight(44)
+        self.hold_button = QToolButton(self)
+        self.hold_button.setText(self.tr("Compare with this moment"))
+        tip = self.tr("Hold the network as it is at the moment looked at, beside what becomes of it")
+        self.hold_button.setToolTip(tip)
+        self.hold_button.setStatusTip(tip)
+        self.hold_button.setFont(font(SMALL_PX))
+        self.hold_button.setStyleSheet("padding: 1px 8px")
+        self.hold_button.clicked.connect(self._hold)
+        self.hold_button.hide()
 
     def sizeHint(self) -> QSize:
         """Wide and low."""
@@ -42,6 +61,7 @@ class TimelineView(View):
         """How far training has come, and the moment the maps are of."""
         if snapshot.training is not self._training:
             self._training = snapshot.training
+            self.hold_button.setVisible(self._branch() is not None)
             self.setAccessibleDescription(self._words())
             self.update()
 
@@ -103,6 +123,17 @@ class TimelineView(View):
             return self.tr("here {0} left {1}, after step {2}").format(branch.name, name, parent.step)
         return self.tr("Look back at step {0}").format(self._step_at(x, branch))
 
+    def _hold(self) -> None:
+        self.wished.emit(CompareWithThis())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The button keeps its corner."""
+        super().resizeEvent(event)
+        size = self.hold_button.sizeHint()
+        self.hold_button.setGeometry(
+            self.width() - size.width(), round(_WORDS_Y + 1 - size.height() / 2), size.width(), size.height()
+        )
+
     def _step_at(self, x: float, branch: Branch) -> int:
         share = (x - _HANDLE) / max(self.width() - 2 * _HANDLE, 1)
         return round(min(max(share, 0.0), 1.0) * branch.end)
@@ -141,10 +172,11 @@ class TimelineView(View):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
         painter.setFont(font(SMALL_PX))
         painter.setPen(QColor(theme.quiet))
-        box = QRectF(0, _WORDS_Y - 8, self.width(), 18)
+        taken = 0 if self.hold_button.isHidden() else self.hold_button.width() + 12
+        box = QRectF(0, _WORDS_Y - 8, self.width() - taken, 18)
         facts, metrics = self._facts(), QFontMetricsF(painter.font())
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, facts)
-        room = self.width() - (metrics.horizontalAdvance(facts) + 24 if facts else 0)
+        room = box.width() - (metrics.horizontalAdvance(facts) + 24 if facts else 0)
         words = metrics.elidedText(self._words(), Qt.TextElideMode.ElideRight, room)
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
 

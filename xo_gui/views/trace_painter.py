@@ -43,7 +43,7 @@ def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
     for window in trace.windows:
         _outline(painter, rect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
     for ring in trace.rings:
-        _ring(painter, ring, theme)
+        paint_ring(painter, ring, theme)
     painter.restore()
 
 
@@ -75,7 +75,8 @@ def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) ->
     painter.fillRect(rect(rest), ground)
 
 
-def _ring(painter: QPainter, cell: Box, theme: Theme) -> None:
+def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
+    """Mark one cell: an outline, or a ring around the middle of a small one."""
     if min(cell.width, cell.height) >= LEAST_OUTLINE:
         _outline(painter, rect(cell), theme, 1.4)
         return

@@ -16,9 +16,11 @@ from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.views.compare_words import LETTERS, agreement, called, names
 from xo_gui.views.numerals import NONE, percent, vote_text
 from xo_gui.views.symbols import DRAWN, paint_class
 from xo_gui.views.view import View
+from xo_gui.wishes import Intent
 
 _ROW, _BAR, _GAP = 27, 15, 10
 _NUMBER_PX = 17
@@ -47,7 +49,13 @@ class VotesView(View):
         self.blocks: list[VoteBlock] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(14)
+        self._column.setSpacing(10)
+        self.agreement = QLabel(self)
+        self.agreement.setWordWrap(True)
+        self.agreement.setFont(font(TEXT_PX, strong=True))
+        self.agreement.hide()
+        self._live = False
+        self._column.addWidget(self.agreement)
         self._column.addStretch()
         self.setAccessibleName(self.tr("Votes"))
 
@@ -57,7 +65,11 @@ class VotesView(View):
             return
         self._arrange(document.subjects)
         for block, subject in zip(self.blocks, self._subjects, strict=True):
-            block.wait(subject, self.tr("Waiting for the network."))
+            block.wait(subject, self.tr("Waiting for the network.") if len(self.blocks) == 1 else "")
+
+    def show_intent(self, intent: Intent) -> None:
+        """Whether the first one reads by training's weights."""
+        self._live = intent.live
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show its readings at once, as they are."""
@@ -66,9 +78,32 @@ class VotesView(View):
                 block.wait(subject, self.tr("The network could not read this drawing; the status bar says why."))
             return
         self._arrange(tuple(reading.subject for reading in snapshot.readings))
+        alone = len(snapshot.readings) == 1
         for block, reading in zip(self.blocks, snapshot.readings, strict=True):
-            naive = snapshot.comparison if reading is snapshot.readings[0] else None
-            block.show_reading(reading, self._sentence(reading, naive))
+            # Of two, one sentence says what both make of it.
+            block.show_reading(reading, self._sentence(reading, snapshot.comparison) if alone else "")
+        if not alone:
+            self._compare(snapshot)
+
+    def _compare(self, snapshot: Snapshot) -> None:
+        """What each is called, and whether they agree."""
+        called = names(snapshot.readings, snapshot.training, self._live)
+        for block, letter, name in zip(self.blocks, LETTERS, called, strict=True):
+            block.call(f"{letter}  {name}")
+        blank = ink(snapshot.readings[0].outputs[0]) < BLANK_INK
+        said = self.tr("Draw something: the canvas is blank.") if blank else agreement(snapshot.readings)
+        if said != self.agreement.text():
+            self.agreement.setText(said)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """All lines of whether they agree are seen."""
+        self.agreement.setMinimumHeight(max(self.agreement.heightForWidth(self.width()), 0))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width takes another number of lines."""
+        self._make_room()
+        super().resizeEvent(event)
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
@@ -90,9 +125,11 @@ class VotesView(View):
             self._column.insertWidget(len(self.blocks), block)
             self.blocks.append(block)
         self._subjects = subjects
-        for block, subject in zip(self.blocks, subjects, strict=True):
-            block.heading.setText(subject.name)
-            block.heading.setVisible(len(subjects) > 1)
+        alone = len(subjects) == 1
+        for block, subject, letter in zip(self.blocks, subjects, LETTERS, strict=False):
+            block.call(f"{letter}  {called(subject)}")
+            block.stand_alone(alone)
+        self.agreement.setHidden(alone)
 
     def _sentence(self, reading: Reading, naive: Comparison | None) -> str:
         network = reading.subject.network
@@ -132,6 +169,9 @@ class VoteBlock(QWidget):
         self._subject = subject
         self.heading, self.bars, self.sentence = QLabel(self), VoteBars(self), QLabel(self)
         self.heading.setFont(font(SMALL_PX, strong=True))
+        self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._alone = True
+        self._called = ""
         self.sentence.setWordWrap(True)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -140,6 +180,25 @@ class VoteBlock(QWidget):
         column.setSpacing(4)
         for widget in (self.heading, self.bars, self.sentence):
             column.addWidget(widget)
+
+    def call(self, name: str) -> None:
+        """Let it be called so, as far as there is room; where that cuts it, the whole is its tooltip."""
+        if name != self._called:
+            self._called = name
+            self._show_name()
+
+    def stand_alone(self, alone: bool) -> None:
+        """Whether it is the only one, which then needs no name, and has room for every sentence."""
+        self.heading.setVisible(not alone)
+        if alone != self._alone:
+            self._alone = alone
+            self._make_room()
+            self.sentence.setVisible(alone or bool(self.sentence.text()))
+
+    def _show_name(self) -> None:
+        cut = self.heading.fontMetrics().elidedText(self._called, Qt.TextElideMode.ElideRight, self.width())
+        self.heading.setText(cut)
+        self.heading.setToolTip(self._called if cut != self._called else "")
 
     def wait(self, subject: Subject, sentence: str) -> None:
         """Show the classes without votes."""
@@ -161,16 +220,19 @@ class VoteBlock(QWidget):
         if self.sentence.text() != sentence:
             self.sentence.setText(sentence)
             self._make_room()
+        self.sentence.setVisible(self._alone or bool(sentence))
 
     def _make_room(self) -> None:
         """All lines of the sentence are seen, and two have room always: a verdict moves nothing below it."""
-        lines = max(self.sentence.heightForWidth(self.width()), 2 * QFontMetrics(font()).lineSpacing())
+        least = (2 if self._alone else 1) * QFontMetrics(font()).lineSpacing()
+        lines = max(self.sentence.heightForWidth(self.width()), least)
         if lines != self.sentence.minimumHeight():
             self.sentence.setMinimumHeight(lines)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another width takes another number of lines."""
         self._make_room()
+        self._show_name()
         super().resizeEvent(event)
 
 

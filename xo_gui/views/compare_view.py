@@ -1,0 +1,311 @@
+"""Compare view: two networks on one drawing, one below the other, and the difference of their values. It computes
+none of them but the difference, and that only while it is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
+
+from engine.difference import Difference
+from engine.document import Document
+from engine.reading import Reading
+from engine.runner import Snapshot
+from xo_gui.session import Cell
+from xo_gui.theme import SMALL_PX, font
+from xo_gui.views.column_painter import kept_font
+from xo_gui.views.columns import Box
+from xo_gui.views.compare_rows import Row, bottom, rows
+from xo_gui.views.compare_start import CompareStart
+from xo_gui.views.compare_words import (
+    BOTH,
+    LETTERS,
+    difference_words,
+    gap_words,
+    names,
+    say_difference,
+    say_weight_difference,
+)
+from xo_gui.views.difference_strip import DifferencePainter, DifferenceStrip
+from xo_gui.views.network_view import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, NetworkView
+from xo_gui.views.readout import Readout
+from xo_gui.views.shown_strip import ShownStrip
+from xo_gui.views.strip_painter import BELOW, StripPainter
+from xo_gui.views.strip_pointer import Weight
+from xo_gui.views.strip_words import say_reading
+from xo_gui.views.trace_painter import paint_ring
+from xo_gui.wishes import StopComparing, Swap
+
+
+class CompareView(NetworkView):
+    """A strip for each of the two, and one of the difference, second minus first, for the layers that match.
+
+    Pointing at a value, in any of the three, says it in both; a click holds it in the network that it was clicked
+    in, one of the difference in the first.
+    """
+
+    title = "Compare"
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._rows: tuple[Row, ...] = ()
+        self._names: tuple[str, ...] = ()
+        self._late: Snapshot | None = None
+        self._difference: Difference | None = None
+        super().__init__(parent)
+        self.start = CompareStart(self)
+        self.start.wished.connect(self.wished)
+        self._buttons = self._make_buttons()
+        self._side_bar = QScrollBar(Qt.Orientation.Vertical, self)
+        self._side_bar.setAccessibleName(self.tr("Scroll to the other rows"))
+        self._side_bar.hide()
+        self._side_bar.valueChanged.connect(self._slid_down)
+        self.setAccessibleName(self.tr("Comparison"))
+        self._bar.setAccessibleName(self.tr("Scroll the networks"))
+        self._choose(False)
+
+    # --- what is shown
+
+    def show_document(self, document: Document) -> None:
+        """Two networks, or the way to have them."""
+        comparing = len(document.subjects) == 2
+        if comparing == self.start.isVisibleTo(self):
+            self._choose(comparing)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show both readings and their difference; while nobody looks, only remember them."""
+        if not self.isVisible():
+            self._late = snapshot
+            return
+        self._late = None
+        if len(snapshot.readings) != 2:
+            return
+        called = names(snapshot.readings, snapshot.training, self._live)
+        if called != self._names:
+            self._names, self._still = called, None
+        super().show_snapshot(snapshot)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Show what came while nobody looked."""
+        super().showEvent(event)
+        if self._late is not None:
+            self.show_snapshot(self._late)
+
+    def _choose(self, comparing: bool) -> None:
+        """The strips, or the way to have them."""
+        self.start.setVisible(not comparing)
+        self._buttons.setVisible(comparing)
+        self._controls.setVisible(comparing)
+        if not comparing:
+            self._strips, self._networks, self._difference, self._names = [], [], None, ()
+            self._look(None)
+        self._lay_out()
+
+    def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
+        return snapshot.readings
+
+    def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
+        first, second = (ShownStrip(reading) for reading in readings)
+        self._difference = Difference.between(*readings)
+        if self._alike(readings):
+            first.twin, second.twin = second, first
+        below = [DifferenceStrip(self._difference, first)] if self._difference.layers else []
+        return [first, second, *below]
+
+    def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
+        changed = [shown.take(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=False)]
+        self._difference = Difference.between(*readings)
+        for shown in self._strips[2:]:
+            assert isinstance(shown, DifferenceStrip)
+            changed.append(shown.follow(self._difference, adapt))
+        return any(changed)
+
+    @staticmethod
+    def _alike(readings: Sequence[Reading]) -> bool:
+        first, second = (reading.subject.network for reading in readings)
+        return first == second
+
+    def _say_calmly(self) -> None:
+        super()._say_calmly()
+        if self._difference is not None:
+            both = zip(LETTERS, self._names, self._strips[:2], strict=True)
+            said = [f"{letter} {say_reading(name, shown.reading)}" for letter, name, shown in both]
+            said += [difference_words(self._difference), gap_words(self._difference)]
+            self.setAccessibleDescription("; ".join(filter(None, said)))
+
+    # --- where it lies
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lay out for the new size."""
+        super().resizeEvent(event)
+        wide = min(self.width() - 2 * MARGIN, 560)
+        self.start.setGeometry(int(MARGIN), int(TOP + 32), int(wide), self.height() - int(TOP + 40))
+
+    def _place(self, area: Box) -> float:
+        if len(self._strips) < 2:
+            self._side_bar.hide()
+            return 0.0
+        alike, differing = self._alike([shown.reading for shown in self._strips[:2]]), len(self._strips) > 2
+        over = bottom(rows(area, alike, differing)) - area.bottom
+        self._scroll_down_range(area, over)
+        moved = Box(area.x, area.y - self._side_bar.value(), area.width, area.height)
+        self._rows, widest = rows(moved, alike, differing), 0.0
+        for shown, row in zip(self._strips, self._rows, strict=False):
+            shown.around = row.around
+            widest = max(widest, self._laid(shown, row.tiles).width)
+        size = self._buttons.sizeHint()
+        line = self._rows[0].name
+        self._buttons.setGeometry(
+            int(line.right) - size.width(), int(line.y) - 1, size.width(), int(line.height) + 2
+        )
+        return widest
+
+    def _scroll_down_range(self, area: Box, over: float) -> None:
+        bar = self._side_bar
+        bar.blockSignals(True)
+        bar.setGeometry(self.width() - 12, int(area.y), 10, int(area.height))
+        bar.setRange(0, max(0, round(over)))
+        bar.setPageStep(int(area.height))
+        bar.setSingleStep(40)
+        bar.setVisible(over > 0.5)
+        bar.blockSignals(False)
+
+    def _slid_down(self, _: int) -> None:
+        self._lay_out()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll down where there is more than fits, with Shift, or sideways, to the side."""
+        delta, across = event.angleDelta().y(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if self._side_bar.isHidden() or across or not delta:
+            super().wheelEvent(event)
+        else:
+            self._side_bar.setValue(self._side_bar.value() - delta)
+
+    def _scroll_to(self, cell: Cell) -> None:
+        super()._scroll_to(cell)
+        if cell.subject < len(self._rows) and not self._side_bar.isHidden():
+            row, bar = self._rows[cell.subject], self._side_bar
+            top, end = self._top + UNDER_TABS, self.height() - READOUT_HEIGHT
+            up, down = row.name.y - top, row.tiles.bottom + BELOW - end
+            if up < 0 or down > 0:
+                bar.setValue(bar.value() + round(up if up < 0 else min(up, down)))
+
+    # --- painting
+
+    def _painter_of(self, painter: QPainter, shown: ShownStrip) -> StripPainter:
+        kind = DifferencePainter if isinstance(shown, DifferenceStrip) else StripPainter
+        return kind(painter, self._theme, shown)
+
+    def _paint_waking(self, painter: QPainter) -> None:
+        if self.start.isHidden():
+            super()._paint_waking(painter)
+
+    def _paint_still(self, ratio: float) -> QPixmap:
+        pixmap = super()._paint_still(ratio)
+        if self._difference is not None and self._rows:
+            painter = QPainter(pixmap)
+            below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
+            painter.fillRect(below, QColor(self._theme.ground))  # where more rows lie than fit
+            painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
+            self._paint_names(painter, self._difference)
+            painter.end()
+        return pixmap
+
+    def _paint_names(self, painter: QPainter, difference: Difference) -> None:
+        """A letter, a name, and for the difference a sentence."""
+        said = [*zip(LETTERS, self._names, strict=True), (BOTH, difference_words(difference))]
+        for at, (row, (letter, words)) in enumerate(zip(self._rows, said, strict=True)):
+            base, theme = row.name.y + 13, self._theme
+            x = row.name.x
+            for text, strong, colour in ((letter, True, theme.text), (words, False, theme.quiet)):
+                face, metrics = kept_font(SMALL_PX + 1, strong)
+                room = row.name.right - x - (self._buttons.width() + 12 if at == 0 else 0)
+                text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+                painter.setFont(face)
+                painter.setPen(QColor(colour))
+                painter.drawText(QRectF(x, base - 13, room, 18), Qt.AlignmentFlag.AlignVCenter, text)
+                x += metrics.horizontalAdvance(text) + 8
+        if gap := gap_words(difference):
+            self._paint_gap(painter, gap)
+
+    def _paint_gap(self, painter: QPainter, words: str) -> None:
+        """Why there is no difference, beside the last column that has one."""
+        strip = self._strips[2].strip if len(self._strips) > 2 else None
+        if strip is None:
+            return
+        left = max((column.right for column in strip.columns), default=strip.area.x - 24) + 24 - self._bar.value()
+        room = self.width() - MARGIN - left
+        painter.setFont(font(SMALL_PX))
+        painter.setPen(QColor(self._theme.quiet))
+        painter.drawText(
+            QRectF(left, strip.area.y, min(room, 420.0), strip.area.height),
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap,
+            words,
+        )
+
+    def _paint_looked(self, painter: QPainter) -> None:
+        """The looked-at cell with all that belongs to it, and the same cell in the other rows."""
+        super()._paint_looked(painter)
+        cell, _ = self._marked()
+        if cell is None or self._weight is not None or self._difference is None:
+            return
+        for at, shown in enumerate(self._strips):
+            column = shown.strip.column_of(cell.layer) if shown.strip else None
+            if at != cell.subject and column is not None and cell.layer in self._difference.layers:
+                painter.save()
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                row, col = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
+                paint_ring(painter, column.mark(cell.channel, row, col), self._theme)
+                painter.restore()
+
+    # --- looking
+
+    def readout(self) -> Readout | None:
+        """The value looked at, in both, and the difference."""
+        if self._difference is None:
+            return None
+        if self._weight is not None:
+            return say_weight_difference(self._difference, *self._weight)
+        cell, _ = self._marked()
+        return None if cell is None else say_difference(self._difference, cell)
+
+    def _look(self, cell: Cell | None, weight: Weight | None = None) -> None:
+        """A value of the difference is one of the first network's, to whoever explains it."""
+        if cell is not None and cell.subject == 2:
+            cell = replace(cell, subject=0)
+        if weight is not None and weight[0] == 2:
+            weight = (0, *weight[1:])
+        super()._look(cell, weight)
+
+    # --- what it is made of
+
+    def _make_buttons(self) -> QWidget:
+        box = QWidget(self)
+        row = QHBoxLayout(box)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        self.swap_button = self._button(self.tr("Swap"), self.tr("Let the two change places"), self._swap)
+        self.stop_button = self._button(
+            self.tr("Stop comparing"), self.tr("Let only the first network read the drawing"), self._stop
+        )
+        for button in (self.swap_button, self.stop_button):
+            row.addWidget(button)
+        return box
+
+    def _button(self, text: str, tip: str, act: object) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setFont(font(SMALL_PX))
+        button.setToolTip(tip)
+        button.setStatusTip(tip)
+        button.setStyleSheet("padding: 1px 8px; min-width: 10px")
+        button.clicked.connect(act)
+        return button
+
+    def _swap(self) -> None:
+        self.wished.emit(Swap())
+
+    def _stop(self) -> None:
+        self.wished.emit(StopComparing())
