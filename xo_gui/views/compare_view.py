@@ -30,17 +30,17 @@ from xo_gui.views.compare_words import (
     say_weight_difference,
 )
 from xo_gui.views.difference_strip import DifferencePainter, DifferenceStrip
-from xo_gui.views.network_view import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, NetworkView
 from xo_gui.views.readout import Readout
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_painter import BELOW, StripPainter
 from xo_gui.views.strip_pointer import Weight
 from xo_gui.views.strip_words import say_reading
+from xo_gui.views.strips_view import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, StripsView
 from xo_gui.views.trace_painter import paint_ring
 from xo_gui.wishes import StopComparing, Swap
 
 
-class CompareView(NetworkView):
+class CompareView(StripsView):
     """A strip for each of the two, and one of the difference, second minus first, for the layers that match.
 
     Pointing at a value, in any of the three, says it in both; a click holds it in the network that it was clicked

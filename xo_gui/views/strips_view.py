@@ -1,0 +1,449 @@
+"""Strips view: the strips of columns in which every layer's values can be seen, one for each reading that it is told
+to show. What the network view and the compare view are made of; it computes no value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from engine.network import Network
+from engine.reading import Reading
+from engine.runner import Snapshot
+from xo_gui.session import Cell, Focus
+from xo_gui.theme import DARK, TEXT_PX, Theme, font
+from xo_gui.views.columns import Box, Strip
+from xo_gui.views.dead_mark import DeadMarks
+from xo_gui.views.folds import Folds
+from xo_gui.views.in_view import InView
+from xo_gui.views.pager import Way, leads
+from xo_gui.views.readout import Readout, say_cell, say_weight
+from xo_gui.views.readout_painter import paint_readout
+from xo_gui.views.shown_strip import ShownStrip
+from xo_gui.views.strip_controls import StripControls
+from xo_gui.views.strip_keys import step
+from xo_gui.views.strip_painter import ABOVE, BELOW, Header, StripPainter
+from xo_gui.views.strip_pointer import Weight, header_of, middle_of, under
+from xo_gui.views.strip_scroll import StripScroll
+from xo_gui.views.strip_words import hint, summary
+from xo_gui.views.trace import is_in
+from xo_gui.views.trace_painter import paint_looked
+from xo_gui.views.view import View
+from xo_gui.wishes import Intent
+
+MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
+# Times and descriptions change no more often than this, so that they can be read; while training runs, which
+# everything that is painted holds up, more seldom.
+CALM_MS, CALMER_MS = 700, 2000
+# Seconds between two looks at how far the colours should reach, while training goes on.
+ADAPT_SECONDS = 1.0
+
+
+class StripsView(View):
+    """Every layer as a column of tiles, from the input to the votes; of the first network, unless `_shown` says more.
+
+    Hovering, or the arrow keys, looks at a value; a click, or Return, holds it; Esc lets go; a click on a header,
+    or F, folds a ReLU into the column before it and unfolds it again, turns a page of many maps, or opens a run of
+    layers that lie gathered.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._strips: list[ShownStrip] = []
+        self._networks: list[Network] = []
+        self._generation = -1
+        self._folds = Folds()
+        self._looked: Cell | None = None
+        self._pinned: Cell | None = None
+        self._sliding = False
+        self._weight: Weight | None = None
+        self._header: Header | None = None
+        self._pointed = -1.0, -1.0
+        self._by_keyboard = False
+        self._still: QPixmap | None = None
+        self._adapted_at = 0.0
+        self._live = False
+        self._dead = DeadMarks(self, self._first_strip)
+        self._in_view = InView(self)
+        self._in_view.changed.connect(self.viewed)
+        self._controls = StripControls(self)
+        self._controls.changed.connect(self._relevel)
+        self._controls.gathered.connect(self._gather)
+        self._bar = StripScroll(MARGIN, self)
+        self._bar.valueChanged.connect(self._scrolled)
+        self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
+        self._calm.timeout.connect(self._say_calmly)
+        # Its still parts cover it: nothing under it needs to be painted first.
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(self.tr("Network"))
+        self.set_theme(DARK)
+
+    def sizeHint(self) -> QSize:
+        """What the default network likes best."""
+        return QSize(1000, 690)
+
+    def minimumSizeHint(self) -> QSize:
+        """Below this no column can be read."""
+        return QSize(420, 300)
+
+    # --- what is shown
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show its readings from the next paint on; without readings, keep the last picture."""
+        readings = self._shown(snapshot)
+        if not readings:
+            return
+        replaced = snapshot.generation != self._generation
+        adapt = replaced or (snapshot.settled and not self._holds(snapshot))
+        self._generation = snapshot.generation
+        if self._networks != [reading.subject.network for reading in readings]:
+            self._networks = [reading.subject.network for reading in readings]
+            self._restart(readings)
+        elif self._take(readings, adapt, replaced):
+            self._still = None
+        if not self._calm.isActive():
+            running = snapshot.training is not None and snapshot.training.state == "running"
+            self._calm.start(CALMER_MS if running else CALM_MS)
+        self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
+        self.update(self._moving())
+
+    def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
+        """The readings that get a strip."""
+        return snapshot.readings[:1]
+
+    def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
+        """The strips for readings of other networks."""
+        return [ShownStrip(reading) for reading in readings]
+
+    def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
+        """Show other values of the same networks; whether a legend changes."""
+        changed = [shown.take(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=True)]
+        return any(changed)
+
+    def show_intent(self, intent: Intent) -> None:
+        """Whether what is found of training is found of the network shown."""
+        self._live = intent.live
+
+    def _moving(self) -> QRect:
+        """Where a picture changes: not the row of tabs and controls above it, which would be painted with it."""
+        return QRect(0, int(self._top + UNDER_TABS), self.width(), self.height())
+
+    def _first_strip(self) -> tuple[Strip, float] | None:
+        strip = self._strips[0].strip if self._strips else None
+        return None if strip is None else (strip, self._bar.value())
+
+    def _holds(self, snapshot: Snapshot) -> bool:
+        """Whether the levels hold still, adapted a moment ago, while training goes on or the timeline is dragged:
+        legends that jump with every picture cannot be read, and take longer to paint than the maps."""
+        now, training = perf_counter(), snapshot.training
+        moves = training is not None and (training.state == "running" or not training.exact)
+        if moves and now - self._adapted_at < ADAPT_SECONDS:
+            return True
+        self._adapted_at = now
+        return False
+
+    def show_focus(self, focus: Focus) -> None:
+        """Mark the looked-at cell, or the one held, wherever it was chosen."""
+        if focus != Focus(self._looked, self._pinned, self._sliding):
+            moved = focus.pinned != self._pinned
+            self._looked, self._pinned, self._sliding = focus.hovered, focus.pinned, focus.sliding
+            if moved:
+                self._keep_in_view()
+            self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self._controls.set_theme(theme)
+        for shown in self._strips:
+            shown.repaint()
+        self._still = None
+        self.update()
+
+    def readout(self) -> Readout | None:
+        """The value looked at, in words, as the line at the bottom says it; None if none is."""
+        if self._weight is not None:
+            subject, layer, place = self._weight
+            return say_weight(self._strips[subject].reading, layer, place)
+        cell, shown = self._marked()
+        return None if cell is None or shown is None else say_cell(shown.reading, cell)
+
+    def _restart(self, readings: Sequence[Reading]) -> None:
+        """Other networks: forget everything that belonged to the last ones."""
+        self._strips = self._made(readings)
+        self._folds.clear()
+        self._weight = self._header = None
+        self._relevel()
+        self._lay_out()
+        self._say_calmly()
+
+    def _relevel(self) -> None:
+        for shown in self._strips:
+            shown.set_levels(self._controls.mode, self._controls.gain)
+        self._still = None
+        self.update()
+
+    def _say_calmly(self) -> None:
+        """Bring the slow texts up to date: times, and what a screen reader says."""
+        self._still = None
+        self.update()
+        self.setAccessibleDescription("; ".join(filter(None, (summary(self._strips), self._dead.said()))))
+
+    # --- where it lies
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lay out for the new size."""
+        super().resizeEvent(event)
+        self._lay_out()
+        self._keep_in_view()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Fonts and styles change widths."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.LanguageChange):
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._controls.overview.setVisible(self._folds.opened is not None)
+        size = self._controls.sizeHint()
+        self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
+        width = self.width() - 2 * MARGIN
+        top, scroll = self._top + UNDER_TABS, 12 if self._bar.isVisible() else 0
+        widest = self._place(Box(MARGIN, top, width, self.height() - top - READOUT_HEIGHT - scroll))
+        if self._bar.fit(widest, width, self.height() - READOUT_HEIGHT):
+            self._lay_out()
+            return
+        self._scrolled()
+
+    def _place(self, area: Box) -> float:
+        """Lay the strips out in `area`; how wide the widest is."""
+        inner = Box(area.x, round(area.y + ABOVE), area.width, round(area.height - ABOVE - BELOW))
+        return max((self._laid(shown, inner).width for shown in self._strips), default=0.0)
+
+    def _laid(self, shown: ShownStrip, area: Box) -> Strip:
+        return shown.lay_out(area, self.devicePixelRatioF(), self._folds)
+
+    @property
+    def _top(self) -> float:
+        """Where the strips begin: lower, in line with other panels' titles, where there is height to spare."""
+        return TOP + min(max(self.height() - 700, 0), 4)
+
+    def _scrolled(self) -> None:
+        """Say which maps are in view, and paint them."""
+        self._still = None
+        self.update()
+        self._in_view.tell(self._strips, self._bar.value(), self._bar.value() + self.width())
+
+    # --- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The still parts from a kept picture, then the values, then what belongs to the looked-at cell."""
+        ratio = self.devicePixelRatioF()
+        if any(shown.strip is None or shown.strip.ratio != ratio for shown in self._strips):
+            self._lay_out()
+        if self._still is None:
+            self._still = self._paint_still(ratio)
+        painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._still)
+        painter.save()
+        painter.setClipRect(
+            QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
+        )
+        painter.translate(-self._bar.value(), 0)
+        for shown in self._strips:
+            self._painter_of(painter, shown).values()
+        self._dead.paint(painter, self._theme)
+        self._paint_looked(painter)
+        painter.restore()
+        self._paint_readout(painter)
+        painter.end()
+
+    def _painter_of(self, painter: QPainter, shown: ShownStrip) -> StripPainter:
+        return StripPainter(painter, self._theme, shown)
+
+    def _paint_still(self, ratio: float) -> QPixmap:
+        pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(QColor(self._theme.ground))
+        painter = QPainter(pixmap)
+        self._paint_waking(painter)
+        painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
+        painter.translate(-self._bar.value(), 0)
+        for at, shown in enumerate(self._strips):
+            pointed = self._header if self._header and self._header.subject == at else None
+            self._painter_of(painter, shown).still(pointed)
+        painter.end()
+        return pixmap
+
+    def _paint_waking(self, painter: QPainter) -> None:
+        if not self._strips:
+            painter.setPen(QColor(self._theme.quiet))
+            painter.setFont(font(TEXT_PX))
+            words = self.tr("The network is waking up…")
+            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, words)
+
+    def _paint_looked(self, painter: QPainter) -> None:
+        cell, shown = self._marked()
+        if cell is not None and shown is not None and self._weight is None:
+            paint_looked(painter, shown, cell, self._theme, self._sliding and cell == self._pinned)
+
+    def _paint_readout(self, painter: QPainter) -> None:
+        """One line that stays where it is: place, value, and what it reads."""
+        theme = self._theme
+        if self.hasFocus() and self._by_keyboard:
+            painter.setPen(QPen(QColor(theme.o), 1.0))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)
+        said = self.readout() or (Readout(hint(self._strips, self._header), "") if self._strips else None)
+        if said is not None:
+            paint_readout(painter, theme, said, MARGIN, self.width() - MARGIN, self.height() - 9.0)
+
+    # --- looking
+
+    def _marked(self) -> tuple[Cell | None, ShownStrip | None]:
+        """The looked-at cell, or else the one held, and its strip; None where there is no such cell."""
+        for cell in Focus(self._looked, self._pinned, self._sliding).cells:
+            if cell.subject < len(self._strips):
+                shown = self._strips[cell.subject]
+                if is_in(shown.reading.subject.network, cell):
+                    return cell, shown
+        return None, None
+
+    def _look(self, cell: Cell | None, weight: Weight | None = None) -> None:
+        changed = cell != self._looked
+        if changed or weight != self._weight:
+            self._looked, self._weight = cell, weight
+            self.update()
+        if changed:
+            self.hovered.emit(cell)
+
+    def _point_at(self, x: float, y: float) -> None:
+        """Look at what lies at a point of the strip (scrolling included)."""
+        self._pointed = x, y
+        found = under(self._strips, x, y)
+        self._look(found.cell, found.weight)
+        if found.header != self._header:
+            self._header, self._still = found.header, None
+            self.setCursor(Qt.CursorShape.PointingHandCursor if found.header else Qt.CursorShape.ArrowCursor)
+            self.update()
+
+    def _fold(self, header: Header) -> None:
+        """Fold, unfold, open or turn over what this header stands for."""
+        strip = self._strips[header.subject].strip
+        column = strip.headed(header.layer) if strip else None
+        if column is not None:
+            self._folds.act(column, header.way, header.folds)
+            self._header = None
+            self._lay_out()
+            self._point_at(*self._pointed)
+            strip = self._strips[header.subject].strip
+            self._bar.show_column(strip.headed(header.layer) if strip else None, self.width())
+
+    def _gather(self) -> None:
+        self._folds.opened = None
+        self._lay_out()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Look at the value under the mouse."""
+        self._point_at(event.position().x() + self._bar.value(), event.position().y())
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click on a value holds it; on the header of a ReLU, or of features with one, it folds or unfolds it."""
+        self._by_keyboard = False
+        self._point_at(event.position().x() + self._bar.value(), event.position().y())
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self._header is not None:
+            self._fold(self._header)
+        elif self._looked is not None:
+            self.pinned.emit(self._looked)
+        elif self._weight is not None:
+            self.pinned.emit(middle_of(self._strips, self._weight))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The mouse is gone: look at nothing."""
+        self._point_at(-1.0, -1.0)
+        super().leaveEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll sideways, if there is more than fits."""
+        delta = event.angleDelta().x() or event.angleDelta().y()
+        if self._bar.isHidden() or not delta:
+            event.ignore()
+            return
+        self._bar.setValue(self._bar.value() - delta)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the focus if it came by keyboard."""
+        self._by_keyboard = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
+        self.update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrow keys move the looked-at cell, with Ctrl by a whole map; Return holds it; F folds; Esc lets go."""
+        key, (cell, shown) = Qt.Key(event.key()), self._marked()
+        if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
+            self._look(None)
+            self.pinned.emit(None)
+        elif key == Qt.Key.Key_Escape and self._folds.opened:
+            self._gather()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
+            self.pinned.emit(cell)
+        elif key == Qt.Key.Key_F and cell and shown:
+            if (header := header_of(shown, cell)) is not None:
+                self._fold(header)
+        elif key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown) and cell and shown:
+            self._turn(shown, cell, "on" if key == Qt.Key.Key_PageDown else "back")
+        elif self._strips and (moved := self._moved(key, event.modifiers())):
+            self._look(moved)
+            self._scroll_to(moved)
+        else:
+            super().keyPressEvent(event)
+
+    def _turn(self, shown: ShownStrip, cell: Cell, way: Way) -> None:
+        """The next page of the column of a cell, and look at the map in the same place of it."""
+        column = shown.strip.column_of(cell.layer) if shown.strip else None
+        if column is not None and column.paged and leads(column, way):
+            self._folds.turn(column, way)
+            self._lay_out()
+            size = column.across * column.rows
+            channel = min(cell.channel + (size if way == "on" else -size), column.stage.count - 1)
+            self._look(replace(cell, channel=channel))
+
+    def _moved(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> Cell | None:
+        cell, marked = self._marked()
+        shown = marked or self._strips[0]
+        if shown.strip is None:
+            return None
+        leap = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
+        return step(shown.strip, cell, key, leap)
+
+    def _keep_in_view(self) -> None:
+        """The held cell stays in view when there is less room, and when it is chosen elsewhere."""
+        if self._pinned is not None and self._marked()[1] is not None and self._pinned.subject < len(self._strips):
+            self._scroll_to(self._pinned)
+
+    def _scroll_to(self, cell: Cell) -> None:
+        """Bring a cell into view: open what hides it, turn to its page, scroll."""
+        strip = self._strips[cell.subject].strip
+        if strip is not None and self._folds.reveal(strip, cell.layer, cell.channel):
+            self._lay_out()
+        strip = self._strips[cell.subject].strip
+        self._bar.show_column(strip.column_of(cell.layer) if strip else None, self.width())
