@@ -1,5 +1,5 @@
-"""Strips view: the strips of columns in which every layer's values can be seen, one for each reading that it is told
-to show. What the network view and the compare view are made of; it computes no value."""
+"""Strips view: strips of columns in which every layer's values can be seen, one for each reading that is to be shown.
+What the network view and the compare view are made of; it computes no value."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ ADAPT_SECONDS = 1.0
 
 
 class StripsView(View):
-    """Every layer as a column of tiles, from the input to the votes; of the first network, unless `_shown` says more.
+    """Every layer as a column of tiles, from the input to the votes; of the first network, or of more.
 
     Hovering, or the arrow keys, looks at a value; a click, or Return, holds it; Esc lets go; a click on a header,
     or F, folds a ReLU into the column before it and unfolds it again, turns a page of many maps, or opens a run of
