@@ -1,5 +1,5 @@
-"""Strips view: strips of columns in which every layer's values can be seen, one for each reading that is to be shown.
-What the network view and the compare view are made of; it computes no value."""
+"""Strips view: strips of columns in which every layer's values can be seen, one for each reading to be shown. What
+the network view and the compare view are made of; it computes no value."""
 
 from __future__ import annotations
 
