@@ -17,7 +17,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPixmap,
     QPointingDevice,
     QTabletEvent,
 )
@@ -27,7 +26,7 @@ from engine.document import Document
 from engine.drawing import Drawing
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.canvas_cells import Cells, paint_cells
-from xo_gui.views.canvas_ink import Ink, paint_line
+from xo_gui.views.canvas_growing import GrowingInk
 from xo_gui.views.canvas_keys import KeyPen, is_own, is_taking_back
 from xo_gui.views.canvas_marks import (
     paint_cell,
@@ -82,8 +81,7 @@ class Canvas(QWidget):
         self._stroke: PenStroke | None = None
         self._hand = _Hand.LEFT
         self._growing = self._drawing  # with the stroke under way
-        self._ink, self._cells = Ink(), Cells()
-        self._live: QPixmap | None = None
+        self._ink, self._cells = GrowingInk(), Cells()
         self._mouse: tuple[float, float] | None = None
         self._keys = KeyPen()
         self._by_tab = False
@@ -140,7 +138,7 @@ class Canvas(QWidget):
         self._invitation = self._invite(network.classes)
         own = document.drawing is self._drawing or document.drawing is self._growing
         if self._stroke is None or not own or grid != self.grid:
-            self._stroke, self._live = None, None
+            self._stroke = None
             self._drawing = self._growing = document.drawing
         self.update()
 
@@ -151,7 +149,7 @@ class Canvas(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
-        self._theme, self._live = theme, None
+        self._theme = theme
         self.update()
 
     def set_pen(self, diameter: float) -> None:
@@ -195,7 +193,7 @@ class Canvas(QWidget):
     # --- strokes
 
     def _begin(self, place: tuple[float, float], diameter: float, erase: bool, hand: _Hand) -> None:
-        self._stroke, self._hand, self._live = PenStroke(self._drawing.transform, erase, self.grid), hand, None
+        self._stroke, self._hand = PenStroke(self._drawing.transform, erase, self.grid), hand
         self._extend(place, diameter)
 
     def _extend(self, place: tuple[float, float], diameter: float) -> None:
@@ -208,12 +206,12 @@ class Canvas(QWidget):
         """End the stroke under way, if there is one, where it is."""
         if self._stroke is None:
             return
-        self._stroke, self._live, self._drawing = None, None, self._growing
+        self._stroke, self._drawing = None, self._growing
         self.update()
         self.stroke_done.emit(self._drawing)
 
     def _cancel(self) -> None:
-        self._stroke, self._live, self._growing = None, None, self._drawing
+        self._stroke, self._growing = None, self._drawing
         self.update()
         self.stroke_cancelled.emit()
 
@@ -358,7 +356,8 @@ class Canvas(QWidget):
         if self.grid or self._pixels_shown:
             self._paint_cells(painter, frame)
         else:
-            self._paint_ink(painter, frame)
+            ratio = self.devicePixelRatioF()
+            self._ink.paint(painter, frame, self._drawing, self._stroke, self._theme, ratio)
         if self._growing.is_empty:
             second = self.tr("or drop a picture here")
             paint_invitation(painter, frame, self._invitation, second, self._theme)
@@ -366,29 +365,6 @@ class Canvas(QWidget):
         focused = self.hasFocus()
         paint_edge(painter, frame, self._theme, focused, focused and (self._by_tab or self._keys.place is not None))
         painter.end()
-
-    def _paint_ink(self, painter: QPainter, frame: QRectF) -> None:
-        ratio = self.devicePixelRatioF()
-        finished = self._ink.pixmap(self._drawing, self._theme, round(frame.width() * ratio), ratio)
-        if self._stroke is None:
-            painter.drawPixmap(frame.topLeft(), finished)
-            return
-        colour = self._theme.paper if self._stroke.erase else self._theme.ink
-        if self._live is None or self._live.size() != finished.size():
-            self._live = QPixmap(finished)
-            self._stroke.retell()
-        settled = self._stroke.settled()
-        if len(settled):
-            onto = QPainter(self._live)
-            onto.setRenderHint(QPainter.RenderHint.Antialiasing)
-            paint_line(onto, settled, frame.width(), colour)
-            onto.end()
-        painter.drawPixmap(frame.topLeft(), self._live)
-        painter.save()
-        painter.setClipRect(frame)
-        painter.translate(frame.topLeft())
-        paint_line(painter, self._stroke.tail(), frame.width(), colour)
-        painter.restore()
 
     def _paint_cells(self, painter: QPainter, frame: QRectF) -> None:
         ratio = self.devicePixelRatioF()
