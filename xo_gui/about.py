@@ -22,6 +22,7 @@ KEYS = (
     ("Esc", "give up the stroke under way"),
     ("Click on a value, Enter", "in the network: see the arithmetic that made it; Esc lets go"),
     ("Ctrl+I, Ctrl+Space, Ctrl+.", "the inspector; its window slides, or takes one step"),
+    ("Ctrl+Shift+I", "what the held feature or vote likes"),
     ("F", "in the network: fold a ReLU into the column before it, or unfold it"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "make a copied picture the drawing"),

@@ -93,7 +93,7 @@ def _below(network: Network, layer: int, place: Place) -> Place:
 def restraint_for(window: Window) -> Restraint:
     """What keeps a picture readable of which the value reads so much: a small window is readable as it is."""
     side = max(len(window[0]), len(window[1]))
-    return Restraint(0.03, 0.1, side // 14, (side / 10, side / 32)) if side > SMALL else Restraint(0.005, rate=0.02)
+    return Restraint(0.03, 0.1, side // 14, (side / 10, side / 32)) if side > SMALL else Restraint(0.001, rate=0.02)
 
 
 class Ascent:

@@ -54,7 +54,7 @@ class Explainer:
         self._occlusion: Occlusion | None = None
         self._liking = Liking()
         self._learnt: Learnt | None = None
-        self._learning, self._told, self._whole = False, False, False
+        self._learning, self._told, self._whole, self._brief = False, False, False, False
         self._cost, self._spent, self._free_at, self._rested_at = 0.0, 0.0, 0.0, 0.0
 
     def follow(
@@ -84,6 +84,9 @@ class Explainer:
             return  # weights that are being learnt change all the time: finish what was begun, and rest a while
         # What was found of weights that are being learnt stays until all is known of the next ones.
         self._whole = question.kind == "likes" and learning and self.answer is not None
+        if learning and not self._brief:
+            self._free_at = 0.0  # what is found while weights are learnt takes less
+        self._brief = learning
         self._question, self._reading = question, reading
         self._work, self._spent = self._answers(question, reading), 0.0
         if question.kind == "likes" and self.answer is None:
@@ -127,7 +130,8 @@ class Explainer:
         before = self._reading
         assert before is not None
         if self._question is not None and self._question.kind in ALONE:
-            return not same_weights(reading.subject, before.subject)
+            brief = self._question.kind == "likes" and self._brief and not self._learning
+            return brief or not same_weights(reading.subject, before.subject)
         return reading.subject is not before.subject or not _same_picture(reading, before)
 
     def _goes_on(self, question: Question, reading: Reading) -> bool:
@@ -169,9 +173,9 @@ class Explainer:
             return
         if question.kind == "likes":
             assert question.wanted is not None
-            known, paced = self._learnt, not self._learning
+            known = self._learnt
             made = known.examples if known is not None and known.lesson == question.wanted.lesson else None
-            for likes in self._liking.of(reading.subject, question.wanted, made, paced):
+            for likes in self._liking.of(reading.subject, question.wanted, made, self._brief):
                 yield None if likes is None else Answer(question, target, likes.done, likes=likes)
             return
         if question.kind == "occlusion":

@@ -48,7 +48,8 @@ class Spread:
     """How a feature's values are spread over the examples read so far. count: how many those are; mean, deviation,
     low, high: of all values of its map, or of the value of a list; zero: the share of them that are exactly 0;
     silent: the share of examples in which all are. peaks: (classes + 1, BINS) int64, how many examples of each
-    class, and of none, have their largest value in each of BINS equal parts of `first` to `last`."""
+    class, and of none, have their largest value in each of BINS equal parts of `first` to `last`. single: whether
+    there is but one value in an example, that of a list."""
 
     count: int
     mean: float
@@ -60,6 +61,7 @@ class Spread:
     peaks: HostArray
     first: float
     last: float
+    single: bool
 
 
 class Favourites:
@@ -133,6 +135,7 @@ class Favourites:
             counted,
             first,
             last,
+            len(self._shape) == 1,
         )
 
     def _found(self, side: int, channel: int) -> Iterator[Example | None]:

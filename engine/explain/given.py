@@ -14,11 +14,15 @@ from engine.operations import HostArray
 
 class Given:
     """The examples of a lesson as pictures of `side`, part by part, made again whenever they are asked for. Own
-    drawings come last, each once. made: all of those that are generated, where somebody has them anyway."""
+    drawings come last, each once. made: all of those that are generated, where somebody has them anyway. most: so
+    many of those are enough."""
 
-    def __init__(self, lesson: Lesson, side: int, made: Examples | None = None) -> None:
+    def __init__(self, lesson: Lesson, side: int, made: Examples | None = None, most: int | None = None) -> None:
         self.lesson, self.side = lesson, side
-        self._data = replace(lesson.data, drawing=replace(lesson.data.drawing, side=side))
+        drawing, wanted = replace(lesson.data.drawing, side=side), lesson.data.count
+        # Pieces are made whole, so that fewer examples are the first of them.
+        count = wanted if most is None else min(wanted, -(-most // PIECE) * PIECE)
+        self._data = replace(lesson.data, drawing=drawing, count=count)
         self._own = [replace(each, weight=1) for each in lesson.own if each.weight]
         fits = made is not None and len(made) >= self._data.count and made.images.shape[2] == side
         self._made = made if fits else None

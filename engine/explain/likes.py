@@ -23,10 +23,13 @@ from engine.operations import HostArray
 # Seconds between two steps of the ascent, so that the picture is seen to form; and between two Likes.
 STEP: Final = 0.012
 SHOWN: Final = 0.06
+# So many generated examples are enough while weights are being learnt, that what is found is soon of other weights.
+FEW: Final = 2_000
 # Layers whose favourites are kept for the next question.
 LAYERS: Final = 3
 
 
+Key: TypeAlias = tuple[int, Lesson, bool]  # layer, lesson, whether the weights are being learnt
 Found: TypeAlias = dict[str, Any]  # fields of Likes, those that are known better now
 
 
@@ -86,21 +89,25 @@ class Liking:
     def __init__(self) -> None:
         self._subject: Subject | None = None
         self._gradients: Gradients | None = None
-        self._favourites: dict[tuple[int, Lesson], Favourites] = {}
+        self._favourites: dict[Key, Favourites] = {}
 
-    def of(self, subject: Subject, wanted: Wanted, made: Examples | None, paced: bool) -> Iterator[Likes | None]:
+    def of(
+        self, subject: Subject, wanted: Wanted, made: Examples | None = None, learning: bool = False
+    ) -> Iterator[Likes | None]:
         """What a value likes, better and better; None after a piece of which nothing is told.
 
-        made: the generated examples of the lesson, where somebody has them. paced: whether the picture takes its
-        time, to be seen as it forms, when there is nothing else to do.
+        made: the generated examples of the lesson, where somebody has them. learning: whether the weights are being
+        learnt. If not, the picture takes its time, to be seen as it forms, even when there is nothing else to do.
         """
         self._follow(subject)
         known = Likes(weighed=_weighed(subject, wanted))
-        if wanted.lesson is not None and (before := self._favourites.get((wanted.layer, wanted.lesson))):
+        if wanted.lesson is not None and (before := self._favourites.get((wanted.layer, wanted.lesson, learning))):
             known = replace(known, **next(_told(before, wanted.channel)))
         yield known
         told = perf_counter()
-        for found in _in_turn(self._climb(subject, wanted), self._search(subject, wanted, made), paced):
+        for found in _in_turn(
+            self._climb(subject, wanted), self._search(subject, wanted, made, learning), not learning
+        ):
             words = " ".join(filter(None, (known.words, found.pop("words", ""))))
             known = replace(known, **found, words=words)
             if perf_counter() - told >= SHOWN and known.done < 1:
@@ -128,18 +135,18 @@ class Liking:
         for ascended in Ascent(self._gradients, wanted.layer, wanted.channel, wanted.seed).pieces():
             yield {} if ascended is None else {"ascended": ascended, "climbed": ascended.done}
 
-    def _search(self, subject: Subject, wanted: Wanted, made: Examples | None) -> Iterator[Found]:
+    def _search(self, subject: Subject, wanted: Wanted, made: Examples | None, learning: bool) -> Iterator[Found]:
         """All features of the layer are searched at once, so that another one's favourites are known at once."""
         layer, lesson = wanted.layer, wanted.lesson
         if lesson is None:
             yield {"searched": 1.0}
             return
         try:
-            favourites = self._favourites.pop((layer, lesson), None)
+            favourites = self._favourites.pop((layer, lesson, learning), None)
             if favourites is None:
-                given = Given(lesson, subject.network.input_shape[1], made)
+                given = Given(lesson, subject.network.input_shape[1], made, FEW if learning else None)
                 favourites = Favourites(subject, layer, given)
-            self._favourites[layer, lesson] = favourites
+            self._favourites[layer, lesson, learning] = favourites
             for old in list(self._favourites)[:-LAYERS]:
                 del self._favourites[old]
             yield {}

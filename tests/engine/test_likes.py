@@ -16,6 +16,7 @@ from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.explain import explainer as explaining
+from engine.explain import likes as liking_module
 from engine.explain.ascent import Ascended, Ascent, Restraint
 from engine.explain.explainer import Explainer
 from engine.explain.favourites import NINE, Example, Favourites, Spread
@@ -73,7 +74,7 @@ def told(examples: Any) -> list[Example]:
 
 
 def last(liking: Liking, of: Subject, wanted: Wanted) -> Likes:
-    return [one for one in liking.of(of, wanted, None, paced=False) if one is not None][-1]
+    return [one for one in liking.of(of, wanted, learning=True) if one is not None][-1]
 
 
 def climbed(of: Subject, picture: Array, layer: int, place: tuple[int, ...]) -> tuple[int | None, Array]:
@@ -259,13 +260,13 @@ def test_another_feature_of_the_same_layer_is_answered_at_once() -> None:
     liking, of = Liking(), subject()
     first = last(liking, of, Wanted(1, 0, 1, LESSON))
     assert (first.searched, first.count, first.done) == (1, LESSON.data.count, 1)
-    second = next(liking.of(of, Wanted(1, 2, 1, LESSON), None, paced=False))
+    second = next(liking.of(of, Wanted(1, 2, 1, LESSON), learning=True))
     assert second is not None
     assert len(second.most) == NINE
     assert second.done < 1  # the picture is still to come
     assert second.weighed is not None
     np.testing.assert_array_equal(second.weighed.weights, of.parameters["01-conv2d.weight"][2])
-    other = next(liking.of(subject(seed=8), Wanted(1, 2, 1, LESSON), None, paced=False))
+    other = next(liking.of(subject(seed=8), Wanted(1, 2, 1, LESSON), learning=True))
     assert other is not None
     assert not other.most  # of other weights nothing is known
 
@@ -292,11 +293,14 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
         while explainer.busy:
             explainer.work(0.02)
 
+    monkeypatch.setattr(liking_module, "FEW", 100)
     explainer.follow(question, (read(subject()),), True, learning=True)
     finish()
     first = explainer.answer
     assert first is not None
     assert first.progress == 1
+    assert first.likes is not None
+    assert first.likes.count == 100
     explainer._free_at = explainer._rested_at = 0.0
     explainer.follow(question, (read(subject(seed=9)),), True, learning=True)
     assert explainer.busy
@@ -308,6 +312,11 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
     assert second.progress == 1
     assert second is not first
     explainer.follow(question, (read(subject(seed=9)),), True)  # the same weights, not learnt any more
+    finish()
+    assert explainer.answer is not None
+    assert explainer.answer.likes is not None
+    assert explainer.answer.likes.count == LESSON.data.count  # of which a part was enough before
+    explainer.follow(question, (read(subject(seed=9)),), True)
     assert not explainer.busy
     explainer.follow(question, (read(subject(seed=10)),), True)
     assert explainer.busy

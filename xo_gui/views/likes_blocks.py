@@ -40,13 +40,11 @@ def portrait(likes: Likes | None, seed: int) -> list[Block]:
     return [*blocks, Note(found.words)] if found.words else blocks
 
 
-def searched(likes: Likes | None, total: int) -> str:
-    """How many examples are looked through."""
-    if likes is None or not likes.count:
-        return ""
-    if likes.searched < 1:
-        return _tr("{0} of {1} examples looked through").format(number(likes.count), number(total))
-    return _tr("of {0} examples").format(number(likes.count))
+def best_of(likes: Likes | None, total: int) -> str:
+    """The words over those that excite it most: out of how many."""
+    if likes is None or likes.searched >= 1:
+        return _tr("excite it most, of {0} examples").format(number(likes.count if likes is not None else total))
+    return _tr("excite it most, of {0} of {1} examples").format(number(likes.count), number(total))
 
 
 def example_told(example: Example) -> str:
@@ -78,12 +76,15 @@ def _spread(likes: Likes) -> list[Block]:
     )
     width = spread.last - spread.first
     zero = -spread.first / width if spread.first < 0 < spread.last and math.isfinite(width) else None
-    bars = Spread(_tr("largest value in each example"), rows, level(spread.first), level(spread.last), zero)
+    title = _tr("value in each example") if spread.single else _tr("largest value in each example")
+    bars = Spread(title, rows, level(spread.first), level(spread.last), zero)
     values = [
         Line(_tr("mean of all values"), f"{fixed(spread.mean)} ± {spread.deviation:.2f}"),
         Line(_tr("from, to"), f"{signed(spread.low)}, {signed(spread.high)}"),
         Line(_tr("exactly 0"), percent(spread.zero)),
     ]
+    if spread.silent >= 1:
+        return [Note(_tr("It is 0 in every example looked through: none of them excites it."))]
     if spread.silent:
         values.append(Line(_tr("examples with nothing but 0"), percent(spread.silent)))
     return [bars, Lines(tuple(values))]

@@ -67,10 +67,8 @@ class LikesPage(QWidget):
         self.least.picked.connect(self._pick_least)
         self.most.chosen.connect(self._reveal)
         self.least.chosen.connect(self._reveal)
-        self.counted, self.best, self.worst = QLabel(self), QLabel(self), QLabel(self)
-        for label, text in ((self.best, self.tr("excite it most")), (self.worst, self.tr("excite it least"))):
-            label.setText(text)
-        for label in (self.counted, self.best, self.worst):
+        self.best, self.worst = QLabel(self), QLabel(self.tr("excite it least"), self)
+        for label in (self.best, self.worst):
             label.setFont(font(SMALL_PX))
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._lay_out()
@@ -87,7 +85,7 @@ class LikesPage(QWidget):
         column.addWidget(self.picture)
         column.addLayout(buttons)
         column.addSpacing(6)
-        for widget in (self.best, self.most, self.worst, self.least, self.counted, self.facts):
+        for widget in (self.best, self.most, self.worst, self.least, self.facts):
             column.addWidget(widget)
         column.addStretch(1)
         self.area = QScrollArea(self)
@@ -95,7 +93,6 @@ class LikesPage(QWidget):
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -138,18 +135,21 @@ class LikesPage(QWidget):
         )
         busy = there and self._asked != self._stopped and (likes is None or likes.done < 1)
         self._show_buttons(there, busy, likes)
-        self._show_wall(self.most, self.best, likes.most if likes else ())
-        self._show_wall(self.least, self.worst, likes.least if likes else ())
+        # Where all examples leave it at 0, none is more telling than another.
+        silent = likes is None or (likes.spread is not None and likes.spread.silent >= 1)
+        self._show_wall(self.most, self.best, () if likes is None or silent else likes.most)
+        self._show_wall(self.least, self.worst, () if likes is None or silent else likes.least)
         total = 0 if self._lesson is None else self._lesson.data.count + counted(self._lesson.own)
-        text = likes_blocks.searched(likes, total)
-        self.counted.setText(text)
-        self.counted.setVisible(bool(text))
+        self.best.setText(likes_blocks.best_of(likes, total))
         self.facts.show_blocks(likes_blocks.facts(likes), False)
         self.picture.setAccessibleDescription(likes_blocks.said(likes))
 
     def _show_buttons(self, there: bool, busy: bool, likes: Likes | None) -> None:
         for button in (self.seed_button, self.stop_button, self.draw_button):
             button.setVisible(there)
+        # Either always there or never: were it to come and go, the width and with it the height would, too.
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOn if there else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.area.setVerticalScrollBarPolicy(policy)
         self.stop_button.setText(self.tr("Stop") if busy else self.tr("Again"))
         self.stop_button.setToolTip(
             self.tr("Leave it as it is") if busy else self.tr("See the picture form once more, from the same noise")
