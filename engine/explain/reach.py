@@ -6,11 +6,17 @@ are told apart.
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import numpy as np
 
 from engine.layers.arithmetic import Place
 from engine.network import Network
 from engine.operations import HostArray
+
+# Of layers with more values than this the gaps are not looked for.
+MOST_CELLS = 200_000
 
 
 def cells_read(network: Network, layer: int, place: Place) -> list[HostArray]:
@@ -29,6 +35,27 @@ def cells_reached(network: Network, layer: int, place: Place) -> list[HostArray]
     for at in range(layer, len(network.layers)):
         masks.append(network.layers[at].reached_from(network.shapes[at], masks[-1]))
     return masks
+
+
+@lru_cache(maxsize=256)
+def runs_read(network: Network, layer: int, row: int, column: int) -> tuple[tuple[range, ...], ...] | None:
+    """(runs of rows, runs of columns): those cells of the input are read by a value of the maps of `layer` that are
+    in one of both, and no others. None where they are no such grid, or the layers are too large to tell.
+
+    Raises IndexError if there is no such value.
+    """
+    if any(math.prod(shape) > MOST_CELLS for shape in network.shapes[: layer + 1]):
+        return None
+    seen: HostArray = np.any(cells_read(network, layer, (0, row, column))[0], axis=0)
+    rows: HostArray = np.any(seen, axis=1)
+    columns: HostArray = np.any(seen, axis=0)
+    return (_runs(rows), _runs(columns)) if np.array_equal(seen, np.outer(rows, columns)) else None
+
+
+def _runs(line: HostArray) -> tuple[range, ...]:
+    """Where `line` (n,) bool is True, without gaps."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(np.int8))).tolist()
+    return tuple(range(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True))
 
 
 def _only(network: Network, layer: int, place: Place) -> HostArray:

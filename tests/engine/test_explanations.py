@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from engine.document import Subject
 from engine.explain.arithmetic import arithmetic, brings, softmax_of
 from engine.explain.contributions import contributions, contributions_in_pieces, votes_traced
 from engine.explain.gradients import Gradients
-from engine.explain.reach import cells_reached, cells_read
+from engine.explain.reach import cells_reached, cells_read, runs_read
 from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
 from engine.layers.arithmetic import OUTSIDE, Largest, WeightedSum
 from engine.losses import softmax
@@ -169,6 +170,21 @@ def test_reach_goes_through_whole_networks_without_the_gaps_of_strides() -> None
     up = cells_reached(network, 0, (0, 3, 3))
     assert up[1].sum() == 2, "one place on each of two maps"
     assert up[-1].all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_runs_without_gaps_are_what_is_read(seed: int) -> None:
+    network, rng = some(seed)[0], np.random.default_rng(seed)
+    for layer, shape in enumerate(network.shapes):
+        if len(shape) != 3:
+            continue
+        for place in some_places(shape, rng, 1):
+            runs, seen = runs_read(network, layer, *place[1:]), cells_read(network, layer, place)[0]
+            if runs is not None:
+                told = np.zeros(network.input_shape[1:], bool)
+                for rows, columns in product(*runs):
+                    told[rows.start : rows.stop, columns.start : columns.stop] = True
+                np.testing.assert_array_equal(told, seen.any(axis=0))
 
 
 def test_a_skip_is_read_even_where_the_stack_looks_elsewhere() -> None:

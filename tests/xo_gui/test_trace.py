@@ -11,9 +11,12 @@ from engine.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, 
 from engine.network import Network
 from engine.presets import DEFAULT, WALKTHROUGH
 from engine.reading import Reader, Reading
+from tests.engine.test_explanations import read as some_reading
+from tests.engine.test_explanations import some, some_places
 from xo_gui.session import Cell
 from xo_gui.views.arrangement import arrange
 from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.readout import say_cell
 from xo_gui.views.trace import Trace, trace_of
 
 ARTICLE = arrange(WALKTHROUGH.network, Box(16, 80, 968, 540))
@@ -143,3 +146,32 @@ def test_a_vote_is_followed_through_the_strongest_values_to_the_drawing() -> Non
     channel, row, col = (int(part) for part in np.unravel_index(below.argmax(), (16, 8, 8)))
     assert column(strip, 6).mark(channel, range(row, row + 1), range(col, col + 1)) in trace.rings
     assert any(column(strip, 0).tile(0).holds(*window.centre) for window in trace.windows)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_value_of_any_network_can_be_traced_with_values_and_without(seed: int) -> None:
+    """Odd strides, paddings wider than windows, stacks with skips, in any order."""
+    reading, rng = some_reading(*some(seed)), np.random.default_rng(seed)
+    network = reading.subject.network
+    strip = arrange(network, Box(16, 80, 2600, 540))
+    for layer, shape in enumerate(network.shapes):
+        for place in some_places(shape, rng, 1):
+            for values in (reading, None):
+                trace = trace_of(network, strip, Cell(layer, *place), values)
+                assert trace is None or all(0 < abs(share) <= 1 for share in trace.carried)
+
+
+def test_what_lies_between_the_strides_is_neither_outlined_nor_told() -> None:
+    """Each value of the second features reads three windows of two rows, three apart: rows 1-2, 4-5 and 7-8."""
+    network = Network((1, 12, 12), (Conv2D(2, 2, stride=3), Conv2D(2, 3), GlobalAvgPool(), Dense(2)))
+    strip = arrange(network, Box(16, 80, 968, 540))
+    trace = trace_of(network, strip, Cell(2, 1, 0, 1))
+    assert trace is not None
+    tile = column(strip, 0).tile(0)
+    outlined = {box for box in trace.windows if tile.holds(*box.centre)}
+    runs = [range(0, 2), range(3, 5), range(6, 8)]
+    across = [range(run.start + 3, run.stop + 3) for run in runs]
+    assert outlined == {tile.part((12, 12), rows, columns) for rows in runs for columns in across}
+    reading = some_reading(network, network.initial(0), np.zeros((1, 12, 12), np.float32))
+    said = say_cell(reading, Cell(2, 1, 0, 1)).reads
+    assert said == "reads rows 1–2, 4–5, 7–8, columns 4–5, 7–8, 10–11 of the drawing"

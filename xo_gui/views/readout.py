@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
+from engine.explain.reach import runs_read
 from engine.explain.receptive_field import receptive_field
 from engine.network import Network
 from engine.reading import Reading
@@ -13,6 +14,9 @@ from xo_gui.session import Cell
 from xo_gui.views.numerals import NONE, signed, span, vote_text
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.trace import in_maps
+
+# With more gaps than this only the first and the last run of rows are told.
+MOST_RUNS = 4
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,15 @@ def _reads(network: Network, cell: Cell) -> str:
         return _tr("reads only padding")
     row, column = (_tr("row {0}"), _tr("rows {0}")), (_tr("column {0}"), _tr("columns {0}"))
     rows, columns = row[len(window[0]) > 1], column[len(window[1]) > 1]
-    text = f"{rows.format(span(window[0]))}, {columns.format(span(window[1]))}"
+    runs = runs_read(network, inner.layer, inner.row, inner.column) or ((window[0],), (window[1],))
+    text = f"{rows.format(_spans(runs[0]))}, {columns.format(_spans(runs[1]))}"
     return _tr("reads {0} of the drawing").format(text)
+
+
+def _spans(runs: tuple[range, ...]) -> str:
+    """Rows or columns without the gaps between: "3–7", "1–2, 4–5"; of many the first and the last."""
+    told = runs if len(runs) <= MOST_RUNS else (runs[0], runs[-1])
+    return (", " if told is runs else " … ").join(span(run) for run in told)
 
 
 def _tr(text: str) -> str:

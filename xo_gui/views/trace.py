@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.explain.arithmetic import arithmetic, brings, is_known, place_in
+from engine.explain.reach import runs_read
 from engine.explain.receptive_field import receptive_field
 from engine.layers import Flatten
 from engine.layers.arithmetic import Arithmetic, Largest
@@ -20,6 +21,8 @@ from xo_gui.views.columns import Box, Column, Strip
 Line = tuple[float, float, float, float]
 # What a line reads when nobody has values for it: as much as any other.
 ALIKE = 1.0
+# Of what is read with gaps, so many parts at most are outlined one by one.
+MOST_PARTS = 144
 # Beyond so many maps above, what a value brings to each of them is not worked out.
 MOST_ABOVE = 64
 # Of so many lines between two columns the strongest are shown.
@@ -130,6 +133,8 @@ class _Finder:
                 weighs, below = self._network.layers[layer - 1].mixes_maps, channel
                 if got is None and not weighs:
                     got = self._whole_map(layer - 1)
+                if got is not None and len(self._network.shapes[layer]) == 3 and not (got[0] and got[1]):
+                    return  # it reads only padding
                 if got is None or not (got[0] and got[1]):
                     self._weighed_list(cell)
                     read, weighs = (range(0), range(0)), True
@@ -200,7 +205,11 @@ class _Finder:
         end = upper.mark(channel, *window) if channel in upper.maps else None
         self.fans.append([])
         made = self._arithmetic(cell) if len(below) > 1 else None
-        brought = made.shares.reshape(len(below), -1).sum(axis=1).tolist() if made else [ALIKE] * len(below)
+        # What a stack with a skip adds belongs to many: how much of it to each map, the arithmetic does not say.
+        told = made is not None and made.cells.size % len(below) == 0
+        brought = (
+            made.shares.reshape(len(below), -1).sum(axis=1).tolist() if made and told else [ALIKE] * len(below)
+        )
         for one in below:
             if one not in lower.maps:
                 continue
@@ -336,10 +345,15 @@ class _Finder:
         window = receptive_field(self._network, inner.layer, inner.row, inner.column)[0]
         if inner.layer == 0 or column is None or window is None or not (window[0] and window[1]):
             return
+        runs = runs_read(self._network, inner.layer, inner.row, inner.column)
+        parts = [window]
+        if runs is not None and 1 < len(runs[0]) * len(runs[1]) <= MOST_PARTS:
+            parts = [(rows, columns) for rows in runs[0] for columns in runs[1]]
         for channel in range(column.stage.count):
-            box = column.tile(channel).part(column.cells, *window)
-            if box not in self.windows and box not in self.rings:
-                self.windows.append(box)
+            for part in parts:
+                box = column.tile(channel).part(column.cells, *part)
+                if box not in self.windows and box not in self.rings:
+                    self.windows.append(box)
 
 
 def _across(lower: Column, start: Box, upper: Column, end: Box) -> Line:
