@@ -14,9 +14,11 @@ from engine.reading import Reader, Reading
 from tests.engine.test_explanations import read as some_reading
 from tests.engine.test_explanations import some, some_places
 from xo_gui.session import Cell
+from xo_gui.theme import DARK
 from xo_gui.views.arrangement import arrange
 from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.readout import say_cell
+from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.trace import Trace, trace_of
 
 ARTICLE = arrange(WALKTHROUGH.network, Box(16, 80, 968, 540))
@@ -175,3 +177,16 @@ def test_what_lies_between_the_strides_is_neither_outlined_nor_told() -> None:
     reading = some_reading(network, network.initial(0), np.zeros((1, 12, 12), np.float32))
     said = say_cell(reading, Cell(2, 1, 0, 1)).reads
     assert said == "reads rows 1–2, 4–5, 7–8, columns 4–5, 7–8, 10–11 of the drawing"
+
+
+def test_of_a_column_of_which_only_the_gap_is_in_view_nothing_is_painted() -> None:
+    """Scrolled so far, the end of a wide header is still in view, but none of the maps."""
+    _, reading, _ = traced(Cell(1, 0))
+    shown = ShownStrip(reading)
+    shown.strip = DEEP
+    maps = column(DEEP, 1)
+    past = maps.x + maps.across * maps.step_x + 1
+    shown.seen = past, past + 900
+    assert shown.atlas(maps, DARK) is None
+    shown.seen = maps.x, maps.right
+    assert shown.atlas(maps, DARK) is not None

@@ -145,14 +145,14 @@ class ShownStrip:
 
     def atlas(self, column: Column, theme: Theme) -> Atlas | None:
         """The maps in view of a column in the theme's colours, kept, since every paint asks for them; None while
-        their values are on their way."""
+        their values are on their way, or where none is in view."""
         layer, maps = column.stage.shown, self.channels(column)
         kept = self._atlases.get(layer)
         if kept is not None and kept.maps == maps:
             return kept
         values = self.values(column)
-        if values is None:
-            return None
+        if values is None or not len(values):
+            return None  # only the end of a wide header is in view
         if column.stage.kind == "picture":
             image, cells = picture_atlas(values, theme), column.cells
         else:
