@@ -24,6 +24,8 @@ KEYS = (
     ("Ctrl+I, Ctrl+Space, Ctrl+.", "the inspector; its window slides, or takes one step"),
     ("Ctrl+Shift+I", "what the held feature or vote likes"),
     ("F", "in the network: fold a ReLU into the column before it, or unfold it"),
+    ("Page Up, Page Down", "in the network: the maps of a layer before, or after, those shown"),
+    ("Ctrl+F", "find a layer of the network by its name, kind or number"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "make a copied picture the drawing"),
     ("Ctrl+1, Ctrl+2", "default network, walk-through"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -31,6 +32,7 @@ from xo_gui.status_bar import StatusBar
 from xo_gui.theme import Theme, theme_called, wear
 from xo_gui.training_control import TrainingControl
 from xo_gui.views import PANELS, CompareView, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
+from xo_gui.views.strips_view import StripsView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -172,7 +174,7 @@ class MainWindow(QMainWindow):
             view.wished.connect(self.comparing.wish)
             view.said.connect(self.say)
             view.watched.connect(self.session.watch)
-            view.viewed.connect(self.session.show)
+            view.viewed.connect(partial(self.session.show, view.title))
         self.training.changed.connect(self._intent_changed)
         self.training.said.connect(self.say)
         self.comparing.said.connect(self.say)
@@ -368,6 +370,14 @@ class MainWindow(QMainWindow):
     def show_comparison(self) -> None:
         """Bring the two networks that are compared to the front."""
         self.middle.bring(CompareView)
+
+    def find_layer(self) -> None:
+        """Let a layer of the network be searched for."""
+        if not isinstance(self.middle.shown, StripsView):
+            self.middle.bring(NetworkView)
+        view = self.middle.shown
+        assert isinstance(view, StripsView)
+        view.search()
 
     def show_data(self) -> None:
         """Bring what training learns from to the front."""

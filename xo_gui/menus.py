@@ -162,6 +162,9 @@ class Menus:
             action.setData(known.name)
             self.presets[known.name] = action
         menu.addSeparator()
+        self._action(
+            menu, tr("&Find layer…"), tr("Go to a layer by its name, kind or number"), window.find_layer, Key.Find
+        )
         self.compare = CompareMenu(window, menu, self._action)
 
     def _data(self) -> None:

@@ -18,7 +18,7 @@ from engine.network import Network
 from engine.opening import Opened, Opening
 from engine.outputs import Wanted
 from engine.runner import Notice, Request
-from xo_gui.sight import wanted
+from xo_gui.sight import joined, wanted
 
 UNDO_LIMIT = 500
 
@@ -101,7 +101,7 @@ class Session(QObject):
         self._opening: Opening | None = None
         self._question: Question | None = None
         self._opened = 0
-        self._shown: tuple[tuple[Network, Wanted], ...] = ()
+        self._shown: dict[str, tuple[tuple[Network, Wanted], ...]] = {}
         self._asked_for: tuple[Wanted | None, ...] = ()
         self._changed_at = perf_counter()
 
@@ -149,9 +149,9 @@ class Session(QObject):
             self.focus_changed.emit()
             self._want()
 
-    def show(self, shown: tuple[tuple[Network, Wanted], ...]) -> None:
-        """Which maps of which layers are in view from now on, for the networks shown."""
-        self._shown = shown
+    def show(self, panel: str, shown: tuple[tuple[Network, Wanted], ...]) -> None:
+        """Which maps of which layers are in view in a panel from now on, for the networks shown there."""
+        self._shown[panel] = shown
         self._want()
 
     @property
@@ -160,10 +160,12 @@ class Session(QObject):
         cells = self.focus.cells
         found = []
         for number, subject in enumerate(self.document.subjects):
-            network, shown = self._shown[number] if number < len(self._shown) else (None, {})
             looked = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
-            known = network is subject.network or network == subject.network
-            found.append(wanted(subject.network, shown if known else {}, looked))
+            shown: Wanted = {}
+            for network, maps in (each[number] for each in self._shown.values() if number < len(each)):
+                if maps and network == subject.network:
+                    shown = joined(shown, maps)
+            found.append(wanted(subject.network, shown, looked))
         return tuple(found)
 
     def _want(self) -> None:

@@ -31,7 +31,7 @@ def wanted(network: Network, shown: Wanted, looked: Iterable[tuple[int, int]]) -
     found = dict(shown)
     for layer, channel in looked:
         if 0 <= layer < len(network.shapes):
-            found[layer] = _joined(found.get(layer), range(channel, channel + 1))
+            found[layer] = _spanned(found.get(layer), range(channel, channel + 1))
             for one in (*_behind(network, layer), *_beyond(network, layer)):
                 found[one] = range(network.shapes[one][0])
     return found
@@ -57,6 +57,13 @@ def _beyond(network: Network, layer: int) -> Iterable[int]:
             return
 
 
-def _joined(one: range | None, other: range) -> range:
-    """The shortest range that has both."""
-    return other if one is None else range(min(one.start, other.start), max(one.stop, other.stop))
+def joined(one: Wanted, other: Wanted) -> Wanted:
+    """What either wants."""
+    return {layer: _spanned(one.get(layer), other.get(layer)) for layer in {**one, **other}}
+
+
+def _spanned(one: range | None, other: range | None) -> range:
+    """The shortest range that has both; of none, nothing."""
+    if one is None or other is None:
+        return one or other or range(0)
+    return range(min(one.start, other.start), max(one.stop, other.stop))

@@ -83,3 +83,13 @@ def test_only_what_is_wanted_is_carried_over_from_the_device(monkeypatch: pytest
     carried.clear()
     runner.answer(Request(1, document))
     assert sum(carried) > 64 * 14 * 14
+
+
+def test_where_layers_are_not_timed_one_by_one_it_is_the_same() -> None:
+    reader = Reader(SUBJECT, choose_backend("cpu"))
+    reader._one_by_one = False  # as on a GPU, whose pass is one thing
+    for _ in range(3):  # the first is timed, too
+        some, whole = reader.read(PICTURE, WANTED), reader.read(PICTURE)
+        assert set(some.outputs.carried) == {0, *WANTED, len(NETWORK.layers)}
+        np.testing.assert_array_equal(some.outputs[3], whole.outputs[3])
+        np.testing.assert_array_equal(some.votes, whole.votes)

@@ -86,6 +86,17 @@ def paint_header(brush: Brush, column: Column, top: float, underlined: bool) -> 
         brush.text(column.x, top + TITLE_LINE + 11 + at * SMALL_LINE, line, theme.quiet)
 
 
+def paint_found(brush: Brush, column: Column, top: float) -> None:
+    """What was searched for: a raised ground under the header, with a rim."""
+    painter = brush.painter
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    brush.pen(brush.theme.quiet)
+    painter.setBrush(QColor(brush.theme.raised))
+    painter.drawRoundedRect(QRectF(column.x - 5.5, top - 3.5, column.width + 10, HEADER_HEIGHT + 5), 4, 4)
+    painter.restore()
+
+
 def paint_frames(brush: Brush, column: Column, seen: range) -> None:
     """A thin outline around the tiles in `seen`."""
     brush.pen(brush.theme.line)

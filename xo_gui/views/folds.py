@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from xo_gui.session import Cell
 from xo_gui.views.columns import Column, Strip
 from xo_gui.views.groups import Opened
-from xo_gui.views.pager import Way, turned
+from xo_gui.views.pager import Way, leads, turned
 
 
 @dataclass
 class Folds:
     """chosen: ReLUs and the like (by layer) folded, or unfolded. pages: the map that a page begins with, by the
     layer whose levels it shares, so that a feature keeps its place up to its pool; None for all maps at once.
-    opened: the run of layers that is not gathered, None for none."""
+    opened: the run of layers that is not gathered, None for none. unfolded: what a search unfolded last."""
 
     chosen: dict[int, bool] = field(default_factory=dict)
     pages: dict[int, int | None] = field(default_factory=dict)
     opened: Opened | None = None
+    unfolded: int | None = None
 
     def clear(self) -> None:
         """Nothing is chosen, as for another network."""
         self.chosen.clear()
         self.pages.clear()
-        self.opened = None
+        self.opened = self.unfolded = None
 
     def act(self, column: Column, way: Way | None, relu: int | None) -> None:
         """What a click on a column's header does: turn its pages; fold or unfold a ReLU; or open a group."""
@@ -40,6 +42,27 @@ class Folds:
     def turn(self, column: Column, way: Way) -> None:
         """Another page, or all at once."""
         self.pages[column.stage.group] = turned(column, way)
+
+    def turned_to(self, column: Column | None, cell: Cell, way: Way) -> Cell:
+        """The cell in the same place of the next page of its column; the same one where there is none."""
+        if column is None or not column.paged or not leads(column, way):
+            return cell
+        self.turn(column, way)
+        size = column.across * column.rows
+        return replace(cell, channel=min(cell.channel + (size if way == "on" else -size), column.stage.count - 1))
+
+    def show(self, strip: Strip, layer: int | None) -> None:
+        """Open what hides a layer that was found, and give it a column of its own if it may have one; the one found
+        before gives up its own."""
+        if self.unfolded is not None:
+            self.chosen.pop(self.unfolded, None)
+            self.unfolded = None
+        if layer is None:
+            return
+        self.reveal(strip, layer)
+        column = strip.column_of(layer)
+        if layer not in self.chosen and (column is None or layer != column.stage.shown):
+            self.chosen[layer], self.unfolded = False, layer
 
     def reveal(self, strip: Strip, layer: int, channel: int | None = None) -> bool:
         """Open what hides this layer, and turn to this map of it; whether anything had to be."""

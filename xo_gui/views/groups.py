@@ -4,6 +4,7 @@ places and paints none of them."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication
 
@@ -24,7 +25,13 @@ def gathered(stages: Sequence[Stage], opened: Opened | None = None) -> tuple[Sta
     middle = stages[HEAD : len(stages) - TAIL]
     if len(middle) <= FEW:
         return tuple(stages)
-    return (*stages[:HEAD], *_opened(middle, opened), *stages[len(stages) - TAIL :])
+    shown = (*stages[:HEAD], *_opened(middle, opened), *stages[len(stages) - TAIL :])
+    return tuple(one if one.kind == "group" or not one.shown else _numbered(one) for one in shown)
+
+
+def _numbered(stage: Stage) -> Stage:
+    """Among so many a column says which layer it is."""
+    return replace(stage, title=_tr("{0} · {1}").format(number(stage.shown), stage.title))
 
 
 def group_of(stages: Sequence[Stage]) -> Stage:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from engine.goal import Training
 from engine.network import Network
 from engine.outputs import Outputs
 from xo_gui.views.stages import Stage
@@ -16,6 +18,8 @@ from xo_gui.views.stages import Stage
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Mode = Literal["shared", "layer", "map"]
 
+# Seconds between two looks at how far the colours should reach, while training goes on.
+ADAPT_SECONDS = 1.0
 CALM = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0)
 
 
@@ -91,6 +95,23 @@ class Peaks:
             for peaks in (self.rises, self.falls)
         )
         return np.array([calm(end_of_colours(rise, fall))]) / gain
+
+
+@dataclass
+class Pace:
+    """When levels may adapt; `adapted_at`: perf_counter() of the last time they did."""
+
+    adapted_at: float = 0.0
+
+    def holds(self, training: Training | None) -> bool:
+        """Whether the levels hold still, adapted a moment ago, while training goes on or the timeline is dragged:
+        legends that jump with every picture cannot be read, and take longer to paint than the maps."""
+        now = perf_counter()
+        moves = training is not None and (training.state == "running" or not training.exact)
+        if moves and now - self.adapted_at < ADAPT_SECONDS:
+            return True
+        self.adapted_at = now
+        return False
 
 
 def _ends(values: HostArray) -> tuple[HostArray, HostArray]:

@@ -93,6 +93,12 @@ def foldable(network: Network) -> tuple[int, ...]:
     )
 
 
+def has_column(network: Network, layer: int) -> bool:
+    """Whether a layer has a place in the strip, a column of its own or another's: a list that is only written out
+    has none."""
+    return not _is_passed_over(network, layer)
+
+
 def with_pager(stage: Stage, maps: range) -> Stage:
     """The stage with words that say which maps are shown: "25–48", "of 512", "of 512 × 126 × 126"."""
     if len(maps) == stage.count:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from PySide6.QtCore import Qt
 
 from xo_gui.session import Cell
 from xo_gui.views.columns import Column, Strip
+from xo_gui.views.pager import Way
 
 _STEPS = {
     Qt.Key.Key_Left: (0, -1),
@@ -15,12 +19,15 @@ _STEPS = {
 }
 
 
-def step(strip: Strip, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | None:
+PAGE_KEYS: Final[Mapping[Qt.Key, Way]] = {Qt.Key.Key_PageUp: "back", Qt.Key.Key_PageDown: "on"}
+
+
+def step(strip: Strip | None, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | None:
     """The cell that an arrow key leads to from `cell`; the middle of the input from nowhere; None for other keys.
 
     Within a map it goes cell by cell; at its edge, or at once with `leap`, to the map or column beside it.
     """
-    if key not in _STEPS:
+    if key not in _STEPS or strip is None:
         return None
     at = None if cell is None else strip.places.get(cell.layer)
     if cell is None or at is None:

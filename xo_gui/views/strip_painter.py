@@ -45,10 +45,12 @@ class StripPainter:
         assert self._strip is not None
         self._brush = draw.Brush(painter, theme, self._strip.ratio)
 
-    def still(self, pointed: Header | None) -> None:
-        """Headers, outlines, legends and costs. pointed: the header under the mouse."""
+    def still(self, pointed: Header | None, found: int | None = None) -> None:
+        """Headers, outlines, legends, costs. pointed: the header under the mouse; found: a layer searched for."""
         around = self._shown.around
         for column in self._shown.in_view:
+            if found in column.stage.layers:
+                draw.paint_found(self._brush, column, column.y - ABOVE)
             there = pointed is not None and pointed.layer == column.stage.shown
             if around.header:
                 self._header(column, there, pointed.way if pointed is not None and there else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QScrollBar, QWidget
 
 from xo_gui.views.columns import Column
@@ -28,6 +29,14 @@ class StripScroll(QScrollBar):
             return False
         self.setVisible(needed)
         return True
+
+    def turn_wheel(self, event: QWheelEvent) -> None:
+        """Move with the wheel, either way, if there is more than fits."""
+        delta = event.angleDelta().x() or event.angleDelta().y()
+        if self.isHidden() or not delta:
+            event.ignore()
+            return
+        self.setValue(self.value() - delta)
 
     def show_column(self, column: Column | None, width: float) -> None:
         """Move no more than brings a column into a view of this width, its left edge above all."""

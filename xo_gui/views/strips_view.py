@@ -4,8 +4,6 @@ the network view and the compare view are made of; it computes no value."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from time import perf_counter
 
 from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
@@ -29,14 +27,15 @@ from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.views.columns import Box, Strip
 from xo_gui.views.dead_mark import DeadMarks
+from xo_gui.views.find_line import FindLine
 from xo_gui.views.folds import Folds
 from xo_gui.views.in_view import InView
-from xo_gui.views.pager import Way, leads
+from xo_gui.views.levels import Pace
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_controls import StripControls
-from xo_gui.views.strip_keys import step
+from xo_gui.views.strip_keys import PAGE_KEYS, step
 from xo_gui.views.strip_painter import ABOVE, BELOW, Header, StripPainter
 from xo_gui.views.strip_pointer import Weight, header_of, middle_of, under
 from xo_gui.views.strip_scroll import StripScroll
@@ -50,8 +49,6 @@ MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
 # Times and descriptions change no more often than this, so that they can be read; while training runs, which
 # everything that is painted holds up, more seldom.
 CALM_MS, CALMER_MS = 700, 2000
-# Seconds between two looks at how far the colours should reach, while training goes on.
-ADAPT_SECONDS = 1.0
 
 
 class StripsView(View):
@@ -77,7 +74,7 @@ class StripsView(View):
         self._pointed = -1.0, -1.0
         self._by_keyboard = False
         self._still: QPixmap | None = None
-        self._adapted_at = 0.0
+        self._pace = Pace()
         self._live = False
         self._dead = DeadMarks(self, self._first_strip)
         self._in_view = InView(self)
@@ -85,6 +82,9 @@ class StripsView(View):
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
         self._controls.gathered.connect(self._gather)
+        self._find = FindLine(self, self._controls)
+        self._find.chosen.connect(self._show_found)
+        self._find.closed.connect(self._lay_out)
         self._bar = StripScroll(MARGIN, self)
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
@@ -112,7 +112,7 @@ class StripsView(View):
         if not readings:
             return
         replaced = snapshot.generation != self._generation
-        adapt = replaced or (snapshot.settled and not self._holds(snapshot))
+        adapt = replaced or (snapshot.settled and not self._pace.holds(snapshot.training))
         self._generation = snapshot.generation
         if self._networks != [reading.subject.network for reading in readings]:
             self._networks = [reading.subject.network for reading in readings]
@@ -150,16 +150,6 @@ class StripsView(View):
         strip = self._strips[0].strip if self._strips else None
         return None if strip is None else (strip, self._bar.value())
 
-    def _holds(self, snapshot: Snapshot) -> bool:
-        """Whether the levels hold still, adapted a moment ago, while training goes on or the timeline is dragged:
-        legends that jump with every picture cannot be read, and take longer to paint than the maps."""
-        now, training = perf_counter(), snapshot.training
-        moves = training is not None and (training.state == "running" or not training.exact)
-        if moves and now - self._adapted_at < ADAPT_SECONDS:
-            return True
-        self._adapted_at = now
-        return False
-
     def show_focus(self, focus: Focus) -> None:
         """Mark the looked-at cell, or the one held, wherever it was chosen."""
         if focus != Focus(self._looked, self._pinned, self._sliding):
@@ -173,6 +163,7 @@ class StripsView(View):
         """Wear these colours."""
         self._theme = theme
         self._controls.set_theme(theme)
+        self._find.set_theme(theme)
         for shown in self._strips:
             shown.repaint()
         self._still = None
@@ -191,6 +182,7 @@ class StripsView(View):
         self._strips = self._made(readings)
         self._folds.clear()
         self._weight = self._header = None
+        self._find.show_network(readings[0].subject.network)
         self._relevel()
         self._lay_out()
         self._say_calmly()
@@ -223,6 +215,7 @@ class StripsView(View):
 
     def _lay_out(self) -> None:
         self._controls.overview.setVisible(self._folds.opened is not None)
+        self._find.place(self.width() - MARGIN, self._top, self.width() - 2 * MARGIN)
         size = self._controls.sizeHint()
         self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
         width = self.width() - 2 * MARGIN
@@ -289,7 +282,7 @@ class StripsView(View):
         painter.translate(-self._bar.value(), 0)
         for at, shown in enumerate(self._strips):
             pointed = self._header if self._header and self._header.subject == at else None
-            self._painter_of(painter, shown).still(pointed)
+            self._painter_of(painter, shown).still(pointed, self._find.found)
         painter.end()
         return pixmap
 
@@ -356,6 +349,21 @@ class StripsView(View):
             strip = self._strips[header.subject].strip
             self._bar.show_column(strip.headed(header.layer) if strip else None, self.width())
 
+    def search(self) -> None:
+        """Open the line in which a layer's name is typed."""
+        if self._strips:
+            self._find.open()
+            self._lay_out()
+
+    def _show_found(self) -> None:
+        """Bring the layer that was found into view, marked."""
+        layer, strip = self._find.found, self._strips[0].strip if self._strips else None
+        if strip is not None:
+            self._folds.show(strip, layer)
+        self._lay_out()
+        if layer is not None and (strip := self._strips[0].strip) is not None:
+            self._bar.show_column(strip.column_of(layer), self.width())
+
     def _gather(self) -> None:
         self._folds.opened = None
         self._lay_out()
@@ -384,11 +392,7 @@ class StripsView(View):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Scroll sideways, if there is more than fits."""
-        delta = event.angleDelta().x() or event.angleDelta().y()
-        if self._bar.isHidden() or not delta:
-            event.ignore()
-            return
-        self._bar.setValue(self._bar.value() - delta)
+        self._bar.turn_wheel(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Show the focus if it came by keyboard."""
@@ -399,6 +403,7 @@ class StripsView(View):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrow keys move the looked-at cell, with Ctrl by a whole map; Return holds it; F folds; Esc lets go."""
         key, (cell, shown) = Qt.Key(event.key()), self._marked()
+        leap = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
             self._look(None)
             self.pinned.emit(None)
@@ -409,31 +414,15 @@ class StripsView(View):
         elif key == Qt.Key.Key_F and cell and shown:
             if (header := header_of(shown, cell)) is not None:
                 self._fold(header)
-        elif key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown) and cell and shown:
-            self._turn(shown, cell, "on" if key == Qt.Key.Key_PageDown else "back")
-        elif self._strips and (moved := self._moved(key, event.modifiers())):
+        elif key in PAGE_KEYS and cell and shown and shown.strip:
+            turned = self._folds.turned_to(shown.strip.column_of(cell.layer), cell, PAGE_KEYS[key])
+            self._lay_out()
+            self._look(turned)
+        elif self._strips and (moved := step((shown or self._strips[0]).strip, cell, key, leap)):
             self._look(moved)
             self._scroll_to(moved)
         else:
             super().keyPressEvent(event)
-
-    def _turn(self, shown: ShownStrip, cell: Cell, way: Way) -> None:
-        """The next page of the column of a cell, and look at the map in the same place of it."""
-        column = shown.strip.column_of(cell.layer) if shown.strip else None
-        if column is not None and column.paged and leads(column, way):
-            self._folds.turn(column, way)
-            self._lay_out()
-            size = column.across * column.rows
-            channel = min(cell.channel + (size if way == "on" else -size), column.stage.count - 1)
-            self._look(replace(cell, channel=channel))
-
-    def _moved(self, key: Qt.Key, modifiers: Qt.KeyboardModifier) -> Cell | None:
-        cell, marked = self._marked()
-        shown = marked or self._strips[0]
-        if shown.strip is None:
-            return None
-        leap = bool(modifiers & Qt.KeyboardModifier.ControlModifier)
-        return step(shown.strip, cell, key, leap)
 
     def _keep_in_view(self) -> None:
         """The held cell stays in view when there is less room, and when it is chosen elsewhere."""

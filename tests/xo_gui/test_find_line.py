@@ -1,0 +1,117 @@
+"""Search by a layer's name: what words find, and where it leads, in the real window, with the keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from engine.document import Subject
+from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU
+from engine.network import Network
+from engine.presets import DEFAULT
+from engine.storage.models import save_model
+from xo_gui.main_window import MainWindow
+from xo_gui.views.columns import Strip
+from xo_gui.views.find_line import FindLine
+from xo_gui.views.found_layers import called, found_layers
+from xo_gui.views.stages import layer_names
+
+BLOCK: tuple[Layer, ...] = (Conv2D(2, 1), BatchNorm2D(), ReLU(), Dropout(0.1))
+DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("relu 7", ["ReLU 7", "ReLU 2"]),  # which is layer 7
+        ("RELU", [f"ReLU {at}" for at in range(1, 41)]),
+        ("conv2d 40", ["Features 40"]),
+        ("batchnorm 3", ["Batch norm 3"]),
+        ("17", ["Features 5", "Features 17", "Batch norm 17", "ReLU 17", "Dropout 17"]),
+        ("votes", ["Votes"]),
+        ("inp", ["Input"]),
+        ("pool", []),
+        ("  ", []),
+    ],
+)
+def test_words_find_layers_by_name_kind_and_number(text: str, expected: list[str]) -> None:
+    names = layer_names(DEEP)
+    assert [names[layer] for layer in found_layers(called(DEEP), text)] == expected
+
+
+def test_a_layer_without_a_column_is_not_found() -> None:
+    assert found_layers(called(DEFAULT.network), "flatten") == []
+
+
+@pytest.fixture
+def deep(open_window, tmp_path: Path) -> MainWindow:
+    path = tmp_path / "deep.safetensors"
+    save_model(path, Subject("deep", DEEP, DEEP.initial(1)))
+    return open_window(str(path))
+
+
+def line(window: MainWindow) -> FindLine:
+    found = window.network_view.findChild(FindLine)
+    assert found is not None
+    return found
+
+
+def strip(window: MainWindow) -> Strip:
+    found = window.network_view._strips[0].strip
+    assert found is not None
+    return found
+
+
+def search(window: MainWindow, text: str) -> None:
+    action = next(one for one in window.findChildren(QAction) if one.shortcut() == QKeySequence("Ctrl+F"))
+    action.trigger()
+    QApplication.processEvents()
+    assert line(window).line.hasFocus()
+    QTest.keyClicks(line(window).line, text)
+
+
+def shown(window: MainWindow) -> tuple[int, str]:
+    """The layer marked, which is in view in a column of its own; and the count."""
+    layer = line(window).found
+    assert layer is not None
+    view = window.network_view
+    column = strip(window).column_of(layer)
+    assert column is not None
+    assert column.stage.shown == layer, "unfolded"
+    left = column.x - view._bar.value()
+    assert 0 <= left < left + column.width <= view.width(), "scrolled into view"
+    return layer, line(window).count.text()
+
+
+def test_enter_goes_to_the_next_match_and_shift_enter_back(deep: MainWindow, qtbot) -> None:
+    search(deep, "relu")
+    assert shown(deep) == (3, "1 of 40")
+    for _ in range(20):
+        QTest.keyClick(line(deep).line, Qt.Key.Key_Return)
+    assert shown(deep) == (83, "21 of 40")
+    QTest.keyClick(line(deep).line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert shown(deep) == (79, "20 of 40")
+    assert strip(deep).column_of(80).stage.shown == 79, "Dropout stays folded"
+    assert "ReLU 20, layer 79 of 162; match 20 of 40" in line(deep).line.accessibleDescription()
+    for _ in range(20):
+        QTest.keyClick(line(deep).line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
+    assert shown(deep) == (159, "40 of 40"), "round and round"
+    # What was out of sight before is read and brought along now, and only that.
+    qtbot.waitUntil(lambda: deep.last.readings[0].outputs.holds(159), timeout=10_000)
+    assert not deep.last.readings[0].outputs.holds(20)
+
+
+def test_what_is_not_there_is_said_and_esc_gives_the_keys_back(deep: MainWindow) -> None:
+    search(deep, "pool")
+    assert line(deep).count.text() == "none"
+    assert line(deep).found is None
+    assert deep.network_view._folds.chosen == {}, "what was found on the way is folded again"
+    QTest.keyClick(line(deep).line, Qt.Key.Key_Escape)
+    assert line(deep).isHidden()
+    assert deep.network_view.hasFocus()
+    assert deep.network_view._controls.isVisible()
