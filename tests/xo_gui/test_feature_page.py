@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from engine import by_hand
+from engine.document import Subject
 from engine.explain.arithmetic import arithmetic
 from engine.layers.arithmetic import WeightedSum
 from tests.xo_gui.conftest import X_ARMS, Hand
@@ -107,6 +108,26 @@ def test_a_weight_and_the_bias_can_be_typed(sculptor: Sculptor, hand: Hand) -> N
     subject = sculptor.window.session.document.subjects[0]
     assert sculptor.weights[2, 0, 0, 1] == 0.25
     assert subject.parameters["01-conv2d.bias"][2] == -1.5
+
+
+def test_weights_of_a_ten_thousandth_can_be_seen_and_typed(sculptor: Sculptor, hand: Hand) -> None:
+    subject = sculptor.window.session.document.subjects[0]
+    small = {**subject.parameters, NAME: subject.parameters[NAME] * np.float32(1e-4)}
+    sculptor.window.use_subject(Subject("Small", subject.network, small))
+    sculptor.settle(hand)
+    page = sculptor.hold(Cell(1, 4, 11, 20))
+    sculptor.settle(hand)
+    row, column = page.board.cell
+    assert page.weight.value() == pytest.approx(float(small[NAME][4, 0, row, column]), rel=0.05)
+    page.weight.setFocus()
+    page.weight.selectAll()
+    QTest.keyClicks(page.weight, "0.000123")
+    QTest.keyClick(page.weight, Qt.Key.Key_Return)
+    sculptor.settle(hand)
+    assert sculptor.weights[4, 0, row, column] == pytest.approx(0.000123)
+    others = np.ones(25, bool)
+    others[row * 5 + column] = False
+    np.testing.assert_array_equal(sculptor.weights[4].ravel()[others], small[NAME][4].ravel()[others])
 
 
 def test_copying_makes_the_window_the_feature(sculptor: Sculptor, hand: Hand) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -154,6 +155,7 @@ class FeaturePage(QWidget):
         if not same:
             strongest = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).argmax())
             self._quietly(self.slice, lambda: self.slice.setValue(strongest + 1))
+            self._sharpen(level_of(weights))
             self._quietly(self.brush, lambda: self.brush.setValue(level_of(weights)))
         self._show_weights()
 
@@ -218,6 +220,7 @@ class FeaturePage(QWidget):
         if self._layer is None or self._subject is None or self._cell is None:
             return
         weights = self._weights()
+        self._sharpen(level_of(weights))
         self.board.show_weights(self._title, weights[self.slice.value() - 1], level_of(weights))
         bias = by_hand.bias_of(self._subject, self._layer, self._cell.channel)
         self.bias.setEnabled(bias is not None)
@@ -232,6 +235,14 @@ class FeaturePage(QWidget):
         )
         self.copy_button.setEnabled(self._window() is not None)
         self._show_numbers(*self.board.cell)
+
+    def _sharpen(self, level: float) -> None:
+        """Small weights need more figures to be seen and typed."""
+        decimals = 3 + max(0, -math.floor(math.log10(level)) - 1)
+        for box in (self.brush, self.weight, self.bias):
+            if box.decimals() != decimals and not box.hasFocus():
+                self._quietly(box, lambda box=box: box.setDecimals(decimals))
+                box.setSingleStep(0.05 * 10.0 ** (3 - decimals))
 
     def _show_numbers(self, row: int, column: int) -> None:
         """The number of the chosen cell."""

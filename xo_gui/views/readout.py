@@ -11,7 +11,7 @@ from engine.explain.receptive_field import receptive_field
 from engine.network import Network
 from engine.reading import Reading
 from xo_gui.session import Cell
-from xo_gui.views.numerals import NONE, signed, span, vote_text
+from xo_gui.views.numerals import NONE, fixed, span, vote_text
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.trace import in_maps
 
@@ -38,11 +38,11 @@ def say_cell(reading: Reading, cell: Cell) -> Readout:
     (made,) = reading.outputs.maps(cell.layer, maps)
     if made.ndim == 2:
         value = float(made[cell.row, cell.column])
-        return Readout(_map_place(network, cell), signed(value), _reads(network, cell))
+        return Readout(_map_place(network, cell), fixed(value), _reads(network, cell))
     value = float(made)
     if cell.layer == len(network.layers):
         return _vote(reading, cell, value)
-    return Readout(_list_place(network, cell), signed(value), _reads(network, cell))
+    return Readout(_list_place(network, cell), fixed(value), _reads(network, cell))
 
 
 def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -> Readout:
@@ -53,16 +53,16 @@ def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -
     said = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
     if network.shapes[layer - 1][0] > 1:
         said += _tr(" on map {0}").format(channel)
-    return Readout(said + _tr(" · row {0}, column {1}").format(row, column), signed(weight), _tr("a weight"))
+    return Readout(said + _tr(" · row {0}, column {1}").format(row, column), fixed(weight), _tr("a weight"))
 
 
 def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
     network = reading.subject.network
     place = _tr("Votes · {0}").format(network.classes[cell.channel])
     if network.vote == "score":
-        return Readout(place, signed(score), _tr("the mean of its strong values"))
+        return Readout(place, fixed(score), _tr("the mean of its strong values"))
     share = _tr("a score, worth {0} of the votes").format(vote_text(network, float(reading.votes[cell.channel])))
-    return Readout(place, signed(score), share)
+    return Readout(place, fixed(score), share)
 
 
 def _list_place(network: Network, cell: Cell) -> str:

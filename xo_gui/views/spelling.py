@@ -25,7 +25,7 @@ from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked
 from xo_gui.views.levels import calm
-from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, percent
+from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, level, percent
 from xo_gui.views.stages import number
 from xo_gui.views.trace import in_maps
 
@@ -197,7 +197,7 @@ def _list(what: Spelled, made: WeightedSum) -> list[Block]:
     alike = bool((made.weights == 1).all())
     ranks = []
     for at in order:
-        value, weight = (cell_text(float(each[at]), what.cut) for each in (made.values, made.weights))
+        value, weight = (_factor(float(each[at]), what.cut) for each in (made.values, made.weights))
         factors = "" if alike else f"{value} {TIMES} {weight}"
         (cell,) = what.below(made.cells[at : at + 1])
         assert cell is not None
@@ -214,6 +214,11 @@ def listed(inner: Cell, cell: Cell) -> str:
     if inner == cell:
         return _tr("value {0}").format(number(cell.channel + 1))
     return _tr("map {0}: {1}, {2}").format(inner.channel + 1, inner.row + 1, inner.column + 1)
+
+
+def _factor(value: float, cut: bool) -> str:
+    """As in a cell, but no factor of a product that is told is nothing."""
+    return cell_text(value, cut) if cut or not 0 < abs(value) < 0.005 else level(value)
 
 
 # --- all other forms
