@@ -25,6 +25,8 @@ NINE: Final = 9
 BINS: Final = 24
 # Pictures at a time: fewer where one costs or takes much; and seconds after which a pass pauses.
 MOST_MULTIPLIES, MOST_BYTES, SLICE = 20_000_000, 32 * 2**20, 0.008
+# So many values are counted at once: some ms.
+VALUES: Final = 500_000
 # Bytes that the pictures of all features together may take; beyond them pictures are made again when they are asked
 # for. And how many values the histograms of all features are made of, at most.
 PICTURES, PEAKS = 64 * 2**20, 4_000_000
@@ -82,6 +84,7 @@ class Favourites:
         self._numbers = np.full((2, count, NINE), -1, np.int64)
         self._places = np.zeros((2, count, NINE), np.int64)
         self._sums, self._squares = np.zeros(count), np.zeros(count)
+        self._counts = np.zeros(count, np.int64)
         self._zeros, self._silent = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self._low, self._high = np.full(count, np.inf), np.full(count, -np.inf)
         self._every = -(-given.count * count // PEAKS)
@@ -101,7 +104,8 @@ class Favourites:
     def go_on(self) -> None:
         """One piece, if there is one. Raises ValueError for an own drawing of a class that is not there, and for a
         network that is too large."""
-        next(self._pieces, None)
+        with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give no numbers
+            next(self._pieces, None)
 
     def most(self, channel: int) -> Iterator[Example | None]:
         """Those that excite the feature most, the most first; None before a picture has to be made again."""
@@ -113,25 +117,26 @@ class Favourites:
 
     def spread(self, channel: int) -> Spread | None:
         """How its values are spread; None before any is read."""
-        if not self.read:
+        read = int(self._counts[channel])
+        if not read:
             return None
-        values = self.read * int(np.prod(self._shape[1:]))
+        values = read * int(np.prod(self._shape[1:]))
         mean = float(self._sums[channel]) / values
         variance = max(float(self._squares[channel]) / values - mean**2, 0.0)
-        seen = -(-self.read // self._every)
-        peaks, labels = self._peaks[:seen, channel], self._labels[: self.read : self._every]
+        seen = -(-read // self._every)
+        peaks, labels = self._peaks[:seen, channel], self._labels[: read : self._every]
         fine = np.isfinite(peaks)
         first, last = (float(peaks[fine].min()), float(peaks[fine].max())) if fine.any() else (0.0, 0.0)
         kinds = [peaks[fine & (labels == kind)] for kind in (*range(len(CLASSES)), -1)]
-        counted = np.stack([np.histogram(kind, BINS, (first, last or first))[0] for kind in kinds])
+        counted = np.stack([np.histogram(kind, BINS, (first, last))[0] for kind in kinds])
         return Spread(
-            self.read,
+            read,
             mean,
             float(np.sqrt(variance)),
             float(self._low[channel]),
             float(self._high[channel]),
             int(self._zeros[channel]) / values,
-            int(self._silent[channel]) / self.read,
+            int(self._silent[channel]) / read,
             counted,
             first,
             last,
@@ -176,11 +181,10 @@ class Favourites:
                 images = examples.images[start : start + size]
                 filled[: len(images)] = images
                 plan.show(filled)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    for _ in slices(plan.backend.operations.sliced([calls]), SLICE):
-                        yield
-                    made = plan.stages[self._layer - 1].y[..., : len(images)]
-                    self._take(made, examples.labels[start : start + size], first + start)
+                for _ in slices(plan.backend.operations.sliced([calls]), SLICE):
+                    yield
+                made = plan.stages[self._layer - 1].y[..., : len(images)]
+                yield from self._take(made, examples.labels[start : start + size], first + start)
                 self._keep(images, first + start)
                 yield
 
@@ -193,33 +197,44 @@ class Favourites:
         plan.load(self._parameters)
         return plan
 
-    def _take(self, made: HostArray, labels: HostArray, first: int) -> None:
-        """Count values (*shape, n) of the examples from number `first` on."""
+    def _take(self, made: HostArray, labels: HostArray, first: int) -> Iterator[None]:
+        """Count values (*shape, n) of the examples from number `first` on, some features at a time."""
         count, examples = self._shape[0], made.shape[-1]
-        maps = made.reshape(count, -1, examples)
         self._labels[first : first + examples] = labels
+        at_once = max(1, VALUES * count // made.size)
+        for start in range(0, count, at_once):
+            if start:
+                yield
+            some = slice(start, min(start + at_once, count))
+            self._count(made[some].reshape(some.stop - start, -1, examples), some, first)
+        self.read = first + examples
+
+    def _count(self, maps: HostArray, some: slice, first: int) -> None:
+        """Of the features in `some`: maps (features, cells, examples)."""
+        examples = maps.shape[-1]
         places = maps.argmax(axis=1)
         peaks = np.take_along_axis(maps, places[:, None], axis=1)[:, 0]
         for side, signed in enumerate((peaks, -peaks)):
-            self._rank(side, signed, places, first)
-        self._sums += maps.sum(axis=(1, 2), dtype=np.float64)
-        self._squares += np.einsum("cpn,cpn->c", maps, maps, dtype=np.float64)
+            self._rank(side, some, signed, places, first)
+        self._sums[some] += maps.sum(axis=(1, 2), dtype=np.float64)
+        self._squares[some] += np.einsum("cpn,cpn->c", maps, maps, dtype=np.float64)
         zero = maps == 0
-        self._zeros += zero.sum(axis=(1, 2))
-        self._silent += zero.all(axis=1).sum(axis=1)
-        np.minimum(self._low, maps.min(axis=(1, 2)), out=self._low)
-        np.maximum(self._high, peaks.max(axis=1), out=self._high)
+        self._zeros[some] += zero.sum(axis=(1, 2))
+        self._silent[some] += zero.all(axis=1).sum(axis=1)
+        self._low[some] = np.minimum(self._low[some], maps.min(axis=(1, 2)))
+        self._high[some] = np.maximum(self._high[some], peaks.max(axis=1))
         chosen = np.arange(-first % self._every, examples, self._every)
-        self._peaks[(first + chosen) // self._every] = peaks[:, chosen].T
-        self.read = first + examples
+        self._peaks[(first + chosen) // self._every, some] = peaks[:, chosen].T
+        self._counts[some] = first + examples
 
-    def _rank(self, side: int, values: HostArray, places: HostArray, first: int) -> None:
+    def _rank(self, side: int, some: slice, values: HostArray, places: HostArray, first: int) -> None:
         """The largest NINE of those kept and these (features, n); of equal ones the earlier comes first."""
         numbers = np.broadcast_to(np.arange(first, first + values.shape[1]), values.shape)
-        all_values = np.concatenate([self._values[side], values], axis=1)
+        all_values = np.concatenate([self._values[side, some], values], axis=1)
         order = np.argsort(-all_values, axis=1, kind="stable")[:, :NINE]
         for kept, new in ((self._values, values), (self._numbers, numbers), (self._places, places)):
-            kept[side] = np.take_along_axis(np.concatenate([kept[side], new], axis=1), order, axis=1)
+            both = np.concatenate([kept[side, some], new], axis=1)
+            kept[side, some] = np.take_along_axis(both, order, axis=1)
 
     def _keep(self, images: HostArray, first: int) -> None:
         """The pictures of those that are among the nine of any feature, and no others."""

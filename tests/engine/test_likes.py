@@ -16,6 +16,7 @@ from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.explain import explainer as explaining
+from engine.explain import favourites as favourites_module
 from engine.explain import likes as liking_module
 from engine.explain.ascent import Ascended, Ascent, Restraint
 from engine.explain.explainer import Explainer
@@ -181,8 +182,9 @@ def test_every_kind_of_layer_can_be_climbed_for() -> None:
 # --- the examples
 
 
-def test_the_nine_most_and_least_are_those_that_reading_all_of_them_finds() -> None:
+def test_the_nine_most_and_least_are_those_that_reading_all_of_them_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     of = subject()
+    monkeypatch.setattr(favourites_module, "VALUES", 9_000)  # some features at a time
     pool = Pool(LESSON.data)
     pool.fill()
     images, labels = pool.training.images, pool.training.labels
@@ -220,20 +222,42 @@ def check_spread(spread: Spread, values: Array, peaks: Array) -> None:
 @pytest.mark.parametrize("layer", [1, 3, 4, 6, 7])
 def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> None:
     of, rng = subject(), np.random.default_rng(2)
+    # Nothing is cut to 0, where nothing would change it.
+    of = replace(of, parameters=dict(of.parameters) | {"04-conv2d.bias": np.full(5, 9, np.float32)})
     favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
-    for one in told(favourites.most(0))[:3]:
+    for one in told(favourites.most(1))[:3]:
         start = rng.uniform(-1, 1, (1, SIDE, SIDE))
         moved = np.repeat(start[None], SIDE * SIDE + 1, axis=0)
         for pixel in range(SIDE * SIDE):
             moved[pixel + 1, 0].reshape(-1)[pixel] += 0.5
-        made = outputs(of, one.picture[None, None], layer)[0, 0].reshape(-1)
-        values = outputs(of, moved, layer, np.float64)[:, 0].reshape(len(moved), -1)[:, int(made.argmax())]
+        made = outputs(of, one.picture[None, None], layer)[0, 1].reshape(-1)
+        values = outputs(of, moved, layer, np.float64)[:, 1].reshape(len(moved), -1)[:, int(made.argmax())]
         moves = (values[1:] != values[0]).reshape(SIDE, SIDE)
-        if not moves.any():
-            continue  # the ReLU cut it here
         rows, columns = np.flatnonzero(moves.any(axis=1)), np.flatnonzero(moves.any(axis=0))
-        assert (one.window[0].start, one.window[0].stop - 1) == (rows[0], rows[-1])
-        assert (one.window[1].start, one.window[1].stop - 1) == (columns[0], columns[-1])
+        assert one.window == (range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1))
+
+
+def test_pictures_that_take_too_much_room_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = found_all(Favourites(subject(), 1, Given(LESSON, SIDE)))
+    monkeypatch.setattr(favourites_module, "PICTURES", 0)
+    again = found_all(Favourites(subject(), 1, Given(LESSON, SIDE)))
+    assert next(again.least(2)) is None  # there is a pause before it
+    for one, other in zip(told(kept.least(2)), told(again.least(2)), strict=True):
+        assert one.number == other.number
+        np.testing.assert_array_equal(one.picture, other.picture)
+
+
+def test_weights_that_have_run_away_give_no_error() -> None:
+    of = subject()
+    parameters = {name: (array + 1) * np.float32(1e30) for name, array in of.parameters.items()}
+    explainer = Explainer()
+    reading = read(replace(of, parameters=parameters))
+    for layer in (1, 4, 7):
+        explainer.follow(Question("likes", wanted=Wanted(layer, 1, 1, LESSON)), (reading,), True)
+        while explainer.busy:
+            explainer.work(0.02)
+        assert explainer.answer is not None
+        assert explainer.answer.progress == 1
 
 
 def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothing() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
@@ -15,6 +15,7 @@ from xo_gui.session import Cell
 from xo_gui.views import likes_page
 from xo_gui.views.blocks import Note, Portrait, Spread
 from xo_gui.views.likes_page import LikesPage
+from xo_gui.views.votes_view import VoteBars
 
 
 class Fan(Looker):
@@ -95,8 +96,9 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
 def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Lesson(PoolSettings(XOSettings(side=9), count=200))
     monkeypatch.setattr(likes_page, "_lesson", lambda intent: few)
-    last = fan.network._strips[0].strip.columns[-1].stage.shown
-    fan.window.session.pin(Cell(last, 0))
+    bars = fan.window.votes_view.findChild(VoteBars)
+    QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 12))
+    assert fan.window.session.focus.pinned == Cell(6, 0)
     next(action for action in fan.window.findChildren(QAction) if action.text() == "What it li&kes").trigger()
     fan.qtbot.waitUntil(lambda: fan.portrait() is not None, timeout=5000)
     fan.finish()
