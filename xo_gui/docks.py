@@ -5,7 +5,7 @@ from __future__ import annotations
 import shiboken6
 from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QDockWidget, QLabel, QMainWindow, QTabBar, QTabWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QFrame, QLabel, QMainWindow, QScrollArea, QTabBar, QTabWidget, QWidget
 
 from xo_gui.theme import heading_font
 from xo_gui.views import Panel, View
@@ -14,6 +14,8 @@ MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
 ROOMY = 1400
 _ROOM = QMargins(MARGIN, 4, MARGIN, 8)
 _FIRST_SIZE = (1280, 800)
+# Of the panels beside each other each may get as little as this, however much it wishes for.
+_LEAST_BESIDE = QSize(206, 160)
 _LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 
@@ -40,7 +42,7 @@ class Docks(QObject):
         dock = QDockWidget(view.title, self._window)
         dock.setObjectName(view.title)
         dock.setTitleBarWidget(PanelTitle(view.title))
-        dock.setWidget(Frame(view))
+        dock.setWidget(ScrolledFrame(view) if panel.area == _BOTTOM else Frame(view))
         if panel.area == _LEFT:
             dock.setMinimumWidth(LEAST_LEFT)
         if panel.behind is not None:
@@ -71,12 +73,21 @@ class Docks(QObject):
         for side, width in ((_LEFT, LEFT_WIDTH), (_RIGHT, RIGHT_WIDTH)):
             there = [dock for dock in self.all if self._window.dockWidgetArea(dock) == side]
             self._window.resizeDocks(there, [width] * len(there), Qt.Orientation.Horizontal)
-        widths = [max(each.sizeHint().width() for each in self._sharing(dock)) for dock in self._row]
-        self._window.resizeDocks(self._row, widths, Qt.Orientation.Horizontal)
+        self._window.resizeDocks(self._row, self._widths(), Qt.Orientation.Horizontal)
         stacked = [*self._row[:1], *self._under]
         heights = [ROW_HEIGHT, *(dock.sizeHint().height() for dock in self._under)]
         self._window.resizeDocks(stacked, heights[: len(stacked)], Qt.Orientation.Vertical)
         self._retitle()
+
+    def _widths(self) -> list[int]:
+        """Of the panels below beside each other: what each needs, and of what is left over what it wishes for, in
+        proportion."""
+        there = [[each.widget() for each in self._sharing(dock)] for dock in self._row]
+        needs = [max(each.needs.width() for each in some if isinstance(each, ScrolledFrame)) for some in there]
+        wishes = [max(each.sizeHint().width() for each in some) for some in there]
+        over = _FIRST_SIZE[0] - LEFT_WIDTH - len(self._row) - sum(needs)  # a line between each two
+        share = max(over, 0) / max(sum(wishes) - sum(needs), 1)
+        return [need + round(share * (wish - need)) for need, wish in zip(needs, wishes, strict=True)]
 
     def make_room(self, width: int) -> None:
         """In a window narrower than ROOMY the right side stays away until a click on a value asks for it."""
@@ -173,3 +184,50 @@ class Frame(QWidget):
                 self._sizes = sizes
                 self.updateGeometry()
         return super().event(event)
+
+
+class ScrolledFrame(QScrollArea):
+    """The same for a panel that stands beside others: with less room than its view needs it scrolls."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+        self._sizes = QSize(), QSize()
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setViewportMargins(_ROOM)
+        self.setWidget(view)
+        for bar in (self.horizontalScrollBar(), self.verticalScrollBar()):
+            bar.setAccessibleName(view.title)
+            bar.installEventFilter(self)
+        for widget in (self.viewport(), view):
+            widget.setAutoFillBackground(False)
+
+    @property
+    def needs(self) -> QSize:
+        """What shows it all, with the room."""
+        return self._view.minimumSizeHint().expandedTo(self._view.minimumSize()).grownBy(_ROOM)
+
+    def sizeHint(self) -> QSize:
+        """The view's, and the room."""
+        return self._view.sizeHint().grownBy(_ROOM).expandedTo(self.needs)
+
+    def minimumSizeHint(self) -> QSize:
+        """What it needs, but not more than the others beside it leave."""
+        return self.needs.boundedTo(_LEAST_BESIDE)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass on another least or best size of the view, as Frame does. A bar stands in the room around it."""
+        if watched is self._view and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
+            sizes = self._view.sizeHint(), self._view.minimumSizeHint()
+            if sizes != self._sizes:
+                self._sizes = sizes
+                self.updateGeometry()
+        elif watched is not self._view and event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
+            across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+            wide = down.sizeHint().width() if down.isVisible() else 0
+            high = across.sizeHint().height() if across.isVisible() else 0
+            room = QMargins(0, 0, min(wide, _ROOM.right()), min(high, _ROOM.bottom()))
+            self.setViewportMargins(_ROOM - room)
+        return super().eventFilter(watched, event)

@@ -206,6 +206,7 @@ def style_sheet(theme: Theme) -> str:
     QScrollBar::handle {{ background: {theme.line}; border-radius: 4px; min-width: 24px; min-height: 24px; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
     QScrollArea {{ border: none; }}
+    QAbstractScrollArea::corner {{ border: none; background: transparent; }}
     """
 
 

@@ -41,7 +41,7 @@ class Multiples(KeyedWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Three beside each other whose course can be made out."""
-        return QSize(150, 90)
+        return QSize(290, 90)
 
     def show_robustness(self, found: Robustness | None) -> None:
         """Show these curves; None: there are none."""

@@ -1,0 +1,37 @@
+"""The panels below the network, in the smallest window and in the usual one. Not what is in them."""
+
+from itertools import combinations
+
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QScrollArea
+
+from xo_gui.docks import ScrolledFrame
+from xo_gui.main_window import LEAST_SIZE
+from xo_gui.views.training_view import TrainingView
+
+
+def test_in_the_smallest_window_no_panel_lies_over_another_and_tab_brings_what_it_reaches(open_window) -> None:
+    window = open_window("--preset", "default", "--size", "{}x{}".format(*LEAST_SIZE))
+    there = {dock.objectName(): dock.geometry() for dock in window.panels.all if not dock.visibleRegion().isEmpty()}
+    assert {"Drawing", "Votes", "Training", "Curves", "Features over time", "Timeline"} <= set(there)
+    inside = QRect(0, 0, *LEAST_SIZE)
+    assert all(inside.contains(place) for place in there.values())
+    middle = window.centralWidget().geometry()
+    assert not any(one.intersects(other) for one, other in combinations([middle, *there.values()], 2))
+    view = next(view for view in window.views if isinstance(view, TrainingView))
+    button = view.new_button
+    view.seed_box.setFocus()
+    QTest.keyClick(view.seed_box, Qt.Key.Key_Tab)
+    assert QApplication.focusWidget() is button
+    assert button.visibleRegion().boundingRect() == button.rect()
+
+
+def test_in_a_usual_window_every_panel_has_the_room_it_needs(open_window) -> None:
+    window = open_window("--preset", "default", "--size", "1280x800")
+    frames = [dock.widget() for dock in window.panels.all if not dock.visibleRegion().isEmpty()]
+    beside: list[QScrollArea] = [frame for frame in frames if isinstance(frame, ScrolledFrame)]
+    assert len(beside) == 4
+    for frame in beside:
+        assert not frame.horizontalScrollBar().isVisible()
+        assert not frame.verticalScrollBar().isVisible()
