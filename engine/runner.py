@@ -136,6 +136,7 @@ class Runner:
     _run: Run | None = None
     _live: Reader | None = None
     _opened: Opened | None = None
+    _second: tuple[tuple[object, ...], Reading] | None = None
     _samples: Samples | None = None
     _explainer: Explainer = field(default_factory=Explainer)
     _watching: Watching = field(init=False)
@@ -320,9 +321,18 @@ class Runner:
         pictures: dict[int, HostArray] = {}
         readings = []
         for subject, reader in enumerate(self._readers_for(document.subjects, self._trained(request))):
+            # While the first one trains, the second reads the same drawing by the same weights.
+            asked = (reader.subject, document.drawing, document.fit, request.wanted_of(subject))
+            if subject and self._second is not None and self._second[0] == asked:
+                readings.append(self._second[1])
+                continue
             if reader.side not in pictures:
                 pictures[reader.side] = render(drawing, reader.side)
-            readings.append(reader.read(pictures[reader.side], request.wanted_of(subject)))
+            readings.append(reader.read(pictures[reader.side], asked[3]))
+            if subject:
+                self._second = asked, readings[-1]
+        if len(readings) == 1:
+            self._second = None
         return tuple(readings)
 
     def _trained(self, request: Request) -> Parameters | None:

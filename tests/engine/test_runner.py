@@ -148,6 +148,21 @@ def test_the_plan_of_a_subject_is_kept_from_stroke_to_stroke(monkeypatch: pytest
     assert made == [first, second, second]
 
 
+def test_the_second_is_read_anew_only_when_it_or_the_drawing_is_another() -> None:
+    runner, second = Runner("cpu"), walkthrough()
+    seen = [runner.answer(request(untrained(), second)).readings[1] for _ in range(2)]
+    assert seen[0] is seen[1]
+    other = replace(second, parameters={name: 2 * values for name, values in second.parameters.items()})
+    moved = replace(LINE, transform=replace(LINE.transform, shift_x=0.3))
+    for change in (request(untrained(), second, drawing=moved), request(untrained(), other)):
+        found = runner.answer(change).readings[1]
+        alone = Runner("cpu").answer(
+            replace(change, document=replace(change.document, subjects=(change.document.subjects[1],)))
+        )
+        for one, expected in zip(found.outputs, alone.readings[0].outputs, strict=True):
+            np.testing.assert_array_equal(one, expected)
+
+
 def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Opening] = []
 

@@ -21,7 +21,7 @@ from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, stroke_by_stroke
 from xo_gui.main_window import MainWindow
 from xo_gui.session import Cell
-from xo_gui.views import CompareView
+from xo_gui.views import CompareView, InspectorView
 from xo_gui.views.network_view import NetworkView
 from xo_gui.wishes import Look
 
@@ -147,6 +147,9 @@ def test_the_row_below_says_the_three_numbers(judge: Judge) -> None:
     assert judge.window.session.focus.pinned == Cell(1, 2, 9, 7, 0)
     QTest.mouseClick(judge.view, Qt.MouseButton.LeftButton, pos=judge.place(1, 1, 2, (9, 7)))
     assert judge.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
+    inspector = next(view for view in judge.window.views if isinstance(view, InspectorView))
+    judge.qtbot.waitUntil(lambda: inspector.place.text().startswith("B · Features 1 · map 3"), timeout=5000)
+    assert float(inspector.value.text().replace("−", "-")) == pytest.approx(expected[1], abs=0.0051)
 
 
 def test_a_weight_is_told_in_both(judge: Judge) -> None:

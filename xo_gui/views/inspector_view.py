@@ -18,6 +18,7 @@ from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.blocks import Note
+from xo_gui.views.compare_words import LETTERS
 from xo_gui.views.feature_page import FeaturePage
 from xo_gui.views.gradient_page import GradientPage
 from xo_gui.views.likes_page import LikesPage
@@ -170,7 +171,7 @@ class InspectorView(View):
         if not self._seen:
             return
         found = self._found()
-        self.place.setText(say_cell(found[1], found[0]).place if found else "")
+        self.place.setText(self._place(*found) if found else "")
         self.value.setText(fixed(Spelled(found[1], found[0]).value, self.value_page.cut) if found else "")
         answer = self._answer if self._answer and self._answer.question == self._question else None
         if self._pages.currentWidget() is self.gradient_page and self._readings:
@@ -189,6 +190,11 @@ class InspectorView(View):
             self.value_page.show_cell(reading, cell, held is not None and cell == held[0], answer)
         if not self._calm.isActive():
             self._calm.start()
+
+    def _place(self, cell: Cell, reading: Reading) -> str:
+        """Where the value is; of two networks, in which."""
+        place = say_cell(reading, cell).place
+        return place if len(self._readings) == 1 else f"{LETTERS[cell.subject]} · {place}"
 
     def _base(self, held: tuple[Cell, Reading]) -> Subject:
         """The subject that a change by hand begins from: the one that is seen, or, if its picture is still
