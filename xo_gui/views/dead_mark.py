@@ -17,6 +17,7 @@ from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box, Column, Strip
 
 _SIDE, _LEAST_WORD = 9.0, 40.0
+_LEAST_RING = 5.0
 
 
 def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
@@ -28,6 +29,10 @@ def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) ->
 
 def _add_sign(path: QPainterPath, middle: QPointF, side: float) -> None:
     half = side / 2
+    if side < _LEAST_RING:  # where a ring would be a blot, what is dead is struck out
+        path.moveTo(middle + QPointF(-half, 0))
+        path.lineTo(middle + QPointF(half, 0))
+        return
     path.addEllipse(middle, half, half)
     part = half * 0.7
     path.moveTo(middle + QPointF(-part, part))
@@ -130,7 +135,7 @@ def _place(box: Box) -> tuple[QPointF, float]:
     """The middle of the sign, and how wide it is: at the top of a tile, at the left of a bar, apart from the next
     one's."""
     if box.height < 14:
-        return QPointF(box.x + 4, box.y + box.height / 2), min(7.0, max(box.height - 2.0, 3.0))
+        return QPointF(box.x + 4, box.y + box.height / 2), min(7.0, max(box.height - 2.0, 4.0))
     return QPointF(box.x + 3 + _SIDE / 2, box.y + 2.5 + _SIDE / 2), _SIDE
 
 
