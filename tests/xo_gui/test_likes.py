@@ -76,6 +76,12 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
     assert [one.value for one in best] == sorted((one.value for one in best), reverse=True)
     assert any(isinstance(block, Spread) for block in fan.page.facts.blocks)
 
+    fan.page.area.ensureWidgetVisible(fan.page.patches)
+    QTest.mouseClick(fan.page.patches, Qt.MouseButton.LeftButton, pos=QPoint(8, fan.page.patches.height() // 2))
+    assert all(tile.picture.shape == (3, 3) for tile in (*fan.page.most.tiles, *fan.page.least.tiles))
+    rows, columns = best[0].window
+    patch = best[0].picture[rows.start : rows.stop, columns.start : columns.stop]
+    np.testing.assert_array_equal(fan.page.most.tiles[0].picture, patch)
     document, undo = fan.window.session.document, fan.window.session.undo_stack
     count = undo.count()
     fan.page.area.ensureWidgetVisible(fan.page.most)

@@ -43,8 +43,8 @@ def portrait(likes: Likes | None, seed: int) -> list[Block]:
 def best_of(likes: Likes | None, total: int) -> str:
     """The words over those that excite it most: out of how many."""
     if likes is None or likes.searched >= 1:
-        return _tr("excite it most, of {0} examples").format(number(likes.count if likes is not None else total))
-    return _tr("excite it most, of {0} of {1} examples").format(number(likes.count), number(total))
+        return _tr("excite it most, of {0}").format(number(likes.count if likes is not None else total))
+    return _tr("excite it most, {0} of {1}").format(number(likes.count), number(total))
 
 
 def example_told(example: Example) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
@@ -11,10 +12,12 @@ from engine.datasets.pool import Lesson
 from engine.explain.favourites import Example
 from engine.explain.likes import Likes, Wanted
 from engine.explain.question import Answer, Question
+from engine.operations import HostArray
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views import likes_blocks
 from xo_gui.views.blocks import Note
+from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.numerals import signed
 from xo_gui.views.sheet import FOR_BAR, Sheet
 from xo_gui.views.thumbnails import Thumbnails, Tile
@@ -71,6 +74,13 @@ class LikesPage(QWidget):
         for label in (self.best, self.worst):
             label.setFont(font(SMALL_PX))
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.patches = TickBox(self.tr("patches"), self)
+        self.patches.setFont(font(SMALL_PX))
+        self.patches.setAccessibleName(self.tr("Patches only"))
+        self.patches.setToolTip(
+            self.tr("Show of every example only what the value reads; beyond the edge that is 0, grey")
+        )
+        self.patches.toggled.connect(self._show_walls)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -85,7 +95,11 @@ class LikesPage(QWidget):
         column.addWidget(self.picture)
         column.addLayout(buttons)
         column.addSpacing(6)
-        for widget in (self.best, self.most, self.worst, self.least, self.facts):
+        over = QHBoxLayout()
+        over.addWidget(self.best, 1)
+        over.addWidget(self.patches)
+        column.addLayout(over)
+        for widget in (self.most, self.worst, self.least, self.facts):
             column.addWidget(widget)
         column.addStretch(1)
         self.area = QScrollArea(self)
@@ -135,10 +149,7 @@ class LikesPage(QWidget):
         )
         busy = there and self._asked != self._stopped and (likes is None or likes.done < 1)
         self._show_buttons(there, busy, likes)
-        # Where all examples leave it at 0, none is more telling than another.
-        silent = likes is None or (likes.spread is not None and likes.spread.silent >= 1)
-        self._show_wall(self.most, self.best, () if likes is None or silent else likes.most)
-        self._show_wall(self.least, self.worst, () if likes is None or silent else likes.least)
+        self._show_walls()
         total = 0 if self._lesson is None else self._lesson.data.count + counted(self._lesson.own)
         self.best.setText(likes_blocks.best_of(likes, total))
         self.facts.show_blocks(likes_blocks.facts(likes), False)
@@ -156,22 +167,25 @@ class LikesPage(QWidget):
         )
         self.draw_button.setEnabled(likes is not None and likes.ascended is not None)
 
+    def _show_walls(self) -> None:
+        """Nothing where all examples leave the value at 0: none is more telling than another."""
+        likes = self.likes if self._asked is not None else None
+        silent = likes is None or (likes.spread is not None and likes.spread.silent >= 1)
+        most, least = ((), ()) if likes is None or silent else (likes.most, likes.least)
+        side = max((len(cells) for each in (*most, *least) for cells in each.window), default=0)
+        # Where the value reads the whole picture, its patch is that.
+        parts = any(0 < side < len(each.picture) for each in most)
+        self.patches.setVisible(parts)
+        cut = side if parts and self.patches.isChecked() else 0
+        self._show_wall(self.most, self.best, most, cut)
+        self._show_wall(self.least, self.worst, least, cut)
+
     @staticmethod
-    def _show_wall(wall: Thumbnails, name: QLabel, found: tuple[Example, ...]) -> None:
+    def _show_wall(wall: Thumbnails, name: QLabel, found: tuple[Example, ...], cut: int) -> None:
+        """cut: to a patch of so many pixels a side; 0: whole pictures."""
         wall.setVisible(bool(found))
         name.setVisible(bool(found))
-        wall.show_tiles(
-            [
-                Tile(
-                    each.picture,
-                    each.label,
-                    signed(each.value),
-                    told=likes_blocks.example_told(each),
-                    patch=each.window,
-                )
-                for each in found
-            ]
-        )
+        wall.show_tiles([_tile(each, cut) for each in found])
 
     def _invitation(self, held: Cell | None) -> str:
         if held is not None:
@@ -202,10 +216,12 @@ class LikesPage(QWidget):
             self.drawn.emit(self.likes.ascended.picture[0], self.tr("Picture that excites most"))
 
     def _pick_most(self, at: int) -> None:
-        self.drawn.emit(self.most.tiles[at].picture, self.tr("Example that excites most"))
+        if self.likes is not None:
+            self.drawn.emit(self.likes.most[at].picture, self.tr("Example that excites most"))
 
     def _pick_least(self, at: int) -> None:
-        self.drawn.emit(self.least.tiles[at].picture, self.tr("Example that excites least"))
+        if self.likes is not None:
+            self.drawn.emit(self.likes.least[at].picture, self.tr("Example that excites least"))
 
     def _reveal(self) -> None:
         """Scroll to the chosen example."""
@@ -213,6 +229,26 @@ class LikesPage(QWidget):
         if isinstance(wall, Thumbnails) and inside is not None and wall.hasFocus():
             middle = wall.mapTo(inside, wall.box(wall.at).center())
             self.area.ensureVisible(middle.x(), middle.y(), SIDE, SIDE)
+
+
+def _tile(example: Example, cut: int) -> Tile:
+    told, words = likes_blocks.example_told(example), signed(example.value)
+    if cut:
+        return Tile(_patch(example, cut), example.label, words, told=told)
+    return Tile(example.picture, example.label, words, told=told, patch=example.window)
+
+
+def _patch(example: Example, side: int) -> HostArray:
+    """(side, side): the part of its picture that the value reads. Beyond the picture's edge it reads 0."""
+    made = np.zeros((side, side), np.float32)
+    at: list[slice] = []
+    for cells in example.window:
+        # A window is shorter than others where it hangs over the edge.
+        first = side - len(cells) if cells.start == 0 else 0
+        at.append(slice(first, first + len(cells)))
+    rows, columns = example.window
+    made[at[0], at[1]] = example.picture[rows.start : rows.stop, columns.start : columns.stop]
+    return made
 
 
 def _lesson(intent: Intent | None) -> Lesson | None:
