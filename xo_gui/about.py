@@ -24,6 +24,7 @@ KEYS = (
     ("Ctrl+I, Ctrl+Space, Ctrl+.", "the inspector; its window slides, or takes one step"),
     ("Ctrl+Shift+I", "what the held feature or vote likes"),
     ("F", "in the network: fold a ReLU into the column before it, or unfold it"),
+    ("Double click, Space", "in the network: a map large, with its numbers; the wheel enlarges, Esc goes back"),
     ("Page Up, Page Down", "in the network: the maps of a layer before, or after, those shown"),
     ("Ctrl+F", "find a layer of the network by its name, kind or number"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),

@@ -20,7 +20,9 @@ from xo_gui import theme
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK
 from xo_gui.views.columns import Column, Strip
+from xo_gui.views.large_map import NUMBERS, LargeMap
 from xo_gui.views.network_view import NetworkView
+from xo_gui.views.numerals import cell_text
 from xo_gui.views.pager import places
 from xo_gui.views.strip_painter import ABOVE
 
@@ -176,3 +178,83 @@ def test_what_is_held_elsewhere_is_opened_and_turned_to(deep: NetworkView, many:
     assert strip(deep).column_of(100) is not None
     many.show_focus(Focus(pinned=Cell(3, 400, 1, 1)))
     assert 400 in column(many, 3).maps
+
+
+# --- one map, large
+
+
+def large(view: NetworkView, cell: Cell) -> LargeMap:
+    """Opened by a double click on a value."""
+    one = column(view, cell.layer)
+    rows, cols = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
+    centre = one.tile(cell.channel).part(one.cells, rows, cols).centre
+    click(view, centre)
+    QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPointF(*centre).toPoint())
+    found = view.findChild(LargeMap)
+    assert found is not None
+    assert found.isVisible()
+    return found
+
+
+def test_a_double_click_opens_a_map_large_and_esc_puts_it_away(many: NetworkView) -> None:
+    shown, held = large(many, Cell(1, 5, 4, 6)), pinned(many)
+    assert shown.title() == "Features 1 · map 6 of 512"
+    values, end = many._strips[0].reading.outputs[1], float(many._strips[0].levels(column(many, 1))[0])
+    painted = shown.grab().toImage()
+    for row, col in ((0, 0), (9, 9), (4, 2)):
+        place = shown._box(row, col).center().toPoint() + QPoint(0, round(shown._box(row, col).height() / 2) - 2)
+        share = min(max(float(values[5, row, col]) / end, -1), 1)
+        colour = int(DARK.value_table[round(127 + 127 * share)])
+        assert abs(painted.pixelColor(place).green() - (colour >> 8 & 255)) <= 3, "in the strip's own colours"
+    QTest.mouseMove(shown, shown._box(9, 3).center().toPoint())
+    assert many._looked == Cell(1, 5, 9, 3)
+    QTest.mouseClick(shown, Qt.MouseButton.LeftButton, pos=shown._box(9, 3).center().toPoint())
+    assert held[-1] == Cell(1, 5, 9, 3)
+    QTest.keyClick(shown, Qt.Key.Key_Escape)
+    assert shown.isHidden()
+    assert many.hasFocus()
+
+
+def test_a_large_map_has_its_numbers_in_its_cells(many: NetworkView, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = large(many, Cell(1, 5, 4, 6))
+    written: list[str] = []
+    monkeypatch.setattr("xo_gui.views.large_map.cell_text", lambda value: written.append(cell_text(value)) or "")
+    while shown._side < NUMBERS:
+        QTest.keyClick(shown, Qt.Key.Key_Plus)
+    shown.grab()
+    middle = many._strips[0].reading.outputs[1][5, 4, 6]
+    assert cell_text(float(middle)) in written
+    assert len(written) <= 100
+
+
+def test_keys_go_to_other_maps_and_the_strip_follows(many: NetworkView) -> None:
+    size = len(column(many, 1).maps)
+    shown = large(many, Cell(1, size - 1, 4, 6))
+    QTest.keyClick(shown, Qt.Key.Key_PageDown)
+    QTest.keyClick(shown, Qt.Key.Key_Down)
+    assert many._looked == Cell(1, size, 5, 6)
+    assert size in column(many, 1).maps, "the page that is brought along is turned to"
+    for _ in range(600):
+        QTest.keyClick(shown, Qt.Key.Key_Up)
+    assert many._looked == Cell(1, size, 0, 6), "it ends at the edge"
+
+
+def test_a_large_map_follows_the_drawing_and_ends_with_its_network(many: NetworkView) -> None:
+    shown = large(many, Cell(1, 5, 4, 6))
+    before = shown.grab().toImage()
+    reader = Reader(Subject("large", MANY, MANY.initial(1)), choose_backend("cpu"))
+    many.show_snapshot(snapshot(reader.read(np.ones((12, 12), np.float32))))
+    assert shown.grab().toImage() != before
+    other = Reader(Subject("deep", DEEP, DEEP.initial(1)), choose_backend("cpu"))
+    many.show_snapshot(snapshot(other.read(np.ones((6, 6), np.float32)), generation=2))
+    assert shown.isHidden()
+    image(many)
+
+
+def test_a_double_click_on_a_header_opens_no_map(many: NetworkView) -> None:
+    many.show_focus(Focus(pinned=Cell(1, 3, 2, 2)))
+    sign = QPointF(*places(column(many, 1), column(many, 1).y - ABOVE)["on"].centre).toPoint()
+    click(many, (sign.x(), sign.y()))
+    QTest.mouseDClick(many, Qt.MouseButton.LeftButton, pos=sign)
+    assert many.findChild(LargeMap).isHidden()
+    assert column(many, 1).maps.start == 2 * len(column(many, 1).maps), "it turned two pages"

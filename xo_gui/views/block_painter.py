@@ -231,7 +231,7 @@ def _paint_numbers(grid: Grid, words: HostArray, first: QRectF, step: tuple[floa
     """The number of every cell, black or white, in its middle; `first` is the first cell."""
     painter, (wide, tall) = on.painter, step
     painter.setFont(kept_font(NUMBER_PX)[0])
-    values, dark = (grid.values * 10.0 ** -_power(grid.level)).tolist(), _reads_dark(words).tolist()
+    values, dark = (grid.values * 10.0 ** -_power(grid.level)).tolist(), reads_dark(words).tolist()
     for colour, is_dark in ((QColor("#000000"), True), (QColor("#ffffff"), False)):
         painter.setPen(colour)
         for row, line in enumerate(values):
@@ -267,7 +267,7 @@ def _ring(box: QRectF, on: Pass) -> None:
         on.painter.drawRect(box)
 
 
-def _reads_dark(words: HostArray) -> HostArray:
+def reads_dark(words: HostArray) -> HostArray:
     """bool: whether black is read better than white on RGB32 words (WCAG's relative luminance)."""
     parts = np.stack([(words >> shift) & 255 for shift in (16, 8, 0)], axis=-1) / 255.0
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)

@@ -43,6 +43,10 @@ class Folds:
         """Another page, or all at once."""
         self.pages[column.stage.group] = turned(column, way)
 
+    def gather(self) -> None:
+        """All runs of layers lie gathered again."""
+        self.opened = None
+
     def turned_to(self, column: Column | None, cell: Cell, way: Way) -> Cell:
         """The cell in the same place of the next page of its column; the same one where there is none."""
         if column is None or not column.paged or not leads(column, way):

@@ -30,6 +30,7 @@ from xo_gui.views.dead_mark import DeadMarks
 from xo_gui.views.find_line import FindLine
 from xo_gui.views.folds import Folds
 from xo_gui.views.in_view import InView
+from xo_gui.views.large_map import LargeMap
 from xo_gui.views.levels import Pace
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.readout_painter import paint_readout
@@ -81,10 +82,14 @@ class StripsView(View):
         self._in_view.changed.connect(self.viewed)
         self._controls = StripControls(self)
         self._controls.changed.connect(self._relevel)
-        self._controls.gathered.connect(self._gather)
+        self._controls.gathered.connect(self._folds.gather)
+        self._controls.gathered.connect(self._lay_out)
         self._find = FindLine(self, self._controls)
         self._find.chosen.connect(self._show_found)
         self._find.closed.connect(self._lay_out)
+        self._large = LargeMap(self, self._marked, lambda: self._looked is not None, self._moving)
+        self._large.looked.connect(self._look_into)
+        self._large.held.connect(self.pinned)
         self._bar = StripScroll(MARGIN, self)
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
@@ -123,6 +128,7 @@ class StripsView(View):
             running = snapshot.training is not None and snapshot.training.state == "running"
             self._calm.start(CALMER_MS if running else CALM_MS)
         self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
+        self._large.follow()
         self.update(self._moving())
 
     def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
@@ -164,6 +170,7 @@ class StripsView(View):
         self._theme = theme
         self._controls.set_theme(theme)
         self._find.set_theme(theme)
+        self._large.set_theme(theme)
         for shown in self._strips:
             shown.repaint()
         self._still = None
@@ -182,6 +189,7 @@ class StripsView(View):
         self._strips = self._made(readings)
         self._folds.clear()
         self._weight = self._header = None
+        self._large.put_away()
         self._find.show_network(readings[0].subject.network)
         self._relevel()
         self._lay_out()
@@ -323,9 +331,15 @@ class StripsView(View):
         changed = cell != self._looked
         if changed or weight != self._weight:
             self._looked, self._weight = cell, weight
+            self._large.follow()
             self.update()
         if changed:
             self.hovered.emit(cell)
+
+    def _look_into(self, cell: Cell | None) -> None:
+        self._look(cell)
+        if cell is not None:
+            self._scroll_to(cell)
 
     def _point_at(self, x: float, y: float) -> None:
         """Look at what lies at a point of the strip (scrolling included)."""
@@ -363,10 +377,6 @@ class StripsView(View):
         self._lay_out()
         if layer is not None and (strip := self._strips[0].strip) is not None:
             self._bar.show_column(strip.column_of(layer), self.width())
-
-    def _gather(self) -> None:
-        self._folds.opened = None
-        self._lay_out()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Look at the value under the mouse."""
@@ -408,7 +418,7 @@ class StripsView(View):
             self._look(None)
             self.pinned.emit(None)
         elif key == Qt.Key.Key_Escape and self._folds.opened:
-            self._gather()
+            self._controls.overview.click()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
             self.pinned.emit(cell)
         elif key == Qt.Key.Key_F and cell and shown:
