@@ -152,6 +152,26 @@ def test_the_row_below_says_the_three_numbers(judge: Judge) -> None:
     assert float(inspector.value.text().replace("−", "-")) == pytest.approx(expected[1], abs=0.0051)
 
 
+def test_a_folded_row_gives_the_others_its_room(judge: Judge) -> None:
+    judge.hand.draw(X_ARMS)
+    judge.window.comparing.put(trained(5))
+    judge.hand.settle()
+    strips, buttons = judge.view._strips, judge.view._names_row.buttons
+    assert judge.view._side_bar.isVisible()
+    side = strips[2].strip.column_of(1).tile_width
+    judge.click(buttons[0])
+    assert not judge.view._side_bar.isVisible()
+    buttons[1].setFocus()
+    QTest.keyClick(buttons[1], Qt.Key.Key_Space)
+    assert strips[2].strip.column_of(1).tile_width > 1.4 * side
+    assert [bool(shown.in_view) for shown in strips] == [False, False, True]
+    assert three(judge.point(2, 1, 2, (9, 7)))
+    # The only headers are above the row that is open.
+    assert [shown.around.header for shown in strips if shown.in_view] == [True]
+    judge.click(buttons[1])
+    assert three(judge.point(1, 1, 2, (9, 7)))
+
+
 def test_a_weight_is_told_in_both(judge: Judge) -> None:
     judge.window.resize(1700, 1000)
     judge.window.comparing.put(trained(5))

@@ -18,10 +18,10 @@ from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, font
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box
-from xo_gui.views.compare_rows import Row, bottom, rows
+from xo_gui.views.compare_names import RowNames
+from xo_gui.views.compare_rows import Row, rows
 from xo_gui.views.compare_start import CompareStart
 from xo_gui.views.compare_words import (
-    BOTH,
     LETTERS,
     difference_words,
     gap_words,
@@ -32,7 +32,7 @@ from xo_gui.views.compare_words import (
 from xo_gui.views.difference_strip import DifferencePainter, DifferenceStrip
 from xo_gui.views.readout import Readout
 from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.strip_painter import BELOW, StripPainter
+from xo_gui.views.strip_painter import StripPainter
 from xo_gui.views.strip_pointer import Weight
 from xo_gui.views.strip_words import say_reading
 from xo_gui.views.strips_view import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, StripsView
@@ -44,7 +44,7 @@ class CompareView(StripsView):
     """A strip for each of the two, and one of the difference, second minus first, for the layers that match.
 
     Pointing at a value, in any of the three, says it in both; a click holds it in the network that it was clicked
-    in, one of the difference in the first.
+    in, one of the difference in the first. A click on a row's letter folds it, and gives the others its room.
     """
 
     title = "Compare"
@@ -58,6 +58,8 @@ class CompareView(StripsView):
         self.start = CompareStart(self)
         self.start.wished.connect(self.wished)
         self._buttons = self._make_buttons()
+        self._names_row = RowNames(self)
+        self._names_row.folding.connect(self._lay_out)
         self._side_bar = QScrollBar(Qt.Orientation.Vertical, self)
         self._side_bar.setAccessibleName(self.tr("Scroll to the other rows"))
         self._side_bar.hide()
@@ -97,6 +99,7 @@ class CompareView(StripsView):
         """The strips, or the way to have them."""
         self.start.setVisible(not comparing)
         self._buttons.setVisible(comparing)
+        self._names_row.setVisible(comparing)
         self._controls.setVisible(comparing)
         if not comparing:
             self._strips, self._networks, self._difference, self._names = [], [], None, ()
@@ -148,15 +151,17 @@ class CompareView(StripsView):
             self._side_bar.hide()
             return 0.0
         alike, differing = self._alike([shown.reading for shown in self._strips[:2]]), len(self._strips) > 2
-        over = bottom(rows(area, alike, differing)) - area.bottom
-        self._scroll_down_range(area, over)
+        folded = self._names_row.folded
+        self._scroll_down_range(area, rows(area, alike, differing, folded)[-1].bottom - area.bottom)
         moved = Box(area.x, area.y - self._side_bar.value(), area.width, area.height)
-        self._rows, widest = rows(moved, alike, differing), 0.0
+        self._rows, widest = rows(moved, alike, differing, folded), 0.0
+        self._names_row.place(self._rows, area.y, differing)
         for shown, row in zip(self._strips, self._rows, strict=False):
-            shown.around = row.around
+            shown.around, shown.folded = row.around, row.folded
             widest = max(widest, self._laid(shown, row.tiles).width)
         size = self._buttons.sizeHint()
         line = self._rows[0].name
+        self._buttons.setVisible(line.y >= area.y)
         self._buttons.setGeometry(
             int(line.right) - size.width(), int(line.y) - 1, size.width(), int(line.height) + 2
         )
@@ -188,7 +193,7 @@ class CompareView(StripsView):
         if cell.subject < len(self._rows) and not self._side_bar.isHidden():
             row, bar = self._rows[cell.subject], self._side_bar
             top, end = self._top + UNDER_TABS, self.height() - READOUT_HEIGHT
-            up, down = row.name.y - top, row.tiles.bottom + BELOW - end
+            up, down = row.name.y - top, row.bottom - end
             if up < 0 or down > 0:
                 bar.setValue(bar.value() + round(up if up < 0 else min(up, down)))
 
@@ -214,26 +219,24 @@ class CompareView(StripsView):
         return pixmap
 
     def _paint_names(self, painter: QPainter, difference: Difference) -> None:
-        """A letter, a name, and for the difference a sentence."""
-        said = [*zip(LETTERS, self._names, strict=True), (BOTH, difference_words(difference))]
-        for at, (row, (letter, words)) in enumerate(zip(self._rows, said, strict=True)):
-            base, theme = row.name.y + 13, self._theme
-            x = row.name.x
-            for text, strong, colour in ((letter, True, theme.text), (words, False, theme.quiet)):
-                face, metrics = kept_font(SMALL_PX + 1, strong)
-                room = row.name.right - x - (self._buttons.width() + 12 if at == 0 else 0)
-                text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
-                painter.setFont(face)
-                painter.setPen(QColor(colour))
-                painter.drawText(QRectF(x, base - 13, room, 18), Qt.AlignmentFlag.AlignVCenter, text)
-                x += metrics.horizontalAdvance(text) + 8
+        """A name beside its letter, and for the difference a sentence."""
+        face, metrics = kept_font(SMALL_PX + 1)
+        painter.setFont(face)
+        painter.setPen(QColor(self._theme.quiet))
+        for at, (row, words) in enumerate(
+            zip(self._rows, (*self._names, difference_words(difference)), strict=True)
+        ):
+            x = self._names_row.right(at) + 8
+            room = row.name.right - x - (self._buttons.width() + 12 if at == 0 else 0)
+            text = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room)
+            painter.drawText(QRectF(x, row.name.y, room, 18), Qt.AlignmentFlag.AlignVCenter, text)
         if gap := gap_words(difference):
             self._paint_gap(painter, gap)
 
     def _paint_gap(self, painter: QPainter, words: str) -> None:
         """Why there is no difference, beside the last column that has one."""
         strip = self._strips[2].strip if len(self._strips) > 2 else None
-        if strip is None:
+        if strip is None or self._rows[2].folded:
             return
         left = max((column.right for column in strip.columns), default=strip.area.x - 24) + 24 - self._bar.value()
         room = self.width() - MARGIN - left
@@ -253,7 +256,9 @@ class CompareView(StripsView):
             return
         for at, shown in enumerate(self._strips):
             column = shown.strip.column_of(cell.layer) if shown.strip else None
-            if at != cell.subject and column is not None and cell.layer in self._difference.layers:
+            if column is None or cell.channel not in column.maps or at == cell.subject:
+                continue
+            if cell.layer in self._difference.layers:
                 painter.save()
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 painter.setBrush(Qt.BrushStyle.NoBrush)

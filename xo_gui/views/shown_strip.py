@@ -55,6 +55,7 @@ class ShownStrip:
         self.mode: Mode = "shared"
         self.gain = 1.0
         self.around = Around()
+        self.folded = False  # nothing of it is in view
         # Another strip of the same network whose colours mean the same: equal colour is equal value in both.
         self.twin: ShownStrip | None = None
         self.seconds = np.array(reading.seconds)
@@ -97,7 +98,7 @@ class ShownStrip:
     def look(self, seen: tuple[float, float]) -> None:
         """What lies between two x of the strip is in view from now on."""
         self.seen = seen
-        columns = self.strip.columns if self.strip else ()
+        columns = self.strip.columns if self.strip and not self.folded else ()
         self.in_view = [each for each in columns if each.right > seen[0] and each.x < seen[1]]
 
     def maps_in_view(self) -> dict[int, range]:
