@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 
 from engine.datasets.pool import Lesson, PoolSettings
 from engine.datasets.xo_settings import XOSettings
+from engine.explain import likes as liking
 from tests.xo_gui.test_inspector import Looker
 from xo_gui.session import Cell
 from xo_gui.views import likes_page
@@ -76,6 +77,8 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
     assert [one.value for one in best] == sorted((one.value for one in best), reverse=True)
     assert any(isinstance(block, Spread) for block in fan.page.facts.blocks)
 
+    fan.qtbot.waitUntil(lambda: "Excited most by" in fan.panel.accessibleDescription(), timeout=5000)
+
     fan.page.area.ensureWidgetVisible(fan.page.patches)
     QTest.mouseClick(fan.page.patches, Qt.MouseButton.LeftButton, pos=QPoint(8, fan.page.patches.height() // 2))
     assert all(tile.picture.shape == (3, 3) for tile in (*fan.page.most.tiles, *fan.page.least.tiles))
@@ -102,6 +105,7 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
 def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Lesson(PoolSettings(XOSettings(side=9), count=200))
     monkeypatch.setattr(likes_page, "_lesson", lambda intent: few)
+    monkeypatch.setattr(liking, "STEP", 0.005)
     bars = fan.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 12))
     assert fan.window.session.focus.pinned == Cell(6, 0)
@@ -124,6 +128,10 @@ def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.Monkey
     fan.qtbot.wait(300)
     assert (fan.portrait() == left).all()
     assert fan.page.stop_button.text() == "Again"
+    fan.window.session.pin(Cell(6, 1))
+    assert fan.asked() == "likes"
+    fan.window.session.pin(Cell(6, 0))
+    assert fan.asked() == "likes"  # what was stopped begins anew when one comes back to it
 
 
 def test_nothing_is_asked_unseen_and_an_empty_page_says_what_to_do(fan: Fan) -> None:

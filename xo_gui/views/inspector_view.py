@@ -238,6 +238,8 @@ class InspectorView(View):
         sheets = {self.gradient_page: self.gradient_page.sheet, self.likes_page: self.likes_page.picture}
         sheet = sheets.get(page, self.value_page.sheet)
         notes = [block.text for block in sheet.blocks if isinstance(block, Note)]
+        if page is self.likes_page:
+            notes.append(sheet.accessibleDescription())
         self.setAccessibleDescription(" ".join([self.place.text(), self.value.text(), *notes]).strip())
 
     # --- what the person does

@@ -41,6 +41,7 @@ class LikesPage(QWidget):
         self._stopped: Question | None = None
         self._lesson: Lesson | None = None
         self.likes: Likes | None = None
+        self._shown: tuple[object, ...] = ()
         self._build()
 
     def _build(self) -> None:
@@ -135,7 +136,7 @@ class LikesPage(QWidget):
         wanted = Wanted(held.layer, held.channel, self.seed, self._lesson)
         asked = Question("likes", held.subject, wanted=wanted, again=self._again)
         if asked != self._asked:
-            self._asked, self.likes = asked, None
+            self._asked, self._stopped, self.likes = asked, None, None
         return None if asked == self._stopped else asked
 
     def show_answer(self, held: Cell | None, answer: Answer | None) -> None:
@@ -144,10 +145,14 @@ class LikesPage(QWidget):
         if answer is not None and answer.likes is not None:
             self.likes = answer.likes
         likes = self.likes if there else None
+        busy = there and self._asked != self._stopped and (likes is None or likes.done < 1)
+        new = (held is None, there, busy, likes, self.seed, self._lesson)
+        if new == self._shown:
+            return  # as with every picture of a stroke
+        self._shown = new
         self.picture.show_blocks(
             likes_blocks.portrait(likes, self.seed) if there else [Note(self._invitation(held))], False
         )
-        busy = there and self._asked != self._stopped and (likes is None or likes.done < 1)
         self._show_buttons(there, busy, likes)
         self._show_walls()
         total = 0 if self._lesson is None else self._lesson.data.count + counted(self._lesson.own)
