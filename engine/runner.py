@@ -197,6 +197,11 @@ class Runner:
         return self._training or self._looking_on or self._explainer.busy
 
     @property
+    def idle(self) -> float | None:
+        """Seconds until there is something to do without a new Request; None if there will not be."""
+        return self._explainer.idle
+
+    @property
     def news(self) -> bool:
         """Whether somebody waits for an answer that is there now."""
         return self._explainer.news

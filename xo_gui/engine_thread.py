@@ -52,7 +52,7 @@ class EngineThread(QThread):
         last: Request | None = None
         with one_blas_thread():
             while not self._requests.closed:
-                request = self._requests.wait(0 if runner.busy else None)
+                request = self._requests.wait(0 if runner.busy else runner.idle)
                 if request is not None:
                     last = request
                     self._show(runner.answer(request))

@@ -93,7 +93,9 @@ class Explainer:
             self._go_on()  # what is known already of other features of the layer
         if not settled and self._is_slow and question.kind not in ALONE:
             self.answer = None
-        while self._work is not None and not self._is_slow:
+        # While a pen moves, its maps are not held up for the same question more often than numbers can be read.
+        at_once = settled or self.answer is None or perf_counter() >= self._free_at
+        while at_once and self._work is not None and not self._is_slow:
             self._go_on()
         self._told = self._told or self.answer is not None
 
@@ -108,6 +110,13 @@ class Explainer:
             return False
         patient = self._learning and self.answer is not None and not self._spent
         return (self._settled and not patient) or perf_counter() >= self._free_at
+
+    @property
+    def idle(self) -> float | None:
+        """Seconds until it is busy without being asked anything new; None if it will not be."""
+        if self._work is None or (self._is_slow and not self._settled):
+            return None
+        return max(0.0, self._free_at - perf_counter())
 
     @property
     def news(self) -> bool:

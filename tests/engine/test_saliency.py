@@ -251,6 +251,28 @@ def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_an
     assert explainer.busy, "when training stands, nothing is left out"
 
 
+def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_when_it_stands() -> None:
+    explainer, question, of = Explainer(), Question("gradient", target=0), subject()
+    answered(explainer, question, read(of))
+    first = explainer.answer
+    made = set()
+    for step in range(20):
+        picture = np.clip(PICTURE + 0.01 * step, -1, 1).astype(np.float32)
+        explainer.follow(question, (read(of, picture),), False)
+        made.add(id(explainer.answer))
+        assert explainer.answer is not None
+    assert explainer.answer is first or len(made) < 20
+    if not explainer.busy and explainer.idle is not None:
+        time.sleep(explainer.idle)
+    while explainer.busy:
+        explainer.work(0.01)
+    assert explainer.idle is None
+    np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, picture), 0)[0])
+    last = np.clip(PICTURE - 0.3, -1, 1)
+    explainer.follow(question, (read(of, last),), True)
+    np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, last), 0)[0])
+
+
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
     explainer, reading = Explainer(), read(subject())
     explainer.follow(Question("occlusion"), (reading,), True)
