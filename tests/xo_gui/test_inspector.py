@@ -276,6 +276,32 @@ def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> No
     assert any(label.startswith("X: e to the") for label in said)
 
 
+def test_a_click_on_the_others_tells_more_of_them_and_another_value_fewer(looker: Looker, hand: Hand) -> None:
+    hand.draw(X_ARMS)
+    looker.click(Cell(8, 3))
+    sheet = looker.panel.value_page.sheet
+
+    def told() -> int:
+        return sum(len(block.ranks) for block in sheet.blocks if isinstance(block, Ranked)) - 1
+
+    assert told() == 10
+    for count in (40, 160):
+        bar = sheet.parentWidget().parentWidget().verticalScrollBar()
+        looker.qtbot.wait(30)
+        bar.setValue(19 * told() - 60)
+        looker.qtbot.waitUntil(lambda: any(spot.choice is not None for spot in sheet._spots))
+        spot = next(spot for spot in sheet._spots if spot.choice is not None)
+        QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=spot.box.center().toPoint())
+        assert told() + 1 == (count + 1 if count < 160 else 160)
+    reading = looker.window.last.readings[0]
+    products = reading.subject.parameters["08-dense.weight"][3].astype(np.float64) * reading.outputs[7]
+    largest = np.sort(np.abs(products))[::-1][:160]
+    shares = [abs(rank.share) for block in sheet.blocks if isinstance(block, Ranked) for rank in block.ranks]
+    np.testing.assert_allclose(shares, largest / largest[0], rtol=1e-5)
+    looker.click(Cell(8, 4))
+    assert told() == 10
+
+
 def test_every_kind_of_layer_can_be_spelled_out() -> None:
     layers = (
         Center(), Conv2D(3, 3, padding=2, stride=2), BatchNorm2D(), ReLU(), Residual((Conv2D(3, 1),)), Tanh(),

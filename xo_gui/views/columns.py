@@ -152,7 +152,7 @@ class Column:
         if self.stage.kind == "list":
             return self.swatch(channel)
         if self.stage.kind == "votes":
-            return Box(tile.x - 7, tile.y - 5, tile.width + 14, tile.height - 8)
+            return Box(tile.x - 7, tile.y - 5, tile.width + 7, tile.height - 8)
         return tile
 
     def slice(self, feature: int, channel: int) -> Box:

@@ -29,20 +29,23 @@ from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, level, perce
 from xo_gui.views.stages import number
 from xo_gui.views.trace import in_maps
 
-# So many products of a list are told one by one; the rest in one line.
-MOST_RANKS = 10
+# So many products of a list are told one by one, the rest in one line; so many at most if one wants more of them.
+MOST_RANKS, MOST_WANTED = 10, 160
+# Chosen: to be told more of them.
+MORE = -1
 TIMES, DIVIDED = "×", "÷"
 
 
 @dataclass(frozen=True, eq=False)
 class Spelled:
     """One value to spell out. chosen: which map of a window over several is shown; None for the one that counts
-    most. cut: whether digits are cut off instead of rounded."""
+    most. cut: whether digits are cut off instead of rounded. most: how many products of a list are told."""
 
     reading: Reading
     cell: Cell
     chosen: int | None = None
     cut: bool = False
+    most: int = MOST_RANKS
 
     @property
     def value(self) -> float:
@@ -157,7 +160,7 @@ def _ending(what: Spelled, made: WeightedSum) -> list[Line]:
 
 def _maps(what: Spelled, parts: HostArray, one: int) -> list[Block]:
     """What each map below brings: the largest first, for a click to be shown."""
-    order = np.argsort(-np.abs(parts), kind="stable")[:MOST_RANKS].tolist()
+    order = np.argsort(-np.abs(parts), kind="stable")[: what.most].tolist()
     most = float(np.abs(parts).max()) or 1.0
     ranks = tuple(
         Rank(_tr("map {0}").format(at + 1), "", what.number(float(parts[at])), float(parts[at]) / most,
@@ -172,12 +175,14 @@ def _maps(what: Spelled, parts: HostArray, one: int) -> list[Block]:
 
 
 def _left_out(what: Spelled, parts: HostArray, told: list[int]) -> list[Block]:
-    """A line for those that are not told one by one."""
+    """A line for those that are not told one by one; a click on it tells more of those that are not 0."""
     rest = parts.size - len(told)
     if not rest:
         return []
-    missing = float(parts.sum() - parts[told].sum())
-    return [Lines((Line(_tr("{0} others").format(number(rest)), what.number(missing)),))]
+    missing, said = float(parts.sum() - parts[told].sum()), _tr("{0} others").format(number(rest))
+    if what.most >= MOST_WANTED or np.count_nonzero(parts) <= len(told):
+        return [Lines((Line(said, what.number(missing)),))]
+    return [Ranked((Rank(_tr("{0}: show more").format(said), "", what.number(missing), 0.0, choice=MORE),))]
 
 
 def _mean(what: Spelled, made: WeightedSum) -> list[Block]:
@@ -191,7 +196,7 @@ def _mean(what: Spelled, made: WeightedSum) -> list[Block]:
 def _list(what: Spelled, made: WeightedSum) -> list[Block]:
     """A list's products, the largest first."""
     products = made.products
-    largest = np.argsort(-np.abs(products), kind="stable")[:MOST_RANKS]
+    largest = np.argsort(-np.abs(products), kind="stable")[: what.most]
     order = largest[products[largest] != 0].tolist()
     most = float(np.abs(products).max()) or 1.0
     alike = bool((made.weights == 1).all())

@@ -21,7 +21,7 @@ from xo_gui.views.onward import goes_on
 from xo_gui.views.readout import place_words, say_cell
 from xo_gui.views.sheet import Sheet, SheetArea
 from xo_gui.views.slide import FASTEST, SLOWEST, Slide
-from xo_gui.views.spelling import Spelled, spell
+from xo_gui.views.spelling import MORE, MOST_RANKS, MOST_WANTED, Spelled, spell
 from xo_gui.views.votes_traced import given_to_classes, split_up
 
 # Of so many classes at most it is said what a value is worth to them.
@@ -40,6 +40,7 @@ class ValuePage(QWidget):
         super().__init__(parent)
         self._chosen: tuple[Cell, int] | None = None
         self._cell: Cell | None = None
+        self._most = MOST_RANKS
         self.slide = Slide(self)
         self.slide.moved.connect(self.slid)
         self.slide.stopped.connect(self._show_playing)
@@ -100,9 +101,11 @@ class ValuePage(QWidget):
 
     def show_cell(self, reading: Reading, cell: Cell, held: bool, answer: Answer | None) -> None:
         """Spell this cell out. held: whether a click holds it; answer: what it is worth, None while not known."""
+        if self._cell is None or _map_of(cell) != _map_of(self._cell):
+            self._most = MOST_RANKS
         self._cell = cell
         chosen = self._chosen[1] if self._chosen and self._chosen[0] == _map_of(cell) else None
-        blocks = spell(Spelled(reading, cell, chosen, self.cut))
+        blocks = spell(Spelled(reading, cell, chosen, self.cut, self._most))
         if said := goes_on(reading, cell, self.cut):
             blocks.append(Note(said))
         if held:
@@ -154,8 +157,12 @@ class ValuePage(QWidget):
     # --- what the person does
 
     def _choose(self, part: int) -> None:
-        """Show this map of the window; it stays chosen while the window slides over the same map."""
-        if self._cell is not None:
+        """Show this map of the window, which stays chosen while the window slides over the same map; or more of a
+        list."""
+        if part == MORE:
+            self._most = min(4 * self._most, MOST_WANTED)
+            self.changed.emit()
+        elif self._cell is not None:
             self._chosen = (_map_of(self._cell), part)
             self.changed.emit()
 
