@@ -131,15 +131,14 @@ class Ascent:
             target, slope = yield from self._climb(picture)
             if target is not None:
                 break
-        for step in range(self._steps):
-            if target is None:
-                break  # nothing moves the value, or no longer
+        for step in range(self._steps if target is not None else 0):
             yield self._shown(picture, step / self._steps)
             # In the last quarter the picture settles where it is.
             way = min(1.0, step / (0.75 * self._steps))
             shift = self._shift() if way < 1 else (0, 0)
             target, slope = yield from self._climb(np.roll(picture, shift, (1, 2)))
-            picture = self._stepped(picture, np.roll(slope, (-shift[0], -shift[1]), (1, 2)), way)
+            if target is not None:  # a shift may bring it to where nothing moves it
+                picture = self._stepped(picture, np.roll(slope, (-shift[0], -shift[1]), (1, 2)), way)
         target, slope = yield from self._climb(picture)
         yield self._shown(picture, 1.0, self._words(target))
 

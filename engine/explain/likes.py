@@ -137,21 +137,22 @@ class Liking:
 
     def _search(self, subject: Subject, wanted: Wanted, made: Examples | None, learning: bool) -> Iterator[Found]:
         """All features of the layer are searched at once, so that another one's favourites are known at once."""
-        layer, lesson = wanted.layer, wanted.lesson
-        if lesson is None:
+        if wanted.lesson is None:
             yield {"searched": 1.0}
             return
+        key = wanted.layer, wanted.lesson, learning
         try:
-            favourites = self._favourites.pop((layer, lesson, learning), None)
+            favourites = self._favourites.pop(key, None)
             if favourites is None:
-                given = Given(lesson, subject.network.input_shape[1], made, FEW if learning else None)
-                favourites = Favourites(subject, layer, given)
-            self._favourites[layer, lesson, learning] = favourites
+                given = Given(wanted.lesson, subject.network.input_shape[1], made, FEW if learning else None)
+                favourites = Favourites(subject, wanted.layer, given)
+            self._favourites[key] = favourites
             for old in list(self._favourites)[:-LAYERS]:
                 del self._favourites[old]
             yield {}
             yield from _searched(favourites, wanted.channel)
         except ValueError as error:
+            self._favourites.pop(key, None)  # it cannot be gone on with
             yield {"searched": 1.0, "words": str(error)}
 
 

@@ -247,7 +247,8 @@ def test_pictures_that_take_too_much_room_are_made_again(monkeypatch: pytest.Mon
         np.testing.assert_array_equal(one.picture, other.picture)
 
 
-def test_weights_that_have_run_away_give_no_error() -> None:
+def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liking_module, "STEP", 0.0)
     of = subject()
     parameters = {name: (array + 1) * np.float32(1e30) for name, array in of.parameters.items()}
     explainer = Explainer()
@@ -303,6 +304,15 @@ def test_a_network_of_other_classes_still_gets_its_picture() -> None:
     assert likes.ascended.done == 1
 
 
+def test_examples_that_cannot_be_made_are_said_each_time_they_are_asked_for() -> None:
+    liking, of = Liking(), subject()
+    strange = replace(LESSON, own=(OwnDrawing(Drawing(), "Z"),))
+    for channel in (0, 1):
+        likes = last(liking, of, Wanted(1, channel, 1, strange))
+        assert "labelled Z" in likes.words
+        assert likes.done == 1
+
+
 def read(of: Subject) -> Reading:
     return Reader(of, CPU).read(np.full((SIDE, SIDE), -1, np.float32))
 
@@ -311,6 +321,7 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(explaining, "REST", 0.0)
+    monkeypatch.setattr(liking_module, "STEP", 0.0)
     explainer, question = Explainer(), Question("likes", wanted=Wanted(1, 0, 1, LESSON))
 
     def finish() -> None:

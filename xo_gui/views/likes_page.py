@@ -54,9 +54,10 @@ class LikesPage(QWidget):
             sheet.setAccessibleName(name)
         self.picture.setToolTip(
             self.tr(
-                "Made from noise by following the gradient: what the network itself takes for the best picture. "
-                "White is ink, black is background, grey is where it makes no difference. What of the picture the "
-                "value does not read is left out."
+                "Made from noise by following the gradient of the value in the middle of the map, or of the list's "
+                "value, or of the vote's score: what the network itself takes for the best picture. Ink excites it "
+                "where there is ink, background where there is background; where it is grey, neither matters. What "
+                "the value does not read is left out."
             )
         )
         self.seed_button = self._button(self.tr("Other seed"), self.tr("Begin from other noise"), self._reseed)
