@@ -40,6 +40,7 @@ LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
 CALM_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the verdict takes three lines.
 LEAST_SIZE = (900, 640)
+LEAST_OF_TWO = 664  # with the votes of two networks
 
 
 class MainWindow(QMainWindow):
@@ -196,6 +197,7 @@ class MainWindow(QMainWindow):
         self.ask_again()
         self._show_subject(document.subjects[0])
         self.menus.compare.refresh()
+        self.setMinimumHeight(LEAST_SIZE[1] if len(document.subjects) == 1 else LEAST_OF_TWO)
 
     def ask_again(self) -> None:
         """Ask the engine for what should be true now."""

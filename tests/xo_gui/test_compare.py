@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from engine.presets import DEFAULT
 from engine.storage.models import save_model, shipped_subject
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, stroke_by_stroke
-from xo_gui.main_window import MainWindow
+from xo_gui.main_window import LEAST_SIZE, MainWindow
 from xo_gui.session import Cell
 from xo_gui.views import CompareView, InspectorView
 from xo_gui.views.network_view import NetworkView
@@ -363,3 +364,17 @@ def test_shipped_networks_are_compared_with_themselves(judge: Judge) -> None:
         shipped_subject("default").parameters["01-conv2d.weight"],
     )
     assert judge.largest() == 0
+
+
+def test_in_the_smallest_window_the_votes_of_two_lie_over_nothing(judge: Judge) -> None:
+    judge.compare_with("Walk-through")
+    judge.window.resize(*LEAST_SIZE)
+    judge.qtbot.wait(50)
+    docks = [dock for dock in judge.window.panels.all if not dock.visibleRegion().isEmpty()]
+    assert not any(one.geometry().intersects(other.geometry()) for one, other in combinations(docks, 2))
+    votes = judge.window.votes_view
+    assert all(
+        block.bars.visibleRegion().boundingRect().height() == block.bars.sizeHint().height()
+        for block in votes.blocks
+    )
+    assert not votes.agreement.visibleRegion().isEmpty()

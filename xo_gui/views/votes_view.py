@@ -22,7 +22,8 @@ from xo_gui.views.symbols import DRAWN, paint_class
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent
 
-_ROW, _BAR, _GAP = 27, 15, 10
+# The height of a row, and of one where there are two networks; how much of it the bar takes.
+_ROW, _LOW_ROW, _BAR, _GAP = 27, 22, 5 / 9, 10
 _NUMBER_PX = 17
 _SYMBOL, _MOST_NAME = 12.0, 72
 
@@ -126,6 +127,7 @@ class VotesView(View):
             self.blocks.append(block)
         self._subjects = subjects
         alone = len(subjects) == 1
+        self._column.setSpacing(10 if alone else 5)
         for block, subject, letter in zip(self.blocks, subjects, LETTERS, strict=False):
             block.call(f"{letter}  {called(subject)}")
             block.stand_alone(alone)
@@ -177,7 +179,7 @@ class VoteBlock(QWidget):
         self.sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
+        column.setSpacing(3)
         for widget in (self.heading, self.bars, self.sentence):
             column.addWidget(widget)
 
@@ -193,6 +195,8 @@ class VoteBlock(QWidget):
         if alone != self._alone:
             self._alone = alone
             self._make_room()
+            self.bars.row = _ROW if alone else _LOW_ROW
+            self.bars.updateGeometry()
             self.sentence.setVisible(alone or bool(self.sentence.text()))
 
     def _show_name(self) -> None:
@@ -244,6 +248,7 @@ class VoteBars(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
+        self.row = _ROW
         self.cells: tuple[Cell, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.rows: list[Row] = []
@@ -271,7 +276,7 @@ class VoteBars(QWidget):
 
     def sizeHint(self) -> QSize:
         """As many rows as classes."""
-        return QSize(220, _ROW * max(len(self.rows), 2))
+        return QSize(220, self.row * max(len(self.rows), 2))
 
     def minimumSizeHint(self) -> QSize:
         """Narrower than this there is no bar."""
@@ -282,11 +287,11 @@ class VoteBars(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left, right = self._margins()
-        bar = QRectF(left, 0, max(self.width() - left - right, 1), _BAR)
+        bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row * _BAR)
         most = max([1.0, *(row.vote or 0.0 for row in self.rows)])
         for place, row in enumerate(self.rows):
-            middle = place * _ROW + _ROW / 2
-            bar.moveTop(middle - _BAR / 2)
+            middle = place * self.row + self.row / 2
+            bar.moveTop(middle - self.row * _BAR / 2)
             colour = QColor(self._theme.class_colour(place))
             self._paint_name(painter, place, row.name, middle)
             self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
@@ -295,7 +300,7 @@ class VoteBars(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Hold the vote of the row clicked."""
-        place = int(event.position().y() // _ROW)
+        place = int(event.position().y() // self.row)
         if event.button() == Qt.MouseButton.LeftButton and 0 <= place < len(self.cells):
             self.picked.emit(self.cells[place])
         else:
@@ -324,7 +329,7 @@ class VoteBars(QWidget):
         painter.setFont(font(TEXT_PX))
         painter.setPen(QColor(self._theme.class_colour(place)))
         text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MOST_NAME)
-        room = QRectF(0, middle - _ROW / 2, self._margins()[0], _ROW)
+        room = QRectF(0, middle - self.row / 2, self._margins()[0], self.row)
         painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
@@ -344,5 +349,5 @@ class VoteBars(QWidget):
     def _paint_number(self, painter: QPainter, row: Row, middle: float) -> None:
         painter.setFont(font(_NUMBER_PX, strong=row.wins))
         painter.setPen(QColor(self._theme.text if row.wins else self._theme.quiet))
-        place = QRectF(0, middle - _ROW / 2, self.width(), _ROW)
+        place = QRectF(0, middle - self.row / 2, self.width(), self.row)
         painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.printed)
