@@ -12,6 +12,7 @@ from engine.reading import Reading
 from xo_gui.theme import Theme
 from xo_gui.views.blocks import Block, Line, Lines, Note, Picture
 from xo_gui.views.levels import calm
+from xo_gui.views.numerals import short
 from xo_gui.views.sheet import Sheet, SheetArea
 
 
@@ -140,10 +141,10 @@ class GradientPage(QWidget):
         assert answer.map is not None
         before, after = (reading.subject.network.classes[at] for at in (answer.target, answer.becomes))
         said = self.tr("With this added, the network reads {0} instead of {1}.").format(after, before)
-        distance = Line(self.tr("distance"), f"{answer.distance:.2f}")
+        distance = Line(self.tr("distance"), short(answer.distance))
         return [
             Note(said),
-            Lines((distance, Line(self.tr("most in one pixel"), f"{np.abs(answer.map).max():.2f}"))),
+            Lines((distance, Line(self.tr("most in one pixel"), short(float(np.abs(answer.map).max()))))),
         ]
 
     def _offer(self, classes: tuple[str, ...]) -> None:

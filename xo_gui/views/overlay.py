@@ -92,9 +92,12 @@ class Overlay(QWidget):
         parts = [(self._theme.stops[4], f"+{level(self._level)} {self._words[1]}")]
         if both:
             parts.insert(0, (self._theme.stops[0], f"{MINUS}{level(self._level)} {self._words[0]}"))
-        room = int((frame.width() - 22) / len(parts)) - 24
-        texts = [metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) for _, text in parts]
+        texts = [text for _, text in parts]
         wide = sum(24 + metrics.horizontalAdvance(text) for text in texts)
+        if wide > frame.width() - 16:  # names of classes may be long
+            room = int((frame.width() - 16) / len(parts)) - 24
+            texts = [metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) for text in texts]
+            wide = sum(24 + metrics.horizontalAdvance(text) for text in texts)
         x, y = frame.left() + 6, frame.bottom() - 22
         painter.fillRect(QRectF(x, y, wide + 4, 17), QColor(self._theme.ground))
         for (colour, _), text in zip(parts, texts, strict=True):

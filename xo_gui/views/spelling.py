@@ -25,7 +25,7 @@ from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked
 from xo_gui.views.levels import calm
-from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, level, percent
+from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, percent
 from xo_gui.views.stages import number
 from xo_gui.views.trace import in_maps
 
@@ -223,7 +223,9 @@ def listed(inner: Cell, cell: Cell) -> str:
 
 def _factor(value: float, cut: bool) -> str:
     """As in a cell, but no factor of a product that is told is nothing."""
-    return cell_text(value, cut) if cut or not 0 < abs(value) < 0.005 else level(value)
+    if cut or not 0 < abs(value) < 0.005:
+        return cell_text(value, cut)
+    return fixed(value).lstrip("+").replace("0.", ".", 1)
 
 
 # --- all other forms
