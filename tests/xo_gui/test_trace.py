@@ -120,11 +120,15 @@ def traced(cell: Cell, seed: int = 1) -> tuple[Trace, Reading, Strip]:
     return trace, reading, DEEP
 
 
-def test_the_winner_of_a_pool_is_ringed() -> None:
-    trace, reading, strip = traced(Cell(3, 2, 4, 5))
-    window = reading.outputs[2][2, 8:10, 10:12]
-    row, column_ = np.unravel_index(window.argmax(), (2, 2))
-    won = column(strip, 2).mark(2, range(8 + int(row), 9 + int(row)), range(10 + int(column_), 11 + int(column_)))
+@pytest.mark.parametrize("place", range(4))
+def test_the_winner_of_a_pool_is_ringed_wherever_it_stands_in_the_window(place: int) -> None:
+    _, reading, _ = traced(Cell(1, 0))
+    windows = reading.outputs[2].reshape(8, 16, 2, 16, 2).transpose(0, 1, 3, 2, 4).reshape(8, 16, 16, 4)
+    alone = (windows == windows.max(axis=3, keepdims=True)).sum(axis=3) == 1
+    channel, row, col = (int(part) for part in np.argwhere(alone & (windows.argmax(axis=3) == place))[0])
+    trace, _, strip = traced(Cell(3, channel, row, col))
+    down, right = 2 * row + place // 2, 2 * col + place % 2
+    won = column(strip, 2).mark(channel, range(down, down + 1), range(right, right + 1))
     assert won in trace.rings
 
 
