@@ -10,6 +10,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
+from engine.layers import Conv2D, Dense, Flatten
+from engine.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.recipe import Recipe
 from engine.schedules import SCHEDULES, Cosine, Schedule
@@ -17,6 +19,7 @@ from engine.setting import Setting, explained, settings_of
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import SettingsView
+from xo_gui.views.frozen_layers import FrozenLayers
 from xo_gui.views.number_box import NumberBox, read, shown, stepped
 from xo_gui.views.settings_form import Row
 from xo_gui.wishes import LearnBy
@@ -306,3 +309,22 @@ def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:
     assert tuner.recipe.optimizer.rate == 0.003
     tuner.click(tuner.panel.main_button)
     tuner.stand()
+
+
+def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot) -> None:
+    network = Network((1, 4, 4), (*(Conv2D(1, 1) for _ in range(80)), Flatten(), Dense(2)))
+    layers = FrozenLayers()
+    qtbot.addWidget(layers)
+    layers.show_network(network)
+    layers.show_frozen(("01-conv2d", "80-conv2d"))
+    assert len(layers.boxes) < 81, "not all at once"
+    wished: list[tuple[str, ...]] = []
+    layers.chosen.connect(wished.append)
+    layers.boxes["02-conv2d"].click()
+    assert set(wished[-1]) == {"01-conv2d", "02-conv2d", "80-conv2d"}
+    layers.show()
+    qtbot.waitUntil(lambda: len(layers.boxes) == 81)
+    assert layers.boxes["80-conv2d"].isChecked()
+    assert not layers.all_frozen
+    layers.show_frozen(network.names)
+    assert layers.all_frozen

@@ -21,9 +21,9 @@ from xo_gui.endings import ending
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.choice_box import ChoiceBox
+from xo_gui.views.frozen_layers import FrozenLayers
 from xo_gui.views.rate_curve import RateCurve
 from xo_gui.views.settings_form import COMPACT, SettingsForm, tr
-from xo_gui.views.stages import layer_names
 from xo_gui.views.thumbnails import scrolled
 from xo_gui.views.view import View
 from xo_gui.wishes import Intent, LearnBy
@@ -57,12 +57,17 @@ class SettingsView(View):
 
     # -- what is shown -----------------------------------------------------------------------------------------
 
+    @property
+    def layers(self) -> dict[str, TickBox]:
+        """The box of every layer that may be frozen, by the layer's name."""
+        return self._frozen.boxes
+
     def show_document(self, document: Document) -> None:
         """The layers that may be frozen."""
         network = document.subjects[0].network
         if network is not self._network and network != self._network:
             self._network = network
-            self._make_layers(network)
+            self._frozen.show_network(network)
             self._show_frozen()
 
     def show_intent(self, intent: Intent) -> None:
@@ -110,21 +115,14 @@ class SettingsView(View):
         self._say(ending(training) if training is not None and ended is not None else "")
 
     def _say(self, text: str) -> None:
-        if (
-            not text
-            and self._network is not None
-            and self.layers
-            and all(box.isChecked() for box in self.layers.values())
-        ):
+        if not text and self._frozen.all_frozen:
             text = self.tr("Every layer is frozen: nothing will be learnt.")
         self.words.setText(text)
         self.words.setVisible(bool(text))
 
     def _show_frozen(self) -> None:
         frozen = () if self._intent is None else self._intent.recipe.frozen
-        for name, box in self.layers.items():
-            with QSignalBlocker(box):
-                box.setChecked(name in frozen)
+        self._frozen.show_frozen(frozen)
 
     # -- what the person does ----------------------------------------------------------------------------------
 
@@ -163,8 +161,7 @@ class SettingsView(View):
         chosen = self._kept.get(kind) or SCHEDULES[kind]()
         self._wish(lambda recipe: replace(recipe, **_one("schedule", chosen)))
 
-    def _frozen_chosen(self) -> None:
-        frozen = tuple(name for name, box in self.layers.items() if box.isChecked())
+    def _frozen_chosen(self, frozen: tuple[str, ...]) -> None:
         self._wish(lambda recipe: replace(recipe, frozen=frozen))
 
     # -- what it is made of ------------------------------------------------------------------------------------
@@ -178,11 +175,8 @@ class SettingsView(View):
         self.of_schedule = self._form("", self._of_schedule)
         self.learning = self._form(LEARNING, self._of_recipe)
         self.ending = self._form(ENDING, self._of_recipe)
-        self.layers: dict[str, TickBox] = {}
-        self._frozen = QWidget(self)
-        self._frozen_rows = QVBoxLayout(self._frozen)
-        self._frozen_rows.setContentsMargins(0, 0, 0, 0)
-        self._frozen_rows.setSpacing(3)
+        self._frozen = FrozenLayers(self)
+        self._frozen.chosen.connect(self._frozen_chosen)
 
     def _choice(
         self, name: str, tip: str, kinds: Mapping[str, type[Any]], slot: Callable[[int], None]
@@ -204,26 +198,6 @@ class SettingsView(View):
         form.chosen.connect(slot)
         form.refused.connect(self._refused)
         return form
-
-    def _make_layers(self, network: Network) -> None:
-        """A check box for every layer that has something to learn."""
-        for box in self.layers.values():
-            box.hide()
-            box.deleteLater()
-        self.layers = {}
-        called = layer_names(network)
-        for place, cost in enumerate(network.costs, 1):
-            if not cost.parameters:
-                continue
-            box = TickBox(called[place], self._frozen)
-            tip = self.tr("{0} stays as it is, to the last byte, while the others learn").format(called[place])
-            box.setToolTip(tip)
-            box.setStatusTip(tip)
-            box.setFont(font(SMALL_PX))
-            box.setAccessibleName(self.tr("Freeze {0}").format(called[place]))
-            box.clicked.connect(self._frozen_chosen)
-            self._frozen_rows.addWidget(box)
-            self.layers[network.names[place]] = box
 
     def _lay_out(self) -> None:
         inside = QWidget(self)

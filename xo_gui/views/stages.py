@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -36,6 +36,7 @@ Kind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 # A list this short, heard by hand-made votes, is worth seeing value by value: the article's own picture.
 SHORT_LIST = 24
 NARROW_SPACE = "\u202f"
+_NAMED: deque[tuple[Network, tuple[str, ...]]] = deque(maxlen=4)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,16 @@ def with_pager(stage: Stage, maps: range) -> Stage:
 
 
 def layer_names(network: Network) -> tuple[str, ...]:
-    """How the window calls the input and every layer: "Features 1", "Votes"; numbered where there are several."""
+    """How the window calls the input and every layer: "Features 1", "Votes"; numbered where there are several.
+    Those of the networks asked for last are kept: of a thousand layers they take a frame's time."""
+    for known, names in _NAMED:
+        if known is network:
+            return names
+    _NAMED.appendleft((network, _layer_names(network)))
+    return _NAMED[0][1]
+
+
+def _layer_names(network: Network) -> tuple[str, ...]:
     titles = [_title(network, layer) for layer in range(len(network.shapes))]
     several, seen = Counter(titles), Counter[str]()
     names = []
