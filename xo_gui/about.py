@@ -26,6 +26,8 @@ KEYS = (
     ("F", "in the network: fold a ReLU into the column before it, or unfold it"),
     ("Double click, Space", "in the network: a map large, with its numbers; the wheel enlarges, Esc goes back"),
     ("Page Up, Page Down", "in the network: the maps of a layer before, or after, those shown"),
+    ("A, B", "where two networks are compared: the same value of the first, or of the second"),
+    ("Ctrl+H, Ctrl+Shift+W, Ctrl+Shift+H", "compare with this moment, swap the two, stop comparing"),
     ("Ctrl+F", "find a layer of the network by its name, kind or number"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "make a copied picture the drawing"),

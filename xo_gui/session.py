@@ -257,6 +257,9 @@ class Session(QObject):
             self._generation += 1
         self._preview, self._document = None, document
         self._tell()
+        pinned = self.focus.pinned
+        if pinned is not None and pinned.subject >= len(document.subjects):
+            self.pin(None)  # it was the other network's, which is gone
 
     def _tell(self) -> None:
         self._changed_at = perf_counter()

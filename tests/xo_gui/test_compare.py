@@ -153,6 +153,26 @@ def test_the_row_below_says_the_three_numbers(judge: Judge) -> None:
     assert float(inspector.value.text().replace("−", "-")) == pytest.approx(expected[1], abs=0.0051)
 
 
+def test_keys_lead_from_one_network_to_the_other_and_what_is_held_goes_with_it(judge: Judge) -> None:
+    judge.hand.draw(X_ARMS)
+    judge.window.comparing.put(trained(5))
+    judge.hand.settle()
+    QTest.mouseMove(judge.view, judge.place(0, 1, 2, (9, 7)))
+    judge.view.setFocus()
+    QTest.keyClick(judge.view, Qt.Key.Key_B)
+    QTest.keyClick(judge.view, Qt.Key.Key_Return)
+    assert judge.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
+    QTest.keyClick(judge.view, Qt.Key.Key_A)
+    QTest.keyClick(judge.view, Qt.Key.Key_Right)
+    assert judge.window.session.focus.hovered == Cell(1, 2, 9, 8, 0)
+    QTest.keyClick(judge.view, Qt.Key.Key_Space)
+    assert judge.view._large.isVisible()
+    judge.choose("Stop comparing")
+    assert judge.window.session.focus.pinned is None
+    assert not judge.view._large.isVisible()
+    assert judge.view.start.isVisible()
+
+
 def test_a_folded_row_gives_the_others_its_room(judge: Judge) -> None:
     judge.hand.draw(X_ARMS)
     judge.window.comparing.put(trained(5))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
 
 from engine.difference import Difference
@@ -36,6 +36,7 @@ from xo_gui.views.strip_painter import StripPainter
 from xo_gui.views.strip_pointer import Weight
 from xo_gui.views.strip_words import say_reading
 from xo_gui.views.strips_view import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, StripsView
+from xo_gui.views.trace import is_in
 from xo_gui.views.trace_painter import paint_ring
 from xo_gui.wishes import StopComparing, Swap
 
@@ -97,6 +98,9 @@ class CompareView(StripsView):
 
     def _choose(self, comparing: bool) -> None:
         """The strips, or the way to have them."""
+        if not comparing:
+            self._large.put_away()
+            self._find.put_away()
         self.start.setVisible(not comparing)
         self._buttons.setVisible(comparing)
         self._names_row.setVisible(comparing)
@@ -284,6 +288,17 @@ class CompareView(StripsView):
         if weight is not None and weight[0] == 2:
             weight = (0, *weight[1:])
         super()._look(cell, weight)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """A and B lead to the same value of the first network, or of the second."""
+        at = {Qt.Key.Key_A: 0, Qt.Key.Key_B: 1}.get(Qt.Key(event.key()))
+        if at is None or not self._rows:
+            super().keyPressEvent(event)
+            return
+        network, cell = self._strips[at].reading.subject.network, self._marked()[0] or Cell(0, 0)
+        found = replace(cell, subject=at)
+        self._look(found if is_in(network, found) else Cell(0, 0, subject=at))
+        self._scroll_to(self._looked or found)
 
     # --- what it is made of
 

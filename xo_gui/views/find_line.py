@@ -82,6 +82,11 @@ class FindLine(QWidget):
         self.line.selectAll()
         self._look()
 
+    def put_away(self) -> None:
+        """There is nothing to search any more."""
+        if not self.isHidden():
+            self._end()
+
     def set_theme(self, theme: Theme) -> None:
         """Wear these colours."""
         self.count.setStyleSheet(f"color: {theme.quiet};")
