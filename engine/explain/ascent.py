@@ -47,13 +47,15 @@ class Restraint:
 class Ascended:
     """A picture on the way. picture: (C, H, W) float32, -1 to 1. window: the part of it that the value reads; the
     rest is background. value: what the network makes of it. done: the share of the way. words: what
-    there is to say of it, one sentence."""
+    there is to say of it, one sentence. still: whether no
+    noise moves the value, so that there is no way to anywhere."""
 
     picture: HostArray
     window: Window
     value: float
     done: float
     words: str = ""
+    still: bool = False
 
 
 def middle(network: Network, layer: int, channel: int) -> Place:
@@ -131,7 +133,10 @@ class Ascent:
             target, slope = yield from self._climb(picture)
             if target is not None:
                 break
-        for step in range(self._steps if target is not None else 0):
+        if target is None:
+            yield self._shown(picture, 1.0, "No noise moves this value: there is no slope to follow.", still=True)
+            return
+        for step in range(self._steps):
             yield self._shown(picture, step / self._steps)
             # In the last quarter the picture settles where it is.
             way = min(1.0, step / (0.75 * self._steps))
@@ -175,23 +180,21 @@ class Ascent:
         made[place] = np.clip(part, -1.0, 1.0)
         return made
 
-    def _shown(self, picture: HostArray, done: float, words: str = "") -> Ascended:
+    def _shown(self, picture: HostArray, done: float, words: str = "", *, still: bool = False) -> Ascended:
         value = self._gradients.value(self._layer, self.place)
         shown = picture.astype(np.float32)
         shown.flags.writeable = False
-        return Ascended(shown, self.window, value, done, words)
+        return Ascended(shown, self.window, value, done, words, still)
 
     def _words(self, target: int | None) -> str:
-        """What there is to say of a picture whose gradient is that of this target."""
-        if target is None:
-            return "Nothing in a picture moves this value: it is always the same."
-        if target:
-            low = self._gradients.value(*self._targets[1])
-            return (
-                f"No picture was found for which this is not cut to 0: shown is what raises the value before that "
-                f"most, to {low:.2f}. The feature is dead."
-            )
-        return ""
+        """What there is to say of the last picture, whose slope is that of this target."""
+        if not target:
+            return ""
+        low = f"{self._gradients.value(*self._targets[1]):.2f}".replace("-", "\u2212")
+        return (
+            "No picture was found for which this is not cut to 0: shown is what raises the value before that most, "
+            f"to {low}. The feature is dead."
+        )
 
 
 def _blurred(values: HostArray, deviation: float) -> HostArray:

@@ -164,7 +164,8 @@ def test_a_dead_feature_says_so_and_one_that_nothing_moves_too() -> None:
     off = dict(of.parameters) | {"01-conv2d.weight": np.zeros((2, 1, 5, 5), np.float32)}
     still = ascended(replace(of, parameters=off), 1, 0)
     assert len(still) == 1
-    assert "Nothing in a picture moves" in still[0].words
+    assert still[0].still
+    assert "No noise moves this value" in still[0].words
     assert not ascended(of, 2, 1)[-1].words
 
 

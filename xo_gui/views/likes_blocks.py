@@ -34,6 +34,8 @@ def portrait(likes: Likes | None, seed: int) -> list[Block]:
     lines.append(Line(_tr("reads"), f"{len(rows)} × {len(columns)}"))
     going = found.done < 1
     lines.append(Line(_tr("from seed"), f"{seed}, {100 * found.done:.0f} %" if going else str(seed)))
+    if found.still:
+        return [Note(found.words), Lines((Line(_tr("value"), fixed(found.value)),))]
     if not part.size:
         return [Note(_tr("It reads nothing of the picture."))]
     blocks: list[Block] = [Portrait(part, tuple(lines))]

@@ -171,7 +171,8 @@ class LikesPage(QWidget):
         self.stop_button.setToolTip(
             self.tr("Leave it as it is") if busy else self.tr("See the picture form once more, from the same noise")
         )
-        self.draw_button.setEnabled(likes is not None and likes.ascended is not None)
+        found = None if likes is None else likes.ascended
+        self.draw_button.setEnabled(found is not None and not found.still)
 
     def _show_walls(self) -> None:
         """Nothing where all examples leave the value at 0: none is more telling than another."""
