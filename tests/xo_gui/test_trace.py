@@ -96,6 +96,16 @@ def test_batch_norm_reads_its_own_map_and_a_stack_with_weights_reads_all() -> No
     assert {column(strip, 2).tile(at).part((8, 8), range(2, 3), range(2, 3)) for at in range(4)} <= set(stack.rings)
 
 
+def test_of_a_stack_with_a_skip_no_line_claims_to_know_what_it_carries() -> None:
+    strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8)).astype(np.float32)
+    trace = trace_of(MIXED, strip, Cell(3, 3, 2, 2), some_reading(MIXED, MIXED.initial(1), picture))
+    assert trace is not None
+    end = column(strip, 3).x - 3
+    assert len([line for line in trace.lines if line[2] == end]) == 4
+    assert not [line for line in trace.fan if line[2] == end]
+
+
 def test_the_mean_of_a_map_reads_the_whole_of_it_and_is_read_back() -> None:
     strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
     mean = trace_of(MIXED, strip, Cell(5, 2))

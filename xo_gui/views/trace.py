@@ -206,10 +206,10 @@ class _Finder:
         self.fans.append([])
         made = self._arithmetic(cell) if len(below) > 1 else None
         # What a stack with a skip adds belongs to many: how much of it to each map, the arithmetic does not say.
-        told = made is not None and made.cells.size % len(below) == 0
-        brought = (
-            made.shares.reshape(len(below), -1).sum(axis=1).tolist() if made and told else [ALIKE] * len(below)
-        )
+        told = made is None or made.cells.size % len(below) == 0
+        brought = [ALIKE] * len(below)
+        if made is not None and told:
+            brought = made.shares.reshape(len(below), -1).sum(axis=1).tolist()
         for one in below:
             if one not in lower.maps:
                 continue
@@ -218,7 +218,7 @@ class _Finder:
             if end is None:
                 continue
             line = _across(lower, part, upper, end)
-            if len(below) == 1:
+            if len(below) == 1 or not told:
                 self.lines.append(line)
             else:
                 self._fan(line, brought[one])
