@@ -100,8 +100,9 @@ class GradientPage(QWidget):
         self._asked = Question(kind, subject, target=target if kind != "flip" else None)
         return None if self._asked == self._stopped else self._asked
 
-    def show_answer(self, reading: Reading, answer: Answer | None) -> None:
-        """Show what is known so far."""
+    def show_answer(self, reading: Reading, answer: Answer | None, fit: bool = False) -> None:
+        """Show what is known so far. fit: whether the drawing is fitted to the frame, and so is another than the
+        canvas shows."""
         kind: Kind = self.method.currentData()
         self.target.setEnabled(kind != "flip")
         blocks: list[Block] = [Note(self._methods()[kind][1])]
@@ -109,6 +110,11 @@ class GradientPage(QWidget):
         if answer is not None and answer.words:
             blocks.append(Note(answer.words))
         elif answer is not None and answer.map is not None:
+            if fit:
+                note = self.tr(
+                    "It is not laid over the canvas, for the network sees the drawing fitted to the frame."
+                )
+                blocks.append(Note(note))
             blocks += self._picture(reading, answer)
         elif self._asked is not None and self._asked == self._stopped:
             blocks.append(Note(self.tr("Stopped. Choose a method to begin anew.")))

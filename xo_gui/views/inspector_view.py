@@ -171,11 +171,12 @@ class InspectorView(View):
         if not self._seen:
             return
         found = self._found()
-        self.place.setText(self._place(*found) if found else "")
+        self.place.setText(self._place(*found) if found else self.tr("no value held"))
         self.value.setText(fixed(Spelled(found[1], found[0]).value, self.value_page.cut) if found else "")
         answer = self._answer if self._answer and self._answer.question == self._question else None
         if self._pages.currentWidget() is self.gradient_page and self._readings:
-            self.gradient_page.show_answer(self._readings[self._subject()], answer)
+            fit = self._document is not None and self._document.fit
+            self.gradient_page.show_answer(self._readings[self._subject()], answer, fit)
         elif self._pages.currentWidget() is self.feature_page:
             base = self._base(held) if held else None
             self.feature_page.show_feature(held[1] if held else None, base, held[0] if held else None)
