@@ -325,3 +325,29 @@ def test_whatever_fails_on_the_gpu_is_one_fault_in_words(
     with pytest.raises(DeviceFault, match=words) as fault:
         WAYS[way](gpu)
     assert fault.value.out_of_memory == out_of_memory
+
+
+@needs_compiler
+def test_of_a_reading_only_what_is_wanted_comes_over(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a layer whose memory has gaps, too; and it is what a reading of everything says."""
+    subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
+    on_gpu, on_cpu = Reader(subject, gpu), Reader(subject, CPU)
+    pictures = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32)).astype(np.float32)
+    carried: list[int] = []
+    get = fake_cupy.Array.get
+
+    def counted(array: fake_cupy.Array, stream: Any) -> Any:
+        found = get(array, stream)
+        carried.append(found.size)
+        return found
+
+    monkeypatch.setattr(fake_cupy.Array, "get", counted)
+    wanted = {layer: range(1, 3) for layer in range(1, len(DEFAULT.network.layers))}
+    on_gpu.read(pictures[0], wanted)  # the first time compiles, both ways
+    for picture in pictures:
+        carried.clear()
+        there, here = on_gpu.read(picture, wanted).outputs, on_cpu.read(picture).outputs
+        assert there.carried == {0: range(1), **wanted, len(DEFAULT.network.layers): range(2)}
+        for layer, maps, values in there.parts():
+            np.testing.assert_allclose(values, here.maps(layer, maps), rtol=1.3e-6, atol=1e-5)
+        assert sum(carried) == sum(values.size for _, _, values in there.parts())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -15,6 +15,7 @@ from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, R
 from engine.network import Network
 from engine.presets import DEFAULT
 from engine.storage.models import save_model
+from tests.xo_gui.conftest import Hand
 from xo_gui.main_window import MainWindow
 from xo_gui.views.columns import Strip
 from xo_gui.views.find_line import FindLine
@@ -115,3 +116,21 @@ def test_what_is_not_there_is_said_and_esc_gives_the_keys_back(deep: MainWindow)
     assert line(deep).isHidden()
     assert deep.network_view.hasFocus()
     assert deep.network_view._controls.isVisible()
+
+
+def test_a_stroke_brings_only_what_is_in_view_and_what_opens_comes(deep: MainWindow, qtbot) -> None:
+    hand, view = Hand(deep, qtbot), deep.network_view
+    hand.press((0.2, 0.5))
+    hand.move((0.6, 0.5))
+    qtbot.waitUntil(lambda: not deep.last.settled, timeout=10_000)
+    carried = deep.last.readings[0].outputs.carried
+    assert set(carried) == set(view._strips[0].maps_in_view()), "all else lies gathered, and stays in the engine"
+    group = next(one for one in strip(deep).columns if one.stage.kind == "group")
+    QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPointF(*group.tile(0).centre).toPoint())
+    seen = set(view._strips[0].maps_in_view())
+    assert seen - set(carried)
+    view.grab()  # before they come, their tiles are empty
+    qtbot.waitUntil(lambda: set(deep.last.readings[0].outputs.carried) >= seen, timeout=10_000)
+    view.grab()
+    assert seen <= set(view._strips[0]._atlases) | {len(DEEP.layers)}
+    QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at((0.6, 0.5)))
