@@ -171,6 +171,8 @@ def test_keys_lead_from_one_network_to_the_other_and_what_is_held_goes_with_it(j
     assert judge.window.session.focus.pinned is None
     assert not judge.view._large.isVisible()
     assert judge.view.start.isVisible()
+    QTest.keyClick(judge.view, Qt.Key.Key_B)
+    assert judge.window.session.focus.hovered is None
 
 
 def test_a_folded_row_gives_the_others_its_room(judge: Judge) -> None:

@@ -106,7 +106,8 @@ class CompareView(StripsView):
         self._names_row.setVisible(comparing)
         self._controls.setVisible(comparing)
         if not comparing:
-            self._strips, self._networks, self._difference, self._names = [], [], None, ()
+            self._strips, self._networks, self._difference = [], [], None
+            self._rows, self._names = (), ()
             self._look(None)
         self._lay_out()
 
@@ -292,7 +293,7 @@ class CompareView(StripsView):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """A and B lead to the same value of the first network, or of the second."""
         at = {Qt.Key.Key_A: 0, Qt.Key.Key_B: 1}.get(Qt.Key(event.key()))
-        if at is None or not self._rows:
+        if at is None or not self._strips:
             super().keyPressEvent(event)
             return
         network, cell = self._strips[at].reading.subject.network, self._marked()[0] or Cell(0, 0)
