@@ -21,9 +21,9 @@ from engine.explain.question import ALONE, SLOW, Answer, Question
 from engine.explain.saliency import grad_cam, gradient_times_input, score_gradient
 from engine.reading import Reading
 
-# Seconds: what takes longer is not made for every picture of a stroke, but when the hand rests; and of a training
-# that goes on it takes no more than a share of the time.
-QUICK, SHARE = 0.004, 0.1
+# Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training
+# that goes on, it takes no more than a share of the time.
+QUICK, SHARE = 0.010, 0.1
 # What a network may cost whose questions are tried at once, before it is known how long they take.
 QUICK_MULTIPLIES = 5_000_000
 # Seconds from the end of a slow answer to its next beginning, while weights change all the time.
@@ -167,8 +167,10 @@ class Explainer:
         now = perf_counter()
         self._spent += now - begun
         if found is not None and found.progress >= 1:
-            self._work, self._rested_at, self._cost = None, now + REST, self._spent
-            self._free_at = now + self._cost / SHARE
+            self._work, self._rested_at = None, now + REST
+            # The least it took: painting in another thread, or laying out memory, makes it longer now and then.
+            self._cost = min(self._cost or self._spent, self._spent)
+            self._free_at = now + self._spent / SHARE
 
     def _answers(self, question: Question, reading: Reading) -> Iterator[Answer | None]:
         """The answer, better and better."""

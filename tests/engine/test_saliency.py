@@ -273,6 +273,22 @@ def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_wh
     np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, last), 0)[0])
 
 
+def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, long = [0.0], [1e-4]
+    monkeypatch.setattr(
+        "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + long[0]) or now[0]
+    )
+    explainer, question, of = Explainer(), Question("gradient", target=0), subject()
+    explainer.follow(question, (read(of),), True)
+    long[0] = 0.1  # something else has the processor
+    explainer.follow(question, (read(of, -PICTURE),), False)
+    long[0], now[0] = 1e-4, now[0] + 100
+    half = (0.5 * PICTURE).astype(np.float32)
+    explainer.follow(question, (read(of, half),), False)
+    assert explainer.answer is not None
+    np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, half), 0)[0])
+
+
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
     explainer, reading = Explainer(), read(subject())
     explainer.follow(Question("occlusion"), (reading,), True)
