@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from engine.backend import choose_backend
+from engine.difference import Difference
+from engine.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.presets import DEFAULT
+from engine.reading import Reader
+from xo_gui.session import Cell
 from xo_gui.sight import wanted
+from xo_gui.views.compare_words import say_difference
+from xo_gui.views.numerals import NONE, signed
+from xo_gui.views.onward import goes_on
+from xo_gui.views.readout import say_cell
 
 LARGE = Network(
     (1, 130, 130), (Conv2D(512, 3), ReLU(), MaxPool2D(), Conv2D(16, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2))
@@ -35,3 +46,18 @@ def test_where_a_cell_goes_is_wanted_up_to_what_weighs_it() -> None:
     found = wanted(LARGE, {}, [(4, 7)])
     assert {4, 5, 6, 7} <= set(found)
     assert 8 not in found
+
+
+def test_what_is_on_its_way_is_said_so_alone_and_in_a_comparison() -> None:
+    subject = Subject("default", DEFAULT.network, DEFAULT.network.initial(1))
+    reader, picture = Reader(subject, choose_backend("cpu")), np.ones((32, 32), np.float32)
+    nothing, some = reader.read(picture, {}), reader.read(picture, {1: range(2, 4)})
+    assert say_cell(nothing, Cell(1, 2, 5, 5)).value == say_cell(some, Cell(1, 4, 5, 5)).value == NONE
+    assert "Features 1 · map 3" in say_cell(nothing, Cell(1, 2, 5, 5)).place
+    value = float(reader.read(picture).outputs[1][2, 5, 5])
+    assert say_cell(some, Cell(1, 2, 5, 5)).value == signed(value)
+    assert say_difference(Difference.between(nothing, some), Cell(1, 2, 5, 5)).value == NONE
+    assert signed(value) in say_difference(Difference.between(some, some), Cell(1, 2, 5, 5)).value
+    vote = Cell(len(DEFAULT.network.layers), 0)
+    assert say_cell(nothing, vote).value == signed(float(nothing.outputs[-1][0])), "scores always come along"
+    assert goes_on(nothing, Cell(1, 2, 5, 5)) == ""

@@ -134,7 +134,7 @@ def paint_group(brush: Brush, column: Column, underlined: bool) -> None:
     theme, painter, tile = brush.theme, brush.painter, column.tile(0)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    brush.pen(theme.quiet if underlined else theme.line)
+    brush.pen(theme.quiet if underlined else theme.faint)
     painter.setBrush(QColor(theme.ground))
     for at in (2, 1, 0):
         sheet = QRectF(tile.x + 0.5 + 4 * at, tile.y + 0.5 + 4 * at, tile.width - 9, tile.height - 9)

@@ -90,8 +90,12 @@ def say_difference(difference: Difference, cell: Cell) -> Readout:
     if cell.layer not in difference.layers:
         said = _tr("{0} alone has this; {1}").format(LETTERS[cell.subject], alone.reads)
         return Readout(f"{LETTERS[cell.subject]} · {alone.place}", alone.value, said.rstrip("; "))
-    values = [float(one.outputs[cell.layer][_place(one, cell)]) for one in (difference.first, difference.second)]
-    return _three(alone, *values)
+    maps = range(cell.channel, cell.channel + 1)
+    if not difference.holds(cell.layer, maps):
+        return alone  # on its way from the engine
+    both = [one.outputs.maps(cell.layer, maps)[0] for one in (difference.first, difference.second)]
+    first, second = (float(made[cell.row, cell.column] if made.ndim else made) for made in both)
+    return _three(alone, first, second)
 
 
 def say_weight_difference(difference: Difference, subject: int, layer: int, place: tuple[int, ...]) -> Readout:
@@ -121,11 +125,6 @@ def _three(alone: Readout, first: float, second: float) -> Readout:
 def _fine(value: float) -> str:
     """As `signed`, but what that would round to nothing is told by its first figure."""
     return signed(value) if abs(value) >= 0.005 or value != value else f"{value:+.0e}".replace("-", MINUS)
-
-
-def _place(reading: Reading, cell: Cell) -> tuple[int, ...]:
-    values = reading.outputs[cell.layer]
-    return (cell.channel, cell.row, cell.column)[: values.ndim]
 
 
 def _tr(text: str) -> str:

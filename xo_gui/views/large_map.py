@@ -52,13 +52,11 @@ class LargeMap(QWidget):
     looked = Signal(object)
     held = Signal(object)
 
-    def __init__(
-        self, view: QWidget, marked: Marked, pointed: Callable[[], bool], room: Callable[[], QRect]
-    ) -> None:
-        """pointed: whether the mouse is over a value. room: gives the part of `view` where maps lie, and the line
-        under them, which stays seen."""
+    def __init__(self, view: QWidget, marked: Marked, pressed: Marked, room: Callable[[], QRect]) -> None:
+        """pressed: gives the same of the cell that was pressed last, for a press may move what lies under the
+        mouse. room: gives the part of `view` where maps lie, and the line under them, which stays seen."""
         super().__init__(view)
-        self._view, self._marked, self._pointed, self._room = view, marked, pointed, room
+        self._view, self._marked, self._pressed, self._room = view, marked, pressed, room
         self._theme = DARK
         self._cell: Cell | None = None
         self._shown: ShownStrip | None = None
@@ -80,9 +78,8 @@ class LargeMap(QWidget):
 
     # --- what is shown
 
-    def open(self) -> None:
-        """Show the map of the cell that is looked at, if it is one of a map."""
-        cell, shown = self._marked()
+    def open(self, cell: Cell | None, shown: ShownStrip | None) -> None:
+        """Show the map of a cell, if it is one of a map."""
         if cell is not None and shown is not None and self._grid(cell, shown) is not None:
             self._cell, self._shown = cell, shown
             self._place()
@@ -262,12 +259,12 @@ class LargeMap(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A double click, or Space, on what lies under it opens it; it is as large as there is room."""
-        if event.type() == QEvent.Type.MouseButtonDblClick and self._pointed():
-            self.open()
+        if event.type() == QEvent.Type.MouseButtonDblClick and self._pressed()[0] is not None:
+            self.open(*self._pressed())
             return self.isVisible()
         pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
         if pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
-            self.open()
+            self.open(*self._marked())
             return True
         if event.type() == QEvent.Type.Resize and self._shown is not None:
             self._place()

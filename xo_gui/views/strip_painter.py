@@ -49,7 +49,7 @@ class StripPainter:
         """Headers, outlines, legends, costs. pointed: the header under the mouse; found: a layer searched for."""
         around = self._shown.around
         for column in self._shown.in_view:
-            if found in column.stage.layers:
+            if around.header and found in column.stage.layers:
                 draw.paint_found(self._brush, column, column.y - ABOVE)
             there = pointed is not None and pointed.layer == column.stage.shown
             if around.header:

@@ -73,6 +73,7 @@ class StripsView(View):
         self._weight: Weight | None = None
         self._header: Header | None = None
         self._pointed = -1.0, -1.0
+        self._pressed: tuple[Cell | None, ShownStrip | None] = None, None
         self._by_keyboard = False
         self._still: QPixmap | None = None
         self._pace = Pace()
@@ -87,7 +88,7 @@ class StripsView(View):
         self._find = FindLine(self, self._controls)
         self._find.chosen.connect(self._show_found)
         self._find.closed.connect(self._lay_out)
-        self._large = LargeMap(self, self._marked, lambda: self._looked is not None, self._moving)
+        self._large = LargeMap(self, self._marked, lambda: self._pressed, self._moving)
         self._large.looked.connect(self._look_into)
         self._large.held.connect(self.pinned)
         self._bar = StripScroll(MARGIN, self)
@@ -386,6 +387,7 @@ class StripsView(View):
         """A click on a value holds it; on the header of a ReLU, or of features with one, it folds or unfolds it."""
         self._by_keyboard = False
         self._point_at(event.position().x() + self._bar.value(), event.position().y())
+        self._pressed = self._marked() if self._looked else (None, None)
         if event.button() != Qt.MouseButton.LeftButton:
             return
         if self._header is not None:
