@@ -240,7 +240,8 @@ class Explainer:
 def _is_there(question: Question, reading: Reading) -> bool:
     network = reading.subject.network
     if question.kind == "ablation":
-        return weighed_by(network, question.layer) == question.layer
+        there = 0 < question.layer < len(network.shapes)
+        return there and weighed_by(network, question.layer) == question.layer
     if question.kind == "likes":
         wanted = question.wanted
         fits = wanted is not None and 0 < wanted.layer < len(network.shapes)

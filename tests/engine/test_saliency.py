@@ -326,7 +326,12 @@ def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
 
 @pytest.mark.parametrize(
     "question",
-    [Question("worth", layer=6, place=(99,)), Question("worth", layer=60), Question("gradient", target=7)],
+    [
+        Question("worth", layer=6, place=(99,)),
+        Question("worth", layer=60),
+        Question("gradient", target=7),
+        Question("ablation", layer=60),
+    ],
 )
 def test_a_value_that_is_not_there_has_no_answer(question: Question) -> None:
     assert answered(Explainer(), question, read(subject())) is None
