@@ -35,7 +35,8 @@ from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_painter import StripPainter
 from xo_gui.views.strip_pointer import Weight
 from xo_gui.views.strip_words import say_reading
-from xo_gui.views.strips_view import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, StripsView
+from xo_gui.views.strips_panel import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS
+from xo_gui.views.strips_view import StripsView
 from xo_gui.views.trace import is_in
 from xo_gui.views.trace_painter import paint_ring
 from xo_gui.wishes import StopComparing, Swap

@@ -1,0 +1,329 @@
+"""Strips panel: strips of columns in which every layer's values can be seen, one for each reading to be shown. What
+the network view and the compare view are made of; it computes no value, and mouse and keys are not its business."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, QTimer
+from PySide6.QtGui import (
+    QColor,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from engine.network import Network
+from engine.reading import Reading
+from engine.runner import Snapshot
+from xo_gui.session import Cell, Focus
+from xo_gui.theme import DARK, TEXT_PX, Theme, font
+from xo_gui.views.columns import Box, Strip
+from xo_gui.views.dead_mark import DeadMarks
+from xo_gui.views.find_line import FindLine
+from xo_gui.views.folds import Folds
+from xo_gui.views.in_view import InView
+from xo_gui.views.large_map import LargeMap
+from xo_gui.views.levels import Pace
+from xo_gui.views.readout import Readout, say_cell, say_weight
+from xo_gui.views.readout_painter import paint_readout
+from xo_gui.views.shown_strip import ShownStrip
+from xo_gui.views.strip_controls import StripControls
+from xo_gui.views.strip_painter import ABOVE, BELOW, Header, StripPainter
+from xo_gui.views.strip_pointer import Weight
+from xo_gui.views.strip_scroll import StripScroll
+from xo_gui.views.strip_words import hint, summary
+from xo_gui.views.trace import is_in
+from xo_gui.views.trace_painter import paint_looked
+from xo_gui.views.view import View
+from xo_gui.wishes import Intent
+
+MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
+# Times and descriptions change no more often than this, so that they can be read; while training runs, which
+# everything that is painted holds up, more seldom.
+CALM_MS, CALMER_MS = 700, 2000
+
+
+class StripsPanel(View):
+    """Every layer as a column of tiles, from the input to the votes; of the first network, or of more."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._strips: list[ShownStrip] = []
+        self._networks: list[Network] = []
+        self._generation = -1
+        self._folds = Folds()
+        self._looked: Cell | None = None
+        self._pinned: Cell | None = None
+        self._sliding = False
+        self._weight: Weight | None = None
+        self._header: Header | None = None
+        self._pointed = -1.0, -1.0
+        self._pressed: tuple[Cell | None, ShownStrip | None] = None, None
+        self._by_keyboard = False
+        self._still: QPixmap | None = None
+        self._pace = Pace()
+        self._live = False
+        self._dead = DeadMarks(self, self._first_strip)
+        self._in_view = InView(self)
+        self._in_view.changed.connect(self.viewed)
+        self._controls = StripControls(self)
+        self._controls.changed.connect(self._relevel)
+        self._controls.gathered.connect(self._folds.gather)
+        self._controls.gathered.connect(self._lay_out)
+        self._find = FindLine(self, self._controls)
+        self._find.closed.connect(self._lay_out)
+        self._large = LargeMap(self, self._marked, lambda: self._pressed, self._moving)
+        self._bar = StripScroll(MARGIN, self)
+        self._bar.valueChanged.connect(self._scrolled)
+        self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
+        self._calm.timeout.connect(self._say_calmly)
+        # Its still parts cover it: nothing under it needs to be painted first.
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(self.tr("Network"))
+        self.set_theme(DARK)
+
+    def sizeHint(self) -> QSize:
+        """What the default network likes best."""
+        return QSize(1000, 690)
+
+    def minimumSizeHint(self) -> QSize:
+        """Below this no column can be read."""
+        return QSize(420, 300)
+
+    # --- what is shown
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Show its readings from the next paint on; without readings, keep the last picture."""
+        readings = self._shown(snapshot)
+        if not readings:
+            return
+        replaced = snapshot.generation != self._generation
+        adapt = replaced or (snapshot.settled and not self._pace.holds(snapshot.training))
+        self._generation = snapshot.generation
+        if self._networks != [reading.subject.network for reading in readings]:
+            self._networks = [reading.subject.network for reading in readings]
+            self._restart(readings)
+        elif self._take(readings, adapt, replaced):
+            self._still = None
+        if not self._calm.isActive():
+            running = snapshot.training is not None and snapshot.training.state == "running"
+            self._calm.start(CALMER_MS if running else CALM_MS)
+        self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
+        self._large.follow()
+        self.update(self._moving())
+
+    def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
+        """The readings that get a strip."""
+        return snapshot.readings[:1]
+
+    def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
+        """The strips for readings of other networks."""
+        return [ShownStrip(reading) for reading in readings]
+
+    def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
+        """Show other values of the same networks; whether a legend changes."""
+        changed = [shown.take(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=True)]
+        return any(changed)
+
+    def show_intent(self, intent: Intent) -> None:
+        """Whether what is found of training is found of the network shown."""
+        self._live = intent.live
+
+    def _moving(self) -> QRect:
+        """Where a picture changes: not the row of tabs and controls above it, which would be painted with it."""
+        return QRect(0, int(self._top + UNDER_TABS), self.width(), self.height())
+
+    def _first_strip(self) -> tuple[Strip, float] | None:
+        strip = self._strips[0].strip if self._strips else None
+        return None if strip is None else (strip, self._bar.value())
+
+    def show_focus(self, focus: Focus) -> None:
+        """Mark the looked-at cell, or the one held, wherever it was chosen."""
+        if focus != Focus(self._looked, self._pinned, self._sliding):
+            moved = focus.pinned != self._pinned
+            self._looked, self._pinned, self._sliding = focus.hovered, focus.pinned, focus.sliding
+            if moved:
+                self._keep_in_view()
+            self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self._controls.set_theme(theme)
+        self._find.set_theme(theme)
+        self._large.set_theme(theme)
+        for shown in self._strips:
+            shown.repaint()
+        self._still = None
+        self.update()
+
+    def readout(self) -> Readout | None:
+        """The value looked at, in words, as the line at the bottom says it; None if none is."""
+        if self._weight is not None:
+            subject, layer, place = self._weight
+            return say_weight(self._strips[subject].reading, layer, place)
+        cell, shown = self._marked()
+        return None if cell is None or shown is None else say_cell(shown.reading, cell)
+
+    def _restart(self, readings: Sequence[Reading]) -> None:
+        """Other networks: forget everything that belonged to the last ones."""
+        self._strips = self._made(readings)
+        self._folds.clear()
+        self._weight = self._header = None
+        self._large.put_away()
+        self._find.show_network(readings[0].subject.network)
+        self._relevel()
+        self._lay_out()
+        self._say_calmly()
+
+    def _relevel(self) -> None:
+        for shown in self._strips:
+            shown.set_levels(self._controls.mode, self._controls.gain)
+        self._still = None
+        self.update()
+
+    def _say_calmly(self) -> None:
+        """Bring the slow texts up to date: times, and what a screen reader says."""
+        self._still = None
+        self.update()
+        self.setAccessibleDescription("; ".join(filter(None, (summary(self._strips), self._dead.said()))))
+
+    # --- where it lies
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lay out for the new size."""
+        super().resizeEvent(event)
+        self._lay_out()
+        self._keep_in_view()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Fonts and styles change widths."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.LanguageChange):
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        self._controls.overview.setVisible(self._folds.opened is not None)
+        self._find.place(self.width() - MARGIN, self._top, self.width() - 2 * MARGIN)
+        size = self._controls.sizeHint()
+        self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
+        width = self.width() - 2 * MARGIN
+        top, scroll = self._top + UNDER_TABS, 12 if self._bar.isVisible() else 0
+        widest = self._place(Box(MARGIN, top, width, self.height() - top - READOUT_HEIGHT - scroll))
+        if self._bar.fit(widest, width, self.height() - READOUT_HEIGHT):
+            self._lay_out()
+            return
+        self._scrolled()
+
+    def _place(self, area: Box) -> float:
+        """Lay the strips out in `area`; how wide the widest is."""
+        inner = Box(area.x, round(area.y + ABOVE), area.width, round(area.height - ABOVE - BELOW))
+        return max((self._laid(shown, inner).width for shown in self._strips), default=0.0)
+
+    def _laid(self, shown: ShownStrip, area: Box) -> Strip:
+        return shown.lay_out(area, self.devicePixelRatioF(), self._folds)
+
+    @property
+    def _top(self) -> float:
+        """Where the strips begin: lower, in line with other panels' titles, where there is height to spare."""
+        return TOP + min(max(self.height() - 700, 0), 4)
+
+    def _scrolled(self) -> None:
+        """Say which maps are in view, and paint them."""
+        self._still = None
+        self.update()
+        self._in_view.tell(self._strips, self._bar.value(), self._bar.value() + self.width())
+
+    # --- painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The still parts from a kept picture, then the values, then what belongs to the looked-at cell."""
+        ratio = self.devicePixelRatioF()
+        if any(shown.strip is None or shown.strip.ratio != ratio for shown in self._strips):
+            self._lay_out()
+        if self._still is None:
+            self._still = self._paint_still(ratio)
+        painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._still)
+        painter.save()
+        painter.setClipRect(
+            QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
+        )
+        painter.translate(-self._bar.value(), 0)
+        for shown in self._strips:
+            self._painter_of(painter, shown).values()
+        self._dead.paint(painter, self._theme)
+        self._paint_looked(painter)
+        painter.restore()
+        self._paint_readout(painter)
+        painter.end()
+
+    def _painter_of(self, painter: QPainter, shown: ShownStrip) -> StripPainter:
+        return StripPainter(painter, self._theme, shown)
+
+    def _paint_still(self, ratio: float) -> QPixmap:
+        pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(QColor(self._theme.ground))
+        painter = QPainter(pixmap)
+        self._paint_waking(painter)
+        painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
+        painter.translate(-self._bar.value(), 0)
+        for at, shown in enumerate(self._strips):
+            pointed = self._header if self._header and self._header.subject == at else None
+            self._painter_of(painter, shown).still(pointed, self._find.found)
+        painter.end()
+        return pixmap
+
+    def _paint_waking(self, painter: QPainter) -> None:
+        if not self._strips:
+            painter.setPen(QColor(self._theme.quiet))
+            painter.setFont(font(TEXT_PX))
+            words = self.tr("The network is waking up…")
+            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, words)
+
+    def _paint_looked(self, painter: QPainter) -> None:
+        cell, shown = self._marked()
+        if cell is not None and shown is not None and self._weight is None:
+            paint_looked(painter, shown, cell, self._theme, self._sliding and cell == self._pinned)
+
+    def _paint_readout(self, painter: QPainter) -> None:
+        """One line that stays where it is: place, value, and what it reads."""
+        theme = self._theme
+        if self.hasFocus() and self._by_keyboard:
+            painter.setPen(QPen(QColor(theme.o), 1.0))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)
+        said = self.readout() or (Readout(hint(self._strips, self._header), "") if self._strips else None)
+        if said is not None:
+            paint_readout(painter, theme, said, MARGIN, self.width() - MARGIN, self.height() - 9.0)
+
+    # --- what is looked at
+
+    def _marked(self) -> tuple[Cell | None, ShownStrip | None]:
+        """The looked-at cell, or else the one held, and its strip; None where there is no such cell."""
+        for cell in Focus(self._looked, self._pinned, self._sliding).cells:
+            if cell.subject < len(self._strips):
+                shown = self._strips[cell.subject]
+                if is_in(shown.reading.subject.network, cell):
+                    return cell, shown
+        return None, None
+
+    def _keep_in_view(self) -> None:
+        """The held cell stays in view when there is less room, and when it is chosen elsewhere."""
+        if self._pinned is not None and self._marked()[1] is not None and self._pinned.subject < len(self._strips):
+            self._scroll_to(self._pinned)
+
+    def _scroll_to(self, cell: Cell) -> None:
+        """Bring a cell into view: open what hides it, turn to its page, scroll."""
+        strip = self._strips[cell.subject].strip
+        if strip is not None and self._folds.reveal(strip, cell.layer, cell.channel):
+            self._lay_out()
+        strip = self._strips[cell.subject].strip
+        self._bar.show_column(strip.column_of(cell.layer) if strip else None, self.width())
