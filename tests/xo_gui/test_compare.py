@@ -167,6 +167,7 @@ def test_keys_lead_from_one_network_to_the_other_and_what_is_held_goes_with_it(j
     assert judge.window.session.focus.hovered == Cell(1, 2, 9, 8, 0)
     QTest.keyClick(judge.view, Qt.Key.Key_Space)
     assert judge.view._large.isVisible()
+    assert judge.view._large.title() == "A · Features 1 · map 3 of 8"
     judge.choose("Stop comparing")
     assert judge.window.session.focus.pinned is None
     assert not judge.view._large.isVisible()

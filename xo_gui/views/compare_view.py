@@ -117,6 +117,7 @@ class CompareView(StripsView):
 
     def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
         first, second = (ShownStrip(reading) for reading in readings)
+        first.letter, second.letter = LETTERS
         self._difference = Difference.between(*readings)
         if self._alike(readings):
             first.twin, second.twin = second, first

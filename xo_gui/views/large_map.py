@@ -117,7 +117,8 @@ class LargeMap(QWidget):
         network = self._shown.reading.subject.network
         count = network.shapes[self._cell.layer][0]
         words = self.tr("{0} · map {1} of {2}")
-        return words.format(layer_names(network)[self._cell.layer], number(self._cell.channel + 1), number(count))
+        said = words.format(layer_names(network)[self._cell.layer], number(self._cell.channel + 1), number(count))
+        return f"{self._shown.letter} · {said}" if self._shown.letter else said
 
     @staticmethod
     def _grid(cell: Cell, shown: ShownStrip) -> tuple[int, int] | None:

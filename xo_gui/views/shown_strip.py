@@ -55,6 +55,7 @@ class ShownStrip:
         self.mode: Mode = "shared"
         self.gain = 1.0
         self.around = Around()
+        self.letter = ""  # by which it is told from another that is compared with it
         self.folded = False  # nothing of it is in view
         # Another strip of the same network whose colours mean the same: equal colour is equal value in both.
         self.twin: ShownStrip | None = None
