@@ -24,6 +24,8 @@ from engine.reading import Reading
 # Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training
 # that goes on, it takes no more than a share of the time.
 QUICK, SHARE = 0.010, 0.1
+# Nor more often than this: nobody reads numbers quicker. A pen that stands so long is told what was left out.
+OFTEN = 0.05
 # What a network may cost whose questions are tried at once, before it is known how long they take.
 QUICK_MULTIPLIES = 5_000_000
 # Seconds from the end of a slow answer to its next beginning, while weights change all the time.
@@ -55,7 +57,8 @@ class Explainer:
         self._liking = Liking()
         self._learnt: Learnt | None = None
         self._learning, self._told, self._whole, self._brief = False, False, False, False
-        self._cost, self._spent, self._free_at, self._rested_at = 0.0, 0.0, 0.0, 0.0
+        self._cost, self._spent = 0.0, 0.0
+        self._free_at, self._stands_at, self._rested_at = 0.0, 0.0, 0.0
 
     def follow(
         self,
@@ -94,7 +97,9 @@ class Explainer:
         if not settled and self._is_slow and question.kind not in ALONE:
             self.answer = None
         # While a pen moves, its maps are not held up for the same question more often than numbers can be read.
-        at_once = settled or self.answer is None or perf_counter() >= self._free_at
+        now = perf_counter()
+        at_once = settled or self.answer is None or now >= self._free_at
+        self._stands_at = now + OFTEN
         while at_once and self._work is not None and not self._is_slow:
             self._go_on()
         self._told = self._told or self.answer is not None
@@ -109,14 +114,19 @@ class Explainer:
         if self._work is None or (self._is_slow and not self._settled):
             return False
         patient = self._learning and self.answer is not None and not self._spent
-        return (self._settled and not patient) or perf_counter() >= self._free_at
+        return (self._settled and not patient) or perf_counter() >= self._due
+
+    @property
+    def _due(self) -> float:
+        """From when on something that is left out is made without being asked for again."""
+        return self._free_at if self._settled else max(self._free_at, self._stands_at)
 
     @property
     def idle(self) -> float | None:
         """Seconds until it is busy without being asked anything new; None if it will not be."""
         if self._work is None or (self._is_slow and not self._settled):
             return None
-        return max(0.0, self._free_at - perf_counter())
+        return max(0.0, self._due - perf_counter())
 
     @property
     def news(self) -> bool:
@@ -170,7 +180,7 @@ class Explainer:
             self._work, self._rested_at = None, now + REST
             # The least it took: painting in another thread, or laying out memory, makes it longer now and then.
             self._cost = min(self._cost or self._spent, self._spent)
-            self._free_at = now + self._spent / SHARE
+            self._free_at = now + max(self._spent / SHARE, OFTEN)
 
     def _answers(self, question: Question, reading: Reading) -> Iterator[Answer | None]:
         """The answer, better and better."""

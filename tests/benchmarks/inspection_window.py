@@ -192,7 +192,15 @@ class Bench:
         cells = (Cell(1, 2, 11, 20), Cell(4, 9, 6, 5), Cell(8, 3), None)
         found: dict[object, list[float]] = {cell: [] for cell in cells}
         now: list[float] = []
-        self.window.shown.connect(now.append)
+        asked = [0.0]
+
+        def note(latency: float) -> None:
+            """Of all pictures that answer one event, the first counts."""
+            if self.window.last.asked_at != asked[0]:
+                asked[0] = self.window.last.asked_at
+                now.append(latency)
+
+        self.window.shown.connect(note)
         for _ in range(rounds):
             for cell in cells:
                 self.window.session.pin(cell)
@@ -202,7 +210,7 @@ class Bench:
                 for stroke in strokes():
                     _draw(self.window.drawing_view.canvas, stroke)
                 found[cell] += now
-        self.window.shown.disconnect(now.append)
+        self.window.shown.disconnect(note)
         for cell, seconds in found.items():
             held = "no value held" if cell is None else f"a value of layer {cell.layer} held"
             table(f"stroke to painted picture, {held}", seconds)
