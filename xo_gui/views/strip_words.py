@@ -17,7 +17,8 @@ def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
     """What a click would do: on the header under the mouse, or anywhere."""
     if header is None:
         return _tr(
-            "Point at any value to read it, click to see how it came about. Arrow keys and Enter do the same."
+            "Point at a value to read it, click to see how it came about, double-click for its map. Arrow keys, "
+            "Enter and Space do the same."
         )
     shown = strips[header.subject]
     column = shown.strip.headed(header.layer) if shown.strip else None
