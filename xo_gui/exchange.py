@@ -30,11 +30,14 @@ class Exchange(QObject):
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
         self._beside: Opening | None = None
+        self._first: Opening | None = None  # of several files that were dropped
 
-    def open_path(self, path: Path) -> None:
-        """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing."""
+    def open_path(self, path: Path, first: bool = False) -> None:
+        """Open a picture as the drawing or a model as the network; a wrong file says so and changes nothing.
+        first: of several, whose others are not opened, which is said too."""
         self._window.say(self.tr("Opening {0}…").format(path.name))
-        self._session.open(path)
+        opening = self._session.open(path)
+        self._first = opening if first else None
 
     def show_opened(self, opened: Opened) -> None:
         """What came of a wish to open a file: a network, a picture, or a sentence."""
@@ -45,16 +48,21 @@ class Exchange(QObject):
         if self._window.recovery is not None and self._window.recovery.take(opened):
             return
         if found is None:
-            self._window.say(opened.trouble)
+            self._say(opened, opened.trouble)
             return
         self._settings.remember(opened.opening.path)
         if isinstance(found, Subject):
             self._window.use_subject(found)
             shape = shape_text(found.network.input_shape)
-            self._window.say(self.tr("The network in {0} reads the drawing now, {1}.").format(name, shape))
+            self._say(opened, self.tr("The network in {0} reads the drawing now, {1}.").format(name, shape))
         elif not isinstance(found, Work):
             self._window.drawing_view.put_image(found, self.tr("Open {0}").format(name))
-            self._window.say(self.tr("{0} is the drawing now.").format(name))
+            self._say(opened, self.tr("{0} is the drawing now.").format(name))
+
+    def _say(self, opened: Opened, words: str) -> None:
+        if opened.opening == self._first:
+            words = self.tr("{0} One file at a time: the others were not opened.").format(words)
+        self._window.say(words)
 
     def _put_beside(self, opened: Opened) -> None:
         """Compare with the network in a file; anything else changes nothing."""

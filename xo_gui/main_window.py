@@ -341,10 +341,8 @@ class MainWindow(QMainWindow):
         """Open the first file dropped."""
         event.acceptProposedAction()
         urls = event.mimeData().urls()
-        if len(urls) > 1:
-            self.say(self.tr("One file at a time: {0} is opened.").format(urls[0].fileName()))
         if urls:
-            self.exchange.open_path(Path(urls[0].toLocalFile()))
+            self.exchange.open_path(Path(urls[0].toLocalFile()), first=len(urls) > 1)
 
     # -- actions: looks, help -----------------------------------------------------------------------
 

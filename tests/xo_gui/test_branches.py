@@ -22,7 +22,7 @@ from xo_gui.views import BranchesView
 from xo_gui.views.branch_look import branch_pen, swatch
 from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
 from xo_gui.views.curve_plot import ErrorAxis
-from xo_gui.wishes import LearnBy, Look
+from xo_gui.wishes import LearnBy, Look, ShowBranch
 
 
 class Grove(Coach):
@@ -286,3 +286,18 @@ def test_numbers_of_a_logarithmic_axis_do_not_lie_over_each_other(qapp: object, 
     assert len(places) >= 2 or high - low < 0.3
     assert high - low > size / 13 or gaps.min(initial=99) >= 12.9
     assert axis.logTickStrings([-1.0, 0.0, np.log10(5)], 1, 1) == ["0.1", "1", "5"]
+
+
+def test_branches_judged_by_different_drawings_say_so(grove: Grove) -> None:
+    words = "Branches here are judged by different held-out drawings."
+    grove.two_branches()
+    assert words not in grove.curves.value.text()
+    grove.click(grove.panel.new_button)
+    grove.until(lambda training: len(training.branches) == 3)
+    grove.click(grove.panel.epoch_button)
+    grove.until(lambda training: len(training.branches[2].curves.judged) > 0)
+    grove.stand()
+    grove.qtbot.waitUntil(lambda: grove.curves.value.text().endswith(words))
+    for branch in (0, 1):
+        grove.window.training.wish(ShowBranch(branch, False))
+    grove.qtbot.waitUntil(lambda: words not in grove.curves.value.text())

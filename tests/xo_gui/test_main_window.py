@@ -201,9 +201,9 @@ def picture_file(path: Path, dark_on_light: bool) -> Path:
     return path
 
 
-def drop(window: object, path: Path) -> None:
+def drop(window: object, *paths: Path) -> None:
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     place, action = QPointF(600, 400), Qt.DropAction.CopyAction
     buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     entering = QDragEnterEvent(place.toPoint(), action, data, buttons, keys)
@@ -220,6 +220,16 @@ def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path,
     assert hand.window.last.readings[0].verdict == "X"
     hand.window.exchange.fill_recent()
     assert hand.window.menus.recent.actions()[0].text() == "cross.png"
+
+
+def test_of_several_files_the_first_is_opened_and_that_is_said(hand: Hand, tmp_path) -> None:
+    first, second = (picture_file(tmp_path / name, True) for name in ("first.png", "second.png"))
+    drop(hand.window, first, second)
+    hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
+    words = "first.png is the drawing now. One file at a time: the others were not opened."
+    assert hand.window.statusBar().currentMessage() == words
+    drop(hand.window, second)
+    hand.qtbot.waitUntil(lambda: hand.window.statusBar().currentMessage() == "second.png is the drawing now.")
 
 
 def test_a_wrong_file_says_so_and_changes_nothing(hand: Hand, tmp_path) -> None:

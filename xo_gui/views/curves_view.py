@@ -164,7 +164,18 @@ class CurvesView(View):
             share = f"{100 * curves.accuracies[judged]:.1f}"
             held_out = self.tr("held-out {0} %") if self.measure == "accuracy" else self.tr("held-out {1}, {0} %")
             second.append(held_out.format(share, f"{curves.held_out_losses[judged]:.3f}"))
-        return " · ".join(first) + "\n" + " · ".join(second)
+        lines = [" · ".join(first), " · ".join(second)]
+        if judged >= 0 and self._judged_apart():
+            lines.append(self.tr("Branches here are judged by different held-out drawings."))
+        return "\n".join(lines)
+
+    def _judged_apart(self) -> bool:
+        """Whether two branches that are drawn have other held-out drawings: of another seed, say, or generator."""
+        if self._training is None:
+            return False
+        hidden = frozenset[int]() if self._intent is None else self._intent.hidden
+        data = [origin.lesson.data for number, origin in enumerate(self._training.origins) if number not in hidden]
+        return len({(each.drawing, each.held_out, each.seed) for each in data}) > 1
 
     def _reach(self, branch: Branch) -> float:
         """How many steps beside a mark still mean it: four pixels."""
