@@ -28,7 +28,8 @@ class Onlooker(Coach):
         super().__init__(window, qtbot)
         self.view = next(view for view in window.views if isinstance(view, StepView))
         tabs = window.middle.tabs
-        QTest.mouseClick(tabs, LEFT, pos=tabs.tabRect(1).center())
+        place = [tabs.tabText(at) for at in range(tabs.count())].index("One step")
+        QTest.mouseClick(tabs, LEFT, pos=tabs.tabRect(place).center())
 
     @property
     def found(self) -> Dissection:
