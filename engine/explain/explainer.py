@@ -24,8 +24,9 @@ from engine.reading import Reading
 # Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training
 # that goes on, it takes no more than a share of the time.
 QUICK, SHARE = 0.010, 0.1
-# Nor more often than this: nobody reads numbers quicker. A pen that stands so long is told what was left out.
-OFTEN = 0.05
+# Nor more often than this: nobody reads numbers quicker, and each holds up a picture of the stroke. A pen that stands
+# still for so long is told what was left out.
+OFTEN, STILL = 0.15, 0.05
 # What a network may cost whose questions are tried at once, before it is known how long they take.
 QUICK_MULTIPLIES = 5_000_000
 # Seconds from the end of a slow answer to its next beginning, while weights change all the time.
@@ -99,7 +100,7 @@ class Explainer:
         # While a pen moves, its maps are not held up for the same question more often than numbers can be read.
         now = perf_counter()
         at_once = settled or self.answer is None or now >= self._free_at
-        self._stands_at = now + OFTEN
+        self._stands_at = now + STILL
         while at_once and self._work is not None and not self._is_slow:
             self._go_on()
         self._told = self._told or self.answer is not None

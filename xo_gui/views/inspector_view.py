@@ -34,7 +34,7 @@ VALUE_PX = 24
 # What a screen reader is told changes at most four times a second.
 CALM_MS = 250
 # While the pen moves, numbers change no more often than this: nobody reads them quicker, and the pen needs time.
-SOON_MS = 40
+SOON_MS = 80
 
 
 class InspectorView(View):
