@@ -166,6 +166,8 @@ class TrainingControl(QObject):
         elif subject.network != self._network:
             self._take_up(subject)
         elif self.goal is not None:
+            if subject is self._mine:
+                self._mine = None  # what the run has come to from it never was the Document's
             self._set(replace(self.goal, running=False, look=None))
 
     def _come_back(self, subject: Subject) -> None:

@@ -24,8 +24,8 @@ from engine.reading import Reading
 # Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training
 # that goes on, it takes no more than a share of the time.
 QUICK, SHARE = 0.010, 0.1
-# Nor more often than this: nobody reads numbers quicker, and each holds up a picture of the stroke. A pen that stands
-# still for so long is told what was left out.
+# Nor more often than this: nobody reads numbers quicker, and each holds up a picture of the stroke. A pen that
+# stands still for so long is told what was left out.
 OFTEN, STILL = 0.15, 0.05
 # What a network may cost whose questions are tried at once, before it is known how long they take.
 QUICK_MULTIPLIES = 5_000_000

@@ -396,3 +396,15 @@ def test_whatever_a_person_does_in_the_real_window_it_comes_to_rest_and_shows_wh
             assert shown is held
         if held.moment is not None and last.training is not None:
             assert weights_of(held.parameters) == reference.weights(NETWORK, last.training, held.moment)
+
+
+def test_back_at_the_weights_that_a_run_began_from_they_are_shown_and_not_the_run_s(qapp: object) -> None:
+    """Found by the machine: another network was chosen before the new start's first picture, and undone."""
+    person = Person()
+    try:
+        person.start_over(seed=None)
+        person.choose_network(other=False, seed=1)
+        person.turn_back_or_forth(back=True, times=1)
+        person.rest()
+    finally:
+        person.teardown()
