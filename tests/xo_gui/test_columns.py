@@ -373,3 +373,11 @@ def test_any_of_a_thousand_layers_is_three_clicks_away() -> None:
         assert clicks <= 3
         assert folds.reveal(arrange(deep, AREA, 1.0, headers), layer) == (clicks > 0)
         assert arrange(deep, AREA, 1.0, headers, opened=folds.opened).column_of(layer) is not None
+
+
+def test_where_headers_alone_ask_for_scrolling_no_map_hides_behind_a_page() -> None:
+    """The default network beside the inspector of a small window: 16 maps take less than scrolling gives anyway."""
+    strip = arrange(DEFAULT.network, Box(16, 100, 660, 255), 1.0, lambda stage: 95.0)
+    assert strip.width > 660
+    for one in strip.columns:
+        assert one.maps == range(one.stage.count)

@@ -74,10 +74,14 @@ def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: Opened | None) 
         tried = replace(whole, pages=shut, most=most)
         if tried.total(READABLE) <= whole.area.width:
             return replace(tried, pages=pages), min(tried.largest_side(), COMFORT)
-    found = replace(whole, pages=pages, most=PAGE_ACROSS[-1])
-    most_wide = SCROLLED * whole.area.width
-    if whole.least > most_wide or replace(found, pages=shut).total(READABLE) > most_wide:
-        found = found.gathered(opened)
+    # Where one has to scroll anyway, pages are only so narrow that it is not too far.
+    most_wide, found = SCROLLED * whole.area.width, replace(whole, pages=shut, most=PAGE_ACROSS[-1])
+    if whole.least <= most_wide:
+        wider = (replace(found, most=most) for most in PAGE_ACROSS)
+        found = next((each for each in wider if each.total(READABLE) <= most_wide), found)
+    far = whole.least > most_wide or found.total(READABLE) > most_wide
+    found = replace(found, pages=pages)
+    found = found.gathered(opened) if far else found
     # Where one has to scroll, tiles may fill what the headers need anyway.
     room = max(whole.area.width, found.total(READABLE))
     return found, max(min(found.side_within(room), COMFORT), READABLE)
