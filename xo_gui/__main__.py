@@ -84,6 +84,7 @@ def start(args: argparse.Namespace) -> int:
     from PySide6.QtWidgets import QApplication
 
     from xo_gui.garbage import Garbage
+    from xo_gui.interrupt import Interrupt
     from xo_gui.log import open_log, report_faults
 
     crash = open_log()
@@ -102,6 +103,7 @@ def start(args: argparse.Namespace) -> int:
         return screenshot(app, window, args.screenshot)
     if args.animation:
         return animate(app, window, args.animation)
+    Interrupt(window)
     window.show()
     return app.exec()
 

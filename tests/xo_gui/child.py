@@ -15,6 +15,7 @@ from engine.drawing import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
 from xo_gui.garbage import Garbage
+from xo_gui.interrupt import Interrupt
 from xo_gui.main_window import MainWindow
 from xo_gui.usual import WATCHED
 from xo_gui.wishes import LearnBy, LearnFrom, Train
@@ -56,6 +57,7 @@ def main(close_after: float | None) -> int:
     app = QApplication([])
     window = build(app, parse(["--device", "cpu", "--theme", "dark", "--keep-every", KEEP_EVERY]))
     Garbage(window)
+    Interrupt(window)
     window.shown.connect(lambda: tell(window))
     window.show()
     begin(window)

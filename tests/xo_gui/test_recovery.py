@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -159,6 +160,18 @@ def test_closed_at_any_moment_of_training_it_ends_well_and_is_the_last_session(
     names = {path.name for path in folder.iterdir()}
     assert "last.session" in names
     assert not {name for name in names if name != "last.session" and not name.endswith(".lock")}
+    assert session_digest(folder / "last.session").closed
+
+
+def test_an_interrupt_from_the_terminal_closes_it_as_its_button_does(folder: Path) -> None:
+    child = Child()
+    child.until_step(3)
+    child.process.send_signal(signal.SIGINT)
+    list(child.lines())
+    assert child.process.wait(timeout=20) == 0
+    assert child.process.stderr is not None
+    assert child.process.stderr.read() == ""
+    child.kill()
     assert session_digest(folder / "last.session").closed
 
 
