@@ -9,16 +9,12 @@ held value and without; and the clicks again while training runs at full speed. 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import random
 import sys
 from collections.abc import Callable
 from time import perf_counter
 
-from tests.benchmarks.live_window import _draw, _wait, strokes
-from tests.benchmarks.training_window import table
-from xo_gui.bootstrap import ensure_environment
+from tests.benchmarks.real_window import draw, set_up, strokes, table, wait
 
 GIVE_UP = 20.0
 QUICK, SLOW = ("gradient", "gradient_times_input", "grad_cam"), ("occlusion", "flip")
@@ -26,22 +22,12 @@ QUICK, SLOW = ("gradient", "gradient_times_input", "grad_cam"), ("occlusion", "f
 
 def main() -> int:
     """Measure and print."""
-    ensure_environment((), "tests.benchmarks.inspection_window")
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=4, help="of strokes with and without a held value, in turns")
     parser.add_argument("--clicks", type=int, default=150)
     parser.add_argument("--size", default="1280x800")
     parser.add_argument("--preset", default="default")
-    args = parser.parse_args()
-    import numpy as np
-    from PySide6.QtWidgets import QApplication
-
-    app = QApplication(sys.argv[:1])
-    print(
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores, {platform.machine()};"
-    )
-    print(f"Qt platform {app.platformName()}; {args.preset} network; {args.size}\n")
+    args, app = set_up("tests.benchmarks.inspection_window", parser, "{preset} network; {size}")
     bench = Bench(app, args.preset, args.size)
     bench.click("", args.clicks)
     bench.explain()
@@ -64,11 +50,11 @@ class Bench:
         self.panel = next(view for view in self.window.views if isinstance(view, InspectorView))
         self.network = self.window.network_view
         self.window.show()
-        _wait(1.0)
+        wait(1.0)
         for stroke in strokes()[:2]:
-            _draw(self.window.drawing_view.canvas, stroke)
+            draw(self.window.drawing_view.canvas, stroke)
         self.window.session.pin(self._cell(random.Random(0)))
-        _wait(0.5)
+        wait(0.5)
 
     def close(self) -> None:
         """End it."""
@@ -94,7 +80,7 @@ class Bench:
         for _ in range(count):
             cell = self._cell(rng)
             place = self._place(cell)
-            _wait(0.03)
+            wait(0.03)
             begun = perf_counter()
             QTest.mousePress(self.network, Qt.MouseButton.LeftButton, pos=place)
             self.app.processEvents()
@@ -142,7 +128,7 @@ class Bench:
         for round_ in range(10):
             page.target.setCurrentIndex(1 + round_ % 2)
             for kind in QUICK:
-                _wait(0.03)
+                wait(0.03)
                 begun = perf_counter()
                 page.method.setCurrentIndex(page.method.findData(kind))
                 self.until(lambda kind=kind: self._is_there(kind))
@@ -205,10 +191,10 @@ class Bench:
             for cell in cells:
                 self.window.session.pin(cell)
                 self.window.drawing_view.clear()
-                _wait(0.1)
+                wait(0.1)
                 now.clear()
                 for stroke in strokes():
-                    _draw(self.window.drawing_view.canvas, stroke)
+                    draw(self.window.drawing_view.canvas, stroke)
                 found[cell] += now
         self.window.shown.disconnect(note)
         for cell, seconds in found.items():
@@ -220,7 +206,7 @@ class Bench:
         from xo_gui.wishes import Train
 
         self.window.training.wish(Train())
-        _wait(1.0)
+        wait(1.0)
 
 
 if __name__ == "__main__":

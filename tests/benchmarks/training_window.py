@@ -9,37 +9,24 @@ and, after --steps steps, the time from each movement on the timeline to the pai
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter
 
-from tests.benchmarks.live_window import _draw, _wait, strokes
-from xo_gui.bootstrap import ensure_environment
+from tests.benchmarks.real_window import draw, set_up, strokes, table, wait
 
 PROBE_SECONDS, TURN_SECONDS, DRAGS = 0.010, 4.0, 200
 
 
 def main() -> int:
     """Measure and print."""
-    ensure_environment((), "tests.benchmarks.training_window")
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10_000, help="before the timeline is dragged")
     parser.add_argument("--rounds", type=int, default=3, help="of the window beside xo train")
     parser.add_argument("--size", default="1280x800")
-    args = parser.parse_args()
-    import numpy as np
-    from PySide6.QtWidgets import QApplication
-
-    app = QApplication(sys.argv[:1])
-    print(
-        f"Python {platform.python_version()}, NumPy {np.__version__}, {os.cpu_count()} cores, {platform.machine()};"
-    )
-    print(f"Qt platform {app.platformName()}; default network, batches of 64; {args.size}\n")
+    args, app = set_up("tests.benchmarks.training_window", parser, "default network, batches of 64; {size}")
     bench = Bench(app, args.size)
     bench.reach_99()
     bench.beside_the_command_line(args.rounds)
@@ -89,7 +76,7 @@ class Bench:
         self._asked_at = 0.0
         self.window.shown.connect(self._note)
         self.window.show()
-        _wait(1.0)
+        wait(1.0)
 
     def close(self) -> None:
         """End it."""
@@ -116,11 +103,11 @@ class Bench:
         from xo_gui.wishes import Train
 
         for stroke in strokes()[:2]:
-            _draw(self.window.drawing_view.canvas, stroke)
+            draw(self.window.drawing_view.canvas, stroke)
         begun, probe = perf_counter(), Probe()
         self.wish(Train())
         while self.accuracy < 0.99 and perf_counter() - begun < 60:
-            _wait(0.05)
+            wait(0.05)
         passed = perf_counter() - begun
         step = self.training.now.step
         print(f"{self.accuracy:.2%} on the held-out drawings {passed:.1f} s after Train, at step {step:,}.")
@@ -149,7 +136,7 @@ class Bench:
         """X and O again and again."""
         while not done():
             for stroke in strokes():
-                _draw(self.window.drawing_view.canvas, stroke)
+                draw(self.window.drawing_view.canvas, stroke)
                 if done():
                     break
             self.window.drawing_view.clear()
@@ -164,12 +151,12 @@ class Bench:
         alone, ratios = Alone(self.training, self.window.training.goal, reading.subject), []
         for _ in range(rounds):
             self.wish(Train())
-            _wait(0.5)
+            wait(0.5)
             first, begun = self.training.now.step, perf_counter()
-            _wait(TURN_SECONDS)
+            wait(TURN_SECONDS)
             shown = (self.training.now.step - first) / (perf_counter() - begun)
             self.wish(Pause())
-            _wait(0.5)
+            wait(0.5)
             loop = alone.speed(TURN_SECONDS)
             ratios.append(shown / loop)
             print(f"{shown:.0f} steps/s in the window, {loop:.0f} by xo train's loop: {shown / loop:.2f}")
@@ -181,9 +168,9 @@ class Bench:
 
         self.wish(Train())
         while self.training.now.step < steps and self.training.state in ("running", "paused", "preparing"):
-            _wait(0.2)
+            wait(0.2)
         self.wish(Pause())
-        _wait(1.0)
+        wait(1.0)
         print(f"Trained to step {self.training.now.step:,} ({self.training.state}).")
 
     def drag(self) -> None:
@@ -199,7 +186,7 @@ class Bench:
                 due = perf_counter() + 0.016
                 share = abs((2 * place / DRAGS) % 2 - 1)
                 QTest.mouseMove(self.line, QPoint(round(40 + share * (self.line.width() - 80)), y))
-                _wait(max(0.0, due - perf_counter()))
+                wait(max(0.0, due - perf_counter()))
         QTest.mouseRelease(self.line, Qt.MouseButton.LeftButton, pos=QPoint(40, y))
         table("movement on the timeline to painted picture", self.latencies)
         table("lateness of the timer meanwhile", probe.late)
@@ -228,15 +215,6 @@ class Alone:
                 for _ in islice(self._events, 20):
                     pass
         return (self._trainer.made - first) / (perf_counter() - begun)
-
-
-def table(what: str, seconds: list[float]) -> None:
-    """One line of figures."""
-    import numpy as np
-
-    median, high, higher = (1000 * np.percentile(seconds, share) for share in (50, 95, 99))
-    print(f"{what}: {len(seconds)}; median {median:.1f}, p95 {high:.1f}, p99 {higher:.1f}, "
-          f"most {1000 * max(seconds):.1f} ms")  # fmt: skip
 
 
 if __name__ == "__main__":
