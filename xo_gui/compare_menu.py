@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
@@ -10,19 +9,17 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
 from engine.presets import PRESETS
+from xo_gui.action_maker import ActionMaker
 from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow
 
-# Makes an action: its menu, text, status tip, slot and key.
-Make = Callable[[QMenu, str, str, Callable[..., object], str | None], QAction]
-
 
 class CompareMenu(QObject):
     """Adds to `menu`. refresh: to be called whenever the Document is another."""
 
-    def __init__(self, window: MainWindow, menu: QMenu, make: Make) -> None:
+    def __init__(self, window: MainWindow, menu: QMenu, make: ActionMaker) -> None:
         super().__init__(window)
         self._window = window
         tr = self.tr
@@ -56,7 +53,9 @@ class CompareMenu(QObject):
         for action in (self.swap, self.stop):
             action.setEnabled(self._window.comparing.possible)
 
-    def _add(self, make: Make, menu: QMenu, text: str, tip: str, wish: Wish, key: str | None = None) -> QAction:
+    def _add(
+        self, make: ActionMaker, menu: QMenu, text: str, tip: str, wish: Wish, key: str | None = None
+    ) -> QAction:
         action = make(menu, text, tip, self._wish, key)
         action.setData(wish)
         return action

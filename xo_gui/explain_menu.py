@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
+from xo_gui.action_maker import ActionMaker
 from xo_gui.views import InspectorView
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow
 
-# Makes an action: its menu, text, status tip, slot and key.
-Make = Callable[[QMenu, str, str, Callable[..., object], str | None], QAction]
-
 
 class ExplainMenu(QObject):
     """Fills `menu`; its parent is the window."""
 
-    def __init__(self, window: MainWindow, menu: QMenu, make: Make) -> None:
+    def __init__(self, window: MainWindow, menu: QMenu, make: ActionMaker) -> None:
         super().__init__(window)
         self._window = window
         inspector = self._inspector = next(view for view in window.views if isinstance(view, InspectorView))

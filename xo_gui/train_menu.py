@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QInputDialog, QMenu, QSpinBox
 
+from xo_gui.action_maker import ActionMaker
 from xo_gui.wishes import Look, OneEpoch, OneStep, Pause, StartOver, Train, TrainOn, Wish
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow
 
-# Makes an action: its menu, text, status tip, slot and key.
-Make = Callable[[QMenu, str, str, Callable[..., object], str | None], QAction]
 LARGEST_SEED = 999_999
 
 
 class TrainMenu(QObject):
     """Fills `menu`. refresh: to be called whenever the intent or what came of it is another."""
 
-    def __init__(self, window: MainWindow, menu: QMenu, make: Make) -> None:
+    def __init__(self, window: MainWindow, menu: QMenu, make: ActionMaker) -> None:
         super().__init__(window)
         self._window, self.menu = window, menu
         self._shown: tuple[object, ...] = ()
