@@ -61,15 +61,20 @@ def snapshot(*readings: Reading, settled: bool = True, generation: int = 1) -> S
     )
 
 
-@pytest.fixture
-def view(qtbot: QtBot) -> NetworkView:
+def exposed(qtbot: QtBot, width: int, height: int) -> NetworkView:
+    """The view alone, on the screen."""
     theme.load_fonts()
     made = NetworkView()
     qtbot.addWidget(made)
-    made.resize(1000, 690)
+    made.resize(width, height)
     made.show()
     qtbot.waitExposed(made)
     return made
+
+
+@pytest.fixture
+def view(qtbot: QtBot) -> NetworkView:
+    return exposed(qtbot, 1000, 690)
 
 
 def column(view: NetworkView, layer: int) -> Column:

@@ -15,8 +15,7 @@ from engine.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.network import Network
 from engine.reading import Reader
-from tests.xo_gui.test_network_view import image, snapshot
-from xo_gui import theme
+from tests.xo_gui.test_network_view import exposed, image, snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK
 from xo_gui.views.columns import Column, Strip
@@ -32,12 +31,7 @@ DEEP = Network((1, 6, 6), (*BLOCK * 60, Flatten(), Dense(2)))
 
 
 def opened(qtbot: QtBot, network: Network) -> NetworkView:
-    theme.load_fonts()
-    view = NetworkView()
-    qtbot.addWidget(view)
-    view.resize(960, 400)
-    view.show()
-    qtbot.waitExposed(view)
+    view = exposed(qtbot, 960, 400)
     reader = Reader(Subject("large", network, network.initial(1)), choose_backend("cpu"))
     picture = np.random.default_rng(1).uniform(-1, 1, network.input_shape[1:]).astype(np.float32)
     view.show_snapshot(snapshot(reader.read(picture)))
