@@ -26,6 +26,8 @@ GROUP_WIDTH = 48.0
 # How many tiles side by side a page may have, the most that fit; and how many times the area's width may have to be
 # scrolled before columns are gathered.
 PAGE_ACROSS, SCROLLED = (8, 6, 4, 3, 2), 2.0
+# By how much wider the columns may be, where one has to scroll, for larger tiles.
+LARGER = 1.33
 VOTE_WIDTH, WIDEST_VOTE, VOTE_PITCH, TALLEST_VOTE = 104.0, 150.0, 24.0, 72.0
 
 
@@ -82,8 +84,8 @@ def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: Opened | None) 
     far = whole.least > most_wide or found.total(READABLE) > most_wide
     found = replace(found, pages=pages)
     found = found.gathered(opened) if far else found
-    # Where one has to scroll, tiles may fill what the headers need anyway.
-    room = max(whole.area.width, found.total(READABLE))
+    # Where one has to scroll, tiles may fill what the headers need anyway, and a third more.
+    room = max(whole.area.width, found.total(READABLE) * (1.0 if far else LARGER))
     return found, max(min(found.side_within(room), COMFORT), READABLE)
 
 
@@ -135,10 +137,6 @@ class _Fit:
         """Whether tiles of `side` are worth looking at: small ones only where there are many."""
         many = any(self.grid(stage, side)[0] > 1 for stage in self.stages if stage.kind == "maps")
         return side >= (SMALLEST if many else READABLE)
-
-    def scrolled_side(self) -> float:
-        """The tile where one has to scroll: as large as a third more scrolling allows."""
-        return max(min(self.side_within(self.total(SMALLEST) * 1.33), COMFORT), SMALLEST)
 
     def whole_cells(self, side: float) -> float:
         """`side`, or a little less where that makes the cells of the maps equal in device pixels."""
