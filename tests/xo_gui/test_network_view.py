@@ -22,6 +22,7 @@ from engine.outputs import Outputs
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader, Reading
 from engine.runner import DeviceReport, Snapshot
+from tests.xo_gui.lone_view import exposed
 from xo_gui import theme
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK, LIGHT
@@ -59,17 +60,6 @@ def snapshot(*readings: Reading, settled: bool = True, generation: int = 1) -> S
         asked_at=0.0,
         engine_seconds=0.0,
     )
-
-
-def exposed(qtbot: QtBot, width: int, height: int) -> NetworkView:
-    """The view alone, on the screen."""
-    theme.load_fonts()
-    made = NetworkView()
-    qtbot.addWidget(made)
-    made.resize(width, height)
-    made.show()
-    qtbot.waitExposed(made)
-    return made
 
 
 @pytest.fixture

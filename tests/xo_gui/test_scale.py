@@ -15,7 +15,8 @@ from engine.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.network import Network
 from engine.reading import Reader
-from tests.xo_gui.test_network_view import exposed, image, snapshot
+from tests.xo_gui.lone_view import exposed
+from tests.xo_gui.test_network_view import image, snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import DARK
 from xo_gui.views.columns import Column, Strip

@@ -1,0 +1,19 @@
+"""The network view alone, without a window, for whoever tests what it shows."""
+
+from __future__ import annotations
+
+from pytestqt.qtbot import QtBot
+
+from xo_gui import theme
+from xo_gui.views.network_view import NetworkView
+
+
+def exposed(qtbot: QtBot, width: int, height: int) -> NetworkView:
+    """The view alone, on the screen."""
+    theme.load_fonts()
+    made = NetworkView()
+    qtbot.addWidget(made)
+    made.resize(width, height)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
