@@ -398,6 +398,8 @@ def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(
     assert pictures.progress.isVisible()
     QTest.mouseClick(pictures.stop_button, Qt.MouseButton.LeftButton)
     looker.qtbot.waitUntil(lambda: looker.window.last.answer is None, timeout=5000)
+    # The inspector is written a moment after the answer has come.
+    looker.qtbot.waitUntil(lambda: not looker.panel._soon.isActive())
     assert not looker.window.drawing_view.overlay.isVisible()
     assert not pictures.stop_button.isVisible()
     assert any("Stopped" in block.text for block in pictures.sheet.blocks if isinstance(block, Note))
@@ -410,6 +412,7 @@ def test_a_method_follows_the_drawing_and_the_chosen_class(
 ) -> None:
     pictures.target.setCurrentIndex(pictures.target.findData(1))
     looker.qtbot.waitUntil(lambda: looker.window.last.answer is not None and looker.window.last.answer.target == 1)
+    looker.qtbot.waitUntil(lambda: not looker.panel._soon.isActive())  # the page shows it
     before = picture(pictures)
     hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
     assert before is not None
@@ -426,4 +429,4 @@ def test_nothing_is_asked_of_the_engine_while_nobody_looks(looker: Looker, pictu
     looker.qtbot.waitUntil(lambda: looker.window.last.answer is not None, timeout=5000)
     looker.window.panels.of(InspectorView).hide()
     looker.qtbot.waitUntil(lambda: looker.window.last.answer is None, timeout=5000)
-    assert not looker.window.drawing_view.overlay.isVisible()
+    looker.qtbot.waitUntil(lambda: not looker.window.drawing_view.overlay.isVisible(), timeout=5000)
