@@ -46,9 +46,8 @@ class Restraint:
 @dataclass(frozen=True, eq=False)
 class Ascended:
     """A picture on the way. picture: (C, H, W) float32, -1 to 1. window: the part of it that the value reads; the
-    rest is background. value: what the network makes of it. done: the share of the way. words: what
-    there is to say of it, one sentence. still: whether no
-    noise moves the value, so that there is no way to anywhere."""
+    rest is background. value: what the network makes of it. done: the share of the way. words: what there is to say
+    of it, one sentence. still: whether no noise moves the value, so that there is no way to anywhere."""
 
     picture: HostArray
     window: Window

@@ -112,10 +112,15 @@ class Explainer:
     @property
     def busy(self) -> bool:
         """Whether `work` would get anything done now."""
-        if self._work is None or (self._is_slow and not self._settled):
+        if not self._is_open:
             return False
         patient = self._learning and self.answer is not None and not self._spent
         return (self._settled and not patient) or perf_counter() >= self._due
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether something is left to do, and not only when the hand rests."""
+        return self._work is not None and (self._settled or not self._is_slow)
 
     @property
     def _due(self) -> float:
@@ -125,7 +130,7 @@ class Explainer:
     @property
     def idle(self) -> float | None:
         """Seconds until it is busy without being asked anything new; None if it will not be."""
-        if self._work is None or (self._is_slow and not self._settled):
+        if not self._is_open:
             return None
         return max(0.0, self._due - perf_counter())
 

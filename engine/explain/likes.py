@@ -62,10 +62,9 @@ class Weighed:
 @dataclass(frozen=True, eq=False)
 class Likes:
     """What is known so far. ascended: the picture on its way, None before it has begun; climbed: the share of that
-    way, 1 where there will be no picture. searched: the share of the
-    `count` examples that is read. most, least: at most nine examples each, the most telling first; spread: of all
-    of them, None before any is read. weighed: None where there are no weights. words: why there are no examples, or
-    no picture, one sentence."""
+    way, 1 where there will be no picture. searched: the share of the `count` examples that is read. most, least: at
+    most nine examples each, the most telling first; spread: of all of them, None before any is read. weighed: None
+    where there are no weights. words: why there are no examples, or no picture, one sentence."""
 
     ascended: Ascended | None = None
     climbed: float = 0.0

@@ -10,8 +10,8 @@ from engine.explain.likes import Likes, Wanted
 from engine.layers.arithmetic import Place
 from engine.operations import HostArray
 
-# worth: of one value, to the votes. ablation: of all features of a layer, to generated drawings. likes: what a
-# value likes. The others are pictures of the drawing, for one class.
+# worth: of one value, to the votes. ablation: of all features of a layer, to what training holds out, or else to
+# generated drawings. likes: what a value likes. The others are pictures of the drawing, for one class.
 Kind: TypeAlias = Literal[
     "worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation", "likes"
 ]
@@ -24,9 +24,9 @@ ALONE: frozenset[Kind] = frozenset(("ablation", "likes"))
 @dataclass(frozen=True)
 class Question:
     """kind: what is wanted. subject: which of the document's networks. layer, place: the value, for "worth"; layer,
-    counted from 1: the one whose features are switched off, for "ablation".
-    target: the class the pictures are for; None for the one with the most votes. wanted: of "likes", of what value;
-    again: rises when the same is asked anew."""
+    counted from 1: the one whose features are switched off, for "ablation". target: the class the pictures are for;
+    None for the one with the most votes. wanted: of "likes", of what value; again: rises when the same is asked
+    anew."""
 
     kind: Kind
     subject: int = 0
@@ -45,8 +45,7 @@ class Answer:
     where nothing is known yet; of "worth", what each pixel brings to the value. worth: of "worth", what the value
     brings to each class's score; rest: beside all values of its layer, what biases and bends add to each; traced:
     of a score, for the input and every layer below it, what all values there bring and what biases and bends above
-    them add, which together are the score. becomes,
-    distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
+    them add, which together are the score. becomes, distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
     away it is (the root of the summed squares of the changes). losses: of "ablation", what is known of each
     feature; tried: with how many examples, held_out: whether training holds these out. likes: of "likes". words:
     why there is no answer, one sentence.
