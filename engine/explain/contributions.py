@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.explain.gradients import Gradients
+from engine.explain.gradients import Gradients, drained
 from engine.layers.arithmetic import Place
 from engine.operations import HostArray
 
@@ -32,13 +32,7 @@ class Contributions:
 
 def contributions(gradients: Gradients, layer: int, places: list[Place]) -> Contributions:
     """What every value is worth to the values at `places` of the output of `layer`, for the picture last shown."""
-    work = contributions_in_pieces(gradients, layer, places)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: Contributions = end.value
-            return found
+    return drained(contributions_in_pieces(gradients, layer, places))
 
 
 def contributions_in_pieces(

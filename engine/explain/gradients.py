@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 
 from engine.backend import numpy_backend
 from engine.layers.arithmetic import Place
 from engine.network import Network, Parameters
-from engine.operations import Calls, HostArray, replay
+from engine.operations import Calls, HostArray
 from engine.plan import Plan
 
+T = TypeVar("T")
 # Seconds: passes of a large network are cut into pieces of about so long, where others wait for the same thread.
 PIECE = 0.01
+
+
+def drained(work: Generator[None, None, T]) -> T:
+    """What comes of work that is done in pieces, done at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: T = end.value
+            return found
 
 
 class Gradients:
@@ -50,11 +62,11 @@ class Gradients:
     def show(self, picture: HostArray) -> None:
         """A forward pass over one picture (C, H, W). Raises ShapeError for another shape."""
         with np.errstate(over="ignore", invalid="ignore"):
-            self._plan.forward(np.broadcast_to(picture, (self.batch, *picture.shape)))
+            self._plan.forward(self._many(picture))
 
     def show_in_pieces(self, picture: HostArray) -> Iterator[None]:
         """As `show`, yielding now and then."""
-        self._plan.show(np.broadcast_to(picture, (self.batch, *picture.shape)))
+        self._plan.show(self._many(picture))
         yield from self._in_pieces([call for calls in self._plan.forward_calls for call in calls])
 
     def output(self, layer: int) -> HostArray:
@@ -70,7 +82,7 @@ class Gradients:
         gradient in the picture which is not 0 everywhere, None if none has, and that gradient, (C, H, W) float64.
         `outputs` of layers above are of an earlier picture."""
         plan = self._plan
-        plan.show(np.broadcast_to(picture, (self.batch, *picture.shape)))
+        plan.show(self._many(picture))
         top = max(layer for layer, _ in targets)
         yield from self._in_pieces([call for calls in plan.forward_calls[:top] for call in calls])
         for at, (layer, place) in enumerate(targets):
@@ -96,14 +108,26 @@ class Gradients:
         self, layer: int, places: list[Place], lowest: int = 0
     ) -> Generator[None, None, list[HostArray]]:
         """As `below`, but only down to the output of `lowest` (first), yielding now and then."""
-        start = self._begin(layer, self._at(layer, places))
-        yield from self._in_pieces([call for at in reversed(range(lowest, layer)) for call in self._calls[at]])
-        found = [start]
-        for at in reversed(range(lowest, layer)):
+        found = yield from self._carried(layer, self._at(layer, places), lowest)
+        return [each[: len(places)] for each in found]
+
+    def carried(self, layer: int, start: HostArray) -> list[HostArray]:
+        """As `below`, for weighed sums of the values: `start` (*shape, batch) says how much each of them counts."""
+        return drained(self._carried(layer, start, 0))
+
+    def _carried(self, layer: int, start: HostArray, lowest: int) -> Generator[None, None, list[HostArray]]:
+        """The backward pass down to the output of `lowest`, in pieces."""
+        found, passed = [self._begin(layer, start)], range(layer - 1, lowest - 1, -1)
+        yield from self._in_pieces([call for at in passed for call in self._calls[at]])
+        for at in passed:
             below = self._plan.stages[at].dx
             assert below is not None
-            found.insert(0, below)
-        return [np.ascontiguousarray(np.moveaxis(each, -1, 0)[: len(places)]) for each in found]
+            found.append(below)
+        return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in reversed(found)]
+
+    def _many(self, picture: HostArray) -> HostArray:
+        """The picture, once for each of the batch."""
+        return np.broadcast_to(picture, (self.batch, *picture.shape))
 
     def _at(self, layer: int, places: list[Place]) -> HostArray:
         """(*shape, batch): each place alone."""
@@ -127,15 +151,3 @@ class Gradients:
                 done = go_on(perf_counter() + PIECE)
             if not done:
                 yield
-
-    def carried(self, layer: int, start: HostArray) -> list[HostArray]:
-        """As `below`, for weighed sums of the values: `start` (*shape, batch) says how much each of them counts."""
-        stages = self._plan.stages
-        found = [self._begin(layer, start)]
-        with np.errstate(over="ignore", invalid="ignore"):
-            for at in reversed(range(layer)):
-                replay(self._calls[at])
-                below = stages[at].dx
-                assert below is not None
-                found.append(below)
-        return [np.ascontiguousarray(np.moveaxis(array, -1, 0)) for array in reversed(found)]

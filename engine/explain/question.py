@@ -45,10 +45,10 @@ class Answer:
     where nothing is known yet; of "worth", what each pixel brings to the value. worth: of "worth", what the value
     brings to each class's score; rest: beside all values of its layer, what biases and bends add to each; traced:
     of a score, for the input and every layer below it, what all values there bring and what biases and bends above
-    them add, which together are the score. becomes, distance: of "flip", the class that the changed drawing is read as, None if no change was found, and how far
-    away it is (the root of the summed squares of the changes). losses: of "ablation", what is known of each
-    feature; tried: with how many examples, held_out: whether training holds these out. likes: of "likes". words:
-    why there is no answer, one sentence.
+    them add, which together are the score. becomes, distance: of "flip", the class that the changed drawing is read
+    as, None if no change was found, and how far away it is (the root of the summed squares of the changes). losses:
+    of "ablation", what is known of each feature; tried: with how many examples, held_out: whether training holds
+    these out. likes: of "likes". words: why there is no answer, one sentence.
     """
 
     question: Question
