@@ -80,7 +80,7 @@ class _Version(argparse.Action):
     """Looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from engine.versions import program_version
+        from engine.installation import program_version
 
         print(f"xo {program_version()}")
         parser.exit(FINE)

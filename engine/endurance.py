@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from engine.backend import Backend, DeviceFault, numpy_backend
+from engine.backend import Backend, numpy_backend
 from engine.checkpoint import Checkpoint
+from engine.kernels import DeviceFault
 
 # Seconds: how old the copy on the host may be from which a run goes on after a fault.
 OLDEST = 1.0

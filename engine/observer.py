@@ -12,9 +12,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend, DeviceFault, numpy_backend
+from engine.backend import Backend, numpy_backend
 from engine.datasets.examples import Examples
 from engine.history import Moment
+from engine.kernels import DeviceFault
 from engine.network import Network, Parameters
 from engine.plan import Plan
 from engine.statistics import (

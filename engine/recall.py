@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from engine.backend import Backend, DeviceFault, numpy_backend
+from engine.backend import Backend, numpy_backend
 from engine.datasets.examples import Examples
 from engine.evaluation import Judge, Judgement
 from engine.history import History, Moment
+from engine.kernels import DeviceFault
 from engine.network import Network, Parameters
 
 SAMPLE: Final = 256  # examples, spread evenly: reading them costs a step or two

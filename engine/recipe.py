@@ -10,9 +10,9 @@ import msgspec
 
 from engine.datasets.augmented import Augmentation
 from engine.datasets.xo_settings import XOSettings
+from engine.form_fields import Setting, explained, setting_of
 from engine.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer
 from engine.schedules import SCHEDULES, Schedule
-from engine.setting import Setting, explained, setting_of
 
 Part = TypeVar("Part")
 LEARNING, ENDING = "learning", "ending"  # groups of a recipe's settings

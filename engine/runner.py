@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend, Device, DeviceError, DeviceFault, choose_backend, numpy_backend
+from engine.backend import Backend, Device, DeviceError, choose_backend, numpy_backend
 from engine.datasets.pool import PoolSettings
 from engine.datasets.samples import Samples, samples
 from engine.datasets.xo import CLASSES
@@ -23,6 +23,7 @@ from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
 from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
+from engine.kernels import DeviceFault
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
 from engine.outputs import Wanted

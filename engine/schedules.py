@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from engine.setting import Setting, explained
+from engine.form_fields import Setting, explained
 
 _FINAL = Setting("at the end", "What is left of the rate at the end of the run.", 0.01, unit="%")
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import QDir, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
-from engine.assets import asset
+from engine.installation import asset
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engine.bench.report import Curve
-from engine.svg import FAINT, GRID, TEXT, beginning, text
+from engine.charts import FAINT, GRID, TEXT, beginning, text
 
 PANEL_WIDTH, PANEL_HEIGHT, GAP, MARGIN = 340, 250, 30, 22
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 40, 44

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from engine.versions import cupy_version, program_version
+from engine.installation import cupy_version, program_version
 
 # Each changes how fast somebody computes here, so a figure that was taken with one says so.
 TELLING = (

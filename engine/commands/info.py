@@ -40,7 +40,7 @@ def _report() -> dict[str, Any]:
 
     from engine.backend import choose_backend
     from engine.bench.machine import blas, cores
-    from engine.versions import cupy_version, program_version
+    from engine.installation import cupy_version, program_version
 
     backend = choose_backend("auto")
     return {
@@ -74,7 +74,7 @@ def _presets() -> list[dict[str, Any]]:
 
 def _model(name: str) -> str:
     """Whether the preset can be used without training it first."""
-    from engine.assets import asset
+    from engine.installation import asset
     from engine.presets import WALKTHROUGH, preset
 
     if name == WALKTHROUGH.name:

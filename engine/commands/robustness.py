@@ -83,7 +83,7 @@ def _table(found: Robustness) -> str:
 
 def _picture(subject: Subject, found: Robustness) -> str:
     """The curves as SVG."""
-    from engine.multiples_chart import Plot, multiples_chart
+    from engine.charts import Plot, multiples_chart
 
     network, whole = found.shares(found.network), found.shares(found.whole_image)
     plots = [

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.assets import asset
 from engine.document import Subject
+from engine.installation import asset
 from engine.presets import WALKTHROUGH, handmade_parameters, preset
 from engine.storage.atomic import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.storage.networks import check_count, name_in, needed_values, network_in

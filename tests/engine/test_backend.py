@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import Backend, DeviceError, DeviceFault, choose_backend
+from engine.backend import Backend, DeviceError, choose_backend
 from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.evaluation import judge
+from engine.kernels import DeviceFault
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import SGD, Adam, Optimizer

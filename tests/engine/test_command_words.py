@@ -13,11 +13,11 @@ from engine.commands import train
 from engine.commands.train.task import task_of
 from engine.commands.train.words import words_of
 from engine.datasets.xo_settings import XOSettings
+from engine.form_fields import settings_of
 from engine.optimizers import OPTIMIZERS, SGD
 from engine.presets import DEFAULT
 from engine.recipe import ENDING, LEARNING, Recipe
 from engine.schedules import SCHEDULES
-from engine.setting import settings_of
 
 PRESET = ("--preset", "default")
 

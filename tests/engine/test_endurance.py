@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from engine.array_operations import ArrayOperations
-from engine.backend import Backend, DeviceFault, choose_backend
+from engine.backend import Backend, choose_backend
 from engine.datasets.sources import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
+from engine.kernels import DeviceFault
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.operations import Calls, replay

@@ -10,8 +10,8 @@ import pytest
 
 import engine.robustness
 from engine.backend import choose_backend
+from engine.charts import MULTIPLES_CHART_TOP, PLOT_HIGH, Plot, multiples_chart
 from engine.cli import main
-from engine.multiples_chart import PLOT_HIGH, TOP, Plot, multiples_chart
 from engine.robustness import Trial
 from engine.storage.models import shipped_subject
 
@@ -60,8 +60,8 @@ def test_a_curve_ends_where_its_shares_are_and_leaves_out_what_is_not_known() ->
     (curve,) = [p for p in ElementTree.fromstring(svg).iter(f"{SVG}path") if p.get("stroke-linejoin")]
     pieces = curve.get("d", "").split("M")[1:]
     heights = [[float(point.split()[1]) for point in piece.split("L")] for piece in pieces]
-    low = TOP + PLOT_HIGH
-    assert heights == [[low, TOP], [low - PLOT_HIGH / 2, low - PLOT_HIGH / 4]]
+    low = MULTIPLES_CHART_TOP + PLOT_HIGH
+    assert heights == [[low, MULTIPLES_CHART_TOP], [low - PLOT_HIGH / 2, low - PLOT_HIGH / 4]]
     with pytest.raises(ValueError, match="1 curves"):
         multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0], [1.0]))], 0.5)
 

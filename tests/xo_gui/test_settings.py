@@ -10,12 +10,12 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
+from engine.form_fields import Setting, explained, settings_of
 from engine.layers import Conv2D, Dense, Flatten
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.recipe import Recipe
 from engine.schedules import SCHEDULES, Cosine, Schedule
-from engine.setting import Setting, explained, settings_of
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import SettingsView

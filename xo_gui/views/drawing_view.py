@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 from engine.datasets.article import ARTICLE_PICTURES
 from engine.datasets.article import SIDE as ARTICLE_SIDE
 from engine.datasets.own import NEITHER, OwnDrawing
-from engine.datasets.xo import XOSettings
 from engine.datasets.xo import drawing as example_drawing
+from engine.datasets.xo_settings import XOSettings
 from engine.document import Document
 from engine.drawing import Array, Drawing, Transform
 from engine.raster import fitted, ink, render

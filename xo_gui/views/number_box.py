@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import QLineEdit, QWidget
 
-from engine.setting import Setting
+from engine.form_fields import Setting
 
 _LEAST: Final = 1e-6  # where a number that goes by 1, 2, 5, 10 begins above 0
 _RISING: Final = (1.0, 2.0, 5.0)

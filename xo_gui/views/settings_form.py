@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QObject, QSignalBlocker, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from engine.setting import Setting, settings_of
+from engine.form_fields import Setting, settings_of
 from xo_gui.theme import SMALL_PX, font
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.number_box import NumberBox

@@ -13,7 +13,8 @@ from engine.datasets import KINDS
 from engine.datasets.examples import Examples
 from engine.datasets.glyphs import NEITHER
 from engine.datasets.sketch import sketch
-from engine.datasets.xo import XOSettings, drawing, examples
+from engine.datasets.xo import drawing, examples
+from engine.datasets.xo_settings import XOSettings
 from engine.raster import coverage, ink, render
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)

@@ -145,7 +145,7 @@ def test_shipped() -> None:
 
 
 def test_a_missing_shipped_file_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("engine.assets._HERE", tmp_path / "nowhere")
+    monkeypatch.setattr("engine.installation._HERE", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"default\.safetensors, which comes with this program, is missing"):
         shipped_subject("default")
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.log_chart import APART, HEIGHT, TOP, WIDTH, Line, LogAxis, log_chart, number_text
+from engine.charts import APART, HEIGHT, TOP, WIDTH, Line, LogAxis, log_chart, number_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 
