@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers import Buffer, Layer, Residual, Shape, ShapeError, Stage, shape_text
 from engine.network import layer_names
-from engine.operations import Array, Calls, HostArray, Operations
 from engine.plan import cheapest_order
 
 # What the widest layer of a band may keep busy: what stays in a core's cache, or fills a GPU.

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.document import Subject
 from engine.network import Network
-from engine.operations import HostArray
 
 # A list of weights that comes from no maps is laid out in rows of at most so many.
 LONGEST_ROW = 16

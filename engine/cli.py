@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: ModuleType, args: argparse.Namespace) -> int:
-    from engine.backend import DeviceError  # not before --help and --version, which need no NumPy
+    from engine.backends.backend import DeviceError  # not before --help and --version, which need no NumPy
 
     try:
         code = int(command.run(args))

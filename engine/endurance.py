@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
-from engine.backend import Backend, numpy_backend
+from engine.backends.backend import Backend, numpy_backend
 from engine.checkpoint import Checkpoint
 from engine.kernels import DeviceFault
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.pool import Pool
 from engine.goal import Goal, State
 from engine.history import History, Moment

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.examples import Examples
 from engine.evaluation import Judge, Judgement
 from engine.history import Moment

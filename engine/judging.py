@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.examples import Examples
 from engine.datasets.pool import PIECE, PoolSettings, piece
 from engine.datasets.sources import HELD_OUT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.pool import Lesson, Pool, Pools
 from engine.datasets.sources import Fixed

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend, numpy_backend
+from engine.backends.backend import Backend, numpy_backend
 from engine.datasets.examples import Examples
 from engine.history import Moment
 from engine.kernels import DeviceFault

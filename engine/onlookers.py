@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.examples import Examples
 from engine.dissection import Dissection
 from engine.goal import Goal, State

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from engine.backends.ops import Array, Calls, Operations
 from engine.form_fields import Setting, explained
-from engine.operations import Array, Calls, Operations
 from engine.worked import Line, Moved
 
 # Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.own import OwnDrawing
 from engine.document import Subject
 from engine.drawing import Drawing

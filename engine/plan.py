@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import Array, Calls, HostArray, Inlet, Outlet, replay, slices
 from engine.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
 from engine.layers.layer import key_of
 from engine.layers.pooled_conv2d import PooledConv2D
 from engine.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
-from engine.operations import Array, Calls, HostArray, Inlet, Outlet, replay, slices
 
 # One picture in float64 always fits.
 PLAN_LIMIT = 2 * PICTURE_LIMIT

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.backend import Backend, numpy_backend
+from engine.backends.backend import Backend, numpy_backend
 from engine.datasets.examples import Examples
 from engine.evaluation import Judge, Judgement
 from engine.history import History, Moment

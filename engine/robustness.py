@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.varied import VALUES, Property, Varied, properties
 from engine.datasets.xo import CLASSES
 from engine.document import Subject

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.datasets.xo import CLASSES
 from engine.frames import frames_of
 from engine.goal import Goal, State, Training

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend, Device, DeviceError, choose_backend, numpy_backend
+from engine.backends.backend import Backend, Device, DeviceError, choose_backend, numpy_backend
 from engine.datasets.pool import PoolSettings
 from engine.datasets.samples import Samples, samples
 from engine.datasets.xo import CLASSES

@@ -8,7 +8,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.dissection import Dissection, Wanted, Watch

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import Array, Calls, replay, slices
 from engine.layers import ShapeError, Values
 from engine.network import Network, Parameters
-from engine.operations import Array, Calls, replay, slices
 from engine.optimizers import Moving
 from engine.plan import Plan
 from engine.recipe import Recipe

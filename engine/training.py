@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source

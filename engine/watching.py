@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from engine.backend import Backend, DeviceError
+from engine.backends.backend import Backend, DeviceError
 from engine.datasets.pool import PoolSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing

@@ -7,7 +7,7 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from engine.backend import Device, one_blas_thread
+from engine.backends.backend import Device, one_blas_thread
 from engine.kept import EVERY, KeptRun
 from engine.runner import Request, Runner, Snapshot
 from xo_gui.mailbox import Mailbox

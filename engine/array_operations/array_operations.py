@@ -17,7 +17,7 @@ from engine.array_operations.lanes import Lanes
 from engine.array_operations.max_pool import MaxPool
 from engine.array_operations.pooled_rows import PooledRows
 from engine.array_operations.products import matrix_product
-from engine.operations import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Inlet, Operations, Outlet
+from engine.backends.ops import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Inlet, Operations, Outlet
 
 
 class _Inlet:

@@ -7,7 +7,7 @@ import numpy as np
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.windows import taps
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class AveragePool:

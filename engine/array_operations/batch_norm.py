@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 _EACH = (1, 2, 3)  # the axes of (C, H, W, N) that a channel's statistics run over
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from engine.operations import Array, Call
+from engine.backends.ops import Array, Call
 
 
 def call(function: Callable[..., object], *arguments: object, out: Array) -> Call:

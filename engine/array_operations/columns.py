@@ -10,7 +10,7 @@ from engine.array_operations.calls import call, run
 from engine.array_operations.gathering import gather, gathers, places
 from engine.array_operations.products import blocks, matrix_product
 from engine.array_operations.scatter import scatter
-from engine.operations import Array, Call, Calls
+from engine.backends.ops import Array, Call, Calls
 
 
 class Columns:

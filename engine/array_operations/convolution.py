@@ -7,8 +7,8 @@ from engine.array_operations.fourier_convolution import FourierConvolution
 from engine.array_operations.halves import Halves
 from engine.array_operations.lanes import Lanes
 from engine.array_operations.rows import Rows
-from engine.counting import spectra_pay
-from engine.operations import Array, ConvolutionTwoWay
+from engine.backends.convolution_cost import spectra_pay
+from engine.backends.ops import Array, ConvolutionTwoWay
 
 # Values in one row of windows from which a matrix product for each row is as fast as one for all.
 LONG_ROW = 128

@@ -9,7 +9,7 @@ from engine.array_operations.calls import call, run
 from engine.array_operations.features import Features
 from engine.array_operations.products import product
 from engine.array_operations.strips import Strips, rows_of
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 # Of fewer features, a product gives the gradient with the features as rows more quickly than as columns.
 FEW = 8

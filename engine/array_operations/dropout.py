@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
-from engine.operations import Array, Calls, HostArray
+from engine.backends.ops import Array, Calls, HostArray
 
 _GOLDEN = np.uint32(0x9E3779B9)
 

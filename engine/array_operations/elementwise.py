@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
-from engine.operations import Activation, Array, Calls
+from engine.backends.ops import Activation, Array, Calls
 
 # So much more than the maps themselves may be read.
 SMALL_BYTES = 65_536

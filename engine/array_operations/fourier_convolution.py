@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from engine.array_operations.calls import call, run
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class Transform:

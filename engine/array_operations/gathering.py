@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.array_operations.calls import run
-from engine.operations import Array, Call
+from engine.backends.ops import Array, Call
 
 # Measured: with longer rows a strided copy moves them faster than they are picked, however few they are.
 SHORT_ROW = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.array_operations.columns import Columns
 from engine.array_operations.lanes import Lanes
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class Halves:

@@ -11,7 +11,7 @@ from engine.array_operations.features import Features
 from engine.array_operations.products import product
 from engine.array_operations.windows import overlap
 from engine.array_operations.winograd import POINTS, ROWS, Tiles, saves_time
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 # Bytes of products that are added up at once.
 BAND_BYTES = 1_000_000

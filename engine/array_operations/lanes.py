@@ -10,7 +10,7 @@ from threading import Lock, Thread
 from time import perf_counter
 
 from engine.array_operations.calls import run
-from engine.operations import Calls, replay
+from engine.backends.ops import Calls, replay
 
 
 def cores() -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.array_operations import memory
 from engine.array_operations.calls import call, run
-from engine.operations import Array, Call, Calls
+from engine.backends.ops import Array, Call, Calls
 
 # Of an optimizer's memory, what is below this is nothing; looked for every so many steps, in which a momentum of
 # 0.9 does not bring it down to where a float32 loses its digits.

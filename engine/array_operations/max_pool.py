@@ -8,7 +8,7 @@ from engine.array_operations import memory
 from engine.array_operations.calls import call, run
 from engine.array_operations.gathering import gather, gathers, places
 from engine.array_operations.windows import blocks_along, taps
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class MaxPool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.operations import Array
+from engine.backends.ops import Array
 
 _LINE = 64
 

@@ -13,7 +13,7 @@ from engine.array_operations.calls import call, run
 from engine.array_operations.features import Features
 from engine.array_operations.input_gradient import InputGradient
 from engine.array_operations.row_products import row_products
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 # Bytes of the maps in between that are worked on at once.
 BAND_BYTES = 524_288

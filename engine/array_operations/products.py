@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from engine.array_operations.calls import call, run
-from engine.operations import Array, Call
+from engine.backends.ops import Array, Call
 
 # Below this many multiplies a product, OpenBLAS takes its small-matrix path where it has one (AVX-512), which is
 # several times faster.

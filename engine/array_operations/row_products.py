@@ -8,7 +8,7 @@ from engine.array_operations.direct_products import DirectProducts
 from engine.array_operations.features import Features
 from engine.array_operations.winograd import saves_time
 from engine.array_operations.winograd_products import WinogradProducts
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class RowProducts(Protocol):

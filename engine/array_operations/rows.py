@@ -11,7 +11,7 @@ from engine.array_operations.input_gradient import InputGradient
 from engine.array_operations.row_products import row_products
 from engine.array_operations.scatter import scatter
 from engine.array_operations.strips import rows_of
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class Rows:

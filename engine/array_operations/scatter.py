@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.array_operations.calls import call, run
 from engine.array_operations.windows import overlap
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 def scatter(taps: Array, dx: Array, stride: int, margin: int) -> Calls:

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from engine.array_operations import memory
 from engine.array_operations.calls import run
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class Strips:

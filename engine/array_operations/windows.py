@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.operations import Array
+from engine.backends.ops import Array
 
 Part = tuple[slice, ...]
 

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from engine.array_operations.calls import call
 from engine.array_operations.features import Features
-from engine.operations import Array, Calls, HostArray
+from engine.backends.ops import Array, Calls, HostArray
 
 # Rows made at once, rows they read, and products that they take.
 ROWS: Final = 4

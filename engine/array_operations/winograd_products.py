@@ -9,7 +9,7 @@ from engine.array_operations.calls import call, run
 from engine.array_operations.features import Features
 from engine.array_operations.strips import Strips, rows_of
 from engine.array_operations.winograd import POINTS, ROWS, Tiles
-from engine.operations import Array, Calls
+from engine.backends.ops import Array, Calls
 
 
 class WinogradProducts:

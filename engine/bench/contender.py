@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.operations import HostArray
+from engine.backends.ops import HostArray
 
 Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import Calls
 from engine.bench.contender import Contender
 from engine.bench.nets import Net
 from engine.bench.report import Floor
 from engine.bench.timing import measure
 from engine.network import Network
-from engine.operations import Calls
 
 # Of the probes: calls in a row, values copied, and rows of the square matrices multiplied, by device.
 CALLS = 200

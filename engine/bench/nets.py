@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values
 from engine.network import Network
-from engine.operations import HostArray
 from engine.optimizers import SGD
 from engine.presets import PRESETS
 from engine.recipe import Recipe

@@ -6,10 +6,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
+from engine.backends.ops import HostArray
 from engine.bench.contender import BenchError, Contender
 from engine.bench.nets import Net, parameters, pictures
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
-from engine.operations import HostArray
 
 # What every onnxruntime of the last years reads.
 OPSET, IR_VERSION = 17, 8

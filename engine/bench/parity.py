@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import HostArray
 from engine.bench.layer_cases import CASES, name_of, random_values, with_head
 from engine.bench.nets import REFERENCE, Net, hanuschkin, parameters, pictures
 from engine.bench.report import Parity
 from engine.layers import Layer, Shape, Values
 from engine.losses import targets
 from engine.network import Network
-from engine.operations import HostArray
 from engine.optimizers import SGD
 from engine.plan import Plan
 from engine.presets import WALKTHROUGH

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import HostArray
 from engine.bench import onnx_contender, torch_contender
 from engine.bench.contender import Entry
 from engine.bench.nets import Net
 from engine.layers import Layer, Values
-from engine.operations import HostArray
 
 
 def versions() -> dict[str, str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.backend import Backend, choose_backend, one_blas_thread
+from engine.backends.backend import Backend, choose_backend, one_blas_thread
+from engine.backends.ops import HostArray
 from engine.bands import forward_in_bands
 from engine.bench.contender import Contender
 from engine.bench.engine_contender import title
 from engine.layers import Conv2D, Layer, MaxPool2D, ReLU, Values
-from engine.operations import HostArray
 
 LAYERS: tuple[Layer, ...] = (Conv2D(16, 5, padding="same"), ReLU(), MaxPool2D())
 SIDES = (2448, 3264)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.bench import engine_contender, floor, partners, photo
 from engine.bench.contender import Entry, gathered
 from engine.bench.nets import Net

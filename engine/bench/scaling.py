@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.bench.contender import Contender
 from engine.bench.report import Curve
 from engine.bench.timing import measure, spread

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
-from engine.backend import Backend, numpy_backend
+from engine.backends.backend import Backend, numpy_backend
 from engine.bench import partners, rows, scaling
 from engine.bench.floor import Limits, limits
 from engine.bench.machine import machine

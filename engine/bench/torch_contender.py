@@ -8,6 +8,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
+from engine.backends.ops import HostArray
 from engine.bench.contender import Contender, Entry, nothing
 from engine.bench.engine_contender import BATCHES
 from engine.bench.machine import cores
@@ -15,7 +16,6 @@ from engine.bench.nets import Net, parameters, pictures
 from engine.bench.torch_network import BUILDERS, TorchNetwork
 from engine.layers import Layer, Values
 from engine.network import layer_names
-from engine.operations import HostArray
 from engine.optimizers import SGD
 
 Mode: TypeAlias = Literal["eager", "compiled", "CUDA graph"]

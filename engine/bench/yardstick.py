@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.bench.contender import Contender
 
 SIDE, COPIED = 256, 1 << 20

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.backend import choose_backend, one_blas_thread
+from engine.backends.backend import choose_backend, one_blas_thread
 from engine.bench.chart import chart
 from engine.bench.page import into_page
 from engine.bench.regression import MARGIN, changes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.backend import Backend
+    from engine.backends.backend import Backend
     from engine.document import Subject
 
     Array = NDArray[np.float32]
@@ -42,7 +42,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read everything, print a line a picture; 1 if any file could not be read. Raises ValueError and OSError."""
-    from engine.backend import choose_backend
+    from engine.backends.backend import choose_backend
 
     classifier = Classifier(chosen_subject(args), choose_backend(args.device))
     source = Source(args.files, classifier.side, classifier.subject.network.classes, args.fit)

@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 def _report() -> dict[str, Any]:
     import numpy as np
 
-    from engine.backend import choose_backend
+    from engine.backends.backend import choose_backend
     from engine.bench.machine import blas, cores
     from engine.installation import cupy_version, program_version
 

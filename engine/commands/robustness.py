@@ -30,7 +30,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Try all drawings, print what was found. Raises ValueError for a network for other pictures."""
-    from engine.backend import choose_backend
+    from engine.backends.backend import choose_backend
     from engine.robustness import Trial
     from engine.storage.atomic import write_atomically
 

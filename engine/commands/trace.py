@@ -23,7 +23,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read the picture, write the arrays, list them. Raises ValueError for what cannot be."""
-    from engine.backend import choose_backend
+    from engine.backends.backend import choose_backend
     from engine.layers import shape_text
     from engine.reading import Reader
     from engine.storage.atomic import write_atomically

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.dissection.dissection import (

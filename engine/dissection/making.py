@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.dissection.dissection import HostArray, Update
 from engine.dissection.passes import SLICE

@@ -8,12 +8,12 @@ from time import perf_counter
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import Array, replay
 from engine.dissection.dissection import ExamplePass, HostArray, Place
 from engine.layers import Layer, Products, Stage
 from engine.losses import softmax
 from engine.network import Network, Parameters
-from engine.operations import Array, replay
 from engine.plan import Plan
 from engine.recipe import Recipe
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.dissection.dissection import HostArray, Nudged, Place
 from engine.dissection.passes import even_share
 from engine.network import Network, Parameters

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Final
 
-from engine.backend import Backend, numpy_backend
+from engine.backends.backend import Backend, numpy_backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.dissection.dissection import Dissection, Inspection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.backend import numpy_backend
+from engine.backends.backend import numpy_backend
 from engine.by_hand import switched_off
 from engine.datasets.examples import Examples
 from engine.datasets.xo import CLASSES, examples

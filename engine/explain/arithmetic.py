@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.layers import Values
 from engine.layers.arithmetic import Arithmetic, Place
 from engine.network import Network
-from engine.operations import HostArray
 from engine.reading import Reading
 
 

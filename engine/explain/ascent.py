@@ -13,12 +13,12 @@ from typing import Final
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.explain.gradients import Gradients
 from engine.explain.patch import window_of
 from engine.explain.receptive_field import Window
 from engine.layers.arithmetic import Place
 from engine.network import Network
-from engine.operations import HostArray
 
 STEPS: Final = 120
 # The noise that it begins with: about which value, how strong, over how many pixels it is blurred; one after the

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.explain.gradients import Gradients, drained
 from engine.layers.arithmetic import Place
-from engine.operations import HostArray
 
 
 @dataclass(frozen=True, eq=False)

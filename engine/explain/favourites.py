@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from engine.backend import numpy_backend
+from engine.backends.backend import numpy_backend
+from engine.backends.ops import HostArray, slices
 from engine.datasets.own import NEITHER
 from engine.datasets.pool import PIECE
 from engine.datasets.xo import CLASSES
@@ -17,7 +18,6 @@ from engine.document import Subject
 from engine.explain.given import Given
 from engine.explain.patch import window_of
 from engine.explain.receptive_field import Window
-from engine.operations import HostArray, slices
 from engine.plan import Plan
 
 # So many of each are kept.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.explain.gradients import Gradients
-from engine.operations import HostArray
 
 MOST_STEPS, HALVINGS = 40, 12
 # Each step goes a little further than to where the two scores would be equal.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.backends.ops import HostArray
 from engine.datasets.examples import Examples
 from engine.datasets.own import own_examples
 from engine.datasets.pool import OWN_PIECE, PIECE, Lesson, piece
 from engine.datasets.sources import TRAINING
 from engine.datasets.xo import CLASSES
-from engine.operations import HostArray
 
 
 class Given:

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.backend import numpy_backend
+from engine.backends.backend import numpy_backend
+from engine.backends.ops import Calls, HostArray
 from engine.layers.arithmetic import Place
 from engine.network import Network, Parameters
-from engine.operations import Calls, HostArray
 from engine.plan import Plan
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.by_hand import bias_of, slices, weighed_by
 from engine.datasets.examples import Examples
 from engine.datasets.pool import Lesson
@@ -18,7 +19,6 @@ from engine.explain.ascent import Ascended, Ascent
 from engine.explain.favourites import Example, Favourites, Spread
 from engine.explain.given import Given
 from engine.explain.gradients import Gradients
-from engine.operations import HostArray
 
 # Seconds between two steps of the ascent, so that the picture is seen to form; and between two Likes.
 STEP: Final = 0.012

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from engine.backend import numpy_backend
+from engine.backends.backend import numpy_backend
+from engine.backends.ops import HostArray
 from engine.document import Subject
-from engine.operations import HostArray
 from engine.plan import Plan
 
 # What a covered pixel is: background.

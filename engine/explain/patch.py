@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.explain.reach import cells_read
 from engine.explain.receptive_field import Window, receptive_field
 from engine.layers.arithmetic import Place
 from engine.network import Network
-from engine.operations import HostArray
 
 
 def window_of(network: Network, layer: int, place: Place) -> Window:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from engine.backends.ops import HostArray
 from engine.explain.ablation import Loss
 from engine.explain.likes import Likes, Wanted
 from engine.layers.arithmetic import Place
-from engine.operations import HostArray
 
 # worth: of one value, to the votes. ablation: of all features of a layer, to what training holds out, or else to
 # generated drawings. likes: what a value likes. The others are pictures of the drawing, for one class.

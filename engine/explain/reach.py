@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.layers.arithmetic import Place
 from engine.network import Network
-from engine.operations import HostArray
 
 # Of layers with more values than this the gaps are not looked for.
 MOST_CELLS = 200_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.explain.gradients import Gradients
-from engine.operations import HostArray
 
 
 def score_gradient(gradients: Gradients, target: int) -> HostArray:

@@ -5,12 +5,12 @@ for within a pass, so it runs beside whatever begins it."""
 
 from __future__ import annotations
 
+from engine.backends.ops import Array, Calls
 from engine.kernels.elementwise import calls_of, flat
 from engine.kernels.launch import Kernels
 from engine.kernels.parameters import Parameter, divisor, number, reads, whole, writes
 from engine.kernels.tiles import Bias, Product, Wide, in_fours, tiled
 from engine.kernels.view import View
-from engine.operations import Array, Calls
 
 
 class Convolution:

@@ -1,4 +1,4 @@
-"""CupyDevice: the GPU as a Device, through CuPy. It is handed the module, which engine/backend.py alone imports.
+"""CupyDevice: the GPU as a Device, through CuPy. It is handed the module, which backends/backend.py alone imports.
 
 All work is done on one stream of its own, in the order it is given. Memory comes straight from CUDA and not from
 CuPy's pool, which runs Python's garbage collector where it lacks memory.
@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray, replay
 from engine.kernels.device import DeviceFault
 from engine.kernels.fusion import Turn, launches, turns
-from engine.operations import Array, Calls, HostArray, replay
 
 log = logging.getLogger(__name__)
 

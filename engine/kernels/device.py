@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from engine.operations import Array, Calls, HostArray
+from engine.backends.ops import Array, Calls, HostArray
 
 
 class DeviceFault(RuntimeError):

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.backends.ops import Activation, Array, Calls
 from engine.kernels.launch import Kernels, Segments
 from engine.kernels.parameters import Elementwise, Parameter, divisor, number, reads, whole, writes
 from engine.kernels.view import View
-from engine.operations import Activation, Array, Calls
 
 _FORWARD = {"relu": "relu", "leaky_relu": "leaky_relu", "tanh": "tangent", "sigmoid": "sigmoid"}
 _BACKWARD = {

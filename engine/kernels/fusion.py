@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.backends.ops import Calls
 from engine.kernels.launch import Blocks, Launch, Segments
-from engine.operations import Calls
 
 
 def launches(calls: Calls) -> list[Launch]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends.ops import Activation, Array, Calls, HostArray, Operations, replay
 from engine.kernels import elementwise, learning
 from engine.kernels.batch_norm import BatchNorm
 from engine.kernels.convolution import Convolution
@@ -16,7 +17,6 @@ from engine.kernels.launch import Kernels
 from engine.kernels.passages import Inlet, Outlet
 from engine.kernels.pools import GlobalAverage, Pool
 from engine.kernels.product import product
-from engine.operations import Activation, Array, Calls, HostArray, Operations, replay
 
 
 class KernelOperations(Operations):

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from engine.backends.ops import Array
 from engine.kernels.device import Device, Function
 from engine.kernels.glue import Glue
 from engine.kernels.parameters import Access, Argument, Elementwise, Parameter, Windows, accesses_of
 from engine.kernels.source import source
 from engine.kernels.view import View, view_of
-from engine.operations import Array
 
 AnyLaunch = TypeVar("AnyLaunch", "Blocks", "Segments")
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray
 from engine.kernels.elementwise import copy
 from engine.kernels.launch import Kernels
-from engine.operations import Array, Calls, HostArray
 
 
 class Inlet:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls
 from engine.kernels.launch import Blocks, Kernels
 from engine.kernels.parameters import Parameter, reads, whole, writes
 from engine.kernels.tiles import Product, Wide, in_fours, real, tiled
-from engine.operations import Array, Calls
 
 # With so many columns a row is made by a block of its own.
 FEW = 2

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.operations import Array
+from engine.backends.ops import Array
 
 # As in layout.cuh.
 DIVISOR = np.dtype([("by", np.int32), ("magic", np.uint32), ("shift", np.int32)])

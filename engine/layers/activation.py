@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from engine.backends.ops import Activation as Function
+from engine.backends.ops import Calls, HostArray, Operations
 from engine.layers.arithmetic import Bent, Place, flat_place
 from engine.layers.layer import Layer, Shape, Stage, Values
-from engine.operations import Activation as Function
-from engine.operations import Calls, HostArray, Operations
 
 # The functions whose slope jumps, at 0.
 BENT: Final = ("relu", "leaky_relu")

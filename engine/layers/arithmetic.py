@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from engine.operations import Activation as Function
-from engine.operations import HostArray
+from engine.backends.ops import Activation as Function
+from engine.backends.ops import HostArray
 
 # Where a value stands in an output: (channel, row, column), or (place,) in a list.
 Place: TypeAlias = tuple[int, ...]

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from engine.backends.ops import HostArray, Operations, TwoWay
 from engine.layers.arithmetic import Place, WeightedSum, values_at
 from engine.layers.layer import Shape, Stage, Values
 from engine.layers.pool2d import Pool2D
-from engine.operations import HostArray, Operations, TwoWay
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers.arithmetic import Normalized, Place, Products, flat_place
 from engine.layers.hyperparameters import need_number
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
-from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers.arithmetic import Place, Shifted, flat_place
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
-from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

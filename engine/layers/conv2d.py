@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from engine.counting import together
+from engine.backends.convolution_cost import together
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers.arithmetic import Place, Products, WeightedSum, values_at, window_cells
 from engine.layers.hyperparameters import need, need_flag, need_number, need_whole
 from engine.layers.layer import (
@@ -21,7 +22,6 @@ from engine.layers.layer import (
     need_maps,
     shape_text,
 )
-from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers.arithmetic import Place, Products, WeightedSum
 from engine.layers.hyperparameters import need_flag, need_number, need_whole
 from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_vector
-from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from engine.backends.ops import Calls, HostArray, Operations
 from engine.layers.arithmetic import Passed, Place, flat_place
 from engine.layers.hyperparameters import need_number
 from engine.layers.layer import Layer, Stage, Values
-from engine.operations import Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from engine.operations import HostArray
+from engine.backends.ops import HostArray
 
 if TYPE_CHECKING:
     from engine.layers.layer import Layer

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from engine.backends.ops import Calls, HostArray, Operations
 from engine.layers.arithmetic import Passed, Place
 from engine.layers.layer import Layer, Shape, Stage, Values
-from engine.operations import Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

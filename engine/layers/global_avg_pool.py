@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from engine.backends.ops import Calls, HostArray, Operations
 from engine.layers.arithmetic import Place, WeightedSum, values_at, window_cells
 from engine.layers.layer import Layer, Shape, Stage, Values, need_maps
-from engine.operations import Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers import fields
 from engine.layers.arithmetic import Arithmetic, Place, Products
-from engine.operations import Array, Calls, HostArray, Operations
 
 Shape: TypeAlias = tuple[int, ...]
 Values: TypeAlias = "dict[str, np.ndarray[Any, Any]]"

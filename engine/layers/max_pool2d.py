@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from engine.backends.ops import HostArray, Operations, TwoWay
 from engine.layers.arithmetic import Largest, Place, values_at
 from engine.layers.layer import Stage, Values
 from engine.layers.pool2d import Pool2D
-from engine.operations import HostArray, Operations, TwoWay
 
 
 @dataclass(frozen=True)

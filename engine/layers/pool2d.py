@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.backends.ops import Calls, HostArray, Operations, TwoWay
 from engine.layers.arithmetic import Place, window_cells
 from engine.layers.hyperparameters import need, need_whole
 from engine.layers.layer import Layer, Shape, ShapeError, Stage, need_maps, shape_text
-from engine.operations import Calls, HostArray, Operations, TwoWay
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from engine.backends.ops import Calls, Operations
 from engine.layers.conv2d import Conv2D
 from engine.layers.layer import Buffer, Layer, Shape, Stage
 from engine.layers.max_pool2d import MaxPool2D
-from engine.operations import Calls, Operations
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from engine.backends.ops import Activation as Function
 from engine.layers.activation import Activation
-from engine.operations import Activation as Function
 
 
 @dataclass(frozen=True)

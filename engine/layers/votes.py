@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.layers.arithmetic import Place, WeightedSum, values_at
 from engine.layers.hyperparameters import need
 from engine.layers.layer import Layer, Shape, ShapeError, Stage, Values, need_vector
-from engine.operations import Array, Calls, HostArray, Operations
 
 
 @dataclass(frozen=True)

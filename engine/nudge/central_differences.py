@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import HostArray
 from engine.layers import Values
 from engine.network import Network, Parameters
 from engine.nudge.kinks import Kink, Kinks
 from engine.nudge.probe import Probe
-from engine.operations import HostArray
 from engine.plan import Plan
 
 # What the changes that are tried at once may keep busy: about one core's share of the caches.

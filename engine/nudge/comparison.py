@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed
 from engine.losses import targets

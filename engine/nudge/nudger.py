@@ -10,13 +10,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.datasets.sources import Source
 from engine.evaluation import check_fit
 from engine.layers import Values
 from engine.losses import targets
 from engine.network import Network, Parameters
 from engine.nudge.probe import Probe
-from engine.operations import HostArray
 
 Kept: TypeAlias = Literal["up", "down", "same"]
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import Array, Calls, HostArray, Operations, replay
 from engine.layers import Layer, Stage
 from engine.network import Network
 from engine.nudge.spending import forward_multiplies
-from engine.operations import Array, Calls, HostArray, Operations, replay
 from engine.plan import Plan
 
 

@@ -91,7 +91,7 @@ def read(pictures: object) -> object:
     """Votes (N, 2) of the shipped network."""
     import numpy as np
 
-    from engine.backend import choose_backend
+    from engine.backends.backend import choose_backend
     from engine.datasets.examples import Examples
     from engine.evaluation import judge
     from engine.losses import softmax

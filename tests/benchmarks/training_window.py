@@ -196,7 +196,7 @@ class Alone:
     """The loop of `xo train` on the window's examples and recipe, without any window's work."""
 
     def __init__(self, training: object, goal: object, subject: object) -> None:
-        from engine.backend import choose_backend
+        from engine.backends.backend import choose_backend
         from engine.datasets.sources import Fixed
         from engine.training import Trainer
 
@@ -207,7 +207,7 @@ class Alone:
 
     def speed(self, seconds: float) -> float:
         """Steps a second."""
-        from engine.backend import one_blas_thread
+        from engine.backends.backend import one_blas_thread
 
         first, begun = self._trainer.made, perf_counter()
         with one_blas_thread():

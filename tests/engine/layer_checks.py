@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.bench.layer_cases import random_values, with_head
 from engine.layers import Layer, Shape
 from engine.network import Network

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bands import Parameters, bands, forward_in_bands
 from engine.layers import (
     AvgPool2D,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from engine import stepper as stepper_module
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import replay
 from engine.bench.layer_cases import random_values
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
 from engine.network import Network
-from engine.operations import replay
 from engine.optimizers import SGD
 from engine.plan import Plan
 from engine.recipe import Recipe

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import by_hand
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes

@@ -16,7 +16,7 @@ from engine.array_operations.lanes import Lanes
 from engine.array_operations.pooled_rows import PooledRows
 from engine.array_operations.rows import Rows
 from engine.array_operations.winograd_products import WinogradProducts
-from engine.operations import replay
+from engine.backends.ops import replay
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.layer_cases import CASES, name_of, with_head
 from engine.layers import Layer, Shape, shape_text
 from engine.network import Network

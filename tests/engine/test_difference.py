@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.difference import Difference, matching
 from engine.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh

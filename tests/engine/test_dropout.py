@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine import stepper as stepper_module
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
 from engine.layers.layer import key_of
 from engine.network import Network

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from engine.array_operations import ArrayOperations
-from engine.backend import Backend, choose_backend
+from engine.backends.backend import Backend, choose_backend
+from engine.backends.ops import Calls, replay
 from engine.datasets.sources import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
@@ -18,7 +19,6 @@ from engine.drawing import Drawing
 from engine.kernels import DeviceFault
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
-from engine.operations import Calls, replay
 from engine.optimizers import Adam
 from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.recipe import Recipe

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.document import Subject
 from engine.explain.arithmetic import arithmetic, brings, softmax_of
 from engine.explain.contributions import contributions, contributions_in_pieces, votes_traced

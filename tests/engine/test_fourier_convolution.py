@@ -7,11 +7,11 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from engine.array_operations.fourier_convolution import FourierConvolution
-from engine.backend import choose_backend
-from engine.counting import spectra_pay, together
+from engine.backends.backend import choose_backend
+from engine.backends.convolution_cost import spectra_pay, together
+from engine.backends.ops import replay
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
-from engine.operations import replay
 from engine.plan import Plan
 from engine.presets import HANUSCHKIN
 from engine.stepper import chunk_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed
 from engine.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError

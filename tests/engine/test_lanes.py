@@ -11,8 +11,8 @@ import pytest
 
 from engine.array_operations import lanes
 from engine.array_operations.lanes import Lanes
-from engine.backend import choose_backend, one_blas_thread
-from engine.operations import replay
+from engine.backends.backend import choose_backend, one_blas_thread
+from engine.backends.ops import replay
 from engine.optimizers import SGD
 from engine.presets import DEFAULT
 from engine.recipe import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.layer_cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values, with_head
 from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
 from engine.layers.layer import by_layer

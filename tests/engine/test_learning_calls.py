@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.array_operations import ArrayOperations, memory
-from engine.operations import replay
+from engine.backends.ops import replay
 
 OPS = ArrayOperations()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.own import OwnDrawing
 from engine.datasets.pool import Lesson, Pool, PoolSettings
 from engine.datasets.xo_settings import XOSettings

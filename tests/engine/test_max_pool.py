@@ -7,7 +7,7 @@ import pytest
 
 from engine.array_operations import windows
 from engine.array_operations.max_pool import MaxPool
-from engine.operations import replay
+from engine.backends.ops import replay
 
 
 def gradient(x: np.ndarray, dy: np.ndarray, size: int, stride: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine import presets
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

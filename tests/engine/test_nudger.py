@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.layer_cases import random_values
 from engine.datasets.article import article_examples
 from engine.datasets.examples import Examples

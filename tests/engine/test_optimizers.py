@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import replay
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
 from engine.losses import targets
 from engine.network import Network
-from engine.operations import replay
 from engine.optimizers import SGD, Adam, AdamW, Moving, Optimizer
 from engine.plan import Plan
 from engine.recipe import Recipe

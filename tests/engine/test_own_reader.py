@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.own import OwnDrawing
 from engine.datasets.xo import drawing as drawn
 from engine.datasets.xo_settings import XOSettings

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.layer_cases import random_values
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 from engine.network import Network

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from engine.array_operations import ArrayOperations
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import Calls
 from engine.bench.layer_cases import CASES_IN_MODES
 from engine.layers import (
     AvgPool2D,
@@ -27,7 +28,6 @@ from engine.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.operations import Calls
 from tests.engine.layer_checks import check_forward, check_gradient
 
 CPU = choose_backend("cpu")

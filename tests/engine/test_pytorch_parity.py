@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import replay
 from engine.bench.layer_cases import CASES_IN_MODES, mode_name_of, random_values, with_head
 from engine.layers import (
     AvgPool2D,
@@ -30,7 +31,6 @@ from engine.layers import (
 )
 from engine.layers.layer import by_layer, key_of
 from engine.network import Network
-from engine.operations import replay
 from tests.engine import reference
 from tests.engine.layer_checks import plan_of
 from tests.engine.random_networks import random_network

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.document import Subject
 from engine.layers import Dense, Flatten, ShapeError
 from engine.network import Network

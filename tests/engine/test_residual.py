@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.layer_cases import random_values
 from engine.explain.receptive_field import receptive_field
 from engine.layers import (

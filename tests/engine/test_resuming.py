@@ -140,7 +140,7 @@ if {threads} == 1 and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[:1]))
 import engine.stepper
 from dataclasses import replace
-from engine.backend import one_blas_thread
+from engine.backends.backend import one_blas_thread
 from engine.optimizers import Adam
 from tests.engine.small_runs import *
 recipe = Recipe(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import engine.robustness
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.pool import PoolSettings
 from engine.datasets.varied import Varied, properties
 from engine.datasets.xo_settings import XOSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import engine.robustness
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.charts import MULTIPLES_CHART_TOP, PLOT_HIGH, Plot, multiples_chart
 from engine.cli import main
 from engine.robustness import Trial

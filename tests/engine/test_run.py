@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.own import OwnDrawing
 from engine.datasets.pool import Pool, PoolSettings
 from engine.datasets.sources import Fixed

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.layers import Dense, Flatten

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.by_hand import switched_off
 from engine.datasets.examples import Examples
 from engine.datasets.pool import Lesson, PoolSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend, one_blas_thread
+from engine.backends.backend import choose_backend, one_blas_thread
 from engine.cli import main
 from engine.datasets.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings

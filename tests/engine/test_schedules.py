@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed
 from engine.layers import Dense, Flatten

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.article import ARTICLE_PICTURES
 from engine.document import Subject
 from engine.presets import WALKTHROUGH, handmade_parameters

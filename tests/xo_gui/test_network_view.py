@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes

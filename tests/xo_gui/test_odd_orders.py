@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.checkpoint import Checkpoint
 from engine.datasets.pool import Pool
 from engine.datasets.sources import Fixed

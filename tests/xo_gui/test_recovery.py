@@ -17,7 +17,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.pool import Pool, PoolSettings
 from engine.datasets.sources import Fixed
 from engine.presets import DEFAULT

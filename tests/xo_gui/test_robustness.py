@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
 import engine.robustness
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.robustness import Robustness, Trial
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach

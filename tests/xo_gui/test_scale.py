@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.network import Network

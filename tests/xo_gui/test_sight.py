@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.difference import Difference
 from engine.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU

@@ -8,11 +8,11 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
+from engine.backends.ops import HostArray
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.arithmetic import is_known
 from engine.explain.question import Answer, Question
-from engine.operations import HostArray
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus

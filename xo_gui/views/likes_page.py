@@ -7,12 +7,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from engine.backends.ops import HostArray
 from engine.datasets.own import counted
 from engine.datasets.pool import Lesson
 from engine.explain.favourites import Example
 from engine.explain.likes import Likes, Wanted
 from engine.explain.question import Answer, Question
-from engine.operations import HostArray
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views import likes_blocks

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
+from engine.backends.ops import HostArray
 from engine.explain.arithmetic import arithmetic, place_in, softmax_of
 from engine.layers.arithmetic import (
     OUTSIDE,
@@ -20,7 +21,6 @@ from engine.layers.arithmetic import (
     Skipped,
     WeightedSum,
 )
-from engine.operations import HostArray
 from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked

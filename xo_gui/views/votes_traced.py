@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
+from engine.backends.ops import HostArray
 from engine.explain.arithmetic import arithmetic, is_known
 from engine.explain.question import Answer
 from engine.layers.arithmetic import WeightedSum
-from engine.operations import HostArray
 from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, Heading, Row, Table

@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None and fixed:
         words = fixed[0].replace("_", "-")
         args.wrong(f"--{words} belongs to the beginning of a run, and cannot be given with --resume")
-    from engine.backend import choose_backend, one_blas_thread
+    from engine.backends.backend import choose_backend, one_blas_thread
     from engine.commands.train.course import follow
     from engine.commands.train.json_lines import JsonLines
     from engine.commands.train.lines import Lines, OnTerminal

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.commands.train.interrupt import Interrupt
 from engine.commands.train.report import Epoch, Outcome, Report
 from engine.commands.train.result import result_of, save

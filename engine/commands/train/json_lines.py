@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.commands.train.report import Epoch, Outcome
 from engine.commands.train.result import judged, rounded
 from engine.commands.train.task import Task

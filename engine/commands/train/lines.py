@@ -7,7 +7,7 @@ import sys
 from time import perf_counter
 from typing import Final
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.commands.train.bar import Bar, duration
 from engine.commands.train.report import Epoch, Outcome
 from engine.commands.train.table import table

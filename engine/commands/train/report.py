@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.commands.train.result import Result
 from engine.commands.train.task import Task
 from engine.evaluation import Score

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
 from engine.calibration import Calibration, calibrate
 from engine.commands.train.task import Task
 from engine.document import Subject

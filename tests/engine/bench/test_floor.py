@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.floor import Limits, floor, limits, live_bytes, train_bytes, train_multiplies
 from engine.bench.nets import LARGE, TINY, hanuschkin
 

@@ -11,12 +11,12 @@ import pytest
 
 from engine.array_operations import ArrayOperations
 from engine.array_operations.max_pool import MaxPool
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import Calls
 from engine.bench.layer_cases import CASES, name_of
 from engine.bench.nets import DEFAULT, TINY
 from engine.bench.parity import BEYOND, nets, parity
 from engine.bench.report import Parity
-from engine.operations import Calls
 from engine.presets import PRESETS
 
 CPU = choose_backend("cpu")

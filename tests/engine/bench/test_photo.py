@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench import photo
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench import scaling
 from engine.bench.scaling import BASE, CURVES, Case, curves, slope
 

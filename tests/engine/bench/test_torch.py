@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is compared with only where it is")
 
-from engine.backend import choose_backend  # noqa: E402
+from engine.backends.backend import choose_backend  # noqa: E402
 from engine.bench import engine_contender, photo, torch_contender  # noqa: E402
 from engine.bench.contender import BenchError, gathered  # noqa: E402
 from engine.bench.layer_cases import CASES, random_values, with_head  # noqa: E402

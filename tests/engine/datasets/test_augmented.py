@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.augmented import Augmentation, Augmented, seen, source_of
 from engine.datasets.examples import Examples
 from engine.layers import Center, Conv2D, Dense, Flatten

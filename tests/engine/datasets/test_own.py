@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.own import OwnDrawing, own_examples
 from engine.datasets.pool import Lesson, Pool, Pools, PoolSettings
 from engine.datasets.sources import Fixed

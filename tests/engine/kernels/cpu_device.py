@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.backends.ops import Calls, replay
 from engine.kernels.fusion import launches
 from engine.kernels.source import source
-from engine.operations import Calls, replay
 from tests.engine.kernels.build_folder import build_folder
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")

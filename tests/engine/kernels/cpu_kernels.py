@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.backend import Backend
+from engine.backends.backend import Backend
+from engine.backends.ops import Calls, replay
 from engine.kernels import KernelOperations, fused
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.network import Network
-from engine.operations import Calls, replay
 from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from engine.backends.ops import Calls
 from engine.bench.layer_cases import CASES, with_head
 from engine.kernels import tiles
 from engine.kernels.fusion import fused, launches
 from engine.kernels.launch import Segments
 from engine.kernels.source import FOLDER, source
-from engine.operations import Calls
 from engine.optimizers import SGD, AdamW
 from engine.presets import DEFAULT, PRESETS
 from engine.recipe import Recipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.bench.layer_cases import CASES, name_of, random_values, with_head
 from engine.layers import Layer, Shape
 from engine.optimizers import SGD, Adam, AdamW

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from engine.array_operations import ArrayOperations
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import Operations, replay
 from engine.layers import MaxPool2D, ReLU
 from engine.network import Network
-from engine.operations import Operations, replay
 from engine.optimizers import SGD
 from engine.recipe import Recipe
 from engine.stepper import Stepper

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
+from engine.backends.ops import replay
 from engine.kernels import tiles
 from engine.kernels.tiles import TILES, Sharing, Size, Tile, best_sharing, in_fours
 from engine.kernels.view import divided_by, view_of
 from engine.layers import Conv2D, Dense, Flatten
 from engine.network import Network
-from engine.operations import replay
 from tests.engine.kernels.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.kernels.cpu_kernels import (
     all_calls,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backend import choose_backend
+from engine.backends.backend import choose_backend
 from engine.datasets.own import OwnDrawing
 from engine.datasets.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings

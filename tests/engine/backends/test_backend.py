@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backend import Backend, DeviceError, choose_backend
+from engine.backends.backend import Backend, DeviceError, choose_backend
 from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
