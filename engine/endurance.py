@@ -6,8 +6,8 @@ from collections.abc import Callable
 from time import perf_counter
 
 from engine.backends.backend import Backend, numpy_backend
+from engine.backends.cuda import DeviceFault
 from engine.checkpoint import Checkpoint
-from engine.kernels import DeviceFault
 
 # Seconds: how old the copy on the host may be from which a run goes on after a fault.
 OLDEST = 1.0

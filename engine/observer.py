@@ -13,9 +13,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
+from engine.backends.cuda import DeviceFault
 from engine.datasets.examples import Examples
 from engine.history import Moment
-from engine.kernels import DeviceFault
 from engine.network import Network, Parameters
 from engine.plan import Plan
 from engine.statistics import (

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
+from engine.backends.cuda import DeviceFault
 from engine.datasets.examples import Examples
 from engine.evaluation import Judge, Judgement
 from engine.history import History, Moment
-from engine.kernels import DeviceFault
 from engine.network import Network, Parameters
 
 SAMPLE: Final = 256  # examples, spread evenly: reading them costs a step or two

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend, Device, DeviceError, choose_backend, numpy_backend
+from engine.backends.cuda import DeviceFault
 from engine.datasets.pool import PoolSettings
 from engine.datasets.samples import Samples, samples
 from engine.datasets.xo import CLASSES
@@ -23,7 +24,6 @@ from engine.explain.question import Answer, Question
 from engine.goal import Goal, Training
 from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
-from engine.kernels import DeviceFault
 from engine.network import Parameters
 from engine.opening import Opened, Opening, answer
 from engine.outputs import Wanted

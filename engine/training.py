@@ -12,12 +12,12 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from engine.backends.backend import Backend
+from engine.backends.cuda import DeviceFault
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Source
 from engine.endurance import Endurance
 from engine.evaluation import Judge, Judgement, check_fit
-from engine.kernels import DeviceFault
 from engine.layers import Values
 from engine.losses import targets
 from engine.network import Network, Parameters

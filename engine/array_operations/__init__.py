@@ -1,4 +1,4 @@
-"""The operations on NumPy: array calls whose every buffer and view is made once. CUDA's are in engine/kernels."""
+"""The operations on NumPy: array calls whose every buffer and view is made once. CUDA's are in backends/cuda."""
 
 from engine.array_operations.array_operations import ArrayOperations
 

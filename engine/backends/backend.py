@@ -15,8 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.array_operations import ArrayOperations
+from engine.backends.cuda import CupyDevice, DeviceFault, KernelOperations, first_line, fused
 from engine.backends.ops import Calls, Operations, replay
-from engine.kernels import CupyDevice, DeviceFault, KernelOperations, first_line, fused
 
 __all__ = ["Backend", "Device", "DeviceError", "DeviceFault", "choose_backend", "numpy_backend", "one_blas_thread"]
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from engine.backends.backend import Backend
+from engine.backends.cuda import fused
 from engine.backends.ops import Calls, HostArray
 from engine.bench.contender import Contender
 from engine.bench.nets import Net, parameters, pictures
-from engine.kernels import fused
 from engine.losses import targets
 from engine.plan import Plan
 from engine.stepper import Stepper

@@ -9,12 +9,12 @@ from time import perf_counter
 from typing import Final
 
 from engine.backends.backend import Backend, numpy_backend
+from engine.backends.cuda import DeviceFault
 from engine.checkpoint import Checkpoint
 from engine.datasets.examples import Examples
 from engine.dissection.dissection import Dissection, Inspection
 from engine.dissection.dissector import Dissector, Standing
 from engine.history import Moment
-from engine.kernels import DeviceFault
 from engine.network import Network
 from engine.recipe import Recipe
 

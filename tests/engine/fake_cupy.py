@@ -1,7 +1,7 @@
 """A stand-in for CuPy that computes on the processor and refuses what CuPy and CUDA refuse. Not a test.
 
-It has only what the engine may count on. Its kernels are compiled by g++ (tests/engine/kernels); where there is
-none, it can be imported and asked, but computes nothing.
+It has only what the engine may count on. Its kernels are compiled by g++ (tests/engine/backends/cuda); where there
+is none, it can be imported and asked, but computes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.engine.kernels.cpu_device import CpuDevice, DeviceArray
+from tests.engine.backends.cuda.cpu_device import CpuDevice, DeviceArray
 
 
 class OutOfMemoryError(MemoryError):

@@ -11,12 +11,12 @@ import pytest
 
 from engine.array_operations import ArrayOperations
 from engine.backends.backend import Backend, choose_backend
+from engine.backends.cuda import DeviceFault
 from engine.backends.ops import Calls, replay
 from engine.datasets.sources import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
-from engine.kernels import DeviceFault
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import Adam

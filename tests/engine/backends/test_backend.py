@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import Backend, DeviceError, choose_backend
+from engine.backends.cuda import DeviceFault
 from engine.datasets.sources import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.evaluation import judge
-from engine.kernels import DeviceFault
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import SGD, Adam, Optimizer
@@ -27,8 +27,8 @@ from engine.recipe import Recipe
 from engine.runner import Request, Runner
 from engine.training import Trainer
 from tests.engine import fake_cupy
+from tests.engine.backends.cuda.cpu_device import needs_compiler
 from tests.engine.fake_cupy import ILLEGAL_ADDRESS, NO_MEMORY
-from tests.engine.kernels.cpu_device import needs_compiler
 
 CPU = choose_backend("cpu")
 

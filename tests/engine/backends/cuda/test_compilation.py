@@ -9,19 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from engine.backends.cuda import tiling
+from engine.backends.cuda.device import fused, launches
+from engine.backends.cuda.launch import FOLDER, Segments, source
 from engine.backends.ops import Calls
 from engine.bench.layer_cases import CASES, with_head
-from engine.kernels import tiles
-from engine.kernels.fusion import fused, launches
-from engine.kernels.launch import Segments
-from engine.kernels.source import FOLDER, source
 from engine.optimizers import SGD, AdamW
 from engine.presets import DEFAULT, PRESETS
 from engine.recipe import Recipe
-from tests.engine.kernels.cpu_device import CpuDevice
-from tests.engine.kernels.cpu_kernels import MIXED, all_calls, kernel_backend, learning_plan, step_calls
-from tests.engine.kernels.nvrtc import compile_for, needs_nvrtc
-from tests.engine.kernels.test_tiles import BATCH, LONG, always
+from tests.engine.backends.cuda.cpu_device import CpuDevice
+from tests.engine.backends.cuda.cpu_kernels import MIXED, all_calls, kernel_backend, learning_plan, step_calls
+from tests.engine.backends.cuda.nvrtc import compile_for, needs_nvrtc
+from tests.engine.backends.cuda.test_tiling import BATCH, LONG, always
 
 pytestmark = needs_nvrtc
 
@@ -107,11 +106,13 @@ def test_every_preset_and_every_way_to_learn_compile_as_they_are_put_together() 
 def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pytest.MonkeyPatch) -> None:
     """With as many members at a time as shared memory holds."""
     wanted: set[Text] = set()
-    for tile in tiles.TILES:
+    for tile in tiling.TILES:
         if tile.high * tile.wide < 64:
             continue
-        depth = max(d for d in tiles.DEPTHS if tiles.Sharing(tile, 1, 1, d).shared_bytes(4) <= tiles.SHARED_BYTES)
-        monkeypatch.setattr(tiles, "best_sharing", always(tile, 1, 1, depth))
+        depth = max(
+            d for d in tiling.DEPTHS if tiling.Sharing(tile, 1, 1, d).shared_bytes(4) <= tiling.SHARED_BYTES
+        )
+        monkeypatch.setattr(tiling, "best_sharing", always(tile, 1, 1, depth))
         wanted |= texts(all_calls(learning_plan(LONG, kernel_backend(CpuDevice(132)), BATCH)))
     for text, log in compile_all(wanted, 90).items():
         assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}, (text, log)

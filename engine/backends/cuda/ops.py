@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends.cuda import pointwise, training_ops
+from engine.backends.cuda.convolution import Convolution, product
+from engine.backends.cuda.launch import Device, Kernels
+from engine.backends.cuda.normalization import BatchNorm
+from engine.backends.cuda.pointwise import Dropout, Inlet, Outlet
+from engine.backends.cuda.pooling import GlobalAverage, Pool
 from engine.backends.ops import Activation, Array, Calls, HostArray, Operations, replay
-from engine.kernels import elementwise, learning
-from engine.kernels.batch_norm import BatchNorm
-from engine.kernels.convolution import Convolution
-from engine.kernels.device import Device
-from engine.kernels.elementwise import Dropout
-from engine.kernels.launch import Kernels
-from engine.kernels.passages import Inlet, Outlet
-from engine.kernels.pools import GlobalAverage, Pool
-from engine.kernels.product import product
 
 
 class KernelOperations(Operations):
@@ -93,15 +90,15 @@ class KernelOperations(Operations):
 
     def fill(self, target: Array, value: float) -> Calls:
         """target = value."""
-        return elementwise.fill(self._kernels, target, value)
+        return pointwise.fill(self._kernels, target, value)
 
     def copy(self, source: Array, target: Array) -> Calls:
         """target = source."""
-        return elementwise.copy(self._kernels, source, target)
+        return pointwise.copy(self._kernels, source, target)
 
     def add(self, left: Array, right: Array, out: Array) -> Calls:
         """out = left + right."""
-        return elementwise.add(self._kernels, left, right, out)
+        return pointwise.add(self._kernels, left, right, out)
 
     def product(self, left: Array, right: Array, out: Array) -> Calls:
         """out = left @ right."""
@@ -109,17 +106,17 @@ class KernelOperations(Operations):
 
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
         """y = f(x)."""
-        return elementwise.activation(self._kernels, kind, x, y, slope)
+        return pointwise.activation(self._kernels, kind, x, y, slope)
 
     def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
         """dx = dy * f'(x)."""
-        return elementwise.activation_gradient(self._kernels, kind, y, dy, dx, slope)
+        return pointwise.activation_gradient(self._kernels, kind, y, dy, dx, slope)
 
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
         """Votes, loss and gradient."""
-        return elementwise.softmax_cross_entropy(self._kernels, scores, targets, votes, loss, dscores, total)
+        return pointwise.softmax_cross_entropy(self._kernels, scores, targets, votes, loss, dscores, total)
 
     def convolution(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
@@ -151,35 +148,35 @@ class KernelOperations(Operations):
 
     def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
         """Part of a batch."""
-        return learning.gather(self._kernels, table, order, clock, first, out)
+        return training_ops.gather(self._kernels, table, order, clock, first, out)
 
     def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
         """The step is done."""
-        return learning.advance(self._kernels, clock, moment, fine)
+        return training_ops.advance(self._kernels, clock, moment, fine)
 
     def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
         """Are all values finite?"""
-        return learning.check(self._kernels, arrays, fine)
+        return training_ops.check(self._kernels, arrays, fine)
 
     def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
         """A copy under a condition."""
-        return learning.choose(self._kernels, fine, when, source, target)
+        return training_ops.choose(self._kernels, fine, when, source, target)
 
     def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
         """The step's mean error."""
-        return learning.record(self._kernels, loss, clock, losses)
+        return training_ops.record(self._kernels, loss, clock, losses)
 
     def clip(self, gradients: Array, limit: float) -> Calls:
         """A gradient no longer than `limit`."""
-        return learning.clip(self._kernels, gradients, limit)
+        return training_ops.clip(self._kernels, gradients, limit)
 
     def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
         """L2's part of the gradient."""
-        return learning.penalise(self._kernels, values, weights, strength, gradients)
+        return training_ops.penalise(self._kernels, values, weights, strength, gradients)
 
     def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
         """Decoupled decay."""
-        return learning.decay(self._kernels, values, weights, strength, rates, clock)
+        return training_ops.decay(self._kernels, values, weights, strength, rates, clock)
 
     def sgd(
         self,
@@ -192,7 +189,7 @@ class KernelOperations(Operations):
         clock: Array,
     ) -> Calls:
         """One step of gradient descent."""
-        return learning.sgd(self._kernels, values, gradients, velocity, momentum, nesterov, rates, clock)
+        return training_ops.sgd(self._kernels, values, gradients, velocity, momentum, nesterov, rates, clock)
 
     def adam(
         self,
@@ -208,6 +205,6 @@ class KernelOperations(Operations):
         clock: Array,
     ) -> Calls:
         """One step of Adam."""
-        return learning.adam(
+        return training_ops.adam(
             self._kernels, values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock
         )

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from engine.backends.cuda.arguments import Parameter, nothing, reads, whole, writes
+from engine.backends.cuda.arrays import View
+from engine.backends.cuda.launch import Blocks, Kernels
 from engine.backends.ops import Calls
-from engine.kernels.launch import Blocks, Kernels
-from engine.kernels.parameters import Parameter, nothing, reads, whole, writes
-from engine.kernels.view import View
 
 # Members that are brought into shared memory at a time, if there is so much of it without asking for more.
 DEPTHS = (32, 16, 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.engine.kernels.cpu_device import CpuDevice, needs_compiler
+from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 
 pytestmark = needs_compiler
 

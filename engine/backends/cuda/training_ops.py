@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.backends.cuda.arguments import divisor, number, reads, whole, writes
+from engine.backends.cuda.launch import Blocks, Kernels
+from engine.backends.cuda.pointwise import calls_of, flat
+from engine.backends.cuda.tiling import real
 from engine.backends.ops import Array, Calls
-from engine.kernels.elementwise import calls_of, flat
-from engine.kernels.launch import Blocks, Kernels
-from engine.kernels.parameters import divisor, number, reads, whole, writes
-from engine.kernels.tiles import real
 
 # The most blocks that sum squares; one thread adds up what they found.
 NORM_BLOCKS = 64

@@ -13,8 +13,8 @@ from engine.network import Network
 from engine.optimizers import SGD
 from engine.recipe import Recipe
 from engine.stepper import Stepper
-from tests.engine.kernels.cpu_device import CpuDevice, needs_compiler
-from tests.engine.kernels.cpu_kernels import MIXED, examples, kernel_backend
+from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
+from tests.engine.backends.cuda.cpu_kernels import MIXED, examples, kernel_backend
 
 pytestmark = needs_compiler
 CPU = choose_backend("cpu")

@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from engine.backends.backend import Backend
+from engine.backends.cuda import KernelOperations, fused
 from engine.backends.ops import Calls, replay
-from engine.kernels import KernelOperations, fused
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.network import Network
 from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper
-from tests.engine.kernels.cpu_device import CpuDevice
+from tests.engine.backends.cuda.cpu_device import CpuDevice
 
 # How far kernels in float32 may be from NumPy.
 NEAR = {"rtol": 1.3e-6, "atol": 1e-5}

@@ -12,8 +12,8 @@ from engine.optimizers import SGD, Adam, AdamW
 from engine.presets import PRESETS
 from engine.recipe import Recipe
 from engine.stepper import Stepper
-from tests.engine.kernels.cpu_device import CpuDevice, compile_ahead, needs_compiler
-from tests.engine.kernels.cpu_kernels import (
+from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,
     all_calls,
     assert_near,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.kernels.view import View, view_of
+from engine.backends.cuda.arrays import View, view_of
 
 
 def seen(array: np.ndarray) -> View:

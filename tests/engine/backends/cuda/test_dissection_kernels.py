@@ -12,8 +12,8 @@ from engine.history import Moment
 from engine.optimizers import Adam
 from engine.recipe import Recipe
 from engine.training import Trainer
-from tests.engine.kernels.cpu_device import CpuDevice, needs_compiler
-from tests.engine.kernels.cpu_kernels import kernel_backend
+from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
+from tests.engine.backends.cuda.cpu_kernels import kernel_backend
 from tests.engine.small_runs import CPU, MIXED
 from tests.engine.test_dissection import POOL, ended
 

@@ -3,12 +3,14 @@ scores."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from engine.backends.ops import Activation, Array, Calls
-from engine.kernels.launch import Kernels, Segments
-from engine.kernels.parameters import Elementwise, Parameter, divisor, number, reads, whole, writes
-from engine.kernels.view import View
+from engine.backends.cuda.arguments import Elementwise, Parameter, divisor, number, reads, whole, writes
+from engine.backends.cuda.arrays import View
+from engine.backends.cuda.launch import Kernels, Segments
+from engine.backends.ops import Activation, Array, Calls, HostArray
 
 _FORWARD = {"relu": "relu", "leaky_relu": "leaky_relu", "tanh": "tangent", "sigmoid": "sigmoid"}
 _BACKWARD = {
@@ -109,3 +111,35 @@ def flat(kernels: Kernels, *arrays: Array) -> list[View]:
         if not view.contiguous:
             raise ValueError(f"Values need to lie one after the other here; those of {view.array.shape} have gaps.")
     return views
+
+
+class Inlet:
+    """See operations.Inlet."""
+
+    def __init__(self, kernels: Kernels, target: Array) -> None:
+        self._device = kernels.device
+        self._host, passage = kernels.device.shared(tuple(target.shape), target.dtype)
+        self.calls: Calls = copy(kernels, passage, target)
+
+    def put(self, values: HostArray) -> None:
+        """As soon as no run may still be reading."""
+        self._device.wait()
+        np.copyto(self._host, values)
+
+
+class Outlet:
+    """See operations.Outlet."""
+
+    def __init__(self, kernels: Kernels, sources: Sequence[Array]) -> None:
+        self._device = kernels.device
+        self._hosts: list[HostArray] = []
+        self.calls: Calls = []
+        for source in sources:
+            host, passage = kernels.device.shared(tuple(source.shape), source.dtype)
+            self._hosts.append(host)
+            self.calls += copy(kernels, source, passage)
+
+    def take(self) -> list[HostArray]:
+        """Copies, once the run is done."""
+        self._device.wait()
+        return [host.copy() for host in self._hosts]

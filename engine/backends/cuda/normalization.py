@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from engine.backends.cuda.arguments import Parameter, divisor, nothing, number, reads, whole, writes
+from engine.backends.cuda.arrays import View
+from engine.backends.cuda.launch import Blocks, Kernels
+from engine.backends.cuda.pointwise import calls_of
+from engine.backends.cuda.tiling import real
 from engine.backends.ops import Array, Calls
-from engine.kernels.elementwise import calls_of
-from engine.kernels.launch import Blocks, Kernels
-from engine.kernels.parameters import Parameter, divisor, nothing, number, reads, whole, writes
-from engine.kernels.tiles import real
-from engine.kernels.view import View
 
 # Values of a channel that one block goes through at least, and the most blocks for a channel.
 LEAST_EACH = 1024

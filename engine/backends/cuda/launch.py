@@ -3,18 +3,113 @@ means."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from engine.backends.ops import Array
-from engine.kernels.device import Device, Function
-from engine.kernels.glue import Glue
-from engine.kernels.parameters import Access, Argument, Elementwise, Parameter, Windows, accesses_of
-from engine.kernels.source import source
-from engine.kernels.view import View, view_of
+from engine.backends.cuda.arguments import Access, Argument, Elementwise, Glue, Parameter, Windows, accesses_of
+from engine.backends.cuda.arrays import View, view_of
+from engine.backends.ops import Array, Calls, HostArray
+
+FOLDER = Path(__file__).parent / "source"
+
+# What any kernel may call, in an order in which nothing is used before it is written.
+ELEMENTWISE = ("layout", "kept", "values", "activations", "pools", "dropout", "scores", "learning", "batch_norm")
+# What shares a matrix product out among threads.
+TILED = ("product", "convolution_forward", "convolution_input_gradient", "convolution_weight_gradient")
+
+
+def source(kernel: str, glue: str) -> str:
+    """The whole text of `kernel`, with no #include: `glue`, lines of #define, then all that it may call, then
+    itself. #line tells a compiler's messages their file."""
+    parts = [*(f"{name}.cuh" for name in ELEMENTWISE), *(["tiles.cuh"] if kernel in TILED else [])]
+    texts = [f'#line 1 "{name}"\n{_read(name)}' for name in (*parts, f"{kernel}.cu")]
+    return "\n".join((glue, *texts))
+
+
+@cache
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text("utf-8")
+
+
+class DeviceFault(RuntimeError):
+    """The device failed at something it could do before; the message is a sentence. out_of_memory: it lacked memory
+    and may succeed with less; otherwise nothing on it can be used any more."""
+
+    def __init__(self, message: str, out_of_memory: bool) -> None:
+        super().__init__(message)
+        self.out_of_memory = out_of_memory
+
+
+class Function(Protocol):
+    """A compiled kernel."""
+
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+        """Run it on a grid of blocks of threads, after all work given to the device before. Arrays are passed as
+        pointers; numbers and structures, as NumPy scalars and arrays of one element, by value."""
+        ...
+
+
+class Module(Protocol):
+    """Compiled source."""
+
+    def get_function(self, name: str) -> Function:
+        """The kernel of that name, compiled by now at the latest."""
+        ...
+
+
+class Device(Protocol):
+    """Arrays have shape, strides, dtype, slices, reshape, transpose and T, as NumPy's; work is done in the order it
+    is given.
+
+    Everything may raise DeviceFault.
+    """
+
+    @property
+    def processors(self) -> int:
+        """How many blocks run at the same time, roughly: its multiprocessors."""
+        ...
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """A new array of zeros."""
+        ...
+
+    def from_host(self, values: HostArray) -> Array:
+        """The same values as a new array."""
+        ...
+
+    def upload(self, values: HostArray, array: Array) -> None:
+        """array = values, for an array without gaps; the values may be changed again at once."""
+        ...
+
+    def to_host(self, array: Array) -> HostArray:
+        """A copy of the values, of an array without gaps, for NumPy, once all work is done."""
+        ...
+
+    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
+        """New memory of the host, as NumPy sees it and as kernels do: while one writes the other must not look."""
+        ...
+
+    def address(self, array: Array) -> int:
+        """Where its first value lies, in bytes."""
+        ...
+
+    def load(self, source: str, options: tuple[str, ...]) -> Module:
+        """CUDA C, to be compiled with options such as -DSIZE=3. Raises ValueError with the compiler's log."""
+        ...
+
+    def program(self, calls: Calls, times: int) -> Callable[[], None]:
+        """Calls of these kernels as one thing that replays them so many times, without waiting for the end."""
+        ...
+
+    def wait(self) -> None:
+        """Until all work is done; costs next to nothing where it is."""
+        ...
+
 
 AnyLaunch = TypeVar("AnyLaunch", "Blocks", "Segments")
 

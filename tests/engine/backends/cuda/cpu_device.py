@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.backends.cuda.device import launches
+from engine.backends.cuda.launch import source
 from engine.backends.ops import Calls, replay
-from engine.kernels.fusion import launches
-from engine.kernels.source import source
-from tests.engine.kernels.build_folder import build_folder
+from tests.engine.backends.cuda.build_folder import build_folder
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-U_FORTIFY_SOURCE", "-w")
@@ -78,7 +78,7 @@ class DeviceArray:
 
 
 class CpuDevice:
-    """See engine.kernels.Device. backwards: the last thread of a block, and the last block, runs first. launches:
+    """See Device. backwards: the last thread of a block, and the last block, runs first. launches:
     the names of the kernels run so far. host_work: how often memory was asked for, or values carried over."""
 
     def __init__(self, processors: int = 8, backwards: bool = False) -> None:

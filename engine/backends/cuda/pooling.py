@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from engine.backends.cuda.arguments import Parameter, number, reads, whole, writes
+from engine.backends.cuda.arrays import DIVISOR, divided_by
+from engine.backends.cuda.launch import Blocks, Kernels
+from engine.backends.cuda.pointwise import calls_of
+from engine.backends.cuda.tiling import real
 from engine.backends.ops import Array, Calls
-from engine.kernels.elementwise import calls_of
-from engine.kernels.launch import Blocks, Kernels
-from engine.kernels.parameters import Parameter, number, reads, whole, writes
-from engine.kernels.tiles import real
-from engine.kernels.view import DIVISOR, divided_by
 
 # As in pools.cuh.
 WINDOWS = np.dtype([(name, DIVISOR) for name in ("height", "width", "high", "wide", "batch")])

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
+from engine.backends.cuda import tiling
+from engine.backends.cuda.arrays import divided_by, view_of
+from engine.backends.cuda.tiling import TILES, Sharing, Size, Tile, best_sharing, in_fours
 from engine.backends.ops import replay
-from engine.kernels import tiles
-from engine.kernels.tiles import TILES, Sharing, Size, Tile, best_sharing, in_fours
-from engine.kernels.view import divided_by, view_of
 from engine.layers import Conv2D, Dense, Flatten
 from engine.network import Network
-from tests.engine.kernels.cpu_device import CpuDevice, compile_ahead, needs_compiler
-from tests.engine.kernels.cpu_kernels import (
+from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.backends.cuda.cpu_kernels import (
     all_calls,
     assert_near,
     examples,
@@ -45,7 +45,7 @@ def test_every_tile_gives_the_same_product(
     tile: Tile, groups: int, slices: int, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of four are fetched in pieces, others are not."""
-    monkeypatch.setattr(tiles, "best_sharing", always(tile, groups, slices, depth))
+    monkeypatch.setattr(tiling, "best_sharing", always(tile, groups, slices, depth))
     device = CpuDevice(backwards=slices > 1)
     batch = BATCH if slices > 1 else 3
     images, shares = examples(LONG, batch)

@@ -13,7 +13,7 @@ from threading import get_ident
 
 import pytest
 
-from tests.engine.kernels.build_folder import build_folder
+from tests.engine.backends.cuda.build_folder import build_folder
 
 PATTERN = "nvrtc64_*_0.dll" if sys.platform == "win32" else "libnvrtc.so.*"
 
