@@ -14,8 +14,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.array_operations import ArrayOperations
 from engine.backends.cuda import CupyDevice, DeviceFault, KernelOperations, first_line, fused
+from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls, Operations, replay
 
 __all__ = ["Backend", "Device", "DeviceError", "DeviceFault", "choose_backend", "numpy_backend", "one_blas_thread"]

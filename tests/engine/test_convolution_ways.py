@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.array_operations import input_gradient, pooled_rows, winograd
-from engine.array_operations.columns import Columns
-from engine.array_operations.convolution import convolution, fits_pooled_rows
-from engine.array_operations.halves import Halves
-from engine.array_operations.lanes import Lanes
-from engine.array_operations.pooled_rows import PooledRows
-from engine.array_operations.rows import Rows
-from engine.array_operations.winograd_products import WinogradProducts
+from engine.backends.numpy import convolution_gradient, fused_conv_pool, winograd
+from engine.backends.numpy.convolution import Columns, Halves, convolution, fits_pooled_rows
+from engine.backends.numpy.convolution_by_rows import Rows
+from engine.backends.numpy.fused_conv_pool import PooledRows
+from engine.backends.numpy.threads import Lanes
+from engine.backends.numpy.winograd import WinogradProducts
 from engine.backends.ops import replay
 
 
@@ -152,8 +150,8 @@ def test_each_way_gives_what_the_definition_says(case: Case, way: type, dtype: t
 def test_pooling_in_bands_gives_what_the_definition_says(
     case: Case, pool: int, keep_edge: bool, band_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pooled_rows, "BAND_BYTES", band_bytes)
-    monkeypatch.setattr(input_gradient, "BAND_BYTES", band_bytes)
+    monkeypatch.setattr(fused_conv_pool, "BAND_BYTES", band_bytes)
+    monkeypatch.setattr(convolution_gradient, "BAND_BYTES", band_bytes)
     problem = Problem(case, np.float64, pool, keep_edge)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
     made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, learn=True)
@@ -174,8 +172,8 @@ def test_half_of_the_multiplies_give_what_the_definition_says(
     case: Case, pool: int, band_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fewer_multiplies(monkeypatch)
-    monkeypatch.setattr(pooled_rows, "BAND_BYTES", band_bytes)
-    monkeypatch.setattr(input_gradient, "BAND_BYTES", band_bytes)
+    monkeypatch.setattr(fused_conv_pool, "BAND_BYTES", band_bytes)
+    monkeypatch.setattr(convolution_gradient, "BAND_BYTES", band_bytes)
     problem = Problem(case, np.float64, pool)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
     if pool == 1:

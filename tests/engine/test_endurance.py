@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.array_operations import ArrayOperations
 from engine.backends.backend import Backend, choose_backend
 from engine.backends.cuda import DeviceFault
+from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls, replay
 from engine.datasets.sources import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.array_operations import ArrayOperations, memory
+from engine.backends.numpy import ArrayOperations
+from engine.backends.numpy import calls as memory
 from engine.backends.ops import replay
 
 OPS = ArrayOperations()

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.array_operations.array_operations import ArrayOperations
 from engine.backends.backend import choose_backend
+from engine.backends.numpy.ops import ArrayOperations
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.arithmetic import arithmetic, is_known

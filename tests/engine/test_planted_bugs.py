@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.array_operations import ArrayOperations
 from engine.backends.backend import choose_backend
+from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls
 from engine.bench.layer_cases import CASES_IN_MODES
 from engine.layers import (

@@ -1,5 +1,5 @@
 """The operations on a GPU: CUDA C kernels of this project, and how they are launched. NumPy's are in
-engine/array_operations."""
+engine/backends/numpy."""
 
 from engine.backends.cuda.device import CupyDevice, first_line, fused
 from engine.backends.cuda.launch import Device, DeviceFault

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.array_operations import ArrayOperations
-from engine.array_operations.max_pool import MaxPool
 from engine.backends.backend import choose_backend
+from engine.backends.numpy import ArrayOperations
+from engine.backends.numpy.pooling import MaxPool
 from engine.backends.ops import Calls
 from engine.bench.layer_cases import CASES, name_of
 from engine.bench.nets import DEFAULT, TINY

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.array_operations import ArrayOperations
 from engine.backends.backend import choose_backend
+from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Operations, replay
 from engine.layers import MaxPool2D, ReLU
 from engine.network import Network

@@ -1,5 +1,5 @@
 """The operations on NumPy: array calls whose every buffer and view is made once. CUDA's are in backends/cuda."""
 
-from engine.array_operations.array_operations import ArrayOperations
+from engine.backends.numpy.ops import ArrayOperations
 
 __all__ = ["ArrayOperations"]

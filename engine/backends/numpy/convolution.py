@@ -1,16 +1,19 @@
-"""Columns: convolution by copying every window into a column of one matrix, and one matrix product."""
+"""Convolution on NumPy: which way of doing it suits a shape. The ways are in the files beside this one."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.array_operations import memory
-from engine.array_operations.calls import call, run
-from engine.array_operations.gathering import gather, gathers, places
-from engine.array_operations.products import blocks, matrix_product
-from engine.array_operations.scatter import scatter
-from engine.backends.ops import Array, Call, Calls
+from engine.backends.convolution_cost import spectra_pay
+from engine.backends.numpy import calls as memory
+from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.convolution_by_rows import Rows
+from engine.backends.numpy.fft_convolution import FourierConvolution
+from engine.backends.numpy.indexing import gather, gathers, places, scatter
+from engine.backends.numpy.row_layout import blocks, matrix_product
+from engine.backends.numpy.threads import Lanes
+from engine.backends.ops import Array, Call, Calls, ConvolutionTwoWay
 
 
 class Columns:
@@ -89,3 +92,58 @@ class Columns:
         """Maps (F, H', W', N), of which each is without gaps."""
         shape, strides = (len(maps), self._columns.shape[1]), (maps.strides[0], maps.itemsize)
         return blocks(as_strided(maps, shape, strides), self._rows)
+
+
+class Halves:
+    """See Operations.convolution. Both halves are made alike, whatever runs at the same time, so the bytes do not
+    depend on it.
+
+    A gradient is that of the whole, whose columns are laid out again for it: it is rarely asked for here.
+    """
+
+    def __init__(
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int, lanes: Lanes
+    ) -> None:
+        middle = y.shape[1] // 2
+        upper = x[:, : (middle - 1) * stride + size], y[:, :middle]
+        lower = x[:, middle * stride :], y[:, middle:]
+        self._halves = [Columns(half, matrix, out, size, stride, margin, divisor) for half, out in (upper, lower)]
+        self._whole = x, matrix, y, size, stride, margin, divisor
+        self._lanes = lanes
+
+    def forward(self) -> Calls:
+        """The calls that fill y."""
+        return self._lanes.together([half.forward() for half in self._halves])
+
+    def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
+        """The calls that fill dmatrix and dx from dy and what x holds."""
+        whole = Columns(*self._whole)
+        return [whole.lay_out(), *whole.backward(dy, dx, dmatrix)]
+
+
+# Values in one row of windows from which a matrix product for each row is as fast as one for all.
+LONG_ROW = 128
+# Multiplies of a convolution (about 0.2 ms) from which its halves are worth a thread.
+HALVES = 8_000_000
+
+
+def convolution(
+    x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int, lanes: Lanes
+) -> ConvolutionTwoWay:
+    """See Operations.convolution. lanes: for what is worth two threads."""
+    if stride == 1 and spectra_pay(x.shape, len(y), size):
+        return FourierConvolution(x, matrix, y, size, margin, divisor)
+    if y.shape[2] * y.shape[3] >= LONG_ROW:
+        return Rows(x, matrix, y, size, stride, margin, divisor)
+    if matrix.shape[1] * y.size >= HALVES and y.shape[1] > 1:
+        return Halves(x, matrix, y, size, stride, margin, divisor, lanes)
+    return Columns(x, matrix, y, size, stride, margin, divisor)
+
+
+def fits_pooled_rows(x: Array, y: Array, size: int, stride: int, pool_size: int, pool_stride: int) -> bool:
+    """Whether PooledRows does a convolution and the max pool after it, and does it faster than one after the other.
+
+    x: (C, H, W, N), padded; y: what is pooled.
+    """
+    long = y.shape[2] * y.shape[3] >= LONG_ROW
+    return long and stride == 1 and pool_size == pool_stride > 1 and not spectra_pay(x.shape, len(y), size)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.array_operations import memory
-from engine.array_operations.calls import call, run
-from engine.array_operations.features import Features
-from engine.array_operations.products import product
-from engine.array_operations.windows import overlap
-from engine.array_operations.winograd import POINTS, ROWS, Tiles, saves_time
+from engine.backends.numpy import calls as memory
+from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.indexing import overlap
+from engine.backends.numpy.row_layout import Features, product
+from engine.backends.numpy.winograd import POINTS, ROWS, Tiles, saves_time
 from engine.backends.ops import Array, Calls
 
 # Bytes of products that are added up at once.

@@ -7,17 +7,89 @@ from typing import Any
 
 import numpy as np
 
-from engine.array_operations import elementwise, learning, memory
-from engine.array_operations.average_pool import AveragePool, GlobalAverage
-from engine.array_operations.batch_norm import BatchNorm
-from engine.array_operations.calls import call, run
-from engine.array_operations.convolution import convolution, fits_pooled_rows
-from engine.array_operations.dropout import Dropout
-from engine.array_operations.lanes import Lanes
-from engine.array_operations.max_pool import MaxPool
-from engine.array_operations.pooled_rows import PooledRows
-from engine.array_operations.products import matrix_product
+from engine.backends.numpy import calls as memory
+from engine.backends.numpy import training_ops
+from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.convolution import convolution, fits_pooled_rows
+from engine.backends.numpy.fused_conv_pool import PooledRows
+from engine.backends.numpy.normalization import BatchNorm, Dropout
+from engine.backends.numpy.pooling import AveragePool, GlobalAverage, MaxPool
+from engine.backends.numpy.row_layout import matrix_product
+from engine.backends.numpy.threads import Lanes
 from engine.backends.ops import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Inlet, Operations, Outlet
+
+# So much more than the maps themselves may be read.
+SMALL_BYTES = 65_536
+
+
+def activation(kind: Activation, x: Array, y: Array, slope: float) -> Calls:
+    """See Operations.activation."""
+    number = x.dtype.type
+    if kind == "relu":
+        # Against an array, NumPy finds the larger three times faster than against a number; and of lists without
+        # gaps, before it could set up a loop over all axes of small maps.
+        if x.flags.c_contiguous and y.flags.c_contiguous and x.nbytes <= SMALL_BYTES:
+            return [call(np.maximum, x.reshape(-1), memory.zeros((x.size,), x.dtype), out=y.reshape(-1))]
+        nothing = memory.zeros(x.shape[1:] if x.ndim > 2 else x.shape, x.dtype)
+        return [call(np.maximum, x, nothing, out=y)]
+    if kind == "tanh":
+        return [call(np.tanh, x, out=y)]
+    work = memory.zeros(x.shape, x.dtype)
+    if kind == "leaky_relu":
+        return [
+            call(np.minimum, x, number(0), out=work),
+            call(np.multiply, work, number(slope), out=work),
+            call(np.maximum, x, number(0), out=y),
+            call(np.add, y, work, out=y),
+        ]
+    # 1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which cannot overflow.
+    return [
+        call(np.multiply, x, number(0.5), out=work),
+        call(np.tanh, work, out=work),
+        call(np.multiply, work, number(0.5), out=work),
+        call(np.add, work, number(0.5), out=y),
+    ]
+
+
+def activation_gradient(kind: Activation, y: Array, dy: Array, dx: Array, slope: float) -> Calls:
+    """See Operations.activation_gradient."""
+    number = y.dtype.type
+    if kind == "relu":
+        mask = memory.zeros(y.shape, bool)
+        return [call(np.greater, y, number(0), out=mask), call(np.multiply, dy, mask, out=dx)]
+    work = memory.zeros(y.shape, y.dtype)
+    if kind == "leaky_relu":
+        calls = [
+            call(np.greater, y, number(0), out=work),
+            call(np.multiply, work, number(1 - slope), out=work),
+            call(np.add, work, number(slope), out=work),
+        ]
+    elif kind == "tanh":
+        calls = [call(np.multiply, y, y, out=work), call(np.subtract, number(1), work, out=work)]
+    else:
+        calls = [call(np.subtract, number(1), y, out=work), call(np.multiply, work, y, out=work)]
+    return [*calls, call(np.multiply, dy, work, out=dx)]
+
+
+def softmax_cross_entropy(
+    scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
+) -> Calls:
+    """See Operations.softmax_cross_entropy."""
+    top, summed = memory.zeros(scores.shape[1:], scores.dtype), memory.zeros(scores.shape[1:], scores.dtype)
+    logs = memory.zeros(votes.shape, votes.dtype)
+    return [
+        run(np.maximum.reduce, scores, axis=0, out=top),
+        call(np.subtract, scores, top, out=logs),
+        call(np.exp, logs, out=votes),
+        run(np.add.reduce, votes, axis=0, out=summed),
+        call(np.divide, votes, summed, out=votes),
+        call(np.subtract, votes, targets, out=dscores),
+        call(np.multiply, dscores, dscores.dtype.type(1 / total), out=dscores),
+        call(np.log, summed, out=summed),
+        call(np.subtract, summed, logs, out=logs),
+        call(np.multiply, logs, targets, out=logs),
+        run(np.add.reduce, logs, axis=0, out=loss),
+    ]
 
 
 class _Inlet:
@@ -104,17 +176,17 @@ class ArrayOperations(Operations):
 
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
         """y = f(x)."""
-        return elementwise.activation(kind, x, y, slope)
+        return activation(kind, x, y, slope)
 
     def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
         """dx = dy * f'(x)."""
-        return elementwise.activation_gradient(kind, y, dy, dx, slope)
+        return activation_gradient(kind, y, dy, dx, slope)
 
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
         """Votes, loss and gradient."""
-        return elementwise.softmax_cross_entropy(scores, targets, votes, loss, dscores, total)
+        return softmax_cross_entropy(scores, targets, votes, loss, dscores, total)
 
     def convolution(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
@@ -167,35 +239,35 @@ class ArrayOperations(Operations):
 
     def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
         """Part of a batch."""
-        return learning.gather(table, order, clock, first, out)
+        return training_ops.gather(table, order, clock, first, out)
 
     def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
         """The step is done."""
-        return learning.advance(clock, moment, fine)
+        return training_ops.advance(clock, moment, fine)
 
     def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
         """Are all values finite?"""
-        return learning.check(arrays, fine)
+        return training_ops.check(arrays, fine)
 
     def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
         """A copy under a condition."""
-        return learning.choose(fine, when, source, target)
+        return training_ops.choose(fine, when, source, target)
 
     def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
         """The step's mean error."""
-        return learning.record(loss, clock, losses)
+        return training_ops.record(loss, clock, losses)
 
     def clip(self, gradients: Array, limit: float) -> Calls:
         """A gradient no longer than `limit`."""
-        return learning.clip(gradients, limit)
+        return training_ops.clip(gradients, limit)
 
     def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
         """L2's part of the gradient."""
-        return learning.penalise(values, weights, strength, gradients)
+        return training_ops.penalise(values, weights, strength, gradients)
 
     def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
         """Decoupled decay."""
-        return learning.decay(values, weights, strength, rates, clock)
+        return training_ops.decay(values, weights, strength, rates, clock)
 
     def sgd(
         self,
@@ -208,7 +280,7 @@ class ArrayOperations(Operations):
         clock: Array,
     ) -> Calls:
         """One step of gradient descent."""
-        return learning.sgd(values, gradients, velocity, momentum, nesterov, rates, clock)
+        return training_ops.sgd(values, gradients, velocity, momentum, nesterov, rates, clock)
 
     def adam(
         self,
@@ -224,4 +296,4 @@ class ArrayOperations(Operations):
         clock: Array,
     ) -> Calls:
         """One step of Adam."""
-        return learning.adam(values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock)
+        return training_ops.adam(values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock)

@@ -9,9 +9,9 @@ import warnings
 import numpy as np
 import pytest
 
-from engine.array_operations import lanes
-from engine.array_operations.lanes import Lanes
 from engine.backends.backend import choose_backend, one_blas_thread
+from engine.backends.numpy import threads
+from engine.backends.numpy.threads import Lanes
 from engine.backends.ops import replay
 from engine.optimizers import SGD
 from engine.presets import DEFAULT
@@ -20,7 +20,7 @@ from engine.stepper import Stepper
 
 
 def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(lanes, "cores", lambda: count)
+    monkeypatch.setattr(threads, "cores", lambda: count)
 
 
 def lane_threads() -> list[threading.Thread]:

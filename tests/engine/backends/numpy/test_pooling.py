@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.array_operations import windows
-from engine.array_operations.max_pool import MaxPool
+from engine.backends.numpy import indexing
+from engine.backends.numpy.pooling import MaxPool
 from engine.backends.ops import replay
 
 
@@ -36,7 +36,7 @@ def largest(x: np.ndarray, shape: tuple[int, ...], size: int, stride: int) -> np
 def test_the_gradient_is_the_same_however_much_is_worked_on_at_once(
     monkeypatch: pytest.MonkeyPatch, bytes_at_once: int, size: int, stride: int, hanging: int, count: int
 ) -> None:
-    monkeypatch.setattr(windows, "BLOCK_BYTES", bytes_at_once)
+    monkeypatch.setattr(indexing, "BLOCK_BYTES", bytes_at_once)
     rng = np.random.default_rng(1)
     sides = [size + stride * steps + hanging for steps in (3, 4)]
     x = rng.integers(0, 3, (3, *sides, count)).astype(float)  # many ties

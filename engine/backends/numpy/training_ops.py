@@ -7,8 +7,8 @@ from math import isfinite
 
 import numpy as np
 
-from engine.array_operations import memory
-from engine.array_operations.calls import call, run
+from engine.backends.numpy import calls
+from engine.backends.numpy.calls import call, run
 from engine.backends.ops import Array, Call, Calls
 
 # Of an optimizer's memory, what is below this is nothing; looked for every so many steps, in which a momentum of
@@ -19,7 +19,7 @@ FORGOTTEN, FORGET_EVERY = 1e-30, 64
 def gather(table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
     """See Operations.gather."""
     target, last = np.moveaxis(out, -1, 0), first + out.shape[-1]
-    picked = memory.zeros(target.shape, table.dtype)
+    picked = calls.zeros(target.shape, table.dtype)
     apart = _apart(picked)
 
     def pick() -> None:
@@ -40,7 +40,7 @@ def _apart(examples: Array) -> Array:
     pitch = examples.strides[0]
     if len(examples) < 8 or pitch % 1024:
         return examples
-    spaced = memory.zeros((len(examples), pitch + 64), np.uint8)
+    spaced = calls.zeros((len(examples), pitch + 64), np.uint8)
     return spaced[:, :pitch].view(examples.dtype).reshape(examples.shape)
 
 

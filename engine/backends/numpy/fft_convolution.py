@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.array_operations.calls import call, run
+from engine.backends.numpy.calls import call, run
 from engine.backends.ops import Array, Calls
 
 

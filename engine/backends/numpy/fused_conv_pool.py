@@ -8,11 +8,11 @@ from math import gcd
 
 import numpy as np
 
-from engine.array_operations import memory
-from engine.array_operations.calls import call, run
-from engine.array_operations.features import Features
-from engine.array_operations.input_gradient import InputGradient
-from engine.array_operations.row_products import row_products
+from engine.backends.numpy import calls as memory
+from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.convolution_by_rows import row_products
+from engine.backends.numpy.convolution_gradient import InputGradient
+from engine.backends.numpy.row_layout import Features
 from engine.backends.ops import Array, Calls
 
 # Bytes of the maps in between that are worked on at once.

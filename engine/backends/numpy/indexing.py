@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from engine.backends.ops import Array
+import numpy as np
+
+from engine.backends.numpy.calls import call, run
+from engine.backends.ops import Array, Call, Calls
 
 Part = tuple[slice, ...]
 
@@ -50,3 +53,42 @@ def blocks_along(maps: Array, axis: int) -> list[Part]:
         for first in range(0, len(maps), channels)
         for start in range(0, maps.shape[other], lines)
     ]
+
+
+# Measured: with longer rows a strided copy moves them faster than they are picked, however few they are.
+SHORT_ROW = 12
+MOST = 5_000
+
+
+def gathers(x: Array, row: int, count: int) -> bool:
+    """Whether `count` values of `x`, of which `row` lie in a row, are picked faster than copied."""
+    return row <= SHORT_ROW and count <= MOST and bool(x.flags.c_contiguous)
+
+
+def places(x: Array) -> Array:
+    """Of every value of `x` (without gaps), where it lies: int64 of its shape."""
+    return np.arange(x.size).reshape(x.shape)
+
+
+def gather(x: Array, places: Array, out: Array) -> Call:
+    """out = the values of `x` (without gaps) that lie at `places`, of out's shape. Places beyond it are not looked
+    for: that is what makes it quick."""
+    return run(x.reshape(-1).take, np.ascontiguousarray(places), None, out, "clip")
+
+
+def scatter(taps: Array, dx: Array, stride: int, margin: int) -> Calls:
+    """dx (C, H, W, N) = for every pixel the sum over all windows and places in them that read it.
+
+    taps: (size, size, C, H', W', N), for each place in a window, row and column, the gradient of what every window
+    reads there. The first window begins `margin` outside of dx.
+    """
+    size, _, _, height, width, _ = taps.shape
+    calls = [run(dx.fill, 0)]
+    for row in range(size):
+        for column in range(size):
+            down = overlap(row, margin, stride, height, dx.shape[1])
+            along = overlap(column, margin, stride, width, dx.shape[2])
+            if down is not None and along is not None:
+                seen = dx[:, down[1], along[1]]
+                calls.append(call(np.add, seen, taps[row, column, :, down[0], along[0]], out=seen))
+    return calls

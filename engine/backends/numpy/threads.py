@@ -9,7 +9,7 @@ from contextvars import Context, copy_context
 from threading import Lock, Thread
 from time import perf_counter
 
-from engine.array_operations.calls import run
+from engine.backends.numpy.calls import run
 from engine.backends.ops import Calls, replay
 
 

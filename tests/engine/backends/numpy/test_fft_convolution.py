@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.array_operations.fourier_convolution import FourierConvolution
 from engine.backends.backend import choose_backend
 from engine.backends.convolution_cost import spectra_pay, together
+from engine.backends.numpy.fft_convolution import FourierConvolution
 from engine.backends.ops import replay
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
