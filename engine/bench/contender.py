@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import HostArray
+from engine.backends.backend import Backend
+from engine.backends.cuda import fused
+from engine.backends.ops import Calls, HostArray
+from engine.bench.cases import Net, parameters, pictures
+from engine.losses import targets
+from engine.plan import Plan
+from engine.stepper import Stepper
 
 Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]
 
@@ -92,3 +98,106 @@ def _compare(who: str, name: str, given: HostArray, expected: HostArray, toleran
         raise BenchError(
             f"{who} computes something else: its {name} is off by {off:.2g}, where values go up to {largest:.2g}."
         )
+
+
+# Steps between two looks at the list of batches, and how many a GPU is given at once.
+ROWS, AT_ONCE = 1024, 16
+# Different batches that are gone through.
+BATCHES = 8
+
+
+def live(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
+    """One picture at a time, every intermediate value kept and the picture waited for, as a window needs it.
+
+    Returns with the contender how many calls are started for a pass, known once it has made one.
+    """
+    counts: list[int] = []
+    plan = Plan(net.network, _counting(backend, counts), 1, keep=True)
+    plan.load(parameters(net))
+    image = pictures(net, 1)[0]
+
+    def run() -> None:
+        plan.forward(image)
+        backend.wait()
+
+    def answer() -> dict[str, HostArray]:
+        run()
+        return dict(zip(net.network.names[1:], plan.outputs()[1:], strict=True))
+
+    return Contender(title(backend), "engine", run, answer), lambda: counts[0]
+
+
+def train(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
+    """Whole steps on batches of the recipe's size: fetched, forward, error, backward, guarded and applied.
+
+    The answer is how far one step moves every parameter, divided by the rate. Returns with the contender how many
+    calls are started for a step, known once it has made one.
+    """
+    counts: list[int] = []
+    start, batch = parameters(net), net.recipe.batch
+    images, labels = pictures(net, BATCHES * batch)
+    stepper = Stepper(net.network, _counting(backend, counts), net.recipe, start)
+    order = np.resize(np.arange(len(images)), (ROWS, batch))
+    rates = np.full(ROWS, net.recipe.optimizer.rate, np.float32)
+    stepper.feed(images, targets(labels, len(net.network.classes)), order, rates)
+    at_once = AT_ONCE if backend.name == "gpu" else 1
+    row = 0
+
+    def run() -> None:
+        nonlocal row
+        if row + at_once > ROWS:
+            stepper.seek(0, 0)
+            row = 0
+        stepper.run(batch, at_once)
+        row += at_once
+
+    def answer() -> dict[str, HostArray]:
+        stepper.run(batch, 1)
+        stepper.seek(0, 0)
+        after = stepper.parameters()
+        return {name: (after[name] - values) / net.recipe.optimizer.rate for name, values in start.items()}
+
+    return Contender(title(backend), "engine", run, answer, at_once, backend.wait), lambda: counts[0]
+
+
+def title(backend: Backend) -> str:
+    """How a table names the engine."""
+    return f"this engine, {backend.title}"
+
+
+def _counting(backend: Backend, counts: list[int]) -> Backend:
+    """The backend, which now writes down how many calls every program has that it makes; on a GPU, launches."""
+
+    def program(calls: Calls, times: int) -> Callable[[], None]:
+        counts.append(len(fused(calls) if backend.name == "gpu" else calls))
+        return backend.program(calls, times)
+
+    return replace(backend, program=program)
+
+
+SIDE, COPIED = 256, 1 << 20
+
+
+def yardstick(backend: Backend) -> Contender:
+    """A product of two 256 × 256 matrices and the copying of a million float32 values.
+
+    On the processor by NumPy itself, so that it stays the same whatever becomes of the engine; on a GPU by the
+    engine's operations.
+    """
+    rng = np.random.default_rng(3)
+    left, right = (rng.standard_normal((SIDE, SIDE)).astype(np.float32) for _ in range(2))
+    source = rng.standard_normal(COPIED).astype(np.float32)
+    if backend.name == "cpu":
+        product, target = np.empty((SIDE, SIDE), np.float32), np.empty(COPIED, np.float32)
+
+        def run() -> None:
+            np.matmul(left, right, out=product)
+            np.copyto(target, source)
+
+        return Contender("yardstick (NumPy product and copy)", "yardstick", run, None)
+    ops = backend.operations
+    calls = ops.product(ops.from_host(left), ops.from_host(right), ops.zeros((SIDE, SIDE), np.float32))
+    calls += ops.copy(ops.from_host(source), ops.zeros((COPIED,), np.float32))
+    return Contender(
+        "yardstick (product and copy)", "yardstick", backend.program(calls, 1), None, wait=backend.wait
+    )

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from engine.backends.ops import HostArray
+from engine.bench.cases import Net, parameters, pictures
 from engine.bench.contender import BenchError, Contender
-from engine.bench.nets import Net, parameters, pictures
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 
 # What every onnxruntime of the last years reads.

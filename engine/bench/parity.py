@@ -8,8 +8,17 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.backends.ops import HostArray
-from engine.bench.layer_cases import CASES, name_of, random_values, with_head
-from engine.bench.nets import REFERENCE, Net, hanuschkin, parameters, pictures
+from engine.bench.cases import (
+    CASES,
+    REFERENCE,
+    Net,
+    hanuschkin,
+    name_of,
+    parameters,
+    pictures,
+    random_values,
+    with_head,
+)
 from engine.bench.report import Parity
 from engine.layers import Layer, Shape, Values
 from engine.losses import targets

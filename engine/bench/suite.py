@@ -2,18 +2,279 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
+from typing import Literal, TypeAlias
+
+import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
-from engine.bench import partners, rows, scaling
-from engine.bench.floor import Limits, limits
+from engine.backends.ops import Calls, HostArray
+from engine.bench import contender, large_picture, onnx_contender, torch_contender
+from engine.bench.cases import REFERENCE, Net, hanuschkin
+from engine.bench.contender import Contender, Entry, gathered, yardstick
 from engine.bench.machine import machine
-from engine.bench.nets import REFERENCE, hanuschkin
 from engine.bench.parity import parity
-from engine.bench.report import Curve, Parity, Report, Row
+from engine.bench.report import Curve, Floor, Parity, Report, Row
+from engine.bench.timing import measure, spread, timings
+from engine.layers import Conv2D, Layer, Stage, Values
+from engine.network import Network
+
+# Of the probes: calls in a row, values copied, and rows of the square matrices multiplied, by device.
+CALLS = 200
+VALUES = {"cpu": 1 << 24, "gpu": 1 << 26}
+ROWS = {"cpu": 1024, "gpu": 4096}
+SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a device does at best: seconds to start one more call, bytes read or written a second, multiplies a
+    second."""
+
+    call: float
+    bytes: float
+    multiplies: float
+
+
+def limits(backend: Backend, seconds: float = SECONDS) -> Limits:
+    """Measured with the backend's own operations: many tiny calls, one large copy, one large product."""
+    ops, values, rows = backend.operations, VALUES[backend.name], ROWS[backend.name]
+    # Each needs what the one before it made for another place, so that no two can be made one.
+    ring = ops.zeros((CALLS + 1,), np.float32)
+    links = [(ring[place : place + 1], ring[place + 1 : place + 2]) for place in range(CALLS)]
+    chain = [call for source, target in links for call in ops.copy(source, target)]
+    source, target = ops.zeros((values,), np.float32), ops.zeros((values,), np.float32)
+    left, right, product = (ops.full((rows, rows), 1, np.float32) for _ in range(3))
+    probes: list[Calls] = [
+        chain,
+        ops.copy(source, target),
+        ops.product(left, right, product),
+    ]
+    contenders = [
+        Contender(str(place), "yardstick", backend.program(calls, 1), None, wait=backend.wait)
+        for place, calls in enumerate(probes)
+    ]
+    calls, copied, multiplied = (min(samples) for samples in measure(contenders, seconds))
+    return Limits(calls / CALLS, 8 * values / copied, rows**3 / multiplied)
+
+
+def floor(of: Limits, calls: int, moved: int, multiplies: int) -> Floor:
+    """Every call's start, then the longer of moving the bytes and multiplying."""
+    seconds = calls * of.call + max(moved / of.bytes, multiplies / of.multiplies)
+    return Floor(calls, moved, multiplies, seconds)
+
+
+def live_bytes(network: Network) -> int:
+    """Bytes of a live pass: the parameters read, the picture and every map written once and read once."""
+    maps = sum(math.prod(shape) for shape in network.shapes)
+    return 4 * (2 * maps + sum(cost.parameters for cost in network.costs))
+
+
+def train_bytes(net: Net) -> int:
+    """Bytes of a step: every map and its gradient written once and read once, for each picture of the batch; and
+    of every parameter its value, gradient and velocity read and written."""
+    maps = sum(math.prod(shape) for shape in net.network.shapes)
+    return 4 * (4 * maps * net.recipe.batch + 6 * sum(cost.parameters for cost in net.network.costs))
+
+
+def train_multiplies(net: Net) -> int:
+    """Multiplies of a step: those of the pass, as many again for the parameters' gradient, and as many again for
+    the gradient in the layer's input, which the lowest layer with parameters is not asked for."""
+    costs = net.network.costs
+    lowest = next((cost.multiplies for cost in costs if cost.parameters), 0)
+    return net.recipe.batch * (3 * sum(cost.multiplies for cost in costs) - lowest)
+
+
+def versions() -> dict[str, str]:
+    """Of the partners that are installed."""
+    found = {"PyTorch": torch_contender.torch_version(), "onnxruntime": onnx_contender.onnx_version()}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+def missing(backend: Backend) -> list[str]:
+    """A sentence for each partner that could be there."""
+    notes = []
+    if torch_contender.torch_version() is None:
+        notes.append("PyTorch is not installed (pip install torch), so the engine stands beside a yardstick alone.")
+    elif backend.name == "gpu" and not torch_contender.torch_sees_gpu():
+        notes.append("PyTorch is installed but cannot use the GPU, so the engine stands beside a yardstick alone.")
+    if backend.name == "cpu" and onnx_contender.onnx_version() is None:
+        notes.append("onnxruntime is not measured: it needs pip install onnx onnxruntime.")
+    return notes
+
+
+def entries(work: Literal["live", "train"], net: Net, backend: Backend) -> list[Entry]:
+    """Those that can do this work on the device."""
+    if backend.name == "gpu":
+        return torch_contender.on_gpu(work, net) if torch_contender.torch_sees_gpu() else []
+    found = torch_contender.on_processor(work, net) if torch_contender.torch_version() is not None else []
+    if work == "live" and onnx_contender.onnx_version() is not None:
+        found.append(Entry("onnxruntime, 1 thread", lambda: onnx_contender.live(net)))
+    return found
+
+
+def photo_entries(backend: Backend, picture: HostArray, layers: Sequence[Layer], parameters: Values) -> list[Entry]:
+    """Those that can pass a picture (C, H, W) through the layers on the device."""
+    there = (
+        torch_contender.torch_sees_gpu() if backend.name == "gpu" else torch_contender.torch_version() is not None
+    )
+    return torch_contender.photo(backend.name, picture, layers, parameters) if there else []
+
+
+# How far a partner's values may be off, as a share of the largest: of maps; of what a step moves, which is the
+# small difference of two larger numbers.
+SAME_MAPS, SAME_STEP = 1e-4, 1e-2
+
+Noted: TypeAlias = tuple[Row, list[str]]
+
+
+def live(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
+    """A live pass. Returns the row and a sentence for each partner that did not run, as all of these do, and raises
+    BenchError if one computes something else. limits: of the device, for the floor."""
+    engine, calls = contender.live(net, backend)
+    found, notes = gathered(engine, _others(entries("live", net, backend), backend), SAME_MAPS)
+    multiplies = sum(cost.multiplies for cost in net.network.costs)
+    least = None if limits is None else floor(limits, calls(), live_bytes(net.network), multiplies)
+    return Row("live", net.name, 1, multiplies, tuple(timings(found, seconds)), floor=least), notes
+
+
+def train(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
+    """A training step."""
+    engine, calls = contender.train(net, backend)
+    found, notes = gathered(engine, _others(entries("train", net, backend), backend), SAME_STEP)
+    multiplies = train_multiplies(net)
+    least = None if limits is None else floor(limits, calls(), train_bytes(net), multiplies)
+    measured = tuple(timings(found, seconds))
+    return Row("train", net.name, net.recipe.batch, multiplies, measured, net.epoch, floor=least), notes
+
+
+def photograph(backend: Backend, seconds: float, sides: tuple[int, int] = large_picture.SIDES) -> Noted:
+    """The photograph, and by how much a process grows on it."""
+    engine = large_picture.in_bands(backend, sides)
+    others = photo_entries(
+        backend, large_picture.photograph(*sides), large_picture.LAYERS, large_picture.features()
+    )
+    found, notes = gathered(engine, _others(others, backend), SAME_MAPS)
+    measured = tuple(timings(found, seconds))
+    return Row(
+        "photo",
+        f"{sides[1]} × {sides[0]}",
+        1,
+        large_picture.multiplies(sides),
+        measured,
+        growth=large_picture.growth(sides),
+    ), notes
+
+
+def _others(entries: Sequence[Entry], backend: Backend) -> list[Entry]:
+    """With the yardstick, by which a row is compared where there is no partner."""
+    return [*entries, Entry("yardstick", lambda: yardstick(backend))]
+
+
+CHANNELS = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """A convolution of CHANNELS maps of side x side, `features` features of size x size, and a batch."""
+
+    side: int = 64
+    size: int = 5
+    features: int = 16
+    batch: int = 1
+
+    @property
+    def multiplies(self) -> int:
+        """For the whole batch."""
+        return self.batch * self._layer.multiplies(self._shape)
+
+    def prepared(self, backend: Backend) -> Callable[[], None]:
+        """One pass over noise, ready to be run."""
+        ops, rng, layer, shape = backend.operations, np.random.default_rng(5), self._layer, self._shape
+        x = layer.buffer(ops, shape, self.batch, np.float32)
+        ops.upload(rng.standard_normal((*shape, self.batch), np.float32), x.values)
+        block = ops.from_host(rng.standard_normal(layer.block_shape(shape), np.float32))
+        y = ops.zeros((*layer.output_shape(shape), self.batch), np.float32)
+        return backend.program(layer.forward(ops, Stage(x, y, block)), 1)
+
+    @property
+    def _layer(self) -> Conv2D:
+        return Conv2D(self.features, self.size, padding="same")
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        return CHANNELS, self.side, self.side
+
+
+BASE = Case()
+
+# What is varied, in words; the number that the cost should follow; and the cases.
+CURVES: tuple[tuple[str, Callable[[Case], int], tuple[Case, ...]], ...] = (
+    (
+        "pixels of the picture",
+        lambda case: case.side**2,
+        tuple(replace(BASE, side=side) for side in (16, 24, 32, 48, 64, 96, 128, 192, 256)),
+    ),
+    (
+        "pixels of a feature",
+        lambda case: case.size**2,
+        tuple(replace(BASE, size=size) for size in (1, 3, 5, 7, 9, 11, 13)),
+    ),
+    (
+        "number of features",
+        lambda case: case.features,
+        tuple(replace(BASE, features=features) for features in (1, 2, 4, 8, 16, 32, 64, 128)),
+    ),
+    (
+        "pictures in a batch",
+        lambda case: case.batch,
+        tuple(replace(BASE, batch=batch) for batch in (1, 2, 4, 8, 16, 32, 64)),
+    ),
+)
+
+
+def curves(backend: Backend, seconds: float) -> list[Curve]:
+    """All curves, each measured for about `seconds`."""
+    return [_curve(of, number, cases, backend, seconds) for of, number, cases in CURVES]
+
+
+def _curve(
+    of: str, number: Callable[[Case], int], cases: tuple[Case, ...], backend: Backend, seconds: float
+) -> Curve:
+    contenders = [
+        Contender(str(number(case)), "engine", case.prepared(backend), None, wait=backend.wait) for case in cases
+    ]
+    spreads = [spread(samples) for samples in measure(contenders, seconds)]
+    at, multiplies = [number(case) for case in cases], [case.multiplies for case in cases]
+    medians = [found.median for found in spreads]
+    return Curve(
+        of,
+        tuple(at),
+        tuple(multiplies),
+        tuple(medians),
+        tuple(found.low for found in spreads),
+        tuple(found.high for found in spreads),
+        slope(at, multiplies),
+        slope(at, medians),
+    )
+
+
+def slope(xs: list[int], ys: list[int] | list[float]) -> float:
+    """How steeply y grows with x on logarithmic axes, by least squares: the p of y ~ x^p."""
+    return float(np.polyfit(np.log(xs), np.log(ys), 1)[0])
+
+
+def described(case: Case = BASE) -> str:
+    """The convolution that everything is varied from, in words."""
+    return (
+        f"{CHANNELS} maps of {case.side} × {case.side}, {case.features} features of {case.size} × {case.size}, "
+        f"padding same, batch {case.batch}"
+    )
+
 
 KINDS = ("live", "train", "hanuschkin", "photo", "scale", "parity")
 
@@ -33,24 +294,24 @@ class Suite:
 
     def report(self) -> Report:
         """Measure everything. Raises BenchError if a contender computes something else."""
-        where = machine(f"{self.backend.title} ({self.backend.reason})", partners.versions())
-        self._notes = partners.missing(self.backend)
+        where = machine(f"{self.backend.title} ({self.backend.reason})", versions())
+        self._notes = missing(self.backend)
         found, curves, compared = tuple(self._rows()), self._curves(), self._parity()
         return Report(date.today(), where, found, curves, compared, tuple(dict.fromkeys(self._notes)))
 
     def _rows(self) -> Iterator[Row]:
         least = self._limits()
-        plans: list[tuple[str, Callable[[], rows.Noted]]] = []
-        for kind, measure in (("live", rows.live), ("train", rows.train)):
+        plans: list[tuple[str, Callable[[], Noted]]] = []
+        for kind, timed in (("live", live), ("train", train)):
             if kind in self.kinds:
                 plans += [
-                    (f"{kind} {net.name}", partial(measure, net, self.backend, self.seconds, least))
+                    (f"{kind} {net.name}", partial(timed, net, self.backend, self.seconds, least))
                     for net in REFERENCE
                 ]
         if "hanuschkin" in self.kinds:
-            plans.append(("train hanuschkin", partial(rows.train, hanuschkin(), self.backend, self.seconds, least)))
+            plans.append(("train hanuschkin", partial(train, hanuschkin(), self.backend, self.seconds, least)))
         if "photo" in self.kinds:
-            plans.append(("photo", partial(rows.photograph, self.backend, self.seconds)))
+            plans.append(("photo", partial(photograph, self.backend, self.seconds)))
         for place, (name, measured) in enumerate(plans, 1):
             self.progress(f"row {place} of {len(plans)}: {name}")
             row, notes = measured()
@@ -68,7 +329,7 @@ class Suite:
         if "scale" not in self.kinds:
             return ()
         self.progress("how the cost grows")
-        return tuple(scaling.curves(self.backend, self.seconds))
+        return tuple(curves(self.backend, self.seconds))
 
     def _parity(self) -> tuple[Parity, ...]:
         if "parity" not in self.kinds:

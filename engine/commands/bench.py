@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends.backend import choose_backend, one_blas_thread
-from engine.bench.chart import chart
-from engine.bench.page import into_page
-from engine.bench.regression import MARGIN, changes
-from engine.bench.report import Report, read_report, to_json
-from engine.bench.scaling import described
-from engine.bench.suite import KINDS, Suite
-from engine.bench.table import as_markdown, as_text, regression_text
+from engine.bench.cost_chart import chart
+from engine.bench.report import (
+    MARGIN,
+    Report,
+    as_markdown,
+    as_text,
+    changes,
+    into_page,
+    read_report,
+    regression_text,
+    to_json,
+)
+from engine.bench.suite import KINDS, Suite, described
 from engine.storage.atomic import write_atomically
 
 CHART = "cost.svg"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import Backend
-from engine.bench.layer_cases import random_values, with_head
+from engine.bench.cases import random_values, with_head
 from engine.layers import Layer, Shape
 from engine.network import Network
 from engine.plan import Plan

@@ -8,7 +8,7 @@ import pytest
 from engine import stepper as stepper_module
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
-from engine.bench.layer_cases import random_values
+from engine.bench.cases import random_values
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
 from engine.network import Network
 from engine.optimizers import SGD

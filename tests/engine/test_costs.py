@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import CASES, name_of, with_head
+from engine.bench.cases import CASES, name_of, with_head
 from engine.layers import Layer, Shape, shape_text
 from engine.network import Network
 from engine.plan import Plan

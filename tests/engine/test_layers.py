@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values, with_head
+from engine.bench.cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values, with_head
 from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
 from engine.layers.layer import by_layer
 from engine.network import Network

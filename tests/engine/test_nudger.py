@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import random_values
+from engine.bench.cases import random_values
 from engine.datasets.article import article_examples
 from engine.datasets.examples import Examples
 from engine.datasets.sources import Fixed

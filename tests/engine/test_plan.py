@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import random_values
+from engine.bench.cases import random_values
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 from engine.network import Network
 from engine.plan import Plan

@@ -12,7 +12,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls
-from engine.bench.layer_cases import CASES_IN_MODES
+from engine.bench.cases import CASES_IN_MODES
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

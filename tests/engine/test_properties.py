@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import random_values
+from engine.bench.cases import random_values
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
-from engine.bench.layer_cases import CASES_IN_MODES, mode_name_of, random_values, with_head
+from engine.bench.cases import CASES_IN_MODES, mode_name_of, random_values, with_head
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

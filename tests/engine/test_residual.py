@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import random_values
+from engine.bench.cases import random_values
 from engine.explain.receptive_field import receptive_field
 from engine.layers import (
     BatchNorm2D,

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from engine.bench import parity as parity_of
-from engine.bench import partners, suite
+from engine.bench import suite
+from engine.bench import suite as partners
+from engine.bench.cases import TINY
 from engine.bench.contender import Contender, Entry
-from engine.bench.nets import TINY
 from engine.bench.report import Parity
 from engine.cli import main
 
@@ -74,7 +75,7 @@ def test_a_partner_that_does_not_run_is_named(
 
 
 def test_the_curves_are_drawn_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.bench import scaling
+    from engine.bench import suite as scaling
 
     cases = tuple(replace(scaling.BASE, side=side, features=1) for side in (4, 8))
     monkeypatch.setattr(scaling, "CURVES", (("pixels", lambda case: case.side**2, cases),))

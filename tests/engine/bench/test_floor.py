@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.floor import Limits, floor, limits, live_bytes, train_bytes, train_multiplies
-from engine.bench.nets import LARGE, TINY, hanuschkin
+from engine.bench.cases import LARGE, TINY, hanuschkin
+from engine.bench.suite import Limits, floor, limits, live_bytes, train_bytes, train_multiplies
 
 CPU = choose_backend("cpu")
 
@@ -34,8 +34,8 @@ def test_the_first_layer_with_parameters_has_no_gradient_in_its_input() -> None:
 
 
 def test_a_device_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.bench.floor.VALUES", {"cpu": 1 << 16})
-    monkeypatch.setattr("engine.bench.floor.ROWS", {"cpu": 64})
+    monkeypatch.setattr("engine.bench.suite.VALUES", {"cpu": 1 << 16})
+    monkeypatch.setattr("engine.bench.suite.ROWS", {"cpu": 64})
     found = limits(CPU, 0.01)
     # Any machine starts a call within a millisecond, and moves and multiplies more than a million a second.
     assert 0 < found.call < 1e-3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.bench.contender import BenchError
-from engine.bench.page import BEGIN, END, into_page
+from engine.bench.report import BEGIN, END, into_page
 
 
 def test_only_what_lies_between_the_marks_is_replaced(tmp_path: Path) -> None:

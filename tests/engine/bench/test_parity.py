@@ -13,8 +13,7 @@ from engine.backends.backend import choose_backend
 from engine.backends.numpy import ArrayOperations
 from engine.backends.numpy.pooling import MaxPool
 from engine.backends.ops import Calls
-from engine.bench.layer_cases import CASES, name_of
-from engine.bench.nets import DEFAULT, TINY
+from engine.bench.cases import CASES, DEFAULT, TINY, name_of
 from engine.bench.parity import BEYOND, nets, parity
 from engine.bench.report import Parity
 from engine.presets import PRESETS

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.bench.regression import changes
-from engine.bench.table import regression_text
+from engine.bench.report import changes, regression_text
 from engine.bench.timing import Spread
 from tests.engine.bench.made_up import report, row
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench import scaling
-from engine.bench.scaling import BASE, CURVES, Case, curves, slope
+from engine.bench import suite
+from engine.bench.suite import BASE, CURVES, Case, curves, slope
 
 CPU = choose_backend("cpu")
 
@@ -33,7 +33,7 @@ def test_multiplies_of_a_case_by_hand() -> None:
 
 def test_a_curve_is_measured_and_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = (Case(side=8, size=1, features=1), Case(side=16, size=1, features=1))
-    monkeypatch.setattr(scaling, "CURVES", (("pixels", lambda case: case.side**2, cases),))
+    monkeypatch.setattr(suite, "CURVES", (("pixels", lambda case: case.side**2, cases),))
     (found,) = curves(CPU, 0.01)
     assert (found.of, found.at, found.multiplies) == ("pixels", (64, 256), (512, 2048))
     assert found.multiplies_slope == pytest.approx(1)

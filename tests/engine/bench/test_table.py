@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.bench.report import Curve, Floor, Parity, Row
-from engine.bench.table import as_markdown, as_text, duration
+from engine.bench.report import Curve, Floor, Parity, Row, as_markdown, as_text, duration
 from tests.engine.bench.made_up import MACHINE, report, row, timing
 
 

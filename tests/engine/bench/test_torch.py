@@ -10,12 +10,20 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is compared with only where it is")
 
 from engine.backends.backend import choose_backend  # noqa: E402
-from engine.bench import engine_contender, photo, torch_contender  # noqa: E402
+from engine.bench import contender as engine_contender  # noqa: E402
+from engine.bench import large_picture, torch_contender  # noqa: E402
+from engine.bench.cases import (  # noqa: E402  # noqa: E402
+    CASES,
+    DEFAULT,
+    TINY,
+    Net,
+    hanuschkin,
+    random_values,
+    with_head,
+)
 from engine.bench.contender import BenchError, gathered  # noqa: E402
-from engine.bench.layer_cases import CASES, random_values, with_head  # noqa: E402
-from engine.bench.nets import DEFAULT, TINY, Net, hanuschkin  # noqa: E402
-from engine.bench.rows import SAME_MAPS, SAME_STEP  # noqa: E402
-from engine.bench.torch_network import BUILDERS, TorchNetwork  # noqa: E402
+from engine.bench.suite import SAME_MAPS, SAME_STEP  # noqa: E402
+from engine.bench.torch_contender import BUILDERS, TorchNetwork  # noqa: E402
 from engine.layers import AvgPool2D  # noqa: E402
 from engine.plan import Plan  # noqa: E402
 
@@ -50,8 +58,10 @@ def test_a_step_that_forgets_l2_is_caught(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_photograph_is_the_same() -> None:
     sides = (30, 41)
-    entries = torch_contender.photo("cpu", photo.photograph(*sides), photo.LAYERS, photo.features())
-    found, notes = gathered(photo.in_bands(CPU, sides), entries, SAME_MAPS)
+    entries = torch_contender.photo(
+        "cpu", large_picture.photograph(*sides), large_picture.LAYERS, large_picture.features()
+    )
+    found, notes = gathered(large_picture.in_bands(CPU, sides), entries, SAME_MAPS)
     assert (len(found), notes) == (1 + len(entries), [])
 
 

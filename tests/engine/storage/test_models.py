@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from engine.bench.layer_cases import CASES, name_of, random_values, with_head
+from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.document import Subject
 from engine.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
 from engine.network import Network

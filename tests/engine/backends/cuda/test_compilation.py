@@ -13,7 +13,7 @@ from engine.backends.cuda import tiling
 from engine.backends.cuda.device import fused, launches
 from engine.backends.cuda.launch import FOLDER, Segments, source
 from engine.backends.ops import Calls
-from engine.bench.layer_cases import CASES, with_head
+from engine.bench.cases import CASES, with_head
 from engine.optimizers import SGD, AdamW
 from engine.presets import DEFAULT, PRESETS
 from engine.recipe import Recipe

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.layer_cases import CASES, name_of, random_values, with_head
+from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.layers import Layer, Shape
 from engine.optimizers import SGD, Adam, AdamW
 from engine.presets import PRESETS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bands import Parameters, bands, forward_in_bands
+from engine.bench.large_picture import Parameters, bands, forward_in_bands
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

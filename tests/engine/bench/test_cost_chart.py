@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.bench.chart import chart
+from engine.bench.cost_chart import chart
 from engine.bench.report import Curve
 
 SPACE = "{http://www.w3.org/2000/svg}"
