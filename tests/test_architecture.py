@@ -131,7 +131,7 @@ def test_nothing_runs_code_from_files() -> None:
 
 
 def test_only_the_command_line_prints() -> None:
-    talks = (ROOT / "engine/cli.py", ROOT / "engine/commands")
+    talks = (ROOT / "engine/cli/main.py", ROOT / "engine/cli")
     silent = [path for path in SOURCES if path.is_relative_to(ROOT / "engine")]
     silent = [path for path in silent if not any(path.is_relative_to(talker) for talker in talks)]
     assert not [place(path, node) for path, node in nodes(silent) if called(node) == "print"]
@@ -185,7 +185,7 @@ def test_mailbox_knows_no_widget_and_no_engine() -> None:
     assert not [name for name in names if name.startswith(widgets)]
 
 
-@pytest.mark.parametrize("module", ["engine", "engine.cli"])
+@pytest.mark.parametrize("module", ["engine", "engine.cli.main"])
 def test_engine_loads_no_qt(module: str) -> None:
     if not (ROOT / f"{module.replace('.', '/')}.py").exists() and module != "engine":
         pytest.skip(f"{module} is not written yet")

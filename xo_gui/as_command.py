@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.commands.train.words import words_of
+from engine.cli.train_options import words_of
 from engine.datasets.pool import Lesson
 from engine.datasets.xo import CLASSES
 from engine.document import Subject

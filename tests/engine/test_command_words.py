@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cli import _parser
-from engine.commands import train
-from engine.commands.train.task import task_of
-from engine.commands.train.words import words_of
+from engine.cli import train
+from engine.cli.main import _parser
+from engine.cli.train_options import task_of, words_of
 from engine.datasets.xo_settings import XOSettings
 from engine.form_fields import settings_of
 from engine.optimizers import OPTIMIZERS, SGD

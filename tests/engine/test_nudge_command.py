@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.cli import main
+from engine.cli.main import main
 
 SVG = "{http://www.w3.org/2000/svg}"
 

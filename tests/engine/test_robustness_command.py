@@ -11,7 +11,7 @@ import pytest
 import engine.robustness
 from engine.backends.backend import choose_backend
 from engine.charts import MULTIPLES_CHART_TOP, PLOT_HIGH, Plot, multiples_chart
-from engine.cli import main
+from engine.cli.main import main
 from engine.robustness import Trial
 from engine.storage.models import shipped_subject
 

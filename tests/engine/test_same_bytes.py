@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend, one_blas_thread
-from engine.cli import main
+from engine.cli.main import main
 from engine.datasets.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.cli import main
-from engine.commands.train.settings import drawings_from, optimizer_from, schedule_from
+from engine.cli.main import main
+from engine.cli.train_options import drawings_from, optimizer_from, schedule_from
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.layers import Dense, Flatten

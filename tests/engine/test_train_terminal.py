@@ -16,14 +16,14 @@ from typing import IO
 import numpy as np
 import pytest
 
-from engine.cli import main
-from engine.commands.train.bar import Bar, duration
+from engine.cli.main import main
+from engine.cli.train_output import Bar, duration
 from engine.storage.checkpoints import load_checkpoint
 from engine.storage.models import load_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="terminals and signals are others there")
 
-XO = [sys.executable, "-m", "engine.cli", "train"]
+XO = [sys.executable, "-m", "engine.cli.main", "train"]
 FEW = ["--examples", "64", "--batch", "16", "--hold-out", "0.25"]
 
 
@@ -40,7 +40,7 @@ def on_terminal(words: list[str], columns: int, *, press: bytes = b"", after: by
     # setsid makes the terminal the child's own, so that Ctrl+C reaches it.
     child = subprocess.Popen(
         [sys.executable, "-c", "import fcntl, sys, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-         "from engine.cli import main\nsys.exit(main(sys.argv[1:]))", "train", *words],
+         "from engine.cli.main import main\nsys.exit(main(sys.argv[1:]))", "train", *words],
         stdin=its, stdout=its, stderr=its, start_new_session=True,
         env={name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")},
     )  # fmt: skip
@@ -137,7 +137,7 @@ def test_ctrl_c_on_a_terminal_and_on_from_there(tmp_path: Path) -> None:
 
 SLOW_DISK = """
 import os, sys, time
-from engine.cli import main
+from engine.cli.main import main
 sync = os.fsync
 def slow(descriptor):
     print("saving", flush=True)
@@ -176,7 +176,7 @@ def test_ctrl_c_while_the_run_is_saved_does_not_lose_it(tmp_path: Path) -> None:
 SAYS_WHEN_IT_DRAWS = """
 import os, sys
 import engine.datasets.sources as sources
-from engine.cli import main
+from engine.cli.main import main
 examples = sources.examples
 def telling(*arguments):
     os.write(2, b"drawing\\n")
@@ -216,9 +216,9 @@ def test_what_is_trained_on_what_is_said_before_the_first_epoch_even_into_a_pipe
 
 SAVES_ALWAYS = """
 import sys
-import engine.commands.train.course as course
+import engine.cli.train as course
 course.SAVE_SECONDS = 0.0
-from engine.cli import main
+from engine.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -253,7 +253,7 @@ def test_killed_at_any_moment_it_can_go_on(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_does_not_stop_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from engine.commands.train import course
+    from engine.cli import train as course
     from engine.storage.atomic import StorageError
 
     def full(path: Path, run: object) -> None:

@@ -15,7 +15,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog
 
-from engine.cli import main
+from engine.cli.main import main
 from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe
 from engine.schedules import Linear, Steps
@@ -90,7 +90,7 @@ def test_the_copied_command_makes_the_same_bytes_in_a_process_of_its_own(coach: 
     coach.window.training.wish(Look(replace(coach.training.now, step=14)))
     coach.until(lambda training: training.exact and training.shown.step == 14)
     words = shlex.split(copied(coach))
-    run = [sys.executable, "-m", "engine.cli", *words[1:]]
+    run = [sys.executable, "-m", "engine.cli.main", *words[1:]]
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run(run, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from engine.bench import suite as partners
 from engine.bench.cases import TINY
 from engine.bench.contender import Contender, Entry
 from engine.bench.report import Parity
-from engine.cli import main
+from engine.cli.main import main
 
 QUICK = ["bench", "--device", "cpu", "--seconds", "0.02"]
 

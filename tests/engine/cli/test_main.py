@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.cli import main
+from engine.cli.main import main
 from engine.document import Subject
 from engine.presets import DEFAULT
 from engine.storage.models import save_model
@@ -390,16 +390,16 @@ def test_help_and_version(words: list[str], capsys: pytest.CaptureFixture[str]) 
 
 def test_the_version_needs_no_numpy() -> None:
     code = (
-        "import sys\nfrom engine.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom engine.cli.main import main\ntry: main(['--version'])\nexcept SystemExit: pass\n"
         "sys.exit('numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
 def test_as_a_module_and_a_reader_who_leaves(tmp_path: Path) -> None:
-    """`python -m engine.cli ... | head -1`, with far more lines than a pipe holds."""
+    """`python -m engine.cli.main ... | head -1`, with far more lines than a pipe holds."""
     image = draw(tmp_path / "a.png", "X")
-    command = [sys.executable, "-m", "engine.cli", "classify", *[str(image)] * 3000, "--preset", "walkthrough"]
+    command = [sys.executable, "-m", "engine.cli.main", "classify", *[str(image)] * 3000, "--preset", "walkthrough"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
@@ -412,7 +412,15 @@ def test_as_a_module_and_a_reader_who_leaves(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
 def test_interrupted(tmp_path: Path) -> None:
     image = draw(tmp_path / "a.png", "X")
-    command = [sys.executable, "-m", "engine.cli", "classify", *[str(image)] * 5_000, "--preset", "walkthrough"]
+    command = [
+        sys.executable,
+        "-m",
+        "engine.cli.main",
+        "classify",
+        *[str(image)] * 5_000,
+        "--preset",
+        "walkthrough",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
@@ -428,7 +436,7 @@ def test_interrupted(tmp_path: Path) -> None:
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
     draw(Path(name), "X")
-    command = [sys.executable, "-m", "engine.cli", "classify", name, "--preset", "walkthrough"]
+    command = [sys.executable, "-m", "engine.cli.main", "classify", name, "--preset", "walkthrough"]
     result = subprocess.run(command, capture_output=True, check=False)
     assert (result.returncode, result.stderr) == (0, b"")
     assert b"\\udcff.png" in result.stdout

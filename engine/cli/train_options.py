@@ -6,27 +6,98 @@ import argparse
 import math
 import os
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from engine.checkpoint import Checkpoint
-from engine.commands.train import settings
-from engine.datasets.augmented import source_of
+from engine.datasets.augmented import Augmentation, source_of
 from engine.datasets.examples import Examples
 from engine.datasets.files import read_examples
 from engine.datasets.pool import Pool, PoolSettings
 from engine.datasets.sources import Fixed, Generated, Source
 from engine.datasets.xo import CLASSES
+from engine.datasets.xo_settings import XOSettings
 from engine.layers import ShapeError, Values, shape_text
 from engine.network import Network
-from engine.presets import DEFAULT, preset
-from engine.recipe import Recipe
+from engine.optimizers import OPTIMIZERS, SGD, Optimizer
+from engine.presets import DEFAULT, PRESETS, preset
+from engine.recipe import Recipe, part
+from engine.schedules import SCHEDULES, Schedule
 from engine.storage.atomic import shown
 from engine.storage.checkpoints import FileData, InterruptedRun, load_checkpoint
 from engine.storage.models import load_model
+
+Chosen = TypeVar("Chosen")
+_SWITCHES: Final = {"yes": True, "no": False}
+DRAWINGS: Final = "xo"  # what the generator's settings begin with
+
+
+def optimizer_from(text: str) -> Optimizer:
+    """`sgd`, `adamw:decay=0.1`. Raises ValueError with one sentence."""
+    return _chosen("optimizer", OPTIMIZERS, text)
+
+
+def schedule_from(text: str) -> Schedule:
+    """`cosine:final=0.01`. Raises ValueError with one sentence."""
+    return _chosen("schedule", SCHEDULES, text)
+
+
+def with_momentum(optimizer: Optimizer, momentum: float) -> Optimizer:
+    """Raises ValueError for an optimizer that has none."""
+    if not isinstance(optimizer, SGD):
+        raise ValueError(f"Momentum belongs to sgd, not to {optimizer.kind}; add --optimizer sgd, or leave it out.")
+    return replace(optimizer, momentum=momentum)
+
+
+def is_drawings(text: str) -> bool:
+    """Whether --data means generated drawings, and no file: `xo`, `xo:size=0.3..0.9`."""
+    return text == DRAWINGS or text.startswith(f"{DRAWINGS}:")
+
+
+def drawings_from(text: str, usual: XOSettings) -> XOSettings:
+    """`xo:size=0.3..0.9,neither=0.25`, a range also as one number, and what it does not say as usual.
+
+    Raises ValueError with one sentence.
+    """
+    given = _named("drawings", text.partition(":")[2])
+    for name, value in given.items():
+        # One number where a range is meant stands for itself alone.
+        if isinstance(getattr(usual, name, None), tuple) and isinstance(value, str):
+            given[name] = [value, value]
+    read = part("drawings", XOSettings, given, strict=False)
+    return replace(usual, **{name: getattr(read, name) for name in given})
+
+
+def augmentation_from(text: str) -> Augmentation:
+    """`shift=0.1,flip=yes`. Raises ValueError with one sentence."""
+    given = {name: _SWITCHES.get(str(value), value) for name, value in _named("augmentation", text).items()}
+    return part("augmentation", Augmentation, given, strict=False)
+
+
+def _chosen(name: str, table: Mapping[str, type[Chosen]], text: str) -> Chosen:
+    kind, _, settings = text.partition(":")
+    if kind not in table:
+        raise ValueError(f"There is no {name} called {kind!r}; there are {', '.join(table)}.")
+    given = {name: _SWITCHES.get(str(value), value) for name, value in _named(name, settings).items()}
+    return part(name, table[kind], given, strict=False)
+
+
+def _named(what: str, text: str) -> dict[str, str | list[str]]:
+    """`a=1,b=0.2..0.3` as words by name, a range as its two ends."""
+    found: dict[str, str | list[str]] = {}
+    for item in text.split(",") if text else ():
+        name, equals, value = item.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name or not value:
+            raise ValueError(f"The {what} cannot be told from {item!r}; write NAME=VALUE or NAME=LOW..HIGH.")
+        if name in found:
+            raise ValueError(f"The {what} are told {name} twice; leave one out.")
+        found[name] = value.split("..") if ".." in value else value
+    return found
+
 
 HELD_OUT: Final = 0.2  # of examples from files
 ROOM: Final = 1 << 30  # bytes that the drawings of an epoch, or those held out, may take
@@ -107,10 +178,10 @@ def _begun(args: argparse.Namespace, progress: Progress) -> Task:
     name, network, recipe, start = _network(args)
     recipe = _recipe(recipe, args)
     network.places(recipe.frozen)
-    if args.data is None or settings.is_drawings(args.data):
+    if args.data is None or is_drawings(args.data):
         if args.augment is not None:
             raise ValueError("--augment is for pictures from files; drawings differ as their settings say.")
-        recipe = replace(recipe, data=settings.drawings_from(args.data or settings.DRAWINGS, recipe.data))
+        recipe = replace(recipe, data=drawings_from(args.data or DRAWINGS, recipe.data))
         if args.hold_out is not None:
             recipe = replace(recipe, held_out=round(_times(args.hold_out) * recipe.examples))
         recipe = replace(recipe, data=replace(recipe.data, side=_side(network)))
@@ -133,7 +204,7 @@ def _resumed(args: argparse.Namespace, progress: Progress) -> Task:
     out = args.resume.with_suffix(MODEL) if args.out is None else args.out
     _check_place(out)
     recipe, data = _recipe(run.recipe, args), run.data
-    if args.data is not None and (data is None or settings.is_drawings(args.data)):
+    if args.data is not None and (data is None or is_drawings(args.data)):
         raise ValueError("--data with --resume says where the files of the run are now, and this run has none.")
     if data is None:
         material = _drawings(recipe, progress)
@@ -177,16 +248,16 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | N
 
 def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     """The recipe with what was given instead."""
-    optimizer = recipe.optimizer if args.optimizer is None else settings.optimizer_from(args.optimizer)
+    optimizer = recipe.optimizer if args.optimizer is None else optimizer_from(args.optimizer)
     if args.momentum is not None:
-        optimizer = settings.with_momentum(optimizer, args.momentum)
+        optimizer = with_momentum(optimizer, args.momentum)
     if args.rate is not None:
         optimizer = replace(optimizer, rate=args.rate)
     given: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
     if args.augment is not None:
-        given["augmentation"] = settings.augmentation_from(args.augment)
+        given["augmentation"] = augmentation_from(args.augment)
     if args.schedule is not None:
-        given["schedule"] = settings.schedule_from(args.schedule)
+        given["schedule"] = schedule_from(args.schedule)
     if args.freeze is not None:
         given["frozen"] = tuple(name.strip() for name in args.freeze.split(","))
     if args.fixed:
@@ -292,7 +363,62 @@ def _command(args: argparse.Namespace, recipe: Recipe) -> str:
         value = getattr(args, name)
         if value is None or name == "seed":
             continue
-        is_path = isinstance(value, Path) or (name == "data" and not settings.is_drawings(value))
+        is_path = isinstance(value, Path) or (name == "data" and not is_drawings(value))
         words += [f"--{name.replace('_', '-')}", Path(value).name if is_path else str(value)]
     words += [f"--{name.replace('_', '-')}" for name in ("from_scratch", "fixed") if getattr(args, name)]
     return shlex.join(words)
+
+
+# Options that are told only where they are not what the command would take anyway, and how each is called.
+_UNLESS_USUAL: Final = ("l2", "clip", "steps", "patience", "target", "seconds")
+
+
+def words_of(recipe: Recipe, start: Sequence[str]) -> list[str]:
+    """What follows `xo train`. recipe: its drawings are a pool's, whatever `fresh` says. start: what says which
+    network and weights to begin with: --preset NAME, or --model FILE, maybe with --from-scratch.
+
+    Raises ValueError for a recipe that the words cannot tell: without a limit that the preset's recipe has.
+    """
+    usual = _usual(start)
+    words = [*start, "--seed", str(recipe.seed)]
+    if recipe.data_seed is not None:
+        words += ["--data-seed", str(recipe.data_seed)]
+    words += ["--fixed"]
+    words += ["--examples", str(recipe.examples), "--hold-out", repr(recipe.held_out / recipe.examples)]
+    if drawn := _settings(recipe.data, usual.data, leave_out="side"):
+        words += ["--data", f"{DRAWINGS}:{drawn}"]
+    words += ["--optimizer", _part(recipe.optimizer), "--schedule", _part(recipe.schedule)]
+    words += ["--batch", str(recipe.batch), "--epochs", str(recipe.epochs)]
+    for name in _UNLESS_USUAL:
+        value = getattr(recipe, name)
+        if value is None and getattr(usual, name) is not None:
+            raise ValueError(f"xo train has no word for a run without {name}.")
+        if value is not None and value != getattr(usual, name):
+            words += [f"--{name}", _number(value)]
+    return words + (["--freeze", ",".join(recipe.frozen)] if recipe.frozen else [])
+
+
+def _usual(start: Sequence[str]) -> Recipe:
+    """The recipe that the command begins with before it hears of settings."""
+    chosen = PRESETS[start[1]] if start[0] == "--preset" else DEFAULT
+    if chosen.recipe is None:
+        raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
+    return chosen.recipe
+
+
+def _part(part: Optimizer | Schedule) -> str:
+    """`adamw:rate=0.003,decay=0.02`: every setting that is not its kind's own."""
+    told = _settings(part, type(part)())
+    return f"{part.kind}:{told}" if told else part.kind
+
+
+def _settings(part: Optimizer | Schedule | XOSettings, usual: Any, leave_out: str = "") -> str:
+    told = {each.name: getattr(part, each.name) for each in fields(part) if each.name != leave_out}
+    return ",".join(f"{name}={_number(value)}" for name, value in told.items() if value != getattr(usual, name))
+
+
+def _number(value: object) -> str:
+    """As the settings are read: yes and no, and a range as its two ends; no digit is lost."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "..".join(map(repr, value)) if isinstance(value, tuple) else repr(value)

@@ -1,6 +1,6 @@
 """The `xo` command: finds the sub-command that is asked for, runs it, and turns errors into one sentence.
 
-Not the sub-commands, which are in engine/commands. It loads no Qt, and of the rest only what is asked for.
+Not the sub-commands, which are in engine/cli. It loads no Qt, and of the rest only what is asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _print_anything()
     try:
-        commands = {name: import_module(f"engine.commands.{name}") for name in _wanted(words)}
+        commands = {name: import_module(f"engine.cli.{name}") for name in _wanted(words)}
         args = _parser(commands).parse_args(words)
         return _run(commands[args.command], args)
     except KeyboardInterrupt:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.commands.subject import add_subject, chosen_subject
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -21,6 +19,30 @@ if TYPE_CHECKING:
     from engine.document import Subject
 
     Array = NDArray[np.float32]
+
+
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """Add --preset, --model and --device."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--preset", metavar="NAME", help="a network of this program (default: default)")
+    which.add_argument("--model", metavar="FILE", type=Path, help="a model file")
+    parser.add_argument(
+        "--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute (default: auto)"
+    )
+
+
+def chosen_subject(args: argparse.Namespace) -> Subject:
+    """The subject asked for. Raises ValueError or FileNotFoundError, one sentence."""
+    from engine.presets import preset
+    from engine.storage.models import load_model, shipped_subject
+
+    if args.model is not None:
+        return load_model(args.model)
+    name = "default" if args.preset is None else args.preset
+    if preset(name).untrained:
+        raise ValueError(f"{preset(name).untrained.removesuffix('.')}, then give the file it writes as --model.")
+    return shipped_subject(name)
+
 
 BATCH = 64
 BATCH_BYTES = 256 << 20  # what a batch may take; a network whose layers are large reads fewer at once

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.commands.subject import add_subject, chosen_subject
+from engine.cli.classify import add_subject, chosen_subject
 
 if TYPE_CHECKING:
     from engine.datasets.varied import Property

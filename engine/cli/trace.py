@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine.commands.subject import add_subject, chosen_subject
+from engine.cli.classify import add_subject, chosen_subject
 
 
 def add(subparsers: Any) -> None:
