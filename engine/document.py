@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.datasets.own import OwnDrawing
+from engine.data.labelled_drawings import OwnDrawing
 from engine.drawing import Drawing
 from engine.history import Moment
 from engine.network import Network, Parameters

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.layers import ShapeError, shape_text
 from engine.losses import cross_entropy
 from engine.network import Network, Parameters

@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.datasets.examples import Examples
-from engine.datasets.own import OwnDrawing
-from engine.datasets.pool import Lesson, PoolSettings
+from engine.data.dataset import Examples
+from engine.data.labelled_drawings import OwnDrawing
+from engine.data.pool import Lesson, PoolSettings
 from engine.dissection import Dissection, Inspection
 from engine.document import Subject
 from engine.evaluation import Judgement

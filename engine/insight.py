@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from engine.backends.backend import Backend
-from engine.datasets.pool import Pool
+from engine.data.pool import Pool
 from engine.goal import Goal, State
 from engine.history import History, Moment
 from engine.network import Network, Parameters

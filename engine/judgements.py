@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from engine.backends.backend import Backend
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.evaluation import Judge, Judgement
 from engine.history import Moment
 from engine.network import Network, Parameters

@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.datasets.examples import Examples
-from engine.datasets.pool import PIECE, PoolSettings, piece
-from engine.datasets.sources import HELD_OUT
+from engine.data.dataset import Examples
+from engine.data.pool import HELD_OUT, PIECE, PoolSettings, piece
 from engine.document import Subject
 from engine.evaluation import Judge, Judgement
 

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Final
 
 from engine.checkpoint import Checkpoint
-from engine.datasets.pool import Lesson
+from engine.data.pool import Lesson
 from engine.history import History, Line, Moment, frame_bytes
 from engine.network import Network
 

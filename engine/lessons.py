@@ -7,8 +7,7 @@ from typing import Final
 
 from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
-from engine.datasets.pool import Lesson, Pool, Pools
-from engine.datasets.sources import Fixed
+from engine.data.pool import Fixed, Lesson, Pool, Pools
 from engine.history import History, Moment
 from engine.kept import Origin
 from engine.network import Network, Parameters

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter, sleep
 from typing import Final
 
-from engine.datasets.pool import Pool
+from engine.data.pool import Pool
 from engine.history import History, Moment
 from engine.replay import Replay
 

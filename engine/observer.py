@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.history import Moment
 from engine.network import Network, Parameters
 from engine.plan import Plan

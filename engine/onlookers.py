@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.backends.backend import Backend
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.dissection import Dissection
 from engine.goal import Goal, State
 from engine.history import Moment

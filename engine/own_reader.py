@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.datasets.own import OwnDrawing
+from engine.data.labelled_drawings import OwnDrawing
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.goal import Training

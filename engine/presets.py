@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.datasets.augmented import Augmentation
+from engine.data.augmentation import Augmentation
 from engine.datasets.xo_settings import XOSettings
 from engine.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.network import Network

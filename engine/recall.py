@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.evaluation import Judge, Judgement
 from engine.history import History, Moment
 from engine.network import Network, Parameters

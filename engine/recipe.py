@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from engine.datasets.augmented import Augmentation
+from engine.data.augmentation import Augmentation
 from engine.datasets.xo_settings import XOSettings
 from engine.form_fields import Setting, explained, setting_of
 from engine.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer

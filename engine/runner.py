@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.backends.backend import Backend, Device, DeviceError, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.datasets.samples import Samples, samples
 from engine.datasets.xo import CLASSES
 from engine.datasets.xo_settings import XOSettings

@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.dissection import Dissection, Wanted, Watch
 from engine.goal import Goal, State
 from engine.history import Moment

@@ -14,8 +14,8 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.backends.cuda import DeviceFault
 from engine.checkpoint import Checkpoint
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Source
+from engine.data.dataset import Examples
+from engine.data.pool import Source
 from engine.endurance import Endurance
 from engine.evaluation import Judge, Judgement, check_fit
 from engine.layers import Values

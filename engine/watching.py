@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from engine.backends.backend import Backend, DeviceError
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.goal import Training

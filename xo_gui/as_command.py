@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QCoreApplication
 
 from engine.cli.train_options import words_of
-from engine.datasets.pool import Lesson
+from engine.data.pool import Lesson
 from engine.datasets.xo import CLASSES
 from engine.document import Subject
 from engine.goal import Training

@@ -9,7 +9,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.explain.question import Question

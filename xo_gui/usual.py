@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.network import Network
 from engine.optimizers import AdamW
 from engine.presets import PRESETS

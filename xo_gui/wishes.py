@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from engine.datasets.pool import Lesson, PoolSettings
+from engine.data.pool import Lesson, PoolSettings
 from engine.dissection import Inspection
 from engine.history import Moment
 from engine.recipe import Recipe

@@ -19,8 +19,8 @@ from typing import Any, Final
 from engine.backends.backend import Backend
 from engine.cli.train_options import MODEL, Task
 from engine.cli.train_output import Epoch, Outcome, Report, result_of, save
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Source
+from engine.data.dataset import Examples
+from engine.data.pool import Source
 from engine.document import Subject
 from engine.storage.atomic import StorageError, shown
 from engine.storage.checkpoints import save_checkpoint

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from engine.checkpoint import Checkpoint
-from engine.datasets.augmented import Augmentation, source_of
-from engine.datasets.examples import Examples
-from engine.datasets.files import read_examples
-from engine.datasets.pool import Pool, PoolSettings
-from engine.datasets.sources import Fixed, Generated, Source
+from engine.data.augmentation import Augmentation, source_of
+from engine.data.dataset import Examples
+from engine.data.files import read_examples
+from engine.data.pool import Fixed, Generated, Pool, PoolSettings, Source
 from engine.datasets.xo import CLASSES
 from engine.datasets.xo_settings import XOSettings
 from engine.layers import ShapeError, Values, shape_text

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.drawing import Array
 
 SIDE: Final = 9

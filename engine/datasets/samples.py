@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.datasets.xo import examples
 from engine.datasets.xo_settings import XOSettings
 

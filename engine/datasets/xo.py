@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.datasets.hands import between
 from engine.datasets.sketch import sketch
 from engine.datasets.xo_settings import XOSettings

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.dissection.dissection import (
     Dissection,
     ExamplePass,

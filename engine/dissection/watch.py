@@ -11,7 +11,7 @@ from typing import Final
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.checkpoint import Checkpoint
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.dissection.dissection import Dissection, Inspection
 from engine.dissection.dissector import Dissector, Standing
 from engine.history import Moment

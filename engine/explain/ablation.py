@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.backends.backend import numpy_backend
 from engine.by_hand import switched_off
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.datasets.xo import CLASSES, examples
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject

@@ -9,8 +9,8 @@ from time import perf_counter
 import numpy as np
 
 from engine.by_hand import weighed_by
-from engine.datasets.examples import Examples
-from engine.datasets.pool import Lesson
+from engine.data.dataset import Examples
+from engine.data.pool import Lesson
 from engine.explain.ablation import ablation, drawings
 from engine.explain.contributions import contributions_in_pieces, scores_of
 from engine.explain.flip import flip

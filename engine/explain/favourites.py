@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import HostArray, slices
-from engine.datasets.own import NEITHER
-from engine.datasets.pool import PIECE
+from engine.data.labelled_drawings import NEITHER
+from engine.data.pool import PIECE
 from engine.datasets.xo import CLASSES
 from engine.document import Subject
 from engine.explain.given import Given

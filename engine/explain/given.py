@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.backends.ops import HostArray
-from engine.datasets.examples import Examples
-from engine.datasets.own import own_examples
-from engine.datasets.pool import OWN_PIECE, PIECE, Lesson, piece
-from engine.datasets.sources import TRAINING
+from engine.data.dataset import Examples
+from engine.data.labelled_drawings import own_examples
+from engine.data.pool import OWN_PIECE, PIECE, TRAINING, Lesson, piece
 from engine.datasets.xo import CLASSES
 
 

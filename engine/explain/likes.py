@@ -12,8 +12,8 @@ import numpy as np
 
 from engine.backends.ops import HostArray
 from engine.by_hand import bias_of, slices, weighed_by
-from engine.datasets.examples import Examples
-from engine.datasets.pool import Lesson
+from engine.data.dataset import Examples
+from engine.data.pool import Lesson
 from engine.document import Subject
 from engine.explain.ascent import Ascended, Ascent
 from engine.explain.favourites import Example, Favourites, Spread

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed
 from engine.losses import targets
 from engine.network import Network, Parameters
 from engine.nudge.nudger import Nudger, Nudging

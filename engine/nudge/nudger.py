@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.datasets.sources import Source
+from engine.data.pool import Source
 from engine.evaluation import check_fit
 from engine.layers import Values
 from engine.losses import targets

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from engine.checkpoint import Checkpoint
-from engine.datasets.own import OwnDrawing
-from engine.datasets.pool import Lesson, PoolSettings
+from engine.data.labelled_drawings import OwnDrawing
+from engine.data.pool import Lesson, PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.history import Branch, Curves, Line, Mark, Moment
 from engine.kept import Origin

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.datasets.own import OwnDrawing
-from engine.datasets.pool import Lesson, PoolSettings
+from engine.data.labelled_drawings import OwnDrawing
+from engine.data.pool import Lesson, PoolSettings
 from engine.document import Document, Subject
 from engine.history import Moment
 from engine.kept import KeptRun

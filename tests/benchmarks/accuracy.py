@@ -92,7 +92,7 @@ def read(pictures: object) -> object:
     import numpy as np
 
     from engine.backends.backend import choose_backend
-    from engine.datasets.examples import Examples
+    from engine.data.dataset import Examples
     from engine.evaluation import judge
     from engine.losses import softmax
     from engine.storage.models import shipped_subject

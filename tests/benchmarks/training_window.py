@@ -197,7 +197,7 @@ class Alone:
 
     def __init__(self, training: object, goal: object, subject: object) -> None:
         from engine.backends.backend import choose_backend
-        from engine.datasets.sources import Fixed
+        from engine.data.pool import Fixed
         from engine.training import Trainer
 
         source, backend = Fixed(training.examples), choose_backend("cpu")

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.datasets.sources import Generated
+from engine.data.pool import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
 from engine.network import Network

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.datasets.sources import Fixed
+from engine.data.pool import Fixed
 from engine.datasets.xo import examples
 from engine.dissection import Dissection, Dissector, Inspection, Standing
 from engine.history import Moment

@@ -13,7 +13,7 @@ from engine.backends.backend import Backend, choose_backend
 from engine.backends.cuda import DeviceFault
 from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls, replay
-from engine.datasets.sources import Fixed, Generated
+from engine.data.pool import Fixed, Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.calibration import calibrate
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.evaluation import judge, score
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
 from engine.losses import cross_entropy, softmax, targets

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing

@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.network import Network
 from engine.optimizers import SGD, Adam, AdamW, Optimizer

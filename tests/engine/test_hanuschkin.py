@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed
 from engine.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.network import Network
 from engine.plan import Plan

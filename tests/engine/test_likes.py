@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.own import OwnDrawing
-from engine.datasets.pool import Lesson, Pool, PoolSettings
+from engine.data.labelled_drawings import OwnDrawing
+from engine.data.pool import Lesson, Pool, PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.drawing import Drawing

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.datasets.pool import Pool
+from engine.data.pool import Pool
 from engine.evaluation import judge
 from engine.history import History, Moment
 from engine.recall import SAMPLE

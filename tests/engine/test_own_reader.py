@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.own import OwnDrawing
+from engine.data.labelled_drawings import OwnDrawing
 from engine.datasets.xo import drawing as drawn
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject

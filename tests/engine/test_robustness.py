@@ -9,7 +9,7 @@ import pytest
 
 import engine.robustness
 from engine.backends.backend import choose_backend
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.datasets.varied import Varied, properties
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject

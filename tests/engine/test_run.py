@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.own import OwnDrawing
-from engine.datasets.pool import Pool, PoolSettings
-from engine.datasets.sources import Fixed
+from engine.data.labelled_drawings import OwnDrawing
+from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.drawing import Drawing, Stroke

@@ -10,8 +10,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.by_hand import switched_off
-from engine.datasets.examples import Examples
-from engine.datasets.pool import Lesson, PoolSettings
+from engine.data.dataset import Examples
+from engine.data.pool import Lesson, PoolSettings
 from engine.datasets.xo import examples
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed
 from engine.layers import Dense, Flatten
 from engine.network import Network
 from engine.optimizers import AdamW

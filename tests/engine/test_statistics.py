@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.pool import Pool, PoolSettings
+from engine.data.pool import Pool, PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Subject
 from engine.goal import Goal

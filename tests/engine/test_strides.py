@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.sources import Generated
+from engine.data.pool import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network

@@ -175,7 +175,7 @@ def test_ctrl_c_while_the_run_is_saved_does_not_lose_it(tmp_path: Path) -> None:
 
 SAYS_WHEN_IT_DRAWS = """
 import os, sys
-import engine.datasets.sources as sources
+import engine.data.pool as sources
 from engine.cli.main import main
 examples = sources.examples
 def telling(*arguments):

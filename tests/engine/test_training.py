@@ -10,8 +10,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed, Generated
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed, Generated
 from engine.evaluation import judge
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.losses import cross_entropy

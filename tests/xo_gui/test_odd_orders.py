@@ -18,8 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.backends.backend import choose_backend
 from engine.checkpoint import Checkpoint
-from engine.datasets.pool import Pool
-from engine.datasets.sources import Fixed
+from engine.data.pool import Fixed, Pool
 from engine.document import Document
 from engine.goal import Training
 from engine.history import Branch, Moment

@@ -18,8 +18,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.pool import Pool, PoolSettings
-from engine.datasets.sources import Fixed
+from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.presets import DEFAULT
 from engine.recipe import Recipe
 from engine.storage.atomic import StorageError

@@ -12,7 +12,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from engine.datasets.pool import PoolSettings
+from engine.data.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke

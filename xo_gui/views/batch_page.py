@@ -10,8 +10,8 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from engine.datasets.examples import Examples
-from engine.datasets.own import NEITHER
+from engine.data.dataset import Examples
+from engine.data.labelled_drawings import NEITHER
 from engine.document import Document
 from engine.drawing import Drawing
 from engine.goal import Training

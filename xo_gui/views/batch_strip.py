@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.atlas import picture_atlas

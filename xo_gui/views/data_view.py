@@ -15,8 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.datasets.own import counted
-from engine.datasets.pool import Lesson
+from engine.data.labelled_drawings import counted
+from engine.data.pool import Lesson
 from engine.document import Document
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font

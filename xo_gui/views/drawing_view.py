@@ -14,9 +14,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.data.labelled_drawings import NEITHER, OwnDrawing
 from engine.datasets.article import ARTICLE_PICTURES
 from engine.datasets.article import SIDE as ARTICLE_SIDE
-from engine.datasets.own import NEITHER, OwnDrawing
 from engine.datasets.xo import drawing as example_drawing
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.datasets.examples import Examples
+from engine.data.dataset import Examples
 from engine.document import Document
 from engine.drawing import Drawing
 from engine.evaluation import Judgement

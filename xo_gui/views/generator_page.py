@@ -10,8 +10,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
 
-from engine.datasets.own import NEITHER
-from engine.datasets.pool import PoolSettings
+from engine.data.labelled_drawings import NEITHER
+from engine.data.pool import PoolSettings
 from engine.datasets.samples import EACH, Samples
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from engine.datasets.own import NEITHER
+from engine.data.labelled_drawings import NEITHER
 from engine.datasets.xo import CLASSES
 from engine.explain.favourites import Example
 from engine.explain.likes import Likes, Weighed

@@ -8,8 +8,8 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.backends.ops import HostArray
-from engine.datasets.own import counted
-from engine.datasets.pool import Lesson
+from engine.data.labelled_drawings import counted
+from engine.data.pool import Lesson
 from engine.explain.favourites import Example
 from engine.explain.likes import Likes, Wanted
 from engine.explain.question import Answer, Question

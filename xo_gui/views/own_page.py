@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
-from engine.datasets.own import HEAVIEST, NEITHER, OwnDrawing
+from engine.data.labelled_drawings import HEAVIEST, NEITHER, OwnDrawing
 from engine.document import Document
 from engine.drawing import Drawing
 from engine.own_reader import Verdict

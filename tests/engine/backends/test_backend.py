@@ -12,7 +12,7 @@ import pytest
 
 from engine.backends.backend import Backend, DeviceError, choose_backend
 from engine.backends.cuda import DeviceFault
-from engine.datasets.sources import Generated
+from engine.data.pool import Generated
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing

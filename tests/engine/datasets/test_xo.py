@@ -9,8 +9,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from engine.datasets import KINDS
-from engine.datasets.examples import Examples
+from engine.data import KINDS
+from engine.data.dataset import Examples
 from engine.datasets.glyphs import NEITHER
 from engine.datasets.sketch import sketch
 from engine.datasets.xo import drawing, examples

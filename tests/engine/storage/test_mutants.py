@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.datasets.files import read_examples
+from engine.data.files import read_examples
 from engine.document import Subject
 from engine.presets import WALKTHROUGH
 from engine.recipe import Recipe
@@ -22,7 +22,7 @@ from engine.storage.npz import npz_bytes, read_images
 from engine.storage.pictures import read_picture
 from engine.training import Trainer
 from tests.conftest import Effort
-from tests.engine.datasets.test_folders import on_disk, zipped
+from tests.engine.data.test_folders import on_disk, zipped
 from tests.engine.small_runs import CPU, DATA, SMALL, source_of
 from tests.engine.storage.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants
 from tests.engine.storage.test_idx import idx_bytes

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.own import OwnDrawing
-from engine.datasets.pool import PoolSettings
+from engine.data.labelled_drawings import OwnDrawing
+from engine.data.pool import PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke, Transform

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.datasets.sources import Fixed
+from engine.data.pool import Fixed
 from engine.dissection import Dissection, Dissector, Inspection, Standing
 from engine.history import Moment
 from engine.optimizers import Adam

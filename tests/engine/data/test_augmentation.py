@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.augmented import Augmentation, Augmented, seen, source_of
-from engine.datasets.examples import Examples
+from engine.data.augmentation import Augmentation, Augmented, seen, source_of
+from engine.data.dataset import Examples
 from engine.layers import Center, Conv2D, Dense, Flatten
 from engine.network import Network
 from engine.recipe import Recipe

@@ -10,10 +10,17 @@ from typing import Final
 
 import numpy as np
 
-from engine.datasets.archives import read_archive
-from engine.datasets.examples import Examples
-from engine.datasets.folders import Progress, entries_of, listed, read_tree, tree_of
-from engine.datasets.limits import check_classes, check_room
+from engine.data.dataset import Examples
+from engine.data.folders import (
+    Progress,
+    check_classes,
+    check_room,
+    entries_of,
+    listed,
+    read_archive,
+    read_tree,
+    tree_of,
+)
 from engine.drawing import Array
 from engine.layers import ShapeError, shape_text
 from engine.storage.atomic import StorageError, shown, size_of

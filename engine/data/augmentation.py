@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed
 from engine.drawing import Array
 
 # The third of the second words of seeds, beside sources.TRAINING and sources.HELD_OUT.

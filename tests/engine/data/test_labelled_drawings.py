@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.own import OwnDrawing, own_examples
-from engine.datasets.pool import Lesson, Pool, Pools, PoolSettings
-from engine.datasets.sources import Fixed
+from engine.data.labelled_drawings import OwnDrawing, own_examples
+from engine.data.pool import Fixed, Lesson, Pool, Pools, PoolSettings
 from engine.datasets.xo_settings import XOSettings
 from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge

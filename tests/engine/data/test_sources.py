@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.datasets.examples import Examples
-from engine.datasets.sources import Fixed, Generated
+from engine.data.dataset import Examples
+from engine.data.pool import Fixed, Generated
 from tests.engine.small_runs import DATA
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.datasets.files import read_examples
-from tests.engine.datasets.test_folders import CROSS, TWO, zipped
+from engine.data.files import read_examples
+from tests.engine.data.test_folders import CROSS, TWO, zipped
 from tests.engine.refusal import refusal
 
 
@@ -79,7 +79,7 @@ def test_cut_short_anywhere(path: Path) -> None:
 MEASURE = """
 import resource, sys, time
 from pathlib import Path
-from engine.datasets.files import read_examples
+from engine.data.files import read_examples
 read_examples(Path(sys.argv[1]), (1, 9, 9))
 for path in sys.argv[2:]:
     peak, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
@@ -92,9 +92,9 @@ for path in sys.argv[2:]:
 
 
 def test_a_picture_that_is_too_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.datasets.archives.PICTURE_LIMIT", len(CROSS) - 1)
+    monkeypatch.setattr("engine.data.folders.PICTURE_LIMIT", len(CROSS) - 1)
     assert "holds cross/a.png, which unpacks to more than" in refused(path)
-    monkeypatch.setattr("engine.datasets.archives.PICTURE_LIMIT", 1 << 20)
+    monkeypatch.setattr("engine.data.folders.PICTURE_LIMIT", 1 << 20)
     assert len(read_examples(path, (1, 9, 9))) == 2
 
 
@@ -102,7 +102,7 @@ def test_pictures_that_are_many_times_their_archive(path: Path, monkeypatch: pyt
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("cross/b.png", CROSS + bytes(1 << 20))
     assert len(read_examples(path, (1, 9, 9))) == 3
-    monkeypatch.setattr("engine.datasets.archives._ALWAYS_READ", 1 << 20)
+    monkeypatch.setattr("engine.data.folders._ALWAYS_READ", 1 << 20)
     assert "claims to unpack to 1 MiB, more than is safe" in refused(path)
 
 

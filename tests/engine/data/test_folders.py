@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.data.dataset import Examples
+from engine.data.files import read_examples
 from engine.datasets.article import ARTICLE_PICTURES
-from engine.datasets.examples import Examples
-from engine.datasets.files import read_examples
 from tests.engine.refusal import refusal
 
 SHAPE = (1, 9, 9)
@@ -170,15 +170,15 @@ def test_a_kind_of_picture_that_is_not_read_is_not_passed_over(laid: Layout) -> 
 
 
 def test_more_pictures_than_are_read(laid: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.datasets.limits.PICTURES_LIMIT", 2 * 81)
+    monkeypatch.setattr("engine.data.folders.PICTURES_LIMIT", 2 * 81)
     path = laid(TWO)
     assert len(read(path)) == 2
-    monkeypatch.setattr("engine.datasets.limits.PICTURES_LIMIT", 2 * 81 - 1)
+    monkeypatch.setattr("engine.data.folders.PICTURES_LIMIT", 2 * 81 - 1)
     assert "has 2 pictures, which at 9 × 9 pixels take more than" in refused(path)
 
 
 def test_more_files_than_are_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.datasets.folders.MOST_ENTRIES", 5)
+    monkeypatch.setattr("engine.data.folders.MOST_ENTRIES", 5)
     path = on_disk(tmp_path / "set", {**TWO, "cross/readme.txt": b"?"})
     assert len(read(path)) == 2
     (path / "ring/readme.txt").touch()

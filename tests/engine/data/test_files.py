@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.data.files import read_examples
 from engine.datasets.article import ARTICLE_PICTURES
-from engine.datasets.files import read_examples
 from engine.drawing import Drawing
 from engine.raster import render
-from tests.engine.datasets.test_folders import CROSS, RING, TWO, on_disk, zipped
+from tests.engine.data.test_folders import CROSS, RING, TWO, on_disk, zipped
 from tests.engine.refusal import refusal
 from tests.engine.storage.test_idx import idx_bytes
 
@@ -48,7 +48,7 @@ def write_idx(folder: Path, labels: list[int], name: str = "train", packed: bool
 def test_a_picture_is_what_the_same_drawing_would_be(
     tmp_path: Path, side: int, size: tuple[int, int], chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.datasets.files._CHUNK", chunk)
+    monkeypatch.setattr("engine.data.files._CHUNK", chunk)
     ink = np.random.default_rng(3).uniform(-1, 1, (2, *size)).astype(np.float32)
     ink[:, [0, -1]] = ink[:, :, [0, -1]] = -1
     grey = np.round((1 - ink) / 2 * 255).astype(np.uint8)
@@ -215,7 +215,7 @@ def test_missing_and_empty(tmp_path: Path) -> None:
 LISTEN = """
 import json, sys
 from pathlib import Path
-from engine.datasets.files import read_examples
+from engine.data.files import read_examples
 paths, heard, listening = [Path(path) for path in sys.argv[1:]], [], False
 
 def read(path):
