@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.data.augmentation import Augmentation
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.network import Network
 from engine.optimizers import SGD, AdamW

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.data.augmentation import Augmentation
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.form_fields import Setting, explained, setting_of
 from engine.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer
 from engine.schedules import SCHEDULES, Schedule

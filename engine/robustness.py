@@ -2,7 +2,7 @@
 and by whole-image comparison. It is tried piece by piece, so that whoever asks can stop in between, and nothing is
 learnt.
 
-Every value of every property is tried with the same drawings (`engine/datasets/varied.py`), a few in each round.
+Every value of every property is tried with the same drawings (`engine/data/xo/variations.py`), a few in each round.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.datasets.varied import VALUES, Property, Varied, properties
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
+from engine.data.xo.variations import VALUES, Property, Varied, properties
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.evaluation import unwarned

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
 from engine.frames import frames_of
 from engine.goal import Goal, State, Training
 from engine.history import BUDGET, History, Moment, best, frame_bytes, last_good

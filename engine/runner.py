@@ -13,9 +13,8 @@ import numpy as np
 from engine.backends.backend import Backend, Device, DeviceError, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.data.pool import PoolSettings
-from engine.datasets.samples import Samples, samples
-from engine.datasets.xo import CLASSES
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import CLASSES, Samples, samples
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.exemplars import Comparison, compare, exemplars

@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.cli.train_options import words_of
 from engine.data.pool import Lesson
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
 from engine.document import Subject
 from engine.goal import Training
 from engine.history import Branch, Moment, ancestry, lineage

@@ -11,7 +11,7 @@ from weakref import WeakSet
 from PySide6.QtCore import QObject, Signal
 
 from engine.data.pool import Lesson, PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.dissection import Inspection
 from engine.document import Subject
 from engine.goal import Goal, Training

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.charts import Line, log_chart
 from engine.data.pool import Fixed
-from engine.datasets.article import article_examples
+from engine.data.xo.article import article_examples
 from engine.layers import Values
 from engine.losses import targets
 from engine.nudge import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare

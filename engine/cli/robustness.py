@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.classify import add_subject, chosen_subject
 
 if TYPE_CHECKING:
-    from engine.datasets.varied import Property
+    from engine.data.xo.variations import Property
     from engine.document import Subject
     from engine.robustness import Robustness
 

@@ -17,8 +17,8 @@ from engine.data.augmentation import Augmentation, source_of
 from engine.data.dataset import Examples
 from engine.data.files import read_examples
 from engine.data.pool import Fixed, Generated, Pool, PoolSettings, Source
-from engine.datasets.xo import CLASSES
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import CLASSES
+from engine.data.xo.settings import XOSettings
 from engine.layers import ShapeError, Values, shape_text
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, Optimizer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.data.dataset import Examples
-from engine.datasets import xo
+from engine.data.xo import generator
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "xo": Kind("Drawn X and O", xo.XOSettings, xo.examples),
+    "xo": Kind("Drawn X and O", generator.XOSettings, generator.examples),
 }

@@ -10,8 +10,8 @@ import numpy as np
 
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import OwnDrawing, counted, own_examples
-from engine.datasets.xo import CLASSES, examples, numbers
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import CLASSES, examples, numbers
+from engine.data.xo.settings import XOSettings
 
 # Second words of the generator's seeds, so that no held-out drawing is ever trained on.
 TRAINING, HELD_OUT = 0, 1

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from engine.backends.backend import numpy_backend
 from engine.by_hand import switched_off
 from engine.data.dataset import Examples
-from engine.datasets.xo import CLASSES, examples
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import CLASSES, examples
+from engine.data.xo.settings import XOSettings
 from engine.document import Subject
 from engine.evaluation import Judge, Judgement
 from engine.network import Network, Parameters

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.datasets.article import ARTICLE_PICTURES
-from engine.datasets.article import SIDE as ARTICLE_SIDE
-from engine.datasets.varied import usual
-from engine.datasets.xo import CLASSES
+from engine.data.xo.article import ARTICLE_PICTURES
+from engine.data.xo.article import SIDE as ARTICLE_SIDE
+from engine.data.xo.generator import CLASSES
+from engine.data.xo.variations import usual
 from engine.drawing import Drawing, Stroke
 from engine.raster import ink, render
 from engine.reading import BLANK_INK, UNSURE

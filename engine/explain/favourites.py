@@ -13,7 +13,7 @@ from engine.backends.backend import numpy_backend
 from engine.backends.ops import HostArray, slices
 from engine.data.labelled_drawings import NEITHER
 from engine.data.pool import PIECE
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
 from engine.document import Subject
 from engine.explain.given import Given
 from engine.explain.patch import window_of

@@ -8,7 +8,7 @@ from engine.backends.ops import HostArray
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import own_examples
 from engine.data.pool import OWN_PIECE, PIECE, TRAINING, Lesson, piece
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
 
 
 class Given:

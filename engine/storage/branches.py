@@ -15,7 +15,7 @@ import numpy as np
 from engine.checkpoint import Checkpoint
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.history import Branch, Curves, Line, Mark, Moment
 from engine.kept import Origin
 from engine.network import Network

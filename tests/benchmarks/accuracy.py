@@ -35,7 +35,7 @@ def main() -> int:
 
 def conditions() -> dict[str, object]:
     """Settings of the generator, one a row."""
-    from engine.datasets.xo_settings import XOSettings
+    from engine.data.xo.settings import XOSettings
 
     plain = XOSettings(neither=0.3)
     even = replace(plain, cut=0.0, arms=(0.6, 1.0), gap=(-90.0, 20.0), neither=0.0)
@@ -54,7 +54,7 @@ def generated(settings: object, fit: bool) -> tuple[object, object]:
     """Votes (N, 2) and labels (N,) for drawings made as `settings` say."""
     import numpy as np
 
-    from engine.datasets.xo import drawing, examples
+    from engine.data.xo.generator import drawing, examples
 
     if not fit:
         made = examples(settings, COUNT, SEED)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench.cases import CASES, name_of, random_values, with_head
-from engine.datasets.article import ARTICLE_PICTURES
+from engine.data.xo.article import ARTICLE_PICTURES
 from engine.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
 from engine.network import Network
 from engine.nudge import CentralDifferences, backpropagated, central_differences

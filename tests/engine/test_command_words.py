@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.cli import train
 from engine.cli.main import _parser
 from engine.cli.train_options import task_of, words_of
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.form_fields import settings_of
 from engine.optimizers import OPTIMIZERS, SGD
 from engine.presets import DEFAULT

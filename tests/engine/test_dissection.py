@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.data.pool import Fixed
-from engine.datasets.xo import examples
+from engine.data.xo.generator import examples
 from engine.dissection import Dissection, Dissector, Inspection, Standing
 from engine.history import Moment
 from engine.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh

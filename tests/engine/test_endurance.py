@@ -14,7 +14,7 @@ from engine.backends.cuda import DeviceFault
 from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls, replay
 from engine.data.pool import Fixed, Generated
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.datasets.article import ARTICLE_PICTURES
-from engine.datasets.varied import usual
+from engine.data.xo.article import ARTICLE_PICTURES
+from engine.data.xo.variations import usual
 from engine.explain.exemplars import compare, exemplars, scores_of
 
 ROWS_X = "......... .#.....#. ..#...#.. ...#.#... ....#.... ...#.#... ..#...#.. .#.....#. ........."

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from engine.data.pool import PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.goal import Goal

@@ -12,7 +12,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, Pool, PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.explain import explainer as explaining

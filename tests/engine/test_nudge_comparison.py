@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.datasets.article import article_examples
+from engine.data.xo.article import article_examples
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

@@ -12,7 +12,7 @@ from engine.backends.backend import choose_backend
 from engine.bench.cases import random_values
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
-from engine.datasets.article import article_examples
+from engine.data.xo.article import article_examples
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, ShapeError, Votes
 from engine.network import Network
 from engine.nudge import Nudge, Nudger, NudgeState, Nudging

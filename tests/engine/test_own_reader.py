@@ -10,8 +10,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
-from engine.datasets.xo import drawing as drawn
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import drawing as drawn
+from engine.data.xo.settings import XOSettings
 from engine.document import Subject
 from engine.drawing import Drawing
 from engine.history import Moment

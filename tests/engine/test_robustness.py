@@ -10,8 +10,8 @@ import pytest
 import engine.robustness
 from engine.backends.backend import choose_backend
 from engine.data.pool import PoolSettings
-from engine.datasets.varied import Varied, properties
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
+from engine.data.xo.variations import Varied, properties
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.exemplars import compare, exemplars

@@ -12,8 +12,8 @@ from engine.backends.backend import choose_backend
 from engine.by_hand import switched_off
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson, PoolSettings
-from engine.datasets.xo import examples
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import examples
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge

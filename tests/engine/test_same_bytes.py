@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend, one_blas_thread
 from engine.cli.main import main
 from engine.data.pool import PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Subject
 from engine.goal import Goal
 from engine.optimizers import SGD, AdamW

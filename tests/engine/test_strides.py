@@ -10,7 +10,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.data.pool import Generated
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import SGD, Adam

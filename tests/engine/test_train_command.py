@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine.cli.main import main
 from engine.cli.train_options import drawings_from, optimizer_from, schedule_from
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Subject
 from engine.layers import Dense, Flatten
 from engine.network import Network

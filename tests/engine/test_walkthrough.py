@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.datasets.article import ARTICLE_PICTURES
+from engine.data.xo.article import ARTICLE_PICTURES
 from engine.document import Subject
 from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reader, Reading

@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.datasets.article import ARTICLE_PICTURES
+from engine.data.xo.article import ARTICLE_PICTURES
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke, Transform
 from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QObject
 
 from engine.data.pool import PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.goal import Goal

@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
 from engine.data.pool import Lesson, PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.explain import likes as liking
 from tests.xo_gui.test_inspector import Looker
 from xo_gui.session import Cell

@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine.datasets.article import ARTICLE_PICTURES
+from engine.data.xo.article import ARTICLE_PICTURES
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.layers import Dense, Flatten

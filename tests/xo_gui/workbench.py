@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine.data.pool import PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU

@@ -15,10 +15,10 @@ from PySide6.QtWidgets import (
 )
 
 from engine.data.labelled_drawings import NEITHER, OwnDrawing
-from engine.datasets.article import ARTICLE_PICTURES
-from engine.datasets.article import SIDE as ARTICLE_SIDE
-from engine.datasets.xo import drawing as example_drawing
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.article import ARTICLE_PICTURES
+from engine.data.xo.article import SIDE as ARTICLE_SIDE
+from engine.data.xo.generator import drawing as example_drawing
+from engine.data.xo.settings import XOSettings
 from engine.document import Document
 from engine.drawing import Array, Drawing, Transform
 from engine.raster import fitted, ink, render

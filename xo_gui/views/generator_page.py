@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QSp
 
 from engine.data.labelled_drawings import NEITHER
 from engine.data.pool import PoolSettings
-from engine.datasets.samples import EACH, Samples
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import EACH, Samples
+from engine.data.xo.settings import XOSettings
 from engine.document import Document
 from engine.drawing import Drawing
 from xo_gui.theme import SMALL_PX, Theme, font

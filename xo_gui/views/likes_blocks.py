@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from engine.data.labelled_drawings import NEITHER
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
 from engine.explain.favourites import Example
 from engine.explain.likes import Likes, Weighed
 from xo_gui.views.blocks import Block, Grid, Line, Lines, Note, Pair, Picture, Portrait, Spread, SpreadRow

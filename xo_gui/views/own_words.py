@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QCoreApplication
 
 from engine.data.labelled_drawings import NEITHER, OwnDrawing
-from engine.datasets.xo import CLASSES
+from engine.data.xo.generator import CLASSES
 from engine.document import Document
 
 LABELS = (*CLASSES, NEITHER)

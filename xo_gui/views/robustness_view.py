@@ -11,7 +11,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.datasets.varied import measured
+from engine.data.xo.variations import measured
 from engine.document import Document
 from engine.drawing import Drawing
 from engine.robustness import Robustness, tries

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from xo_gui.theme import SMALL_PX, font
 from xo_gui.views.range_slider import RangeSlider
 from xo_gui.views.sliders import SliderRow, ThinSlider

@@ -13,7 +13,7 @@ import pytest
 from engine.backends.backend import Backend, DeviceError, choose_backend
 from engine.backends.cuda import DeviceFault
 from engine.data.pool import Generated
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing
 from engine.evaluation import judge

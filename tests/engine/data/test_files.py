@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from engine.data.files import read_examples
-from engine.datasets.article import ARTICLE_PICTURES
+from engine.data.xo.article import ARTICLE_PICTURES
 from engine.drawing import Drawing
 from engine.raster import render
 from tests.engine.data.test_folders import CROSS, RING, TWO, on_disk, zipped

@@ -17,7 +17,7 @@ from PIL import Image
 
 from engine.data.dataset import Examples
 from engine.data.files import read_examples
-from engine.datasets.article import ARTICLE_PICTURES
+from engine.data.xo.article import ARTICLE_PICTURES
 from tests.engine.refusal import refusal
 
 SHAPE = (1, 9, 9)

@@ -11,7 +11,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing, own_examples
 from engine.data.pool import Fixed, Lesson, Pool, Pools, PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.losses import softmax

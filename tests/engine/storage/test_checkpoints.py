@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Subject
 from engine.network import Network
 from engine.optimizers import SGD, Adam, AdamW

@@ -13,7 +13,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import PoolSettings
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
 from engine.document import Document, Subject
 from engine.drawing import Drawing, Stroke, Transform
 from engine.goal import Goal, Training

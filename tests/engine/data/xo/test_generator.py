@@ -11,16 +11,16 @@ import pytest
 
 from engine.data import KINDS
 from engine.data.dataset import Examples
-from engine.datasets.glyphs import NEITHER
-from engine.datasets.sketch import sketch
-from engine.datasets.xo import drawing, examples
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import drawing, examples
+from engine.data.xo.glyphs import NEITHER
+from engine.data.xo.settings import XOSettings
+from engine.data.xo.strokes import sketch
 from engine.raster import coverage, ink, render
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
 DIGEST = """
 import hashlib
-from engine.datasets.xo import XOSettings, examples
+from engine.data.xo.generator import XOSettings, examples
 print(hashlib.sha256(examples(XOSettings(), 60, 7).images).hexdigest())
 """
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.datasets.samples import EACH, MOST_SIDE, samples
-from engine.datasets.xo import examples
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.generator import EACH, MOST_SIDE, examples, samples
+from engine.data.xo.settings import XOSettings
 
 PLAIN = XOSettings(neither=1 / 3, noise=(0, 0), coarse=0)
 

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.datasets.sketch import sketch
-from engine.datasets.xo_settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
+from engine.data.xo.settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
+from engine.data.xo.strokes import sketch
 from engine.drawing import Array, Drawing, Stroke, Transform, moved
 from engine.raster import Paths, coverage, ink_box
 

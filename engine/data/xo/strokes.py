@@ -5,16 +5,121 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.datasets import hands
-from engine.datasets.glyphs import NEITHER
-from engine.datasets.hands import around, between, float32
-from engine.datasets.xo_settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
+from engine.data.xo.glyphs import NEITHER
+from engine.data.xo.settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
 from engine.drawing import Array
 from engine.raster import Index, Paths
+
+ARM_POINTS = 22
+ROUND_POINTS = 52
+_LINK_POINTS = 12
+_HOOK_SHARE = 0.15  # of a line's length, at either end
+_PRESSURE_SHARE = 0.12
+
+
+def float32(values: NDArray[Any]) -> Array:
+    """The values as float32; also how the type checker learns that they are."""
+    return values.astype(np.float32, copy=False)
+
+
+def between(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
+    """Values spread evenly from low to high, float32."""
+    low, high = bounds
+    return float32(np.float32(low) + np.float32(high - low) * rng.random(shape, np.float32))
+
+
+def around(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
+    """Values from low to high, float32, the middle the likeliest: the mean of two even ones."""
+    return (between(rng, bounds, *shape) + between(rng, bounds, *shape)) * np.float32(0.5)
+
+
+def crosses(half_arms: Array, angles: Array, curve: Array, swing: Array) -> Array:
+    """The two arms of n crosses: (n, 2, ARM_POINTS, 2), from the upper end to the lower.
+
+    half_arms: (n, 2, 2), lengths from the crossing to the upper and the lower end, 1 reaching the box's
+    corner. angles: (n, 2), radians by which each arm is off its diagonal. curve, swing: (n, 2), how far the
+    arm leaves the straight line, to one side and to both in turn, as shares of its length.
+    """
+    tilt = np.array([np.pi / 4, 3 * np.pi / 4], np.float32) + angles
+    along = np.stack([np.cos(tilt), np.sin(tilt)], axis=-1)[:, :, None, :] * np.float32(np.sqrt(2))
+    beside = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    t = np.linspace(0, 1, ARM_POINTS, dtype=np.float32)
+    upper, lower = half_arms[:, :, :1], half_arms[:, :, 1:]
+    reach = t * (upper + lower)
+    aside = curve[:, :, None] * (4 * t * (1 - t)) + swing[:, :, None] * np.sin(np.float32(2 * np.pi) * t)
+    aside = aside * (upper + lower)
+    return float32((reach - upper)[..., None] * along + aside[..., None] * beside)
+
+
+def hands_linked(arms: Array, bulge: Array) -> Array:
+    """Crosses drawn without lifting the pen: (n, m, 2): down one arm, up along the side, down the other.
+
+    arms: (n, 2, ARM_POINTS, 2). bulge: (n,), how far the link swings out.
+    """
+    start, end = arms[:, 0, -1], arms[:, 1, 0]
+    t = np.linspace(0, 1, _LINK_POINTS + 2, dtype=np.float32)[1:-1, None]
+    link = start[:, None] + t * (end - start)[:, None]
+    link[..., 0] += bulge[:, None] * (4 * t * (1 - t))[:, 0]
+    return np.concatenate([arms[:, 0], link, arms[:, 1]], axis=1)
+
+
+def rounds(start: Array, sweep: Array, drift: Array, lumps: Array, phases: Array) -> Array:
+    """n circles: (n, ROUND_POINTS, 2), from where the pen lands to where it lifts.
+
+    start, sweep: (n,), radians; a sweep below 2 pi leaves a gap, one above runs past the start; its sign is
+    the direction. drift: (n,), how much wider the round ends than it began. lumps,
+    phases: (n, 2), the height and the place of its two bulges and of its three, which are half as high.
+    """
+    t = np.linspace(0, 1, ROUND_POINTS, dtype=np.float32)
+    angle = start[:, None] + sweep[:, None] * t
+    radius = 1 + drift[:, None] * (t - np.float32(0.5))
+    for k in (0, 1):
+        radius += lumps[:, k, None] / (k + 1) * np.cos((k + 2) * angle + phases[:, k, None])
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+
+def along_lines(lengths: NDArray[np.intp]) -> Array:
+    """How far along its line each point is, 0 to 1, for lines of these lengths end to end; a dot is at 0."""
+    first = np.cumsum(lengths) - lengths
+    place = np.arange(int(lengths.sum())) - np.repeat(first, lengths)
+    return float32(place / np.repeat(np.maximum(lengths - 1, 1), lengths))
+
+
+def wobble(rng: np.random.Generator, t: Array, line: NDArray[np.intp]) -> Array:
+    """Unsteadiness (T, 2) of at most about 1: a slow sway and a small tremor, of its own for each line.
+
+    t: (T,), how far along its line each point is. line: (T,), which line it is on.
+    """
+    count = int(line[-1]) + 1 if len(line) else 0
+    turn = np.float32(2 * np.pi)
+    slow, fast = between(rng, (0.6, 2.0), count, 2), between(rng, (3.0, 6.5), count, 2)
+    phases = turn * rng.random((2, count, 2), np.float32)
+    sway = np.sin(turn * slow[line] * t[:, None] + phases[0][line])
+    tremor = np.sin(turn * fast[line] * t[:, None] + phases[1][line])
+    return float32(np.float32(0.75) * sway + np.float32(0.25) * tremor)
+
+
+def hooks(t: Array, landing: Array, lifting: Array) -> Array:
+    """Displacement (T, 2) of a line's ends, where the pen lands or lifts while the hand still moves.
+
+    t: (T,). landing, lifting: (T, 2), the displacement of the very end.
+    """
+    near_start = np.maximum(1 - t / np.float32(_HOOK_SHARE), 0)[:, None]
+    near_end = np.maximum(1 - (1 - t) / np.float32(_HOOK_SHARE), 0)[:, None]
+    return float32(near_start**2 * landing + near_end**2 * lifting)
+
+
+def pressure(t: Array, landing: Array, lifting: Array, swell: Array) -> Array:
+    """Factors (T,) of the pen's width, as it changes near a line's ends and between; inputs (T,), -1 to 1."""
+    start = np.exp(t / np.float32(-_PRESSURE_SHARE))
+    end = np.exp((t - 1) / np.float32(_PRESSURE_SHARE))
+    return float32(1 + landing * start + lifting * end + swell * np.sin(np.float32(np.pi) * t))
+
 
 _OFF_DIAGONAL = 0.16  # radians, of an arm of an X
 _LEFTWARD = 0.7  # the share of O drawn against the clock
@@ -114,7 +219,7 @@ def _crosses(which: Index, build: _Build, settings: XOSettings, rng: np.random.G
     half_arms = np.float32(high) - np.float32(high - low) * rng.random((count, 2, 2), np.float32) ** 2
     # A short arm might be cut away whole, and a V is not an X.
     half_arms = np.where(build.is_cut[which][:, None, None], np.maximum(half_arms, 0.8), half_arms)
-    arms = hands.crosses(
+    arms = crosses(
         half_arms,
         angles=around(rng, (-_OFF_DIAGONAL, _OFF_DIAGONAL), count, 2),
         curve=around(rng, settings.curve, count, 2),
@@ -129,10 +234,10 @@ def _crosses(which: Index, build: _Build, settings: XOSettings, rng: np.random.G
     at_once = rng.random(count) < settings.one_stroke
     bulge = between(rng, (0.0, 0.35), count) * mirrored[:, 0]
     room = half_arms.min(axis=(1, 2)) * np.where(at_once, np.float32(0.3), np.float32(0.6))
-    linked, lifted = hands.linked(arms[at_once], bulge[at_once]), arms[~at_once]
+    linked, lifted = hands_linked(arms[at_once], bulge[at_once]), arms[~at_once]
     lines = _Lines(
         np.concatenate([linked.reshape(-1, 2), lifted.reshape(-1, 2)]),
-        np.repeat([linked.shape[1], hands.ARM_POINTS], [len(linked), 2 * len(lifted)]),
+        np.repeat([linked.shape[1], ARM_POINTS], [len(linked), 2 * len(lifted)]),
         np.concatenate([which[at_once], np.repeat(which[~at_once], 2)]),
     )
     return _Outlines(lines, which, turn, room)
@@ -152,14 +257,14 @@ def _rounds(which: Index, build: _Build, settings: XOSettings, rng: np.random.Ge
     gap = np.radians(around(rng, settings.gap, count))
     gap = np.where(build.is_cut[which], np.minimum(gap, 0), gap)  # one opening is enough
     direction = np.where(rng.random(count) < _LEFTWARD, np.float32(-1), np.float32(1))
-    points = hands.rounds(
+    points = rounds(
         start=between(rng, (0, 2 * np.pi), count),
         sweep=(np.float32(2 * np.pi) - gap) * direction,
         drift=around(rng, settings.drift, count),
         lumps=between(rng, settings.lumps, count, 2),
         phases=between(rng, (0, 2 * np.pi), count, 2),
     )
-    lines = _Lines(points.reshape(-1, 2), np.full(count, hands.ROUND_POINTS, np.intp), which)
+    lines = _Lines(points.reshape(-1, 2), np.full(count, ROUND_POINTS, np.intp), which)
     room = np.full(count, _ROUND_ROOM, np.float32)
     return _Outlines(lines, which, between(rng, (-np.pi, np.pi), count), room)
 
@@ -193,7 +298,7 @@ def _by_hand(outlines: _Outlines, build: _Build, settings: XOSettings, rng: np.r
     """The lines as an unsteady hand draws them: sheared, bent, turned, wobbling, hooked."""
     lines = outlines.lines
     count, strokes = len(outlines.turn), len(lines.lengths)
-    t = hands.along_lines(lines.lengths)
+    t = along_lines(lines.lengths)
     line = np.repeat(np.arange(strokes), lines.lengths)
     picture = lines.picture_of_points
 
@@ -208,8 +313,8 @@ def _by_hand(outlines: _Outlines, build: _Build, settings: XOSettings, rng: np.r
     reach = 2 * between(rng, settings.hook, strokes, 2) * (rng.random((strokes, 2)) < _HOOKED)
     way = between(rng, (0, 2 * np.pi), strokes, 2)
     ends = np.stack([reach * np.cos(way), reach * np.sin(way)], axis=-1).astype(np.float32)
-    moved = hands.hooks(t, ends[line, 0], ends[line, 1])
-    moved += hands.wobble(rng, t, line) * amount[picture][:, None]
+    moved = hooks(t, ends[line, 0], ends[line, 1])
+    moved += wobble(rng, t, line) * amount[picture][:, None]
     moved[:, 0] += x
     moved[:, 1] += y
     return _Lines(moved, lines.lengths, lines.pictures)
@@ -292,7 +397,7 @@ def _widths(lines: _Lines, pen: Array, settings: XOSettings, rng: np.random.Gene
     strokes = len(lines.lengths)
     line = np.repeat(np.arange(strokes), lines.lengths)
     landing, lifting, swell = around(rng, settings.pressure, 3, strokes)
-    factor = hands.pressure(hands.along_lines(lines.lengths), landing[line], lifting[line], swell[line] / 2)
+    factor = pressure(along_lines(lines.lengths), landing[line], lifting[line], swell[line] / 2)
     low, high = _at_least(settings.pen_width, LEAST_PEN / settings.side)
     return float32(np.clip(pen[lines.picture_of_points] * factor, low, high))
 

@@ -7,15 +7,15 @@ lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.dataset import Examples
-from engine.datasets.hands import between
-from engine.datasets.sketch import sketch
-from engine.datasets.xo_settings import XOSettings
+from engine.data.xo.settings import XOSettings
+from engine.data.xo.strokes import between, sketch
 from engine.drawing import Array, Drawing, Stroke
 from engine.images import area_resample
 from engine.raster import Paths, coverage
@@ -95,3 +95,24 @@ def _in_squares(picture: Array, paths: Paths, chosen: NDArray[np.bool_], grid: i
         if len(rows) and min(np.ptp(rows), np.ptp(columns)) + 1 >= _LEAST_SQUARES:
             squares = np.where(filled[place], np.float32(1), np.float32(-1))
             picture[place] = (area_resample(squares, side) + 1) / 2
+
+
+EACH: Final = 6  # of X, of O, and of neither
+MOST_SIDE: Final = 128  # pixels: larger ones would take too long to be made while a slider moves
+_SEED: Final = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """settings: those asked for. examples: X first, then O, then neither, EACH of each."""
+
+    settings: XOSettings
+    examples: Examples
+
+
+def samples(settings: XOSettings) -> Samples:
+    """Drawings by these settings: always of the same seed, so that other settings show the same hand, changed by
+    nothing but what differs. As many are neither as are X, whatever share the settings ask for."""
+    shown = replace(settings, neither=1 / 3, side=min(settings.side, MOST_SIDE))
+    made = examples(shown, 3 * EACH, _SEED)
+    return Samples(settings, made.take(np.argsort(made.labels % 3, kind="stable")))

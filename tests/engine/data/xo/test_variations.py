@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.datasets.varied import VALUES, Varied, measured, properties, transform_to, usual
+from engine.data.xo.variations import VALUES, Varied, measured, properties, transform_to, usual
 from engine.drawing import Drawing
 from engine.raster import render
 
