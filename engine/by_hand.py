@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.network import Network
 
 # A list of weights that comes from no maps is laid out in rows of at most so many.

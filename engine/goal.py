@@ -15,7 +15,7 @@ from engine.data.dataset import Examples
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
 from engine.dissection import Dissection, Inspection
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.evaluation import Judgement
 from engine.history import Branch, Moment
 from engine.kept import KeptRun, Origin

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.data.labelled_drawings import OwnDrawing
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.drawing import Drawing
 from engine.goal import Training
 from engine.network import Network

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.layers import ShapeError, shape_text
 from engine.losses import softmax
 from engine.network import Network

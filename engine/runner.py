@@ -15,7 +15,8 @@ from engine.backends.cuda import DeviceFault
 from engine.data.pool import PoolSettings
 from engine.data.xo.generator import CLASSES, Samples, samples
 from engine.data.xo.settings import XOSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.open_file import Opened, Opening, answer
 from engine.drawing import Drawing
 from engine.explain.exemplars import Comparison, compare, exemplars
 from engine.explain.explainer import Explainer, Learnt
@@ -24,7 +25,6 @@ from engine.goal import Goal, Training
 from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
 from engine.network import Parameters
-from engine.opening import Opened, Opening, answer
 from engine.outputs import Wanted
 from engine.own_reader import Verdict
 from engine.raster import fitted, render

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from engine.backends.backend import Backend, DeviceError
 from engine.data.pool import PoolSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
 from engine.drawing import Drawing
 from engine.goal import Training
 from engine.judging import HeldOut, Judging

@@ -14,7 +14,7 @@ from xo_gui.bootstrap import ensure_environment, ensure_system_libraries
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from engine.document import Subject
+    from engine.documents.document import Subject
     from xo_gui.main_window import MainWindow
 
 PATIENCE_MS = 30_000
@@ -110,10 +110,10 @@ def start(args: argparse.Namespace) -> int:
 
 def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     """The window with its session and its running engine thread. Raises ValueError or OSError, one sentence."""
-    from engine.document import Document, Subject
+    from engine.documents.document import Document, Subject
+    from engine.documents.open_file import read_file
+    from engine.documents.project_file import Work
     from engine.drawing import Drawing
-    from engine.opening import read_file
-    from engine.storage.sessions import Work
     from xo_gui.engine_thread import EngineThread
     from xo_gui.main_window import MainWindow
     from xo_gui.recovery import Recovery, session_folder
@@ -164,8 +164,8 @@ def _subject(name: str | None) -> tuple[Subject, str]:
 
     Raises ValueError or OSError if a preset was asked for by name and cannot be had.
     """
-    from engine.presets import preset
-    from engine.storage.models import shipped_subject
+    from engine.documents.model_file import shipped_subject
+    from engine.documents.presets import preset
 
     try:
         return shipped_subject(name or "default"), preset(name or "default").untrained

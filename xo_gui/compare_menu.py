@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 
-from engine.presets import PRESETS
+from engine.documents.presets import PRESETS
 from xo_gui.action_maker import ActionMaker
 from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
 

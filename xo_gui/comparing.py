@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.document import Subject
-from engine.presets import preset
+from engine.documents.document import Subject
+from engine.documents.model_file import shipped_subject
+from engine.documents.presets import preset
 from engine.reading import side_of
 from engine.runner import Snapshot
-from engine.storage.models import shipped_subject
 from xo_gui.session import Session
 from xo_gui.training_control import TrainingControl
 from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, Pause, StopComparing, Swap, Wish

@@ -9,12 +9,12 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import save_model
+from engine.documents.open_file import Opened, Opening
+from engine.documents.project_file import SUFFIX, Work
 from engine.layers import shape_text
-from engine.opening import Opened, Opening
-from engine.storage.models import save_model
 from engine.storage.pictures import SUFFIXES
-from engine.storage.sessions import SUFFIX, Work
 from xo_gui import clipboard, files
 from xo_gui.session import Session
 from xo_gui.settings import Settings

@@ -13,10 +13,10 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
-from engine.document import Subject
-from engine.presets import PRESETS, preset
+from engine.documents.document import Subject
+from engine.documents.model_file import shipped_subject
+from engine.documents.presets import PRESETS, preset
 from engine.runner import Notice, Snapshot
-from engine.storage.models import shipped_subject
 from xo_gui import about
 from xo_gui.comparing import Comparing
 from xo_gui.docks import MARGIN, Docks

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
-from engine.presets import PRESETS
+from engine.documents.presets import PRESETS
 from xo_gui.compare_menu import CompareMenu
 from xo_gui.explain_menu import ExplainMenu
 from xo_gui.train_menu import TrainMenu

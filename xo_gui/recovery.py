@@ -14,10 +14,10 @@ from pathlib import Path
 from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
+from engine.documents.open_file import Opened
+from engine.documents.project_file import SUFFIX, Digest, Work, session_digest
 from engine.kept import KeptRun
-from engine.opening import Opened
 from engine.storage.atomic import StorageError
-from engine.storage.sessions import SUFFIX, Digest, Work, session_digest
 from xo_gui.claims import Claim
 from xo_gui.keeper import EVERY, Keeper, Move
 from xo_gui.session import Session

@@ -11,11 +11,11 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.open_file import Opened, Opening
 from engine.explain.question import Question
 from engine.goal import Goal
 from engine.network import Network
-from engine.opening import Opened, Opening
 from engine.outputs import Wanted
 from engine.runner import Notice, Request
 from xo_gui.sight import joined, wanted

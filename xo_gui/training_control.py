@@ -13,13 +13,13 @@ from PySide6.QtCore import QObject, Signal
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.dissection import Inspection
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.project_file import Work
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.kept import KeptRun
 from engine.recipe import Recipe
 from engine.runner import Snapshot
-from engine.storage.sessions import Work
 from xo_gui.as_command import Told, of_a_run, of_a_start
 from xo_gui.branch_names import BranchNames
 from xo_gui.endings import ending

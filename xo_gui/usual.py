@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 from engine.data.pool import PoolSettings
+from engine.documents.presets import PRESETS
 from engine.network import Network
 from engine.optimizers import AdamW
-from engine.presets import PRESETS
 from engine.recipe import Recipe
 from engine.schedules import Cosine
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.backends.ops import HostArray
+from engine.documents.presets import PRESETS
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -30,7 +31,6 @@ from engine.layers import (
 )
 from engine.network import Network
 from engine.optimizers import SGD
-from engine.presets import PRESETS
 from engine.recipe import Recipe
 
 # Hanuschkin trained on 1,400 of his 2,000 pictures.

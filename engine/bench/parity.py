@@ -20,12 +20,12 @@ from engine.bench.cases import (
     with_head,
 )
 from engine.bench.report import Parity
+from engine.documents.presets import WALKTHROUGH
 from engine.layers import Layer, Shape, Values
 from engine.losses import targets
 from engine.network import Network
 from engine.optimizers import SGD
 from engine.plan import Plan
-from engine.presets import WALKTHROUGH
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.backends.backend import Backend
-    from engine.document import Subject
+    from engine.documents.document import Subject
 
     Array = NDArray[np.float32]
 
@@ -33,8 +33,8 @@ def add_subject(parser: argparse.ArgumentParser) -> None:
 
 def chosen_subject(args: argparse.Namespace) -> Subject:
     """The subject asked for. Raises ValueError or FileNotFoundError, one sentence."""
-    from engine.presets import preset
-    from engine.storage.models import load_model, shipped_subject
+    from engine.documents.model_file import load_model, shipped_subject
+    from engine.documents.presets import preset
 
     if args.model is not None:
         return load_model(args.model)

@@ -56,8 +56,8 @@ def _report() -> dict[str, Any]:
 
 
 def _presets() -> list[dict[str, Any]]:
+    from engine.documents.presets import PRESETS
     from engine.layers import shape_text
-    from engine.presets import PRESETS
 
     return [
         {
@@ -74,8 +74,8 @@ def _presets() -> list[dict[str, Any]]:
 
 def _model(name: str) -> str:
     """Whether the preset can be used without training it first."""
+    from engine.documents.presets import WALKTHROUGH, preset
     from engine.installation import asset
-    from engine.presets import WALKTHROUGH, preset
 
     if name == WALKTHROUGH.name:
         return "made by hand"

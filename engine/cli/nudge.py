@@ -14,11 +14,11 @@ import numpy as np
 from engine.charts import Line, log_chart
 from engine.data.pool import Fixed
 from engine.data.xo.article import article_examples
+from engine.documents.presets import ARTICLE_FEATURES, TRAINABLE_WALKTHROUGH
 from engine.layers import Values
 from engine.losses import targets
 from engine.nudge import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
 from engine.optimizers import SGD
-from engine.presets import ARTICLE_FEATURES, TRAINABLE_WALKTHROUGH
 from engine.recipe import Recipe
 from engine.storage.atomic import write_atomically
 

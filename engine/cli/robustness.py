@@ -12,7 +12,7 @@ from engine.cli.classify import add_subject, chosen_subject
 
 if TYPE_CHECKING:
     from engine.data.xo.variations import Property
-    from engine.document import Subject
+    from engine.documents.document import Subject
     from engine.robustness import Robustness
 
 

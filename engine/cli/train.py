@@ -21,10 +21,10 @@ from engine.cli.train_options import MODEL, Task
 from engine.cli.train_output import Epoch, Outcome, Report, result_of, save
 from engine.data.dataset import Examples
 from engine.data.pool import Source
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import save_model
+from engine.documents.training_file import save_checkpoint
 from engine.storage.atomic import StorageError, shown
-from engine.storage.checkpoints import save_checkpoint
-from engine.storage.models import save_model
 from engine.training import Judged, Step, Trainer, TrainingError
 
 _ANSWER: Final = b"\nStopping after this step, and saving the run ...\n"

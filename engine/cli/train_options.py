@@ -19,15 +19,15 @@ from engine.data.files import read_examples
 from engine.data.pool import Fixed, Generated, Pool, PoolSettings, Source
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.settings import XOSettings
+from engine.documents.model_file import load_model
+from engine.documents.presets import DEFAULT, PRESETS, preset
+from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint
 from engine.layers import ShapeError, Values, shape_text
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, Optimizer
-from engine.presets import DEFAULT, PRESETS, preset
 from engine.recipe import Recipe, part
 from engine.schedules import SCHEDULES, Schedule
 from engine.storage.atomic import shown
-from engine.storage.checkpoints import FileData, InterruptedRun, load_checkpoint
-from engine.storage.models import load_model
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}

@@ -10,7 +10,7 @@ from engine.by_hand import switched_off
 from engine.data.dataset import Examples
 from engine.data.xo.generator import CLASSES, examples
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.evaluation import Judge, Judgement
 from engine.network import Network, Parameters
 

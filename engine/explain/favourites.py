@@ -14,7 +14,7 @@ from engine.backends.ops import HostArray, slices
 from engine.data.labelled_drawings import NEITHER
 from engine.data.pool import PIECE
 from engine.data.xo.generator import CLASSES
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.explain.given import Given
 from engine.explain.patch import window_of
 from engine.explain.receptive_field import Window

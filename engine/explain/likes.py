@@ -14,7 +14,7 @@ from engine.backends.ops import HostArray
 from engine.by_hand import bias_of, slices, weighed_by
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.explain.ascent import Ascended, Ascent
 from engine.explain.favourites import Example, Favourites, Spread
 from engine.explain.given import Given

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import HostArray
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.plan import Plan
 
 # What a covered pixel is: background.

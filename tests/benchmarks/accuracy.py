@@ -93,9 +93,9 @@ def read(pictures: object) -> object:
 
     from engine.backends.backend import choose_backend
     from engine.data.dataset import Examples
+    from engine.documents.model_file import shipped_subject
     from engine.evaluation import judge
     from engine.losses import softmax
-    from engine.storage.models import shipped_subject
 
     subject = shipped_subject("default")
     images = np.asarray(pictures, np.float32)[:, None]
@@ -106,7 +106,7 @@ def read(pictures: object) -> object:
 
 def row(name: str, votes: object, labels: object) -> None:
     """Print one line of the table."""
-    from engine.storage.models import shipped_subject
+    from engine.documents.model_file import shipped_subject
 
     sure, top = votes.max(1) >= shipped_subject("default").threshold, votes.argmax(1)
     cells = [f"{(sure & (top == letter))[labels == letter].mean():.1%}" for letter in (0, 1)]

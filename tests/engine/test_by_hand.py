@@ -7,11 +7,11 @@ import pytest
 
 from engine import by_hand
 from engine.backends.backend import choose_backend
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.presets import ARTICLE_FEATURES, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
 from engine.network import Network
-from engine.presets import ARTICLE_FEATURES, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader
 from engine.runner import Request, Runner
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.data.xo.article import ARTICLE_PICTURES
+from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
 from engine.network import Network
 from engine.nudge import CentralDifferences, backpropagated, central_differences
-from engine.presets import WALKTHROUGH, handmade_parameters
 from tests.engine.random_networks import random_network
 
 Values = dict[str, np.ndarray]

@@ -12,9 +12,9 @@ from engine.cli import train
 from engine.cli.main import _parser
 from engine.cli.train_options import task_of, words_of
 from engine.data.xo.settings import XOSettings
+from engine.documents.presets import DEFAULT
 from engine.form_fields import settings_of
 from engine.optimizers import OPTIMIZERS, SGD
-from engine.presets import DEFAULT
 from engine.recipe import ENDING, LEARNING, Recipe
 from engine.schedules import SCHEDULES
 

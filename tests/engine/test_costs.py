@@ -11,10 +11,10 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.bench.cases import CASES, name_of, with_head
+from engine.documents.presets import PRESETS
 from engine.layers import Layer, Shape, shape_text
 from engine.network import Network
 from engine.plan import Plan
-from engine.presets import PRESETS
 from tests.engine import reference
 
 

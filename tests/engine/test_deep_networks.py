@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model, save_model
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
 from engine.network import Network
 from engine.optimizers import Adam
@@ -23,7 +24,6 @@ from engine.plan import Plan
 from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.stepper import Stepper
-from engine.storage.models import load_model, save_model
 
 CPU = choose_backend("cpu")
 # Frames beyond those of the test itself; a thousand layers that called each other would need a thousand.

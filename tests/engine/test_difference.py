@@ -7,7 +7,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.difference import Difference, matching
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.network import Network
 from engine.outputs import Outputs

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.explain.arithmetic import arithmetic, brings, softmax_of
 from engine.explain.contributions import contributions, contributions_in_pieces, votes_traced
 from engine.explain.gradients import Gradients
@@ -20,7 +21,6 @@ from engine.losses import softmax
 from engine.network import Network
 from engine.outputs import Outputs
 from engine.plan import Plan
-from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reading
 from tests.engine.random_networks import random_network
 from tests.engine.test_walkthrough import MAPS_X9, PICTURES

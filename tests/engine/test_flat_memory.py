@@ -11,7 +11,7 @@ import pytest
 
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
 from engine.drawing import Drawing
 from engine.goal import Goal
 from engine.layers import Dense, Flatten

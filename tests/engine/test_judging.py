@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
 from engine.drawing import Drawing
 from engine.evaluation import judge
 from engine.judging import HeldOut, Judging

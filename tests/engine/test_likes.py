@@ -13,7 +13,9 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import shipped_subject
+from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing
 from engine.explain import explainer as explaining
 from engine.explain import favourites as favourites_module
@@ -28,9 +30,7 @@ from engine.explain.question import Question
 from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
 from engine.network import Network
 from engine.plan import Plan
-from engine.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reader, Reading
-from engine.storage.models import shipped_subject
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from engine import presets
 from engine.backends.backend import choose_backend
+from engine.documents import presets
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.data.xo.article import article_examples
+from engine.documents.presets import TRAINABLE_WALKTHROUGH
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -26,7 +27,6 @@ from engine.layers import (
 from engine.network import Network
 from engine.nudge import Curve, Nudging, backward_multiplies, compare, forward_multiplies
 from engine.optimizers import SGD
-from engine.presets import TRAINABLE_WALKTHROUGH
 from engine.recipe import Recipe
 
 ARTICLE = article_examples()

@@ -13,11 +13,11 @@ from engine.bench.cases import random_values
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.data.xo.article import article_examples
+from engine.documents.presets import TRAINABLE_WALKTHROUGH
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, ShapeError, Votes
 from engine.network import Network
 from engine.nudge import Nudge, Nudger, NudgeState, Nudging
 from engine.plan import Plan
-from engine.presets import TRAINABLE_WALKTHROUGH
 
 ARTICLE = article_examples()
 # One of everything that has values or behaves otherwise while it learns.

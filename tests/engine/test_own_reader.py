@@ -12,13 +12,13 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.xo.generator import drawing as drawn
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import shipped_subject
 from engine.drawing import Drawing
 from engine.history import Moment
 from engine.own_reader import HURRIED, OwnReader
 from engine.raster import render
 from engine.reading import Reader
-from engine.storage.models import shipped_subject
 
 CPU = choose_backend("cpu")
 SUBJECT = shipped_subject("default")

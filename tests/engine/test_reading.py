@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.layers import Dense, Flatten, ShapeError
 from engine.network import Network
 from engine.reading import BLANK_INK, Reader, verdict, votes_of

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
+from engine.documents.presets import DEFAULT, WALKTHROUGH
 from engine.explain.receptive_field import receptive_field
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.plan import Plan
-from engine.presets import DEFAULT, WALKTHROUGH
 
 TAIL = (Flatten(), Dense(2))
 

@@ -9,6 +9,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.bench.cases import random_values
+from engine.documents.presets import DEFAULT
 from engine.explain.receptive_field import receptive_field
 from engine.layers import (
     BatchNorm2D,
@@ -23,7 +24,6 @@ from engine.layers import (
     Tanh,
 )
 from engine.network import Network
-from engine.presets import DEFAULT
 from tests.engine.layer_checks import plan_of
 
 CPU = choose_backend("cpu")

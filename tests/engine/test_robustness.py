@@ -12,7 +12,8 @@ from engine.backends.backend import choose_backend
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.data.xo.variations import Varied, properties
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.model_file import shipped_subject
 from engine.drawing import Drawing
 from engine.explain.exemplars import compare, exemplars
 from engine.goal import Goal
@@ -24,7 +25,6 @@ from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
 from engine.runner import Request, Runner
-from engine.storage.models import shipped_subject
 
 CPU = choose_backend("cpu")
 SIDE = 12

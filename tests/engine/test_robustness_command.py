@@ -12,8 +12,8 @@ import engine.robustness
 from engine.backends.backend import choose_backend
 from engine.charts import MULTIPLES_CHART_TOP, PLOT_HIGH, Plot, multiples_chart
 from engine.cli.main import main
+from engine.documents.model_file import shipped_subject
 from engine.robustness import Trial
-from engine.storage.models import shipped_subject
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,7 +11,7 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.goal import Goal, Training

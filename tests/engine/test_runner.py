@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from engine.backends.backend import Backend
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.open_file import Opened, Opening
+from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing, Stroke
 from engine.layers import Dense, Flatten
 from engine.network import Network
-from engine.opening import Opened, Opening
-from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import Reader
 from engine.runner import Request, Runner
 

@@ -14,7 +14,7 @@ from engine.data.dataset import Examples
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.generator import examples
 from engine.data.xo.settings import XOSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
 from engine.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.explain.ablation import COUNT, SEED

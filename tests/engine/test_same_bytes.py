@@ -11,14 +11,14 @@ from engine.backends.backend import choose_backend, one_blas_thread
 from engine.cli.main import main
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model
+from engine.documents.presets import DEFAULT
 from engine.goal import Goal
 from engine.optimizers import SGD, AdamW
-from engine.presets import DEFAULT
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.schedules import Cosine, Steps
-from engine.storage.models import load_model
 
 # Counts that a pool makes in several pieces, the last one short, and a batch that does not divide them.
 DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)

@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.goal import Goal
 from engine.history import Moment
 from engine.layers import (

@@ -13,14 +13,14 @@ from PIL import Image
 from engine.cli.main import main
 from engine.cli.train_options import drawings_from, optimizer_from, schedule_from
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model, save_model
+from engine.documents.presets import DEFAULT
+from engine.documents.training_file import load_checkpoint
 from engine.layers import Dense, Flatten
 from engine.network import Network
 from engine.optimizers import SGD, Adam, AdamW
-from engine.presets import DEFAULT
 from engine.schedules import Cosine, Linear, Schedule, Steps
-from engine.storage.checkpoints import load_checkpoint
-from engine.storage.models import load_model, save_model
 from engine.training import Trainer
 
 SHORT = ("--examples", 40, "--epochs", 2, "--batch", 16, "--hold-out", 0.5)

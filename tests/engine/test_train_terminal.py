@@ -18,8 +18,8 @@ import pytest
 
 from engine.cli.main import main
 from engine.cli.train_output import Bar, duration
-from engine.storage.checkpoints import load_checkpoint
-from engine.storage.models import load_model
+from engine.documents.model_file import load_model
+from engine.documents.training_file import load_checkpoint
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="terminals and signals are others there")
 

@@ -13,8 +13,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.document import Subject
-from engine.presets import WALKTHROUGH, handmade_parameters
+from engine.documents.document import Subject
+from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.reading import Reader, Reading
 
 PICTURES = {

@@ -8,9 +8,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing, Stroke, Transform
-from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.raster import render
 from xo_gui.theme import DARK, LIGHT, Theme
 from xo_gui.views.canvas import Canvas

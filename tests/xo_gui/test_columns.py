@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.documents.presets import DEFAULT, WALKTHROUGH
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -26,7 +27,6 @@ from engine.layers import (
     Tanh,
 )
 from engine.network import Network
-from engine.presets import DEFAULT, WALKTHROUGH
 from xo_gui.views.arrangement import COMFORT, arrange
 from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.folds import Folds

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
 from engine.data.xo.generator import samples
-from engine.document import Document
+from engine.documents.document import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton, QSlider, QWi
 from pytestqt.qtbot import QtBot
 
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing, Stroke, Transform
-from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.raster import ink, render
 from engine.runner import Runner
 from xo_gui.session import Session

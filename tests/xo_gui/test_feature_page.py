@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from engine import by_hand
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.explain.arithmetic import arithmetic
 from engine.layers.arithmetic import WeightedSum
 from tests.xo_gui.conftest import X_ARMS, Hand

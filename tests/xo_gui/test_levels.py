@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.presets import DEFAULT
 from engine.outputs import Outputs
-from engine.presets import DEFAULT
 from engine.reading import Reader
 from xo_gui.theme import DARK
 from xo_gui.views.atlas import maps_atlas

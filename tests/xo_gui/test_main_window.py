@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
 
-from engine.storage.models import save_model, shipped_subject
+from engine.documents.model_file import save_model, shipped_subject
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from xo_gui.main_window import MainWindow
 from xo_gui.theme import DARK, LIGHT

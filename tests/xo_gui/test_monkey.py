@@ -20,7 +20,7 @@ from PySide6.QtGui import QAction, QContextMenuEvent, QDropEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QDialog, QFileDialog, QWidget
 
-from engine.storage.models import save_model, shipped_subject
+from engine.documents.model_file import save_model, shipped_subject
 from tests.conftest import Effort
 from xo_gui.main_window import MainWindow
 

@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from engine.backends.backend import choose_backend
 from engine.checkpoint import Checkpoint
 from engine.data.pool import Fixed, Pool
-from engine.document import Document
+from engine.documents.document import Document
+from engine.documents.project_file import load_session, save_session
 from engine.goal import Training
 from engine.history import Branch, Moment
 from engine.kept import KeptRun, Origin
 from engine.network import Network
-from engine.storage.sessions import load_session, save_session
 from engine.training import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject

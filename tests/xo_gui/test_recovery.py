@@ -19,10 +19,10 @@ from PySide6.QtTest import QTest
 
 from engine.backends.backend import choose_backend
 from engine.data.pool import Fixed, Pool, PoolSettings
-from engine.presets import DEFAULT
+from engine.documents.presets import DEFAULT
+from engine.documents.project_file import Digest, session_digest
 from engine.recipe import Recipe
 from engine.storage.atomic import StorageError
-from engine.storage.sessions import Digest, session_digest
 from engine.training import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS

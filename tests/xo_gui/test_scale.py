@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from engine.backends.backend import choose_backend
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.network import Network
 from engine.reading import Reader

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing, Stroke
-from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.runner import Notice
 from xo_gui.session import Cell, Session
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from engine.backends.backend import choose_backend
 from engine.difference import Difference
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.presets import DEFAULT
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
-from engine.presets import DEFAULT
 from engine.reading import Reader
 from xo_gui.session import Cell
 from xo_gui.sight import wanted

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.presets import DEFAULT, WALKTHROUGH
 from engine.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
 from engine.network import Network
-from engine.presets import DEFAULT, WALKTHROUGH
 from engine.reading import Reader, Reading
 from tests.engine.test_explanations import read as some_reading
 from tests.engine.test_explanations import some, some_places

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.explain.explainer import Explainer
 from engine.explain.question import Question
 from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU

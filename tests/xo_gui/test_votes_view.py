@@ -9,14 +9,14 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.model_file import shipped_subject
+from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing
 from engine.layers import Dense, Flatten
 from engine.network import Network
-from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.reading import verdict
 from engine.runner import Request, Runner, Snapshot
-from engine.storage.models import shipped_subject
 from xo_gui.theme import DARK, LIGHT, Theme
 from xo_gui.views.numerals import percent, vote_text
 from xo_gui.views.votes_view import VotesView

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPixmap, QResizeEvent, QS
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
 
 from engine.difference import Difference
-from engine.document import Document
+from engine.documents.document import Document
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell

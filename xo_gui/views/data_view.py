@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from engine.data.labelled_drawings import counted
 from engine.data.pool import Lesson
-from engine.document import Document
+from engine.documents.document import Document
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.batch_page import BatchPage

@@ -19,7 +19,7 @@ from engine.data.xo.article import ARTICLE_PICTURES
 from engine.data.xo.article import SIDE as ARTICLE_SIDE
 from engine.data.xo.generator import drawing as example_drawing
 from engine.data.xo.settings import XOSettings
-from engine.document import Document
+from engine.documents.document import Document
 from engine.drawing import Array, Drawing, Transform
 from engine.raster import fitted, ink, render
 from engine.reading import BLANK_INK

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine import by_hand
-from engine.document import Subject
+from engine.documents.document import Subject
 from engine.explain.arithmetic import arithmetic
 from engine.explain.question import Answer, Question
 from engine.layers.arithmetic import WeightedSum

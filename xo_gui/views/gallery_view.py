@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.data.dataset import Examples
-from engine.document import Document
+from engine.documents.document import Document
 from engine.drawing import Drawing
 from engine.evaluation import Judgement
 from engine.network import Network

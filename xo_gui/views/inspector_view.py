@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from engine.backends.ops import HostArray
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
 from engine.drawing import Drawing
 from engine.explain.arithmetic import is_known
 from engine.explain.question import Answer, Question

@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.data.labelled_drawings import HEAVIEST, NEITHER, OwnDrawing
-from engine.document import Document
+from engine.documents.document import Document
 from engine.drawing import Drawing
 from engine.own_reader import Verdict
 from engine.raster import render

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.data.labelled_drawings import NEITHER, OwnDrawing
 from engine.data.xo.generator import CLASSES
-from engine.document import Document
+from engine.documents.document import Document
 
 LABELS = (*CLASSES, NEITHER)
 

@@ -12,7 +12,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.data.xo.variations import measured
-from engine.document import Document
+from engine.documents.document import Document
 from engine.drawing import Drawing
 from engine.robustness import Robustness, tries
 from engine.runner import Snapshot

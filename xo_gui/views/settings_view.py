@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from engine.document import Document
+from engine.documents.document import Document
 from engine.goal import Training
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, Optimizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from engine.document import Document
+from engine.documents.document import Document
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import Theme

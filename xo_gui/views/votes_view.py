@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
 from engine.explain.exemplars import Comparison
 from engine.raster import ink
 from engine.reading import BLANK_INK, UNSURE, Reading

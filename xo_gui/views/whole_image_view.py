@@ -6,7 +6,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from engine.document import Document
+from engine.documents.document import Document
 from engine.drawing import Drawing
 from engine.explain.exemplars import Comparison
 from engine.raster import ink

@@ -16,7 +16,7 @@ from engine.backends.ops import Calls
 from engine.bench.cases import CASES, DEFAULT, TINY, name_of
 from engine.bench.parity import BEYOND, nets, parity
 from engine.bench.report import Parity
-from engine.presets import PRESETS
+from engine.documents.presets import PRESETS
 
 CPU = choose_backend("cpu")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.document import Subject
-from engine.presets import WALKTHROUGH
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model, save_model
+from engine.documents.presets import WALKTHROUGH
 from engine.storage.atomic import StorageError, read_whole, write_atomically
-from engine.storage.models import load_model, save_model
 from tests.conftest import Effort
 
 OLD, NEW = b"the old file", b"the new file" * 1000
@@ -124,9 +124,9 @@ def test_what_a_killed_save_left_is_removed_once_it_is_old(tmp_path: Path) -> No
 
 SAVES_FOR_EVER = """
 import sys
-from engine.document import Subject
-from engine.presets import WALKTHROUGH
-from engine.storage.models import save_model
+from engine.documents.document import Subject
+from engine.documents.presets import WALKTHROUGH
+from engine.documents.model_file import save_model
 subjects = [Subject(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial(n)) for n in (0, 1)]
 save_model(sys.argv[1], subjects[0])
 print("saving", flush=True)

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from engine.data.files import read_examples
-from engine.document import Subject
-from engine.presets import WALKTHROUGH
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model, save_model
+from engine.documents.presets import WALKTHROUGH
+from engine.documents.training_file import InterruptedRun, load_checkpoint, save_checkpoint
 from engine.recipe import Recipe
-from engine.storage.checkpoints import InterruptedRun, load_checkpoint, save_checkpoint
 from engine.storage.idx import read_idx
-from engine.storage.models import load_model, save_model
 from engine.storage.npz import npz_bytes, read_images
 from engine.storage.pictures import read_picture
 from engine.training import Trainer

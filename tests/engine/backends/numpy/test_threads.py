@@ -13,8 +13,8 @@ from engine.backends.backend import choose_backend, one_blas_thread
 from engine.backends.numpy import threads
 from engine.backends.numpy.threads import Lanes
 from engine.backends.ops import replay
+from engine.documents.presets import DEFAULT
 from engine.optimizers import SGD
-from engine.presets import DEFAULT
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 

@@ -16,14 +16,14 @@ import pytest
 from safetensors.numpy import load, save
 
 from engine.data.xo.settings import XOSettings
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model, save_model
+from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint, save_checkpoint
 from engine.network import Network
 from engine.optimizers import SGD, Adam, AdamW
 from engine.recipe import Recipe
 from engine.schedules import Cosine, Linear, Schedule, Steps
 from engine.storage.atomic import StorageError
-from engine.storage.checkpoints import FileData, InterruptedRun, load_checkpoint, save_checkpoint
-from engine.storage.models import load_model, save_model
 from engine.training import Judged, Step, Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, digest, source_of
 

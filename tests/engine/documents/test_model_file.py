@@ -14,12 +14,12 @@ import pytest
 from safetensors.numpy import load, save
 
 from engine.bench.cases import CASES, name_of, random_values, with_head
-from engine.document import Subject
+from engine.documents.document import Subject
+from engine.documents.model_file import load_model, save_model, shipped_subject
+from engine.documents.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
 from engine.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
 from engine.network import Network
-from engine.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
 from engine.storage.atomic import StorageError
-from engine.storage.models import load_model, save_model, shipped_subject
 
 KEY = "xo-gui"
 # Two of its layers hold values that are not learnt, which a file carries too.

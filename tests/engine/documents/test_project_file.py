@@ -14,7 +14,8 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.project_file import Work, load_session, save_session, session_digest
 from engine.drawing import Drawing, Stroke, Transform
 from engine.goal import Goal, Training
 from engine.history import Moment
@@ -25,7 +26,6 @@ from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.storage.atomic import StorageError
-from engine.storage.sessions import Work, load_session, save_session, session_digest
 from tests.conftest import Effort
 from tests.engine.storage.mutants import mutants
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.document import Document, Subject
+from engine.documents.document import Document, Subject
+from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawing import Drawing
 from engine.layers import ShapeError
-from engine.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 
 SUBJECT = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
 
