@@ -14,11 +14,11 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.documents.document import Subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 from engine.goal import Training
 from engine.network import Network
 from engine.plan import Plan
-from engine.raster import render
 from engine.reading import verdict, votes_of
 from engine.stepper import reading_size
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.documents.document import Subject
+from engine.drawings.raster import ink
 from engine.layers import ShapeError, shape_text
 from engine.losses import softmax
 from engine.network import Network
 from engine.outputs import Outputs, Wanted, with_ends
 from engine.plan import Plan
-from engine.raster import ink
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -18,7 +18,7 @@ from engine.backends.backend import Backend
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.variations import VALUES, Property, Varied, properties
 from engine.documents.document import Subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.evaluation import unwarned
 from engine.explain.exemplars import exemplars, scores_of
 from engine.goal import Training

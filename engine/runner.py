@@ -17,7 +17,8 @@ from engine.data.xo.generator import CLASSES, Samples, samples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.open_file import Opened, Opening, answer
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import fitted, render
 from engine.explain.exemplars import Comparison, compare, exemplars
 from engine.explain.explainer import Explainer, Learnt
 from engine.explain.question import Answer, Question
@@ -27,7 +28,6 @@ from engine.kept import EVERY, HandOver, KeptRun
 from engine.network import Parameters
 from engine.outputs import Wanted
 from engine.own_reader import Verdict
-from engine.raster import fitted, render
 from engine.reading import Reader, Reading
 from engine.robustness import Robustness
 from engine.run import Run

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from engine.backends.backend import Backend, DeviceError
 from engine.data.pool import PoolSettings
 from engine.documents.document import Document, Subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.goal import Training
 from engine.judging import HeldOut, Judging
 from engine.own_reader import OwnReader, Verdict

@@ -113,7 +113,7 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.documents.document import Document, Subject
     from engine.documents.open_file import read_file
     from engine.documents.project_file import Work
-    from engine.drawing import Drawing
+    from engine.drawings.drawing import Drawing
     from xo_gui.engine_thread import EngineThread
     from xo_gui.main_window import MainWindow
     from xo_gui.recovery import Recovery, session_folder

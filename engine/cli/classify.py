@@ -157,8 +157,8 @@ class Source:
             yield Entry(str(path), self._input(picture), index, label)
 
     def _input(self, picture: Array) -> Array:
-        from engine.drawing import Drawing
-        from engine.raster import fitted, render
+        from engine.drawings.drawing import Drawing
+        from engine.drawings.raster import fitted, render
         from engine.storage.pictures import to_input
 
         if not self._fit:

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
-from engine.drawing import Array
+from engine.drawings.drawing import Array
 
 # The third of the second words of seeds, beside sources.TRAINING and sources.HELD_OUT.
 AUGMENTING: Final = 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.drawing import Array
+from engine.drawings.drawing import Array
 
 
 @dataclass(frozen=True, eq=False)

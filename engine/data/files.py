@@ -21,7 +21,7 @@ from engine.data.folders import (
     read_tree,
     tree_of,
 )
-from engine.drawing import Array
+from engine.drawings.drawing import Array
 from engine.layers import ShapeError, shape_text
 from engine.storage.atomic import StorageError, shown, size_of
 from engine.storage.idx import PACKED_SUFFIX, is_idx, labels_of_images, read_idx

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.dataset import Examples
-from engine.drawing import Array
+from engine.drawings.drawing import Array
 from engine.storage.atomic import MEBIBYTE, Damage, StorageError, shown, size_of
 from engine.storage.labelled import PICTURES_LIMIT, named
 from engine.storage.pictures import SUFFIXES, picture_of, read_picture, to_input

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from engine.data.dataset import Examples
-from engine.drawing import Drawing
-from engine.raster import render
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 
 NEITHER: Final = "neither"
 HEAVIEST: Final = 20

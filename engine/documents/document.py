@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.data.labelled_drawings import OwnDrawing
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.history import Moment
 from engine.network import Network, Parameters
 

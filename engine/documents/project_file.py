@@ -27,7 +27,7 @@ from engine.documents.training_file import (
     origin_in,
     recipe_in,
 )
-from engine.drawing import Drawing, Stroke, Transform
+from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.history import Moment
 from engine.kept import KeptRun
 from engine.recipe import Recipe

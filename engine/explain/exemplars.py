@@ -17,8 +17,8 @@ from engine.data.xo.article import ARTICLE_PICTURES
 from engine.data.xo.article import SIDE as ARTICLE_SIDE
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.variations import usual
-from engine.drawing import Drawing, Stroke
-from engine.raster import ink, render
+from engine.drawings.drawing import Drawing, Stroke
+from engine.drawings.raster import ink, render
 from engine.reading import BLANK_INK, UNSURE
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

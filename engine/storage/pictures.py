@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.images import area_resample
+from engine.drawings.image_ops import area_resample
 from engine.storage.atomic import MEBIBYTE, FilePath, StorageError, shown, size_of
 
 Array = NDArray[np.float32]

@@ -68,7 +68,7 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
     """Votes and labels for the pictures in the folders."""
     import numpy as np
 
-    from engine.drawing import Drawing
+    from engine.drawings.drawing import Drawing
     from engine.storage.pictures import SUFFIXES, read_picture, to_input
 
     pictures, labels = [], []
@@ -82,7 +82,7 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
 
 def fitted_picture(drawing: object) -> object:
     """The drawing, centred and sized to the frame, as the network reads it."""
-    from engine.raster import fitted, render
+    from engine.drawings.raster import fitted, render
 
     return render(fitted(drawing), 32)
 

@@ -9,7 +9,7 @@ from engine import by_hand
 from engine.backends.backend import choose_backend
 from engine.documents.document import Document, Subject
 from engine.documents.presets import ARTICLE_FEATURES, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
 from engine.network import Network
 from engine.reading import Reader

@@ -17,7 +17,7 @@ from engine.data.pool import Fixed, Generated
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.optimizers import Adam

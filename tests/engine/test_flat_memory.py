@@ -12,7 +12,7 @@ import pytest
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.goal import Goal
 from engine.layers import Dense, Flatten
 from engine.network import Network

@@ -11,7 +11,7 @@ from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.evaluation import judge
 from engine.judging import HeldOut, Judging
 from engine.layers import Conv2D, Dense, Flatten, ReLU

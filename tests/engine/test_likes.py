@@ -16,7 +16,7 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Subject
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.explain import explainer as explaining
 from engine.explain import favourites as favourites_module
 from engine.explain import likes as liking_module

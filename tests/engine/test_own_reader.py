@@ -14,10 +14,10 @@ from engine.data.xo.generator import drawing as drawn
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Subject
 from engine.documents.model_file import shipped_subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 from engine.history import Moment
 from engine.own_reader import HURRIED, OwnReader
-from engine.raster import render
 from engine.reading import Reader
 
 CPU = choose_backend("cpu")

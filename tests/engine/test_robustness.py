@@ -14,13 +14,13 @@ from engine.data.xo.settings import XOSettings
 from engine.data.xo.variations import Varied, properties
 from engine.documents.document import Document, Subject
 from engine.documents.model_file import shipped_subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 from engine.explain.exemplars import compare, exemplars
 from engine.goal import Goal
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.network import Network
 from engine.optimizers import SGD
-from engine.raster import render
 from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries

@@ -12,7 +12,7 @@ from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Subject
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.goal import Goal, Training
 from engine.history import Moment

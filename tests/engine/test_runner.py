@@ -15,7 +15,7 @@ from engine.backends.backend import Backend
 from engine.documents.document import Document, Subject
 from engine.documents.open_file import Opened, Opening
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from engine.layers import Dense, Flatten
 from engine.network import Network
 from engine.reading import Reader

@@ -15,7 +15,7 @@ from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.generator import examples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.explain.ablation import COUNT, SEED
 from engine.explain.explainer import Explainer, Learnt

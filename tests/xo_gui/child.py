@@ -11,7 +11,7 @@ from dataclasses import replace
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
 from xo_gui.garbage import Garbage

@@ -10,8 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from engine.documents.document import Document, Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing, Stroke, Transform
-from engine.raster import render
+from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.drawings.raster import render
 from xo_gui.theme import DARK, LIGHT, Theme
 from xo_gui.views.canvas import Canvas
 

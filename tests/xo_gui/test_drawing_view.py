@@ -14,8 +14,8 @@ from pytestqt.qtbot import QtBot
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.document import Document, Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing, Stroke, Transform
-from engine.raster import ink, render
+from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.drawings.raster import ink, render
 from engine.runner import Runner
 from xo_gui.session import Session
 from xo_gui.theme import DARK

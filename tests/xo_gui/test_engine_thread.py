@@ -14,7 +14,7 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from engine.goal import Goal
 from engine.layers import Dense, Flatten
 from engine.network import Network

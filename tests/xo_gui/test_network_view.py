@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from engine.backends.backend import choose_backend
 from engine.documents.document import Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.network import Network
 from engine.outputs import Outputs

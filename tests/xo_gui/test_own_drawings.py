@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from engine.documents.document import Document
-from engine.raster import render
+from engine.drawings.raster import render
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, coach  # noqa: F401
 from xo_gui.wishes import LearnOn, Pause

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.documents.document import Document, Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from engine.runner import Notice
 from xo_gui.session import Cell, Session
 

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.goal import Training
 from engine.optimizers import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand

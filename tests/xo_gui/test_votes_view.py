@@ -12,7 +12,7 @@ from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.document import Document, Subject
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.layers import Dense, Flatten
 from engine.network import Network
 from engine.reading import verdict

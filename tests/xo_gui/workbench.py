@@ -15,7 +15,7 @@ import pytest
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
 from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.runner import Request, Runner, Snapshot

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import NEITHER
 from engine.documents.document import Document
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.goal import Training
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.quiet_words import QuietWords

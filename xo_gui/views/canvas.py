@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.documents.document import Document
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.canvas_cells import Cells, paint_cells
 from xo_gui.views.canvas_growing import GrowingInk

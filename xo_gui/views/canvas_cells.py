@@ -8,8 +8,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QImage, QPainter
 
-from engine.drawing import Array, Drawing, Stroke
-from engine.raster import Index, cells, fitted, render
+from engine.drawings.drawing import Array, Drawing, Stroke
+from engine.drawings.raster import Index, cells, fitted, render
 from xo_gui.theme import Theme, colours, to_qimage
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 
-from engine.drawing import Array, Drawing, Stroke
-from engine.raster import render
+from engine.drawings.drawing import Array, Drawing, Stroke
+from engine.drawings.raster import render
 from xo_gui.theme import Theme, colours, to_qimage
 
 # A moved image is warped at no more than this many pixels a side: finer is not seen, and slows the sliders.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.drawing import THINNEST, Array, Stroke, Transform, smooth
+from engine.drawings.drawing import THINNEST, Array, Stroke, Transform, smooth
 
 
 class PenStroke:

@@ -20,8 +20,8 @@ from engine.data.xo.article import SIDE as ARTICLE_SIDE
 from engine.data.xo.generator import drawing as example_drawing
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.drawing import Array, Drawing, Transform
-from engine.raster import fitted, ink, render
+from engine.drawings.drawing import Array, Drawing, Transform
+from engine.drawings.raster import fitted, ink, render
 from engine.reading import BLANK_INK
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, Theme

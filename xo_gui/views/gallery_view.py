@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.data.dataset import Examples
 from engine.documents.document import Document
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.evaluation import Judgement
 from engine.network import Network
 from engine.reading import votes_of

@@ -15,7 +15,7 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.generator import EACH, Samples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.setting_rows import SettingRows
 from xo_gui.views.sliders import SliderRow

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWid
 
 from engine.backends.ops import HostArray
 from engine.documents.document import Document, Subject
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.explain.arithmetic import is_known
 from engine.explain.question import Answer, Question
 from engine.reading import Reading

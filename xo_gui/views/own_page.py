@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, Q
 
 from engine.data.labelled_drawings import HEAVIEST, NEITHER, OwnDrawing
 from engine.documents.document import Document
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 from engine.own_reader import Verdict
-from engine.raster import render
 from engine.reading import UNSURE
 from xo_gui.theme import Theme
 from xo_gui.views.compact_button import CompactButton

@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPalette, QWheelEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSlider, QStyle, QStyleOptionSlider, QWidget
 
-from engine.drawing import Transform
+from engine.drawings.drawing import Transform
 
 _SPACING, _ROW_GAP = 10, 3
 _MINUS = "\u2212"

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from engine.data.dataset import Examples
-from engine.drawing import Array
+from engine.drawings.drawing import Array
 
 SIDE: Final = 9
 

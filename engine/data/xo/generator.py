@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from engine.data.dataset import Examples
 from engine.data.xo.settings import XOSettings
 from engine.data.xo.strokes import between, sketch
-from engine.drawing import Array, Drawing, Stroke
-from engine.images import area_resample
-from engine.raster import Paths, coverage
+from engine.drawings.drawing import Array, Drawing, Stroke
+from engine.drawings.image_ops import area_resample
+from engine.drawings.raster import Paths, coverage
 
 __all__ = ["CLASSES", "XOSettings", "drawing", "examples", "numbers"]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.drawing import Array, smooth
+from engine.drawings.drawing import Array, smooth
 
 Point = tuple[float, float]
 Lines = list[Array]

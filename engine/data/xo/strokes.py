@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from engine.data.xo.glyphs import NEITHER
 from engine.data.xo.settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
-from engine.drawing import Array
-from engine.raster import Index, Paths
+from engine.drawings.drawing import Array
+from engine.drawings.raster import Index, Paths
 
 ARM_POINTS = 22
 ROUND_POINTS = 52

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from engine.data.xo.settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
 from engine.data.xo.strokes import sketch
-from engine.drawing import Array, Drawing, Stroke, Transform, moved
-from engine.raster import Paths, coverage, ink_box
+from engine.drawings.drawing import Array, Drawing, Stroke, Transform, moved
+from engine.drawings.raster import Paths, coverage, ink_box
 
 VALUES: Final = 11  # of each property
 _MOST_SHIFT: Final = 0.3  # of the frame; a drawing of usual size is cut from 0.19 on

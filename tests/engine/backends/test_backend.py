@@ -16,7 +16,7 @@ from engine.data.pool import Generated
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.evaluation import judge
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network

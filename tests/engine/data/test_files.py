@@ -14,8 +14,8 @@ from PIL import Image
 
 from engine.data.files import read_examples
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.drawing import Drawing
-from engine.raster import render
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 from tests.engine.data.test_folders import CROSS, RING, TWO, on_disk, zipped
 from tests.engine.refusal import refusal
 from tests.engine.storage.test_idx import idx_bytes

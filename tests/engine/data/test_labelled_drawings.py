@@ -12,10 +12,10 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing, own_examples
 from engine.data.pool import Fixed, Lesson, Pool, Pools, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.drawing import Drawing, Stroke
+from engine.drawings.drawing import Drawing, Stroke
+from engine.drawings.raster import render
 from engine.evaluation import judge
 from engine.losses import softmax
-from engine.raster import render
 from engine.recipe import Recipe
 from engine.training import Step, Trainer
 from tests.engine.small_runs import SMALL

@@ -7,7 +7,7 @@ import pytest
 
 from engine.documents.document import Document, Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawing import Drawing
+from engine.drawings.drawing import Drawing
 from engine.layers import ShapeError
 
 SUBJECT = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())

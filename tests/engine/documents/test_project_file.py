@@ -16,7 +16,7 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.project_file import Work, load_session, save_session, session_digest
-from engine.drawing import Drawing, Stroke, Transform
+from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.kept import HandOver, KeptRun

@@ -15,7 +15,7 @@ from engine.data.xo.generator import drawing, examples
 from engine.data.xo.glyphs import NEITHER
 from engine.data.xo.settings import XOSettings
 from engine.data.xo.strokes import sketch
-from engine.raster import coverage, ink, render
+from engine.drawings.raster import coverage, ink, render
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
 DIGEST = """

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.data.xo.variations import VALUES, Varied, measured, properties, transform_to, usual
-from engine.drawing import Drawing
-from engine.raster import render
+from engine.drawings.drawing import Drawing
+from engine.drawings.raster import render
 
 SIDE = 40
 

@@ -14,8 +14,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.drawing import Array, Drawing, Stroke, Transform
-from engine.images import as_float32, placed
+from engine.drawings.drawing import Array, Drawing, Stroke, Transform
+from engine.drawings.image_ops import as_float32, placed
 
 Index = NDArray[np.intp]
 

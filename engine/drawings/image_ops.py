@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.drawing import Array, Transform
+from engine.drawings.drawing import Array, Transform
 
 _WARP_SIDE = 128  # images are warped at least this finely, then averaged down
 

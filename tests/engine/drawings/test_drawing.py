@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.drawing import THINNEST, Drawing, Stroke, Transform, smooth
+from engine.drawings.drawing import THINNEST, Drawing, Stroke, Transform, smooth
 
 
 def line(*points: tuple[float, float], width: float = 0.05) -> np.ndarray:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.drawing import Drawing, Stroke, Transform
-from engine.images import area_resample
-from engine.raster import Paths, cells, coverage, fitted, ink, render
+from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.drawings.image_ops import area_resample
+from engine.drawings.raster import Paths, cells, coverage, fitted, ink, render
 
 
 def stroke(*points: tuple[float, float], width: float = 0.08, erase: bool = False, grid: int = 0) -> Stroke:
