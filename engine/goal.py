@@ -14,9 +14,9 @@ import numpy as np
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
-from engine.dissection import Dissection, Inspection
 from engine.documents.document import Subject
 from engine.evaluation import Judgement
+from engine.explain.step_trace import Dissection, Inspection
 from engine.history import Branch, Moment
 from engine.kept import KeptRun, Origin
 from engine.layers import Values

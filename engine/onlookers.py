@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.backends.backend import Backend
 from engine.data.dataset import Examples
-from engine.dissection import Dissection
+from engine.explain.step_trace import Dissection
 from engine.goal import Goal, State
 from engine.history import Moment
 from engine.insight import Insight, Sources

@@ -19,9 +19,10 @@ from engine.documents.document import Document, Subject
 from engine.documents.open_file import Opened, Opening, answer
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import fitted, render
-from engine.explain.exemplars import Comparison, compare, exemplars
 from engine.explain.explainer import Explainer, Learnt
-from engine.explain.question import Answer, Question
+from engine.explain.queries import Answer, Question
+from engine.explain.robustness import Robustness
+from engine.explain.template_matching import Comparison, compare, exemplars
 from engine.goal import Goal, Training
 from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
@@ -29,7 +30,6 @@ from engine.network import Parameters
 from engine.outputs import Wanted
 from engine.own_reader import Verdict
 from engine.reading import Reader, Reading
-from engine.robustness import Robustness
 from engine.run import Run
 from engine.watching import Looks, Watched, Watching
 

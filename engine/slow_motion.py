@@ -11,7 +11,8 @@ from typing import Final
 from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.data.dataset import Examples
-from engine.dissection import Dissection, Wanted, Watch
+from engine.explain.step_trace import Dissection
+from engine.explain.step_tracer import Wanted, Watch
 from engine.goal import Goal, State
 from engine.history import Moment
 from engine.network import Network

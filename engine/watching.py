@@ -12,10 +12,10 @@ from engine.backends.backend import Backend, DeviceError
 from engine.data.pool import PoolSettings
 from engine.documents.document import Document, Subject
 from engine.drawings.drawing import Drawing
+from engine.explain.robustness import Robustness, Trials, tries
 from engine.goal import Training
 from engine.judging import HeldOut, Judging
 from engine.own_reader import OwnReader, Verdict
-from engine.robustness import Robustness, Trials, tries
 
 log = logging.getLogger(__name__)
 

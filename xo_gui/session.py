@@ -13,7 +13,7 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.open_file import Opened, Opening
-from engine.explain.question import Question
+from engine.explain.queries import Question
 from engine.goal import Goal
 from engine.network import Network
 from engine.outputs import Wanted

@@ -12,9 +12,9 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.dissection import Inspection
 from engine.documents.document import Subject
 from engine.documents.project_file import Work
+from engine.explain.step_trace import Inspection
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.kept import KeptRun

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.data.pool import Lesson, PoolSettings
-from engine.dissection import Inspection
+from engine.explain.step_trace import Inspection
 from engine.history import Moment
 from engine.recipe import Recipe
 

@@ -13,7 +13,7 @@ from engine.cli.classify import add_subject, chosen_subject
 if TYPE_CHECKING:
     from engine.data.xo.variations import Property
     from engine.documents.document import Subject
-    from engine.robustness import Robustness
+    from engine.explain.robustness import Robustness
 
 
 def add(subparsers: Any) -> None:
@@ -31,7 +31,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Try all drawings, print what was found. Raises ValueError for a network for other pictures."""
     from engine.backends.backend import choose_backend
-    from engine.robustness import Trial
+    from engine.explain.robustness import Trial
     from engine.storage.atomic import write_atomically
 
     subject = chosen_subject(args)

@@ -11,14 +11,17 @@ import numpy as np
 from engine.by_hand import weighed_by
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson
-from engine.explain.ablation import ablation, drawings
-from engine.explain.contributions import contributions_in_pieces, scores_of
-from engine.explain.flip import flip
-from engine.explain.gradients import Gradients
-from engine.explain.likes import Liking, same_weights
-from engine.explain.occlusion import Occlusion
-from engine.explain.question import ALONE, SLOW, Answer, Question
-from engine.explain.saliency import grad_cam, gradient_times_input, score_gradient
+from engine.explain.attribution import (
+    Gradients,
+    contributions_in_pieces,
+    grad_cam,
+    gradient_times_input,
+    score_gradient,
+    scores_of,
+)
+from engine.explain.feature_profile import Liking, same_weights
+from engine.explain.perturbation import Occlusion, ablation, drawings, flip
+from engine.explain.queries import ALONE, SLOW, Answer, Question
 from engine.reading import Reading
 
 # Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training

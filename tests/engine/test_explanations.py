@@ -11,10 +11,9 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.documents.document import Subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.explain.arithmetic import arithmetic, brings, softmax_of
-from engine.explain.contributions import contributions, contributions_in_pieces, votes_traced
-from engine.explain.gradients import Gradients
-from engine.explain.reach import cells_reached, cells_read, runs_read
+from engine.explain.attribution import Gradients, contributions, contributions_in_pieces, votes_traced
+from engine.explain.receptive_field import cells_reached, cells_read, runs_read
+from engine.explain.value_arithmetic import arithmetic, brings, softmax_of
 from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
 from engine.layers.arithmetic import OUTSIDE, Largest, WeightedSum
 from engine.losses import softmax
@@ -285,7 +284,7 @@ def test_contributions_and_the_rest_make_up_every_score(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(0, 60, 4))
 def test_a_pass_in_pieces_that_stops_early_finds_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.explain.gradients.PIECE", 0.0)  # after every call
+    monkeypatch.setattr("engine.explain.attribution.PIECE", 0.0)  # after every call
     network, parameters, picture = some(seed)
     gradients = Gradients(network, 2)
     gradients.load(parameters)

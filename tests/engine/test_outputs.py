@@ -11,7 +11,7 @@ from engine.backends.backend import choose_backend
 from engine.backends.numpy.ops import ArrayOperations
 from engine.documents.document import Document, Subject
 from engine.drawings.drawing import Drawing
-from engine.explain.arithmetic import arithmetic, is_known
+from engine.explain.value_arithmetic import arithmetic, is_known
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.outputs import Missing

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-import engine.robustness
+import engine.explain.robustness
 from engine.backends.backend import choose_backend
 from engine.charts import MULTIPLES_CHART_TOP, PLOT_HIGH, Plot, multiples_chart
 from engine.cli.main import main
 from engine.documents.model_file import shipped_subject
-from engine.robustness import Trial
+from engine.explain.robustness import Trial
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(autouse=True)
 def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.robustness, "ROUNDS", 1)
+    monkeypatch.setattr(engine.explain.robustness, "ROUNDS", 1)
 
 
 def test_the_table_and_the_json_hold_the_numbers_that_were_tried(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.dissection import Inspection
+from engine.explain.step_trace import Inspection
 from engine.history import Moment
 from engine.optimizers import SGD, Adam
 from engine.run import Run

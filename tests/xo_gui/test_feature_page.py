@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 
 from engine import by_hand
 from engine.documents.document import Subject
-from engine.explain.arithmetic import arithmetic
+from engine.explain.value_arithmetic import arithmetic
 from engine.layers.arithmetic import WeightedSum
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_inspector import Looker

@@ -390,9 +390,9 @@ def test_the_smallest_change_put_on_the_canvas_flips_the_verdict(
 def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(
     looker: Looker, hand: Hand, pictures: GradientPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.explain.occlusion.MOST_PICTURES", 1)
+    monkeypatch.setattr("engine.explain.perturbation.MOST_PICTURES", 1)
     # So many patches that it takes seconds; what is stopped early costs nothing.
-    monkeypatch.setattr("engine.explain.occlusion.patches", lambda length: (1, list(range(length)) * 3))
+    monkeypatch.setattr("engine.explain.perturbation.patches", lambda length: (1, list(range(length)) * 3))
     pictures.method.setCurrentIndex(pictures.method.findData("occlusion"))
     looker.qtbot.waitUntil(lambda: pictures.stop_button.isVisible() and pictures.progress.value() > 0)
     assert pictures.progress.isVisible()

@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.explain import likes as liking
+from engine.explain import feature_profile as liking
 from tests.xo_gui.test_inspector import Looker
 from xo_gui.session import Cell
 from xo_gui.views import likes_page

@@ -9,9 +9,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
-import engine.robustness
+import engine.explain.robustness
 from engine.backends.backend import choose_backend
-from engine.robustness import Robustness, Trial
+from engine.explain.robustness import Robustness, Trial
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
@@ -24,7 +24,7 @@ SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rounds of drawings are enough to see what is done with them."""
-    monkeypatch.setattr(engine.robustness, "ROUNDS", 2)
+    monkeypatch.setattr(engine.explain.robustness, "ROUNDS", 2)
 
 
 @pytest.fixture

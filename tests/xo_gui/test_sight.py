@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.difference import Difference
 from engine.documents.document import Subject
 from engine.documents.presets import DEFAULT
+from engine.explain.model_difference import Difference
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.network import Network
 from engine.reading import Reader

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.dissection import Dissection
+from engine.explain.step_trace import Dissection
 from engine.history import Moment
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow

@@ -7,7 +7,7 @@ import pytest
 
 from engine.documents.document import Subject
 from engine.explain.explainer import Explainer
-from engine.explain.question import Question
+from engine.explain.queries import Question
 from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
 from engine.network import Network
 from tests.xo_gui.test_network_view import ARTICLE, X, read

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain.exemplars import compare, exemplars
+from engine.explain.template_matching import compare, exemplars
 from tests.xo_gui.conftest import X_ARMS, Hand
 from xo_gui.main_window import MainWindow
 from xo_gui.views import WholeImageView

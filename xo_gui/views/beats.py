@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.dissection import Dissection
+from engine.explain.step_trace import Dissection
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,

@@ -10,8 +10,8 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
 
-from engine.difference import Difference
 from engine.documents.document import Document
+from engine.explain.model_difference import Difference
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.difference import Difference
 from engine.documents.document import Subject
+from engine.explain.model_difference import Difference
 from engine.goal import Training
 from engine.layers import shape_text
 from engine.reading import UNSURE, Reading

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QPointF
 
-from engine.difference import Difference
+from engine.explain.model_difference import Difference
 from xo_gui.theme import TEXT_PX
 from xo_gui.views import column_painter as draw
 from xo_gui.views.columns import Box, Column, Strip

@@ -20,8 +20,8 @@ from PySide6.QtWidgets import (
 
 from engine import by_hand
 from engine.documents.document import Subject
-from engine.explain.arithmetic import arithmetic
-from engine.explain.question import Answer, Question
+from engine.explain.queries import Answer, Question
+from engine.explain.value_arithmetic import arithmetic
 from engine.layers.arithmetic import WeightedSum
 from engine.reading import Reading
 from xo_gui.session import Cell

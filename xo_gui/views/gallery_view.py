@@ -12,9 +12,9 @@ from engine.data.dataset import Examples
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.evaluation import Judgement
+from engine.explain.robustness import tries
 from engine.network import Network
 from engine.reading import votes_of
-from engine.robustness import tries
 from engine.runner import Snapshot
 from xo_gui.theme import Theme
 from xo_gui.views.atlas import HostArray

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends.ops import HostArray
-from engine.explain.question import SLOW, Answer, Kind, Question
+from engine.explain.queries import SLOW, Answer, Kind, Question
 from engine.reading import Reading
 from xo_gui.theme import Theme
 from xo_gui.views.blocks import Block, Line, Lines, Note, Picture

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWid
 from engine.backends.ops import HostArray
 from engine.documents.document import Document, Subject
 from engine.drawings.drawing import Drawing
-from engine.explain.arithmetic import is_known
-from engine.explain.question import Answer, Question
+from engine.explain.queries import Answer, Question
+from engine.explain.value_arithmetic import is_known
 from engine.reading import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus

@@ -10,8 +10,8 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.data.labelled_drawings import NEITHER
 from engine.data.xo.generator import CLASSES
-from engine.explain.favourites import Example
-from engine.explain.likes import Likes, Weighed
+from engine.explain.feature_profile import Likes, Weighed
+from engine.explain.top_examples import Example
 from xo_gui.views.blocks import Block, Grid, Line, Lines, Note, Pair, Picture, Portrait, Spread, SpreadRow
 from xo_gui.views.feature_board import MOST_NUMBERS, level_of
 from xo_gui.views.numerals import MINUS, figures, fixed, level, percent, signed

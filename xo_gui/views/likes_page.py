@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollA
 from engine.backends.ops import HostArray
 from engine.data.labelled_drawings import counted
 from engine.data.pool import Lesson
-from engine.explain.favourites import Example
-from engine.explain.likes import Likes, Wanted
-from engine.explain.question import Answer, Question
+from engine.explain.feature_profile import Likes, Wanted
+from engine.explain.queries import Answer, Question
+from engine.explain.top_examples import Example
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views import likes_blocks

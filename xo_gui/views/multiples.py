@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.robustness import Robustness
+from engine.explain.robustness import Robustness
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.multiples_painter import Grid, MultiplesPainter

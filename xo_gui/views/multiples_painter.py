@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QPolygonF
 
 from engine.data.xo.variations import Property
-from engine.robustness import Robustness
+from engine.explain.robustness import Robustness
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.robustness_words import property_name, value_text
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.arithmetic import arithmetic, place_in
+from engine.explain.value_arithmetic import arithmetic, place_in
 from engine.layers.arithmetic import Largest
 from engine.reading import Reading
 from xo_gui.session import Cell

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.explain.question import Answer
+from engine.explain.queries import Answer
 from xo_gui.theme import DARK, SMALL_PX, Theme, colours, font
 from xo_gui.views.canvas import Canvas
 from xo_gui.views.levels import calm

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.reach import runs_read
-from engine.explain.receptive_field import receptive_field
+from engine.explain.receptive_field import receptive_field, runs_read
 from engine.network import Network
 from engine.reading import Reading
 from xo_gui.session import Cell

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from engine.data.xo.variations import measured
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.robustness import Robustness, tries
+from engine.explain.robustness import Robustness, tries
 from engine.runner import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.robustness import Robustness
+from engine.explain.robustness import Robustness
 from xo_gui.views.numerals import MINUS, percent
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from engine.backends.ops import HostArray
-from engine.explain.arithmetic import arithmetic, place_in, softmax_of
+from engine.explain.value_arithmetic import arithmetic, place_in, softmax_of
 from engine.layers.arithmetic import (
     OUTSIDE,
     Arithmetic,

@@ -11,7 +11,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
-from engine.dissection import Dissection, Place
+from engine.explain.step_trace import Dissection, Place
 from engine.outputs import Outputs
 from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.views import column_painter as draw

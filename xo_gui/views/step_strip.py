@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.dissection import Dissection, Place
+from engine.explain.step_trace import Dissection, Place
 from engine.layers import shape_text
 from xo_gui.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import column_painter as draw

@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.dissection import Dissection, Inspection, Place, learnt_shapes
+from engine.explain.step_trace import Dissection, Inspection, Place
+from engine.explain.step_tracer import learnt_shapes
 from engine.goal import Training
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font

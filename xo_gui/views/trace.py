@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.explain.arithmetic import arithmetic, brings, is_known, place_in
-from engine.explain.reach import runs_read
-from engine.explain.receptive_field import receptive_field
+from engine.explain.receptive_field import receptive_field, runs_read
+from engine.explain.value_arithmetic import arithmetic, brings, is_known, place_in
 from engine.layers import Flatten
 from engine.layers.arithmetic import Arithmetic, Largest
 from engine.network import Network

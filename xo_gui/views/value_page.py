@@ -8,8 +8,8 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
-from engine.explain.arithmetic import place_in
-from engine.explain.question import Answer, Question
+from engine.explain.queries import Answer, Question
+from engine.explain.value_arithmetic import place_in
 from engine.reading import Reading
 from xo_gui.session import Cell
 from xo_gui.theme import Theme

@@ -6,8 +6,8 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from engine.backends.ops import HostArray
-from engine.explain.arithmetic import arithmetic, is_known
-from engine.explain.question import Answer
+from engine.explain.queries import Answer
+from engine.explain.value_arithmetic import arithmetic, is_known
 from engine.layers.arithmetic import WeightedSum
 from engine.reading import Reading
 from xo_gui.session import Cell

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.documents.document import Document, Subject
 from engine.drawings.raster import ink
-from engine.explain.exemplars import Comparison
+from engine.explain.template_matching import Comparison
 from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell

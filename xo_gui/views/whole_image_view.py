@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import ink
-from engine.explain.exemplars import Comparison
+from engine.explain.template_matching import Comparison
 from engine.reading import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, Theme

@@ -16,7 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.dissection import Place, Worked, learnt_shapes
+from engine.explain.step_trace import Place, Worked
+from engine.explain.step_tracer import learnt_shapes
 from engine.network import Network
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import worked_words

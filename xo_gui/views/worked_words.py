@@ -6,7 +6,7 @@ from html import escape
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.dissection import Nudged, Worked
+from engine.explain.step_trace import Nudged, Worked
 from engine.worked import Line
 from xo_gui.theme import Theme
 from xo_gui.views import numerals

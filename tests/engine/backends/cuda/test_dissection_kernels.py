@@ -7,15 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from engine.data.pool import Fixed
-from engine.dissection import Dissection, Dissector, Inspection, Standing
+from engine.explain.step_trace import Dissection, Inspection
+from engine.explain.step_tracer import Dissector, Standing
 from engine.history import Moment
 from engine.optimizers import Adam
 from engine.recipe import Recipe
 from engine.training import Trainer
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import kernel_backend
+from tests.engine.explain.test_dissection import POOL, ended
 from tests.engine.small_runs import CPU, MIXED
-from tests.engine.test_dissection import POOL, ended
 
 pytestmark = needs_compiler
 RECIPE = Recipe(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)

@@ -18,15 +18,14 @@ from engine.documents.model_file import shipped_subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.explain import explainer as explaining
-from engine.explain import favourites as favourites_module
-from engine.explain import likes as liking_module
-from engine.explain.ascent import Ascended, Ascent, Restraint
+from engine.explain import feature_profile as liking_module
+from engine.explain import top_examples as favourites_module
+from engine.explain.attribution import Gradients
 from engine.explain.explainer import Explainer
-from engine.explain.favourites import NINE, Example, Favourites, Spread
-from engine.explain.given import Given
-from engine.explain.gradients import Gradients
-from engine.explain.likes import Likes, Liking, Wanted
-from engine.explain.question import Question
+from engine.explain.feature_profile import Likes, Liking, Wanted
+from engine.explain.feature_visualization import Ascended, Ascent, Restraint
+from engine.explain.queries import Question
+from engine.explain.top_examples import NINE, Example, Favourites, Given, Spread
 from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
 from engine.network import Network
 from engine.plan import Plan

@@ -17,13 +17,10 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
-from engine.explain.ablation import COUNT, SEED
+from engine.explain.attribution import Gradients, grad_cam, gradient_times_input, last_maps, score_gradient, spread
 from engine.explain.explainer import Explainer, Learnt
-from engine.explain.flip import flip
-from engine.explain.gradients import Gradients
-from engine.explain.occlusion import Occlusion, patches
-from engine.explain.question import Answer, Question
-from engine.explain.saliency import grad_cam, gradient_times_input, last_maps, score_gradient, spread
+from engine.explain.perturbation import COUNT, SEED, Occlusion, flip, patches
+from engine.explain.queries import Answer, Question
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
 from engine.network import Network
 from engine.plan import Plan
@@ -203,7 +200,7 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
-    monkeypatch.setattr("engine.explain.gradients.PIECE", 0.0)
+    monkeypatch.setattr("engine.explain.attribution.PIECE", 0.0)
     reading, question = read(subject()), Question("worth", layer=6, place=(1,))
     explainer, small = Explainer(), Explainer()
     explainer.follow(question, (reading,), True)

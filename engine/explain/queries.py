@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.backends.ops import HostArray
-from engine.explain.ablation import Loss
-from engine.explain.likes import Likes, Wanted
+from engine.explain.feature_profile import Likes, Wanted
+from engine.explain.perturbation import Loss
 from engine.layers.arithmetic import Place
 
 # worth: of one value, to the votes. ablation: of all features of a layer, to what training holds out, or else to

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.difference import Difference, matching
 from engine.documents.document import Subject
+from engine.explain.model_difference import Difference, matching
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.network import Network
 from engine.outputs import Outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
 
@@ -151,3 +152,97 @@ class Gradients:
                 done = go_on(perf_counter() + PIECE)
             if not done:
                 yield
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """results: (targets,), the values traced. layers: for the lowest layer asked for, the input unless another was
+    named, and every one up to theirs, (targets, *shape), what each value there is worth to each target. rest:
+    (layers, targets), what is added above that layer, by biases and bends. All float64: results = layers[l] summed
+    + rest[l] for every l."""
+
+    results: HostArray
+    layers: tuple[HostArray, ...]
+    rest: HostArray
+
+
+def contributions(gradients: Gradients, layer: int, places: list[Place]) -> Contributions:
+    """What every value is worth to the values at `places` of the output of `layer`, for the picture last shown."""
+    return drained(contributions_in_pieces(gradients, layer, places))
+
+
+def contributions_in_pieces(
+    gradients: Gradients, layer: int, places: list[Place], lowest: int = 0
+) -> Generator[None, None, Contributions]:
+    """The same, only down to the output of `lowest`, yielding now and then."""
+    slopes = yield from gradients.below_in_pieces(layer, places, lowest)
+    found = [gradients.output(at) * each for at, each in enumerate(slopes, lowest)]
+    made = gradients.output(layer)
+    results = np.array([made[place] for place in places])
+    sums = np.array([each.reshape(len(places), -1).sum(axis=1) for each in found])
+    return Contributions(results, tuple(found), results - sums)
+
+
+def votes_traced(gradients: Gradients) -> Contributions:
+    """What every value is worth to each class's score, for the picture last shown."""
+    return contributions(gradients, len(gradients.network.layers), scores_of(gradients))
+
+
+def scores_of(gradients: Gradients) -> list[Place]:
+    """Where each class's score stands in the last output."""
+    return [(at,) for at in range(len(gradients.network.classes))]
+
+
+def score_gradient(gradients: Gradients, target: int) -> HostArray:
+    """(C, H, W) float64: by how much the score of class `target` rises for each unit of each pixel of the picture
+    last shown (Simonyan et al. 2013)."""
+    found: HostArray = gradients.below(len(gradients.network.layers), [(target,)])[0][0]
+    return found
+
+
+def gradient_times_input(gradients: Gradients, target: int) -> HostArray:
+    """(C, H, W) float64: what each pixel is worth to the score: its value times its gradient."""
+    made: HostArray = gradients.outputs()[0] * score_gradient(gradients, target)
+    return made
+
+
+def grad_cam(gradients: Gradients, target: int) -> HostArray:
+    """(H, W) float64, 0 or above: where the last feature maps speak for the class, spread over the drawing's size.
+
+    The maps are those of the last layer that weighs maps and still gives maps, as the layers bend them that change
+    every value by itself, such as a ReLU; each counts by its mean gradient, and what speaks against the class is
+    left out (Selvaraju et al. 2017). Raises ValueError for a network without such maps.
+    """
+    network, layer = gradients.network, last_maps(gradients)
+    slopes = gradients.below(len(network.layers), [(target,)])[layer][0]
+    maps = gradients.outputs()[layer]
+    summed = np.einsum("c,chw->hw", slopes.mean(axis=(1, 2)), maps)
+    return spread(np.maximum(summed, 0.0), network.input_shape[1:])
+
+
+def last_maps(gradients: Gradients) -> int:
+    """The layer whose maps Grad-CAM weighs, counted from 1. Raises ValueError if there is none."""
+    network = gradients.network
+    weighed = [
+        at for at, layer in enumerate(network.layers, 1) if len(network.shapes[at]) == 3 and layer.mixes_maps
+    ]
+    if not weighed:
+        raise ValueError("Grad-CAM needs feature maps, and this network has none.")
+    place = weighed[-1]
+    while place < len(network.layers) and network.layers[place].pointwise and len(network.shapes[place + 1]) == 3:
+        place += 1
+    return place
+
+
+def spread(values: HostArray, size: tuple[int, int]) -> HostArray:
+    """`values` (h, w) drawn out to `size`, each value in the middle of its part, straight lines between."""
+    rows, columns = (_lines(there, length) for there, length in zip(values.shape, size, strict=True))
+    made: HostArray = rows @ values @ columns.T
+    return made
+
+
+def _lines(there: int, length: int) -> HostArray:
+    """(length, there): how much of each of `there` values goes into each of `length` places."""
+    at = np.clip((np.arange(length) + 0.5) * there / length - 0.5, 0, there - 1)
+    shares: HostArray = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(there)))
+    return shares

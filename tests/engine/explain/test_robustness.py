@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import engine.robustness
+import engine.explain.robustness
 from engine.backends.backend import choose_backend
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
@@ -16,14 +16,14 @@ from engine.documents.document import Document, Subject
 from engine.documents.model_file import shipped_subject
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
-from engine.explain.exemplars import compare, exemplars
+from engine.explain.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
+from engine.explain.template_matching import compare, exemplars
 from engine.goal import Goal
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.network import Network
 from engine.optimizers import SGD
 from engine.reading import Reader
 from engine.recipe import Recipe
-from engine.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
 from engine.runner import Request, Runner
 
 CPU = choose_backend("cpu")
@@ -38,7 +38,7 @@ ROUNDS = 3
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough to see what is done with them."""
-    monkeypatch.setattr(engine.robustness, "ROUNDS", ROUNDS)
+    monkeypatch.setattr(engine.explain.robustness, "ROUNDS", ROUNDS)
 
 
 def whole(trial: Trial, rounds: int = ROUNDS) -> Robustness:
@@ -247,7 +247,7 @@ def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise ValueError("There is no room for it.")
 
-    monkeypatch.setattr("engine.robustness.Trial.advance", refuse)
+    monkeypatch.setattr("engine.explain.robustness.Trial.advance", refuse)
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
     runner.answer(request)
     for _ in range(3):

@@ -20,7 +20,7 @@ from engine.data.xo.variations import VALUES, Property, Varied, properties
 from engine.documents.document import Subject
 from engine.drawings.drawing import Drawing
 from engine.evaluation import unwarned
-from engine.explain.exemplars import exemplars, scores_of
+from engine.explain.template_matching import exemplars, scores_of
 from engine.goal import Training
 from engine.history import Moment
 from engine.layers import shape_text

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.explain.gradients import Gradients
-from engine.explain.patch import window_of
+from engine.explain.attribution import Gradients
 from engine.explain.receptive_field import Window
+from engine.explain.top_examples import window_of
 from engine.layers.arithmetic import Place
 from engine.network import Network
 

@@ -11,7 +11,8 @@ import pytest
 
 from engine.data.pool import Fixed
 from engine.data.xo.generator import examples
-from engine.dissection import Dissection, Dissector, Inspection, Standing
+from engine.explain.step_trace import Dissection, Inspection
+from engine.explain.step_tracer import Dissector, Standing
 from engine.history import Moment
 from engine.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
 from engine.losses import cross_entropy

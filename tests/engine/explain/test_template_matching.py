@@ -7,7 +7,7 @@ import pytest
 
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.data.xo.variations import usual
-from engine.explain.exemplars import compare, exemplars, scores_of
+from engine.explain.template_matching import compare, exemplars, scores_of
 
 ROWS_X = "......... .#.....#. ..#...#.. ...#.#... ....#.... ...#.#... ..#...#.. .#.....#. ........."
 ROWS_O = "......... ...###... ..#...#.. .#.....#. .#.....#. .#.....#. ..#...#.. ...###... ........."

@@ -15,10 +15,9 @@ from engine.by_hand import bias_of, slices, weighed_by
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson
 from engine.documents.document import Subject
-from engine.explain.ascent import Ascended, Ascent
-from engine.explain.favourites import Example, Favourites, Spread
-from engine.explain.given import Given
-from engine.explain.gradients import Gradients
+from engine.explain.attribution import Gradients
+from engine.explain.feature_visualization import Ascended, Ascent
+from engine.explain.top_examples import Example, Favourites, Given, Spread
 
 # Seconds between two steps of the ascent, so that the picture is seen to form; and between two Likes.
 STEP: Final = 0.012
