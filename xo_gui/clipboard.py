@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PySide6.QtGui import QGuiApplication, QImage
 
-from engine.storage.pictures import as_ink
+from engine.formats.pictures import as_ink
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
 
-from engine.storage.atomic import write_atomically
+from engine.formats.atomic_file import write_atomically
 
 Save: TypeAlias = Callable[[], object]
 

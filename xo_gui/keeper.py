@@ -14,7 +14,7 @@ from typing import TypeAlias
 from PySide6.QtCore import QObject, Signal
 
 from engine.documents.project_file import Work, save_session
-from engine.storage.atomic import StorageError
+from engine.formats.atomic_file import StorageError
 from xo_gui.mailbox import Mailbox
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import msgspec
 from engine.bench.contender import BenchError
 from engine.bench.machine import Machine
 from engine.bench.timing import Spread, Timing
-from engine.storage.atomic import read_whole
+from engine.formats.atomic_file import read_whole
 
 VERSION = 1
 LARGEST = 1 << 20

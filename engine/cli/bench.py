@@ -24,7 +24,7 @@ from engine.bench.report import (
     to_json,
 )
 from engine.bench.suite import KINDS, Suite, described
-from engine.storage.atomic import write_atomically
+from engine.formats.atomic_file import write_atomically
 
 CHART = "cost.svg"
 

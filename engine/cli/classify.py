@@ -125,8 +125,8 @@ class Source:
 
     def _expanded(self, path: Path) -> list[Path]:
         """The path itself, or the image files in a folder and those below it, sorted."""
-        from engine.storage.atomic import shown
-        from engine.storage.pictures import SUFFIXES
+        from engine.formats.atomic_file import shown
+        from engine.formats.pictures import SUFFIXES
 
         if not path.is_dir():
             return [path]
@@ -137,12 +137,12 @@ class Source:
         return found
 
     def _of_image(self, path: Path) -> Iterator[Entry]:
-        from engine.storage.pictures import read_picture
+        from engine.formats.pictures import read_picture
 
         yield Entry(str(path), self._input(read_picture(path)))
 
     def _of_npz(self, path: Path) -> Iterator[Entry]:
-        from engine.storage.npz import read_images
+        from engine.formats.array_files import read_images
 
         found = read_images(path)
         classes = self._classes if found.classes is None else found.classes
@@ -159,7 +159,7 @@ class Source:
     def _input(self, picture: Array) -> Array:
         from engine.drawings.drawing import Drawing
         from engine.drawings.raster import fitted, render
-        from engine.storage.pictures import to_input
+        from engine.formats.pictures import to_input
 
         if not self._fit:
             return to_input(picture, self._side)

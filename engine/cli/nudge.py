@@ -15,12 +15,12 @@ from engine.charts import Line, log_chart
 from engine.data.pool import Fixed
 from engine.data.xo.article import article_examples
 from engine.documents.presets import ARTICLE_FEATURES, TRAINABLE_WALKTHROUGH
+from engine.formats.atomic_file import write_atomically
 from engine.layers import Values
 from engine.losses import targets
 from engine.nudge import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
 from engine.optimizers import SGD
 from engine.recipe import Recipe
-from engine.storage.atomic import write_atomically
 
 LOWEST = 1e-6  # an error below it is drawn and written as below it
 TITLE = "Error against multiplies: backpropagation and nudging"

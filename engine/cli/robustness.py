@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Try all drawings, print what was found. Raises ValueError for a network for other pictures."""
     from engine.backends.backend import choose_backend
     from engine.explain.robustness import Trial
-    from engine.storage.atomic import write_atomically
+    from engine.formats.atomic_file import write_atomically
 
     subject = chosen_subject(args)
     trial = Trial(subject.network, subject.parameters, choose_backend(args.device))

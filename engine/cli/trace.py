@@ -24,11 +24,11 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the picture, write the arrays, list them. Raises ValueError for what cannot be."""
     from engine.backends.backend import choose_backend
+    from engine.formats.array_files import npz_bytes
+    from engine.formats.atomic_file import write_atomically
+    from engine.formats.pictures import read_picture, to_input
     from engine.layers import shape_text
     from engine.reading import Reader
-    from engine.storage.atomic import write_atomically
-    from engine.storage.npz import npz_bytes
-    from engine.storage.pictures import read_picture, to_input
 
     if args.out.suffix.lower() != ".npz":
         raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")

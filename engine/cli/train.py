@@ -24,7 +24,7 @@ from engine.data.pool import Source
 from engine.documents.document import Subject
 from engine.documents.model_file import save_model
 from engine.documents.training_file import save_checkpoint
-from engine.storage.atomic import StorageError, shown
+from engine.formats.atomic_file import StorageError, shown
 from engine.training import Judged, Step, Trainer, TrainingError
 
 _ANSWER: Final = b"\nStopping after this step, and saving the run ...\n"

@@ -22,12 +22,12 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT, PRESETS, preset
 from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint
+from engine.formats.atomic_file import shown
 from engine.layers import ShapeError, Values, shape_text
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, Optimizer
 from engine.recipe import Recipe, part
 from engine.schedules import SCHEDULES, Schedule
-from engine.storage.atomic import shown
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}

@@ -1,6 +1,6 @@
 """Examples from files: which kind of file or folder it is, and its pictures as a network reads them.
 
-Not the formats themselves, which are in engine/storage, nor the generator of drawings.
+Not the formats themselves, which are in engine/formats, nor the generator of drawings.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ from engine.data.folders import (
     tree_of,
 )
 from engine.drawings.drawing import Array
+from engine.formats.array_files import (
+    MOST_CLASSES,
+    PACKED_SUFFIX,
+    Labels,
+    is_idx,
+    labels_of_images,
+    read_idx,
+    read_images,
+)
+from engine.formats.atomic_file import StorageError, shown, size_of
+from engine.formats.pictures import to_input
 from engine.layers import ShapeError, shape_text
-from engine.storage.atomic import StorageError, shown, size_of
-from engine.storage.idx import PACKED_SUFFIX, is_idx, labels_of_images, read_idx
-from engine.storage.labelled import MOST_CLASSES, Labels
-from engine.storage.npz import read_images
-from engine.storage.pictures import to_input
 
 FILE_LIMIT: Final = 1 << 30
 XO: Final = ("X", "O")

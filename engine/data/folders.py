@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from engine.data.dataset import Examples
 from engine.drawings.drawing import Array
-from engine.storage.atomic import MEBIBYTE, Damage, StorageError, shown, size_of
-from engine.storage.labelled import PICTURES_LIMIT, named
-from engine.storage.pictures import SUFFIXES, picture_of, read_picture, to_input
+from engine.formats.array_files import PICTURES_LIMIT, named
+from engine.formats.atomic_file import MEBIBYTE, Damage, StorageError, shown, size_of
+from engine.formats.pictures import SUFFIXES, picture_of, read_picture, to_input
 
 
 def check_room(path: Path, count: int, side: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from engine.documents.document import Subject
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, Work, load_session
-from engine.storage.pictures import read_picture
+from engine.formats.pictures import read_picture
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

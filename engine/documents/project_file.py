@@ -28,12 +28,11 @@ from engine.documents.training_file import (
     recipe_in,
 )
 from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
+from engine.formats.safetensors_file import HEADER_LIMIT, Json, arrays, clause, described, end_of, pieces, unpack
 from engine.history import Moment
 from engine.kept import KeptRun
 from engine.recipe import Recipe
-from engine.storage.atomic import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
-from engine.storage.streams import arrays, pieces
-from engine.storage.tensors import HEADER_LIMIT, Json, clause, described, end_of, unpack
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -20,13 +20,13 @@ from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import check_count, learnt_values, name_in, needed_values, network_in
+from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
+from engine.formats.safetensors_file import Json, Unpacked, clause, end_of, pack, unpack
 from engine.history import Branch, Curves, Line, Mark, Moment
 from engine.kept import Origin
 from engine.layers import Values
 from engine.network import Network
 from engine.recipe import Recipe, part
-from engine.storage.atomic import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
-from engine.storage.tensors import Json, Unpacked, clause, end_of, pack, unpack
 
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.

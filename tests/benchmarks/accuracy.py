@@ -69,7 +69,7 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
     import numpy as np
 
     from engine.drawings.drawing import Drawing
-    from engine.storage.pictures import SUFFIXES, read_picture, to_input
+    from engine.formats.pictures import SUFFIXES, read_picture, to_input
 
     pictures, labels = [], []
     for letter, folder in folders.items():

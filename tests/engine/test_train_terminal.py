@@ -254,7 +254,7 @@ def test_a_disk_that_is_full_does_not_stop_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from engine.cli import train as course
-    from engine.storage.atomic import StorageError
+    from engine.formats.atomic_file import StorageError
 
     def full(path: Path, run: object) -> None:
         raise StorageError(f"{path} was not saved: there is no room left on the disk; free some space.")

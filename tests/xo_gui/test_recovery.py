@@ -21,8 +21,8 @@ from engine.backends.backend import choose_backend
 from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.documents.presets import DEFAULT
 from engine.documents.project_file import Digest, session_digest
+from engine.formats.atomic_file import StorageError
 from engine.recipe import Recipe
-from engine.storage.atomic import StorageError
 from engine.training import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS

@@ -9,7 +9,7 @@ import pytest
 
 from engine.bench.contender import BenchError
 from engine.bench.report import Curve, Floor, Parity, Report, Row, read_report, to_json
-from engine.storage.atomic import StorageError
+from engine.formats.atomic_file import StorageError
 from tests.engine.bench.made_up import MACHINE, report, row, timing
 
 

@@ -17,8 +17,8 @@ from engine.data.xo.article import ARTICLE_PICTURES
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from tests.engine.data.test_folders import CROSS, RING, TWO, on_disk, zipped
+from tests.engine.formats.test_idx import idx_bytes
 from tests.engine.refusal import refusal
-from tests.engine.storage.test_idx import idx_bytes
 
 SHAPE = (1, 9, 9)
 INK = np.stack([ARTICLE_PICTURES[name] for name in ("X", "O", "X rotation", "O weight")])

@@ -17,6 +17,7 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document, Subject
 from engine.documents.project_file import Work, load_session, save_session, session_digest
 from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.formats.atomic_file import StorageError
 from engine.goal import Goal, Training
 from engine.history import Moment
 from engine.kept import HandOver, KeptRun
@@ -25,9 +26,8 @@ from engine.network import Network
 from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.storage.atomic import StorageError
 from tests.conftest import Effort
-from tests.engine.storage.mutants import mutants
+from tests.engine.formats.mutants import mutants
 
 CPU = choose_backend("cpu")
 NETWORK = Network(

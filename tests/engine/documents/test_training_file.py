@@ -19,11 +19,11 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint, save_checkpoint
+from engine.formats.atomic_file import StorageError
 from engine.network import Network
 from engine.optimizers import SGD, Adam, AdamW
 from engine.recipe import Recipe
 from engine.schedules import Cosine, Linear, Schedule, Steps
-from engine.storage.atomic import StorageError
 from engine.training import Judged, Step, Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, digest, source_of
 

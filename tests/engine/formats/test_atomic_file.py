@@ -16,7 +16,7 @@ import pytest
 from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import WALKTHROUGH
-from engine.storage.atomic import StorageError, read_whole, write_atomically
+from engine.formats.atomic_file import StorageError, read_whole, write_atomically
 from tests.conftest import Effort
 
 OLD, NEW = b"the old file", b"the new file" * 1000
@@ -78,7 +78,7 @@ def test_a_disk_that_fills_up_while_writing(tmp_path: Path) -> None:
     target.write_bytes(OLD)
     program = (
         "import resource, signal, sys\n"
-        "from engine.storage.atomic import write_atomically\n"
+        "from engine.formats.atomic_file import write_atomically\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
         "try: write_atomically(sys.argv[1], bytes(12000))\n"

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.storage.atomic import StorageError
-from engine.storage.pictures import as_ink, read_picture, to_input
-from tests.engine.storage.mutants import claimed_bmp, claimed_png, with_png_sums
+from engine.formats.atomic_file import StorageError
+from engine.formats.pictures import as_ink, read_picture, to_input
+from tests.engine.formats.mutants import claimed_bmp, claimed_png, with_png_sums
 
 # An F: it looks different however it is turned.
 F = np.array(
@@ -397,7 +397,7 @@ BOMBS = {
 }
 MEASURE = """
 import resource, sys, time
-from engine.storage.pictures import read_picture
+from engine.formats.pictures import read_picture
 read_picture(sys.argv[1])
 for path in sys.argv[2:]:
     peak, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.drawings.image_ops import area_resample
-from engine.storage.atomic import MEBIBYTE, FilePath, StorageError, shown, size_of
+from engine.formats.atomic_file import MEBIBYTE, FilePath, StorageError, shown, size_of
 
 Array = NDArray[np.float32]
 Levels = NDArray[np.float64]

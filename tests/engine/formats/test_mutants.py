@@ -16,16 +16,15 @@ from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import WALKTHROUGH
 from engine.documents.training_file import InterruptedRun, load_checkpoint, save_checkpoint
+from engine.formats.array_files import npz_bytes, read_idx, read_images
+from engine.formats.pictures import read_picture
 from engine.recipe import Recipe
-from engine.storage.idx import read_idx
-from engine.storage.npz import npz_bytes, read_images
-from engine.storage.pictures import read_picture
 from engine.training import Trainer
 from tests.conftest import Effort
 from tests.engine.data.test_folders import on_disk, zipped
+from tests.engine.formats.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants
+from tests.engine.formats.test_idx import idx_bytes
 from tests.engine.small_runs import CPU, DATA, SMALL, source_of
-from tests.engine.storage.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants
-from tests.engine.storage.test_idx import idx_bytes
 
 NOISE = np.random.default_rng(9).integers(0, 256, (24, 20, 3)).astype(np.uint8)
 GROWTH_MIB = 256

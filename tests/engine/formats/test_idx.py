@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.storage.idx import is_idx, labels_of_images, read_idx
+from engine.formats.array_files import is_idx, labels_of_images, read_idx
 from tests.engine.refusal import refusal
 
 INK = np.where(np.random.default_rng(6).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))
@@ -179,7 +179,7 @@ def test_cut_short_anywhere(images: Path) -> None:
 
 MEASURE = """
 import resource, sys, time, tracemalloc
-from engine.storage.idx import read_idx
+from engine.formats.array_files import read_idx
 good, labels, *bombs = sys.argv[1:]
 read_idx(good, labels)
 for path in bombs:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
-from engine.storage.atomic import StorageError
-from engine.storage.npz import npz_bytes, read_images
+from engine.formats.array_files import npz_bytes, read_images
+from engine.formats.atomic_file import StorageError
 
 INK = np.where(np.random.default_rng(4).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))
 INK[:, [0, -1]] = INK[:, :, [0, -1]] = -1
@@ -91,7 +91,7 @@ def test_pictures_come_out_as_ink(path: Path, save: Any, images: np.ndarray) -> 
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
 def test_each_picture_by_itself(path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are worked on at once."""
-    monkeypatch.setattr("engine.storage.labelled._CHUNK", chunk)
+    monkeypatch.setattr("engine.formats.array_files._CHUNK", chunk)
     mixed = GREY.copy()
     mixed[1::2] = 255 - mixed[1::2]
     np.savez(path, images=mixed)
@@ -249,9 +249,9 @@ def test_a_member_of_zeros_beyond_the_limit(path: Path) -> None:
 def test_more_values_than_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packed bytes or truth values take four times their room as pictures."""
     np.savez(path, images=GREY)
-    monkeypatch.setattr("engine.storage.labelled.PICTURES_LIMIT", GREY.size - 1)
+    monkeypatch.setattr("engine.formats.array_files.PICTURES_LIMIT", GREY.size - 1)
     assert "more than the 209 values that are read" in refused(path)
-    monkeypatch.setattr("engine.storage.labelled.PICTURES_LIMIT", GREY.size)
+    monkeypatch.setattr("engine.formats.array_files.PICTURES_LIMIT", GREY.size)
     assert read_images(path).pictures.shape == GREY.shape
 
 
