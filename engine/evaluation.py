@@ -12,9 +12,9 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.data.dataset import Examples
 from engine.layers import ShapeError, shape_text
-from engine.losses import cross_entropy
-from engine.network import Network, Parameters
-from engine.plan import Plan
+from engine.nn.losses import cross_entropy
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 from engine.stepper import reading_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from engine.goal import Frame
-from engine.history import History, Moment
+from engine.history import History
+from engine.nn.model import Moment
 
 FRAMES: Final = 12
 

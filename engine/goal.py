@@ -14,12 +14,12 @@ import numpy as np
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
-from engine.documents.document import Subject
 from engine.evaluation import Judgement
 from engine.explain.step_trace import Dissection, Inspection
-from engine.history import Branch, Moment
+from engine.history import Branch
 from engine.kept import KeptRun, Origin
 from engine.layers import Values
+from engine.nn.model import Moment, Subject
 from engine.recipe import Recipe
 from engine.statistics import Statistics
 from engine.training import End

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.checkpoint import Checkpoint
+from engine.nn.model import Moment
 from engine.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -25,14 +26,6 @@ BUDGET = 256 * 2**20
 MOST_FRAMES = 4_096
 _FIRST_ROOM = 1024
 _HOLDING = 256
-
-
-@dataclass(frozen=True, order=True)
-class Moment:
-    """A place in the history: so many steps made, on a branch."""
-
-    branch: int
-    step: int
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from engine.backends.backend import Backend
 from engine.data.pool import Pool
 from engine.goal import Goal, State
-from engine.history import History, Moment
-from engine.network import Network, Parameters
+from engine.history import History
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
 from engine.observer import Observer
 from engine.replay import Replay
 from engine.statistics import Move, Statistics

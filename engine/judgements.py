@@ -10,8 +10,8 @@ from typing import Final
 from engine.backends.backend import Backend
 from engine.data.dataset import Examples
 from engine.evaluation import Judge, Judgement
-from engine.history import Moment
-from engine.network import Network, Parameters
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
 
 MOST: Final = 400  # kept at most
 

@@ -13,8 +13,8 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.data.dataset import Examples
 from engine.data.pool import HELD_OUT, PIECE, PoolSettings, piece
-from engine.documents.document import Subject
 from engine.evaluation import Judge, Judgement
+from engine.nn.model import Subject
 
 SLICE: Final = 0.005  # seconds: about so long is a piece of a large network's pass
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from engine.checkpoint import Checkpoint
 from engine.data.pool import Lesson
-from engine.history import History, Line, Moment, frame_bytes
-from engine.network import Network
+from engine.history import History, Line, frame_bytes
+from engine.nn.model import Moment
+from engine.nn.network import Network
 
 # Seconds of training between two that are handed over, and what the keyframes of one may take in bytes.
 EVERY: Final = 10.0

@@ -8,9 +8,10 @@ from typing import Final
 from engine.backends.backend import Backend
 from engine.checkpoint import Checkpoint
 from engine.data.pool import Fixed, Lesson, Pool, Pools
-from engine.history import History, Moment
+from engine.history import History
 from engine.kept import Origin
-from engine.network import Network, Parameters
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
 from engine.recipe import Recipe
 from engine.replay import Replay
 from engine.slow_motion import fitting

@@ -8,7 +8,8 @@ from time import perf_counter, sleep
 from typing import Final
 
 from engine.data.pool import Pool
-from engine.history import History, Moment
+from engine.history import History
+from engine.nn.model import Moment
 from engine.replay import Replay
 
 PASSING: Final = 0.050  # seconds after which a moment looked at is not only passed by

@@ -15,9 +15,9 @@ import numpy as np
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.data.dataset import Examples
-from engine.history import Moment
-from engine.network import Network, Parameters
-from engine.plan import Plan
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 from engine.statistics import (
     MOST_VALUES,
     Course,

@@ -9,9 +9,9 @@ from engine.backends.backend import Backend
 from engine.data.dataset import Examples
 from engine.explain.step_trace import Dissection
 from engine.goal import Goal, State
-from engine.history import Moment
 from engine.insight import Insight, Sources
-from engine.network import Network, Parameters
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
 from engine.recall import Recall
 from engine.replay import Replay
 from engine.slow_motion import SlowMotion

@@ -13,13 +13,13 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.data.labelled_drawings import OwnDrawing
-from engine.documents.document import Subject
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from engine.goal import Training
-from engine.network import Network
-from engine.plan import Plan
-from engine.reading import verdict, votes_of
+from engine.nn.inference import verdict, votes_of
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.stepper import reading_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

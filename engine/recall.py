@@ -12,8 +12,9 @@ from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.data.dataset import Examples
 from engine.evaluation import Judge, Judgement
-from engine.history import History, Moment
-from engine.network import Network, Parameters
+from engine.history import History
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
 
 SAMPLE: Final = 256  # examples, spread evenly: reading them costs a step or two
 

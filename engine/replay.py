@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from engine.checkpoint import Checkpoint
-from engine.history import History, Moment
-from engine.network import Parameters
+from engine.history import History
+from engine.nn.model import Moment
+from engine.nn.network import Parameters
 from engine.recipe import Recipe, endless
 from engine.statistics import Move
 from engine.training import Judged, Step, Trainer

@@ -14,14 +14,15 @@ from engine.backends.backend import Backend
 from engine.data.xo.generator import CLASSES
 from engine.frames import frames_of
 from engine.goal import Goal, State, Training
-from engine.history import BUDGET, History, Moment, best, frame_bytes, last_good
+from engine.history import BUDGET, History, best, frame_bytes, last_good
 from engine.insight import Sources
 from engine.judgements import Judgements
 from engine.kept import HandOver, KeptRun, Origin
 from engine.lately import Lately
 from engine.lessons import SLICE, Lessons
 from engine.look_back import LookBack
-from engine.network import Parameters
+from engine.nn.model import Moment
+from engine.nn.network import Parameters
 from engine.onlookers import Onlookers, Standing
 from engine.recipe import changes
 from engine.replay import Replay

@@ -15,7 +15,7 @@ from engine.backends.cuda import DeviceFault
 from engine.data.pool import PoolSettings
 from engine.data.xo.generator import CLASSES, Samples, samples
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.open_file import Opened, Opening, answer
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import fitted, render
@@ -26,10 +26,10 @@ from engine.explain.template_matching import Comparison, compare, exemplars
 from engine.goal import Goal, Training
 from engine.judging import HeldOut
 from engine.kept import EVERY, HandOver, KeptRun
-from engine.network import Parameters
-from engine.outputs import Wanted
+from engine.nn.inference import Reader, Reading, Wanted
+from engine.nn.model import Subject
+from engine.nn.network import Parameters
 from engine.own_reader import Verdict
-from engine.reading import Reader, Reading
 from engine.run import Run
 from engine.watching import Looks, Watched, Watching
 

@@ -14,8 +14,8 @@ from engine.data.dataset import Examples
 from engine.explain.step_trace import Dissection
 from engine.explain.step_tracer import Wanted, Watch
 from engine.goal import Goal, State
-from engine.history import Moment
-from engine.network import Network
+from engine.nn.model import Moment
+from engine.nn.network import Network
 from engine.recipe import Recipe
 from engine.replay import Replay
 

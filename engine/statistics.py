@@ -11,9 +11,9 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.history import Moment
 from engine.layers import Values
-from engine.network import Network, Parameters
+from engine.nn.model import Moment
+from engine.nn.network import Network, Parameters
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -16,9 +16,9 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.backends.ops import Array, Calls, replay, slices
 from engine.layers import ShapeError, Values
-from engine.network import Network, Parameters
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 from engine.optimizers import Moving
-from engine.plan import Plan
 from engine.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -19,8 +19,8 @@ from engine.data.pool import Source
 from engine.endurance import Endurance
 from engine.evaluation import Judge, Judgement, check_fit
 from engine.layers import Values
-from engine.losses import targets
-from engine.network import Network, Parameters
+from engine.nn.losses import targets
+from engine.nn.network import Network, Parameters
 from engine.order import order_of, rates_of
 from engine.recipe import Recipe
 from engine.statistics import Move

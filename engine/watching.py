@@ -10,11 +10,12 @@ from typing import Final, Protocol
 
 from engine.backends.backend import Backend, DeviceError
 from engine.data.pool import PoolSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.explain.robustness import Robustness, Trials, tries
 from engine.goal import Training
 from engine.judging import HeldOut, Judging
+from engine.nn.model import Subject
 from engine.own_reader import OwnReader, Verdict
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from xo_gui.bootstrap import ensure_environment, ensure_system_libraries
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from engine.documents.document import Subject
+    from engine.nn.model import Subject
     from xo_gui.main_window import MainWindow
 
 PATIENCE_MS = 30_000
@@ -110,10 +110,11 @@ def start(args: argparse.Namespace) -> int:
 
 def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     """The window with its session and its running engine thread. Raises ValueError or OSError, one sentence."""
-    from engine.documents.document import Document, Subject
+    from engine.documents.document import Document
     from engine.documents.open_file import read_file
     from engine.documents.project_file import Work
     from engine.drawings.drawing import Drawing
+    from engine.nn.model import Subject
     from xo_gui.engine_thread import EngineThread
     from xo_gui.main_window import MainWindow
     from xo_gui.recovery import Recovery, session_folder

@@ -12,11 +12,11 @@ from PySide6.QtCore import QCoreApplication
 from engine.cli.train_options import words_of
 from engine.data.pool import Lesson
 from engine.data.xo.generator import CLASSES
-from engine.documents.document import Subject
 from engine.documents.presets import PRESETS
 from engine.goal import Training
-from engine.history import Branch, Moment, ancestry, lineage
+from engine.history import Branch, ancestry, lineage
 from engine.kept import Origin
+from engine.nn.model import Moment, Subject
 from engine.recipe import Recipe, changes, endless
 from xo_gui.wishes import Intent
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents.document import Subject
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import preset
-from engine.reading import side_of
+from engine.nn.inference import side_of
+from engine.nn.model import Subject
 from engine.runner import Snapshot
 from xo_gui.session import Session
 from xo_gui.training_control import TrainingControl

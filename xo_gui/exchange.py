@@ -9,12 +9,12 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from engine.documents.document import Subject
 from engine.documents.model_file import save_model
 from engine.documents.open_file import Opened, Opening
 from engine.documents.project_file import SUFFIX, Work
 from engine.formats.pictures import SUFFIXES
 from engine.layers import shape_text
+from engine.nn.model import Subject
 from xo_gui import clipboard, files
 from xo_gui.session import Session
 from xo_gui.settings import Settings

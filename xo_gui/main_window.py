@@ -13,9 +13,9 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
-from engine.documents.document import Subject
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import PRESETS, preset
+from engine.nn.model import Subject
 from engine.runner import Notice, Snapshot
 from xo_gui import about
 from xo_gui.comparing import Comparing

@@ -11,12 +11,13 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.open_file import Opened, Opening
 from engine.explain.queries import Question
 from engine.goal import Goal
-from engine.network import Network
-from engine.outputs import Wanted
+from engine.nn.inference import Wanted
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Notice, Request
 from xo_gui.sight import joined, wanted
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from engine.network import Network
-from engine.outputs import Wanted
+from engine.nn.inference import Wanted
+from engine.nn.network import Network
 
 # A network of at most so many values, in so many layers, is brought along whole: choosing would save nothing.
 WHOLE_VALUES, WHOLE_LAYERS = 1_000_000, 100

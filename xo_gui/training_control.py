@@ -12,12 +12,11 @@ from PySide6.QtCore import QObject, Signal
 
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.documents.project_file import Work
 from engine.explain.step_trace import Inspection
 from engine.goal import Goal, Training
-from engine.history import Moment
 from engine.kept import KeptRun
+from engine.nn.model import Moment, Subject
 from engine.recipe import Recipe
 from engine.runner import Snapshot
 from xo_gui.as_command import Told, of_a_run, of_a_start

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from engine.data.pool import PoolSettings
 from engine.documents.presets import PRESETS
-from engine.network import Network
+from engine.nn.network import Network
 from engine.optimizers import AdamW
 from engine.recipe import Recipe
 from engine.schedules import Cosine

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from engine.data.pool import Lesson, PoolSettings
 from engine.explain.step_trace import Inspection
-from engine.history import Moment
+from engine.nn.model import Moment
 from engine.recipe import Recipe
 
 DataLook: TypeAlias = Literal["", "samples", "own"]

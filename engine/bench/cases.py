@@ -29,7 +29,7 @@ from engine.layers import (
     Values,
     Votes,
 )
-from engine.network import Network
+from engine.nn.network import Network
 from engine.optimizers import SGD
 from engine.recipe import Recipe
 

@@ -12,8 +12,8 @@ from engine.backends.backend import Backend
 from engine.backends.cuda import fused
 from engine.backends.ops import Calls, HostArray
 from engine.bench.cases import Net, parameters, pictures
-from engine.losses import targets
-from engine.plan import Plan
+from engine.nn.losses import targets
+from engine.nn.plan import Plan
 from engine.stepper import Stepper
 
 Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]

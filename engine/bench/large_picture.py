@@ -34,8 +34,8 @@ from engine.layers import (
     Values,
     shape_text,
 )
-from engine.network import layer_names
-from engine.plan import cheapest_order
+from engine.nn.network import layer_names
+from engine.nn.plan import cheapest_order
 
 # What the widest layer of a band may keep busy: what stays in a core's cache, or fills a GPU.
 BAND_BYTES = {"cpu": 1_000_000, "gpu": 256_000_000}

@@ -22,10 +22,10 @@ from engine.bench.cases import (
 from engine.bench.report import Parity
 from engine.documents.presets import WALKTHROUGH
 from engine.layers import Layer, Shape, Values
-from engine.losses import targets
-from engine.network import Network
+from engine.nn.losses import targets
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 

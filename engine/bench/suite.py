@@ -21,7 +21,7 @@ from engine.bench.parity import parity
 from engine.bench.report import Curve, Floor, Parity, Report, Row
 from engine.bench.timing import measure, spread, timings
 from engine.layers import Conv2D, Layer, Stage, Values
-from engine.network import Network
+from engine.nn.network import Network
 
 # Of the probes: calls in a row, values copied, and rows of the square matrices multiplied, by device.
 CALLS = 200

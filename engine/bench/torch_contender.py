@@ -29,7 +29,7 @@ from engine.layers import (
     Tanh,
     Values,
 )
-from engine.network import Network, Parameters, layer_names
+from engine.nn.network import Network, Parameters, layer_names
 from engine.optimizers import SGD
 
 Tensor: TypeAlias = Any

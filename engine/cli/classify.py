@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.backends.backend import Backend
-    from engine.documents.document import Subject
+    from engine.nn.model import Subject
 
     Array = NDArray[np.float32]
 
@@ -175,8 +175,8 @@ class Classifier:
 
     def __init__(self, subject: Subject, backend: Backend) -> None:
         """Raises ShapeError if the network does not read one square map, as drawings are."""
-        from engine.plan import Plan
-        from engine.reading import Reader
+        from engine.nn.inference import Reader
+        from engine.nn.plan import Plan
 
         self.subject, self.side = subject, Reader(subject, backend).side
         self.percent = subject.network.vote == "softmax"
@@ -200,7 +200,7 @@ class Classifier:
         """At most a batch; what is missing is filled up with blank pictures."""
         import numpy as np
 
-        from engine.reading import verdict, votes_of
+        from engine.nn.inference import verdict, votes_of
 
         pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
         for place, entry in enumerate(entries):

@@ -12,8 +12,8 @@ from engine.cli.classify import add_subject, chosen_subject
 
 if TYPE_CHECKING:
     from engine.data.xo.variations import Property
-    from engine.documents.document import Subject
     from engine.explain.robustness import Robustness
+    from engine.nn.model import Subject
 
 
 def add(subparsers: Any) -> None:

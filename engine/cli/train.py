@@ -21,10 +21,10 @@ from engine.cli.train_options import MODEL, Task
 from engine.cli.train_output import Epoch, Outcome, Report, result_of, save
 from engine.data.dataset import Examples
 from engine.data.pool import Source
-from engine.documents.document import Subject
 from engine.documents.model_file import save_model
 from engine.documents.training_file import save_checkpoint
 from engine.formats.atomic_file import StorageError, shown
+from engine.nn.model import Subject
 from engine.training import Judged, Step, Trainer, TrainingError
 
 _ANSWER: Final = b"\nStopping after this step, and saving the run ...\n"

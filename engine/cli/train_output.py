@@ -16,11 +16,11 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.calibration import Calibration, calibrate
 from engine.cli.train_options import Task
-from engine.documents.document import Subject
 from engine.documents.model_file import save_model
 from engine.evaluation import Score, judge
 from engine.layers import Values
-from engine.losses import softmax
+from engine.nn.losses import softmax
+from engine.nn.model import Subject
 from engine.training import ENDS, Step, Trainer
 
 REDRAW_SECONDS: Final = 0.1

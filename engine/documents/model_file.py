@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from engine.documents.document import Subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters, preset
 from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.formats.safetensors_file import Json, Tensor, clause, end_of, pack, unpack
 from engine.installation import asset
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 
 # What one picture may take in all layers together; without a limit, a few bytes could ask for all the memory.
 PASS_LIMIT = 256 * MEBIBYTE

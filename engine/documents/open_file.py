@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, Work, load_session
 from engine.formats.pictures import read_picture
+from engine.nn.model import Subject
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.model_file import name_in, needed_values, network_in
 from engine.documents.training_file import (
     branch_arrays,
@@ -30,8 +30,8 @@ from engine.documents.training_file import (
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.formats.safetensors_file import HEADER_LIMIT, Json, arrays, clause, described, end_of, pieces, unpack
-from engine.history import Moment
 from engine.kept import KeptRun
+from engine.nn.model import Moment, Subject
 from engine.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

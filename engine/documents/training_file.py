@@ -22,10 +22,11 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import check_count, learnt_values, name_in, needed_values, network_in
 from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.formats.safetensors_file import Json, Unpacked, clause, end_of, pack, unpack
-from engine.history import Branch, Curves, Line, Mark, Moment
+from engine.history import Branch, Curves, Line, Mark
 from engine.kept import Origin
 from engine.layers import Values
-from engine.network import Network
+from engine.nn.model import Moment
+from engine.nn.network import Network
 from engine.recipe import Recipe, part
 
 FORMAT_VERSION = 1

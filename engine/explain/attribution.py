@@ -12,8 +12,8 @@ import numpy as np
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import Calls, HostArray
 from engine.layers.arithmetic import Place
-from engine.network import Network, Parameters
-from engine.plan import Plan
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 
 T = TypeVar("T")
 # Seconds: passes of a large network are cut into pieces of about so long, where others wait for the same thread.

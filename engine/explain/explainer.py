@@ -8,7 +8,6 @@ from time import perf_counter
 
 import numpy as np
 
-from engine.by_hand import weighed_by
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson
 from engine.explain.attribution import (
@@ -22,7 +21,8 @@ from engine.explain.attribution import (
 from engine.explain.feature_profile import Liking, same_weights
 from engine.explain.perturbation import Occlusion, ablation, drawings, flip
 from engine.explain.queries import ALONE, SLOW, Answer, Question
-from engine.reading import Reading
+from engine.nn.inference import Reading
+from engine.nn.weight_editing import weighed_by
 
 # Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training
 # that goes on, it takes no more than a share of the time.

@@ -11,13 +11,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.by_hand import bias_of, slices, weighed_by
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson
-from engine.documents.document import Subject
 from engine.explain.attribution import Gradients
 from engine.explain.feature_visualization import Ascended, Ascent
 from engine.explain.top_examples import Example, Favourites, Given, Spread
+from engine.nn.model import Subject
+from engine.nn.weight_editing import bias_of, slices, weighed_by
 
 # Seconds between two steps of the ascent, so that the picture is seen to form; and between two Likes.
 STEP: Final = 0.012

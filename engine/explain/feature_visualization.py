@@ -18,7 +18,7 @@ from engine.explain.attribution import Gradients
 from engine.explain.receptive_field import Window
 from engine.explain.top_examples import window_of
 from engine.layers.arithmetic import Place
-from engine.network import Network
+from engine.nn.network import Network
 
 STEPS: Final = 120
 # The noise that it begins with: about which value, how strong, over how many pixels it is blurred; one after the

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.network import Network
-from engine.reading import Reading
+from engine.nn.inference import Reading
+from engine.nn.network import Network
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import HostArray
-from engine.by_hand import switched_off
 from engine.data.dataset import Examples
 from engine.data.xo.generator import CLASSES, examples
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.evaluation import Judge, Judgement
 from engine.explain.attribution import Gradients
-from engine.network import Network, Parameters
-from engine.plan import Plan
+from engine.nn.model import Subject
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
+from engine.nn.weight_editing import switched_off
 
 # What a covered pixel is: background.
 COVER = -1.0

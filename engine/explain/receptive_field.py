@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.backends.ops import HostArray
 from engine.layers.arithmetic import Place
-from engine.network import Network
+from engine.nn.network import Network
 
 Window: TypeAlias = tuple[range, range]
 

@@ -17,15 +17,14 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.variations import VALUES, Property, Varied, properties
-from engine.documents.document import Subject
 from engine.drawings.drawing import Drawing
 from engine.evaluation import unwarned
 from engine.explain.template_matching import exemplars, scores_of
 from engine.goal import Training
-from engine.history import Moment
 from engine.layers import shape_text
-from engine.network import Network, Parameters
-from engine.plan import Plan
+from engine.nn.model import Moment, Subject
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 from engine.stepper import reading_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -14,12 +14,12 @@ from engine.backends.ops import Array, replay
 from engine.checkpoint import Checkpoint
 from engine.explain.step_trace import ExamplePass, HostArray, Nudged, Place, Update
 from engine.layers import Layer, Products, Stage, Values
-from engine.losses import softmax
-from engine.network import Network, Parameters
+from engine.nn.losses import softmax
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 from engine.nudge import Nudge, Probe
 from engine.nudge.kinks import Kink, Kinks
 from engine.order import Coming
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 

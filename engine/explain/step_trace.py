@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.history import Moment
 from engine.layers import Products, Values
-from engine.network import Network
+from engine.nn.model import Moment
+from engine.nn.network import Network
 from engine.nudge import Nudge
 from engine.recipe import Recipe
 from engine.worked import Line

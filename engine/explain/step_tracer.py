@@ -16,10 +16,10 @@ from engine.checkpoint import Checkpoint
 from engine.data.dataset import Examples
 from engine.explain.step_passes import Making, Passes, Trying
 from engine.explain.step_trace import Dissection, ExamplePass, HostArray, Inspection, Nudged, Place, Update, Worked
-from engine.history import Moment
 from engine.layers import Products
-from engine.losses import targets
-from engine.network import Network
+from engine.nn.losses import targets
+from engine.nn.model import Moment
+from engine.nn.network import Network
 from engine.order import Coming, coming
 from engine.recipe import Recipe
 from engine.worked import Line, Moved

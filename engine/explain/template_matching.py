@@ -19,7 +19,7 @@ from engine.data.xo.generator import CLASSES
 from engine.data.xo.variations import usual
 from engine.drawings.drawing import Drawing, Stroke
 from engine.drawings.raster import ink, render
-from engine.reading import BLANK_INK, UNSURE
+from engine.nn.inference import BLANK_INK, UNSURE
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

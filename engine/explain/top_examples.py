@@ -15,11 +15,11 @@ from engine.data.dataset import Examples
 from engine.data.labelled_drawings import NEITHER, own_examples
 from engine.data.pool import OWN_PIECE, PIECE, TRAINING, Lesson, piece
 from engine.data.xo.generator import CLASSES
-from engine.documents.document import Subject
 from engine.explain.receptive_field import Window, cells_read, receptive_field
 from engine.layers.arithmetic import Place
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 
 
 class Given:

@@ -9,8 +9,8 @@ import numpy as np
 from engine.backends.ops import HostArray
 from engine.layers import Values
 from engine.layers.arithmetic import Arithmetic, Place
-from engine.network import Network
-from engine.reading import Reading
+from engine.nn.inference import Reading
+from engine.nn.network import Network
 
 
 @dataclass(frozen=True, eq=False)

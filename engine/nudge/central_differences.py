@@ -10,10 +10,10 @@ import numpy as np
 from engine.backends.backend import choose_backend
 from engine.backends.ops import HostArray
 from engine.layers import Values
-from engine.network import Network, Parameters
+from engine.nn.network import Network, Parameters
+from engine.nn.plan import Plan
 from engine.nudge.kinks import Kink, Kinks
 from engine.nudge.probe import Probe
-from engine.plan import Plan
 
 # What the changes that are tried at once may keep busy: about one core's share of the caches.
 TRIED_BYTES = 4_000_000

@@ -10,8 +10,8 @@ import numpy as np
 from engine.backends.backend import choose_backend
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
-from engine.losses import targets
-from engine.network import Network, Parameters
+from engine.nn.losses import targets
+from engine.nn.network import Network, Parameters
 from engine.nudge.nudger import Nudger, Nudging
 from engine.nudge.probe import Probe
 from engine.nudge.spending import backward_multiplies, forward_multiplies

@@ -14,8 +14,8 @@ from engine.backends.ops import HostArray
 from engine.data.pool import Source
 from engine.evaluation import check_fit
 from engine.layers import Values
-from engine.losses import targets
-from engine.network import Network, Parameters
+from engine.nn.losses import targets
+from engine.nn.network import Network, Parameters
 from engine.nudge.probe import Probe
 
 Kept: TypeAlias = Literal["up", "down", "same"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from engine.network import Network
+from engine.nn.network import Network
 
 
 def forward_multiplies(network: Network, first: int = 0) -> int:

@@ -95,7 +95,7 @@ def read(pictures: object) -> object:
     from engine.data.dataset import Examples
     from engine.documents.model_file import shipped_subject
     from engine.evaluation import judge
-    from engine.losses import softmax
+    from engine.nn.losses import softmax
 
     subject = shipped_subject("default")
     images = np.asarray(pictures, np.float32)[:, None]

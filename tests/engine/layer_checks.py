@@ -10,8 +10,8 @@ import pytest
 from engine.backends.backend import Backend
 from engine.bench.cases import random_values, with_head
 from engine.layers import Layer, Shape
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from tests.engine import reference
 
 # Far enough apart for the rounding of float64, near enough for curves; away from kinks it leaves about 1e-9.

@@ -24,7 +24,7 @@ from engine.layers import (
     Tanh,
     Votes,
 )
-from engine.network import Network
+from engine.nn.network import Network
 
 
 def random_network(rng: np.random.Generator) -> Network:

@@ -30,7 +30,7 @@ from engine.layers import (
     Tanh,
     Votes,
 )
-from engine.network import Network
+from engine.nn.network import Network
 
 Values = dict[str, np.ndarray]
 

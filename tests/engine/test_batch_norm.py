@@ -10,9 +10,9 @@ from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
 from engine.bench.cases import random_values
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
-from engine.network import Network
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper, chunk_size
 from tests.engine import reference

@@ -13,8 +13,8 @@ from engine.backends.backend import choose_backend
 from engine.bench.cases import CASES, name_of, with_head
 from engine.documents.presets import PRESETS
 from engine.layers import Layer, Shape, shape_text
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from tests.engine import reference
 
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
-from engine.network import Network
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import Adam
-from engine.plan import Plan
-from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 

@@ -11,9 +11,9 @@ from engine import stepper as stepper_module
 from engine.backends.backend import choose_backend
 from engine.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
 from engine.layers.layer import key_of
-from engine.network import Network
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 from tests.engine.layer_checks import plan_of

@@ -15,11 +15,12 @@ from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls, replay
 from engine.data.pool import Fixed, Generated
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.optimizers import Adam
 from engine.recipe import Recipe
 from engine.runner import Request, Runner

@@ -11,8 +11,8 @@ from engine.calibration import calibrate
 from engine.data.dataset import Examples
 from engine.evaluation import judge, score
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
-from engine.losses import cross_entropy, softmax, targets
-from engine.network import Network
+from engine.nn.losses import cross_entropy, softmax, targets
+from engine.nn.network import Network
 from tests.engine.small_runs import CPU
 
 

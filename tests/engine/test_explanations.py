@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.explain.attribution import Gradients, contributions, contributions_in_pieces, votes_traced
 from engine.explain.receptive_field import cells_reached, cells_read, runs_read
 from engine.explain.value_arithmetic import arithmetic, brings, softmax_of
 from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
 from engine.layers.arithmetic import OUTSIDE, Largest, WeightedSum
-from engine.losses import softmax
-from engine.network import Network
-from engine.outputs import Outputs
-from engine.plan import Plan
-from engine.reading import Reading
+from engine.nn.inference import Outputs, Reading
+from engine.nn.losses import softmax
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from tests.engine.random_networks import random_network
 from tests.engine.test_walkthrough import MAPS_X9, PICTURES
 

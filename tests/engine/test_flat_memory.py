@@ -11,11 +11,12 @@ import pytest
 
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.goal import Goal
 from engine.layers import Dense, Flatten
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.optimizers import Adam
 from engine.recipe import Recipe
 from engine.runner import Request, Runner

@@ -10,9 +10,9 @@ import pytest
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
-from engine.network import Network
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.training import Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, source_of

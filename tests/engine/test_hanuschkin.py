@@ -10,8 +10,8 @@ from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.documents.presets import HANUSCHKIN
 from engine.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.recipe import Recipe
 from engine.training import Trainer
 

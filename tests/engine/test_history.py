@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.checkpoint import Checkpoint
-from engine.history import Column, History, Moment, lineage
+from engine.history import Column, History, lineage
+from engine.nn.model import Moment
 from engine.recipe import Recipe
 
 RECIPE = Recipe()

@@ -26,7 +26,7 @@ from engine.layers import (
     ShapeError,
     Votes,
 )
-from engine.network import Network
+from engine.nn.network import Network
 
 # One layer of each kind that has settings; every setting of it is spoiled in turn.
 SOUND: tuple[Layer, ...] = (

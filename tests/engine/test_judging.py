@@ -10,12 +10,13 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.evaluation import judge
 from engine.judging import HeldOut, Judging
 from engine.layers import Conv2D, Dense, Flatten, ReLU
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Request, Runner
 
 CPU = choose_backend("cpu")

@@ -24,7 +24,7 @@ from engine.layers import (
     Tanh,
     Votes,
 )
-from engine.network import Network
+from engine.nn.network import Network
 from engine.nudge import Curve, Nudging, backward_multiplies, compare, forward_multiplies
 from engine.optimizers import SGD
 from engine.recipe import Recipe

@@ -15,9 +15,9 @@ from engine.data.pool import Fixed
 from engine.data.xo.article import article_examples
 from engine.documents.presets import TRAINABLE_WALKTHROUGH
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, ShapeError, Votes
-from engine.network import Network
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.nudge import Nudge, Nudger, NudgeState, Nudging
-from engine.plan import Plan
 
 ARTICLE = article_examples()
 # One of everything that has values or behaves otherwise while it learns.

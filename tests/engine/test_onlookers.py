@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.data.pool import Pool
 from engine.evaluation import judge
-from engine.history import History, Moment
+from engine.history import History
+from engine.nn.model import Moment
 from engine.recall import SAMPLE
 from engine.run import Run
 from tests.engine.test_run import CPU, DATA, GOAL, NETWORK, following, straight

@@ -13,10 +13,10 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
-from engine.losses import targets
-from engine.network import Network
+from engine.nn.losses import targets
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD, Adam, AdamW, Moving, Optimizer
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 

@@ -12,13 +12,12 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.xo.generator import drawing as drawn
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.documents.model_file import shipped_subject
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
-from engine.history import Moment
+from engine.nn.inference import Reader
+from engine.nn.model import Moment, Subject
 from engine.own_reader import HURRIED, OwnReader
-from engine.reading import Reader
 
 CPU = choose_backend("cpu")
 SUBJECT = shipped_subject("default")

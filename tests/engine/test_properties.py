@@ -27,9 +27,9 @@ from engine.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.network import Network
-from engine.plan import Plan
-from engine.reading import votes_of
+from engine.nn.inference import votes_of
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from tests.engine.layer_checks import plan_of
 from tests.engine.random_networks import random_network
 

@@ -30,7 +30,7 @@ from engine.layers import (
     Votes,
 )
 from engine.layers.layer import by_layer, key_of
-from engine.network import Network
+from engine.nn.network import Network
 from tests.engine import reference
 from tests.engine.layer_checks import plan_of
 from tests.engine.random_networks import random_network

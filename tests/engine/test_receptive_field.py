@@ -11,8 +11,8 @@ from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT, WALKTHROUGH
 from engine.explain.receptive_field import receptive_field
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 
 TAIL = (Flatten(), Dense(2))
 

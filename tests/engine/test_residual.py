@@ -23,7 +23,7 @@ from engine.layers import (
     Residual,
     Tanh,
 )
-from engine.network import Network
+from engine.nn.network import Network
 from tests.engine.layer_checks import plan_of
 
 CPU = choose_backend("cpu")

@@ -15,7 +15,7 @@ import pytest
 
 from engine.checkpoint import Checkpoint
 from engine.layers import ShapeError
-from engine.network import Network
+from engine.nn.network import Network
 from engine.optimizers import SGD, Adam, AdamW
 from engine.recipe import Recipe
 from engine.schedules import Cosine

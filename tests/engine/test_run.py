@@ -11,13 +11,12 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.goal import Goal, Training
-from engine.history import Moment
 from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.model import Moment, Subject
+from engine.nn.network import Network
 from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe
 from engine.run import Run

@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 
 from engine.backends.backend import Backend
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.open_file import Opened, Opening
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.layers import Dense, Flatten
-from engine.network import Network
-from engine.reading import Reader
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Request, Runner
 
 LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))

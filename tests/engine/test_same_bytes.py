@@ -11,10 +11,10 @@ from engine.backends.backend import choose_backend, one_blas_thread
 from engine.cli.main import main
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT
 from engine.goal import Goal
+from engine.nn.model import Subject
 from engine.optimizers import SGD, AdamW
 from engine.recipe import Recipe
 from engine.run import Run

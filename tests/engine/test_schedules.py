@@ -13,7 +13,7 @@ from engine.backends.backend import choose_backend
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.layers import Dense, Flatten
-from engine.network import Network
+from engine.nn.network import Network
 from engine.optimizers import AdamW
 from engine.recipe import Recipe
 from engine.schedules import SCHEDULES, Cosine, Linear, Schedule, Steps

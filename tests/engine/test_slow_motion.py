@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.explain.step_trace import Inspection
-from engine.history import Moment
+from engine.nn.model import Moment
 from engine.optimizers import SGD, Adam
 from engine.run import Run
 from tests.engine.test_run import CPU, GOAL, following

@@ -10,9 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.goal import Goal
-from engine.history import Moment
 from engine.layers import (
     BatchNorm2D,
     Conv2D,
@@ -25,10 +23,11 @@ from engine.layers import (
     Residual,
     Tanh,
 )
-from engine.network import Network
+from engine.nn.model import Moment, Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.observer import SAMPLE
 from engine.optimizers import SGD
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.statistics import BINS, Dead, Statistics, cuts_of, histogram, rows_of

@@ -13,12 +13,12 @@ from PIL import Image
 from engine.cli.main import main
 from engine.cli.train_options import drawings_from, optimizer_from, schedule_from
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import DEFAULT
 from engine.documents.training_file import load_checkpoint
 from engine.layers import Dense, Flatten
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.optimizers import SGD, Adam, AdamW
 from engine.schedules import Cosine, Linear, Schedule, Steps
 from engine.training import Trainer

@@ -13,9 +13,9 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.document import Subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.reading import Reader, Reading
+from engine.nn.inference import Reader, Reading
+from engine.nn.model import Subject
 
 PICTURES = {
     "X": [

@@ -12,7 +12,8 @@ from PySide6.QtGui import QHelpEvent, QIcon
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
 
-from engine.history import Branch, Curves, Moment
+from engine.history import Branch, Curves
+from engine.nn.model import Moment
 from engine.optimizers import AdamW
 from tests.xo_gui.test_inside import Inside
 from tests.xo_gui.test_training import Coach

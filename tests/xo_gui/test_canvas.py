@@ -8,10 +8,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.drawings.raster import render
+from engine.nn.model import Subject
 from xo_gui.theme import DARK, LIGHT, Theme
 from xo_gui.views.canvas import Canvas
 

@@ -26,7 +26,7 @@ from engine.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.views.arrangement import COMFORT, arrange
 from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.folds import Folds

@@ -12,12 +12,11 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from engine.documents.document import Subject
 from engine.documents.model_file import save_model, shipped_subject
 from engine.documents.presets import DEFAULT
-from engine.history import Moment
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.model import Moment, Subject
+from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, stroke_by_stroke
 from xo_gui.main_window import LEAST_SIZE, MainWindow

@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton, QSlider, QWi
 from pytestqt.qtbot import QtBot
 
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.drawings.raster import ink, render
+from engine.nn.model import Subject
 from engine.runner import Runner
 from xo_gui.session import Session
 from xo_gui.theme import DARK

@@ -12,12 +12,13 @@ from PySide6.QtCore import QObject
 
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.goal import Goal
 from engine.layers import Dense, Flatten
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.recipe import Recipe
 from engine.runner import Request, Runner
 from xo_gui.engine_thread import EngineThread

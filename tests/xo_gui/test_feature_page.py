@@ -7,10 +7,10 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine import by_hand
-from engine.documents.document import Subject
 from engine.explain.value_arithmetic import arithmetic
 from engine.layers.arithmetic import WeightedSum
+from engine.nn import weight_editing
+from engine.nn.model import Subject
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_inspector import Looker
 from tests.xo_gui.test_training import Coach
@@ -137,7 +137,7 @@ def test_copying_makes_the_window_the_feature(sculptor: Sculptor, hand: Hand) ->
     QTest.mouseClick(sculptor.page.copy_button, Qt.MouseButton.LeftButton)
     sculptor.settle(hand)
     made = sculptor.weights[2]
-    np.testing.assert_allclose(made, by_hand.normalised(window.values.astype(np.float32), False), rtol=1e-5)
+    np.testing.assert_allclose(made, weight_editing.normalised(window.values.astype(np.float32), False), rtol=1e-5)
     assert float((made * made).sum()) == pytest.approx(1.0, rel=1e-5)
 
 

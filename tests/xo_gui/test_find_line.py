@@ -10,11 +10,11 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from engine.documents.document import Subject
 from engine.documents.model_file import save_model
 from engine.documents.presets import DEFAULT
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from tests.xo_gui.conftest import Hand
 from xo_gui.main_window import MainWindow
 from xo_gui.views.columns import Strip

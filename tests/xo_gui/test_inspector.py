@@ -9,7 +9,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from engine.documents.document import Subject
 from engine.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -24,7 +23,8 @@ from engine.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_network_view import ARTICLE, X, read
 from xo_gui.main_window import MainWindow

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.documents.presets import DEFAULT
-from engine.outputs import Outputs
-from engine.reading import Reader
+from engine.nn.inference import Outputs, Reader
+from engine.nn.model import Subject
 from xo_gui.theme import DARK
 from xo_gui.views.atlas import maps_atlas
 from xo_gui.views.levels import Peaks, calm, end_of_colours

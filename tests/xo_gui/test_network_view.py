@@ -14,13 +14,12 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
-from engine.network import Network
-from engine.outputs import Outputs
-from engine.reading import Reader, Reading
+from engine.nn.inference import Outputs, Reader, Reading
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import DeviceReport, Snapshot
 from tests.xo_gui.lone_view import exposed
 from xo_gui import theme

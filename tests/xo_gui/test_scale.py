@@ -11,10 +11,10 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
-from engine.network import Network
-from engine.reading import Reader
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from tests.xo_gui.lone_view import exposed
 from tests.xo_gui.test_network_view import image, snapshot
 from xo_gui.session import Cell, Focus

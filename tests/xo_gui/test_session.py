@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
+from engine.nn.model import Subject
 from engine.runner import Notice
 from xo_gui.session import Cell, Session
 

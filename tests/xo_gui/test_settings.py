@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.form_fields import Setting, explained, settings_of
 from engine.layers import Conv2D, Dense, Flatten
-from engine.network import Network
+from engine.nn.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.recipe import Recipe
 from engine.schedules import SCHEDULES, Cosine, Schedule

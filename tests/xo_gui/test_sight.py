@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.documents.presets import DEFAULT
 from engine.explain.model_difference import Difference
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
-from engine.reading import Reader
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from xo_gui.session import Cell
 from xo_gui.sight import wanted
 from xo_gui.views.compare_words import say_difference

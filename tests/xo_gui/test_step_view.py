@@ -11,7 +11,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from engine.explain.step_trace import Dissection
-from engine.history import Moment
+from engine.nn.model import Moment
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import NetworkView, StepView, numerals

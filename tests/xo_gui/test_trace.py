@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH
 from engine.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
-from engine.network import Network
-from engine.reading import Reader, Reading
+from engine.nn.inference import Reader, Reading
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from tests.engine.test_explanations import read as some_reading
 from tests.engine.test_explanations import some, some_places
 from xo_gui.session import Cell

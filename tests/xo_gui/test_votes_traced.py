@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.documents.document import Subject
 from engine.explain.explainer import Explainer
 from engine.explain.queries import Question
 from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from tests.xo_gui.test_network_view import ARTICLE, X, read
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, Table

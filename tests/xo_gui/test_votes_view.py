@@ -9,13 +9,14 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.layers import Dense, Flatten
-from engine.network import Network
-from engine.reading import verdict
+from engine.nn.inference import verdict
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Request, Runner, Snapshot
 from xo_gui.theme import DARK, LIGHT, Theme
 from xo_gui.views.numerals import percent, vote_text

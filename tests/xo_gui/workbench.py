@@ -14,10 +14,11 @@ import pytest
 
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing, Stroke
 from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Request, Runner, Snapshot
 from xo_gui.mailbox import Mailbox
 from xo_gui.session import Session

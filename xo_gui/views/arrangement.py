@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.views.columns import KERNEL_GAP, Box, Column, Kernels, Strip
 from xo_gui.views.groups import Opened, gathered
 from xo_gui.views.stages import Stage, foldable, stages_of, with_pager

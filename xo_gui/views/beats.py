@@ -25,7 +25,7 @@ from engine.layers import (
     ReLU,
     Residual,
 )
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.views import numerals
 from xo_gui.views.stages import Stage
 

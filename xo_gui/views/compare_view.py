@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
 
 from engine.documents.document import Document
 from engine.explain.model_difference import Difference
-from engine.reading import Reading
+from engine.nn.inference import Reading
 from engine.runner import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, font

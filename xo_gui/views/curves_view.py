@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from engine.goal import Training
-from engine.history import Branch, Moment
+from engine.history import Branch
+from engine.nn.model import Moment
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import seen_branch

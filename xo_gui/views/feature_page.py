@@ -18,12 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine import by_hand
-from engine.documents.document import Subject
 from engine.explain.queries import Answer, Question
 from engine.explain.value_arithmetic import arithmetic
 from engine.layers.arithmetic import WeightedSum
-from engine.reading import Reading
+from engine.nn import weight_editing
+from engine.nn.inference import Reading
+from engine.nn.model import Subject
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
@@ -134,7 +134,7 @@ class FeaturePage(QWidget):
         self._reading, self._subject, self._cell = reading, subject, cell
         self._layer = None
         if subject is not None and cell is not None:
-            self._layer = by_hand.weighed_by(subject.network, cell.layer)
+            self._layer = weight_editing.weighed_by(subject.network, cell.layer)
         there = self._layer is not None
         for widget in (self.board, self.weight, self.brush, self.bias, *self._buttons):
             widget.setEnabled(there)
@@ -162,7 +162,7 @@ class FeaturePage(QWidget):
     @staticmethod
     def question(reading: Reading, held: Cell) -> Question | None:
         """What the engine has to be asked of the held cell's layer; None if it has no weights."""
-        layer = by_hand.weighed_by(reading.subject.network, held.layer)
+        layer = weight_editing.weighed_by(reading.subject.network, held.layer)
         return None if layer is None else Question("ablation", held.subject, layer)
 
     def show_losses(self, answer: Answer | None) -> None:
@@ -214,7 +214,7 @@ class FeaturePage(QWidget):
         assert self._subject is not None
         assert self._layer is not None
         assert self._cell is not None
-        return by_hand.slices(self._subject, self._layer, self._cell.channel)
+        return weight_editing.slices(self._subject, self._layer, self._cell.channel)
 
     def _show_weights(self) -> None:
         if self._layer is None or self._subject is None or self._cell is None:
@@ -222,10 +222,10 @@ class FeaturePage(QWidget):
         weights = self._weights()
         self._sharpen(level_of(weights))
         self.board.show_weights(self._title, weights[self.slice.value() - 1], level_of(weights))
-        bias = by_hand.bias_of(self._subject, self._layer, self._cell.channel)
+        bias = weight_editing.bias_of(self._subject, self._layer, self._cell.channel)
         self.bias.setEnabled(bias is not None)
         self._quietly(self.bias, lambda: self.bias.setValue(bias or 0.0))
-        off = by_hand.is_off(self._subject, self._layer, self._cell.channel)
+        off = weight_editing.is_off(self._subject, self._layer, self._cell.channel)
         self.off_button.setText(self.tr("Switch on") if off else self.tr("Switch off"))
         self.off_button.setEnabled(not off or self._key in self._kept)
         self.off_button.setToolTip(
@@ -288,12 +288,14 @@ class FeaturePage(QWidget):
     def _type_bias(self, value: float) -> None:
         if self._layer is None or self._subject is None or self._cell is None:
             return
-        changed = by_hand.with_bias(self._subject, self._layer, self._cell.channel, value)
+        changed = weight_editing.with_bias(self._subject, self._layer, self._cell.channel, value)
         self._tell(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
 
     def _normalise(self) -> None:
         if self._layer is not None:
-            self._change(by_hand.normalised(self._weights(), self._is_mean), self.tr("Normalise feature {0}"), "")
+            self._change(
+                weight_editing.normalised(self._weights(), self._is_mean), self.tr("Normalise feature {0}"), ""
+            )
 
     def _window(self) -> HostArray | None:
         """The piece of the layer below that the held value matched, if that is a window."""
@@ -309,7 +311,7 @@ class FeaturePage(QWidget):
     def _copy(self) -> None:
         window = self._window()
         if window is not None:
-            made = by_hand.normalised(window, self._is_mean)
+            made = weight_editing.normalised(window, self._is_mean)
             self._change(made, self.tr("Copy the window as feature {0}"), "")
 
     def _switch(self) -> None:
@@ -317,14 +319,18 @@ class FeaturePage(QWidget):
         if self._layer is None or self._subject is None or self._cell is None:
             return
         subject, channel = self._subject, self._cell.channel
-        if not by_hand.is_off(subject, self._layer, channel):
+        if not weight_editing.is_off(subject, self._layer, channel):
             self._kept[self._key] = subject
-            self._tell(by_hand.switched_off(subject, self._layer, channel), self.tr("Switch feature {0} off"), "")
+            self._tell(
+                weight_editing.switched_off(subject, self._layer, channel), self.tr("Switch feature {0} off"), ""
+            )
         elif before := self._kept.get(self._key):
-            made = by_hand.with_slices(subject, self._layer, channel, by_hand.slices(before, self._layer, channel))
-            bias = by_hand.bias_of(before, self._layer, channel)
+            made = weight_editing.with_slices(
+                subject, self._layer, channel, weight_editing.slices(before, self._layer, channel)
+            )
+            bias = weight_editing.bias_of(before, self._layer, channel)
             if bias is not None:
-                made = by_hand.with_bias(made, self._layer, channel, bias)
+                made = weight_editing.with_bias(made, self._layer, channel, bias)
             self._tell(made, self.tr("Switch feature {0} on"), "")
 
     @property
@@ -337,7 +343,7 @@ class FeaturePage(QWidget):
         assert self._subject is not None
         assert self._layer is not None
         assert self._cell is not None
-        self._tell(by_hand.with_slices(self._subject, self._layer, self._cell.channel, weights), text, merge)
+        self._tell(weight_editing.with_slices(self._subject, self._layer, self._cell.channel, weights), text, merge)
 
     def _tell(self, subject: Subject, text: str, merge: str) -> None:
         assert self._cell is not None

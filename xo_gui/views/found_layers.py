@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.views.stages import has_column, layer_names
 
 

@@ -13,8 +13,8 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.evaluation import Judgement
 from engine.explain.robustness import tries
-from engine.network import Network
-from engine.reading import votes_of
+from engine.nn.inference import votes_of
+from engine.nn.network import Network
 from engine.runner import Snapshot
 from xo_gui.theme import Theme
 from xo_gui.views.atlas import HostArray

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from engine.network import Network
-from engine.outputs import Wanted
+from engine.nn.inference import Wanted
+from engine.nn.network import Network
 from xo_gui.views.shown_strip import ShownStrip
 
 

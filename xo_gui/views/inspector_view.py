@@ -9,11 +9,12 @@ from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from engine.backends.ops import HostArray
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.explain.queries import Answer, Question
 from engine.explain.value_arithmetic import is_known
-from engine.reading import Reading
+from engine.nn.inference import Reading
+from engine.nn.model import Subject
 from engine.runner import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import SMALL_PX, Theme, font

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from engine.goal import Training
-from engine.network import Network
-from engine.outputs import Outputs
+from engine.nn.inference import Outputs
+from engine.nn.network import Network
 from xo_gui.views.stages import Stage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.views.stages import NARROW_SPACE, number
 
 MINUS = "\u2212"

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
 from engine.goal import Training
-from engine.network import Network
+from engine.nn.network import Network
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.recipe import ENDING, LEARNING, Recipe
 from engine.runner import Snapshot

@@ -10,7 +10,7 @@ import numpy as np
 from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QColor, QImage
 
-from engine.reading import Reading
+from engine.nn.inference import Reading
 from xo_gui.theme import Theme, colours
 from xo_gui.views.arrangement import arrange
 from xo_gui.views.atlas import averaged, kernel_atlas, maps_atlas, picture_atlas, source

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.session import Cell
 
 # No timer need be quicker than the screen; faster slides take several cells at a time.

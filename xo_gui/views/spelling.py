@@ -21,7 +21,7 @@ from engine.layers.arithmetic import (
     Skipped,
     WeightedSum,
 )
-from engine.reading import Reading
+from engine.nn.inference import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked
 from xo_gui.views.levels import calm

@@ -29,7 +29,7 @@ from engine.layers import (
     Votes,
     shape_text,
 )
-from engine.network import Network
+from engine.nn.network import Network
 
 Kind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 

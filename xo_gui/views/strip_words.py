@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QCoreApplication
 
 from engine.layers import shape_text
-from engine.reading import Reading
+from engine.nn.inference import Reading
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.strip_painter import Header

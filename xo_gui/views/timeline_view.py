@@ -18,7 +18,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 
 from engine.goal import Training
-from engine.history import Branch, Moment
+from engine.history import Branch
+from engine.nn.model import Moment
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import branch_pen, seen_branch

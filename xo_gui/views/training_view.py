@@ -11,7 +11,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from engine.goal import Training
-from engine.history import Moment
+from engine.nn.model import Moment
 from engine.runner import Snapshot
 from xo_gui.endings import ending
 from xo_gui.views.compact_button import CompactButton

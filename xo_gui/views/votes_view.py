@@ -9,10 +9,11 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.raster import ink
 from engine.explain.template_matching import Comparison
-from engine.reading import BLANK_INK, UNSURE, Reading
+from engine.nn.inference import BLANK_INK, UNSURE, Reading
+from engine.nn.model import Subject
 from engine.runner import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font

@@ -10,7 +10,7 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import ink
 from engine.explain.template_matching import Comparison
-from engine.reading import BLANK_INK, UNSURE, Reading
+from engine.nn.inference import BLANK_INK, UNSURE, Reading
 from engine.runner import Snapshot
 from xo_gui.theme import DARK, Theme
 from xo_gui.views.overlays import Overlays

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from engine.explain.step_trace import Place, Worked
 from engine.explain.step_tracer import learnt_shapes
-from engine.network import Network
+from engine.nn.network import Network
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import worked_words
 from xo_gui.views.product_maps import ProductMaps

@@ -14,15 +14,16 @@ from engine.backends.backend import Backend, DeviceError, choose_backend
 from engine.backends.cuda import DeviceFault
 from engine.data.pool import Generated
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.evaluation import judge
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD, Adam, Optimizer
-from engine.plan import Plan
-from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.runner import Request, Runner
 from engine.training import Trainer

@@ -27,8 +27,8 @@ from engine.layers import (
     ShapeError,
     Tanh,
 )
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 
 CPU = choose_backend("cpu")
 HEAD = (Flatten(), Dense(2))

@@ -10,8 +10,8 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.bench import large_picture
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 
 CPU = choose_backend("cpu")
 

@@ -25,7 +25,7 @@ from engine.bench.contender import BenchError, gathered  # noqa: E402
 from engine.bench.suite import SAME_MAPS, SAME_STEP  # noqa: E402
 from engine.bench.torch_contender import BUILDERS, TorchNetwork  # noqa: E402
 from engine.layers import AvgPool2D  # noqa: E402
-from engine.plan import Plan  # noqa: E402
+from engine.nn.plan import Plan  # noqa: E402
 
 CPU = choose_backend("cpu")
 # Small steps, so that the comparison takes no time.

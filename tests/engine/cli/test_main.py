@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from engine.cli.main import main
-from engine.documents.document import Subject
 from engine.documents.model_file import save_model
 from engine.documents.presets import DEFAULT
+from engine.nn.model import Subject
 
 # The article's pictures and values, from Rohrer's slides; maps are nine times the value.
 X = """

@@ -15,7 +15,7 @@ from engine.data.xo.settings import XOSettings
 from engine.drawings.drawing import Drawing, Stroke
 from engine.drawings.raster import render
 from engine.evaluation import judge
-from engine.losses import softmax
+from engine.nn.losses import softmax
 from engine.recipe import Recipe
 from engine.training import Step, Trainer
 from tests.engine.small_runs import SMALL

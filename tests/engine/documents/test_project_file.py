@@ -14,15 +14,15 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.project_file import Work, load_session, save_session, session_digest
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.formats.atomic_file import StorageError
 from engine.goal import Goal, Training
-from engine.history import Moment
 from engine.kept import HandOver, KeptRun
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.model import Moment, Subject
+from engine.nn.network import Network
 from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe
 from engine.run import Run

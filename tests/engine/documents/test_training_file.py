@@ -16,11 +16,11 @@ import pytest
 from safetensors.numpy import load, save
 
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint, save_checkpoint
 from engine.formats.atomic_file import StorageError
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.optimizers import SGD, Adam, AdamW
 from engine.recipe import Recipe
 from engine.schedules import Cosine, Linear, Schedule, Steps

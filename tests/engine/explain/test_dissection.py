@@ -13,12 +13,12 @@ from engine.data.pool import Fixed
 from engine.data.xo.generator import examples
 from engine.explain.step_trace import Dissection, Inspection
 from engine.explain.step_tracer import Dissector, Standing
-from engine.history import Moment
 from engine.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
-from engine.losses import cross_entropy
-from engine.network import Network
+from engine.nn.losses import cross_entropy
+from engine.nn.model import Moment
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.plan import Plan
 from engine.recipe import Recipe
 from engine.schedules import Cosine
 from engine.training import Trainer

@@ -13,7 +13,6 @@ from engine.backends.backend import choose_backend
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Subject
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
@@ -27,9 +26,10 @@ from engine.explain.feature_visualization import Ascended, Ascent, Restraint
 from engine.explain.queries import Question
 from engine.explain.top_examples import NINE, Example, Favourites, Given, Spread
 from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
-from engine.network import Network
-from engine.plan import Plan
-from engine.reading import Reader, Reading
+from engine.nn.inference import Reader, Reading
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.explain.model_difference import Difference, matching
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
-from engine.network import Network
-from engine.outputs import Outputs
-from engine.reading import Reader, Reading
+from engine.nn.inference import Outputs, Reader, Reading
+from engine.nn.model import Subject
+from engine.nn.network import Network
 
 CPU = choose_backend("cpu")
 

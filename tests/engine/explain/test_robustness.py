@@ -12,7 +12,7 @@ from engine.backends.backend import choose_backend
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.data.xo.variations import Varied, properties
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.model_file import shipped_subject
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
@@ -20,9 +20,10 @@ from engine.explain.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness
 from engine.explain.template_matching import compare, exemplars
 from engine.goal import Goal
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
-from engine.network import Network
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.optimizers import SGD
-from engine.reading import Reader
 from engine.recipe import Recipe
 from engine.runner import Request, Runner
 

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.by_hand import switched_off
 from engine.data.dataset import Examples
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.generator import examples
 from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.explain.attribution import Gradients, grad_cam, gradient_times_input, last_maps, score_gradient, spread
@@ -22,9 +21,11 @@ from engine.explain.explainer import Explainer, Learnt
 from engine.explain.perturbation import COUNT, SEED, Occlusion, flip, patches
 from engine.explain.queries import Answer, Question
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
-from engine.network import Network
-from engine.plan import Plan
-from engine.reading import Reader, Reading
+from engine.nn.inference import Reader, Reading
+from engine.nn.model import Subject
+from engine.nn.network import Network
+from engine.nn.plan import Plan
+from engine.nn.weight_editing import switched_off
 from engine.runner import Request, Runner
 
 Array = np.ndarray[Any, Any]

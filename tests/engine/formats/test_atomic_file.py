@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import WALKTHROUGH
 from engine.formats.atomic_file import StorageError, read_whole, write_atomically
+from engine.nn.model import Subject
 from tests.conftest import Effort
 
 OLD, NEW = b"the old file", b"the new file" * 1000

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from engine.data.files import read_examples
-from engine.documents.document import Subject
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import WALKTHROUGH
 from engine.documents.training_file import InterruptedRun, load_checkpoint, save_checkpoint
 from engine.formats.array_files import npz_bytes, read_idx, read_images
 from engine.formats.pictures import read_picture
+from engine.nn.model import Subject
 from engine.recipe import Recipe
 from engine.training import Trainer
 from tests.conftest import Effort

@@ -12,8 +12,8 @@ from engine.backends.backend import Backend
 from engine.backends.cuda import KernelOperations, fused
 from engine.backends.ops import Calls, replay
 from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.recipe import Recipe
 from engine.stepper import Stepper
 from tests.engine.backends.cuda.cpu_device import CpuDevice

@@ -9,7 +9,7 @@ import numpy as np
 from engine.data.pool import Fixed
 from engine.explain.step_trace import Dissection, Inspection
 from engine.explain.step_tracer import Dissector, Standing
-from engine.history import Moment
+from engine.nn.model import Moment
 from engine.optimizers import Adam
 from engine.recipe import Recipe
 from engine.training import Trainer

@@ -13,9 +13,9 @@ from engine.backends.cuda.device import fused, launches, turns
 from engine.backends.cuda.launch import Blocks, Kernels, Segments
 from engine.documents.presets import DEFAULT
 from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
-from engine.network import Network
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.optimizers import AdamW
-from engine.plan import Plan
 from engine.recipe import Recipe
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (

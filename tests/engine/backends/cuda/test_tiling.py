@@ -13,7 +13,7 @@ from engine.backends.cuda.arrays import divided_by, view_of
 from engine.backends.cuda.tiling import TILES, Sharing, Size, Tile, best_sharing, in_fours
 from engine.backends.ops import replay
 from engine.layers import Conv2D, Dense, Flatten
-from engine.network import Network
+from engine.nn.network import Network
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     all_calls,

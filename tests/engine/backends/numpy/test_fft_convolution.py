@@ -12,8 +12,8 @@ from engine.backends.numpy.fft_convolution import FourierConvolution
 from engine.backends.ops import replay
 from engine.documents.presets import HANUSCHKIN
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from engine.stepper import chunk_size
 
 # Channels, features, height and width with the margin, size, margin, examples, divisor, bias.

@@ -8,17 +8,69 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.backends.ops import Array, Calls, HostArray, Inlet, Outlet, replay, slices
+from engine.backends.ops import Array, Calls, HostArray, Inlet, Operations, Outlet, replay, slices
 from engine.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
+from engine.layers.conv2d import Conv2D as PooledConv2DConv2D
+from engine.layers.layer import Buffer as PooledConv2DBuffer
+from engine.layers.layer import Layer as PooledConv2DLayer
+from engine.layers.layer import Shape as PooledConv2DShape
+from engine.layers.layer import Stage as PooledConv2DStage
 from engine.layers.layer import key_of
-from engine.layers.pooled_conv2d import PooledConv2D
-from engine.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
+from engine.layers.max_pool2d import MaxPool2D as PooledConv2DMaxPool2D
+from engine.nn.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
+
+
+@dataclass(frozen=True)
+class PooledConv2D(PooledConv2DLayer):
+    """What both layers give one after the other; see Operations.convolution_max_pool."""
+
+    convolution: PooledConv2DConv2D
+    pool: PooledConv2DMaxPool2D
+
+    def output_shape(self, shape: PooledConv2DShape) -> PooledConv2DShape:
+        """The pool's."""
+        return self.pool.output_shape(self.convolution.output_shape(shape))
+
+    def block_shape(self, shape: PooledConv2DShape) -> PooledConv2DShape:
+        """The convolution's."""
+        return self.convolution.block_shape(shape)
+
+    def buffer(self, ops: Operations, shape: PooledConv2DShape, batch: int, dtype: Any) -> PooledConv2DBuffer:
+        """As the convolution wants it."""
+        return self.convolution.buffer(ops, shape, batch, dtype)
+
+    def forward(self, ops: Operations, stage: PooledConv2DStage) -> Calls:
+        """The largest match in each window."""
+        layer = self.convolution
+        between = layer.output_shape(stage.x.values.shape[:-1])
+        stage.work = ops.convolution_max_pool(
+            stage.x.full,
+            stage.block,
+            stage.y,
+            layer.size,
+            layer.stride,
+            layer.margin,
+            layer.divisor(stage.x.values.shape[:-1]),
+            between,
+            self.pool.size,
+            self.pool.stride,
+            stage.learning,
+        )
+        calls: Calls = stage.work.forward()
+        return calls
+
+    def backward(self, ops: Operations, stage: PooledConv2DStage) -> Calls:
+        """Gradients of features, biases and input."""
+        calls: Calls = stage.work.backward(stage.dy, stage.dx, stage.dblock)
+        return calls
+
 
 # One picture in float64 always fits.
 PLAN_LIMIT = 2 * PICTURE_LIMIT

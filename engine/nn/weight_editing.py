@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.documents.document import Subject
-from engine.network import Network
+from engine.nn.model import Subject
+from engine.nn.network import Network
 
 # A list of weights that comes from no maps is laid out in rows of at most so many.
 LONGEST_ROW = 16

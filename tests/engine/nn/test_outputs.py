@@ -9,13 +9,13 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.backends.numpy.ops import ArrayOperations
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.explain.value_arithmetic import arithmetic, is_known
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.network import Network
-from engine.outputs import Missing
-from engine.reading import Reader, Reading
+from engine.nn.inference import Missing, Reader, Reading
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Request, Runner
 
 NETWORK = Network((1, 16, 16), (Conv2D(64, 3), ReLU(), MaxPool2D(), Conv2D(8, 3), Flatten(), Dense(2)))

@@ -10,8 +10,8 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.bench.cases import random_values
 from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 from tests.engine import reference
 from tests.engine.random_networks import random_network
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.documents.document import Subject
 from engine.layers import Dense, Flatten, ShapeError
-from engine.network import Network
-from engine.reading import BLANK_INK, Reader, verdict, votes_of
+from engine.nn.inference import BLANK_INK, Reader, verdict, votes_of
+from engine.nn.model import Subject
+from engine.nn.network import Network
 
 NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
 SUBJECT = Subject("Plain", NETWORK, NETWORK.initial(1), threshold=0.8)

@@ -25,8 +25,8 @@ from engine.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.network import Network
-from engine.plan import Plan
+from engine.nn.network import Network
+from engine.nn.plan import Plan
 
 DEFAULT = presets.DEFAULT.network
 

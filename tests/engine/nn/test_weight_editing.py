@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import by_hand
 from engine.backends.backend import choose_backend
-from engine.documents.document import Document, Subject
+from engine.documents.document import Document
 from engine.documents.presets import ARTICLE_FEATURES, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
-from engine.network import Network
-from engine.reading import Reader
+from engine.nn import weight_editing
+from engine.nn.inference import Reader
+from engine.nn.model import Subject
+from engine.nn.network import Network
 from engine.runner import Request, Runner
 
 NETWORK = Network(
@@ -24,19 +25,19 @@ SUBJECT = Subject("some", NETWORK, NETWORK.initial(1), origin={"recipe": {"seed"
 
 @pytest.mark.parametrize(("layer", "owner"), OWNERS)
 def test_a_value_owes_itself_to_the_last_weights_below_it_on_its_own_map(layer: int, owner: int | None) -> None:
-    assert by_hand.weighed_by(NETWORK, layer) == owner
+    assert weight_editing.weighed_by(NETWORK, layer) == owner
 
 
 def test_hand_made_votes_and_stacks_have_no_weights_of_their_own() -> None:
     network = Network((1, 4, 4), (Residual((Conv2D(1, 1),)), Flatten(), Votes(((0,), (1,)))))
-    assert by_hand.weighed_by(network, 1) is None
-    assert by_hand.weighed_by(network, 3) is None
+    assert weight_editing.weighed_by(network, 1) is None
+    assert weight_editing.weighed_by(network, 3) is None
 
 
 def test_one_weight_of_one_feature_changes_and_nothing_else() -> None:
-    weights = by_hand.slices(SUBJECT, 1, 2)
+    weights = weight_editing.slices(SUBJECT, 1, 2)
     weights[0, 1, 2] = 5.0
-    changed = by_hand.with_slices(SUBJECT, 1, 2, weights)
+    changed = weight_editing.with_slices(SUBJECT, 1, 2, weights)
     difference = changed.parameters["01-conv2d.weight"] != SUBJECT.parameters["01-conv2d.weight"]
     assert np.argwhere(difference).tolist() == [[2, 0, 1, 2]]
     same = set(SUBJECT.parameters) - {"01-conv2d.weight"}
@@ -46,19 +47,19 @@ def test_one_weight_of_one_feature_changes_and_nothing_else() -> None:
 
 
 def test_the_weights_of_a_list_lie_as_its_maps_or_in_rows() -> None:
-    weights = by_hand.slices(SUBJECT, 6, 4)
+    weights = weight_editing.slices(SUBJECT, 6, 4)
     assert weights.shape == (3, 3, 3)
     assert weights[2, 0, 1] == SUBJECT.parameters["06-dense.weight"][4, 2 * 9 + 1]
-    assert by_hand.slices(SUBJECT, 8, 0).shape == (1, 1, 6)
-    back = by_hand.with_slices(SUBJECT, 6, 4, weights)
+    assert weight_editing.slices(SUBJECT, 8, 0).shape == (1, 1, 6)
+    back = weight_editing.with_slices(SUBJECT, 6, 4, weights)
     np.testing.assert_array_equal(back.parameters["06-dense.weight"], SUBJECT.parameters["06-dense.weight"])
 
 
 def test_a_feature_switched_off_gives_an_empty_map() -> None:
     subject = Subject("walk", WALKTHROUGH.network, handmade_parameters())
-    off = by_hand.switched_off(by_hand.with_bias(subject, 1, 1, 0.5), 1, 1)
-    assert by_hand.is_off(off, 1, 1)
-    assert not by_hand.is_off(off, 1, 0)
+    off = weight_editing.switched_off(weight_editing.with_bias(subject, 1, 1, 0.5), 1, 1)
+    assert weight_editing.is_off(off, 1, 1)
+    assert not weight_editing.is_off(off, 1, 0)
     maps = (
         Reader(off, choose_backend("cpu"))
         .read(np.random.default_rng(0).uniform(-1, 1, (9, 9)).astype(np.float32))
@@ -72,29 +73,29 @@ def test_a_feature_switched_off_gives_an_empty_map() -> None:
 def test_a_normalised_feature_matches_itself_with_one(mean: bool) -> None:
     weights = np.random.default_rng(3).standard_normal((2, 3, 3)).astype(np.float32)
     network = Network((2, 3, 3), (Conv2D(1, 3, mean=mean, bias=False), Flatten(), Dense(2)))
-    subject = by_hand.with_slices(
-        Subject("one", network, network.initial(0)), 1, 0, by_hand.normalised(weights, mean)
+    subject = weight_editing.with_slices(
+        Subject("one", network, network.initial(0)), 1, 0, weight_editing.normalised(weights, mean)
     )
-    own = by_hand.slices(subject, 1, 0)
+    own = weight_editing.slices(subject, 1, 0)
     matched = float((own * own).sum()) / (own.size if mean else 1)
     assert matched == pytest.approx(1.0, rel=1e-6)
     np.testing.assert_allclose(own / own[0, 0, 0], weights / weights[0, 0, 0], rtol=1e-5)
-    assert not by_hand.normalised(np.zeros((1, 2, 2), np.float32), mean).any()
+    assert not weight_editing.normalised(np.zeros((1, 2, 2), np.float32), mean).any()
 
 
 def test_the_articles_features_are_normalised_already() -> None:
-    np.testing.assert_allclose(by_hand.normalised(ARTICLE_FEATURES[1], mean=True), ARTICLE_FEATURES[1])
+    np.testing.assert_allclose(weight_editing.normalised(ARTICLE_FEATURES[1], mean=True), ARTICLE_FEATURES[1])
 
 
 def test_what_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="not finite"):
-        by_hand.with_bias(SUBJECT, 1, 0, float("nan"))
+        weight_editing.with_bias(SUBJECT, 1, 0, float("nan"))
 
 
 def test_the_runner_reads_by_changed_weights_with_the_reader_it_has() -> None:
     runner, document = Runner("cpu"), Document(Drawing(), (SUBJECT,))
     before = runner.answer(Request(1, document)).readings[0]
-    changed = by_hand.with_bias(SUBJECT, 8, 1, 3.0)
+    changed = weight_editing.with_bias(SUBJECT, 8, 1, 3.0)
     after = runner.answer(Request(2, Document(Drawing(), (changed,)))).readings[0]
     assert after.subject is changed
     assert after.outputs[-1][1] == pytest.approx(before.outputs[-1][1] + 3.0, abs=1e-5)
