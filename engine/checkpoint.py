@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.layers import Values
+from engine.nn.layers import Values
 
 
 @dataclass(frozen=True, eq=False)

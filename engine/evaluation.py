@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.data.dataset import Examples
-from engine.layers import ShapeError, shape_text
+from engine.nn.layers import ShapeError, shape_text
 from engine.nn.losses import cross_entropy
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan

@@ -18,7 +18,7 @@ from engine.evaluation import Judgement
 from engine.explain.step_trace import Dissection, Inspection
 from engine.history import Branch
 from engine.kept import KeptRun, Origin
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.model import Moment, Subject
 from engine.recipe import Recipe
 from engine.statistics import Statistics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Final
 
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.training import Trainer
 
 EVERY: Final = 0.25  # seconds between copies

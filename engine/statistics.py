@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.model import Moment
 from engine.nn.network import Network, Parameters
 

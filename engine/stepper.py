@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.backends.ops import Array, Calls, replay, slices
-from engine.layers import ShapeError, Values
+from engine.nn.layers import ShapeError, Values
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.optimizers import Moving

@@ -18,7 +18,7 @@ from engine.data.dataset import Examples
 from engine.data.pool import Source
 from engine.endurance import Endurance
 from engine.evaluation import Judge, Judgement, check_fit
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
 from engine.order import order_of, rates_of

@@ -13,7 +13,7 @@ from engine.documents.model_file import save_model
 from engine.documents.open_file import Opened, Opening
 from engine.documents.project_file import SUFFIX, Work
 from engine.formats.pictures import SUFFIXES
-from engine.layers import shape_text
+from engine.nn.layers import shape_text
 from engine.nn.model import Subject
 from xo_gui import clipboard, files
 from xo_gui.session import Session

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends.ops import HostArray
 from engine.documents.presets import PRESETS
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,

@@ -21,7 +21,7 @@ import numpy as np
 from engine.backends.backend import Backend, choose_backend, one_blas_thread
 from engine.backends.ops import Array, Calls, HostArray, Operations
 from engine.bench.contender import Contender, title
-from engine.layers import (
+from engine.nn.layers import (
     Buffer,
     Conv2D,
     Layer,

@@ -9,7 +9,7 @@ from typing import Any
 from engine.backends.ops import HostArray
 from engine.bench.cases import Net, parameters, pictures
 from engine.bench.contender import BenchError, Contender
-from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 
 # What every onnxruntime of the last years reads.
 OPSET, IR_VERSION = 17, 8

@@ -21,7 +21,7 @@ from engine.bench.cases import (
 )
 from engine.bench.report import Parity
 from engine.documents.presets import WALKTHROUGH
-from engine.layers import Layer, Shape, Values
+from engine.nn.layers import Layer, Shape, Values
 from engine.nn.losses import targets
 from engine.nn.network import Network
 from engine.nn.plan import Plan

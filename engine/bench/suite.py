@@ -20,7 +20,7 @@ from engine.bench.machine import machine
 from engine.bench.parity import parity
 from engine.bench.report import Curve, Floor, Parity, Report, Row
 from engine.bench.timing import measure, spread, timings
-from engine.layers import Conv2D, Layer, Stage, Values
+from engine.nn.layers import Conv2D, Layer, Stage, Values
 from engine.nn.network import Network
 
 # Of the probes: calls in a row, values copied, and rows of the square matrices multiplied, by device.

@@ -14,7 +14,7 @@ from engine.backends.ops import HostArray
 from engine.bench.cases import Net, parameters, pictures
 from engine.bench.contender import BATCHES, BenchError, Contender, Entry, nothing
 from engine.bench.machine import cores
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     Center,
     Conv2D,

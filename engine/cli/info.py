@@ -57,7 +57,7 @@ def _report() -> dict[str, Any]:
 
 def _presets() -> list[dict[str, Any]]:
     from engine.documents.presets import PRESETS
-    from engine.layers import shape_text
+    from engine.nn.layers import shape_text
 
     return [
         {

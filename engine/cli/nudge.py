@@ -16,7 +16,7 @@ from engine.data.pool import Fixed
 from engine.data.xo.article import article_examples
 from engine.documents.presets import ARTICLE_FEATURES, TRAINABLE_WALKTHROUGH
 from engine.formats.atomic_file import write_atomically
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nudge import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
 from engine.optimizers import SGD

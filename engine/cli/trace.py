@@ -27,8 +27,8 @@ def run(args: argparse.Namespace) -> int:
     from engine.formats.array_files import npz_bytes
     from engine.formats.atomic_file import write_atomically
     from engine.formats.pictures import read_picture, to_input
-    from engine.layers import shape_text
     from engine.nn.inference import Reader
+    from engine.nn.layers import shape_text
 
     if args.out.suffix.lower() != ".npz":
         raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")

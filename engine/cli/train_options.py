@@ -23,7 +23,7 @@ from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT, PRESETS, preset
 from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint
 from engine.formats.atomic_file import shown
-from engine.layers import ShapeError, Values, shape_text
+from engine.nn.layers import ShapeError, Values, shape_text
 from engine.nn.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, Optimizer
 from engine.recipe import Recipe, part

@@ -18,7 +18,7 @@ from engine.calibration import Calibration, calibrate
 from engine.cli.train_options import Task
 from engine.documents.model_file import save_model
 from engine.evaluation import Score, judge
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.losses import softmax
 from engine.nn.model import Subject
 from engine.training import ENDS, Step, Trainer

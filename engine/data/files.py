@@ -33,7 +33,7 @@ from engine.formats.array_files import (
 )
 from engine.formats.atomic_file import StorageError, shown, size_of
 from engine.formats.pictures import to_input
-from engine.layers import ShapeError, shape_text
+from engine.nn.layers import ShapeError, shape_text
 
 FILE_LIMIT: Final = 1 << 30
 XO: Final = ("X", "O")

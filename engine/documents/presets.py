@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.data.augmentation import Augmentation
 from engine.data.xo.settings import XOSettings
-from engine.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
+from engine.nn.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.nn.network import Network
 from engine.optimizers import SGD, AdamW
 from engine.recipe import Recipe

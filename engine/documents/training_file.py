@@ -24,7 +24,7 @@ from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError,
 from engine.formats.safetensors_file import Json, Unpacked, clause, end_of, pack, unpack
 from engine.history import Branch, Curves, Line, Mark
 from engine.kept import Origin
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.model import Moment
 from engine.nn.network import Network
 from engine.recipe import Recipe, part

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import Calls, HostArray
-from engine.layers.arithmetic import Place
+from engine.nn.layers.value_formulas import Place
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 

@@ -17,7 +17,7 @@ from engine.backends.ops import HostArray
 from engine.explain.attribution import Gradients
 from engine.explain.receptive_field import Window
 from engine.explain.top_examples import window_of
-from engine.layers.arithmetic import Place
+from engine.nn.layers.value_formulas import Place
 from engine.nn.network import Network
 
 STEPS: Final = 120

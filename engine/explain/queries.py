@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from engine.backends.ops import HostArray
 from engine.explain.feature_profile import Likes, Wanted
 from engine.explain.perturbation import Loss
-from engine.layers.arithmetic import Place
+from engine.nn.layers.value_formulas import Place
 
 # worth: of one value, to the votes. ablation: of all features of a layer, to what training holds out, or else to
 # generated drawings. likes: what a value likes. The others are pictures of the drawing, for one class.

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.layers.arithmetic import Place
+from engine.nn.layers.value_formulas import Place
 from engine.nn.network import Network
 
 Window: TypeAlias = tuple[range, range]

@@ -21,7 +21,7 @@ from engine.drawings.drawing import Drawing
 from engine.evaluation import unwarned
 from engine.explain.template_matching import exemplars, scores_of
 from engine.goal import Training
-from engine.layers import shape_text
+from engine.nn.layers import shape_text
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan

@@ -13,7 +13,7 @@ from engine.backends.backend import Backend, choose_backend
 from engine.backends.ops import Array, replay
 from engine.checkpoint import Checkpoint
 from engine.explain.step_trace import ExamplePass, HostArray, Nudged, Place, Update
-from engine.layers import Layer, Products, Stage, Values
+from engine.nn.layers import Layer, Products, Stage, Values
 from engine.nn.losses import softmax
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan

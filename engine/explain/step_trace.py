@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.layers import Products, Values
+from engine.nn.layers import Products, Values
 from engine.nn.model import Moment
 from engine.nn.network import Network
 from engine.nudge import Nudge

@@ -16,7 +16,7 @@ from engine.checkpoint import Checkpoint
 from engine.data.dataset import Examples
 from engine.explain.step_passes import Making, Passes, Trying
 from engine.explain.step_trace import Dissection, ExamplePass, HostArray, Inspection, Nudged, Place, Update, Worked
-from engine.layers import Products
+from engine.nn.layers import Products
 from engine.nn.losses import targets
 from engine.nn.model import Moment
 from engine.nn.network import Network

@@ -16,7 +16,7 @@ from engine.data.labelled_drawings import NEITHER, own_examples
 from engine.data.pool import OWN_PIECE, PIECE, TRAINING, Lesson, piece
 from engine.data.xo.generator import CLASSES
 from engine.explain.receptive_field import Window, cells_read, receptive_field
-from engine.layers.arithmetic import Place
+from engine.nn.layers.value_formulas import Place
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan

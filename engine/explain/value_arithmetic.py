@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.layers import Values
-from engine.layers.arithmetic import Arithmetic, Place
 from engine.nn.inference import Reading
+from engine.nn.layers import Values
+from engine.nn.layers.value_formulas import Arithmetic, Place
 from engine.nn.network import Network
 
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from engine.formats.atomic_file import MEBIBYTE, Buffer, Damage
-from engine.layers import Values
+from engine.nn.layers import Values
 
 Json: TypeAlias = "Mapping[str, Any]"
 

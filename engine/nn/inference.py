@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.drawings.raster import ink
-from engine.layers import Shape, ShapeError, shape_text
+from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
 from engine.nn.model import Subject
 from engine.nn.network import Network

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.layers import LAYERS, Cost, Dense, Layer, Residual, Shape, ShapeError, Values, shape_text
-from engine.layers.layer import by_layer
-from engine.layers.residual import DEEPEST
+from engine.nn.layers import LAYERS, Cost, Dense, Layer, Residual, Shape, ShapeError, Values, shape_text
+from engine.nn.layers.layer import by_layer
+from engine.nn.layers.residual import DEEPEST
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.backends.ops import Array, Calls, HostArray, Inlet, Operations, Outlet, replay, slices
-from engine.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
-from engine.layers.conv2d import Conv2D as PooledConv2DConv2D
-from engine.layers.layer import Buffer as PooledConv2DBuffer
-from engine.layers.layer import Layer as PooledConv2DLayer
-from engine.layers.layer import Shape as PooledConv2DShape
-from engine.layers.layer import Stage as PooledConv2DStage
-from engine.layers.layer import key_of
-from engine.layers.max_pool2d import MaxPool2D as PooledConv2DMaxPool2D
+from engine.nn.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
+from engine.nn.layers.conv2d import Conv2D as PooledConv2DConv2D
+from engine.nn.layers.layer import Buffer as PooledConv2DBuffer
+from engine.nn.layers.layer import Layer as PooledConv2DLayer
+from engine.nn.layers.layer import Shape as PooledConv2DShape
+from engine.nn.layers.layer import Stage as PooledConv2DStage
+from engine.nn.layers.layer import key_of
+from engine.nn.layers.pooling import MaxPool2D as PooledConv2DMaxPool2D
 from engine.nn.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import HostArray
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.nudge.kinks import Kink, Kinks

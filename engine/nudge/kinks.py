@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.layers import Layer, Stage
+from engine.nn.layers import Layer, Stage
 from engine.nudge.probe import Probe
 
 # What rounding may do to a value, in units in the last place of the largest one of its layer: what moves less does

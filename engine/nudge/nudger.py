@@ -13,7 +13,7 @@ import numpy as np
 from engine.backends.ops import HostArray
 from engine.data.pool import Source
 from engine.evaluation import check_fit
-from engine.layers import Values
+from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
 from engine.nudge.probe import Probe

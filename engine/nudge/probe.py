@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import Array, Calls, HostArray, Operations, replay
-from engine.layers import Layer, Stage
+from engine.nn.layers import Layer, Stage
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.nudge.spending import forward_multiplies

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.backend import Backend
 from engine.bench.cases import random_values, with_head
-from engine.layers import Layer, Shape
+from engine.nn.layers import Layer, Shape
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from tests.engine import reference

@@ -9,7 +9,7 @@ import numpy as np
 from engine.backends.backend import choose_backend
 from engine.data.pool import Generated
 from engine.data.xo.settings import XOSettings
-from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.network import Network
 from engine.recipe import Recipe
 from engine.training import Trainer

@@ -9,7 +9,7 @@ from engine import stepper as stepper_module
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
 from engine.bench.cases import random_values
-from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.optimizers import SGD

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
+from engine.nn.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
 from engine.nn.network import Network
 from engine.nudge import CentralDifferences, backpropagated, central_differences
 from tests.engine.random_networks import random_network

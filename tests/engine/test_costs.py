@@ -12,7 +12,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.bench.cases import CASES, name_of, with_head
 from engine.documents.presets import PRESETS
-from engine.layers import Layer, Shape, shape_text
+from engine.nn.layers import Layer, Shape, shape_text
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from tests.engine import reference

@@ -16,8 +16,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.documents.model_file import load_model, save_model
-from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
 from engine.nn.inference import Reader
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan

@@ -9,8 +9,8 @@ import pytest
 
 from engine import stepper as stepper_module
 from engine.backends.backend import choose_backend
-from engine.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
-from engine.layers.layer import key_of
+from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
+from engine.nn.layers.layer import key_of
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.optimizers import SGD

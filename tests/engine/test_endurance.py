@@ -18,7 +18,7 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import Adam

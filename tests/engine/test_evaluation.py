@@ -10,7 +10,7 @@ import pytest
 from engine.calibration import calibrate
 from engine.data.dataset import Examples
 from engine.evaluation import judge, score
-from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
 from engine.nn.losses import cross_entropy, softmax, targets
 from engine.nn.network import Network
 from tests.engine.small_runs import CPU

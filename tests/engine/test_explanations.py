@@ -13,9 +13,9 @@ from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.explain.attribution import Gradients, contributions, contributions_in_pieces, votes_traced
 from engine.explain.receptive_field import cells_reached, cells_read, runs_read
 from engine.explain.value_arithmetic import arithmetic, brings, softmax_of
-from engine.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
-from engine.layers.arithmetic import OUTSIDE, Largest, WeightedSum
 from engine.nn.inference import Outputs, Reading
+from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
+from engine.nn.layers.value_formulas import OUTSIDE, Largest, WeightedSum
 from engine.nn.losses import softmax
 from engine.nn.model import Subject
 from engine.nn.network import Network

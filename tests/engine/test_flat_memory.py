@@ -14,7 +14,7 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.goal import Goal
-from engine.layers import Dense, Flatten
+from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import Adam

@@ -9,7 +9,7 @@ import pytest
 
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
-from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.optimizers import SGD, Adam, AdamW, Optimizer

@@ -9,7 +9,7 @@ from engine.backends.backend import choose_backend
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.documents.presets import HANUSCHKIN
-from engine.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
+from engine.nn.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.recipe import Recipe

@@ -14,7 +14,7 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.evaluation import judge
 from engine.judging import HeldOut, Judging
-from engine.layers import Conv2D, Dense, Flatten, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import Request, Runner

@@ -7,8 +7,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.bench.cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values, with_head
-from engine.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
-from engine.layers.layer import by_layer
+from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
+from engine.nn.layers.layer import by_layer
 from engine.nn.network import Network
 from tests.engine import reference
 from tests.engine.layer_checks import check_forward, check_gradient, plan_of

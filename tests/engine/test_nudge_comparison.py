@@ -7,7 +7,7 @@ import pytest
 
 from engine.data.xo.article import article_examples
 from engine.documents.presets import TRAINABLE_WALKTHROUGH
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Conv2D,

@@ -14,7 +14,18 @@ from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.data.xo.article import article_examples
 from engine.documents.presets import TRAINABLE_WALKTHROUGH
-from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, ShapeError, Votes
+from engine.nn.layers import (
+    BatchNorm2D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    ShapeError,
+    Votes,
+)
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.nudge import Nudge, Nudger, NudgeState, Nudging

@@ -12,7 +12,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
-from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
 from engine.nn.losses import targets
 from engine.nn.network import Network
 from engine.nn.plan import Plan

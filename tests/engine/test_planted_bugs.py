@@ -13,7 +13,7 @@ from engine.backends.backend import choose_backend
 from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Calls
 from engine.bench.cases import CASES_IN_MODES
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Conv2D,

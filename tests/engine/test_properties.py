@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.backends.backend import choose_backend
 from engine.bench.cases import random_values
-from engine.layers import (
+from engine.nn.inference import votes_of
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,
@@ -27,7 +28,6 @@ from engine.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.inference import votes_of
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from tests.engine.layer_checks import plan_of

@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
 from engine.bench.cases import CASES_IN_MODES, mode_name_of, random_values, with_head
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,
@@ -29,7 +29,7 @@ from engine.layers import (
     Tanh,
     Votes,
 )
-from engine.layers.layer import by_layer, key_of
+from engine.nn.layers.layer import by_layer, key_of
 from engine.nn.network import Network
 from tests.engine import reference
 from tests.engine.layer_checks import plan_of

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from engine.checkpoint import Checkpoint
-from engine.layers import ShapeError
+from engine.nn.layers import ShapeError
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam, AdamW
 from engine.recipe import Recipe

@@ -14,7 +14,7 @@ from engine.data.xo.settings import XOSettings
 from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
 from engine.goal import Goal, Training
-from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam

@@ -16,8 +16,8 @@ from engine.documents.document import Document
 from engine.documents.open_file import Opened, Opening
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
-from engine.layers import Dense, Flatten
 from engine.nn.inference import Reader
+from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import Request, Runner

@@ -12,7 +12,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed
-from engine.layers import Dense, Flatten
+from engine.nn.layers import Dense, Flatten
 from engine.nn.network import Network
 from engine.optimizers import AdamW
 from engine.recipe import Recipe

@@ -11,7 +11,7 @@ from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.goal import Goal
-from engine.layers import (
+from engine.nn.layers import (
     BatchNorm2D,
     Conv2D,
     Dense,

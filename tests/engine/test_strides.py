@@ -11,7 +11,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.pool import Generated
 from engine.data.xo.settings import XOSettings
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe

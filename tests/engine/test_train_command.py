@@ -16,7 +16,7 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import DEFAULT
 from engine.documents.training_file import load_checkpoint
-from engine.layers import Dense, Flatten
+from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam, AdamW

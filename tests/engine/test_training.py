@@ -13,7 +13,7 @@ import pytest
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed, Generated
 from engine.evaluation import judge
-from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.nn.losses import cross_entropy
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam, AdamW, Optimizer

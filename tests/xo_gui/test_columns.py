@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.documents.presets import DEFAULT, WALKTHROUGH
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,

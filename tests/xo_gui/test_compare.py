@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from engine.documents.model_file import save_model, shipped_subject
 from engine.documents.presets import DEFAULT
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand

@@ -16,7 +16,7 @@ from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.goal import Goal
-from engine.layers import Dense, Flatten
+from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.recipe import Recipe

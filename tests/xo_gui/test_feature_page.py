@@ -8,8 +8,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from engine.explain.value_arithmetic import arithmetic
-from engine.layers.arithmetic import WeightedSum
 from engine.nn import weight_editing
+from engine.nn.layers.value_formulas import WeightedSum
 from engine.nn.model import Subject
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_inspector import Looker

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from engine.documents.model_file import save_model
 from engine.documents.presets import DEFAULT
-from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import Hand

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,

@@ -16,8 +16,8 @@ from pytestqt.qtbot import QtBot
 from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.nn.inference import Outputs, Reader, Reading
+from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import DeviceReport, Snapshot

@@ -11,8 +11,8 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from engine.backends.backend import choose_backend
-from engine.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.nn.inference import Reader
+from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.lone_view import exposed

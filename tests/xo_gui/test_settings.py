@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from engine.form_fields import Setting, explained, settings_of
-from engine.layers import Conv2D, Dense, Flatten
+from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.recipe import Recipe

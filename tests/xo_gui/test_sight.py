@@ -7,8 +7,8 @@ import numpy as np
 from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT
 from engine.explain.model_difference import Difference
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.inference import Reader
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from xo_gui.session import Cell

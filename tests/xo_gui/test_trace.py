@@ -7,8 +7,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT, WALKTHROUGH
-from engine.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
 from engine.nn.inference import Reader, Reading
+from engine.nn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.engine.test_explanations import read as some_reading

@@ -7,7 +7,7 @@ import pytest
 
 from engine.explain.explainer import Explainer
 from engine.explain.queries import Question
-from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
+from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.test_network_view import ARTICLE, X, read

@@ -13,8 +13,8 @@ from engine.documents.document import Document
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.layers import Dense, Flatten
 from engine.nn.inference import verdict
+from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import Request, Runner, Snapshot

@@ -16,7 +16,7 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing, Stroke
-from engine.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import Request, Runner, Snapshot

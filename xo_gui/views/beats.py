@@ -10,7 +10,7 @@ from typing import Final, Literal
 from PySide6.QtCore import QCoreApplication
 
 from engine.explain.step_trace import Dissection
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,

@@ -10,8 +10,8 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
-from engine.layers import Votes
 from engine.nn.inference import Reading
+from engine.nn.layers import Votes
 from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.atlas import bars_picture, source

@@ -8,8 +8,8 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.explain.model_difference import Difference
 from engine.goal import Training
-from engine.layers import shape_text
 from engine.nn.inference import UNSURE, Reading
+from engine.nn.layers import shape_text
 from engine.nn.model import Subject
 from xo_gui.session import Cell
 from xo_gui.views.numerals import MINUS, signed

@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 
 from engine.explain.queries import Answer, Question
 from engine.explain.value_arithmetic import arithmetic
-from engine.layers.arithmetic import WeightedSum
 from engine.nn import weight_editing
 from engine.nn.inference import Reading
+from engine.nn.layers.value_formulas import WeightedSum
 from engine.nn.model import Subject
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, Theme, font

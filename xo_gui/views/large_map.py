@@ -19,8 +19,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from engine.layers import shape_text
 from engine.nn.inference import HostArray
+from engine.nn.layers import shape_text
 from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.views.atlas import averaged

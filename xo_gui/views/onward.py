@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from engine.explain.value_arithmetic import arithmetic, place_in
-from engine.layers.arithmetic import Largest
 from engine.nn.inference import Reading
+from engine.nn.layers.value_formulas import Largest
 from xo_gui.session import Cell
 from xo_gui.sight import MOST_ONWARD
 from xo_gui.views.numerals import fixed

@@ -8,7 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.layers import Products
+from engine.nn.layers import Products
 from xo_gui.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
 from xo_gui.views import numerals
 from xo_gui.views.levels import calm

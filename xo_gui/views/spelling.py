@@ -10,7 +10,8 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.backends.ops import HostArray
 from engine.explain.value_arithmetic import arithmetic, place_in, softmax_of
-from engine.layers.arithmetic import (
+from engine.nn.inference import Reading
+from engine.nn.layers.value_formulas import (
     OUTSIDE,
     Arithmetic,
     Bent,
@@ -21,7 +22,6 @@ from engine.layers.arithmetic import (
     Skipped,
     WeightedSum,
 )
-from engine.nn.inference import Reading
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked
 from xo_gui.views.levels import calm

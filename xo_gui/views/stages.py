@@ -9,7 +9,7 @@ from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,

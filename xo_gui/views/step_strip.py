@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.explain.step_trace import Dissection, Place
-from engine.layers import shape_text
+from engine.nn.layers import shape_text
 from xo_gui.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from PySide6.QtCore import QCoreApplication, QLineF
 from PySide6.QtGui import QPainter
 
-from engine.layers import Votes
 from engine.nn.inference import HostArray
+from engine.nn.layers import Votes
 from xo_gui.theme import SMALL_PX, Theme
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals

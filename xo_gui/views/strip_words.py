@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.layers import shape_text
 from engine.nn.inference import Reading
+from engine.nn.layers import shape_text
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.strip_painter import Header

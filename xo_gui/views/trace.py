@@ -9,9 +9,9 @@ import numpy as np
 
 from engine.explain.receptive_field import receptive_field, runs_read
 from engine.explain.value_arithmetic import arithmetic, brings, is_known, place_in
-from engine.layers import Flatten
-from engine.layers.arithmetic import Arithmetic, Largest
 from engine.nn.inference import Reading
+from engine.nn.layers import Flatten
+from engine.nn.layers.value_formulas import Arithmetic, Largest
 from engine.nn.network import Network
 from xo_gui.session import Cell
 from xo_gui.sight import MOST_ONWARD

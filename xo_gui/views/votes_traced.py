@@ -8,8 +8,8 @@ from PySide6.QtCore import QCoreApplication
 from engine.backends.ops import HostArray
 from engine.explain.queries import Answer
 from engine.explain.value_arithmetic import arithmetic, is_known
-from engine.layers.arithmetic import WeightedSum
 from engine.nn.inference import Reading
+from engine.nn.layers.value_formulas import WeightedSum
 from xo_gui.session import Cell
 from xo_gui.views.blocks import Block, Heading, Row, Table
 from xo_gui.views.numerals import fixed

@@ -18,8 +18,8 @@ from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.evaluation import judge
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.inference import Reader
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.bench.large_picture import Parameters, bands, forward_in_bands
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Center,

@@ -24,7 +24,7 @@ from engine.bench.cases import (  # noqa: E402  # noqa: E402
 from engine.bench.contender import BenchError, gathered  # noqa: E402
 from engine.bench.suite import SAME_MAPS, SAME_STEP  # noqa: E402
 from engine.bench.torch_contender import BUILDERS, TorchNetwork  # noqa: E402
-from engine.layers import AvgPool2D  # noqa: E402
+from engine.nn.layers import AvgPool2D  # noqa: E402
 from engine.nn.plan import Plan  # noqa: E402
 
 CPU = choose_backend("cpu")

@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.augmentation import Augmentation, Augmented, seen, source_of
 from engine.data.dataset import Examples
-from engine.layers import Center, Conv2D, Dense, Flatten
+from engine.nn.layers import Center, Conv2D, Dense, Flatten
 from engine.nn.network import Network
 from engine.recipe import Recipe
 from engine.training import Trainer

@@ -8,7 +8,7 @@ import pytest
 from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.layers import ShapeError
+from engine.nn.layers import ShapeError
 from engine.nn.model import Subject
 
 SUBJECT = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())

@@ -17,7 +17,7 @@ from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.documents.model_file import load_model, save_model, shipped_subject
 from engine.documents.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
 from engine.formats.atomic_file import StorageError
-from engine.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
+from engine.nn.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
 from engine.nn.model import Subject
 from engine.nn.network import Network
 

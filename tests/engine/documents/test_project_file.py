@@ -20,7 +20,7 @@ from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.formats.atomic_file import StorageError
 from engine.goal import Goal, Training
 from engine.kept import HandOver, KeptRun
-from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam

@@ -13,7 +13,7 @@ from engine.data.pool import Fixed
 from engine.data.xo.generator import examples
 from engine.explain.step_trace import Dissection, Inspection
 from engine.explain.step_tracer import Dissector, Standing
-from engine.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
+from engine.nn.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
 from engine.nn.losses import cross_entropy
 from engine.nn.model import Moment
 from engine.nn.network import Network

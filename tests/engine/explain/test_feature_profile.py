@@ -25,8 +25,8 @@ from engine.explain.feature_profile import Likes, Liking, Wanted
 from engine.explain.feature_visualization import Ascended, Ascent, Restraint
 from engine.explain.queries import Question
 from engine.explain.top_examples import NINE, Example, Favourites, Given, Spread
-from engine.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.inference import Reader, Reading
+from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan

@@ -7,8 +7,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.explain.model_difference import Difference, matching
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.nn.inference import Outputs, Reader, Reading
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.nn.model import Subject
 from engine.nn.network import Network
 

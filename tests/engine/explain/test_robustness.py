@@ -19,8 +19,8 @@ from engine.drawings.raster import render
 from engine.explain.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
 from engine.explain.template_matching import compare, exemplars
 from engine.goal import Goal
-from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.nn.inference import Reader
+from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import SGD

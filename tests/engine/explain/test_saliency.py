@@ -20,8 +20,8 @@ from engine.explain.attribution import Gradients, grad_cam, gradient_times_input
 from engine.explain.explainer import Explainer, Learnt
 from engine.explain.perturbation import COUNT, SEED, Occlusion, flip, patches
 from engine.explain.queries import Answer, Question
-from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
 from engine.nn.inference import Reader, Reading
+from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.layers import Dense, Flatten, ShapeError
 from engine.nn.inference import BLANK_INK, Reader, verdict, votes_of
+from engine.nn.layers import Dense, Flatten, ShapeError
 from engine.nn.model import Subject
 from engine.nn.network import Network
 

@@ -12,8 +12,8 @@ from engine.backends.numpy.ops import ArrayOperations
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.explain.value_arithmetic import arithmetic, is_known
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.inference import Missing, Reader, Reading
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import Request, Runner

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.bench.cases import random_values
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from tests.engine import reference

@@ -9,9 +9,9 @@ from engine.backends.backend import choose_backend
 from engine.documents.document import Document
 from engine.documents.presets import ARTICLE_FEATURES, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
 from engine.nn import weight_editing
 from engine.nn.inference import Reader
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runner import Request, Runner

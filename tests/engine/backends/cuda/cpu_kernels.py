@@ -11,7 +11,7 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.backends.cuda import KernelOperations, fused
 from engine.backends.ops import Calls, replay
-from engine.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.recipe import Recipe

@@ -12,7 +12,7 @@ from engine.backends.cuda.arrays import View, view_of
 from engine.backends.cuda.device import fused, launches, turns
 from engine.backends.cuda.launch import Blocks, Kernels, Segments
 from engine.documents.presets import DEFAULT
-from engine.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.optimizers import AdamW

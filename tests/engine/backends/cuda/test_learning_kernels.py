@@ -8,7 +8,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Operations, replay
-from engine.layers import MaxPool2D, ReLU
+from engine.nn.layers import MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.optimizers import SGD
 from engine.recipe import Recipe

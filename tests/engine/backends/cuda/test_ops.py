@@ -8,7 +8,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.documents.presets import PRESETS
-from engine.layers import Layer, Shape
+from engine.nn.layers import Layer, Shape
 from engine.optimizers import SGD, Adam, AdamW
 from engine.recipe import Recipe
 from engine.stepper import Stepper

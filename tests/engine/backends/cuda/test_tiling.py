@@ -12,7 +12,7 @@ from engine.backends.cuda import tiling
 from engine.backends.cuda.arrays import divided_by, view_of
 from engine.backends.cuda.tiling import TILES, Sharing, Size, Tile, best_sharing, in_fours
 from engine.backends.ops import replay
-from engine.layers import Conv2D, Dense, Flatten
+from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (

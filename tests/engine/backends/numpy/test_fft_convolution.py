@@ -11,7 +11,7 @@ from engine.backends.convolution_cost import spectra_pay, together
 from engine.backends.numpy.fft_convolution import FourierConvolution
 from engine.backends.ops import replay
 from engine.documents.presets import HANUSCHKIN
-from engine.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.stepper import chunk_size

@@ -10,18 +10,21 @@ import numpy as np
 
 from engine.backends.convolution_cost import together
 from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.layers.arithmetic import Place, Products, WeightedSum, values_at, window_cells
-from engine.layers.hyperparameters import need, need_flag, need_number, need_whole
-from engine.layers.layer import (
+from engine.nn.layers.layer import (
     Buffer,
     Layer,
     Shape,
     ShapeError,
     Stage,
     Values,
+    need,
+    need_flag,
     need_maps,
+    need_number,
+    need_whole,
     shape_text,
 )
+from engine.nn.layers.value_formulas import Place, Products, WeightedSum, values_at, window_cells
 
 
 @dataclass(frozen=True)

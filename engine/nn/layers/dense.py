@@ -9,9 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.layers.arithmetic import Place, Products, WeightedSum
-from engine.layers.hyperparameters import need_flag, need_number, need_whole
-from engine.layers.layer import Buffer, Layer, Shape, Stage, Values, need_vector
+from engine.nn.layers.layer import (
+    Buffer,
+    Layer,
+    Shape,
+    Stage,
+    Values,
+    need_flag,
+    need_number,
+    need_vector,
+    need_whole,
+)
+from engine.nn.layers.value_formulas import Passed, Place, Products, WeightedSum
 
 
 @dataclass(frozen=True)
@@ -108,3 +117,42 @@ class Dense(Layer):
             weights = stage.block[:, : len(stage.x.values)]
             calls += ops.product(weights.T, stage.dy, stage.dx)
         return calls
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """(C, H, W) becomes (C*H*W,) with y[(c*H + i)*W + j] = x[c, i, j]; the gradient is put back the same way."""
+
+    kind: ClassVar[str] = "flatten"
+    reshapes: ClassVar[bool] = True
+    relays: ClassVar[bool] = True
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(C*H*W,)."""
+        return (math.prod(shape),)
+
+    def reads(self, shape: Shape, rows: range, columns: range) -> None:
+        """A list has no rows and columns to follow back."""
+        return
+
+    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+        """The same cells, in the maps."""
+        return mask.reshape(shape)
+
+    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+        """The same cells, in the list."""
+        return mask.reshape(-1)
+
+    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Passed:
+        """The value of the maps that the place in the list stands for."""
+        return Passed(np.array(place, np.int64), float(x.flat[place[0]]))
+
+    def forward(self, ops: Operations, stage: Stage) -> Calls:
+        """The values, copied in the list's order."""
+        return ops.copy(stage.x.values, stage.y.reshape(stage.x.values.shape))
+
+    def backward(self, ops: Operations, stage: Stage) -> Calls:
+        """The gradient, in the maps' order."""
+        if stage.dx is None or stage.dy is None:
+            return []
+        return ops.copy(stage.dy.reshape(stage.dx.shape), stage.dx)

@@ -10,9 +10,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.layers.arithmetic import Place, Skipped, flat_place
-from engine.layers.hyperparameters import need
-from engine.layers.layer import Buffer, Layer, Shape, ShapeError, Stage, Values, by_layer, key_of, shape_text
+from engine.nn.layers.layer import (
+    Buffer,
+    Layer,
+    Shape,
+    ShapeError,
+    Stage,
+    Values,
+    by_layer,
+    key_of,
+    need,
+    shape_text,
+)
+from engine.nn.layers.value_formulas import Place, Skipped, flat_place
 
 # Stacks within stacks beyond this are no network anyone can look at.
 DEEPEST = 8

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 
 from engine.backends.ops import Activation as Function
 from engine.backends.ops import Calls, HostArray, Operations
-from engine.layers.arithmetic import Bent, Place, flat_place
-from engine.layers.layer import Layer, Shape, Stage, Values
+from engine.nn.layers.layer import Layer, Shape, Stage, Values, need_number
+from engine.nn.layers.value_formulas import Bent, Place, flat_place
 
 # The functions whose slope jumps, at 0.
 BENT: Final = ("relu", "leaky_relu")
@@ -54,3 +54,67 @@ class Activation(Layer):
         if stage.dx is None:
             return []
         return ops.activation_gradient(self.function, stage.y, stage.dy, stage.dx, self.leak)
+
+
+@dataclass(frozen=True)
+class ReLU(Activation):
+    """y = max(x, 0), value by value; the gradient passes where y > 0 and is 0 elsewhere, at 0 too."""
+
+    kind: ClassVar[str] = "relu"
+    function: ClassVar[Function] = "relu"
+    commutes_with_max: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
+
+    def signed(self, below: bool) -> bool:
+        """Never."""
+        return False
+
+
+@dataclass(frozen=True)
+class LeakyReLU(Activation):
+    """y = x where x > 0, else slope * x; the gradient is multiplied by 1 or by slope in the same way, at 0 by slope
+    (Maas et al. 2013)."""
+
+    kind: ClassVar[str] = "leakyrelu"
+    function: ClassVar[Function] = "leaky_relu"
+    commutes_with_max: ClassVar[bool] = True
+    slope: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a slope that is not above 0 and at most 1."""
+        need_number(self, "slope", 0, 1, beyond_least=True)
+
+    @property
+    def leak(self) -> float:
+        """The slope."""
+        return self.slope
+
+
+@dataclass(frozen=True)
+class Tanh(Activation):
+    """y = (exp(x) - exp(-x)) / (exp(x) + exp(-x)), value by value; dx = dy * (1 - y^2)."""
+
+    kind: ClassVar[str] = "tanh"
+    function: ClassVar[Function] = "tanh"
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
+
+@dataclass(frozen=True)
+class Sigmoid(Activation):
+    """y = 1 / (1 + exp(-x)), value by value; dx = dy * y * (1 - y)."""
+
+    kind: ClassVar[str] = "sigmoid"
+    function: ClassVar[Function] = "sigmoid"
+
+    @property
+    def rescales(self) -> bool:
+        """Yes."""
+        return True
+
+    def signed(self, below: bool) -> bool:
+        """Never."""
+        return False

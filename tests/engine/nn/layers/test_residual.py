@@ -11,18 +11,7 @@ from engine.backends.backend import choose_backend
 from engine.bench.cases import random_values
 from engine.documents.presets import DEFAULT
 from engine.explain.receptive_field import receptive_field
-from engine.layers import (
-    BatchNorm2D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPool2D,
-    ReLU,
-    Residual,
-    Tanh,
-)
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.network import Network
 from tests.engine.layer_checks import plan_of
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.layers import (
+from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
     Conv2D,

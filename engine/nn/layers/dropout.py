@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.backends.ops import Calls, HostArray, Operations
-from engine.layers.arithmetic import Passed, Place, flat_place
-from engine.layers.hyperparameters import need_number
-from engine.layers.layer import Layer, Stage, Values
+from engine.nn.layers.layer import Layer, Stage, Values, need_number
+from engine.nn.layers.value_formulas import Passed, Place, flat_place
 
 
 @dataclass(frozen=True)

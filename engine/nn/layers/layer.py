@@ -4,17 +4,91 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.layers import fields
-from engine.layers.arithmetic import Arithmetic, Place, Products
+from engine.nn.layers.value_formulas import Arithmetic, Place, Products
 
 Shape: TypeAlias = tuple[int, ...]
+
+
+def below(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
+    """(*shape) bool: the input cells that any output cell in `mask` reads, for a layer whose windows are rows x
+    columns (`Layer.reads`)."""
+    if layer.pointwise:
+        return mask
+    tables = _tables(layer, shape)
+    if tables is None:
+        return _all(shape, mask.any()) if layer.mixes_maps else _whole_maps(shape, mask)
+    rows, columns = tables
+    if layer.mixes_maps:
+        return np.broadcast_to(_carried(rows.T, np.any(mask, axis=0), columns), shape)
+    return _of_maps(mask, shape, lambda one: _carried(rows.T, one, columns))
+
+
+def above(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
+    """bool in the output's shape: the output cells that read any input cell in `mask` (*shape)."""
+    if layer.pointwise:
+        return mask
+    made = layer.output_shape(shape)
+    tables = _tables(layer, shape)
+    if tables is None:
+        whole: HostArray = np.any(mask.reshape(len(mask), -1), axis=1)
+        return _all(made, mask.any()) if layer.mixes_maps else whole
+    rows, columns = tables
+    if layer.mixes_maps:
+        return np.broadcast_to(_carried(rows, np.any(mask, axis=0), columns.T), made)
+    return _of_maps(mask, made, lambda one: _carried(rows, one, columns.T))
+
+
+def _carried(rows: HostArray, mask: HostArray, columns: HostArray) -> HostArray:
+    """Where rows and columns lead from the cells in `mask` (h, w)."""
+    found: HostArray = (rows @ mask.astype(np.float32) @ columns) > 0
+    return found
+
+
+def _of_maps(mask: HostArray, shape: Shape, carry: Callable[[HostArray], HostArray]) -> HostArray:
+    """Map by map, those without a cell in `mask` left out: mostly there is but one with any."""
+    found = np.zeros(shape, bool)
+    for channel in np.flatnonzero(mask.any(axis=(1, 2))):
+        found[channel] = carry(mask[channel])
+    return found
+
+
+@lru_cache(maxsize=64)
+def _tables(layer: Layer, shape: Shape) -> tuple[HostArray, HostArray] | None:
+    """(H', H) and (W', W), 1 or 0: which rows read which, and which columns; None if everything is read."""
+    one = range(1)
+    if len(shape) != 3 or layer.reads(shape, one, one) is None:
+        return None
+    made = layer.output_shape(shape)
+    found = []
+    for axis in (0, 1):
+        table = np.zeros((made[1 + axis], shape[1 + axis]), np.float32)
+        for place in range(len(table)):
+            cell = range(place, place + 1)
+            read = layer.reads(shape, *((cell, one) if axis == 0 else (one, cell)))
+            assert read is not None
+            table[place, read[axis].start : max(read[axis].stop, read[axis].start)] = 1
+        found.append(table)
+    return found[0], found[1]
+
+
+def _all(shape: Shape, true: bool | np.bool_) -> HostArray:
+    return np.full(shape, bool(true))
+
+
+def _whole_maps(shape: Shape, mask: HostArray) -> HostArray:
+    """All of every map that has a value in `mask` (C,)."""
+    return np.broadcast_to(mask.reshape(-1, *(1 for _ in shape[1:])), shape)
+
+
 Values: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 
 
@@ -193,11 +267,11 @@ class Layer:
 
     def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
         """(*shape) bool: exactly the input cells that the output cells in `mask` read, without gaps of strides."""
-        return fields.below(self, shape, mask)
+        return below(self, shape, mask)
 
     def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
         """bool in the output's shape: exactly the output cells that read a cell in `mask` (*shape)."""
-        return fields.above(self, shape, mask)
+        return above(self, shape, mask)
 
     def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Arithmetic:
         """How the value at `place` of its output came about while reading.
@@ -286,3 +360,38 @@ def key_of(above: int, place: int) -> int:
     whose own key, is `above`: the first 32 bits of BLAKE2s of the two, so that no two layers' choices follow from
     each other."""
     return int.from_bytes(hashlib.blake2s(f"{above}/{place}".encode(), digest_size=4).digest(), "little")
+
+
+# No size, stride, padding or number of features is larger: what is drawn and computed here never comes near it, and
+# a pool alone looks at every place of its window.
+LARGEST = 1 << 16
+
+
+def need(layer: object, name: str, fits: bool, wanted: str) -> None:
+    """Raises ValueError, naming the layer's kind, unless the hyperparameter fits; `wanted` says what it must be."""
+    if not fits:
+        given = reprlib.repr(getattr(layer, name))
+        raise ValueError(f"{type(layer).__name__}'s {name} must be {wanted}, not {given}.")
+
+
+def need_whole(layer: object, name: str, least: int, otherwise: str = "") -> None:
+    """Raises ValueError unless the hyperparameter is a whole number from `least` to LARGEST, or is `otherwise`."""
+    value = getattr(layer, name)
+    fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
+    other = f' or "{otherwise}"' if otherwise else ""
+    wanted = f"a whole number from {least} to {LARGEST:,}{other}"
+    need(layer, name, fits or (bool(otherwise) and value == otherwise), wanted)
+
+
+def need_flag(layer: object, name: str) -> None:
+    """Raises ValueError unless the hyperparameter is True or False."""
+    need(layer, name, isinstance(getattr(layer, name), bool), "True or False")
+
+
+def need_number(layer: object, name: str, least: float, most: float, *, beyond_least: bool = False) -> None:
+    """Raises ValueError unless the hyperparameter is a number from `least` (or, with `beyond_least`, above it) to
+    `most`."""
+    value = getattr(layer, name)
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    start = f"above {least:g}, at most" if beyond_least else f"from {least:g} to"
+    need(layer, name, fits and not (beyond_least and value == least), f"a number {start} {most:g}")

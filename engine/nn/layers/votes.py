@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.layers.arithmetic import Place, WeightedSum, values_at
-from engine.layers.hyperparameters import need
-from engine.layers.layer import Layer, Shape, ShapeError, Stage, Values, need_vector
+from engine.nn.layers.layer import Layer, Shape, ShapeError, Stage, Values, need, need_vector
+from engine.nn.layers.value_formulas import Place, WeightedSum, values_at
 
 
 @dataclass(frozen=True)
