@@ -18,7 +18,7 @@ from engine.documents.presets import ARTICLE_FEATURES, TRAINABLE_WALKTHROUGH
 from engine.formats.atomic_file import write_atomically
 from engine.nn.layers import Values
 from engine.nn.losses import targets
-from engine.nudge import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
+from engine.nudging import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
 from engine.optimizers import SGD
 from engine.recipe import Recipe
 

@@ -17,8 +17,8 @@ from engine.nn.layers import Layer, Products, Stage, Values
 from engine.nn.losses import softmax
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.nudge import Nudge, Probe
-from engine.nudge.kinks import Kink, Kinks
+from engine.nudging import Nudge, Probe
+from engine.nudging.central_differences import Kink, Kinks
 from engine.order import Coming
 from engine.recipe import Recipe
 from engine.stepper import Stepper

@@ -10,7 +10,7 @@ import numpy as np
 from engine.nn.layers import Products, Values
 from engine.nn.model import Moment
 from engine.nn.network import Network
-from engine.nudge import Nudge
+from engine.nudging import Nudge
 from engine.recipe import Recipe
 from engine.worked import Line
 

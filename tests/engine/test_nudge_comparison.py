@@ -25,7 +25,7 @@ from engine.nn.layers import (
     Votes,
 )
 from engine.nn.network import Network
-from engine.nudge import Curve, Nudging, backward_multiplies, compare, forward_multiplies
+from engine.nudging import Curve, Nudging, backward_multiplies, compare, forward_multiplies
 from engine.optimizers import SGD
 from engine.recipe import Recipe
 

@@ -16,7 +16,7 @@ from engine.evaluation import check_fit
 from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
-from engine.nudge.probe import Probe
+from engine.nudging.probe import Probe
 
 Kept: TypeAlias = Literal["up", "down", "same"]
 

@@ -12,9 +12,8 @@ from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
-from engine.nudge.nudger import Nudger, Nudging
-from engine.nudge.probe import Probe
-from engine.nudge.spending import backward_multiplies, forward_multiplies
+from engine.nudging.nudger import Nudger, Nudging
+from engine.nudging.probe import Probe, backward_multiplies, forward_multiplies
 from engine.recipe import Recipe
 from engine.training import Step, Trainer
 

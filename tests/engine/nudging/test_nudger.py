@@ -28,7 +28,7 @@ from engine.nn.layers import (
 )
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.nudge import Nudge, Nudger, NudgeState, Nudging
+from engine.nudging import Nudge, Nudger, NudgeState, Nudging
 
 ARTICLE = article_examples()
 # One of everything that has values or behaves otherwise while it learns.

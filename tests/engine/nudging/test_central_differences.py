@@ -14,7 +14,7 @@ from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
 from engine.nn.network import Network
-from engine.nudge import CentralDifferences, backpropagated, central_differences
+from engine.nudging import CentralDifferences, backpropagated, central_differences
 from tests.engine.random_networks import random_network
 
 Values = dict[str, np.ndarray]
@@ -194,7 +194,7 @@ def test_the_walk_through_has_exact_ties() -> None:
 def test_how_many_are_tried_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     image, shares = ARTICLE_PICTURES["X"][None, None].astype(np.float64), np.array([[1.0, 0.0]])
     at_once = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
-    monkeypatch.setattr(import_module("engine.nudge.central_differences"), "MOST_TRIED", 4)
+    monkeypatch.setattr(import_module("engine.nudging.central_differences"), "MOST_TRIED", 4)
     in_parts = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
     assert in_parts.kinks == at_once.kinks
     for name, slopes in in_parts.slopes.items():
