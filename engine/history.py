@@ -2,7 +2,7 @@
 again.
 
 It only ever grows, but for keyframes, which are thinned to stay within a budget: what lies between two of them is
-replayed, exactly, by engine/run.py. It trains nothing itself.
+replayed, exactly, by engine/runtime/training_run.py. It trains nothing itself.
 """
 
 from __future__ import annotations

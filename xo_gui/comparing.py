@@ -11,7 +11,7 @@ from engine.documents.model_file import shipped_subject
 from engine.documents.presets import preset
 from engine.nn.inference import side_of
 from engine.nn.model import Subject
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.session import Session
 from xo_gui.training_control import TrainingControl
 from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, Pause, StopComparing, Swap, Wish

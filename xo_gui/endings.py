@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.goal import Training
+from engine.runtime.training_protocol import Training
 
 
 def ending(training: Training) -> str:

@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from engine.backends.backend import Device, one_blas_thread
 from engine.kept import EVERY, KeptRun
-from engine.runner import Request, Runner, Snapshot
+from engine.runtime.protocol import Request, Snapshot
+from engine.runtime.runner import Runner
 from xo_gui.mailbox import Mailbox
 
 log = logging.getLogger(__name__)

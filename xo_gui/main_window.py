@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButto
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import PRESETS, preset
 from engine.nn.model import Subject
-from engine.runner import Notice, Snapshot
+from engine.runtime.protocol import Notice, Snapshot
 from xo_gui import about
 from xo_gui.comparing import Comparing
 from xo_gui.docks import MARGIN, Docks

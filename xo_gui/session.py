@@ -14,11 +14,11 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.documents.open_file import Opened, Opening
 from engine.explain.queries import Question
-from engine.goal import Goal
 from engine.nn.inference import Wanted
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import Notice, Request
+from engine.runtime.protocol import Notice, Request
+from engine.runtime.training_protocol import Goal
 from xo_gui.sight import joined, wanted
 
 UNDO_LIMIT = 500

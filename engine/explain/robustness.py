@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -20,9 +19,8 @@ from engine.data.xo.variations import VALUES, Property, Varied, properties
 from engine.drawings.drawing import Drawing
 from engine.evaluation import unwarned
 from engine.explain.template_matching import exemplars, scores_of
-from engine.goal import Training
 from engine.nn.layers import shape_text
-from engine.nn.model import Moment, Subject
+from engine.nn.model import Moment
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.stepper import reading_size
@@ -187,60 +185,6 @@ class Trial:
         usual = [(row, each.values.index(each.usual)) for row, each in enumerate(self.properties)]
         rest = [(row, column) for column in _ORDER for row in range(len(self.properties))]
         return [usual, *([place] for place in rest if place not in usual)]
-
-
-class Trials:
-    """Which parameters are tried now: those of the moment shown, from the beginning whenever they are others."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._trial: Trial | None = None
-        self._before: Robustness | None = None
-        self._network: Network | None = None
-        self._hurried, self._begun = False, 0.0
-
-    def follow(self, subject: Subject, training: Training | None) -> None:
-        """Try this subject's parameters. training: how training stands if they are those of the moment it shows,
-        None if they are the subject's own. Raises what Trial raises, once for a network."""
-        network, moment = subject.network, None if training is None else training.shown
-        source: object = subject if training is None else (training.goal, moment)
-        changing = training is not None and (not training.exact or training.state in ("preparing", "running"))
-        known, self._hurried = self._network == network, changing
-        if known and not self._due(source):
-            return
-        self._before = self.report() if known else None
-        self._network, self._trial, self._begun = network, None, perf_counter()
-        self._trial = Trial(network, subject.parameters, self._backend, source, moment)
-
-    def give_up(self) -> None:
-        """Try nothing more until there is another network."""
-        self._trial = self._before = None
-
-    def _due(self, source: object) -> bool:
-        """Whether the parameters from `source` should be tried in place of those that are."""
-        trial = self._trial
-        if trial is None or trial.source == source:
-            return False
-        return not self._hurried or (trial.rounds >= 1 and perf_counter() - self._begun >= HURRIED_SECONDS)
-
-    @property
-    def busy(self) -> bool:
-        """Whether there is more to try now."""
-        trial = self._trial
-        return trial is not None and trial.rounds < (HURRIED_ROUNDS if self._hurried else ROUNDS)
-
-    def work(self, seconds: float) -> None:
-        """Go on for about so long."""
-        ends = perf_counter() + seconds
-        while self.busy and perf_counter() < ends:
-            assert self._trial is not None
-            self._trial.advance()
-
-    def report(self) -> Robustness | None:
-        """What has been found; of the parameters before while too little is known of the present ones."""
-        if self._trial is None or (self._trial.rounds < 1 and self._before is not None):
-            return self._before
-        return self._trial.report()
 
 
 def _count(right: HostArray, turn: int, place: tuple[int, int], counts: HostArray, first: HostArray) -> None:

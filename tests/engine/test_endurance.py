@@ -23,7 +23,8 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import Adam
 from engine.recipe import Recipe
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 from engine.training import Judged, Step, Trainer
 
 CPU = choose_backend("cpu")
@@ -143,7 +144,7 @@ def test_a_fault_while_copying_does_not_lose_the_place() -> None:
 
 def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
     operations, backend = failing(40, False)
-    monkeypatch.setattr("engine.runner.choose_backend", lambda device: backend)
+    monkeypatch.setattr("engine.runtime.runner.choose_backend", lambda device: backend)
     runner = Runner("gpu")
     document = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
     snapshots = [runner.answer(replace(Request(1, document), asked_at=float(at))) for at in range(30)]

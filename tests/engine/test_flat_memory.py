@@ -13,13 +13,14 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.goal import Goal
 from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import Adam
 from engine.recipe import Recipe
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
+from engine.runtime.training_protocol import Goal
 from tests.conftest import Effort
 
 NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)))

@@ -17,7 +17,8 @@ from engine.judging import HeldOut, Judging
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3), ReLU(), Flatten(), Dense(2)))

@@ -13,11 +13,11 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT
-from engine.goal import Goal
 from engine.nn.model import Subject
 from engine.optimizers import SGD, AdamW
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.runtime.training_protocol import Goal
+from engine.runtime.training_run import Run
 from engine.schedules import Cosine, Steps
 
 # Counts that a pool makes in several pieces, the last one short, and a batch that does not divide them.

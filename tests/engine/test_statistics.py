@@ -10,7 +10,6 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.goal import Goal
 from engine.nn.layers import (
     BatchNorm2D,
     Conv2D,
@@ -29,9 +28,10 @@ from engine.nn.plan import Plan
 from engine.observer import SAMPLE
 from engine.optimizers import SGD
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.runtime.training_protocol import Goal
+from engine.runtime.training_run import Run
 from engine.statistics import BINS, Dead, Statistics, cuts_of, histogram, rows_of
-from tests.engine.test_run import following
+from tests.engine.runtime.test_training_run import following
 
 CPU = choose_backend("cpu")
 NETWORK = Network(

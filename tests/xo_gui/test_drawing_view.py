@@ -17,7 +17,7 @@ from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.drawings.raster import ink, render
 from engine.nn.model import Subject
-from engine.runner import Runner
+from engine.runtime.runner import Runner
 from xo_gui.session import Session
 from xo_gui.theme import DARK
 from xo_gui.views.drawing_view import DrawingView

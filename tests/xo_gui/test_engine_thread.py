@@ -15,12 +15,13 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
-from engine.goal import Goal
 from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.recipe import Recipe
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
+from engine.runtime.training_protocol import Goal
 from xo_gui.engine_thread import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))

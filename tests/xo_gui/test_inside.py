@@ -11,8 +11,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
-from engine.goal import Training
 from engine.nn.model import Moment
+from engine.runtime.training_protocol import Training
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import InsideView

@@ -20,7 +20,7 @@ from engine.nn.inference import Outputs, Reader, Reading
 from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import DeviceReport, Snapshot
+from engine.runtime.protocol import DeviceReport, Snapshot
 from tests.xo_gui.lone_view import exposed
 from xo_gui import theme
 from xo_gui.session import Cell, Focus

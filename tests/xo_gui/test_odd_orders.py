@@ -21,11 +21,11 @@ from engine.checkpoint import Checkpoint
 from engine.data.pool import Fixed, Pool
 from engine.documents.document import Document
 from engine.documents.project_file import load_session, save_session
-from engine.goal import Training
 from engine.history import Branch
 from engine.kept import KeptRun, Origin
 from engine.nn.model import Moment
 from engine.nn.network import Network
+from engine.runtime.training_protocol import Training
 from engine.training import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject

@@ -25,6 +25,7 @@ SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two rounds of drawings are enough to see what is done with them."""
     monkeypatch.setattr(engine.explain.robustness, "ROUNDS", 2)
+    monkeypatch.setattr("engine.runtime.jobs.ROUNDS", 2)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.model import Subject
-from engine.runner import Notice
+from engine.runtime.protocol import Notice
 from xo_gui.session import Cell, Session
 
 WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())

@@ -19,7 +19,8 @@ from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import Request, Runner, Snapshot
+from engine.runtime.protocol import Request, Snapshot
+from engine.runtime.runner import Runner
 from xo_gui.mailbox import Mailbox
 from xo_gui.session import Session
 from xo_gui.training_control import TrainingControl
@@ -44,7 +45,7 @@ class Workbench:
 
     def __init__(self, patch: pytest.MonkeyPatch, document: Document | None = None) -> None:
         ticks = count(1)
-        patch.setattr("engine.run.perf_counter", lambda: TICK * next(ticks))
+        patch.setattr("engine.runtime.training_run.perf_counter", lambda: TICK * next(ticks))
         self.session = Session(document or Document(Drawing(), (subject(),)))
         self.control = TrainingControl(self.session)
         self.runner = Runner("cpu")

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
 from engine.documents.document import Document
 from engine.explain.model_difference import Difference
 from engine.nn.inference import Reading
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import SMALL_PX, font
 from xo_gui.views.column_painter import kept_font

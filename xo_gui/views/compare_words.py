@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from PySide6.QtCore import QCoreApplication
 
 from engine.explain.model_difference import Difference
-from engine.goal import Training
 from engine.nn.inference import UNSURE, Reading
 from engine.nn.layers import shape_text
 from engine.nn.model import Subject
+from engine.runtime.training_protocol import Training
 from xo_gui.session import Cell
 from xo_gui.views.numerals import MINUS, signed
 from xo_gui.views.readout import Readout, say_cell, say_weight

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 from engine.data.labelled_drawings import counted
 from engine.data.pool import Lesson
 from engine.documents.document import Document
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.batch_page import BatchPage
 from xo_gui.views.compact_button import CompactButton

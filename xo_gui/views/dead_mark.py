@@ -9,8 +9,8 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, Q
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.goal import Training
 from engine.nn.network import Network
+from engine.runtime.training_protocol import Training
 from engine.statistics import Dead
 from xo_gui.theme import SMALL_PX, Theme
 from xo_gui.views.column_painter import kept_font

@@ -10,9 +10,9 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 
-from engine.goal import Frame, Training
 from engine.nn.model import Moment
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
+from engine.runtime.training_protocol import Frame, Training
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray, kernel_atlas
 from xo_gui.views.dead_mark import paint_dead

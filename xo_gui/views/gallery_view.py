@@ -15,7 +15,7 @@ from engine.evaluation import Judgement
 from engine.explain.robustness import tries
 from engine.nn.inference import votes_of
 from engine.nn.network import Network
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.theme import Theme
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.confusion_table import ConfusionTable, Counted

@@ -15,7 +15,7 @@ from engine.explain.queries import Answer, Question
 from engine.explain.value_arithmetic import is_known
 from engine.nn.inference import Reading
 from engine.nn.model import Subject
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.session import Cell, Focus
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.blocks import Note

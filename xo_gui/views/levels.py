@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.goal import Training
 from engine.nn.inference import Outputs
 from engine.nn.network import Network
+from engine.runtime.training_protocol import Training
 from xo_gui.views.stages import Stage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -15,7 +15,7 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from engine.nn.inference import UNSURE
-from engine.own_reader import Verdict
+from engine.runtime.jobs import Verdict
 from xo_gui.theme import Theme
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.numerals import vote_text

@@ -15,7 +15,7 @@ from engine.data.xo.variations import measured
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.explain.robustness import Robustness, tries
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.multiples import Multiples, Point

@@ -11,11 +11,11 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
-from engine.goal import Training
 from engine.nn.network import Network
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.recipe import ENDING, LEARNING, Recipe
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
+from engine.runtime.training_protocol import Training
 from engine.schedules import SCHEDULES, Schedule
 from xo_gui.endings import ending
 from xo_gui.theme import SMALL_PX, Theme, font

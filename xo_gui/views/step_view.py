@@ -21,8 +21,8 @@ from PySide6.QtWidgets import (
 
 from engine.explain.step_trace import Dissection, Inspection, Place
 from engine.explain.step_tracer import learnt_shapes
-from engine.goal import Training
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
+from engine.runtime.training_protocol import Training
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.batch_strip import BatchStrip

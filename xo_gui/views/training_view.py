@@ -10,9 +10,9 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
-from engine.goal import Training
 from engine.nn.model import Moment
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
+from engine.runtime.training_protocol import Training
 from xo_gui.endings import ending
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.quiet_words import QuietWords

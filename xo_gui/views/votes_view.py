@@ -14,7 +14,7 @@ from engine.drawings.raster import ink
 from engine.explain.template_matching import Comparison
 from engine.nn.inference import BLANK_INK, UNSURE, Reading
 from engine.nn.model import Subject
-from engine.runner import Snapshot
+from engine.runtime.protocol import Snapshot
 from xo_gui.session import Cell
 from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.compare_words import LETTERS, agreement, called, names

@@ -25,7 +25,8 @@ from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.optimizers import SGD, Adam, Optimizer
 from engine.recipe import Recipe
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 from engine.training import Trainer
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler

@@ -16,16 +16,18 @@ from engine.documents.document import Document
 from engine.documents.model_file import shipped_subject
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
-from engine.explain.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, Trials, tries
+from engine.explain.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, tries
 from engine.explain.template_matching import compare, exemplars
-from engine.goal import Goal
 from engine.nn.inference import Reader
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.optimizers import SGD
 from engine.recipe import Recipe
-from engine.runner import Request, Runner
+from engine.runtime.jobs import Trials
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
+from engine.runtime.training_protocol import Goal
 
 CPU = choose_backend("cpu")
 SIDE = 12
@@ -40,6 +42,7 @@ ROUNDS = 3
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough to see what is done with them."""
     monkeypatch.setattr(engine.explain.robustness, "ROUNDS", ROUNDS)
+    monkeypatch.setattr("engine.runtime.jobs.ROUNDS", ROUNDS)
 
 
 def whole(trial: Trial, rounds: int = ROUNDS) -> Robustness:

@@ -26,7 +26,8 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.nn.weight_editing import switched_off
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")

@@ -16,7 +16,8 @@ from engine.nn.inference import Missing, Reader, Reading
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 
 NETWORK = Network((1, 16, 16), (Conv2D(64, 3), ReLU(), MaxPool2D(), Conv2D(8, 3), Flatten(), Dense(2)))
 SUBJECT = Subject("some", NETWORK, NETWORK.initial(1))

@@ -14,7 +14,8 @@ from engine.nn.inference import Reader
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 
 NETWORK = Network(
     (1, 8, 8), (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dense(6), ReLU(), Dense(2))

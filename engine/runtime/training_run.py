@@ -4,30 +4,159 @@ window."""
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 from time import perf_counter, sleep
 from typing import Final
 
 import numpy as np
 
 from engine.backends.backend import Backend
+from engine.checkpoint import Checkpoint
+from engine.data.pool import Fixed, Lesson, Pool, Pools
 from engine.data.xo.generator import CLASSES
-from engine.frames import frames_of
-from engine.goal import Goal, State, Training
 from engine.history import BUDGET, History, best, frame_bytes, last_good
-from engine.insight import Sources
 from engine.judgements import Judgements
 from engine.kept import HandOver, KeptRun, Origin
-from engine.lately import Lately
-from engine.lessons import SLICE, Lessons
 from engine.look_back import LookBack
+from engine.nn.layers import Values
 from engine.nn.model import Moment
-from engine.nn.network import Parameters
-from engine.onlookers import Onlookers, Standing
-from engine.recipe import changes
+from engine.nn.network import Network, Parameters
+from engine.recipe import Recipe, changes
 from engine.replay import Replay
-from engine.speed import Speed
+from engine.runtime.jobs import Onlookers, Sources, Standing, fitting
+from engine.runtime.training_protocol import Frame, Goal, State, Training
 from engine.training import ENDS, Judged, Step, Trainer, TrainingError
+
+SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
+
+
+class Lessons:
+    """backend: where trainers are made; another one when a device is lost. origins: of every branch, by number."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend, self.origins = backend, list[Origin]()
+        self._pools = Pools()
+        self._network: Network | None = None
+        self._wished: Lesson | None = None
+
+    def wish(self, network: Network, lesson: Lesson) -> None:
+        """The network that learns, and what the branch that is trained, or is to begin, learns from."""
+        self._network, self._wished = network, lesson
+
+    def need(self) -> None:
+        """Only the examples of the branch that is wished for are needed."""
+        assert self._wished is not None
+        self._pools.need(self._wished)
+
+    @property
+    def wished(self) -> Pool:
+        """The examples of the branch that is wished for, which may have to grow."""
+        assert self._wished is not None
+        return self._pools.of(self._wished)
+
+    def of(self, branch: int) -> Pool:
+        """The examples that a branch learns from; before there is any, those that are wished for."""
+        known = 0 <= branch < len(self.origins)
+        return self._pools.of(self.origins[branch].lesson) if known else self.wished
+
+    def grow(self, left: int | None) -> bool:
+        """A piece of the examples wished for, or else of those of the branch left; whether all were there."""
+        for pool in [self.wished] if left is None else [self.wished, self.of(left)]:
+            if pool.done < 1:
+                pool.grow()
+                return False
+        return True
+
+    def trainer(
+        self,
+        recipe: Recipe,
+        checkpoint: Checkpoint | None = None,
+        values: Parameters | None = None,
+        lesson: Lesson | None = None,
+    ) -> Trainer:
+        """A trainer on the examples of a lesson, those wished for if none is given. What one optimizer remembers
+        means nothing to another."""
+        assert self._network is not None
+        if checkpoint is not None:
+            checkpoint = fitting(checkpoint, recipe)
+        pool = self.wished if lesson is None else self._pools.of(lesson)
+        source, held_out = Fixed(pool.training), pool.held_out
+        return Trainer(self._network, source, recipe, self.backend, values, held_out, checkpoint, slice=SLICE)
+
+    def replay(self, history: History, wished: Moment, before: Moment | None = None) -> Replay:
+        """The way to a moment, on the examples of its branch. before: see Replay."""
+        assert self._wished is not None
+        lesson = self.origins[history.nearest(before or wished)[0].branch].lesson
+        self._pools.need(self._wished, lesson)
+        return Replay(history, wished, partial(self.trainer, lesson=lesson), before)
+
+
+class Speed:
+    """Steps a second over the last second or so."""
+
+    def __init__(self) -> None:
+        self._since, self._count, self.value = perf_counter(), 0, 0.0
+
+    def count(self) -> None:
+        """One more step."""
+        self._count += 1
+        passed = perf_counter() - self._since
+        if passed > 0.5:
+            self.value, self._since, self._count = self._count / passed, perf_counter(), 0
+
+
+EVERY: Final = 0.25  # seconds between copies
+
+
+class Lately:
+    """Those copied last; none before the first."""
+
+    def __init__(self) -> None:
+        self._gradients: Values = {}
+        self._at = 0.0
+
+    def gradients(self, trainer: Trainer | None) -> Values:
+        """Of the trainer's last step, or of one some moments ago, by name."""
+        now = perf_counter()
+        if trainer is not None and now - self._at > EVERY:
+            self._gradients, self._at = trainer.gradients(), now
+        return self._gradients
+
+
+FRAMES: Final = 12
+
+
+def frames_of(history: History | None, branch: int) -> tuple[Frame, ...]:
+    """At most FRAMES kept moments of a branch and of those it came from, spread evenly over their steps, the first
+    and the last among them; none where there is no such branch."""
+    if history is None or branch < 0:
+        return ()
+    kept = _kept(history, branch)
+    wanted = np.linspace(kept[0], kept[-1], min(FRAMES, len(kept)))
+    steps = sorted({_nearest(kept, wish) for wish in wanted.tolist()})
+    # A moment before the branch's start is named as one of this branch: that is the way somebody looks at.
+    at = [Moment(branch, step) for step in steps]
+    return tuple(Frame(moment, history.nearest(moment)[1].parameters) for moment in at)
+
+
+def _kept(history: History, branch: int) -> list[int]:
+    """The steps of all keyframes on the way, in order."""
+    branches = history.branches()
+    line, kept = branches[branch], list(branches[branch].keyframes)
+    while line.parent is not None:
+        left, line = line.parent.step, branches[line.parent.branch]
+        kept = [*(step for step in line.keyframes if step < left), *(step for step in kept if step >= left)]
+    return kept
+
+
+def _nearest(kept: list[int], wish: float) -> int:
+    """The kept step that is nearest to a wished one, the earlier of two."""
+    place = bisect_left(kept, wish)
+    around = kept[max(0, place - 1) : place + 1]
+    return min(around, key=lambda step: abs(step - wish))
+
 
 LOOKING: Final = 0.003  # seconds of a slice while somebody looks back
 

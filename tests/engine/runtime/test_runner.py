@@ -20,7 +20,8 @@ from engine.nn.inference import Reader
 from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.runner import Request, Runner
+from engine.runtime.protocol import Request
+from engine.runtime.runner import Runner
 
 LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
 
@@ -141,7 +142,7 @@ def test_the_plan_of_a_subject_is_kept_from_stroke_to_stroke(monkeypatch: pytest
         made.append(subject)
         return Reader(subject, backend)
 
-    monkeypatch.setattr("engine.runner.Reader", counted)
+    monkeypatch.setattr("engine.runtime.runner.Reader", counted)
     runner, first, second = Runner("cpu"), untrained(), walkthrough()
     for subjects in ((first, second), (first, second), (second, first), (first,), (second,)):
         readings = runner.answer(request(*subjects)).readings
@@ -171,7 +172,7 @@ def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch
         opened.append(opening)
         return Opened(opening, None, f"trouble {opening.number}")
 
-    monkeypatch.setattr("engine.runner.answer", counted)
+    monkeypatch.setattr("engine.runtime.runner.answer", counted)
     runner, wishes = Runner("cpu"), [Opening(number, Path("x.png")) for number in (1, 2)]
     assert runner.answer(request(walkthrough())).opened is None
     for number, wish in ((1, wishes[0]), (1, wishes[0]), (1, None), (2, wishes[1]), (2, wishes[1])):
@@ -194,7 +195,7 @@ def test_an_unexpected_fault_is_logged_and_shown(caplog: pytest.LogCaptureFixtur
     def broken(*_: object) -> np.ndarray:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr("engine.runner.render", broken)
+    monkeypatch.setattr("engine.runtime.runner.render", broken)
     with caplog.at_level(logging.ERROR):
         snapshot = Runner("cpu").answer(request(walkthrough()))
     assert "ZeroDivisionError: planted" in snapshot.notices[0].text

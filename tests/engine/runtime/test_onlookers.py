@@ -11,8 +11,8 @@ from engine.evaluation import judge
 from engine.history import History
 from engine.nn.model import Moment
 from engine.recall import SAMPLE
-from engine.run import Run
-from tests.engine.test_run import CPU, DATA, GOAL, NETWORK, following, straight
+from engine.runtime.training_run import Run
+from tests.engine.runtime.test_training_run import CPU, DATA, GOAL, NETWORK, following, straight
 
 
 def test_after_every_epoch_some_of_what_is_learnt_from_is_read() -> None:

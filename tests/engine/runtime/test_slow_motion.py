@@ -9,8 +9,8 @@ import numpy as np
 from engine.explain.step_trace import Inspection
 from engine.nn.model import Moment
 from engine.optimizers import SGD, Adam
-from engine.run import Run
-from tests.engine.test_run import CPU, GOAL, following
+from engine.runtime.training_run import Run
+from tests.engine.runtime.test_training_run import CPU, GOAL, following
 
 LOOK = replace(GOAL, inspection=Inspection())
 

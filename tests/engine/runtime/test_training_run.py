@@ -13,13 +13,13 @@ from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.drawings.drawing import Drawing, Stroke
 from engine.evaluation import judge
-from engine.goal import Goal, Training
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from engine.optimizers import SGD, Adam
 from engine.recipe import Recipe
-from engine.run import Run
+from engine.runtime.training_protocol import Goal, Training
+from engine.runtime.training_run import Run
 from engine.training import Trainer
 
 CPU = choose_backend("cpu")

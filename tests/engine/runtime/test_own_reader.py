@@ -17,7 +17,7 @@ from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from engine.nn.inference import Reader
 from engine.nn.model import Moment, Subject
-from engine.own_reader import HURRIED, OwnReader
+from engine.runtime.jobs import HURRIED, OwnReader
 
 CPU = choose_backend("cpu")
 SUBJECT = shipped_subject("default")
@@ -76,7 +76,7 @@ def test_one_that_is_new_is_read_alone_and_one_that_is_gone_is_forgotten() -> No
 
 def test_weights_that_change_all_the_time_are_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("engine.own_reader.perf_counter", lambda: now[0])
+    monkeypatch.setattr("engine.runtime.jobs.perf_counter", lambda: now[0])
     reader, rounds = OwnReader(CPU), 0
     for step in range(100):
         reader.follow(OWN[:3], SUBJECT, at(step, "running"))
@@ -115,7 +115,7 @@ def test_a_network_that_cannot_be_laid_out_is_tried_once(monkeypatch: pytest.Mon
         tries.append(1)
         raise ValueError("It is too large.")
 
-    monkeypatch.setattr("engine.own_reader.Plan", too_large)
+    monkeypatch.setattr("engine.runtime.jobs.Plan", too_large)
     reader = OwnReader(CPU)
     with pytest.raises(ValueError, match="too large"):
         reader.follow(OWN, SUBJECT, None)
