@@ -13,11 +13,10 @@ from engine.cli.train_options import words_of
 from engine.data.pool import Lesson
 from engine.data.xo.generator import CLASSES
 from engine.documents.presets import PRESETS
-from engine.history import Branch, ancestry, lineage
-from engine.kept import Origin
 from engine.nn.model import Moment, Subject
-from engine.recipe import Recipe, changes, endless
 from engine.runtime.training_protocol import Training
+from engine.training.history import Branch, Origin, ancestry, lineage
+from engine.training.recipe import Recipe, changes, endless
 from xo_gui.wishes import Intent
 
 

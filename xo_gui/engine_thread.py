@@ -8,9 +8,9 @@ from time import perf_counter
 from PySide6.QtCore import QObject, QThread, Signal
 
 from engine.backends.backend import Device, one_blas_thread
-from engine.kept import EVERY, KeptRun
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
+from engine.training.history import EVERY, KeptRun
 from xo_gui.mailbox import Mailbox
 
 log = logging.getLogger(__name__)

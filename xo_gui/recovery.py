@@ -17,7 +17,7 @@ from PySide6.QtCore import QObject, Signal
 from engine.documents.open_file import Opened
 from engine.documents.project_file import SUFFIX, Digest, Work, session_digest
 from engine.formats.atomic_file import StorageError
-from engine.kept import KeptRun
+from engine.training.history import KeptRun
 from xo_gui.claims import Claim
 from xo_gui.keeper import EVERY, Keeper, Move
 from xo_gui.session import Session

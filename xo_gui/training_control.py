@@ -14,11 +14,11 @@ from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.project_file import Work
 from engine.explain.step_trace import Inspection
-from engine.kept import KeptRun
 from engine.nn.model import Moment, Subject
-from engine.recipe import Recipe
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Goal, Training
+from engine.training.history import KeptRun
+from engine.training.recipe import Recipe
 from xo_gui.as_command import Told, of_a_run, of_a_start
 from xo_gui.branch_names import BranchNames
 from xo_gui.endings import ending

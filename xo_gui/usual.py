@@ -8,9 +8,8 @@ from functools import lru_cache
 from engine.data.pool import PoolSettings
 from engine.documents.presets import PRESETS
 from engine.nn.network import Network
-from engine.optimizers import AdamW
-from engine.recipe import Recipe
-from engine.schedules import Cosine
+from engine.training.optimizers import AdamW
+from engine.training.recipe import Cosine, Recipe
 
 # What a network is trained by in the window: soon good, and long enough to watch.
 WATCHED = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from engine.data.pool import Lesson, PoolSettings
 from engine.explain.step_trace import Inspection
 from engine.nn.model import Moment
-from engine.recipe import Recipe
+from engine.training.recipe import Recipe
 
 DataLook: TypeAlias = Literal["", "samples", "own"]
 

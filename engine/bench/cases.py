@@ -30,8 +30,8 @@ from engine.nn.layers import (
     Votes,
 )
 from engine.nn.network import Network
-from engine.optimizers import SGD
-from engine.recipe import Recipe
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
 
 # Hanuschkin trained on 1,400 of his 2,000 pictures.
 HANUSCHKIN_EPOCH = 1400

@@ -14,7 +14,7 @@ from engine.backends.ops import Calls, HostArray
 from engine.bench.cases import Net, parameters, pictures
 from engine.nn.losses import targets
 from engine.nn.plan import Plan
-from engine.stepper import Stepper
+from engine.training.train_step import Stepper
 
 Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]
 

@@ -25,9 +25,9 @@ from engine.nn.layers import Layer, Shape, Values
 from engine.nn.losses import targets
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 
 # What may differ between two orders of summing in float32, and after ten steps that each go on from the last.
 ABSOLUTE, RELATIVE, AFTER_STEPS = 1e-5, 1.3e-6, 1e-4

@@ -30,7 +30,7 @@ from engine.nn.layers import (
     Values,
 )
 from engine.nn.network import Network, Parameters, layer_names
-from engine.optimizers import SGD
+from engine.training.optimizers import SGD
 
 Tensor: TypeAlias = Any
 Step: TypeAlias = Callable[[Tensor], Tensor]

@@ -19,8 +19,8 @@ from engine.formats.atomic_file import write_atomically
 from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nudging import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
-from engine.optimizers import SGD
-from engine.recipe import Recipe
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
 
 LOWEST = 1e-6  # an error below it is drawn and written as below it
 TITLE = "Error against multiplies: backpropagation and nudging"

@@ -25,7 +25,7 @@ from engine.documents.model_file import save_model
 from engine.documents.training_file import save_checkpoint
 from engine.formats.atomic_file import StorageError, shown
 from engine.nn.model import Subject
-from engine.training import Judged, Step, Trainer, TrainingError
+from engine.training.trainer import Judged, Step, Trainer, TrainingError
 
 _ANSWER: Final = b"\nStopping after this step, and saving the run ...\n"
 

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from engine.checkpoint import Checkpoint
 from engine.data.augmentation import Augmentation, source_of
 from engine.data.dataset import Examples
 from engine.data.files import read_examples
@@ -25,9 +24,9 @@ from engine.documents.training_file import FileData, InterruptedRun, load_checkp
 from engine.formats.atomic_file import shown
 from engine.nn.layers import ShapeError, Values, shape_text
 from engine.nn.network import Network
-from engine.optimizers import OPTIMIZERS, SGD, Optimizer
-from engine.recipe import Recipe, part
-from engine.schedules import SCHEDULES, Schedule
+from engine.training.checkpoint import Checkpoint
+from engine.training.optimizers import OPTIMIZERS, SGD, Optimizer
+from engine.training.recipe import SCHEDULES, Recipe, Schedule, part
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}

@@ -14,14 +14,13 @@ from typing import Any, Final, Protocol, TextIO
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.calibration import Calibration, calibrate
 from engine.cli.train_options import Task
 from engine.documents.model_file import save_model
-from engine.evaluation import Score, judge
 from engine.nn.layers import Values
 from engine.nn.losses import softmax
 from engine.nn.model import Subject
-from engine.training import ENDS, Step, Trainer
+from engine.training.evaluation import Calibration, Score, calibrate, judge
+from engine.training.trainer import ENDS, Step, Trainer
 
 REDRAW_SECONDS: Final = 0.1
 _WIDEST, _NARROWEST = 30, 6

@@ -11,9 +11,8 @@ from engine.data.augmentation import Augmentation
 from engine.data.xo.settings import XOSettings
 from engine.nn.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
 from engine.nn.network import Network
-from engine.optimizers import SGD, AdamW
-from engine.recipe import Recipe
-from engine.schedules import Cosine
+from engine.training.optimizers import SGD, AdamW
+from engine.training.recipe import Cosine, Recipe
 
 # Rohrer's three features: a falling line, a small cross, a rising line.
 ARTICLE_FEATURES = np.array(

@@ -30,9 +30,9 @@ from engine.documents.training_file import (
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.formats.safetensors_file import HEADER_LIMIT, Json, arrays, clause, described, end_of, pieces, unpack
-from engine.kept import KeptRun
 from engine.nn.model import Moment, Subject
-from engine.recipe import Recipe
+from engine.training.history import KeptRun
+from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

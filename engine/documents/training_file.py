@@ -15,19 +15,18 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 import msgspec
 import numpy as np
 
-from engine.checkpoint import Checkpoint
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import check_count, learnt_values, name_in, needed_values, network_in
 from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
 from engine.formats.safetensors_file import Json, Unpacked, clause, end_of, pack, unpack
-from engine.history import Branch, Curves, Line, Mark
-from engine.kept import Origin
 from engine.nn.layers import Values
 from engine.nn.model import Moment
 from engine.nn.network import Network
-from engine.recipe import Recipe, part
+from engine.training.checkpoint import Checkpoint
+from engine.training.history import Branch, Curves, Line, Mark, Origin
+from engine.training.recipe import Recipe, part
 
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.

@@ -12,12 +12,12 @@ from engine.backends.ops import HostArray
 from engine.data.dataset import Examples
 from engine.data.xo.generator import CLASSES, examples
 from engine.data.xo.settings import XOSettings
-from engine.evaluation import Judge, Judgement
 from engine.explain.attribution import Gradients
 from engine.nn.model import Subject
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.nn.weight_editing import switched_off
+from engine.training.evaluation import Judge, Judgement
 
 # What a covered pixel is: background.
 COVER = -1.0

@@ -17,13 +17,13 @@ from engine.backends.backend import Backend
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.variations import VALUES, Property, Varied, properties
 from engine.drawings.drawing import Drawing
-from engine.evaluation import unwarned
 from engine.explain.template_matching import exemplars, scores_of
 from engine.nn.layers import shape_text
 from engine.nn.model import Moment
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.stepper import reading_size
+from engine.training.evaluation import unwarned
+from engine.training.train_step import reading_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from engine.backends.backend import Backend, choose_backend
 from engine.backends.ops import Array, replay
-from engine.checkpoint import Checkpoint
 from engine.explain.step_trace import ExamplePass, HostArray, Nudged, Place, Update
 from engine.nn.layers import Layer, Products, Stage, Values
 from engine.nn.losses import softmax
@@ -19,9 +18,10 @@ from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.nudging import Nudge, Probe
 from engine.nudging.central_differences import Kink, Kinks
-from engine.order import Coming
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.checkpoint import Checkpoint
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
+from engine.training.trainer import Coming
 
 # What the examples that are passed together may keep busy: so much is made between two looks at what is asked for.
 TOGETHER_BYTES = 8_000_000

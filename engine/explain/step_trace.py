@@ -11,8 +11,8 @@ from engine.nn.layers import Products, Values
 from engine.nn.model import Moment
 from engine.nn.network import Network
 from engine.nudging import Nudge
-from engine.recipe import Recipe
-from engine.worked import Line
+from engine.training.optimizers import Line
+from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Place: TypeAlias = "tuple[str, tuple[int, ...]]"

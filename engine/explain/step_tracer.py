@@ -12,7 +12,6 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.checkpoint import Checkpoint
 from engine.data.dataset import Examples
 from engine.explain.step_passes import Making, Passes, Trying
 from engine.explain.step_trace import Dissection, ExamplePass, HostArray, Inspection, Nudged, Place, Update, Worked
@@ -20,9 +19,10 @@ from engine.nn.layers import Products
 from engine.nn.losses import targets
 from engine.nn.model import Moment
 from engine.nn.network import Network
-from engine.order import Coming, coming
-from engine.recipe import Recipe
-from engine.worked import Line, Moved
+from engine.training.checkpoint import Checkpoint
+from engine.training.optimizers import Line, Moved
+from engine.training.recipe import Recipe
+from engine.training.trainer import Coming, coming
 
 # What the memory of a batch's pass may take to be kept from one step to the next.
 KEPT_BYTES = 200_000_000

@@ -14,8 +14,8 @@ from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
 from engine.nudging.nudger import Nudger, Nudging
 from engine.nudging.probe import Probe, backward_multiplies, forward_multiplies
-from engine.recipe import Recipe
-from engine.training import Step, Trainer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Step, Trainer
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import numpy as np
 
 from engine.backends.ops import HostArray
 from engine.data.pool import Source
-from engine.evaluation import check_fit
 from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
 from engine.nudging.probe import Probe
+from engine.training.evaluation import check_fit
 
 Kept: TypeAlias = Literal["up", "down", "same"]
 

@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend, DeviceError
-from engine.checkpoint import Checkpoint
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Pool, PoolSettings
@@ -24,20 +23,18 @@ from engine.drawings.raster import render
 from engine.explain.robustness import HURRIED_ROUNDS, HURRIED_SECONDS, ROUNDS, Robustness, Trial, tries
 from engine.explain.step_trace import Dissection
 from engine.explain.step_tracer import Wanted, Watch
-from engine.history import History
-from engine.judging import HeldOut, Judging
 from engine.nn.inference import verdict, votes_of
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.observer import Observer
-from engine.recall import Recall
-from engine.recipe import Recipe
-from engine.replay import Replay
 from engine.runtime.training_protocol import Goal, State, Training
-from engine.statistics import Move, Statistics
-from engine.stepper import reading_size
-from engine.training import Trainer
+from engine.training.checkpoint import Checkpoint, fitting
+from engine.training.evaluation import HeldOut, Judging, Recall
+from engine.training.history import History
+from engine.training.layer_statistics import Move, Observer, Statistics
+from engine.training.replay import Replay
+from engine.training.train_step import reading_size
+from engine.training.trainer import Trainer
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -439,12 +436,6 @@ def _wanted(goal: Goal, state: State, now: Moment, replay: Replay | None) -> Wan
     if replay is None or not replay.exact or replay.wished != goal.look:
         return None
     return Wanted(goal.look, goal.recipe, goal.inspection, False)
-
-
-def fitting(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint:
-    """The checkpoint as a recipe takes it up: what one optimizer remembers means nothing to another."""
-    kinds = {name.partition(".")[0] for name in checkpoint.memory}
-    return checkpoint if kinds == {*recipe.optimizer.vectors, "count"} else replace(checkpoint, memory={})
 
 
 @dataclass(frozen=True)

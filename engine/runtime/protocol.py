@@ -14,10 +14,10 @@ from engine.drawings.drawing import Drawing
 from engine.explain.queries import Answer, Question
 from engine.explain.robustness import Robustness
 from engine.explain.template_matching import Comparison
-from engine.judging import HeldOut
 from engine.nn.inference import Reading, Wanted
 from engine.runtime.jobs import Verdict
 from engine.runtime.training_protocol import Goal, Training
+from engine.training.evaluation import HeldOut
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,6 @@ from engine.drawings.raster import fitted, render
 from engine.explain.explainer import Explainer, Learnt
 from engine.explain.queries import Answer
 from engine.explain.template_matching import Comparison, compare, exemplars
-from engine.kept import EVERY, HandOver, KeptRun
 from engine.nn.inference import Reader, Reading
 from engine.nn.model import Subject
 from engine.nn.network import Parameters
@@ -27,6 +26,7 @@ from engine.runtime.jobs import Looks, Watched, Watching
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
 from engine.runtime.training_protocol import Goal, Training
 from engine.runtime.training_run import Run
+from engine.training.history import EVERY, HandOver, KeptRun
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 log = logging.getLogger(__name__)

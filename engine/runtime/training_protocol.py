@@ -14,15 +14,14 @@ import numpy as np
 from engine.data.dataset import Examples
 from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Lesson, PoolSettings
-from engine.evaluation import Judgement
 from engine.explain.step_trace import Dissection, Inspection
-from engine.history import Branch
-from engine.kept import KeptRun, Origin
 from engine.nn.layers import Values
 from engine.nn.model import Moment, Subject
-from engine.recipe import Recipe
-from engine.statistics import Statistics
-from engine.training import End
+from engine.training.evaluation import Judgement
+from engine.training.history import Branch, KeptRun, Origin
+from engine.training.layer_statistics import Statistics
+from engine.training.recipe import Recipe
+from engine.training.trainer import End
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]

@@ -13,21 +13,19 @@ from typing import Final
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.checkpoint import Checkpoint
 from engine.data.pool import Fixed, Lesson, Pool, Pools
 from engine.data.xo.generator import CLASSES
-from engine.history import BUDGET, History, best, frame_bytes, last_good
-from engine.judgements import Judgements
-from engine.kept import HandOver, KeptRun, Origin
-from engine.look_back import LookBack
 from engine.nn.layers import Values
 from engine.nn.model import Moment
 from engine.nn.network import Network, Parameters
-from engine.recipe import Recipe, changes
-from engine.replay import Replay
-from engine.runtime.jobs import Onlookers, Sources, Standing, fitting
+from engine.runtime.jobs import Onlookers, Sources, Standing
 from engine.runtime.training_protocol import Frame, Goal, State, Training
-from engine.training import ENDS, Judged, Step, Trainer, TrainingError
+from engine.training.checkpoint import Checkpoint, fitting
+from engine.training.evaluation import Judgements
+from engine.training.history import BUDGET, HandOver, History, KeptRun, Origin, best, frame_bytes, last_good
+from engine.training.recipe import Recipe, changes
+from engine.training.replay import LookBack, Replay
+from engine.training.trainer import ENDS, Judged, Step, Trainer, TrainingError
 
 SLICE: Final = 0.010  # seconds after which a step or judgement may be left for something else
 

@@ -94,8 +94,8 @@ def read(pictures: object) -> object:
     from engine.backends.backend import choose_backend
     from engine.data.dataset import Examples
     from engine.documents.model_file import shipped_subject
-    from engine.evaluation import judge
     from engine.nn.losses import softmax
+    from engine.training.evaluation import judge
 
     subject = shipped_subject("default")
     images = np.asarray(pictures, np.float32)[:, None]

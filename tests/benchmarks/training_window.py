@@ -198,7 +198,7 @@ class Alone:
     def __init__(self, training: object, goal: object, subject: object) -> None:
         from engine.backends.backend import choose_backend
         from engine.data.pool import Fixed
-        from engine.training import Trainer
+        from engine.training.trainer import Trainer
 
         source, backend = Fixed(training.examples), choose_backend("cpu")
         values = subject.parameters  # how many values are 0, and so the speed, changes as a network learns

@@ -11,8 +11,8 @@ from engine.data.pool import Generated
 from engine.data.xo.settings import XOSettings
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.network import Network
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import stepper as stepper_module
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
 from engine.bench.cases import random_values
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD
-from engine.recipe import Recipe
-from engine.stepper import Stepper, chunk_size
+from engine.training import train_step as stepper_module
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper, chunk_size
 from tests.engine import reference
 from tests.engine.layer_checks import plan_of
 

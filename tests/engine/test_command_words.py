@@ -14,9 +14,8 @@ from engine.cli.train_options import task_of, words_of
 from engine.data.xo.settings import XOSettings
 from engine.documents.presets import DEFAULT
 from engine.form_fields import settings_of
-from engine.optimizers import OPTIMIZERS, SGD
-from engine.recipe import ENDING, LEARNING, Recipe
-from engine.schedules import SCHEDULES
+from engine.training.optimizers import OPTIMIZERS, SGD
+from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe
 
 PRESET = ("--preset", "default")
 

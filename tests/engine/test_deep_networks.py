@@ -21,9 +21,9 @@ from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import Adam
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.optimizers import Adam
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 
 CPU = choose_backend("cpu")
 # Frames beyond those of the test itself; a thousand layers that called each other would need a thousand.

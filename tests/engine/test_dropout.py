@@ -7,15 +7,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engine import stepper as stepper_module
 from engine.backends.backend import choose_backend
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
 from engine.nn.layers.layer import key_of
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training import train_step as stepper_module
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 from tests.engine.layer_checks import plan_of
 
 CPU = choose_backend("cpu")

@@ -16,11 +16,11 @@ from engine.drawings.drawing import Drawing
 from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.optimizers import Adam
-from engine.recipe import Recipe
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
 from engine.runtime.training_protocol import Goal
+from engine.training.optimizers import Adam
+from engine.training.recipe import Recipe
 from tests.conftest import Effort
 
 NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)))

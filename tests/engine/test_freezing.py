@@ -12,9 +12,9 @@ from engine.data.pool import Fixed
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.optimizers import SGD, Adam, AdamW, Optimizer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, source_of
 
 OPTIMIZERS = [SGD(0.05), SGD(0.05, 0.5, nesterov=True), Adam(0.01), AdamW(0.01, decay=0.3)]

@@ -12,8 +12,8 @@ from engine.documents.presets import HANUSCHKIN
 from engine.nn.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 6, 6), (Center(), Conv2D(2, 3, padding=1), ReLU(), Flatten(), Dense(2)))

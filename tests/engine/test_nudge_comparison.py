@@ -26,8 +26,8 @@ from engine.nn.layers import (
 )
 from engine.nn.network import Network
 from engine.nudging import Curve, Nudging, backward_multiplies, compare, forward_multiplies
-from engine.optimizers import SGD
-from engine.recipe import Recipe
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
 
 ARTICLE = article_examples()
 START = TRAINABLE_WALKTHROUGH.initial(1)

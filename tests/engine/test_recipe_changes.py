@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.optimizers import SGD, Adam
-from engine.recipe import Recipe, changes
-from engine.schedules import Cosine
+from engine.training.optimizers import SGD, Adam
+from engine.training.recipe import Cosine, Recipe, changes
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.checkpoint import Checkpoint
 from engine.nn.layers import ShapeError
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam, AdamW
-from engine.recipe import Recipe
-from engine.schedules import Cosine
-from engine.training import Judged, Step, Trainer
+from engine.training.checkpoint import Checkpoint
+from engine.training.optimizers import SGD, Adam, AdamW
+from engine.training.recipe import Cosine, Recipe
+from engine.training.trainer import Judged, Step, Trainer
 from tests.engine.small_runs import CPU, CUT, DATA, MIXED, SMALL, digest, source_of
 
 # Two epochs of three batches, the last of each shorter, each followed by a judgement: eight events.
@@ -57,7 +56,7 @@ def state(trainer: Trainer) -> tuple[object, ...]:
 @pytest.fixture(autouse=True)
 def a_small_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "cut into chunks" in request.node.name:
-        monkeypatch.setattr("engine.stepper.CACHE_BYTES", 30_000)
+        monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 30_000)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -138,16 +137,16 @@ SAME_BYTES = """
 import os
 if {threads} == 1 and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[:1]))
-import engine.stepper
+import engine.training.train_step
 from dataclasses import replace
 from engine.backends.backend import one_blas_thread
-from engine.optimizers import Adam
+from engine.training.optimizers import Adam
 from tests.engine.small_runs import *
 recipe = Recipe(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})
 wide = Network((1, 12, 12), (Flatten(), Dense(300), ReLU(), Dense(300), ReLU(), Dense(2)))
 with one_blas_thread():
     print(*(digest(trained(recipe, network).parameters()) for network in (MIXED, wide)))
-    engine.stepper.CACHE_BYTES = 30_000
+    engine.training.train_step.CACHE_BYTES = 30_000
     print(digest(trained(recipe, CUT).parameters()))
 """
 

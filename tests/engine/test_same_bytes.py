@@ -14,11 +14,10 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT
 from engine.nn.model import Subject
-from engine.optimizers import SGD, AdamW
-from engine.recipe import Recipe
 from engine.runtime.training_protocol import Goal
 from engine.runtime.training_run import Run
-from engine.schedules import Cosine, Steps
+from engine.training.optimizers import SGD, AdamW
+from engine.training.recipe import Cosine, Recipe, Steps
 
 # Counts that a pool makes in several pieces, the last one short, and a batch that does not divide them.
 DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)

@@ -13,9 +13,9 @@ from engine.data.pool import Generated
 from engine.data.xo.settings import XOSettings
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam
-from engine.recipe import Recipe
-from engine.training import Step, Trainer, TrainingError
+from engine.training.optimizers import SGD, Adam
+from engine.training.recipe import Recipe
+from engine.training.trainer import Step, Trainer, TrainingError
 
 CPU = choose_backend("cpu")
 DATA = XOSettings(side=12, size=(0.6, 1.0))

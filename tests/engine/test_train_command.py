@@ -19,9 +19,9 @@ from engine.documents.training_file import load_checkpoint
 from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam, AdamW
-from engine.schedules import Cosine, Linear, Schedule, Steps
-from engine.training import Trainer
+from engine.training.optimizers import SGD, Adam, AdamW
+from engine.training.recipe import Cosine, Linear, Schedule, Steps
+from engine.training.trainer import Trainer
 
 SHORT = ("--examples", 40, "--epochs", 2, "--batch", 16, "--hold-out", 0.5)
 
@@ -381,7 +381,7 @@ def interrupted(
 ) -> Path:
     """A run on files that was interrupted in its second epoch, by Ctrl+C pressed twice."""
 
-    from engine.training import Trainer
+    from engine.training.trainer import Trainer
 
     stride = Trainer._stride
 

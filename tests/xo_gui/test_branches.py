@@ -12,9 +12,9 @@ from PySide6.QtGui import QHelpEvent, QIcon
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
 
-from engine.history import Branch, Curves
 from engine.nn.model import Moment
-from engine.optimizers import AdamW
+from engine.training.history import Branch, Curves
+from engine.training.optimizers import AdamW
 from tests.xo_gui.test_inside import Inside
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow

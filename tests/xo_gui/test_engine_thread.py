@@ -18,10 +18,10 @@ from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.layers import Dense, Flatten
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.recipe import Recipe
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
 from engine.runtime.training_protocol import Goal
+from engine.training.recipe import Recipe
 from xo_gui.engine_thread import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))

@@ -17,16 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from engine.backends.backend import choose_backend
-from engine.checkpoint import Checkpoint
 from engine.data.pool import Fixed, Pool
 from engine.documents.document import Document
 from engine.documents.project_file import load_session, save_session
-from engine.history import Branch
-from engine.kept import KeptRun, Origin
 from engine.nn.model import Moment
 from engine.nn.network import Network
 from engine.runtime.training_protocol import Training
-from engine.training import Trainer
+from engine.training.checkpoint import Checkpoint
+from engine.training.history import Branch, KeptRun, Origin
+from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject
 from xo_gui.wishes import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, StartOver, Train, Wish

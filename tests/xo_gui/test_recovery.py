@@ -22,8 +22,8 @@ from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.documents.presets import DEFAULT
 from engine.documents.project_file import Digest, session_digest
 from engine.formats.atomic_file import StorageError
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand

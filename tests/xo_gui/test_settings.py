@@ -13,9 +13,8 @@ from PySide6.QtWidgets import QWidget
 from engine.form_fields import Setting, explained, settings_of
 from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
-from engine.optimizers import OPTIMIZERS, SGD, AdamW
-from engine.recipe import Recipe
-from engine.schedules import SCHEDULES, Cosine, Schedule
+from engine.training.optimizers import OPTIMIZERS, SGD, AdamW
+from engine.training.recipe import SCHEDULES, Cosine, Recipe, Schedule
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import SettingsView

@@ -17,9 +17,8 @@ from PySide6.QtWidgets import QInputDialog
 
 from engine.cli.main import main
 from engine.documents.model_file import load_model, save_model, shipped_subject
-from engine.optimizers import SGD, Adam
-from engine.recipe import Recipe
-from engine.schedules import Linear, Steps
+from engine.training.optimizers import SGD, Adam
+from engine.training.recipe import Linear, Recipe, Steps
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow

@@ -11,8 +11,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from engine.drawings.drawing import Drawing
-from engine.optimizers import SGD
 from engine.runtime.training_protocol import Training
+from engine.training.optimizers import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from xo_gui.main_window import MainWindow
 from xo_gui.views import CurvesView, TimelineView, TrainingView

@@ -8,8 +8,8 @@ from typing import Final
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 
-from engine.history import Branch
 from engine.runtime.training_protocol import Training
+from engine.training.history import Branch
 from xo_gui.theme import Theme
 from xo_gui.wishes import Intent
 

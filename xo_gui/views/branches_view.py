@@ -15,10 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.history import Branch
 from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
+from engine.training.history import Branch
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import seen_branch, swatch
 from xo_gui.views.compact_button import CompactButton

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
-from engine.history import Curves
+from engine.training.history import Curves
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Measure: TypeAlias = Literal["error", "accuracy", "rate"]

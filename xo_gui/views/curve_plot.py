@@ -12,8 +12,8 @@ from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFontMetricsF, QMouseEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
-from engine.history import Branch
 from engine.nn.model import Moment
+from engine.training.history import Branch
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import branch_pen
 from xo_gui.views.curve_lines import HostArray, Line, Measure, lines_of

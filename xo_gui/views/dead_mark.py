@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.nn.network import Network
 from engine.runtime.training_protocol import Training
-from engine.statistics import Dead
+from engine.training.layer_statistics import Dead
 from xo_gui.theme import SMALL_PX, Theme
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box, Column, Strip

@@ -11,11 +11,11 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from engine.data.dataset import Examples
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.evaluation import Judgement
 from engine.explain.robustness import tries
 from engine.nn.inference import votes_of
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
+from engine.training.evaluation import Judgement
 from xo_gui.theme import Theme
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.confusion_table import ConfusionTable, Counted

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.statistics import BINS, Course, Histogram, LayerStatistics, Statistics
+from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics, Statistics
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import inside_words as words
 from xo_gui.views.dead_mark import paint_dead

@@ -8,7 +8,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from engine.runtime.protocol import Snapshot
-from engine.statistics import Statistics
+from engine.training.layer_statistics import Statistics
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.inside_rows import InsideHead, InsideRows
 from xo_gui.views.view import View

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.statistics import BINS, Course, Histogram, LayerStatistics
+from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics
 from xo_gui.views.numerals import MINUS, short
 from xo_gui.views.stages import number
 

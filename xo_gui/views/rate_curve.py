@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from engine.recipe import Recipe
+from engine.training.recipe import Recipe
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.stages import number
 

@@ -12,11 +12,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
 from engine.nn.network import Network
-from engine.optimizers import OPTIMIZERS, Optimizer
-from engine.recipe import ENDING, LEARNING, Recipe
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
-from engine.schedules import SCHEDULES, Schedule
+from engine.training.optimizers import OPTIMIZERS, Optimizer
+from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe, Schedule
 from xo_gui.endings import ending
 from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.canvas_buttons import TickBox

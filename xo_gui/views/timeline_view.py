@@ -17,10 +17,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 
-from engine.history import Branch
 from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
+from engine.training.history import Branch
 from xo_gui.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import branch_pen, seen_branch
 from xo_gui.views.numerals import short

@@ -7,7 +7,7 @@ from html import escape
 from PySide6.QtCore import QCoreApplication
 
 from engine.explain.step_trace import Nudged, Worked
-from engine.worked import Line
+from engine.training.optimizers import Line
 from xo_gui.theme import Theme
 from xo_gui.views import numerals
 

@@ -17,17 +17,17 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.evaluation import judge
 from engine.nn.inference import Reader
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD, Adam, Optimizer
-from engine.recipe import Recipe
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.training import Trainer
+from engine.training.evaluation import judge
+from engine.training.optimizers import SGD, Adam, Optimizer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler
 from tests.engine.fake_cupy import ILLEGAL_ADDRESS, NO_MEMORY

@@ -12,8 +12,8 @@ from engine.data.augmentation import Augmentation, Augmented, seen, source_of
 from engine.data.dataset import Examples
 from engine.nn.layers import Center, Conv2D, Dense, Flatten
 from engine.nn.network import Network
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 
 ALL = Augmentation(0.2, 30, 0.3, 0.2, True)
 

@@ -14,10 +14,10 @@ from engine.data.pool import Fixed, Lesson, Pool, Pools, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.drawings.drawing import Drawing, Stroke
 from engine.drawings.raster import render
-from engine.evaluation import judge
 from engine.nn.losses import softmax
-from engine.recipe import Recipe
-from engine.training import Step, Trainer
+from engine.training.evaluation import judge
+from engine.training.recipe import Recipe
+from engine.training.trainer import Step, Trainer
 from tests.engine.small_runs import SMALL
 
 DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)

@@ -18,14 +18,14 @@ from engine.documents.document import Document
 from engine.documents.project_file import Work, load_session, save_session, session_digest
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.formats.atomic_file import StorageError
-from engine.kept import HandOver, KeptRun
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam
-from engine.recipe import Recipe
 from engine.runtime.training_protocol import Goal, Training
 from engine.runtime.training_run import Run
+from engine.training.history import HandOver, KeptRun
+from engine.training.optimizers import SGD, Adam
+from engine.training.recipe import Recipe
 from tests.conftest import Effort
 from tests.engine.formats.mutants import mutants
 

@@ -21,10 +21,9 @@ from engine.documents.training_file import FileData, InterruptedRun, load_checkp
 from engine.formats.atomic_file import StorageError
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam, AdamW
-from engine.recipe import Recipe
-from engine.schedules import Cosine, Linear, Schedule, Steps
-from engine.training import Judged, Step, Trainer
+from engine.training.optimizers import SGD, Adam, AdamW
+from engine.training.recipe import Cosine, Linear, Recipe, Schedule, Steps
+from engine.training.trainer import Judged, Step, Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, digest, source_of
 
 KEY = "xo-gui"

@@ -18,11 +18,9 @@ from engine.nn.losses import cross_entropy
 from engine.nn.model import Moment
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.recipe import Recipe
-from engine.schedules import Cosine
-from engine.training import Trainer
-from engine.worked import Line
+from engine.training.optimizers import SGD, Adam, AdamW, Line, Optimizer
+from engine.training.recipe import Cosine, Recipe
+from engine.training.trainer import Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, SMALL
 
 POOL = examples(DATA, 46, 7)

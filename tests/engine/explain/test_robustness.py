@@ -22,12 +22,12 @@ from engine.nn.inference import Reader
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.optimizers import SGD
-from engine.recipe import Recipe
 from engine.runtime.jobs import Trials
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
 from engine.runtime.training_protocol import Goal
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
 
 CPU = choose_backend("cpu")
 SIDE = 12

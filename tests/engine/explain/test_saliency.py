@@ -15,7 +15,6 @@ from engine.data.xo.generator import examples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing, Stroke
-from engine.evaluation import judge
 from engine.explain.attribution import Gradients, grad_cam, gradient_times_input, last_maps, score_gradient, spread
 from engine.explain.explainer import Explainer, Learnt
 from engine.explain.perturbation import COUNT, SEED, Occlusion, flip, patches
@@ -28,6 +27,7 @@ from engine.nn.plan import Plan
 from engine.nn.weight_editing import switched_off
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
+from engine.training.evaluation import judge
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")

@@ -18,8 +18,8 @@ from engine.documents.training_file import InterruptedRun, load_checkpoint, save
 from engine.formats.array_files import npz_bytes, read_idx, read_images
 from engine.formats.pictures import read_picture
 from engine.nn.model import Subject
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.engine.data.test_folders import on_disk, zipped
 from tests.engine.formats.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants

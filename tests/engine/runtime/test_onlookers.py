@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from engine.data.pool import Pool
-from engine.evaluation import judge
-from engine.history import History
 from engine.nn.model import Moment
-from engine.recall import SAMPLE
 from engine.runtime.training_run import Run
+from engine.training.evaluation import SAMPLE, judge
+from engine.training.history import History
 from tests.engine.runtime.test_training_run import CPU, DATA, GOAL, NETWORK, following, straight
 
 

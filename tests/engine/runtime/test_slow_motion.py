@@ -8,8 +8,8 @@ import numpy as np
 
 from engine.explain.step_trace import Inspection
 from engine.nn.model import Moment
-from engine.optimizers import SGD, Adam
 from engine.runtime.training_run import Run
+from engine.training.optimizers import SGD, Adam
 from tests.engine.runtime.test_training_run import CPU, GOAL, following
 
 LOOK = replace(GOAL, inspection=Inspection())

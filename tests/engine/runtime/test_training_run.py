@@ -12,15 +12,15 @@ from engine.data.labelled_drawings import OwnDrawing
 from engine.data.pool import Fixed, Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.drawings.drawing import Drawing, Stroke
-from engine.evaluation import judge
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam
-from engine.recipe import Recipe
 from engine.runtime.training_protocol import Goal, Training
 from engine.runtime.training_run import Run
-from engine.training import Trainer
+from engine.training.evaluation import judge
+from engine.training.optimizers import SGD, Adam
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
@@ -294,7 +294,7 @@ def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch
         now += pace
         return now
 
-    monkeypatch.setattr("engine.training.perf_counter", clock)
+    monkeypatch.setattr("engine.training.trainer.perf_counter", clock)
     run = Run(CPU, budget=1)
     goal = replace(GOAL, recipe=replace(GOAL.recipe, seconds=100.0), running=True)
     report = following(run, goal)

@@ -14,8 +14,8 @@ from engine.backends.ops import Calls, replay
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 
 # How far kernels in float32 may be from NumPy.

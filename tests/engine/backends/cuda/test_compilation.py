@@ -15,8 +15,8 @@ from engine.backends.cuda.launch import FOLDER, Segments, source
 from engine.backends.ops import Calls
 from engine.bench.cases import CASES, with_head
 from engine.documents.presets import DEFAULT, PRESETS
-from engine.optimizers import SGD, AdamW
-from engine.recipe import Recipe
+from engine.training.optimizers import SGD, AdamW
+from engine.training.recipe import Recipe
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 from tests.engine.backends.cuda.cpu_kernels import MIXED, all_calls, kernel_backend, learning_plan, step_calls
 from tests.engine.backends.cuda.nvrtc import compile_for, needs_nvrtc

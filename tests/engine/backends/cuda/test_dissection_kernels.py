@@ -10,9 +10,9 @@ from engine.data.pool import Fixed
 from engine.explain.step_trace import Dissection, Inspection
 from engine.explain.step_tracer import Dissector, Standing
 from engine.nn.model import Moment
-from engine.optimizers import Adam
-from engine.recipe import Recipe
-from engine.training import Trainer
+from engine.training.optimizers import Adam
+from engine.training.recipe import Recipe
+from engine.training.trainer import Trainer
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import kernel_backend
 from tests.engine.explain.test_dissection import POOL, ended

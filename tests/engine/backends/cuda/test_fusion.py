@@ -15,8 +15,8 @@ from engine.documents.presets import DEFAULT
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import AdamW
-from engine.recipe import Recipe
+from engine.training.optimizers import AdamW
+from engine.training.recipe import Recipe
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,

@@ -10,9 +10,9 @@ from engine.backends.numpy import ArrayOperations
 from engine.backends.ops import Operations, replay
 from engine.nn.layers import MaxPool2D, ReLU
 from engine.nn.network import Network
-from engine.optimizers import SGD
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import MIXED, examples, kernel_backend
 

@@ -9,9 +9,9 @@ from engine.backends.backend import choose_backend
 from engine.bench.cases import CASES, name_of, random_values, with_head
 from engine.documents.presets import PRESETS
 from engine.nn.layers import Layer, Shape
-from engine.optimizers import SGD, Adam, AdamW
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.optimizers import SGD, Adam, AdamW
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,

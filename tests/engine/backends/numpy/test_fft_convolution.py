@@ -14,7 +14,7 @@ from engine.documents.presets import HANUSCHKIN
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.stepper import chunk_size
+from engine.training.train_step import chunk_size
 
 # Channels, features, height and width with the margin, size, margin, examples, divisor, bias.
 CASES = [

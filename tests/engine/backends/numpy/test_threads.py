@@ -14,9 +14,9 @@ from engine.backends.numpy import threads
 from engine.backends.numpy.threads import Lanes
 from engine.backends.ops import replay
 from engine.documents.presets import DEFAULT
-from engine.optimizers import SGD
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 
 
 def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:

@@ -16,9 +16,9 @@ from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Res
 from engine.nn.losses import targets
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.optimizers import SGD, Adam, AdamW, Moving, Optimizer
-from engine.recipe import Recipe
-from engine.stepper import Stepper
+from engine.training.optimizers import SGD, Adam, AdamW, Moving, Optimizer
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 
 CPU = choose_backend("cpu")
 GRADIENTS = (0.5, -3.0, 0.25, 0.0, 2.0, -1e-4, 7.0)

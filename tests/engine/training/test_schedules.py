@@ -14,10 +14,9 @@ from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.nn.layers import Dense, Flatten
 from engine.nn.network import Network
-from engine.optimizers import AdamW
-from engine.recipe import Recipe
-from engine.schedules import SCHEDULES, Cosine, Linear, Schedule, Steps
-from engine.training import Step, Trainer
+from engine.training.optimizers import AdamW
+from engine.training.recipe import SCHEDULES, Cosine, Linear, Recipe, Schedule, Steps
+from engine.training.trainer import Step, Trainer
 
 # Five blank pictures that are neither: nothing pulls at a weight, so that what decay leaves of it tells the rate.
 BLANK = Fixed(Examples(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))

@@ -25,12 +25,11 @@ from engine.nn.layers import (
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.observer import SAMPLE
-from engine.optimizers import SGD
-from engine.recipe import Recipe
 from engine.runtime.training_protocol import Goal
 from engine.runtime.training_run import Run
-from engine.statistics import BINS, Dead, Statistics, cuts_of, histogram, rows_of
+from engine.training.layer_statistics import BINS, SAMPLE, Dead, Statistics, cuts_of, histogram, rows_of
+from engine.training.optimizers import SGD
+from engine.training.recipe import Recipe
 from tests.engine.runtime.test_training_run import following
 
 CPU = choose_backend("cpu")
@@ -223,7 +222,7 @@ def test_a_feature_that_is_ever_above_0_lives_however_little(monkeypatch: pytest
     whole = found(Run(CPU), goal_of(parameters))
     assert all(1 not in dead.channels for dead in whole.dead if dead.layer == 1)
     # In pieces of one drawing each nothing else is found.
-    monkeypatch.setattr("engine.observer._AT_ONCE", 1)
+    monkeypatch.setattr("engine.training.layer_statistics._AT_ONCE", 1)
     pieces = found(Run(CPU), goal_of(parameters))
     assert (pieces.dead, pieces.examples) == (whole.dead, whole.examples)
     for one, other in zip(pieces.rows, whole.rows, strict=True):

@@ -21,11 +21,11 @@ from engine.drawings.drawing import Drawing
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from engine.optimizers import Adam
-from engine.recipe import Recipe
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.training import Judged, Step, Trainer
+from engine.training.optimizers import Adam
+from engine.training.recipe import Recipe
+from engine.training.trainer import Judged, Step, Trainer
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
@@ -118,7 +118,7 @@ def test_the_second_lack_of_memory_hands_over_to_the_processor() -> None:
 
 def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("engine.endurance.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: clock[0])
     operations, backend = failing(10**9, False)
     trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend)
     events = trainer.steps()

@@ -12,13 +12,12 @@ from engine.data.pool import Pool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.evaluation import judge
-from engine.judging import HeldOut, Judging
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
+from engine.training.evaluation import HeldOut, Judging, judge
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3), ReLU(), Flatten(), Dense(2)))
@@ -83,7 +82,7 @@ def test_what_cannot_be_judged_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object) -> None:
         raise ValueError("There is no room for it.")
 
-    monkeypatch.setattr("engine.judging.Judge", refuse)
+    monkeypatch.setattr("engine.training.evaluation.Judge", refuse)
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), held_out=DATA)
     runner.answer(request)
     while runner.busy:

@@ -8,7 +8,36 @@ from typing import ClassVar
 
 from engine.backends.ops import Array, Calls, Operations
 from engine.form_fields import Setting, explained
-from engine.worked import Line, Moved
+
+
+@dataclass(frozen=True)
+class Line:
+    """name: of what the line gives. words: the formula in words. pattern: the formula with {0}, {1} ... for
+    numbers; ×, ÷, −, √() and ² stand for themselves. value: what came out, as the engine computed it."""
+
+    name: str
+    words: str
+    pattern: str
+    numbers: tuple[float, ...]
+    value: float
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One value in one step of an optimizer. before, after; gradient: what it moves against, l2 and clipping
+    included. rate: of this step. shortened: whether it is a weight that decay shortens. remembered, remembers: what
+    the optimizer knew of it before and after, by the name of the vector. count: how many steps, this one included,
+    the optimizer has made."""
+
+    before: float
+    after: float
+    gradient: float
+    rate: float
+    shortened: bool
+    remembered: dict[str, float]
+    remembers: dict[str, float]
+    count: int
+
 
 # Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.
 LARGEST = 1e37

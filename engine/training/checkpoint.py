@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.nn.layers import Values
+from engine.training.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,3 +30,9 @@ class Checkpoint:
     best: float = float("inf")
     stale: int = 0
     best_parameters: Values | None = None
+
+
+def fitting(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint:
+    """The checkpoint as a recipe takes it up: what one optimizer remembers means nothing to another."""
+    kinds = {name.partition(".")[0] for name in checkpoint.memory}
+    return checkpoint if kinds == {*recipe.optimizer.vectors, "count"} else replace(checkpoint, memory={})

@@ -12,14 +12,13 @@ import pytest
 
 from engine.data.dataset import Examples
 from engine.data.pool import Fixed, Generated
-from engine.evaluation import judge
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.nn.losses import cross_entropy
 from engine.nn.network import Network
-from engine.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.recipe import Recipe
-from engine.schedules import Cosine
-from engine.training import Judged, Step, Trainer, TrainingError
+from engine.training.evaluation import judge
+from engine.training.optimizers import SGD, Adam, AdamW, Optimizer
+from engine.training.recipe import Cosine, Recipe
+from engine.training.trainer import Judged, Step, Trainer, TrainingError
 from tests.engine.small_runs import CPU, DATA, SMALL, digest, sizes, source_of, trained
 
 
@@ -37,7 +36,7 @@ def test_training_learns_to_tell_x_from_o() -> None:
 def test_a_batch_cut_into_chunks_moves_the_weights_as_a_whole_one_would(monkeypatch) -> None:
     recipe = Recipe(SGD(0.05), batch=20, epochs=1, examples=70, data=DATA)
     coarse = trained(recipe)
-    monkeypatch.setattr("engine.stepper.CACHE_BYTES", 30_000)
+    monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 30_000)
     fine = trained(recipe)
     assert sizes(fine) == {5}
     assert sizes(coarse) == {20, 10}
@@ -117,7 +116,7 @@ def test_every_epoch_goes_through_all_examples_in_an_order_of_its_own_that_follo
 def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(monkeypatch) -> None:
     examples = Generated(DATA, 7, 1).epoch(0)
     start = SMALL.initial(1)
-    monkeypatch.setattr("engine.stepper.CACHE_BYTES", 15_000)
+    monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 15_000)
     trainer = Trainer(SMALL, Fixed(examples), Recipe(batch=7, epochs=1), CPU, start)
     (step,) = trainer.steps()
     assert sizes(trainer) == {4, 3}
@@ -226,7 +225,7 @@ def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
         now += 1
         return now
 
-    monkeypatch.setattr("engine.training.perf_counter", clock)
+    monkeypatch.setattr("engine.training.trainer.perf_counter", clock)
     trainer = Trainer(ONE, Fixed(picture(0)), Recipe(epochs=100, seconds=5.0), CPU, start(0, 0))
     made = 0
     for _ in trainer.steps():

@@ -7,12 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from engine.calibration import calibrate
 from engine.data.dataset import Examples
-from engine.evaluation import judge, score
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
 from engine.nn.losses import cross_entropy, softmax, targets
 from engine.nn.network import Network
+from engine.training.evaluation import calibrate, judge, score
 from tests.engine.small_runs import CPU
 
 
@@ -61,7 +60,7 @@ def test_examples_are_read_alike_however_many_at_once(monkeypatch: pytest.Monkey
     images = rng.uniform(-1, 1, (count, 1, 5, 5)).astype(np.float32)
     given = Examples(images, rng.integers(-1, 2, count), ("X", "O"))
     whole = judge(network, parameters, given, CPU)
-    monkeypatch.setattr("engine.stepper.CACHE_BYTES", 4_000)
+    monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 4_000)
     parts = judge(network, parameters, given, CPU)
     assert parts.scores.shape == (count, 2)
     np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-5, atol=1e-6)

@@ -11,22 +11,95 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from engine.backends.backend import Backend
+from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.checkpoint import Checkpoint
 from engine.data.dataset import Examples
 from engine.data.pool import Source
-from engine.endurance import Endurance
-from engine.evaluation import Judge, Judgement, check_fit
 from engine.nn.layers import Values
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
-from engine.order import order_of, rates_of
-from engine.recipe import Recipe
-from engine.statistics import Move
-from engine.stepper import Stepper
+from engine.training.checkpoint import Checkpoint
+from engine.training.evaluation import Judge, Judgement, check_fit
+from engine.training.layer_statistics import Move
+from engine.training.recipe import Recipe
+from engine.training.train_step import Stepper
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+def order_of(recipe: Recipe, count: int, epoch: int) -> HostArray:
+    """Places among `count` examples, (steps, batch) int64, a row a step, of which a last, shorter batch uses the
+    start."""
+    steps = -(-count // recipe.batch)
+    order = np.zeros((steps, min(recipe.batch, count)), np.int64)
+    order.ravel()[:count] = np.random.default_rng((recipe.seed, epoch)).permutation(count)
+    return order
+
+
+def rates_of(recipe: Recipe, count: int, epoch: int) -> HostArray:
+    """The learning rate of each step of an epoch, (steps,) float32."""
+    steps = -(-count // recipe.batch)
+    total, first = recipe.epochs * steps, epoch * steps
+    factors = [recipe.schedule.factor((first + place) / total) for place in range(steps)]
+    rates: HostArray = (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
+    return rates
+
+
+@dataclass(frozen=True, eq=False)
+class Coming:
+    """What the next step will see. epoch, row: from 0, which step of which epoch; places: (n,) int64, its batch;
+    rate: float32."""
+
+    epoch: int
+    row: int
+    places: HostArray
+    rate: np.float32
+
+
+def coming(recipe: Recipe, count: int, made: int) -> Coming | None:
+    """The step after `made`, None when all epochs are done."""
+    epoch, row = divmod(made, -(-count // recipe.batch))
+    if epoch >= recipe.epochs:
+        return None
+    size = min(recipe.batch, count - row * recipe.batch)
+    places = order_of(recipe, count, epoch)[row, :size]
+    return Coming(epoch, row, places, rates_of(recipe, count, epoch)[row])
+
+
+# Seconds: how old the copy on the host may be from which a run goes on after a fault.
+OLDEST = 1.0
+
+
+class Endurance:
+    """Remembers where a run stood at most a second ago, and chooses what it goes on with after a fault: the same
+    device in smaller parts, once, where it lacked memory; otherwise the processor.
+
+    backend: what computes now. parts: into how many parts it cuts a batch. words: what has happened, one sentence
+    each, for the person.
+    """
+
+    def __init__(self, backend: Backend, start: Checkpoint) -> None:
+        self.backend, self.parts, self.kept = backend, 1, start
+        self.words: list[str] = []
+        self._kept_at = perf_counter()
+
+    def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
+        """Copy where the run stands, if the last copy is old; the processor needs none. Raises DeviceFault."""
+        if self.backend.name != "cpu" and perf_counter() - self._kept_at >= OLDEST:
+            self.kept, self._kept_at = checkpoint(), perf_counter()
+
+    def recover(self, fault: DeviceFault) -> Checkpoint:
+        """Choose what to go on with after a fault; returns where from."""
+        if fault.out_of_memory and self.parts == 1:
+            self.parts = 2
+            self.words.append("The GPU lacks memory: training goes on there in smaller parts.")
+        else:
+            self.parts, self.backend = 1, numpy_backend("the GPU failed")
+            self.words.append(f"{fault} Training goes on with the processor, from step {self.kept.steps}.")
+        self._kept_at = perf_counter()
+        return self.kept
+
+
 T = TypeVar("T")
 End: TypeAlias = Literal["epochs", "steps", "patience", "target", "seconds"]
 

@@ -1,7 +1,7 @@
 """Stepper: one step of learning, as calls made once: fetch the batch, forward, error, backward, guard, update.
 
 It holds the parameters and all that an optimizer remembers. It chooses neither the examples nor their order, and
-knows no epochs: training.py does.
+knows no epochs: trainer.py does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from engine.backends.ops import Array, Calls, replay, slices
 from engine.nn.layers import ShapeError, Values
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.optimizers import Moving
-from engine.recipe import Recipe
+from engine.training.optimizers import Moving
+from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

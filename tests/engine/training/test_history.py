@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.checkpoint import Checkpoint
-from engine.history import Column, History, lineage
 from engine.nn.model import Moment
-from engine.recipe import Recipe
+from engine.training.checkpoint import Checkpoint
+from engine.training.history import Column, History, lineage
+from engine.training.recipe import Recipe
 
 RECIPE = Recipe()
 
