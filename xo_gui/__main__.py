@@ -83,9 +83,7 @@ def start(args: argparse.Namespace) -> int:
     os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
     from PySide6.QtWidgets import QApplication
 
-    from xo_gui.garbage import Garbage
-    from xo_gui.interrupt import Interrupt
-    from xo_gui.log import open_log, report_faults
+    from xo_gui.app.process import Garbage, Interrupt, open_log, report_faults
 
     crash = open_log()
     app = QApplication.instance() or QApplication(sys.argv[:1])
@@ -115,12 +113,12 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.documents.project_file import Work
     from engine.drawings.drawing import Drawing
     from engine.nn.model import Subject
+    from xo_gui.app.preferences import Settings
+    from xo_gui.app.theme import load_fonts, theme_called, wear
     from xo_gui.engine_thread import EngineThread
     from xo_gui.main_window import MainWindow
     from xo_gui.recovery import Recovery, session_folder
     from xo_gui.session import Session
-    from xo_gui.settings import Settings
-    from xo_gui.theme import load_fonts, theme_called, wear
 
     # Seconds after which a thread that wants Python's lock gets it. Measured: with 1 ms instead of 5, training in
     # the window is some 4 % faster, and a stroke no slower.

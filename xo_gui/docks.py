@@ -7,7 +7,7 @@ from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QFrame, QLabel, QMainWindow, QScrollArea, QTabBar, QTabWidget, QWidget
 
-from xo_gui.theme import heading_font
+from xo_gui.app.theme import heading_font
 from xo_gui.views import Panel, View
 
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244

@@ -16,8 +16,8 @@ from engine.formats.pictures import SUFFIXES
 from engine.nn.layers import shape_text
 from engine.nn.model import Subject
 from xo_gui import clipboard, files
+from xo_gui.app.preferences import Settings
 from xo_gui.session import Session
-from xo_gui.settings import Settings
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow

@@ -18,6 +18,8 @@ from engine.documents.presets import PRESETS, preset
 from engine.nn.model import Subject
 from engine.runtime.protocol import Notice, Snapshot
 from xo_gui import about
+from xo_gui.app.preferences import Settings
+from xo_gui.app.theme import Theme, theme_called, wear
 from xo_gui.comparing import Comparing
 from xo_gui.docks import MARGIN, Docks
 from xo_gui.engine_thread import EngineThread
@@ -27,9 +29,7 @@ from xo_gui.middle import Middle
 from xo_gui.offer import Offer, under
 from xo_gui.recovery import Recovery
 from xo_gui.session import Session
-from xo_gui.settings import Settings
 from xo_gui.status_bar import StatusBar
-from xo_gui.theme import Theme, theme_called, wear
 from xo_gui.training_control import TrainingControl
 from xo_gui.views import PANELS, CompareView, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
 from xo_gui.views.strips_view import StripsView

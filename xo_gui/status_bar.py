@@ -6,7 +6,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
-from xo_gui.theme import font
+from xo_gui.app.theme import font
 
 SENTENCE_MS, PER_LETTER_MS = 5_000, 50
 _ROOM = 24

@@ -14,8 +14,7 @@ from PySide6.QtWidgets import QApplication
 from engine.drawings.drawing import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
-from xo_gui.garbage import Garbage
-from xo_gui.interrupt import Interrupt
+from xo_gui.app.process import Garbage, Interrupt
 from xo_gui.main_window import MainWindow
 from xo_gui.usual import WATCHED
 from xo_gui.wishes import LearnBy, LearnFrom, Train

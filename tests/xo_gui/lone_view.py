@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytestqt.qtbot import QtBot
 
-from xo_gui import theme
+from xo_gui.app import theme
 from xo_gui.views.network_view import NetworkView
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtGui import QColor
 
-from xo_gui.theme import DARK
+from xo_gui.app.theme import DARK
 from xo_gui.views.atlas import bars_picture
 
 

@@ -13,7 +13,7 @@ from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.drawings.raster import render
 from engine.nn.model import Subject
-from xo_gui.theme import DARK, LIGHT, Theme
+from xo_gui.app.theme import DARK, LIGHT, Theme
 from xo_gui.views.canvas import Canvas
 
 Place = tuple[float, float]

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
 from engine.drawings.drawing import Drawing, Stroke, Transform, smooth
-from xo_gui.theme import DARK
+from xo_gui.app.theme import DARK
 from xo_gui.views.canvas_cells import cell_image, paint_cells
 from xo_gui.views.canvas_ink import Ink
 from xo_gui.views.canvas_pen import PenStroke

@@ -18,8 +18,8 @@ from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.drawings.raster import ink, render
 from engine.nn.model import Subject
 from engine.runtime.runner import Runner
+from xo_gui.app.theme import DARK
 from xo_gui.session import Session
-from xo_gui.theme import DARK
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.sliders import signed
 

@@ -9,7 +9,7 @@ from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT
 from engine.nn.inference import Outputs, Reader
 from engine.nn.model import Subject
-from xo_gui.theme import DARK
+from xo_gui.app.theme import DARK
 from xo_gui.views.atlas import maps_atlas
 from xo_gui.views.levels import Peaks, calm, end_of_colours
 from xo_gui.views.numerals import count, duration, level, signed, span

@@ -14,8 +14,8 @@ from engine.backends.backend import choose_backend
 from engine.explain.robustness import Robustness, Trial
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
+from xo_gui.app.theme import DARK
 from xo_gui.main_window import MainWindow
-from xo_gui.theme import DARK
 from xo_gui.views import FilmView, RobustnessView
 
 SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)

@@ -19,7 +19,7 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
-from xo_gui.theme import DARK, LIGHT, Theme
+from xo_gui.app.theme import DARK, LIGHT, Theme
 from xo_gui.views.numerals import percent, vote_text
 from xo_gui.views.votes_view import VotesView
 

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import QRect
 from PySide6.QtGui import QColor, QImage
 
-from xo_gui.theme import Theme, colours, to_qimage
+from xo_gui.app.theme import Theme, colours, to_qimage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -15,7 +15,7 @@ from engine.data.labelled_drawings import NEITHER
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.runtime.training_protocol import Training
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
 from xo_gui.wishes import Intent

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPai
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.data.dataset import Examples
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.atlas import picture_atlas
 

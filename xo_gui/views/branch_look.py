@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 
 from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
-from xo_gui.theme import Theme
+from xo_gui.app.theme import Theme
 from xo_gui.wishes import Intent
 
 # In widths of the pen. There are not as many as colours, so that a pair of both comes back late.

@@ -19,7 +19,7 @@ from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import seen_branch, swatch
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.quiet_words import QuietWords

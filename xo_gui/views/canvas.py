@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from xo_gui.theme import DARK, Theme
+from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.canvas_cells import Cells, paint_cells
 from xo_gui.views.canvas_growing import GrowingInk
 from xo_gui.views.canvas_keys import KeyPen, is_own, is_taking_back

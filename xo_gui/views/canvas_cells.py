@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage, QPainter
 
 from engine.drawings.drawing import Array, Drawing, Stroke
 from engine.drawings.raster import Index, cells, fitted, render
-from xo_gui.theme import Theme, colours, to_qimage
+from xo_gui.app.theme import Theme, colours, to_qimage
 
 
 class Cells:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter, QPixmap
 
 from engine.drawings.drawing import Drawing
-from xo_gui.theme import DARK, Theme
+from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.canvas_ink import Ink, paint_line
 from xo_gui.views.canvas_pen import PenStroke
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 
 from engine.drawings.drawing import Array, Drawing, Stroke
 from engine.drawings.raster import render
-from xo_gui.theme import Theme, colours, to_qimage
+from xo_gui.app.theme import Theme, colours, to_qimage
 
 # A moved image is warped at no more than this many pixels a side: finer is not seen, and slows the sliders.
 _WARP_SIDE = 320

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPainterPath, QPen
 
-from xo_gui.theme import LARGE_PX, SMALL_PX, Theme, font
+from xo_gui.app.theme import LARGE_PX, SMALL_PX, Theme, font
 
 CORNER = 4.0
 _SMALLEST_RING = 5.0

@@ -12,7 +12,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from engine.nn.inference import Reading
 from engine.nn.layers import Votes
-from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font
+from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.atlas import bars_picture, source
 from xo_gui.views.columns import Box, Column

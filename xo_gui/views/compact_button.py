@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.app.theme import SMALL_PX, font
 
 
 class CompactButton(QPushButton):

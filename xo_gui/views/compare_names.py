@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.app.theme import SMALL_PX, font
 from xo_gui.views.compare_rows import Row
 from xo_gui.views.compare_words import BOTH, LETTERS
 

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.documents.presets import PRESETS
-from xo_gui.theme import LARGE_PX, font
+from xo_gui.app.theme import LARGE_PX, font
 from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, Wish
 
 

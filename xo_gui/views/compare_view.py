@@ -14,8 +14,8 @@ from engine.documents.document import Document
 from engine.explain.model_difference import Difference
 from engine.nn.inference import Reading
 from engine.runtime.protocol import Snapshot
+from xo_gui.app.theme import SMALL_PX, font
 from xo_gui.session import Cell
-from xo_gui.theme import SMALL_PX, font
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box
 from xo_gui.views.compare_names import RowNames

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.atlas import HostArray
 
 _CELL_WIDE, _CELL_HIGH, _HEAD_WIDE, _HEAD_HIGH = 36.0, 24.0, 42.0, 34.0

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from engine.nn.model import Moment
 from engine.training.history import Branch
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import branch_pen
 from xo_gui.views.curve_lines import HostArray, Line, Measure, lines_of
 

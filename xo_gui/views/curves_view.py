@@ -20,7 +20,7 @@ from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import seen_branch
 from xo_gui.views.curve_lines import Measure, smoothed
 from xo_gui.views.curve_plot import CurvePlot

@@ -19,7 +19,7 @@ from engine.data.labelled_drawings import counted
 from engine.data.pool import Lesson
 from engine.documents.document import Document
 from engine.runtime.protocol import Snapshot
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.batch_page import BatchPage
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.generator_page import GeneratorPage

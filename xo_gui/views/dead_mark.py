@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.nn.network import Network
 from engine.runtime.training_protocol import Training
 from engine.training.layer_statistics import Dead
-from xo_gui.theme import SMALL_PX, Theme
+from xo_gui.app.theme import SMALL_PX, Theme
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box, Column, Strip
 

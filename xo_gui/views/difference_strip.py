@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QPointF
 
 from engine.explain.model_difference import Difference
-from xo_gui.theme import TEXT_PX
+from xo_gui.app.theme import TEXT_PX
 from xo_gui.views import column_painter as draw
 from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.folds import Folds

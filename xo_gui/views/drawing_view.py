@@ -24,7 +24,7 @@ from engine.drawings.drawing import Array, Drawing, Transform
 from engine.drawings.raster import fitted, ink, render
 from engine.nn.inference import BLANK_INK
 from engine.runtime.protocol import Snapshot
-from xo_gui.theme import DARK, Theme
+from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.canvas import MOST_SIDE, PEN, PEN_STEP, THINNEST_PEN, WIDEST_PEN, Canvas
 from xo_gui.views.canvas_buttons import ButtonRows, TickBox
 from xo_gui.views.canvas_cells import cell_image

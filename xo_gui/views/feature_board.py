@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from xo_gui.theme import DARK, Theme
+from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.block_painter import Pass, height, paint
 from xo_gui.views.blocks import Grid, Pair, Picture
 from xo_gui.views.keyed_widget import KeyedWidget

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Frame, Training
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray, kernel_atlas
 from xo_gui.views.dead_mark import paint_dead
 from xo_gui.views.inside_words import dead_tip

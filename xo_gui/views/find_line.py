@@ -8,7 +8,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
 
 from engine.nn.network import Network
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.found_layers import Called, called, found_layers
 from xo_gui.views.stages import layer_names, number
 

@@ -16,7 +16,7 @@ from engine.nn.inference import votes_of
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
 from engine.training.evaluation import Judgement
-from xo_gui.theme import Theme
+from xo_gui.app.theme import Theme
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.confusion_table import ConfusionTable, Counted
 from xo_gui.views.numerals import vote_text

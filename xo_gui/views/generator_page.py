@@ -16,7 +16,7 @@ from engine.data.xo.generator import EACH, Samples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.setting_rows import SettingRows
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import WORDS, Thumbnails, Tile, scrolled

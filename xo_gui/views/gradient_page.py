@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton,
 from engine.backends.ops import HostArray
 from engine.explain.queries import SLOW, Answer, Kind, Question
 from engine.nn.inference import Reading
-from xo_gui.theme import Theme
+from xo_gui.app.theme import Theme
 from xo_gui.views.blocks import Block, Line, Lines, Note, Picture
 from xo_gui.views.levels import calm
 from xo_gui.views.numerals import short

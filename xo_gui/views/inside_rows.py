@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainte
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics, Statistics
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import inside_words as words
 from xo_gui.views.dead_mark import paint_dead
 from xo_gui.views.numerals import short

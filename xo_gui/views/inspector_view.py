@@ -16,8 +16,8 @@ from engine.explain.value_arithmetic import is_known
 from engine.nn.inference import Reading
 from engine.nn.model import Subject
 from engine.runtime.protocol import Snapshot
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.session import Cell, Focus
-from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.blocks import Note
 from xo_gui.views.compare_words import LETTERS
 from xo_gui.views.feature_page import FeaturePage

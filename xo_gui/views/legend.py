@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath
 
-from xo_gui.theme import SMALL_PX, Theme, to_qimage
+from xo_gui.app.theme import SMALL_PX, Theme, to_qimage
 from xo_gui.views import numerals
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.stages import Stage

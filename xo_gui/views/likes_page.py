@@ -13,8 +13,8 @@ from engine.data.pool import Lesson
 from engine.explain.feature_profile import Likes, Wanted
 from engine.explain.queries import Answer, Question
 from engine.explain.top_examples import Example
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.session import Cell
-from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views import likes_blocks
 from xo_gui.views.blocks import Note
 from xo_gui.views.canvas_buttons import TickBox

@@ -11,7 +11,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintE
 from PySide6.QtWidgets import QWidget
 
 from engine.explain.robustness import Robustness
-from xo_gui.theme import DARK, Theme
+from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.multiples_painter import Grid, MultiplesPainter
 

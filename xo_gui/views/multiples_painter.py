@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QPolygonF
 
 from engine.data.xo.variations import Property
 from engine.explain.robustness import Robustness
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.robustness_words import property_name, value_text
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip
 
 from engine.explain.template_matching import Comparison, Exemplars
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import maps_atlas, picture_atlas
 from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.numerals import signed

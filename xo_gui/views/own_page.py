@@ -16,7 +16,7 @@ from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from engine.nn.inference import UNSURE
 from engine.runtime.jobs import Verdict
-from xo_gui.theme import Theme
+from xo_gui.app.theme import Theme
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.numerals import vote_text
 from xo_gui.views.own_words import LABELS, learns

@@ -6,7 +6,7 @@ from typing import Literal
 
 from PySide6.QtCore import QLineF
 
-from xo_gui.theme import SMALL_PX
+from xo_gui.app.theme import SMALL_PX
 from xo_gui.views.column_painter import SIGN, SMALL_LINE, TITLE_LINE, Brush, kept_font
 from xo_gui.views.columns import Box, Column
 

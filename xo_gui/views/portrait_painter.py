@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPen
 
-from xo_gui.theme import SMALL_PX, TEXT_PX, colours, to_qimage
+from xo_gui.app.theme import SMALL_PX, TEXT_PX, colours, to_qimage
 from xo_gui.views.blocks import Portrait, Spread
 from xo_gui.views.column_painter import SYMBOL, kept_font
 from xo_gui.views.symbols import paint_class

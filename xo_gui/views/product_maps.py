@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from engine.nn.layers import Products
-from xo_gui.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
 from xo_gui.views import numerals
 from xo_gui.views.levels import calm
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QLabel, QWidget
 
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.app.theme import SMALL_PX, font
 
 
 class QuietWords(QLabel):

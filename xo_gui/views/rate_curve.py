@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.training.recipe import Recipe
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.stages import number
 
 _POINTS: Final = 160

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter
 
-from xo_gui.theme import SMALL_PX, TEXT_PX, Theme
+from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.readout import Readout
 

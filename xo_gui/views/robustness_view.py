@@ -16,7 +16,7 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.explain.robustness import Robustness, tries
 from engine.runtime.protocol import Snapshot
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.atlas import HostArray
 from xo_gui.views.multiples import Multiples, Point
 from xo_gui.views.robustness_words import point_words, standing_words

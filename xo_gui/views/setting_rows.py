@@ -10,7 +10,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from engine.data.xo.settings import XOSettings
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.app.theme import SMALL_PX, font
 from xo_gui.views.range_slider import RangeSlider
 from xo_gui.views.sliders import SliderRow, ThinSlider
 

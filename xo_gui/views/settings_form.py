@@ -10,7 +10,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from engine.form_fields import Setting, settings_of
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.app.theme import SMALL_PX, font
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.number_box import NumberBox
 

@@ -16,8 +16,8 @@ from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from engine.training.optimizers import OPTIMIZERS, Optimizer
 from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe, Schedule
+from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.endings import ending
-from xo_gui.theme import SMALL_PX, Theme, font
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.choice_box import ChoiceBox
 from xo_gui.views.frozen_layers import FrozenLayers

@@ -11,7 +11,7 @@ from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QColor, QImage
 
 from engine.nn.inference import Reading
-from xo_gui.theme import Theme, colours
+from xo_gui.app.theme import Theme, colours
 from xo_gui.views.arrangement import arrange
 from xo_gui.views.atlas import averaged, kernel_atlas, maps_atlas, picture_atlas, source
 from xo_gui.views.column_painter import header_width, rect

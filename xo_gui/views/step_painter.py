@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
 from engine.explain.step_trace import Dissection, Place
 from engine.nn.inference import Outputs
-from xo_gui.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
+from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
 from xo_gui.views.beats import Beat, reached

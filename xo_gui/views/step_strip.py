@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.explain.step_trace import Dissection, Place
 from engine.nn.layers import shape_text
-from xo_gui.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
 from xo_gui.views.beats import Beat, reached

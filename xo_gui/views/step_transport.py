@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
 
-from xo_gui.theme import SMALL_PX, font
+from xo_gui.app.theme import SMALL_PX, font
 from xo_gui.views.sliders import ThinSlider
 
 

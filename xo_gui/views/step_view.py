@@ -23,7 +23,7 @@ from engine.explain.step_trace import Dissection, Inspection, Place
 from engine.explain.step_tracer import learnt_shapes
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import numerals
 from xo_gui.views.batch_strip import BatchStrip
 from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence

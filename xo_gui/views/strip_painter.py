@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter
 
 from engine.nn.inference import HostArray
 from engine.nn.layers import Votes
-from xo_gui.theme import SMALL_PX, Theme
+from xo_gui.app.theme import SMALL_PX, Theme
 from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
 from xo_gui.views.columns import KERNEL_GAP, Column

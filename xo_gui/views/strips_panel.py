@@ -19,8 +19,8 @@ from PySide6.QtWidgets import QWidget
 from engine.nn.inference import Reading
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
+from xo_gui.app.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.session import Cell, Focus
-from xo_gui.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.views.columns import Box, Strip
 from xo_gui.views.dead_mark import DeadMarks
 from xo_gui.views.find_line import FindLine

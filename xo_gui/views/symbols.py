@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from xo_gui.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import SMALL_PX, Theme, font
 
 DRAWN = ("X", "O")  # the classes that have a shape
 

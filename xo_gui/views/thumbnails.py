@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
 from engine.data.xo.generator import CLASSES
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.atlas import picture_atlas
 from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.symbols import paint_class

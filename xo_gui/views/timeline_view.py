@@ -21,7 +21,7 @@ from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.branch_look import branch_pen, seen_branch
 from xo_gui.views.numerals import short
 from xo_gui.views.view import View

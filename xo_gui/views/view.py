@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QWidget
 
 from engine.documents.document import Document
 from engine.runtime.protocol import Snapshot
+from xo_gui.app.theme import Theme
 from xo_gui.session import Cell, Focus
-from xo_gui.theme import Theme
 from xo_gui.wishes import Intent
 
 

@@ -15,8 +15,8 @@ from engine.explain.template_matching import Comparison
 from engine.nn.inference import BLANK_INK, UNSURE, Reading
 from engine.nn.model import Subject
 from engine.runtime.protocol import Snapshot
+from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.session import Cell
-from xo_gui.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.compare_words import LETTERS, agreement, called, names
 from xo_gui.views.numerals import NONE, percent, vote_text
 from xo_gui.views.symbols import DRAWN, paint_class

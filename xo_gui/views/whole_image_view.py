@@ -12,7 +12,7 @@ from engine.drawings.raster import ink
 from engine.explain.template_matching import Comparison
 from engine.nn.inference import BLANK_INK, UNSURE, Reading
 from engine.runtime.protocol import Snapshot
-from xo_gui.theme import DARK, Theme
+from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.overlays import Overlays
 from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.view import View

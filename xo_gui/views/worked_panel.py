@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from engine.explain.step_trace import Place, Worked
 from engine.explain.step_tracer import learnt_shapes
 from engine.nn.network import Network
-from xo_gui.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import worked_words
 from xo_gui.views.product_maps import ProductMaps
 from xo_gui.views.stages import layer_names

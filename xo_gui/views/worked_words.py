@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.explain.step_trace import Nudged, Worked
 from engine.training.optimizers import Line
-from xo_gui.theme import Theme
+from xo_gui.app.theme import Theme
 from xo_gui.views import numerals
 
 _P = "<p style='margin-top:0; margin-bottom:5px'>"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
+import signal
+import socket
 import sys
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
@@ -12,6 +15,8 @@ from types import TracebackType
 from typing import IO
 
 from platformdirs import user_log_path
+from PySide6.QtCore import QObject, QSocketNotifier, QTimer
+from PySide6.QtWidgets import QWidget
 
 _crash_file: IO[str] | None = None
 
@@ -59,3 +64,53 @@ def report_faults(tell: Callable[[str], object]) -> None:
             earlier(kind, fault, trace)
 
     sys.excepthook = hook
+
+
+EVERY_MS = 2_000
+FULL_EVERY = 15
+
+
+class Garbage(QObject):
+    """Takes collection over from Python while it lives; what exists by then is never looked at again."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._turns = 0
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._collect)
+        self._timer.start(EVERY_MS)
+
+    def _collect(self) -> None:
+        """The young generations each time, all of them now and then."""
+        self._turns += 1
+        gc.collect(2 if self._turns % FULL_EVERY == 0 else 1)
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupt(QObject):
+    """Listens while its window lives; to be made in the main thread.
+
+    Python hears a signal only between two of its own calls, and Qt's loop may make none for seconds: so what wakes
+    it up is a byte that Python writes as the signal comes.
+    """
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._heard, self._told = socket.socketpair()
+        for end in (self._heard, self._told):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        self._notifier = QSocketNotifier(self._heard.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(self._close)
+
+    def _close(self) -> None:
+        self._heard.recv(64)
+        self._window.close()
