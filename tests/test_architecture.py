@@ -180,7 +180,7 @@ def test_an_old_python_can_read_what_runs_first(path: str) -> None:
 
 
 def test_mailbox_knows_no_widget_and_no_engine() -> None:
-    names = imports(parsed(ROOT / "xo_gui/mailbox.py"))
+    names = imports(parsed(ROOT / "xo_gui/state/mailbox.py"))
     widgets = ("PySide6.QtWidgets", "PySide6.QtGui", "pyqtgraph", "engine", "xo_gui")
     assert not [name for name in names if name.startswith(widgets)]
 

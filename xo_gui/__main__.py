@@ -115,10 +115,10 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.nn.model import Subject
     from xo_gui.app.preferences import Settings
     from xo_gui.app.theme import load_fonts, theme_called, wear
-    from xo_gui.engine_thread import EngineThread
     from xo_gui.main_window import MainWindow
-    from xo_gui.recovery import Recovery, session_folder
-    from xo_gui.session import Session
+    from xo_gui.state.autosave import Recovery, session_folder
+    from xo_gui.state.engine_thread import EngineThread
+    from xo_gui.state.session import Session
 
     # Seconds after which a thread that wants Python's lock gets it. Measured: with 1 ms instead of 5, training in
     # the window is some 4 % faster, and a stroke no slower.

@@ -15,7 +15,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from xo_gui import files
-from xo_gui.wishes import Pace, Pause, Train
+from xo_gui.state.commands import Pace, Pause, Train
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow

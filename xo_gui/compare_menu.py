@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMenu
 
 from engine.documents.presets import PRESETS
 from xo_gui.action_maker import ActionMaker
-from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
+from xo_gui.state.commands import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow

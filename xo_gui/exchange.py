@@ -17,7 +17,7 @@ from engine.nn.layers import shape_text
 from engine.nn.model import Subject
 from xo_gui import clipboard, files
 from xo_gui.app.preferences import Settings
-from xo_gui.session import Session
+from xo_gui.state.session import Session
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow

@@ -20,17 +20,17 @@ from engine.runtime.protocol import Notice, Snapshot
 from xo_gui import about
 from xo_gui.app.preferences import Settings
 from xo_gui.app.theme import Theme, theme_called, wear
-from xo_gui.comparing import Comparing
 from xo_gui.docks import MARGIN, Docks
-from xo_gui.engine_thread import EngineThread
 from xo_gui.exchange import Exchange
 from xo_gui.menus import Menus
 from xo_gui.middle import Middle
 from xo_gui.offer import Offer, under
-from xo_gui.recovery import Recovery
-from xo_gui.session import Session
+from xo_gui.state.autosave import Recovery
+from xo_gui.state.comparison_controller import Comparing
+from xo_gui.state.engine_thread import EngineThread
+from xo_gui.state.session import Session
+from xo_gui.state.training_controller import TrainingControl
 from xo_gui.status_bar import StatusBar
-from xo_gui.training_control import TrainingControl
 from xo_gui.views import PANELS, CompareView, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
 from xo_gui.views.strips_view import StripsView
 

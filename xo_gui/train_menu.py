@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QInputDialog, QMenu, QSpinBox
 
 from xo_gui.action_maker import ActionMaker
-from xo_gui.wishes import Look, OneEpoch, OneStep, Pause, StartOver, Train, TrainOn, Wish
+from xo_gui.state.commands import Look, OneEpoch, OneStep, Pause, StartOver, Train, TrainOn, Wish
 
 if TYPE_CHECKING:
     from xo_gui.main_window import MainWindow

@@ -93,7 +93,7 @@ class Bench:
 
     def _cell(self, rng: random.Random) -> object:
         """Some value of a column that is shown."""
-        from xo_gui.session import Cell
+        from xo_gui.state.selection import Cell
 
         shapes = self.window.last.readings[0].subject.network.shapes
         layer = rng.choice([at for at in range(len(shapes)) if self._column(at) is not None])
@@ -173,7 +173,7 @@ class Bench:
 
     def draw(self, rounds: int) -> None:
         """Strokes with a held value and without, in turns."""
-        from xo_gui.session import Cell
+        from xo_gui.state.selection import Cell
 
         cells = (Cell(1, 2, 11, 20), Cell(4, 9, 6, 5), Cell(8, 3), None)
         found: dict[object, list[float]] = {cell: [] for cell in cells}
@@ -203,7 +203,7 @@ class Bench:
 
     def train(self) -> None:
         """Press Train and go on."""
-        from xo_gui.wishes import Train
+        from xo_gui.state.commands import Train
 
         self.window.training.wish(Train())
         wait(1.0)

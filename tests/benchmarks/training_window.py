@@ -100,7 +100,7 @@ class Bench:
 
     def reach_99(self) -> None:
         """From pressing Train until an epoch's judgement says 99 %; then strokes while it trains on."""
-        from xo_gui.wishes import Train
+        from xo_gui.state.commands import Train
 
         for stroke in strokes()[:2]:
             draw(self.window.drawing_view.canvas, stroke)
@@ -122,7 +122,7 @@ class Bench:
         """The measurements that follow need more epochs than the window starts with."""
         from dataclasses import replace
 
-        from xo_gui.wishes import LearnBy
+        from xo_gui.state.commands import LearnBy
 
         self.wish(LearnBy(replace(self.window.training.intent.recipe, epochs=1000)))
 
@@ -145,7 +145,7 @@ class Bench:
         """Steps a second of both, in turns: the window, animating while nobody draws, and the loop of xo train."""
         import numpy as np
 
-        from xo_gui.wishes import Pause, Train
+        from xo_gui.state.commands import Pause, Train
 
         reading = self.window.last.readings[0]
         alone, ratios = Alone(self.training, self.window.training.goal, reading.subject), []
@@ -164,7 +164,7 @@ class Bench:
 
     def train_to(self, steps: int) -> None:
         """Train on, without drawing."""
-        from xo_gui.wishes import Pause, Train
+        from xo_gui.state.commands import Pause, Train
 
         self.wish(Train())
         while self.training.now.step < steps and self.training.state in ("running", "paused", "preparing"):

@@ -16,8 +16,8 @@ from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
 from xo_gui.app.process import Garbage, Interrupt
 from xo_gui.main_window import MainWindow
-from xo_gui.usual import WATCHED
-from xo_gui.wishes import LearnBy, LearnFrom, Train
+from xo_gui.state.commands import LearnBy, LearnFrom, Train
+from xo_gui.state.training_controller import WATCHED
 
 KEEP_EVERY = "0.2"
 # As the window trains, but for longer than anybody waits.

@@ -12,7 +12,7 @@ from PIL import Image
 from xo_gui import animation
 from xo_gui.animation import Animation
 from xo_gui.main_window import MainWindow
-from xo_gui.wishes import LearnFrom
+from xo_gui.state.commands import LearnFrom
 
 
 @pytest.mark.parametrize("name", ["training.webp", "training.gif"])

@@ -19,11 +19,11 @@ from tests.xo_gui.test_inside import Inside
 from tests.xo_gui.test_training import Coach
 from xo_gui.app.theme import DARK, THEMES
 from xo_gui.main_window import MainWindow
+from xo_gui.state.commands import LearnBy, Look, ShowBranch
 from xo_gui.views import BranchesView
 from xo_gui.views.branch_look import branch_pen, swatch
 from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
 from xo_gui.views.curve_plot import ErrorAxis
-from xo_gui.wishes import LearnBy, Look, ShowBranch
 
 
 class Grove(Coach):

@@ -20,10 +20,10 @@ from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, stroke_by_stroke
 from xo_gui.main_window import LEAST_SIZE, MainWindow
-from xo_gui.session import Cell
+from xo_gui.state.commands import Look
+from xo_gui.state.selection import Cell
 from xo_gui.views import CompareView, InspectorView
 from xo_gui.views.network_view import NetworkView
-from xo_gui.wishes import Look
 
 
 class Judge(Coach):

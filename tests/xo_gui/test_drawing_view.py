@@ -19,7 +19,7 @@ from engine.drawings.raster import ink, render
 from engine.nn.model import Subject
 from engine.runtime.runner import Runner
 from xo_gui.app.theme import DARK
-from xo_gui.session import Session
+from xo_gui.state.session import Session
 from xo_gui.views.drawing_view import DrawingView
 from xo_gui.views.sliders import signed
 

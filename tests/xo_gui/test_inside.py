@@ -15,8 +15,8 @@ from engine.nn.model import Moment
 from engine.runtime.training_protocol import Training
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
+from xo_gui.state.commands import Look, TrainOn
 from xo_gui.views import InsideView
-from xo_gui.wishes import Look, TrainOn
 
 
 class Inside:

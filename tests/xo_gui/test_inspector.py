@@ -28,7 +28,7 @@ from engine.nn.network import Network
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_network_view import ARTICLE, X, read
 from xo_gui.main_window import MainWindow
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views import InspectorView, NetworkView
 from xo_gui.views.blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
 from xo_gui.views.gradient_page import GradientPage

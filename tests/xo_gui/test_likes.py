@@ -12,7 +12,7 @@ from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.explain import feature_profile as liking
 from tests.xo_gui.test_inspector import Looker
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views import likes_page
 from xo_gui.views.blocks import Note, Portrait, Spread
 from xo_gui.views.likes_page import LikesPage

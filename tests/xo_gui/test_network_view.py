@@ -24,7 +24,7 @@ from engine.runtime.protocol import DeviceReport, Snapshot
 from tests.xo_gui.lone_view import exposed
 from xo_gui.app import theme
 from xo_gui.app.theme import DARK, LIGHT
-from xo_gui.session import Cell, Focus
+from xo_gui.state.selection import Cell, Focus
 from xo_gui.views.columns import Column
 from xo_gui.views.network_view import NetworkView
 from xo_gui.views.numerals import signed

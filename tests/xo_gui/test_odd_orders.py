@@ -28,7 +28,7 @@ from engine.training.history import Branch, KeptRun, Origin
 from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject
-from xo_gui.wishes import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, StartOver, Train, Wish
+from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, StartOver, Train, Wish
 
 CPU = choose_backend("cpu")
 EPOCHS = 4

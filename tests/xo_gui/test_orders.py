@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.xo_gui.workbench import OTHER, Workbench, subject
-from xo_gui.wishes import Look, OneEpoch, OneStep, Pause, Train
+from xo_gui.state.commands import Look, OneEpoch, OneStep, Pause, Train
 
 # Which of the engine's and the window's parts is the next to get on: answer, work or take.
 Order = list[int]

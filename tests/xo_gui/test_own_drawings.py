@@ -12,7 +12,7 @@ from engine.documents.document import Document
 from engine.drawings.raster import render
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, coach  # noqa: F401
-from xo_gui.wishes import LearnOn, Pause
+from xo_gui.state.commands import LearnOn, Pause
 
 
 def press(hand: Hand, *keys: str) -> None:

@@ -18,7 +18,7 @@ from engine.nn.network import Network
 from tests.xo_gui.lone_view import exposed
 from tests.xo_gui.test_network_view import image, snapshot
 from xo_gui.app.theme import DARK
-from xo_gui.session import Cell, Focus
+from xo_gui.state.selection import Cell, Focus
 from xo_gui.views.columns import Column, Strip
 from xo_gui.views.large_map import NUMBERS, LargeMap
 from xo_gui.views.network_view import NetworkView

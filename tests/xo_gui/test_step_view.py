@@ -14,9 +14,9 @@ from engine.explain.step_trace import Dissection
 from engine.nn.model import Moment
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
+from xo_gui.state.commands import Look, Pace, Pause
 from xo_gui.views import NetworkView, StepView, numerals
 from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence
-from xo_gui.wishes import Look, Pace, Pause
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -14,7 +14,7 @@ from engine.nn.network import Network
 from tests.engine.test_explanations import read as some_reading
 from tests.engine.test_explanations import some, some_places
 from xo_gui.app.theme import DARK
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.arrangement import arrange
 from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.readout import say_cell

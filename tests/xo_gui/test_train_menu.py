@@ -22,7 +22,7 @@ from engine.training.recipe import Linear, Recipe, Steps
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
-from xo_gui.wishes import LearnBy, Look
+from xo_gui.state.commands import LearnBy, Look
 
 
 @pytest.fixture

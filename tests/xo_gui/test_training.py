@@ -15,8 +15,8 @@ from engine.runtime.training_protocol import Training
 from engine.training.optimizers import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from xo_gui.main_window import MainWindow
+from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneStep, Pause
 from xo_gui.views import CurvesView, TimelineView, TrainingView
-from xo_gui.wishes import LearnBy, LearnFrom, Look, OneStep, Pause
 
 
 class Coach:

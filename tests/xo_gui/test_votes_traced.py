@@ -11,7 +11,7 @@ from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.test_network_view import ARTICLE, X, read
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.blocks import Block, Table
 from xo_gui.views.votes_traced import given_to_classes, split_up
 

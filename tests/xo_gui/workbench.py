@@ -21,10 +21,10 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
-from xo_gui.mailbox import Mailbox
-from xo_gui.session import Session
-from xo_gui.training_control import TrainingControl
-from xo_gui.wishes import LearnBy, LearnFrom, Wish
+from xo_gui.state.commands import LearnBy, LearnFrom, Wish
+from xo_gui.state.mailbox import Mailbox
+from xo_gui.state.session import Session
+from xo_gui.state.training_controller import TrainingControl
 
 NETWORK = Network((1, 8, 8), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
 OTHER = Network((1, 8, 8), (Flatten(), Dense(2)))

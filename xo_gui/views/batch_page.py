@@ -16,9 +16,9 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.runtime.training_protocol import Training
 from xo_gui.app.theme import SMALL_PX, Theme, font
+from xo_gui.state.commands import Intent
 from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
-from xo_gui.wishes import Intent
 
 _REDRAW: Final = 0.25  # seconds between two batches while it trains
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QStaticText
 
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.blocks import (
     Block,
     ClassBars,

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 

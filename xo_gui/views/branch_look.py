@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
 from xo_gui.app.theme import Theme
-from xo_gui.wishes import Intent
+from xo_gui.state.commands import Intent
 
 # In widths of the pen. There are not as many as colours, so that a pair of both comes back late.
 _DASHES: Final = ((6.0, 3.0), (2.0, 2.5), (7.0, 2.5, 1.5, 2.5), (12.0, 3.0))

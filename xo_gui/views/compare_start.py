@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from engine.documents.presets import PRESETS
 from xo_gui.app.theme import LARGE_PX, font
-from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, Wish
+from xo_gui.state.commands import CompareWithFile, CompareWithPreset, CompareWithThis, Wish
 
 
 class CompareStart(QWidget):

@@ -15,7 +15,8 @@ from engine.explain.model_difference import Difference
 from engine.nn.inference import Reading
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import SMALL_PX, font
-from xo_gui.session import Cell
+from xo_gui.state.commands import StopComparing, Swap
+from xo_gui.state.selection import Cell
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box
 from xo_gui.views.compare_names import RowNames
@@ -39,7 +40,6 @@ from xo_gui.views.strips_panel import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS
 from xo_gui.views.strips_view import StripsView
 from xo_gui.views.trace import is_in
 from xo_gui.views.trace_painter import paint_ring
-from xo_gui.wishes import StopComparing, Swap
 
 
 class CompareView(StripsView):

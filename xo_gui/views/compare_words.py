@@ -11,7 +11,7 @@ from engine.nn.inference import UNSURE, Reading
 from engine.nn.layers import shape_text
 from engine.nn.model import Subject
 from engine.runtime.training_protocol import Training
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.numerals import MINUS, signed
 from xo_gui.views.readout import Readout, say_cell, say_weight
 from xo_gui.views.stages import layer_names

@@ -20,13 +20,13 @@ from engine.data.pool import Lesson
 from engine.documents.document import Document
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import SMALL_PX, Theme, font
+from xo_gui.state.commands import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
 from xo_gui.views.batch_page import BatchPage
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.generator_page import GeneratorPage
 from xo_gui.views.own_page import OwnPage
 from xo_gui.views.own_words import learns, listed, tally
 from xo_gui.views.view import View
-from xo_gui.wishes import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
 
 
 class DataView(View):

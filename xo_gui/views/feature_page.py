@@ -25,7 +25,7 @@ from engine.nn.inference import Reading
 from engine.nn.layers.value_formulas import WeightedSum
 from engine.nn.model import Subject
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
 from xo_gui.views.feature_board import FeatureBoard, level_of
 from xo_gui.views.numerals import percent_lost, signed

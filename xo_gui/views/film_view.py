@@ -14,13 +14,13 @@ from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Frame, Training
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.state.commands import Intent, Look
 from xo_gui.views.atlas import HostArray, kernel_atlas
 from xo_gui.views.dead_mark import paint_dead
 from xo_gui.views.inside_words import dead_tip
 from xo_gui.views.levels import calm
 from xo_gui.views.stages import layer_names
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent, Look
 
 _GAP, _WORDS, _LEAST_WIDE, _PAD = 8.0, 16.0, 44.0, 4.0
 _TALLEST = 2.4  # a frame's height in widths

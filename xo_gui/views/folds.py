@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.columns import Column, Strip
 from xo_gui.views.groups import Opened
 from xo_gui.views.pager import Way, leads, turned

@@ -17,10 +17,10 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from xo_gui.app.theme import SMALL_PX, Theme, font
+from xo_gui.state.commands import Intent, LearnFrom
 from xo_gui.views.setting_rows import SettingRows
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import WORDS, Thumbnails, Tile, scrolled
-from xo_gui.wishes import Intent, LearnFrom
 
 COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 MOST_VALUES: Final = 1 << 27  # pixels of all examples; as float32 they take 512 MiB

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QTo
 from engine.runtime.protocol import Snapshot
 from engine.training.layer_statistics import Statistics
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.state.commands import LookInside
 from xo_gui.views.inside_rows import InsideHead, InsideRows
 from xo_gui.views.view import View
-from xo_gui.wishes import LookInside
 
 
 class InsideView(View):

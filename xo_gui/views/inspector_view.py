@@ -17,7 +17,8 @@ from engine.nn.inference import Reading
 from engine.nn.model import Subject
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.session import Cell, Focus
+from xo_gui.state.commands import Intent
+from xo_gui.state.selection import Cell, Focus
 from xo_gui.views.blocks import Note
 from xo_gui.views.compare_words import LETTERS
 from xo_gui.views.feature_page import FeaturePage
@@ -29,7 +30,6 @@ from xo_gui.views.spelling import Spelled
 from xo_gui.views.trace import is_in
 from xo_gui.views.value_page import ValuePage
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent
 
 VALUE_PX = 24
 # What a screen reader is told changes at most four times a second.

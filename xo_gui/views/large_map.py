@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 from engine.nn.inference import HostArray
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.atlas import averaged
 from xo_gui.views.block_painter import reads_dark
 from xo_gui.views.column_painter import kept_font

@@ -14,14 +14,14 @@ from engine.explain.feature_profile import Likes, Wanted
 from engine.explain.queries import Answer, Question
 from engine.explain.top_examples import Example
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.session import Cell
+from xo_gui.state.commands import Intent
+from xo_gui.state.selection import Cell
 from xo_gui.views import likes_blocks
 from xo_gui.views.blocks import Note
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.numerals import signed
 from xo_gui.views.sheet import FOR_BAR, Sheet
 from xo_gui.views.thumbnails import Thumbnails, Tile
-from xo_gui.wishes import Intent
 
 # A side of an example, in pixels: three stand beside each other in the narrow panel.
 SIDE = 74

@@ -11,8 +11,8 @@ from PySide6.QtCore import QCoreApplication
 from engine.explain.value_arithmetic import arithmetic, place_in
 from engine.nn.inference import Reading
 from engine.nn.layers.value_formulas import Largest
-from xo_gui.session import Cell
-from xo_gui.sight import MOST_ONWARD
+from xo_gui.state.selection import Cell
+from xo_gui.state.visible_values import MOST_ONWARD
 from xo_gui.views.numerals import fixed
 from xo_gui.views.stages import layer_names, number
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication
 from engine.explain.receptive_field import receptive_field, runs_read
 from engine.nn.inference import Reading
 from engine.nn.network import Network
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.numerals import NONE, fixed, span, vote_text
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.trace import in_maps

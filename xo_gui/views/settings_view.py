@@ -17,7 +17,8 @@ from engine.runtime.training_protocol import Training
 from engine.training.optimizers import OPTIMIZERS, Optimizer
 from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe, Schedule
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.endings import ending
+from xo_gui.state.commands import Intent, LearnBy
+from xo_gui.state.training_controller import ending
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.choice_box import ChoiceBox
 from xo_gui.views.frozen_layers import FrozenLayers
@@ -25,7 +26,6 @@ from xo_gui.views.rate_curve import RateCurve
 from xo_gui.views.settings_form import COMPACT, SettingsForm, tr
 from xo_gui.views.thumbnails import scrolled
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent, LearnBy
 
 # Which setting of a recipe is behind each end.
 _BEHIND = {"epochs": "epochs", "steps": "steps", "patience": "patience", "target": "target", "seconds": "seconds"}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.nn.network import Network
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 
 # No timer need be quicker than the screen; faster slides take several cells at a time.
 TICK_MS = 33

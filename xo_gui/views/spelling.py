@@ -22,7 +22,7 @@ from engine.nn.layers.value_formulas import (
     Skipped,
     WeightedSum,
 )
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Grid, Heading, Line, Lines, Note, Pair, Rank, Ranked
 from xo_gui.views.levels import calm
 from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, percent

@@ -24,6 +24,7 @@ from engine.explain.step_tracer import learnt_shapes
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
+from xo_gui.state.commands import Inspect, Intent, OneStep
 from xo_gui.views import numerals
 from xo_gui.views.batch_strip import BatchStrip
 from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence
@@ -32,7 +33,6 @@ from xo_gui.views.step_strip import StepStrip
 from xo_gui.views.step_transport import StepTransport
 from xo_gui.views.view import View
 from xo_gui.views.worked_panel import WorkedPanel
-from xo_gui.wishes import Inspect, Intent, OneStep
 
 # At this pace, steps a second, or slower, every step is shown in turn while it trains.
 SLOW: Final = 1.0

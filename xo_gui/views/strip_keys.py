@@ -7,7 +7,7 @@ from typing import Final
 
 from PySide6.QtCore import Qt
 
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.columns import Column, Strip
 from xo_gui.views.pager import Way
 

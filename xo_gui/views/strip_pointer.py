@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.columns import Column
 from xo_gui.views.pager import leads, way_at
 from xo_gui.views.shown_strip import ShownStrip

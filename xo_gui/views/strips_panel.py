@@ -20,7 +20,8 @@ from engine.nn.inference import Reading
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, TEXT_PX, Theme, font
-from xo_gui.session import Cell, Focus
+from xo_gui.state.commands import Intent
+from xo_gui.state.selection import Cell, Focus
 from xo_gui.views.columns import Box, Strip
 from xo_gui.views.dead_mark import DeadMarks
 from xo_gui.views.find_line import FindLine
@@ -39,7 +40,6 @@ from xo_gui.views.strip_words import hint, summary
 from xo_gui.views.trace import is_in
 from xo_gui.views.trace_painter import paint_looked
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent
 
 MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
 # Times and descriptions change no more often than this, so that they can be read; while training runs, which

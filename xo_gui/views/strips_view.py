@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.strip_keys import PAGE_KEYS, step
 from xo_gui.views.strip_painter import Header
 from xo_gui.views.strip_pointer import Weight, header_of, middle_of, under

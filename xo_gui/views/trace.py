@@ -13,8 +13,8 @@ from engine.nn.inference import Reading
 from engine.nn.layers import Flatten
 from engine.nn.layers.value_formulas import Arithmetic, Largest
 from engine.nn.network import Network
-from xo_gui.session import Cell
-from xo_gui.sight import MOST_ONWARD
+from xo_gui.state.selection import Cell
+from xo_gui.state.visible_values import MOST_ONWARD
 from xo_gui.views.columns import Box, Column, Strip
 
 Line = tuple[float, float, float, float]

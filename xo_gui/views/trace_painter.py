@@ -6,7 +6,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from xo_gui.app.theme import Theme
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.column_painter import rect
 from xo_gui.views.columns import Box, Strip
 from xo_gui.views.shown_strip import ShownStrip

@@ -13,12 +13,12 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxL
 from engine.nn.model import Moment
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
-from xo_gui.endings import ending
+from xo_gui.state.commands import Intent, LearnBy, Look, OneEpoch, OneStep, Pace, Pause, StartOver, Train
+from xo_gui.state.training_controller import ending
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.sliders import SliderRow, slider_grid
 from xo_gui.views.view import View
-from xo_gui.wishes import Intent, LearnBy, Look, OneEpoch, OneStep, Pace, Pause, StartOver, Train
 
 _STEPS = 20  # slider steps for a factor of ten of the rate
 _LEAST_RATE = -5  # powers of ten

@@ -12,7 +12,7 @@ from engine.explain.queries import Answer, Question
 from engine.explain.value_arithmetic import place_in
 from engine.nn.inference import Reading
 from xo_gui.app.theme import Theme
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.blocks import Block, ClassBar, ClassBars, Heading, Note, Picture
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.levels import calm

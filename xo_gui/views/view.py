@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QWidget
 from engine.documents.document import Document
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import Theme
-from xo_gui.session import Cell, Focus
-from xo_gui.wishes import Intent
+from xo_gui.state.commands import Intent
+from xo_gui.state.selection import Cell, Focus
 
 
 class View(QWidget):
@@ -19,7 +19,7 @@ class View(QWidget):
     name in the Edit menu, and the word under which successive changes become one undo ("" for none).
     hovered(cell or None): the value under the mouse. pinned(cell or None): the value a click holds, or lets go of.
     slid(cell): the window went on to this value of its map. asked(question or None): what the engine should
-    explain. wished(wish): something asked of training, one of wishes.py. said(text): a sentence for the status bar.
+    explain. wished(wish): something asked of training, a command. said(text): a sentence for the status bar.
     watched(report, seen): a costly report, named as the Request's field, is worth computing, or is not any more.
     viewed(shown): which maps of which layers are in view, (Network, Wanted) for each subject.
     calm: whether it shows how training stands and not the drawing, so that a few times a second are enough while

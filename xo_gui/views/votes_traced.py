@@ -10,7 +10,7 @@ from engine.explain.queries import Answer
 from engine.explain.value_arithmetic import arithmetic, is_known
 from engine.nn.inference import Reading
 from engine.nn.layers.value_formulas import WeightedSum
-from xo_gui.session import Cell
+from xo_gui.state.selection import Cell
 from xo_gui.views.blocks import Block, Heading, Row, Table
 from xo_gui.views.numerals import fixed
 from xo_gui.views.spelling import MOST_RANKS, Spelled, listed

@@ -22,7 +22,7 @@ from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
 from engine.runtime.training_protocol import Goal
 from engine.training.recipe import Recipe
-from xo_gui.engine_thread import EngineThread
+from xo_gui.state.engine_thread import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
 DOCUMENT = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))

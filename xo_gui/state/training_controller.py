@@ -3,28 +3,29 @@ came to the Document's. It trains nothing and shows nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 from typing import Literal
 from weakref import WeakSet
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
+from engine.documents.presets import PRESETS
 from engine.documents.project_file import Work
 from engine.explain.step_trace import Inspection
 from engine.nn.model import Moment, Subject
+from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Goal, Training
 from engine.training.history import KeptRun
-from engine.training.recipe import Recipe
-from xo_gui.as_command import Told, of_a_run, of_a_start
-from xo_gui.branch_names import BranchNames
-from xo_gui.endings import ending
-from xo_gui.session import Session
-from xo_gui.usual import WATCHED, usual_data
-from xo_gui.wishes import (
+from engine.training.optimizers import AdamW
+from engine.training.recipe import Cosine, Recipe
+from xo_gui.state.as_command import Told, of_a_run, of_a_start
+from xo_gui.state.commands import (
     DataLook,
     Inspect,
     Intent,
@@ -45,6 +46,91 @@ from xo_gui.wishes import (
     TrainOn,
     Wish,
 )
+from xo_gui.state.session import Session
+
+
+def ending(training: Training) -> str:
+    """One sentence, or "" if no stop condition ended the run."""
+    recipe = training.answers.recipe
+    match training.ended:
+        case "epochs":
+            said = _tr("Epoch {0} of {0} is done: give it more epochs to go on.").format(recipe.epochs)
+        case "steps":
+            said = _tr("Step {0} was to be the last: raise the limit or take it away to go on.")
+            said = said.format(recipe.steps)
+        case "target":
+            said = _tr("It reads {0} % of what is held out rightly: raise the target or take it away to go on.")
+            said = said.format(f"{100 * training.accuracy:.4g}")
+        case "patience":
+            said = _tr("No lower error in the last {0} epochs: raise the patience or take it away to go on.")
+            if recipe.patience == 1:
+                said = _tr("No lower error in the last epoch: raise the patience or take it away to go on.")
+            said = said.format(recipe.patience)
+        case "seconds":
+            said = _tr("The {0} s of training are up: give it more time or take the limit away to go on.")
+            said = said.format(f"{recipe.seconds:g}")
+        case None:
+            said = ""
+    return said
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Endings", text)
+
+
+class BranchNames:
+    """By the branch's number: the names the person gave, and the branches that are not drawn."""
+
+    def __init__(self) -> None:
+        self._given: dict[int, str] = {}
+        self._hidden: set[int] = set()
+        self._taken: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[int, str]:
+        """The names the person gave, as they are now."""
+        return dict(self._given)
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """The branches that are not drawn."""
+        return frozenset(self._hidden)
+
+    def call(self, branch: int, name: str) -> None:
+        """The person calls a branch so."""
+        self._given[branch] = name
+
+    def show(self, branch: int, shown: bool) -> None:
+        """Draw a branch, or do not."""
+        (self._hidden.discard if shown else self._hidden.add)(branch)
+
+    def take(self, names: Iterable[str]) -> None:
+        """These are the names of all branches that there are."""
+        self._taken = tuple(names)
+
+    def begin_anew(self, given: Mapping[int, str] | None = None, taken: Iterable[str] = ()) -> None:
+        """Other branches take the place of all there were."""
+        self._given, self._taken = dict(given or {}), tuple(taken)
+        self._hidden.clear()
+
+    def not_taken(self, name: str, numbered: str) -> str:
+        """The name, or if a branch has it already, numbered: "{0} ({1})", the name and the first free number."""
+        number, wished = 2, name
+        while wished in self._taken:
+            wished, number = numbered.format(name, number), number + 1
+        return wished
+
+
+# What a network is trained by in the window: soon good, and long enough to watch.
+WATCHED = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
+
+
+@lru_cache(maxsize=8)
+def usual_data(network: Network, seed: int) -> PoolSettings:
+    """The drawings that a network learns from: its preset's, if it is one's."""
+    known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == network), WATCHED)
+    return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)
+
 
 _STANDING = ("paused", "ended", "diverged", "failed")
 

@@ -30,11 +30,11 @@ from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
-from xo_gui.recovery import session_folder
-from xo_gui.usual import WATCHED
-from xo_gui.wishes import OneEpoch
+from xo_gui.state.autosave import session_folder
+from xo_gui.state.commands import OneEpoch
+from xo_gui.state.training_controller import WATCHED
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LATE = 3.0  # seconds of training that may be lost where work is put aside every 0.2 s, on a busy machine
 
 
@@ -297,7 +297,7 @@ def test_a_full_disk_is_said_once_and_all_goes_on(folder: Path, open_window, qtb
 
     said: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr("xo_gui.keeper.save_session", full)
+        patch.setattr("xo_gui.state.autosave.save_session", full)
         window = open_window("--keep-every", "0.1")
         window.recovery.said.connect(said.append)
         hand = Hand(window, qtbot)
@@ -321,7 +321,7 @@ def test_an_unexpected_fault_of_the_writing_is_logged_and_said_and_it_tries_agai
 
     said: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr("xo_gui.keeper.save_session", broken)
+        patch.setattr("xo_gui.state.autosave.save_session", broken)
         window = open_window("--keep-every", "0.1")
         window.recovery.said.connect(said.append)
         hand = Hand(window, qtbot)

@@ -11,7 +11,8 @@ from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.model import Subject
 from engine.runtime.protocol import Notice
-from xo_gui.session import Cell, Session
+from xo_gui.state.selection import Cell
+from xo_gui.state.session import Session
 
 WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
 OTHER = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))

@@ -12,9 +12,17 @@ from engine.documents.presets import preset
 from engine.nn.inference import side_of
 from engine.nn.model import Subject
 from engine.runtime.protocol import Snapshot
-from xo_gui.session import Session
-from xo_gui.training_control import TrainingControl
-from xo_gui.wishes import CompareWithFile, CompareWithPreset, CompareWithThis, Pause, StopComparing, Swap, Wish
+from xo_gui.state.commands import (
+    CompareWithFile,
+    CompareWithPreset,
+    CompareWithThis,
+    Pause,
+    StopComparing,
+    Swap,
+    Wish,
+)
+from xo_gui.state.session import Session
+from xo_gui.state.training_controller import TrainingControl
 
 
 class Comparing(QObject):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -19,40 +19,10 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.runtime.protocol import Notice, Request
 from engine.runtime.training_protocol import Goal
-from xo_gui.sight import joined, wanted
+from xo_gui.state.selection import Cell, Focus
+from xo_gui.state.visible_values import joined, wanted
 
 UNDO_LIMIT = 500
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value of the network. layer: 0 is the input; channel, row, column count from 0 (a list has row = column
-    = 0 and its place in `channel`). subject: which of the document's networks."""
-
-    layer: int
-    channel: int
-    row: int = 0
-    column: int = 0
-    subject: int = 0
-
-
-@dataclass(frozen=True)
-class Focus:
-    """What is looked at: the cell under the mouse, and the one that a click holds. sliding: whether the window
-    slides over its map, which is then shown only as far as the held cell. watched: costly reports that somebody
-    looks at, named as the Request's fields. Not undone, not saved with the Document."""
-
-    hovered: Cell | None = None
-    pinned: Cell | None = None
-    sliding: bool = False
-    watched: frozenset[str] = frozenset()
-
-    @property
-    def cells(self) -> tuple[Cell, ...]:
-        """The one to explain, first, and the one that comes back after it: what is hovered over is a preview, but
-        not of a window that slides."""
-        chosen = (self.pinned,) if self.sliding else (self.hovered, self.pinned)
-        return tuple(cell for cell in chosen if cell is not None)
 
 
 class Replace(QUndoCommand):

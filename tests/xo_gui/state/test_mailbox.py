@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from xo_gui.mailbox import Mailbox
+from xo_gui.state.mailbox import Mailbox
 
 
 def test_the_latest_thing_wins_and_is_taken_once() -> None:

@@ -11,7 +11,7 @@ from engine.backends.backend import Device, one_blas_thread
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
 from engine.training.history import EVERY, KeptRun
-from xo_gui.mailbox import Mailbox
+from xo_gui.state.mailbox import Mailbox
 
 log = logging.getLogger(__name__)
 

@@ -7,23 +7,122 @@ has locked was left by a window that did not close. A window that closes moves i
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
+from typing import TypeAlias
 
 from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
 from engine.documents.open_file import Opened
-from engine.documents.project_file import SUFFIX, Digest, Work, session_digest
+from engine.documents.project_file import SUFFIX, Digest, Work, save_session, session_digest
 from engine.formats.atomic_file import StorageError
 from engine.training.history import KeptRun
-from xo_gui.claims import Claim
-from xo_gui.keeper import EVERY, Keeper, Move
-from xo_gui.session import Session
-from xo_gui.training_control import TrainingControl
+from xo_gui.state.mailbox import Mailbox
+from xo_gui.state.session import Session
+from xo_gui.state.training_controller import TrainingControl
 
 log = logging.getLogger(__name__)
+
+# From one place to another.
+Move: TypeAlias = "tuple[Path, Path]"
+# Seconds from the beginning of one writing to that of the next.
+EVERY = 10.0
+
+
+class Keeper(QObject):
+    """Writes the latest work that was given to it, at once, but then not for some seconds. `troubled` carries
+    nothing; `trouble` is a sentence once a file could not be written, until one can."""
+
+    troubled = Signal()
+
+    def __init__(self, path: Path, every: float = EVERY, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.trouble = ""
+        self._path, self._every = path, every
+        self._works: Mailbox[tuple[Work, Move | None]] = Mailbox()
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="keeper", daemon=True)
+        self._thread.start()
+
+    def keep(self, work: Work, then: Move | None = None) -> None:
+        """Write this next, and then move another file, whose contents this has taken over."""
+        self._works.put((work, then))
+
+    def finish(self, work: Work | None, then: Move | None = None) -> bool:
+        """Write this last, or what is not written yet, and wait for it; whether it is written."""
+        if work is not None:
+            self.keep(work, then)
+        self._closing.set()
+        self._works.close()
+        self._thread.join()
+        return not self.trouble
+
+    def _run(self) -> None:
+        while (given := self._works.wait()) is not None:
+            self._write(*given)
+            self._closing.wait(self._every)
+        last = self._works.take()
+        if last is not None:
+            self._write(*last)
+
+    def _write(self, work: Work, then: Move | None) -> None:
+        try:
+            save_session(self._path, work)
+            if then is not None and then[0].exists():
+                then[0].replace(then[1])
+        except Exception as error:
+            said = str(error)
+            if not isinstance(error, StorageError):
+                log.exception("the work could not be put aside")
+                said = f"Your work could not be put aside, {type(error).__name__}: {error}. The log has more."
+            if self.trouble != said:
+                self.trouble = said
+                self.troubled.emit()
+            return
+        self.trouble = ""
+
+
+class Claim:
+    """Held until it is released, or the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def of(cls, path: Path) -> Claim | None:
+        """The claim to `path`, None if somebody else has it. Raises OSError if it cannot be made."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Let others have it."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    """Raises OSError if it is locked already."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 MOST_PLACES = 100
 
 

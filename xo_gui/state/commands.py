@@ -1,5 +1,5 @@
 """Wishes: what a person can ask of training, and of what the network is compared with, as a View passes it on. They
-are words; training_control.py and comparing.py act."""
+are words; training_controller.py and comparison_controller.py act."""
 
 from __future__ import annotations
 

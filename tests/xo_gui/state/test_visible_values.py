@@ -11,8 +11,8 @@ from engine.nn.inference import Reader
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from xo_gui.session import Cell
-from xo_gui.sight import wanted
+from xo_gui.state.selection import Cell
+from xo_gui.state.visible_values import wanted
 from xo_gui.views.compare_words import say_difference
 from xo_gui.views.numerals import NONE, signed
 from xo_gui.views.onward import goes_on

@@ -17,7 +17,7 @@ from engine.nn.model import Moment, Subject
 from engine.runtime.training_protocol import Training
 from engine.training.history import Branch, Origin, ancestry, lineage
 from engine.training.recipe import Recipe, changes, endless
-from xo_gui.wishes import Intent
+from xo_gui.state.commands import Intent
 
 
 @dataclass(frozen=True)
