@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 
 from xo_gui.views.branches_view import BranchesView
-from xo_gui.views.compare_view import CompareView
+from xo_gui.views.compare.compare_view import CompareView
 from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.data_view import DataView
 from xo_gui.views.drawing_view import DrawingView

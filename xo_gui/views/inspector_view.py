@@ -20,10 +20,10 @@ from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent
 from xo_gui.state.selection import Cell, Focus
 from xo_gui.views.blocks import Note
-from xo_gui.views.compare_words import LETTERS
 from xo_gui.views.feature_page import FeaturePage
 from xo_gui.views.gradient_page import GradientPage
 from xo_gui.views.likes_page import LikesPage
+from xo_gui.views.network.model_names import LETTERS
 from xo_gui.views.numerals import fixed
 from xo_gui.views.readout import say_cell
 from xo_gui.views.spelling import Spelled

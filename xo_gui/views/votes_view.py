@@ -18,7 +18,7 @@ from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.state.commands import Intent
 from xo_gui.state.selection import Cell
-from xo_gui.views.compare_words import LETTERS, agreement, called, names
+from xo_gui.views.network.model_names import LETTERS, agreement, called, names
 from xo_gui.views.numerals import NONE, percent, vote_text
 from xo_gui.views.symbols import DRAWN, paint_class
 from xo_gui.views.view import View

@@ -6,31 +6,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollBar, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollBar, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
+from engine.documents.presets import PRESETS
 from engine.explain.model_difference import Difference
 from engine.nn.inference import Reading
 from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import SMALL_PX, font
-from xo_gui.state.commands import StopComparing, Swap
+from xo_gui.app.theme import LARGE_PX, SMALL_PX, font
+from xo_gui.state.commands import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
 from xo_gui.state.selection import Cell
 from xo_gui.views.column_painter import kept_font
 from xo_gui.views.columns import Box
-from xo_gui.views.compare_names import RowNames
-from xo_gui.views.compare_rows import Row, rows
-from xo_gui.views.compare_start import CompareStart
-from xo_gui.views.compare_words import (
-    LETTERS,
-    difference_words,
-    gap_words,
-    names,
-    say_difference,
-    say_weight_difference,
-)
-from xo_gui.views.difference_strip import DifferencePainter, DifferenceStrip
+from xo_gui.views.compare.rows import DifferencePainter, DifferenceStrip, Row, RowNames, rows
+from xo_gui.views.compare.text import difference_words, gap_words, say_difference, say_weight_difference
+from xo_gui.views.network.model_names import LETTERS, names
 from xo_gui.views.readout import Readout
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.strip_painter import StripPainter
@@ -40,6 +32,63 @@ from xo_gui.views.strips_panel import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS
 from xo_gui.views.strips_view import StripsView
 from xo_gui.views.trace import is_in
 from xo_gui.views.trace_painter import paint_ring
+
+
+class CompareStart(QWidget):
+    """wished(wish): what the network is to be compared with."""
+
+    wished = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.buttons: list[QPushButton] = []
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        title = QLabel(self.tr("Compare two networks on your drawing"), self)
+        title.setFont(font(LARGE_PX, strong=True))
+        words = QLabel(
+            self.tr(
+                "Both read what you draw; their maps stand one below the other, and under them the difference of "
+                "every value. Compare with another network, or hold this one as it is now, and train on: you see "
+                "what the training changes."
+            ),
+            self,
+        )
+        words.setWordWrap(True)
+        for label in (title, words):
+            column.addWidget(label)
+        column.addLayout(self._row(self.tr("Compare with"), [
+            (known.title, self.tr("Let the {0} network read the drawing, too").format(known.title),
+             CompareWithPreset(known.name)) for known in PRESETS.values()
+        ] + [(self.tr("A model file…"), self.tr("Let the network of a file read the drawing, too"),
+              CompareWithFile())]))  # fmt: skip
+        tip = self.tr("Hold the network as it is now, or at the moment looked at, and see what becomes of it")
+        column.addLayout(self._row(self.tr("or hold"), [(self.tr("This moment"), tip, CompareWithThis())]))
+        column.addStretch()
+
+    def _row(self, said: str, choices: list[tuple[str, str, Wish]]) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        label = QLabel(said, self)
+        label.setMinimumWidth(94)
+        row.addWidget(label)
+        for text, tip, wish in choices:
+            button = QPushButton(text, self)
+            button.setToolTip(tip)
+            button.setStatusTip(tip)
+            button.setAccessibleName(f"{said} {text}")
+            button.setProperty("wish", wish)
+            button.clicked.connect(self._clicked)
+            row.addWidget(button)
+            self.buttons.append(button)
+        row.addStretch()
+        return row
+
+    def _clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, QPushButton):
+            self.wished.emit(button.property("wish"))
 
 
 class CompareView(StripsView):
