@@ -3,14 +3,16 @@ none: each change is an edit of the Document."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.data.labelled_drawings import HEAVIEST, NEITHER, OwnDrawing
+from engine.data.xo.generator import CLASSES
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
@@ -19,10 +21,39 @@ from engine.runtime.jobs import Verdict
 from xo_gui.app.theme import Theme
 from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.numerals import vote_text
-from xo_gui.views.own_words import LABELS, learns
 from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.sliders import SliderRow
 from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
+
+LABELS = (*CLASSES, NEITHER)
+
+
+def tr(text: str) -> str:
+    """`text` in the user's language."""
+    return QCoreApplication.translate("OwnWords", text)
+
+
+def learns(document: Document) -> bool:
+    """Whether the network that reads could learn from these drawings: whether it tells X from O."""
+    return document.subjects[0].network.classes == CLASSES
+
+
+def tally(own: Sequence[OwnDrawing]) -> str:
+    """How many there are of each: "3 X, 2 O, 1 neither"."""
+    counts = Counter(each.label for each in own)
+    return listed([counts[label] for label in LABELS])
+
+
+def listed(counts: Sequence[int]) -> str:
+    """Numbers of X, of O and of neither: "6 800 X, 6 800 O, 2 400 neither"."""
+    written = (f"{count:,}".replace(",", " ") for count in counts)
+    return ", ".join(tr("{0} {1}").format(count, label) for count, label in zip(written, LABELS, strict=True))
+
+
+def blank_words(label: str) -> str:
+    """Why a blank canvas is not kept as an X or an O."""
+    return tr("A blank canvas is no {0}: draw one first, or save the blank as neither (N).").format(label)
+
 
 _SIDE = 40  # pixels of a thumbnail
 _LETTERS = {Qt.Key.Key_X: "X", Qt.Key.Key_O: "O", Qt.Key.Key_N: NEITHER}
