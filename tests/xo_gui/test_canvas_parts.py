@@ -10,9 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from engine.drawings.drawing import Drawing, Stroke, Transform, smooth
 from xo_gui.app.theme import DARK
-from xo_gui.views.canvas_cells import cell_image, paint_cells
-from xo_gui.views.canvas_ink import Ink
-from xo_gui.views.canvas_pen import PenStroke
+from xo_gui.views.drawing.canvas_painting import Ink, PenStroke, cell_image, paint_cells
 
 
 @pytest.mark.parametrize("every", [1, 2, 5])

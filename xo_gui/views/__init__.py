@@ -10,7 +10,7 @@ from xo_gui.views.branches_view import BranchesView
 from xo_gui.views.compare.compare_view import CompareView
 from xo_gui.views.curves_view import CurvesView
 from xo_gui.views.data.data_view import DataView
-from xo_gui.views.drawing_view import DrawingView
+from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.film_view import FilmView
 from xo_gui.views.gallery_view import GalleryView
 from xo_gui.views.inside_view import InsideView

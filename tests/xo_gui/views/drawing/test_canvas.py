@@ -14,7 +14,7 @@ from engine.drawings.drawing import Drawing, Stroke, Transform
 from engine.drawings.raster import render
 from engine.nn.model import Subject
 from xo_gui.app.theme import DARK, LIGHT, Theme
-from xo_gui.views.canvas import Canvas
+from xo_gui.views.drawing.canvas import Canvas
 
 Place = tuple[float, float]
 LEFT, RIGHT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.NoButton

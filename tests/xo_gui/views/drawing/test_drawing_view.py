@@ -20,7 +20,7 @@ from engine.nn.model import Subject
 from engine.runtime.runner import Runner
 from xo_gui.app.theme import DARK
 from xo_gui.state.session import Session
-from xo_gui.views.drawing_view import DrawingView
+from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.sliders import signed
 
 LEFT = Qt.MouseButton.LeftButton
