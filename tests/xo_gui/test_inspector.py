@@ -30,10 +30,10 @@ from tests.xo_gui.test_network_view import ARTICLE, X, read
 from xo_gui.main_window import MainWindow
 from xo_gui.state.selection import Cell
 from xo_gui.views import InspectorView, NetworkView
-from xo_gui.views.blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
-from xo_gui.views.gradient_page import GradientPage
+from xo_gui.views.inspector.attribution_page import GradientPage
+from xo_gui.views.inspector.sheet_blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
+from xo_gui.views.inspector.value_text import Spelled, spell
 from xo_gui.views.numerals import cell_text, fixed, signed
-from xo_gui.views.spelling import Spelled, spell
 from xo_gui.views.votes_view import VoteBars
 
 

@@ -13,9 +13,9 @@ from engine.data.xo.settings import XOSettings
 from engine.explain import feature_profile as liking
 from tests.xo_gui.test_inspector import Looker
 from xo_gui.state.selection import Cell
-from xo_gui.views import likes_page
-from xo_gui.views.blocks import Note, Portrait, Spread
-from xo_gui.views.likes_page import LikesPage
+from xo_gui.views.inspector import feature_profile_page
+from xo_gui.views.inspector.feature_profile_page import LikesPage
+from xo_gui.views.inspector.sheet_blocks import Note, Portrait, Spread
 from xo_gui.views.votes_view import VoteBars
 
 
@@ -104,7 +104,7 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
 
 def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Lesson(PoolSettings(XOSettings(side=9), count=200))
-    monkeypatch.setattr(likes_page, "_lesson", lambda intent: few)
+    monkeypatch.setattr(feature_profile_page, "_lesson", lambda intent: few)
     monkeypatch.setattr(liking, "STEP", 0.005)
     bars = fan.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 12))

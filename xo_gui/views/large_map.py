@@ -24,8 +24,8 @@ from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.state.selection import Cell
 from xo_gui.views.atlas import averaged
-from xo_gui.views.block_painter import reads_dark
 from xo_gui.views.column_painter import kept_font
+from xo_gui.views.inspector.sheet_painting import reads_dark
 from xo_gui.views.numerals import cell_text
 from xo_gui.views.shown_strip import ShownStrip
 from xo_gui.views.stages import layer_names, number

@@ -14,8 +14,8 @@ from engine.nn.network import Network
 from xo_gui.state.selection import Cell
 from xo_gui.state.visible_values import wanted
 from xo_gui.views.compare.text import say_difference
+from xo_gui.views.inspector.value_text import goes_on
 from xo_gui.views.numerals import NONE, signed
-from xo_gui.views.onward import goes_on
 from xo_gui.views.readout import say_cell
 
 LARGE = Network(

@@ -16,7 +16,7 @@ from tests.xo_gui.test_inspector import Looker
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.state.selection import Cell
-from xo_gui.views.feature_page import FeaturePage
+from xo_gui.views.inspector.feature_page import FeaturePage
 
 NAME = "01-conv2d.weight"
 

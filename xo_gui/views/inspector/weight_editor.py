@@ -10,8 +10,8 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.block_painter import Pass, height, paint
-from xo_gui.views.blocks import Grid, Pair, Picture
+from xo_gui.views.inspector.sheet_blocks import Grid, Pair, Picture
+from xo_gui.views.inspector.sheet_painting import Pass, height, paint
 from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.levels import calm
 

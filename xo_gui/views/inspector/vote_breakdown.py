@@ -11,9 +11,9 @@ from engine.explain.value_arithmetic import arithmetic, is_known
 from engine.nn.inference import Reading
 from engine.nn.layers.value_formulas import WeightedSum
 from xo_gui.state.selection import Cell
-from xo_gui.views.blocks import Block, Heading, Row, Table
+from xo_gui.views.inspector.sheet_blocks import Block, Heading, Row, Table
+from xo_gui.views.inspector.value_text import MOST_RANKS, Spelled, listed
 from xo_gui.views.numerals import fixed
-from xo_gui.views.spelling import MOST_RANKS, Spelled, listed
 from xo_gui.views.stages import layer_names, number
 from xo_gui.views.trace import in_maps
 

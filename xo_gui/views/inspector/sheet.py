@@ -9,8 +9,8 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.block_painter import Pass, Spot, height, paint
-from xo_gui.views.blocks import Block
+from xo_gui.views.inspector.sheet_blocks import Block
+from xo_gui.views.inspector.sheet_painting import Pass, Spot, height, paint
 from xo_gui.views.keyed_widget import KeyedWidget
 
 # What stays free at the right for the bar that scrolls, whether it is there or not: were the sheet as wide as it

@@ -26,10 +26,10 @@ from engine.nn.layers.value_formulas import WeightedSum
 from engine.nn.model import Subject
 from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.state.selection import Cell
-from xo_gui.views.blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
-from xo_gui.views.feature_board import FeatureBoard, level_of
+from xo_gui.views.inspector.sheet import Sheet, SheetArea
+from xo_gui.views.inspector.sheet_blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
+from xo_gui.views.inspector.weight_editor import FeatureBoard, level_of
 from xo_gui.views.numerals import percent_lost, signed
-from xo_gui.views.sheet import Sheet, SheetArea
 from xo_gui.views.stages import layer_names
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -19,16 +19,16 @@ from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent
 from xo_gui.state.selection import Cell, Focus
-from xo_gui.views.blocks import Note
-from xo_gui.views.feature_page import FeaturePage
-from xo_gui.views.gradient_page import GradientPage
-from xo_gui.views.likes_page import LikesPage
+from xo_gui.views.inspector.attribution_page import GradientPage
+from xo_gui.views.inspector.feature_page import FeaturePage
+from xo_gui.views.inspector.feature_profile_page import LikesPage
+from xo_gui.views.inspector.sheet_blocks import Note
+from xo_gui.views.inspector.value_page import ValuePage
+from xo_gui.views.inspector.value_text import Spelled
 from xo_gui.views.network.model_names import LETTERS
 from xo_gui.views.numerals import fixed
 from xo_gui.views.readout import say_cell
-from xo_gui.views.spelling import Spelled
 from xo_gui.views.trace import is_in
-from xo_gui.views.value_page import ValuePage
 from xo_gui.views.view import View
 
 VALUE_PX = 24

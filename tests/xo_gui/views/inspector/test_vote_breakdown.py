@@ -12,8 +12,8 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.test_network_view import ARTICLE, X, read
 from xo_gui.state.selection import Cell
-from xo_gui.views.blocks import Block, Table
-from xo_gui.views.votes_traced import given_to_classes, split_up
+from xo_gui.views.inspector.sheet_blocks import Block, Table
+from xo_gui.views.inspector.vote_breakdown import given_to_classes, split_up
 
 
 def table(blocks: list[Block]) -> Table:

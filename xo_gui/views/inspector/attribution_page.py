@@ -10,10 +10,10 @@ from engine.backends.ops import HostArray
 from engine.explain.queries import SLOW, Answer, Kind, Question
 from engine.nn.inference import Reading
 from xo_gui.app.theme import Theme
-from xo_gui.views.blocks import Block, Line, Lines, Note, Picture
+from xo_gui.views.inspector.sheet import Sheet, SheetArea
+from xo_gui.views.inspector.sheet_blocks import Block, Line, Lines, Note, Picture
 from xo_gui.views.levels import calm
 from xo_gui.views.numerals import short
-from xo_gui.views.sheet import Sheet, SheetArea
 
 
 class GradientPage(QWidget):
