@@ -32,7 +32,7 @@ from xo_gui.state.session import Session
 from xo_gui.state.training_controller import TrainingControl
 from xo_gui.status_bar import StatusBar
 from xo_gui.views import PANELS, CompareView, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
-from xo_gui.views.strips_view import StripsView
+from xo_gui.views.network.network_view import StripsView
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25

@@ -23,7 +23,7 @@ from xo_gui.main_window import LEAST_SIZE, MainWindow
 from xo_gui.state.commands import Look
 from xo_gui.state.selection import Cell
 from xo_gui.views import CompareView, InspectorView
-from xo_gui.views.network_view import NetworkView
+from xo_gui.views.network.network_view import NetworkView
 
 
 class Judge(Coach):

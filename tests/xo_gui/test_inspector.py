@@ -26,7 +26,7 @@ from engine.nn.layers import (
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import X_ARMS, Hand
-from tests.xo_gui.test_network_view import ARTICLE, X, read
+from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
 from xo_gui.main_window import MainWindow
 from xo_gui.state.selection import Cell
 from xo_gui.views import InspectorView, NetworkView

@@ -16,15 +16,15 @@ from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.lone_view import exposed
-from tests.xo_gui.test_network_view import image, snapshot
+from tests.xo_gui.views.network.test_network_view import image, snapshot
 from xo_gui.app.theme import DARK
 from xo_gui.state.selection import Cell, Focus
-from xo_gui.views.columns import Column, Strip
-from xo_gui.views.large_map import NUMBERS, LargeMap
-from xo_gui.views.network_view import NetworkView
+from xo_gui.views.network.folding import places
+from xo_gui.views.network.layout import Column, Strip
+from xo_gui.views.network.map_zoom import NUMBERS, LargeMap
+from xo_gui.views.network.network_view import NetworkView
+from xo_gui.views.network.strip_painting import ABOVE
 from xo_gui.views.numerals import cell_text
-from xo_gui.views.pager import places
-from xo_gui.views.strip_painter import ABOVE
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(1, 1))
 MANY = Network((1, 12, 12), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Conv2D(300, 1), Flatten(), Dense(2)))
@@ -213,7 +213,9 @@ def test_a_double_click_opens_a_map_large_and_esc_puts_it_away(many: NetworkView
 def test_a_large_map_has_its_numbers_in_its_cells(many: NetworkView, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = large(many, Cell(1, 5, 4, 6))
     written: list[str] = []
-    monkeypatch.setattr("xo_gui.views.large_map.cell_text", lambda value: written.append(cell_text(value)) or "")
+    monkeypatch.setattr(
+        "xo_gui.views.network.map_zoom.cell_text", lambda value: written.append(cell_text(value)) or ""
+    )
     while shown._side < NUMBERS:
         QTest.keyClick(shown, Qt.Key.Key_Plus)
     shown.grab()

@@ -15,7 +15,7 @@ from xo_gui.views.film_view import FilmView
 from xo_gui.views.gallery_view import GalleryView
 from xo_gui.views.inside_view import InsideView
 from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.network_view import NetworkView
+from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.robustness_view import RobustnessView
 from xo_gui.views.settings_view import SettingsView
 from xo_gui.views.step_view import StepView

@@ -27,7 +27,7 @@ from engine.nn.layers import (
 )
 from engine.nn.network import Network
 from xo_gui.views import numerals
-from xo_gui.views.stages import Stage
+from xo_gui.views.network.layer_labels import Stage
 
 Act = Literal["forward", "error", "backward", "update"]
 ACTS: Final[tuple[Act, ...]] = ("forward", "error", "backward", "update")

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from engine.nn.network import Network
 from xo_gui.app.theme import SMALL_PX, font
 from xo_gui.views.canvas_buttons import TickBox
-from xo_gui.views.stages import layer_names
+from xo_gui.views.network.layer_labels import layer_names
 
 # So many boxes are made at once; of a thousand layers the others follow while somebody looks, a few at a time.
 AT_ONCE = 24

@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics, Statistics
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import inside_words as words
-from xo_gui.views.dead_mark import paint_dead
+from xo_gui.views.network.dead_features import paint_dead
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.numerals import short
-from xo_gui.views.stages import layer_names
 
 ROW, _GAP, _TALL = 34.0, 10.0, 22.0
 _NAME, _LEAST_NAME = 92.0, 60.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication
 
 from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics
+from xo_gui.views.network.layer_labels import number
 from xo_gui.views.numerals import MINUS, short
-from xo_gui.views.stages import number
 
 _MOST_NAMED = 12
 

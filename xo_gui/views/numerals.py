@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.nn.network import Network
-from xo_gui.views.stages import NARROW_SPACE, number
+from xo_gui.views.network.layer_labels import NARROW_SPACE, number
 
 MINUS = "\u2212"
 TINY = 1e-7

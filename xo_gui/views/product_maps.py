@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from engine.nn.layers import Products
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
 from xo_gui.views import numerals
-from xo_gui.views.levels import calm
+from xo_gui.views.network.colour_limits import calm
 
 _SIDE, _BETWEEN, _WORDS = 68.0, 20.0, 28.0
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.training.recipe import Recipe
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.stages import number
+from xo_gui.views.network.layer_labels import number
 
 _POINTS: Final = 160
 _CURVE: Final = 30  # pixels

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from xo_gui.views.columns import Box
-from xo_gui.views.stages import Stage
+from xo_gui.views.network.layer_labels import Stage
+from xo_gui.views.network.layout import Box
 
 HEADER, LEGEND, ROW_GAP, GAP, TILE_GAP = 34.0, 16.0, 6.0, 26.0, 5.0
 TILE, LEAST_TILE, BAR = 58.0, 24.0, 4.0

@@ -14,13 +14,13 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from engine.explain.step_trace import Dissection, Place
 from engine.nn.inference import Outputs
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
-from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
 from xo_gui.views.beats import Beat, reached
-from xo_gui.views.columns import Box
-from xo_gui.views.legend import paint_legend
-from xo_gui.views.levels import Peaks, calm
-from xo_gui.views.stages import Kind, Stage
+from xo_gui.views.network import column_painting as draw
+from xo_gui.views.network.colour_limits import Peaks, calm
+from xo_gui.views.network.column_painting import paint_legend
+from xo_gui.views.network.layer_labels import Kind, Stage
+from xo_gui.views.network.layout import Box
 from xo_gui.views.step_columns import GAP, StepColumn
 from xo_gui.views.symbols import paint_class
 

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.explain.step_trace import Dissection, Place
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
-from xo_gui.views import column_painter as draw
 from xo_gui.views import numerals
 from xo_gui.views.beats import Beat, reached
-from xo_gui.views.stages import Stage, layer_names, stages_of
+from xo_gui.views.network import column_painting as draw
+from xo_gui.views.network.layer_labels import Stage, layer_names, stages_of
 from xo_gui.views.step_columns import HEADER, LEAST_TILE, StepColumn, lay_out
 from xo_gui.views.step_painter import StepPainter, StepPictures
 

@@ -21,8 +21,8 @@ from engine.explain.step_tracer import learnt_shapes
 from engine.nn.network import Network
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views import worked_words
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.product_maps import ProductMaps
-from xo_gui.views.stages import layer_names
 
 _WIDE = 292
 

@@ -18,20 +18,17 @@ from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, font
 from xo_gui.state.commands import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
 from xo_gui.state.selection import Cell
-from xo_gui.views.column_painter import kept_font
-from xo_gui.views.columns import Box
 from xo_gui.views.compare.rows import DifferencePainter, DifferenceStrip, Row, RowNames, rows
 from xo_gui.views.compare.text import difference_words, gap_words, say_difference, say_weight_difference
+from xo_gui.views.network.column_painting import kept_font
+from xo_gui.views.network.layout import Box
 from xo_gui.views.network.model_names import LETTERS, names
-from xo_gui.views.readout import Readout
-from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.strip_painter import StripPainter
-from xo_gui.views.strip_pointer import Weight
-from xo_gui.views.strip_words import say_reading
-from xo_gui.views.strips_panel import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS
-from xo_gui.views.strips_view import StripsView
-from xo_gui.views.trace import is_in
-from xo_gui.views.trace_painter import paint_ring
+from xo_gui.views.network.network_view import StripsView
+from xo_gui.views.network.strip_painting import StripPainter, paint_ring, say_reading
+from xo_gui.views.network.strip_state import ShownStrip
+from xo_gui.views.network.strip_widget import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, Weight
+from xo_gui.views.network.trace import is_in
+from xo_gui.views.network.value_text import Readout
 
 
 class CompareStart(QWidget):

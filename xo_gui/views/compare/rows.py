@@ -12,16 +12,16 @@ from PySide6.QtWidgets import QToolButton, QWidget
 
 from engine.explain.model_difference import Difference
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, font
-from xo_gui.views import column_painter as draw
-from xo_gui.views.columns import Box, Column, Strip
 from xo_gui.views.compare.text import BOTH
-from xo_gui.views.folds import Folds
-from xo_gui.views.levels import calm
+from xo_gui.views.network import column_painting as draw
+from xo_gui.views.network.colour_limits import calm
+from xo_gui.views.network.folding import Folds
+from xo_gui.views.network.layer_labels import Stage
+from xo_gui.views.network.layout import Box, Column, Strip
 from xo_gui.views.network.model_names import LETTERS
+from xo_gui.views.network.strip_painting import ABOVE, BELOW, RULE_TOP, StripPainter
+from xo_gui.views.network.strip_state import Around, ShownStrip
 from xo_gui.views.numerals import MINUS, signed
-from xo_gui.views.shown_strip import Around, ShownStrip
-from xo_gui.views.stages import Stage
-from xo_gui.views.strip_painter import ABOVE, BELOW, RULE_TOP, StripPainter
 from xo_gui.views.symbols import paint_class
 
 # The line with a row's name, and what parts a row from the one above.

@@ -7,10 +7,10 @@ from PySide6.QtCore import QCoreApplication
 from engine.explain.model_difference import Difference
 from engine.nn.layers import shape_text
 from xo_gui.state.selection import Cell
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.model_names import LETTERS
+from xo_gui.views.network.value_text import Readout, say_cell, say_weight
 from xo_gui.views.numerals import MINUS, signed
-from xo_gui.views.readout import Readout, say_cell, say_weight
-from xo_gui.views.stages import layer_names
 
 BOTH = f"B {MINUS} A"
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from engine.explain.queries import Answer
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font
 from xo_gui.views.drawing.canvas import Canvas
-from xo_gui.views.levels import calm
+from xo_gui.views.network.colour_limits import calm
 from xo_gui.views.numerals import MINUS, level
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"

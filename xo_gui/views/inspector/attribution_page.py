@@ -12,7 +12,7 @@ from engine.nn.inference import Reading
 from xo_gui.app.theme import Theme
 from xo_gui.views.inspector.sheet import Sheet, SheetArea
 from xo_gui.views.inspector.sheet_blocks import Block, Line, Lines, Note, Picture
-from xo_gui.views.levels import calm
+from xo_gui.views.network.colour_limits import calm
 from xo_gui.views.numerals import short
 
 

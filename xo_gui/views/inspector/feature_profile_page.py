@@ -35,8 +35,8 @@ from xo_gui.views.inspector.sheet_blocks import (
     SpreadRow,
 )
 from xo_gui.views.inspector.weight_editor import MOST_NUMBERS, level_of
+from xo_gui.views.network.layer_labels import number
 from xo_gui.views.numerals import MINUS, figures, fixed, level, percent, signed
-from xo_gui.views.stages import number
 from xo_gui.views.thumbnails import Thumbnails, Tile
 
 LikesBlocksHostArray: TypeAlias = "np.ndarray[Any, Any]"

@@ -26,9 +26,9 @@ from xo_gui.views.inspector.sheet_blocks import Note
 from xo_gui.views.inspector.value_page import ValuePage
 from xo_gui.views.inspector.value_text import Spelled
 from xo_gui.views.network.model_names import LETTERS
+from xo_gui.views.network.trace import is_in
+from xo_gui.views.network.value_text import say_cell
 from xo_gui.views.numerals import fixed
-from xo_gui.views.readout import say_cell
-from xo_gui.views.trace import is_in
 from xo_gui.views.view import View
 
 VALUE_PX = 24

@@ -13,7 +13,6 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QStaticText
 
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
 from xo_gui.state.selection import Cell
-from xo_gui.views.column_painter import SYMBOL, kept_font
 from xo_gui.views.inspector.sheet_blocks import (
     Block,
     ClassBars,
@@ -29,6 +28,7 @@ from xo_gui.views.inspector.sheet_blocks import (
     Spread,
     Table,
 )
+from xo_gui.views.network.column_painting import SYMBOL, kept_font
 from xo_gui.views.numerals import cell_text, level
 from xo_gui.views.symbols import paint_class
 

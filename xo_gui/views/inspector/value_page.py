@@ -20,9 +20,9 @@ from xo_gui.views.inspector.sheet import Sheet, SheetArea
 from xo_gui.views.inspector.sheet_blocks import Block, ClassBar, ClassBars, Heading, Note, Picture
 from xo_gui.views.inspector.value_text import MORE, MOST_RANKS, MOST_WANTED, Spelled, goes_on, spell
 from xo_gui.views.inspector.vote_breakdown import given_to_classes, split_up
-from xo_gui.views.levels import calm
+from xo_gui.views.network.colour_limits import calm
+from xo_gui.views.network.value_text import place_words, say_cell
 from xo_gui.views.numerals import fixed
-from xo_gui.views.readout import place_words, say_cell
 
 # No timer need be quicker than the screen; faster slides take several cells at a time.
 TICK_MS = 33

@@ -38,10 +38,10 @@ from xo_gui.views.inspector.sheet_blocks import (
     Rank,
     Ranked,
 )
-from xo_gui.views.levels import calm
+from xo_gui.views.network.colour_limits import calm
+from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.trace import in_maps
 from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, percent
-from xo_gui.views.stages import layer_names, number
-from xo_gui.views.trace import in_maps
 
 # So many products of a list are told one by one, the rest in one line; so many at most if one wants more of them.
 MOST_RANKS, MOST_WANTED = 10, 160

@@ -10,7 +10,7 @@ from engine.explain.queries import Question
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from tests.xo_gui.test_network_view import ARTICLE, X, read
+from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
 from xo_gui.state.selection import Cell
 from xo_gui.views.inspector.sheet_blocks import Block, Table
 from xo_gui.views.inspector.vote_breakdown import given_to_classes, split_up

@@ -17,10 +17,9 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import Hand
 from xo_gui.main_window import MainWindow
-from xo_gui.views.columns import Strip
-from xo_gui.views.find_line import FindLine
-from xo_gui.views.found_layers import called, found_layers
-from xo_gui.views.stages import layer_names
+from xo_gui.views.network.layer_labels import layer_names
+from xo_gui.views.network.layout import Strip
+from xo_gui.views.network.toolbar import FindLine, called, found_layers
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 1), BatchNorm2D(), ReLU(), Dropout(0.1))
 DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)))

@@ -27,11 +27,10 @@ from engine.nn.layers import (
     Tanh,
 )
 from engine.nn.network import Network
-from xo_gui.views.arrangement import COMFORT, arrange
-from xo_gui.views.columns import Box, Column, Strip
-from xo_gui.views.folds import Folds
-from xo_gui.views.pager import leads, turned
-from xo_gui.views.stages import Stage, foldable, layer_names, stages_of
+from xo_gui.views.network.fit import COMFORT, arrange
+from xo_gui.views.network.folding import Folds, leads, turned
+from xo_gui.views.network.layer_labels import Stage, foldable, layer_names, stages_of
+from xo_gui.views.network.layout import Box, Column, Strip
 
 AREA = Box(16, 80, 968, 540)
 
@@ -350,7 +349,7 @@ def test_a_thousand_layers_are_arranged_without_trying_every_fold(monkeypatch: p
         tried.append(folded)
         return stages_of(network, folded)
 
-    monkeypatch.setattr("xo_gui.views.arrangement.stages_of", counted)
+    monkeypatch.setattr("xo_gui.views.network.fit.stages_of", counted)
     deep = Network((1, 4, 4), (Conv2D(2, 1), BatchNorm2D(), ReLU()) * 333 + (Flatten(), Dense(2)))
     strip = arrange(deep, AREA, 1.0, headers)
     assert len(tried) == 1

@@ -13,8 +13,8 @@ from engine.nn.network import Network
 from engine.runtime.training_protocol import Training
 from engine.training.layer_statistics import Dead
 from xo_gui.app.theme import SMALL_PX, Theme
-from xo_gui.views.column_painter import kept_font
-from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.network.column_painting import kept_font
+from xo_gui.views.network.layout import Box, Column, Strip
 
 _SIDE, _LEAST_WORD = 9.0, 40.0
 _LEAST_RING = 5.0

@@ -15,11 +15,11 @@ from tests.engine.test_explanations import read as some_reading
 from tests.engine.test_explanations import some, some_places
 from xo_gui.app.theme import DARK
 from xo_gui.state.selection import Cell
-from xo_gui.views.arrangement import arrange
-from xo_gui.views.columns import Box, Column, Strip
-from xo_gui.views.readout import say_cell
-from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.trace import Trace, trace_of
+from xo_gui.views.network.fit import arrange
+from xo_gui.views.network.layout import Box, Column, Strip
+from xo_gui.views.network.strip_state import ShownStrip
+from xo_gui.views.network.trace import Trace, trace_of
+from xo_gui.views.network.value_text import say_cell
 
 ARTICLE = arrange(WALKTHROUGH.network, Box(16, 80, 968, 540))
 DEEP = arrange(DEFAULT.network, Box(16, 80, 968, 540))

@@ -15,7 +15,7 @@ from engine.nn.layers.value_formulas import Arithmetic, Largest
 from engine.nn.network import Network
 from xo_gui.state.selection import Cell
 from xo_gui.state.visible_values import MOST_ONWARD
-from xo_gui.views.columns import Box, Column, Strip
+from xo_gui.views.network.layout import Box, Column, Strip
 
 Line = tuple[float, float, float, float]
 # What a line reads when nobody has values for it: as much as any other.

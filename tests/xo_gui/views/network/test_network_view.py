@@ -25,8 +25,8 @@ from tests.xo_gui.lone_view import exposed
 from xo_gui.app import theme
 from xo_gui.app.theme import DARK, LIGHT
 from xo_gui.state.selection import Cell, Focus
-from xo_gui.views.columns import Column
-from xo_gui.views.network_view import NetworkView
+from xo_gui.views.network.layout import Column
+from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.numerals import signed
 
 PICTURE = (

@@ -13,7 +13,7 @@ import numpy as np
 from engine.nn.inference import Outputs
 from engine.nn.network import Network
 from engine.runtime.training_protocol import Training
-from xo_gui.views.stages import Stage
+from xo_gui.views.network.layer_labels import Stage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Mode = Literal["shared", "layer", "map"]

@@ -4,8 +4,9 @@ the network view and the compare view are made of; it computes no value, and mou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QRect, QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QPainter,
@@ -13,33 +14,166 @@ from PySide6.QtGui import (
     QPen,
     QPixmap,
     QResizeEvent,
+    QWheelEvent,
 )
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QScrollBar, QWidget
 
-from engine.nn.inference import Reading
+from engine.nn.inference import Reading, Wanted
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, TEXT_PX, Theme, font
 from xo_gui.state.commands import Intent
 from xo_gui.state.selection import Cell, Focus
-from xo_gui.views.columns import Box, Strip
-from xo_gui.views.dead_mark import DeadMarks
-from xo_gui.views.find_line import FindLine
-from xo_gui.views.folds import Folds
-from xo_gui.views.in_view import InView
-from xo_gui.views.large_map import LargeMap
-from xo_gui.views.levels import Pace
-from xo_gui.views.readout import Readout, say_cell, say_weight
-from xo_gui.views.readout_painter import paint_readout
-from xo_gui.views.shown_strip import ShownStrip
-from xo_gui.views.strip_controls import StripControls
-from xo_gui.views.strip_painter import ABOVE, BELOW, Header, StripPainter
-from xo_gui.views.strip_pointer import Weight
-from xo_gui.views.strip_scroll import StripScroll
-from xo_gui.views.strip_words import hint, summary
-from xo_gui.views.trace import is_in
-from xo_gui.views.trace_painter import paint_looked
+from xo_gui.views.network.colour_limits import Pace
+from xo_gui.views.network.dead_features import DeadMarks
+from xo_gui.views.network.folding import Folds, leads, way_at
+from xo_gui.views.network.layer_labels import foldable
+from xo_gui.views.network.layout import Box, Column, Strip
+from xo_gui.views.network.map_zoom import LargeMap
+from xo_gui.views.network.strip_painting import (
+    ABOVE,
+    BELOW,
+    Header,
+    StripPainter,
+    hint,
+    paint_looked,
+    paint_readout,
+    summary,
+)
+from xo_gui.views.network.strip_state import ShownStrip
+from xo_gui.views.network.toolbar import FindLine, StripControls
+from xo_gui.views.network.trace import is_in
+from xo_gui.views.network.value_text import Readout, say_cell, say_weight
 from xo_gui.views.view import View
+
+
+class StripScroll(QScrollBar):
+    """Hidden where everything fits."""
+
+    def __init__(self, margin: float, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._margin = margin
+        self.setAccessibleName(self.tr("Scroll the network"))
+        self.hide()
+
+    def fit(self, content: float, width: float, bottom: float) -> bool:
+        """What is `content` wide is seen through `width`, above `bottom`; whether the bar came or went for that."""
+        needed = content > width + 0.5
+        self.setGeometry(int(self._margin), int(bottom - 11), int(width), 10)
+        self.setRange(0, max(0, round(content - width)))
+        self.setPageStep(int(width))
+        self.setSingleStep(40)
+        if needed != self.isHidden():
+            return False
+        self.setVisible(needed)
+        return True
+
+    def turn_wheel(self, event: QWheelEvent) -> None:
+        """Move with the wheel, either way, if there is more than fits."""
+        delta = event.angleDelta().x() or event.angleDelta().y()
+        if self.isHidden() or not delta:
+            event.ignore()
+            return
+        self.setValue(self.value() - delta)
+
+    def show_column(self, column: Column | None, width: float) -> None:
+        """Move no more than brings a column into a view of this width, its left edge above all."""
+        if column is not None and not self.isHidden():
+            low, high = round(column.right - width + self._margin), round(column.x - self._margin)
+            self.setValue(min(max(self.value(), low), high))
+
+
+class InView(QObject):
+    """changed(shown): (Network, Wanted) for each subject; nothing is in view of a widget that is hidden."""
+
+    changed = Signal(object)
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self._strips: Sequence[ShownStrip] = ()
+        self._seen = False
+        self._said: tuple[tuple[Network, Wanted], ...] = ()
+        widget.installEventFilter(self)
+
+    def tell(self, strips: Sequence[ShownStrip], left: float, right: float) -> None:
+        """The strips are seen from x to x now."""
+        self._strips = strips
+        for shown in strips:
+            shown.look((left, right))
+        if self._seen:
+            self._say()
+
+    def _say(self) -> None:
+        said = tuple(
+            (shown.reading.subject.network, shown.maps_in_view() if self._seen else {}) for shown in self._strips
+        )
+        if said != self._said:
+            self._said = said
+            self.changed.emit(said)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Whether the widget is seen."""
+        if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
+            self._seen = event.type() == QEvent.Type.Show
+            self._say()
+        return super().eventFilter(watched, event)
+
+
+# A weight: the subject, the layer of its features, and its (feature, channel, row, column).
+Weight = tuple[int, int, tuple[int, int, int, int]]
+
+
+@dataclass(frozen=True)
+class Under:
+    """At most one of: a cell; a weight; a header that a click does something to."""
+
+    cell: Cell | None = None
+    weight: Weight | None = None
+    header: Header | None = None
+
+
+def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
+    """What lies at a point of the strips (scrolling included)."""
+    for subject, shown in enumerate(strips):
+        column = shown.strip.column_at(x) if shown.strip else None
+        if shown.strip is None or column is None:
+            continue
+        over, stage = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
+        if stage.kind == "group":
+            inside = over or column.tile(0).holds(x, y)
+            return Under(header=Header(subject, stage.shown) if inside else None)
+        way = way_at(column, column.y - ABOVE, x, y) if shown.around.header else None
+        if way is not None and leads(column, way):
+            return Under(header=Header(subject, stage.shown, way))
+        if found := column.find(x, y):
+            return Under(cell=Cell(column.stage.shown, *found, subject=subject))
+        if place := column.find_weight(x, y):
+            return Under(weight=(subject, column.stage.shown, place))
+        if over:
+            relu = folding(shown, column)
+            return Under(header=None if relu is None else Header(subject, stage.shown, folds=relu))
+    return Under()
+
+
+def middle_of(strips: Sequence[ShownStrip], weight: Weight) -> Cell:
+    """The value in the middle of the map that the feature of this weight made."""
+    subject, layer, (feature, *_) = weight
+    shape = strips[subject].reading.subject.network.shapes[layer]
+    return Cell(layer, feature, shape[1] // 2, shape[2] // 2, subject)
+
+
+def folding(shown: ShownStrip, column: Column) -> int | None:
+    """The layer, such as a ReLU, that a click on this column's header folds or unfolds."""
+    layer = column.stage.layers[-1]
+    return layer if layer in foldable(shown.reading.subject.network) else None
+
+
+def header_of(shown: ShownStrip, cell: Cell) -> Header | None:
+    """The header of the column that shows a cell, if something folds there."""
+    column = shown.strip.column_of(cell.layer) if shown.strip else None
+    relu = folding(shown, column) if column is not None else None
+    return None if column is None or relu is None else Header(cell.subject, column.stage.shown, folds=relu)
+
 
 MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
 # Times and descriptions change no more often than this, so that they can be read; while training runs, which

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.nn.network import Network
-from xo_gui.views.columns import KERNEL_GAP, Box, Column, Kernels, Strip
-from xo_gui.views.groups import Opened, gathered
-from xo_gui.views.stages import Stage, foldable, stages_of, with_pager
+from xo_gui.views.network.layer_labels import Stage, foldable, stages_of, with_pager
+from xo_gui.views.network.layout import KERNEL_GAP, Box, Column, Kernels, Opened, Strip, gathered
 
 TILE_GAP = 4.0
 # What stays free below when the rows are spread over the height, so that the last line stands apart.

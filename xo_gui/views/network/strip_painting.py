@@ -1,0 +1,287 @@
+"""Strip painter: draws one subject's columns, in a part that stays and a part that follows the values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+
+from engine.nn.inference import HostArray, Reading
+from engine.nn.layers import Votes, shape_text
+from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme
+from xo_gui.state.selection import Cell
+from xo_gui.views import numerals
+from xo_gui.views.network import column_painting as draw
+from xo_gui.views.network.column_painting import kept_font, paint_legend, rect
+from xo_gui.views.network.folding import Way, paint_pager
+from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.layout import KERNEL_GAP, Box, Column, Strip
+from xo_gui.views.network.strip_state import ShownStrip
+from xo_gui.views.network.trace import Trace, trace_of
+from xo_gui.views.network.value_text import Readout
+
+# Room a strip needs above its tiles, for the headers, and below, for legends and costs.
+ABOVE = draw.HEADER_HEIGHT + 8.0
+LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
+BELOW = 41.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """A column's header that a click does something to: that of the column which shows `layer`, of a subject.
+    way: the part that turns its pages, None for the rest. folds: the layer that the rest folds or unfolds, None for
+    a group, which it opens."""
+
+    subject: int
+    layer: int
+    way: Way | None = None
+    folds: int | None = None
+
+
+class StripPainter:
+    """Paints what is in view."""
+
+    def __init__(self, painter: QPainter, theme: Theme, shown: ShownStrip) -> None:
+        self._shown, self._theme = shown, theme
+        self._strip = shown.strip
+        assert self._strip is not None
+        self._brush = draw.Brush(painter, theme, self._strip.ratio)
+
+    def still(self, pointed: Header | None, found: int | None = None) -> None:
+        """Headers, outlines, legends, costs. pointed: the header under the mouse; found: a layer searched for."""
+        around = self._shown.around
+        for column in self._shown.in_view:
+            if around.header and found in column.stage.layers:
+                draw.paint_found(self._brush, column, column.y - ABOVE)
+            there = pointed is not None and pointed.layer == column.stage.shown
+            if around.header:
+                self._header(column, there, pointed.way if pointed is not None and there else None)
+            if column.stage.kind == "group":
+                draw.paint_group(self._brush, column, there)
+                if around.cost:
+                    self._cost(column)
+                continue
+            if column.stage.kind in ("maps", "picture"):
+                draw.paint_frames(self._brush, column, self._shown.channels(column))
+            if around.legend:
+                self._legend(column)
+            if around.cost:
+                self._cost(column)
+
+    def values(self) -> None:
+        """Maps, features, bars and votes; what is on its way from the engine stays empty."""
+        for column in self._shown.in_view:
+            if column.stage.kind != "group":
+                self._values(column)
+
+    def _header(self, column: Column, there: bool, way: Way | None) -> None:
+        draw.paint_header(self._brush, column, column.y - ABOVE, there and way is None)
+        if column.stage.pager is not None:
+            paint_pager(self._brush, column, column.y - ABOVE, way)
+
+    def _values(self, column: Column) -> None:
+        if column.stage.kind in ("maps", "picture"):
+            self._maps(column)
+        elif (values := self._shown.values(column)) is None:
+            return
+        elif column.stage.kind == "bars":
+            draw.paint_bars(self._brush, column, values, float(self._shown.levels(column)[0]))
+        elif column.stage.kind == "list":
+            self._list(column, values)
+        else:
+            self._votes(column, float(self._shown.levels(column)[0]))
+
+    def _votes(self, column: Column, level: float) -> None:
+        draw.paint_votes(self._brush, column, self._shown.reading, level)
+
+    def _maps(self, column: Column) -> None:
+        atlas = self._shown.atlas(column, self._theme)
+        if atlas is not None:
+            draw.paint_tiles(self._brush, column, atlas.image, atlas.tiles)
+        if column.kernels is not None:
+            kernels, seen = self._shown.kernel_atlas(column, self._theme), self._shown.channels(column)
+            draw.paint_kernels(self._brush, column, kernels, seen)
+
+    def _list(self, column: Column, values: HostArray) -> None:
+        network = self._shown.reading.subject.network
+        votes = network.layers[column.stage.shown]
+        assert isinstance(votes, Votes)
+        colours = self._shown.swatches(column, self._theme)
+        draw.paint_list(self._brush, column, values, colours, votes, network.classes)
+
+    def _legend(self, column: Column) -> None:
+        assert self._strip is not None
+        left, top = column.x, self._strip.bottom + LEGEND_TOP
+        if column.kernels is not None:
+            # The features' own level, small, under the features.
+            text = f"±{numerals.level(self._shown.kernel_level(column))}"
+            end = left + draw.kept_font(SMALL_PX)[1].horizontalAdvance(text)
+            self._brush.text(left, top + 11, text, self._theme.quiet)
+            left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
+        if column.stage.kind != "votes":
+            level = self._shown.legend_level(column)
+            paint_legend(self._brush.painter, self._theme, column.stage, level, left, top, column.right - left)
+
+    def _cost(self, column: Column) -> None:
+        assert self._strip is not None
+        top = self._strip.bottom
+        self._brush.pen(self._theme.line)
+        self._brush.painter.drawLine(QLineF(column.x, top + RULE_TOP + 0.5, column.right, top + RULE_TOP + 0.5))
+        metrics = draw.kept_font(SMALL_PX)[1]
+        said = self._cost_texts(column)
+        fits = next((text for text in said if metrics.horizontalAdvance(text) <= column.width), said[-1])
+        self._brush.text(column.x, top + COST_BASE, fits, self._theme.quiet)
+
+    def _cost_texts(self, column: Column) -> list[str]:
+        """What it costs, from the longest wording to the shortest."""
+        if column.stage.kind == "picture":
+            pixels = number(column.stage.shape[1] * column.stage.shape[2])
+            return [_tr("{0} pixels").format(pixels), pixels]
+        multiplies, seconds = self._shown.cost(column)
+        time, times = numerals.duration(seconds), numerals.count(multiplies)
+        if not multiplies:
+            return [time]
+        return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("NetworkView", text)
+
+
+def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
+    """What a click would do: on the header under the mouse, or anywhere."""
+    if header is None:
+        return _tr(
+            "Point at a value to read it, click to see how it came about, double-click for its map. Arrow keys, "
+            "Enter and Space do the same."
+        )
+    shown = strips[header.subject]
+    column = shown.strip.headed(header.layer) if shown.strip else None
+    if column is None:
+        return ""
+    stage = column.stage
+    if header.way is not None:
+        said = {
+            "back": _tr("Click for the maps before these, or press Page Up."),
+            "on": _tr("Click for the maps after these, or press Page Down."),
+            "all": _tr("Click to show all {0} maps, and scroll.").format(shape_text(stage.shape)),
+        }
+        return said[header.way] if column.paged else _tr("Click to show one page of the maps at a time.")
+    if header.folds is None:
+        ends = number(stage.layers[0]), number(stage.layers[-1])
+        return _tr("Click to open layers {0} to {1}: {2}.").format(*ends, ", ".join(stage.kinds))
+    name = layer_names(shown.reading.subject.network)[header.folds]
+    if header.folds == stage.shown:
+        return _tr("Click to show {0} in the column before it.").format(name)
+    return _tr("Click to show {0} in a column of its own.").format(name)
+
+
+def summary(strips: Sequence[ShownStrip]) -> str:
+    """What every subject reads, in words."""
+    return "; ".join(say_reading(shown.reading.subject.name, shown.reading) for shown in strips)
+
+
+def say_reading(name: str, reading: Reading) -> str:
+    """What the network called `name` makes of the drawing."""
+    top = 100 * float(reading.votes.max())
+    return _tr("{0}, reading {1}, {2} %").format(name, reading.verdict, f"{top:.0f}")
+
+
+PLACE_WIDTH, VALUE_WIDTH, GAP = 268.0, 56.0, 12.0
+
+
+def paint_readout(painter: QPainter, theme: Theme, said: Readout, left: float, right: float, base: float) -> None:
+    """Place, value and what it reads, from `left` to `right`, on the baseline `base`."""
+    small, metrics = kept_font(SMALL_PX)
+    strong, strong_metrics = kept_font(TEXT_PX, True)
+    painter.setFont(small)
+    painter.setPen(QColor(theme.quiet))
+    painter.drawText(QPointF(left, base), said.place)
+    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(said.place) + GAP)
+    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(said.value) + GAP)
+    cut = metrics.elidedText(said.reads, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
+    painter.drawText(QPointF(reads, base), cut)
+    painter.setFont(strong)
+    painter.setPen(QColor(theme.text))
+    painter.drawText(QPointF(value, base), said.value)
+
+
+# A cell smaller than this gets a ring around its middle instead of an outline.
+LEAST_OUTLINE = 9.0
+RING = 3.2
+# The thinnest and the thickest line: the one that carries most of its fan has the latter.
+THIN, THICK = 0.7, 3.6
+
+
+def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme, sliding: bool) -> None:
+    """All that belongs to a cell; sliding: whether its window has filled the map only as far as there."""
+    if shown.strip is None:
+        return
+    if sliding:
+        paint_unfilled(painter, shown.strip, cell, theme)
+    trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
+    if trace is not None:
+        paint_trace(painter, trace, theme)
+
+
+def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
+    """Lines first, then outlines, each with a rim of the ground's colour so that it shows on any value."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    _fan(painter, trace, theme)
+    painter.setPen(QPen(QColor(theme.text), 1.2))
+    painter.drawLines([QLineF(*line) for line in trace.lines])
+    if trace.tile is not None:
+        _outline(painter, rect(trace.tile).adjusted(-2, -2, 2, 2), theme, 2.0)
+    for window in trace.windows:
+        _outline(painter, rect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
+    for ring in trace.rings:
+        paint_ring(painter, ring, theme)
+    painter.restore()
+
+
+def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
+    """The lines, as thick as what they carry; what takes away is dashed and violet."""
+    for carried, line in zip(trace.carried, trace.fan, strict=True):
+        pen = QPen(QColor(theme.stops[4] if carried > 0 else theme.stops[0]), THIN + (THICK - THIN) * abs(carried))
+        if carried < 0:
+            pen.setDashPattern([2.0, 1.5])
+        painter.setPen(pen)
+        painter.drawLine(QLineF(*line))
+
+
+def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) -> None:
+    """Cover what comes after `cell` on its map, or in its list: what a sliding window has not filled yet."""
+    column = strip.column_of(cell.layer)
+    if column is None:
+        return
+    ground = QColor(theme.ground)
+    if not column.is_map:
+        for channel in range(cell.channel + 1, column.stage.count):
+            painter.fillRect(rect(column.tile(channel)), ground)
+        return
+    if cell.channel not in column.maps:
+        return
+    (high, wide), tile = column.cells, column.tile(cell.channel)
+    painter.fillRect(rect(tile.part((high, wide), range(cell.row + 1, high), range(wide))), ground)
+    rest = tile.part((high, wide), range(cell.row, cell.row + 1), range(cell.column + 1, wide))
+    painter.fillRect(rect(rest), ground)
+
+
+def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
+    """Mark one cell: an outline, or a ring around the middle of a small one."""
+    if min(cell.width, cell.height) >= LEAST_OUTLINE:
+        _outline(painter, rect(cell), theme, 1.4)
+        return
+    for colour, width in ((theme.ground, 3.0), (theme.text, 1.3)):
+        painter.setPen(QPen(QColor(colour), width))
+        painter.drawEllipse(QPointF(*cell.centre), RING, RING)
+
+
+def _outline(painter: QPainter, box: QRectF, theme: Theme, width: float) -> None:
+    for colour, wide in ((theme.ground, width + 1.6), (theme.text, width)):
+        painter.setPen(QPen(QColor(colour), wide))
+        painter.drawRoundedRect(box, 1.5, 1.5)
