@@ -18,7 +18,7 @@ from xo_gui.views.inspector.inspector_view import InspectorView
 from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.robustness_view import RobustnessView
 from xo_gui.views.settings_view import SettingsView
-from xo_gui.views.step_view import StepView
+from xo_gui.views.step.step_view import StepView
 from xo_gui.views.timeline_view import TimelineView
 from xo_gui.views.training_view import TrainingView
 from xo_gui.views.view import View

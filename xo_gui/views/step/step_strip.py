@@ -10,11 +10,10 @@ from engine.explain.step_trace import Dissection, Place
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views import numerals
-from xo_gui.views.beats import Beat, reached
 from xo_gui.views.network import column_painting as draw
 from xo_gui.views.network.layer_labels import Stage, layer_names, stages_of
-from xo_gui.views.step_columns import HEADER, LEAST_TILE, StepColumn, lay_out
-from xo_gui.views.step_painter import StepPainter, StepPictures
+from xo_gui.views.step.painting import HEADER, LEAST_TILE, StepColumn, StepPainter, StepPictures, lay_out
+from xo_gui.views.step.phases import Beat, reached
 
 _PAD = 8
 

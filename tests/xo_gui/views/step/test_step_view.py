@@ -16,7 +16,7 @@ from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import Look, Pace, Pause
 from xo_gui.views import NetworkView, StepView, numerals
-from xo_gui.views.beats import ACTS, Beat, beat_at, beats_of, sentence
+from xo_gui.views.step.phases import ACTS, Beat, beat_at, beats_of, sentence
 
 LEFT = Qt.MouseButton.LeftButton
 
