@@ -21,9 +21,7 @@ from xo_gui.app.theme import DARK, THEMES
 from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy, Look, ShowBranch
 from xo_gui.views import BranchesView
-from xo_gui.views.branch_look import branch_pen, swatch
-from xo_gui.views.curve_lines import MOST_POINTS, lines_of, smoothed, thinned
-from xo_gui.views.curve_plot import ErrorAxis
+from xo_gui.views.training.curve_plot import MOST_POINTS, ErrorAxis, branch_pen, lines_of, smoothed, swatch, thinned
 
 
 class Grove(Coach):

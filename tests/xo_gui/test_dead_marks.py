@@ -15,8 +15,8 @@ from tests.xo_gui.test_training import Coach
 from xo_gui.app.theme import DARK
 from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import TrainOn
-from xo_gui.views.film_view import FilmView
 from xo_gui.views.network.dead_features import paint_dead
+from xo_gui.views.training.feature_history_view import FilmView
 
 
 @pytest.fixture

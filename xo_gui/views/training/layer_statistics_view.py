@@ -11,7 +11,7 @@ from engine.runtime.protocol import Snapshot
 from engine.training.layer_statistics import Statistics
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import LookInside
-from xo_gui.views.inside_rows import InsideHead, InsideRows
+from xo_gui.views.training.histogram_rows import InsideHead, InsideRows
 from xo_gui.views.view import View
 
 

@@ -3,12 +3,14 @@ wishes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
 from engine.nn.network import Network
@@ -16,16 +18,183 @@ from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from engine.training.optimizers import OPTIMIZERS, Optimizer
 from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe, Schedule
-from xo_gui.app.theme import SMALL_PX, Theme, font
+from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent, LearnBy
 from xo_gui.state.training_controller import ending
 from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.choice_box import ChoiceBox
-from xo_gui.views.frozen_layers import FrozenLayers
-from xo_gui.views.rate_curve import RateCurve
+from xo_gui.views.network.layer_labels import layer_names, number
 from xo_gui.views.settings_form import COMPACT, SettingsForm, tr
 from xo_gui.views.thumbnails import scrolled
 from xo_gui.views.view import View
+
+# So many boxes are made at once; of a thousand layers the others follow while somebody looks, a few at a time.
+AT_ONCE = 24
+
+
+class FrozenLayers(QWidget):
+    """boxes: by a layer's name (01-conv2d). chosen(names): these are to be frozen."""
+
+    chosen = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.boxes: dict[str, TickBox] = {}
+        self._coming: deque[tuple[str, str]] = deque()
+        self._frozen: frozenset[str] = frozenset()
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(3)
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._make_some)
+
+    def show_network(self, network: Network) -> None:
+        """The layers of another network."""
+        for box in self.boxes.values():
+            box.hide()
+            box.deleteLater()
+        self.boxes = {}
+        called = layer_names(network)
+        self._coming = deque(
+            (network.names[place], called[place]) for place, cost in enumerate(network.costs, 1) if cost.parameters
+        )
+        self._make_some()
+
+    def show_frozen(self, names: Collection[str]) -> None:
+        """These are frozen."""
+        self._frozen = frozenset(names)
+        for name, box in self.boxes.items():
+            with QSignalBlocker(box):
+                box.setChecked(name in self._frozen)
+
+    @property
+    def all_frozen(self) -> bool:
+        """Whether there are layers, and none of them learns."""
+        names = [*self.boxes, *(name for name, _ in self._coming)]
+        return bool(names) and self._frozen.issuperset(names)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Somebody looks: the boxes that are not there yet are made."""
+        super().showEvent(event)
+        self._soon.start()
+
+    def _make_some(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._coming))):
+            self._make(*self._coming.popleft())
+        if self._coming and self.isVisible():
+            self._soon.start()
+
+    def _make(self, name: str, called: str) -> None:
+        box = TickBox(called, self)
+        tip = self.tr("{0} stays as it is, to the last byte, while the others learn").format(called)
+        box.setToolTip(tip)
+        box.setStatusTip(tip)
+        box.setFont(font(SMALL_PX))
+        box.setAccessibleName(self.tr("Freeze {0}").format(called))
+        box.setChecked(name in self._frozen)
+        box.clicked.connect(self._tell)
+        self._rows.addWidget(box)
+        self.boxes[name] = box
+
+    def _tell(self) -> None:
+        ticked = [name for name, box in self.boxes.items() if box.isChecked()]
+        self.chosen.emit((*ticked, *(name for name, _ in self._coming if name in self._frozen)))
+
+
+_POINTS: Final = 160
+_CURVE: Final = 30  # pixels
+_WORDS: Final = 15
+_DOT: Final = 3.5
+
+
+class RateCurve(QWidget):
+    """From the first step at the left to the last one at the right, from 0 at the foot to the greatest rate."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._recipe: Recipe | None = None
+        self._steps_an_epoch, self._now = 1, 0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(self.tr("Learning rate over the run"))
+        tip = self.tr(
+            "The learning rate over the run, as schedule and epochs have it; the dot is where training is"
+        )
+        self.setToolTip(tip)
+        self.setStatusTip(tip)
+
+    def sizeHint(self) -> QSize:
+        """A low strip, and a line of words."""
+        return QSize(120, _CURVE + _WORDS)
+
+    def show_run(self, recipe: Recipe, steps_an_epoch: int, now: int) -> None:
+        """recipe: of the run; now: how many steps are made."""
+        state = (recipe, max(1, steps_an_epoch), now)
+        if state != (self._recipe, self._steps_an_epoch, self._now):
+            self._recipe, self._steps_an_epoch, self._now = state
+            self.setAccessibleDescription(self.words)
+            self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Wear these colours."""
+        self._theme = theme
+        self.update()
+
+    @property
+    def words(self) -> str:
+        """The rate of the next step, and where in the run that is."""
+        if self._recipe is None:
+            return ""
+        return self.tr("now {0} · step {1} of {2}").format(
+            f"{self._rate(self._now / self._last):.3g}", number(self._now), number(self._last)
+        )
+
+    @property
+    def _last(self) -> int:
+        """How many steps the run has, if nothing else ends it."""
+        return self._steps_an_epoch * (1 if self._recipe is None else self._recipe.epochs)
+
+    def _rate(self, done: float) -> float:
+        recipe = self._recipe
+        return 0.0 if recipe is None else recipe.optimizer.rate * recipe.schedule.factor(min(done, 1.0))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The curve, what lies behind in strong, and a dot."""
+        if self._recipe is None:
+            return
+        painter, theme = QPainter(self), self._theme
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        shares = [place / _POINTS for place in range(_POINTS + 1)]
+        rates = [self._rate(share) for share in shares]
+        top, wide, high = max(rates) or 1.0, self.width() - 2 * _DOT, _CURVE - 2 * _DOT
+        points = [
+            QPointF(_DOT + wide * share, _DOT + high * (1 - rate / top))
+            for share, rate in zip(shares, rates, strict=True)
+        ]
+        done = min(self._now / self._last, 1.0)
+        here = QPointF(_DOT + wide * done, _DOT + high * (1 - self._rate(done) / top))
+        painter.setPen(QPen(QColor(theme.line), 1))
+        painter.drawLine(QPointF(0, _CURVE - 0.5), QPointF(self.width(), _CURVE - 0.5))
+        painter.setPen(QPen(QColor(theme.quiet), 1.2))
+        painter.drawPolyline(QPolygonF(points))
+        self._paint_stop(painter, wide)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.text))
+        painter.drawEllipse(here, _DOT, _DOT)
+        painter.setFont(font(SMALL_PX))
+        painter.setPen(QColor(theme.quiet))
+        box = QRectF(0, _CURVE, self.width(), _WORDS)
+        words = painter.fontMetrics().elidedText(self.words, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
+
+    def _paint_stop(self, painter: QPainter, wide: float) -> None:
+        """A dashed line where a limit of steps ends the run before its epochs do."""
+        steps = None if self._recipe is None else self._recipe.steps
+        if steps is not None and steps < self._last:
+            painter.setPen(QPen(QColor(self._theme.quiet), 1, Qt.PenStyle.DashLine))
+            x = _DOT + wide * steps / self._last
+            painter.drawLine(QPointF(x, 0), QPointF(x, _CURVE))
+
 
 # Which setting of a recipe is behind each end.
 _BEHIND = {"epochs": "epochs", "steps": "steps", "patience": "patience", "target": "target", "seconds": "seconds"}

@@ -4,19 +4,128 @@ keeps no numbers."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QFontMetricsF, QMouseEvent
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QFontMetricsF, QIcon, QMouseEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QMenu, QWidget
 
 from engine.nn.model import Moment
-from engine.training.history import Branch
+from engine.runtime.training_protocol import Training
+from engine.training.history import Branch, Curves
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.branch_look import branch_pen
-from xo_gui.views.curve_lines import HostArray, Line, Measure, lines_of
+from xo_gui.state.commands import Intent
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+Measure: TypeAlias = Literal["error", "accuracy", "rate"]
+
+MOST_POINTS: Final = 1_200
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """steps, values: (n,) each. held_out: of the examples that are not learnt from; raw: not smoothed."""
+
+    steps: HostArray
+    values: HostArray
+    held_out: bool = False
+    raw: bool = False
+
+
+def lines_of(curves: Curves, measure: Measure, window: int) -> tuple[Line, ...]:
+    """The lines to draw, the faint ones first. window: steps that an error is smoothed over, 1 for not at all."""
+    if measure == "accuracy":
+        held_out = Line(curves.judged, curves.accuracies, held_out=True)
+        return Line(curves.recalled, curves.training_accuracies), held_out
+    if measure == "rate":
+        places = _corners(curves.rates)
+        return (Line(curves.steps[places], curves.rates[places]),)
+    held_out = Line(curves.judged, curves.held_out_losses, held_out=True)
+    raw = Line(*thinned(curves.steps, curves.losses), raw=True)
+    if window == 1:
+        return Line(raw.steps, raw.values), held_out
+    return raw, Line(*thinned(curves.steps, smoothed(curves.losses, window))), held_out
+
+
+def thinned(steps: HostArray, values: HostArray) -> tuple[HostArray, HostArray]:
+    """At most MOST_POINTS points: the means of equally many neighbours each, at their last step; the last step
+    itself is always there."""
+    each = -(-len(values) // (MOST_POINTS - 1))
+    if each <= 1:
+        return steps, values
+    whole = len(values) // each * each
+    kept, means = steps[each - 1 : whole : each], values[:whole].reshape(-1, each).mean(1)
+    if whole < len(values):
+        kept, means = np.append(kept, steps[-1]), np.append(means, values[whole:].mean())
+    return kept, means
+
+
+def smoothed(values: HostArray, window: int) -> HostArray:
+    """(n,): at each place the mean of the last `window` values up to it; of as many as there are at the start. What
+    is not finite is passed over."""
+    fine = np.isfinite(values)
+    sums = np.cumsum(np.concatenate([[0.0], np.where(fine, values, 0.0)]))
+    counts = np.cumsum(np.concatenate([[0], fine]))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - window, 0)
+    with np.errstate(invalid="ignore"):
+        means: HostArray = (sums[ends] - sums[starts]) / (counts[ends] - counts[starts])
+    return means
+
+
+def _corners(values: HostArray) -> HostArray:
+    """Places enough to draw a curve that hardly bends: evenly many, and both sides of every jump."""
+    if len(values) <= MOST_POINTS:
+        return np.arange(len(values))
+    even = np.linspace(0, len(values) - 1, MOST_POINTS // 2).round().astype(np.intp)
+    jumps = np.flatnonzero(np.abs(np.diff(values)) > 0.02 * np.abs(values[:-1]))[: MOST_POINTS // 4]
+    places: HostArray = np.unique(np.concatenate([even, jumps, jumps + 1]))
+    return places
+
+
+# In widths of the pen. There are not as many as colours, so that a pair of both comes back late.
+_DASHES: Final = ((6.0, 3.0), (2.0, 2.5), (7.0, 2.5, 1.5, 2.5), (12.0, 3.0))
+_SWATCH = (22, 10)
+
+
+def branch_pen(theme: Theme, number: int, width: float) -> QPen:
+    """How the branch of this number is drawn: the first one plain, in the text's colour."""
+    if number == 0:
+        return QPen(QColor(theme.text), width)
+    pen = QPen(QColor(theme.branches[(number - 1) % len(theme.branches)]), width)
+    pen.setDashPattern(list(_DASHES[(number - 1) % len(_DASHES)]))
+    pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    return pen
+
+
+def swatch(theme: Theme, number: int, ratio: float) -> QIcon:
+    """A piece of the branch's line. ratio: device pixels in a logical one."""
+    wide, high = _SWATCH
+    pixmap = QPixmap(round(wide * ratio), round(high * ratio))
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setPen(branch_pen(theme, number, 2.0))
+    middle = QRectF(0, 0, wide, high).center().y()
+    painter.drawLine(QPointF(0, middle), QPointF(wide, middle))
+    painter.end()
+    icon = QIcon(pixmap)
+    # Else Qt would tint it in a row that is chosen, and it would be another branch's.
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
+
+
+def seen_branch(training: Training | None, intent: Intent | None) -> Branch | None:
+    """The branch that is looked at: that of the moment looked back at, otherwise the one that trains."""
+    if training is None:
+        return None
+    look = None if intent is None else intent.look
+    number = training.now.branch if look is None else look.branch
+    return training.branches[number] if 0 <= number < len(training.branches) else None
+
 
 LEAST_ERROR: Final = 1e-4  # what a logarithmic axis shows of an error of 0
 _DOTS = 20  # marks along a held-out line, at most
