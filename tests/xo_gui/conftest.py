@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from xo_gui.__main__ import build, parse
 from xo_gui.main_window import MainWindow
-from xo_gui.views.votes_view import VoteBars
+from xo_gui.views.votes.votes_view import VoteBars
 
 Points = list[tuple[float, float]]
 

@@ -16,7 +16,7 @@ from xo_gui.state.selection import Cell
 from xo_gui.views.inspector import feature_profile_page
 from xo_gui.views.inspector.feature_profile_page import LikesPage
 from xo_gui.views.inspector.sheet_blocks import Note, Portrait, Spread
-from xo_gui.views.votes_view import VoteBars
+from xo_gui.views.votes.votes_view import VoteBars
 
 
 class Fan(Looker):

@@ -22,8 +22,8 @@ from xo_gui.views.training.settings_view import SettingsView
 from xo_gui.views.training.timeline_view import TimelineView
 from xo_gui.views.training.training_view import TrainingView
 from xo_gui.views.view import View
-from xo_gui.views.votes_view import VotesView
-from xo_gui.views.whole_image_view import WholeImageView
+from xo_gui.views.votes.template_view import WholeImageView
+from xo_gui.views.votes.votes_view import VotesView
 
 
 @dataclass(frozen=True)
