@@ -6,7 +6,7 @@ import numpy as np
 from PySide6.QtGui import QColor
 
 from xo_gui.app.theme import DARK
-from xo_gui.views.atlas import bars_picture
+from xo_gui.widgets.map_images import bars_picture
 
 
 def lit(shares: list[float]) -> np.ndarray:

@@ -33,8 +33,8 @@ from xo_gui.views import InspectorView, NetworkView
 from xo_gui.views.inspector.attribution_page import GradientPage
 from xo_gui.views.inspector.sheet_blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
 from xo_gui.views.inspector.value_text import Spelled, spell
-from xo_gui.views.numerals import cell_text, fixed, signed
 from xo_gui.views.votes.votes_view import VoteBars
+from xo_gui.widgets.number_text import cell_text, fixed, signed
 
 
 class Looker:

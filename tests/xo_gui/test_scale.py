@@ -24,7 +24,7 @@ from xo_gui.views.network.layout import Column, Strip
 from xo_gui.views.network.map_zoom import NUMBERS, LargeMap
 from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.network.strip_painting import ABOVE
-from xo_gui.views.numerals import cell_text
+from xo_gui.widgets.number_text import cell_text
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(1, 1))
 MANY = Network((1, 12, 12), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Conv2D(300, 1), Flatten(), Dense(2)))

@@ -19,9 +19,8 @@ from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy
 from xo_gui.views import SettingsView
-from xo_gui.views.number_box import NumberBox, read, shown, stepped
-from xo_gui.views.settings_form import Row
 from xo_gui.views.training.settings_view import FrozenLayers
+from xo_gui.widgets.form import NumberBox, Row, read, shown, stepped
 
 TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
 

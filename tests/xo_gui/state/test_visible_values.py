@@ -16,7 +16,7 @@ from xo_gui.state.visible_values import wanted
 from xo_gui.views.compare.text import say_difference
 from xo_gui.views.inspector.value_text import goes_on
 from xo_gui.views.network.value_text import say_cell
-from xo_gui.views.numerals import NONE, signed
+from xo_gui.widgets.number_text import NONE, signed
 
 LARGE = Network(
     (1, 130, 130), (Conv2D(512, 3), ReLU(), MaxPool2D(), Conv2D(16, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2))

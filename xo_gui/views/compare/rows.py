@@ -21,8 +21,8 @@ from xo_gui.views.network.layout import Box, Column, Strip
 from xo_gui.views.network.model_names import LETTERS
 from xo_gui.views.network.strip_painting import ABOVE, BELOW, RULE_TOP, StripPainter
 from xo_gui.views.network.strip_state import Around, ShownStrip
-from xo_gui.views.numerals import MINUS, signed
-from xo_gui.views.symbols import paint_class
+from xo_gui.widgets.map_images import paint_class
+from xo_gui.widgets.number_text import MINUS, signed
 
 # The line with a row's name, and what parts a row from the one above.
 NAME_HEIGHT, GAP = 18.0, 4.0

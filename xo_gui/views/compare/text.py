@@ -10,7 +10,7 @@ from xo_gui.state.selection import Cell
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.model_names import LETTERS
 from xo_gui.views.network.value_text import Readout, say_cell, say_weight
-from xo_gui.views.numerals import MINUS, signed
+from xo_gui.widgets.number_text import MINUS, signed
 
 BOTH = f"B {MINUS} A"
 

@@ -29,12 +29,11 @@ from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.state.commands import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
-from xo_gui.views.compact_button import CompactButton
 from xo_gui.views.data.drawings_page import OwnPage, learns, listed, tally
 from xo_gui.views.data.generator_page import GeneratorPage
-from xo_gui.views.quiet_words import QuietWords
-from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import CompactButton, QuietWords
+from xo_gui.widgets.thumbnails import HostArray, Thumbnails, Tile, scrolled
 
 _REDRAW: Final = 0.25  # seconds between two batches while it trains
 

@@ -19,11 +19,10 @@ from engine.drawings.raster import render
 from engine.nn.inference import UNSURE
 from engine.runtime.jobs import Verdict
 from xo_gui.app.theme import Theme
-from xo_gui.views.compact_button import CompactButton
-from xo_gui.views.numerals import vote_text
-from xo_gui.views.quiet_words import QuietWords
-from xo_gui.views.sliders import SliderRow
-from xo_gui.views.thumbnails import HostArray, Thumbnails, Tile, scrolled
+from xo_gui.widgets.buttons import CompactButton, QuietWords
+from xo_gui.widgets.number_text import vote_text
+from xo_gui.widgets.sliders import SliderRow
+from xo_gui.widgets.thumbnails import HostArray, Thumbnails, Tile, scrolled
 
 LABELS = (*CLASSES, NEITHER)
 

@@ -27,9 +27,8 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent, LearnFrom
-from xo_gui.views.range_slider import RangeSlider
-from xo_gui.views.sliders import SliderRow, ThinSlider
-from xo_gui.views.thumbnails import WORDS, Thumbnails, Tile, scrolled
+from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider
+from xo_gui.widgets.thumbnails import WORDS, Thumbnails, Tile, scrolled
 
 _PLACES: Final = 200
 _LEAST_SLIDER: Final = 44  # pixels

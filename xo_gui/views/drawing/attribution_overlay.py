@@ -13,7 +13,7 @@ from engine.explain.queries import Answer
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font
 from xo_gui.views.drawing.canvas import Canvas
 from xo_gui.views.network.colour_limits import calm
-from xo_gui.views.numerals import MINUS, level
+from xo_gui.widgets.number_text import MINUS, level
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # How much of the paper lies over the strokes, so that colours can be told on them.

@@ -25,13 +25,13 @@ from engine.drawings.raster import fitted, ink, render
 from engine.nn.inference import BLANK_INK
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.canvas_buttons import ButtonRows, TickBox
 from xo_gui.views.data.drawings_page import blank_words, tally
 from xo_gui.views.drawing.attribution_overlay import Overlay
 from xo_gui.views.drawing.canvas import MOST_SIDE, PEN, PEN_STEP, THINNEST_PEN, WIDEST_PEN, Canvas
 from xo_gui.views.drawing.canvas_painting import cell_image
-from xo_gui.views.sliders import SliderRow, TransformSliders, slider_grid
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import ButtonRows, TickBox
+from xo_gui.widgets.sliders import SliderRow, TransformSliders, slider_grid
 
 _GAP, _SMALL_GAP = 10, 4
 _PICTURE_SIDE = 576

@@ -13,7 +13,7 @@ from xo_gui.app.theme import Theme
 from xo_gui.views.inspector.sheet import Sheet, SheetArea
 from xo_gui.views.inspector.sheet_blocks import Block, Line, Lines, Note, Picture
 from xo_gui.views.network.colour_limits import calm
-from xo_gui.views.numerals import short
+from xo_gui.widgets.number_text import short
 
 
 class GradientPage(QWidget):

@@ -30,7 +30,7 @@ from xo_gui.views.inspector.sheet import Sheet, SheetArea
 from xo_gui.views.inspector.sheet_blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
 from xo_gui.views.inspector.weight_editor import FeatureBoard, level_of
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.numerals import percent_lost, signed
+from xo_gui.widgets.number_text import percent_lost, signed
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # What a hand may set a weight to.

@@ -20,7 +20,6 @@ from engine.explain.top_examples import Example
 from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent
 from xo_gui.state.selection import Cell
-from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.inspector.sheet import FOR_BAR, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
     Block,
@@ -35,9 +34,9 @@ from xo_gui.views.inspector.sheet_blocks import (
     SpreadRow,
 )
 from xo_gui.views.inspector.weight_editor import MOST_NUMBERS, level_of
-from xo_gui.views.network.layer_labels import number
-from xo_gui.views.numerals import MINUS, figures, fixed, level, percent, signed
-from xo_gui.views.thumbnails import Thumbnails, Tile
+from xo_gui.widgets.buttons import TickBox
+from xo_gui.widgets.number_text import MINUS, figures, fixed, level, number, percent, signed
+from xo_gui.widgets.thumbnails import Thumbnails, Tile
 
 LikesBlocksHostArray: TypeAlias = "np.ndarray[Any, Any]"
 

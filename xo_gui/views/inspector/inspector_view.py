@@ -28,8 +28,8 @@ from xo_gui.views.inspector.value_text import Spelled
 from xo_gui.views.network.model_names import LETTERS
 from xo_gui.views.network.trace import is_in
 from xo_gui.views.network.value_text import say_cell
-from xo_gui.views.numerals import fixed
 from xo_gui.views.view import View
+from xo_gui.widgets.number_text import fixed
 
 VALUE_PX = 24
 # What a screen reader is told changes at most four times a second.

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.inspector.sheet_blocks import Block
 from xo_gui.views.inspector.sheet_painting import Pass, Spot, height, paint
-from xo_gui.views.keyed_widget import KeyedWidget
+from xo_gui.widgets.buttons import KeyedWidget
 
 # What stays free at the right for the bar that scrolls, whether it is there or not: were the sheet as wide as it
 # can be, it would change its height, and with it the bar, without end.

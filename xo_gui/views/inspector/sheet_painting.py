@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -29,8 +28,8 @@ from xo_gui.views.inspector.sheet_blocks import (
     Table,
 )
 from xo_gui.views.network.column_painting import SYMBOL, kept_font
-from xo_gui.views.numerals import cell_text, level
-from xo_gui.views.symbols import paint_class
+from xo_gui.widgets.map_images import HostArray, paint_class, reads_dark
+from xo_gui.widgets.number_text import cell_text, level
 
 PORTRAIT_PAINTER_TITLE, PORTRAIT_PAINTER_LINE = 16.0, 18.0
 # The longer side of a picture, and what stays free for the numbers beside it.
@@ -113,8 +112,6 @@ def paint_spread(block: Spread, top: float, on: Pass) -> None:
         if below.left() + ends[0] < middle - wide / 2 and middle + wide / 2 < below.right() - ends[1]:
             on.text(QRectF(middle - wide / 2, y, wide + 2, PORTRAIT_PAINTER_TITLE - 2), "0", theme.quiet, SMALL_PX)
 
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: no larger than this, and with a number only if at least so wide.
@@ -346,14 +343,6 @@ def _ring(box: QRectF, on: Pass) -> None:
     for colour, width in ((on.theme.ground, 3.4), (on.theme.text, 1.8)):
         on.painter.setPen(QPen(QColor(colour), width))
         on.painter.drawRect(box)
-
-
-def reads_dark(words: HostArray) -> HostArray:
-    """bool: whether black is read better than white on RGB32 words (WCAG's relative luminance)."""
-    parts = np.stack([(words >> shift) & 255 for shift in (16, 8, 0)], axis=-1) / 255.0
-    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    dark: HostArray = linear @ np.array([0.2126, 0.7152, 0.0722]) > 0.179
-    return dark
 
 
 def _picture_side(block: Picture, width: float) -> tuple[float, float]:

@@ -15,14 +15,14 @@ from engine.nn.inference import Reading
 from engine.nn.network import Network
 from xo_gui.app.theme import Theme
 from xo_gui.state.selection import Cell
-from xo_gui.views.canvas_buttons import TickBox
 from xo_gui.views.inspector.sheet import Sheet, SheetArea
 from xo_gui.views.inspector.sheet_blocks import Block, ClassBar, ClassBars, Heading, Note, Picture
 from xo_gui.views.inspector.value_text import MORE, MOST_RANKS, MOST_WANTED, Spelled, goes_on, spell
 from xo_gui.views.inspector.vote_breakdown import given_to_classes, split_up
 from xo_gui.views.network.colour_limits import calm
 from xo_gui.views.network.value_text import place_words, say_cell
-from xo_gui.views.numerals import fixed
+from xo_gui.widgets.buttons import TickBox
+from xo_gui.widgets.number_text import fixed
 
 # No timer need be quicker than the screen; faster slides take several cells at a time.
 TICK_MS = 33

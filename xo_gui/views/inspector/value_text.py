@@ -39,9 +39,9 @@ from xo_gui.views.inspector.sheet_blocks import (
     Ranked,
 )
 from xo_gui.views.network.colour_limits import calm
-from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import in_maps
-from xo_gui.views.numerals import MINUS, cell_text, figures, fixed, percent
+from xo_gui.widgets.number_text import MINUS, cell_text, figures, fixed, number, percent
 
 # So many products of a list are told one by one, the rest in one line; so many at most if one wants more of them.
 MOST_RANKS, MOST_WANTED = 10, 160

@@ -13,9 +13,9 @@ from engine.nn.layers.value_formulas import WeightedSum
 from xo_gui.state.selection import Cell
 from xo_gui.views.inspector.sheet_blocks import Block, Heading, Row, Table
 from xo_gui.views.inspector.value_text import MOST_RANKS, Spelled, listed
-from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import in_maps
-from xo_gui.views.numerals import fixed
+from xo_gui.widgets.number_text import fixed, number
 
 # Beside the class looked at, so many others have room: those with the most votes.
 MOST_OTHERS = 1

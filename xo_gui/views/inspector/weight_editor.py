@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.inspector.sheet_blocks import Grid, Pair, Picture
 from xo_gui.views.inspector.sheet_painting import Pass, height, paint
-from xo_gui.views.keyed_widget import KeyedWidget
 from xo_gui.views.network.colour_limits import calm
+from xo_gui.widgets.buttons import KeyedWidget
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # Beyond so many cells a side there is no room for numbers, and cells are as small as they must be.

@@ -13,11 +13,10 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPaint
 from engine.nn.inference import Reading
 from engine.nn.layers import Votes
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
-from xo_gui.views import numerals
-from xo_gui.views.atlas import bars_picture, source
 from xo_gui.views.network.layer_labels import Stage
 from xo_gui.views.network.layout import Box, Column
-from xo_gui.views.symbols import paint_class
+from xo_gui.widgets import number_text
+from xo_gui.widgets.map_images import bars_picture, paint_class, source
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -201,11 +200,11 @@ def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) ->
         paint_class(brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL / 2, line - 5), SYMBOL)
         wins = name == reading.verdict
         colour = brush.theme.text if wins else brush.theme.quiet
-        brush.text(row.x + 20, line, numerals.vote_text(network, vote), colour, LARGE_PX, strong=wins)
+        brush.text(row.x + 20, line, number_text.vote_text(network, vote), colour, LARGE_PX, strong=wins)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
-                brush.text(row.x, row.y + 50, _tr("score {0}").format(numerals.signed(score)), brush.theme.quiet)
+                brush.text(row.x, row.y + 50, _tr("score {0}").format(number_text.signed(score)), brush.theme.quiet)
 
 
 def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> None:
@@ -237,14 +236,14 @@ def paint_legend(
     """Numbers and colours in `width` x HEIGHT. level: where the colours end, None if each map has its own."""
     low = -1.0 if stage.signed else 0.0
     if level is None:
-        names = (numerals.MINUS if stage.signed else "0"), "+"
+        names = (number_text.MINUS if stage.signed else "0"), "+"
     else:
-        names = numerals.level(low * level), numerals.level(level)
+        names = number_text.level(low * level), number_text.level(level)
     face, metrics = kept_font(SMALL_PX)
     widths = [metrics.horizontalAdvance(name) for name in names]
     if level is not None and stage.signed and sum(widths) + 10 + SHORTEST_BAR > width:
         # In a narrow column both ends are said at once, rather than over the next column's legend.
-        names = "", f"±{numerals.level(level)}"
+        names = "", f"±{number_text.level(level)}"
         widths = [0.0, metrics.horizontalAdvance(names[1])]
     bar = min(max(width - sum(widths) - 10, SHORTEST_BAR), WIDEST_BAR)
     painter.setFont(face)

@@ -30,12 +30,12 @@ from engine.nn.layers import (
     shape_text,
 )
 from engine.nn.network import Network
+from xo_gui.widgets.number_text import number
 
 Kind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 
 # A list this short, heard by hand-made votes, is worth seeing value by value: the article's own picture.
 SHORT_LIST = 24
-NARROW_SPACE = "\u202f"
 _NAMED: deque[tuple[Network, tuple[str, ...]]] = deque(maxlen=4)
 
 
@@ -129,11 +129,6 @@ def _layer_names(network: Network) -> tuple[str, ...]:
         seen[title] += 1
         names.append(f"{title} {seen[title]}" if several[title] > 1 else title)
     return tuple(names)
-
-
-def number(value: int) -> str:
-    """A whole number as people read it: 1 024, with a narrow space that does not break."""
-    return f"{value:,}".replace(",", NARROW_SPACE)
 
 
 def _is_passed_over(network: Network, layer: int) -> bool:

@@ -12,7 +12,8 @@ from functools import cached_property
 
 from PySide6.QtCore import QCoreApplication
 
-from xo_gui.views.network.layer_labels import Stage, number
+from xo_gui.views.network.layer_labels import Stage
+from xo_gui.widgets.number_text import number
 
 KERNEL_GAP = 6.0
 

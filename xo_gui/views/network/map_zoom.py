@@ -23,12 +23,11 @@ from engine.nn.inference import HostArray
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.state.selection import Cell
-from xo_gui.views.atlas import averaged
-from xo_gui.views.inspector.sheet_painting import reads_dark
 from xo_gui.views.network.column_painting import kept_font
-from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.strip_state import ShownStrip
-from xo_gui.views.numerals import cell_text
+from xo_gui.widgets.map_images import averaged, reads_dark
+from xo_gui.widgets.number_text import cell_text, number
 
 # From so large a cell on its number fits; and how large one may become.
 NUMBERS, LARGEST = 28.0, 64.0

@@ -12,15 +12,16 @@ from engine.nn.inference import HostArray, Reading
 from engine.nn.layers import Votes, shape_text
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme
 from xo_gui.state.selection import Cell
-from xo_gui.views import numerals
 from xo_gui.views.network import column_painting as draw
 from xo_gui.views.network.column_painting import kept_font, paint_legend, rect
 from xo_gui.views.network.folding import Way, paint_pager
-from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.layout import KERNEL_GAP, Box, Column, Strip
 from xo_gui.views.network.strip_state import ShownStrip
 from xo_gui.views.network.trace import Trace, trace_of
 from xo_gui.views.network.value_text import Readout
+from xo_gui.widgets import number_text
+from xo_gui.widgets.number_text import number
 
 # Room a strip needs above its tiles, for the headers, and below, for legends and costs.
 ABOVE = draw.HEADER_HEIGHT + 8.0
@@ -116,7 +117,7 @@ class StripPainter:
         left, top = column.x, self._strip.bottom + LEGEND_TOP
         if column.kernels is not None:
             # The features' own level, small, under the features.
-            text = f"±{numerals.level(self._shown.kernel_level(column))}"
+            text = f"±{number_text.level(self._shown.kernel_level(column))}"
             end = left + draw.kept_font(SMALL_PX)[1].horizontalAdvance(text)
             self._brush.text(left, top + 11, text, self._theme.quiet)
             left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
@@ -140,7 +141,7 @@ class StripPainter:
             pixels = number(column.stage.shape[1] * column.stage.shape[2])
             return [_tr("{0} pixels").format(pixels), pixels]
         multiplies, seconds = self._shown.cost(column)
-        time, times = numerals.duration(seconds), numerals.count(multiplies)
+        time, times = number_text.duration(seconds), number_text.count(multiplies)
         if not multiplies:
             return [time]
         return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]

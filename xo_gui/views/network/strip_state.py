@@ -12,12 +12,12 @@ from PySide6.QtGui import QColor, QImage
 
 from engine.nn.inference import Reading
 from xo_gui.app.theme import Theme, colours
-from xo_gui.views.atlas import averaged, kernel_atlas, maps_atlas, picture_atlas, source
 from xo_gui.views.network.colour_limits import Mode, Peaks, calm
 from xo_gui.views.network.column_painting import header_width, rect
 from xo_gui.views.network.fit import arrange
 from xo_gui.views.network.folding import Folds
 from xo_gui.views.network.layout import Box, Column, Strip
+from xo_gui.widgets.map_images import averaged, kernel_atlas, maps_atlas, picture_atlas, source
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Tile: TypeAlias = tuple[QRectF, QRect]

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QSli
 from engine.nn.network import Network
 from xo_gui.app.theme import SMALL_PX, Theme, font
 from xo_gui.views.network.colour_limits import Mode
-from xo_gui.views.network.layer_labels import has_column, layer_names, number
+from xo_gui.views.network.layer_labels import has_column, layer_names
+from xo_gui.widgets.number_text import number
 
 MODES: tuple[Mode, ...] = ("shared", "layer", "map")
 MOST_GAIN = 16

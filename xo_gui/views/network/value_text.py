@@ -10,9 +10,9 @@ from engine.explain.receptive_field import receptive_field, runs_read
 from engine.nn.inference import Reading
 from engine.nn.network import Network
 from xo_gui.state.selection import Cell
-from xo_gui.views.network.layer_labels import layer_names, number
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import in_maps
-from xo_gui.views.numerals import NONE, fixed, span, vote_text
+from xo_gui.widgets.number_text import NONE, fixed, number, span, vote_text
 
 # With more gaps than this only the first and the last run of rows are told.
 MOST_RUNS = 4

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.data.dataset import Examples
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views import numerals
-from xo_gui.views.atlas import picture_atlas
+from xo_gui.widgets import number_text
+from xo_gui.widgets.map_images import picture_atlas
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -125,7 +125,7 @@ class BatchStrip(QWidget):
             return ""
         label = int(self._examples.labels[self._places[at]])
         name = self._examples.classes[label] if label >= 0 else self.tr("neither")
-        error = numerals.figures(float(self._errors[at])) if at < len(self._errors) else "?"
+        error = number_text.figures(float(self._errors[at])) if at < len(self._errors) else "?"
         return self.tr("Drawing {0} of {1}: {2}, error {3}").format(at + 1, len(self._places), name, error)
 
     def _image(self, place: int) -> QImage:

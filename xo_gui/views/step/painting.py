@@ -15,14 +15,14 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from engine.explain.step_trace import Dissection, Place
 from engine.nn.inference import Outputs
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
-from xo_gui.views import numerals
 from xo_gui.views.network import column_painting as draw
 from xo_gui.views.network.colour_limits import Peaks, calm
 from xo_gui.views.network.column_painting import paint_legend
 from xo_gui.views.network.layer_labels import Kind, Stage
 from xo_gui.views.network.layout import Box
 from xo_gui.views.step.phases import Beat, reached
-from xo_gui.views.symbols import paint_class
+from xo_gui.widgets import number_text
+from xo_gui.widgets.map_images import paint_class
 
 HEADER, LEGEND, ROW_GAP, GAP, TILE_GAP = 34.0, 16.0, 6.0, 26.0, 5.0
 TILE, LEAST_TILE, BAR = 58.0, 24.0, 4.0
@@ -328,7 +328,7 @@ class StepPainter:
             self._bars(column, row)
         left, width = column.x, column.width
         if column.slices is not None and (row == 0 or shown):
-            said = f"±{numerals.level(self._pictures.weight_level(stage, row, self._updated))}"
+            said = f"±{number_text.level(self._pictures.weight_level(stage, row, self._updated))}"
             self._brush.text(left, column.tops[row] + column.high + 12, said, self._brush.theme.quiet)
             gone = max(column.map(0, row).x - left, draw.kept_font(SMALL_PX)[1].horizontalAdvance(said) + 8)
             left, width = left + gone, width - gone
@@ -387,10 +387,10 @@ class StepPainter:
             paint_class(self._brush.painter, theme, number, name, centre, draw.SYMBOL)
             vote, share = float(seen.votes[number]), float(seen.shares[number])
             if row == 1:
-                said = numerals.signed(float(seen.gradients[-1][number]))
+                said = number_text.signed(float(seen.gradients[-1][number]))
                 self._brush.text(box.x + 20, box.y + 14, said, theme.text, LARGE_PX)
                 continue
-            said = numerals.percent(min(max(vote, 1e-6), 1 - 1e-6))
+            said = number_text.percent(min(max(vote, 1e-6), 1 - 1e-6))
             self._brush.text(box.x + 20, box.y + 14, said, theme.text, LARGE_PX, strong=vote > 0.5)
             if box.height >= 2 * _TARGET_LINE + 4:
                 should = _tr("should be {0}").format(f"{100 * share:.0f} %")
@@ -401,7 +401,7 @@ class StepPainter:
         seen, box = self._pictures.found.seen, column.bar(0, 1)
         assert seen is not None
         self._brush.text(box.x, box.y + 12, _tr("error"), self._brush.theme.quiet)
-        said = numerals.figures(seen.error)
+        said = number_text.figures(seen.error)
         self._brush.text(box.x, box.y + 32, said, self._brush.theme.text, LARGE_PX, strong=True)
 
     def _arrow(self, x: float, y: float, way: int) -> None:

@@ -26,8 +26,8 @@ from engine.nn.layers import (
     Residual,
 )
 from engine.nn.network import Network
-from xo_gui.views import numerals
 from xo_gui.views.network.layer_labels import Stage
+from xo_gui.widgets import number_text
 
 Act = Literal["forward", "error", "backward", "update"]
 ACTS: Final[tuple[Act, ...]] = ("forward", "error", "backward", "update")
@@ -104,20 +104,20 @@ def _should(found: Dissection) -> str:
 def _votes(network: Network, found: Dissection) -> str:
     assert found.seen is not None
     pairs = zip(network.classes, found.seen.votes.tolist(), strict=True)
-    return ", ".join(f"{name} {numerals.percent(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
+    return ", ".join(f"{name} {number_text.percent(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
 
 
 def _error(network: Network, found: Dissection) -> str:
     assert found.seen is not None
-    seen, mean = found.seen, numerals.figures(found.error)
+    seen, mean = found.seen, number_text.figures(found.error)
     top = int(seen.shares.argmax())
     if seen.shares[top] > 0.99 and seen.votes[top] > 0:
         vote = float(seen.votes[top])
-        logarithm = f"{numerals.MINUS}ln {vote:.3g} = {numerals.figures(-math.log(vote))}"
+        logarithm = f"{number_text.MINUS}ln {vote:.3g} = {number_text.figures(-math.log(vote))}"
         said = _tr("Error: how far the votes are from {0}: {1}.").format(network.classes[top], logarithm)
     else:
         said = _tr("Error: how far the votes are from what they should be: {0}.").format(
-            numerals.figures(seen.error)
+            number_text.figures(seen.error)
         )
     return said + " " + _tr("All {0} drawings of the batch: {1} on average.").format(len(found.places), mean)
 

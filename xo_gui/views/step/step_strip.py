@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.explain.step_trace import Dissection, Place
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
-from xo_gui.views import numerals
 from xo_gui.views.network import column_painting as draw
 from xo_gui.views.network.layer_labels import Stage, layer_names, stages_of
 from xo_gui.views.step.painting import HEADER, LEAST_TILE, StepColumn, StepPainter, StepPictures, lay_out
 from xo_gui.views.step.phases import Beat, reached
+from xo_gui.widgets import number_text
 
 _PAD = 8
 
@@ -138,7 +138,7 @@ class StepStrip(QWidget):
         if column.more <= 0 or column.stage.kind == "votes":
             return self._widest_line(column.stage)
         return self.tr("{0}, +{1} more").format(
-            numerals.span(range(column.first, column.first + column.shown)), column.more
+            number_text.span(range(column.first, column.first + column.shown)), column.more
         )
 
     def _weight_name(self, column: StepColumn) -> str:
@@ -210,7 +210,7 @@ class StepStrip(QWidget):
         place = self._weight_at(at)
         if place is not None and self._found is not None and self._found.update is not None:
             value = float(self._found.update.before[place[0]][place[1]])
-            return self.tr("{0}: click to see its arithmetic").format(numerals.figures(value))
+            return self.tr("{0}: click to see its arithmetic").format(number_text.figures(value))
         if (said := self._value(at.x() - _PAD, at.y())) is not None:
             return said
         return self.tr("Show the next ones") if self._header_at(at) is not None else ""
@@ -224,7 +224,7 @@ class StepStrip(QWidget):
             row, place = found
             if not reached(self._beat, "forward" if row == 0 else "backward", number):
                 return None
-            value = numerals.figures(float(self._pictures.values(column.stage, row)[place]))
+            value = number_text.figures(float(self._pictures.values(column.stage, row)[place]))
             return self.tr("value {0}").format(value) if row == 0 else self.tr("gradient {0}").format(value)
         return None
 

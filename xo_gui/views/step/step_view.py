@@ -28,13 +28,13 @@ from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import Inspect, Intent, OneStep
-from xo_gui.views import numerals
-from xo_gui.views.sliders import ThinSlider
 from xo_gui.views.step.batch_strip import BatchStrip
 from xo_gui.views.step.phases import ACTS, Beat, beat_at, beats_of, sentence
 from xo_gui.views.step.step_strip import StepStrip
 from xo_gui.views.step.weight_panel import WorkedPanel
 from xo_gui.views.view import View
+from xo_gui.widgets import number_text
+from xo_gui.widgets.sliders import ThinSlider
 
 
 class StepTransport(QWidget):
@@ -309,7 +309,7 @@ class StepView(View):
         step = found.moment.step + 1
         made = training is not None and training.now.branch == found.moment.branch and training.now.step >= step
         told = self.tr("Step {0}, made") if made else self.tr("Step {0}, to come")
-        self.caption.setText(self.tr("{0}\nerror {1}").format(told.format(step), numerals.figures(found.error)))
+        self.caption.setText(self.tr("{0}\nerror {1}").format(told.format(step), number_text.figures(found.error)))
 
     def _empty_words(self) -> str:
         if self._found is not None and self._found.words:

@@ -26,9 +26,9 @@ from engine.nn.layers import Products
 from engine.nn.network import Network
 from engine.training.optimizers import Line
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
-from xo_gui.views import numerals
 from xo_gui.views.network.colour_limits import calm
 from xo_gui.views.network.layer_labels import layer_names
+from xo_gui.widgets import number_text
 
 _P = "<p style='margin-top:0; margin-bottom:5px'>"
 _QUIET = "<p style='margin-top:0; margin-bottom:5px; color:{0}'>"
@@ -37,13 +37,13 @@ _QUIET = "<p style='margin-top:0; margin-bottom:5px; color:{0}'>"
 def arithmetic(worked: Worked, theme: Theme) -> str:
     """From the gradient to the new value, line by line."""
     if worked.frozen:
-        words = _tr("Its layer is frozen, so it stays {0}.").format(numerals.figures(worked.before))
+        words = _tr("Its layer is frozen, so it stays {0}.").format(number_text.figures(worked.before))
         return f"{_P}{words}</p>"
-    change = f"{escape(_tr('change'))} <b>{numerals.figures(worked.after - worked.before)}</b>"
-    said = [f"{_P}{escape(_tr('value now'))} <b>{numerals.figures(worked.before)}</b>, {change}</p>"]
+    change = f"{escape(_tr('change'))} <b>{number_text.figures(worked.after - worked.before)}</b>"
+    said = [f"{_P}{escape(_tr('value now'))} <b>{number_text.figures(worked.before)}</b>, {change}</p>"]
     said += [_line(line, theme) for line in worked.lines]
     if worked.sums is None:
-        words = _tr("gradient, of the whole batch: {0}").format(numerals.figures(worked.gradient))
+        words = _tr("gradient, of the whole batch: {0}").format(number_text.figures(worked.gradient))
         said.insert(1, f"{_QUIET.format(theme.quiet)}{words}</p>")
     return "".join(said)
 
@@ -59,10 +59,10 @@ def part(worked: Worked) -> str:
         numbers = (float(products.inputs.item()), float(products.gradients.item()))
         said = " × ".join(_figure(number, at) for at, number in enumerate(numbers))
         return _tr("This drawing's part: input × gradient{0}: {1} = {2}").format(
-            divided, said, numerals.figures(mine)
+            divided, said, number_text.figures(mine)
         )
     return _tr("This drawing's part: input × gradient at {0} places, added up{1}: {2}").format(
-        count, divided, numerals.figures(mine)
+        count, divided, number_text.figures(mine)
     )
 
 
@@ -71,7 +71,7 @@ def nudges(nudged: Nudged | None, theme: Theme) -> str:
     if nudged is None:
         return ""
     nudge = nudged.nudge
-    size = numerals.figures(nudge.size)
+    size = number_text.figures(nudge.size)
     rows = (
         ("up", _tr("{0} higher").format(size), nudge.error_up),
         ("same", _tr("as it is"), nudge.error),
@@ -90,7 +90,7 @@ def nudges(nudged: Nudged | None, theme: Theme) -> str:
 
 def _verdict(nudged: Nudged) -> str:
     way = _tr("lower it") if nudged.slope > 0 else _tr("raise it") if nudged.slope < 0 else _tr("leave it")
-    says = _tr("Backpropagation: slope {0}, so {1}.").format(numerals.figures(nudged.slope), way)
+    says = _tr("Backpropagation: slope {0}, so {1}.").format(number_text.figures(nudged.slope), way)
     if nudged.agrees is None:
         kept = _tr("Neither nudge makes the error less: the bottom lies nearer than a nudge.")
         return f"{says} {kept if nudged.nudge.kept == 'same' else _tr('The nudge moves it all the same.')}"
@@ -102,7 +102,7 @@ def _beside(nudged: Nudged) -> list[str]:
     """What is to be said of the two numbers."""
     said = [
         _tr("Slope by trying, {0} to each side: {1}").format(
-            numerals.figures(nudged.step), numerals.figures(nudged.central)
+            number_text.figures(nudged.step), number_text.figures(nudged.central)
         )
     ]
     if nudged.kink is not None:
@@ -120,14 +120,14 @@ def _line(line: Line, theme: Theme) -> str:
     numbers = [_figure(number, at) for at, number in enumerate(line.numbers)]
     plugged = line.pattern.format(*numbers)
     words = f"{escape(line.words)}<br>= {escape(plugged)}"
-    head = f"{escape(_tr(line.name))} <b>{numerals.figures(line.value)}</b>"
+    head = f"{escape(_tr(line.name))} <b>{number_text.figures(line.value)}</b>"
     return f"{_P}{head}<br><span style='color:{theme.quiet}'>{words}</span></p>"
 
 
 def _figure(number: float, at: int) -> str:
     """A number within a formula: in brackets if it is negative and does not come first."""
-    said = numerals.figures(number)
-    return f"({said})" if at and said.startswith(numerals.MINUS) else said
+    said = number_text.figures(number)
+    return f"({said})" if at and said.startswith(number_text.MINUS) else said
 
 
 def _tr(text: str) -> str:
@@ -187,7 +187,7 @@ class ProductMaps(QWidget):
             painter.setPen(QColor(theme.line))
             painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
             painter.setPen(QColor(theme.quiet))
-            words = f"{name}\n±{numerals.level(level)}"
+            words = f"{name}\n±{number_text.level(level)}"
             painter.drawText(QRectF(box.x(), _SIDE + 2, _SIDE + 8, _WORDS), Qt.AlignmentFlag.AlignLeft, words)
             if at < 2:
                 sign = QRectF(box.x() + _SIDE, 0, _BETWEEN, _SIDE)

@@ -21,11 +21,10 @@ from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent, Look, Rename, ShowBranch, Train
-from xo_gui.views.compact_button import CompactButton
-from xo_gui.views.network.layer_labels import number
-from xo_gui.views.quiet_words import QuietWords
 from xo_gui.views.training.curve_plot import seen_branch, swatch
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import CompactButton, QuietWords
+from xo_gui.widgets.number_text import number
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
 

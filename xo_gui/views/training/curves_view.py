@@ -22,9 +22,9 @@ from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent, Look
-from xo_gui.views.numerals import short
 from xo_gui.views.training.curve_plot import CurvePlot, Measure, seen_branch, smoothed
 from xo_gui.views.view import View
+from xo_gui.widgets.number_text import short
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _USUAL_WINDOW = 25

@@ -15,12 +15,12 @@ from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Frame, Training
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent, Look
-from xo_gui.views.atlas import HostArray, kernel_atlas
 from xo_gui.views.network.colour_limits import calm
 from xo_gui.views.network.dead_features import paint_dead
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.training.histogram_rows import dead_tip
 from xo_gui.views.view import View
+from xo_gui.widgets.map_images import HostArray, kernel_atlas
 
 _GAP, _WORDS, _LEAST_WIDE, _PAD = 8.0, 16.0, 44.0, 4.0
 _TALLEST = 2.4  # a frame's height in widths

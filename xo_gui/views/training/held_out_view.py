@@ -19,11 +19,11 @@ from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
 from engine.training.evaluation import Judgement
 from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
-from xo_gui.views.atlas import HostArray
-from xo_gui.views.numerals import vote_text
-from xo_gui.views.quiet_words import QuietWords
-from xo_gui.views.thumbnails import Thumbnails, Tile, scrolled
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import QuietWords
+from xo_gui.widgets.map_images import HostArray
+from xo_gui.widgets.number_text import vote_text
+from xo_gui.widgets.thumbnails import Thumbnails, Tile, scrolled
 
 _CELL_WIDE, _CELL_HIGH, _HEAD_WIDE, _HEAD_HIGH = 36.0, 24.0, 42.0, 34.0
 

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics, Statistics
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.network.dead_features import paint_dead
-from xo_gui.views.network.layer_labels import layer_names, number
-from xo_gui.views.numerals import MINUS, short
+from xo_gui.views.network.layer_labels import layer_names
+from xo_gui.widgets.number_text import MINUS, number, short
 
 _MOST_NAMED = 12
 

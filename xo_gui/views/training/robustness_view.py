@@ -30,10 +30,10 @@ from engine.drawings.drawing import Drawing
 from engine.explain.robustness import Robustness, tries
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.atlas import HostArray
-from xo_gui.views.keyed_widget import KeyedWidget
-from xo_gui.views.numerals import MINUS, percent
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import KeyedWidget
+from xo_gui.widgets.map_images import HostArray
+from xo_gui.widgets.number_text import MINUS, percent
 
 
 def property_name(name: str) -> str:

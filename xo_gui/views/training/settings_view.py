@@ -21,12 +21,12 @@ from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe, Schedule
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import Intent, LearnBy
 from xo_gui.state.training_controller import ending
-from xo_gui.views.canvas_buttons import TickBox
-from xo_gui.views.choice_box import ChoiceBox
-from xo_gui.views.network.layer_labels import layer_names, number
-from xo_gui.views.settings_form import COMPACT, SettingsForm, tr
-from xo_gui.views.thumbnails import scrolled
+from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import TickBox
+from xo_gui.widgets.form import COMPACT, ChoiceBox, SettingsForm, tr
+from xo_gui.widgets.number_text import number
+from xo_gui.widgets.thumbnails import scrolled
 
 # So many boxes are made at once; of a thousand layers the others follow while somebody looks, a few at a time.
 AT_ONCE = 24

@@ -23,9 +23,9 @@ from engine.runtime.training_protocol import Training
 from engine.training.history import Branch
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import CompareWithThis, Intent, Look
-from xo_gui.views.numerals import short
 from xo_gui.views.training.curve_plot import branch_pen, seen_branch
 from xo_gui.views.view import View
+from xo_gui.widgets.number_text import short
 
 _LINE_Y, _HANDLE, _WORDS_Y = 10.0, 6.0, 30.0
 

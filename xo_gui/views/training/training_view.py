@@ -15,10 +15,9 @@ from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Training
 from xo_gui.state.commands import Intent, LearnBy, Look, OneEpoch, OneStep, Pace, Pause, StartOver, Train
 from xo_gui.state.training_controller import ending
-from xo_gui.views.compact_button import CompactButton
-from xo_gui.views.quiet_words import QuietWords
-from xo_gui.views.sliders import SliderRow, slider_grid
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import CompactButton, QuietWords
+from xo_gui.widgets.sliders import SliderRow, slider_grid
 
 _STEPS = 20  # slider steps for a factor of ten of the rate
 _LEAST_RATE = -5  # powers of ten

@@ -25,12 +25,10 @@ from engine.explain.template_matching import Comparison, Exemplars
 from engine.nn.inference import BLANK_INK, UNSURE, Reading
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.atlas import maps_atlas, picture_atlas
-from xo_gui.views.keyed_widget import KeyedWidget
-from xo_gui.views.numerals import signed
-from xo_gui.views.quiet_words import QuietWords
-from xo_gui.views.symbols import paint_class
 from xo_gui.views.view import View
+from xo_gui.widgets.buttons import KeyedWidget, QuietWords
+from xo_gui.widgets.map_images import maps_atlas, paint_class, picture_atlas
+from xo_gui.widgets.number_text import signed
 
 _LEAST, _MOST, _INNER, _OUTER, _WORDS = 34.0, 120.0, 4.0, 14.0, 18.0
 _LEVEL = np.ones(1, np.float32)

@@ -19,9 +19,9 @@ from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.state.commands import Intent
 from xo_gui.state.selection import Cell
 from xo_gui.views.network.model_names import LETTERS, agreement, called, names
-from xo_gui.views.numerals import NONE, percent, vote_text
-from xo_gui.views.symbols import DRAWN, paint_class
 from xo_gui.views.view import View
+from xo_gui.widgets.map_images import DRAWN, paint_class
+from xo_gui.widgets.number_text import NONE, percent, vote_text
 
 # The height of a row, and of one where there are two networks; how much of it the bar takes.
 _ROW, _LOW_ROW, _BAR, _GAP = 27, 22, 5 / 9, 10

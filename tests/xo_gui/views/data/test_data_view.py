@@ -17,8 +17,8 @@ from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.views import DataView
-from xo_gui.views.range_slider import RangeSlider
-from xo_gui.views.thumbnails import Thumbnails
+from xo_gui.widgets.sliders import RangeSlider
+from xo_gui.widgets.thumbnails import Thumbnails
 
 MINE, GENERATED, BATCH = range(3)
 

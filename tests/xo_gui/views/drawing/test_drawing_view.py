@@ -21,7 +21,7 @@ from engine.runtime.runner import Runner
 from xo_gui.app.theme import DARK
 from xo_gui.state.session import Session
 from xo_gui.views.drawing.drawing_view import DrawingView
-from xo_gui.views.sliders import signed
+from xo_gui.widgets.sliders import signed
 
 LEFT = Qt.MouseButton.LeftButton
 SMOOTH = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0))

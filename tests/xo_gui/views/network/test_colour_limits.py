@@ -10,10 +10,10 @@ from engine.documents.presets import DEFAULT
 from engine.nn.inference import Outputs, Reader
 from engine.nn.model import Subject
 from xo_gui.app.theme import DARK
-from xo_gui.views.atlas import maps_atlas
 from xo_gui.views.network.colour_limits import Peaks, calm, end_of_colours
 from xo_gui.views.network.layer_labels import stages_of
-from xo_gui.views.numerals import count, duration, level, signed, span
+from xo_gui.widgets.map_images import maps_atlas
+from xo_gui.widgets.number_text import count, duration, level, signed, span
 
 
 def test_levels_are_shared_up_to_the_next_features() -> None:

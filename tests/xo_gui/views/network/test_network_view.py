@@ -27,7 +27,7 @@ from xo_gui.app.theme import DARK, LIGHT
 from xo_gui.state.selection import Cell, Focus
 from xo_gui.views.network.layout import Column
 from xo_gui.views.network.network_view import NetworkView
-from xo_gui.views.numerals import signed
+from xo_gui.widgets.number_text import signed
 
 PICTURE = (
     ".........", ".#.....#.", "..#...#..", "...#.#...", "....#....",

@@ -15,8 +15,9 @@ from engine.nn.model import Moment
 from tests.xo_gui.test_training import Coach
 from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import Look, Pace, Pause
-from xo_gui.views import NetworkView, StepView, numerals
+from xo_gui.views import NetworkView, StepView
 from xo_gui.views.step.phases import ACTS, Beat, beat_at, beats_of, sentence
+from xo_gui.widgets import number_text
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -73,7 +74,7 @@ def test_without_training_it_says_what_to_do_and_a_step_shows_the_next(onlooker:
     found = onlooker.begin()
     assert not view.empty.isVisible()
     assert "Step 2, to come" in view.caption.text()
-    assert numerals.figures(found.error) in view.caption.text()
+    assert number_text.figures(found.error) in view.caption.text()
 
 
 def test_the_four_stages_are_gone_through_with_the_mouse(onlooker: Onlooker) -> None:
@@ -83,7 +84,7 @@ def test_the_four_stages_are_gone_through_with_the_mouse(onlooker: Onlooker) -> 
         QTest.mouseClick(button, LEFT)
         said.append(view.words.text())
     assert [words.split(":")[0] for words in said] == ["Forward", "Error", "Backward", "Update"]
-    assert numerals.figures(found.error) in said[1]
+    assert number_text.figures(found.error) in said[1]
     assert view.transport.slider.value() == view.transport.slider.maximum()
     # To the left end: only the drawing has gone in.
     QTest.mouseClick(view.transport.slider, LEFT, pos=QPoint(1, view.transport.slider.height() // 2))
@@ -126,7 +127,7 @@ def test_a_weight_is_clicked_and_its_numbers_are_the_engine_s(onlooker: Onlooker
         found.update.after[place[0]][place[1]],
         found.update.change(place[0])[place[1]],
     ):
-        assert numerals.figures(float(value)) in numbers
+        assert number_text.figures(float(value)) in numbers
     assert f"÷ {len(found.places)}" in numbers
     button = view.panel.sides.buttons()[1]
     QTest.mouseClick(button, LEFT)
@@ -137,7 +138,7 @@ def test_a_weight_is_clicked_and_its_numbers_are_the_engine_s(onlooker: Onlooker
     for error in (nudge.error, nudge.error_up, nudge.error_down):
         assert f"{error:.6f}" in said
     assert said.count("✓") == 1
-    assert numerals.figures(worked.nudged.slope) in said
+    assert number_text.figures(worked.nudged.slope) in said
     QTest.keyClick(view, Qt.Key.Key_Escape)
     assert not view.panel.isVisible()
 
@@ -257,7 +258,7 @@ def test_pointing_at_a_value_says_it_once_the_step_has_come_to_it(onlooker: Onlo
     QTest.mouseClick(view.transport.acts[2], LEFT)
     assert found.seen is not None
     gradient = float(found.seen.gradients[column.stage.shown][1, 3, 5])
-    assert view.strip._tip(at) == f"gradient {numerals.figures(gradient)}"
+    assert view.strip._tip(at) == f"gradient {number_text.figures(gradient)}"
 
 
 def test_where_no_gradient_comes_through_it_is_said(onlooker: Onlooker) -> None:

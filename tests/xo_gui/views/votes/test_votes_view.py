@@ -20,8 +20,8 @@ from engine.nn.network import Network
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
 from xo_gui.app.theme import DARK, LIGHT, Theme
-from xo_gui.views.numerals import percent, vote_text
 from xo_gui.views.votes.votes_view import VotesView
+from xo_gui.widgets.number_text import percent, vote_text
 
 DEFAULT_SUBJECT = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0), threshold=0.8)
 WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())

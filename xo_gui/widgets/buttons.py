@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from xo_gui.app.theme import SMALL_PX, font
 
 _GAP, _ROW_GAP, _GROUP_GAP = 4, 6, 10
 _BOX, _BOX_GAP = 15, 7
@@ -98,3 +100,51 @@ class TickBox(QCheckBox):
         words = QRectF(self.rect().adjusted(_BOX + _BOX_GAP, 0, 0, 0))
         painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic, self.text())
         painter.end()
+
+
+class CompactButton(QPushButton):
+    """act: what a click does. padding: above and beside the words, in pixels. small: in the small letters."""
+
+    def __init__(
+        self,
+        text: str,
+        tip: str,
+        act: Callable[[], object],
+        parent: QWidget,
+        padding: tuple[int, int] = (5, 8),
+        small: bool = False,
+    ) -> None:
+        super().__init__(text, parent)
+        self.setToolTip(tip)
+        self.setStatusTip(tip)
+        self.clicked.connect(act)
+        style = f"padding: {padding[0]}px {padding[1]}px; min-width: 10px"
+        if small:
+            self.setFont(font(SMALL_PX))
+            style += f"; font-size: {SMALL_PX}px"
+        self.setStyleSheet(style)
+
+
+class KeyedWidget(QWidget):
+    """Painted anew whenever the keyboard comes or goes, so that it can show where keys go."""
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Keys go here now."""
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """And no longer."""
+        super().focusOutEvent(event)
+        self.update()
+
+
+class QuietWords(QLabel):
+    """As many lines as it takes, from the top, in the theme's quiet colour."""
+
+    def __init__(self, text: str, parent: QWidget) -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+        self.setFont(font(SMALL_PX))
+        self.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)

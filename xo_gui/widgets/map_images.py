@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from PySide6.QtCore import QRect
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtCore import QPointF, QRect, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
-from xo_gui.app.theme import Theme, colours, to_qimage
+from xo_gui.app.theme import SMALL_PX, Theme, colours, font, to_qimage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -88,3 +88,32 @@ def _tiled(words: HostArray, rows: int) -> HostArray:
     if across * rows > count:
         words = np.concatenate([words, np.zeros((across * rows - count, high, wide), words.dtype)])
     return words.reshape(across, rows, high, wide).transpose(1, 2, 0, 3).reshape(rows * high, across * wide)
+
+
+DRAWN = ("X", "O")  # the classes that have a shape
+
+
+def paint_class(painter: QPainter, theme: Theme, index: int, name: str, centre: QPointF, side: float) -> None:
+    """The class's cross or ring, `side` wide; any other class's name, cut to three letters."""
+    colour, half = QColor(theme.class_colour(index)), side / 2 - 1
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(colour, max(side / 6, 1.6), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if name == "X":
+        for rise in (half, -half):
+            painter.drawLine(centre + QPointF(-half, -rise), centre + QPointF(half, rise))
+    elif name == "O":
+        painter.drawEllipse(centre, half + 0.5, half + 0.5)
+    else:
+        painter.setFont(font(SMALL_PX))
+        painter.drawText(centre + QPointF(-side / 2, 4), name[:3])
+    painter.restore()
+
+
+def reads_dark(words: HostArray) -> HostArray:
+    """bool: whether black is read better than white on RGB32 words (WCAG's relative luminance)."""
+    parts = np.stack([(words >> shift) & 255 for shift in (16, 8, 0)], axis=-1) / 255.0
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    dark: HostArray = linear @ np.array([0.2126, 0.7152, 0.0722]) > 0.179
+    return dark

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 
 from engine.nn.network import Network
-from xo_gui.views.network.layer_labels import NARROW_SPACE, number
+
+NARROW_SPACE = "\u202f"
+
+
+def number(value: int) -> str:
+    """A whole number as people read it: 1 024, with a narrow space that does not break."""
+    return f"{value:,}".replace(",", NARROW_SPACE)
+
 
 MINUS = "\u2212"
 TINY = 1e-7

@@ -24,9 +24,8 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidge
 
 from engine.data.xo.generator import CLASSES
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.atlas import picture_atlas
-from xo_gui.views.keyed_widget import KeyedWidget
-from xo_gui.views.symbols import paint_class
+from xo_gui.widgets.buttons import KeyedWidget
+from xo_gui.widgets.map_images import paint_class, picture_atlas
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
