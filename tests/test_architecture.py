@@ -67,7 +67,7 @@ def catches_everything(handler: ast.ExceptHandler) -> bool:
 
 PANELS = {
     ast.unparse(node.args[0])
-    for node in ast.walk(parsed(ROOT / "xo_gui/views/__init__.py"))
+    for node in ast.walk(parsed(ROOT / "xo_gui/window/panels.py"))
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "Panel"
 }
 

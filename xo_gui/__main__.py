@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
     from engine.nn.model import Subject
-    from xo_gui.main_window import MainWindow
+    from xo_gui.window.main_window import MainWindow
 
 PATIENCE_MS = 30_000
 SETTLE_MS = 300
@@ -115,10 +115,10 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.nn.model import Subject
     from xo_gui.app.preferences import Settings
     from xo_gui.app.theme import load_fonts, theme_called, wear
-    from xo_gui.main_window import MainWindow
     from xo_gui.state.autosave import Recovery, session_folder
     from xo_gui.state.engine_thread import EngineThread
     from xo_gui.state.session import Session
+    from xo_gui.window.main_window import MainWindow
 
     # Seconds after which a thread that wants Python's lock gets it. Measured: with 1 ms instead of 5, training in
     # the window is some 4 % faster, and a stroke no slower.
@@ -178,7 +178,7 @@ def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
     """Show the window until it has painted the network's reading, save what it shows, and leave."""
     from PySide6.QtCore import QTimer
 
-    from xo_gui import files
+    from xo_gui.window import import_export as files
 
     outcome: list[int] = []
     paintings: list[float] = []
@@ -216,7 +216,7 @@ def animate(app: QApplication, window: MainWindow, path: Path) -> int:
     """Train, save what the window shows meanwhile, and leave."""
     from PySide6.QtCore import QTimer
 
-    from xo_gui.animation import Animation
+    from xo_gui.window.recording import Animation
 
     try:
         animation = Animation(window, path)

@@ -43,7 +43,7 @@ class Bench:
 
     def __init__(self, app: object, preset: str, size: str) -> None:
         from xo_gui.__main__ import build, parse
-        from xo_gui.views import InspectorView
+        from xo_gui.views.inspector.inspector_view import InspectorView
 
         self.app = app
         self.window = build(app, parse(["--preset", preset, "--device", "cpu", "--size", size, "--theme", "dark"]))

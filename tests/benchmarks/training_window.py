@@ -67,7 +67,7 @@ class Bench:
 
     def __init__(self, app: object, size: str) -> None:
         from xo_gui.__main__ import build, parse
-        from xo_gui.views import TimelineView
+        from xo_gui.views.training.timeline_view import TimelineView
 
         arguments = ["--preset", "default", "--device", "cpu", "--size", size, "--theme", "dark"]
         self.window = build(app, parse(arguments))

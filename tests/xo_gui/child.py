@@ -15,9 +15,9 @@ from engine.drawings.drawing import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build, parse
 from xo_gui.app.process import Garbage, Interrupt
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy, LearnFrom, Train
 from xo_gui.state.training_controller import WATCHED
+from xo_gui.window.main_window import MainWindow
 
 KEEP_EVERY = "0.2"
 # As the window trains, but for longer than anybody waits.

@@ -13,8 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from xo_gui.__main__ import build, parse
-from xo_gui.main_window import MainWindow
 from xo_gui.views.votes.votes_view import VoteBars
+from xo_gui.window.main_window import MainWindow
 
 Points = list[tuple[float, float]]
 

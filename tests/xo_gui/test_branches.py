@@ -18,10 +18,10 @@ from engine.training.optimizers import AdamW
 from tests.xo_gui.test_inside import Inside
 from tests.xo_gui.test_training import Coach
 from xo_gui.app.theme import DARK, THEMES
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy, Look, ShowBranch
-from xo_gui.views import BranchesView
+from xo_gui.views.training.branches_view import BranchesView
 from xo_gui.views.training.curve_plot import MOST_POINTS, ErrorAxis, branch_pen, lines_of, smoothed, swatch, thinned
+from xo_gui.window.main_window import MainWindow
 
 
 class Grove(Coach):

@@ -19,11 +19,12 @@ from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach, stroke_by_stroke
-from xo_gui.main_window import LEAST_SIZE, MainWindow
 from xo_gui.state.commands import Look
 from xo_gui.state.selection import Cell
-from xo_gui.views import CompareView, InspectorView
+from xo_gui.views.compare.compare_view import CompareView
+from xo_gui.views.inspector.inspector_view import InspectorView
 from xo_gui.views.network.network_view import NetworkView
+from xo_gui.window.main_window import LEAST_SIZE, MainWindow
 
 
 class Judge(Coach):

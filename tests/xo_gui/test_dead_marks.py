@@ -13,10 +13,10 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from engine.nn.model import Subject
 from tests.xo_gui.test_training import Coach
 from xo_gui.app.theme import DARK
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import TrainOn
 from xo_gui.views.network.dead_features import paint_dead
 from xo_gui.views.training.feature_history_view import FilmView
+from xo_gui.window.main_window import MainWindow
 
 
 @pytest.fixture

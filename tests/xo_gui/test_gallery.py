@@ -10,9 +10,9 @@ from PySide6.QtTest import QTest
 from engine.nn.losses import softmax
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
-from xo_gui.views import FilmView
+from xo_gui.views.training.feature_history_view import FilmView
 from xo_gui.views.training.held_out_view import GalleryView, hardest_first
+from xo_gui.window.main_window import MainWindow
 
 VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.55, 0.45], [0.99, 0.01]])
 LABELS = np.array([0, 0, 1, 0, -1, 1])

@@ -27,14 +27,15 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
-from xo_gui.main_window import MainWindow
 from xo_gui.state.selection import Cell
-from xo_gui.views import InspectorView, NetworkView
 from xo_gui.views.inspector.attribution_page import GradientPage
+from xo_gui.views.inspector.inspector_view import InspectorView
 from xo_gui.views.inspector.sheet_blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
 from xo_gui.views.inspector.value_text import Spelled, spell
+from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.votes.votes_view import VoteBars
 from xo_gui.widgets.number_text import cell_text, fixed, signed
+from xo_gui.window.main_window import MainWindow
 
 
 class Looker:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QD
 
 from engine.documents.model_file import save_model, shipped_subject
 from tests.conftest import Effort
-from xo_gui.main_window import MainWindow
+from xo_gui.window.main_window import MainWindow
 
 Kind = TypeVar("Kind", bound=QWidget)
 Button, Modifier = Qt.MouseButton, Qt.KeyboardModifier

@@ -15,8 +15,9 @@ from engine.explain.robustness import Robustness, Trial
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
 from xo_gui.app.theme import DARK
-from xo_gui.main_window import MainWindow
-from xo_gui.views import FilmView, RobustnessView
+from xo_gui.views.training.feature_history_view import FilmView
+from xo_gui.views.training.robustness_view import RobustnessView
+from xo_gui.window.main_window import MainWindow
 
 SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)
 

@@ -16,11 +16,10 @@ from engine.nn.network import Network
 from engine.training.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.training.recipe import SCHEDULES, Cosine, Recipe, Schedule
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy
-from xo_gui.views import SettingsView
-from xo_gui.views.training.settings_view import FrozenLayers
+from xo_gui.views.training.settings_view import FrozenLayers, SettingsView
 from xo_gui.widgets.form import NumberBox, Row, read, shown, stepped
+from xo_gui.window.main_window import MainWindow
 
 TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
 

@@ -14,9 +14,11 @@ from engine.drawings.drawing import Drawing
 from engine.runtime.training_protocol import Training
 from engine.training.optimizers import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneStep, Pause
-from xo_gui.views import CurvesView, TimelineView, TrainingView
+from xo_gui.views.training.curves_view import CurvesView
+from xo_gui.views.training.timeline_view import TimelineView
+from xo_gui.views.training.training_view import TrainingView
+from xo_gui.window.main_window import MainWindow
 
 
 class Coach:

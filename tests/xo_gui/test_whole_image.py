@@ -9,8 +9,8 @@ from PySide6.QtTest import QTest
 
 from engine.explain.template_matching import compare, exemplars
 from tests.xo_gui.conftest import X_ARMS, Hand
-from xo_gui.main_window import MainWindow
-from xo_gui.views import WholeImageView
+from xo_gui.views.votes.template_view import WholeImageView
+from xo_gui.window.main_window import MainWindow
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
 from xo_gui.state.autosave import session_folder
 from xo_gui.state.commands import OneEpoch
 from xo_gui.state.training_controller import WATCHED
+from xo_gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).parents[3]
 LATE = 3.0  # seconds of training that may be lost where work is put aside every 0.2 s, on a busy machine

@@ -15,10 +15,10 @@ from engine.data.xo.generator import samples
 from engine.documents.document import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
-from xo_gui.views import DataView
+from xo_gui.views.data.data_view import DataView
 from xo_gui.widgets.sliders import RangeSlider
 from xo_gui.widgets.thumbnails import Thumbnails
+from xo_gui.window.main_window import MainWindow
 
 MINE, GENERATED, BATCH = range(3)
 

@@ -14,9 +14,9 @@ from engine.nn.model import Subject
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_inspector import Looker
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
 from xo_gui.state.selection import Cell
 from xo_gui.views.inspector.feature_page import FeaturePage
+from xo_gui.window.main_window import MainWindow
 
 NAME = "01-conv2d.weight"
 

@@ -16,10 +16,10 @@ from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer
 from engine.nn.model import Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import Hand
-from xo_gui.main_window import MainWindow
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.layout import Strip
 from xo_gui.views.network.toolbar import FindLine, called, found_layers
+from xo_gui.window.main_window import MainWindow
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 1), BatchNorm2D(), ReLU(), Dropout(0.1))
 DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)))

@@ -13,11 +13,12 @@ from PySide6.QtTest import QTest
 from engine.explain.step_trace import Dissection
 from engine.nn.model import Moment
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import Look, Pace, Pause
-from xo_gui.views import NetworkView, StepView
+from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.step.phases import ACTS, Beat, beat_at, beats_of, sentence
+from xo_gui.views.step.step_view import StepView
 from xo_gui.widgets import number_text
+from xo_gui.window.main_window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -21,8 +21,8 @@ from engine.training.optimizers import SGD, Adam
 from engine.training.recipe import Linear, Recipe, Steps
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.test_training import Coach
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnBy, Look
+from xo_gui.window.main_window import MainWindow
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_copied_command_makes_the_same_bytes_in_a_process_of_its_own(coach: 
     coach.until(lambda training: training.exact and training.shown.step == 14)
     words = shlex.split(copied(coach))
     run = [sys.executable, "-m", "engine.cli.main", *words[1:]]
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     done = subprocess.run(run, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     made = load_model(tmp_path / "trained.safetensors").parameters

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QL
 from engine.documents.model_file import save_model, shipped_subject
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from xo_gui.app.theme import DARK, LIGHT
-from xo_gui.main_window import MainWindow
+from xo_gui.window.main_window import MainWindow
 
 
 def test_an_x_drawn_with_the_mouse_is_read_as_an_x(hand: Hand) -> None:

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xo_gui import animation
-from xo_gui.animation import Animation
-from xo_gui.main_window import MainWindow
 from xo_gui.state.commands import LearnFrom
+from xo_gui.window import recording
+from xo_gui.window.main_window import MainWindow
+from xo_gui.window.recording import Animation
 
 
 @pytest.mark.parametrize("name", ["training.webp", "training.gif"])
 def test_it_shows_the_window_training(
     window: MainWindow, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(animation, "SLOW_FRAMES", 2)
-    monkeypatch.setattr(animation, "FAST_FRAMES", 2)
+    monkeypatch.setattr(recording, "SLOW_FRAMES", 2)
+    monkeypatch.setattr(recording, "FAST_FRAMES", 2)
     window.training.wish(LearnFrom(replace(window.training.intent.data, count=200, held_out=50)))
     made = Animation(window, tmp_path / name)
     with qtbot.waitSignal(made.finished, timeout=60_000):
@@ -43,8 +43,8 @@ def test_another_kind_of_file_is_refused_with_a_sentence(window: MainWindow, tmp
 def test_where_it_cannot_be_written_that_is_said(
     window: MainWindow, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(animation, "SLOW_FRAMES", 1)
-    monkeypatch.setattr(animation, "FAST_FRAMES", 1)
+    monkeypatch.setattr(recording, "SLOW_FRAMES", 1)
+    monkeypatch.setattr(recording, "FAST_FRAMES", 1)
     window.training.wish(LearnFrom(replace(window.training.intent.data, count=200, held_out=50)))
     made = Animation(window, tmp_path / "nowhere" / "training.webp")
     with qtbot.waitSignal(made.finished, timeout=60_000):

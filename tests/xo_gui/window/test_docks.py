@@ -6,9 +6,9 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea
 
-from xo_gui.docks import ScrolledFrame
-from xo_gui.main_window import LEAST_SIZE
 from xo_gui.views.training.training_view import TrainingView
+from xo_gui.window.docks import ScrolledFrame
+from xo_gui.window.main_window import LEAST_SIZE
 
 
 def test_in_the_smallest_window_no_panel_lies_over_another_and_tab_brings_what_it_reaches(open_window) -> None:

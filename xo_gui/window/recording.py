@@ -14,11 +14,11 @@ from PIL import Image
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from xo_gui import files
 from xo_gui.state.commands import Pace, Pause, Train
+from xo_gui.window import import_export
 
 if TYPE_CHECKING:
-    from xo_gui.main_window import MainWindow
+    from xo_gui.window.main_window import MainWindow
 
 # Milliseconds between two frames; steps a second in the first part, when everything changes; frames of each part.
 EVERY_MS: Final = 200
@@ -78,7 +78,7 @@ class Animation(QObject):
         more = {"quality": 70, "method": 4} if kind == "WEBP" else {"optimize": True}
         first.save(data, kind, save_all=True, append_images=others, duration=durations, loop=0, **more)
         try:
-            files.write(self._path, data.getvalue())
+            import_export.write(self._path, data.getvalue())
         except (ValueError, OSError) as error:
             self.trouble = str(error)
         self.finished.emit()

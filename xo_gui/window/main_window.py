@@ -17,22 +17,27 @@ from engine.documents.model_file import shipped_subject
 from engine.documents.presets import PRESETS, preset
 from engine.nn.model import Subject
 from engine.runtime.protocol import Notice, Snapshot
-from xo_gui import about
 from xo_gui.app.preferences import Settings
 from xo_gui.app.theme import Theme, theme_called, wear
-from xo_gui.docks import MARGIN, Docks
-from xo_gui.exchange import Exchange
-from xo_gui.menus import Menus
-from xo_gui.middle import Middle
-from xo_gui.offer import Offer, under
 from xo_gui.state.autosave import Recovery
 from xo_gui.state.comparison_controller import Comparing
 from xo_gui.state.engine_thread import EngineThread
 from xo_gui.state.session import Session
 from xo_gui.state.training_controller import TrainingControl
-from xo_gui.status_bar import StatusBar
-from xo_gui.views import PANELS, CompareView, DataView, DrawingView, InspectorView, NetworkView, View, VotesView
-from xo_gui.views.network.network_view import StripsView
+from xo_gui.views.compare.compare_view import CompareView
+from xo_gui.views.data.data_view import DataView
+from xo_gui.views.drawing.drawing_view import DrawingView
+from xo_gui.views.inspector.inspector_view import InspectorView
+from xo_gui.views.network.network_view import NetworkView, StripsView
+from xo_gui.views.view import View
+from xo_gui.views.votes.votes_view import VotesView
+from xo_gui.window import about_dialog
+from xo_gui.window.actions import Menus
+from xo_gui.window.docks import MARGIN, Docks, Middle
+from xo_gui.window.import_export import Exchange
+from xo_gui.window.panels import PANELS
+from xo_gui.window.recovery_bar import Offer, under
+from xo_gui.window.status_bar import StatusBar
 
 # The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -401,11 +406,11 @@ class MainWindow(QMainWindow):
 
     def show_keys(self) -> None:
         """What every key and button does."""
-        about.show_keys(self)
+        about_dialog.show_keys(self)
 
     def show_about(self) -> None:
         """Version, licences, where the log is."""
-        about.show_about(self, self._device.text())
+        about_dialog.show_about(self, self._device.text())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout, end the engine's thread, and keep the work as the last session."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import shiboken6
 from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QDockWidget, QFrame, QLabel, QMainWindow, QScrollArea, QTabBar, QTabWidget, QWidget
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QStackedLayout,
+    QTabBar,
+    QTabWidget,
+    QWidget,
+)
 
 from xo_gui.app.theme import heading_font
-from xo_gui.views import Panel, View
+from xo_gui.views.view import View
+from xo_gui.window.panels import Panel
 
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
 ROOMY = 1400
@@ -231,3 +242,74 @@ class ScrolledFrame(QScrollArea):
             room = QMargins(0, 0, min(wide, _ROOM.right()), min(high, _ROOM.bottom()))
             self.setViewportMargins(_ROOM - room)
         return super().eventFilter(watched, event)
+
+
+# The tabs stand where a lone panel would write its name.
+TABS_HIGH = 28
+
+
+class Middle(QWidget):
+    """A stack of views with tabs over its upper left corner, which each view leaves free."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        # What Qt leaves lying under the middle of the window is not to shine through.
+        self.setAutoFillBackground(True)
+        self._stack = QStackedLayout(self)
+        self._stack.setContentsMargins(0, 0, 0, 0)
+        self.tabs = QTabBar(self)
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.tabs.setAccessibleName(self.tr("What the middle of the window shows"))
+        self.tabs.currentChanged.connect(self._turn)
+        for key, way in (("Ctrl+PgDown", 1), ("Ctrl+PgUp", -1)):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.activated.connect(self._next if way == 1 else self._previous)
+
+    def add(self, view: View) -> None:
+        """A view, behind those already there."""
+        self._stack.addWidget(view)
+        self.tabs.addTab(view.title)
+        self.tabs.setTabToolTip(self.tabs.count() - 1, view.title)
+        self.tabs.raise_()
+        self._place()
+
+    def bring(self, kind: type[View]) -> None:
+        """Show the view of this kind. Raises StopIteration if there is none."""
+        places = range(self._stack.count())
+        self.tabs.setCurrentIndex(next(at for at in places if isinstance(self._stack.widget(at), kind)))
+
+    @property
+    def shown(self) -> View:
+        """The view that is to be seen."""
+        view = self._stack.currentWidget()
+        assert isinstance(view, View)
+        return view
+
+    def sizeHint(self) -> QSize:
+        """What the first view likes best."""
+        return self._stack.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The tabs stay in their corner."""
+        super().resizeEvent(event)
+        self._place()
+
+    def _place(self) -> None:
+        size = self.tabs.sizeHint()
+        self.tabs.setGeometry(0, TABS_HIGH - size.height(), min(size.width(), self.width()), size.height())
+
+    def _turn(self, at: int) -> None:
+        if at != self._stack.currentIndex():
+            self.shown.hide()  # it says that nothing of it is in view, before the next one says what is
+        self._stack.setCurrentIndex(at)
+        self.tabs.raise_()
+
+    def _next(self) -> None:
+        self._step(1)
+
+    def _previous(self) -> None:
+        self._step(-1)
+
+    def _step(self, way: int) -> None:
+        self.tabs.setCurrentIndex((self.tabs.currentIndex() + way) % self.tabs.count())

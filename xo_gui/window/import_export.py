@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction
+import numpy as np
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject
+from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from engine.documents.model_file import save_model
 from engine.documents.open_file import Opened, Opening
 from engine.documents.project_file import SUFFIX, Work
-from engine.formats.pictures import SUFFIXES
+from engine.formats.atomic_file import write_atomically
+from engine.formats.pictures import SUFFIXES, as_ink
 from engine.nn.layers import shape_text
 from engine.nn.model import Subject
-from xo_gui import clipboard, files
 from xo_gui.app.preferences import Settings
 from xo_gui.state.session import Session
 
 if TYPE_CHECKING:
-    from xo_gui.main_window import MainWindow
+    from xo_gui.window.main_window import MainWindow
+
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+
+def put(image: QImage) -> None:
+    """Copy a picture."""
+    QGuiApplication.clipboard().setImage(image)
+
+
+def take() -> HostArray:
+    """The copied picture as ink (H, W) float32, -1 to 1. Raises ValueError if there is none."""
+    image = QGuiApplication.clipboard().image()
+    if image.isNull():
+        raise ValueError("There is no picture to paste; copy one first.")
+    grey = image.convertToFormat(QImage.Format.Format_Grayscale8)
+    rows = np.frombuffer(grey.constBits(), np.uint8).reshape(grey.height(), grey.bytesPerLine())
+    return as_ink(rows[:, : grey.width()].astype(np.float32) / 255)
+
+
+Save: TypeAlias = Callable[[], object]
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing. Raises ValueError with one sentence."""
+    write_atomically(path, data)
+
+
+def png(image: QImage) -> bytes:
+    """The picture as a PNG file's bytes."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    if not QImageWriter(buffer, QByteArray(b"png")).write(image):
+        raise ValueError("The picture could not be turned into a PNG file.")
+    return bytes(buffer.data().data())
 
 
 class Exchange(QObject):
@@ -121,12 +157,12 @@ class Exchange(QObject):
     def ask_save_drawing(self) -> None:
         """Ask where to save what the canvas shows."""
         if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
-            self._write(path, files.png(self._window.drawing_view.picture()))
+            self._write(path, png(self._window.drawing_view.picture()))
 
     def ask_save_window(self) -> None:
         """Ask where to save a picture of the window."""
         if path := self._ask_path(self.tr("Save picture"), "xo.png", self.tr("Picture (*.png)")):
-            self._write(path, files.png(self._window.grab().toImage()))
+            self._write(path, png(self._window.grab().toImage()))
 
     def ask_save_model(self) -> None:
         """Ask where to save the network."""
@@ -140,9 +176,9 @@ class Exchange(QObject):
         return Path(chosen) if chosen else None
 
     def _write(self, path: Path, data: bytes) -> None:
-        self._report(path, lambda: files.write(path, data))
+        self._report(path, lambda: write(path, data))
 
-    def _report(self, path: Path, save: files.Save) -> None:
+    def _report(self, path: Path, save: Save) -> None:
         try:
             save()
         except (ValueError, OSError) as error:
@@ -155,15 +191,15 @@ class Exchange(QObject):
         focused = QApplication.focusWidget()
         view = next((v for v in self._window.views if focused is not None and v.isAncestorOf(focused)), None)
         if view is None or view is self._window.drawing_view:
-            clipboard.put(self._window.drawing_view.picture())
+            put(self._window.drawing_view.picture())
             self._window.say(self.tr("The drawing is copied."))
         else:
-            clipboard.put(view.grab().toImage())
+            put(view.grab().toImage())
             self._window.say(self.tr("A picture of the panel {0} is copied.").format(view.title))
 
     def paste(self) -> None:
         """Make the copied picture the drawing."""
         try:
-            self._window.drawing_view.put_image(clipboard.take(), self.tr("Paste"))
+            self._window.drawing_view.put_image(take(), self.tr("Paste"))
         except ValueError as error:
             self._window.say(str(error))

@@ -1,0 +1,59 @@
+"""The views: one file a panel. PANELS is the list of what the window shows and where it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+
+from xo_gui.views.compare.compare_view import CompareView
+from xo_gui.views.data.data_view import DataView
+from xo_gui.views.drawing.drawing_view import DrawingView
+from xo_gui.views.inspector.inspector_view import InspectorView
+from xo_gui.views.network.network_view import NetworkView
+from xo_gui.views.step.step_view import StepView
+from xo_gui.views.training.branches_view import BranchesView
+from xo_gui.views.training.curves_view import CurvesView
+from xo_gui.views.training.feature_history_view import FilmView
+from xo_gui.views.training.held_out_view import GalleryView
+from xo_gui.views.training.layer_statistics_view import InsideView
+from xo_gui.views.training.robustness_view import RobustnessView
+from xo_gui.views.training.settings_view import SettingsView
+from xo_gui.views.training.timeline_view import TimelineView
+from xo_gui.views.training.training_view import TrainingView
+from xo_gui.views.view import View
+from xo_gui.views.votes.template_view import WholeImageView
+from xo_gui.views.votes.votes_view import VotesView
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A view and the side of the window it starts on; None is the middle. under: below the panels already there,
+    where those of that side stand beside each other. behind: the panel whose place it shares, as a tab."""
+
+    view: type[View]
+    area: Qt.DockWidgetArea | None
+    under: bool = False
+    behind: type[View] | None = None
+
+
+PANELS = (
+    Panel(DrawingView, Qt.DockWidgetArea.LeftDockWidgetArea),
+    Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
+    Panel(WholeImageView, Qt.DockWidgetArea.LeftDockWidgetArea, behind=VotesView),
+    Panel(NetworkView, None),
+    Panel(CompareView, None),
+    Panel(StepView, None),
+    Panel(InspectorView, Qt.DockWidgetArea.RightDockWidgetArea),
+    Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
+    # Tabs come last: what is put beside a tab would become one itself.
+    Panel(SettingsView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=TrainingView),
+    Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(BranchesView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=CurvesView),
+    Panel(InsideView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+)
