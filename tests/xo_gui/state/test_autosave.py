@@ -28,7 +28,7 @@ from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.lessons import DATA, STROKES
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.autosave import session_folder
 from xo_gui.state.commands import OneEpoch
 from xo_gui.state.training_controller import WATCHED

@@ -20,7 +20,7 @@ from engine.documents.model_file import load_model, save_model, shipped_subject
 from engine.training.optimizers import SGD, Adam
 from engine.training.recipe import Linear, Recipe, Steps
 from tests.xo_gui.conftest import X_ARMS, Hand
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.commands import LearnBy, Look
 from xo_gui.window.main_window import MainWindow
 

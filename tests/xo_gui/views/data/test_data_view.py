@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from engine.data.xo.generator import samples
 from engine.documents.document import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.views.data.data_view import DataView
 from xo_gui.widgets.sliders import RangeSlider
 from xo_gui.widgets.thumbnails import Thumbnails

@@ -12,8 +12,8 @@ from engine.nn import weight_editing
 from engine.nn.layers.value_formulas import WeightedSum
 from engine.nn.model import Subject
 from tests.xo_gui.conftest import X_ARMS, Hand
-from tests.xo_gui.test_inspector import Looker
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.inspector.test_inspector_view import Looker
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.selection import Cell
 from xo_gui.views.inspector.feature_page import FeaturePage
 from xo_gui.window.main_window import MainWindow

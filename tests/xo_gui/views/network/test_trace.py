@@ -11,8 +11,8 @@ from engine.nn.inference import Reader, Reading
 from engine.nn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
 from engine.nn.model import Subject
 from engine.nn.network import Network
-from tests.engine.test_explanations import read as some_reading
-from tests.engine.test_explanations import some, some_places
+from tests.engine.explain.test_explanations import read as some_reading
+from tests.engine.explain.test_explanations import some, some_places
 from xo_gui.app.theme import DARK
 from xo_gui.state.selection import Cell
 from xo_gui.views.network.fit import arrange

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 
 from engine.explain.step_trace import Dissection
 from engine.nn.model import Moment
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.commands import Look, Pace, Pause
 from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.step.phases import ACTS, Beat, beat_at, beats_of, sentence

@@ -18,7 +18,7 @@ from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
-from tests.xo_gui.test_training import Coach, stroke_by_stroke
+from tests.xo_gui.views.training.test_training_view import Coach, stroke_by_stroke
 from xo_gui.state.commands import Look
 from xo_gui.state.selection import Cell
 from xo_gui.views.compare.compare_view import CompareView

@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
 from engine.nn.model import Moment
 from engine.training.history import Branch, Curves
 from engine.training.optimizers import AdamW
-from tests.xo_gui.test_inside import Inside
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_layer_statistics_view import Inside
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app.theme import DARK, THEMES
 from xo_gui.state.commands import LearnBy, Look, ShowBranch
 from xo_gui.views.training.branches_view import BranchesView

@@ -15,7 +15,7 @@ from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
 from engine.training.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.training.recipe import SCHEDULES, Cosine, Recipe, Schedule
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.commands import LearnBy
 from xo_gui.views.training.settings_view import FrozenLayers, SettingsView
 from xo_gui.widgets.form import NumberBox, Row, read, shown, stepped

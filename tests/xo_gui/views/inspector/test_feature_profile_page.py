@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.explain import feature_profile as liking
-from tests.xo_gui.test_inspector import Looker
+from tests.xo_gui.views.inspector.test_inspector_view import Looker
 from xo_gui.state.selection import Cell
 from xo_gui.views.inspector import feature_profile_page
 from xo_gui.views.inspector.feature_profile_page import LikesPage

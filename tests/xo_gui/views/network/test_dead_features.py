@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QToolTip
 
 from engine.nn.model import Subject
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app.theme import DARK
 from xo_gui.state.commands import TrainOn
 from xo_gui.views.network.dead_features import paint_dead

@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from engine.documents.document import Document
 from engine.drawings.raster import render
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
-from tests.xo_gui.test_training import Coach, coach  # noqa: F401
+from tests.xo_gui.views.training.test_training_view import Coach, coach  # noqa: F401
 from xo_gui.state.commands import LearnOn, Pause
 
 

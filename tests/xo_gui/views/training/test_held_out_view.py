@@ -9,7 +9,7 @@ from PySide6.QtTest import QTest
 
 from engine.nn.losses import softmax
 from tests.xo_gui.conftest import X_ARMS, Hand
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.views.training.feature_history_view import FilmView
 from xo_gui.views.training.held_out_view import GalleryView, hardest_first
 from xo_gui.window.main_window import MainWindow

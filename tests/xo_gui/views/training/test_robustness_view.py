@@ -13,7 +13,7 @@ import engine.explain.robustness
 from engine.backends.backend import choose_backend
 from engine.explain.robustness import Robustness, Trial
 from tests.xo_gui.conftest import X_ARMS, Hand
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app.theme import DARK
 from xo_gui.views.training.feature_history_view import FilmView
 from xo_gui.views.training.robustness_view import RobustnessView

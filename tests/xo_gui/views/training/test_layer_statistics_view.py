@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QTabBar
 
 from engine.nn.model import Moment
 from engine.runtime.training_protocol import Training
-from tests.xo_gui.test_training import Coach
+from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.commands import Look, TrainOn
 from xo_gui.views.training.layer_statistics_view import InsideView
 from xo_gui.window.main_window import MainWindow
