@@ -1,0 +1,88 @@
+"""Files saved by version 0.1 (commit 5ec0355) open, and training goes on from them.
+
+The folder `saved_by_0_1` holds one file of each kind, written by that commit, and `continued.npz`: the weights it
+reached when it went on with the two interrupted runs, so that a change in the meaning of a format is noticed too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.backends.backend import choose_backend
+from engine.data.xo.settings import XOSettings
+from engine.documents.model_file import load_model
+from engine.documents.project_file import load_session
+from engine.documents.training_file import load_checkpoint
+from engine.nn.model import Moment
+from engine.runtime.training_protocol import Goal
+from engine.runtime.training_run import Run
+from engine.training.optimizers import SGD, AdamW
+from engine.training.recipe import Cosine
+from engine.training.trainer import Trainer
+from tests.engine.small_runs import MIXED, source_of
+
+SAVED = Path(__file__).with_name("saved_by_0_1")
+CPU = choose_backend("cpu")
+
+
+@pytest.fixture(scope="module")
+def continued() -> Mapping[str, np.ndarray]:
+    """Weights that version 0.1 reached, `session.` or `checkpoint.` before each name."""
+    with np.load(SAVED / "continued.npz") as archive:
+        return dict(archive)
+
+
+def assert_close(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], run: str) -> None:
+    """Equal within what another processor's order of additions may change."""
+    wanted = {name.removeprefix(run): values for name, values in expected.items() if name.startswith(run)}
+    assert found.keys() == wanted.keys()
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_model_opens() -> None:
+    model = load_model(SAVED / "model.safetensors")
+    assert (model.name, model.network, model.threshold) == ("Mixed — 1", MIXED, 0.8)
+    assert model.origin == {"command": "xo train --seed 4"}
+    fresh = MIXED.initial(4)
+    assert model.parameters.keys() == fresh.keys()
+    for name, values in fresh.items():
+        np.testing.assert_array_equal(model.parameters[name], values)
+
+
+def test_checkpoint_opens_and_training_goes_on(continued: Mapping[str, np.ndarray]) -> None:
+    run = load_checkpoint(SAVED / "run.checkpoint")
+    recipe = run.recipe
+    assert (run.network, run.commands) == (MIXED, ("xo train --seed 4",))
+    assert (recipe.optimizer, recipe.schedule) == (AdamW(0.01, decay=0.1), Cosine(0.1, warmup=0.2))
+    assert (recipe.batch, recipe.epochs, recipe.frozen, recipe.patience) == (16, 3, ("04-residual",), 5)
+    assert isinstance(recipe.data, XOSettings)
+    source = source_of(recipe)
+    trainer = Trainer(MIXED, source, recipe, CPU, None, source.held_out(recipe.held_out), run.checkpoint)
+    for _ in trainer.steps():
+        pass
+    assert_close(trainer.parameters(), continued, "checkpoint.")
+
+
+def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray]) -> None:
+    work = load_session(SAVED / "project.session")
+    (subject,) = work.document.subjects
+    assert (subject.name, subject.moment, work.names) == ("Small", Moment(1, 17), {0: "mine"})
+    assert [(own.label, own.weight) for own in work.document.own] == [("X", 1), ("neither", 3)]
+    assert len(work.document.drawing.strokes) == 3
+    kept = work.run
+    assert kept is not None
+    assert [line.branch.name for line in kept.lines][-1] == "second"
+    run = Run(CPU)
+    recipe = replace(work.recipe, optimizer=SGD(0.05, 0.9), patience=50)
+    run.follow(
+        Goal(1, subject, "kept", "second", recipe, work.data, kept.origins[1].lesson.own, True, 31, kept=kept)
+    )
+    while run.busy:
+        run.work(0.01)
+    assert_close(run.parameters(), continued, "session.")
