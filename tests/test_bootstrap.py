@@ -50,7 +50,7 @@ class Checkout:
     def run(self, command: Sequence[str], failure: str, folder: Path | None = None, lock: object = None) -> None:
         self.commands.append(list(command))
         if self.fails_at and self.fails_at in command:
-            installer.stop(failure)
+            installer.exit_with(failure)
         if "venv" in command:
             self.make()
 
@@ -81,7 +81,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(environment, "run", checkout.run)
     monkeypatch.setattr(environment, "restart", restart)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(environment, "fitting_cuda_extra", lambda: None)
+    monkeypatch.setattr(environment, "matching_cuda_extra", lambda: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("XO_GUI_EXTRAS", raising=False)
     return checkout
@@ -109,7 +109,7 @@ def test_changed_tool_settings_install_nothing(checkout: Checkout) -> None:
 @pytest.mark.parametrize("step", ["venv", "install"])
 def test_interrupted_installation_is_not_trusted(checkout: Checkout, step: str) -> None:
     checkout.fails_at = step
-    with pytest.raises(SystemExit, match="network" if step == "install" else "Could not make"):
+    with pytest.raises(SystemExit, match="network" if step == "install" else "Could not create"):
         ensure_environment((), "xo_gui")
     checkout.fails_at = ""
     assert checkout.start() == ["venv", "install ."]
@@ -163,7 +163,7 @@ def test_installation_that_changes_nothing_is_not_repeated_for_ever(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(environment.JUST_INSTALLED, "1")
-    with pytest.raises(SystemExit, match=r"not what it should be \(nowhere-to-be-found"):
+    with pytest.raises(SystemExit, match=r"does not meet the requirements \(nowhere-to-be-found"):
         ensure_environment((), "xo_gui")
 
 
@@ -179,7 +179,7 @@ def test_checkout_that_cannot_be_written_to_uses_the_cache(
 
 @pytest.mark.skipif(os.name == "nt", reason="two handles of one process share a lock on Windows")
 def test_lock_keeps_a_second_start_out(checkout: Checkout) -> None:
-    with environment.locked(checkout.own.lock_file), checkout.own.lock_file.open("a") as second:
+    with environment.file_lock(checkout.own.lock_file), checkout.own.lock_file.open("a") as second:
         assert not environment.try_lock(second)
 
 
@@ -192,18 +192,18 @@ def test_lack_of_venv_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("XO_GUI_NO_APT", "1")
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     with pytest.raises(SystemExit, match=r"sudo apt install python3\.\d+-venv"):
-        environment.add_venv_package()
+        environment.install_venv_package()
 
 
 def test_every_requirement_of_the_project_can_be_read() -> None:
     project = read_project(environment.ROOT / "pyproject.toml")
-    asked = project.asked(set(project.requirements) - {""})
+    asked = project.requirements_for(set(project.requirements) - {""})
     assert len(missing_requirements(asked, {})) >= len(project.requirements[""])
 
 
 def test_this_very_environment_has_the_tests_requirements() -> None:
     project = read_project(environment.ROOT / "pyproject.toml")
-    assert missing_requirements(project.asked(["test"]), installed_versions(sys.path)) == []
+    assert missing_requirements(project.requirements_for(["test"]), installed_versions(sys.path)) == []
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ def bare_linux(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XO_GUI_NO_APT", "1")
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(system_libraries, "require_x_answer", lambda: None)
-    monkeypatch.setattr(system_libraries, "loadable", lambda soname: soname != "libxcb-icccm.so.4")
+    monkeypatch.setattr(system_libraries, "require_x_connection", lambda: None)
+    monkeypatch.setattr(system_libraries, "is_loadable", lambda soname: soname != "libxcb-icccm.so.4")
     return monkeypatch
 
 
@@ -270,9 +270,9 @@ def test_missing_library_names_the_command(bare_linux: pytest.MonkeyPatch, tool:
 def test_root_on_debian_installs_what_is_missing(bare_linux: pytest.MonkeyPatch) -> None:
     installed: list[str] = []
     bare_linux.setenv("DISPLAY", ":0")
-    bare_linux.setattr(system_libraries, "may_use_apt", lambda: True)
+    bare_linux.setattr(system_libraries, "can_use_apt", lambda: True)
     bare_linux.setattr(system_libraries, "apt_install", installed.extend)
-    bare_linux.setattr(system_libraries, "loadable", lambda name: name != "libxcb-icccm.so.4" or bool(installed))
+    bare_linux.setattr(system_libraries, "is_loadable", lambda name: name != "libxcb-icccm.so.4" or bool(installed))
     ensure_system_libraries(screen=True)
     assert installed == ["libxcb-icccm4"]
 
@@ -295,4 +295,4 @@ def test_screen_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("there is no libxcb here")
     monkeypatch.setenv("DISPLAY", ":98765")
     with pytest.raises(SystemExit, match=r":98765 .* does not answer"):
-        system_libraries.require_x_answer()
+        system_libraries.require_x_connection()

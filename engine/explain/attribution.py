@@ -17,7 +17,7 @@ from engine.nn.plan import Plan
 
 T = TypeVar("T")
 # Seconds: passes of a large network are cut into pieces of about so long, where others wait for the same thread.
-PIECE = 0.01
+SLICE_SECONDS = 0.01
 
 
 def drained(work: Generator[None, None, T]) -> T:
@@ -149,7 +149,7 @@ class Gradients:
         go_on, done = self._backend.operations.sliced([calls]), False
         while not done:
             with np.errstate(over="ignore", invalid="ignore"):
-                done = go_on(perf_counter() + PIECE)
+                done = go_on(perf_counter() + SLICE_SECONDS)
             if not done:
                 yield
 

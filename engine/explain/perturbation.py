@@ -22,7 +22,7 @@ from engine.training.evaluation import Judge, Judgement
 # What a covered pixel is: background.
 COVER = -1.0
 # Pictures at a time: fewer where one costs much, so that there is soon something to see, and it is soon given up.
-MOST_MULTIPLIES, MOST_PICTURES = 4_000_000, 32
+MOST_MULTIPLIES, MAX_PICTURES = 4_000_000, 32
 
 
 def patches(length: int) -> tuple[int, list[int]]:
@@ -37,7 +37,7 @@ class Occlusion:
 
     def __init__(self, subject: Subject) -> None:
         cost = sum(cost.multiplies for cost in subject.network.costs)
-        self.batch = max(1, min(MOST_PICTURES, MOST_MULTIPLIES // max(cost, 1)))
+        self.batch = max(1, min(MAX_PICTURES, MOST_MULTIPLIES // max(cost, 1)))
         self._plan = Plan(subject.network, numpy_backend("explanations"), self.batch)
         self._plan.load(subject.parameters)
         self.subject = subject

@@ -1,7 +1,7 @@
-"""The first run from a checkout: what must happen before any package is imported.
+"""Bootstrap of a checkout: prepares the Python environment and system libraries before any package is imported.
 
-Standard library only, because nothing else is there yet, and no syntax newer than Python 3.7, so that an old
-Python answers with a sentence and not with a SyntaxError.
+Standard library only, because nothing else is installed yet, and no syntax newer than Python 3.7, so that an old
+Python ends with a sentence instead of a SyntaxError.
 """
 
 from xo_gui.bootstrap.environment import ensure_environment

@@ -1,6 +1,6 @@
-"""The virtual environment of a checkout: made, mended and entered if the running Python lacks anything.
+"""The virtual environment of a checkout: created, repaired and entered if the running Python lacks a requirement.
 
-It never touches an environment that has what is needed, whoever made it.
+An environment that meets the requirements is left unchanged.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from xo_gui.bootstrap.installer import apt_install, may_use_apt, run, say, stop
+from xo_gui.bootstrap.installer import apt_install, can_use_apt, exit_with, print_status, run
 from xo_gui.bootstrap.requirements import (
     Project,
     installed_versions,
     missing_requirements,
     read_project,
-    wanted_extras,
+    requested_extras,
 )
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ JUST_INSTALLED = "XO_GUI_JUST_INSTALLED"
 
 
 class Stamp(NamedTuple):
-    """What a finished installation wrote into its environment."""
+    """Record that a finished installation leaves in its environment: digest of pyproject.toml, installed extras."""
 
-    mark: str
+    digest: str
     extras: frozenset[str]
 
 
 class Environment(NamedTuple):
-    """A virtual environment of the program; its lock and its mark of unfinished work lie beside it."""
+    """A virtual environment of the program; its lock file and its unfinished marker lie beside its folder."""
 
     folder: Path
 
@@ -67,11 +67,11 @@ class Environment(NamedTuple):
         return self.folder.with_name(self.folder.name + ".unfinished")
 
     def is_running(self) -> bool:
-        """Whether this very interpreter is the environment's own."""
+        """Whether the running interpreter belongs to this environment."""
         return self.folder.exists() and os.path.samefile(sys.prefix, self.folder)
 
     def stamp(self) -> Stamp | None:
-        """What the last finished installation left, or None: a torn stamp counts as none."""
+        """The stamp of the last finished installation; None if missing or damaged."""
         if self.unfinished_file.exists():
             return None
         try:
@@ -80,8 +80,8 @@ class Environment(NamedTuple):
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def made_for(self) -> tuple[int, ...] | None:
-        """The Python version it was made for, or None if its Python, or the one beneath it, is gone."""
+    def python_version(self) -> tuple[int, ...] | None:
+        """The (major, minor) version it was created for; None if its Python or the base Python no longer exists."""
         try:
             settings = (self.folder / "pyvenv.cfg").read_text("utf-8")
         except OSError:
@@ -98,75 +98,75 @@ class Environment(NamedTuple):
         )
 
     def is_ready(self, project: Project, extras: frozenset[str]) -> bool:
-        """Whether a finished installation of this pyproject.toml with these extras is in it."""
+        """Whether it holds a finished installation of this pyproject.toml with at least these extras."""
         stamp = self.stamp()
-        if stamp is None or self.made_for() is None:
+        if stamp is None or self.python_version() is None:
             return False
-        return stamp.mark == project.mark and stamp.extras >= extras
+        return stamp.digest == project.digest and stamp.extras >= extras
 
 
 def ensure_environment(extras: Sequence[str], module: str) -> None:
-    """Return if this interpreter has what pyproject.toml and the extras ask for; else make it so and restart.
+    """Return if this interpreter meets pyproject.toml and the extras; otherwise install them and restart.
 
-    Restarting replaces this process by `python -m module` with the same arguments, so that the call returns
-    only where everything is there. Raises SystemExit with one sentence where that cannot be done: an old
-    Python, no network, no pip, an unknown extra.
+    Restarting replaces this process by `python -m module` with the same arguments, so that the call returns only
+    if every requirement is met. Raises SystemExit with one sentence if that is impossible: an old Python, no
+    network, no pip, an unknown extra.
     """
     require_python(tuple(sys.version_info[:3]))
     if not (ROOT / "pyproject.toml").is_file():
         return
     just_installed = os.environ.pop(JUST_INSTALLED, "") == "1"
     project = read_project(ROOT / "pyproject.toml")
-    wanted = wanted_extras(project, extras)
+    wanted = requested_extras(project, extras)
     own, spare = Environment(ROOT / ".venv"), Environment(cache_folder(ROOT))
-    missing = missing_requirements(project.asked(wanted), installed_versions(sys.path))
-    if not missing and may_stay(own, spare, project, wanted):
+    missing = missing_requirements(project.requirements_for(wanted), installed_versions(sys.path))
+    if not missing and is_usable(own, spare, project, wanted):
         return
     for environment in (own, spare):
         if environment.is_ready(project, wanted) and not environment.is_running():
             restart(environment, module)
     if just_installed:
-        stop(
-            "The installation finished, yet the environment is not what it should be "
-            f"({', '.join(missing) or 'pyproject.toml changed meanwhile'}): delete .venv and start again."
+        exit_with(
+            "The installation finished, but the environment does not meet the requirements "
+            f"({', '.join(missing) or 'pyproject.toml changed meanwhile'}); delete .venv and start again."
         )
     started = time.monotonic()
     try:
         environment = install(project, wanted, own, spare)
     except OSError as error:
-        stop(f"Could not prepare the Python environment: {error}.")
+        exit_with(f"Could not prepare the Python environment: {error}.")
     except KeyboardInterrupt:
-        say("Stopped. The next start makes the environment again.")
+        print_status("Stopped. The next start creates the environment again.")
         raise SystemExit(130) from None
-    say(f"Installed in {time.monotonic() - started:.0f} s.")
+    print_status(f"Installed in {time.monotonic() - started:.0f} s.")
     os.environ[JUST_INSTALLED] = "1"
     restart(environment, module)
 
 
 def require_python(version: tuple[int, ...]) -> None:
-    """Raise SystemExit with one sentence if the version is too old."""
+    """Raises SystemExit with one sentence if the version is too old."""
     if version[:2] < OLDEST_PYTHON:
-        stop(
+        exit_with(
             f"XO GUI needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer, and this is Python "
             f"{'.'.join(map(str, version))} ({sys.executable}): start it with a newer Python, "
             "or with `uv run xo-gui`, which brings its own."
         )
 
 
-def may_stay(own: Environment, spare: Environment, project: Project, extras: frozenset[str]) -> bool:
-    """Whether the running environment, in which nothing is missing by name, can be trusted.
+def is_usable(own: Environment, spare: Environment, project: Project, extras: frozenset[str]) -> bool:
+    """Whether the running environment, in which no requirement is missing by name, is complete.
 
-    One of ours needs its stamp. One that somebody else made (uv, pip, conda) has no stamp and needs none.
+    An environment of ours needs its stamp; one made by another tool (uv, pip, conda) has no stamp and needs none.
     """
     for environment in (own, spare):
         ours = environment.stamp_file.exists() or environment.unfinished_file.exists()
         if ours and environment.is_running():
-            return environment.is_ready(project, extras) and environment.made_for() == sys.version_info[:2]
+            return environment.is_ready(project, extras) and environment.python_version() == sys.version_info[:2]
     return True
 
 
 def cache_folder(root: Path) -> Path:
-    """Where the environment of a checkout goes that cannot be written to."""
+    """Folder of the environment for a checkout that is read-only."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData/Local")
     elif sys.platform == "darwin":
@@ -177,7 +177,7 @@ def cache_folder(root: Path) -> Path:
 
 
 def install(project: Project, extras: frozenset[str], own: Environment, spare: Environment) -> Environment:
-    """Make or mend one of the two environments and return it.
+    """Create or repair one of the two environments and return it.
 
     Raises OSError, and SystemExit with one sentence if an installer fails.
     """
@@ -186,32 +186,32 @@ def install(project: Project, extras: frozenset[str], own: Environment, spare: E
         own.lock_file.open("a").close()
     except OSError as error:
         environment = spare
-        say(f"{ROOT} cannot be written to ({error.strerror}), so the environment goes elsewhere.")
+        print_status(f"{ROOT} is read-only ({error.strerror}), so the environment is created elsewhere.")
         spare.folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(environment.lock_file) as lock:
+    with file_lock(environment.lock_file) as lock:
         if environment.is_ready(project, extras) and not environment.is_running():
             return environment
-        fill(environment, project, extras, lock)
+        install_into(environment, project, extras, lock)
     return environment
 
 
-def fill(environment: Environment, project: Project, extras: frozenset[str], lock: TextIO) -> None:
-    """Install into the environment, which the caller has locked, and stamp it."""
+def install_into(environment: Environment, project: Project, extras: frozenset[str], lock: TextIO) -> None:
+    """Install into the environment, which the caller has locked, and write its stamp."""
     stamp = environment.stamp()
     uv = shutil.which("uv")
-    fresh = needs_remaking(environment, stamp, extras, uv)
+    fresh = needs_rebuild(environment, stamp, extras, uv)
     if stamp:
         kept = stamp.extras & set(project.requirements)
         extras |= {extra for extra in kept if not (is_cuda(extra) and any(map(is_cuda, extras)))}
     announce(environment, project, extras, stamp, fresh, uv)
     if fresh:
         if uv is None and find_spec("ensurepip") is None:
-            add_venv_package()
+            install_venv_package()
         environment.unfinished_file.touch()
         if environment.folder.exists():
             shutil.rmtree(environment.folder)
         make = [uv, "venv", "--python", sys.executable] if uv else [sys.executable, "-m", "venv"]
-        run([*make, str(environment.folder)], f"Could not make {environment.folder}.", lock=lock)
+        run([*make, str(environment.folder)], f"Could not create {environment.folder}.", lock=lock)
     environment.unfinished_file.touch()
     target = f".[{','.join(sorted(extras))}]" if extras else "."
     if uv:
@@ -220,21 +220,21 @@ def fill(environment: Environment, project: Project, extras: frozenset[str], loc
         pip = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
         command = [*pip, "install", "--progress-bar", "off", "--editable", target]
     run(command, "The packages could not be installed; is there a network connection?", ROOT, lock)
-    content = {"mark": project.mark, "extras": sorted(extras)}
+    content = {"mark": project.digest, "extras": sorted(extras)}
     environment.stamp_file.write_text(json.dumps(content), "utf-8")
     environment.unfinished_file.unlink()
 
 
-def needs_remaking(environment: Environment, stamp: Stamp | None, extras: frozenset[str], uv: str | None) -> bool:
-    """Whether to start from an empty folder instead of installing on top of what is there."""
-    version = environment.made_for()
+def needs_rebuild(environment: Environment, stamp: Stamp | None, extras: frozenset[str], uv: str | None) -> bool:
+    """Whether to start from an empty folder instead of installing into the existing environment."""
+    version = environment.python_version()
     if environment.unfinished_file.exists() or version is None or version < OLDEST_PYTHON:
         return True
     if environment.is_running() and version != sys.version_info[:2]:
         return True
     if uv is None and not environment.has_pip():
         return True
-    # The two CuPy wheels overwrite each other's files, and neither installer knows.
+    # The two CuPy wheels overwrite each other's files, and neither pip nor uv detects it.
     others = stamp.extras - extras if stamp else frozenset()
     return any(map(is_cuda, extras)) and any(map(is_cuda, others))
 
@@ -251,27 +251,27 @@ def announce(
     fresh: bool,
     uv: str | None,
 ) -> None:
-    """Say what will be installed, why, where and how big it is."""
+    """Print what will be installed, why, where and how large it is."""
     if environment.unfinished_file.exists():
-        say("The last installation did not finish, so the environment is made again.")
-    elif stamp and stamp.mark != project.mark:
-        say("pyproject.toml has changed since the last installation.")
-    names = ", ".join(re.split(r"[\[<>=!; ]", line)[0] for line in project.asked(extras))
-    size = "about 110 MB to download, 360 MB on the disk" if fresh else "only what is new"
-    say(
-        f"Installing {names} and what they need with {'uv' if uv else 'pip'} ({size}) "
+        print_status("The last installation did not finish, so the environment is created again.")
+    elif stamp and stamp.digest != project.digest:
+        print_status("pyproject.toml has changed since the last installation.")
+    names = ", ".join(re.split(r"[\[<>=!; ]", line)[0] for line in project.requirements_for(extras))
+    size = "about 110 MB to download, 360 MB on disk" if fresh else "only what is new"
+    print_status(
+        f"Installing {names} and their dependencies with {'uv' if uv else 'pip'} ({size}) "
         f"into {environment.folder}; nothing outside that folder changes."
     )
-    cuda = None if any(map(is_cuda, extras)) else fitting_cuda_extra()
+    cuda = None if any(map(is_cuda, extras)) else matching_cuda_extra()
     if cuda:
-        say(
-            "There is an NVIDIA driver here: to compute on the GPU, start once with the environment variable "
+        print_status(
+            "An NVIDIA driver was found: to compute on the GPU, start once with the environment variable "
             f"XO_GUI_EXTRAS={cuda} (about 1.5 GB more)."
         )
 
 
-def fitting_cuda_extra() -> str | None:
-    """The extra for the NVIDIA driver of this machine, or None without a driver."""
+def matching_cuda_extra() -> str | None:
+    """The extra that matches this machine's NVIDIA driver; None without a driver."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
@@ -282,18 +282,18 @@ def fitting_cuda_extra() -> str | None:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[TextIO]:
-    """Hold a lock that ends with the process, however it ends; wait for it if another start has it."""
+def file_lock(file: Path) -> Iterator[TextIO]:
+    """Hold an exclusive file lock, released at the latest when the process ends; waits for another start's lock."""
     with file.open("a") as handle:
         if not try_lock(handle):
-            say("Another start is installing at the moment; waiting for it.")
+            print_status("Another start is installing; waiting for it.")
             while not try_lock(handle):
                 time.sleep(0.2)
         yield handle
 
 
 def try_lock(handle: TextIO) -> bool:
-    """Take the lock if it is free. Raises OSError where the file system has no locks."""
+    """Take the lock if it is free; returns whether it was. Raises OSError if the file system has no locks."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -311,15 +311,17 @@ def try_lock(handle: TextIO) -> bool:
     return True
 
 
-def add_venv_package() -> None:
-    """Bring Python's own venv, which Debian leaves out. Raises SystemExit with the command to type."""
+def install_venv_package() -> None:
+    """Install Python's venv module, a separate package on Debian. Raises SystemExit with the command to type."""
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-    if may_use_apt():
+    if can_use_apt():
         apt_install([package])
     elif shutil.which("apt-get"):
-        stop(f"This Python cannot make virtual environments. Type: sudo apt install {package}")
+        exit_with(f"This Python cannot create virtual environments. Type: sudo apt install {package}")
     else:
-        stop("This Python cannot make virtual environments (it has no ensurepip): install a whole one, or uv.")
+        exit_with(
+            "This Python cannot create virtual environments (no ensurepip): install a full one, or uv."
+        )
 
 
 def restart(environment: Environment, module: str) -> NoReturn:
@@ -329,6 +331,6 @@ def restart(environment: Environment, module: str) -> NoReturn:
     sys.stderr.flush()
     if os.name == "posix":
         os.execv(command[0], command)
-    # Windows has no exec: wait for the child, and leave Ctrl-C to it.
+    # Windows has no exec: wait for the child process, which handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(subprocess.call(command))

@@ -1,6 +1,6 @@
-"""What pyproject.toml asks for, and whether an interpreter already has it.
+"""Requirements of pyproject.toml, and whether the installed packages meet them.
 
-Reads the plain requirements that this project writes (name, version bounds, platform); it is no resolver.
+Supports the forms that this project uses: name, version bounds, platform marker.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from xo_gui.bootstrap.installer import stop
+from xo_gui.bootstrap.installer import exit_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class Project(NamedTuple):
-    """What pyproject.toml asks for: requirements by extra ("" for everybody), and a mark of its content."""
+    """Requirements of pyproject.toml by extra ("" for the base ones), and a digest of its content."""
 
     requirements: Mapping[str, Sequence[str]]
-    mark: str
+    digest: str
 
-    def asked(self, extras: Iterable[str]) -> list[str]:
-        """The requirements of everybody and of the named extras."""
+    def requirements_for(self, extras: Iterable[str]) -> list[str]:
+        """The base requirements and those of the named extras."""
         return [line for extra in ("", *sorted(extras)) for line in self.requirements[extra]]
 
 
 def read_project(file: Path) -> Project:
-    """Read pyproject.toml. The mark leaves out the settings of tools, which change nothing installed."""
+    """Read pyproject.toml. The digest omits settings of tools, which do not affect the installation."""
     import tomllib
 
     table = tomllib.loads(file.read_text("utf-8"))
@@ -41,15 +41,15 @@ def read_project(file: Path) -> Project:
     return Project(requirements, hashlib.sha256(json.dumps(relevant).encode()).hexdigest()[:16])
 
 
-def wanted_extras(project: Project, extras: Sequence[str]) -> frozenset[str]:
-    """The extras of the caller and of XO_GUI_EXTRAS. Raises SystemExit for one that is not known."""
+def requested_extras(project: Project, extras: Sequence[str]) -> frozenset[str]:
+    """The extras of the caller and of XO_GUI_EXTRAS. Raises SystemExit for an unknown one."""
     wanted = frozenset(extras) | frozenset(re.findall(r"[\w.-]+", os.environ.get("XO_GUI_EXTRAS", "")))
     unknown = sorted(wanted - set(project.requirements))
     if unknown:
         known = ", ".join(sorted(filter(None, project.requirements)))
-        stop(f"There is no extra named {', '.join(unknown)} (XO_GUI_EXTRAS); there are: {known}.")
+        exit_with(f"There is no extra named {', '.join(unknown)} (XO_GUI_EXTRAS); there are: {known}.")
     if len([extra for extra in wanted if extra.startswith("cuda")]) > 1:
-        stop("XO_GUI_EXTRAS may name one CUDA version only: the CuPy packages overwrite each other.")
+        exit_with("XO_GUI_EXTRAS may name one CUDA version only: the CuPy packages overwrite each other.")
     return wanted
 
 
@@ -59,25 +59,22 @@ def installed_versions(paths: Sequence[str]) -> dict[str, str]:
     for path in paths:
         try:
             entries = os.listdir(path or ".")
-        except OSError:  # zip files and folders that are not there may stand on sys.path
+        except OSError:  # sys.path may name zip files and missing folders
             continue
         for entry in entries:
             if entry.endswith((".dist-info", ".egg-info")):
                 name, _, version = entry[: -len(".dist-info")].partition("-")
-                versions.setdefault(normal_name(name), version.split("-")[0])
+                versions.setdefault(normalized_name(name), version.split("-")[0])
     return versions
 
 
 def missing_requirements(requirements: Iterable[str], versions: Mapping[str, str]) -> list[str]:
-    """The requirements that the installed versions do not meet.
-
-    Reads the plain forms that our pyproject.toml uses. Raises ValueError for any other.
-    """
+    """The requirements that the installed versions do not meet. Raises ValueError for an unsupported form."""
     return [requirement for requirement in requirements if not is_met(requirement, versions)]
 
 
 def is_met(requirement: str, versions: Mapping[str, str]) -> bool:
-    """Whether the installed versions meet one requirement. Raises ValueError for a form it cannot read."""
+    """Whether the installed versions meet one requirement. Raises ValueError for an unsupported form."""
     text, _, marker = requirement.partition(";")
     match = re.match(r"^\s*([\w.-]+?)\s*(?:\[[^\]]*\])?\s*((?:[<>=!].*)?)$", text)
     platforms = re.findall(r"sys_platform == ['\"](\w+)['\"]", marker)
@@ -85,13 +82,13 @@ def is_met(requirement: str, versions: Mapping[str, str]) -> bool:
         raise ValueError(f"cannot read the requirement {requirement!r}")
     if platforms and sys.platform not in platforms:
         return True
-    version = versions.get(normal_name(match.group(1)))
+    version = versions.get(normalized_name(match.group(1)))
     bounds = [bound for bound in match.group(2).split(",") if bound.strip()]
     return version is not None and all(is_within(version, bound) for bound in bounds)
 
 
 def is_within(version: str, bound: str) -> bool:
-    """Whether a version such as 6.10.3 keeps a bound such as >=6.8. Raises ValueError for another form."""
+    """Whether a version such as 6.10.3 meets a bound such as >=6.8. Raises ValueError for an unsupported form."""
     match = re.match(r"^\s*(>=|<=|==|!=|<|>)\s*([0-9.]+)\s*$", bound)
     if match is None:
         raise ValueError(f"cannot read the version bound {bound!r}")
@@ -107,7 +104,7 @@ def is_within(version: str, bound: str) -> bool:
 
 
 def release(version: str) -> list[int]:
-    """The leading numbers of a version, without zeros at the end."""
+    """The leading numbers of a version, without trailing zeros."""
     leading = re.match(r"[0-9.]*", version)
     numbers = [int(part) for part in (leading.group() if leading else "").split(".") if part]
     while numbers and numbers[-1] == 0:
@@ -115,5 +112,5 @@ def release(version: str) -> list[int]:
     return numbers
 
 
-def normal_name(name: str) -> str:
+def normalized_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -283,7 +283,7 @@ def test_contributions_and_the_rest_make_up_every_score(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(0, 60, 4))
 def test_a_pass_in_pieces_that_stops_early_finds_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.explain.attribution.PIECE", 0.0)  # after every call
+    monkeypatch.setattr("engine.explain.attribution.SLICE_SECONDS", 0.0)  # after every call
     network, parameters, picture = some(seed)
     gradients = Gradients(network, 2)
     gradients.load(parameters)

@@ -251,7 +251,7 @@ def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise ValueError("There is no room for it.")
 
-    monkeypatch.setattr("engine.explain.robustness.Trial.advance", refuse)
+    monkeypatch.setattr(Trial, "advance", refuse)
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
     runner.answer(request)
     for _ in range(3):

@@ -202,7 +202,7 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
-    monkeypatch.setattr("engine.explain.attribution.PIECE", 0.0)
+    monkeypatch.setattr("engine.explain.attribution.SLICE_SECONDS", 0.0)
     reading, question = read(subject()), Question("worth", layer=6, place=(1,))
     explainer, small = Explainer(), Explainer()
     explainer.follow(question, (reading,), True)

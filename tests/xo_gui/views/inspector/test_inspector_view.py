@@ -391,7 +391,7 @@ def test_the_smallest_change_put_on_the_canvas_flips_the_verdict(
 def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(
     looker: Looker, hand: Hand, pictures: GradientPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.explain.perturbation.MOST_PICTURES", 1)
+    monkeypatch.setattr("engine.explain.perturbation.MAX_PICTURES", 1)
     # So many patches that it takes seconds; what is stopped early costs nothing.
     monkeypatch.setattr("engine.explain.perturbation.patches", lambda length: (1, list(range(length)) * 3))
     pictures.method.setCurrentIndex(pictures.method.findData("occlusion"))
