@@ -1,1 +1,1 @@
-"""The window. Importing this package loads no Qt, so that the bootstrap can run on a bare Python."""
+"""The window. This package's `__init__` imports no Qt, so that the bootstrap runs on a bare Python."""

@@ -1,4 +1,4 @@
-"""Settings: what the window remembers from one start to the next. Not the Document."""
+"""Preferences: theme, recent files and window layout, kept in an INI file between two starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ THEME_NAMES = ("system", "dark", "light")
 
 
 class Settings:
-    """Typed access to an INI file in the user's configuration folder; a damaged or missing value is its default."""
+    """Typed access to an INI file in the user's configuration folder; a damaged or missing value is the default."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         self._store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "xo-gui", "xo-gui", parent)
@@ -28,7 +28,7 @@ class Settings:
 
     @property
     def recent(self) -> list[Path]:
-        """Files opened lately, the latest first, those that are gone included."""
+        """Recently opened files, the latest first; a file may no longer exist."""
         stored = self._store.value("recent", [])
         names = stored if isinstance(stored, list) else [stored]
         return [Path(str(name)) for name in names if name][:RECENT_LIMIT]
@@ -40,12 +40,12 @@ class Settings:
         self._store.setValue("recent", [str(known) for known in files[:RECENT_LIMIT]])
 
     def forget_recent(self) -> None:
-        """Empty the list of recent files."""
+        """Clear the list of recent files."""
         self._store.remove("recent")
 
     @property
     def layout(self) -> tuple[QByteArray, QByteArray]:
-        """The window's geometry and the arrangement of its panels, empty if unknown."""
+        """The window's geometry and dock state, empty if unknown."""
         return self._bytes("geometry"), self._bytes("panels")
 
     @layout.setter

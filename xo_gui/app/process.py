@@ -1,4 +1,4 @@
-"""Log: where faults are written, so that none is silent and none ends the program without a trace."""
+"""The process: log files, the exception hook, timed garbage collection, and Ctrl+C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ _crash_file: IO[str] | None = None
 
 
 def log_folder() -> Path:
-    """The folder of the log files."""
     return user_log_path("xo-gui", appauthor=False)
 
 
 def open_log() -> str | None:
-    """Write warnings and faults to files from now on; returns a sentence if the last run ended in a crash.
+    """Log warnings and errors to files from now on; returns a sentence if the last run ended in a crash.
 
-    If the folder cannot be written, the log goes to the terminal alone, and that is said there.
+    If the folder cannot be written to, the log goes to the terminal only, with a warning.
     """
     global _crash_file
     folder = log_folder()
@@ -53,15 +52,15 @@ def open_log() -> str | None:
     return f"The last run ended in a crash; its trace is in {folder / 'last-crash.txt'}." if crashed else None
 
 
-def report_faults(tell: Callable[[str], object]) -> None:
-    """Log every exception nobody caught, `tell` of it in a sentence, and live on; earlier hooks still run."""
+def report_faults(notify: Callable[[str], object]) -> None:
+    """Log every uncaught exception, pass a sentence to `notify` and keep running; earlier hooks still run."""
     earlier = sys.excepthook
 
-    def hook(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
-        logging.getLogger("xo_gui").error("a fault nobody caught", exc_info=(kind, fault, trace))
-        tell(f"Something went wrong ({kind.__name__}: {fault}). The program goes on; the log has the details.")
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        logging.getLogger("xo_gui").error("uncaught exception", exc_info=(kind, error, trace))
+        notify(f"Unexpected error ({kind.__name__}: {error}). The program keeps running; the log has the details.")
         if earlier is not sys.__excepthook__:
-            earlier(kind, fault, trace)
+            earlier(kind, error, trace)
 
     sys.excepthook = hook
 
@@ -71,46 +70,46 @@ FULL_EVERY = 15
 
 
 class Garbage(QObject):
-    """Takes collection over from Python while it lives; what exists by then is never looked at again."""
+    """Runs garbage collection on a timer instead of Python's triggers; objects that exist already are frozen."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         gc.collect()
         gc.freeze()
         gc.disable()
-        self._turns = 0
+        self._collections = 0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._collect)
         self._timer.start(EVERY_MS)
 
     def _collect(self) -> None:
-        """The young generations each time, all of them now and then."""
-        self._turns += 1
-        gc.collect(2 if self._turns % FULL_EVERY == 0 else 1)
+        """Collect the young generations each time, and all of them every FULL_EVERY times."""
+        self._collections += 1
+        gc.collect(2 if self._collections % FULL_EVERY == 0 else 1)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt(QObject):
-    """Listens while its window lives; to be made in the main thread.
+    """Closes its window on SIGINT or SIGTERM; to be created in the main thread.
 
-    Python hears a signal only between two of its own calls, and Qt's loop may make none for seconds: so what wakes
-    it up is a byte that Python writes as the signal comes.
+    Python runs signal handlers only between two of its own bytecodes, and Qt's event loop may execute none for
+    seconds: a byte that Python writes to a socket (`signal.set_wakeup_fd`) wakes the loop up.
     """
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self._window = window
-        self._heard, self._told = socket.socketpair()
-        for end in (self._heard, self._told):
+        self._reader, self._writer = socket.socketpair()
+        for end in (self._reader, self._writer):
             end.setblocking(False)
-        signal.set_wakeup_fd(self._told.fileno(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
-        self._notifier = QSocketNotifier(self._heard.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier = QSocketNotifier(self._reader.fileno(), QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(self._close)
 
     def _close(self) -> None:
-        self._heard.recv(64)
+        self._reader.recv(64)
         self._window.close()

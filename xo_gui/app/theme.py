@@ -1,4 +1,4 @@
-"""Theme: the colours, fonts and value scales everything is drawn with, light and dark. It draws nothing."""
+"""Theme: the light and dark colours, the value colour scale, fonts, Qt palette and style sheet."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ TEXT_PX, SMALL_PX, TITLE_PX, LARGE_PX = 13, 11, 13, 15
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours as "#rrggbb". negative..positive: the value scale's five stops, zero being the ground of a map.
+    """Colours as "#rrggbb". Text on the background has a contrast of at least 4.5:1.
 
-    paper and ink: a picture's -1 and 1. held_out: of what is
-    measured on examples that are not learnt from. branches: of those of the training after the first, told apart
-    from classes and values. control, raised: the fill of a button and of one under the mouse.
-    Text on ground has a contrast of at least 4.5:1; faint is for decoration only.
+    value_stops: the five stops of the diverging value scale, most negative first; the middle one is 0.
+    canvas, ink: a picture's -1 and 1.
+    held_out: what is measured on held-out examples.
+    branch_colours: the training branches after the first, distinct from the classes and the value scale.
+    control, hover: the fill of a button, and of one under the mouse.
+    disabled_text: disabled controls and decoration; its contrast is below 4.5:1.
     """
 
     name: str
@@ -46,17 +48,17 @@ class Theme:
     branches: tuple[str, ...] = ()
 
     def class_colour(self, index: int) -> str:
-        """The colour of the class at `index`: X, O, and the text's own for any further one."""
+        """The colour of the class at `index`: X, O, and the text colour for any further one."""
         return (self.x, self.o)[index] if index < 2 else self.text
 
     @cached_property
     def value_table(self) -> HostArray:
-        """255 colours as RGB32 words, (255,) uint32, most negative first, 0 at 127, most positive last."""
+        """The value scale as 255 RGB32 words, (255,) uint32, most negative first, 0 at index 127."""
         return _table(self.stops)
 
     @cached_property
     def picture_table(self) -> HostArray:
-        """255 colours as RGB32 words, (255,) uint32, from background to stroke."""
+        """The picture scale as 255 RGB32 words, (255,) uint32, from background to stroke."""
         return _table((self.paper, self.ink))
 
 
@@ -74,7 +76,7 @@ THEMES = {"dark": DARK, "light": LIGHT}
 
 
 def theme_called(name: str) -> Theme:
-    """The theme "dark" or "light", or for "system" the one the desktop uses now."""
+    """The theme named "dark" or "light", or for "system" the desktop's current one."""
     if name == "system":
         scheme = QGuiApplication.styleHints().colorScheme()
         return LIGHT if scheme == Qt.ColorScheme.Light else DARK
@@ -82,17 +84,17 @@ def theme_called(name: str) -> Theme:
 
 
 def colours(values: HostArray, low: float, high: float, table: HostArray) -> HostArray:
-    """RGB32 words (uint32, same shape) for values, `low` at the table's first colour and `high` at its last."""
-    span = (len(table) - 1) / (high - low) if high > low else 0.0
-    places = np.rint((values - low) * np.float32(span))
-    # fmax and fmin pass over what is not a number, which so becomes the first colour.
-    np.fmax(places, 0, out=places)
-    np.fmin(places, len(table) - 1, out=places)
-    return table.take(places.astype(np.intp))
+    """RGB32 words (uint32, same shape) of values, from `low` at the table's first colour to `high` at its last."""
+    scale = (len(table) - 1) / (high - low) if high > low else 0.0
+    indices = np.rint((values - low) * np.float32(scale))
+    # fmax and fmin ignore NaN, which thereby becomes the first colour.
+    np.fmax(indices, 0, out=indices)
+    np.fmin(indices, len(table) - 1, out=indices)
+    return table.take(indices.astype(np.intp))
 
 
 def to_qimage(words: HostArray) -> QImage:
-    """A picture of RGB32 words (H, W) uint32, copied. Raises ValueError for anything else."""
+    """A QImage copied from RGB32 words (H, W) uint32. Raises ValueError for another shape or dtype."""
     if words.dtype != np.uint32 or words.ndim != 2 or not words.size:
         raise ValueError(f"A picture needs (H, W) uint32 words, not {words.dtype} of shape {words.shape}.")
     words = np.ascontiguousarray(words)
@@ -101,7 +103,7 @@ def to_qimage(words: HostArray) -> QImage:
 
 
 def font(px: int = TEXT_PX, strong: bool = False) -> QFont:
-    """The program's font with figures of equal width."""
+    """The program's font with tabular figures."""
     return QFont(_font(px, strong))
 
 
@@ -115,20 +117,21 @@ def _font(px: int, strong: bool) -> QFont:
 
 
 def heading_font() -> QFont:
-    """The font of a panel's title: small, strong, spaced."""
+    """The font of panel titles: small, semi-bold, letter-spaced."""
     made = font(SMALL_PX, strong=True)
     made.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8)
     return made
 
 
 def load_fonts() -> None:
-    """Make the shipped font known to Qt; without it the desktop's own is used."""
+    """Register the shipped font with Qt; without it the desktop's font is used."""
     for name in ("Inter-Regular.otf", "Inter-SemiBold.otf"):
         QFontDatabase.addApplicationFont(QDir.toNativeSeparators(str(asset(f"fonts/{name}"))))
 
 
 def wear(app: QApplication, theme: Theme) -> None:
-    """Dress the whole application in `theme`, unless it wears it already: every widget is dressed anew."""
+    """Set style, font, palette and style sheet of the application; returns early if `theme` is already applied,
+    because Qt then restyles every widget."""
     sheet = style_sheet(theme)
     if app.styleSheet() == sheet:
         return
@@ -140,7 +143,6 @@ def wear(app: QApplication, theme: Theme) -> None:
 
 
 def palette(theme: Theme) -> QPalette:
-    """The theme as Qt's palette."""
     role, made = QPalette.ColorRole, QPalette()
     pairs = {
         role.Window: theme.ground, role.WindowText: theme.text, role.Base: theme.ground, role.Text: theme.text,
@@ -158,7 +160,7 @@ def palette(theme: Theme) -> QPalette:
 
 
 def style_sheet(theme: Theme) -> str:
-    """What the palette cannot say: flat buttons, thin sliders, quiet panels."""
+    """The style sheet for what the palette cannot express: flat buttons, thin sliders, plain panels."""
     return f"""
     QMenuBar, QMenu, QToolTip, QStatusBar {{ font-family: "{FONT}"; font-size: {TEXT_PX}px; }}
     QFrame#offer {{ background: {theme.control}; border: none; border-bottom: 1px solid {theme.line}; }}
@@ -211,10 +213,10 @@ def style_sheet(theme: Theme) -> str:
 
 
 def _table(stops: tuple[str, ...]) -> HostArray:
-    """255 colours through the stops at equal distances, straight lines between them."""
-    known = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], float)
-    along = np.linspace(0, len(stops) - 1, 255)
-    red, green, blue = (np.rint(np.interp(along, np.arange(len(stops)), known[:, i])) for i in range(3))
+    """255 RGB32 words, interpolated linearly between equidistant stops."""
+    rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], float)
+    positions = np.linspace(0, len(stops) - 1, 255)
+    red, green, blue = (np.rint(np.interp(positions, np.arange(len(stops)), rgb[:, i])) for i in range(3))
     words = 0xFF000000 + red.astype(np.uint32) * 65536 + green.astype(np.uint32) * 256 + blue.astype(np.uint32)
     table: HostArray = words.astype(np.uint32)
     return table
