@@ -1,5 +1,5 @@
-"""Watching: what is computed only while somebody looks at it, and nobody waits for: how varied drawings, the
-person's own and the held-out ones are read. It knows no Request."""
+"""Background jobs, computed in slices: predictions for the user's drawings, robustness, held-out evaluation, layer
+statistics and step traces. Each runs only while a panel that shows it is visible."""
 
 from __future__ import annotations
 
@@ -38,187 +38,192 @@ from engine.training.trainer import Trainer
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
+log = logging.getLogger(__name__)
+
 TOGETHER: Final = 16
-# While the weights change all the time: seconds from one reading of all to the next.
+# Seconds between two passes over all drawings while training runs.
 HURRIED: Final = 0.5
+# Seconds of a slice: the longest a dragged slider waits.
+SHORT: Final = 0.004
+# Steps per second, at most, of which each is traced before it is made.
+SLOW: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a drawing is read as, a class or "unsure", and the largest vote."""
+    """The predicted class of a drawing, or "unsure", and the largest vote."""
 
     word: str
     vote: float
 
 
 class OwnReader:
-    """Keeps the last verdict of every drawing until there is a newer one."""
+    """Predictions for the user's labelled drawings; each drawing keeps its last one until there is a newer."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._plan: Plan | None = None
-        self._subject: Subject | None = None
+        self._model: Subject | None = None
         self._source: object = None
-        self._begun, self._given_up = 0.0, False
-        self._pictures: dict[Drawing, HostArray] = {}
-        self._waiting: list[Drawing] = []
-        self._verdicts: Mapping[Drawing, Verdict] = MappingProxyType({})
+        self._started, self._cancelled = 0.0, False
+        self._images: dict[Drawing, HostArray] = {}
+        self._pending: list[Drawing] = []
+        self._results: Mapping[Drawing, Verdict] = MappingProxyType({})
 
-    def follow(self, own: Sequence[OwnDrawing], subject: Subject, training: Training | None) -> None:
-        """Read these by this subject. training: how training stands if the subject's parameters are those of the
-        moment it shows, None if they are its own; while it runs, not every change is followed. Raises what Plan
-        raises, for a network that is too large."""
-        source: object = subject if training is None else (training.goal, training.shown)
-        hurried = training is not None and training.state == "running"
-        drawings = list(dict.fromkeys(each.drawing for each in own))
-        self._pictures = {each: self._pictures[each] for each in drawings if each in self._pictures}
-        if self._subject is None or self._subject.network != subject.network:
-            self._subject = subject
-            self._lay_out(subject.network)
-        self._subject = subject
-        if self._given_up:
+    def follow(self, labelled: Sequence[OwnDrawing], model: Subject, training: Training | None) -> None:
+        """Predict these drawings with the model.
+
+        training: the training report if the model has the parameters of the point it shows, None if it has its own;
+        while training runs, the drawings are read again at most every RUNNING_INTERVAL seconds. Raises what Plan
+        raises for a network that is too large.
+        """
+        source: object = model if training is None else (training.goal, training.shown)
+        running = training is not None and training.state == "running"
+        drawings = list(dict.fromkeys(each.drawing for each in labelled))
+        self._images = {drawing: self._images[drawing] for drawing in drawings if drawing in self._images}
+        if self._model is None or self._model.network != model.network:
+            self._model = model
+            self._build_plan(model.network)
+        self._model = model
+        if self._cancelled:
             return
-        kept = {each: self._verdicts[each] for each in drawings if each in self._verdicts}
-        if len(kept) != len(self._verdicts):
-            self._verdicts = MappingProxyType(kept)
-        changed = source != self._source and not (hurried and perf_counter() - self._begun < HURRIED)
+        known = {drawing: self._results[drawing] for drawing in drawings if drawing in self._results}
+        if len(known) != len(self._results):
+            self._results = MappingProxyType(known)
+        changed = source != self._source and not (running and perf_counter() - self._started < HURRIED)
         if changed:
-            self._source, self._begun, self._waiting = source, perf_counter(), drawings
+            self._source, self._started, self._pending = source, perf_counter(), drawings
             assert self._plan is not None
-            self._plan.load(subject.parameters)
+            self._plan.load(model.parameters)
         else:
-            waiting = {*self._waiting, *(each for each in drawings if each not in kept)}
-            self._waiting = [each for each in drawings if each in waiting]
+            pending = {*self._pending, *(drawing for drawing in drawings if drawing not in known)}
+            self._pending = [drawing for drawing in drawings if drawing in pending]
 
     @property
     def busy(self) -> bool:
-        """Whether some are not read yet."""
-        return bool(self._waiting)
+        """Whether drawings are pending."""
+        return bool(self._pending)
 
     def work(self, seconds: float) -> None:
-        """Read on for about so long."""
-        ends = perf_counter() + seconds
-        while self._waiting and perf_counter() < ends:
-            self._read()
+        """Predict pending drawings for about `seconds`."""
+        deadline = perf_counter() + seconds
+        while self._pending and perf_counter() < deadline:
+            self._predict_batch()
 
     def give_up(self) -> None:
-        """Read none until the network is another."""
-        self._waiting, self._given_up = [], True
+        """Do nothing until the network changes."""
+        self._pending, self._cancelled = [], True
 
     def report(self) -> Mapping[Drawing, Verdict]:
-        """The last verdict of each that was read, read-only: the same object until there is another."""
-        return self._verdicts
+        """The last prediction of each drawing, read-only; the same object until it changes."""
+        return self._results
 
-    def _lay_out(self, network: Network) -> None:
-        self._source, self._waiting, self._plan, self._given_up = None, [], None, False
-        self._pictures.clear()
-        self._verdicts = MappingProxyType({})
+    def _build_plan(self, network: Network) -> None:
+        self._source, self._pending, self._plan, self._cancelled = None, [], None, False
+        self._images.clear()
+        self._results = MappingProxyType({})
         self._plan = Plan(network, self._backend, max(1, reading_size(network, TOGETHER)))
 
-    def _read(self) -> None:
-        """One batch."""
-        subject, plan = self._subject, self._plan
-        assert subject is not None
+    def _predict_batch(self) -> None:
+        model, plan = self._model, self._plan
+        assert model is not None
         assert plan is not None
-        side, size = subject.network.input_shape[1], plan.batch
-        some, self._waiting = self._waiting[:size], self._waiting[size:]
-        for drawing in some:
-            if drawing not in self._pictures:
-                self._pictures[drawing] = render(drawing, side)
-        pictures = [self._pictures[drawing] for drawing in some]
-        batch = np.zeros((size, *subject.network.input_shape), np.float32)
-        batch[: len(some), 0] = pictures
-        # Weights may be so large that their products overflow; the verdict is then "unsure", not a warning.
+        side, size = model.network.input_shape[1], plan.batch
+        drawings, self._pending = self._pending[:size], self._pending[size:]
+        for drawing in drawings:
+            if drawing not in self._images:
+                self._images[drawing] = render(drawing, side)
+        images = [self._images[drawing] for drawing in drawings]
+        batch = np.zeros((size, *model.network.input_shape), np.float32)
+        batch[: len(drawings), 0] = images
+        # Large weights may overflow; the predicted class is then "unsure", without a warning.
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(some)]
-            votes = votes_of(subject.network, scores)
-        found = dict(self._verdicts)
-        for drawing, picture, vote in zip(some, pictures, votes, strict=True):
-            found[drawing] = Verdict(verdict(subject, vote, picture), float(vote.max()))
-        self._verdicts = MappingProxyType(found)
+            scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(drawings)]
+            votes = votes_of(model.network, scores)
+        results = dict(self._results)
+        for drawing, image, vote in zip(drawings, images, votes, strict=True):
+            results[drawing] = Verdict(verdict(model, vote, image), float(vote.max()))
+        self._results = MappingProxyType(results)
 
 
 class Trials:
-    """Which parameters are tried now: those of the moment shown, from the beginning whenever they are others."""
+    """The robustness test of the parameters shown, restarted whenever they change."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._trial: Trial | None = None
-        self._before: Robustness | None = None
+        self._test: Trial | None = None
+        self._previous: Robustness | None = None
         self._network: Network | None = None
-        self._hurried, self._begun = False, 0.0
+        self._coarse, self._started = False, 0.0
 
-    def follow(self, subject: Subject, training: Training | None) -> None:
-        """Try this subject's parameters. training: how training stands if they are those of the moment it shows,
-        None if they are the subject's own. Raises what Trial raises, once for a network."""
-        network, moment = subject.network, None if training is None else training.shown
-        source: object = subject if training is None else (training.goal, moment)
+    def follow(self, model: Subject, training: Training | None) -> None:
+        """Test the model's parameters.
+
+        training: the training report if they are those of the point it shows, None if they are the model's own.
+        Raises what RobustnessTest raises, once for a network.
+        """
+        network, point = model.network, None if training is None else training.shown
+        source: object = model if training is None else (training.goal, point)
         changing = training is not None and (not training.exact or training.state in ("preparing", "running"))
-        known, self._hurried = self._network == network, changing
-        if known and not self._due(source):
+        known, self._coarse = self._network == network, changing
+        if known and not self._should_restart(source):
             return
-        self._before = self.report() if known else None
-        self._network, self._trial, self._begun = network, None, perf_counter()
-        self._trial = Trial(network, subject.parameters, self._backend, source, moment)
+        self._previous = self.report() if known else None
+        self._network, self._test, self._started = network, None, perf_counter()
+        self._test = Trial(network, model.parameters, self._backend, source, point)
 
     def give_up(self) -> None:
-        """Try nothing more until there is another network."""
-        self._trial = self._before = None
+        """Do nothing until the network changes."""
+        self._test = self._previous = None
 
-    def _due(self, source: object) -> bool:
-        """Whether the parameters from `source` should be tried in place of those that are."""
-        trial = self._trial
-        if trial is None or trial.source == source:
+    def _should_restart(self, source: object) -> bool:
+        """Whether the parameters from `source` replace those under test."""
+        test = self._test
+        if test is None or test.source == source:
             return False
-        return not self._hurried or (trial.rounds >= 1 and perf_counter() - self._begun >= HURRIED_SECONDS)
+        return not self._coarse or (test.rounds >= 1 and perf_counter() - self._started >= HURRIED_SECONDS)
 
     @property
     def busy(self) -> bool:
-        """Whether there is more to try now."""
-        trial = self._trial
-        return trial is not None and trial.rounds < (HURRIED_ROUNDS if self._hurried else ROUNDS)
+        """Whether rounds of the test are left."""
+        test = self._test
+        return test is not None and test.rounds < (HURRIED_ROUNDS if self._coarse else ROUNDS)
 
     def work(self, seconds: float) -> None:
-        """Go on for about so long."""
-        ends = perf_counter() + seconds
-        while self.busy and perf_counter() < ends:
-            assert self._trial is not None
-            self._trial.advance()
+        """Run rounds of the test for about `seconds`."""
+        deadline = perf_counter() + seconds
+        while self.busy and perf_counter() < deadline:
+            assert self._test is not None
+            self._test.advance()
 
     def report(self) -> Robustness | None:
-        """What has been found; of the parameters before while too little is known of the present ones."""
-        if self._trial is None or (self._trial.rounds < 1 and self._before is not None):
-            return self._before
-        return self._trial.report()
+        """The result so far; that of the previous parameters until the first round is done."""
+        if self._test is None or (self._test.rounds < 1 and self._previous is not None):
+            return self._previous
+        return self._test.report()
 
 
-log = logging.getLogger(__name__)
-
-# Seconds: a slider that is dragged waits for no more than this.
-SHORT: Final = 0.004
-
-_ROBUSTNESS, _OWN = "How well varied drawings are read", "How your own drawings are read"
-_HELD_OUT = "How held-out drawings are read"
+_ROBUSTNESS, _OWN, _HELD_OUT = "Robustness", "Predictions for your own drawings", "Accuracy on held-out drawings"
 
 
 class Side(Protocol):
-    """Something that is computed a slice at a time."""
+    """A computation that runs in slices."""
 
     @property
     def busy(self) -> bool:
-        """Whether `work` would get anything done."""
+        """Whether work is left."""
 
     def work(self, seconds: float) -> None:
-        """Go on for about so long."""
+        """Continue for about `seconds`."""
 
     def give_up(self) -> None:
-        """Do nothing more until something else is asked for."""
+        """Do nothing until something else is requested."""
 
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """What somebody looks at. robustness: how varied drawings are read; own: the person's own; held_out: the ones
-    held out of these, None if nobody does."""
+    """The visible reports: robustness, predictions for the user's drawings, and the held-out examples of the given
+    data, None if hidden."""
 
     robustness: bool = False
     own: bool = False
@@ -227,7 +232,7 @@ class Looks:
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What is known of what is looked at, read-only."""
+    """The results so far of the visible reports, read-only."""
 
     robustness: Robustness | None = None
     own: Mapping[Drawing, Verdict] = field(default_factory=dict)
@@ -235,103 +240,110 @@ class Watched:
 
 
 class Watching:
-    """One of each kind, kept while somebody looks. notify: told one sentence when something cannot be computed,
-    which is then left; nothing here raises."""
+    """One job of each kind, kept while its report is visible.
+
+    notify: called with one sentence when a job fails, which then stops; no method raises.
+    """
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self._notify = notify
-        self._trials: Trials | None = None
-        self._own: OwnReader | None = None
-        self._judging: Judging | None = None
+        self._robustness: Trials | None = None
+        self._drawings: OwnReader | None = None
+        self._held_out: Judging | None = None
         self._turn = 0
 
     def follow(
-        self, looks: Looks, document: Document, subject: Subject, training: Training | None, backend: Backend
+        self, queries: Looks, document: Document, model: Subject, training: Training | None, backend: Backend
     ) -> Watched:
-        """What is known, and what is to be computed from now on. subject: the document's first one, or that with
-        the parameters of the moment that `training` shows."""
-        shown = None if subject is document.subjects[0] else training
+        """Set what is computed from now on, and return the results so far.
+
+        model: the document's first one, or that with the parameters of the point that `training` shows.
+        """
+        shown = None if model is document.subjects[0] else training
         return Watched(
-            self._robustness(looks, subject, shown, backend),
-            self._own_verdicts(looks, document, subject, shown, backend),
-            self._held_out(looks, subject, shown, backend),
+            self._update_robustness(queries, model, shown, backend),
+            self._update_drawings(queries, document, model, shown, backend),
+            self._update_held_out(queries, model, shown, backend),
         )
 
     def rest(self) -> Watched:
-        """Nothing is looked at."""
-        self._trials = self._own = self._judging = None
+        """Drop all jobs."""
+        self._robustness = self._drawings = self._held_out = None
         return Watched()
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to compute."""
-        return any(side.busy for side, _ in self._sides())
+        """Whether a job has work left."""
+        return any(job.busy for job, _ in self._jobs())
 
     def work(self, seconds: float) -> None:
-        """Go on with one of them, another at each call, for about so long, but no longer than SHORT."""
-        due = [(side, what) for side, what in self._sides() if side.busy]
+        """Continue one job, another at each call, for about `seconds` and at most MAX_SLICE_SECONDS."""
+        busy = [(job, name) for job, name in self._jobs() if job.busy]
         self._turn += 1
-        if due:
-            side, what = due[self._turn % len(due)]
-            self._surely(lambda: side.work(min(seconds, SHORT)), side, what)
+        if busy:
+            job, name = busy[self._turn % len(busy)]
+            self._guard(lambda: job.work(min(seconds, SHORT)), job, name)
 
-    def _sides(self) -> list[tuple[Side, str]]:
-        sides = ((self._trials, _ROBUSTNESS), (self._own, _OWN), (self._judging, _HELD_OUT))
-        return [(side, what) for side, what in sides if side is not None]
+    def _jobs(self) -> list[tuple[Side, str]]:
+        jobs = ((self._robustness, _ROBUSTNESS), (self._drawings, _OWN), (self._held_out, _HELD_OUT))
+        return [(job, name) for job, name in jobs if job is not None]
 
-    def _robustness(
-        self, looks: Looks, subject: Subject, shown: Training | None, backend: Backend
+    def _update_robustness(
+        self, queries: Looks, model: Subject, shown: Training | None, backend: Backend
     ) -> Robustness | None:
-        if not looks.robustness or not tries(subject.network):
-            self._trials = None
+        if not queries.robustness or not tries(model.network):
+            self._robustness = None
             return None
-        trials = self._trials = self._trials or Trials(backend)
-        self._surely(lambda: trials.follow(subject, shown), trials, _ROBUSTNESS)
-        return trials.report()
+        job = self._robustness = self._robustness or Trials(backend)
+        self._guard(lambda: job.follow(model, shown), job, _ROBUSTNESS)
+        return job.report()
 
-    def _own_verdicts(
-        self, looks: Looks, document: Document, subject: Subject, shown: Training | None, backend: Backend
+    def _update_drawings(
+        self, queries: Looks, document: Document, model: Subject, shown: Training | None, backend: Backend
     ) -> Mapping[Drawing, Verdict]:
-        if not looks.own or not document.own:
-            self._own = None
+        if not queries.own or not document.own:
+            self._drawings = None
             return {}
-        own = self._own = self._own or OwnReader(backend)
-        self._surely(lambda: own.follow(document.own, subject, shown), own, _OWN)
-        return own.report()
+        job = self._drawings = self._drawings or OwnReader(backend)
+        self._guard(lambda: job.follow(document.own, model, shown), job, _OWN)
+        return job.report()
 
-    def _held_out(self, looks: Looks, subject: Subject, shown: Training | None, backend: Backend) -> HeldOut | None:
-        """Training judges its own parameters by itself."""
-        settings = looks.held_out
+    def _update_held_out(
+        self, queries: Looks, model: Subject, shown: Training | None, backend: Backend
+    ) -> HeldOut | None:
+        """The evaluation of the model's own parameters; the training run evaluates its own."""
+        settings = queries.held_out
         fits = (
-            settings is not None
-            and tries(subject.network)
-            and settings.drawing.side == subject.network.input_shape[1]
+            settings is not None and tries(model.network) and settings.drawing.side == model.network.input_shape[1]
         )
         if settings is None or not fits or shown is not None:
-            self._judging = None
+            self._held_out = None
             return None
-        judging = self._judging = self._judging or Judging(backend)
-        self._surely(lambda: judging.follow(subject, settings), judging, _HELD_OUT)
-        return judging.report()
+        job = self._held_out = self._held_out or Judging(backend)
+        self._guard(lambda: job.follow(model, settings), job, _HELD_OUT)
+        return job.report()
 
-    def _surely(self, act: Callable[[], None], side: Side, what: str) -> None:
-        """Do it; if it cannot be done, say what is not known and leave it."""
+    def _guard(self, action: Callable[[], None], job: Side, name: str) -> None:
+        """Run the action; on failure notify and cancel the job."""
         try:
-            act()
+            action()
         except (ValueError, DeviceError) as error:
-            self._notify(f"{error} {what} is not known.")
-            side.give_up()
+            self._notify(f"{name}: not available. {error}")
+            job.give_up()
         except Exception as error:
-            log.exception("a side matter failed: %s", what)
-            self._notify(f"{what} is not known, {type(error).__name__}: {error}. The log has more.")
-            side.give_up()
+            log.exception("a background job failed: %s", name)
+            self._notify(f"{name}: not available, {type(error).__name__}: {error}. See the log for details.")
+            job.give_up()
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where training keeps what is looked at: the trainer as it stands and its parameters, or those looked back at;
-    the history; the examples of a branch by its number, which may have to grow; and the way to a moment that does
-    not begin after another."""
+    """What a job reads from the training run.
+
+    parameters: gives the parameters shown, None before there are any.
+    pool_of: gives the examples of a branch by number, which may not be complete yet.
+    make_replay: gives the replay to the second argument, starting at or before the third.
+    """
 
     trainer: Trainer
     parameters: Callable[[], Parameters | None]
@@ -341,107 +353,111 @@ class Sources:
 
 
 class Insight:
-    """Looks into one network at the moment that is shown."""
+    """The statistics of one network's layers at the point shown."""
 
     def __init__(self, network: Network, backend: Backend) -> None:
         self._observer = Observer(network, backend)
-        self._at, self._passing = Moment(-1, -1), False
+        self._point, self._running = Moment(-1, -1), False
 
     @property
     def found(self) -> Statistics | None:
-        """What was found last."""
+        """The latest statistics."""
         return self._observer.latest
 
-    def due(self, goal: Goal, state: State, now: Moment, replay: Replay | None, within: bool) -> bool:
-        """Whether there is something to find out. Of a moment that is only passed by, it is looked from time to
-        time, but not within a step; of one that stands, once."""
+    def due(self, request: Goal, state: State, current: Moment, replay: Replay | None, within_step: bool) -> bool:
+        """Whether statistics are to be computed: from time to time between steps while training runs, once for a
+        point that is shown."""
         if state in ("preparing", "failed"):
             return False
-        if goal.look is None:
-            self._at, self._passing = now, state == "running"
-        elif replay is None or not replay.exact or replay.wished != goal.look:
+        if request.look is None:
+            self._point, self._running = current, state == "running"
+        elif replay is None or not replay.exact or replay.wished != request.look:
             return False
         else:
-            self._at, self._passing = replay.at, False
-        if self._passing and within and not self._observer.busy:
+            self._point, self._running = replay.at, False
+        if self._running and within_step and not self._observer.busy:
             return False
-        return self._observer.due(self._at, goal.inside, self._passing)
+        return self._observer.due(self._point, request.inside, self._running)
 
-    def advance(self, goal: Goal, given: Sources) -> None:
-        """One piece, when something is due."""
-        pool = given.pool_of(self._at.branch)
+    def advance(self, request: Goal, context: Sources) -> None:
+        """Run one slice, when due."""
+        pool = context.pool_of(self._point.branch)
         if pool.done < 1:
             pool.grow()
             return
-        at = goal.look or self._at
+        point = request.look or self._point
 
-        def moves() -> Iterator[Move | None]:
-            return _last_step(given, at, back=goal.look is not None)
+        def last_change() -> Iterator[Move | None]:
+            return _last_change(context, point, replayed=request.look is not None)
 
-        self._observer.advance(self._at, goal.inside, self._passing, pool.held_out, given.parameters, moves)
+        self._observer.advance(
+            self._point, request.inside, self._running, pool.held_out, context.parameters, last_change
+        )
 
 
-def _last_step(given: Sources, at: Moment, back: bool) -> Iterator[Move | None]:
-    """What the step that led to `at` did; one looked back at is made once more, and so is one that another trainer
-    made."""
-    if not back and (move := given.trainer.last_move()) is not None:
-        yield move
+def _last_change(context: Sources, point: Moment, replayed: bool) -> Iterator[Move | None]:
+    """The change made by the step to `point`; it is repeated where it was replayed or another trainer made it."""
+    if not replayed and (change := context.trainer.last_move()) is not None:
+        yield change
         return
-    before = replace(at, step=at.step - 1)
-    while (pool := given.pool_of(given.history.nearest(before)[0].branch)).done < 1:
+    before = replace(point, step=point.step - 1)
+    while (pool := context.pool_of(context.history.nearest(before)[0].branch)).done < 1:
         pool.grow()
         yield None
-    yield from given.way(given.history, at, before).last_step()
+    yield from context.way(context.history, point, before).last_step()
 
 
-# Steps a second, at most, of which each is taken apart before it is made.
-SLOW: Final = 1.0
 _WITHOUT_STEPS: Final = ("preparing", "diverged", "failed")
 
 
 class SlowMotion:
-    """The steps of one branch, taken apart on one backend."""
+    """Traces of the steps of one branch."""
 
     def __init__(self, network: Network, examples: Examples, backend: Backend) -> None:
-        self._watch = Watch(network, examples, backend)
-        self._wanted: Wanted | None = None
+        self._tracer = Watch(network, examples, backend)
+        self._request: Wanted | None = None
 
     @property
     def found(self) -> Dissection | None:
-        """The step last taken apart."""
-        return self._watch.found
+        """The step traced last."""
+        return self._tracer.found
 
-    def due(self, goal: Goal, state: State, now: Moment, replay: Replay | None) -> bool:
-        """Whether there is something to do for the step that would come after the moment shown."""
-        self._wanted = _wanted(goal, state, now, replay)
-        return self._watch.due(self._wanted)
+    def due(self, request: Goal, state: State, current: Moment, replay: Replay | None) -> bool:
+        """Whether the step after the point shown is to be traced."""
+        self._request = _trace_request(request, state, current, replay)
+        return self._tracer.due(self._request)
 
-    def advance(self, goal: Goal, state: State, checkpoint: Callable[[], Checkpoint]) -> float:
-        """One piece, when something is due. Returns until when, perf_counter() seconds, the next step should wait,
-        so that a step that goes slowly is seen before it is made."""
-        wanted = self._wanted
-        assert wanted is not None
-        ended = self._watch.advance(wanted, lambda: fitting(checkpoint(), wanted.recipe))
-        slow = state == "running" and goal.until is None and not wanted.fast
-        return perf_counter() + 1 / goal.pace if ended and slow and goal.pace is not None else 0.0
+    def advance(self, request: Goal, state: State, checkpoint: Callable[[], Checkpoint]) -> float:
+        """Run one slice, when due.
+
+        Returns the perf_counter() seconds the next step should wait for, so that a slow step is shown before it is
+        made.
+        """
+        traced = self._request
+        assert traced is not None
+        ended = self._tracer.advance(traced, lambda: fitting(checkpoint(), traced.recipe))
+        slow = state == "running" and request.until is None and not traced.fast
+        return perf_counter() + 1 / request.pace if ended and slow and request.pace is not None else 0.0
 
 
-def _wanted(goal: Goal, state: State, now: Moment, replay: Replay | None) -> Wanted | None:
-    """What is looked at, if it stands there exactly."""
-    if goal.inspection is None or state in _WITHOUT_STEPS:
+def _trace_request(request: Goal, state: State, current: Moment, replay: Replay | None) -> Wanted | None:
+    """The step to trace, None until the replay has reached its point."""
+    if request.inspection is None or state in _WITHOUT_STEPS:
         return None
-    if goal.look is None:
-        fast = state == "running" and (goal.pace or math.inf) > SLOW
-        return Wanted(now, goal.recipe, goal.inspection, fast)
-    if replay is None or not replay.exact or replay.wished != goal.look:
+    if request.look is None:
+        fast = state == "running" and (request.pace or math.inf) > SLOW
+        return Wanted(current, request.recipe, request.inspection, fast)
+    if replay is None or not replay.exact or replay.wished != request.look:
         return None
-    return Wanted(goal.look, goal.recipe, goal.inspection, False)
+    return Wanted(request.look, request.recipe, request.inspection, False)
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How training stands: goal, state, the moment, the way to the one looked back at, and whether a piece of a
-    step is made."""
+    """The state of the training run that decides which jobs are due.
+
+    replay: towards the point shown. within_step: a step is partly made.
+    """
 
     goal: Goal
     state: State
@@ -451,46 +467,51 @@ class Standing:
 
 
 class Onlookers:
-    """Those of one branch. before: those of the branch before it, of the same history."""
+    """The jobs of one branch: step traces, layer statistics and training accuracy.
 
-    def __init__(self, network: Network, learnt_from: Examples, backend: Backend, before: Onlookers | None) -> None:
-        self._slow = SlowMotion(network, learnt_from, backend)
-        self._insight: Insight = before._insight if before is not None else Insight(network, backend)
-        self._recall = Recall(network, backend, learnt_from)
+    previous: the jobs of the branch before it in the same history, whose statistics continue.
+    """
+
+    def __init__(
+        self, network: Network, training_set: Examples, backend: Backend, previous: Onlookers | None
+    ) -> None:
+        self._step_trace = SlowMotion(network, training_set, backend)
+        self._statistics = previous._statistics if previous is not None else Insight(network, backend)
+        self._training_accuracy = Recall(network, backend, training_set)
 
     @property
     def dissection(self) -> Dissection | None:
-        """The step last taken apart."""
-        return self._slow.found
+        """The step traced last."""
+        return self._step_trace.found
 
     @property
     def statistics(self) -> Statistics | None:
-        """What was found last inside the network."""
-        return self._insight.found
+        """The latest layer statistics."""
+        return self._statistics.found
 
-    def due(self, standing: Standing) -> bool:
-        """Whether any of them has something to do."""
-        return self._apart_due(standing) or self._inside_due(standing) or self._recall.busy
+    def due(self, status: Standing) -> bool:
+        """Whether any job has work."""
+        return self._trace_is_due(status) or self._statistics_are_due(status) or self._training_accuracy.busy
 
-    def advance(self, standing: Standing, given: Sources) -> float:
-        """One piece of what is due. Returns until when, perf_counter() seconds, the next step should wait."""
-        goal = standing.goal
-        if self._apart_due(standing):
-            back = standing.replay if goal.look is not None else None
-            state = given.trainer.checkpoint if back is None else lambda: back.checkpoint
-            return self._slow.advance(goal, standing.state, state)
-        if self._inside_due(standing):
-            self._insight.advance(goal, given)
-        elif self._recall.busy:
-            self._recall.advance(given.history)
+    def advance(self, status: Standing, context: Sources) -> float:
+        """Run one slice of a job that is due; returns the perf_counter() seconds the next step should wait for."""
+        request = status.goal
+        if self._trace_is_due(status):
+            replay = status.replay if request.look is not None else None
+            checkpoint = context.trainer.checkpoint if replay is None else lambda: replay.checkpoint
+            return self._step_trace.advance(request, status.state, checkpoint)
+        if self._statistics_are_due(status):
+            self._statistics.advance(request, context)
+        elif self._training_accuracy.busy:
+            self._training_accuracy.advance(context.history)
         return 0.0
 
-    def epoch_over(self, at: Moment, parameters: Parameters, seconds: float) -> None:
-        """An epoch ended at a moment. seconds: after which a piece of what follows may end."""
-        self._recall.begin(at, parameters, seconds)
+    def epoch_over(self, point: Moment, parameters: Parameters, seconds: float) -> None:
+        """Start measuring the training accuracy at the end of an epoch, in slices of about `seconds`."""
+        self._training_accuracy.begin(point, parameters, seconds)
 
-    def _apart_due(self, standing: Standing) -> bool:
-        return self._slow.due(standing.goal, standing.state, standing.now, standing.replay)
+    def _trace_is_due(self, status: Standing) -> bool:
+        return self._step_trace.due(status.goal, status.state, status.now, status.replay)
 
-    def _inside_due(self, standing: Standing) -> bool:
-        return self._insight.due(standing.goal, standing.state, standing.now, standing.replay, standing.within)
+    def _statistics_are_due(self, status: Standing) -> bool:
+        return self._statistics.due(status.goal, status.state, status.now, status.replay, status.within)

@@ -1,4 +1,4 @@
-"""What the window asks of the engine, and what the engine answers."""
+"""Messages between the window and the engine: Request, Snapshot and the notices a Snapshot carries."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ from engine.training.evaluation import HeldOut
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What should be true now: complete, so that a dropped one loses nothing.
+    """The complete state the window asks for, so that a dropped Request loses nothing.
 
-    generation: rises when a subject's parameters or architecture are replaced. settled: no stroke is under way.
-    goal: what training should be doing, None if nobody has asked for any; live: whether the first subject is read
-    by the parameters that training has, or looks back at, instead of its own. acknowledged: the number of the last
-    notice the window has shown. opening: the file last wished for. asked_at: perf_counter() of the event behind it,
-    in seconds, handed back in the Snapshot so that the window can tell its latency. robustness: whether somebody
-    looks at how well varied drawings are read. sampled: the generator's settings that somebody looks at, None if
-    nobody does. question: what somebody wants explained, None for nothing. own: whether somebody looks at how the
-    person's own drawings are read. held_out: the examples whose held-out ones a network that does not train
-    is judged by, None if nobody looks. wanted: for each subject, which maps of which layers are looked at; the
-    picture and the scores come along always, and everything of a subject that has no entry, or None.
+    generation: rises when a model's parameters or architecture are replaced.
+    settled: no stroke is under way.
+    acknowledged: number of the last notice the window has shown.
+    open_request: the file to open, the latest one only.
+    requested_at: perf_counter() of the causing event in seconds, returned in the Snapshot to measure latency.
+    training: the training to run, None for none.
+    live: the first model predicts with the parameters of the training run (at `training.shown_point`).
+    robustness: the robustness curves are visible.
+    sample_settings: generator settings of the visible sample drawings, None if hidden.
+    query: the visible explanation, None for none.
+    drawing_predictions: the predictions for the user's own drawings are visible.
+    held_out: data whose held-out examples an untrained network is evaluated on, None if hidden.
+    visible_channels: per model, the feature maps to return; input and scores always are. Without an entry, or with
+        None, all activations of a model are returned.
     """
 
     generation: int
@@ -51,14 +55,14 @@ class Request:
     held_out: PoolSettings | None = None
     wanted: tuple[Wanted | None, ...] = ()
 
-    def wanted_of(self, subject: int) -> Wanted | None:
-        """Which maps to bring along of the subject of this number; None for all of every layer."""
-        return self.wanted[subject] if subject < len(self.wanted) else None
+    def wanted_of(self, index: int) -> Wanted | None:
+        """The feature maps to return for the model at `index`; None for all."""
+        return self.wanted[index] if index < len(self.wanted) else None
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One sentence for the person, numbered from 1, repeated in every Snapshot until it is acknowledged."""
+    """One sentence for the user, numbered from 1, repeated in every Snapshot until it is acknowledged."""
 
     number: int
     text: str
@@ -66,7 +70,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """What computes, and why: "CPU", "no CUDA driver"."""
+    """The compute device and the reason for it, such as "CPU" and "no CUDA driver"."""
 
     title: str = ""
     reason: str = ""
@@ -74,17 +78,20 @@ class DeviceReport:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What was computed for one Request: complete, host arrays, read-only.
+    """The complete result of one Request, in read-only host arrays.
 
-    readings: one for each subject, none if the Request failed; the first one's subject has the parameters it was
-    read by. training: how training stands, None if nobody has asked for any. opened: what came of the file last
-    wished for. drawing, settled, generation, asked_at: the Request's. engine_seconds: the Runner's own time for it.
-    comparison: what the first subject read, beside an exemplar of each class; None for classes without exemplars.
-    robustness: how well the first subject reads varied drawings, as far as it is known; None if nobody looks.
-    samples: drawings by the settings looked at, None if nobody looks.
-    answer: what is known of the question so far, None while nothing is.
-    own: how the first subject reads the person's own drawings, as far as they are read; none if nobody looks.
-    held_out: how it reads the held-out ones, where its parameters are not those that training has.
+    generation, drawing, settled, requested_at: copied from the Request.
+    predictions: one per model, empty if the Request failed; the first one's model has the parameters it was made
+        with.
+    open_result: the content of the file last requested.
+    engine_seconds: time the Runner took.
+    training: state of the training run, None for none.
+    comparison: template matching for the first model's input, None for classes without templates.
+    robustness: robustness of the first model so far, None if hidden.
+    samples: sample drawings of the requested settings, None if hidden.
+    result: result of the query so far, None before the first.
+    drawing_predictions: the first model's predictions for the user's own drawings so far.
+    held_out: evaluation of the first model, where its parameters are not those of the training run.
     """
 
     generation: int

@@ -1,4 +1,4 @@
-"""Goal: what a window wants training to do, and Training: what came of it. Neither does anything.
+"""Training messages: the TrainingRequest of the window and the TrainingReport of the engine.
 
 Each is complete in itself, so that a dropped one loses nothing.
 """
@@ -29,16 +29,23 @@ State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged"
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """What training should be doing, from the window.
+    """The training the window asks for.
 
-    number: rises with each branch wished for. subject: the network, and the weights for origin "weights". origin:
-    "fresh", the weights of the recipe's seed; "weights", the subject's own; the moment to go on from; or "kept", no
-    new branch, but where `kept` stands. kept: the history of an earlier session, to be taken up first. name: of
-    the branch. recipe: as it should be from now on. data, own: the examples. running; until: the step to pause at,
-    None for none; pace: steps a second, None for as fast as it goes. look: the moment looked back at, None for now.
-    inspection: what is looked at of the step that comes after the moment shown, None while nobody looks. inside:
-    whether somebody looks at how weights, values and gradients are spread. names: what the person calls branches,
-    by number.
+    run_id: rises with each new branch.
+    model: the network, and the weights for origin "weights".
+    origin: "fresh" for weights initialized from the recipe's seed, "weights" for those of the model, a RunPoint to
+        continue from, or "kept" to resume `saved_run` without a new branch.
+    branch_name: name of the new branch.
+    recipe: settings from now on.
+    data, labelled_drawings: the examples.
+    running: train, otherwise pause.
+    stop_at_step: the step to pause at, None for none.
+    pace: steps per second at most, None for no limit.
+    shown_point: the point of the history to show, None for the current one.
+    step_query: what to trace of the step after the point shown, None for nothing.
+    layer_statistics: the statistics of weights, values and gradients are visible.
+    saved_run: history of an earlier session, restored first.
+    branch_names: names given by the user, by branch number.
     """
 
     number: int
@@ -59,13 +66,13 @@ class Goal:
 
     @property
     def lesson(self) -> Lesson:
-        """What the branch learns from."""
+        """The training data of the branch."""
         return Lesson(self.data, self.own)
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The parameters at a moment that was kept."""
+    """The parameters at a stored point of the history."""
 
     moment: Moment
     parameters: Values
@@ -73,19 +80,27 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What came of a Goal, read-only.
+    """The state of a training run, read-only.
 
-    goal: its number; answers: the Goal itself, so that what came of an earlier wish is never taken for what
-    came of the latest. state, and words: why it stands still, one sentence; ended: the stop condition, if one
-    did it; accuracy: on the held-out examples, when they were read last. prepared: the share of the examples
-    that is made. now: where training stands; shown: the moment the readings are of; exact: whether that is the
-    one looked at, and not yet the nearest kept one. epoch: from 1. speed: steps a second lately. good: after
-    divergence, the last moment before it showed; where patience ended it, the best one. branches, and each one's
-    origin; frames: some kept moments from the start of the branch until now. judgement: how the held-out examples
-    are read at `shown`, None while it is not known. kept: all that it takes to go on with it in another session, at
-    most some 10 s of training old, and of now where it stands still. batch: (n,) places in `examples` of the last
-    step's batch. gradients: of the last step, by name. statistics: what was found last inside the network, at its
-    own moment.
+    run_id, request: of the TrainingRequest it answers, so that the report of an earlier request is recognized.
+    state, message: why training stands still, one sentence.
+    stop_reason: the stop condition that ended the run, if one did.
+    accuracy: of the last evaluation on the held-out examples.
+    data_progress: share of the examples that is generated, 0 to 1.
+    current_point: the last step made.
+    shown_point, is_exact: the point the predictions belong to; False while it is only the nearest keyframe.
+    epoch: from 1.
+    steps_per_second: over the last second.
+    restart_point: the last stable point after divergence, the best one after early stopping.
+    branches, branch_origins: all branches of the history.
+    keyframes: some stored points from the start of the branch to the current step.
+    evaluation: on the held-out examples at `shown_point`, None while unknown.
+    examples, held_out: the training set, and the held-out examples at `shown_point`.
+    batch: (n,) indices into `examples` of the last step's batch.
+    gradients: of the last step, by parameter name.
+    step_trace: the traced step, None if not requested.
+    statistics: latest statistics of the layers, with the point they belong to.
+    saved_run: everything needed to resume in another session; up to 10 s of training old, current when paused.
     """
 
     goal: int

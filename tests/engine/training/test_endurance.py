@@ -151,6 +151,6 @@ def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None
     assert operations.failures == 1
     assert all(snapshot.readings for snapshot in snapshots)
     assert [notice.text for notice in snapshots[-1].notices] == [
-        "The GPU stumbled. The drawing is read by the processor from now on."
+        "The GPU stumbled. The processor computes the predictions from now on."
     ]
     assert snapshots[-1].device.title == "CPU"

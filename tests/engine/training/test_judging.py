@@ -89,7 +89,7 @@ def test_what_cannot_be_judged_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
         runner.work(0.01)
     snapshot = runner.answer(request)
     assert [notice.text for notice in snapshot.notices] == [
-        "There is no room for it. How held-out drawings are read is not known."
+        "Accuracy on held-out drawings: not available. There is no room for it."
     ]
     assert runner.answer(replace(request, acknowledged=1)).notices == ()
     assert not runner.busy
