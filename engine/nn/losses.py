@@ -1,4 +1,4 @@
-"""The error a network is trained to lower: softmax cross-entropy. Not the training itself."""
+"""Softmax and cross-entropy, the loss that training minimizes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 def softmax(scores: HostArray) -> HostArray:
-    """Votes from scores along the last axis: exp(s - max s) / sum, any leading shape, same dtype; not a number
-    where a score is infinite."""
-    # Where weights have run away a difference is -inf, whose exponential is 0 as it should be.
+    """exp(s - max s) / sum along the last axis; any leading shape, same dtype; NaN where a score is infinite."""
+    # With diverged weights a difference is -inf, whose exponential is 0, as it should be.
     with np.errstate(over="ignore", invalid="ignore"):
         raised = np.exp(scores - scores.max(-1, keepdims=True))
         votes: HostArray = raised / raised.sum(-1, keepdims=True)
@@ -20,7 +19,7 @@ def softmax(scores: HostArray) -> HostArray:
 
 
 def cross_entropy(scores: HostArray, labels: HostArray) -> HostArray:
-    """The error of each example: -sum over classes of target * log softmax(scores).
+    """The loss of each example: -sum over classes of target * log softmax(scores).
 
     scores (N, classes), labels (N,) as in `targets`; returns (N,).
     """
@@ -32,7 +31,7 @@ def cross_entropy(scores: HostArray, labels: HostArray) -> HostArray:
 
 
 def targets(labels: HostArray, classes: int, dtype: Any = np.float32) -> HostArray:
-    """What the votes should be, (N, classes): 1 for the labelled class, equal shares for -1, "neither"."""
+    """Target votes (N, classes): 1 for the labelled class, equal shares for -1, "neither"."""
     shares = np.zeros((len(labels), classes), dtype)
     known = np.flatnonzero(labels >= 0)
     shares[known, labels[known]] = 1

@@ -1,4 +1,4 @@
-"""A network with its parameters, threshold and name, and a point of a training run."""
+"""Model: a network with its parameters, threshold and name."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import Any
 from engine.nn.network import Network, Parameters
 
 
-@dataclass(frozen=True, order=True)
-class Moment:
-    """A place in the history: so many steps made, on a branch."""
-
-    branch: int
-    step: int
-
-
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network with its parameters: one that reads the drawing.
+    """A network with parameters: what classifies a drawing, and what a model file holds.
 
-    name: what the window calls it. threshold: the vote below which the verdict is "unsure", None where the
-    network has no such notion. origin: where it comes from, as stored with a model (command, seed, results).
-    moment: the place in the history of training that its parameters are of, None if they are not of this session's
-    training. Raises ShapeError or ValueError if the parameters are not the network's.
+    name: shown in the window
+    threshold: the vote below which the prediction is "unsure", None if the network has none
+    origin: where it comes from, as saved with a model (command, seed, results)
+    run_point: the point of the training history that the parameters belong to, None outside this session's training
+    Raises ShapeError or ValueError unless the parameters are the network's.
     """
 
     name: str
@@ -35,5 +28,12 @@ class Subject:
     moment: Moment | None = None
 
     def __post_init__(self) -> None:
-        """Checks the parameters against the network."""
         self.network.check(self.parameters)
+
+
+@dataclass(frozen=True, order=True)
+class Moment:
+    """A point of the training history: a number of steps made on a branch."""
+
+    branch: int
+    step: int

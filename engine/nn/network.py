@@ -1,4 +1,4 @@
-"""Network: layers in order, the shape of what they read and the classes they tell apart. It holds no weights."""
+"""Network: an architecture: layers in order, the input shape and the class names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.nn.layers.residual import DEEPEST
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
 GIBIBYTE = 1 << 30
-# Beyond these no machine of a person who draws letters gets anywhere; an eight-megapixel photograph stays below.
+# Limits of what a personal computer can run; an eight-megapixel photograph stays below.
 PICTURE_LIMIT = 8 * GIBIBYTE
 WEIGHT_LIMIT = 1 * GIBIBYTE
 
@@ -28,10 +28,11 @@ WEIGHT_LIMIT = 1 * GIBIBYTE
 class Network:
     """A network's architecture, checked when built.
 
-    input_shape: (channels, height, width). classes: their names, one for each score. vote: how scores become the
-    votes shown, "softmax" or, where the last layer's values are votes already, "score".
-    Raises ShapeError, naming the layer and the two shapes, if neighbours do not fit, ValueError for the rest, such
-    as one picture that would take more memory than PICTURE_LIMIT.
+    input_shape: (channels, height, width)
+    classes: their names, one per score
+    vote: how scores become the votes shown: "softmax", or "score" if the last layer's values are votes already
+    Raises ShapeError, naming the layer and both shapes, if neighbouring layers do not fit, ValueError for the rest,
+    such as an image that would need more memory than IMAGE_BYTES_LIMIT.
     """
 
     input_shape: tuple[int, int, int]
@@ -40,8 +41,7 @@ class Network:
     vote: Literal["softmax", "score"] = "softmax"
 
     def __post_init__(self) -> None:
-        """Checks everything that can be checked without weights."""
-        if len(self.input_shape) != 3 or not all(map(_is_side, self.input_shape)):
+        if len(self.input_shape) != 3 or not all(map(_is_positive_int, self.input_shape)):
             raise ShapeError(
                 "A network reads channels × height × width, three whole numbers of at least 1, "
                 f"not {reprlib.repr(self.input_shape)}."
@@ -55,30 +55,33 @@ class Network:
         if self.shapes[-1] != (len(self.classes),):
             raise ShapeError(
                 f"The last layer, {self.title(len(self.layers))}, gives {shape_text(self.shapes[-1])} where "
-                f"the {len(self.classes)} classes need a list of {len(self.classes)}."
+                f"the {len(self.classes)} classes need a vector of {len(self.classes)}."
             )
         self._check_size()
 
     def _check_size(self) -> None:
-        """Raises ValueError for a network that no one could run, before anything is allocated for it."""
-        holds = [0, *(4 * cost.parameters for cost in self.costs)]
-        takes = self._taken
-        for sizes, what, limit in ((takes, "one picture", PICTURE_LIMIT), (holds, "its parameters", WEIGHT_LIMIT)):
+        """Raises ValueError for a network too large to run, before anything is allocated."""
+        parameter_bytes = [0, *(4 * cost.parameters for cost in self.costs)]
+        plan_bytes = self._bytes_by_layer
+        for sizes, what, limit in (
+            (plan_bytes, "one picture", PICTURE_LIMIT),
+            (parameter_bytes, "its parameters", WEIGHT_LIMIT),
+        ):
             if sum(sizes) > limit:
-                place = sizes.index(max(sizes))
+                index = sizes.index(max(sizes))
                 raise ValueError(
                     f"The network would take more than {limit // GIBIBYTE} GiB for {what}, most of it in "
-                    f"{self.title(place) if place else 'the input'}; make it smaller."
+                    f"{self.title(index) if index else 'the input'}; make it smaller."
                 )
 
     @property
     def picture_bytes(self) -> int:
-        """About how many bytes one picture takes in a plan of float32."""
-        return sum(self._taken)
+        """Approximate bytes of one image in a float32 plan."""
+        return sum(self._bytes_by_layer)
 
     @property
-    def _taken(self) -> list[int]:
-        """About how many bytes the picture, and every layer's output and work, take in a plan."""
+    def _bytes_by_layer(self) -> list[int]:
+        """Approximate bytes of the input, and of every layer's output and workspace, in a plan."""
         pairs = zip(self.layers, self.shapes, strict=False)
         return [4 * math.prod(self.input_shape), *(layer.pass_bytes(shape) for layer, shape in pairs)]
 
@@ -86,19 +89,19 @@ class Network:
     def shapes(self) -> tuple[Shape, ...]:
         """The input's shape and every layer's output shape, without the batch."""
         shapes: list[Shape] = [self.input_shape]
-        for place, layer in enumerate(self.layers, 1):
+        for index, layer in enumerate(self.layers, 1):
             try:
                 shapes.append(layer.output_shape(shapes[-1]))
             except ShapeError as error:
-                below = "the input" if place == 1 else self.title(place - 1)
+                below = "the input" if index == 1 else self.title(index - 1)
                 raise ShapeError(
-                    f"The network's {self.title(place)} does not fit on {below}, {shape_text(shapes[-1])}: {error}."
+                    f"The network's {self.title(index)} does not fit on {below}, {shape_text(shapes[-1])}: {error}."
                 ) from error
         return tuple(shapes)
 
-    def title(self, place: int) -> str:
-        """How an error names the layer at `place`, counted from 1."""
-        return f"layer {place} ({type(self.layers[place - 1]).__name__})"
+    def title(self, index: int) -> str:
+        """The name of the layer at `index`, counted from 1, in error messages."""
+        return f"layer {index} ({type(self.layers[index - 1]).__name__})"
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ class Network:
 
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
-        """The shape of every parameter by its name, such as 01-conv2d.weight, and of what layers gather, such as
+        """The shape of every parameter by name, such as 01-conv2d.weight, and of every buffer, such as
         02-batchnorm2d.mean."""
         shapes: dict[str, Shape] = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
@@ -116,49 +119,49 @@ class Network:
                 (layer.state_shape(shape), layer.state),
             ):
                 if block is not None:
-                    # A single number seen as the whole block: its views have the shapes, and no memory is taken.
+                    # A number broadcast to the array: its views have the right shapes and take no memory.
                     views = views_of(np.broadcast_to(np.float32(0), block), shape)
                     shapes.update((f"{name}.{part}", view.shape) for part, view in views.items())
         return shapes
 
     @cached_property
     def signed(self) -> tuple[bool, ...]:
-        """Whether the values of the input and of every layer can be below 0."""
-        found = [True]
+        """Whether the values of the input and of every layer can be negative."""
+        signed = [True]
         for layer in self.layers:
-            found.append(layer.signed(found[-1]))
-        return tuple(found)
+            signed.append(layer.signed(signed[-1]))
+        return tuple(signed)
 
     @cached_property
     def scales(self) -> tuple[int, ...]:
-        """For the input (0) and every layer, whose scale its values share: the last layer that rescaled them."""
-        found = [0]
-        for place, layer in enumerate(self.layers, 1):
-            found.append(place if layer.rescales else found[-1])
-        return tuple(found)
+        """For the input (0) and every layer, the last layer that changed the scale of its values."""
+        sources = [0]
+        for index, layer in enumerate(self.layers, 1):
+            sources.append(index if layer.rescales else sources[-1])
+        return tuple(sources)
 
     @cached_property
     def costs(self) -> tuple[Cost, ...]:
-        """What one picture costs in each layer."""
+        """The cost of one image in each layer."""
         return tuple(layer.cost(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
 
     def with_classes(self, classes: tuple[str, ...]) -> Network:
-        """The same network for these classes, with as many outputs of its last Dense. Raises ValueError where none
-        of its layers is one, or the layers after it do not allow for it."""
+        """The same network for these classes, with as many outputs of its last Dense. Raises ValueError without a
+        Dense layer, or if the layers after it do not fit."""
         layers = self.layers
         if len(classes) == len(self.classes):
             return replace(self, classes=classes)
-        for place, layer in reversed(list(enumerate(layers))):
+        for index, layer in reversed(list(enumerate(layers))):
             if isinstance(layer, Dense):
                 fitted = replace(layer, units=len(classes))
-                return replace(self, layers=(*layers[:place], fitted, *layers[place + 1 :]), classes=classes)
+                return replace(self, layers=(*layers[:index], fitted, *layers[index + 1 :]), classes=classes)
         raise ValueError(
-            f"The network tells {len(self.classes)} classes apart, and without a Dense layer it cannot be made to "
-            f"tell {len(classes)}; choose another."
+            f"The network has {len(self.classes)} classes, and without a Dense layer it cannot be changed to "
+            f"{len(classes)}; choose another."
         )
 
     def initial(self, seed: int) -> Values:
-        """Fresh parameters, float32, by name; the same seed gives the same bytes."""
+        """Initial parameters and buffers, float32, by name; the same seed gives the same bytes."""
         rng = np.random.default_rng(seed)
         values: Values = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
@@ -166,12 +169,12 @@ class Network:
         return values
 
     def measured(self, images: np.ndarray[Any, Any]) -> Values:
-        """What the first layer measures on the pictures (N, C, H, W) of a run that begins, by name, to stand beside
-        fresh parameters."""
+        """The buffers, by name, that the first layer computes from the training images (N, C, H, W), to complete
+        initial parameters."""
         return {f"{self.names[1]}.{part}": array for part, array in self.layers[0].measured(images).items()}
 
     def check(self, parameters: Parameters) -> None:
-        """Raises ShapeError unless `parameters` are exactly those this network needs, ValueError unless finite."""
+        """Raises ShapeError unless `parameters` are exactly this network's, ValueError unless they are finite."""
         for name, shape in self.parameter_shapes.items():
             if name not in parameters:
                 raise ShapeError(f"The network needs {name} ({shape_text(shape)}), which is missing.")
@@ -183,7 +186,7 @@ class Network:
             if not np.isfinite(parameters[name]).all():
                 raise ValueError(f"The network's {name} holds values that are not finite numbers.")
         if unknown := sorted(set(parameters) - set(self.parameter_shapes)):
-            raise ShapeError(f"The network has no place for {unknown[0]}.")
+            raise ShapeError(f"The network has no parameter {unknown[0]}.")
         parts = by_layer(parameters)
         for name, layer in zip(self.names[1:], self.layers, strict=True):
             try:
@@ -192,9 +195,9 @@ class Network:
                 raise ValueError(f"The network's {name}.{error}.") from error
 
     def places(self, names: Collection[str]) -> set[int]:
-        """Where the layers of these names (01-conv2d) stand, counted from 0. Raises ValueError for one that is not
-        there."""
-        known = {name: place for place, name in enumerate(self.names[1:])}
+        """The indices, from 0, of the layers with these names (01-conv2d). Raises ValueError for an unknown
+        name."""
+        known = {name: index for index, name in enumerate(self.names[1:])}
         if unknown := sorted(set(names) - set(known)):
             raise ValueError(
                 f"The network has no layer called {unknown[0]} that could be frozen; its layers are "
@@ -203,21 +206,21 @@ class Network:
         return {known[name] for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything about it as plain lists, numbers and words."""
+        """The architecture as lists, numbers and strings."""
         return {
             "input_shape": list(self.input_shape),
-            "layers": [_described(layer) for layer in self.layers],
+            "layers": [_layer_to_json(layer) for layer in self.layers],
             "classes": list(self.classes),
             "vote": self.vote,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Network:
-        """The network that to_json described. Raises ValueError with one sentence if it is no such thing."""
+        """The network that to_json wrote. Raises ValueError, one sentence, for anything else."""
         try:
-            layers = _layers(data["layers"], "Layer", 0)
+            layers = _layers_from_json(data["layers"], "Layer", 0)
             rest = {name: data[name] for name in ("input_shape", "classes", "vote")}
-            return msgspec.convert(rest | {"layers": ()}, _Described).build(layers)
+            return msgspec.convert(rest | {"layers": ()}, _NetworkFields).build(layers)
         except KeyError as error:
             raise ValueError(f"This does not describe a network: it does not say {error}.") from error
         except (TypeError, msgspec.ValidationError) as error:
@@ -225,12 +228,11 @@ class Network:
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
-    """A key for each layer: 01-conv2d, ..."""
-    return [f"{place:02d}-{layer.kind}" for place, layer in enumerate(layers, 1)]
+    return [f"{index:02d}-{layer.kind}" for index, layer in enumerate(layers, 1)]
 
 
-class _Described(msgspec.Struct):
-    """The parts of a described network other than its layers."""
+class _NetworkFields(msgspec.Struct):
+    """The saved fields of a network, other than its layers."""
 
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
@@ -240,29 +242,29 @@ class _Described(msgspec.Struct):
         return Network(self.input_shape, layers, self.classes, self.vote)
 
 
-def _described(layer: Layer) -> dict[str, Any]:
-    """A layer as plain values: its kind, and each setting by its name; the layers of a stack likewise."""
+def _layer_to_json(layer: Layer) -> dict[str, Any]:
+    """A layer as plain values: its kind, and each hyperparameter by name; the layers of a block likewise."""
     settings = {setting.name: getattr(layer, setting.name) for setting in fields(layer)}
     if isinstance(layer, Residual):
-        settings["layers"] = [_described(inner) for inner in layer.layers]
+        settings["layers"] = [_layer_to_json(inner) for inner in layer.layers]
     return {"layer": type(layer).__name__} | settings
 
 
-def _layers(items: Any, called: str, depth: int) -> tuple[Layer, ...]:
-    """Layers from their descriptions. Raises ValueError, one sentence that says which of them is wrong and why."""
+def _layers_from_json(items: Any, title: str, depth: int) -> tuple[Layer, ...]:
+    """Raises ValueError, one sentence that names the layer and the reason."""
     if not isinstance(items, list):
-        raise ValueError(f"This does not describe a network: its layers are no list, but {reprlib.repr(items)}.")
+        raise ValueError(f"This does not describe a network: its layers must be a list, not {reprlib.repr(items)}.")
     layers = []
-    for place, item in enumerate(items, 1):
+    for index, item in enumerate(items, 1):
         try:
-            layers.append(_layer(item, depth))
+            layers.append(_layer_from_json(item, depth))
         except (ValueError, msgspec.ValidationError) as error:
-            raise ValueError(f"{called} {place} cannot be built: {error}") from error
+            raise ValueError(f"{title} {index} cannot be built: {error}") from error
     return tuple(layers)
 
 
-def _layer(item: Any, depth: int) -> Layer:
-    """One layer from its description. Raises ValueError."""
+def _layer_from_json(item: Any, depth: int) -> Layer:
+    """Raises ValueError."""
     if not isinstance(item, Mapping):
         raise ValueError(f"{reprlib.repr(item)} does not describe one.")
     settings = dict(item)
@@ -275,15 +277,14 @@ def _layer(item: Any, depth: int) -> Layer:
     if LAYERS[kind] is Residual:
         if depth >= DEEPEST or not isinstance(settings.get("layers"), list):
             raise ValueError(f"{kind} needs a list of layers, stacks within stacks {DEEPEST} deep at most.")
-        return Residual(_layers(settings["layers"], "Its layer", depth + 1))
+        return Residual(_layers_from_json(settings["layers"], "Its layer", depth + 1))
     try:
         return msgspec.convert(settings, LAYERS[kind])
     except msgspec.ValidationError as error:
-        # The layer's own sentence says which kind it is; a wrong type is found before the layer is asked.
-        mine = str(error).startswith(f"{kind}'s ")
-        raise ValueError(str(error) if mine else f"{kind} is described wrongly: {error}.") from error
+        # The layer's own message names its kind; msgspec's message about a wrong type does not.
+        is_complete = str(error).startswith(f"{kind}'s ")
+        raise ValueError(str(error) if is_complete else f"{kind} is described wrongly: {error}.") from error
 
 
-def _is_side(value: object) -> bool:
-    """Whether this is a whole number of at least 1."""
+def _is_positive_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1

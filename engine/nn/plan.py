@@ -1,7 +1,7 @@
 """Plan: a network bound to a backend, a batch size and a dtype, with every buffer and call made once.
 
-A pass replays the prepared calls; nothing is allocated and no layer is asked anything again. A plan holds its own
-copy of the parameters. It does not train: optimizers and the training loop read and write its flat vectors.
+A pass replays the prepared calls and allocates nothing. A plan has its own copy of the parameters; optimizers and
+the training loop read and write its flat vectors.
 """
 
 from __future__ import annotations
@@ -17,75 +17,27 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.backends.ops import Array, Calls, HostArray, Inlet, Operations, Outlet, replay, slices
 from engine.nn.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
-from engine.nn.layers.conv2d import Conv2D as PooledConv2DConv2D
-from engine.nn.layers.layer import Buffer as PooledConv2DBuffer
-from engine.nn.layers.layer import Layer as PooledConv2DLayer
-from engine.nn.layers.layer import Shape as PooledConv2DShape
-from engine.nn.layers.layer import Stage as PooledConv2DStage
 from engine.nn.layers.layer import key_of
-from engine.nn.layers.pooling import MaxPool2D as PooledConv2DMaxPool2D
 from engine.nn.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
 
-
-@dataclass(frozen=True)
-class PooledConv2D(PooledConv2DLayer):
-    """What both layers give one after the other; see Operations.convolution_max_pool."""
-
-    convolution: PooledConv2DConv2D
-    pool: PooledConv2DMaxPool2D
-
-    def output_shape(self, shape: PooledConv2DShape) -> PooledConv2DShape:
-        """The pool's."""
-        return self.pool.output_shape(self.convolution.output_shape(shape))
-
-    def block_shape(self, shape: PooledConv2DShape) -> PooledConv2DShape:
-        """The convolution's."""
-        return self.convolution.block_shape(shape)
-
-    def buffer(self, ops: Operations, shape: PooledConv2DShape, batch: int, dtype: Any) -> PooledConv2DBuffer:
-        """As the convolution wants it."""
-        return self.convolution.buffer(ops, shape, batch, dtype)
-
-    def forward(self, ops: Operations, stage: PooledConv2DStage) -> Calls:
-        """The largest match in each window."""
-        layer = self.convolution
-        between = layer.output_shape(stage.x.values.shape[:-1])
-        stage.work = ops.convolution_max_pool(
-            stage.x.full,
-            stage.block,
-            stage.y,
-            layer.size,
-            layer.stride,
-            layer.margin,
-            layer.divisor(stage.x.values.shape[:-1]),
-            between,
-            self.pool.size,
-            self.pool.stride,
-            stage.learning,
-        )
-        calls: Calls = stage.work.forward()
-        return calls
-
-    def backward(self, ops: Operations, stage: PooledConv2DStage) -> Calls:
-        """Gradients of features, biases and input."""
-        calls: Calls = stage.work.backward(stage.dy, stage.dx, stage.dblock)
-        return calls
-
-
-# One picture in float64 always fits.
+# A batch of one in float64 always fits.
 PLAN_LIMIT = 2 * PICTURE_LIMIT
 
 
 class Plan:
-    """Passes of `network` over batches of exactly `batch` pictures.
+    """Passes of `network` over batches of exactly `batch` images.
 
-    keep=True leaves every layer's output readable after a pass (`outputs`). keep=False may run a layer that
-    commutes with the maximum, such as ReLU, after the max pool that follows it, on a quarter of the values: scores
-    and gradients are the same. learn=True also prepares the backward pass; input_gradient=True carries it down to
-    the picture. training: whether dropout and batch norm behave as while learning (unless told, if it learns).
-    frozen: names of layers (01-conv2d) whose parameters get no gradient and whose statistics stand still. seed: of
-    the layers' random choices. total: the examples that the gradient is the mean over, if `batch` is a part of
-    them. memory: `values` and `state` of another plan of the same network, to read instead of vectors of its own.
+    keep_outputs: make every layer's output readable after a pass (`outputs`). Otherwise a layer that commutes with
+        the maximum, such as ReLU, may run after the max pool that follows it, on a quarter of the values: scores
+        and gradients are the same.
+    learn: also prepare the backward pass
+    input_gradient: compute the gradient down to the input
+    training: whether dropout and batch norm are in training mode (default: `learn`)
+    frozen: names of layers (01-conv2d) whose parameters get no gradient and whose buffers are not updated
+    seed: of the layers' random numbers
+    total_examples: the examples that the gradient is the mean over, if `batch` is a slice of them
+    shared_parameters: `parameter_vector` and `buffer_vector` of another plan of the same network, to use
+        instead of vectors of its own
     """
 
     def __init__(
@@ -104,23 +56,23 @@ class Plan:
         total: int | None = None,
         memory: tuple[Array, Array] | None = None,
     ) -> None:
-        self.network, self.backend, self.batch, self.dtype = network, backend, batch, _real(dtype)
+        self.network, self.backend, self.batch, self.dtype = network, backend, batch, _float_dtype(dtype)
         _check_size(network, batch, self.dtype)
         self._ops = backend.operations
-        self._order, self._layers = _as_shown(network.layers) if keep else _joined(network.layers)
+        self._order, self._layers = _in_order(network.layers) if keep else _fused(network.layers)
         self._keep, self._seed = keep, seed
         self._learn, self._training = learn, learn if training is None else training
         self._frozen = network.places(frozen)
         self.moment: Array = self._ops.zeros((2,), np.uint32)
         self._allocate_parameters(memory, learn)
-        self.stages = self._stages()
+        self.stages = self._layer_arrays()
         self.forward_calls: list[Calls] = [
-            [] if layer.reshapes else layer.forward(self._ops, stage)
-            for layer, stage in zip(self._layers, self.stages, strict=True)
+            [] if layer.reshapes else layer.forward(self._ops, arrays)
+            for layer, arrays in zip(self._layers, self.stages, strict=True)
         ]
         self._pass: Callable[[], None] | None = None
         self._inlet: Inlet
-        self._reading: tuple[Callable[[], None], Inlet, Outlet] | None = None
+        self._pass_with_outputs: tuple[Callable[[], None], Inlet, Outlet] | None = None
         self._loss: Array | None = None
         if learn:
             self._prepare_backward(input_gradient, total or batch)
@@ -128,44 +80,43 @@ class Plan:
     # -- building ----------------------------------------------------------------------------------------------
 
     def _allocate_parameters(self, memory: tuple[Array, Array] | None, learn: bool) -> None:
-        """All parameters in one flat vector, all gradients in another, so that an update is a few calls; and what
-        layers gather in a third."""
+        """All parameters in one flat vector, all gradients in another, so that an update is a few calls; all
+        buffers in a third."""
         network, ops = self.network, self._ops
         pairs = list(zip(network.layers, network.shapes, strict=False))
         blocks = [layer.block_shape(shape) for layer, shape in pairs]
         states = [layer.state_shape(shape) for layer, shape in pairs]
-        sizes = ((_total(blocks),), (_total(states),))
+        sizes = ((_total_size(blocks),), (_total_size(states),))
         self.values, self.state = memory or tuple(ops.zeros(size, self.dtype) for size in sizes)
         if (self.values.shape, self.state.shape) != sizes:
-            raise ShapeError("The memory belongs to a plan of another network.")
-        self.gradients: Array = ops.zeros((_total(blocks) if learn else 0,), self.dtype)
-        self._blocks, self._states = _cut(self.values, blocks), _cut(self.state, states)
-        self._dblocks = _cut(self.gradients, blocks) if learn else [None] * len(blocks)
+            raise ShapeError("The shared parameters belong to a plan of another network.")
+        self.gradients: Array = ops.zeros((_total_size(blocks) if learn else 0,), self.dtype)
+        self._parameter_arrays, self._buffer_arrays = _split(self.values, blocks), _split(self.state, states)
+        self._gradient_arrays = _split(self.gradients, blocks) if learn else [None] * len(blocks)
 
-    def _stages(self) -> list[Stage]:
-        """A stage for each layer."""
+    def _layer_arrays(self) -> list[Stage]:
         buffers = self._buffers()
         self.input: Array = buffers[0].values
-        self._shown: Array = self.input.transpose(3, 0, 1, 2)
+        self._image_view: Array = self.input.transpose(3, 0, 1, 2)
         self.scores: Array = buffers[-1].values
         return [
             Stage(
-                buffers[place],
-                buffers[place + 1].values,
-                self._blocks[at],
-                None if at in self._frozen else self._dblocks[at],
-                self._states[at],
-                self._training and at not in self._frozen,
+                buffers[position],
+                buffers[position + 1].values,
+                self._parameter_arrays[index],
+                None if index in self._frozen else self._gradient_arrays[index],
+                self._buffer_arrays[index],
+                self._training and index not in self._frozen,
                 self._learn,
-                key_of(self._seed, at + 1),
+                key_of(self._seed, index + 1),
                 self.moment,
             )
-            for place, at in enumerate(self._order)
+            for position, index in enumerate(self._order)
         ]
 
     def _buffers(self) -> list[Buffer]:
-        """Memory for every layer's input, the way it wants it, and for the scores; what only gets another shape is
-        the same memory."""
+        """Memory for every layer's input, laid out as the layer wants it, and for the scores; a reshape shares its
+        input's memory."""
         shapes: list[Shape] = [self.network.input_shape]
         for layer in self._layers:
             shapes.append(layer.output_shape(shapes[-1]))
@@ -180,7 +131,7 @@ class Plan:
         return buffers[::-1]
 
     def _prepare_backward(self, input_gradient: bool, total: int) -> None:
-        """The calls from the scores' error down to the lowest layer that learns, or to the picture."""
+        """The calls from the loss down to the lowest layer with a gradient, or to the input."""
         ops = self._ops
         self.targets: Array = ops.zeros(self.scores.shape, self.dtype)
         self.votes: Array = ops.zeros(self.scores.shape, self.dtype)
@@ -188,33 +139,33 @@ class Plan:
         dy: Array = ops.zeros(self.scores.shape, self.dtype)
         self.loss_calls = ops.softmax_cross_entropy(self.scores, self.targets, self.votes, self._loss, dy, total)
         layers = self._layers
-        learning = [place for place, stage in enumerate(self.stages) if stage.dblock is not None]
+        learning = [position for position, arrays in enumerate(self.stages) if arrays.dblock is not None]
         lowest = 0 if input_gradient else min(learning, default=len(layers))
         self.backward_calls: list[Calls] = []
-        for place in range(len(layers) - 1, lowest - 1, -1):
-            layer, stage = layers[place], self.stages[place]
-            stage.dy = dy
-            if place > lowest or input_gradient:
-                shape = stage.x.values.shape
-                dy = stage.dx = dy.reshape(shape) if layer.reshapes else ops.zeros(shape, self.dtype)
+        for position in range(len(layers) - 1, lowest - 1, -1):
+            layer, arrays = layers[position], self.stages[position]
+            arrays.dy = dy
+            if position > lowest or input_gradient:
+                shape = arrays.x.values.shape
+                dy = arrays.dx = dy.reshape(shape) if layer.reshapes else ops.zeros(shape, self.dtype)
             if not layer.reshapes:
-                self.backward_calls.append(layer.backward(ops, stage))
+                self.backward_calls.append(layer.backward(ops, arrays))
 
     def settle_calls(self) -> Calls:
-        """The calls that carry what the last forward pass gathered into `state`, for an accepted step."""
-        stages = zip(self._layers, self.stages, strict=True)
-        return [call for layer, stage in stages if stage.training for call in layer.settle(self._ops, stage)]
+        """The calls that update the buffers with the statistics of the last forward pass, for an accepted step."""
+        pairs = zip(self._layers, self.stages, strict=True)
+        return [call for layer, arrays in pairs if arrays.training for call in layer.settle(self._ops, arrays)]
 
     # -- parameters --------------------------------------------------------------------------------------------
 
     def load(self, parameters: Parameters) -> None:
-        """Copy the parameters in. Raises ShapeError or ValueError if they are not this network's."""
+        """Copy the parameters in. Raises ShapeError or ValueError unless they are this network's."""
         self.network.check(parameters)
         for name, view in self.views().items():
             self._ops.upload(parameters[name], view)
 
     def parameters(self) -> Values:
-        """Host copies of the parameters, and of what layers gathered, by name."""
+        """Host copies of the parameters and buffers, by name."""
         return {name: self._ops.to_host(view) for name, view in self.views().items()}
 
     def parameter_gradients(self) -> Values:
@@ -222,24 +173,24 @@ class Plan:
         return {name: self._ops.to_host(view) for name, view in self.parts(self.gradients).items()}
 
     def views(self) -> dict[str, Array]:
-        """The parameters, and what layers gather, by name, as views of `values` and `state`."""
+        """The parameters and buffers by name, as views of `parameter_vector` and `buffer_vector`."""
         views: dict[str, Array] = {}
         network = self.network
-        for name, layer, shape, block, state in zip(
-            network.names[1:], network.layers, network.shapes, self._blocks, self._states, strict=False
-        ):
+        arrays = zip(self._parameter_arrays, self._buffer_arrays, strict=True)
+        layers = zip(network.names[1:], network.layers, network.shapes, arrays, strict=False)
+        for name, layer, shape, (block, state) in layers:
             parts = {} if block is None else layer.parameters(block, shape)
             parts |= {} if state is None else layer.state(state, shape)
             views.update((f"{name}.{part}", view) for part, view in parts.items())
         return views
 
     def parts(self, vector: Array) -> dict[str, Array]:
-        """A flat vector laid out as `values` is, such as the gradients, seen as parameters by name."""
+        """Views by parameter name of a flat vector laid out as `parameter_vector`, such as the gradients."""
         parts: dict[str, Array] = {}
         network = self.network
         blocks = [layer.block_shape(shape) for layer, shape in zip(network.layers, network.shapes, strict=False)]
         for name, layer, shape, block in zip(
-            network.names[1:], network.layers, network.shapes, _cut(vector, blocks), strict=False
+            network.names[1:], network.layers, network.shapes, _split(vector, blocks), strict=False
         ):
             if block is not None:
                 parts.update((f"{name}.{part}", view) for part, view in layer.parameters(block, shape).items())
@@ -248,42 +199,42 @@ class Plan:
     # -- passes ------------------------------------------------------------------------------------------------
 
     def show(self, images: HostArray) -> None:
-        """Lay a batch (N, C, H, W) into the input. Raises ShapeError unless it fits, ValueError unless it holds
-        real numbers. That they are finite is for whoever brings the picture to check: here it would cost every
-        pass."""
-        self._need(images)
-        self._ops.upload(images, self._shown)
+        """Copy a batch (N, C, H, W) into the input. Raises ShapeError unless it fits, ValueError unless it is
+        numeric. The caller checks that it is finite: here that would cost time in every pass."""
+        self._check_images(images)
+        self._ops.upload(images, self._image_view)
 
     def forward(self, images: HostArray) -> Array:
         """One pass; returns the scores (classes, N) on the device, overwritten by the next pass."""
-        self._need(images)
+        self._check_images(images)
         if self._pass is None:
-            self._inlet = self._ops.inlet(self._shown)
+            self._inlet = self._ops.inlet(self._image_view)
             self._pass = self.backend.program(self._inlet.calls + self._all_forward(), 1)
         self._inlet.put(images)
         self._pass()
         return self.scores
 
     def read(self, images: HostArray) -> list[HostArray]:
-        """One pass, and what `outputs` gives after it, which a GPU carries over as part of the pass.
+        """One pass, and what `outputs` returns after it; a GPU copies them as part of the pass.
 
-        Raises ValueError unless the plan was made to keep them.
+        Raises ValueError unless the plan keeps outputs.
         """
-        kept = self._kept()
-        self._need(images)
-        if self._reading is None:
-            inlet, outlet = self._ops.inlet(self._shown), self._ops.outlet(kept)
+        kept = self._kept_outputs()
+        self._check_images(images)
+        if self._pass_with_outputs is None:
+            inlet, outlet = self._ops.inlet(self._image_view), self._ops.outlet(kept)
             calls = inlet.calls + self._all_forward() + outlet.calls
-            self._reading = self.backend.program(calls, 1), inlet, outlet
-        run, inlet, outlet = self._reading
+            self._pass_with_outputs = self.backend.program(calls, 1), inlet, outlet
+        run, inlet, outlet = self._pass_with_outputs
         inlet.put(images)
         run()
         return [_batch_first(array) for array in outlet.take()]
 
-    def _need(self, images: HostArray) -> None:
-        if images.shape != self._shown.shape:
+    def _check_images(self, images: HostArray) -> None:
+        expected = self._image_view.shape
+        if images.shape != expected:
             raise ShapeError(
-                f"This plan reads pictures {shape_text(self._shown.shape)}, but got {shape_text(images.shape)}."
+                f"This plan reads pictures {shape_text(expected)}, but got {shape_text(images.shape)}."
             )
         if images.dtype.kind not in "fiub":
             raise ValueError(f"This plan reads pictures of real numbers, but got {images.dtype}.")
@@ -292,8 +243,8 @@ class Plan:
         return [call for calls in self.forward_calls for call in calls]
 
     def slices(self, images: HostArray, seconds: float) -> Iterator[None]:
-        """As forward, but stops about every `seconds`; the scores are there when it ends. On a GPU it does not
-        stop."""
+        """A forward pass that yields about every `seconds`; the scores are complete when it ends. On a GPU it never
+        yields."""
         if self.backend.name != "cpu":
             self.forward(images)
             return
@@ -301,7 +252,7 @@ class Plan:
         yield from slices(self._ops.sliced([self._all_forward()]), seconds)
 
     def forward_timed(self, images: HostArray) -> list[float]:
-        """One pass that also says how many seconds each layer took, in the network's order."""
+        """One pass; returns the seconds of each layer, in the order of the network."""
         self.show(images)
         marks = [perf_counter()]
         for calls in self.forward_calls:
@@ -311,11 +262,10 @@ class Plan:
         return list(np.diff(marks))
 
     def backward(self, targets: HostArray) -> None:
-        """After a forward pass: fill `gradients` and `loss` for target shares (N, classes).
+        """Compute the gradients and losses for target votes (N, classes), after a forward pass.
 
-        The gradient is of the sum of the errors divided by the plan's `total`. The last layer's scores are taken
-        through softmax cross-entropy whatever the network's vote is. Raises ValueError unless the plan was made to
-        learn.
+        The gradient is of the sum of the losses divided by `total_examples`. The loss is softmax cross-entropy of
+        the scores, whatever the network's vote is. Raises ValueError unless the plan was made to learn.
         """
         if self._loss is None:
             raise ValueError("Only a plan made with learn=True has a backward pass.")
@@ -326,48 +276,48 @@ class Plan:
 
     @property
     def errors(self) -> Array:
-        """The error of each example of the last backward pass, (N,), on the device.
+        """The loss of each example of the last backward pass, (N,), on the device.
 
         Raises ValueError unless the plan was made to learn.
         """
         if self._loss is None:
-            raise ValueError("Only a plan made with learn=True knows the error of its examples.")
+            raise ValueError("Only a plan made with learn=True has the loss of its examples.")
         return self._loss
 
     @property
     def loss(self) -> HostArray:
-        """A host copy of `errors`. Raises ValueError unless the plan was made to learn."""
+        """A host copy of `losses`. Raises ValueError unless the plan was made to learn."""
         return self._ops.to_host(self.errors)
 
     def outputs(self) -> list[HostArray]:
-        """The input and every layer's output of the last pass, on the host, (N, C, H, W) or (N, n), copies.
+        """Copies on the host of the input and every layer's output of the last pass, (N, C, H, W) or (N, n).
 
-        Raises ValueError unless the plan was made to keep them.
+        Raises ValueError unless the plan keeps outputs.
         """
-        return [_batch_first(self._ops.to_host(array)) for array in self._kept()]
+        return [_batch_first(self._ops.to_host(array)) for array in self._kept_outputs()]
 
     def outputs_of(self, wanted: Mapping[int, range]) -> dict[int, HostArray]:
-        """Of `outputs`, only some maps or values of some layers (0 is the input), so that nothing else is carried
-        over from the device. Raises ValueError unless the plan was made to keep them."""
-        kept = self._kept()
+        """Some channels of some layers (0 is the input) of `outputs`; nothing else is copied from the device.
+        Raises ValueError unless the plan keeps outputs."""
+        kept = self._kept_outputs()
         return {
             layer: _batch_first(self._ops.to_host(kept[layer][maps.start : maps.stop]))
             for layer, maps in wanted.items()
         }
 
-    def _kept(self) -> list[Array]:
+    def _kept_outputs(self) -> list[Array]:
         if not self._keep:
-            raise ValueError("Only a plan made with keep=True can show what its layers gave.")
-        return [self.input, *(stage.y for stage in self.stages)]
+            raise ValueError("Only a plan made with keep_outputs=True keeps the outputs of its layers.")
+        return [self.input, *(arrays.y for arrays in self.stages)]
 
     def input_gradient(self) -> HostArray:
-        """The last backward pass's gradient in the picture, (N, C, H, W), on the host.
+        """The last backward pass's gradient in the input, (N, C, H, W), on the host.
 
-        Raises ValueError unless the plan was made to carry it there.
+        Raises ValueError unless the plan computes it.
         """
         first = self.stages[0].dx
         if first is None:
-            raise ValueError("Only a plan made with input_gradient=True carries the gradient to the picture.")
+            raise ValueError("Only a plan made with input_gradient=True computes the gradient in the picture.")
         return np.ascontiguousarray(np.moveaxis(self._ops.to_host(first), -1, 0))
 
 
@@ -376,21 +326,21 @@ def _batch_first(array: HostArray) -> HostArray:
     return np.ascontiguousarray(np.moveaxis(array, -1, 0))
 
 
-def _real(dtype: Any) -> np.dtype[Any]:
+def _float_dtype(dtype: Any) -> np.dtype[Any]:
     """The dtype as NumPy's. Raises ValueError unless it is float32 or float64."""
     try:
-        found: np.dtype[Any] = np.dtype(dtype)
+        checked: np.dtype[Any] = np.dtype(dtype)
     except TypeError as error:
         raise ValueError(f"A plan computes in float32 or float64, not {dtype!r}.") from error
-    if found not in (np.float32, np.float64):
-        raise ValueError(f"A plan computes in float32 or float64, not {found}.")
-    return found
+    if checked not in (np.float32, np.float64):
+        raise ValueError(f"A plan computes in float32 or float64, not {checked}.")
+    return checked
 
 
 def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
-    """Raises ValueError for a batch that is none, or takes more memory than PLAN_LIMIT."""
+    """Raises ValueError for an invalid batch, or one that needs more memory than PLAN_BYTES_LIMIT."""
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"A plan reads a whole number of pictures, at least 1, at a time, not {batch!r}.")
+        raise ValueError(f"A plan's batch must be a whole number of pictures, at least 1, not {batch!r}.")
     most = PLAN_LIMIT // (network.picture_bytes * dtype.itemsize // 4)
     if batch > most:
         raise ValueError(
@@ -399,13 +349,13 @@ def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
         )
 
 
-def _total(shapes: list[Shape | None]) -> int:
-    """How many values blocks of these shapes hold."""
+def _total_size(shapes: list[Shape | None]) -> int:
+    """The number of values in arrays of these shapes."""
     return sum(math.prod(shape) for shape in shapes if shape is not None)
 
 
-def _cut(vector: Array, shapes: list[Shape | None]) -> list[Array | None]:
-    """The vector (n,) cut into blocks of these shapes, None where there is none."""
+def _split(vector: Array, shapes: list[Shape | None]) -> list[Array | None]:
+    """The vector (n,) split into arrays of these shapes, None where there is none."""
     blocks: list[Array | None] = []
     start = 0
     for shape in shapes:
@@ -418,31 +368,72 @@ def _cut(vector: Array, shapes: list[Shape | None]) -> list[Array | None]:
     return blocks
 
 
+@dataclass(frozen=True)
+class PooledConv2D(Layer):
+    """A convolution and the max pool after it as one operation (Operations.convolution_max_pool)."""
+
+    convolution: Conv2D
+    pool: MaxPool2D
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.pool.output_shape(self.convolution.output_shape(shape))
+
+    def block_shape(self, shape: Shape) -> Shape:
+        return self.convolution.block_shape(shape)
+
+    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
+        return self.convolution.buffer(ops, shape, batch, dtype)
+
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        layer = self.convolution
+        between = layer.output_shape(arrays.x.values.shape[:-1])
+        arrays.work = ops.convolution_max_pool(
+            arrays.x.full,
+            arrays.block,
+            arrays.y,
+            layer.size,
+            layer.stride,
+            layer.margin,
+            layer.divisor(arrays.x.values.shape[:-1]),
+            between,
+            self.pool.size,
+            self.pool.stride,
+            arrays.learning,
+        )
+        calls: Calls = arrays.work.forward()
+        return calls
+
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx, arrays.dblock)
+        return calls
+
+
 def cheapest_order(layers: tuple[Layer, ...]) -> list[int]:
-    """The layers' places in the order that costs least: a max pool goes before what commutes with it below it."""
+    """The indices of the layers in the cheapest order: a max pool before the layer below it, if that commutes with
+    the maximum."""
     order = list(range(len(layers)))
-    for place in range(len(order) - 1):
-        below, above = layers[order[place]], layers[order[place + 1]]
+    for position in range(len(order) - 1):
+        below, above = layers[order[position]], layers[order[position + 1]]
         if below.commutes_with_max and isinstance(above, MaxPool2D):
-            order[place], order[place + 1] = order[place + 1], order[place]
+            order[position], order[position + 1] = order[position + 1], order[position]
     return order
 
 
-def _as_shown(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
-    """The layers and their places, as they stand."""
+def _in_order(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
+    """The layers and their indices, unchanged."""
     return list(range(len(layers))), list(layers)
 
 
-def _joined(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
-    """The layers in the order that costs least, a convolution joined with the max pool after it; and the place of
-    each, of the two the convolution's."""
-    places: list[int] = []
-    stages: list[Layer] = []
-    for place in cheapest_order(layers):
-        layer = layers[place]
-        if stages and isinstance(layer, MaxPool2D) and isinstance(stages[-1], Conv2D):
-            stages[-1] = PooledConv2D(stages[-1], layer)
+def _fused(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
+    """The layers in the cheapest order, a convolution fused with the max pool after it; and the index of each, of a
+    fused pair the convolution's."""
+    indices: list[int] = []
+    fused: list[Layer] = []
+    for position in cheapest_order(layers):
+        layer = layers[position]
+        if fused and isinstance(layer, MaxPool2D) and isinstance(fused[-1], Conv2D):
+            fused[-1] = PooledConv2D(fused[-1], layer)
         else:
-            places.append(place)
-            stages.append(layer)
-    return places, stages
+            indices.append(position)
+            fused.append(layer)
+    return indices, fused

@@ -1,4 +1,4 @@
-"""The kinds of layer; the files of this folder are the list of what a network can be built from."""
+"""The kinds of layer that a network can be built from."""
 
 from engine.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.nn.layers.conv2d import Conv2D

@@ -1,4 +1,4 @@
-"""Conv2D: slides every feature over the maps below and says at each place how well it matches."""
+"""Conv2D: slides kernels over the input maps; each output value says how well a kernel matches there."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from engine.nn.layers.value_formulas import Place, Products, WeightedSum, values
 
 @dataclass(frozen=True)
 class Conv2D(Layer):
-    """Cross-correlation of (C, H, W) with `features` features of C x size x size, plus a bias for each.
+    """Cross-correlation of (C, H, W) with `features` kernels of C × size × size, plus a bias for each.
 
     y[f, i, j] = sum over c, a, b of w[f, c, a, b] * x[c, i*stride + a - padding, j*stride + b - padding]
                  (divided by C*size*size if `mean`, as in Rohrer's article) + bias[f]
 
-    x is 0 outside the frame. padding "same" keeps height and width at stride 1: (size - 1) / 2 on each side,
-    so the size must be odd. spread: the standard deviation of fresh weights, None for He's. Gradients: dw = sum
-    over places of dy * window, db = sum of dy, dx = sum over windows a pixel stood in of w * dy.
+    x is 0 outside the frame. padding "same" keeps height and width at stride 1: (size - 1) / 2 on each side, so the
+    size must be odd. spread: the standard deviation of initial weights, None for He's. Gradients: dw = sum over
+    positions of dy * window, db = sum of dy, dx = sum of w * dy over the windows that contain the pixel.
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -49,7 +49,7 @@ class Conv2D(Layer):
     spread: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError for hyperparameters that mean nothing."""
+        """Raises ValueError for invalid hyperparameters."""
         for name in ("features", "size", "stride"):
             need_whole(self, name, 1)
         need_whole(self, "padding", 0, "same")
@@ -62,21 +62,17 @@ class Conv2D(Layer):
 
     @property
     def mixes_maps(self) -> bool:
-        """Yes."""
         return True
 
     @property
     def rescales(self) -> bool:
-        """Yes."""
         return True
 
     def signed(self, below: bool) -> bool:
-        """Weights can be below 0."""
         return True
 
     @property
     def margin(self) -> int:
-        """Pixels of 0 on each side of the input."""
         return (self.size - 1) // 2 if self.padding == "same" else int(self.padding)
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -92,57 +88,55 @@ class Conv2D(Layer):
 
     def block_shape(self, shape: Shape) -> Shape:
         """(features, C*size*size + 1): one row a feature, its bias at the end; without the 1 if no bias."""
-        return self.features, self._taps(shape) + self.bias
+        return self.features, self._kernel_values(shape) + self.bias
 
     def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
         """weight (features, C, size, size) and, unless switched off, bias (features,)."""
-        weight = block[:, : self._taps(shape)].reshape(self.features, shape[0], self.size, self.size)
+        weight = block[:, : self._kernel_values(shape)].reshape(self.features, shape[0], self.size, self.size)
         return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
         """Weights from N(0, spread^2), or N(0, 2 / (C*size*size)) (He et al. 2015), times C*size*size if `mean`;
         biases 0."""
-        taps = self._taps(shape)
-        spread = (math.sqrt(2 / taps) if self.spread is None else self.spread) * (taps if self.mean else 1)
+        fan_in = self._kernel_values(shape)
+        std = (math.sqrt(2 / fan_in) if self.spread is None else self.spread) * (fan_in if self.mean else 1)
         weight = rng.standard_normal((self.features, shape[0], self.size, self.size), np.float32)
-        values: Values = {"weight": weight * np.float32(spread)}
+        values: Values = {"weight": weight * np.float32(std)}
         return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
 
     def divisor(self, shape: Shape) -> int:
-        """What the sum over a window is divided by: how many values it has, if `mean`."""
-        return self._taps(shape) if self.mean else 1
+        """What the sum over a window is divided by: its number of values if `mean`, else 1."""
+        return self._kernel_values(shape) if self.mean else 1
 
     def multiplies(self, shape: Shape) -> int:
-        """features * C*size*size * H' * W', and with `mean` a division for each value."""
-        return math.prod(self.output_shape(shape)) * (self._taps(shape) + self.mean)
+        """features * C*size*size * H' * W', and with `mean` a division per output value."""
+        return math.prod(self.output_shape(shape)) * (self._kernel_values(shape) + self.mean)
 
     def work_bytes(self, shape: Shape) -> int:
-        """All its windows, written out as columns."""
-        return 4 * self._taps(shape) * math.prod(self.output_shape(shape)[1:])
+        """All windows as columns (im2col)."""
+        return 4 * self._kernel_values(shape) * math.prod(self.output_shape(shape)[1:])
 
     def together(self, shape: Shape) -> int:
-        """Many where the features are so large that the frequency domain pays."""
+        """More than 1 where the kernels are large enough for FFT convolution."""
         channels, height, width = need_maps(self, shape)
         padded = (channels, height + 2 * self.margin, width + 2 * self.margin)
         return together(padded, self.features, self.size) if self.stride == 1 else 1
 
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
-        """The window, cut off at the frame."""
         return self._window(rows, shape[1]), self._window(columns, shape[2])
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
-        """The window times the feature, on every map below."""
-        feature, *corner = place
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+        kernel, *corner = index
         rows, columns = (
             range(at * self.stride - self.margin, at * self.stride - self.margin + self.size) for at in corner
         )
         cells = np.stack([window_cells(x.shape, channel, rows, columns) for channel in range(len(x))])
-        weights = values["weight"][feature].astype(np.float64)
-        bias = float(values["bias"][feature]) if self.bias else None
+        weights = values["weight"][kernel].astype(np.float64)
+        bias = float(values["bias"][kernel]) if self.bias else None
         return WeightedSum(cells, values_at(x, cells), weights, self.divisor(x.shape), bias)
 
     def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
-        """A weight meets one pixel at each place the feature is laid; a bias meets 1."""
+        """The inputs are a weight's pixel at each position of the kernel, and 1 for a bias."""
         gradients = dy[:, index[0]]
         if part == "bias":
             return Products(np.ones_like(gradients), gradients)
@@ -152,43 +146,40 @@ class Conv2D(Layer):
         inputs = maps[:, row :: self.stride, column :: self.stride][:, :high, :wide]
         return Products(inputs, gradients, self.divisor(x.shape[1:]))
 
-    def brings(self, x: HostArray, place: Place, above: Place, values: Values) -> HostArray:
-        """The value times its weight in every feature, where its window holds it."""
-        channel, *cell = place
+    def brings(self, x: HostArray, index: Place, above: Place, values: Values) -> HostArray:
+        channel, *cell = index
         down, right = (at - (top * self.stride - self.margin) for at, top in zip(cell, above, strict=True))
         if not (0 <= down < self.size and 0 <= right < self.size):
             return np.zeros(self.features)
         weights = values["weight"][:, channel, down, right].astype(np.float64)
-        brought: HostArray = weights * float(x[place]) / self.divisor(x.shape)
-        return brought
+        contributions: HostArray = weights * float(x[index]) / self.divisor(x.shape)
+        return contributions
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
-        """The input lies inside a margin of zeros, written there directly by the layer below."""
+        """The layer below writes directly into the padded array."""
         channels, height, width = shape
         pad = self.margin
         full = ops.zeros((channels, height + 2 * pad, width + 2 * pad, batch), dtype)
         return Buffer(full, full[:, pad : pad + height, pad : pad + width])
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The sliding match of every feature."""
-        stage.work = ops.convolution(
-            stage.x.full,
-            stage.block,
-            stage.y,
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        arrays.work = ops.convolution(
+            arrays.x.full,
+            arrays.block,
+            arrays.y,
             self.size,
             self.stride,
             self.margin,
-            self.divisor(stage.x.values.shape[:-1]),
+            self.divisor(arrays.x.values.shape[:-1]),
         )
-        calls: Calls = stage.work.forward()
+        calls: Calls = arrays.work.forward()
         return calls
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """Gradients of features, biases and input."""
-        calls: Calls = stage.work.backward(stage.dy, stage.dx, stage.dblock)
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx, arrays.dblock)
         return calls
 
-    def _taps(self, shape: Shape) -> int:
+    def _kernel_values(self, shape: Shape) -> int:
         return shape[0] * self.size * self.size
 
     def _window(self, cells: range, length: int) -> range:

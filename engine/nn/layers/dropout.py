@@ -1,4 +1,4 @@
-"""Dropout: while learning, switches off a random part of the values, so that none becomes indispensable."""
+"""Dropout: in training mode, zeroes a random part of the values, so that none becomes indispensable."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engine.nn.layers.value_formulas import Passed, Place, flat_place
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """While learning y = x / (1 - rate) with probability 1 - rate, else 0, and dx = dy likewise, by the same coins;
-    otherwise y = x (Srivastava et al. 2014). The coins follow from seed, step, example and place alone."""
+    """In training mode y = x / (1 - rate) with probability 1 - rate, else 0, and dx = dy likewise with the same
+    mask; at inference y = x (Srivastava et al. 2014). The mask depends on seed, step, example and index alone."""
 
     kind: ClassVar[str] = "dropout"
     pointwise: ClassVar[bool] = True
@@ -21,31 +21,27 @@ class Dropout(Layer):
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a rate outside 0 to 0.999, at which one value in a thousand is left."""
+        """Raises ValueError for a rate outside 0 to 0.999, at which one value in a thousand is kept."""
         need_number(self, "rate", 0, 0.999)
 
     @property
     def draws(self) -> bool:
-        """Yes: which values are left."""
         return True
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Passed:
-        """The value as it is: nothing is switched off while reading."""
-        return Passed(flat_place(place, x.shape), float(x[place]), self.rate)
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Passed:
+        return Passed(flat_place(index, x.shape), float(x[index]), self.rate)
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The values that are left."""
-        if not stage.training:
-            return ops.copy(stage.x.values, stage.y)
-        stage.work = ops.dropout(stage.x.values, stage.y, self.rate, stage.key, stage.moment)
-        calls: Calls = stage.work.forward()
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        if not arrays.training:
+            return ops.copy(arrays.x.values, arrays.y)
+        arrays.work = ops.dropout(arrays.x.values, arrays.y, self.rate, arrays.key, arrays.moment)
+        calls: Calls = arrays.work.forward()
         return calls
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """The gradient of the values that are left."""
-        if stage.dx is None:
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        if arrays.dx is None:
             return []
-        if not stage.training:
-            return ops.copy(stage.dy, stage.dx)
-        calls: Calls = stage.work.backward(stage.dy, stage.dx)
+        if not arrays.training:
+            return ops.copy(arrays.dy, arrays.dx)
+        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx)
         return calls

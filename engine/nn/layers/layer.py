@@ -1,4 +1,4 @@
-"""Layer: one kind of stage of a network, described by its hyperparameters alone. It holds no values."""
+"""Layer: the hyperparameters of one kind of layer, with its shapes, cost, forward and backward calls."""
 
 from __future__ import annotations
 
@@ -18,93 +18,22 @@ from engine.nn.layers.value_formulas import Arithmetic, Place, Products
 Shape: TypeAlias = tuple[int, ...]
 
 
-def below(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
-    """(*shape) bool: the input cells that any output cell in `mask` reads, for a layer whose windows are rows x
-    columns (`Layer.reads`)."""
-    if layer.pointwise:
-        return mask
-    tables = _tables(layer, shape)
-    if tables is None:
-        return _all(shape, mask.any()) if layer.mixes_maps else _whole_maps(shape, mask)
-    rows, columns = tables
-    if layer.mixes_maps:
-        return np.broadcast_to(_carried(rows.T, np.any(mask, axis=0), columns), shape)
-    return _of_maps(mask, shape, lambda one: _carried(rows.T, one, columns))
-
-
-def above(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
-    """bool in the output's shape: the output cells that read any input cell in `mask` (*shape)."""
-    if layer.pointwise:
-        return mask
-    made = layer.output_shape(shape)
-    tables = _tables(layer, shape)
-    if tables is None:
-        whole: HostArray = np.any(mask.reshape(len(mask), -1), axis=1)
-        return _all(made, mask.any()) if layer.mixes_maps else whole
-    rows, columns = tables
-    if layer.mixes_maps:
-        return np.broadcast_to(_carried(rows, np.any(mask, axis=0), columns.T), made)
-    return _of_maps(mask, made, lambda one: _carried(rows, one, columns.T))
-
-
-def _carried(rows: HostArray, mask: HostArray, columns: HostArray) -> HostArray:
-    """Where rows and columns lead from the cells in `mask` (h, w)."""
-    found: HostArray = (rows @ mask.astype(np.float32) @ columns) > 0
-    return found
-
-
-def _of_maps(mask: HostArray, shape: Shape, carry: Callable[[HostArray], HostArray]) -> HostArray:
-    """Map by map, those without a cell in `mask` left out: mostly there is but one with any."""
-    found = np.zeros(shape, bool)
-    for channel in np.flatnonzero(mask.any(axis=(1, 2))):
-        found[channel] = carry(mask[channel])
-    return found
-
-
-@lru_cache(maxsize=64)
-def _tables(layer: Layer, shape: Shape) -> tuple[HostArray, HostArray] | None:
-    """(H', H) and (W', W), 1 or 0: which rows read which, and which columns; None if everything is read."""
-    one = range(1)
-    if len(shape) != 3 or layer.reads(shape, one, one) is None:
-        return None
-    made = layer.output_shape(shape)
-    found = []
-    for axis in (0, 1):
-        table = np.zeros((made[1 + axis], shape[1 + axis]), np.float32)
-        for place in range(len(table)):
-            cell = range(place, place + 1)
-            read = layer.reads(shape, *((cell, one) if axis == 0 else (one, cell)))
-            assert read is not None
-            table[place, read[axis].start : max(read[axis].stop, read[axis].start)] = 1
-        found.append(table)
-    return found[0], found[1]
-
-
-def _all(shape: Shape, true: bool | np.bool_) -> HostArray:
-    return np.full(shape, bool(true))
-
-
-def _whole_maps(shape: Shape, mask: HostArray) -> HostArray:
-    """All of every map that has a value in `mask` (C,)."""
-    return np.broadcast_to(mask.reshape(-1, *(1 for _ in shape[1:])), shape)
-
-
 Values: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 
 
 class ShapeError(ValueError):
-    """Two things that should fit do not; the message names the layer and the two shapes."""
+    """Two shapes do not fit; the message names the layer and both shapes."""
 
 
 def shape_text(shape: Shape) -> str:
-    """A shape as people write it: 8 x 32 x 32."""
+    """A shape as text: 8 × 32 × 32."""
     return " × ".join(str(n) for n in shape)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What reading one picture costs in a layer: multiplies (divisions among them, and an exponential or tanh as
-    one), bytes of its output in float32, and parameters."""
+    """The cost of one input in a layer: multiplications (a division, exponential or tanh counts as one), bytes of
+    the float32 output, and number of parameters."""
 
     multiplies: int
     bytes: int
@@ -113,7 +42,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory a layer reads its input from. full: with the margin the layer needs; values: the input itself."""
+    """Memory for a layer's input. padded: the whole, zero padding included; values: the view of the input
+    itself."""
 
     full: Array
     values: Array
@@ -121,16 +51,20 @@ class Buffer:
 
 @dataclass
 class Stage:
-    """The arrays of one layer inside one plan, all batch-last.
+    """The arrays of one layer in one plan, all batch-last.
 
-    x: its input with margin; y: its output. block, dblock: its parameters as stored, None without parameters, and
-    their gradient, None where nobody asks for it. state: what it gathers while learning, None where it gathers
-    nothing. dy: the gradient in y; dx: the gradient in x.values, both without gaps; dx is None where nobody asks
-    for it.
-    training: whether it behaves as while learning; learning: whether its backward calls will be asked for. key: a
-    number of its own for its random choices; moment: (2,) uint32, the number of the step and the place in the batch
-    of the first example.
-    work: whatever the layer's forward calls leave for its backward calls.
+    x: the input, padded
+    y: the output
+    parameters: as stored, None without
+    parameter_gradient: None if not needed
+    buffers: as stored (running statistics), None without
+    training: whether dropout and batch norm are in training mode
+    needs_backward: whether the backward calls will be needed
+    rng_key: seed of the layer's random numbers
+    rng_counter: (2,) uint32, the number of the step and the index in the batch of the first example
+    dy: the gradient in y, contiguous
+    dx: the gradient in x.values, contiguous; None if not needed
+    context: whatever the forward calls save for the backward calls
     """
 
     x: Buffer
@@ -149,233 +83,315 @@ class Stage:
 
 @dataclass(frozen=True)
 class Layer:
-    """A stage's hyperparameters; subclasses give its shapes, parameters, cost and the calls of both passes."""
+    """The hyperparameters of a layer; subclasses define its shapes, parameters, cost and the calls of both
+    passes."""
 
     kind: ClassVar[str] = "layer"
-    reshapes: ClassVar[bool] = False  # whether its output is nothing but its input in another shape
-    commutes_with_max: ClassVar[bool] = False  # whether the largest of its values is its value of the largest
-    pointwise: ClassVar[bool] = False  # whether, while reading, a value follows from the one in its place alone
-    cuts: ClassVar[bool] = False  # whether it turns what is below a bound into 0, and lets no gradient pass there
-    relays: ClassVar[bool] = False  # whether, while reading, it gives the values it gets as they are
-    measures: ClassVar[bool] = False  # whether it measures the pictures of a run that begins: see `measured`
-    kink: ClassVar[str] = "lies at its kink"  # what a sentence says of a place where its slope jumps
+    reshapes: ClassVar[bool] = False  # the output is the input in another shape
+    commutes_with_max: ClassVar[bool] = False  # max(f(x)) == f(max(x))
+    pointwise: ClassVar[bool] = False  # at inference, y[i] depends on x[i] alone
+    cuts: ClassVar[bool] = False  # 0, with gradient 0, below a bound (ReLU)
+    relays: ClassVar[bool] = False  # at inference, y == x
+    measures: ClassVar[bool] = False  # takes statistics from the training data, see `fit`
+    kink: ClassVar[str] = "lies at its kink"  # the predicate of a message about a kink
 
     @property
     def margin(self) -> int:
-        """How many values of 0 its input lies in on each side."""
+        """The width of the zero padding on each side of the input."""
         return 0
 
     @property
     def mixes_batch(self) -> bool:
-        """Whether one example's output depends on the others of its batch, which then cannot be cut."""
+        """Whether an example's output depends on the rest of its batch, which then cannot be split."""
         return False
 
     @property
     def mixes_maps(self) -> bool:
-        """Whether a value of one of its maps, or of its list, reads all maps, or values, of its input."""
+        """Whether an output channel reads all input channels."""
         return False
 
     @property
     def rescales(self) -> bool:
-        """Whether its values are newly weighed or bent, so that their scale has nothing to do with its input's; not
-        if they are picked, cut or averaged from it."""
+        """Whether the output's scale is unrelated to the input's: weighted sums and saturating functions, but not
+        selection, clipping or averaging."""
         return False
 
     def signed(self, below: bool) -> bool:
-        """Whether its values can be below 0; `below`: whether its input's can."""
+        """Whether outputs can be negative. input_negative: whether the inputs can."""
         return below
 
     @property
     def draws(self) -> bool:
-        """Whether it makes random choices while learning."""
+        """Whether the layer is random in training mode."""
         return False
 
     def output_shape(self, shape: Shape) -> Shape:
         """The output's shape, (C, H, W) or (n,), for one input of `shape`.
 
-        Raises ShapeError if it cannot be; its message is a clause about "it", which Network makes a sentence.
+        Raises ShapeError if there is none; its message is a clause about "it", which Network completes to a
+        sentence.
         """
         return shape
 
     def block_shape(self, shape: Shape) -> Shape | None:
-        """The shape its parameters are stored in, for an input of `shape`; None without parameters."""
+        """The shape of the stored parameter array for an input of `shape`; None without parameters."""
         return None
 
     def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
-        """Its parameters by name, as views of the stored block."""
+        """The parameters by name, as views of the stored array."""
         return {}
 
     def state_shape(self, shape: Shape) -> Shape | None:
-        """The shape of what it gathers while learning, beside its parameters; None if it gathers nothing."""
+        """The shape of the stored buffer array (running statistics); None without buffers."""
         return None
 
     def state(self, block: Array, shape: Shape) -> dict[str, Array]:
-        """What it gathers by name, as views of the stored state."""
+        """The buffers by name, as views of the stored array."""
         return {}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        """Fresh parameters and state by name, float32, drawn from `rng`."""
+        """Initial parameters and buffers by name, float32, drawn from `rng`."""
         return {}
 
     def measured(self, images: np.ndarray[Any, Any]) -> Values:
-        """State, by name, that a run with fresh weights takes from its pictures (N, C, H, W); asked of the layer
-        that reads them."""
+        """Buffers, by name, computed from the training images (N, C, H, W) when a run starts with fresh
+        weights."""
         return {}
 
     def multiplies(self, shape: Shape) -> int:
-        """Multiplications for one input of `shape`, while reading; zeros of the margin are multiplied too."""
+        """Multiplications for one input of `shape` at inference, those with padding included."""
         return 0
 
     def gradient_multiplies(self, shape: Shape) -> tuple[int, int]:
-        """Multiplications of the backward pass for one input of `shape`: for its parameters, and for its input.
+        """Multiplications of the backward pass for one input of `shape`: for the parameters, and for the input.
 
-        Each product of a weight and a value has one of each: gradient x value, and gradient x weight.
+        Each product weight × value has one of each: gradient × value, and gradient × weight.
         """
         forward = self.multiplies(shape)
         return (0 if self.block_shape(shape) is None else forward), forward
 
     def cost(self, shape: Shape) -> Cost:
-        """What one input of `shape` costs."""
-        block = self.block_shape(shape)
+        """The cost of one input of `shape`."""
+        stored = self.block_shape(shape)
         size = 4 * math.prod(self.output_shape(shape))
-        return Cost(self.multiplies(shape), size, 0 if block is None else math.prod(block))
+        return Cost(self.multiplies(shape), size, 0 if stored is None else math.prod(stored))
 
     def work_bytes(self, shape: Shape) -> int:
-        """Bytes of float32 one input of `shape` keeps busy, to choose how many are worked on at once."""
+        """Bytes of float32 that one input of `shape` touches, to choose the slice of a batch that fits the
+        cache."""
         return 4 * math.prod(self.output_shape(shape))
 
     def pass_bytes(self, shape: Shape) -> int:
-        """About how many bytes of float32 one input of `shape` takes in a plan: output, work, and the margin of the
-        input, which can be wide where the stride is."""
+        """Approximate bytes of float32 per input of `shape` in a plan: output, workspace, and the padding, which
+        can be wide with a large stride."""
         padded = math.prod((shape[0], *(side + 2 * self.margin for side in shape[1:])))
         return 4 * (math.prod(self.output_shape(shape)) + padded - math.prod(shape)) + self.work_bytes(shape)
 
     def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Raises ValueError for parameters or state, by name, that it cannot compute with; its message is a clause
-        about what is named, which Network makes a sentence. Shapes and finiteness are checked by Network."""
+        """Raises ValueError for invalid parameters or buffers, by name; the message is a clause about the name,
+        which Network completes to a sentence. Network checks shapes and finiteness."""
 
     def together(self, shape: Shape) -> int:
-        """How many inputs of `shape` are worth working on at once on a processor, even beyond its cache."""
+        """How many inputs of `shape` are worth computing at once on a CPU, even beyond its cache."""
         return 1
 
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
-        """The rows and columns of its input that the given rows and columns of its output read.
+        """The rows and columns of the input that the given rows and columns of the output read.
 
-        None if a value reads the whole input. `shape` is the input's.
+        None if an output reads the whole input. `shape` is the input's.
         """
         return rows, columns
 
     def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
-        """(*shape) bool: exactly the input cells that the output cells in `mask` read, without gaps of strides."""
-        return below(self, shape, mask)
+        """bool (*shape): exactly the input cells that the output cells in `mask` read, gaps of strides left
+        out."""
+        return _receptive_mask(self, shape, mask)
 
     def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
         """bool in the output's shape: exactly the output cells that read a cell in `mask` (*shape)."""
-        return above(self, shape, mask)
+        return _influence_mask(self, shape, mask)
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Arithmetic:
-        """How the value at `place` of its output came about while reading.
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Arithmetic:
+        """The formula of the output value at `index`, at inference.
 
-        x: its whole input (*shape) on the host; y: the value; values: its parameters and state by name. Every kind
-        of layer that networks are made of says it.
+        x: the whole input (*shape) on the host
+        y: the value
+        parameters: with the buffers, by name
         """
         raise NotImplementedError
 
-    def brings(self, x: HostArray, place: Place, above: Place, values: Values) -> HostArray:
-        """(channels,) float64: what the cell at `place` of its input brings to the value at `above`, (row, column)
-        or () in a list, of each of its maps or to each value of its list.
+    def brings(self, x: HostArray, index: Place, above: Place, values: Values) -> HostArray:
+        """float64 (channels,): what the input cell at `index` contributes to each channel of an output cell.
 
-        Asked of layers that mix maps. x: its whole input; values: its parameters and state by name.
+        Only for layers that connect channels.
+        x: the whole input
+        output_index: (row, column) of the output cell, or () in a vector
+        parameters: with the buffers, by name
         """
-        mine, count = int(np.ravel_multi_index(place, x.shape)), self.output_shape(x.shape)[0]
-        spelled = [self.arithmetic(x, (channel, *above), 0.0, values) for channel in range(count)]
-        return np.array([float(one.shares[one.cells == mine].sum()) for one in spelled])
+        cell, count = int(np.ravel_multi_index(index, x.shape)), self.output_shape(x.shape)[0]
+        formulas = [self.arithmetic(x, (channel, *above), 0.0, values) for channel in range(count)]
+        return np.array([float(formula.shares[formula.cells == cell].sum()) for formula in formulas])
 
     def gaps(self, x: HostArray) -> Iterator[HostArray]:
-        """How far its inputs stand from where its slope jumps; nothing if it is smooth everywhere.
+        """Distances of the inputs from the kinks of the layer; none if it is smooth everywhere.
 
-        x: (points, *shape, N), the same inputs at several points, of which the first is where one stands. Each
-        array given is (points, *cells, N) and 0 where the slope jumps.
+        x: (points, *shape, N), the same inputs at several points, the first being the current one. Each array
+            yielded is (points, *cells, N) and 0 at a kink.
         """
         return iter(())
 
-    def stack(self, stage: Stage) -> list[tuple[str, Layer, Stage]]:
-        """The layers it is put together from, each with its title and its arrays; none for a plain layer."""
+    def stack(self, arrays: Stage) -> list[tuple[str, Layer, Stage]]:
+        """The layers inside this one, each with its title and its arrays; none for a plain layer."""
         return []
 
     def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products | None:
-        """Of which products the gradient of one of its parameters is the sum, while learning; None if it is no such
-        sum, or nobody has written it down.
+        """The terms whose sum is the gradient of one parameter in training mode; None if it is no sum of products.
 
-        part, index: which parameter. x: (N, *input) and dy: (N, *output), the whole batch where it mixes it.
+        name, index: the parameter's name and index
+        x: (N, *input), the whole batch if the layer uses batch statistics
+        dy: (N, *output)
         """
         return None
 
     def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
-        """The memory it wants its input in: zeros, with whatever margin it needs."""
+        """Zeroed memory for the input, with the padding the layer needs."""
         plain = ops.zeros((*shape, batch), dtype)
         return Buffer(plain, plain)
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The calls that fill stage.y from stage.x."""
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        """The calls that compute arrays.y from arrays.x."""
         raise NotImplementedError
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """The calls that fill stage.dx and stage.dblock, each unless it is None, from stage.dy, after a forward
-        pass."""
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        """The calls that compute arrays.dx and arrays.parameter_gradient, each unless it is None, from arrays.dy,
+        after a forward pass."""
         raise NotImplementedError
 
-    def settle(self, ops: Operations, stage: Stage) -> Calls:
-        """The calls that carry what the last forward pass gathered into stage.state, once its step is accepted."""
+    def settle(self, ops: Operations, arrays: Stage) -> Calls:
+        """The calls that update arrays.buffers with the statistics of the last forward pass, once its step is
+        accepted."""
         return []
 
 
+def _receptive_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
+    """bool (*shape): the input cells that any output cell in `mask` reads, of a layer with rows × columns
+    windows."""
+    if layer.pointwise:
+        return mask
+    tables = _connection_tables(layer, shape)
+    if tables is None:
+        return _filled(shape, mask.any()) if layer.mixes_maps else _whole_maps(shape, mask)
+    rows, columns = tables
+    if layer.mixes_maps:
+        return np.broadcast_to(_carry(rows.T, np.any(mask, axis=0), columns), shape)
+    return _map_by_map(mask, shape, lambda one: _carry(rows.T, one, columns))
+
+
+def _influence_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
+    """bool in the output's shape: the output cells that read any input cell in `mask` (*shape)."""
+    if layer.pointwise:
+        return mask
+    output_shape = layer.output_shape(shape)
+    tables = _connection_tables(layer, shape)
+    if tables is None:
+        whole: HostArray = np.any(mask.reshape(len(mask), -1), axis=1)
+        return _filled(output_shape, mask.any()) if layer.mixes_maps else whole
+    rows, columns = tables
+    if layer.mixes_maps:
+        return np.broadcast_to(_carry(rows, np.any(mask, axis=0), columns.T), output_shape)
+    return _map_by_map(mask, output_shape, lambda one: _carry(rows, one, columns.T))
+
+
+def _carry(rows: HostArray, mask: HostArray, columns: HostArray) -> HostArray:
+    """The cells that rows and columns connect with the cells in `mask` (h, w)."""
+    connected: HostArray = (rows @ mask.astype(np.float32) @ columns) > 0
+    return connected
+
+
+def _map_by_map(mask: HostArray, shape: Shape, carry: Callable[[HostArray], HostArray]) -> HostArray:
+    """Maps without a cell in `mask` are skipped; usually all but one."""
+    result = np.zeros(shape, bool)
+    for channel in np.flatnonzero(mask.any(axis=(1, 2))):
+        result[channel] = carry(mask[channel])
+    return result
+
+
+@lru_cache(maxsize=64)
+def _connection_tables(layer: Layer, shape: Shape) -> tuple[HostArray, HostArray] | None:
+    """float32 tables (H', H) and (W', W): 1 where an output row (column) reads an input row (column). None if an
+    output reads the whole input."""
+    one = range(1)
+    if len(shape) != 3 or layer.reads(shape, one, one) is None:
+        return None
+    output_shape = layer.output_shape(shape)
+    tables = []
+    for axis in (0, 1):
+        table = np.zeros((output_shape[1 + axis], shape[1 + axis]), np.float32)
+        for index in range(len(table)):
+            cell = range(index, index + 1)
+            read = layer.reads(shape, *((cell, one) if axis == 0 else (one, cell)))
+            assert read is not None
+            table[index, read[axis].start : max(read[axis].stop, read[axis].start)] = 1
+        tables.append(table)
+    return tables[0], tables[1]
+
+
+def _filled(shape: Shape, value: bool | np.bool_) -> HostArray:
+    return np.full(shape, bool(value))
+
+
+def _whole_maps(shape: Shape, mask: HostArray) -> HostArray:
+    """The whole of every map with a value in `mask` (C,)."""
+    return np.broadcast_to(mask.reshape(-1, *(1 for _ in shape[1:])), shape)
+
+
 def need_maps(layer: Layer, shape: Shape) -> tuple[int, int, int]:
-    """`shape` as (channels, height, width). Raises ShapeError if it is a vector."""
+    """`shape` as (channels, height, width). Raises ShapeError for a vector."""
     if len(shape) != 3:
         raise ShapeError(
-            f"it reads maps (channels × height × width) but gets {shape_text(shape)}; put it before Flatten"
+            f"it needs maps (channels × height × width) but gets {shape_text(shape)}; put it before Flatten"
         )
     return shape[0], shape[1], shape[2]
 
 
 def need_vector(layer: Layer, shape: Shape) -> int:
-    """`shape` as a length. Raises ShapeError if it is a stack of maps."""
+    """`shape` as a length. Raises ShapeError for maps."""
     if len(shape) != 1:
-        raise ShapeError(f"it reads a list (n) but gets maps {shape_text(shape)}; put a Flatten before it")
+        raise ShapeError(f"it needs a vector (n) but gets maps {shape_text(shape)}; put a Flatten before it")
     return shape[0]
 
 
 def by_layer(values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Values]:
-    """Values whose names begin with a layer's (01-conv2d.weight), put together under that layer's name."""
-    found: dict[str, Values] = {}
+    """Values whose names start with a layer's (01-conv2d.weight), grouped by layer."""
+    grouped: dict[str, Values] = {}
     for name, value in values.items():
         layer, _, part = name.partition(".")
-        found.setdefault(layer, {})[part] = value
-    return found
+        grouped.setdefault(layer, {})[part] = value
+    return grouped
 
 
-def key_of(above: int, place: int) -> int:
-    """The key of the random choices of the layer at `place`, counted from 1, of a network whose seed, or a stack
-    whose own key, is `above`: the first 32 bits of BLAKE2s of the two, so that no two layers' choices follow from
-    each other."""
-    return int.from_bytes(hashlib.blake2s(f"{above}/{place}".encode(), digest_size=4).digest(), "little")
+def key_of(parent: int, index: int) -> int:
+    """The random seed of the layer at `index`, counted from 1: the first 32 bits of BLAKE2s of it and the seed of
+    the network, or block, that holds it. Thus no two layers' random numbers are related."""
+    return int.from_bytes(hashlib.blake2s(f"{parent}/{index}".encode(), digest_size=4).digest(), "little")
 
 
-# No size, stride, padding or number of features is larger: what is drawn and computed here never comes near it, and
-# a pool alone looks at every place of its window.
+# The largest size, stride, padding and number of kernels: far beyond practical networks. It bounds the cost of a
+# pool, which visits every cell of its window.
 LARGEST = 1 << 16
 
 
 def need(layer: object, name: str, fits: bool, wanted: str) -> None:
-    """Raises ValueError, naming the layer's kind, unless the hyperparameter fits; `wanted` says what it must be."""
+    """Raises ValueError, naming the layer's kind, unless the hyperparameter fits; `wanted` says what it must
+    be."""
     if not fits:
         given = reprlib.repr(getattr(layer, name))
         raise ValueError(f"{type(layer).__name__}'s {name} must be {wanted}, not {given}.")
 
 
 def need_whole(layer: object, name: str, least: int, otherwise: str = "") -> None:
-    """Raises ValueError unless the hyperparameter is a whole number from `least` to LARGEST, or is `otherwise`."""
+    """Raises ValueError unless the hyperparameter is an integer from `low` to MAX_HYPERPARAMETER, or equals
+    `literal`."""
     value = getattr(layer, name)
     fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
     other = f' or "{otherwise}"' if otherwise else ""
@@ -389,8 +405,8 @@ def need_flag(layer: object, name: str) -> None:
 
 
 def need_number(layer: object, name: str, least: float, most: float, *, beyond_least: bool = False) -> None:
-    """Raises ValueError unless the hyperparameter is a number from `least` (or, with `beyond_least`, above it) to
-    `most`."""
+    """Raises ValueError unless the hyperparameter is a number from `low` to `high`; `exclusive_low` excludes
+    `low`."""
     value = getattr(layer, name)
     fits = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
     start = f"above {least:g}, at most" if beyond_least else f"from {least:g} to"

@@ -1,4 +1,5 @@
-"""BatchNorm2D: brings every map to mean 0 and spread 1 over the batch, then scales and shifts it as learnt."""
+"""BatchNorm2D, which normalizes every map over the batch, then scales and shifts it; Center, which subtracts the
+mean."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from engine.nn.layers.value_formulas import Normalized, Place, Products, Shifted
 class BatchNorm2D(Layer):
     """y[c] = weight[c] * (x[c] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c] (Ioffe and Szegedy 2015).
 
-    While learning, mean and variance are those of the batch, over all places and examples, and every example's
-    gradient depends on all the others; each accepted step moves the running ones a share `momentum` towards them.
-    Otherwise the running ones are used. With n = (x - mean) / sqrt(variance + epsilon):
-    dweight = sum(dy * n), dbias = sum(dy), dx = weight / sqrt(...) * (dy - mean(dy) - n * mean(dy * n)).
+    In training mode, mean and variance are the batch's, over all positions and examples, and every example's
+    gradient depends on all the others; each accepted step moves the running statistics a share `momentum` towards
+    them. At inference the running statistics are used. With n = (x - mean) / sqrt(variance + epsilon): dweight =
+    sum(dy * n), dbias = sum(dy), dx = weight / sqrt(...) * (dy - mean(dy) - n * mean(dy * n)).
     """
 
     kind: ClassVar[str] = "batchnorm2d"
@@ -30,26 +31,23 @@ class BatchNorm2D(Layer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        """Raises ValueError for hyperparameters that mean nothing."""
+        """Raises ValueError for invalid hyperparameters."""
         need_number(self, "momentum", 0, 1, beyond_least=True)
         need_number(self, "epsilon", 1e-12, 1)
 
     @property
     def rescales(self) -> bool:
-        """Yes."""
         return True
 
     def signed(self, below: bool) -> bool:
-        """What is below the mean is."""
         return True
 
     @property
     def mixes_batch(self) -> bool:
-        """Yes: through the batch's mean and variance."""
         return True
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The input's. Raises ShapeError unless it is maps."""
+        """The input's shape. Raises ShapeError unless the input is maps."""
         return need_maps(self, shape)
 
     def block_shape(self, shape: Shape) -> Shape:
@@ -69,53 +67,50 @@ class BatchNorm2D(Layer):
         return {"mean": block[0], "variance": block[1]}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        """Weights 1, biases 0, running means 0, running variances 1."""
         ones, zeros = np.ones(shape[0], np.float32), np.zeros(shape[0], np.float32)
         return {"weight": ones, "bias": zeros, "mean": zeros.copy(), "variance": ones.copy()}
 
     def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Raises ValueError for a variance below 0."""
+        """Raises ValueError for a negative variance."""
         if (values["variance"] < 0).any():
             raise ValueError("variance holds values below 0")
 
     def multiplies(self, shape: Shape) -> int:
-        """Two for each value: by the spread's inverse and by the weight."""
+        """Two per value: by the inverse standard deviation and by the weight."""
         return 2 * math.prod(shape)
 
     def gradient_multiplies(self, shape: Shape) -> tuple[int, int]:
-        """One for each value, of either; what the batch's own statistics cost is not counted, nor is it above."""
+        """One per value for each; the batch statistics are not counted, nor in `multiplies`."""
         return math.prod(shape), math.prod(shape)
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Normalized:
-        """The value's distance from its map's running mean, in spreads, scaled and shifted."""
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Normalized:
         mean, variance, weight, bias = (
-            float(values[name][place[0]]) for name in ("mean", "variance", "weight", "bias")
+            float(values[name][index[0]]) for name in ("mean", "variance", "weight", "bias")
         )
-        return Normalized(flat_place(place, x.shape), float(x[place]), mean, variance, self.epsilon, weight, bias)
+        return Normalized(flat_place(index, x.shape), float(x[index]), mean, variance, self.epsilon, weight, bias)
 
     def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
-        """A weight meets the map's normalized values; a bias meets 1."""
+        """The inputs are the map's normalized values for a weight, and 1 for a bias."""
         values, gradients = x[:, index[0]].astype(np.float64), dy[:, index[0]]
         if part == "bias":
             return Products(np.ones_like(gradients), gradients)
         return Products((values - values.mean()) / np.sqrt(values.var() + self.epsilon), gradients)
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The normalized maps."""
-        stage.work = ops.batch_norm(stage.x.values, stage.block, stage.state, stage.y, self.epsilon, stage.training)
-        calls: Calls = stage.work.forward()
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        arrays.work = ops.batch_norm(
+            arrays.x.values, arrays.block, arrays.state, arrays.y, self.epsilon, arrays.training
+        )
+        calls: Calls = arrays.work.forward()
         return calls
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """Gradients of weights, biases and input."""
-        calls: Calls = stage.work.backward(stage.dy, stage.dx, stage.dblock)
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx, arrays.dblock)
         return calls
 
-    def settle(self, ops: Operations, stage: Stage) -> Calls:
-        """The running statistics move towards the batch's."""
-        if not stage.training:
+    def settle(self, ops: Operations, arrays: Stage) -> Calls:
+        if not arrays.training:
             return []
-        calls: Calls = stage.work.settle(stage.state, self.momentum)
+        calls: Calls = arrays.work.settle(arrays.state, self.momentum)
         return calls
 
 
@@ -123,10 +118,10 @@ class BatchNorm2D(Layer):
 class Center(Layer):
     """y[c, i, j] = x[c, i, j] - mean[c]; dx = dy.
 
-    The mean is no hyperparameter and is not learnt: a run with fresh weights measures it, over all places and all
-    pictures of its first epoch, and from then on it lies beside the weights, so that a network read from a file
-    centres new pictures as it did those it learnt from. Where nothing was measured it is 0. It goes before the
-    features: what a convolution adds around the frame is then 0 after centring, not before.
+    The mean is a buffer: a run with fresh weights computes it over all positions and all images of its first epoch,
+    and it is saved with the weights, so that a network read from a file centers new images as it did its training
+    images. Before that it is 0. The layer belongs before the first convolution, whose zero padding is then 0 after
+    centering.
     """
 
     kind: ClassVar[str] = "center"
@@ -134,11 +129,10 @@ class Center(Layer):
     pointwise: ClassVar[bool] = True
 
     def signed(self, below: bool) -> bool:
-        """What is below the mean is."""
         return True
 
     def output_shape(self, shape: Shape) -> Shape:
-        """The input's. Raises ShapeError unless it is maps."""
+        """The input's shape. Raises ShapeError unless the input is maps."""
         return need_maps(self, shape)
 
     def state_shape(self, shape: Shape) -> Shape:
@@ -150,28 +144,24 @@ class Center(Layer):
         return {"mean": block}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        """Means 0."""
         return {"mean": np.zeros(shape[0], np.float32)}
 
     def measured(self, images: np.ndarray[Any, Any]) -> Values:
         """The mean of each channel of the images (N, C, H, W), float32."""
         return {"mean": images.mean((0, 2, 3), np.float64).astype(np.float32)}
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Shifted:
-        """The pixel less its channel's mean."""
-        return Shifted(flat_place(place, x.shape), float(x[place]), float(values["mean"][place[0]]))
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Shifted:
+        return Shifted(flat_place(index, x.shape), float(x[index]), float(values["mean"][index[0]]))
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The values minus their channel's mean."""
-        x, dtype, means = stage.x.values, stage.y.dtype, stage.state
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        x, dtype, means = arrays.x.values, arrays.y.dtype, arrays.state
         assert means is not None
-        minus: Array = ops.zeros(x.shape, dtype)
-        channels, places = x.shape[0], math.prod(x.shape[1:])
-        spread = ops.product(
-            means.reshape(channels, 1), ops.full((1, places), -1, dtype), minus.reshape(channels, places)
+        negated: Array = ops.zeros(x.shape, dtype)
+        channels, cells = x.shape[0], math.prod(x.shape[1:])
+        broadcast = ops.product(
+            means.reshape(channels, 1), ops.full((1, cells), -1, dtype), negated.reshape(channels, cells)
         )
-        return spread + ops.add(x, minus, stage.y)
+        return broadcast + ops.add(x, negated, arrays.y)
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """The gradient as it is."""
-        return [] if stage.dx is None else ops.copy(stage.dy, stage.dx)
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        return [] if arrays.dx is None else ops.copy(arrays.dy, arrays.dx)

@@ -1,4 +1,4 @@
-"""Pool2D: what MaxPool2D and AvgPool2D have in common: one window for each value that is left. Not a layer."""
+"""Pooling: maximum and average over windows (Pool2D, MaxPool2D, AvgPool2D) and over whole maps (GlobalAvgPool)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engine.nn.layers.value_formulas import Largest, Place, WeightedSum, values_
 
 @dataclass(frozen=True)
 class Pool2D(Layer):
-    """y[c, i, j] tells of x[c, i*stride : i*stride + size, j*stride : j*stride + size].
+    """y[c, i, j] summarizes x[c, i*stride : i*stride + size, j*stride : j*stride + size].
 
-    edge "keep": windows that hang over the right or bottom edge use what is there (7 x 7 becomes 4 x 4 with
-    2/2, as in Rohrer's article); "drop": only whole windows.
+    edge "keep": windows that extend over the right or bottom edge use what is inside (7 × 7 becomes 4 × 4 with 2/2,
+    as in Rohrer's article; ceil_mode in PyTorch); "drop": only whole windows.
     """
 
     size: int = 2
@@ -28,7 +28,7 @@ class Pool2D(Layer):
     edge: Literal["keep", "drop"] = "keep"
 
     def __post_init__(self) -> None:
-        """Raises ValueError for hyperparameters that mean nothing."""
+        """Raises ValueError for invalid hyperparameters."""
         need_whole(self, "size", 1)
         need_whole(self, "stride", 1)
         need(self, "edge", self.edge in ("keep", "drop"), '"keep" or "drop"')
@@ -44,36 +44,33 @@ class Pool2D(Layer):
         return (channels, *(self._windows(side) for side in sides))
 
     def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
-        """The window, cut off at the edge."""
         return self._window(rows, shape[1]), self._window(columns, shape[2])
 
-    def window_of(self, shape: Shape, place: Place) -> HostArray:
-        """(h, w) int64: where the cells stand, flat in row order, that the value at `place` tells of."""
-        channel, row, column = place
+    def window_of(self, shape: Shape, index: Place) -> HostArray:
+        """int64 (h, w): flat indices, in row order, of the cells that the output at `index` reads."""
+        channel, row, column = index
         cell = (range(row, row + 1), range(column, column + 1))
         return window_cells(shape, channel, *self.reads(shape, *cell))
 
-    def pool(self, ops: Operations, stage: Stage) -> TwoWay:
-        """What becomes of a window."""
+    def pool(self, ops: Operations, arrays: Stage) -> TwoWay:
+        """The operation over windows."""
         raise NotImplementedError
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """One value for each window."""
-        stage.work = self.pool(ops, stage)
-        calls: Calls = stage.work.forward()
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        arrays.work = self.pool(ops, arrays)
+        calls: Calls = arrays.work.forward()
         return calls
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """The gradient, given back to the windows."""
-        calls: Calls = stage.work.backward(stage.dy, stage.dx)
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx)
         return calls
 
     def _windows(self, length: int) -> int:
-        """How many windows start inside `length` (and, with "drop", end inside it)."""
-        beyond = length - self.size
+        """The number of windows that start inside `length` (and, with "drop", end inside it)."""
+        last = length - self.size
         if self.edge == "drop":
-            return beyond // self.stride + 1
-        return min(max(-(-beyond // self.stride), 0) + 1, -(-length // self.stride))
+            return last // self.stride + 1
+        return min(max(-(-last // self.stride), 0) + 1, -(-length // self.stride))
 
     def _window(self, cells: range, length: int) -> range:
         first = cells.start * self.stride
@@ -82,31 +79,29 @@ class Pool2D(Layer):
 
 @dataclass(frozen=True)
 class MaxPool2D(Pool2D):
-    """y[c, i, j] = max of the window of Pool2D. The gradient goes to the winner; of equal values the first in row
-    order wins."""
+    """y[c, i, j] = max of the window of Pool2D. The gradient goes to the maximum; of equal values, to the first in
+    row order."""
 
     kind: ClassVar[str] = "maxpool2d"
     kink: ClassVar[str] = "has no clear winner"
 
-    def pool(self, ops: Operations, stage: Stage) -> TwoWay:
-        """The largest of each window."""
-        return ops.max_pool(stage.x.values, stage.y, self.size, self.stride)
+    def pool(self, ops: Operations, arrays: Stage) -> TwoWay:
+        return ops.max_pool(arrays.x.values, arrays.y, self.size, self.stride)
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> Largest:
-        """The window and which of it won."""
-        cells = self.window_of(x.shape, place)
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Largest:
+        cells = self.window_of(x.shape, index)
         return Largest(cells, values_at(x, cells))
 
     def gaps(self, x: HostArray) -> Iterator[HostArray]:
-        """Every value of a window less the one that wins at the first point."""
-        winner, *others = self._taps(x)
-        for rival in others:
-            winner = np.where(rival[0] > winner[0], rival, winner)
-        for value in self._taps(x):
+        """Every value of a window minus the one that is the maximum at the first point."""
+        winner, *others = self._window_values(x)
+        for other in others:
+            winner = np.where(other[0] > winner[0], other, winner)
+        for value in self._window_values(x):
             yield value - winner
 
-    def _taps(self, x: HostArray) -> Iterator[HostArray]:
-        """The values at each place in the windows; where a window hangs over the edge, its last ones again."""
+    def _window_values(self, x: HostArray) -> Iterator[HostArray]:
+        """The values at each offset in the windows; where a window extends over the edge, its last ones again."""
         high, wide = x.shape[2:4]
         rows, columns = (np.arange(self._windows(length)) * self.stride for length in (high, wide))
         for down, right in product(range(self.size), repeat=2):
@@ -115,28 +110,27 @@ class MaxPool2D(Pool2D):
 
 @dataclass(frozen=True)
 class AvgPool2D(Pool2D):
-    """y[c, i, j] = mean of the window of Pool2D; a window that hangs over the edge takes the mean of what is there.
-    Every value of the window gets an equal share of the gradient."""
+    """y[c, i, j] = mean of the window of Pool2D; over the edge, the mean of what is inside. Every value of the
+    window gets an equal share of the gradient."""
 
     kind: ClassVar[str] = "avgpool2d"
 
     def multiplies(self, shape: Shape) -> int:
-        """One for each value that is left: the division."""
+        """One per output value: the division."""
         return math.prod(self.output_shape(shape))
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
-        """The window added up and divided by how many values it has."""
-        cells = self.window_of(x.shape, place)
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+        cells = self.window_of(x.shape, index)
         return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
-    def pool(self, ops: Operations, stage: Stage) -> TwoWay:
-        """The mean of each window."""
-        return ops.average_pool(stage.x.values, stage.y, self.size, self.stride)
+    def pool(self, ops: Operations, arrays: Stage) -> TwoWay:
+        return ops.average_pool(arrays.x.values, arrays.y, self.size, self.stride)
 
 
 @dataclass(frozen=True)
 class GlobalAvgPool(Layer):
-    """(C, H, W) becomes the list y[c] = sum of x[c] / (H*W); dx[c] = dy[c] / (H*W) everywhere (Lin et al. 2013)."""
+    """(C, H, W) becomes the vector y[c] = sum of x[c] / (H*W); dx[c] = dy[c] / (H*W) everywhere (Lin et al.
+    2013)."""
 
     kind: ClassVar[str] = "globalavgpool"
 
@@ -145,25 +139,21 @@ class GlobalAvgPool(Layer):
         return (need_maps(self, shape)[0],)
 
     def multiplies(self, shape: Shape) -> int:
-        """One for each map: the division."""
+        """One per map: the division."""
         return shape[0]
 
     def reads(self, shape: Shape, rows: range, columns: range) -> None:
-        """Every value reads a whole map."""
         return
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
-        """The whole map added up and divided by how many values it has."""
-        cells = window_cells(x.shape, place[0], range(x.shape[1]), range(x.shape[2]))
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+        cells = window_cells(x.shape, index[0], range(x.shape[1]), range(x.shape[2]))
         return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The mean of each map."""
-        stage.work = ops.global_average(stage.x.values, stage.y)
-        calls: Calls = stage.work.forward()
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        arrays.work = ops.global_average(arrays.x.values, arrays.y)
+        calls: Calls = arrays.work.forward()
         return calls
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """Every value of a map takes its share of the map's gradient."""
-        calls: Calls = stage.work.backward(stage.dy, stage.dx)
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx)
         return calls

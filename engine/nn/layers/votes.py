@@ -1,4 +1,5 @@
-"""Votes: the article's last layer, in which each class hears only the values that are strong when it is shown."""
+"""Votes: the article's last layer, in which the score of a class is the mean of the values that are strong for
+it."""
 
 from __future__ import annotations
 
@@ -14,36 +15,34 @@ from engine.nn.layers.value_formulas import Place, WeightedSum, values_at
 
 @dataclass(frozen=True)
 class Votes(Layer):
-    """y[k] = mean of x over the positions strong[k] (counted from 0); it has no parameters.
+    """y[k] = mean of x over the positions strong[k] (counted from 0); no parameters.
 
-    Rohrer's slides give no numeric weights: a class's vote is the mean of the values at its strong positions,
-    which is a fully connected layer whose weights are 1 / (number of strong positions) there and 0 elsewhere.
+    Rohrer's slides give no numeric weights: a class's vote is the mean of the values at its strong positions, which
+    is a fully connected layer whose weights are 1 / (number of strong positions) there and 0 elsewhere.
     """
 
     kind: ClassVar[str] = "votes"
     strong: tuple[tuple[int, ...], ...]
 
     def __post_init__(self) -> None:
-        """Raises ValueError without classes, if a class has no position, or one is negative or named twice."""
+        """Raises ValueError without classes, or if a class has no position, a negative or a repeated one."""
         fits = isinstance(self.strong, tuple) and bool(self.strong) and all(map(_are_positions, self.strong))
         need(self, "strong", fits, "one or more different positions, whole numbers from 0 up, for each class")
 
     @property
     def mixes_maps(self) -> bool:
-        """Yes."""
         return True
 
     @property
     def rescales(self) -> bool:
-        """Yes."""
         return True
 
     def output_shape(self, shape: Shape) -> Shape:
-        """(classes,). Raises ShapeError if a position lies beyond the list."""
+        """(classes,). Raises ShapeError if a position is beyond the vector."""
         length, last = need_vector(self, shape), max(max(positions) for positions in self.strong)
         if last >= length:
             raise ShapeError(
-                f"it listens to position {last} (from 0) but gets a list of {length}; choose positions in it"
+                f"it reads position {last} (from 0) but gets a vector of {length}; choose positions in it"
             )
         return (len(self.strong),)
 
@@ -55,44 +54,38 @@ class Votes(Layer):
         return weights
 
     def multiplies(self, shape: Shape) -> int:
-        """One for each class: the division."""
+        """One per class: the division."""
         return len(self.strong)
 
     def reads(self, shape: Shape, rows: range, columns: range) -> None:
-        """A list has no rows and columns to follow back."""
         return
 
     def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
-        """The strong positions of the classes in `mask`."""
         found: HostArray = np.any(self.weights(shape[0])[mask] > 0, axis=0)
         return found
 
     def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
-        """The classes that listen to a position in `mask`."""
         found: HostArray = np.any(self.weights(shape[0])[:, mask] > 0, axis=1)
         return found
 
-    def arithmetic(self, x: HostArray, place: Place, y: float, values: Values) -> WeightedSum:
-        """The strong values added up and divided by how many they are."""
-        cells = np.array(self.strong[place[0]], np.int64)
+    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+        cells = np.array(self.strong[index[0]], np.int64)
         return WeightedSum(cells, values_at(x, cells), np.ones(len(cells)), len(cells))
 
-    def forward(self, ops: Operations, stage: Stage) -> Calls:
-        """The mean of each class's strong values."""
-        stage.work = self._matrix(ops, stage.x.values)
-        return ops.product(stage.work, stage.x.values, stage.y)
+    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+        arrays.work = self._matrix(ops, arrays.x.values)
+        return ops.product(arrays.work, arrays.x.values, arrays.y)
 
-    def backward(self, ops: Operations, stage: Stage) -> Calls:
-        """Every strong value takes its share of its class's gradient."""
-        return [] if stage.dx is None else ops.product(stage.work.T, stage.dy, stage.dx)
+    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+        return [] if arrays.dx is None else ops.product(arrays.work.T, arrays.dy, arrays.dx)
 
     def _matrix(self, ops: Operations, x: Array) -> Array:
         return ops.from_host(self.weights(len(x), x.dtype))
 
 
 def _are_positions(given: object) -> bool:
-    """Whether these are one or more different whole numbers from 0 up."""
-    if not isinstance(given, tuple) or not all(isinstance(place, int) for place in given):
+    """Whether `given` is one or more distinct integers from 0."""
+    if not isinstance(given, tuple) or not all(isinstance(index, int) for index in given):
         return False
-    whole = [place for place in given if not isinstance(place, bool) and place >= 0]
+    whole = [index for index in given if not isinstance(index, bool) and index >= 0]
     return 0 < len(set(whole)) == len(given)

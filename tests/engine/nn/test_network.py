@@ -117,7 +117,7 @@ def test_wrong_parameters_are_named() -> None:
         DEFAULT.check(values | {"01-conv2d.weight": np.zeros((8, 1, 3, 3), np.float32)})
     with pytest.raises(ShapeError, match="to be 2 × 32, but it is 32 × 2"):
         DEFAULT.check(values | {"10-dense.weight": np.zeros((32, 2), np.float32)})
-    with pytest.raises(ShapeError, match="no place for 99-tail"):
+    with pytest.raises(ShapeError, match="no parameter 99-tail"):
         DEFAULT.check(values | {"99-tail": np.zeros(3, np.float32)})
     with pytest.raises(ValueError, match=r"08-dense.bias .* not finite"):
         DEFAULT.check(values | {"08-dense.bias": np.full(32, np.nan, np.float32)})

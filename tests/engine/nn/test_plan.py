@@ -128,7 +128,7 @@ def test_the_error_of_scores_far_apart_stays_finite() -> None:
 
 
 def test_parameters_of_another_network_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"no place for 02-dense.weight\.$"):
+    with pytest.raises(ShapeError, match=r"no parameter 02-dense.weight\.$"):
         made(NETWORK, 1, NETWORK.initial(1) | {"02-dense.weight": np.zeros((2, 2))})
 
 
@@ -142,7 +142,7 @@ def test_a_plan_that_keeps_nothing_joins_convolution_and_pool_and_cuts_at_0_on_f
 def test_what_a_plan_was_not_made_for_is_refused() -> None:
     plan = made(NETWORK, 1, NETWORK.initial(1))
     plan.forward(np.ones((1, 1, 5, 6)))
-    with pytest.raises(ValueError, match=r"keep=True .*\.$"):
+    with pytest.raises(ValueError, match=r"keep_outputs=True .*\.$"):
         plan.outputs()
     with pytest.raises(ValueError, match=r"learn=True .*\.$"):
         plan.backward(np.ones((1, 2)))
@@ -160,7 +160,7 @@ def test_a_plan_in_another_dtype_is_refused(dtype: object) -> None:
 
 @pytest.mark.parametrize("batch", [0, -1, True, 1.5, None])
 def test_a_batch_that_is_none_is_refused(batch: object) -> None:
-    with pytest.raises(ValueError, match=r"^A plan reads a whole number of pictures, .*\.$"):
+    with pytest.raises(ValueError, match=r"^A plan's batch must be a whole number of pictures, .*\.$"):
         Plan(NETWORK, CPU, batch)  # type: ignore[arg-type]
 
 
@@ -196,5 +196,5 @@ def test_a_layer_that_is_not_there_cannot_be_frozen() -> None:
 def test_the_memory_of_another_network_s_plan_is_refused() -> None:
     plan = made(NETWORK, 1, NETWORK.initial(1))
     other = Network((1, 5, 6), (Flatten(), Dense(2)))
-    with pytest.raises(ShapeError, match=r"^The memory belongs to a plan of another network\.$"):
+    with pytest.raises(ShapeError, match=r"^The shared parameters belong to a plan of another network\.$"):
         Plan(other, CPU, 1, memory=(plan.values, plan.state))
