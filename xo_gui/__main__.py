@@ -1,4 +1,4 @@
-"""Starts the window: `python3 -m xo_gui`. It parses the command line and puts the parts together."""
+"""Entry point of the window, `python3 -m xo_gui`: parses the command line and builds the application."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 30_000
 SETTLE_MS = 300
-EVERY = 10.0  # seconds
+EVERY = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Open the window, or render it to a file and leave; returns the exit code."""
+    """Open the window, or render it to a file and exit; returns the exit code."""
     ensure_environment((), "xo_gui")
     args = parse(arguments)
-    unseen = bool(args.screenshot or args.animation)
-    if unseen:
+    offscreen = bool(args.screenshot or args.animation)
+    if offscreen:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    ensure_system_libraries(screen=not unseen)
+    ensure_system_libraries(screen=not offscreen)
     return start(args)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
     parser = argparse.ArgumentParser(
         "xo-gui", description="See how a convolutional neural network reads a drawing."
     )
@@ -49,11 +48,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_seconds,
         default=EVERY,
         metavar="SECONDS",
-        help="how often the work is put aside, should the program end unexpectedly (default: 10)",
+        help="how often to autosave the project (default: 10)",
     )
-    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="render the window to a file and leave")
+    parser.add_argument("--screenshot", type=Path, metavar="OUT.png", help="render the window to a file and exit")
     parser.add_argument(
-        "--animation", type=Path, metavar="OUT.webp", help="train, render that to a .webp or .gif, and leave"
+        "--animation", type=Path, metavar="OUT.webp", help="train, render that to a .webp or .gif, and exit"
     )
     return parser.parse_args(arguments)
 
@@ -79,7 +78,7 @@ def _seconds(text: str) -> float:
 
 
 def start(args: argparse.Namespace) -> int:
-    """Build application, session, thread and window, and run until the window closes."""
+    """Build the application and its window, and run it until the window closes."""
     os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
     from PySide6.QtWidgets import QApplication
 
@@ -107,7 +106,8 @@ def start(args: argparse.Namespace) -> int:
 
 
 def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
-    """The window with its session and its running engine thread. Raises ValueError or OSError, one sentence."""
+    """The window with its session and its running engine thread. Raises ValueError or OSError for a file or preset
+    that cannot be opened."""
     from engine.documents.document import Document
     from engine.documents.open_file import read_file
     from engine.documents.project_file import Work
@@ -120,14 +120,14 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from xo_gui.state.session import Session
     from xo_gui.window.main_window import MainWindow
 
-    # Seconds after which a thread that wants Python's lock gets it. Measured: with 1 ms instead of 5, training in
-    # the window is some 4 % faster, and a stroke no slower.
+    # The longest wait for Python's lock, in seconds. Measured: with 1 ms instead of 5, training in the window is
+    # about 4 % faster, and a stroke no slower.
     sys.setswitchinterval(0.001)
     app.setApplicationName("xo-gui")
     app.setApplicationDisplayName("XO")
     load_fonts()
     settings = Settings(app)
-    subject, trouble = _subject(args.preset)
+    subject, error = _start_model(args.preset)
     drawing, work = Drawing(), None
     for path in (args.file, args.drawing):
         if path is not None:
@@ -148,8 +148,8 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     window.panels.make_room(window.width())
     if not args.size and not args.screenshot and not args.animation:
         window.restore_layout()
-    if trouble:
-        window.say(trouble)
+    if error:
+        window.say(error)
     thread.start()
     if not args.screenshot:
         window.put_aside(Recovery(window.session, window.training, session_folder(), args.keep_every, window))
@@ -158,10 +158,10 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     return window
 
 
-def _subject(name: str | None) -> tuple[Subject, str]:
-    """The network to start with, and a sentence if the shipped one could not be read, or none is shipped.
+def _start_model(name: str | None) -> tuple[Subject, str]:
+    """The model of a preset, and a message if its shipped weights could not be read or do not exist.
 
-    Raises ValueError or OSError if a preset was asked for by name and cannot be had.
+    Raises ValueError or OSError if the preset named cannot be opened.
     """
     from engine.documents.model_file import shipped_subject
     from engine.documents.presets import preset
@@ -175,45 +175,45 @@ def _subject(name: str | None) -> tuple[Subject, str]:
 
 
 def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
-    """Show the window until it has painted the network's reading, save what it shows, and leave."""
+    """Show the window until it has painted a prediction, save a picture of it, and close it."""
     from PySide6.QtCore import QTimer
 
     from xo_gui.window import import_export as files
 
-    outcome: list[int] = []
-    paintings: list[float] = []
+    exit_codes: list[int] = []
+    latencies: list[float] = []
 
     def painted(latency: float) -> None:
-        """Ask once more, for the first answer's times are those of a cold start; save the second."""
-        paintings.append(latency)
-        if len(paintings) == 1:
+        """Request again after the first painting, whose times are those of a cold start; save the second."""
+        latencies.append(latency)
+        if len(latencies) == 1:
             QTimer.singleShot(SETTLE_MS, window, window.ask_again)
-        elif len(paintings) == 2:
+        elif len(latencies) == 2:
             QTimer.singleShot(SETTLE_MS, window, save)
 
     def save() -> None:
         try:
             files.write(path, files.png(window.grab().toImage()))
-            outcome.append(0)
+            exit_codes.append(0)
         except (ValueError, OSError) as error:
             print(f"xo-gui: {error}", file=sys.stderr)
-            outcome.append(1)
+            exit_codes.append(1)
         window.close()
 
     def give_up() -> None:
-        print("xo-gui: the network's answer did not come in time, so there is no picture.", file=sys.stderr)
-        outcome.append(1)
+        print("xo-gui: the network did not respond in time, so there is no picture.", file=sys.stderr)
+        exit_codes.append(1)
         window.close()
 
     window.shown.connect(painted)
     QTimer.singleShot(PATIENCE_MS, window, give_up)
     window.show()
     app.exec()
-    return outcome[0] if outcome else 1
+    return exit_codes[0] if exit_codes else 1
 
 
 def animate(app: QApplication, window: MainWindow, path: Path) -> int:
-    """Train, save what the window shows meanwhile, and leave."""
+    """Train while recording the window, save the recording, and close the window."""
     from PySide6.QtCore import QTimer
 
     from xo_gui.window.recording import Animation

@@ -1,7 +1,7 @@
-"""Recovery: what is put aside of the window's work, and what an earlier window left behind. Not how it is written.
+"""Autosave: saves the window's project in the background, and offers to restore what a crashed window left.
 
-A folder holds numbered places, each with a lock that its window keeps while it lives: a file in a place that nobody
-has locked was left by a window that did not close. A window that closes moves its file to `last.session`.
+The folder holds numbered files, each with a lock file that its window keeps locked while it is open: a project file
+whose lock is free was left by a window that did not close. A window that closes moves its file to `last.session`.
 """
 
 from __future__ import annotations
@@ -28,111 +28,24 @@ from xo_gui.state.training_controller import TrainingControl
 
 log = logging.getLogger(__name__)
 
-# From one place to another.
-Move: TypeAlias = "tuple[Path, Path]"
-# Seconds from the beginning of one writing to that of the next.
-EVERY = 10.0
-
-
-class Keeper(QObject):
-    """Writes the latest work that was given to it, at once, but then not for some seconds. `troubled` carries
-    nothing; `trouble` is a sentence once a file could not be written, until one can."""
-
-    troubled = Signal()
-
-    def __init__(self, path: Path, every: float = EVERY, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.trouble = ""
-        self._path, self._every = path, every
-        self._works: Mailbox[tuple[Work, Move | None]] = Mailbox()
-        self._closing = Event()
-        self._thread = Thread(target=self._run, name="keeper", daemon=True)
-        self._thread.start()
-
-    def keep(self, work: Work, then: Move | None = None) -> None:
-        """Write this next, and then move another file, whose contents this has taken over."""
-        self._works.put((work, then))
-
-    def finish(self, work: Work | None, then: Move | None = None) -> bool:
-        """Write this last, or what is not written yet, and wait for it; whether it is written."""
-        if work is not None:
-            self.keep(work, then)
-        self._closing.set()
-        self._works.close()
-        self._thread.join()
-        return not self.trouble
-
-    def _run(self) -> None:
-        while (given := self._works.wait()) is not None:
-            self._write(*given)
-            self._closing.wait(self._every)
-        last = self._works.take()
-        if last is not None:
-            self._write(*last)
-
-    def _write(self, work: Work, then: Move | None) -> None:
-        try:
-            save_session(self._path, work)
-            if then is not None and then[0].exists():
-                then[0].replace(then[1])
-        except Exception as error:
-            said = str(error)
-            if not isinstance(error, StorageError):
-                log.exception("the work could not be put aside")
-                said = f"Your work could not be put aside, {type(error).__name__}: {error}. The log has more."
-            if self.trouble != said:
-                self.trouble = said
-                self.troubled.emit()
-            return
-        self.trouble = ""
-
-
-class Claim:
-    """Held until it is released, or the process ends."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
-
-    @classmethod
-    def of(cls, path: Path) -> Claim | None:
-        """The claim to `path`, None if somebody else has it. Raises OSError if it cannot be made."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(descriptor)
-        except OSError:
-            os.close(descriptor)
-            return None
-        return cls(descriptor)
-
-    def release(self) -> None:
-        """Let others have it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _lock(descriptor: int) -> None:
-    """Raises OSError if it is locked already."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-MOST_PLACES = 100
+# Source and target of a file to be moved.
+FileMove: TypeAlias = "tuple[Path, Path]"
+# Least seconds between the starts of two saves.
+SAVE_INTERVAL = 10.0
+# Windows that can be open at once and autosave.
+MAX_SESSIONS = 100
 
 
 def session_folder() -> Path:
-    """Where the work of windows is put aside."""
+    """The folder of the autosaved sessions of all windows."""
     return user_state_path("xo-gui", appauthor=False) / "sessions"
 
 
 class Recovery(QObject):
-    """Owner of the window's place and of what is offered back. offered: the offer is another; said: a sentence."""
+    """Owns the window's autosave file and the sessions offered for recovery.
+
+    offer_changed: the offered session changed. message(text): a sentence for the user.
+    """
 
     offered = Signal()
     said = Signal(str)
@@ -142,160 +55,250 @@ class Recovery(QObject):
         session: Session,
         control: TrainingControl,
         folder: Path,
-        every: float = EVERY,
+        every: float = SAVE_INTERVAL,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._session, self._control, self._folder = session, control, folder
-        self._every = every
-        self._claims: dict[Path, Claim] = {}
-        self._keeper: Keeper | None = None
-        self._own: Path | None = None
-        self._left: list[tuple[Path, Digest]] = []
-        self._known: tuple[object, ...] = ()
+        self._session, self._controller, self._folder = session, control, folder
+        self._interval = every
+        self._locks: dict[Path, Claim] = {}
+        self._thread: Keeper | None = None
+        self._path: Path | None = None
+        self._offers: list[tuple[Path, Digest]] = []  # the latest last
+        self._saved_parts: tuple[object, ...] = ()
         self._restored: Path | None = None
         self._first = session.settled
 
     @property
     def offer(self) -> Digest | None:
-        """What was left behind and is offered back."""
-        return self._left[-1][1] if self._left else None
+        """The latest session of a crashed window, None if there is none."""
+        return self._offers[-1][1] if self._offers else None
 
     @property
     def last(self) -> Path | None:
-        """The work of the window that was closed last."""
-        return self._place_of_last if self._place_of_last.exists() else None
+        """The project of the window that was closed last."""
+        return self._last_path if self._last_path.exists() else None
 
     @property
-    def _place_of_last(self) -> Path:
+    def _last_path(self) -> Path:
         return self._folder / f"last{SUFFIX}"
 
     @property
-    def _taken_over(self) -> Move | None:
-        """What was restored, which is in the window's own file once that is written."""
-        return None if self._restored is None else (self._restored, self._place_of_last)
+    def _move_of_restored(self) -> FileMove | None:
+        """Moves the restored file away, once the window's own file includes its contents."""
+        return None if self._restored is None else (self._restored, self._last_path)
 
     # -- the folder --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take a place, and look for what was left in others. What goes wrong is said, and no reason to stop."""
+        """Acquire a file, and offer the sessions of crashed windows. Failures are reported and disable autosave."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._take_place()
+            self._acquire_path()
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            self.said.emit(self.tr("Your work is not kept aside in {0}: {1}.").format(self._folder, why))
+            reason = (error.strerror or str(error)).lower()
+            self.said.emit(self.tr("Autosave is off, {0} cannot be used: {1}.").format(self._folder, reason))
             return
-        if self._own is not None:
-            self._keeper = Keeper(self._own, self._every, self)
-            self._keeper.troubled.connect(self._troubled)
-        self._left.sort(key=lambda left: left[1].saved)
+        if self._path is not None:
+            self._thread = Keeper(self._path, self._interval, self)
+            self._thread.troubled.connect(self._save_failed)
+        self._offers.sort(key=lambda offer: offer[1].saved)
         self.offered.emit()
 
-    def _take_place(self) -> None:
-        """The first place that is free; files in places that nobody has are to be offered. Raises OSError."""
-        for number in range(1, MOST_PLACES + 1):
+    def _acquire_path(self) -> None:
+        """Lock the first free file name, and collect the unlocked project files. Raises OSError."""
+        for number in range(1, MAX_SESSIONS + 1):
             path = self._folder / f"{number}{SUFFIX}"
-            if self._own is not None and not path.exists():
+            if self._path is not None and not path.exists():
                 continue
-            if (claim := Claim.of(path.with_suffix(".lock"))) is None:
+            if (lock := Claim.of(path.with_suffix(".lock"))) is None:
                 continue
-            self._claims[path] = claim
+            self._locks[path] = lock
             if path.exists():
-                self._look_at(path)
-            elif self._own is None:
-                self._own = path
+                self._add_offer(path)
+            elif self._path is None:
+                self._path = path
 
-    def _look_at(self, path: Path) -> None:
+    def _add_offer(self, path: Path) -> None:
         try:
-            self._left.append((path, session_digest(path)))
+            self._offers.append((path, session_digest(path)))
         except StorageError as error:
-            self._put_away(path, str(error))
+            self._move_damaged(path, str(error))
 
-    def _put_away(self, path: Path, trouble: str) -> None:
-        """A damaged file stops nothing: it is moved aside."""
+    def _move_damaged(self, path: Path, reason: str) -> None:
         aside = path.with_name("damaged" + SUFFIX)
         try:
             path.replace(aside)
         except OSError as error:
             log.warning("%s cannot be moved aside: %s", path, error)
             return
-        said = self.tr("What was left of an earlier session is damaged, and lies in {0} now: {1}")
-        self.said.emit(said.format(aside, trouble))
+        message = self.tr("An autosaved session is damaged and was moved to {0}: {1}")
+        self.said.emit(message.format(aside, reason))
 
-    # -- putting aside -----------------------------------------------------------------------------------------
+    # -- saving ------------------------------------------------------------------------------------------------
 
     def note(self) -> None:
-        """Put aside what there is now, unless nothing is new since it was done last."""
-        control, intent = self._control, self._control.intent
-        known = (self._session.settled, control.goal, control.kept, intent.recipe, intent.data)
-        if self._keeper is None or tuple(map(id, known)) == tuple(map(id, self._known)):
+        """Save the project in the background if anything changed since the last call."""
+        controller, intent = self._controller, self._controller.intent
+        parts = (self._session.settled, controller.goal, controller.kept, intent.recipe, intent.data)
+        if self._thread is None or tuple(map(id, parts)) == tuple(map(id, self._saved_parts)):
             return
-        self._known = known
-        if self._worth_keeping:
-            self._keeper.keep(replace(control.work(), saved=time.time()), self._taken_over)
+        self._saved_parts = parts
+        if self._is_worth_saving:
+            self._thread.keep(replace(controller.work(), saved=time.time()), self._move_of_restored)
 
     @property
-    def _worth_keeping(self) -> bool:
-        return self._session.settled is not self._first or self._control.goal is not None
+    def _is_worth_saving(self) -> bool:
+        return self._session.settled is not self._first or self._controller.goal is not None
 
     def finish(self, run: KeptRun | None) -> None:
-        """The window closes; run: what training has come to in the very end."""
-        keeper, own, self._keeper = self._keeper, self._own, None
-        if keeper is None or own is None:
+        """Save a last time when the window closes, as `last.session`. run: the final state of training."""
+        thread, path, self._thread = self._thread, self._path, None
+        if thread is None or path is None:
             return
-        worth = self._worth_keeping
-        last = replace(self._control.work(run), saved=time.time(), closed=True) if worth else None
+        last = None
+        if self._is_worth_saving:
+            last = replace(self._controller.work(run), saved=time.time(), closed=True)
         try:
-            if keeper.finish(last, self._taken_over) and own.exists():
-                own.replace(self._place_of_last)
+            if thread.finish(last, self._move_of_restored) and path.exists():
+                path.replace(self._last_path)
         except OSError as error:
             log.warning("the session is not kept as the last one: %s", error)
-        for claim in self._claims.values():
-            claim.release()
-        self._claims.clear()
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
 
-    def _troubled(self) -> None:
-        if self._keeper is not None and self._keeper.trouble:
-            self.said.emit(self._keeper.trouble)
+    def _save_failed(self) -> None:
+        if self._thread is not None and self._thread.trouble:
+            self.said.emit(self._thread.trouble)
 
-    # -- giving back -------------------------------------------------------------------------------------------
+    # -- restoring ---------------------------------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Give back what is offered; a file is read by the engine, so that the window never waits for a disk."""
-        if self._left:
-            self._session.open(self._left[-1][0])
+        """Restore the offered session; the engine reads the file, so that the window never waits for a disk."""
+        if self._offers:
+            self._session.open(self._offers[-1][0])
 
     def discard(self) -> None:
-        """What is offered becomes the last session, which File still opens."""
-        if not self._left:
+        """Turn the offered session into the last session, which the File menu still opens."""
+        if not self._offers:
             return
-        path, _ = self._left.pop()
+        path, _ = self._offers.pop()
         try:
-            path.replace(self._place_of_last)
+            path.replace(self._last_path)
         except OSError as error:
             log.warning("%s cannot be put away: %s", path, error)
-        self._let_go(path)
+        self._unlock(path)
         self.offered.emit()
 
     def take(self, opened: Opened) -> bool:
-        """Whether this was read for the recovery; what came of it is then dealt with."""
+        """Handle a file that was read, if it is a project or was offered; returns whether it was handled."""
         path, found = opened.opening.path, opened.found
-        ours = [left for left in self._left if left[0] == path]
+        offers = [offer for offer in self._offers if offer[0] == path]
         if isinstance(found, Work):
-            if ours:
+            if offers:
                 self._restored = path
-            self._control.restore(found)
-            self.said.emit(self.tr("The session is restored; Undo takes it back."))
-        elif ours:
-            self._put_away(path, opened.trouble)
-        if ours:
-            self._left.remove(ours[0])
+            self._controller.restore(found)
+            self.said.emit(self.tr("The session is restored; Undo reverts it."))
+        elif offers:
+            self._move_damaged(path, opened.trouble)
+        if offers:
+            self._offers.remove(offers[0])
             self.offered.emit()
             if not isinstance(found, Work):
-                self._let_go(path)
-        return bool(ours) or isinstance(found, Work)
+                self._unlock(path)
+        return bool(offers) or isinstance(found, Work)
 
-    def _let_go(self, path: Path) -> None:
-        if claim := self._claims.pop(path, None):
-            claim.release()
+    def _unlock(self, path: Path) -> None:
+        if lock := self._locks.pop(path, None):
+            lock.release()
+
+
+class Keeper(QObject):
+    """Saves the latest project it was given in a thread of its own, at most once per interval.
+
+    failed: a save failed with a new message. error: that message; "" after a successful save.
+    """
+
+    troubled = Signal()
+
+    def __init__(self, path: Path, every: float = SAVE_INTERVAL, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.trouble = ""
+        self._path, self._interval = path, every
+        self._mailbox: Mailbox[tuple[Work, FileMove | None]] = Mailbox()
+        self._closing = Event()
+        self._thread = Thread(target=self._run, name="autosave", daemon=True)
+        self._thread.start()
+
+    def keep(self, work: Work, then: FileMove | None = None) -> None:
+        """Save this next, and then move the file that it replaces."""
+        self._mailbox.put((work, then))
+
+    def finish(self, work: Work | None, then: FileMove | None = None) -> bool:
+        """Save this or what is still pending, and end the thread; returns whether the last save succeeded."""
+        if work is not None:
+            self.keep(work, then)
+        self._closing.set()
+        self._mailbox.close()
+        self._thread.join()
+        return not self.trouble
+
+    def _run(self) -> None:
+        while (item := self._mailbox.wait()) is not None:
+            self._write(*item)
+            self._closing.wait(self._interval)
+        last = self._mailbox.take()
+        if last is not None:
+            self._write(*last)
+
+    def _write(self, work: Work, then: FileMove | None) -> None:
+        try:
+            save_session(self._path, work)
+            if then is not None and then[0].exists():
+                then[0].replace(then[1])
+        except Exception as error:
+            message = str(error)
+            if not isinstance(error, StorageError):
+                log.exception("autosave failed")
+                message = f"Autosave failed, {type(error).__name__}: {error}. The log has more."
+            if self.trouble != message:
+                self.trouble = message
+                self.troubled.emit()
+            return
+        self.trouble = ""
+
+
+class Claim:
+    """A lock on a file, held until it is released or the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    @classmethod
+    def of(cls, path: Path) -> Claim | None:
+        """Lock `path`; None if it is locked already. Raises OSError if the file cannot be opened."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _lock(descriptor)
+        except OSError:
+            os.close(descriptor)
+            return None
+        return cls(descriptor)
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _lock(descriptor: int) -> None:
+    """Lock an open file without waiting. Raises OSError if it is locked already."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,5 +1,5 @@
-"""Wishes: what a person can ask of training, and of what the network is compared with, as a View passes it on. They
-are words; training_controller.py and comparison_controller.py act."""
+"""Commands: what the user can ask of training and of the comparison; views and actions emit them, the controllers
+execute them."""
 
 from __future__ import annotations
 
@@ -16,79 +16,79 @@ DataLook: TypeAlias = Literal["", "samples", "own"]
 
 @dataclass(frozen=True)
 class Train:
-    """Train until told otherwise; from the moment looked at, if one is."""
+    """Train until a stop condition or Pause; from the shown point, if the history is being viewed."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Stand still."""
+    """Pause training."""
 
 
 @dataclass(frozen=True)
 class OneStep:
-    """One step, then stand still."""
+    """Train for one step, then pause."""
 
 
 @dataclass(frozen=True)
 class OneEpoch:
-    """To the end of this epoch, then stand still."""
+    """Train to the end of this epoch, then pause."""
 
 
 @dataclass(frozen=True)
 class StartOver:
-    """Back to the start, beside what was: the same one, or that of another seed."""
+    """Begin a new run from the initial weights, those of `seed` if it is given; earlier branches stay."""
 
     seed: int | None = None
 
 
 @dataclass(frozen=True)
 class TrainOn:
-    """Train on from the weights on the screen, wherever they come from."""
+    """Begin a new run from the weights shown."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """Look back at a moment; None is now."""
+    """Show a point of the training history; None for the latest."""
 
     moment: Moment | None
 
 
 @dataclass(frozen=True)
 class LearnBy:
-    """Learn by this recipe from now on."""
+    """Train with these hyperparameters from the next step on."""
 
     recipe: Recipe
 
 
 @dataclass(frozen=True)
 class LearnFrom:
-    """Learn from these examples from the next start on."""
+    """Train on these examples from the next run on."""
 
     data: PoolSettings
 
 
 @dataclass(frozen=True)
 class LookAtData:
-    """Show a few drawings by the settings as they are wished for, or how own drawings are read, or neither."""
+    """Preview the data: generated examples, predictions for the user's own drawings, or nothing."""
 
     what: DataLook
 
 
 @dataclass(frozen=True)
 class LearnOn:
-    """Go on from here, as a branch that learns from the examples as they are wished for now."""
+    """Continue from here on a new branch, with the examples of the latest SetData."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """So many steps a second at most; None for as fast as it goes."""
+    """Limit the steps per second; None for full speed."""
 
     steps: float | None
 
 
 @dataclass(frozen=True)
 class ShowBranch:
-    """Whether a branch is drawn beside the others."""
+    """Show or hide a branch in the charts."""
 
     branch: int
     shown: bool
@@ -96,21 +96,21 @@ class ShowBranch:
 
 @dataclass(frozen=True)
 class LookInside:
-    """Whether somebody looks at how weights, values and gradients are spread, so that they are worth counting."""
+    """Start or stop computing the histograms of weights, activations and gradients."""
 
     on: bool
 
 
 @dataclass(frozen=True)
 class Inspect:
-    """Take the coming step apart, and look at this of it; None: nobody looks any more."""
+    """Trace the next training step for this query; None to stop."""
 
     inspection: Inspection | None
 
 
 @dataclass(frozen=True)
 class Rename:
-    """Call a branch something else."""
+    """Rename a branch."""
 
     branch: int
     name: str
@@ -118,29 +118,29 @@ class Rename:
 
 @dataclass(frozen=True)
 class CompareWithPreset:
-    """Let the preset of this name read the drawing, too."""
+    """Compare with the preset of this name."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class CompareWithFile:
-    """Ask for a model file, and let its network read the drawing, too."""
+    """Ask for a model file, and compare with its network."""
 
 
 @dataclass(frozen=True)
 class CompareWithThis:
-    """Hold the network as it is now, or at the moment looked at, beside what becomes of it."""
+    """Compare with a copy of the weights shown now."""
 
 
 @dataclass(frozen=True)
 class Swap:
-    """Let the two networks that are compared change places."""
+    """Swap the two compared models."""
 
 
 @dataclass(frozen=True)
 class StopComparing:
-    """Let only the first network read the drawing."""
+    """Keep only the first model."""
 
 
 Wish: TypeAlias = (
@@ -170,10 +170,18 @@ Wish: TypeAlias = (
 
 @dataclass(frozen=True)
 class Intent:
-    """What training is told to do now, for the Views to show: by which recipe, from which examples, at what pace,
-    whether it runs, and the moment looked back at. usual: the examples this network starts with; lesson: what the
-    branch under way learns from, None if there is none. live: whether the drawing is read by training's weights.
-    hidden: the branches, by number, that are not drawn."""
+    """The current settings of training, for the Views to show.
+
+    recipe: the hyperparameters.
+    data: the examples of the next run.
+    pace: the most steps per second; None for full speed.
+    running: whether training is to run.
+    shown_point: the point of the history shown; None for the latest.
+    default_data: the examples this network starts with.
+    training_data: what the current branch is trained on; None if there is none.
+    live: whether the predictions shown use the weights in training.
+    hidden_branches: numbers of the branches that the charts leave out.
+    """
 
     recipe: Recipe
     data: PoolSettings

@@ -1,5 +1,5 @@
-"""Comparing: puts a second network, or an earlier moment of the first, beside it, and takes it away again. It reads
-nothing and shows nothing: the Document holds both."""
+"""ComparisonController: adds a second model to the Document, another network or earlier weights of the first, and
+removes it again."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from xo_gui.state.training_controller import TrainingControl
 
 
 class Comparing(QObject):
-    """Does what is wished of the second subject, each as one undo.
+    """Executes the commands of a comparison, each as one undo.
 
-    begun: another network stands beside the first from now on. file_wished: somebody is to be asked for a file.
-    said(text): why a wish was not done.
+    started: a second model was added. file_requested: the user is to choose a model file.
+    message(text): why a command was not executed.
     """
 
     begun = Signal()
@@ -38,45 +38,45 @@ class Comparing(QObject):
 
     def __init__(self, session: Session, control: TrainingControl) -> None:
         super().__init__(session)
-        self._session, self._control = session, control
+        self._session, self._controller = session, control
         self._last: Snapshot | None = None
-        self._read: Subject | None = None  # the first one when that was shown
-        self._swaps = False  # as soon as training stands still
+        self._last_subject: Subject | None = None  # the Document's first model when that was shown
+        self._swap_pending = False  # until training has paused
 
     @property
     def possible(self) -> bool:
-        """Whether there are two that could change places."""
+        """Whether the Document has two models."""
         return len(self._session.settled.subjects) == 2
 
     def hear(self, snapshot: Snapshot) -> None:
-        """Take in what is shown now."""
+        """Store what is shown now, and carry out a pending swap once training has paused."""
         if snapshot.readings:
-            self._last, self._read = snapshot, self._session.settled.subjects[0]
-        if self._swaps and self._control.intent.running:
-            self._swaps = False  # somebody has let it train on
-        elif self._swaps and self._control.stands:
+            self._last, self._last_subject = snapshot, self._session.settled.subjects[0]
+        if self._swap_pending and self._controller.intent.running:
+            self._swap_pending = False  # training was resumed meanwhile
+        elif self._swap_pending and self._controller.stands:
             self._swap()
 
     def wish(self, wish: Wish) -> None:
-        """Do what is wished for, as far as it makes sense now."""
+        """Execute a command of the comparison; others are ignored."""
         match wish:
             case CompareWithPreset(name):
                 self._with_preset(name)
             case CompareWithFile():
                 self.file_wished.emit()
             case CompareWithThis():
-                self.put(self._held())
+                self.put(self._current_copy())
             case Swap() if self.possible:
-                if self._control.intent.running:
-                    self._swaps = True
-                    self._control.wish(Pause())
+                if self._controller.intent.running:
+                    self._swap_pending = True
+                    self._controller.wish(Pause())
                 else:
                     self._swap()
             case StopComparing() if self.possible:
                 self._set(self._session.settled.subjects[:1], self.tr("stop comparing"))
 
     def put(self, subject: Subject) -> None:
-        """Let `subject` read the drawing beside the first; one that cannot read drawings changes nothing."""
+        """Compare the first model with `subject`; one whose input is no drawing is refused with a message."""
         try:
             side_of(subject)
         except ValueError as error:
@@ -95,25 +95,24 @@ class Comparing(QObject):
             self.said.emit(untrained)
 
     def _swap(self) -> None:
-        self._swaps = False
+        self._swap_pending = False
         if self.possible:
-            held = self._held()
-            self._set((self._session.settled.subjects[1], held), self.tr("swapping the networks"))
+            current = self._current_copy()
+            self._set((self._session.settled.subjects[1], current), self.tr("swapping the networks"))
 
-    def _held(self) -> Subject:
-        """The first network as it is shown: what becomes of it changes this one no more."""
-        last, control, first = self._last, self._control, self._session.settled.subjects[0]
-        if last is None or self._read is not first:  # not shown yet
+    def _current_copy(self) -> Subject:
+        """A copy of the first model with the weights shown, unaffected by further training."""
+        last, controller, first = self._last, self._controller, self._session.settled.subjects[0]
+        if last is None or self._last_subject is not first:  # not shown yet
             return replace(first)
         subject, training = last.readings[0].subject, last.training
-        if not control.live or training is None or not control.answered(training):
+        if not controller.live or training is None or not controller.answered(training):
             return replace(subject)
         at = training.shown
-        name = training.branches[at.branch].name
-        said = self.tr("step {0} of {1}").format(at.step, name)
-        held = replace(subject, moment=at, origin={"moment": said})
-        control.know(held)
-        return held
+        text = self.tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
+        copy = replace(subject, moment=at, origin={"moment": text})
+        controller.know(copy)
+        return copy
 
     def _set(self, subjects: tuple[Subject, ...], text: str) -> None:
         self._session.replace_subjects(subjects, text)

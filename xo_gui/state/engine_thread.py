@@ -1,4 +1,4 @@
-"""EngineThread: runs the engine beside the window. It holds no widget and decides nothing."""
+"""EngineThread: the QThread that runs the engine's loop."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from xo_gui.state.mailbox import Mailbox
 
 log = logging.getLogger(__name__)
 
-# A slice of work is about 10 ms; a first pass on a cold GPU may take seconds, and then the stop waits for it.
-STOP_MS = 10_000
-# Seconds: how long training goes on before a request is looked for, and between two pictures of it.
-SLICE, FRAME = 0.010, 0.167
+# A slice of work is about 10 ms, but the first pass on a cold GPU may take seconds, and stop() waits for it.
+STOP_TIMEOUT_MS = 10_000
+# How long training runs before the next look for a request, and the least time between two snapshots of it.
+SLICE_SECONDS, FRAME_SECONDS = 0.010, 0.167
 
 
 class EngineThread(QThread):
-    """Takes the latest Request, answers it, leaves the latest Snapshot.
+    """Computes the latest Request and leaves the latest Snapshot.
 
     snapshot_ready carries no payload and is emitted only when the slot was empty, so the event queue never
-    fills; whoever hears it calls take(). CUDA's context is made in this thread and belongs to it alone.
+    fills; its receiver calls take(). The CUDA context is created in this thread and belongs to it alone.
     """
 
     snapshot_ready = Signal()
@@ -34,21 +34,21 @@ class EngineThread(QThread):
         super().__init__(parent)
         self.setObjectName("engine")
         self._device, self._keep_every = device, keep_every
-        self.kept: KeptRun | None = None  # once it has stopped: the run as it was in the end
-        self._shown_at = 0.0
+        self.kept: KeptRun | None = None  # the final run, once the thread has stopped
+        self._published_at = 0.0
         self._requests: Mailbox[Request] = Mailbox()
         self._snapshots: Mailbox[Snapshot] = Mailbox()
 
     def ask(self, request: Request) -> None:
-        """Make `request` the one to answer next."""
+        """Make `request` the next one to compute."""
         self._requests.put(request)
 
     def take(self) -> Snapshot | None:
-        """The latest Snapshot nobody has taken yet."""
+        """The latest Snapshot, None if it has been taken already."""
         return self._snapshots.take()
 
     def run(self) -> None:
-        """The engine's loop, until stop(): a request if there is one, otherwise a slice of what is still to do."""
+        """The engine's loop until stop(): a request if there is one, otherwise a slice of the remaining work."""
         runner = Runner(self._device, self._keep_every)
         last: Request | None = None
         with one_blas_thread():
@@ -56,28 +56,28 @@ class EngineThread(QThread):
                 request = self._requests.wait(0 if runner.busy else runner.idle)
                 if request is not None:
                     last = request
-                    self._show(runner.answer(request))
+                    self._publish(runner.answer(request))
                 elif last is not None and runner.busy:
-                    self._work(runner, last)
+                    self._run_slice(runner, last)
             self.kept = runner.kept()
 
-    def _work(self, runner: Runner, last: Request) -> None:
-        """A slice, and what came of it: the end of it always, and an answer that somebody waits for; before that if
-        the window has taken the last picture and a while has passed."""
-        runner.work(SLICE)
+    def _run_slice(self, runner: Runner, last: Request) -> None:
+        """Run a slice, and publish its results when all work is done or a new result is due, or else if the window
+        has taken the last snapshot and FRAME_SECONDS have passed."""
+        runner.work(SLICE_SECONDS)
         now = perf_counter()
-        if not runner.busy or runner.news or (self._snapshots.empty and now - self._shown_at >= FRAME):
-            self._show(runner.answer(last))
+        if not runner.busy or runner.news or (self._snapshots.empty and now - self._published_at >= FRAME_SECONDS):
+            self._publish(runner.answer(last))
 
-    def _show(self, snapshot: Snapshot) -> None:
-        self._shown_at = perf_counter()
+    def _publish(self, snapshot: Snapshot) -> None:
+        self._published_at = perf_counter()
         if self._snapshots.put(snapshot):
             self.snapshot_ready.emit()
 
     def stop(self) -> bool:
-        """End the loop after the answer under way and wait for it; False if it did not end in time."""
+        """End the loop after the current slice and wait for it; False on timeout."""
         self._requests.close()
-        ended = self.wait(STOP_MS)
+        ended = self.wait(STOP_TIMEOUT_MS)
         if not ended:
-            log.error("the engine thread did not stop within %d ms", STOP_MS)
+            log.error("the engine thread did not stop within %d ms", STOP_TIMEOUT_MS)
         return ended

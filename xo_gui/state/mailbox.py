@@ -1,4 +1,4 @@
-"""Mailbox: one slot in which the latest thing wins; the only object two threads share. It knows no widget."""
+"""Mailbox: a thread-safe slot for one item in which the latest wins; the only object that two threads share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Put and take from any thread. What is put must be complete, for what it replaces is gone."""
+    """A slot that any thread may put into and take from. Items must be complete: a replaced item is lost."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -17,7 +17,7 @@ class Mailbox(Generic[T]):
         self._closed = False
 
     def put(self, item: T) -> bool:
-        """Leave `item`, replacing what nobody took. True if the slot was empty: someone should be told."""
+        """Store `item`, replacing one not taken yet. Returns whether the slot was empty, so a signal is due."""
         with self._changed:
             was_empty = self._item is None
             self._item = item
@@ -25,13 +25,13 @@ class Mailbox(Generic[T]):
             return was_empty
 
     def take(self) -> T | None:
-        """What is there, or None; the slot is empty afterwards."""
+        """Empty the slot and return its item, None if there is none."""
         with self._changed:
             item, self._item = self._item, None
             return item
 
     def wait(self, seconds: float | None = None) -> T | None:
-        """Like take, but waits for something, so many seconds at most; None after them, and once it is closed."""
+        """Like take, but waits for an item, at most `seconds`; None on timeout and once the mailbox is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._closed, seconds)
             if self._closed:
@@ -41,18 +41,17 @@ class Mailbox(Generic[T]):
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is there."""
         with self._changed:
             return self._item is None
 
     @property
     def closed(self) -> bool:
-        """Whether it hands out nothing more through wait()."""
+        """Whether wait() returns no more items."""
         with self._changed:
             return self._closed
 
     def close(self) -> None:
-        """Wake whoever waits and hand out nothing more through wait()."""
+        """Wake all waiting threads; wait() returns None from now on."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What is looked at: the hovered cell, the pinned cell and the place on the timeline."""
+"""Selection: the hovered and the pinned value of the network."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of the network. layer: 0 is the input; channel, row, column count from 0 (a list has row = column
-    = 0 and its place in `channel`). subject: which of the document's networks."""
+    """One value of a network.
+
+    layer: index of the activation; 0 is the input.
+    channel, row, column: from 0; a flat layer has its index in `channel`, and row = column = 0.
+    subject: index of the model in the Document.
+    """
 
     layer: int
     channel: int
@@ -19,9 +23,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Focus:
-    """What is looked at: the cell under the mouse, and the one that a click holds. sliding: whether the window
-    slides over its map, which is then shown only as far as the held cell. watched: costly reports that somebody
-    looks at, named as the Request's fields. Not undone, not saved with the Document."""
+    """What is selected; neither undone nor saved with the Document.
+
+    hovered: the value under the mouse.
+    pinned: the value chosen by a click.
+    animating: whether the pinned value's window is sliding over its map, which is shown only up to that value.
+    visible_reports: expensive reports on screen, named as the Request's fields.
+    """
 
     hovered: Cell | None = None
     pinned: Cell | None = None
@@ -30,7 +38,6 @@ class Focus:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """The one to explain, first, and the one that comes back after it: what is hovered over is a preview, but
-        not of a window that slides."""
+        """The value to explain first, then the pinned one. Hovering previews a value, except while animating."""
         chosen = (self.pinned,) if self.sliding else (self.hovered, self.pinned)
         return tuple(cell for cell in chosen if cell is not None)

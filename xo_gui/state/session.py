@@ -1,4 +1,4 @@
-"""Session: sole owner of the Document, the Focus and the undo stack; it turns them into Requests. Not a widget."""
+"""Session: the owner of the Document, the Selection and the undo stack; it turns them into Requests."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ UNDO_LIMIT = 500
 
 
 class Replace(QUndoCommand):
-    """The one kind of edit: this Document instead of that one. Edits with the same merge word become one undo."""
+    """Replaces one Document by another. Successive edits with the same non-empty merge key become one undo."""
 
     def __init__(self, session: Session, before: Document, after: Document, text: str, merge: str) -> None:
         super().__init__(text)
         self._session, self._before, self._after, self._merge = session, before, after, merge
 
     def id(self) -> int:
-        """Only commands with a merge word may merge."""
         return 1 if self._merge else -1
 
     def mergeWith(self, other: QUndoCommand) -> bool:
-        """Take over a later edit of the same drag."""
         if not isinstance(other, Replace) or other._merge != self._merge:
             return False
         self._after = other._after
         return True
 
     def undo(self) -> None:
-        """Back to what was."""
         self._session._adopt(self._before)
 
     def redo(self) -> None:
-        """To what came after."""
         self._session._adopt(self._after)
 
 
 class Session(QObject):
-    """Everything that edits goes through `edit`; a stroke under way is only shown, through `preview`."""
+    """Every change of the Document goes through `edit`; a stroke in progress is only shown, through `preview`.
+
+    changed: the Document or the preview changed. selection_changed: the Selection changed.
+    request_changed: the Request has to be sent again. notice_received(Notice): a new notice of the engine.
+    """
 
     changed = Signal()
     focus_changed = Signal()
@@ -72,102 +72,101 @@ class Session(QObject):
         self._opening: Opening | None = None
         self._question: Question | None = None
         self._opened = 0
-        self._shown: dict[str, tuple[tuple[Network, Wanted], ...]] = {}
-        self._asked_for: tuple[Wanted | None, ...] = ()
+        self._visible_maps: dict[str, tuple[tuple[Network, Wanted], ...]] = {}
+        self._requested_values: tuple[Wanted | None, ...] = ()
         self._changed_at = perf_counter()
 
     @property
     def document(self) -> Document:
-        """The Document as it stands, a stroke under way included."""
+        """The Document, including a stroke in progress."""
         return self._preview or self._document
 
     @property
     def settled(self) -> Document:
-        """The Document without a stroke under way."""
+        """The Document without a stroke in progress."""
         return self._document
 
     @property
     def generation(self) -> int:
-        """Rises whenever the subjects are replaced."""
+        """A number that rises whenever the models are replaced."""
         return self._generation
 
     def preview(self, document: Document) -> None:
-        """Show a Document that is not an edit yet: a stroke under way; one with the Document's own drawing ends
-        the preview."""
+        """Show a Document that is not committed yet, such as a stroke in progress; one with the committed drawing
+        ends the preview."""
         self._preview = None if document.drawing is self._document.drawing else document
-        self._tell()
+        self._emit_changed()
 
     def edit(self, document: Document, text: str, merge: str = "") -> None:
-        """Make `document` the Document, as one undo called `text`; same `merge` word, same undo."""
+        """Commit `document` as one undo called `text`; successive edits with the same `merge` key share an undo."""
         self._preview = None
         self.undo_stack.push(Replace(self, self._document, document, text, merge))
 
     def replace_subject(self, subject: Subject, text: str) -> None:
-        """Let `subject` be the first one, as one undo called `text`; a stroke under way goes on."""
+        """Make `subject` the first model, as one undo called `text`; a stroke in progress continues."""
         self.replace_subjects((subject, *self._document.subjects[1:]), text)
 
     def replace_subjects(self, subjects: tuple[Subject, ...], text: str) -> None:
-        """Let these one or two read the drawing, as one undo called `text`; a stroke under way goes on."""
+        """Replace the one or two models, as one undo called `text`; a stroke in progress continues."""
         drawing = None if self._preview is None else self._preview.drawing
         self.edit(replace(self._document, subjects=subjects), text)
         if drawing is not None:
             self.preview(self._document.with_drawing(drawing))
 
     def look_at(self, focus: Focus) -> None:
-        """Change what is looked at."""
+        """Replace the Selection."""
         if focus != self.focus:
             self.focus = focus
             self.focus_changed.emit()
-            self._want()
+            self._refresh_needed_values()
 
     def show(self, panel: str, shown: tuple[tuple[Network, Wanted], ...]) -> None:
-        """Which maps of which layers are in view in a panel from now on, for the networks shown there."""
-        self._shown[panel] = shown
-        self._want()
+        """Set which channels of which layers are visible in a panel, for each network shown there."""
+        self._visible_maps[panel] = shown
+        self._refresh_needed_values()
 
     @property
     def wanted(self) -> tuple[Wanted | None, ...]:
-        """For each subject, what the engine is to bring along."""
+        """The values that the engine has to send, for each model; None for all."""
         cells = self.focus.cells
         found = []
         for number, subject in enumerate(self.document.subjects):
             looked = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
             shown: Wanted = {}
-            for network, maps in (each[number] for each in self._shown.values() if number < len(each)):
+            for network, maps in (each[number] for each in self._visible_maps.values() if number < len(each)):
                 if maps and network == subject.network:
                     shown = joined(shown, maps)
             found.append(wanted(subject.network, shown, looked))
         return tuple(found)
 
-    def _want(self) -> None:
-        """Ask anew if something else has to be brought along."""
-        if self.wanted != self._asked_for:
+    def _refresh_needed_values(self) -> None:
+        if self.wanted != self._requested_values:
             self.asked.emit()
 
     def hover(self, cell: Cell | None) -> None:
-        """Look at the cell under the mouse, or at none."""
+        """Select the value under the mouse; None for none."""
         self.look_at(replace(self.focus, hovered=cell))
 
     def pin(self, cell: Cell | None) -> None:
-        """Hold this cell, or let go of the one held."""
+        """Pin this value; None to deselect."""
         self.look_at(replace(self.focus, pinned=cell, sliding=False))
 
     def slide(self, cell: Cell) -> None:
-        """Hold this cell on the way over its map."""
+        """Pin this value as the next of an animation over its map."""
         self.look_at(replace(self.focus, pinned=cell, sliding=True))
 
     def ask(self, question: Question | None) -> None:
-        """Want this explained from now on, or nothing."""
+        """Set the query that the engine answers beside the prediction; None for none."""
         if question != self._question:
             self._question = question
             self.asked.emit()
 
     def watch(self, report: str, seen: bool) -> None:
-        """Have a costly report computed, or no longer."""
+        """Set whether an expensive report, named as the Request's field, is on screen and thus computed."""
         watched = self.focus.watched | {report} if seen else self.focus.watched - {report}
         if watched != self.focus.watched:
             self.look_at(replace(self.focus, watched=watched))
-            self._tell()
+            self._emit_changed()
 
     def request(
         self,
@@ -177,10 +176,15 @@ class Session(QObject):
         own: bool = False,
         data: PoolSettings | None = None,
     ) -> Request:
-        """What should be true now; goal and live: what training should be doing, and whether it is what reads;
-        sampled: the generator's settings that somebody looks at; own: whether somebody looks at own drawings; data:
-        the examples that training would judge by."""
-        self._asked_for = self.wanted
+        """The complete Request of what should be true now.
+
+        goal: what training should be doing; None before the first run.
+        live: whether the weights in training make the predictions.
+        sampled: generator settings to preview examples of.
+        own: whether predictions for the user's own drawings are on screen.
+        data: the settings of the held-out examples.
+        """
+        self._requested_values = self.wanted
         return Request(
             self._generation,
             self.document,
@@ -195,29 +199,29 @@ class Session(QObject):
             own=own,
             robustness="robustness" in self.focus.watched,
             held_out=data if "held_out" in self.focus.watched else None,
-            wanted=self._asked_for,
+            wanted=self._requested_values,
         )
 
     def touch(self) -> None:
-        """Something else that a Request tells, such as the moment looked back at, has changed just now."""
+        """Restart the latency measurement: a part of the Request that lives elsewhere changed just now."""
         self._changed_at = perf_counter()
 
     def open(self, path: Path) -> Opening:
-        """Wish for a file to be read, by the engine, so that the window never waits for a disk; the wish, by which
-        what comes of it is known."""
+        """Have the engine read a file, so that the window never waits for a disk; the result carries the returned
+        request."""
         self._opening = Opening(self._opening.number + 1 if self._opening else 1, path)
-        self._tell()
+        self._emit_changed()
         return self._opening
 
     def is_new(self, opened: Opened) -> bool:
-        """Whether this is the file last wished for, seen for the first time."""
+        """Whether this is the first result of the latest open()."""
         if opened.opening != self._opening or opened.opening.number == self._opened:
             return False
         self._opened = opened.opening.number
         return True
 
     def notice(self, notices: tuple[Notice, ...]) -> None:
-        """Pass on the notices not seen yet and remember them as seen."""
+        """Emit the notices that are new, and acknowledge them."""
         for notice in notices:
             if notice.number > self._acknowledged:
                 self._acknowledged = notice.number
@@ -227,11 +231,11 @@ class Session(QObject):
         if document.subjects != self._document.subjects:
             self._generation += 1
         self._preview, self._document = None, document
-        self._tell()
+        self._emit_changed()
         pinned = self.focus.pinned
         if pinned is not None and pinned.subject >= len(document.subjects):
-            self.pin(None)  # it was the other network's, which is gone
+            self.pin(None)  # its model was removed
 
-    def _tell(self) -> None:
+    def _emit_changed(self) -> None:
         self._changed_at = perf_counter()
         self.changed.emit()

@@ -1,9 +1,9 @@
-"""TrainingControl: turns what the person wishes of training into one Goal for the engine, and makes what training
-came to the Document's. It trains nothing and shows nothing."""
+"""TrainingController: turns training commands into one Goal for the engine, and commits the trained weights to the
+Document when training pauses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count
@@ -21,7 +21,7 @@ from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
 from engine.runtime.training_protocol import Goal, Training
-from engine.training.history import KeptRun
+from engine.training.history import Branch, KeptRun
 from engine.training.optimizers import AdamW
 from engine.training.recipe import Cosine, Recipe
 from xo_gui.state.as_command import Told, of_a_run, of_a_start
@@ -48,98 +48,16 @@ from xo_gui.state.commands import (
 )
 from xo_gui.state.session import Session
 
-
-def ending(training: Training) -> str:
-    """One sentence, or "" if no stop condition ended the run."""
-    recipe = training.answers.recipe
-    match training.ended:
-        case "epochs":
-            said = _tr("Epoch {0} of {0} is done: give it more epochs to go on.").format(recipe.epochs)
-        case "steps":
-            said = _tr("Step {0} was to be the last: raise the limit or take it away to go on.")
-            said = said.format(recipe.steps)
-        case "target":
-            said = _tr("It reads {0} % of what is held out rightly: raise the target or take it away to go on.")
-            said = said.format(f"{100 * training.accuracy:.4g}")
-        case "patience":
-            said = _tr("No lower error in the last {0} epochs: raise the patience or take it away to go on.")
-            if recipe.patience == 1:
-                said = _tr("No lower error in the last epoch: raise the patience or take it away to go on.")
-            said = said.format(recipe.patience)
-        case "seconds":
-            said = _tr("The {0} s of training are up: give it more time or take the limit away to go on.")
-            said = said.format(f"{recipe.seconds:g}")
-        case None:
-            said = ""
-    return said
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Endings", text)
-
-
-class BranchNames:
-    """By the branch's number: the names the person gave, and the branches that are not drawn."""
-
-    def __init__(self) -> None:
-        self._given: dict[int, str] = {}
-        self._hidden: set[int] = set()
-        self._taken: tuple[str, ...] = ()
-
-    @property
-    def given(self) -> dict[int, str]:
-        """The names the person gave, as they are now."""
-        return dict(self._given)
-
-    @property
-    def hidden(self) -> frozenset[int]:
-        """The branches that are not drawn."""
-        return frozenset(self._hidden)
-
-    def call(self, branch: int, name: str) -> None:
-        """The person calls a branch so."""
-        self._given[branch] = name
-
-    def show(self, branch: int, shown: bool) -> None:
-        """Draw a branch, or do not."""
-        (self._hidden.discard if shown else self._hidden.add)(branch)
-
-    def take(self, names: Iterable[str]) -> None:
-        """These are the names of all branches that there are."""
-        self._taken = tuple(names)
-
-    def begin_anew(self, given: Mapping[int, str] | None = None, taken: Iterable[str] = ()) -> None:
-        """Other branches take the place of all there were."""
-        self._given, self._taken = dict(given or {}), tuple(taken)
-        self._hidden.clear()
-
-    def not_taken(self, name: str, numbered: str) -> str:
-        """The name, or if a branch has it already, numbered: "{0} ({1})", the name and the first free number."""
-        number, wished = 2, name
-        while wished in self._taken:
-            wished, number = numbered.format(name, number), number + 1
-        return wished
-
-
-# What a network is trained by in the window: soon good, and long enough to watch.
+# The start values in the window: accurate after a few epochs, and long enough to follow.
 WATCHED = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
-
-
-@lru_cache(maxsize=8)
-def usual_data(network: Network, seed: int) -> PoolSettings:
-    """The drawings that a network learns from: its preset's, if it is one's."""
-    known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == network), WATCHED)
-    return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)
-
-
-_STANDING = ("paused", "ended", "diverged", "failed")
+_STOPPED_STATES = ("paused", "ended", "diverged", "failed")
 
 
 class TrainingControl(QObject):
-    """Owner of the Goal, which is None until training is first asked for.
+    """Owns the Goal, which is None until training is first started.
 
-    changed: the goal or the intent is another, so the engine should be asked and the Views told. said(text): why a
-    wish was not done.
+    changed: the goal or the settings changed, so the engine and the views need them. message(text): why a command
+    was not executed.
     """
 
     changed = Signal()
@@ -152,152 +70,151 @@ class TrainingControl(QObject):
         self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
         self.looked: DataLook = ""
         self._pace: float | None = None
-        self._inside = False
+        self._layer_statistics = False
         self._names = BranchNames()
         self._inspection: Inspection | None = None
         self.goal: Goal | None = None
         self.training: Training | None = None
-        self._mine: Subject | None = None
-        # Subjects whose moments are places in the history that the engine has, and the last goal in it: undo may
-        # come back to them from another network.
-        self._ours: WeakSet[Subject] = WeakSet()
-        self._seen = session.document.subjects[0]
-        self._last: Goal | None = None
-        # The history of an earlier session, and what the engine last gave to be kept of training.
-        self._kept: KeptRun | None = None
-        self._latest: KeptRun | None = None
-        self._standing = True
-        self._take_up(self._seen)
+        self._trained: Subject | None = None  # the first model, if the goal trains it
+        # Models whose moments are points of the engine's history, and the last goal in it: undo may return to them
+        # from another network.
+        self._known: WeakSet[Subject] = WeakSet()
+        self._last_seen = session.document.subjects[0]
+        self._last_goal: Goal | None = None
+        # The run of a restored project, and the latest run that the engine gave to be saved.
+        self._restored_run: KeptRun | None = None
+        self._latest_run: KeptRun | None = None
+        self._stopped = True
+        self._reset(self._last_seen)
         session.changed.connect(self._document_changed)
 
-    # -- what it stands for ------------------------------------------------------------------------------------
+    # -- the current settings ----------------------------------------------------------------------------------
 
     @property
     def intent(self) -> Intent:
-        """What training is told to do now."""
+        """The current settings, for the views."""
         goal = self.goal
         if goal is None:
-            return Intent(self._recipe, self._data, self._pace, usual=self._usual)
+            return Intent(self._recipe, self._data, self._pace, usual=self._default_data)
         running, look, hidden = goal.running, goal.look, self._names.hidden
         lesson, live = goal.lesson, self.live
-        return Intent(self._recipe, self._data, self._pace, running, look, self._usual, lesson, live, hidden)
+        return Intent(self._recipe, self._data, self._pace, running, look, self._default_data, lesson, live, hidden)
 
     @property
     def live(self) -> bool:
-        """Whether the drawing is read by training's parameters rather than the Document's."""
-        return self.goal is not None and self._session.document.subjects[0] is self._mine
+        """Whether the predictions shown use the weights in training instead of the Document's."""
+        return self.goal is not None and self._session.document.subjects[0] is self._trained
 
     @property
     def stands(self) -> bool:
-        """Whether what training came to is the Document's."""
-        return self._standing
+        """Whether training has stopped and its weights are the Document's."""
+        return self._stopped
 
     def answered(self, training: Training) -> bool:
-        """Whether this came of the goal there is now, and has begun a branch."""
+        """Whether this report belongs to the current goal and has begun a branch."""
         return self.goal is not None and training.goal == self.goal.number and training.shown.branch >= 0
 
     def know(self, subject: Subject) -> None:
-        """`subject` is a moment of the history that the engine has: where it is the first, one stands there."""
-        self._ours.add(subject)
+        """Register a copy of a point of the engine's history: as the first model it continues from there."""
+        self._known.add(subject)
 
     @property
     def sampled(self) -> XOSettings | None:
-        """The generator's settings that somebody looks at."""
+        """The generator settings to preview examples of; None while no preview is shown."""
         return self._data.drawing if self.looked == "samples" else None
 
-    # -- what the engine says ----------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------
 
     def hear(self, snapshot: Snapshot) -> None:
-        """Take in how training stands; when it has come to stand, its weights become the Document's, as one
-        undo."""
+        """Store the state of training; once it has stopped, commit its weights to the Document as one undo."""
         training = snapshot.training
         if training is None or self.goal is None or training.goal != self.goal.number:
             return
         self.training = training
-        self._names.take(branch.name for branch in training.branches)
-        self._latest = training.kept or self._latest
+        self._names.take(training.branches)
+        self._latest_run = training.kept or self._latest_run
         if training.answers is not self.goal:
-            return  # it stood still, or ran, before it heard the latest
-        if training.state not in _STANDING:
+            return  # its state is from before the latest goal
+        if training.state not in _STOPPED_STATES:
             return
-        mine = self._mine
-        if self._standing or not snapshot.readings or mine is None or not self.live:
+        trained = self._trained
+        if self._stopped or not snapshot.readings or trained is None or not self.live:
             return
         subject = snapshot.readings[0].subject
-        if training.shown == training.now and subject is not mine:
-            self._standing = True
+        if training.shown == training.now and subject is not trained:
+            self._stopped = True
             if training.state == "diverged":
                 self.said.emit(training.words)
-            new = mine not in self._ours or mine.moment != training.now  # or it ended at once
+            new = trained not in self._known or trained.moment != training.now  # or it ended without a step
             if new:
-                self._adopt(subject, training)
+                self._commit(subject, training)
         if self.goal.running:
             self._set(replace(self.goal, running=False))
 
-    def _adopt(self, subject: Subject, training: Training) -> None:
-        self._mine = replace(subject, moment=training.now, origin={})
-        self._seen = self._mine
-        self._ours.add(self._mine)
-        self._session.replace_subject(self._mine, self.tr("training to step {0}").format(training.now.step))
+    def _commit(self, subject: Subject, training: Training) -> None:
+        self._trained = replace(subject, moment=training.now, origin={})
+        self._last_seen = self._trained
+        self._known.add(self._trained)
+        self._session.replace_subject(self._trained, self.tr("training to step {0}").format(training.now.step))
 
     def _document_changed(self) -> None:
-        """Another network was chosen, or training undone: what runs stands still first."""
+        """Stop training if the first model was replaced or training was undone."""
         subject = self._session.document.subjects[0]
-        if subject is self._seen:
+        if subject is self._last_seen:
             return
-        self._seen, self._standing = subject, True
-        if subject in self._ours:
-            self._come_back(subject)
+        self._last_seen, self._stopped = subject, True
+        if subject in self._known:
+            self._return_to(subject)
         elif subject.network != self._network:
-            self._take_up(subject)
+            self._reset(subject)
         elif self.goal is not None:
-            if subject is self._mine:
-                self._mine = None  # what the run has come to from it never was the Document's
+            if subject is self._trained:
+                self._trained = None  # the weights that the run has reached from it were never the Document's
             self._set(replace(self.goal, running=False, look=None))
 
-    def _come_back(self, subject: Subject) -> None:
-        """A moment of the history is the Document's again: stand there."""
-        self._mine, self._network, goal = subject, subject.network, self.goal or self._last
+    def _return_to(self, subject: Subject) -> None:
+        """Continue at a point of the history that undo or redo has made the Document's again."""
+        self._trained, self._network, goal = subject, subject.network, self.goal or self._last_goal
         if goal is None:
             return
-        if self.goal is None:  # another network was here meanwhile
+        if self.goal is None:  # another network was shown meanwhile
             self._recipe, self._data = goal.recipe, goal.data
         self._set(replace(goal, running=False, look=subject.moment, inspection=self._inspection))
 
-    def _take_up(self, subject: Subject) -> None:
-        """Another network: nothing has been asked for yet. Its preset says which examples it reads."""
+    def _reset(self, subject: Subject) -> None:
+        """Start without a goal, for another network; its preset determines its examples."""
         self._recipe = replace(self._recipe, frozen=())  # another network has other layers
-        self.goal, self.training, self._mine, self._network = None, None, subject, subject.network
-        self._data = replace(self._data, drawing=self._usual.drawing)
+        self.goal, self.training, self._trained, self._network = None, None, subject, subject.network
+        self._data = replace(self._data, drawing=self._default_data.drawing)
         self.changed.emit()
 
-    # -- what the person says ----------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------------------
 
-    def wish(self, wish: Wish) -> None:
-        """Do what is wished for, as far as it makes sense now."""
+    def wish(self, command: Wish) -> None:
+        """Execute a command of training; one that does not apply now is ignored."""
         goal = self.goal
-        match wish:
+        match command:
             case Train():
                 self._train(None)
             case Pause() if goal is not None and goal.running:
                 self._set(replace(goal, running=False))
             case OneStep():
-                self._train(self._made + 1)
+                self._train(self._current_step + 1)
             case OneEpoch():
-                per_epoch = -(-self._lesson.count // self._recipe.batch)
-                self._train((self._made // per_epoch + 1) * per_epoch)
+                per_epoch = -(-self._training_data.count // self._recipe.batch)
+                self._train((self._current_step // per_epoch + 1) * per_epoch)
             case StartOver(seed):
                 if seed is not None:
                     self._recipe = replace(self._recipe, seed=seed)
                     self._data = replace(self._data, seed=seed)
-                self._begin("fresh", self._start_name, 0)
+                self._begin("fresh", None, 0)
             case TrainOn():
                 name = self.tr("from {0}").format(self._session.document.subjects[0].name)
                 self._begin("weights", name, None)
             case Look(moment) if goal is not None and goal.look != moment:
                 self._set(replace(goal, look=moment))
             case LearnBy(recipe):
-                self._learn_by(recipe)
+                self._set_recipe(recipe)
             case LearnFrom(data):
                 self._data = data
                 self._set(goal)
@@ -305,12 +222,12 @@ class TrainingControl(QObject):
                 self.looked = what
                 self._set(goal)
             case LearnOn():
-                self._learn_on()
+                self._branch_with_new_data()
             case Pace(steps):
                 self._pace = steps
                 self._set(goal and replace(goal, pace=steps))
-            case LookInside(on) if on != self._inside:
-                self._inside = on
+            case LookInside(on) if on != self._layer_statistics:
+                self._layer_statistics = on
                 self._set(goal and replace(goal, inside=on))
             case Inspect(inspection) if inspection != self._inspection:
                 self._inspection = inspection
@@ -323,53 +240,53 @@ class TrainingControl(QObject):
                 self._set(replace(goal, names=self._names.given))
 
     def _train(self, until: int | None) -> None:
-        """Go on from where the person stands in the history, or start afresh if that is nowhere yet."""
+        """Resume at the shown point of the history, or begin a fresh run if there is none. until: the last step."""
         goal, training = self.goal, self.training
         if goal is None or not self.live:
-            self._begin("fresh", self._start_name, until)
-        elif training is None:  # nothing has come of it yet
+            self._begin("fresh", None, until)
+        elif training is None:  # the engine has not reported yet
             if goal.look is not None:
                 self._branch(goal.look, until)
             else:
-                self._standing = False
+                self._stopped = False
                 self._set(replace(goal, running=True, until=until))
         elif goal.look is None and training.ended is not None and training.answers.recipe == goal.recipe:
-            self.said.emit(ending(training))  # only another recipe lets it go on
+            self.said.emit(ending(training))  # resuming takes another stop condition
         elif training.state in ("diverged", "failed"):
             self._branch(goal.look or training.good or training.now, until)
         elif goal.look is not None and goal.look != training.now:
             self._branch(goal.look, until)
         else:
-            self._standing = False
+            self._stopped = False
             self._set(replace(goal, running=True, until=until, look=None))
 
-    def _learn_by(self, recipe: Recipe) -> None:
-        """Another recipe from now on; one that this network cannot learn by changes nothing."""
+    def _set_recipe(self, recipe: Recipe) -> None:
+        """Use `recipe` from now on, unless it freezes layers that this network does not have."""
         try:
             self._network.places(recipe.frozen)
         except ValueError as error:
             self.said.emit(str(error))
-            self.changed.emit()  # what shows another recipe than this shows it again
+            self.changed.emit()  # resets the form that shows the refused recipe
             return
         self._recipe = recipe
         self._set(self.goal and replace(self.goal, recipe=recipe))
 
     def told(self, device: str) -> Told:
-        """The command that makes what is on the screen. Raises ValueError if there is none."""
+        """The shell command that reproduces the weights shown. Raises ValueError if there is none."""
         subject, training = self._session.document.subjects[0], self.training
         if self.live and training is not None and training.branches and training.now.branch >= 0:
             return of_a_run(subject, self.intent, training, device)
-        return of_a_start(subject, self.intent, self._lesson, device)
+        return of_a_start(subject, self.intent, self._training_data, device)
 
-    def _learn_on(self) -> None:
-        """A branch on other examples from where the person stands; afresh if that is nowhere yet."""
+    def _branch_with_new_data(self) -> None:
+        """Branch at the shown point with the new examples, or begin a fresh run if there is none."""
         goal, training = self.goal, self.training
         if goal is None or not self.live:
-            self._begin("fresh", self._start_name, None)
+            self._begin("fresh", None, None)
         elif goal.origin != "kept" and (training is None or not training.branches):
             self._begin(goal.origin, goal.name, None)
         elif training is None:
-            self._branch(self._stands_at(goal), None)
+            self._branch(self._restored_point(goal), None)
         else:
             last = training.good if training.state == "diverged" else None
             self._branch(goal.look or last or training.now, None)
@@ -377,48 +294,50 @@ class TrainingControl(QObject):
     def _branch(self, at: Moment, until: int | None) -> None:
         self._begin(at, self.tr("from step {0}").format(at.step), until)
 
-    def _begin(self, origin: Literal["fresh", "weights"] | Moment, name: str, until: int | None) -> None:
-        """Wish for a branch."""
-        self._standing, self._mine = False, self._session.document.subjects[0]
-        if self._last is not None and self._last.subject.network != self._mine.network:
-            self._ours.clear()
+    def _begin(self, origin: Literal["fresh", "weights"] | Moment, name: str | None, until: int | None) -> None:
+        """Set a goal that begins a branch. name: None for the name of a run."""
+        self._stopped, self._trained = False, self._session.document.subjects[0]
+        if self._last_goal is not None and self._last_goal.subject.network != self._trained.network:
+            self._known.clear()
             self._names.begin_anew()
-            self._latest = self._history
+            self._latest_run = self._history
         self.training = None
         recipe, data, number = self._recipe, self._data, next(self._numbers)
         own = self._session.document.own
+        if name is None:
+            name = self.tr("Run {0}, seed {1}").format(self._names.runs + 1, recipe.seed)
         name = self._names.not_taken(name, self.tr("{0} ({1})"))
-        goal = Goal(number, self._mine, origin, name, recipe, data, own, True, until, self._pace)
+        goal = Goal(number, self._trained, origin, name, recipe, data, own, True, until, self._pace)
         goal = replace(goal, kept=self._history, names=self._names.given)
-        self._set(replace(goal, inside=self._inside, inspection=self._inspection))
+        self._set(replace(goal, inside=self._layer_statistics, inspection=self._inspection))
 
     @property
     def _history(self) -> KeptRun | None:
-        """The history of an earlier session that this network's training goes on in."""
-        kept, mine = self._kept, self._mine
-        return kept if kept is not None and mine is not None and kept.network == mine.network else None
+        """The restored run, if this network continues it."""
+        run, trained = self._restored_run, self._trained
+        return run if run is not None and trained is not None and run.network == trained.network else None
 
-    # -- from one session to the next --------------------------------------------------------------------------
+    # -- project files -----------------------------------------------------------------------------------------
 
     @property
     def kept(self) -> KeptRun | None:
-        """What the engine last gave to be kept of training."""
-        return None if self.goal is None else self._latest
+        """The latest run that the engine gave to be saved."""
+        return None if self.goal is None else self._latest_run
 
     def work(self, latest: KeptRun | None = None) -> Work:
-        """All that one would want back of the session as it stands. What training has come to is in the Document
-        before it stands still. latest: the run as it is, where that is known better."""
+        """The state of the whole project, to be saved. It includes weights of running training that are not
+        committed yet. latest: a more recent run than `saved_run`."""
         goal, document = self.goal, self._session.settled
         run = self.kept if latest is None or goal is None else latest
         subject = document.subjects[0]
         if run is not None and run.network != subject.network:
             run = None
         live = run is not None and self.live and (subject.moment is None or subject.moment in run)
-        if run is not None and goal is not None and live and not self._standing and run.goal == goal.number:
+        if run is not None and goal is not None and live and not self._stopped and run.goal == goal.number:
             subject = replace(subject, parameters=run.standing.parameters, moment=run.now, origin={})
             document = replace(document, subjects=(subject, *document.subjects[1:]))
-        if any(other.moment is not None and other not in self._ours for other in document.subjects[1:]):
-            # It is of a history that is gone; the one that is kept has another moment at that place.
+        if any(other.moment is not None and other not in self._known for other in document.subjects[1:]):
+            # Its history is gone; in the saved one that point has other weights.
             others = tuple(replace(other, moment=None) for other in document.subjects[1:])
             document = replace(document, subjects=(document.subjects[0], *others))
         look = goal.look if goal is not None and live else None
@@ -429,45 +348,44 @@ class TrainingControl(QObject):
         return Work(document, self._recipe, self._data, run, self._pace, look, names, live, running=running)
 
     def restore(self, work: Work) -> None:
-        """Go on with the work of an earlier session, as one undo."""
+        """Continue a saved project, as one undo."""
         subject, run = work.document.subjects[0], work.run
         self._recipe, self._data, self._pace = work.recipe, work.data, work.pace
-        self._names.begin_anew(work.names, () if run is None else [line.branch.name for line in run.lines])
-        self._ours.clear()
-        self._seen, self._network, self.training, self._standing = subject, subject.network, None, True
-        self._mine, self._kept, self._latest, self._last, goal = subject, run, run, None, None
+        self._names.begin_anew(work.names, () if run is None else [line.branch for line in run.lines])
+        self._known.clear()
+        self._last_seen, self._network, self.training, self._stopped = subject, subject.network, None, True
+        self._trained, self._restored_run, self._latest_run, self._last_goal, goal = subject, run, run, None, None
         if run is not None:
             lesson, branch = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch
-            # Its seed belongs to a branch; another start may have been wished for that never came.
+            # The seed of the branch, since a restart with another seed may have been asked for that never began.
             self._recipe = replace(work.recipe, seed=branch.recipes[-1][1].seed)
             number = next(self._numbers)
             goal = Goal(number, subject, "kept", branch.name, self._recipe, lesson.data, lesson.own)
-            goal = replace(goal, pace=work.pace, look=work.look, inside=self._inside, kept=run, names=work.names)
-            goal = replace(goal, inspection=self._inspection)
+            goal = replace(goal, pace=work.pace, look=work.look, inside=self._layer_statistics, kept=run)
+            goal = replace(goal, names=work.names, inspection=self._inspection)
             for other in work.document.subjects[1:]:
                 if other.network == run.network and other.moment is not None and other.moment in run:
-                    self._ours.add(other)
+                    self._known.add(other)
             if work.live:
-                self._ours.add(subject)
+                self._known.add(subject)
             else:
-                self._mine = None
+                self._trained = None
         self._session.edit(work.document, self.tr("restoring a session"))
         self._set(goal)
 
     @property
-    def _lesson(self) -> Lesson:
-        """What is learnt from: by the branch under way, or else by the next one."""
+    def _training_data(self) -> Lesson:
+        """The examples of the current branch, or else of the next one."""
         if self.goal is not None and self.live:
             return self.goal.lesson
         return Lesson(self._data, self._session.document.own)
 
     @property
-    def _usual(self) -> PoolSettings:
-        """What this network learns from if nobody wishes for anything else."""
+    def _default_data(self) -> PoolSettings:
         return usual_data(self._network, self._data.seed)
 
     @property
-    def _made(self) -> int:
+    def _current_step(self) -> int:
         goal, training = self.goal, self.training
         if goal is None:
             return 0
@@ -480,15 +398,94 @@ class TrainingControl(QObject):
         return goal.origin.step if isinstance(goal.origin, Moment) else 0
 
     @staticmethod
-    def _stands_at(goal: Goal) -> Moment:
-        """Where an earlier session stood, or looked at."""
+    def _restored_point(goal: Goal) -> Moment:
+        """The point of a restored run that is shown, or else its latest."""
         assert goal.kept is not None
         return goal.look or goal.kept.now
 
-    @property
-    def _start_name(self) -> str:
-        return self.tr("start {0}").format(self._recipe.seed)
-
     def _set(self, goal: Goal | None) -> None:
-        self.goal, self._last = goal, goal or self._last
+        self.goal, self._last_goal = goal, goal or self._last_goal
         self.changed.emit()
+
+
+class BranchNames:
+    """The names that the user gave to branches, and the hidden branches, by branch number.
+
+    runs: how many branches begin a run, that is, have no parent.
+    """
+
+    def __init__(self) -> None:
+        self._given: dict[int, str] = {}
+        self._hidden: set[int] = set()
+        self._taken: tuple[str, ...] = ()
+        self.runs = 0
+
+    @property
+    def given(self) -> dict[int, str]:
+        """A copy of the names that the user gave."""
+        return dict(self._given)
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """Numbers of the branches that the charts leave out."""
+        return frozenset(self._hidden)
+
+    def call(self, branch: int, name: str) -> None:
+        self._given[branch] = name
+
+    def show(self, branch: int, shown: bool) -> None:
+        (self._hidden.discard if shown else self._hidden.add)(branch)
+
+    def take(self, branches: Sequence[Branch]) -> None:
+        """Register the names of all existing branches."""
+        self._taken = tuple(branch.name for branch in branches)
+        self.runs = sum(branch.parent is None for branch in branches)
+
+    def begin_anew(self, given: Mapping[int, str] | None = None, branches: Sequence[Branch] = ()) -> None:
+        """Replace all names and branches; none is hidden."""
+        self._given = dict(given or {})
+        self.take(branches)
+        self._hidden.clear()
+
+    def not_taken(self, name: str, numbered: str) -> str:
+        """The name itself, or if a branch has it, `numbered` ("{0} ({1})") with the first free number."""
+        number, unique = 2, name
+        while unique in self._taken:
+            unique, number = numbered.format(name, number), number + 1
+        return unique
+
+
+@lru_cache(maxsize=8)
+def usual_data(network: Network, seed: int) -> PoolSettings:
+    """The training examples of a network: those of its preset, or else the start values of the window."""
+    known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == network), WATCHED)
+    return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)
+
+
+def ending(training: Training) -> str:
+    """The sentence about the stop condition that ended the run; "" if none did."""
+    recipe = training.answers.recipe
+    match training.ended:
+        case "epochs":
+            text = _tr("Epoch {0} of {0} is done: raise the number of epochs to resume.").format(recipe.epochs)
+        case "steps":
+            text = _tr("Step {0} was the last one set: raise the limit or remove it to resume.")
+            text = text.format(recipe.steps)
+        case "target":
+            text = _tr("Accuracy on held-out drawings is {0} %: raise the target or remove it to resume.")
+            text = text.format(f"{100 * training.accuracy:.4g}")
+        case "patience":
+            text = _tr("No lower error in {0} epochs: raise the patience or remove it to resume.")
+            if recipe.patience == 1:
+                text = _tr("No lower error in the last epoch: raise the patience or remove it to resume.")
+            text = text.format(recipe.patience)
+        case "seconds":
+            text = _tr("The {0} s of training are over: raise the limit or remove it to resume.")
+            text = text.format(f"{recipe.seconds:g}")
+        case None:
+            text = ""
+    return text
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Endings", text)
