@@ -1,1 +1,1 @@
-"""Explanations of what a network computed: where a value comes from and what it is worth. They train nothing."""
+"""Explanations of a model: attribution, ablation, feature visualization, robustness, traces of training steps."""

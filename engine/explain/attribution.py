@@ -1,4 +1,4 @@
-"""Gradients: how much one value of a network moves for each unit of every value below it. They train nothing."""
+"""Attribution: gradients of any value of a network, contributions (gradient x value) and Grad-CAM."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 
 T = TypeVar("T")
-# Seconds: passes of a large network are cut into pieces of about so long, where others wait for the same thread.
+# Passes of a large network pause after about this many seconds, because they share the engine thread.
 SLICE_SECONDS = 0.01
 
 
 def drained(work: Generator[None, None, T]) -> T:
-    """What comes of work that is done in pieces, done at once."""
+    """Run a generator to its end and return its return value."""
     while True:
         try:
             next(work)
         except StopIteration as end:
-            found: T = end.value
-            return found
+            result: T = end.value
+            return result
 
 
 class Gradients:
-    """Backward passes in float64 from any values of any layer down to the picture, `batch` values at a time.
+    """Backward passes in float64 from any values of any layer down to the input, `batch` values at a time.
 
-    The network reads, it does not train: dropout lets everything through and batch norm uses its running
-    statistics. At a kink the slope is the one that training uses: 0 at a ReLU's 0, and of equal values under a pool
-    the first. The processor computes.
+    The network is in evaluation mode: dropout is the identity and batch norm uses its running statistics. At a kink
+    the gradient is the one that training uses: 0 at a ReLU's 0, and of equal values in a pooling window the first.
+    Computed on the CPU.
     """
 
     def __init__(self, network: Network, batch: int = 1) -> None:
-        """Raises ValueError for a network too large for a plan of float64."""
+        """Raises ValueError for a network too large for a float64 plan."""
         self.network, self.batch = network, batch
         self._backend = numpy_backend("explanations need float64")
         self._plan = Plan(
@@ -57,95 +57,97 @@ class Gradients:
         self._calls = [[] if layer.reshapes else next(calls) for layer in reversed(network.layers)][::-1]
 
     def load(self, parameters: Parameters) -> None:
-        """Read with these. Raises ShapeError or ValueError if they are not the network's."""
+        """Use these parameters. Raises ShapeError or ValueError if they do not fit the network."""
         self._plan.load(parameters)
 
     def show(self, picture: HostArray) -> None:
-        """A forward pass over one picture (C, H, W). Raises ShapeError for another shape."""
+        """Forward pass of one picture (C, H, W). Raises ShapeError for another shape."""
         with np.errstate(over="ignore", invalid="ignore"):
-            self._plan.forward(self._many(picture))
+            self._plan.forward(self._repeated(picture))
 
     def show_in_pieces(self, picture: HostArray) -> Iterator[None]:
-        """As `show`, yielding now and then."""
-        self._plan.show(self._many(picture))
-        yield from self._in_pieces([call for calls in self._plan.forward_calls for call in calls])
+        """As `forward`, yielding between slices."""
+        self._plan.show(self._repeated(picture))
+        yield from self._in_slices([call for calls in self._plan.forward_calls for call in calls])
 
     def output(self, layer: int) -> HostArray:
-        """The output of one layer, 0 for the input, of the picture shown: float64, a copy."""
-        made = self._plan.stages[layer - 1].y if layer else self._plan.input
-        return np.array(made[..., 0])
+        """The output of one layer, 0 for the input, in the last forward pass: float64, a copy."""
+        values = self._plan.stages[layer - 1].y if layer else self._plan.input
+        return np.array(values[..., 0])
 
     def climb(
         self, picture: HostArray, targets: list[tuple[int, Place]]
     ) -> Generator[None, None, tuple[int | None, HostArray]]:
-        """Shows one picture (C, H, W), but only as far up as the layers of `targets`, values each of which is named
-        by its layer and place; yields now and then. Comes to the place in `targets` of the first value that has a
-        gradient in the picture which is not 0 everywhere, None if none has, and that gradient, (C, H, W) float64.
-        `outputs` of layers above are of an earlier picture."""
+        """Forward pass of one picture (C, H, W) up to the highest layer of `targets`, yielding between slices.
+
+        targets: values, each as (layer, cell).
+        Returns the index in `targets` of the first value whose gradient in the picture is not 0 everywhere, None if
+        all are, and that gradient, (C, H, W) float64. `outputs` of layers above stay those of an earlier picture.
+        """
         plan = self._plan
-        plan.show(self._many(picture))
+        plan.show(self._repeated(picture))
         top = max(layer for layer, _ in targets)
-        yield from self._in_pieces([call for calls in plan.forward_calls[:top] for call in calls])
-        for at, (layer, place) in enumerate(targets):
-            slope = (yield from self.below_in_pieces(layer, [place]))[0][0]
-            if slope.any():
-                return at, slope
+        yield from self._in_slices([call for calls in plan.forward_calls[:top] for call in calls])
+        for index, (layer, cell) in enumerate(targets):
+            gradient = (yield from self.below_in_pieces(layer, [cell]))[0][0]
+            if gradient.any():
+                return index, gradient
         return None, np.zeros(picture.shape)
 
-    def value(self, layer: int, place: Place) -> float:
-        """The value at `place` of the output of `layer`, of the picture last shown."""
-        return float(self._plan.stages[layer - 1].y[(*place, 0)])
+    def value(self, layer: int, cell: Place) -> float:
+        """The value at `cell` of the output of `layer` in the last forward pass."""
+        return float(self._plan.stages[layer - 1].y[(*cell, 0)])
 
     def outputs(self) -> list[HostArray]:
-        """The input and every layer's output of the picture shown, float64, (C, H, W) or (n,)."""
+        """The input and every layer's output in the last forward pass, float64, (C, H, W) or (n,)."""
         return [output[0] for output in self._plan.outputs()]
 
-    def below(self, layer: int, places: list[Place]) -> list[HostArray]:
-        """The gradient of the values at `places` of the output of `layer`, at most `batch` of them, in every output
-        from the input (first) up to `layer` (last): float64, (places, *shape), copies."""
-        return [found[: len(places)] for found in self.carried(layer, self._at(layer, places))]
+    def below(self, layer: int, cells: list[Place]) -> list[HostArray]:
+        """The gradients of the values at `cells` of the output of `layer`, at most `batch` of them, in every output
+        from the input (first) up to `layer` (last): float64, (cells, *shape), copies."""
+        return [each[: len(cells)] for each in self.carried(layer, self._one_hot(layer, cells))]
 
     def below_in_pieces(
-        self, layer: int, places: list[Place], lowest: int = 0
+        self, layer: int, cells: list[Place], lowest: int = 0
     ) -> Generator[None, None, list[HostArray]]:
-        """As `below`, but only down to the output of `lowest` (first), yielding now and then."""
-        found = yield from self._carried(layer, self._at(layer, places), lowest)
-        return [each[: len(places)] for each in found]
+        """As `backward`, but only down to the output of `lowest` (first), yielding between slices."""
+        gradients = yield from self._vjp(layer, self._one_hot(layer, cells), lowest)
+        return [each[: len(cells)] for each in gradients]
 
-    def carried(self, layer: int, start: HostArray) -> list[HostArray]:
-        """As `below`, for weighed sums of the values: `start` (*shape, batch) says how much each of them counts."""
-        return drained(self._carried(layer, start, 0))
+    def carried(self, layer: int, cotangents: HostArray) -> list[HostArray]:
+        """Vector-Jacobian products: as `backward`, for weighted sums of the values, `cotangents` (*shape, batch)
+        being the weights."""
+        return drained(self._vjp(layer, cotangents, 0))
 
-    def _carried(self, layer: int, start: HostArray, lowest: int) -> Generator[None, None, list[HostArray]]:
-        """The backward pass down to the output of `lowest`, in pieces."""
-        found, passed = [self._begin(layer, start)], range(layer - 1, lowest - 1, -1)
-        yield from self._in_pieces([call for at in passed for call in self._calls[at]])
+    def _vjp(self, layer: int, cotangents: HostArray, lowest: int) -> Generator[None, None, list[HostArray]]:
+        """The backward pass down to the output of `lowest`, in slices."""
+        gradients, passed = [self._set_output_gradient(layer, cotangents)], range(layer - 1, lowest - 1, -1)
+        yield from self._in_slices([call for at in passed for call in self._calls[at]])
         for at in passed:
             below = self._plan.stages[at].dx
             assert below is not None
-            found.append(below)
-        return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in reversed(found)]
+            gradients.append(below)
+        return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in reversed(gradients)]
 
-    def _many(self, picture: HostArray) -> HostArray:
-        """The picture, once for each of the batch."""
+    def _repeated(self, picture: HostArray) -> HostArray:
+        """The picture as a batch, a view (batch, C, H, W)."""
         return np.broadcast_to(picture, (self.batch, *picture.shape))
 
-    def _at(self, layer: int, places: list[Place]) -> HostArray:
-        """(*shape, batch): each place alone."""
-        start: HostArray = np.zeros((*self.network.shapes[layer], self.batch))
-        for at, place in enumerate(places):
-            start[(*place, at)] = 1.0
-        return start
+    def _one_hot(self, layer: int, cells: list[Place]) -> HostArray:
+        """(*shape, batch): 1 at each cell, in a column of its own."""
+        cotangents: HostArray = np.zeros((*self.network.shapes[layer], self.batch))
+        for column, cell in enumerate(cells):
+            cotangents[(*cell, column)] = 1.0
+        return cotangents
 
-    def _begin(self, layer: int, start: HostArray) -> HostArray:
-        """Where a backward pass from `layer` sets out."""
+    def _set_output_gradient(self, layer: int, cotangents: HostArray) -> HostArray:
         if layer:
             top = self._plan.stages[layer - 1].dy
             assert top is not None
-            top[...] = start
-        return start
+            top[...] = cotangents
+        return cotangents
 
-    def _in_pieces(self, calls: Calls) -> Iterator[None]:
+    def _in_slices(self, calls: Calls) -> Iterator[None]:
         go_on, done = self._backend.operations.sliced([calls]), False
         while not done:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -156,93 +158,96 @@ class Gradients:
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """results: (targets,), the values traced. layers: for the lowest layer asked for, the input unless another was
-    named, and every one up to theirs, (targets, *shape), what each value there is worth to each target. rest:
-    (layers, targets), what is added above that layer, by biases and bends. All float64: results = layers[l] summed
-    + rest[l] for every l."""
+    """Contributions (gradient x value) of every value to some target values, all float64.
+
+    values: (targets,), the target values.
+    layers: from the lowest layer, the input by default, up to the targets' own, each (targets, *shape).
+    remainder: (layers, targets), what biases and nonlinearities above that layer add.
+    For every l, values = sum of layers[l] + remainder[l].
+    """
 
     results: HostArray
     layers: tuple[HostArray, ...]
     rest: HostArray
 
 
-def contributions(gradients: Gradients, layer: int, places: list[Place]) -> Contributions:
-    """What every value is worth to the values at `places` of the output of `layer`, for the picture last shown."""
-    return drained(contributions_in_pieces(gradients, layer, places))
+def contributions(gradients: Gradients, layer: int, cells: list[Place]) -> Contributions:
+    """Contributions of every value to those at `cells` of the output of `layer`, in the last forward pass."""
+    return drained(contributions_in_pieces(gradients, layer, cells))
 
 
 def contributions_in_pieces(
-    gradients: Gradients, layer: int, places: list[Place], lowest: int = 0
+    gradients: Gradients, layer: int, cells: list[Place], lowest: int = 0
 ) -> Generator[None, None, Contributions]:
-    """The same, only down to the output of `lowest`, yielding now and then."""
-    slopes = yield from gradients.below_in_pieces(layer, places, lowest)
-    found = [gradients.output(at) * each for at, each in enumerate(slopes, lowest)]
-    made = gradients.output(layer)
-    results = np.array([made[place] for place in places])
-    sums = np.array([each.reshape(len(places), -1).sum(axis=1) for each in found])
-    return Contributions(results, tuple(found), results - sums)
+    """As `contributions`, only down to the output of `lowest`, yielding between slices."""
+    slopes = yield from gradients.below_in_pieces(layer, cells, lowest)
+    layers = [gradients.output(at) * slope for at, slope in enumerate(slopes, lowest)]
+    output = gradients.output(layer)
+    values = np.array([output[cell] for cell in cells])
+    sums = np.array([each.reshape(len(cells), -1).sum(axis=1) for each in layers])
+    return Contributions(values, tuple(layers), values - sums)
 
 
 def votes_traced(gradients: Gradients) -> Contributions:
-    """What every value is worth to each class's score, for the picture last shown."""
+    """Contributions of every value to each class's score, in the last forward pass."""
     return contributions(gradients, len(gradients.network.layers), scores_of(gradients))
 
 
 def scores_of(gradients: Gradients) -> list[Place]:
-    """Where each class's score stands in the last output."""
+    """The cell of each class's score in the last output."""
     return [(at,) for at in range(len(gradients.network.classes))]
 
 
 def score_gradient(gradients: Gradients, target: int) -> HostArray:
-    """(C, H, W) float64: by how much the score of class `target` rises for each unit of each pixel of the picture
-    last shown (Simonyan et al. 2013)."""
-    found: HostArray = gradients.below(len(gradients.network.layers), [(target,)])[0][0]
-    return found
+    """Saliency, (C, H, W) float64: the gradient of the score of class `target` in each pixel, in the last forward
+    pass (Simonyan et al. 2013)."""
+    gradient: HostArray = gradients.below(len(gradients.network.layers), [(target,)])[0][0]
+    return gradient
 
 
 def gradient_times_input(gradients: Gradients, target: int) -> HostArray:
-    """(C, H, W) float64: what each pixel is worth to the score: its value times its gradient."""
-    made: HostArray = gradients.outputs()[0] * score_gradient(gradients, target)
-    return made
+    """(C, H, W) float64: the contribution of each pixel to the score: its value times its gradient."""
+    product: HostArray = gradients.outputs()[0] * score_gradient(gradients, target)
+    return product
 
 
 def grad_cam(gradients: Gradients, target: int) -> HostArray:
-    """(H, W) float64, 0 or above: where the last feature maps speak for the class, spread over the drawing's size.
+    """Grad-CAM, (H, W) float64, at least 0: evidence of the last feature maps for a class, at input size.
 
-    The maps are those of the last layer that weighs maps and still gives maps, as the layers bend them that change
-    every value by itself, such as a ReLU; each counts by its mean gradient, and what speaks against the class is
-    left out (Selvaraju et al. 2017). Raises ValueError for a network without such maps.
+    Uses the maps of the last convolution, after the elementwise layers that follow it, such as a ReLU. Each map is
+    weighted by its mean gradient, and the sum is clipped at 0 (Selvaraju et al. 2017). Raises ValueError for a
+    network without feature maps.
     """
     network, layer = gradients.network, last_maps(gradients)
     slopes = gradients.below(len(network.layers), [(target,)])[layer][0]
     maps = gradients.outputs()[layer]
-    summed = np.einsum("c,chw->hw", slopes.mean(axis=(1, 2)), maps)
-    return spread(np.maximum(summed, 0.0), network.input_shape[1:])
+    weighted = np.einsum("c,chw->hw", slopes.mean(axis=(1, 2)), maps)
+    return spread(np.maximum(weighted, 0.0), network.input_shape[1:])
 
 
 def last_maps(gradients: Gradients) -> int:
-    """The layer whose maps Grad-CAM weighs, counted from 1. Raises ValueError if there is none."""
+    """The layer whose maps Grad-CAM uses, counted from 1. Raises ValueError if there is none."""
     network = gradients.network
-    weighed = [
+    candidates = [
         at for at, layer in enumerate(network.layers, 1) if len(network.shapes[at]) == 3 and layer.mixes_maps
     ]
-    if not weighed:
+    if not candidates:
         raise ValueError("Grad-CAM needs feature maps, and this network has none.")
-    place = weighed[-1]
-    while place < len(network.layers) and network.layers[place].pointwise and len(network.shapes[place + 1]) == 3:
-        place += 1
-    return place
+    last = candidates[-1]
+    while last < len(network.layers) and network.layers[last].pointwise and len(network.shapes[last + 1]) == 3:
+        last += 1
+    return last
 
 
 def spread(values: HostArray, size: tuple[int, int]) -> HostArray:
-    """`values` (h, w) drawn out to `size`, each value in the middle of its part, straight lines between."""
-    rows, columns = (_lines(there, length) for there, length in zip(values.shape, size, strict=True))
-    made: HostArray = rows @ values @ columns.T
-    return made
+    """Bilinear upsampling of `values` (h, w) to `size`, with half-pixel centres."""
+    rows, columns = (_interpolation(count, length) for count, length in zip(values.shape, size, strict=True))
+    upsampled: HostArray = rows @ values @ columns.T
+    return upsampled
 
 
-def _lines(there: int, length: int) -> HostArray:
-    """(length, there): how much of each of `there` values goes into each of `length` places."""
-    at = np.clip((np.arange(length) + 0.5) * there / length - 0.5, 0, there - 1)
-    shares: HostArray = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(there)))
-    return shares
+def _interpolation(count: int, length: int) -> HostArray:
+    """(length, count): weights of linear interpolation from `count` values to `length`."""
+    at = np.clip((np.arange(length) + 0.5) * count / length - 0.5, 0, count - 1)
+    weights: HostArray = np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(count)))
+    return weights

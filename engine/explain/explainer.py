@@ -1,4 +1,4 @@
-"""Explainer: answers the Question of whoever looks, quick ones at once and slow ones in slices. It is no thread."""
+"""Explainer: computes the Result of the current Query, quick kinds at once and slow ones in time slices."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ from engine.explain.queries import ALONE, SLOW, Answer, Question
 from engine.nn.inference import Reading
 from engine.nn.weight_editing import weighed_by
 
-# Seconds: what takes longer is not made during a stroke, but when the hand rests; of strokes, and of a training
-# that goes on, it takes no more than a share of the time.
+# Seconds: what takes longer is not computed during a stroke, only after it. During a stroke or training, a query
+# takes at most this share of the time.
 QUICK, SHARE = 0.010, 0.1
-# Nor more often than this: nobody reads numbers quicker, and each holds up a picture of the stroke. A pen that
-# stands still for so long is told what was left out.
+# Seconds between two results during a stroke: numbers are not read faster, and each result delays a frame of the
+# stroke. And seconds without movement of the pen after which a skipped result is computed.
 OFTEN, STILL = 0.15, 0.05
-# What a network may cost whose questions are tried at once, before it is known how long they take.
+# Multiplies of a network up to which a query counts as quick before its time has been measured.
 QUICK_MULTIPLIES = 5_000_000
-# Seconds from the end of a slow answer to its next beginning, while weights change all the time.
-REST = 4.0
+# Seconds from the end of a slow result to its next start while training changes the weights.
+REST_SECONDS = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """What training learns from, and the examples of it as far as they are made: nobody has to make them again.
-    held_out: those that it does not learn from."""
+    """The training data and those of its examples that exist already, so that they need not be generated again."""
 
     lesson: Lesson
     examples: Examples | None
@@ -47,22 +46,25 @@ class Learnt:
 
 
 class Explainer:
-    """Holds what explaining needs from one Request to the next. `answer`: the latest, None while there is none."""
+    """Computes the result of one query at a time and keeps what it needs between two Requests.
+
+    result: the latest, None while there is none.
+    """
 
     def __init__(self) -> None:
         self.answer: Answer | None = None
-        self._question: Question | None = None
-        self._reading: Reading | None = None
+        self._query: Question | None = None
+        self._prediction: Reading | None = None
         self._settled = True
-        # An Answer, better and better; None where a piece is done and nothing is to be said yet.
-        self._work: Iterator[Answer | None] | None = None
+        # Yields better and better results, or None at the end of a slice without one.
+        self._results: Iterator[Answer | None] | None = None
         self._gradients: Gradients | None = None
         self._occlusion: Occlusion | None = None
-        self._liking = Liking()
-        self._learnt: Learnt | None = None
-        self._learning, self._told, self._whole, self._brief = False, False, False, False
+        self._profiler = Liking()
+        self._available: Learnt | None = None
+        self._is_training, self._was_published, self._only_complete, self._coarse = False, False, False, False
         self._cost, self._spent = 0.0, 0.0
-        self._free_at, self._stands_at, self._rested_at = 0.0, 0.0, 0.0
+        self._free_at, self._still_at, self._rested_at = 0.0, 0.0, 0.0
 
     def follow(
         self,
@@ -72,205 +74,212 @@ class Explainer:
         learning: bool = False,
         learnt: Learnt | None = None,
     ) -> None:
-        """Make this the question, of these readings; what is quick is answered before this returns. A question of a
-        value that is not there has no answer. learning: whether the weights change all the time, by training, which
-        is not held up for the same question anew but by a share of the time."""
-        self._learning, self._learnt = learning, learnt
-        reading = readings[question.subject] if question and question.subject < len(readings) else None
-        if question is None or reading is None or not _is_there(question, reading):
-            self._question = self._reading = self._work = self.answer = None
+        """Make this the current query, of these predictions; a quick one is computed before this returns.
+
+        A query of a value that does not exist has no result.
+        settled: False during a stroke.
+        is_training: whether training changes the weights continuously; repeating a query then takes at most a share
+            of the time.
+        """
+        self._is_training, self._available = learning, learnt
+        prediction = readings[question.subject] if question and question.subject < len(readings) else None
+        if question is None or prediction is None or not _is_valid(question, prediction):
+            self._query = self._prediction = self._results = self.answer = None
             return
-        self._settled, self._told = settled, True
-        if question == self._question and self._reading is not None and not self._is_news(reading):
+        self._settled, self._was_published = settled, True
+        if question == self._query and self._prediction is not None and not self._has_changed(prediction):
             return
-        if question != self._question:
-            self.answer, self._told = None, False
-            cost = sum(cost.multiplies for cost in reading.subject.network.costs)
+        if question != self._query:
+            self.answer, self._was_published = None, False
+            cost = sum(cost.multiplies for cost in prediction.subject.network.costs)
             self._cost = 0.0 if cost < QUICK_MULTIPLIES else QUICK + 1
-        elif question.kind in SLOW and self._goes_on(question, reading):
-            return  # weights that are being learnt change all the time: finish what was begun, and rest a while
-        # What was found of weights that are being learnt stays until all is known of the next ones.
-        self._whole = question.kind == "likes" and learning and self.answer is not None
-        if learning and not self._brief:
-            self._free_at = 0.0  # what is found while weights are learnt takes less
-        self._brief = learning
-        self._question, self._reading = question, reading
-        self._work, self._spent = self._answers(question, reading), 0.0
+        elif question.kind in SLOW and self._continues(question, prediction):
+            return  # training changes the weights continuously: finish the current result, then pause
+        # A profile computed during training stays until that of the next weights is complete.
+        self._only_complete = question.kind == "likes" and learning and self.answer is not None
+        if learning and not self._coarse:
+            self._free_at = 0.0  # a profile during training takes less time
+        self._coarse = learning
+        self._query, self._prediction = question, prediction
+        self._results, self._spent = self._compute(question, prediction), 0.0
         if question.kind == "likes" and self.answer is None:
-            self._go_on()  # what is known already of other features of the layer
+            self._advance()  # what is cached of the layer's other features
         if not settled and self._is_slow and question.kind not in ALONE:
             self.answer = None
-        # While a pen moves, its maps are not held up for the same question more often than numbers can be read.
+        # During a stroke, a repeated query delays the maps only as often as numbers can be read.
         now = perf_counter()
         at_once = settled or self.answer is None or now >= self._free_at
-        self._stands_at = now + STILL
-        while at_once and self._work is not None and not self._is_slow:
-            self._go_on()
-        self._told = self._told or self.answer is not None
+        self._still_at = now + STILL
+        while at_once and self._results is not None and not self._is_slow:
+            self._advance()
+        self._was_published = self._was_published or self.answer is not None
 
     def give_up(self) -> None:
-        """Leave this question unanswered until another is asked, or another drawing read."""
-        self._work = self.answer = None
+        """Drop this query until another query or another drawing comes."""
+        self._results = self.answer = None
 
     @property
     def busy(self) -> bool:
-        """Whether `work` would get anything done now."""
+        """Whether `run_for` would do any work now."""
         if not self._is_open:
             return False
-        patient = self._learning and self.answer is not None and not self._spent
-        return (self._settled and not patient) or perf_counter() >= self._due
+        is_waiting = self._is_training and self.answer is not None and not self._spent
+        return (self._settled and not is_waiting) or perf_counter() >= self._due
 
     @property
     def _is_open(self) -> bool:
-        """Whether something is left to do, and not only when the hand rests."""
-        return self._work is not None and (self._settled or not self._is_slow)
+        """Whether work is left that need not wait for the end of the stroke."""
+        return self._results is not None and (self._settled or not self._is_slow)
 
     @property
     def _due(self) -> float:
-        """From when on something that is left out is made without being asked for again."""
-        return self._free_at if self._settled else max(self._free_at, self._stands_at)
+        """The time from which a skipped result is computed without another call of `set_query`."""
+        return self._free_at if self._settled else max(self._free_at, self._still_at)
 
     @property
     def idle(self) -> float | None:
-        """Seconds until it is busy without being asked anything new; None if it will not be."""
+        """Seconds until it is busy without a new query; None if it will not be."""
         if not self._is_open:
             return None
         return max(0.0, self._due - perf_counter())
 
     @property
     def news(self) -> bool:
-        """Whether there is a first answer to a question, which nobody has been told yet: somebody waits for it."""
-        return self.answer is not None and not self._told
+        """Whether the first result of a query has not been published yet."""
+        return self.answer is not None and not self._was_published
 
     def work(self, seconds: float) -> None:
-        """Go on for about so long, by one piece at least."""
+        """Work for about `seconds`, at least one slice."""
         end = perf_counter() + seconds
         while self.busy:
-            self._go_on()
+            self._advance()
             if perf_counter() >= end:
                 break
 
     @property
     def _is_slow(self) -> bool:
-        return self._question is not None and (self._question.kind in SLOW or self._cost > QUICK)
+        return self._query is not None and (self._query.kind in SLOW or self._cost > QUICK)
 
-    def _is_news(self, reading: Reading) -> bool:
-        before = self._reading
+    def _has_changed(self, prediction: Reading) -> bool:
+        """Whether the current query's result would be another for this prediction."""
+        before = self._prediction
         assert before is not None
-        if self._question is not None and self._question.kind in ALONE:
-            brief = self._question.kind == "likes" and self._brief and not self._learning
-            return brief or not same_weights(reading.subject, before.subject)
-        return reading.subject is not before.subject or not _same_picture(reading, before)
+        if self._query is not None and self._query.kind in ALONE:
+            is_coarse = self._query.kind == "likes" and self._coarse and not self._is_training
+            return is_coarse or not same_weights(prediction.subject, before.subject)
+        return prediction.subject is not before.subject or not _same_picture(prediction, before)
 
-    def _goes_on(self, question: Question, reading: Reading) -> bool:
-        """Whether a slow question is left as it is though the weights are others."""
-        if question.kind == "likes" and not self._learning:
-            return False  # a hand has changed the weights
-        same = question.kind in ALONE or _same_picture(reading, self._reading)
-        return same and (self._work is not None or perf_counter() < self._rested_at)
+    def _continues(self, query: Question, prediction: Reading) -> bool:
+        """Whether a slow query continues, or pauses, although the weights have changed."""
+        if query.kind == "likes" and not self._is_training:
+            return False  # the weights were edited
+        same = query.kind in ALONE or _same_picture(prediction, self._prediction)
+        return same and (self._results is not None or perf_counter() < self._rested_at)
 
-    def _go_on(self) -> None:
-        assert self._work is not None
-        begun = perf_counter()
+    def _advance(self) -> None:
+        assert self._results is not None
+        started = perf_counter()
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give no numbers
-                found = next(self._work)
-            if found is not None and (found.progress >= 1 or not self._whole):
-                self.answer = found
+            with np.errstate(over="ignore", invalid="ignore"):  # weights of a diverged training overflow
+                result = next(self._results)
+            if result is not None and (result.progress >= 1 or not self._only_complete):
+                self.answer = result
         except StopIteration:
-            self._work = None
+            self._results = None
         except ValueError as error:
-            assert self._question is not None
-            self.answer = Answer(self._question, 0, 1.0, words=str(error))
-            found = self.answer
+            assert self._query is not None
+            self.answer = Answer(self._query, 0, 1.0, words=str(error))
+            result = self.answer
         now = perf_counter()
-        self._spent += now - begun
-        if found is not None and found.progress >= 1:
-            self._work, self._rested_at = None, now + REST
-            # The least it took: painting in another thread, or laying out memory, makes it longer now and then.
+        self._spent += now - started
+        if result is not None and result.progress >= 1:
+            self._results, self._rested_at = None, now + REST_SECONDS
+            # The minimum: painting in another thread, or allocating memory, makes a run longer now and then.
             self._cost = min(self._cost or self._spent, self._spent)
             self._free_at = now + max(self._spent / SHARE, OFTEN)
 
-    def _answers(self, question: Question, reading: Reading) -> Iterator[Answer | None]:
-        """The answer, better and better."""
-        target = int(reading.votes.argmax()) if question.target is None else question.target
-        picture = reading.outputs[0]
-        if question.kind == "ablation":
-            held_out = self._learnt.held_out if self._learnt is not None else None
-            given, apart = drawings(reading.subject.network, held_out)
-            for done, losses in ablation(reading.subject, question.layer, given):
-                yield Answer(question, target, done, losses=losses, tried=len(given), held_out=apart)
+    def _compute(self, query: Question, prediction: Reading) -> Iterator[Answer | None]:
+        """Better and better results."""
+        target = int(prediction.votes.argmax()) if query.target is None else query.target
+        picture = prediction.outputs[0]
+        if query.kind == "ablation":
+            held_out = self._available.held_out if self._available is not None else None
+            examples, is_held_out = drawings(prediction.subject.network, held_out)
+            for progress, effects in ablation(prediction.subject, query.layer, examples):
+                yield Answer(query, target, progress, losses=effects, tried=len(examples), held_out=is_held_out)
             return
-        if question.kind == "likes":
-            assert question.wanted is not None
-            known = self._learnt
-            made = known.examples if known is not None and known.lesson == question.wanted.lesson else None
-            for likes in self._liking.of(reading.subject, question.wanted, made, self._brief):
-                yield None if likes is None else Answer(question, target, likes.done, likes=likes)
+        if query.kind == "likes":
+            assert query.wanted is not None
+            available = self._available
+            same_data = available is not None and available.lesson == query.wanted.lesson
+            generated = available.examples if available is not None and same_data else None
+            for profile in self._profiler.of(prediction.subject, query.wanted, generated, self._coarse):
+                yield None if profile is None else Answer(query, target, profile.done, likes=profile)
             return
-        if question.kind == "occlusion":
-            for done, drops in self._occluding(reading).drops(picture, target):
-                yield Answer(question, target, done, drops)
+        if query.kind == "occlusion":
+            for progress, drops in self._occlusion_of(prediction).drops(picture, target):
+                yield Answer(query, target, progress, drops)
             return
-        gradients = self._loaded(reading)
+        gradients = self._gradients_of(prediction)
         yield None
         yield from gradients.show_in_pieces(picture)
-        if question.kind == "flip":
-            for found in flip(gradients, picture):
-                distance = float(np.sqrt(np.square(found.change).sum()))
+        if query.kind == "flip":
+            for step in flip(gradients, picture):
+                distance = float(np.sqrt(np.square(step.change).sum()))
                 yield Answer(
-                    question, target, found.done, found.change.sum(axis=0), becomes=found.becomes, distance=distance
+                    query, target, step.done, step.change.sum(axis=0), becomes=step.becomes, distance=distance
                 )
-        elif question.kind == "worth":
-            yield from self._worth(question, target, gradients)
-        elif question.kind == "grad_cam":
-            yield Answer(question, target, 1.0, grad_cam(gradients, target))
+        elif query.kind == "worth":
+            yield from self._contributions(query, target, gradients)
+        elif query.kind == "grad_cam":
+            yield Answer(query, target, 1.0, grad_cam(gradients, target))
         else:
-            of = score_gradient if question.kind == "gradient" else gradient_times_input
-            yield Answer(question, target, 1.0, of(gradients, target).sum(axis=0))
+            attribution = score_gradient if query.kind == "gradient" else gradient_times_input
+            yield Answer(query, target, 1.0, attribution(gradients, target).sum(axis=0))
 
-    def _worth(self, question: Question, target: int, gradients: Gradients) -> Iterator[Answer | None]:
-        """From the scores down to the value's layer, and from the value down to the picture."""
-        layer, place, top = question.layer, question.place, len(gradients.network.layers)
+    def _contributions(self, query: Question, target: int, gradients: Gradients) -> Iterator[Answer | None]:
+        """Backward from the scores to the value's layer, and from the value to the picture."""
+        layer, cell, top = query.layer, query.place, len(gradients.network.layers)
         above = yield from contributions_in_pieces(gradients, top, scores_of(gradients), layer)
-        below = yield from contributions_in_pieces(gradients, layer, [place])
+        below = yield from contributions_in_pieces(gradients, layer, [cell])
         sums = (below.results - below.rest)[:-1, 0].tolist()
-        traced = zip(sums, below.rest[:-1, 0].tolist(), strict=True) if layer == top else ()
+        totals = zip(sums, below.rest[:-1, 0].tolist(), strict=True) if layer == top else ()
         yield Answer(
-            question, target, 1.0, below.layers[0][0].sum(axis=0),
-            worth=tuple(float(each[place]) for each in above.layers[0]), rest=tuple(above.rest[0].tolist()),
-            traced=tuple(traced),
+            query, target, 1.0, below.layers[0][0].sum(axis=0),
+            worth=tuple(float(values[cell]) for values in above.layers[0]), rest=tuple(above.rest[0].tolist()),
+            traced=tuple(totals),
         )  # fmt: skip
 
-    def _loaded(self, reading: Reading) -> Gradients:
-        """Gradients of this reading's network, with its parameters."""
-        network = reading.subject.network
+    def _gradients_of(self, prediction: Reading) -> Gradients:
+        """Gradients of the prediction's network, loaded with its parameters."""
+        network = prediction.subject.network
         if self._gradients is None or self._gradients.network != network:
             self._gradients = Gradients(network, len(network.classes))
-        self._gradients.load(reading.subject.parameters)
+        self._gradients.load(prediction.subject.parameters)
         return self._gradients
 
-    def _occluding(self, reading: Reading) -> Occlusion:
-        if self._occlusion is None or self._occlusion.subject is not reading.subject:
-            self._occlusion = Occlusion(reading.subject)
+    def _occlusion_of(self, prediction: Reading) -> Occlusion:
+        if self._occlusion is None or self._occlusion.subject is not prediction.subject:
+            self._occlusion = Occlusion(prediction.subject)
         return self._occlusion
 
 
-def _is_there(question: Question, reading: Reading) -> bool:
-    network = reading.subject.network
-    if question.kind == "ablation":
-        there = 0 < question.layer < len(network.shapes)
-        return there and weighed_by(network, question.layer) == question.layer
-    if question.kind == "likes":
-        wanted = question.wanted
-        fits = wanted is not None and 0 < wanted.layer < len(network.shapes)
-        return fits and wanted is not None and 0 <= wanted.channel < network.shapes[wanted.layer][0]
-    if question.kind == "worth":
-        shape = network.shapes[question.layer] if question.layer < len(network.shapes) else ()
-        fits = len(shape) == len(question.place)
-        return fits and all(0 <= at < side for at, side in zip(question.place, shape, strict=True)) and bool(shape)
-    return question.target is None or question.target < len(network.classes)
+def _is_valid(query: Question, prediction: Reading) -> bool:
+    """Whether the layer, feature, value or class of the query exists."""
+    network = prediction.subject.network
+    if query.kind == "ablation":
+        exists = 0 < query.layer < len(network.shapes)
+        return exists and weighed_by(network, query.layer) == query.layer
+    if query.kind == "likes":
+        feature = query.wanted
+        fits = feature is not None and 0 < feature.layer < len(network.shapes)
+        return fits and feature is not None and 0 <= feature.channel < network.shapes[feature.layer][0]
+    if query.kind == "worth":
+        shape = network.shapes[query.layer] if query.layer < len(network.shapes) else ()
+        fits = len(shape) == len(query.place)
+        return fits and all(0 <= at < side for at, side in zip(query.place, shape, strict=True)) and bool(shape)
+    return query.target is None or query.target < len(network.classes)
 
 
-def _same_picture(reading: Reading, other: Reading | None) -> bool:
-    return other is not None and np.array_equal(reading.outputs[0], other.outputs[0])
+def _same_picture(one: Reading, other: Reading | None) -> bool:
+    return other is not None and np.array_equal(one.outputs[0], other.outputs[0])

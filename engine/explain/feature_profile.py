@@ -1,10 +1,10 @@
-"""Likes: what one feature, hidden value or vote likes: the picture that excites it most, the examples that do and
-those that do not, how its values are spread, and its weights. It learns nothing."""
+"""Feature profile: what one feature, hidden value or score responds to: its maximized input, the examples with its
+highest and lowest values, the distribution of its values, and its weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter, sleep
 from typing import Any, Final, TypeAlias
 
@@ -19,23 +19,26 @@ from engine.explain.top_examples import Example, Favourites, Given, Spread
 from engine.nn.model import Subject
 from engine.nn.weight_editing import bias_of, slices, weighed_by
 
-# Seconds between two steps of the ascent, so that the picture is seen to form; and between two Likes.
-STEP: Final = 0.012
-SHOWN: Final = 0.06
-# So many generated examples are enough while weights are being learnt, that what is found is soon of other weights.
-FEW: Final = 2_000
-# Layers whose favourites are kept for the next question.
-LAYERS: Final = 3
+# Seconds between two steps of the ascent, so that the picture is seen to form; and between two profiles.
+ASCENT_INTERVAL: Final = 0.012
+RESULT_INTERVAL: Final = 0.06
+# Generated examples read while training changes the weights, so that the next weights are profiled soon.
+COARSE_EXAMPLES: Final = 2_000
+# Layers whose top examples are cached.
+CACHED_LAYERS: Final = 3
 
-
-Key: TypeAlias = tuple[int, Lesson, bool]  # layer, lesson, whether the weights are being learnt
-Found: TypeAlias = dict[str, Any]  # fields of Likes, those that are known better now
+Key: TypeAlias = tuple[int, Lesson, bool]  # layer, training data, whether training changes the weights
+# Parts of a profile that have become better known: maximized_input, ascent_progress, ... as `_profile` reads them.
+_Parts: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Of what it is to be found out: the value of `channel` of the output of `layer`, counted from 1. seed: of the
-    noise that the picture begins with. lesson: whose examples are looked through; None for none."""
+    """A feature to profile: the map, or value, `channel` of the output of `layer`, counted from 1.
+
+    seed: of the noise that activation maximization starts from.
+    training_data: whose examples are ranked; None for no examples.
+    """
 
     layer: int
     channel: int
@@ -45,8 +48,12 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Weighed:
-    """The weights behind a feature. layer: whose they are, counted from 1. weights: (slices, h, w) float32, a slice
-    for each map below. bias: None where there is none."""
+    """The weights of a feature.
+
+    layer: the layer they belong to, counted from 1.
+    weights: (slices, h, w) float32, a slice for each map below.
+    bias: None where there is none.
+    """
 
     layer: int
     weights: HostArray
@@ -54,16 +61,23 @@ class Weighed:
 
     @property
     def size(self) -> float:
-        """The root of the sum of their squares."""
+        """The L2 norm of the weights."""
         return float(np.sqrt(np.square(self.weights, dtype=np.float64).sum()))
 
 
 @dataclass(frozen=True, eq=False)
 class Likes:
-    """What is known so far. ascended: the picture on its way, None before it has begun; climbed: the share of that
-    way, 1 where there will be no picture. searched: the share of the `count` examples that is read. most, least: at
-    most nine examples each, the most telling first; spread: of all of them, None before any is read. weighed: None
-    where there are no weights. words: why there are no examples, or no picture, one sentence."""
+    """What is known of a feature so far.
+
+    maximized_input: None before activation maximization has started.
+    ascent_progress: share of its steps done; 1 where there will be no picture.
+    search_progress: share of the examples read.
+    examples_read: how many those are.
+    highest, lowest: at most TOP_COUNT examples each, the most extreme first.
+    distribution: of the values of all examples read, None before the first.
+    weights: None where there are none.
+    message: why there are no examples, or no picture, one sentence.
+    """
 
     ascended: Ascended | None = None
     climbed: float = 0.0
@@ -77,130 +91,91 @@ class Likes:
 
     @property
     def done(self) -> float:
-        """The share of all the work that is done."""
+        """Share of all the work that is done."""
         return (self.climbed + self.searched) / 2
 
 
 class Liking:
-    """Finds out what a value likes. Keeps what it has found of a few layers for the next question."""
+    """Profiles features of one model; caches the top examples of a few layers for the next query."""
 
     def __init__(self) -> None:
-        self._subject: Subject | None = None
+        self._model: Subject | None = None
         self._gradients: Gradients | None = None
-        self._favourites: dict[Key, Favourites] = {}
+        self._top_examples: dict[Key, Favourites] = {}
 
     def of(
         self, subject: Subject, wanted: Wanted, made: Examples | None = None, learning: bool = False
     ) -> Iterator[Likes | None]:
-        """What a value likes, better and better; None after a piece of which nothing is told.
+        """Yields better and better profiles of a feature, or None at the end of a slice without one.
 
-        made: the generated examples of the lesson, where somebody has them. learning: whether the weights are being
-        learnt. If not, the picture takes its time, to be seen as it forms, even when there is nothing else to do.
+        generated: the generated examples of the training data, if they exist already.
+        is_training: whether training changes the weights. If not, the ascent is slowed down, so that the picture is
+            seen to form even where nothing else is left to do.
         """
-        self._follow(subject)
-        known = Likes(weighed=_weighed(subject, wanted))
-        if wanted.lesson is not None and (before := self._favourites.get((wanted.layer, wanted.lesson, learning))):
-            known = replace(known, **next(_told(before, wanted.channel)))
-        yield known
-        told = perf_counter()
-        for found in _in_turn(
-            self._climb(subject, wanted), self._search(subject, wanted, made, learning), not learning
+        self._set_model(subject)
+        parts: _Parts = {"weights": _weights(subject, wanted), "message": ""}
+        if wanted.lesson is not None and (
+            cached := self._top_examples.get((wanted.layer, wanted.lesson, learning))
         ):
-            words = " ".join(filter(None, (known.words, found.pop("words", ""))))
-            known = replace(known, **found, words=words)
-            if perf_counter() - told >= SHOWN and known.done < 1:
-                yield known
-                told = perf_counter()
+            parts |= next(_ranked(cached, wanted.channel))
+        yield _profile(parts)
+        published = perf_counter()
+        for new in _alternate(
+            self._maximize(subject, wanted), self._search(subject, wanted, made, learning), not learning
+        ):
+            message = " ".join(filter(None, (parts["message"], new.pop("message", ""))))
+            parts |= {**new, "message": message}
+            profile = _profile(parts)
+            if perf_counter() - published >= RESULT_INTERVAL and profile.done < 1:
+                yield profile
+                published = perf_counter()
             else:
                 yield None
-        yield known
+        yield _profile(parts)
 
-    def _follow(self, subject: Subject) -> None:
-        """What was found of other weights is of no use."""
-        if self._subject is None or not same_weights(subject, self._subject):
-            self._favourites.clear()
-            self._subject = subject
+    def _set_model(self, model: Subject) -> None:
+        """Drop what is cached of other weights."""
+        if self._model is None or not same_weights(model, self._model):
+            self._top_examples.clear()
+            self._model = model
 
-    def _climb(self, subject: Subject, wanted: Wanted) -> Iterator[Found]:
-        network = subject.network
+    def _maximize(self, model: Subject, feature: Wanted) -> Iterator[_Parts]:
+        network = model.network
         try:
             if self._gradients is None or self._gradients.network != network:
                 self._gradients = Gradients(network)
         except ValueError as error:
-            yield {"climbed": 1.0, "words": str(error)}
+            yield {"ascent_progress": 1.0, "message": str(error)}
             return
-        self._gradients.load(subject.parameters)
-        for ascended in Ascent(self._gradients, wanted.layer, wanted.channel, wanted.seed).pieces():
-            yield {} if ascended is None else {"ascended": ascended, "climbed": ascended.done}
+        self._gradients.load(model.parameters)
+        for step in Ascent(self._gradients, feature.layer, feature.channel, feature.seed).pieces():
+            yield {} if step is None else {"maximized_input": step, "ascent_progress": step.done}
 
-    def _search(self, subject: Subject, wanted: Wanted, made: Examples | None, learning: bool) -> Iterator[Found]:
-        """All features of the layer are searched at once, so that another one's favourites are known at once."""
-        if wanted.lesson is None:
-            yield {"searched": 1.0}
+    def _search(
+        self, model: Subject, feature: Wanted, generated: Examples | None, is_training: bool
+    ) -> Iterator[_Parts]:
+        """Ranks the examples for all features of the layer at once, so that the next one's are known at once."""
+        if feature.lesson is None:
+            yield {"search_progress": 1.0}
             return
-        key = wanted.layer, wanted.lesson, learning
+        key = feature.layer, feature.lesson, is_training
         try:
-            favourites = self._favourites.pop(key, None)
-            if favourites is None:
-                given = Given(wanted.lesson, subject.network.input_shape[1], made, FEW if learning else None)
-                favourites = Favourites(subject, wanted.layer, given)
-            self._favourites[key] = favourites
-            for old in list(self._favourites)[:-LAYERS]:
-                del self._favourites[old]
+            top_examples = self._top_examples.pop(key, None)
+            if top_examples is None:
+                side, limit = model.network.input_shape[1], COARSE_EXAMPLES if is_training else None
+                top_examples = Favourites(model, feature.layer, Given(feature.lesson, side, generated, limit))
+            self._top_examples[key] = top_examples
+            for old in list(self._top_examples)[:-CACHED_LAYERS]:
+                del self._top_examples[old]
             yield {}
-            yield from _searched(favourites, wanted.channel)
+            yield from _searched(top_examples, feature.channel)
         except ValueError as error:
-            self._favourites.pop(key, None)  # it cannot be gone on with
-            yield {"searched": 1.0, "words": str(error)}
-
-
-def _searched(favourites: Favourites, channel: int) -> Iterator[Found]:
-    """Goes on until all are read; tells the nine from time to time, and in the end."""
-    begun = perf_counter()
-    while favourites.done < 1:
-        favourites.go_on()
-        yield {}
-        if perf_counter() - begun >= SHOWN and favourites.done < 1:
-            yield from _told(favourites, channel)
-            begun = perf_counter()
-    yield from _told(favourites, channel)
-
-
-def _told(favourites: Favourites, channel: int) -> Iterator[Found]:
-    """What is known of a feature; before that nothing, each time that a picture has to be made again."""
-    spread, done, read = favourites.spread(channel), favourites.done, favourites.read
-    sides: list[tuple[Example, ...]] = []
-    for side in (favourites.most(channel), favourites.least(channel)):
-        found: list[Example] = []
-        for example in side:
-            if example is None:
-                yield {}
-            else:
-                found.append(example)
-        sides.append(tuple(found))
-    yield {"searched": done, "count": read, "most": sides[0], "least": sides[1], "spread": spread}
-
-
-def _in_turn(climb: Iterator[Found], search: Iterator[Found], paced: bool) -> Iterator[Found]:
-    """A step of the ascent, then some of the search."""
-    due, climbing, searching = 0.0, True, True
-    while climbing or searching:
-        wait = due - perf_counter()
-        if climbing and (wait <= 0 or not searching):
-            if paced and wait > 0:
-                sleep(wait)
-            found = next(climb, None)
-            climbing = found is not None
-            if found:
-                due = perf_counter() + STEP
-        else:
-            found = next(search, None)
-            searching = found is not None
-        yield found or {}
+            self._top_examples.pop(key, None)  # it cannot be continued
+            yield {"search_progress": 1.0, "message": str(error)}
 
 
 def same_weights(one: Subject, other: Subject) -> bool:
-    """Whether two subjects are the same network with the same weights, whatever they are called."""
+    """Whether two models have the same network and equal parameters; names are ignored."""
     if one is other:
         return True
     if one.network != other.network:
@@ -209,8 +184,73 @@ def same_weights(one: Subject, other: Subject) -> bool:
     return all(mine[name] is theirs[name] or np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
-def _weighed(subject: Subject, wanted: Wanted) -> Weighed | None:
-    layer = weighed_by(subject.network, wanted.layer)
+def _profile(parts: _Parts) -> Likes:
+    return Likes(
+        parts.get("maximized_input"),
+        parts.get("ascent_progress", 0.0),
+        parts.get("search_progress", 0.0),
+        parts.get("examples_read", 0),
+        parts.get("highest", ()),
+        parts.get("lowest", ()),
+        parts.get("distribution"),
+        parts["weights"],
+        parts["message"],
+    )
+
+
+def _weights(model: Subject, feature: Wanted) -> Weighed | None:
+    layer = weighed_by(model.network, feature.layer)
     if layer is None:
         return None
-    return Weighed(layer, slices(subject, layer, wanted.channel), bias_of(subject, layer, wanted.channel))
+    return Weighed(layer, slices(model, layer, feature.channel), bias_of(model, layer, feature.channel))
+
+
+def _searched(top_examples: Favourites, channel: int) -> Iterator[_Parts]:
+    """Reads all examples; yields the ranking from time to time and at the end."""
+    published = perf_counter()
+    while top_examples.done < 1:
+        top_examples.go_on()
+        yield {}
+        if perf_counter() - published >= RESULT_INTERVAL and top_examples.done < 1:
+            yield from _ranked(top_examples, channel)
+            published = perf_counter()
+    yield from _ranked(top_examples, channel)
+
+
+def _ranked(top_examples: Favourites, channel: int) -> Iterator[_Parts]:
+    """The examples of one feature; before that {} each time a picture has to be generated again."""
+    distribution, progress, read = top_examples.spread(channel), top_examples.done, top_examples.read
+    sides: list[tuple[Example, ...]] = []
+    for side in (top_examples.most(channel), top_examples.least(channel)):
+        found: list[Example] = []
+        for example in side:
+            if example is None:
+                yield {}
+            else:
+                found.append(example)
+        sides.append(tuple(found))
+    yield {
+        "search_progress": progress,
+        "examples_read": read,
+        "highest": sides[0],
+        "lowest": sides[1],
+        "distribution": distribution,
+    }
+
+
+def _alternate(ascent: Iterator[_Parts], search: Iterator[_Parts], paced: bool) -> Iterator[_Parts]:
+    """A step of the ascent every ASCENT_INTERVAL seconds, and the search in between."""
+    due, ascending, searching = 0.0, True, True
+    while ascending or searching:
+        wait = due - perf_counter()
+        if ascending and (wait <= 0 or not searching):
+            if paced and wait > 0:
+                sleep(wait)
+            found = next(ascent, None)
+            ascending = found is not None
+            if found:
+                due = perf_counter() + ASCENT_INTERVAL
+        else:
+            found = next(search, None)
+            searching = found is not None
+        yield found or {}

@@ -1,4 +1,4 @@
-"""Difference: how far two readings of one drawing lie apart, value by value. It reads nothing itself."""
+"""Difference of two models: their predictions of one drawing, and their weights, subtracted value by value."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from engine.nn.network import Network
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-# Two ways to add up the same float32 numbers differ by about this share of the largest of them.
+# Relative difference of two summation orders of the same float32 numbers.
 ROUNDING: Final = 1e-6
 
 
 def matching(first: Network, second: Network) -> frozenset[int]:
-    """The layers (0 is the input) whose values can be subtracted: those that have the same place, counted from the
-    input, and the same shape in both networks; none where the inputs differ. Where classes have other names, not
-    the last."""
+    """The layers, 0 the input, whose values can be subtracted: the same index and shape in both networks.
+
+    None if the input shapes differ; without the last layer if the class names or the numbers of layers differ.
+    """
     if first.input_shape != second.input_shape:
         return frozenset()
     pairs = enumerate(zip(first.shapes, second.shapes, strict=False))
     found = {layer for layer, (one, other) in pairs if one == other}
     ends = {len(first.layers), len(second.layers)}
     if len(ends) > 1 or first.classes != second.classes:
-        found -= ends  # scores are no values of a layer within
+        found -= ends  # scores are not compared with values of a hidden layer
     return frozenset(found)
 
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """Second minus first, of the layers that match; each is subtracted when it is first asked for."""
+    """Second minus first, for the layers that match; each is subtracted on first access."""
 
     first: Reading
     second: Reading
@@ -42,35 +43,34 @@ class Difference:
 
     @classmethod
     def between(cls, first: Reading, second: Reading) -> Difference:
-        """Of two readings of the same drawing."""
+        """The difference of two predictions of the same drawing."""
         return cls(first, second, matching(first.subject.network, second.subject.network))
 
     def values(self, layer: int) -> HostArray:
-        """(C, H, W) or (n,) float32: how much more the second network has there than the first. Raises KeyError
-        unless the layer matches, Missing if it was not wanted whole. What is no number in either is none."""
+        """(C, H, W) or (n,) float32, second minus first; NaN where either is. Raises KeyError unless the layer
+        matches, Missing unless both predictions hold all of it."""
         return self.maps(layer, range(self.first.outputs.shapes[layer][0]))
 
     def holds(self, layer: int, maps: range) -> bool:
-        """Whether these maps, or values of a list, of a layer match and were wanted of both."""
+        """Whether a layer matches and both predictions hold these maps (or values) of it."""
         both = (self.first.outputs, self.second.outputs)
         return layer in self.layers and all(outputs.holds(layer, maps) for outputs in both)
 
     def maps(self, layer: int, maps: range) -> HostArray:
-        """The same of some maps, or values of a list. Raises KeyError unless the layer matches, Missing if those
-        were not wanted."""
+        """As `values`, for some maps (or values). Raises KeyError unless the layer matches, Missing unless both
+        predictions hold them."""
         if layer not in self.layers:
             raise KeyError(layer)
         if (layer, maps) not in self._values:
             with np.errstate(over="ignore", invalid="ignore"):
-                made = self.second.outputs.maps(layer, maps) - self.first.outputs.maps(layer, maps)
-            made.flags.writeable = False
-            self._values[layer, maps] = made
+                difference = self.second.outputs.maps(layer, maps) - self.first.outputs.maps(layer, maps)
+            difference.flags.writeable = False
+            self._values[layer, maps] = difference
         return self._values[layer, maps]
 
     def largest(self, layer: int) -> float:
-        """The largest difference of a layer without its sign, as far as it was wanted of both; 0 where only
-        rounding tells the two apart. What is not finite is passed over. Raises KeyError unless the layer
-        matches."""
+        """The largest absolute difference among the maps of a layer that both predictions hold; 0 if it is within
+        rounding. Ignores values that are not finite. Raises KeyError unless the layer matches."""
         if layer not in self._most:
             both = (self.first.outputs, self.second.outputs)
             carried = [outputs.carried.get(layer, range(0)) for outputs in both]
@@ -81,17 +81,17 @@ class Difference:
         return self._most[layer]
 
     def weights(self, layer: int) -> HostArray | None:
-        """The weights of a layer, second minus first; None where it has none, or others than its counterpart."""
+        """The weights of a layer, second minus first; None without weights, or if their shapes differ."""
         found = []
-        for reading in (self.first, self.second):
-            subject = reading.subject
-            names = subject.network.names
-            found.append(subject.parameters.get(f"{names[layer]}.weight") if layer < len(names) else None)
+        for prediction in (self.first, self.second):
+            model = prediction.subject
+            names = model.network.names
+            found.append(model.parameters.get(f"{names[layer]}.weight") if layer < len(names) else None)
         one, other = found
         if one is None or other is None or np.shape(one) != np.shape(other):
             return None
-        apart: HostArray = np.asarray(other) - np.asarray(one)
-        return apart
+        difference: HostArray = np.asarray(other) - np.asarray(one)
+        return difference
 
 
 def _largest(values: HostArray) -> float:

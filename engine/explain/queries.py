@@ -1,4 +1,4 @@
-"""Question: what somebody who looks wants explained, and Answer: what came of it. Neither reckons anything."""
+"""Query and Result: what a visible panel wants explained, and what has been computed of it so far."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from engine.explain.feature_profile import Likes, Wanted
 from engine.explain.perturbation import Loss
 from engine.nn.layers.value_formulas import Place
 
-# worth: of one value, to the votes. ablation: of all features of a layer, to what training holds out, or else to
-# generated drawings. likes: what a value likes. The others are pictures of the drawing, for one class.
+# worth: contributions of one value to the scores. ablation: of each feature of a layer, measured on the held-out
+# examples, or else on generated drawings. likes: the profile of one feature. flip: the counterfactual. The others
+# are attribution maps of the drawing for one class.
 Kind: TypeAlias = Literal[
     "worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation", "likes"
 ]
-# These take many passes, and so are worked out in slices, while nobody draws.
+# These take many passes, and so are computed in slices, between two strokes.
 SLOW: frozenset[Kind] = frozenset(("occlusion", "flip", "ablation", "likes"))
-# These have nothing to do with the drawing.
+# These do not depend on the drawing.
 ALONE: frozenset[Kind] = frozenset(("ablation", "likes"))
 
 
 @dataclass(frozen=True)
 class Question:
-    """kind: what is wanted. subject: which of the document's networks. layer, place: the value, for "worth"; layer,
-    counted from 1: the one whose features are switched off, for "ablation". target: the class the pictures are for;
-    None for the one with the most votes. wanted: of "likes", of what value; again: rises when the same is asked
-    anew."""
+    """What is to be explained.
+
+    model: index of the model in the document.
+    layer, cell: for "worth" the value; layer alone, counted from 1, for "ablation" the layer whose features are
+        ablated one by one.
+    target: index of the class to explain; None for the one with the most votes.
+    feature: for "likes" the feature.
+    revision: increases to compute the same query again.
+    """
 
     kind: Kind
     subject: int = 0
@@ -39,16 +45,22 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """question: what was asked. target: the class it is told of. progress: the share that is done, 1 at the end.
+    """What is known of a query so far.
 
-    map: (H, W) float64 of the input's size: for each pixel what speaks for the class, above 0, or against it; NaN
-    where nothing is known yet; of "worth", what each pixel brings to the value. worth: of "worth", what the value
-    brings to each class's score; rest: beside all values of its layer, what biases and bends add to each; traced:
-    of a score, for the input and every layer below it, what all values there bring and what biases and bends above
-    them add, which together are the score. becomes, distance: of "flip", the class that the changed drawing is read
-    as, None if no change was found, and how far away it is (the root of the summed squares of the changes). losses:
-    of "ablation", what is known of each feature; tried: with how many examples, held_out: whether training holds
-    these out. likes: of "likes". words: why there is no answer, one sentence.
+    target: index of the class explained.
+    progress: share of the work done, 1 at the end.
+    map: (H, W) float64 of the input's size, the evidence of each pixel for (above 0) or against the class, NaN
+        where unknown yet; for "worth" the contribution of each pixel to the value.
+    contributions: for "worth", of the value to each class's score.
+    remainder: what biases and nonlinearities add to each score, beside all values of its layer.
+    layer_totals: for a score, by layer from the input up, the summed contributions of its values and what biases
+        and nonlinearities above it add; each pair sums to the score.
+    new_class, distance: for "flip", the predicted class of the changed drawing, None if no change was found, and
+        the L2 norm of the change.
+    ablations: for "ablation", the effect of each feature so far.
+    example_count, held_out: for "ablation", the number of examples, and whether they are held-out ones.
+    profile: for "likes".
+    message: why there is no result, one sentence.
     """
 
     question: Question

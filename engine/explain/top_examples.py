@@ -93,10 +93,10 @@ BINS: Final = 24
 # Pictures at a time: fewer where one costs or takes much; and seconds after which a pass pauses.
 MOST_MULTIPLIES, MOST_BYTES, SLICE = 20_000_000, 32 * 2**20, 0.008
 # So many values are counted at once: some ms.
-VALUES: Final = 500_000
+MAX_VALUES: Final = 500_000
 # Bytes that the pictures of all features together may take; beyond them pictures are made again when they are asked
 # for. And how many values the histograms of all features are made of, at most.
-PICTURES, PEAKS = 64 * 2**20, 4_000_000
+MAX_PICTURE_BYTES, MAX_PEAKS = 64 * 2**20, 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,10 +154,10 @@ class Favourites:
         self._counts = np.zeros(count, np.int64)
         self._zeros, self._silent = np.zeros(count, np.int64), np.zeros(count, np.int64)
         self._low, self._high = np.full(count, np.inf), np.full(count, -np.inf)
-        self._every = -(-given.count * count // PEAKS)
+        self._every = -(-given.count * count // MAX_PEAKS)
         self._peaks = np.zeros((-(-given.count // self._every), count), np.float32)
         self._kept: dict[int, HostArray] | None = {}
-        if 2 * NINE * count * 4 * given.side**2 > PICTURES:
+        if 2 * NINE * count * 4 * given.side**2 > MAX_PICTURE_BYTES:
             self._kept = None
         self._windows: dict[int, Window] = {}
         self.read = 0
@@ -268,7 +268,7 @@ class Favourites:
         """Count values (*shape, n) of the examples from number `first` on, some features at a time."""
         count, examples = self._shape[0], made.shape[-1]
         self._labels[first : first + examples] = labels
-        at_once = max(1, VALUES * count // made.size)
+        at_once = max(1, MAX_VALUES * count // made.size)
         for start in range(0, count, at_once):
             if start:
                 yield

@@ -16,9 +16,9 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import shipped_subject
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.explain import explainer as explaining
-from engine.explain import feature_profile as liking_module
-from engine.explain import top_examples as favourites_module
+from engine.explain import explainer as explainer_module
+from engine.explain import feature_profile as feature_profile_module
+from engine.explain import top_examples as top_examples_module
 from engine.explain.attribution import Gradients
 from engine.explain.explainer import Explainer
 from engine.explain.feature_profile import Likes, Liking, Wanted
@@ -164,7 +164,7 @@ def test_a_dead_feature_says_so_and_one_that_nothing_moves_too() -> None:
     still = ascended(replace(of, parameters=off), 1, 0)
     assert len(still) == 1
     assert still[0].still
-    assert "No noise moves this value" in still[0].words
+    assert "This value has no gradient for any noise" in still[0].words
     assert not ascended(of, 2, 1)[-1].words
 
 
@@ -184,7 +184,7 @@ def test_every_kind_of_layer_can_be_climbed_for() -> None:
 
 def test_the_nine_most_and_least_are_those_that_reading_all_of_them_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     of = subject()
-    monkeypatch.setattr(favourites_module, "VALUES", 9_000)  # some features at a time
+    monkeypatch.setattr(top_examples_module, "MAX_VALUES", 9_000)  # some features at a time
     pool = Pool(LESSON.data)
     pool.fill()
     images, labels = pool.training.images, pool.training.labels
@@ -222,7 +222,7 @@ def check_spread(spread: Spread, values: Array, peaks: Array) -> None:
 @pytest.mark.parametrize("layer", [1, 3, 4, 6, 7])
 def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> None:
     of, rng = subject(), np.random.default_rng(2)
-    # Nothing is cut to 0, where nothing would change it.
+    # A zero cannot be ablated further.
     of = replace(of, parameters=dict(of.parameters) | {"04-conv2d.bias": np.full(5, 9, np.float32)})
     favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
     for one in told(favourites.most(1))[:3]:
@@ -239,7 +239,7 @@ def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> No
 
 def test_pictures_that_take_too_much_room_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = found_all(Favourites(subject(), 1, Given(LESSON, SIDE)))
-    monkeypatch.setattr(favourites_module, "PICTURES", 0)
+    monkeypatch.setattr(top_examples_module, "MAX_PICTURE_BYTES", 0)
     again = found_all(Favourites(subject(), 1, Given(LESSON, SIDE)))
     assert next(again.least(2)) is None  # there is a pause before it
     for one, other in zip(told(kept.least(2)), told(again.least(2)), strict=True):
@@ -248,7 +248,7 @@ def test_pictures_that_take_too_much_room_are_made_again(monkeypatch: pytest.Mon
 
 
 def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liking_module, "STEP", 0.0)
+    monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
     of = subject()
     parameters = {name: (array + 1) * np.float32(1e30) for name, array in of.parameters.items()}
     explainer = Explainer()
@@ -320,15 +320,15 @@ def read(of: Subject) -> Reading:
 def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_change_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(explaining, "REST", 0.0)
-    monkeypatch.setattr(liking_module, "STEP", 0.0)
+    monkeypatch.setattr(explainer_module, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
     explainer, question = Explainer(), Question("likes", wanted=Wanted(1, 0, 1, LESSON))
 
     def finish() -> None:
         while explainer.busy:
             explainer.work(0.02)
 
-    monkeypatch.setattr(liking_module, "FEW", 100)
+    monkeypatch.setattr(feature_profile_module, "COARSE_EXAMPLES", 100)
     explainer.follow(question, (read(subject()),), True, learning=True)
     finish()
     first = explainer.answer

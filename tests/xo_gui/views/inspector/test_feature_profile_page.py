@@ -105,7 +105,7 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
 def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Lesson(PoolSettings(XOSettings(side=9), count=200))
     monkeypatch.setattr(feature_profile_page, "_lesson", lambda intent: few)
-    monkeypatch.setattr(liking, "STEP", 0.005)
+    monkeypatch.setattr(liking, "ASCENT_INTERVAL", 0.005)
     bars = fan.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 12))
     assert fan.window.session.focus.pinned == Cell(6, 0)
