@@ -115,7 +115,7 @@ class Bench:
 
     def _is_worth_known(self) -> bool:
         """Of the value that is held, in the picture last painted."""
-        answer, asked = self.window.last.answer, self.panel._question
+        answer, asked = self.window.last.answer, self.panel._query
         return answer is not None and answer.question == asked and answer.progress >= 1
 
     # --- methods
@@ -167,7 +167,7 @@ class Bench:
 
     def _is_there(self, kind: str) -> bool:
         answer = self.window.last.answer
-        return answer is not None and answer.question == self.panel._question and answer.question.kind == kind
+        return answer is not None and answer.question == self.panel._query and answer.question.kind == kind
 
     # --- strokes
 

@@ -1,4 +1,4 @@
-"""Feature page: the inspector's page on the weights that a value owes itself to, to be changed by hand."""
+"""Feature page: the inspector page that shows and edits the kernel or weights behind a value."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.widgets.number_text import percent_lost, signed
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-# What a hand may set a weight to.
-LARGEST = 1000.0
+MAX_WEIGHT = 1000.0
 
 
 class FeaturePage(QWidget):
-    """edited(subject, text, merge): the person made this of the subject shown, `text` names the change, and changes
-    with the same `merge` word are one undo. picked(Cell): a feature of the list was clicked."""
+    """Weight editor, its number fields, and the ablation of every feature of the layer.
+
+    Signals: edited(model, text, merge), where `text` names the change and changes with the same `merge` word are
+    one undo; feature_clicked(Cell) for the list.
+    """
 
     edited = Signal(object, str, str)
     picked = Signal(object)
@@ -51,7 +53,7 @@ class FeaturePage(QWidget):
         self._cell: Cell | None = None
         self._layer: int | None = None
         self._strokes = 0
-        self._kept: dict[tuple[int, int], Subject] = {}
+        self._before_ablation: dict[tuple[int, int], Subject] = {}
         self._build()
 
     def _build(self) -> None:
@@ -61,25 +63,25 @@ class FeaturePage(QWidget):
         self.note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._title = ""
         self.board = FeatureBoard(self)
-        self.board.begun.connect(self._begin)
+        self.board.begun.connect(self._start_stroke)
         self.board.painted.connect(self._paint)
-        self.board.chosen.connect(self._show_numbers)
+        self.board.chosen.connect(self._show_selected_weight)
         self.slice = QSpinBox(self)
         self.slice.setPrefix(self.tr("on map "))
         self.slice.setAccessibleName(self.tr("Map below"))
-        self.slice.setToolTip(self.tr("Which map below the weights shown are for"))
+        self.slice.setToolTip(self.tr("The map of the layer below that the weights shown apply to"))
         self.slice.valueChanged.connect(self._show_weights)
-        self.brush = self._number(self.tr("paint"), self.tr("What the brush sets a weight to"))
+        self.brush = self._number(self.tr("paint"), self.tr("The value that painting sets a weight to"))
         self.brush.setValue(1.0)
-        self.weight = self._number(self.tr("this weight"), self.tr("The weight of the chosen cell"))
+        self.weight = self._number(self.tr("this weight"), self.tr("The weight of the selected cell"))
         self.bias = self._number(self.tr("bias"), self.tr("What is added to every match of this feature"))
         self.weight.valueChanged.connect(self._type_weight)
         self.bias.valueChanged.connect(self._type_bias)
-        tip = self.tr("Scale the weights so that the feature, laid on itself, matches with 1")
+        tip = self.tr("Scale the weights so that the feature, matched with itself, gives 1")
         self.normalise_button = self._button(self.tr("Normalise"), tip, self._normalise)
-        tip = self.tr("Make the piece of the picture that this value reads the feature, as the article does")
+        tip = self.tr("Use the values in this value's window as the feature, as the article does")
         self.copy_button = self._button(self.tr("Copy"), tip, self._copy)
-        self.off_button = self._button(self.tr("Switch off"), "", self._switch)
+        self.off_button = self._button(self.tr("Switch off"), "", self._toggle_ablation)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(4)
@@ -105,7 +107,7 @@ class FeaturePage(QWidget):
 
     def _number(self, name: str, tip: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox(self)
-        box.setRange(-LARGEST, LARGEST)
+        box.setRange(-MAX_WEIGHT, MAX_WEIGHT)
         box.setDecimals(3)
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setSingleStep(0.05)
@@ -121,68 +123,69 @@ class FeaturePage(QWidget):
         return button
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.board.set_theme(theme)
         self.sheet.set_theme(theme)
 
     # --- what is shown
 
-    def show_feature(self, reading: Reading | None, subject: Subject | None, cell: Cell | None) -> None:
-        """Show the weights that `cell` owes itself to. subject: with the parameters to be changed, which may be
-        newer than the reading's. None of all: there is nothing to show."""
+    def show_feature(self, prediction: Reading | None, model: Subject | None, cell: Cell | None) -> None:
+        """Show the weights behind `cell`; None of all three shows what to do.
+
+        model: the model to edit, whose parameters may be newer than the prediction's.
+        """
         same = cell is not None and self._cell is not None and self._is_same_feature(cell)
-        self._reading, self._subject, self._cell = reading, subject, cell
+        self._reading, self._subject, self._cell = prediction, model, cell
         self._layer = None
-        if subject is not None and cell is not None:
-            self._layer = weight_editing.weighed_by(subject.network, cell.layer)
-        there = self._layer is not None
+        if model is not None and cell is not None:
+            self._layer = weight_editing.weighed_by(model.network, cell.layer)
+        available = self._layer is not None
         for widget in (self.board, self.weight, self.brush, self.bias, *self._buttons):
-            widget.setEnabled(there)
-        self.board.setVisible(there)
-        self._numbers.setVisible(there)
-        self.note.setVisible(not there)
-        if self._layer is None or subject is None or cell is None:
-            self.note.setText(self._nothing(cell))
+            widget.setEnabled(available)
+        self.board.setVisible(available)
+        self._numbers.setVisible(available)
+        self.note.setVisible(not available)
+        if self._layer is None or model is None or cell is None:
+            self.note.setText(self._empty_text(cell))
             self.slice.hide()
             return
-        names = layer_names(subject.network)
-        listed = len(subject.network.shapes[self._layer]) == 1
-        said = self.tr("{0} · weights of value {1}") if listed else self.tr("{0} · feature {1}")
-        self._title = said.format(names[self._layer], cell.channel + 1)
+        names = layer_names(model.network)
+        is_list = len(model.network.shapes[self._layer]) == 1
+        title = self.tr("{0} · weights of value {1}") if is_list else self.tr("{0} · feature {1} (kernel)")
+        self._title = title.format(names[self._layer], cell.channel + 1)
         weights = self._weights()
-        self._quietly(self.slice, lambda: self.slice.setRange(1, len(weights)))
+        self._set_silently(self.slice, lambda: self.slice.setRange(1, len(weights)))
         self.slice.setVisible(len(weights) > 1)
         if not same:
             strongest = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).argmax())
-            self._quietly(self.slice, lambda: self.slice.setValue(strongest + 1))
-            self._sharpen(level_of(weights))
-            self._quietly(self.brush, lambda: self.brush.setValue(level_of(weights)))
+            self._set_silently(self.slice, lambda: self.slice.setValue(strongest + 1))
+            self._set_decimals(level_of(weights))
+            self._set_silently(self.brush, lambda: self.brush.setValue(level_of(weights)))
         self._show_weights()
 
     @staticmethod
-    def question(reading: Reading, held: Cell) -> Question | None:
-        """What the engine has to be asked of the held cell's layer; None if it has no weights."""
-        layer = weight_editing.weighed_by(reading.subject.network, held.layer)
-        return None if layer is None else Question("ablation", held.subject, layer)
+    def question(prediction: Reading, pinned: Cell) -> Question | None:
+        """The ablation query for the pinned cell's layer; None if it has no weights."""
+        layer = weight_editing.weighed_by(prediction.subject.network, pinned.layer)
+        return None if layer is None else Question("ablation", pinned.subject, layer)
 
-    def show_losses(self, answer: Answer | None) -> None:
-        """List the features by how much switching each off costs, the dearest first."""
+    def show_losses(self, result: Answer | None) -> None:
+        """List the features of the layer by the error that ablating each adds, the largest first."""
         cell, layer = self._cell, self._layer
         if cell is None or layer is None or self._subject is None:
             self.sheet.show_blocks([], False)
             return
         blocks: list[Block] = []
-        if answer is None or answer.words:
-            blocks.append(Heading(self.tr("what switching one off costs")))
-            blocks.append(Note(answer.words if answer else self.tr("Begins when the pen rests.")))
+        if result is None or result.words:
+            blocks.append(Heading(self.tr("ablation: the cost of switching each one off")))
+            blocks.append(Note(result.words if result else self.tr("Starts when you stop drawing.")))
         else:
-            said = self.tr("without one, {0} held-out drawings:")
-            if not answer.held_out:
-                said = self.tr("without one, {0} generated drawings:")
-            blocks.append(Heading(said.format(answer.tried)))
-            if answer.progress < 1:
-                blocks.append(Lines((Line(self.tr("tried"), f"{100 * answer.progress:.0f} %"),)))
-        losses = sorted(answer.losses, key=lambda loss: -loss.error) if answer else []
+            title = self.tr("each one ablated, on {0} held-out drawings:")
+            if not result.held_out:
+                title = self.tr("each one ablated, on {0} generated drawings:")
+            blocks.append(Heading(title.format(result.tried)))
+            if result.progress < 1:
+                blocks.append(Lines((Line(self.tr("done"), f"{100 * result.progress:.0f} %"),)))
+        losses = sorted(result.losses, key=lambda loss: -loss.error) if result else []
         most = max((abs(loss.error) for loss in losses), default=0.0) or 1.0
         shape = self._subject.network.shapes[layer]
         row, column = (shape[1] // 2, shape[2] // 2) if len(shape) == 3 else (0, 0)
@@ -194,7 +197,7 @@ class FeaturePage(QWidget):
             )
             for loss in losses
         )  # fmt: skip
-        heads = "", self.tr("error"), self.tr("read rightly")
+        heads = "", self.tr("error"), self.tr("accuracy")
         self.sheet.show_blocks([*blocks, Ranked(ranks, heads)] if ranks else blocks, False)
 
     def _is_same_feature(self, cell: Cell) -> bool:
@@ -205,10 +208,10 @@ class FeaturePage(QWidget):
             self._cell.subject,
         )
 
-    def _nothing(self, cell: Cell | None) -> str:
+    def _empty_text(self, cell: Cell | None) -> str:
         if cell is None:
-            return self.tr("Click a value of a map, a hidden value or a vote, to change the weights behind it.")
-        return self.tr("This value has no weights of its own. Click one of a map behind features, or a vote.")
+            return self.tr("Click a value of a map, a hidden value or a vote to edit the weights behind it.")
+        return self.tr("This value has no weights of its own. Click a value of a feature map, or a vote.")
 
     def _weights(self) -> HostArray:
         assert self._subject is not None
@@ -220,44 +223,43 @@ class FeaturePage(QWidget):
         if self._layer is None or self._subject is None or self._cell is None:
             return
         weights = self._weights()
-        self._sharpen(level_of(weights))
+        self._set_decimals(level_of(weights))
         self.board.show_weights(self._title, weights[self.slice.value() - 1], level_of(weights))
         bias = weight_editing.bias_of(self._subject, self._layer, self._cell.channel)
         self.bias.setEnabled(bias is not None)
-        self._quietly(self.bias, lambda: self.bias.setValue(bias or 0.0))
-        off = weight_editing.is_off(self._subject, self._layer, self._cell.channel)
-        self.off_button.setText(self.tr("Switch on") if off else self.tr("Switch off"))
-        self.off_button.setEnabled(not off or self._key in self._kept)
+        self._set_silently(self.bias, lambda: self.bias.setValue(bias or 0.0))
+        ablated = weight_editing.is_off(self._subject, self._layer, self._cell.channel)
+        self.off_button.setText(self.tr("Switch on") if ablated else self.tr("Switch off"))
+        self.off_button.setEnabled(not ablated or self._key in self._before_ablation)
         self.off_button.setToolTip(
-            self.tr("Give the feature its weights back")
-            if off
-            else self.tr("Make all its weights 0 and see how the votes change")
+            self.tr("Restore the feature's weights")
+            if ablated
+            else self.tr("Ablation: set all its weights to 0 and see how the votes change")
         )
         self.copy_button.setEnabled(self._window() is not None)
-        self._show_numbers(*self.board.cell)
+        self._show_selected_weight(*self.board.cell)
 
-    def _sharpen(self, level: float) -> None:
-        """Small weights need more figures to be seen and typed."""
+    def _set_decimals(self, level: float) -> None:
+        """Small weights need more decimals."""
         decimals = 3 + max(0, -math.floor(math.log10(level)) - 1)
         for box in (self.brush, self.weight, self.bias):
             if box.decimals() != decimals and not box.hasFocus():
-                self._quietly(box, lambda box=box: box.setDecimals(decimals))
+                self._set_silently(box, lambda box=box: box.setDecimals(decimals))
                 box.setSingleStep(0.05 * 10.0 ** (3 - decimals))
 
-    def _show_numbers(self, row: int, column: int) -> None:
-        """The number of the chosen cell."""
+    def _show_selected_weight(self, row: int, column: int) -> None:
         if self._layer is not None:
             weights = self._weights()[self.slice.value() - 1]
             if row < weights.shape[0] and column < weights.shape[1]:
-                self._quietly(self.weight, lambda: self.weight.setValue(float(weights[row, column])))
+                self._set_silently(self.weight, lambda: self.weight.setValue(float(weights[row, column])))
 
     @staticmethod
-    def _quietly(box: QWidget, act: Any) -> None:
-        """Set what a box shows, telling nobody; not while the person types in it."""
+    def _set_silently(box: QWidget, setter: Any) -> None:
+        """Set a field with its signals blocked, unless the user is typing in it."""
         if box.hasFocus() and isinstance(box, QDoubleSpinBox):
             return
         before = box.blockSignals(True)
-        act()
+        setter()
         box.blockSignals(before)
 
     @property
@@ -266,9 +268,9 @@ class FeaturePage(QWidget):
         assert self._cell is not None
         return self._layer, self._cell.channel
 
-    # --- what the person does
+    # --- edits
 
-    def _begin(self) -> None:
+    def _start_stroke(self) -> None:
         self._strokes += 1
 
     def _paint(self, row: int, column: int, sign: int) -> None:
@@ -276,62 +278,62 @@ class FeaturePage(QWidget):
             return
         weights = self._weights()
         weights[self.slice.value() - 1, row, column] = sign * self.brush.value()
-        self._change(weights, self.tr("Paint feature {0}"), f"paint {self._strokes}")
+        self._set_weights(weights, self.tr("Paint feature {0}"), f"paint {self._strokes}")
 
     def _type_weight(self, value: float) -> None:
         if self._layer is None:
             return
         weights, (row, column) = self._weights(), self.board.cell
         weights[self.slice.value() - 1, row, column] = value
-        self._change(weights, self.tr("Weight of feature {0}"), f"weight {self._key} {row} {column}")
+        self._set_weights(weights, self.tr("Weight of feature {0}"), f"weight {self._key} {row} {column}")
 
     def _type_bias(self, value: float) -> None:
         if self._layer is None or self._subject is None or self._cell is None:
             return
         changed = weight_editing.with_bias(self._subject, self._layer, self._cell.channel, value)
-        self._tell(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
+        self._emit_edited(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
 
     def _normalise(self) -> None:
         if self._layer is not None:
-            self._change(
+            self._set_weights(
                 weight_editing.normalised(self._weights(), self._is_mean), self.tr("Normalise feature {0}"), ""
             )
 
     def _window(self) -> HostArray | None:
-        """The piece of the layer below that the held value matched, if that is a window."""
+        """The values of the layer below that the kernel was applied to; None if they are no window."""
         if self._reading is None or self._cell is None or self._layer is None:
             return None
         network, cell = self._reading.subject.network, self._cell
         between = network.layers[self._layer : cell.layer]
         if len(network.shapes[self._layer]) != 3 or not all(layer.pointwise for layer in between):
             return None
-        made = arithmetic(self._reading, self._layer, (cell.channel, cell.row, cell.column))
-        return made.values.astype(np.float32) if isinstance(made, WeightedSum) else None
+        formula = arithmetic(self._reading, self._layer, (cell.channel, cell.row, cell.column))
+        return formula.values.astype(np.float32) if isinstance(formula, WeightedSum) else None
 
     def _copy(self) -> None:
         window = self._window()
         if window is not None:
-            made = weight_editing.normalised(window, self._is_mean)
-            self._change(made, self.tr("Copy the window as feature {0}"), "")
+            normalised = weight_editing.normalised(window, self._is_mean)
+            self._set_weights(normalised, self.tr("Copy the window as feature {0}"), "")
 
-    def _switch(self) -> None:
-        """Off, or on again with what it was."""
+    def _toggle_ablation(self) -> None:
+        """Set the weights and the bias of the feature to 0, or restore them."""
         if self._layer is None or self._subject is None or self._cell is None:
             return
-        subject, channel = self._subject, self._cell.channel
-        if not weight_editing.is_off(subject, self._layer, channel):
-            self._kept[self._key] = subject
-            self._tell(
-                weight_editing.switched_off(subject, self._layer, channel), self.tr("Switch feature {0} off"), ""
+        model, channel = self._subject, self._cell.channel
+        if not weight_editing.is_off(model, self._layer, channel):
+            self._before_ablation[self._key] = model
+            self._emit_edited(
+                weight_editing.switched_off(model, self._layer, channel), self.tr("Switch feature {0} off"), ""
             )
-        elif before := self._kept.get(self._key):
-            made = weight_editing.with_slices(
-                subject, self._layer, channel, weight_editing.slices(before, self._layer, channel)
+        elif before := self._before_ablation.get(self._key):
+            restored = weight_editing.with_slices(
+                model, self._layer, channel, weight_editing.slices(before, self._layer, channel)
             )
             bias = weight_editing.bias_of(before, self._layer, channel)
             if bias is not None:
-                made = weight_editing.with_bias(made, self._layer, channel, bias)
-            self._tell(made, self.tr("Switch feature {0} on"), "")
+                restored = weight_editing.with_bias(restored, self._layer, channel, bias)
+            self._emit_edited(restored, self.tr("Switch feature {0} on"), "")
 
     @property
     def _is_mean(self) -> bool:
@@ -339,14 +341,16 @@ class FeaturePage(QWidget):
         assert self._layer is not None
         return bool(getattr(self._subject.network.layers[self._layer - 1], "mean", False))
 
-    def _change(self, weights: HostArray, text: str, merge: str) -> None:
+    def _set_weights(self, weights: HostArray, text: str, merge: str) -> None:
         assert self._subject is not None
         assert self._layer is not None
         assert self._cell is not None
-        self._tell(weight_editing.with_slices(self._subject, self._layer, self._cell.channel, weights), text, merge)
+        self._emit_edited(
+            weight_editing.with_slices(self._subject, self._layer, self._cell.channel, weights), text, merge
+        )
 
-    def _tell(self, subject: Subject, text: str, merge: str) -> None:
+    def _emit_edited(self, model: Subject, text: str, merge: str) -> None:
         assert self._cell is not None
-        self._subject = subject
+        self._subject = model
         self._show_weights()
-        self.edited.emit(subject, text.format(self._cell.channel + 1), merge)
+        self.edited.emit(model, text.format(self._cell.channel + 1), merge)

@@ -1,4 +1,4 @@
-"""Inspector view: one value spelled out, and what changes the verdict. It reckons none of it."""
+"""Inspector view: the arithmetic of one value, its weights, attribution, and feature profile, on four pages."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ from xo_gui.views.view import View
 from xo_gui.widgets.number_text import fixed
 
 VALUE_PX = 24
-# What a screen reader is told changes at most four times a second.
-CALM_MS = 250
-# While the pen moves, numbers change no more often than this: nobody reads them quicker, and the pen needs time.
-SOON_MS = 80
+# Least time between two changes of the description for screen readers.
+DESCRIPTION_MS = 250
+# Least time between two updates of the numbers during a stroke: the canvas needs the rest.
+REFRESH_MS = 80
 
 
 class InspectorView(View):
-    """Shows the value under the mouse, else the one that a click holds, on a page for each thing to know of it."""
+    """Explains the hovered value, or else the pinned one."""
 
     title = "Inspector"
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._readings: tuple[Reading, ...] = ()
-        self._answer: Answer | None = None
-        self._question: Question | None = None
-        self._focus = Focus()
+        self._predictions: tuple[Reading, ...] = ()
+        self._result: Answer | None = None
+        self._query: Question | None = None
+        self._selection = Focus()
         self._document: Document | None = None
-        self._intent: Intent | None = None
-        self._made: Subject | None = None
-        self._seen = False
-        self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
-        self._calm.timeout.connect(self._say)
-        self._soon = QTimer(self, singleShot=True)
-        self._soon.timeout.connect(self._refresh)
+        self._training: Intent | None = None
+        self._edited_model: Subject | None = None
+        self._is_visible = False
+        self._description_timer = QTimer(self, singleShot=True, interval=DESCRIPTION_MS)
+        self._description_timer.timeout.connect(self._update_description)
+        self._refresh_timer = QTimer(self, singleShot=True)
+        self._refresh_timer.timeout.connect(self._refresh)
         self._build()
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName(self.tr("Inspector"))
         self.setWhatsThis(
             self.tr(
-                "Spells out how one value came about: what was read, what it was multiplied with, the sum, the "
-                "bias. Click a value in the network to hold it; pointing at another shows that one meanwhile; Esc "
-                "lets go. Numbers here can be clicked, too: they lead to the values they are."
+                "Shows how one value was computed: the values it was made from, the weights they were multiplied "
+                "by, the sum, and the bias. Click a value in the network to pin it; pointing at another shows that "
+                "one instead; Esc deselects. Numbers here can be clicked, too: each leads to its value."
             )
         )
         self._refresh()
@@ -77,7 +77,7 @@ class InspectorView(View):
         self.value.setFont(font(VALUE_PX, strong=True))
         self.value_page, self.feature_page = ValuePage(self), FeaturePage(self)
         self.gradient_page, self.likes_page = GradientPage(self), LikesPage(self)
-        self.feature_page.edited.connect(self._edit)
+        self.feature_page.edited.connect(self._apply_edit)
         self.feature_page.picked.connect(self.pinned)
         self.value_page.picked.connect(self.pinned)
         self.value_page.slid.connect(self.slid)
@@ -95,15 +95,19 @@ class InspectorView(View):
             (self.tr("Value"), self.tr("The arithmetic that made this value"), self.value_page),
             (
                 self.tr("Feature"),
-                self.tr("The weights behind this value; change them by hand"),
+                self.tr("Edit the weights behind this value"),
                 self.feature_page,
             ),
-            (self.tr("Gradient"), self.tr("What in the drawing changes the verdict"), self.gradient_page),
-            (self.tr("Likes"), self.tr("The pictures that excite this feature or vote most"), self.likes_page),
+            (self.tr("Gradient"), self.tr("What in the drawing changes the predicted class"), self.gradient_page),
+            (
+                self.tr("Profile"),
+                self.tr("Maximally activating input, and the examples that activate this value most and least"),
+                self.likes_page,
+            ),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(name), tip)
             self._pages.addWidget(page)
-        self.tabs.currentChanged.connect(self._turn)
+        self.tabs.currentChanged.connect(self._show_page)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -111,131 +115,125 @@ class InspectorView(View):
             column.addWidget(widget)
 
     def sizeHint(self) -> QSize:
-        """Narrow, and as tall as there is."""
         return QSize(268, 420)
 
     def minimumSizeHint(self) -> QSize:
-        """Below this a window of 5 × 5 has no numbers."""
+        """The least width at which a 5 × 5 window has numbers."""
         return QSize(240, 240)
 
-    # --- what is shown
+    # --- state
 
     def show_document(self, document: Document) -> None:
-        """What is changed by hand is changed in this."""
         self._document = document
 
-    def show_intent(self, intent: Intent) -> None:
-        """While training goes on, its weights are the ones that are seen."""
-        self._intent = intent
-        self._ask(self._there(self._focus.pinned))
+    def show_intent(self, settings: Intent) -> None:
+        self._training = settings
+        self._update_query(self._with_prediction(self._selection.pinned))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Spell out the same value as it is now; without readings, keep the last."""
+        """Show the same value of this snapshot; without predictions, keep the last ones."""
         if snapshot.readings:
-            self._readings, self._answer = snapshot.readings, snapshot.answer
-            if not self._soon.isActive():
-                self._soon.start(0 if snapshot.settled else SOON_MS)
+            self._predictions, self._result = snapshot.readings, snapshot.answer
+            if not self._refresh_timer.isActive():
+                self._refresh_timer.start(0 if snapshot.settled else REFRESH_MS)
 
-    def show_focus(self, focus: Focus) -> None:
-        """Spell out what is looked at now."""
-        if focus != self._focus:
-            self._focus = focus
+    def show_focus(self, selection: Focus) -> None:
+        if selection != self._selection:
+            self._selection = selection
             self._refresh()
 
-    def set_seen(self, seen: bool) -> None:
-        """Nothing is asked of the engine while nobody looks."""
-        self._seen = seen
+    def set_seen(self, visible: bool) -> None:
+        """Queries are sent only while the panel is visible."""
+        self._is_visible = visible
         self._refresh()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.value_page.set_theme(theme)
         self.feature_page.set_theme(theme)
         self.gradient_page.set_theme(theme)
         self.likes_page.set_theme(theme)
 
-    def _found(self) -> tuple[Cell, Reading] | None:
-        """The cell to show, and who read it."""
-        return next(filter(None, map(self._there, self._focus.cells)), None)
+    def _shown_cell(self) -> tuple[Cell, Reading] | None:
+        """The cell to show, with its prediction."""
+        return next(filter(None, map(self._with_prediction, self._selection.cells)), None)
 
-    def _there(self, cell: Cell | None) -> tuple[Cell, Reading] | None:
-        if cell is None or cell.subject >= len(self._readings):
+    def _with_prediction(self, cell: Cell | None) -> tuple[Cell, Reading] | None:
+        if cell is None or cell.subject >= len(self._predictions):
             return None
-        reading = self._readings[cell.subject]
-        there = is_in(reading.subject.network, cell) and is_known(reading, cell.layer, cell.channel)
-        return (cell, reading) if there else None
+        prediction = self._predictions[cell.subject]
+        known = is_in(prediction.subject.network, cell) and is_known(prediction, cell.layer, cell.channel)
+        return (cell, prediction) if known else None
 
     def _refresh(self) -> None:
-        held = self._there(self._focus.pinned)
-        self.value_page.stand(held[1] if held else None, held[0] if held else None)
-        self._ask(held)
-        if not self._seen:
+        pinned = self._with_prediction(self._selection.pinned)
+        self.value_page.stand(pinned[1] if pinned else None, pinned[0] if pinned else None)
+        self._update_query(pinned)
+        if not self._is_visible:
             return
-        found = self._found()
-        self.place.setText(self._place(*found) if found else self.tr("no value held"))
-        self.value.setText(fixed(Spelled(found[1], found[0]).value, self.value_page.cut) if found else "")
-        answer = self._answer if self._answer and self._answer.question == self._question else None
-        if self._pages.currentWidget() is self.gradient_page and self._readings:
+        shown = self._shown_cell()
+        self.place.setText(self._place_text(*shown) if shown else self.tr("nothing selected"))
+        self.value.setText(fixed(Spelled(shown[1], shown[0]).value, self.value_page.cut) if shown else "")
+        result = self._result if self._result and self._result.question == self._query else None
+        if self._pages.currentWidget() is self.gradient_page and self._predictions:
             fit = self._document is not None and self._document.fit
-            self.gradient_page.show_answer(self._readings[self._subject()], answer, fit)
+            self.gradient_page.show_answer(self._predictions[self._model_index()], result, fit)
         elif self._pages.currentWidget() is self.feature_page:
-            base = self._base(held) if held else None
-            self.feature_page.show_feature(held[1] if held else None, base, held[0] if held else None)
-            self.feature_page.show_losses(answer)
+            base = self._model_to_edit(pinned) if pinned else None
+            self.feature_page.show_feature(pinned[1] if pinned else None, base, pinned[0] if pinned else None)
+            self.feature_page.show_losses(result)
         elif self._pages.currentWidget() is self.likes_page:
-            self.likes_page.show_answer(held[0] if held else None, answer)
-        elif found is None:
-            coming = self._readings and self._focus.pinned is not None
-            self.value_page.show_nothing(self.tr("On its way from the engine…") if coming else self._invitation())
+            self.likes_page.show_answer(pinned[0] if pinned else None, result)
+        elif shown is None:
+            waiting = self._predictions and self._selection.pinned is not None
+            self.value_page.show_nothing(self.tr("Computing…") if waiting else self._empty_text())
         else:
-            cell, reading = found
-            self.value_page.show_cell(reading, cell, held is not None and cell == held[0], answer)
-        if not self._calm.isActive():
-            self._calm.start()
+            cell, prediction = shown
+            self.value_page.show_cell(prediction, cell, pinned is not None and cell == pinned[0], result)
+        if not self._description_timer.isActive():
+            self._description_timer.start()
 
-    def _place(self, cell: Cell, reading: Reading) -> str:
-        """Where the value is; of two networks, in which."""
-        place = say_cell(reading, cell).place
-        return place if len(self._readings) == 1 else f"{LETTERS[cell.subject]} · {place}"
+    def _place_text(self, cell: Cell, prediction: Reading) -> str:
+        """The position of the value, with the letter of its network if there are two."""
+        place = say_cell(prediction, cell).place
+        return place if len(self._predictions) == 1 else f"{LETTERS[cell.subject]} · {place}"
 
-    def _base(self, held: tuple[Cell, Reading]) -> Subject:
-        """The subject that a change by hand begins from: the one that is seen, or, if its picture is still
-        to come, what the last such change made."""
-        cell, reading = held
+    def _model_to_edit(self, pinned: tuple[Cell, Reading]) -> Subject:
+        """The model that an edit starts from: the shown one, or the last edit if its prediction is pending."""
+        cell, prediction = pinned
         assert self._document is not None
-        training = self._intent is not None and (self._intent.running or self._intent.look is not None)
+        training = self._training is not None and (self._training.running or self._training.look is not None)
         last = self._document.subjects[cell.subject] if cell.subject < len(self._document.subjects) else None
-        return last if last is not None and last is self._made and not training else reading.subject
+        return last if last is not None and last is self._edited_model and not training else prediction.subject
 
-    def _subject(self) -> int:
-        """Whose verdict the pictures explain: that of the network looked into."""
-        found = self._found()
-        return found[0].subject if found else 0
+    def _model_index(self) -> int:
+        """The model whose prediction the heat maps explain."""
+        shown = self._shown_cell()
+        return shown[0].subject if shown else 0
 
-    def _ask(self, held: tuple[Cell, Reading] | None) -> None:
-        """Ask the engine for what this page needs; nothing while nobody looks."""
-        question: Question | None = None
-        if self._seen and self._readings and self._pages.currentWidget() is self.gradient_page:
-            subject = self._subject()
-            question = self.gradient_page.question(self._readings[subject], subject)
-        elif self._seen and held is not None and self._pages.currentWidget() is self.feature_page:
-            question = self.feature_page.question(held[1], held[0])
-        elif self._seen and self._pages.currentWidget() is self.likes_page:
-            question = self.likes_page.question(held[0] if held else None, self._intent)
-        elif self._seen and held is not None and self._pages.currentWidget() is self.value_page:
-            question = self.value_page.question(held[1], held[0])
-        if question != self._question:
-            self._question = question
-            self.asked.emit(question)
+    def _update_query(self, pinned: tuple[Cell, Reading] | None) -> None:
+        """Send the query that the visible page needs, if it has changed."""
+        query: Question | None = None
+        if self._is_visible and self._predictions and self._pages.currentWidget() is self.gradient_page:
+            model = self._model_index()
+            query = self.gradient_page.question(self._predictions[model], model)
+        elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.feature_page:
+            query = self.feature_page.question(pinned[1], pinned[0])
+        elif self._is_visible and self._pages.currentWidget() is self.likes_page:
+            query = self.likes_page.question(pinned[0] if pinned else None, self._training)
+        elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.value_page:
+            query = self.value_page.question(pinned[1], pinned[0])
+        if query != self._query:
+            self._query = query
+            self.asked.emit(query)
 
-    def _invitation(self) -> str:
+    def _empty_text(self) -> str:
         return self.tr(
-            "Click any value: a cell of a map, a pixel, a bar, a vote. The arithmetic that made it is spelled out "
-            "here and follows the drawing and the training. Esc lets go."
+            "Click any value: a cell of a map, a pixel, a bar, a vote. The arithmetic that made it is shown here "
+            "and follows the drawing and the training. Esc deselects."
         )
 
-    def _say(self) -> None:
-        """What a screen reader says: the place, the value, and the sentences."""
+    def _update_description(self) -> None:
+        """Describe the position, the value and the paragraphs for screen readers."""
         page = self._pages.currentWidget()
         sheets = {self.gradient_page: self.gradient_page.sheet, self.likes_page: self.likes_page.picture}
         sheet = sheets.get(page, self.value_page.sheet)
@@ -244,33 +242,32 @@ class InspectorView(View):
             notes.append(sheet.accessibleDescription())
         self.setAccessibleDescription(" ".join([self.place.text(), self.value.text(), *notes]).strip())
 
-    # --- what the person does
+    # --- user actions
 
-    def _edit(self, subject: Subject, text: str, merge: str) -> None:
-        """Make this the network of the Document."""
-        held = self._there(self._focus.pinned)
-        if held is None or self._document is None:
+    def _apply_edit(self, model: Subject, text: str, merge: str) -> None:
+        """Replace the pinned value's model in the Document."""
+        pinned = self._with_prediction(self._selection.pinned)
+        if pinned is None or self._document is None:
             return
-        subjects = list(self._document.subjects)
-        subjects[held[0].subject] = self._made = subject
-        self.edited.emit(replace(self._document, subjects=tuple(subjects)), text, merge)
+        models = list(self._document.subjects)
+        models[pinned[0].subject] = self._edited_model = model
+        self.edited.emit(replace(self._document, subjects=tuple(models)), text, merge)
 
-    def _draw(self, picture: HostArray, text: str) -> None:
-        """Make this picture the drawing."""
+    def _draw(self, image: HostArray, text: str) -> None:
+        """Replace the drawing."""
         if self._document is not None:
-            self.edited.emit(self._document.with_drawing(Drawing(image=picture)), text, "")
+            self.edited.emit(self._document.with_drawing(Drawing(image=image)), text, "")
 
     def show_likes(self) -> None:
-        """Turn to what the held value likes."""
         self.tabs.setCurrentIndex(self._pages.indexOf(self.likes_page))
 
-    def _turn(self, page: int) -> None:
+    def _show_page(self, page: int) -> None:
         self._pages.setCurrentIndex(page)
         self._refresh()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc lets go."""
-        if event.key() == Qt.Key.Key_Escape and self._focus.pinned is not None:
+        """Esc deselects."""
+        if event.key() == Qt.Key.Key_Escape and self._selection.pinned is not None:
             self.pinned.emit(None)
         else:
             super().keyPressEvent(event)

@@ -1,4 +1,4 @@
-"""Sheet: a column of blocks, drawn at once, in which values can be clicked. It knows no network."""
+"""Sheet: a widget that paints a column of blocks and makes the values in them clickable."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from xo_gui.views.inspector.sheet_blocks import Block
 from xo_gui.views.inspector.sheet_painting import Pass, Spot, height, paint
 from xo_gui.widgets.buttons import KeyedWidget
 
-# What stays free at the right for the bar that scrolls, whether it is there or not: were the sheet as wide as it
-# can be, it would change its height, and with it the bar, without end.
+# Room kept free for the scroll bar, visible or not: a sheet of the full width would change its height, and so
+# show and hide the bar, without end.
 FOR_BAR = 14
 
 
 class Sheet(KeyedWidget):
-    """picked(Cell): a value was clicked; chosen(int): another part of the sum was."""
+    """Signals: cell_clicked(Cell), and part_clicked(int) for another part of the sum."""
 
     picked = Signal(object)
     chosen = Signal(int)
@@ -27,7 +27,7 @@ class Sheet(KeyedWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.blocks: tuple[Block, ...] = ()
-        self._theme, self._cut, self._tall = DARK, False, 0
+        self._theme, self._cut, self._block_heights = DARK, False, 0
         self._spots: list[Spot] = []
         self._chosen = 0
         self.setMouseTracking(True)
@@ -35,86 +35,82 @@ class Sheet(KeyedWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Arithmetic"))
 
-    def show_blocks(self, blocks: Sequence[Block], cut: bool) -> None:
-        """Show these from the next paint on. cut: whether digits are cut off instead of rounded."""
-        self.blocks, self._cut = tuple(blocks), cut
+    def show_blocks(self, blocks: Sequence[Block], truncate: bool) -> None:
+        """Show these blocks, with the numbers in cells truncated or rounded."""
+        self.blocks, self._cut = tuple(blocks), truncate
         self._fit()
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self.update()
 
     def sizeHint(self) -> QSize:
-        """As tall as what is on it."""
-        return QSize(240, self._tall)
+        return QSize(240, self._block_heights)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width takes another height."""
         super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        tall = round(sum(height(block, self.width()) for block in self.blocks))
-        if tall != self._tall:
-            self._tall = tall
-            self.setFixedHeight(max(tall, 1))
+        total = round(sum(height(block, self.width()) for block in self.blocks))
+        if total != self._block_heights:
+            self._block_heights = total
+            self.setFixedHeight(max(total, 1))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The blocks that are in view, one below the other; only those can be clicked."""
+        """Paint the visible blocks, and collect their click targets."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
-        seen, on = self.visibleRegion().boundingRect(), Pass(painter, self._theme, float(self.width()), self._cut)
+        visible = self.visibleRegion().boundingRect()
+        context = Pass(painter, self._theme, float(self.width()), self._cut)
         top = 0.0
         for block in self.blocks:
-            tall = height(block, on.width)
-            if top < seen.bottom() + 1 and top + tall > seen.top():
-                paint(block, top, on)
-            top += tall
-        self._spots = on.spots
+            bottom = top + height(block, context.width)
+            if top < visible.bottom() + 1 and bottom > visible.top():
+                paint(block, top, context)
+            top = bottom
+        self._spots = context.spots
         if self.hasFocus() and self._spots:
             painter.setPen(QPen(QColor(self._theme.o), 1.5))
             painter.drawRect(self._spots[min(self._chosen, len(self._spots) - 1)].box)
         painter.end()
 
-    def _at(self, place: QPointF) -> Spot | None:
-        return next((spot for spot in self._spots if spot.box.contains(place)), None)
+    def _target_at(self, position: QPointF) -> Spot | None:
+        return next((spot for spot in self._spots if spot.box.contains(position)), None)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """A hand over what can be clicked."""
-        found = self._at(event.position())
-        self.setCursor(Qt.CursorShape.PointingHandCursor if found else Qt.CursorShape.ArrowCursor)
+        target = self._target_at(event.position())
+        self.setCursor(Qt.CursorShape.PointingHandCursor if target else Qt.CursorShape.ArrowCursor)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Go to the value clicked."""
-        spot = self._at(event.position()) if event.button() == Qt.MouseButton.LeftButton else None
-        if spot is None:
+        target = self._target_at(event.position()) if event.button() == Qt.MouseButton.LeftButton else None
+        if target is None:
             event.ignore()
         else:
-            self._pick(spot)
+            self._activate(target)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows go from one value to the next, Enter goes to it."""
+        """Arrow keys move between click targets; Enter activates one."""
         key = Qt.Key(event.key())
         step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}.get(key)
         if not self._spots or (step is None and key not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)):
             super().keyPressEvent(event)
         elif step is None:
-            self._pick(self._spots[min(self._chosen, len(self._spots) - 1)])
+            self._activate(self._spots[min(self._chosen, len(self._spots) - 1)])
         else:
             self._chosen = min(max(self._chosen + step, 0), len(self._spots) - 1)
             self.update()
 
-    def _pick(self, spot: Spot) -> None:
-        if spot.cell is not None:
-            self.picked.emit(spot.cell)
-        elif spot.choice is not None:
-            self.chosen.emit(spot.choice)
+    def _activate(self, target: Spot) -> None:
+        if target.cell is not None:
+            self.picked.emit(target.cell)
+        elif target.choice is not None:
+            self.chosen.emit(target.choice)
 
 
 class SheetArea(QScrollArea):
-    """Scrolls a sheet up and down."""
+    """Vertical scroll area of a sheet."""
 
     def __init__(self, sheet: Sheet) -> None:
         super().__init__()
@@ -124,6 +120,5 @@ class SheetArea(QScrollArea):
         self.setWidget(sheet)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The sheet is as wide as there is, less the bar."""
         super().resizeEvent(event)
         self._sheet.setFixedWidth(max(self.width() - FOR_BAR, 1))

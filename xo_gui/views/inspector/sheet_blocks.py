@@ -1,7 +1,4 @@
-"""Blocks: what an inspector's sheet is put together from: grids of numbers, lines of a sum, lists, bars, sentences.
-
-They say what is shown, not where and not how.
-"""
+"""Sheet blocks: the contents of a sheet as data: number grids, lines of a sum, lists, bars, histograms, tables."""
 
 from __future__ import annotations
 
@@ -17,9 +14,11 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Numbers (h, w) in coloured cells under a title. scale: a picture's greys or the value colours, which end at
-    `level`. outside: (h, w) bool, what lies beyond the frame. ring: which cells, counted in row order, stand out.
-    cells: what each of them is, for a click, in row order; None where it is nothing one can look at."""
+    """Numbers (h, w) in coloured cells under a title.
+
+    scale: greys of a picture, or the value colours, which end at `level`. outside: (h, w) bool, the cells in the
+    padding. ring: flat indices of the outlined cells. cells: the cell that a click on each number leads to.
+    """
 
     title: str
     values: HostArray
@@ -32,7 +31,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Line:
-    """A number with what it is; `total` ones are what the others come to."""
+    """A labelled number; a total is ruled off from the lines above it."""
 
     label: str
     number: str
@@ -41,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A grid, a sign, and beside them another grid, or lines, or nothing."""
+    """A grid, an optional sign, and beside them a second grid or text lines."""
 
     left: Grid
     sign: str = ""
@@ -50,29 +49,32 @@ class Pair:
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines one below the other."""
+    """Text lines one below the other."""
 
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A few quiet words over what follows."""
+    """A short title above the next block."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence, as many lines as it takes."""
+    """Wrapped text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Rank:
-    """One product of a list: what it is of, "value x weight", what it comes to as text and as a share (-1 to 1) of
-    the largest, and the cell that it is, for a click. chosen: whether it stands out."""
+    """One product of a list.
+
+    factors: "value × weight". number: the product as text. share: the product as a fraction, -1 to 1, of the
+    largest. cell, choice: what a click leads to: a cell, or another part of the same sum.
+    """
 
     label: str
     factors: str
@@ -85,7 +87,7 @@ class Rank:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Products, the largest first. heads: words over the labels, the factors and the numbers, if they need any."""
+    """Products, the largest first. heads: column headers for labels, factors and numbers."""
 
     ranks: tuple[Rank, ...]
     heads: tuple[str, str, str] | None = None
@@ -93,7 +95,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class ClassBar:
-    """What goes to the class at `index`: a share (-1 to 1) of the longest bar, and the number."""
+    """The bar of the class at `index`: its length as a fraction, -1 to 1, of the longest, and its number."""
 
     index: int
     name: str
@@ -103,7 +105,7 @@ class ClassBar:
 
 @dataclass(frozen=True)
 class ClassBars:
-    """A bar for each class. signed: whether there is room for those below 0, though none may be."""
+    """A bar for each class. signed: leaves room for negative bars even if there are none."""
 
     bars: tuple[ClassBar, ...]
     signed: bool = False
@@ -111,7 +113,7 @@ class ClassBars:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Many numbers (h, w) as coloured cells without figures, under a title, with a legend that ends at `level`."""
+    """Values (h, w) as coloured cells without numbers, under a title, with a legend that ends at `level`."""
 
     title: str
     values: HostArray
@@ -120,7 +122,7 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Portrait:
-    """A picture (h, w), -1 to 1, in a picture's greys, with its scale below it and numbers beside it."""
+    """A grey picture (h, w), -1 to 1, with its scale below it and text lines beside it."""
 
     picture: HostArray
     lines: tuple[Line, ...] = ()
@@ -128,7 +130,7 @@ class Portrait:
 
 @dataclass(frozen=True, eq=False)
 class SpreadRow:
-    """How the examples of one class, at `index`, or of none (-1), are spread: how many lie in each equal part."""
+    """Histogram counts of one class; `index` -1 stands for examples of no class."""
 
     index: int
     name: str
@@ -137,8 +139,7 @@ class SpreadRow:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """A row of bars for each class over one axis from `first` to `last`. zero: where 0 lies on it, 0 to 1, None if
-    it does not."""
+    """A histogram for each class over one axis, labelled `first` and `last`. zero: position of 0 on it, 0 to 1."""
 
     title: str
     rows: tuple[SpreadRow, ...]
@@ -149,8 +150,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: what it is of, a text for each column, the cell that it is, for a click. total: whether it
-    is what the others come to."""
+    """A row of a table: its label, a text for each column, and the cell that a click leads to."""
 
     label: str
     texts: tuple[str, ...]
@@ -160,7 +160,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of numbers under the names of their columns."""
+    """Rows of numbers under column headers."""
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]

@@ -1,4 +1,4 @@
-"""Value page: the inspector's page that spells one value out, plays its window, and says what it is worth."""
+"""Value page: the inspector page with the arithmetic of one value, the sliding window, and its contributions."""
 
 from __future__ import annotations
 
@@ -24,102 +24,19 @@ from xo_gui.views.network.value_text import place_words, say_cell
 from xo_gui.widgets.buttons import TickBox
 from xo_gui.widgets.number_text import fixed
 
-# No timer need be quicker than the screen; faster slides take several cells at a time.
+# The most classes that a contribution is listed for.
+MAX_CLASSES = 10
+# Milliseconds between two timer ticks: a faster animation skips values.
 TICK_MS = 33
-SLOWEST, FASTEST = 1.0, 400.0
-
-
-class Slide(QObject):
-    """moved(Cell): it went on to this one. stopped(): it came to the end, or was paused."""
-
-    moved = Signal(object)
-    stopped = Signal()
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._network: Network | None = None
-        self._cell: Cell | None = None
-        self._owed = 0.0
-        self.speed = 6.0
-        self._timer = QTimer(self, interval=TICK_MS)
-        self._timer.timeout.connect(self._tick)
-
-    @property
-    def playing(self) -> bool:
-        """Whether it goes on by itself."""
-        return self._timer.isActive()
-
-    def stand(self, network: Network | None, cell: Cell | None) -> None:
-        """Stand here; what moves it on from outside, such as a click, pauses it."""
-        if cell != self._cell or network is not self._network:
-            if self.playing and (cell is None or network != self._network or cell != self._cell):
-                self.pause()
-            self._network, self._cell = network, cell
-
-    def play(self) -> None:
-        """Go on by itself; from the end, begin anew."""
-        if self._network is None or self._cell is None:
-            return
-        if following(self._network, self._cell) is None:
-            self._go(first(self._network, self._cell))
-        self._owed = 0.0
-        self._timer.start()
-
-    def pause(self) -> None:
-        """Stand still."""
-        self._timer.stop()
-        self.stopped.emit()
-
-    def step(self) -> None:
-        """One value on; from the end, begin anew."""
-        if self.playing:
-            self.pause()
-        if self._network is not None and self._cell is not None:
-            self._go(following(self._network, self._cell) or first(self._network, self._cell))
-
-    def _tick(self) -> None:
-        self._owed += self.speed * TICK_MS / 1000
-        cell, network = self._cell, self._network
-        while self._owed >= 1 and cell is not None and network is not None:
-            self._owed -= 1
-            after = following(network, cell)
-            if after is None:
-                break
-            cell = after
-        if cell is not None and cell != self._cell:
-            self._go(cell)
-        if cell is None or network is None or following(network, cell) is None:
-            self.pause()
-
-    def _go(self, cell: Cell) -> None:
-        self._cell = cell
-        self.moved.emit(cell)
-
-
-def first(network: Network, cell: Cell) -> Cell:
-    """Where the map of `cell`, or its list, begins."""
-    if len(network.shapes[cell.layer]) == 3:
-        return replace(cell, row=0, column=0)
-    return replace(cell, channel=0)
-
-
-def following(network: Network, cell: Cell) -> Cell | None:
-    """The next value in reading order on the same map, or in the list; None at the end."""
-    shape = network.shapes[cell.layer]
-    if len(shape) == 1:
-        return replace(cell, channel=cell.channel + 1) if cell.channel + 1 < shape[0] else None
-    if cell.column + 1 < shape[2]:
-        return replace(cell, column=cell.column + 1)
-    return replace(cell, row=cell.row + 1, column=0) if cell.row + 1 < shape[1] else None
-
-
-# Of so many classes at most it is said what a value is worth to them.
-MOST_CLASSES = 10
+SLOWEST, FASTEST = 1.0, 400.0  # values per second
 
 
 class ValuePage(QWidget):
-    """picked(Cell): a value of the sum was clicked; slid(Cell): the window went on; changed(): it should be shown
-    anew, for the person chose something."""
+    """Shows how one value was computed.
+
+    Signals: cell_clicked(Cell) for a value of the sum; stepped_to(Cell) when the window has moved; changed() when
+    the page has to be shown again.
+    """
 
     picked = Signal(object)
     slid = Signal(object)
@@ -127,22 +44,24 @@ class ValuePage(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._chosen: tuple[Cell, int] | None = None
+        self._selected_map: tuple[Cell, int] | None = None
         self._cell: Cell | None = None
-        self._most = MOST_RANKS
+        self._max_rows = MOST_RANKS
         self.slide = Slide(self)
         self.slide.moved.connect(self.slid)
         self.slide.stopped.connect(self._show_playing)
         self.sheet = Sheet(self)
         self.sheet.picked.connect(self.picked)
-        self.sheet.chosen.connect(self._choose)
+        self.sheet.chosen.connect(self._select_part)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(SheetArea(self.sheet))
         column.addLayout(self._play_row())
-        self.cut_box = TickBox(self.tr("Cut digits off, as the article does"), self)
-        self.cut_box.setToolTip(self.tr("Show 5 ÷ 9 as 0.55 instead of 0.56; only what is shown changes"))
+        self.cut_box = TickBox(self.tr("Truncate to 2 decimals"), self)
+        self.cut_box.setToolTip(
+            self.tr("As the article does: show 5 ÷ 9 as 0.55 instead of 0.56; only the display changes")
+        )
         self.cut_box.toggled.connect(self.changed)
         column.addWidget(self.cut_box)
 
@@ -151,11 +70,11 @@ class ValuePage(QWidget):
         self.speed = QSlider(Qt.Orientation.Horizontal, self)
         self.speed.setRange(0, 100)
         self.speed.setValue(round(100 * math.log(self.slide.speed / SLOWEST) / math.log(FASTEST / SLOWEST)))
-        self.speed.setAccessibleName(self.tr("Speed of the window"))
-        self.speed.setToolTip(self.tr("How many values a second the window goes on"))
+        self.speed.setAccessibleName(self.tr("Speed of the sliding window"))
+        self.speed.setToolTip(self.tr("How many values per second the window moves on"))
         self.speed.valueChanged.connect(self._set_speed)
-        self.play_button.setToolTip(self.tr("Let the window slide over its map, value by value"))
-        self.step_button.setToolTip(self.tr("Go on by one value"))
+        self.play_button.setToolTip(self.tr("Slide the window over its map, value by value"))
+        self.step_button.setToolTip(self.tr("Move on by one value"))
         self.step_button.setAccessibleName(self.tr("Step the window"))
         self.play_button.clicked.connect(self.toggle)
         self.step_button.clicked.connect(self.slide.step)
@@ -168,95 +87,95 @@ class ValuePage(QWidget):
 
     @property
     def cut(self) -> bool:
-        """Whether digits are cut off instead of rounded."""
         return self.cut_box.isChecked()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.sheet.set_theme(theme)
 
-    def stand(self, reading: Reading | None, pinned: Cell | None) -> None:
-        """This cell is held, or none: from here the window can slide."""
-        held = reading is not None and pinned is not None
-        self.slide.stand(reading.subject.network if reading and held else None, pinned if held else None)
+    def stand(self, prediction: Reading | None, pinned: Cell | None) -> None:
+        """Set the pinned cell, from which the window can slide; None of both disables sliding."""
+        can_slide = prediction is not None and pinned is not None
+        self.slide.stand(
+            prediction.subject.network if prediction and can_slide else None, pinned if can_slide else None
+        )
         for widget in (self.play_button, self.step_button, self.speed):
-            widget.setEnabled(held)
+            widget.setEnabled(can_slide)
 
     @staticmethod
-    def question(reading: Reading, pinned: Cell) -> Question:
-        """What the engine has to be asked of the held cell."""
-        place = place_in(reading.subject.network, pinned.layer, pinned.channel, pinned.row, pinned.column)
+    def question(prediction: Reading, pinned: Cell) -> Question:
+        """The contribution query for the pinned cell."""
+        place = place_in(prediction.subject.network, pinned.layer, pinned.channel, pinned.row, pinned.column)
         return Question("worth", pinned.subject, pinned.layer, place)
 
-    def show_cell(self, reading: Reading, cell: Cell, held: bool, answer: Answer | None) -> None:
-        """Spell this cell out. held: whether a click holds it; answer: what it is worth, None while not known."""
+    def show_cell(self, prediction: Reading, cell: Cell, pinned: bool, result: Answer | None) -> None:
+        """Show the arithmetic of a cell. result: its contributions, None while unknown."""
         if self._cell is None or _map_of(cell) != _map_of(self._cell):
-            self._most = MOST_RANKS
+            self._max_rows = MOST_RANKS
         self._cell = cell
-        chosen = self._chosen[1] if self._chosen and self._chosen[0] == _map_of(cell) else None
-        blocks = spell(Spelled(reading, cell, chosen, self.cut, self._most))
-        if said := goes_on(reading, cell, self.cut):
-            blocks.append(Note(said))
-        if held:
-            blocks += self._worth(reading, cell, answer)
-        blocks += self._back(reading, cell, answer if held else None)
+        selected = self._selected_map
+        selected_map = selected[1] if selected and selected[0] == _map_of(cell) else None
+        blocks = spell(Spelled(prediction, cell, selected_map, self.cut, self._max_rows))
+        if downstream := goes_on(prediction, cell, self.cut):
+            blocks.append(Note(downstream))
+        if pinned:
+            blocks += self._contribution_blocks(prediction, cell, result)
+        blocks += self._receptive_field_blocks(prediction, cell, result if pinned else None)
         self.sheet.show_blocks(blocks, self.cut)
 
-    def show_nothing(self, words: str) -> None:
-        """There is no cell to spell out; say what to do."""
+    def show_nothing(self, message: str) -> None:
+        """Show a message instead of a cell."""
         self._cell = None
-        self.sheet.show_blocks([Note(words)], self.cut)
+        self.sheet.show_blocks([Note(message)], self.cut)
 
-    def _back(self, reading: Reading, cell: Cell, answer: Answer | None) -> list[Block]:
-        """What of the drawing it read, and what of that mattered."""
-        reads = say_cell(reading, cell).reads
-        if not reads or cell.layer == 0 or (cell.layer == len(reading.outputs) - 1 and answer is None):
+    def _receptive_field_blocks(self, prediction: Reading, cell: Cell, result: Answer | None) -> list[Block]:
+        """The receptive field in the drawing, and the contribution of each of its pixels."""
+        reads = say_cell(prediction, cell).reads
+        if not reads or cell.layer == 0 or (cell.layer == len(prediction.outputs) - 1 and result is None):
             return []
-        said = reads[0].upper() + reads[1:] + "."
-        blocks: list[Block] = [Heading(_tr("back to the drawing"))]
-        if answer is None or answer.map is None:
-            return [*blocks, Note(said)]
-        brought = answer.map
-        if not brought.any():
-            return [*blocks, Note(said + " " + _tr("As it is now, none of these pixels moves it."))]
-        row, column = np.unravel_index(np.abs(brought).argmax(), brought.shape)
-        most = fixed(float(brought[row, column]), self.cut)
-        said += " " + _tr("Strongest: {0} from {1}.").format(most, place_words(int(row), int(column)))
-        picture = Picture(_tr("what each pixel brings"), brought, calm(float(np.abs(brought).max())))
-        return [*blocks, Note(said), *([picture] if cell.layer > 1 else [])]
+        text = reads[0].upper() + reads[1:] + "."
+        blocks: list[Block] = [Heading(_tr("receptive field in the drawing"))]
+        if result is None or result.map is None:
+            return [*blocks, Note(text)]
+        contributions = result.map
+        if not contributions.any():
+            return [*blocks, Note(text + " " + _tr("At present no pixel of it contributes anything."))]
+        row, column = np.unravel_index(np.abs(contributions).argmax(), contributions.shape)
+        largest = fixed(float(contributions[row, column]), self.cut)
+        text += " " + _tr("Largest contribution: {0} from {1}.").format(largest, place_words(int(row), int(column)))
+        limit = calm(float(np.abs(contributions).max()))
+        heat_map = Picture(_tr("contribution of each pixel"), contributions, limit)
+        return [*blocks, Note(text), *([heat_map] if cell.layer > 1 else [])]
 
-    def _worth(self, reading: Reading, cell: Cell, answer: Answer | None) -> list[Block]:
-        """What it is worth to each class's score; for a vote, where all of it comes from."""
-        network = reading.subject.network
-        names = network.classes[:MOST_CLASSES]
+    def _contribution_blocks(self, prediction: Reading, cell: Cell, result: Answer | None) -> list[Block]:
+        """The contribution to each class's score; for a score, where all of it comes from."""
+        network = prediction.subject.network
+        names = network.classes[:MAX_CLASSES]
         if cell.layer == len(network.layers):
-            given = given_to_classes(reading, cell, self.cut)
-            return given + (
-                split_up(reading, cell, answer, self.cut) if answer is not None and answer.traced else []
-            )
-        worth = answer.worth if answer is not None and answer.worth else (0.0,) * len(network.classes)
-        most = max(map(abs, worth)) or 1.0
-        known = answer is not None and bool(answer.worth)
+            blocks = given_to_classes(prediction, cell, self.cut)
+            if result is not None and result.traced:
+                blocks += split_up(prediction, cell, result, self.cut)
+            return blocks
+        known = result is not None and bool(result.worth)
+        contributions = result.worth if result is not None and known else (0.0,) * len(network.classes)
+        largest = max(map(abs, contributions)) or 1.0
         bars = tuple(
-            ClassBar(at, name, fixed(worth[at], self.cut) if known else "…", worth[at] / most)
+            ClassBar(at, name, fixed(contributions[at], self.cut) if known else "…", contributions[at] / largest)
             for at, name in enumerate(names)
         )
-        return [Heading(_tr("what it is worth to the votes' scores")), ClassBars(bars, signed=True)]
+        return [Heading(_tr("contribution to the score of each class")), ClassBars(bars, signed=True)]
 
-    # --- what the person does
+    # --- user actions
 
-    def _choose(self, part: int) -> None:
-        """Show this map of the window, which stays chosen while the window slides over the same map; or more of a
-        list."""
+    def _select_part(self, part: int) -> None:
+        """Show this map of the window, also while the window slides over the same map; or more rows of a list."""
         if part == MORE:
-            self._most = min(4 * self._most, MOST_WANTED)
+            self._max_rows = min(4 * self._max_rows, MOST_WANTED)
             self.changed.emit()
         elif self._cell is not None:
-            self._chosen = (_map_of(self._cell), part)
+            self._selected_map = (_map_of(self._cell), part)
             self.changed.emit()
 
     def toggle(self) -> None:
-        """Play, or pause."""
         if self.slide.playing:
             self.slide.pause()
         else:
@@ -268,12 +187,97 @@ class ValuePage(QWidget):
         self.play_button.setText(self.tr("❚❚ Pause") if playing else self.tr("▶ Slide the window"))
         self.play_button.setAccessibleName(self.tr("Pause the window") if playing else self.tr("Slide the window"))
 
-    def _set_speed(self, place: int) -> None:
-        self.slide.speed = SLOWEST * (FASTEST / SLOWEST) ** (place / 100)
+    def _set_speed(self, position: int) -> None:
+        self.slide.speed = SLOWEST * (FASTEST / SLOWEST) ** (position / 100)
+
+
+class Slide(QObject):
+    """Slides the window over one map, value by value.
+
+    Signals: moved(Cell); stopped(), at the end of the map or when paused.
+    """
+
+    moved = Signal(object)
+    stopped = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._network: Network | None = None
+        self._cell: Cell | None = None
+        self._pending_steps = 0.0
+        self.speed = 6.0
+        self._timer = QTimer(self, interval=TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    @property
+    def playing(self) -> bool:
+        return self._timer.isActive()
+
+    def stand(self, network: Network | None, cell: Cell | None) -> None:
+        """Set the current cell; a change from outside, such as a click, pauses the animation."""
+        if cell != self._cell or network is not self._network:
+            if self.playing and (cell is None or network != self._network or cell != self._cell):
+                self.pause()
+            self._network, self._cell = network, cell
+
+    def play(self) -> None:
+        """Start the animation, at the end of the map from its first value."""
+        if self._network is None or self._cell is None:
+            return
+        if following(self._network, self._cell) is None:
+            self._move_to(first(self._network, self._cell))
+        self._pending_steps = 0.0
+        self._timer.start()
+
+    def pause(self) -> None:
+        self._timer.stop()
+        self.stopped.emit()
+
+    def step(self) -> None:
+        """Move on by one value, at the end of the map to its first."""
+        if self.playing:
+            self.pause()
+        if self._network is not None and self._cell is not None:
+            self._move_to(following(self._network, self._cell) or first(self._network, self._cell))
+
+    def _tick(self) -> None:
+        self._pending_steps += self.speed * TICK_MS / 1000
+        cell, network = self._cell, self._network
+        while self._pending_steps >= 1 and cell is not None and network is not None:
+            self._pending_steps -= 1
+            after = following(network, cell)
+            if after is None:
+                break
+            cell = after
+        if cell is not None and cell != self._cell:
+            self._move_to(cell)
+        if cell is None or network is None or following(network, cell) is None:
+            self.pause()
+
+    def _move_to(self, cell: Cell) -> None:
+        self._cell = cell
+        self.moved.emit(cell)
+
+
+def first(network: Network, cell: Cell) -> Cell:
+    """The first value of the map or list that holds `cell`."""
+    if len(network.shapes[cell.layer]) == 3:
+        return replace(cell, row=0, column=0)
+    return replace(cell, channel=0)
+
+
+def following(network: Network, cell: Cell) -> Cell | None:
+    """The next value of the map in row-major order, or of the list; None at the end."""
+    shape = network.shapes[cell.layer]
+    if len(shape) == 1:
+        return replace(cell, channel=cell.channel + 1) if cell.channel + 1 < shape[0] else None
+    if cell.column + 1 < shape[2]:
+        return replace(cell, column=cell.column + 1)
+    return replace(cell, row=cell.row + 1, column=0) if cell.row + 1 < shape[1] else None
 
 
 def _map_of(cell: Cell) -> Cell:
-    """The first cell of the same map."""
+    """Identifies a map by its first cell."""
     return Cell(cell.layer, cell.channel, subject=cell.subject)
 
 

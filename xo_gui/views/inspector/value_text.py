@@ -1,4 +1,4 @@
-"""Spelling: the arithmetic of one value as the article writes it: multiply, add up, divide, add the bias."""
+"""Arithmetic of one value as the article writes it, in blocks and words: multiply, add up, divide, add the bias."""
 
 from __future__ import annotations
 
@@ -43,17 +43,21 @@ from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import in_maps
 from xo_gui.widgets.number_text import MINUS, cell_text, figures, fixed, number, percent
 
-# So many products of a list are told one by one, the rest in one line; so many at most if one wants more of them.
+# Rows of a list before the rest is summed up in one row: at first, and after "show more".
 MOST_RANKS, MOST_WANTED = 10, 160
-# Chosen: to be told more of them.
+# The part index of "show more".
 MORE = -1
 TIMES, DIVIDED = "×", "÷"
 
 
 @dataclass(frozen=True, eq=False)
 class Spelled:
-    """One value to spell out. chosen: which map of a window over several is shown; None for the one that counts
-    most. cut: whether digits are cut off instead of rounded. most: how many products of a list are told."""
+    """One value, the prediction it belongs to, and how it is shown.
+
+    chosen: the map shown of a window over several; None for the one with the largest contribution.
+    cut: truncate numbers instead of rounding them.
+    most: the most rows of a list.
+    """
 
     reading: Reading
     cell: Cell
@@ -63,14 +67,13 @@ class Spelled:
 
     @property
     def value(self) -> float:
-        """The reading's own value."""
         channel, *rest = place_in(self.reading.subject.network, self.cell.layer, *self._place)
-        made = self.reading.outputs.maps(self.cell.layer, range(channel, channel + 1))
-        return float(made[(0, *rest)])
+        output = self.reading.outputs.maps(self.cell.layer, range(channel, channel + 1))
+        return float(output[(0, *rest)])
 
     @property
     def arithmetic(self) -> Arithmetic | None:
-        """How it came about; None of a pixel."""
+        """None for a pixel of the input."""
         sides = len(self.reading.outputs.shapes[self.cell.layer])
         return arithmetic(self.reading, self.cell.layer, self._place[:sides])
 
@@ -79,164 +82,171 @@ class Spelled:
         return self.cell.channel, self.cell.row, self.cell.column
 
     def number(self, value: float) -> str:
-        """A number of the sum."""
         return fixed(value, self.cut)
 
     def below(self, cells: HostArray) -> tuple[Cell | None, ...]:
-        """The cells of the layer below at flat places, in row order; None outside the frame."""
+        """The cells of the layer below at flat indices; None in the padding."""
         shape, layer = self.reading.outputs.shapes[self.cell.layer - 1], self.cell.layer - 1
-        found: list[Cell | None] = []
+        below: list[Cell | None] = []
         for place in cells.ravel().tolist():
             channel, row, column = (*(int(part) for part in np.unravel_index(max(place, 0), shape)), 0, 0)[:3]
-            found.append(None if place == OUTSIDE else Cell(layer, channel, row, column, self.cell.subject))
-        return tuple(found)
+            below.append(None if place == OUTSIDE else Cell(layer, channel, row, column, self.cell.subject))
+        return tuple(below)
 
     def grid(self, title: str, values: HostArray, cells: HostArray, ring: frozenset[int] = frozenset()) -> Grid:
-        """A window of the layer below."""
-        picture = self.cell.layer == 1
-        level = 1.0 if picture else calm(float(np.abs(values).max()))
+        """The grid of a window on the layer below."""
+        is_input = self.cell.layer == 1
+        level = 1.0 if is_input else calm(float(np.abs(values).max()))
         outside = cells == OUTSIDE
         return Grid(
-            title, values, "picture" if picture else "value", level, outside if outside.any() else None, ring,
+            title, values, "picture" if is_input else "value", level, outside if outside.any() else None, ring,
             self.below(cells),
         )  # fmt: skip
 
 
-def spell(what: Spelled) -> list[Block]:
-    """Blocks that tell how the value came about."""
-    with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give values that are no numbers
-        return _spelled(what)
+def spell(context: Spelled) -> list[Block]:
+    """The blocks with the arithmetic of a value."""
+    with np.errstate(over="ignore", invalid="ignore"):  # diverged weights give infinite or NaN values
+        return _value_blocks(context)
 
 
-def _spelled(what: Spelled) -> list[Block]:
-    made = what.arithmetic
-    if made is None:
+def _value_blocks(context: Spelled) -> list[Block]:
+    formula = context.arithmetic
+    if formula is None:
         return [
             Note(_tr("A pixel of the drawing, as the network sees it: −1 is background, 1 is the pen's stroke."))
         ]
-    blocks = _FORMS[type(made)](what, made)
-    if what.cell.layer == len(what.reading.subject.network.layers):
-        blocks += _shares(what)
+    blocks = _FORMS[type(formula)](context, formula)
+    if context.cell.layer == len(context.reading.subject.network.layers):
+        blocks += _softmax_blocks(context)
     return blocks
 
 
-# --- weighed sums
+# --- weighted sums
 
 
-def _sum(what: Spelled, made: WeightedSum) -> list[Block]:
-    if made.cells.ndim == 3:
-        return _window(what, made)
-    if made.cells.ndim == 2:
-        return _mean(what, made)
-    return _list(what, made)
+def _weighted_sum(context: Spelled, formula: WeightedSum) -> list[Block]:
+    if formula.cells.ndim == 3:
+        return _window(context, formula)
+    if formula.cells.ndim == 2:
+        return _mean(context, formula)
+    return _list(context, formula)
 
 
-def _window(what: Spelled, made: WeightedSum) -> list[Block]:
-    """The window of one map times the feature, and what the other maps bring."""
-    parts = made.products.reshape(len(made.cells), -1).sum(axis=1)
+def _window(context: Spelled, formula: WeightedSum) -> list[Block]:
+    """The window on one map times the kernel, and the contribution of the other maps."""
+    parts = formula.products.reshape(len(formula.cells), -1).sum(axis=1)
     several = len(parts) > 1
-    one = int(np.abs(parts).argmax()) if what.chosen is None or what.chosen >= len(parts) else what.chosen
+    one = int(np.abs(parts).argmax()) if context.chosen is None or context.chosen >= len(parts) else context.chosen
     named = _tr(" on map {0}").format(one + 1) if several else ""
-    weights, products = made.weights[one], made.products[one]
+    weights, products = formula.weights[one], formula.products[one]
     feature = Grid(
-        _tr("feature {0}").format(what.cell.channel + 1) + named,
+        _tr("feature {0}").format(context.cell.channel + 1) + named,
         weights,
         "value",
-        calm(float(np.abs(made.weights).max())),
+        calm(float(np.abs(formula.weights).max())),
     )
-    lines = [Line(_tr("sum of {0}").format(number(products.size)), what.number(float(parts[one])))]
+    lines = [Line(_tr("sum of {0}").format(number(products.size)), context.number(float(parts[one])))]
     if several:
         others = _tr("{0} other maps").format(number(len(parts) - 1)) if len(parts) > 2 else _tr("other map")
-        lines.append(Line(others, what.number(made.total - float(parts[one]))))
+        lines.append(Line(others, context.number(formula.total - float(parts[one]))))
     blocks: list[Block] = [
-        Pair(what.grid(_tr("window") + named, made.values[one], made.cells[one]), TIMES, feature),
+        Pair(context.grid(_tr("window") + named, formula.values[one], formula.cells[one]), TIMES, feature),
         Pair(
-            Grid(_tr("products"), products, "value", calm(float(np.abs(made.products).max()))),
+            Grid(_tr("products"), products, "value", calm(float(np.abs(formula.products).max()))),
             "",
-            (*lines, *_ending(what, made)),
+            (*lines, *_final_lines(context, formula)),
         ),
     ]
-    return blocks + (_maps(what, parts, one) if several else [])
+    return blocks + (_map_contributions(context, parts, one) if several else [])
 
 
-def _ending(what: Spelled, made: WeightedSum) -> list[Line]:
-    """Divide by the number of pixels, add the bias."""
+def _final_lines(context: Spelled, formula: WeightedSum) -> list[Line]:
+    """The lines that divide by the number of values and add the bias."""
     lines = []
-    if made.divisor > 1:
-        said = _tr("{0} {1} pixels") if what.cell.layer == 1 else _tr("{0} {1} values")
-        average = said.format(DIVIDED, number(made.divisor))
-        lines.append(Line(average, what.number(made.total / made.divisor)))
-    # The article has no bias: where it is switched on but 0, a mean is told without it.
-    if made.bias is not None and (made.bias or made.divisor == 1):
-        lines.append(Line(_tr("bias"), what.number(made.bias)))
-    return [*lines, Line(_tr("this cell"), what.number(what.value), True)]
+    if formula.divisor > 1:
+        label = _tr("{0} {1} pixels") if context.cell.layer == 1 else _tr("{0} {1} values")
+        average = label.format(DIVIDED, number(formula.divisor))
+        lines.append(Line(average, context.number(formula.total / formula.divisor)))
+    # The article has no bias: a mean whose bias is 0 is shown without it.
+    if formula.bias is not None and (formula.bias or formula.divisor == 1):
+        lines.append(Line(_tr("bias"), context.number(formula.bias)))
+    return [*lines, Line(_tr("this value"), context.number(context.value), True)]
 
 
-def _maps(what: Spelled, parts: HostArray, one: int) -> list[Block]:
-    """What each map below brings: the largest first, for a click to be shown."""
-    order = np.argsort(-np.abs(parts), kind="stable")[: what.most].tolist()
+def _map_contributions(context: Spelled, parts: HostArray, one: int) -> list[Block]:
+    """The contribution of each map below, the largest first; a click shows that map."""
+    order = np.argsort(-np.abs(parts), kind="stable")[: context.most].tolist()
     most = float(np.abs(parts).max()) or 1.0
     ranks = tuple(
-        Rank(_tr("map {0}").format(at + 1), "", what.number(float(parts[at])), float(parts[at]) / most,
+        Rank(_tr("map {0}").format(at + 1), "", context.number(float(parts[at])), float(parts[at]) / most,
              choice=at, chosen=at == one)
         for at in order
     )  # fmt: skip
     return [
-        Heading(_tr("what each map below brings (click to see it)")),
+        Heading(_tr("contribution of each map below (click to see it)")),
         Ranked(ranks),
-        *_left_out(what, parts, order),
+        *_remaining(context, parts, order),
     ]
 
 
-def _left_out(what: Spelled, parts: HostArray, told: list[int]) -> list[Block]:
-    """A line for those that are not told one by one; a click on it tells more of those that are not 0."""
-    rest = parts.size - len(told)
+def _remaining(context: Spelled, parts: HostArray, shown: list[int]) -> list[Block]:
+    """One row for all that are not listed; a click lists more of those that are not 0."""
+    rest = parts.size - len(shown)
     if not rest:
         return []
-    missing, said = float(parts.sum() - parts[told].sum()), _tr("{0} others").format(number(rest))
-    if what.most >= MOST_WANTED or np.count_nonzero(parts) <= len(told):
-        return [Lines((Line(said, what.number(missing)),))]
-    return [Ranked((Rank(_tr("{0}: show more").format(said), "", what.number(missing), 0.0, choice=MORE),))]
+    missing, label = float(parts.sum() - parts[shown].sum()), _tr("{0} others").format(number(rest))
+    if context.most >= MOST_WANTED or np.count_nonzero(parts) <= len(shown):
+        return [Lines((Line(label, context.number(missing)),))]
+    return [Ranked((Rank(_tr("{0}: show more").format(label), "", context.number(missing), 0.0, choice=MORE),))]
 
 
-def _mean(what: Spelled, made: WeightedSum) -> list[Block]:
-    rows, columns = made.cells.shape
-    lines = (Line(_tr("sum of {0}").format(number(made.cells.size)), what.number(made.total)), *_ending(what, made))
+def _mean(context: Spelled, formula: WeightedSum) -> list[Block]:
+    rows, columns = formula.cells.shape
+    lines = (
+        Line(_tr("sum of {0}").format(number(formula.cells.size)), context.number(formula.total)),
+        *_final_lines(context, formula),
+    )
     if max(rows, columns) > 16:
-        return [Note(_tr("The mean of a whole map, {0} × {1}.").format(rows, columns)), Lines(lines)]
-    return [Pair(what.grid(_tr("window"), made.values, made.cells), "", lines)]
+        return [Note(_tr("The mean of the whole map, {0} × {1}.").format(rows, columns)), Lines(lines)]
+    return [Pair(context.grid(_tr("window"), formula.values, formula.cells), "", lines)]
 
 
-def _list(what: Spelled, made: WeightedSum) -> list[Block]:
-    """A list's products, the largest first."""
-    products = made.products
-    largest = np.argsort(-np.abs(products), kind="stable")[: what.most]
+def _list(context: Spelled, formula: WeightedSum) -> list[Block]:
+    """The products of a list, the largest first."""
+    products = formula.products
+    largest = np.argsort(-np.abs(products), kind="stable")[: context.most]
     order = largest[products[largest] != 0].tolist()
     most = float(np.abs(products).max()) or 1.0
-    alike = bool((made.weights == 1).all())
+    is_unweighted = bool((formula.weights == 1).all())
     ranks = []
     for at in order:
-        value, weight = (_factor(float(each[at]), what.cut) for each in (made.values, made.weights))
-        factors = "" if alike else f"{value} {TIMES} {weight}"
-        (cell,) = what.below(made.cells[at : at + 1])
+        value, weight = (_factor(float(each[at]), context.cut) for each in (formula.values, formula.weights))
+        factors = "" if is_unweighted else f"{value} {TIMES} {weight}"
+        (cell,) = context.below(formula.cells[at : at + 1])
         assert cell is not None
-        inner = in_maps(what.reading.subject.network, cell)
-        product, share = what.number(float(products[at])), float(products[at]) / most
+        inner = in_maps(context.reading.subject.network, cell)
+        product, share = context.number(float(products[at])), float(products[at]) / most
         ranks.append(Rank(listed(inner, cell), factors, product, share, inner))
-    title = _tr("its strong values, the largest first") if alike else _tr("value × weight, the largest first")
-    lines = (Line(_tr("sum of {0}").format(number(products.size)), what.number(made.total)), *_ending(what, made))
-    return [Heading(title), Ranked(tuple(ranks)), *_left_out(what, products, order), Lines(lines)]
+    title = (
+        _tr("its strong values, the largest first") if is_unweighted else _tr("value × weight, the largest first")
+    )
+    lines = (
+        Line(_tr("sum of {0}").format(number(products.size)), context.number(formula.total)),
+        *_final_lines(context, formula),
+    )
+    return [Heading(title), Ranked(tuple(ranks)), *_remaining(context, products, order), Lines(lines)]
 
 
 def listed(inner: Cell, cell: Cell) -> str:
-    """How a value of a list is called: by its place on a map, if it comes from one."""
+    """The name of the input value `cell`. inner: its cell before flattening, on a map, or `cell` itself."""
     if inner == cell:
         return _tr("value {0}").format(number(cell.channel + 1))
     return _tr("map {0}: {1}, {2}").format(inner.channel + 1, inner.row + 1, inner.column + 1)
 
 
 def _factor(value: float, cut: bool) -> str:
-    """As in a cell, but no factor of a product that is told is nothing."""
+    """As in a cell of a grid, but a factor that is not 0 is never shown as 0."""
     if cut or not 0 < abs(value) < 0.005:
         return cell_text(value, cut)
     return fixed(value).lstrip("+").replace("0.", ".", 1)
@@ -245,169 +255,187 @@ def _factor(value: float, cut: bool) -> str:
 # --- all other forms
 
 
-def _largest(what: Spelled, made: Largest) -> list[Block]:
-    lines = (Line(_tr("the largest"), what.number(made.result), True),)
-    grid = what.grid(_tr("window"), made.values, made.cells, frozenset({made.winner}))
+def _largest(context: Spelled, formula: Largest) -> list[Block]:
+    lines = (Line(_tr("maximum"), context.number(formula.result), True),)
+    grid = context.grid(_tr("window"), formula.values, formula.cells, frozenset({formula.winner}))
     blocks: list[Block] = [Pair(grid, "→", lines)]
-    if made.tied > 1:
-        tie = _tr("{0} of the {1} are equally large; the first in reading order counts as the winner.")
-        blocks.append(Note(tie.format(made.tied, made.values.size)))
-    elif made.values.size > 1:
-        row, column = divmod(made.winner, made.values.shape[1])
-        blocks.append(Note(_tr("Row {0}, column {1} of the window won.").format(row + 1, column + 1)))
+    if formula.tied > 1:
+        tie = _tr("{0} of the {1} values are equally large; the first in reading order counts as the maximum.")
+        blocks.append(Note(tie.format(formula.tied, formula.values.size)))
+    elif formula.values.size > 1:
+        row, column = divmod(formula.winner, formula.values.shape[1])
+        blocks.append(Note(_tr("The maximum is in row {0}, column {1} of the window.").format(row + 1, column + 1)))
     return blocks
 
 
-def _bent(what: Spelled, made: Bent) -> list[Block]:
-    x, y = what.number(made.value), what.number(what.value)
-    said = {
-        "relu": (_tr("not below 0: it stays as it is") if made.value > 0 else _tr("0 or below: it becomes 0")),
-        "leaky_relu": _tr("it stays as it is") if made.value > 0 else _tr("below 0: times {0:g}").format(made.leak),
+def _elementwise(context: Spelled, formula: Bent) -> list[Block]:
+    x, y = context.number(formula.value), context.number(context.value)
+    label = {
+        "relu": _tr("above 0: stays as it is") if formula.value > 0 else _tr("0 or below: becomes 0"),
+        "leaky_relu": (
+            _tr("above 0: stays as it is")
+            if formula.value > 0
+            else _tr("0 or below: times {0:g}").format(formula.leak)
+        ),
         "tanh": _tr("(eˣ − e⁻ˣ) ÷ (eˣ + e⁻ˣ)"),
         "sigmoid": _tr("1 ÷ (1 + e⁻ˣ)"),
-    }[made.function]
-    lines = [Line(_tr("x, the value before"), x)]
-    if made.function == "tanh":
-        lines.append(Line(_tr("eˣ"), figures(float(np.exp(made.value)))))
-    if made.function in ("tanh", "sigmoid"):
-        lines.append(Line(_tr("e⁻ˣ"), figures(float(np.exp(-made.value)))))
-    return [Lines((*lines, Line(said, y, True))), *_before(what, made)]
+    }[formula.function]
+    lines = [Line(_tr("x, the input value"), x)]
+    if formula.function == "tanh":
+        lines.append(Line(_tr("eˣ"), figures(float(np.exp(formula.value)))))
+    if formula.function in ("tanh", "sigmoid"):
+        lines.append(Line(_tr("e⁻ˣ"), figures(float(np.exp(-formula.value)))))
+    return [Lines((*lines, Line(label, y, True))), *_input_link(context, formula)]
 
 
-def _before(what: Spelled, made: Arithmetic) -> list[Block]:
-    """A way to the one value it was made from."""
-    cell = what.below(made.cells)[0]
+def _input_link(context: Spelled, formula: Arithmetic) -> list[Block]:
+    """A link to the single input value."""
+    cell = context.below(formula.cells)[0]
     return [Ranked((Rank(_tr("← go to x"), "", "", 0.0, cell),))] if cell is not None else []
 
 
-def _normalized(what: Spelled, made: Normalized) -> list[Block]:
+def _normalized(context: Spelled, formula: Normalized) -> list[Block]:
     return [
         Lines(
             (
-                Line(_tr("x, the value before"), what.number(made.value)),
-                Line(_tr("less the map's mean"), what.number(-made.mean)),
-                Line(_tr("the map's variance"), figures(made.variance)),
-                Line(_tr("÷ its spread, √(variance + {0})").format(figures(made.epsilon)), figures(made.spread)),
-                Line(_tr("in spreads from the mean"), what.number(made.normal), True),
-                Line(_tr("× weight"), what.number(made.weight)),
-                Line(_tr("bias"), what.number(made.bias)),
-                Line(_tr("this cell"), what.number(what.value), True),
+                Line(_tr("x, the input value"), context.number(formula.value)),
+                Line(_tr("minus the map's mean"), context.number(-formula.mean)),
+                Line(_tr("the map's variance"), figures(formula.variance)),
+                Line(
+                    _tr("÷ std. deviation √(variance + {0})").format(figures(formula.epsilon)),
+                    figures(formula.spread),
+                ),
+                Line(_tr("normalized"), context.number(formula.normal), True),
+                Line(_tr("× weight"), context.number(formula.weight)),
+                Line(_tr("bias"), context.number(formula.bias)),
+                Line(_tr("this value"), context.number(context.value), True),
             )
         ),
-        *_before(what, made),
+        *_input_link(context, formula),
     ]
 
 
-def _shifted(what: Spelled, made: Shifted) -> list[Block]:
-    mean = Line(_tr("less the mean of all examples"), what.number(-made.mean))
+def _shifted(context: Spelled, formula: Shifted) -> list[Block]:
+    mean = Line(_tr("minus the mean of all examples"), context.number(-formula.mean))
     lines = (
-        Line(_tr("the pixel"), what.number(made.value)),
+        Line(_tr("the pixel"), context.number(formula.value)),
         mean,
-        Line(_tr("this cell"), what.number(what.value), True),
+        Line(_tr("this value"), context.number(context.value), True),
     )
-    return [Lines(lines), *_before(what, made)]
+    return [Lines(lines), *_input_link(context, formula)]
 
 
-def _passed(what: Spelled, made: Passed) -> list[Block]:
-    said = _tr("The same value, written in a list: map by map, row by row.")
-    if made.rate is not None:
-        said = _tr(
-            "While reading, dropout changes nothing; while learning it switches off {0} of the values."
-        ).format(percent(made.rate))
-    return [Note(said), Lines((Line(_tr("this cell"), what.number(what.value), True),)), *_before(what, made)]
+def _unchanged(context: Spelled, formula: Passed) -> list[Block]:
+    text = _tr("Flatten: the same value, in one list of the values of all maps.")
+    if formula.rate is not None:
+        text = _tr(
+            "Dropout switches off {0} of the values during training; a prediction uses all values unchanged."
+        ).format(percent(formula.rate))
+    return [
+        Note(text),
+        Lines((Line(_tr("this value"), context.number(context.value), True),)),
+        *_input_link(context, formula),
+    ]
 
 
-def _skipped(what: Spelled, made: Skipped) -> list[Block]:
+def _skip_sum(context: Spelled, formula: Skipped) -> list[Block]:
     lines = (
-        Line(_tr("what goes in"), what.number(made.value)),
-        Line(_tr("what the stack adds"), what.number(made.stack)),
-        Line(_tr("this cell"), what.number(what.value), True),
+        Line(_tr("input (skip connection)"), context.number(formula.value)),
+        Line(_tr("output of its layers"), context.number(formula.stack)),
+        Line(_tr("this value"), context.number(context.value), True),
     )
-    return [Lines(lines), *_before(what, made)]
+    return [Lines(lines), *_input_link(context, formula)]
 
 
-def _shares(what: Spelled) -> list[Block]:
-    """How the scores become shares of the votes."""
-    made, network = softmax_of(what.reading), what.reading.subject.network
-    if made is None:
+def _softmax_blocks(context: Spelled) -> list[Block]:
+    """The softmax that turns the scores into votes."""
+    softmax, network = softmax_of(context.reading), context.reading.subject.network
+    if softmax is None:
         return []
-    top = float(made.scores.max())
-    less = f"{MINUS} {what.number(top).lstrip(chr(43))}"
+    top = float(softmax.scores.max())
+    less = f"{MINUS} {context.number(top).lstrip(chr(43))}"
     lines = [
         Line(
-            _tr("{0}: e to the ({1} {2})").format(name, what.number(score), less),
+            _tr("{0}: e to the ({1} {2})").format(name, context.number(score), less),
             figures(power),
         )
-        for name, score, power in zip(network.classes, made.scores.tolist(), made.powers.tolist(), strict=True)
+        for name, score, power in zip(
+            network.classes, softmax.scores.tolist(), softmax.powers.tolist(), strict=True
+        )
     ][:MOST_RANKS]
-    lines.append(Line(_tr("their sum, by which each is divided"), figures(float(made.powers.sum())), True))
+    lines.append(Line(_tr("their sum, by which each is divided"), figures(float(softmax.powers.sum())), True))
     bars = tuple(
         ClassBar(at, name, percent(float(share)), float(share))
-        for at, (name, share) in enumerate(zip(network.classes, made.shares, strict=True))
+        for at, (name, share) in enumerate(zip(network.classes, softmax.shares, strict=True))
     )[:MOST_RANKS]
-    return [Heading(_tr("from scores to shares of the votes (softmax)")), Lines(tuple(lines)), ClassBars(bars)]
+    return [Heading(_tr("from scores to votes (softmax)")), Lines(tuple(lines)), ClassBars(bars)]
+
+
+# --- where the value is used
+
+
+def goes_on(prediction: Reading, cell: Cell, cut: bool = False) -> str:
+    """Where a value is used: "Goes through ReLU as +0.24, is its pool's maximum, …"; "" for a score."""
+    network, parts = prediction.subject.network, []
+    names = layer_names(network)
+    while cell.layer < len(network.layers):
+        layer, shape = network.layers[cell.layer], network.shapes[cell.layer]
+        if math.prod(shape) > MOST_ONWARD:
+            break
+        if not prediction.outputs.holds(cell.layer):
+            return ""  # not computed yet
+        place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
+        mask = np.zeros(shape, bool)
+        mask[place] = True
+        users = np.argwhere(layer.reached_from(shape, mask))
+        if not len(users):
+            parts.append(_tr("is used by no other value"))
+            break
+        first = tuple(int(part) for part in users[len(users) // 2])
+        if layer.mixes_maps or len(users) > 1:
+            parts.append(_tr("is used by {0} of {1}").format(_count_text(len(users)), names[cell.layer + 1]))
+            break
+        if not prediction.outputs.holds(cell.layer + 1):
+            return ""
+        formula = arithmetic(prediction, cell.layer + 1, first)
+        value = fixed(float(prediction.outputs[cell.layer + 1][first]), cut)
+        if isinstance(formula, Largest):
+            is_maximum = int(np.ravel_multi_index(place, shape)) == int(formula.cells.flat[formula.winner])
+            is_tied = float(prediction.outputs[cell.layer][place]) == formula.result
+            if not is_maximum:
+                tie, loss = (
+                    _tr("is as large as the pool's maximum, which comes first"),
+                    _tr("is not the pool's maximum, {0}").format(value),
+                )
+                parts.append(tie if is_tied else loss)
+                break
+            parts.append(_tr("is the pool's maximum"))
+        elif not layer.relays:
+            parts.append(_tr("goes through {0} as {1}").format(names[cell.layer + 1], value))
+        cell = replace(cell, layer=cell.layer + 1, **_cell_fields(first))
+    return _tr("Where it is used: it {0}.").format(", ".join(parts)) if parts else ""
+
+
+def _cell_fields(place: tuple[int, ...]) -> dict[str, int]:
+    channel, row, column = (*place, 0, 0)[:3]
+    return {"channel": channel, "row": row, "column": column}
+
+
+def _count_text(users: int) -> str:
+    return _tr("one value") if users == 1 else _tr("{0} values").format(number(users))
 
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("Inspector", text)
 
 
-# How each form of arithmetic is written.
+# The function that writes each form of arithmetic.
 _FORMS: dict[type[Arithmetic], Callable[..., list[Block]]] = {
-    WeightedSum: _sum,
+    WeightedSum: _weighted_sum,
     Largest: _largest,
-    Bent: _bent,
+    Bent: _elementwise,
     Normalized: _normalized,
     Shifted: _shifted,
-    Passed: _passed,
-    Skipped: _skipped,
+    Passed: _unchanged,
+    Skipped: _skip_sum,
 }
-
-
-def goes_on(reading: Reading, cell: Cell, cut: bool = False) -> str:
-    """ "Goes on through ReLU as +0.24, wins its pool, and is read by 32 values of Hidden."; "" of a vote."""
-    network, parts = reading.subject.network, []
-    names = layer_names(network)
-    while cell.layer < len(network.layers):
-        layer, shape = network.layers[cell.layer], network.shapes[cell.layer]
-        if math.prod(shape) > MOST_ONWARD:
-            break
-        if not reading.outputs.holds(cell.layer):
-            return ""  # on its way from the engine
-        place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
-        mask = np.zeros(shape, bool)
-        mask[place] = True
-        readers = np.argwhere(layer.reached_from(shape, mask))
-        if not len(readers):
-            parts.append(_tr("is read by nobody"))
-            break
-        first = tuple(int(part) for part in readers[len(readers) // 2])
-        if layer.mixes_maps or len(readers) > 1:
-            parts.append(_tr("is read by {0} of {1}").format(_count(len(readers)), names[cell.layer + 1]))
-            break
-        if not reading.outputs.holds(cell.layer + 1):
-            return ""
-        made = arithmetic(reading, cell.layer + 1, first)
-        value = fixed(float(reading.outputs[cell.layer + 1][first]), cut)
-        if isinstance(made, Largest):
-            mine = int(np.ravel_multi_index(place, shape)) == int(made.cells.flat[made.winner])
-            tied = float(reading.outputs[cell.layer][place]) == made.result
-            lost = (
-                _tr("is as large as its pool's winner, which comes first") if tied else _tr("loses its pool to {0}")
-            )
-            parts.append(_tr("wins its pool") if mine else lost.format(value))
-            if not mine:
-                break
-        elif not layer.relays:
-            parts.append(_tr("through {0} as {1}").format(names[cell.layer + 1], value))
-        cell = replace(cell, layer=cell.layer + 1, **_where(first))
-    return _tr("Goes on: {0}.").format(", ".join(parts)) if parts else ""
-
-
-def _where(place: tuple[int, ...]) -> dict[str, int]:
-    channel, row, column = (*place, 0, 0)[:3]
-    return {"channel": channel, "row": row, "column": column}
-
-
-def _count(readers: int) -> str:
-    return _tr("one value") if readers == 1 else _tr("{0} values").format(number(readers))

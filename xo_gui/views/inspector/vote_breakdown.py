@@ -1,4 +1,4 @@
-"""Votes traced: what every value gives to every class's score, and one score split up at every layer. No widget."""
+"""Tables behind a vote: the contribution of every value to the class scores, and one score split at every layer."""
 
 from __future__ import annotations
 
@@ -17,63 +17,67 @@ from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import in_maps
 from xo_gui.widgets.number_text import fixed, number
 
-# Beside the class looked at, so many others have room: those with the most votes.
-MOST_OTHERS = 1
+# Columns beside the inspected class, for the other classes with the most votes.
+MAX_OTHER_CLASSES = 1
 
 
-def given_to_classes(reading: Reading, cell: Cell, cut: bool) -> list[Block]:
-    """What each value below gives to the score `cell` and to others, the largest first; each column adds up to its
-    score. Nothing where the scores are no sums of weighed values."""
-    network, top = reading.subject.network, len(reading.subject.network.layers)
-    order = np.argsort(-reading.votes, kind="stable").tolist()
-    classes = sorted([cell.channel, *[at for at in order if at != cell.channel][:MOST_OTHERS]])
-    if len(classes) < 2 or not is_known(reading, top, cell.channel):
+def given_to_classes(prediction: Reading, cell: Cell, truncate: bool) -> list[Block]:
+    """The contribution of each input value of the last layer to the score `cell` and to others, the largest first.
+
+    Each column adds up to its score. Empty where scores are not weighted sums.
+    """
+    network, top = prediction.subject.network, len(prediction.subject.network.layers)
+    order = np.argsort(-prediction.votes, kind="stable").tolist()
+    classes = sorted([cell.channel, *[at for at in order if at != cell.channel][:MAX_OTHER_CLASSES]])
+    if len(classes) < 2 or not is_known(prediction, top, cell.channel):
         return []
-    made = [arithmetic(reading, top, (at,)) for at in classes]
-    sums = [each for each in made if isinstance(each, WeightedSum) and each.cells.ndim == 1]
+    formulas = [arithmetic(prediction, top, (at,)) for at in classes]
+    sums = [each for each in formulas if isinstance(each, WeightedSum) and each.cells.ndim == 1]
     if len(sums) < len(classes):
         return []
-    given = np.zeros((len(classes), int(np.prod(network.shapes[top - 1]))))
-    for line, each in zip(given, sums, strict=True):
+    contributions = np.zeros((len(classes), int(np.prod(network.shapes[top - 1]))))
+    for line, each in zip(contributions, sums, strict=True):
         np.add.at(line, each.cells, each.shares)
-    largest = np.argsort(-np.abs(given).max(axis=0), kind="stable")[:MOST_RANKS]
-    told = largest[given[:, largest].any(axis=0)]
-    spelled = Spelled(reading, cell, cut=cut)
+    largest = np.argsort(-np.abs(contributions).max(axis=0), kind="stable")[:MOST_RANKS]
+    listed_values = largest[contributions[:, largest].any(axis=0)]
+    context = Spelled(prediction, cell, cut=truncate)
     rows = []
-    for at in told.tolist():
-        (below,) = spelled.below(np.array([at]))
+    for at in listed_values.tolist():
+        (below,) = context.below(np.array([at]))
         assert below is not None
         inner = in_maps(network, below)
-        rows.append(Row(listed(inner, below), _texts(given[:, at], cut), inner))
-    rest = given.shape[1] - len(told)
+        rows.append(Row(listed(inner, below), _texts(contributions[:, at], truncate), inner))
+    rest = contributions.shape[1] - len(listed_values)
     if rest:
-        others = given.sum(axis=1) - given[:, told].sum(axis=1)
-        rows.append(Row(_tr("{0} others").format(number(rest)), _texts(others, cut)))
+        others = contributions.sum(axis=1) - contributions[:, listed_values].sum(axis=1)
+        rows.append(Row(_tr("{0} others").format(number(rest)), _texts(others, truncate)))
     biases = np.array([each.bias or 0.0 for each in sums])
     if biases.any():
-        rows.append(Row(_tr("bias"), _texts(biases, cut)))
-    scores = reading.outputs[-1].astype(np.float64)[classes]
-    rows.append(Row(_tr("score"), _texts(scores, cut), total=True))
+        rows.append(Row(_tr("bias"), _texts(biases, truncate)))
+    scores = prediction.outputs[-1].astype(np.float64)[classes]
+    rows.append(Row(_tr("score"), _texts(scores, truncate), total=True))
     heads = tuple(network.classes[at] for at in classes)
-    return [Heading(_tr("what every value gives to each class")), Table(heads, tuple(rows))]
+    return [Heading(_tr("contribution of every value to each class")), Table(heads, tuple(rows))]
 
 
-def split_up(reading: Reading, cell: Cell, answer: Answer, cut: bool) -> list[Block]:
-    """The score `cell`, at every layer the same: what its values bring and what is added above it."""
-    network = reading.subject.network
+def split_up(prediction: Reading, cell: Cell, result: Answer, truncate: bool) -> list[Block]:
+    """The score `cell` split at every layer into what its values and what the biases above it contribute."""
+    network = prediction.subject.network
     rows = [
-        Row(name, (fixed(brought, cut), fixed(added, cut)))
-        for at, (name, (brought, added)) in enumerate(zip(layer_names(network), answer.traced, strict=False))
+        Row(name, (fixed(from_values, truncate), fixed(from_biases, truncate)))
+        for at, (name, (from_values, from_biases)) in enumerate(
+            zip(layer_names(network), result.traced, strict=False)
+        )
         if not at or not network.layers[at - 1].reshapes
     ]
-    score = fixed(float(reading.outputs[-1][cell.channel]), cut)
-    rows.append(Row(_tr("together, each line"), ("", score), total=True))
-    heading = Heading(_tr("the score, told by the values of each layer"))
-    return [heading, Table((_tr("values"), _tr("biases")), tuple(rows))]
+    score = fixed(float(prediction.outputs[-1][cell.channel]), truncate)
+    rows.append(Row(_tr("each line adds up to"), ("", score), total=True))
+    heading = Heading(_tr("the same score, split at each layer"))
+    return [heading, Table((_tr("from values"), _tr("from biases")), tuple(rows))]
 
 
-def _texts(values: HostArray, cut: bool) -> tuple[str, ...]:
-    return tuple(fixed(float(value), cut) for value in values)
+def _texts(values: HostArray, truncate: bool) -> tuple[str, ...]:
+    return tuple(fixed(float(value), truncate) for value in values)
 
 
 def _tr(text: str) -> str:

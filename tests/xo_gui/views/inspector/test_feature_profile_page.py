@@ -28,7 +28,7 @@ class Fan(Looker):
 
     def turn(self) -> None:
         tabs = self.panel.tabs
-        at = next(at for at in range(tabs.count()) if tabs.tabText(at) == "Likes")
+        at = next(at for at in range(tabs.count()) if tabs.tabText(at) == "Profile")
         QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(at).center())
 
     def portrait(self) -> np.ndarray | None:
@@ -77,7 +77,7 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
     assert [one.value for one in best] == sorted((one.value for one in best), reverse=True)
     assert any(isinstance(block, Spread) for block in fan.page.facts.blocks)
 
-    fan.qtbot.waitUntil(lambda: "Excited most by" in fan.panel.accessibleDescription(), timeout=5000)
+    fan.qtbot.waitUntil(lambda: "Activated most by" in fan.panel.accessibleDescription(), timeout=5000)
 
     fan.page.area.ensureWidgetVisible(fan.page.patches)
     QTest.mouseClick(fan.page.patches, Qt.MouseButton.LeftButton, pos=QPoint(8, fan.page.patches.height() // 2))
@@ -104,7 +104,7 @@ def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_a
 
 def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Lesson(PoolSettings(XOSettings(side=9), count=200))
-    monkeypatch.setattr(feature_profile_page, "_lesson", lambda intent: few)
+    monkeypatch.setattr(feature_profile_page, "_training_data", lambda settings: few)
     monkeypatch.setattr(liking, "ASCENT_INTERVAL", 0.005)
     bars = fan.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 12))

@@ -226,7 +226,7 @@ def test_the_walk_through_reads_like_the_articles_slides() -> None:
     assert isinstance(window.right, Grid)
     assert window.left.values.tolist() == [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]] == window.right.values.tolist()
     assert (products.left.values == 1).all()
-    assert lines(blocks) == {"sum of 9": "+9.00", "÷ 9 pixels": "+1.00", "this cell": "+1.00"}
+    assert lines(blocks) == {"sum of 9": "+9.00", "÷ 9 pixels": "+1.00", "this value": "+1.00"}
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> No
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == 1
     said = lines(blocks)
-    assert said["this cell"] == signed(float(reading.outputs[-1][0]))
+    assert said["this value"] == signed(float(reading.outputs[-1][0]))
     assert any(label.startswith("X: e to the") for label in said)
 
 
@@ -314,7 +314,7 @@ def test_every_kind_of_layer_can_be_spelled_out() -> None:
         blocks = spell(Spelled(reading, Cell(layer, output.shape[0] - 1)))
         assert blocks
         if layer > 0:
-            final = lines(blocks).get("this cell") or list(lines(blocks).values())[-1]
+            final = lines(blocks).get("this value") or list(lines(blocks).values())[-1]
             assert final == signed(float(output[(-1, *(0,) * (output.ndim - 1))]))
 
 
@@ -400,7 +400,7 @@ def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(
     QTest.mouseClick(pictures.stop_button, Qt.MouseButton.LeftButton)
     looker.qtbot.waitUntil(lambda: looker.window.last.answer is None, timeout=5000)
     # The inspector is written a moment after the answer has come.
-    looker.qtbot.waitUntil(lambda: not looker.panel._soon.isActive())
+    looker.qtbot.waitUntil(lambda: not looker.panel._refresh_timer.isActive())
     assert not looker.window.drawing_view.overlay.isVisible()
     assert not pictures.stop_button.isVisible()
     assert any("Stopped" in block.text for block in pictures.sheet.blocks if isinstance(block, Note))
@@ -413,7 +413,7 @@ def test_a_method_follows_the_drawing_and_the_chosen_class(
 ) -> None:
     pictures.target.setCurrentIndex(pictures.target.findData(1))
     looker.qtbot.waitUntil(lambda: looker.window.last.answer is not None and looker.window.last.answer.target == 1)
-    looker.qtbot.waitUntil(lambda: not looker.panel._soon.isActive())  # the page shows it
+    looker.qtbot.waitUntil(lambda: not looker.panel._refresh_timer.isActive())  # the page shows it
     before = picture(pictures)
     hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
     assert before is not None
