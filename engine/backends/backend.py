@@ -1,7 +1,6 @@
-"""Backend: where the arrays live and who computes with them, NumPy or CuPy. Not the arithmetic itself.
+"""Backend: the array library that computes, NumPy on the CPU or CuPy on a GPU.
 
-This is the only module that imports cupy. Everything above it asks a Backend for arrays and operations
-and never names an array library.
+This is the only module that imports cupy; all others get arrays and operations from a Backend.
 """
 
 from __future__ import annotations
@@ -24,16 +23,19 @@ Device: TypeAlias = Literal["auto", "cpu", "gpu"]
 
 
 class DeviceError(RuntimeError):
-    """The device that was asked for cannot be used; the message is why, in words that fit into a sentence."""
+    """The requested device cannot be used; the message is the reason, as a clause without a full stop."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One array library, ready for use.
+    """An initialized array library.
 
-    name: "cpu" or "gpu". title: what a person calls it. reason: why this one was taken, in a few words. operations:
-    what every layer is written on. program: makes calls into one thing that replays them so many times, without
-    waiting for the end. wait: blocks until all work is done.
+    name: "cpu" or "gpu".
+    title: the device's name for the user.
+    reason: why this device was chosen, in a few words.
+    operations: its array operations.
+    program: turns calls and a number of repetitions into a function that replays them asynchronously.
+    wait: blocks until all work is done.
     """
 
     name: Literal["cpu", "gpu"]
@@ -45,13 +47,11 @@ class Backend:
 
 
 def numpy_backend(reason: str) -> Backend:
-    """NumPy on the processor."""
+    """NumPy on the CPU."""
     return Backend("cpu", "CPU", reason, ArrayOperations(), _repeated, lambda: None)
 
 
 def _repeated(calls: Calls, times: int) -> Callable[[], None]:
-    """Calls to be replayed `times` in a row."""
-
     def run() -> None:
         for _ in range(times):
             replay(calls)
@@ -61,20 +61,20 @@ def _repeated(calls: Calls, times: int) -> Callable[[], None]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep the processor's matrix products to one thread meanwhile.
+    """Limit BLAS to one thread, in the whole process.
 
-    The products of a live pass are too small to share, and a second thread would fight the window for the cores.
-    It holds for the whole process.
+    The matrix products of a live pass are too small to split, and a second thread would compete with the window for
+    the cores.
     """
     with threadpool_limits(1, user_api="blas"):
         yield
 
 
 def choose_backend(device: Device = "auto") -> Backend:
-    """The backend for `device`; call it in the thread that will compute, for CUDA belongs to a thread.
+    """The backend for `device`. Call it in the thread that will compute: a CUDA context belongs to a thread.
 
-    auto: the GPU if a real kernel runs there, otherwise NumPy with the reason. Raises DeviceError when
-    "gpu" is asked for and none works, ValueError for any other word.
+    auto: the GPU if a test kernel runs there, otherwise NumPy with the reason. Raises DeviceError if "gpu" is
+    requested and none works, ValueError for an unknown device.
     """
     if device == "cpu":
         return numpy_backend("chosen")
@@ -89,9 +89,8 @@ def choose_backend(device: Device = "auto") -> Backend:
 
 
 def _cupy_backend() -> Backend:
-    """CuPy on the first GPU, proved by running a kernel of ours. Raises DeviceError with the reason in a few
-    words."""
-    # Whatever is raised here, by half an installation, an old driver or a full card, means the same: not this one.
+    """CuPy on the first GPU, tested by running a kernel. Raises DeviceError with the reason."""
+    # A partial installation, an old driver or a full card raise various errors; all mean that the GPU is unusable.
     try:
         import cupy
     except Exception as error:
@@ -122,8 +121,8 @@ def _cupy_backend() -> Backend:
 
 
 def _computes(operations: Operations) -> bool:
-    """Whether a product of two small matrices comes out right, which takes memory, transfers, a compiler, shared
-    memory and barriers."""
+    """Whether a small matrix product is correct, which needs memory, transfers, the compiler, shared memory and
+    barriers."""
     left, right = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((3, 4), np.float32)
     out = operations.zeros((2, 4), np.float32)
     replay(operations.product(operations.from_host(left), operations.from_host(right), out))

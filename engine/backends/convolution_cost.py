@@ -1,59 +1,59 @@
-"""Counting: which way of making a convolution takes fewer multiplies. Not the ways themselves."""
+"""Cost model: when a convolution in the frequency domain takes fewer multiplications than the direct one."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# How many times fewer multiplies the frequency domain must take: its products are smaller and less quick.
-WORTHWHILE: Final = 2.0
-# Smaller features leave little to save.
-LEAST_SIZE: Final = 5
-# Bytes of float32 that the spectra of all features, and those of the maps worked on at once, may take.
-MOST_BYTES: Final = 32 * 2**20
-# So many examples at once make the products large enough; more gain nothing, fewer leave them too thin.
-MOST_TOGETHER: Final = 32
-LEAST_TOGETHER: Final = 8
+# How many times fewer multiplications the frequency domain must take: its products are smaller and less efficient.
+MIN_SAVING: Final = 2.0
+# Smaller kernels leave little to save.
+MIN_KERNEL_SIZE: Final = 5
+# Bytes of float32 that the spectra of all kernels, and those of the maps of one batch, may take.
+MAX_BYTES: Final = 32 * 2**20
+# More examples at once gain nothing, fewer make the matrix products too thin.
+MAX_BATCH: Final = 32
+MIN_BATCH: Final = 8
 
 
-def spectra_pay(padded: tuple[int, ...], features: int, size: int) -> bool:
-    """Whether learning with `features` features at stride 1 takes far fewer multiplies in the frequency domain.
+def spectra_pay(padded: tuple[int, ...], out_channels: int, size: int) -> bool:
+    """Whether training a convolution at stride 1 takes far fewer multiplications in the frequency domain.
 
-    padded: (C, H, W, N), the maps with their margin. All three products of a step are counted; the frequency domain
-    takes the transforms, and 4 real multiplies for every frequency and pair of maps.
+    padded: (C, H, W, N), the shape of the padded input. All three products of a step are counted; the frequency
+    domain takes the transforms, and 4 real multiplications for every frequency and pair of channels.
     """
     channels, height, width, batch = padded
     rows, columns = height - size + 1, width - size + 1
-    if size < LEAST_SIZE or batch < LEAST_TOGETHER:
+    if size < MIN_KERNEL_SIZE or batch < MIN_BATCH:
         return False
-    if _bytes(padded, features) > MOST_BYTES or _products(padded, features) > MOST_BYTES:
+    if _bytes(padded, out_channels) > MAX_BYTES or _products(padded, out_channels) > MAX_BYTES:
         return False
-    pairs, half = features * channels, width // 2 + 1
+    pairs, half = out_channels * channels, width // 2 + 1
 
     def transform(planes: int, down: int, along: int) -> int:
         return planes * 2 * half * down * (along + 2 * height)
 
     direct = 3 * pairs * size * size * rows * columns * batch
-    transforms = 2 * batch * (transform(channels, height, width) + transform(features, rows, columns))
+    transforms = 2 * batch * (transform(channels, height, width) + transform(out_channels, rows, columns))
     transforms += 2 * transform(pairs, size, size)
-    return direct > WORTHWHILE * (transforms + 3 * 4 * pairs * height * half * batch)
+    return direct > MIN_SAVING * (transforms + 3 * 4 * pairs * height * half * batch)
 
 
-def together(padded: tuple[int, int, int], features: int, size: int) -> int:
-    """How many examples are worth working on at once, a power of two: 1 where the frequency domain does not pay.
+def together(padded: tuple[int, int, int], out_channels: int, size: int) -> int:
+    """The preferred batch size, a power of two; 1 where the frequency domain saves nothing.
 
-    padded: (C, H, W), the maps with their margin.
+    padded: (C, H, W), the shape of the padded input.
     """
-    count = MOST_TOGETHER
-    while count >= LEAST_TOGETHER and _bytes((*padded, count), features) > MOST_BYTES:
+    count = MAX_BATCH
+    while count >= MIN_BATCH and _bytes((*padded, count), out_channels) > MAX_BYTES:
         count //= 2
-    return count if spectra_pay((*padded, count), features, size) else 1
+    return count if spectra_pay((*padded, count), out_channels, size) else 1
 
 
-def _bytes(padded: tuple[int, ...], features: int) -> int:
+def _bytes(padded: tuple[int, ...], out_channels: int) -> int:
     channels, height, width, batch = padded
-    return 8 * (channels + features) * height * (width // 2 + 1) * batch
+    return 8 * (channels + out_channels) * height * (width // 2 + 1) * batch
 
 
-def _products(padded: tuple[int, ...], features: int) -> int:
+def _products(padded: tuple[int, ...], out_channels: int) -> int:
     channels, height, width, _ = padded
-    return 16 * channels * features * height * (width // 2 + 1)
+    return 16 * channels * out_channels * height * (width // 2 + 1)

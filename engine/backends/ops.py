@@ -1,12 +1,11 @@
-"""Operations: the arithmetic that every layer and optimizer is written on. What is here is what each operation
-means; how it is done is array_operations (NumPy) and kernels (CUDA).
+"""Ops: the array operations that layers and optimizers use, implemented in numpy/ (NumpyOps) and cuda/ (CudaOps).
 
-An operation takes arrays that already exist and gives back the list of calls that, replayed, fill the output array
-from the input arrays. Making it allocates whatever it needs; replaying allocates nothing. An operation with two
-directions is a TwoWay, which remembers between forward and backward what backward needs.
+An operation takes allocated arrays and returns a list of prepared calls; replaying them fills the output from the
+inputs. Preparing allocates all scratch memory, replaying allocates none. An operation with a gradient is a
+DifferentiableOp, which keeps what its backward pass needs.
 
-Arrays lie batch-last: maps are (C, H, W, N), lists (n, N). Every shifted window of a map is then a view whose
-innermost run of W*N (or N) values is contiguous, so that windows, pools and gradients move at memory speed.
+Arrays are batch-last: feature maps (C, H, W, N), vectors (n, N). Every shifted window of a map is then a view whose
+innermost run of W*N (or N) values is contiguous, so that windows, pooling and gradients run at memory speed.
 """
 
 from __future__ import annotations
@@ -26,96 +25,94 @@ Activation: TypeAlias = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
 
 
 def replay(calls: Iterable[Call]) -> None:
-    """Make the prepared calls, in order."""
+    """Execute prepared calls in order."""
     for function, arguments, keywords in calls:
         function(*arguments, **keywords)
 
 
-def slices(go_on: Callable[[float], bool], seconds: float) -> Iterator[None]:
-    """Makes calls that were `sliced`; yields about every `seconds` until all are made."""
-    while not go_on(perf_counter() + seconds):
+def slices(run_until: Callable[[float], bool], seconds: float) -> Iterator[None]:
+    """Execute calls prepared by Ops.in_slices, yielding about every `seconds` until all are done."""
+    while not run_until(perf_counter() + seconds):
         yield
 
 
 class TwoWay(Protocol):
-    """An operation with a backward direction. `backward` is asked for at most once, after `forward`."""
+    """An operation with a gradient. `backward` is called at most once, after `forward`."""
 
     def forward(self) -> Calls:
-        """The calls that fill the output."""
+        """Calls that fill the output."""
         ...
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx, unless it is None, from dy and what the last forward pass left."""
+        """Calls that fill dx, unless it is None, from dy and what the last forward pass stored."""
         ...
 
 
 class ConvolutionTwoWay(Protocol):
-    """A TwoWay that has parameters."""
+    """A differentiable operation with a weight matrix."""
 
     def forward(self) -> Calls:
-        """The calls that fill the output."""
+        """Calls that fill the output."""
         ...
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
-        """The calls that fill dx (without the margin that x has) and dmatrix, each unless it is None."""
+        """Calls that fill dx (without the padding of x) and dmatrix, each unless it is None."""
         ...
 
 
-class _InTurn:
-    """A convolution and a pool, one after the other; dmaps: memory for the gradient in between."""
+class _ConvThenPool:
+    """A convolution followed by pooling; dmaps: scratch array for the gradient of the maps in between."""
 
     def __init__(self, convolution: ConvolutionTwoWay, pool: TwoWay, dmaps: Array | None) -> None:
         self._convolution, self._pool, self._dmaps = convolution, pool, dmaps
 
     def forward(self) -> Calls:
-        """The calls that fill the output."""
         return self._convolution.forward() + self._pool.forward()
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
-        """The calls that fill dx and dmatrix."""
         return self._pool.backward(dy, self._dmaps) + self._convolution.backward(self._dmaps, dx, dmatrix)
 
 
 class NormalizationTwoWay(Protocol):
-    """A TwoWay that has parameters and, beside them, statistics that forward passes gather."""
+    """A differentiable operation with parameters and running statistics."""
 
     def forward(self) -> Calls:
-        """The calls that fill the output."""
+        """Calls that fill the output."""
         ...
 
-    def backward(self, dy: Array, dx: Array | None, dblock: Array | None) -> Calls:
-        """The calls that fill dx and dblock, each unless it is None."""
+    def backward(self, dy: Array, dx: Array | None, dparameters: Array | None) -> Calls:
+        """Calls that fill dx and dparameters, each unless it is None."""
         ...
 
-    def settle(self, state: Array, momentum: float) -> Calls:
-        """The calls that carry the statistics of the last forward pass into the running ones: see batch_norm."""
+    def settle(self, buffers: Array, momentum: float) -> Calls:
+        """Calls that update the running statistics from the last forward pass; see Ops.batch_norm."""
         ...
 
 
 class Inlet(Protocol):
-    """A way into an array that is part of a program: `calls`, first in it, bring over what was put there last."""
+    """Copies host values into an array at the start of a program; `calls` come first in the program."""
 
     calls: Calls
 
     def put(self, values: HostArray) -> None:
-        """What the next run is to find in the array, of its shape, whatever their strides; after the last run."""
+        """Set the values, of the array's shape and any strides, for the next run. Waits for the last run."""
         ...
 
 
 class Outlet(Protocol):
-    """A way out of some arrays that is part of a program: `calls`, last in it, carry them over."""
+    """Copies arrays to the host at the end of a program; `calls` come last in the program."""
 
     calls: Calls
 
     def take(self) -> list[HostArray]:
-        """Copies of what the arrays held at the end of the last run, which is waited for."""
+        """Copies of the arrays as of the end of the last run, for which it waits."""
         ...
 
 
 class Operations(ABC):
-    """The operations of one array library.
+    """The array operations of one backend.
 
-    zeros and full make arrays; from_host, to_host and upload carry values over at once. All others give calls.
+    zeros, full, from_host, to_host and upload take effect at once; all others return prepared calls.
     """
 
     @abstractmethod
@@ -124,86 +121,87 @@ class Operations(ABC):
 
     @abstractmethod
     def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
-        """A new array that holds `value` everywhere."""
+        """A new array filled with `value`."""
 
     @abstractmethod
     def from_host(self, values: HostArray) -> Array:
-        """The same values as a new array of this library."""
+        """A new array of this backend with the same values."""
 
     @abstractmethod
     def to_host(self, array: Array) -> HostArray:
-        """A copy of the values for NumPy."""
+        """A copy as a NumPy array."""
 
     @abstractmethod
     def upload(self, values: HostArray, target: Array) -> None:
-        """target = values, at once, whatever their strides."""
+        """target = values, of any strides."""
 
     @abstractmethod
     def inlet(self, target: Array) -> Inlet:
-        """A way into `target` for programs."""
+        """An input of a program that writes to `target`."""
 
     @abstractmethod
     def outlet(self, sources: Sequence[Array]) -> Outlet:
-        """A way out of `sources` for programs."""
+        """An output of a program that reads `sources`."""
 
     @abstractmethod
-    def together(self, lanes: Sequence[Calls]) -> Calls:
-        """The calls that make several independent lists of calls, at the same time where that is faster."""
+    def together(self, call_lists: Sequence[Calls]) -> Calls:
+        """Calls that execute independent lists of calls, in parallel where that is faster."""
 
     @abstractmethod
-    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
-        """`together` in slices: each time what is returned is called, it goes on until perf_counter() has come to
-        the number given, or a little further, and says whether all is done."""
+    def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
+        """`in_parallel` in time slices: the returned function resumes until perf_counter() reaches its argument, or
+        slightly later, and returns whether all calls are done."""
 
-    # -- values and lists ---------------------------------------------------------------------------------------
+    # -- elementwise and matrices ----------------------------------------------------------------------------------
 
     @abstractmethod
     def fill(self, target: Array, value: float) -> Calls:
-        """target = value everywhere."""
+        """target[...] = value."""
 
     @abstractmethod
     def copy(self, source: Array, target: Array) -> Calls:
-        """target = source, of the same shape, whatever their strides."""
+        """target = source, of the same shape and any strides."""
 
     @abstractmethod
     def add(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left + right, of the same shape, whatever their strides; out may be one of them."""
+        """out = left + right, of the same shape and any strides; out may be one of them."""
 
     @abstractmethod
     def product(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left @ right, for matrices (m, k) @ (k, n), whatever their strides; n is usually the batch."""
+        """out = left @ right, for matrices (m, k) @ (k, n) of any strides; n is usually the batch."""
 
     @abstractmethod
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
-        """y = f(x), value by value: relu max(x, 0); leaky_relu x where x > 0, else slope * x; tanh;
+        """y = f(x), elementwise: relu max(x, 0); leaky_relu x where x > 0, else slope * x; tanh;
         sigmoid 1 / (1 + exp(-x))."""
 
     @abstractmethod
     def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
-        """dx = dy * f'(x), told from y alone: relu and leaky_relu by y > 0 (at 0 the left slope: 0, or slope);
+        """dx = dy * f'(x), computed from y alone: relu and leaky_relu by y > 0 (at 0 the left slope: 0, or slope);
         tanh 1 - y^2; sigmoid y * (1 - y). dx may be dy."""
 
     @abstractmethod
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
-        """Votes (classes, N), loss (N,) and the gradient of sum(loss) / total, for target shares (classes, N).
+        """Softmax (classes, N), cross-entropy loss (N,) and the gradient of sum(loss) / total.
 
-        votes = exp(s - max s) / sum; loss = -sum(t log votes); dscores = (votes - t) / total (t sums to one).
-        log votes is taken as s - max s - log(sum exp), which stays finite.
+        scores: logits (classes, N). targets: class probabilities (classes, N), which sum to one.
+        votes = exp(s - max s) / sum; loss = -sum(t log votes); dscores = (votes - t) / total.
+        log votes is computed as s - max s - log(sum exp), which stays finite.
         """
 
-    # -- maps ---------------------------------------------------------------------------------------------------
+    # -- feature maps -------------------------------------------------------------------------------------------
 
     @abstractmethod
     def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
     ) -> ConvolutionTwoWay:
-        """y[f] = (sum over the window of feature f x window) / divisor + bias[f].
+        """y[f] = sum(kernel f * window) / normalizer + bias[f] (cross-correlation).
 
-        x: (C, H, W, N), already padded by `margin` on each side; its gradient is asked for without the margin.
-        matrix: (F, C*size*size [+ 1]), the features as rows, the bias last if there is one. y: (F, H', W', N),
-        maybe a view with gaps.
+        x: (C, H, W, N), already padded by `padding` on each side; its gradient is computed without the padding.
+        matrix: (F, C*size*size [+ 1]), a row for each kernel, the bias last if there is one.
+        y: (F, H', W', N), possibly a non-contiguous view.
         """
 
     def convolution_max_pool(
@@ -213,36 +211,39 @@ class Operations(ABC):
         y: Array,
         size: int,
         stride: int,
-        margin: int,
-        divisor: int,
-        between: tuple[int, ...],
+        padding: int,
+        normalizer: int,
+        conv_shape: tuple[int, ...],
         pool_size: int,
         pool_stride: int,
-        learn: bool,
+        needs_gradient: bool,
     ) -> ConvolutionTwoWay:
-        """max_pool of what `convolution` gives, whose shape for one example is `between`, (F, H', W'); see both.
+        """max_pool(convolution(x)); see both.
 
-        learn: whether backward will be asked for. Of values whose difference is lost in rounding when the bias is
-        added, another may win than one after the other. Here: one after the other, with memory for all in between.
+        conv_shape: (F, H', W'), the output of the convolution for one example.
+        needs_gradient: whether backward will be called.
+
+        A fused implementation adds the bias after the maximum, so that of values which differ by less than a
+        rounding error another one may be the maximum. This default runs the two one after the other.
         """
-        maps = self.zeros((*between, x.shape[-1]), x.dtype)
-        dmaps = self.zeros(maps.shape, x.dtype) if learn else None
-        convolution = self.convolution(x, matrix, maps, size, stride, margin, divisor)
-        return _InTurn(convolution, self.max_pool(maps, y, pool_size, pool_stride), dmaps)
+        maps = self.zeros((*conv_shape, x.shape[-1]), x.dtype)
+        dmaps = self.zeros(maps.shape, x.dtype) if needs_gradient else None
+        convolution = self.convolution(x, matrix, maps, size, stride, padding, normalizer)
+        return _ConvThenPool(convolution, self.max_pool(maps, y, pool_size, pool_stride), dmaps)
 
     @abstractmethod
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:
-        """y = the largest value of each window; windows that hang over the right or bottom edge use what is there.
+        """y = the maximum of each window; windows past the right or bottom edge use the values that exist.
 
-        x: (C, H, W, N), y: (C, H', W', N). In the gradient the winner takes all; of equal values the first in row
-        order wins. Where no window reads, dx is 0.
+        x: (C, H, W, N), y: (C, H', W', N). The gradient goes to the maximum of a window, of equal values to the
+        first in row-major order. dx is 0 outside all windows.
         """
 
     @abstractmethod
     def average_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:
-        """y = the mean of each window; windows that hang over the edge take the mean of what is there.
+        """y = the mean of each window; windows past the edge average the values that exist.
 
-        x: (C, H, W, N), y: (C, H', W', N). Where no window reads, dx is 0.
+        x: (C, H, W, N), y: (C, H', W', N). dx is 0 outside all windows.
         """
 
     @abstractmethod
@@ -250,68 +251,77 @@ class Operations(ABC):
         """y[c] = the mean of map c. x: (C, H, W, N), y: (C, N)."""
 
     @abstractmethod
-    def dropout(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> TwoWay:
-        """y = x / (1 - rate) where a coin says so, else 0 (inverted dropout, Srivastava et al. 2014).
+    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> TwoWay:
+        """y = x / (1 - rate) for values that are kept, else 0 (inverted dropout, Srivastava et al. 2014).
 
-        x, y: any shape (..., N). moment: (2,) uint32, the number of the step and the place in the batch of the
-        first example. The coin of value v (its place in one example, counted in row order) of example n is
-            h = mix(mix(mix(key + moment[0] * 0x9E3779B9) + moment[1] + n) + v), kept if h >= rate * 2^32
-        in uint32 arithmetic that wraps, so it follows from seed, step, example and place alone, however the batch
-        is cut and whatever computes. mix(h): h ^= h >> 16; h *= 0x7FEB352D; h ^= h >> 15; h *= 0x846CA68B;
+        x, y: any shape (..., N).
+        key: uint32 seed of the layer.
+        rng_counter: (2,) uint32, the step and the position of the first example in the batch.
+
+        The random number of element v (its row-major index within an example) of example n is
+            h = mix(mix(mix(key + rng_counter[0] * 0x9E3779B9) + rng_counter[1] + n) + v), kept if h >= rate * 2^32
+        in wrapping uint32 arithmetic: a counter-based generator, so the result depends on neither the batch chunks
+        nor the backend. mix(h): h ^= h >> 16; h *= 0x7FEB352D; h ^= h >> 15; h *= 0x846CA68B;
         h ^= h >> 16 (Ellis's "lowbias32").
         """
 
     @abstractmethod
     def batch_norm(
-        self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+        self, x: Array, parameters: Array, buffers: Array, y: Array, epsilon: float, training: bool
     ) -> NormalizationTwoWay:
         """y[c] = weight[c] * (x[c] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c] (Ioffe and Szegedy 2015).
 
-        x, y: (C, H, W, N). block: (2, C), weights and biases. state: (2, C), running means and variances.
-        training: mean and variance (divided by the count m) are those of the batch, and dx flows through them too;
-        otherwise they are the running ones. settle: running = (1 - momentum) * running + momentum * of the batch,
-        the variance taken with the divisor m - 1 (m if m is 1), as PyTorch does.
+        x, y: (C, H, W, N).
+        parameters: (2, C), weights and biases.
+        buffers: (2, C), running means and variances.
+        training: use the batch's mean and (biased) variance, with gradients through both; otherwise the running
+        statistics.
+
+        update_running_statistics: running = (1 - momentum) * running + momentum * batch, with the unbiased variance
+        (divided by m - 1, by m if m is 1), as in PyTorch.
         """
 
-    # -- learning -----------------------------------------------------------------------------------------------
+    # -- training -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
-        """out[..., n] = table[order[clock[0], first + n], ...]: part of a batch, picked from all examples.
+    def gather(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
+        """out[..., n] = table[order[step_index[0], first + n], ...]: part of a mini-batch.
 
-        table: (examples, ...) whose other axes are those of out; order: (steps, batch) int64; clock: (1,) int64,
-        the row of `order` that is due; out: (..., N), maybe a view with gaps.
+        table: (examples, ...), with the other axes of out.
+        order: (steps, batch) int64, example indices.
+        step_index: (1,) int64, the current row of `order`.
+        out: (..., N), possibly a non-contiguous view.
         """
 
     @abstractmethod
-    def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
-        """clock[0] += 1 and moment[0] += 1 if fine[0] is not 0."""
+    def advance(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+        """step_index[0] += 1 and rng_counter[0] += 1 if is_finite[0] != 0."""
 
     @abstractmethod
-    def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
-        """fine[0] = 0 if any value is not a finite number; it is never set to 1. fine: (1,) int32."""
+    def check(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
+        """is_finite[0] = 0 if any value is NaN or infinite, else unchanged. is_finite: (1,) int32."""
 
     @abstractmethod
-    def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
-        """target = source if fine[0] == when; both flat and contiguous."""
+    def choose(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+        """target = source if is_finite[0] == when; both one-dimensional and contiguous."""
 
     @abstractmethod
-    def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
-        """losses[clock[0]] = the mean of loss (N,). losses: (steps,)."""
+    def record(self, loss: Array, step_index: Array, losses: Array) -> Calls:
+        """losses[step_index[0]] = mean(loss). loss: (N,), losses: (steps,)."""
 
     @abstractmethod
     def clip(self, gradients: Array, limit: float) -> Calls:
-        """gradients *= min(1, limit / norm), the norm being the Euclidean one of all of them. Flat."""
+        """gradients *= min(1, limit / norm), with the Euclidean norm of the one-dimensional `gradients`."""
 
     @abstractmethod
     def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
-        """gradients += strength * weights * values: the gradient of L2, strength / 2 * sum(weights * values^2).
-        Flat."""
+        """gradients += strength * weights * values: the gradient of strength / 2 * sum(weights * values^2). All
+        one-dimensional."""
 
     @abstractmethod
-    def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
-        """values -= rates[clock[0]] * strength * weights * values: decoupled decay (Loshchilov, Hutter 2019).
-        Flat."""
+    def decay(self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
+        """values -= rates[step_index[0]] * strength * weights * values: decoupled weight decay (Loshchilov and
+        Hutter 2019). All one-dimensional."""
 
     @abstractmethod
     def sgd(
@@ -322,12 +332,12 @@ class Operations(ABC):
         momentum: float,
         nesterov: bool,
         rates: Array,
-        clock: Array,
+        step_index: Array,
     ) -> Calls:
         """v = momentum * v - rate * g; w += v, or with nesterov w += momentum * v - rate * g; rate =
-        rates[clock[0]]. Of v, what is below 1e-30 may be taken for 0.
+        rates[step_index[0]]. Elements of v below 1e-30 may be set to 0.
 
-        All flat, contiguous and equally long.
+        All one-dimensional, contiguous and of equal length.
         """
 
     @abstractmethod
@@ -342,11 +352,11 @@ class Operations(ABC):
         beta2: float,
         epsilon: float,
         rates: Array,
-        clock: Array,
+        step_index: Array,
     ) -> Calls:
         """count += 1; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
-        w -= rate * (m / (1 - b1^count)) / (sqrt(v / (1 - b2^count)) + epsilon); rate = rates[clock[0]].
-        Of m and v, what is below 1e-30 may be taken for 0.
+        w -= rate * (m / (1 - b1^count)) / (sqrt(v / (1 - b2^count)) + epsilon); rate = rates[step_index[0]].
+        Elements of m and v below 1e-30 may be set to 0 (Kingma and Ba 2015).
 
-        count: (1,) of the values' dtype; the others flat, contiguous and equally long. Kingma and Ba 2015.
+        count: (1,) of the values' dtype; the others one-dimensional, contiguous and of equal length.
         """

@@ -1,7 +1,8 @@
 """Convolution on a GPU: three matrix products, of which one side exists only tile by tile.
 
 The weights are first laid out so that neighbours can be fetched four at a time; that small copy has nothing to wait
-for within a pass, so it runs beside whatever begins it."""
+for within a pass, so it runs beside whatever begins it.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +17,26 @@ from engine.backends.ops import Array, Calls
 
 
 class Convolution:
-    """See Operations.convolution."""
-
     def __init__(
-        self, kernels: Kernels, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+        self,
+        kernels: Kernels,
+        x: Array,
+        matrix: Array,
+        y: Array,
+        size: int,
+        stride: int,
+        padding: int,
+        normalizer: int,
     ) -> None:
-        self._kernels, self._margin = kernels, margin
+        self._kernels, self._padding = kernels, padding
         self._x, self._y, self._array = _Maps(kernels, x), _Maps(kernels, y), matrix
         (self._matrix,) = flat(kernels, matrix)
         self._features, self._length = matrix.shape
         self._taps, self._cells = x.shape[0] * size * size, size * size
-        self._share = number(x.dtype.type(1 / divisor))
+        self._share = number(x.dtype.type(1 / normalizer))
         self._options = (f"-DSIZE={size}", f"-DSTRIDE={stride}")
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         x, y = self._x, self._y
         laid, packed = self._packed((self._taps, self._features), (1, self._length))
         product = Product(
@@ -113,7 +119,7 @@ class Convolution:
         members = self._features * self._cells
         sizes = [
             *(*whole(dx.channels, dx.positions), *divisor(dx.run), *divisor(dx.batch)),
-            *whole(self._margin, members),
+            *whole(self._padding, members),
         ]
         return Product(
             "convolution_input_gradient",
@@ -160,7 +166,6 @@ FEW = 2
 
 
 def product(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
-    """See Operations.product."""
     (rows, members), columns = left.shape, right.shape[1]
     if columns <= FEW and left.strides[1] == left.dtype.itemsize:
         return _by_rows(kernels, left, right, out)

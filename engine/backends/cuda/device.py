@@ -211,8 +211,6 @@ class CupyDevice:
 
 
 class _Module:
-    """See Module."""
-
     def __init__(self, device: CupyDevice, module: Any) -> None:
         self._device, self._module = device, module
 

@@ -19,10 +19,15 @@ THREADS = 256
 
 
 class BatchNorm:
-    """See Operations.batch_norm."""
-
     def __init__(
-        self, kernels: Kernels, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+        self,
+        kernels: Kernels,
+        x: Array,
+        parameters: Array,
+        buffers: Array,
+        y: Array,
+        epsilon: float,
+        training: bool,
     ) -> None:
         self._kernels, self._training, self._epsilon = kernels, training, x.dtype.type(epsilon)
         self._channels, self._count = len(x), math.prod(x.shape[1:])
@@ -30,42 +35,40 @@ class BatchNorm:
         self._each = -(-self._count // slices)
         self._slices = -(-self._count // self._each)
         zeros, view, channels = kernels.device.zeros, kernels.view, self._channels
-        self._x, self._y, self._block, self._state = (view(array) for array in (x, y, block, state))
+        self._x, self._y, self._affine, self._buffers = (view(array) for array in (x, y, parameters, buffers))
         self._mean, self._variance, self._scale = (view(zeros((channels,), x.dtype)) for _ in range(3))
         self._parts = view(zeros((channels, self._slices, 2), x.dtype))
         self._sums = view(zeros((2, channels), x.dtype))
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         calls = self._batch_statistics() if self._training else self._running_statistics()
         parameters = [
-            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._block)),
+            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._affine)),
             *(*writes(self._y, strided=True), *whole(self._channels), *divisor(self._count)),
         ]
         return calls + calls_of(self._kernels, "normalize", self._y.size, parameters)
 
-    def backward(self, dy: Array, dx: Array | None, dblock: Array | None) -> Calls:
-        """The calls that fill dx and dblock."""
-        if dx is None and dblock is None:
+    def backward(self, dy: Array, dx: Array | None, dparameters: Array | None) -> Calls:
+        if dx is None and dparameters is None:
             return []
         gradient = self._kernels.view(dy)
-        calls = self._moments(gradient) + self._gradients(dblock)
+        calls = self._moments(gradient) + self._gradients(dparameters)
         if dx is None:
             return calls
         target, share = self._kernels.view(dx), dy.dtype.type(1 / self._count if self._training else 0)
         parameters = [
-            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._block, self._sums)),
+            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._affine, self._sums)),
             *(*reads(gradient, strided=True), *writes(target, strided=True)),
             *(*whole(self._channels), *divisor(self._count), *number(share)),
         ]
         return calls + calls_of(self._kernels, "normalize_gradient", target.size, parameters)
 
-    def settle(self, state: Array, momentum: float) -> Calls:
-        """The calls that carry the batch's statistics into `state`."""
-        corrected = state.dtype.type(self._count / max(self._count - 1, 1))
+    def settle(self, buffers: Array, momentum: float) -> Calls:
+        """The calls that carry the batch's statistics into `buffers`."""
+        corrected = buffers.dtype.type(self._count / max(self._count - 1, 1))
         parameters = [
-            *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(state), anywhere=True)),
-            *(*whole(self._channels), *number(state.dtype.type(momentum)), *number(corrected)),
+            *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(buffers), anywhere=True)),
+            *(*whole(self._channels), *number(buffers.dtype.type(momentum)), *number(corrected)),
         ]
         return calls_of(self._kernels, "settle", self._channels, parameters)
 
@@ -92,16 +95,16 @@ class BatchNorm:
 
     def _running_statistics(self) -> Calls:
         parameters = [
-            *(*reads(self._state, anywhere=True), *writes(self._mean), *writes(self._scale)),
+            *(*reads(self._buffers, anywhere=True), *writes(self._mean), *writes(self._scale)),
             *(*whole(self._channels), *number(self._epsilon)),
         ]
         return calls_of(self._kernels, "running_statistics", self._channels, parameters)
 
-    def _gradients(self, dblock: Array | None) -> Calls:
+    def _gradients(self, dparameters: Array | None) -> Calls:
         dtype = self._sums.dtype
         parameters = [
             *(*reads(self._parts, anywhere=True), *writes(self._sums, anywhere=True)),
-            *(nothing(dtype) if dblock is None else writes(self._kernels.view(dblock), anywhere=True)),
+            *(nothing(dtype) if dparameters is None else writes(self._kernels.view(dparameters), anywhere=True)),
             *whole(self._channels, self._slices),
         ]
         return calls_of(self._kernels, "batch_gradients", self._channels, parameters)

@@ -28,15 +28,12 @@ class KernelOperations(Operations):
         self._waiting: dict[tuple[tuple[int, ...], str], Array] = {}
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """A new array of zeros."""
         return self.device.zeros(shape, dtype)
 
     def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
-        """A new array that holds `value` everywhere."""
         return self.device.from_host(np.full(shape, value, dtype))
 
     def from_host(self, values: HostArray) -> Array:
-        """A copy on the device."""
         return self.device.from_host(values)
 
     def to_host(self, array: Array) -> HostArray:
@@ -60,8 +57,8 @@ class KernelOperations(Operations):
         replay(self.copy(packed, target))
 
     def _packed(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Memory without gaps in which values wait for a moment; made once for each shape, for strokes and frames
-        come again and again."""
+        """Memory without gaps in which values wait for a rng_counter; made once for each shape, for strokes and
+        frames come again and again."""
         key = shape, np.dtype(dtype).str
         if key not in self._waiting:
             self._waiting[key] = self.device.zeros(shape, dtype)
@@ -89,94 +86,73 @@ class KernelOperations(Operations):
         return go_on
 
     def fill(self, target: Array, value: float) -> Calls:
-        """target = value."""
         return pointwise.fill(self._kernels, target, value)
 
     def copy(self, source: Array, target: Array) -> Calls:
-        """target = source."""
         return pointwise.copy(self._kernels, source, target)
 
     def add(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left + right."""
         return pointwise.add(self._kernels, left, right, out)
 
     def product(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left @ right."""
         return product(self._kernels, left, right, out)
 
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
-        """y = f(x)."""
         return pointwise.activation(self._kernels, kind, x, y, slope)
 
     def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
-        """dx = dy * f'(x)."""
         return pointwise.activation_gradient(self._kernels, kind, y, dy, dx, slope)
 
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
-        """Votes, loss and gradient."""
         return pointwise.softmax_cross_entropy(self._kernels, scores, targets, votes, loss, dscores, total)
 
     def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
     ) -> Convolution:
-        """The sliding of features."""
-        return Convolution(self._kernels, x, matrix, y, size, stride, margin, divisor)
+        return Convolution(self._kernels, x, matrix, y, size, stride, padding, normalizer)
 
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> Pool:
-        """The largest of each window."""
         return Pool(self._kernels, "max", x, y, size, stride)
 
     def average_pool(self, x: Array, y: Array, size: int, stride: int) -> Pool:
-        """The mean of each window."""
         return Pool(self._kernels, "average", x, y, size, stride)
 
     def global_average(self, x: Array, y: Array) -> GlobalAverage:
-        """The mean of each map."""
         return GlobalAverage(self._kernels, x, y)
 
-    def dropout(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> Dropout:
-        """Values switched off by counted coins."""
-        return Dropout(self._kernels, x, y, rate, key, moment)
+    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> Dropout:
+        return Dropout(self._kernels, x, y, rate, key, rng_counter)
 
     def batch_norm(
-        self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+        self, x: Array, parameters: Array, buffers: Array, y: Array, epsilon: float, training: bool
     ) -> BatchNorm:
-        """Every channel brought to mean 0 and variance 1, then scaled and shifted."""
-        return BatchNorm(self._kernels, x, block, state, y, epsilon, training)
+        return BatchNorm(self._kernels, x, parameters, buffers, y, epsilon, training)
 
-    def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
-        """Part of a batch."""
-        return training_ops.gather(self._kernels, table, order, clock, first, out)
+    def gather(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
+        return training_ops.gather(self._kernels, table, order, step_index, first, out)
 
-    def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
-        """The step is done."""
-        return training_ops.advance(self._kernels, clock, moment, fine)
+    def advance(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+        return training_ops.advance(self._kernels, step_index, rng_counter, is_finite)
 
-    def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
-        """Are all values finite?"""
-        return training_ops.check(self._kernels, arrays, fine)
+    def check(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
+        return training_ops.check(self._kernels, arrays, is_finite)
 
-    def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
-        """A copy under a condition."""
-        return training_ops.choose(self._kernels, fine, when, source, target)
+    def choose(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+        return training_ops.choose(self._kernels, is_finite, when, source, target)
 
-    def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
-        """The step's mean error."""
-        return training_ops.record(self._kernels, loss, clock, losses)
+    def record(self, loss: Array, step_index: Array, losses: Array) -> Calls:
+        return training_ops.record(self._kernels, loss, step_index, losses)
 
     def clip(self, gradients: Array, limit: float) -> Calls:
-        """A gradient no longer than `limit`."""
         return training_ops.clip(self._kernels, gradients, limit)
 
     def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
-        """L2's part of the gradient."""
         return training_ops.penalise(self._kernels, values, weights, strength, gradients)
 
-    def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
-        """Decoupled decay."""
-        return training_ops.decay(self._kernels, values, weights, strength, rates, clock)
+    def decay(self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
+        return training_ops.decay(self._kernels, values, weights, strength, rates, step_index)
 
     def sgd(
         self,
@@ -186,10 +162,9 @@ class KernelOperations(Operations):
         momentum: float,
         nesterov: bool,
         rates: Array,
-        clock: Array,
+        step_index: Array,
     ) -> Calls:
-        """One step of gradient descent."""
-        return training_ops.sgd(self._kernels, values, gradients, velocity, momentum, nesterov, rates, clock)
+        return training_ops.sgd(self._kernels, values, gradients, velocity, momentum, nesterov, rates, step_index)
 
     def adam(
         self,
@@ -202,9 +177,8 @@ class KernelOperations(Operations):
         beta2: float,
         epsilon: float,
         rates: Array,
-        clock: Array,
+        step_index: Array,
     ) -> Calls:
-        """One step of Adam."""
         return training_ops.adam(
-            self._kernels, values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock
+            self._kernels, values, gradients, mean, square, count, beta1, beta2, epsilon, rates, step_index
         )

@@ -38,28 +38,23 @@ def _valuewise(
 
 
 def fill(kernels: Kernels, target: Array, value: float) -> Calls:
-    """See Operations.fill."""
     return _valuewise(kernels, "fill", (), target, number(target.dtype.type(value)))
 
 
 def copy(kernels: Kernels, source: Array, target: Array) -> Calls:
-    """See Operations.copy."""
     return _valuewise(kernels, "copy", (source,), target)
 
 
 def add(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
-    """See Operations.add."""
     return _valuewise(kernels, "add", (left, right), out)
 
 
 def activation(kernels: Kernels, kind: Activation, x: Array, y: Array, slope: float) -> Calls:
-    """See Operations.activation."""
     extra = number(x.dtype.type(slope)) if kind == "leaky_relu" else []
     return _valuewise(kernels, _FORWARD[kind], (x,), y, extra)
 
 
 def activation_gradient(kernels: Kernels, kind: Activation, y: Array, dy: Array, dx: Array, slope: float) -> Calls:
-    """See Operations.activation_gradient."""
     slope = 0.0 if kind == "relu" else slope
     extra = number(y.dtype.type(slope)) if kind in ("relu", "leaky_relu") else []
     return _valuewise(kernels, _BACKWARD[kind], (y, dy), dx, extra)
@@ -68,23 +63,21 @@ def activation_gradient(kernels: Kernels, kind: Activation, y: Array, dy: Array,
 class Dropout:
     """See Operations.dropout. The coins of the way back are tossed anew: they are the same."""
 
-    def __init__(self, kernels: Kernels, x: Array, y: Array, rate: float, key: int, moment: Array) -> None:
-        self._kernels, self._x, self._y, self._moment = kernels, x, y, moment
+    def __init__(self, kernels: Kernels, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> None:
+        self._kernels, self._x, self._y, self._rng_counter = kernels, x, y, rng_counter
         self._key, self._least = np.uint32(key), np.uint32(min(round(rate * 2**32), 2**32 - 1))
         self._kept = x.dtype.type(1 / (1 - rate))
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         return self._drop(self._x, self._y)
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx."""
         return [] if dx is None else self._drop(dy, dx)
 
     def _drop(self, source: Array, target: Array) -> Calls:
-        given, out, moment = (self._kernels.view(array) for array in (source, target, self._moment))
+        given, out, rng_counter = (self._kernels.view(array) for array in (source, target, self._rng_counter))
         parameters = [
-            *(*reads(given, strided=True), *writes(out, strided=True), *reads(moment, anywhere=True)),
+            *(*reads(given, strided=True), *writes(out, strided=True), *reads(rng_counter, anywhere=True)),
             *(*number(self._key), *number(self._least), *number(self._kept), *divisor(source.shape[-1])),
         ]
         return calls_of(self._kernels, "drop", out.size, parameters)
@@ -114,8 +107,6 @@ def flat(kernels: Kernels, *arrays: Array) -> list[View]:
 
 
 class Inlet:
-    """See operations.Inlet."""
-
     def __init__(self, kernels: Kernels, target: Array) -> None:
         self._device = kernels.device
         self._host, passage = kernels.device.shared(tuple(target.shape), target.dtype)
@@ -128,8 +119,6 @@ class Inlet:
 
 
 class Outlet:
-    """See operations.Outlet."""
-
     def __init__(self, kernels: Kernels, sources: Sequence[Array]) -> None:
         self._device = kernels.device
         self._hosts: list[HostArray] = []

@@ -19,8 +19,6 @@ WINDOWS = np.dtype([(name, DIVISOR) for name in ("height", "width", "high", "wid
 
 
 class Pool:
-    """See Operations.max_pool and average_pool."""
-
     def __init__(
         self, kernels: Kernels, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
     ) -> None:
@@ -34,7 +32,6 @@ class Pool:
         self._winner = kernels.device.zeros(y.shape, np.int32) if kind == "max" else None
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
         # What made the maps may go on with a window as soon as it is whole.
         windows = tuple(self._x.shape[1:]) if self._windows_fill else None
@@ -45,7 +42,6 @@ class Pool:
         return calls_of(self._kernels, function, y.size, [*parameters, self._windows])
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx."""
         if dx is None:
             return []
         given, target = self._kernels.view(dy), self._kernels.view(dx)
@@ -62,13 +58,10 @@ class Pool:
 
 
 class GlobalAverage:
-    """See Operations.global_average."""
-
     def __init__(self, kernels: Kernels, x: Array, y: Array) -> None:
         self._kernels, self._x, self._y = kernels, x, y
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
         # Few means of large maps need many threads each, many means of small ones do not.
         groups = 32 if math.prod(self._x.shape[1:3]) > 256 else 8
@@ -83,7 +76,6 @@ class GlobalAverage:
         return [(launch, (), {})]
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx."""
         if dx is None:
             return []
         down, along = dy.strides

@@ -125,7 +125,7 @@ class Size:
 
 
 @cache
-def best_sharing(size: Size, itemsize: int, processors: int) -> Sharing:
+def best_tiling(size: Size, itemsize: int, processors: int) -> Sharing:
     """With which the product is probably done first; see `microseconds`."""
     found = list(_sharings(size, itemsize, processors))
     short = [each for each in found if size.members <= LONGEST * each.groups * each.slices]
@@ -225,7 +225,7 @@ def tiled(kernels: Kernels, product: Product, bias: Bias | None = None) -> Calls
     which the kernel itself adds otherwise."""
     rows, columns, dtype = product.rows, product.columns, product.out.dtype
     size = Size(rows, columns, product.members, product.wide)
-    sharing = best_sharing(size, dtype.itemsize, kernels.device.processors)
+    sharing = best_tiling(size, dtype.itemsize, kernels.device.processors)
     parts, windows = sharing.slices, product.windows if sharing.slices == 1 else None
     grid = (*sharing.tile.blocks(rows, columns), parts)
     fetched = (f"-DLEFT_WIDE={product.wide[0]}", f"-DRIGHT_WIDE={product.wide[1]}")

@@ -1,5 +1,5 @@
 """What a training step does beside the passes, on a GPU: picking the batch, guarding, and moving the parameters.
-Rates, clock, counts and the guard's flag are read where they lie, so that a captured step stays right."""
+Rates, step_index, counts and the guard's flag are read where they lie, so that a captured step stays right."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ NORM_BLOCKS = 64
 THREADS = 256
 
 
-def gather(kernels: Kernels, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
+def gather(kernels: Kernels, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
     """See Operations.gather. Raises ValueError for a table or an order with gaps."""
-    source, places, due = flat(kernels, table, order, clock)
+    source, places, due = flat(kernels, table, order, step_index)
     target = kernels.view(out)
     parameters = [
         *(given for view in (source, places, due) for given in reads(view, anywhere=True)),
@@ -31,16 +31,14 @@ def gather(kernels: Kernels, table: Array, order: Array, clock: Array, first: in
     return calls_of(kernels, "gather", target.size, parameters)
 
 
-def advance(kernels: Kernels, clock: Array, moment: Array, fine: Array) -> Calls:
-    """See Operations.advance."""
-    due, when, flag = flat(kernels, clock, moment, fine)
+def advance(kernels: Kernels, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+    due, when, flag = flat(kernels, step_index, rng_counter, is_finite)
     parameters = [*writes(due, anywhere=True), *writes(when, anywhere=True), *reads(flag, anywhere=True)]
     return calls_of(kernels, "advance", 1, parameters)
 
 
-def check(kernels: Kernels, arrays: Sequence[Array], fine: Array) -> Calls:
-    """See Operations.check."""
-    flag, views = kernels.view(fine), [kernels.view(array) for array in arrays]
+def check(kernels: Kernels, arrays: Sequence[Array], is_finite: Array) -> Calls:
+    flag, views = kernels.view(is_finite), [kernels.view(array) for array in arrays]
     raised = writes(flag, anywhere=True, constant=True)
     return [
         call
@@ -49,22 +47,19 @@ def check(kernels: Kernels, arrays: Sequence[Array], fine: Array) -> Calls:
     ]
 
 
-def choose(kernels: Kernels, fine: Array, when: int, source: Array, target: Array) -> Calls:
-    """See Operations.choose."""
-    flag, given, taken = flat(kernels, fine, source, target)
+def choose(kernels: Kernels, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+    flag, given, taken = flat(kernels, is_finite, source, target)
     parameters = [*reads(flag, anywhere=True), *whole(when), *reads(given), *writes(taken)]
     return calls_of(kernels, "choose", taken.size, parameters)
 
 
-def record(kernels: Kernels, loss: Array, clock: Array, losses: Array) -> Calls:
-    """See Operations.record."""
-    errors, due, written = flat(kernels, loss, clock, losses)
+def record(kernels: Kernels, loss: Array, step_index: Array, losses: Array) -> Calls:
+    errors, due, written = flat(kernels, loss, step_index, losses)
     parameters = [*reads(errors, anywhere=True), *reads(due, anywhere=True), *writes(written, anywhere=True)]
     return calls_of(kernels, "record", 1, [*parameters, *whole(errors.size)])
 
 
 def clip(kernels: Kernels, gradients: Array, limit: float) -> Calls:
-    """See Operations.clip."""
     (target,) = flat(kernels, gradients)
     if target.size == 0:
         return []
@@ -87,15 +82,15 @@ def clip(kernels: Kernels, gradients: Array, limit: float) -> Calls:
 
 
 def penalise(kernels: Kernels, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
-    """See Operations.penalise."""
     now, chosen, target = flat(kernels, values, weights, gradients)
     parameters = [*reads(now), *reads(chosen), *writes(target), *number(values.dtype.type(strength))]
     return calls_of(kernels, "penalise", now.size, parameters)
 
 
-def decay(kernels: Kernels, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
-    """See Operations.decay."""
-    now, chosen, speed, due = flat(kernels, values, weights, rates, clock)
+def decay(
+    kernels: Kernels, values: Array, weights: Array, strength: float, rates: Array, step_index: Array
+) -> Calls:
+    now, chosen, speed, due = flat(kernels, values, weights, rates, step_index)
     parameters = [*writes(now), *reads(chosen), *reads(speed, anywhere=True), *reads(due, anywhere=True)]
     return calls_of(kernels, "decay", now.size, [*parameters, *number(values.dtype.type(strength))])
 
@@ -108,10 +103,9 @@ def sgd(
     momentum: float,
     nesterov: bool,
     rates: Array,
-    clock: Array,
+    step_index: Array,
 ) -> Calls:
-    """See Operations.sgd."""
-    now, pull, moving, speed, due = flat(kernels, values, gradients, velocity, rates, clock)
+    now, pull, moving, speed, due = flat(kernels, values, gradients, velocity, rates, step_index)
     parameters = [
         *(*writes(now), *reads(pull), *writes(moving), *reads(speed, anywhere=True), *reads(due, anywhere=True)),
         *(*number(values.dtype.type(momentum)), *whole(int(nesterov))),
@@ -130,11 +124,10 @@ def adam(
     beta2: float,
     epsilon: float,
     rates: Array,
-    clock: Array,
+    step_index: Array,
 ) -> Calls:
-    """See Operations.adam."""
     now, pull, middle, spread = flat(kernels, values, gradients, mean, square)
-    made, speed, due = flat(kernels, count, rates, clock)
+    made, speed, due = flat(kernels, count, rates, step_index)
     logs = (math.log(beta) if beta > 0 else -math.inf for beta in (beta1, beta2))
     parameters = [
         *(*writes(now), *reads(pull), *writes(middle), *writes(spread)),

@@ -1,4 +1,4 @@
-"""The operations on NumPy: array calls whose every buffer and view is made once. CUDA's are in backends/cuda."""
+"""The array operations on NumPy, as prepared calls with preallocated buffers and views."""
 
 from engine.backends.numpy.ops import ArrayOperations
 

@@ -1,4 +1,4 @@
-"""How NumPy's functions become prepared calls. Not an operation."""
+"""Prepared calls of NumPy functions, and arrays aligned to cache lines."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from engine.backends.ops import Array, Call
 
 
 def call(function: Callable[..., object], *arguments: object, out: Array) -> Call:
-    """One prepared call of a universal function, whose result goes to `out`."""
-    if function in (np.maximum, np.minimum):  # NumPy wants the keyword there
+    """A prepared call of a ufunc that writes to `out`."""
+    if function in (np.maximum, np.minimum):  # these take `out` by keyword only
         return function, arguments, {"out": out}
     return function, (*arguments, out), {}  # by position: a keyword costs a tenth of a small call
 
 
 def run(function: Callable[..., object], *arguments: object, **keywords: object) -> Call:
-    """One prepared call that says itself where its result goes."""
+    """A prepared call of any function."""
     return function, arguments, keywords
 
 
-_LINE = 64
+_LINE = 64  # bytes of a cache line
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
-    """A new array of zeros, C-contiguous."""
+    """A new C-contiguous array of zeros, aligned to a cache line."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = np.zeros(size + _LINE, np.uint8)
@@ -35,7 +35,7 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:
-    """A new array that holds `value` everywhere, C-contiguous."""
+    """A new C-contiguous array filled with `value`, aligned to a cache line."""
     array = zeros(shape, dtype)
     array.fill(value)
     return array

@@ -1,4 +1,4 @@
-"""Windows along one axis of maps: which values a pool's window has at each place in it. No arithmetic."""
+"""Views and indices of windows of feature maps, take and scatter-add."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ from engine.backends.ops import Array, Call, Calls
 
 Part = tuple[slice, ...]
 
-# Bytes of maps that are worked on at once, where several passes go over them.
+# Bytes of maps processed at a time where several passes go over them.
 BLOCK_BYTES = 131_072
 
 
 def taps(x: Array, count: int, axis: int, size: int, stride: int) -> list[tuple[Array, Part]]:
-    """For each place in a window of `size`: the values of x there, and the part of the `count` windows that have
-    it.
+    """For each position in a window of `size` along `axis`: the values of x, and the slice of the `count` windows
+    that have one.
 
-    Windows that hang over the end of the axis lack the places beyond it.
+    Windows that extend past the end of the axis have no values there.
     """
-    found = []
-    ahead = (slice(None),) * axis
-    for tap in range(size):
-        having = min(count, -(-(x.shape[axis] - tap) // stride))
-        if having > 0:
-            seen = slice(tap, tap + (having - 1) * stride + 1, stride)
-            found.append((x[(*ahead, seen)], (*ahead, slice(having))))
-    return found
+    views = []
+    leading = (slice(None),) * axis
+    for position in range(size):
+        windows = min(count, -(-(x.shape[axis] - position) // stride))
+        if windows > 0:
+            values = slice(position, position + (windows - 1) * stride + 1, stride)
+            views.append((x[(*leading, values)], (*leading, slice(windows))))
+    return views
 
 
-def overlap(tap: int, margin: int, stride: int, windows: int, length: int) -> tuple[slice, slice] | None:
-    """Which of `windows` have a pixel at their place `tap`, and those pixels of `length`; None if there are none.
+def overlap(position: int, padding: int, stride: int, windows: int, length: int) -> tuple[slice, slice] | None:
+    """The windows that have a pixel at `position`, and those pixels, as slices; None if there are none.
 
-    Window w begins `margin` before pixel w * stride.
+    Window w starts `padding` before pixel w * stride; the axis has `length` pixels.
     """
-    first = max(0, -((tap - margin) // stride))
-    last = min(windows - 1, (length - 1 + margin - tap) // stride)
+    first = max(0, -((position - padding) // stride))
+    last = min(windows - 1, (length - 1 + padding - position) // stride)
     if last < first:
         return None
-    return slice(first, last + 1), slice(first * stride + tap - margin, last * stride + tap - margin + 1, stride)
+    return slice(first, last + 1), slice(
+        first * stride + position - padding, last * stride + position - padding + 1, stride
+    )
 
 
 def blocks_along(maps: Array, axis: int) -> list[Part]:
-    """Parts of maps (C, H, W, N), about BLOCK_BYTES large, that are whole along `axis`, which is 1 or 2."""
+    """Slices that split maps (C, H, W, N) into blocks of about BLOCK_BYTES, complete along `axis` (1 or 2)."""
     other = 3 - axis
     channel = maps[0].nbytes
     channels = max(1, BLOCK_BYTES // max(1, channel))
@@ -55,40 +57,40 @@ def blocks_along(maps: Array, axis: int) -> list[Part]:
     ]
 
 
-# Measured: with longer rows a strided copy moves them faster than they are picked, however few they are.
-SHORT_ROW = 12
-MOST = 5_000
+# Measured: for longer rows a strided copy is faster than take, whatever the number of elements.
+MAX_TAKE_ROW = 12
+MAX_TAKE_SIZE = 5_000
 
 
 def gathers(x: Array, row: int, count: int) -> bool:
-    """Whether `count` values of `x`, of which `row` lie in a row, are picked faster than copied."""
-    return row <= SHORT_ROW and count <= MOST and bool(x.flags.c_contiguous)
+    """Whether take is faster than a strided copy, for `count` elements of `x` in contiguous runs of `row`."""
+    return row <= MAX_TAKE_ROW and count <= MAX_TAKE_SIZE and bool(x.flags.c_contiguous)
 
 
 def places(x: Array) -> Array:
-    """Of every value of `x` (without gaps), where it lies: int64 of its shape."""
+    """The flat index of every element of the contiguous `x`: int64 of its shape."""
     return np.arange(x.size).reshape(x.shape)
 
 
-def gather(x: Array, places: Array, out: Array) -> Call:
-    """out = the values of `x` (without gaps) that lie at `places`, of out's shape. Places beyond it are not looked
-    for: that is what makes it quick."""
-    return run(x.reshape(-1).take, np.ascontiguousarray(places), None, out, "clip")
+def gather(x: Array, indices: Array, out: Array) -> Call:
+    """out = x.flat[indices], for a contiguous `x` and indices of out's shape. Not bounds-checked, which makes it
+    fast."""
+    return run(x.reshape(-1).take, np.ascontiguousarray(indices), None, out, "clip")
 
 
-def scatter(taps: Array, dx: Array, stride: int, margin: int) -> Calls:
-    """dx (C, H, W, N) = for every pixel the sum over all windows and places in them that read it.
+def scatter(dwindows: Array, dx: Array, stride: int, padding: int) -> Calls:
+    """dx (C, H, W, N) = for every pixel the sum of the gradients of all windows that contain it (col2im).
 
-    taps: (size, size, C, H', W', N), for each place in a window, row and column, the gradient of what every window
-    reads there. The first window begins `margin` outside of dx.
+    dwindows: (size, size, C, H', W', N), the gradients by row and column within a window. The first window starts
+    `padding` outside of dx.
     """
-    size, _, _, height, width, _ = taps.shape
+    size, _, _, height, width, _ = dwindows.shape
     calls = [run(dx.fill, 0)]
     for row in range(size):
         for column in range(size):
-            down = overlap(row, margin, stride, height, dx.shape[1])
-            along = overlap(column, margin, stride, width, dx.shape[2])
+            down = overlap(row, padding, stride, height, dx.shape[1])
+            along = overlap(column, padding, stride, width, dx.shape[2])
             if down is not None and along is not None:
-                seen = dx[:, down[1], along[1]]
-                calls.append(call(np.add, seen, taps[row, column, :, down[0], along[0]], out=seen))
+                pixels = dx[:, down[1], along[1]]
+                calls.append(call(np.add, pixels, dwindows[row, column, :, down[0], along[0]], out=pixels))
     return calls

@@ -1,4 +1,4 @@
-"""ArrayOperations: every operation on NumPy, each put together in a file of its own beside this one."""
+"""NumpyOps: the array operations on NumPy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.numpy import calls as memory
 from engine.backends.numpy import training_ops
-from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.calls import call, full, run, zeros
 from engine.backends.numpy.convolution import convolution, fits_pooled_rows
 from engine.backends.numpy.fused_conv_pool import PooledRows
 from engine.backends.numpy.normalization import BatchNorm, Dropout
@@ -18,23 +17,22 @@ from engine.backends.numpy.row_layout import matrix_product
 from engine.backends.numpy.threads import Lanes
 from engine.backends.ops import Activation, Array, Calls, ConvolutionTwoWay, HostArray, Inlet, Operations, Outlet
 
-# So much more than the maps themselves may be read.
+# Up to this size an array of zeros as large as the input may be read beside it.
 SMALL_BYTES = 65_536
 
 
 def activation(kind: Activation, x: Array, y: Array, slope: float) -> Calls:
-    """See Operations.activation."""
     number = x.dtype.type
     if kind == "relu":
-        # Against an array, NumPy finds the larger three times faster than against a number; and of lists without
-        # gaps, before it could set up a loop over all axes of small maps.
+        # np.maximum is three times faster against an array than against a scalar; and for small contiguous maps, on
+        # flat arrays, faster than setting up a loop over all axes.
         if x.flags.c_contiguous and y.flags.c_contiguous and x.nbytes <= SMALL_BYTES:
-            return [call(np.maximum, x.reshape(-1), memory.zeros((x.size,), x.dtype), out=y.reshape(-1))]
-        nothing = memory.zeros(x.shape[1:] if x.ndim > 2 else x.shape, x.dtype)
-        return [call(np.maximum, x, nothing, out=y)]
+            return [call(np.maximum, x.reshape(-1), zeros((x.size,), x.dtype), out=y.reshape(-1))]
+        zero = zeros(x.shape[1:] if x.ndim > 2 else x.shape, x.dtype)
+        return [call(np.maximum, x, zero, out=y)]
     if kind == "tanh":
         return [call(np.tanh, x, out=y)]
-    work = memory.zeros(x.shape, x.dtype)
+    work = zeros(x.shape, x.dtype)
     if kind == "leaky_relu":
         return [
             call(np.minimum, x, number(0), out=work),
@@ -52,12 +50,11 @@ def activation(kind: Activation, x: Array, y: Array, slope: float) -> Calls:
 
 
 def activation_gradient(kind: Activation, y: Array, dy: Array, dx: Array, slope: float) -> Calls:
-    """See Operations.activation_gradient."""
     number = y.dtype.type
     if kind == "relu":
-        mask = memory.zeros(y.shape, bool)
+        mask = zeros(y.shape, bool)
         return [call(np.greater, y, number(0), out=mask), call(np.multiply, dy, mask, out=dx)]
-    work = memory.zeros(y.shape, y.dtype)
+    work = zeros(y.shape, y.dtype)
     if kind == "leaky_relu":
         calls = [
             call(np.greater, y, number(0), out=work),
@@ -74,9 +71,8 @@ def activation_gradient(kind: Activation, y: Array, dy: Array, dx: Array, slope:
 def softmax_cross_entropy(
     scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
 ) -> Calls:
-    """See Operations.softmax_cross_entropy."""
-    top, summed = memory.zeros(scores.shape[1:], scores.dtype), memory.zeros(scores.shape[1:], scores.dtype)
-    logs = memory.zeros(votes.shape, votes.dtype)
+    top, summed = zeros(scores.shape[1:], scores.dtype), zeros(scores.shape[1:], scores.dtype)
+    logs = zeros(votes.shape, votes.dtype)
     return [
         run(np.maximum.reduce, scores, axis=0, out=top),
         call(np.subtract, scores, top, out=logs),
@@ -92,107 +88,83 @@ def softmax_cross_entropy(
     ]
 
 
-class _Inlet:
-    """See Inlet."""
-
+class _NumpyHostInput:
     def __init__(self, target: Array) -> None:
         self.calls: Calls = []
         self._target = target
 
     def put(self, values: HostArray) -> None:
-        """At once."""
         np.copyto(self._target, values)
 
 
-class _Outlet:
-    """See Outlet."""
-
+class _NumpyHostOutput:
     def __init__(self, sources: Sequence[Array]) -> None:
         self.calls: Calls = []
         self._sources = sources
 
     def take(self) -> list[HostArray]:
-        """Copies."""
         return [np.array(source) for source in self._sources]
 
 
 class ArrayOperations(Operations):
-    """See Operations for what each does."""
-
     def __init__(self) -> None:
-        self._lanes = Lanes()
+        self._threads = Lanes()
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """A new array of zeros."""
-        return memory.zeros(shape, dtype)
+        return zeros(shape, dtype)
 
     def full(self, shape: tuple[int, ...], value: float, dtype: Any) -> Array:
-        """A new array that holds `value` everywhere."""
-        return memory.full(shape, value, dtype)
+        return full(shape, value, dtype)
 
     def from_host(self, values: HostArray) -> Array:
-        """A copy."""
         return np.array(values)
 
     def to_host(self, array: Array) -> HostArray:
-        """A copy."""
         return np.array(array)
 
     def upload(self, values: HostArray, target: Array) -> None:
-        """target = values."""
         np.copyto(target, values)
 
     def inlet(self, target: Array) -> Inlet:
-        """The values are put where they belong."""
-        return _Inlet(target)
+        return _NumpyHostInput(target)
 
     def outlet(self, sources: Sequence[Array]) -> Outlet:
-        """The values lie where they are taken."""
-        return _Outlet(sources)
+        return _NumpyHostOutput(sources)
 
-    def together(self, lanes: Sequence[Calls]) -> Calls:
-        """On two threads where there are cores for them."""
-        return self._lanes.together(lanes)
+    def together(self, call_lists: Sequence[Calls]) -> Calls:
+        """On two threads if there are two cores."""
+        return self._threads.together(call_lists)
 
-    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
-        """The same, stopping between any two calls."""
-        return self._lanes.sliced(lanes)
+    def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
+        return self._threads.sliced(call_lists)
 
     def fill(self, target: Array, value: float) -> Calls:
-        """target = value."""
         return [run(target.fill, target.dtype.type(value))]
 
     def copy(self, source: Array, target: Array) -> Calls:
-        """target = source."""
         return [run(np.copyto, target, source)]
 
     def add(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left + right."""
         return [call(np.add, left, right, out=out)]
 
     def product(self, left: Array, right: Array, out: Array) -> Calls:
-        """out = left @ right."""
         return [matrix_product(left, right, out)]
 
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
-        """y = f(x)."""
         return activation(kind, x, y, slope)
 
     def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
-        """dx = dy * f'(x)."""
         return activation_gradient(kind, y, dy, dx, slope)
 
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
-        """Votes, loss and gradient."""
         return softmax_cross_entropy(scores, targets, votes, loss, dscores, total)
 
     def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, margin: int, divisor: int
+        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
     ) -> ConvolutionTwoWay:
-        """The sliding of features."""
-        return convolution(x, matrix, y, size, stride, margin, divisor, self._lanes)
+        return convolution(x, matrix, y, size, stride, padding, normalizer, self._threads)
 
     def convolution_max_pool(
         self,
@@ -201,73 +173,60 @@ class ArrayOperations(Operations):
         y: Array,
         size: int,
         stride: int,
-        margin: int,
-        divisor: int,
-        between: tuple[int, ...],
+        padding: int,
+        normalizer: int,
+        conv_shape: tuple[int, ...],
         pool_size: int,
         pool_stride: int,
-        learn: bool,
+        needs_gradient: bool,
     ) -> ConvolutionTwoWay:
-        """The largest matches, some rows at a time where that can be done."""
+        """Fused where `can_fuse_max_pool` holds."""
         if fits_pooled_rows(x, y, size, stride, pool_size, pool_stride):
-            return PooledRows(x, matrix, y, size, margin, divisor, pool_size, learn)
+            return PooledRows(x, matrix, y, size, padding, normalizer, pool_size, needs_gradient)
         return super().convolution_max_pool(
-            x, matrix, y, size, stride, margin, divisor, between, pool_size, pool_stride, learn
+            x, matrix, y, size, stride, padding, normalizer, conv_shape, pool_size, pool_stride, needs_gradient
         )
 
     def max_pool(self, x: Array, y: Array, size: int, stride: int) -> MaxPool:
-        """The largest of each window."""
         return MaxPool(x, y, size, stride)
 
     def average_pool(self, x: Array, y: Array, size: int, stride: int) -> AveragePool:
-        """The mean of each window."""
         return AveragePool(x, y, size, stride)
 
     def global_average(self, x: Array, y: Array) -> GlobalAverage:
-        """The mean of each map."""
         return GlobalAverage(x, y)
 
-    def dropout(self, x: Array, y: Array, rate: float, key: int, moment: Array) -> Dropout:
-        """Values switched off by counted coins."""
-        return Dropout(x, y, rate, key, moment)
+    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> Dropout:
+        return Dropout(x, y, rate, key, rng_counter)
 
     def batch_norm(
-        self, x: Array, block: Array, state: Array, y: Array, epsilon: float, training: bool
+        self, x: Array, parameters: Array, buffers: Array, y: Array, epsilon: float, training: bool
     ) -> BatchNorm:
-        """Every channel brought to mean 0 and variance 1, then scaled and shifted."""
-        return BatchNorm(x, block, state, y, epsilon, training)
+        return BatchNorm(x, parameters, buffers, y, epsilon, training)
 
-    def gather(self, table: Array, order: Array, clock: Array, first: int, out: Array) -> Calls:
-        """Part of a batch."""
-        return training_ops.gather(table, order, clock, first, out)
+    def gather(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
+        return training_ops.gather(table, order, step_index, first, out)
 
-    def advance(self, clock: Array, moment: Array, fine: Array) -> Calls:
-        """The step is done."""
-        return training_ops.advance(clock, moment, fine)
+    def advance(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+        return training_ops.advance(step_index, rng_counter, is_finite)
 
-    def check(self, arrays: Sequence[Array], fine: Array) -> Calls:
-        """Are all values finite?"""
-        return training_ops.check(arrays, fine)
+    def check(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
+        return training_ops.check(arrays, is_finite)
 
-    def choose(self, fine: Array, when: int, source: Array, target: Array) -> Calls:
-        """A copy under a condition."""
-        return training_ops.choose(fine, when, source, target)
+    def choose(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+        return training_ops.choose(is_finite, when, source, target)
 
-    def record(self, loss: Array, clock: Array, losses: Array) -> Calls:
-        """The step's mean error."""
-        return training_ops.record(loss, clock, losses)
+    def record(self, loss: Array, step_index: Array, losses: Array) -> Calls:
+        return training_ops.record(loss, step_index, losses)
 
     def clip(self, gradients: Array, limit: float) -> Calls:
-        """A gradient no longer than `limit`."""
         return training_ops.clip(gradients, limit)
 
     def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
-        """L2's part of the gradient."""
         return training_ops.penalise(values, weights, strength, gradients)
 
-    def decay(self, values: Array, weights: Array, strength: float, rates: Array, clock: Array) -> Calls:
-        """Decoupled decay."""
-        return training_ops.decay(values, weights, strength, rates, clock)
+    def decay(self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
+        return training_ops.decay(values, weights, strength, rates, step_index)
 
     def sgd(
         self,
@@ -277,10 +236,9 @@ class ArrayOperations(Operations):
         momentum: float,
         nesterov: bool,
         rates: Array,
-        clock: Array,
+        step_index: Array,
     ) -> Calls:
-        """One step of gradient descent."""
-        return training_ops.sgd(values, gradients, velocity, momentum, nesterov, rates, clock)
+        return training_ops.sgd(values, gradients, velocity, momentum, nesterov, rates, step_index)
 
     def adam(
         self,
@@ -293,7 +251,6 @@ class ArrayOperations(Operations):
         beta2: float,
         epsilon: float,
         rates: Array,
-        clock: Array,
+        step_index: Array,
     ) -> Calls:
-        """One step of Adam."""
-        return training_ops.adam(values, gradients, mean, square, count, beta1, beta2, epsilon, rates, clock)
+        return training_ops.adam(values, gradients, mean, square, count, beta1, beta2, epsilon, rates, step_index)

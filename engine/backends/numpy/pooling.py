@@ -1,42 +1,40 @@
-"""Max pool on NumPy: the largest value is found along one axis first and then along the other."""
+"""Max, average and global average pooling on NumPy; windows are reduced along one axis, then along the other."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from engine.backends.numpy import calls as memory
-from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.calls import call, run, zeros
 from engine.backends.numpy.indexing import blocks_along, gather, gathers, places, taps
 from engine.backends.ops import Array, Calls
 
 
 class MaxPool:
-    """See Operations.max_pool. Going down the columns last is what makes the first in row order win a tie.
+    """See Ops.max_pool. Reducing columns last routes the gradient of a tie to the first value in row-major order.
 
-    The largest itself is the same either way, and of a single example, whose rows can be read at memory speed but
-    whose columns cannot, found the other way round; a gradient, rarely asked for there, begins with the rows again.
+    The maximum itself does not depend on the order. For a single example, whose rows can be read at memory speed
+    but whose columns cannot, columns are reduced first; its gradient, rarely needed, starts with the rows again.
     """
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
-        self._across = memory.zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        self._across = zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
         self._down_first = x.shape[3] == 1
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         if not self._down_first:
-            return self._largest(self._x, self._across, 2) + self._largest(self._across, self._y, 1)
+            return self._maximum(self._x, self._across, 2) + self._maximum(self._across, self._y, 1)
         if gathers(self._x, 1, self._size**2 * self._y.size) and self._y.flags.c_contiguous:
-            return self._folded()
+            return self._halved()
         channels, _, width, batch = self._x.shape
-        down = memory.zeros((channels, self._y.shape[1], width, batch), self._x.dtype)
-        return self._largest(self._x, down, 1) + self._largest(down, self._y, 2)
+        down = zeros((channels, self._y.shape[1], width, batch), self._x.dtype)
+        return self._maximum(self._x, down, 1) + self._maximum(down, self._y, 2)
 
-    def _folded(self) -> Calls:
-        """Each window's values one under the other, and the larger of one half and the other until one is left."""
-        lying, last = self._lying(), self._y.reshape(1, -1)
-        values = last if len(lying) == 1 else memory.zeros(lying.shape, self._x.dtype)
-        calls = [gather(self._x, lying, values)]
+    def _halved(self) -> Calls:
+        """Window values as rows, reduced by the maximum of two halves until one row is left."""
+        indices, last = self._indices(), self._y.reshape(1, -1)
+        values = last if len(indices) == 1 else zeros(indices.shape, self._x.dtype)
+        calls = [gather(self._x, indices, values)]
         while (count := len(values)) > 1:
             if count % 2:
                 calls.append(call(np.maximum, values[0], values[-1], out=values[0]))
@@ -46,31 +44,30 @@ class MaxPool:
             calls.append(call(np.maximum, upper, lower, out=values.reshape(-1)))
         return calls
 
-    def _lying(self) -> Array:
-        """Where the values of all windows lie: (size * size, values of y); where a window hangs over the end, the
-        last line of its own once more, which changes no maximum."""
-        where = places(self._x)
+    def _indices(self) -> Array:
+        """The flat indices of all window values, (size * size, values of y). A window past the edge repeats its
+        last row or column, which does not change the maximum."""
+        flat = places(self._x)
         down, along = (
-            [np.minimum(np.arange(self._y.shape[axis]) * self._stride + tap, self._x.shape[axis] - 1)
-             for tap in range(self._size)]
+            [np.minimum(np.arange(self._y.shape[axis]) * self._stride + position, self._x.shape[axis] - 1)
+             for position in range(self._size)]
             for axis in (1, 2)
         )  # fmt: skip
-        return np.stack([where[:, lines][:, :, columns].reshape(-1) for lines in down for columns in along])
+        return np.stack([flat[:, lines][:, :, columns].reshape(-1) for lines in down for columns in along])
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx."""
         if dx is None:
             return []
-        dacross = memory.zeros(self._across.shape, self._across.dtype)
-        winner = self._winner if self._size <= self._stride else self._winner_of_many
-        again = self._largest(self._x, self._across, 2) if self._down_first else []
-        return again + winner(self._across, self._y, dy, dacross, 1) + winner(self._x, self._across, dacross, dx, 2)
+        dacross = zeros(self._across.shape, self._across.dtype)
+        route = self._route if self._size <= self._stride else self._route_overlapping
+        calls = self._maximum(self._x, self._across, 2) if self._down_first else []
+        return calls + route(self._across, self._y, dy, dacross, 1) + route(self._x, self._across, dacross, dx, 2)
 
-    def _taps(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
+    def _views(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
         return taps(x, out.shape[axis], axis, self._size, self._stride)
 
-    def _largest(self, x: Array, out: Array, axis: int) -> Calls:
-        (first, _), *others = self._taps(x, out, axis)
+    def _maximum(self, x: Array, out: Array, axis: int) -> Calls:
+        (first, _), *others = self._views(x, out, axis)
         if others and others[0][0].shape == out.shape:
             calls = [call(np.maximum, first, others.pop(0)[0], out=out)]
         else:
@@ -79,80 +76,77 @@ class MaxPool:
             calls.append(call(np.maximum, out[part], values, out=out[part]))
         return calls
 
-    def _winner(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
-        """Give each value of dout to the first tap that equals the maximum: what is given is no longer left."""
-        rest = memory.zeros(dout.shape, dout.dtype)
-        mask = memory.zeros(dout.shape, bool)
+    def _route(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
+        """Route each value of dout to the first window position that equals the maximum."""
+        rest = zeros(dout.shape, dout.dtype)
+        mask = zeros(dout.shape, bool)
         calls: Calls = []
-        left = dout
-        targets = [target for target, _ in self._taps(dx, out, axis)]
-        for place, (values, part) in enumerate(self._taps(x, out, axis)):
+        remaining = dout
+        targets = [target for target, _ in self._views(dx, out, axis)]
+        for place, (values, part) in enumerate(self._views(x, out, axis)):
             calls.append(call(np.equal, values, out[part], out=mask[part]))
-            calls.append(call(np.multiply, left[part], mask[part], out=targets[place]))
+            calls.append(call(np.multiply, remaining[part], mask[part], out=targets[place]))
             if place + 2 == len(targets) and targets[-1].shape == out.shape:
-                # The last tap takes whatever is left: no need to compare.
-                return [*calls, call(np.subtract, left, targets[place], out=targets[-1])]
-            calls.append(call(np.subtract, left[part], targets[place], out=rest[part]))
-            left = rest
+                # The rest belongs to the last position: no comparison needed.
+                return [*calls, call(np.subtract, remaining, targets[place], out=targets[-1])]
+            calls.append(call(np.subtract, remaining[part], targets[place], out=rest[part]))
+            remaining = rest
         return calls
 
-    def _winner_of_many(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
-        """The same where windows overlap and there are many taps: some of the maps at a time, so that they stay in
-        the cache, and masks remember which windows have their winner."""
+    def _route_overlapping(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
+        """The same for overlapping windows, block by block to stay in the cache; masks mark windows already
+        routed."""
         calls: Calls = []
         scratch: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
         for block in blocks_along(out, axis):
             shape = out[block].shape
             if shape not in scratch:
                 scratch[shape] = (
-                    memory.zeros(shape, bool),
-                    memory.zeros(shape, bool),
-                    memory.zeros(shape, dout.dtype),
+                    zeros(shape, bool),
+                    zeros(shape, bool),
+                    zeros(shape, dout.dtype),
                 )
-            calls += self._winners(x[block], out[block], dout[block], dx[block], axis, *scratch[shape])
+            calls += self._route_block(x[block], out[block], dout[block], dx[block], axis, *scratch[shape])
         return calls
 
-    def _winners(
-        self, x: Array, out: Array, dout: Array, dx: Array, axis: int, done: Array, won: Array, share: Array
+    def _route_block(
+        self, x: Array, out: Array, dout: Array, dx: Array, axis: int, done: Array, mask: Array, share: Array
     ) -> Calls:
-        targets = [target for target, _ in self._taps(dx, out, axis)]
-        # The first `stride` taps write what they give, the others add to it; beyond them nobody has written yet.
+        targets = [target for target, _ in self._views(dx, out, axis)]
+        # The first `stride` positions write, the others add; dx beyond the windows is set to 0 here.
         beyond = (slice(None),) * axis + (slice(out.shape[axis] * self._stride, None),)
         calls: Calls = [run(dx[beyond].fill, 0)]
-        for place, (values, part) in enumerate(self._taps(x, out, axis)):
-            winners = won[part] if place else done
-            calls.append(call(np.equal, values, out[part], out=winners))
+        for place, (values, part) in enumerate(self._views(x, out, axis)):
+            is_max = mask[part] if place else done
+            calls.append(call(np.equal, values, out[part], out=is_max))
             if place:
-                calls.append(call(np.greater, winners, done[part], out=winners))
-                calls.append(call(np.logical_or, done[part], winners, out=done[part]))
+                calls.append(call(np.greater, is_max, done[part], out=is_max))
+                calls.append(call(np.logical_or, done[part], is_max, out=done[part]))
             if place < self._stride:
-                calls.append(call(np.multiply, dout[part], winners, out=targets[place]))
+                calls.append(call(np.multiply, dout[part], is_max, out=targets[place]))
             else:
-                calls.append(call(np.multiply, dout[part], winners, out=share[part]))
+                calls.append(call(np.multiply, dout[part], is_max, out=share[part]))
                 calls.append(call(np.add, targets[place], share[part], out=targets[place]))
         return calls
 
 
 class AveragePool:
-    """See Operations.average_pool: the taps of all windows are added up, along the rows and then down the columns,
-    and divided by how many there are."""
+    """See Ops.average_pool: windows are summed along rows, then columns, and divided by their number of values."""
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
-        self._across = memory.zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
-        high, wide = (self._counts(x.shape[axis], y.shape[axis]) for axis in (1, 2))
-        self._share = (1 / np.outer(high, wide)).astype(x.dtype)[:, :, None]
+        self._across = zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        rows, columns = (self._counts(x.shape[axis], y.shape[axis]) for axis in (1, 2))
+        self._share = (1 / np.outer(rows, columns)).astype(x.dtype)[:, :, None]
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         calls = self._sum(self._x, self._across, 2) + self._sum(self._across, self._y, 1)
         return [*calls, call(np.multiply, self._y, self._share, out=self._y)]
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx."""
         if dx is None:
             return []
-        share, dacross = memory.zeros(dy.shape, dy.dtype), memory.zeros(self._across.shape, dy.dtype)
+        share, dacross = zeros(dy.shape, dy.dtype), zeros(self._across.shape, dy.dtype)
         calls = [call(np.multiply, dy, self._share, out=share)]
         return calls + self._spread(share, dacross, 1) + self._spread(dacross, dx, 2)
 
@@ -173,17 +167,13 @@ class AveragePool:
 
 
 class GlobalAverage:
-    """See Operations.global_average."""
-
     def __init__(self, x: Array, y: Array) -> None:
         self._x, self._y = x, y
 
     def forward(self) -> Calls:
-        """The calls that fill y."""
         return [run(np.mean, self._x, axis=(1, 2), out=self._y)]
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
-        """The calls that fill dx."""
         if dx is None:
             return []
         share = dy.dtype.type(1 / (self._x.shape[1] * self._x.shape[2]))

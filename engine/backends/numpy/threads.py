@@ -1,4 +1,4 @@
-"""Lanes: independent lists of calls made at the same time, one a thread. Not what they compute, nor how many."""
+"""ThreadPair: independent lists of calls executed on two threads."""
 
 from __future__ import annotations
 
@@ -13,68 +13,71 @@ from engine.backends.numpy.calls import run
 from engine.backends.ops import Calls, replay
 
 
-def cores() -> int:
-    """How many processor cores this process may use."""
+def available_cores() -> int:
+    """Number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class Lanes:
-    """One worker thread, which lives as long as calls that use it do.
+    """The calling thread and one worker thread, which lives as long as calls that use it.
 
-    NumPy lets go of the interpreter's lock while it computes, so a second thread nearly doubles the speed of calls
-    that are long enough.
+    NumPy releases the GIL while it computes, so a second thread nearly doubles the speed of long calls.
     """
 
     def __init__(self) -> None:
         self._worker: weakref.ref[Worker] | None = None
 
-    def together(self, lanes: Sequence[Calls]) -> Calls:
-        """The calls that make all lists: the first on the caller's thread, the others on the worker. On a single
-        core, or where the worker is busy, one list after the other."""
-        if len(lanes) < 2 or cores() < 2:
-            return [each for lane in lanes for each in lane]
+    def together(self, call_lists: Sequence[Calls]) -> Calls:
+        """Calls that execute all lists, the first on the calling thread, the others on the worker. On a single
+        core, or while the worker is busy, they run one after the other."""
+        if len(call_lists) < 2 or available_cores() < 2:
+            return [call for calls in call_lists for call in calls]
         worker = None if self._worker is None else self._worker()
         if worker is None:
             worker = Worker()
             self._worker = weakref.ref(worker)
-        first, *others = lanes
-        return [run(worker.share, first, [each for lane in others for each in lane])]
+        first, *others = call_lists
+        return [run(worker.share, first, [call for calls in others for call in calls])]
 
-    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
-        """See Operations.sliced. Each list stops for itself, so that none waits but at a slice's end."""
-        parts = [Part(lane) for lane in lanes]
-        calls = self.together([[run(part.go_on)] for part in parts])
+    def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
+        """See Ops.in_slices. Each list stops independently: they wait for each other only at the end of a slice."""
+        parts = [Part(calls) for calls in call_lists]
+        slice_calls = self.together([[run(part.go_on)] for part in parts])
 
-        def go_on(until: float) -> bool:
+        def run_until(deadline: float) -> bool:
             for part in parts:
-                part.until = until
-            replay(calls)
+                part.until = deadline
+            replay(slice_calls)
             return all(part.done for part in parts)
 
-        return go_on
+        return run_until
 
 
 class Part:
-    """A list of calls, of which some are made: whether all are, and until when, by perf_counter(), more may be."""
+    """A partly executed list of calls; `deadline`, on perf_counter(), ends a slice."""
 
     def __init__(self, calls: Calls) -> None:
-        self._left, self.until, self.done = iter(calls), 0.0, False
+        self._remaining, self.until, self.done = iter(calls), 0.0, False
 
     def go_on(self) -> None:
-        """Make one, if one is left, and more while there is time."""
-        until = self.until
-        for function, arguments, keywords in self._left:
+        """Execute at least one remaining call, and more until the deadline."""
+        deadline = self.until
+        for function, arguments, keywords in self._remaining:
             function(*arguments, **keywords)
-            if perf_counter() >= until:
+            if perf_counter() >= deadline:
                 return
         self.done = True
 
 
 class Desk:
-    """What lies between a worker and those who give it work. start, done: locks that one side holds and the other
-    releases, the quickest way to wake a thread; free: held while there is work. work: None once it shall end."""
+    """State shared between a worker thread and its callers.
+
+    start, done: locks that one side holds and the other releases, the fastest way to wake a thread.
+    free: held while there is work.
+    work: None tells the worker to end.
+    """
 
     def __init__(self) -> None:
         self.start, self.done, self.free = Lock(), Lock(), Lock()
@@ -85,46 +88,46 @@ class Desk:
 
 
 class Worker:
-    """A thread that makes calls beside its owner's, and ends when nobody holds this any more."""
+    """A thread that executes calls in parallel with its owner, and ends when this object is garbage-collected."""
 
     def __init__(self) -> None:
-        self._desk = Desk()
-        # The thread must not keep this alive; a daemon, for one that waits must not hold up the end of the program.
-        Thread(target=_serve, args=(self._desk,), name="lane", daemon=True).start()
-        weakref.finalize(self, self._desk.start.release)
+        self._handoff = Desk()
+        # The thread must not keep this alive; a daemon, because a waiting thread must not block interpreter exit.
+        Thread(target=_serve, args=(self._handoff,), name="numpy-worker", daemon=True).start()
+        weakref.finalize(self, self._handoff.start.release)
 
-    def share(self, mine: Calls, others: Calls) -> None:
-        """Make both lists of calls at the same time. An error of either is raised once both have ended."""
-        desk = self._desk
-        if not desk.free.acquire(blocking=False):
-            replay(mine)
+    def share(self, own: Calls, others: Calls) -> None:
+        """Execute both lists of calls in parallel. An error of either is raised once both have ended."""
+        handoff = self._handoff
+        if not handoff.free.acquire(blocking=False):
+            replay(own)
             replay(others)
             return
         try:
-            # What NumPy is told to do about overflow holds for a context, and a thread has its own.
-            desk.work = copy_context(), others
-            desk.start.release()
+            # np.errstate is part of the context, and a thread has its own.
+            handoff.work = copy_context(), others
+            handoff.start.release()
             try:
-                replay(mine)
+                replay(own)
             finally:
-                desk.done.acquire()
-                error, desk.work, desk.error = desk.error, None, None
+                handoff.done.acquire()
+                error, handoff.work, handoff.error = handoff.error, None, None
         finally:
-            desk.free.release()
+            handoff.free.release()
         if error is not None:
             raise error
 
 
-def _serve(desk: Desk) -> None:
-    """Make what is laid on the desk, again and again, until it is woken without work."""
+def _serve(handoff: Desk) -> None:
+    """Execute the calls handed over until woken without work."""
     while True:
-        desk.start.acquire()
-        if desk.work is None:
+        handoff.start.acquire()
+        if handoff.work is None:
             return
-        context, calls = desk.work
+        context, calls = handoff.work
         try:
             context.run(replay, calls)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is raised where the work came from
-            desk.error = error
+        except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
+            handoff.error = error
         del context, calls
-        desk.done.release()
+        handoff.done.release()

@@ -112,7 +112,7 @@ def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pyte
         depth = max(
             d for d in tiling.DEPTHS if tiling.Sharing(tile, 1, 1, d).shared_bytes(4) <= tiling.SHARED_BYTES
         )
-        monkeypatch.setattr(tiling, "best_sharing", always(tile, 1, 1, depth))
+        monkeypatch.setattr(tiling, "best_tiling", always(tile, 1, 1, depth))
         wanted |= texts(all_calls(learning_plan(LONG, kernel_backend(CpuDevice(132)), BATCH)))
     for text, log in compile_all(wanted, 90).items():
         assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}, (text, log)

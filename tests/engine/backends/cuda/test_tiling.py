@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.backends.cuda import tiling
 from engine.backends.cuda.arrays import divided_by, view_of
-from engine.backends.cuda.tiling import TILES, Sharing, Size, Tile, best_sharing, in_fours
+from engine.backends.cuda.tiling import TILES, Sharing, Size, Tile, best_tiling, in_fours
 from engine.backends.ops import replay
 from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
@@ -31,7 +31,7 @@ BATCH = 20
 
 
 def always(tile: Tile, groups: int, slices: int, depth: int) -> Callable[[Size, int, int], Sharing]:
-    """In place of best_sharing."""
+    """In place of best_tiling."""
     return lambda size, itemsize, processors: Sharing(tile, groups, slices, depth)
 
 
@@ -45,7 +45,7 @@ def test_every_tile_gives_the_same_product(
     tile: Tile, groups: int, slices: int, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of four are fetched in pieces, others are not."""
-    monkeypatch.setattr(tiling, "best_sharing", always(tile, groups, slices, depth))
+    monkeypatch.setattr(tiling, "best_tiling", always(tile, groups, slices, depth))
     device = CpuDevice(backwards=slices > 1)
     batch = BATCH if slices > 1 else 3
     images, shares = examples(LONG, batch)
@@ -101,7 +101,7 @@ SIZES = [
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_what_is_chosen_can_be_launched(size: Size, itemsize: int) -> None:
-    found = best_sharing(size, itemsize, 132)
+    found = best_tiling(size, itemsize, 132)
     along, down = found.tile.blocks(size.rows, size.columns)
     assert found.shared_bytes(itemsize) <= 48 * 1024
     assert found.threads <= 1024
@@ -111,14 +111,14 @@ def test_what_is_chosen_can_be_launched(size: Size, itemsize: int) -> None:
 
 
 def test_large_products_take_large_tiles_and_long_sums_are_shared() -> None:
-    large = best_sharing(Size(128, 65536, 1152, (4, 4)), 4, 132)
+    large = best_tiling(Size(128, 65536, 1152, (4, 4)), 4, 132)
     assert large.tile.rows * large.tile.columns >= 64 * 128
     # One picture has too few positions to fill a GPU with large tiles.
-    assert best_sharing(Size(8, 1024, 25), 4, 132).tile.rows == 8
-    assert best_sharing(Size(16, 73, 16384, (4, 4)), 4, 132).slices > 30
+    assert best_tiling(Size(8, 1024, 25), 4, 132).tile.rows == 8
+    assert best_tiling(Size(16, 73, 16384, (4, 4)), 4, 132).slices > 30
     # Rounding grows with the length of a sum: hanuschkin's second convolution was off by more than is allowed on an
     # H200 when one thread added up all 1,600 members.
-    second = best_sharing(Size(32, 193600, 1600, (4, 4)), 4, 132)
+    second = best_tiling(Size(32, 193600, 1600, (4, 4)), 4, 132)
     assert second.groups * second.slices > 1
 
 

@@ -123,7 +123,7 @@ def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, toleranc
 
 def fewer_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have features of 3 x 3 take Winograd's way whatever their number."""
-    monkeypatch.setattr(winograd, "LEAST", 1)
+    monkeypatch.setattr(winograd, "MIN_CHANNELS", 1)
 
 
 @pytest.mark.parametrize("case", CASES + STRIDED, ids=str)
@@ -154,7 +154,7 @@ def test_pooling_in_bands_gives_what_the_definition_says(
     monkeypatch.setattr(convolution_gradient, "BAND_BYTES", band_bytes)
     problem = Problem(case, np.float64, pool, keep_edge)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
-    made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, learn=True)
+    made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, needs_gradient=True)
     agree(made, problem, x, y, 1e-13)
 
 
@@ -179,7 +179,7 @@ def test_half_of_the_multiplies_give_what_the_definition_says(
     if pool == 1:
         made = Rows(x, problem.matrix, y, case.size, 1, case.margin, case.divisor)
     else:
-        made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, learn=True)
+        made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, needs_gradient=True)
     agree(made, problem, x, y, 1e-13)
 
 
@@ -211,7 +211,7 @@ def test_of_equal_values_in_a_pool_the_first_in_row_order_learns(pool: int) -> N
     x = np.zeros((1, side, side, 2))
     x[0, 3, 2:5] = 1
     y = np.zeros((1, -(-side // pool), -(-side // pool), 2))
-    made = PooledRows(x, np.ones((1, 2)), y, 1, 0, 1, pool, learn=True)
+    made = PooledRows(x, np.ones((1, 2)), y, 1, 0, 1, pool, needs_gradient=True)
     dx = np.zeros_like(x)
     forward, backward = made.forward(), made.backward(np.ones_like(y), dx, None)
     replay(forward)

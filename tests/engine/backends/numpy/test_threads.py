@@ -20,11 +20,11 @@ from engine.training.train_step import Stepper
 
 
 def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(threads, "cores", lambda: count)
+    monkeypatch.setattr(threads, "available_cores", lambda: count)
 
 
 def lane_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("lane")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("numpy-worker")]
 
 
 def assert_thread_ends() -> None:
