@@ -296,7 +296,7 @@ class Person(RuleBasedStateMachine):
             before = self.curves.get((first, branch.number), [])
             assert curve[: len(before)] == before
             self.curves[first, branch.number] = curve
-        network = run._goal.subject.network
+        network = run._request.subject.network
         for line in run._history.lines():
             for step in sorted(line.keyframes)[-3:]:
                 expected = self.reference.weights(network, training, Moment(line.branch.number, step))

@@ -45,7 +45,7 @@ def test_a_slow_step_is_taken_apart_before_it_is_made_and_waits_to_be_seen() -> 
         run.work(0.001)
     report = run.report()
     assert report.dissection.moment == report.now == Moment(0, 0)
-    run._due = 0.0  # a second later
+    run._next_step_at = 0.0  # a second later
     run.work(0.001)
     assert run.report().now == Moment(0, 1)
     # Whoever asks for one step waits for nothing.
