@@ -1,7 +1,7 @@
-"""Where examples come from: one file for each kind of data, and the table of them. No training.
+"""Datasets: where they come from, and the table of the kinds of data.
 
-To add a kind, write a file with a frozen settings dataclass and a function from settings, a count and a seed
-to Examples, and add a line to KINDS.
+To add a kind, write a module with a frozen settings dataclass and a function (settings, count, seed) -> Dataset,
+and add a line to DATA_KINDS.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from engine.data.dataset import Examples
 from engine.data.xo import generator
+from engine.data.xo.settings import XOSettings
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of data: its title, the class of its settings, and examples(settings, count, seed)."""
+    """A kind of data: its title, the class of its settings, and generate(settings, count, seed)."""
 
     title: str
     settings: type[Any]
@@ -24,5 +25,5 @@ class Kind:
 
 
 KINDS: Final[dict[str, Kind]] = {
-    "xo": Kind("Drawn X and O", generator.XOSettings, generator.examples),
+    "xo": Kind("Drawn X and O", XOSettings, generator.examples),
 }

@@ -1,4 +1,4 @@
-"""Augmented examples: the same pictures, seen a little differently in every epoch. Not new drawings."""
+"""Data augmentation: random affine transforms of the pictures in every epoch."""
 
 from __future__ import annotations
 
@@ -12,43 +12,41 @@ from engine.data.dataset import Examples
 from engine.data.pool import Fixed
 from engine.drawings.drawing import Array
 
-# The third of the second words of seeds, beside sources.TRAINING and sources.HELD_OUT.
+# Second word of the seed: a random stream beside TRAINING_STREAM and HELD_OUT_STREAM in engine/data/pool.py.
 AUGMENTING: Final = 2
-_CHUNK: Final = 8  # pictures sampled at once, so that what is worked on stays in the processor's cache
+_CHUNK: Final = 8  # pictures sampled at once, so that the working set stays in the processor's cache
 
 
-def _up_to(most: float, text: str) -> dict[str, Any]:
+def _metadata(most: float, text: str) -> dict[str, Any]:
     return {"most": most, "text": text}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How differently a picture may be seen: each time anew, evenly between minus and plus the setting.
+    """Ranges of the random transform: each parameter is uniform between minus and plus the setting.
 
-    A field's metadata hold its greatest value, `most`, and a `text` that says what it does. With all of them 0,
-    pictures stay as they are. Raises ValueError for a setting outside 0 to `most`.
+    The metadata of a field hold its maximum, `most`, and its description, `text`. With all settings 0, pictures are
+    unchanged. Raises ValueError for a setting outside 0 to `most`.
     """
 
-    shift: float = field(default=0.0, metadata=_up_to(1.0, "How far it is moved along each axis, of the frame."))
-    rotation: float = field(default=0.0, metadata=_up_to(180.0, "How far it is turned, in degrees."))
-    scale: float = field(
-        default=0.0, metadata=_up_to(2.0, "How much larger or smaller: the factor's natural logarithm.")
+    shift: float = field(
+        default=0.0, metadata=_metadata(1.0, "Largest shift along each axis, as a fraction of the frame.")
     )
-    shear: float = field(default=0.0, metadata=_up_to(1.0, "How far it leans, of the height."))
+    rotation: float = field(default=0.0, metadata=_metadata(180.0, "Largest rotation, in degrees."))
+    scale: float = field(default=0.0, metadata=_metadata(2.0, "Largest natural logarithm of the scale factor."))
+    shear: float = field(default=0.0, metadata=_metadata(1.0, "Largest shear, as a fraction of the height."))
     flip: bool = field(
-        default=False, metadata=_up_to(1, "Whether it is mirrored and, if square, turned by quarters at random.")
+        default=False, metadata=_metadata(1, "Whether to mirror and, if square, rotate by quarter turns at random.")
     )
 
     def __post_init__(self) -> None:
-        """Checks the settings."""
         for setting in fields(self):
             _check(setting, getattr(self, setting.name))
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """A source that gives the same examples in every epoch, but sees them differently: how follows from the seed
-    and the number of the epoch alone."""
+    """The same examples in every epoch, under transforms that depend on the seed and the epoch number only."""
 
     examples: Examples
     settings: Augmentation
@@ -56,49 +54,46 @@ class Augmented:
 
     @property
     def count(self) -> int:
-        """How many there are."""
         return len(self.examples)
 
     def epoch(self, number: int) -> Examples:
-        """The examples as they are seen in epoch `number`, in their order."""
-        given = self.examples
+        original = self.examples
         rng = np.random.default_rng((self.seed, AUGMENTING, number))
-        views = _views(self.settings, given.images.shape[2:], len(given), rng)
-        return Examples(seen(given.images[:, 0], views)[:, None], given.labels, given.classes)
+        matrices = _random_matrices(self.settings, original.images.shape[2:], len(original), rng)
+        return Examples(seen(original.images[:, 0], matrices)[:, None], original.labels, original.classes)
 
 
 def source_of(examples: Examples, augmentation: Augmentation | None, seed: int) -> Fixed | Augmented:
-    """A source of these examples: augmented, or as they are."""
+    """A source of these examples, augmented unless `augmentation` is None."""
     return Fixed(examples) if augmentation is None else Augmented(examples, augmentation, seed)
 
 
-def seen(pictures: Array, views: Array) -> Array:
-    """Pictures (N, H, W), each through a view: (N, H, W) float32, sampled bilinearly; background, -1, beyond them.
+def seen(pictures: Array, matrices: Array) -> Array:
+    """Affine warp of pictures (N, H, W) with bilinear sampling; outside of them is background, -1.
 
-    views: (N, 2, 3) float32. A pixel shows what lies at view @ (x, y, 1), in pixels from the picture's middle, x to
-    the right and y down.
+    matrices: (N, 2, 3) float32, from output to input: output (x, y) shows the input at matrix @ (x, y, 1),
+    in pixels from the picture's centre, x to the right and y down
     """
     count, height, width = pictures.shape
-    framed = np.full((_CHUNK, height + 3, width + 3), -1, np.float32)
-    found = np.empty(pictures.shape, np.float32)
-    for first in range(0, count, _CHUNK):
-        part = pictures[first : first + _CHUNK]
-        framed[: len(part), 1:-2, 1:-2] = part
-        found[first : first + _CHUNK] = _sampled(framed, views[first : first + _CHUNK])
-    return found
+    padded = np.full((_CHUNK, height + 3, width + 3), -1, np.float32)
+    warped = np.empty(pictures.shape, np.float32)
+    for start in range(0, count, _CHUNK):
+        chunk = pictures[start : start + _CHUNK]
+        padded[: len(chunk), 1:-2, 1:-2] = chunk
+        warped[start : start + _CHUNK] = _sample(padded, matrices[start : start + _CHUNK])
+    return warped
 
 
-def _sampled(framed: Array, views: Array) -> Array:
-    """Pictures within a frame of background, one pixel wide at the left and top and two at the right and bottom,
-    through views."""
-    _, height, width = framed.shape
-    middle_x, middle_y = np.float32((width - 4) / 2), np.float32((height - 4) / 2)
-    across = np.arange(width - 3, dtype=np.float32) - middle_x
-    down = (np.arange(height - 3, dtype=np.float32) - middle_y)[:, None]
-    to_x, to_y = views[:, 0, :, None, None], views[:, 1, :, None, None]
-    # One pixel more for the frame. Beyond it lies what the frame holds: background.
-    x = to_x[:, 0] * across + (to_x[:, 1] * down + (to_x[:, 2] + middle_x + 1))
-    y = to_y[:, 0] * across + (to_y[:, 1] * down + (to_y[:, 2] + middle_y + 1))
+def _sample(padded: Array, matrices: Array) -> Array:
+    """Bilinear samples of pictures padded with background: one pixel left and top, two right and bottom."""
+    _, height, width = padded.shape
+    centre_x, centre_y = np.float32((width - 4) / 2), np.float32((height - 4) / 2)
+    across = np.arange(width - 3, dtype=np.float32) - centre_x
+    down = (np.arange(height - 3, dtype=np.float32) - centre_y)[:, None]
+    to_x, to_y = matrices[:, 0, :, None, None], matrices[:, 1, :, None, None]
+    # The padding shifts coordinates by one pixel; clipped coordinates fall on the padding, which is background.
+    x = to_x[:, 0] * across + (to_x[:, 1] * down + (to_x[:, 2] + centre_x + 1))
+    y = to_y[:, 0] * across + (to_y[:, 1] * down + (to_y[:, 2] + centre_y + 1))
     np.clip(x, 0, width - 2, out=x)
     np.clip(y, 0, height - 2, out=y)
     left, top = x.astype(np.intp), y.astype(np.intp)
@@ -106,8 +101,8 @@ def _sampled(framed: Array, views: Array) -> Array:
     y -= top
     top *= width
     top += left
-    top += (np.arange(len(views)) * (height * width))[:, None, None]
-    flat = framed.ravel()
+    top += (np.arange(len(matrices)) * (height * width))[:, None, None]
+    flat = padded.ravel()
     upper = flat.take(top)
     upper += x * (flat.take(top + 1) - upper)
     top += width
@@ -116,31 +111,32 @@ def _sampled(framed: Array, views: Array) -> Array:
     lower -= upper
     lower *= y
     upper += lower
-    return np.clip(upper, -1, 1, out=upper)  # a rounding may lead beyond
+    return np.clip(upper, -1, 1, out=upper)  # rounding may exceed the range
 
 
-def _views(settings: Augmentation, sides: tuple[int, ...], count: int, rng: np.random.Generator) -> Array:
-    """A view (2, 3) for each of `count` pictures. What is drawn does not depend on what is switched off."""
-    between = rng.uniform(-1, 1, (5, count))
-    turn, lean = between[0] * math.radians(settings.rotation), between[1] * settings.shear
-    larger, moved = np.exp(-between[2] * settings.scale), between[3:] * settings.shift
-    mirrored = np.where(rng.random((2, count)) < 0.5, -1, 1) if settings.flip else np.ones((2, count))
-    swapped = (rng.random(count) < 0.5) & settings.flip & (sides[0] == sides[1])
-    cos, sin = np.cos(turn) * larger, np.sin(turn) * larger
-    views = np.empty((count, 2, 3))
-    views[:, 0, :2] = np.stack([cos, lean * cos - sin], 1)
-    views[:, 1, :2] = np.stack([sin, lean * sin + cos], 1)
-    views[:, :, :2] *= mirrored.T[:, :, None]
-    views[swapped, :, :2] = views[swapped, ::-1, :2]
-    views[:, 0, 2], views[:, 1, 2] = moved[0] * sides[1], moved[1] * sides[0]
-    return views.astype(np.float32)
+def _random_matrices(settings: Augmentation, shape: tuple[int, ...], count: int, rng: np.random.Generator) -> Array:
+    """A matrix (2, 3) for each of `count` pictures of `shape`, (H, W).
+
+    The same random numbers are drawn whichever settings are 0, so that one setting does not change the others.
+    """
+    random = rng.uniform(-1, 1, (5, count))
+    angle, shear = random[0] * math.radians(settings.rotation), random[1] * settings.shear
+    scale, shift = np.exp(-random[2] * settings.scale), random[3:] * settings.shift
+    mirror = np.where(rng.random((2, count)) < 0.5, -1, 1) if settings.flip else np.ones((2, count))
+    transposed = (rng.random(count) < 0.5) & settings.flip & (shape[0] == shape[1])
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+    matrices = np.empty((count, 2, 3))
+    matrices[:, 0, :2] = np.stack([cos, shear * cos - sin], 1)
+    matrices[:, 1, :2] = np.stack([sin, shear * sin + cos], 1)
+    matrices[:, :, :2] *= mirror.T[:, :, None]
+    matrices[transposed, :, :2] = matrices[transposed, ::-1, :2]
+    matrices[:, 0, 2], matrices[:, 1, 2] = shift[0] * shape[1], shift[1] * shape[0]
+    return matrices.astype(np.float32)
 
 
 def _check(setting: Field[Any], value: Any) -> None:
     most = setting.metadata["most"]
     if isinstance(setting.default, bool) != isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(
-            f"The augmentation's {setting.name} must not be {value!r}, which is another kind of value."
-        )
+        raise ValueError(f"The augmentation's {setting.name} must not be {value!r}, which has the wrong type.")
     if not 0 <= value <= most:
         raise ValueError(f"The augmentation's {setting.name} must be from 0 to {most:g}, not {value!r}.")

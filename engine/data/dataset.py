@@ -1,4 +1,4 @@
-"""Labelled pictures to learn from or to be tested on. Not where they come from."""
+"""Dataset: labelled pictures to train or test on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from engine.drawings.drawing import Array
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Pictures, what each of them is, and the names of the classes.
+    """Pictures with their labels and the names of the classes.
 
-    images: (N, 1, H, W) float32, -1 background to 1 ink. labels: (N,) int64, an index into classes, or -1 for
-    a picture that is none of them. classes: the names, in the order of the network's votes.
+    images: (N, 1, H, W) float32, -1 background to 1 ink
+    labels: (N,) int64, an index into classes, or -1 for no class
+    classes: the names, in the order of the network's outputs
 
     Raises ValueError for other shapes or dtypes, values outside -1 to 1 and labels without a class.
     """
@@ -39,7 +40,7 @@ class Examples:
             raise ValueError("Images must hold values from -1 (background) to 1 (ink).")
         if labels.size and not (labels.min() >= -1 and labels.max() < len(self.classes)):
             raise ValueError(
-                f"Labels must be from -1 (none of them) to {len(self.classes) - 1}, as there are "
+                f"Labels must be from -1 (no class) to {len(self.classes) - 1}, as there are "
                 f"{len(self.classes)} classes, not {labels.min()} to {labels.max()}."
             )
 
@@ -48,24 +49,24 @@ class Examples:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything, in hexadecimal: other pictures, labels, classes or another order give another."""
-        found = hashlib.sha256(repr((self.classes, self.images.shape)).encode())
-        for values in (self.images, self.labels):
-            found.update(np.ascontiguousarray(values).data)
-        return found.hexdigest()
+        """SHA-256 of pictures, labels and classes in their order, in hexadecimal."""
+        sha256 = hashlib.sha256(repr((self.classes, self.images.shape)).encode())
+        for array in (self.images, self.labels):
+            sha256.update(np.ascontiguousarray(array).data)
+        return sha256.hexdigest()
 
     def take(self, indices: ArrayLike) -> Examples:
-        """The examples at these indices, in this order. Raises IndexError for one that is not there."""
-        chosen = np.asarray(indices, np.intp)
-        return Examples(self.images[chosen], self.labels[chosen], self.classes)
+        """The examples at `indices`, in this order. Raises IndexError for an index out of range."""
+        index = np.asarray(indices, np.intp)
+        return Examples(self.images[index], self.labels[index], self.classes)
 
     def split(self, fraction: float, seed: int) -> tuple[Examples, Examples]:
-        """Two parts, shuffled: to train on, and held out. fraction, 0 to 1, is the share that is held out.
+        """Shuffles and splits into a training and a held-out part; `fraction`, 0 to 1, is held out.
 
         The same seed gives the same parts. Raises ValueError for a fraction outside 0 to 1.
         """
         if not 0 <= fraction <= 1:
-            raise ValueError(f"The share of examples held out must be from 0 to 1, not {fraction}.")
+            raise ValueError(f"The fraction of examples held out must be from 0 to 1, not {fraction}.")
         order = np.random.default_rng(seed).permutation(len(self))
         held_out = round(fraction * len(self))
         return self.take(order[held_out:]), self.take(order[:held_out])

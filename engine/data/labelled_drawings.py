@@ -1,4 +1,4 @@
-"""Own drawings: what a person drew, what they say it is, and how it becomes examples. Not where it is kept."""
+"""Labelled drawings: what the user drew and labelled, rendered as a Dataset."""
 
 from __future__ import annotations
 
@@ -18,37 +18,43 @@ HEAVIEST: Final = 20
 
 @dataclass(frozen=True, eq=False)
 class OwnDrawing:
-    """drawing: as a network reads it. label: the name of its class, or "neither". weight: how many times it counts,
-    that is, comes up in every epoch; 0 leaves it out. Raises ValueError for a weight outside 0 to 20."""
+    """A drawing with its label.
+
+    drawing: as the network reads it
+    label: the name of its class, or "neither"
+    weight: how many times it occurs in every epoch; 0 leaves it out
+
+    Raises ValueError for a weight outside 0 to 20.
+    """
 
     drawing: Drawing
     label: str
     weight: int = 1
 
     def __post_init__(self) -> None:
-        """Checks the weight."""
         if not 0 <= self.weight <= HEAVIEST:
             raise ValueError(f"A drawing's weight must be from 0 to {HEAVIEST}, not {self.weight}.")
 
 
-def own_examples(own: Sequence[OwnDrawing], side: int, classes: tuple[str, ...]) -> Examples:
-    """The drawings as pictures (N, 1, side, side), each as many times in a row as its weight says.
+def own_examples(labelled: Sequence[OwnDrawing], side: int, classes: tuple[str, ...]) -> Examples:
+    """Renders labelled drawings to (N, 1, side, side), each repeated `weight` times in a row.
 
-    Raises ValueError for a label that is neither a class nor "neither".
+    Raises ValueError for a label that is neither in `classes` nor "neither".
     """
-    for each in own:
+    for each in labelled:
         if each.label not in (*classes, NEITHER):
             raise ValueError(
-                f"A drawing is labelled {each.label}, but the network tells {' and '.join(classes)} apart; "
+                f"A drawing is labelled {each.label}, but the classes of the network are {' and '.join(classes)}; "
                 "relabel the drawing or delete it."
             )
-    pictures = [render(each.drawing, side) for each in own if each.weight]
-    weights = [each.weight for each in own if each.weight]
-    places = [classes.index(each.label) if each.label in classes else -1 for each in own if each.weight]
+    counted_drawings = [each for each in labelled if each.weight]
+    pictures = [render(each.drawing, side) for each in counted_drawings]
+    weights = [each.weight for each in counted_drawings]
+    labels = [classes.index(each.label) if each.label in classes else -1 for each in counted_drawings]
     images = np.array(pictures, np.float32).reshape(len(pictures), 1, side, side)
-    return Examples(np.repeat(images, weights, 0), np.repeat(np.array(places, np.int64), weights), classes)
+    return Examples(np.repeat(images, weights, 0), np.repeat(np.array(labels, np.int64), weights), classes)
 
 
-def counted(own: Sequence[OwnDrawing]) -> int:
-    """How many examples they make in an epoch."""
-    return sum(each.weight for each in own)
+def counted(labelled: Sequence[OwnDrawing]) -> int:
+    """The number of examples that the drawings add to an epoch."""
+    return sum(each.weight for each in labelled)

@@ -1,4 +1,4 @@
-"""Pool: a fixed set of examples that is made piece by piece, so that whoever makes it can stop in between."""
+"""Data sources for training, and pools of generated examples that are filled chunk by chunk."""
 
 from __future__ import annotations
 
@@ -13,67 +13,69 @@ from engine.data.labelled_drawings import OwnDrawing, counted, own_examples
 from engine.data.xo.generator import CLASSES, examples, numbers
 from engine.data.xo.settings import XOSettings
 
-# Second words of the generator's seeds, so that no held-out drawing is ever trained on.
+# Second words of the generator's seeds: separate random streams, so that no held-out drawing is ever trained on.
 TRAINING, HELD_OUT = 0, 1
+
+PIECE: Final = 100  # drawings generated at once: about 10 ms
+OWN_PIECE: Final = 20  # labelled drawings may be large pictures or have many strokes
+BUDGET: Final = 256 * 2**20  # bytes
 
 
 class Source(Protocol):
-    """Where the examples of an epoch come from."""
+    """The source of the examples of each epoch."""
 
     @property
     def count(self) -> int:
-        """How many examples an epoch has, the same for each."""
+        """Examples per epoch, constant."""
         ...
 
     def epoch(self, number: int) -> Examples:
-        """The examples of epoch `number`, from 0; the same number gives the same examples."""
+        """The examples of epoch `number`, from 0; deterministic."""
         ...
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A source of fresh generated drawings: `count` new ones an epoch. Held-out ones never share their seed."""
+    """Generates `count` new drawings for each epoch; held-out drawings use a separate random stream."""
 
     settings: XOSettings
     count: int
     seed: int
 
     def epoch(self, number: int) -> Examples:
-        """The drawings of epoch `number`."""
         return examples(self.settings, self.count, (self.seed, TRAINING, number))
 
     def held_out(self, count: int) -> Examples:
-        """`count` drawings that no epoch gives."""
+        """`count` drawings that occur in no epoch."""
         return examples(self.settings, count, (self.seed, HELD_OUT))
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """A source that gives the same examples in every epoch."""
+    """The same examples in every epoch."""
 
     examples: Examples
 
     @property
     def count(self) -> int:
-        """How many there are."""
         return len(self.examples)
 
     def epoch(self, number: int) -> Examples:
-        """The examples."""
         return self.examples
-
-
-# Drawings made at once: some 10 ms of work.
-PIECE: Final = 100
-OWN_PIECE: Final = 20  # a person's own may be large pictures, or have many strokes
-BUDGET: Final = 256 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """Which examples a pool holds: `count` generated drawings to learn from and `held_out` to judge by, drawn as
-    `drawing` says from `seed`; the same settings give the same bytes, in the window and in `xo train --fixed`.
-    Raises ValueError for counts below 1."""
+    """Settings of the generated examples of a pool; the same settings give the same bytes, in the window and in
+    `xo train --fixed`.
+
+    drawing: how they are drawn
+    count: number of training examples
+    held_out: number of held-out examples for evaluation
+    seed: of the generator
+
+    Raises ValueError for counts below 1.
+    """
 
     drawing: XOSettings
     count: int = 16_000
@@ -81,122 +83,122 @@ class PoolSettings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Checks the counts."""
         for name in ("count", "held_out"):
             if getattr(self, name) < 1:
                 raise ValueError(f"The data need {name} of at least 1, not {getattr(self, name)}.")
 
     @property
     def numbers(self) -> tuple[int, int, int]:
-        """How many of those to learn from are X, O and neither."""
-        parts = [numbers(self.drawing, min(PIECE, self.count - first)) for first in range(0, self.count, PIECE)]
-        crosses, rounds, others = (sum(kind) for kind in zip(*parts, strict=True))
-        return crosses, rounds, others
+        """The number of training examples that are X, O and neither."""
+        chunks = [numbers(self.drawing, min(PIECE, self.count - first)) for first in range(0, self.count, PIECE)]
+        crosses, circles, others = (sum(counts) for counts in zip(*chunks, strict=True))
+        return crosses, circles, others
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a branch learns from: generated drawings, and the person's own after them."""
+    """The training data of a branch: generated drawings, followed by the user's labelled drawings."""
 
     data: PoolSettings
     own: tuple[OwnDrawing, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many examples an epoch has."""
+        """Examples per epoch."""
         return self.data.count + counted(self.own)
 
     @property
     def nbytes(self) -> int:
-        """What its pictures take, float32."""
+        """Size of all pictures as float32, in bytes."""
         return 4 * self.data.drawing.side**2 * (self.count + self.data.held_out)
 
 
 class Pool:
-    """The examples of `settings`, growing at each `grow` until `done`. own: labelled drawings of the person, which
-    follow those to learn from, each as often as its weight says."""
+    """A fixed set of examples, generated in chunks.
 
-    def __init__(self, settings: PoolSettings, own: Sequence[OwnDrawing] = ()) -> None:
-        self.settings, self._own = settings, tuple(own)
-        self._parts: dict[int, list[Examples]] = {TRAINING: [], HELD_OUT: []}
+    Each `generate_next` adds a chunk until `progress` is 1. labelled: drawings appended to the training
+    examples, each repeated by its weight.
+    """
+
+    def __init__(self, settings: PoolSettings, labelled: Sequence[OwnDrawing] = ()) -> None:
+        self.settings, self._labelled = settings, tuple(labelled)
+        self._chunks: dict[int, list[Examples]] = {TRAINING: [], HELD_OUT: []}
         self._rendered: list[Examples] = []
-        self._made = 0
-        self._whole: dict[int, Examples] = {}
+        self._generated = 0
+        self._joined: dict[int, Examples] = {}
 
     @property
     def done(self) -> float:
-        """The share that is made, 1 when nothing is missing."""
-        return self._made / (self.settings.count + self.settings.held_out + len(self._own))
+        """The fraction of the examples that is generated, 0 to 1."""
+        return self._generated / (self.settings.count + self.settings.held_out + len(self._labelled))
 
     def grow(self) -> None:
-        """Make one more piece, if one is missing. Raises ValueError for a drawing of a class that is not there."""
-        if self._made < len(self._own):
-            own = self._own[self._made : self._made + OWN_PIECE]
-            self._rendered.append(own_examples(own, self.settings.drawing.side, CLASSES))
-            self._made += len(own)
+        """Generates one more chunk, if any is missing. Raises ValueError for a drawing with an unknown label."""
+        if self._generated < len(self._labelled):
+            labelled = self._labelled[self._generated : self._generated + OWN_PIECE]
+            self._rendered.append(own_examples(labelled, self.settings.drawing.side, CLASSES))
+            self._generated += len(labelled)
             return
         if self.done == 1:
             return
-        for which, wanted in ((TRAINING, self.settings.count), (HELD_OUT, self.settings.held_out)):
-            parts = self._parts[which]
-            made = sum(map(len, parts))
-            if made < wanted:
-                parts.append(piece(self.settings, which, len(parts)))
-                self._made += len(parts[-1])
+        for stream, count in ((TRAINING, self.settings.count), (HELD_OUT, self.settings.held_out)):
+            chunks = self._chunks[stream]
+            if sum(map(len, chunks)) < count:
+                chunks.append(piece(self.settings, stream, len(chunks)))
+                self._generated += len(chunks[-1])
                 return
 
     def fill(self) -> None:
-        """Make all that are missing."""
+        """Generates all missing chunks."""
         while self.done < 1:
             self.grow()
 
     @property
     def training(self) -> Examples:
-        """Those to learn from, the person's own last. Raises ValueError while some are missing."""
-        return self._joined(TRAINING, self._rendered)
+        """The training examples, labelled drawings last. Raises ValueError while some are missing."""
+        return self._join(TRAINING, self._rendered)
 
     @property
     def held_out(self) -> Examples:
-        """Those to judge by. Raises ValueError while some are missing."""
-        return self._joined(HELD_OUT, [])
+        """The held-out examples. Raises ValueError while some are missing."""
+        return self._join(HELD_OUT, [])
 
-    def _joined(self, which: int, more: list[Examples]) -> Examples:
+    def _join(self, stream: int, more: list[Examples]) -> Examples:
         if self.done < 1:
-            raise ValueError("The examples are not all made yet.")
-        if which not in self._whole:
-            parts = self._parts[which] + more
-            images = np.concatenate([part.images for part in parts])
-            labels = np.concatenate([part.labels for part in parts])
-            self._whole[which] = Examples(images, labels, parts[0].classes)
-            self._parts[which] = []  # all is in one place now
-        return self._whole[which]
+            raise ValueError("The examples are not all generated yet.")
+        if stream not in self._joined:
+            chunks = self._chunks[stream] + more
+            images = np.concatenate([chunk.images for chunk in chunks])
+            labels = np.concatenate([chunk.labels for chunk in chunks])
+            self._joined[stream] = Examples(images, labels, chunks[0].classes)
+            self._chunks[stream] = []  # frees the copies
+        return self._joined[stream]
 
 
-def piece(settings: PoolSettings, which: int, number: int) -> Examples:
-    """One piece of those to learn from (TRAINING) or held out (HELD_OUT), numbered from 0: PIECE of them, the last
-    one fewer."""
-    wanted = settings.held_out if which == HELD_OUT else settings.count
-    return examples(settings.drawing, min(PIECE, wanted - PIECE * number), (settings.seed, which, number))
+def piece(settings: PoolSettings, stream: int, number: int) -> Examples:
+    """Chunk `number`, from 0, of the training or held-out stream: CHUNK_SIZE examples, fewer in the last chunk."""
+    count = settings.held_out if stream == HELD_OUT else settings.count
+    return examples(settings.drawing, min(PIECE, count - PIECE * number), (settings.seed, stream, number))
 
 
 class Pools:
-    """The pools asked for last. One that was let go is made anew: the same lesson gives the same bytes.
+    """LRU cache of pools. An evicted pool is generated again with the same bytes.
 
-    budget: what all may take, in bytes, but for those that are needed.
+    budget: size of all pools in bytes; retained pools may exceed it.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._kept: dict[Lesson, Pool] = {}
+        self._pools: dict[Lesson, Pool] = {}
 
-    def of(self, lesson: Lesson) -> Pool:
-        """The pool of this lesson, which may still have to grow."""
-        pool = self._kept.pop(lesson, None) or Pool(lesson.data, lesson.own)
-        self._kept[lesson] = pool
+    def of(self, data: Lesson) -> Pool:
+        """The pool of this training data, possibly incomplete."""
+        pool = self._pools.pop(data, None) or Pool(data.data, data.own)
+        self._pools[data] = pool
         return pool
 
-    def need(self, *lessons: Lesson) -> None:
-        """These are needed from now on; others are let go, the longest unasked first, until all fit the budget."""
-        for lesson in [each for each in self._kept if each not in lessons]:
-            if sum(each.nbytes for each in self._kept) > self._budget:
-                del self._kept[lesson]
+    def need(self, *retained: Lesson) -> None:
+        """Retains these pools; evicts others, least recently used first, until all fit the budget."""
+        for data in [each for each in self._pools if each not in retained]:
+            if sum(each.nbytes for each in self._pools) > self._budget:
+                del self._pools[data]

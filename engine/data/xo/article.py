@@ -1,7 +1,7 @@
-"""The article's ten 9 x 9 pictures: its X, its O, and four variants of each. Too few to learn other pictures from.
+"""The article's ten 9 x 9 pictures: an X, an O, and four variants of each.
 
-Source: Brandon Rohrer, "How do Convolutional Neural Networks work?", its own slides. The plain two agree with the
-worked example to the last digit; the variants were sampled from the slide's pixels.
+Source: the slides of Brandon Rohrer, "How do Convolutional Neural Networks work?". The two originals agree with the
+worked example to the last digit; the variants were sampled from the pixels of the slide.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def _picture(rows: str) -> Array:
     return picture
 
 
-# By name, (9, 9) float32, read-only: -1 is the background and 1 the stroke.
+# By name: (9, 9) float32, read-only, -1 background to 1 ink.
 ARTICLE_PICTURES: Final[dict[str, Array]] = {name: _picture(rows) for name, rows in _ROWS.items()}
 
 
 def article_examples() -> Examples:
-    """The ten pictures as examples, labelled X or O."""
+    """The ten pictures as a Dataset, labelled X or O."""
     images = np.stack(list(ARTICLE_PICTURES.values()))[:, None]
     return Examples(images, np.array(["XO".index(name[0]) for name in ARTICLE_PICTURES], np.int64), ("X", "O"))

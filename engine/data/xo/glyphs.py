@@ -1,6 +1,6 @@
-"""Shapes that are neither an X nor an O, as the lines a hand would draw. Not placed, not sized, no pen.
+"""Glyphs that are neither an X nor an O, as lists of lines.
 
-Each shape is a list of lines (n, 2) float32 in a box of about -1 to 1, x to the right, y down.
+A line is (n, 2) float32 in a box of about -1 to 1, x to the right, y down.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ Point = tuple[float, float]
 Lines = list[Array]
 
 _SPACING = 0.12  # between the points of a straight line
-_UNSTEADY = 0.06  # standard deviation of a corner's place
+_JITTER = 0.06  # standard deviation of the position of a corner
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How to draw one shape, and what it bears while it is still what it is.
+    """A glyph with the limits within which it stays recognizable.
 
-    turn: how far it may be turned, degrees to either side. room: the widest pen that does not fill it up.
+    draw: returns its lines, randomly varied
+    max_rotation: degrees to either side
+    max_pen_width: the widest pen that does not fill it
     """
 
     draw: Callable[[np.random.Generator], Lines]
@@ -33,33 +35,34 @@ class Shape:
 
 
 def _straight(*lines: tuple[Point, ...]) -> Callable[[np.random.Generator], Lines]:
-    """Lines with corners."""
-    return lambda rng: [_cut(corner) for corner in _unsteady(lines, rng)]
+    """Polylines through the given corners."""
+    return lambda rng: [_resample(corners) for corners in _jitter(lines, rng)]
 
 
 def _curved(*lines: tuple[Point, ...]) -> Callable[[np.random.Generator], Lines]:
-    """Lines without corners, which swing past their control points."""
-    return lambda rng: [smooth(control) for control in _unsteady(lines, rng)]
+    """Smooth curves near the given control points."""
+    return lambda rng: [smooth(control) for control in _jitter(lines, rng)]
 
 
-def _unsteady(lines: tuple[tuple[Point, ...], ...], rng: np.random.Generator) -> Lines:
-    # A corner that several lines share moves with all of them, so that a closed shape stays closed.
+def _jitter(lines: tuple[tuple[Point, ...], ...], rng: np.random.Generator) -> Lines:
+    # A corner shared by several lines is moved once, so that a closed glyph stays closed.
     moved: dict[Point, Array] = {}
     for point in dict.fromkeys(point for line in lines for point in line):
-        moved[point] = (np.array(point) + rng.normal(0, _UNSTEADY, 2)).astype(np.float32)
+        moved[point] = (np.array(point) + rng.normal(0, _JITTER, 2)).astype(np.float32)
     return [np.stack([moved[point] for point in line]) for line in lines]
 
 
-def _cut(corners: Array) -> Array:
-    steps = np.diff(corners, axis=0)
-    length = np.hypot(steps[:, 0], steps[:, 1])
-    ends = np.concatenate([[0], np.cumsum(length)])
+def _resample(corners: Array) -> Array:
+    """Points at intervals of about _SPACING along a polyline."""
+    segments = np.diff(corners, axis=0)
+    lengths = np.hypot(segments[:, 0], segments[:, 1])
+    ends = np.concatenate([[0], np.cumsum(lengths)])
     inner = [
-        np.linspace(ends[i], ends[i + 1], max(int(part / _SPACING), 1), endpoint=False)
-        for i, part in enumerate(length)
+        np.linspace(ends[i], ends[i + 1], max(int(length / _SPACING), 1), endpoint=False)
+        for i, length in enumerate(lengths)
     ]
-    place = np.concatenate([*inner, ends[-1:]])
-    return np.column_stack([np.interp(place, ends, corners[:, axis]) for axis in (0, 1)]).astype(np.float32)
+    distance = np.concatenate([*inner, ends[-1:]])
+    return np.column_stack([np.interp(distance, ends, corners[:, axis]) for axis in (0, 1)]).astype(np.float32)
 
 
 def _ring(angle: Array, radius: Array | float) -> Array:
@@ -67,7 +70,7 @@ def _ring(angle: Array, radius: Array | float) -> Array:
 
 
 def _arc(low: float, high: float) -> Callable[[np.random.Generator], Lines]:
-    """A part of a circle, open to the right; low and high: the degrees it may span."""
+    """A circular arc, open to the right, that spans `low` to `high` degrees."""
 
     def draw(rng: np.random.Generator) -> Lines:
         span = np.radians(rng.uniform(low, high))
@@ -87,7 +90,7 @@ def _spiral(rng: np.random.Generator) -> Lines:
 def _zigzag(rng: np.random.Generator) -> Lines:
     count = int(rng.integers(4, 9))
     corners = np.column_stack([np.linspace(-1, 1, count), np.resize([-1.0, 1.0], count) * rng.uniform(0.25, 0.8)])
-    return [_cut((corners + rng.normal(0, _UNSTEADY, corners.shape)).astype(np.float32))]
+    return [_resample((corners + rng.normal(0, _JITTER, corners.shape)).astype(np.float32))]
 
 
 def _wave(rng: np.random.Generator) -> Lines:
@@ -97,7 +100,7 @@ def _wave(rng: np.random.Generator) -> Lines:
 
 
 def _scribble(rng: np.random.Generator) -> Lines:
-    """A hand that goes to and fro while it moves on: many crossings, none of them alone."""
+    """A curve that swings to and fro while it drifts, with many crossings."""
     count = int(rng.integers(9, 18))
     swing = np.resize([-1.0, 1.0], count) * rng.uniform(0.5, 1.0, count)
     drift = np.linspace(-0.5, 0.5, count) * rng.uniform(0.6, 2.0)
@@ -106,7 +109,7 @@ def _scribble(rng: np.random.Generator) -> Lines:
 
 
 def _loops(rng: np.random.Generator) -> Lines:
-    """A running row of loops, as of a telephone's cord."""
+    """A row of loops, like a coiled cord."""
     turns = rng.uniform(3, 5)
     angle = np.linspace(0, 2 * np.pi * turns, int(20 * turns), dtype=np.float32)
     x = np.linspace(-1, 1, len(angle)) + 0.3 * np.cos(angle)

@@ -1,4 +1,4 @@
-"""From kinds of drawing to the paths of the pen, for many pictures at once. Not their pixels."""
+"""Pen strokes of generated drawings, for many pictures at once, vectorized."""
 
 from __future__ import annotations
 
@@ -18,119 +18,21 @@ from engine.drawings.raster import Index, Paths
 ARM_POINTS = 22
 ROUND_POINTS = 52
 _LINK_POINTS = 12
-_HOOK_SHARE = 0.15  # of a line's length, at either end
-_PRESSURE_SHARE = 0.12
-
-
-def float32(values: NDArray[Any]) -> Array:
-    """The values as float32; also how the type checker learns that they are."""
-    return values.astype(np.float32, copy=False)
-
-
-def between(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
-    """Values spread evenly from low to high, float32."""
-    low, high = bounds
-    return float32(np.float32(low) + np.float32(high - low) * rng.random(shape, np.float32))
-
-
-def around(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
-    """Values from low to high, float32, the middle the likeliest: the mean of two even ones."""
-    return (between(rng, bounds, *shape) + between(rng, bounds, *shape)) * np.float32(0.5)
-
-
-def crosses(half_arms: Array, angles: Array, curve: Array, swing: Array) -> Array:
-    """The two arms of n crosses: (n, 2, ARM_POINTS, 2), from the upper end to the lower.
-
-    half_arms: (n, 2, 2), lengths from the crossing to the upper and the lower end, 1 reaching the box's
-    corner. angles: (n, 2), radians by which each arm is off its diagonal. curve, swing: (n, 2), how far the
-    arm leaves the straight line, to one side and to both in turn, as shares of its length.
-    """
-    tilt = np.array([np.pi / 4, 3 * np.pi / 4], np.float32) + angles
-    along = np.stack([np.cos(tilt), np.sin(tilt)], axis=-1)[:, :, None, :] * np.float32(np.sqrt(2))
-    beside = np.stack([-along[..., 1], along[..., 0]], axis=-1)
-    t = np.linspace(0, 1, ARM_POINTS, dtype=np.float32)
-    upper, lower = half_arms[:, :, :1], half_arms[:, :, 1:]
-    reach = t * (upper + lower)
-    aside = curve[:, :, None] * (4 * t * (1 - t)) + swing[:, :, None] * np.sin(np.float32(2 * np.pi) * t)
-    aside = aside * (upper + lower)
-    return float32((reach - upper)[..., None] * along + aside[..., None] * beside)
-
-
-def hands_linked(arms: Array, bulge: Array) -> Array:
-    """Crosses drawn without lifting the pen: (n, m, 2): down one arm, up along the side, down the other.
-
-    arms: (n, 2, ARM_POINTS, 2). bulge: (n,), how far the link swings out.
-    """
-    start, end = arms[:, 0, -1], arms[:, 1, 0]
-    t = np.linspace(0, 1, _LINK_POINTS + 2, dtype=np.float32)[1:-1, None]
-    link = start[:, None] + t * (end - start)[:, None]
-    link[..., 0] += bulge[:, None] * (4 * t * (1 - t))[:, 0]
-    return np.concatenate([arms[:, 0], link, arms[:, 1]], axis=1)
-
-
-def rounds(start: Array, sweep: Array, drift: Array, lumps: Array, phases: Array) -> Array:
-    """n circles: (n, ROUND_POINTS, 2), from where the pen lands to where it lifts.
-
-    start, sweep: (n,), radians; a sweep below 2 pi leaves a gap, one above runs past the start; its sign is
-    the direction. drift: (n,), how much wider the round ends than it began. lumps,
-    phases: (n, 2), the height and the place of its two bulges and of its three, which are half as high.
-    """
-    t = np.linspace(0, 1, ROUND_POINTS, dtype=np.float32)
-    angle = start[:, None] + sweep[:, None] * t
-    radius = 1 + drift[:, None] * (t - np.float32(0.5))
-    for k in (0, 1):
-        radius += lumps[:, k, None] / (k + 1) * np.cos((k + 2) * angle + phases[:, k, None])
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
-
-
-def along_lines(lengths: NDArray[np.intp]) -> Array:
-    """How far along its line each point is, 0 to 1, for lines of these lengths end to end; a dot is at 0."""
-    first = np.cumsum(lengths) - lengths
-    place = np.arange(int(lengths.sum())) - np.repeat(first, lengths)
-    return float32(place / np.repeat(np.maximum(lengths - 1, 1), lengths))
-
-
-def wobble(rng: np.random.Generator, t: Array, line: NDArray[np.intp]) -> Array:
-    """Unsteadiness (T, 2) of at most about 1: a slow sway and a small tremor, of its own for each line.
-
-    t: (T,), how far along its line each point is. line: (T,), which line it is on.
-    """
-    count = int(line[-1]) + 1 if len(line) else 0
-    turn = np.float32(2 * np.pi)
-    slow, fast = between(rng, (0.6, 2.0), count, 2), between(rng, (3.0, 6.5), count, 2)
-    phases = turn * rng.random((2, count, 2), np.float32)
-    sway = np.sin(turn * slow[line] * t[:, None] + phases[0][line])
-    tremor = np.sin(turn * fast[line] * t[:, None] + phases[1][line])
-    return float32(np.float32(0.75) * sway + np.float32(0.25) * tremor)
-
-
-def hooks(t: Array, landing: Array, lifting: Array) -> Array:
-    """Displacement (T, 2) of a line's ends, where the pen lands or lifts while the hand still moves.
-
-    t: (T,). landing, lifting: (T, 2), the displacement of the very end.
-    """
-    near_start = np.maximum(1 - t / np.float32(_HOOK_SHARE), 0)[:, None]
-    near_end = np.maximum(1 - (1 - t) / np.float32(_HOOK_SHARE), 0)[:, None]
-    return float32(near_start**2 * landing + near_end**2 * lifting)
-
-
-def pressure(t: Array, landing: Array, lifting: Array, swell: Array) -> Array:
-    """Factors (T,) of the pen's width, as it changes near a line's ends and between; inputs (T,), -1 to 1."""
-    start = np.exp(t / np.float32(-_PRESSURE_SHARE))
-    end = np.exp((t - 1) / np.float32(_PRESSURE_SHARE))
-    return float32(1 + landing * start + lifting * end + swell * np.sin(np.float32(np.pi) * t))
-
-
-_OFF_DIAGONAL = 0.16  # radians, of an arm of an X
-_LEFTWARD = 0.7  # the share of O drawn against the clock
-_HOOKED = 0.35  # the share of line ends with a hook
-_ROUND_ROOM = 0.6  # of the radius, for the pen of an O
-_SHEET_DEPTH = 0.2
+_HOOK_LENGTH = 0.15  # of a line's length, at either end
+_PRESSURE_LENGTH = 0.12
+_ARM_DEVIATION = 0.16  # radians that an arm of an X is off its diagonal, at most
+_COUNTERCLOCKWISE = 0.7  # fraction of the O
+_HOOKED = 0.35  # fraction of the ends of lines
+_CIRCLE_MAX_PEN = 0.6  # of the radius
+_SHEET_CUT_DEPTH = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class _Lines:
-    """Lines of many pictures, end to end, in boxes of their own: points (T, 2), lengths, pictures (K,)."""
+    """Concatenated lines of many pictures, each picture in its own coordinates.
+
+    points: (T, 2) of all lines; lengths: (K,) points per line; pictures: (K,) the picture of each line
+    """
 
     points: Array
     lengths: Index
@@ -142,11 +44,13 @@ class _Lines:
 
 
 @dataclass(frozen=True, eq=False)
-class _Build:
-    """How each picture's shape is built, before a line is drawn; all (N,).
+class _ShapeParameters:
+    """Random properties of each picture, all (N,).
 
-    stretch: wider and lower by this factor. shear: x moves by this much of y. bend: how high the middle arches.
-    is_cut: cut open by an edge.
+    stretch: factor of the width, and divisor of the height
+    shear: shift of x per unit of y
+    bend: height of the arc into which the shape is bent
+    is_cut: whether it is cut off by an edge
     """
 
     stretch: Array
@@ -157,94 +61,99 @@ class _Build:
 
 @dataclass(frozen=True, eq=False)
 class _Outlines:
-    """Lines in boxes of their own, and what their pictures bear.
+    """Lines of M pictures before placement.
 
-    which: (M,), the pictures. turn: (M,), radians by which to turn them. room: (M,), the widest pen that does not
-    fill the shape, in the lines' units.
+    pictures: (M,), their indices
+    rotation: (M,), radians
+    max_pen: (M,), the widest pen that does not fill the shape, in the units of the lines
     """
 
     lines: _Lines
-    which: Index
-    turn: Array
-    room: Array
+    pictures: Index
+    rotation: Array
+    max_pen: Array
 
 
 def sketch(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> Paths:
-    """The pens' paths of one picture for each kind, in frame units.
+    """Generates the pen paths of one picture per kind, in units of the frame.
 
-    Kinds are "X", "O", "neither" and the keys of NEITHER; raises ValueError for any other.
+    Kinds are "X", "O", "neither" and the keys of OTHER_GLYPHS; raises ValueError for any other.
     """
     names = np.array(kinds, dtype=str)
-    crosses, rounds = np.flatnonzero(names == "X"), np.flatnonzero(names == "O")
+    x_indices, o_indices = np.flatnonzero(names == "X"), np.flatnonzero(names == "O")
     others = np.flatnonzero((names != "X") & (names != "O"))
-    build = _build(len(kinds), rounds, others, settings, rng)
-    outlines = _joined(
+    shape = _random_shapes(len(kinds), o_indices, others, settings, rng)
+    outlines = _concatenate(
         [
-            _crosses(crosses, build, settings, rng),
-            _rounds(rounds, build, settings, rng),
-            _neither(others, kinds, rng),
+            _x_outlines(x_indices, shape, settings, rng),
+            _o_outlines(o_indices, shape, settings, rng),
+            _other_outlines(others, kinds, rng),
         ]
     )
-    lines = _by_hand(outlines, build, settings, rng)
-    return _placed(lines, outlines.room, build.is_cut, settings, rng)
+    lines = _deform(outlines, shape, settings, rng)
+    return _place(lines, outlines.max_pen, shape.is_cut, settings, rng)
 
 
-def _build(count: int, rounds: Index, others: Index, settings: XOSettings, rng: np.random.Generator) -> _Build:
+def _random_shapes(
+    count: int, o_indices: Index, others: Index, settings: XOSettings, rng: np.random.Generator
+) -> _ShapeParameters:
     low, high = settings.aspect
     stretch = np.exp(around(rng, (math.log(low) / 2, math.log(high) / 2), count))
     shear, bend = around(rng, settings.shear, count), around(rng, settings.bend, count)
-    bend[rounds] *= np.float32(0.5)  # more would give a round corners
+    bend[o_indices] *= np.float32(0.5)  # more would give an O corners
     is_cut = rng.random(count) < settings.cut
-    is_cut[others] = False  # part of another shape might be an X or an O
-    return _Build(stretch, shear, bend, is_cut)
+    is_cut[others] = False  # a part of another shape could look like an X or an O
+    return _ShapeParameters(stretch, shear, bend, is_cut)
 
 
-def _joined(parts: Sequence[_Outlines]) -> _Outlines:
-    """All parts as one, turn and room in the order of the pictures."""
+def _concatenate(parts: Sequence[_Outlines]) -> _Outlines:
+    """All parts as one, with rotation and max_pen in the order of the pictures."""
     lines = _Lines(
         np.concatenate([part.lines.points for part in parts]),
         np.concatenate([part.lines.lengths for part in parts]),
         np.concatenate([part.lines.pictures for part in parts]),
     )
-    order = np.argsort(np.concatenate([part.which for part in parts]))
-    turn = np.concatenate([part.turn for part in parts])[order]
-    room = np.concatenate([part.room for part in parts])[order]
-    return _Outlines(lines, np.arange(len(order)), turn, room)
+    order = np.argsort(np.concatenate([part.pictures for part in parts]))
+    rotation = np.concatenate([part.rotation for part in parts])[order]
+    max_pen = np.concatenate([part.max_pen for part in parts])[order]
+    return _Outlines(lines, np.arange(len(order)), rotation, max_pen)
 
 
-def _crosses(which: Index, build: _Build, settings: XOSettings, rng: np.random.Generator) -> _Outlines:
-    count = len(which)
+def _x_outlines(
+    pictures: Index, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
+) -> _Outlines:
+    count = len(pictures)
     low, high = settings.arms
-    # Mostly long: short arms are the exception in any hand.
+    # Squared, because short arms are rare in handwriting.
     half_arms = np.float32(high) - np.float32(high - low) * rng.random((count, 2, 2), np.float32) ** 2
-    # A short arm might be cut away whole, and a V is not an X.
-    half_arms = np.where(build.is_cut[which][:, None, None], np.maximum(half_arms, 0.8), half_arms)
+    # A short arm could be cut off completely, which would leave a V.
+    half_arms = np.where(shape.is_cut[pictures][:, None, None], np.maximum(half_arms, 0.8), half_arms)
     arms = crosses(
         half_arms,
-        angles=around(rng, (-_OFF_DIAGONAL, _OFF_DIAGONAL), count, 2),
+        angles=around(rng, (-_ARM_DEVIATION, _ARM_DEVIATION), count, 2),
         curve=around(rng, settings.curve, count, 2),
         swing=around(rng, settings.curve, count, 2) * np.float32(0.4),
     )
-    mirrored = np.where(rng.random((count, 2)) < 0.5, np.float32(-1), np.float32(1))
-    arms *= mirrored[:, None, None, :]
-    # An X is turned from where the line that halves its angle is level: else a shear could make it a +.
-    halving = _halving(arms[:, :, -1] - arms[:, :, 0], build.stretch[which], build.shear[which])
-    turn = np.radians(around(rng, settings.rotation, count)) - halving
+    mirror = np.where(rng.random((count, 2)) < 0.5, np.float32(-1), np.float32(1))
+    arms *= mirror[:, None, None, :]
+    # The rotation starts from where the bisector of the arms is horizontal; otherwise a shear could make a plus.
+    bisector = _bisector_angle(arms[:, :, -1] - arms[:, :, 0], shape.stretch[pictures], shape.shear[pictures])
+    rotation = np.radians(around(rng, settings.rotation, count)) - bisector
 
-    at_once = rng.random(count) < settings.one_stroke
-    bulge = between(rng, (0.0, 0.35), count) * mirrored[:, 0]
-    room = half_arms.min(axis=(1, 2)) * np.where(at_once, np.float32(0.3), np.float32(0.6))
-    linked, lifted = hands_linked(arms[at_once], bulge[at_once]), arms[~at_once]
+    one_stroke = rng.random(count) < settings.one_stroke
+    bulge = between(rng, (0.0, 0.35), count) * mirror[:, 0]
+    max_pen = half_arms.min(axis=(1, 2)) * np.where(one_stroke, np.float32(0.3), np.float32(0.6))
+    linked, separate = hands_linked(arms[one_stroke], bulge[one_stroke]), arms[~one_stroke]
     lines = _Lines(
-        np.concatenate([linked.reshape(-1, 2), lifted.reshape(-1, 2)]),
-        np.repeat([linked.shape[1], ARM_POINTS], [len(linked), 2 * len(lifted)]),
-        np.concatenate([which[at_once], np.repeat(which[~at_once], 2)]),
+        np.concatenate([linked.reshape(-1, 2), separate.reshape(-1, 2)]),
+        np.repeat([linked.shape[1], ARM_POINTS], [len(linked), 2 * len(separate)]),
+        np.concatenate([pictures[one_stroke], np.repeat(pictures[~one_stroke], 2)]),
     )
-    return _Outlines(lines, which, turn, room)
+    return _Outlines(lines, pictures, rotation, max_pen)
 
 
-def _halving(arms: Array, stretch: Array, shear: Array) -> Array:
-    """Which way the line between two arms (n, 2, 2) lies once they are stretched and sheared: radians, +-pi/4."""
+def _bisector_angle(arms: Array, stretch: Array, shear: Array) -> Array:
+    """The angle of the bisector of two arms (n, 2, 2) after stretch and shear, in radians, -pi/4 to pi/4."""
     y = arms[..., 1] / stretch[:, None]
     x = arms[..., 0] * stretch[:, None] + shear[:, None] * y
     angle = np.arctan2(y, x).sum(axis=1) / 2
@@ -252,11 +161,13 @@ def _halving(arms: Array, stretch: Array, shear: Array) -> Array:
     return float32(angle - quarter * np.round(angle / quarter))
 
 
-def _rounds(which: Index, build: _Build, settings: XOSettings, rng: np.random.Generator) -> _Outlines:
-    count = len(which)
+def _o_outlines(
+    pictures: Index, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
+) -> _Outlines:
+    count = len(pictures)
     gap = np.radians(around(rng, settings.gap, count))
-    gap = np.where(build.is_cut[which], np.minimum(gap, 0), gap)  # one opening is enough
-    direction = np.where(rng.random(count) < _LEFTWARD, np.float32(-1), np.float32(1))
+    gap = np.where(shape.is_cut[pictures], np.minimum(gap, 0), gap)  # at most one opening
+    direction = np.where(rng.random(count) < _COUNTERCLOCKWISE, np.float32(-1), np.float32(1))
     points = rounds(
         start=between(rng, (0, 2 * np.pi), count),
         sweep=(np.float32(2 * np.pi) - gap) * direction,
@@ -264,29 +175,29 @@ def _rounds(which: Index, build: _Build, settings: XOSettings, rng: np.random.Ge
         lumps=between(rng, settings.lumps, count, 2),
         phases=between(rng, (0, 2 * np.pi), count, 2),
     )
-    lines = _Lines(points.reshape(-1, 2), np.full(count, ROUND_POINTS, np.intp), which)
-    room = np.full(count, _ROUND_ROOM, np.float32)
-    return _Outlines(lines, which, between(rng, (-np.pi, np.pi), count), room)
+    lines = _Lines(points.reshape(-1, 2), np.full(count, ROUND_POINTS, np.intp), pictures)
+    max_pen = np.full(count, _CIRCLE_MAX_PEN, np.float32)
+    return _Outlines(lines, pictures, between(rng, (-np.pi, np.pi), count), max_pen)
 
 
-def _neither(which: Index, kinds: Sequence[str], rng: np.random.Generator) -> _Outlines:
-    shapes = [NEITHER[_shape_name(kinds[picture], rng)] for picture in which.tolist()]
-    drawn = [shape.draw(rng) for shape in shapes]
+def _other_outlines(pictures: Index, kinds: Sequence[str], rng: np.random.Generator) -> _Outlines:
+    glyphs = [NEITHER[_glyph_name(kinds[picture], rng)] for picture in pictures.tolist()]
+    drawn = [glyph.draw(rng) for glyph in glyphs]
     lines = [line for picture in drawn for line in picture]
-    turn = np.radians([rng.uniform(-shape.turn, shape.turn) for shape in shapes])
+    rotation = np.radians([rng.uniform(-glyph.turn, glyph.turn) for glyph in glyphs])
     return _Outlines(
         _Lines(
             np.concatenate([np.empty((0, 2), np.float32), *lines]),
             np.array([len(line) for line in lines], np.intp),
-            np.repeat(which, np.array([len(picture) for picture in drawn], np.intp)),
+            np.repeat(pictures, np.array([len(picture) for picture in drawn], np.intp)),
         ),
-        which,
-        float32(turn),
-        np.array([shape.room for shape in shapes], np.float32),
+        pictures,
+        float32(rotation),
+        np.array([glyph.room for glyph in glyphs], np.float32),
     )
 
 
-def _shape_name(kind: str, rng: np.random.Generator) -> str:
+def _glyph_name(kind: str, rng: np.random.Generator) -> str:
     if kind == "neither":
         return tuple(NEITHER)[rng.integers(len(NEITHER))]
     if kind not in NEITHER:
@@ -294,37 +205,37 @@ def _shape_name(kind: str, rng: np.random.Generator) -> str:
     return kind
 
 
-def _by_hand(outlines: _Outlines, build: _Build, settings: XOSettings, rng: np.random.Generator) -> _Lines:
-    """The lines as an unsteady hand draws them: sheared, bent, turned, wobbling, hooked."""
+def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator) -> _Lines:
+    """Stretches, shears, bends and rotates the lines, and adds wobble and hooks."""
     lines = outlines.lines
-    count, strokes = len(outlines.turn), len(lines.lengths)
+    count, strokes = len(outlines.rotation), len(lines.lengths)
     t = along_lines(lines.lengths)
     line = np.repeat(np.arange(strokes), lines.lengths)
     picture = lines.picture_of_points
 
-    stretch, cos, sin = build.stretch, np.cos(outlines.turn), np.sin(outlines.turn)
+    stretch, cos, sin = shape.stretch, np.cos(outlines.rotation), np.sin(outlines.rotation)
     x, y = lines.points[:, 0], lines.points[:, 1]
     x, y = x * stretch[picture], y / stretch[picture]
-    x = x + build.shear[picture] * y
-    y = y + 2 * build.bend[picture] * (x * x - np.float32(0.5))
+    x = x + shape.shear[picture] * y
+    y = y + 2 * shape.bend[picture] * (x * x - np.float32(0.5))
     x, y = x * cos[picture] - y * sin[picture], x * sin[picture] + y * cos[picture]
 
     amount = 2 * between(rng, settings.wobble, count)
-    reach = 2 * between(rng, settings.hook, strokes, 2) * (rng.random((strokes, 2)) < _HOOKED)
-    way = between(rng, (0, 2 * np.pi), strokes, 2)
-    ends = np.stack([reach * np.cos(way), reach * np.sin(way)], axis=-1).astype(np.float32)
-    moved = hooks(t, ends[line, 0], ends[line, 1])
-    moved += wobble(rng, t, line) * amount[picture][:, None]
-    moved[:, 0] += x
-    moved[:, 1] += y
-    return _Lines(moved, lines.lengths, lines.pictures)
+    length = 2 * between(rng, settings.hook, strokes, 2) * (rng.random((strokes, 2)) < _HOOKED)
+    angle = between(rng, (0, 2 * np.pi), strokes, 2)
+    ends = np.stack([length * np.cos(angle), length * np.sin(angle)], axis=-1).astype(np.float32)
+    points = hooks(t, ends[line, 0], ends[line, 1])
+    points += wobble(rng, t, line) * amount[picture][:, None]
+    points[:, 0] += x
+    points[:, 1] += y
+    return _Lines(points, lines.lengths, lines.pictures)
 
 
-def _placed(
-    lines: _Lines, room: Array, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
+def _place(
+    lines: _Lines, max_pen: Array, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
 ) -> Paths:
-    """The lines in the frame, with the pen's width at each point."""
-    count = len(room)
+    """Scales and places the lines in the frame, with the pen width at each point."""
+    count = len(max_pen)
     picture = lines.picture_of_points
     low, high = _boxes(lines.points, picture, count)
     extent = high - low
@@ -332,24 +243,23 @@ def _placed(
 
     size = between(rng, _at_least(settings.size, LEAST_SIZE / settings.side), count)
     size = np.where(is_cut, np.maximum(size * np.float32(1.1), np.float32(0.4)), size)
-    # Thin and thick pens alike: evenly over the logarithm.
     thinnest, thickest = _at_least(settings.pen_width, LEAST_PEN / settings.side)
     pen = np.exp(between(rng, (math.log(thinnest), math.log(thickest)), count))
-    room = room / longest
-    pen = np.maximum(np.minimum(pen, size * room / (1 + room)), np.float32(thinnest))
+    max_pen = max_pen / longest
+    pen = np.maximum(np.minimum(pen, size * max_pen / (1 + max_pen)), np.float32(thinnest))
     scale = np.maximum(size - pen, 0) / longest
 
     box = extent * scale[:, None] + pen[:, None]
     centre, edge = _centres(box, is_cut, settings, rng)
     middle = (low + high) / 2
     points = float32((lines.points - middle[picture]) * scale[picture][:, None] + centre[picture])
-    width = _widths(lines, pen, settings, rng)
-    kept = ((points > edge[picture, 0]) & (points < edge[picture, 1])).all(axis=1)
-    return _parted(np.column_stack([points, width]), kept, lines, count)
+    width = _pen_widths(lines, pen, settings, rng)
+    inside = ((points > edge[picture, 0]) & (points < edge[picture, 1])).all(axis=1)
+    return _clip(np.column_stack([points, width]), inside, lines, count)
 
 
 def _boxes(points: Array, picture: Index, count: int) -> tuple[Array, Array]:
-    """Left top and right bottom (N, 2) of each picture's points; 0 for a picture without any."""
+    """The bounding box of each picture's points: (left, top) and (right, bottom), each (N, 2); 0 without points."""
     low, high = np.full((2, count), np.inf, np.float32), np.full((2, count), -np.inf, np.float32)
     for axis in (0, 1):
         values = np.ascontiguousarray(points[:, axis])
@@ -368,17 +278,17 @@ def _at_least(bounds: Range, least: float) -> Range:
 def _centres(
     box: Array, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Where each drawing is centred (N, 2), and the edges (N, 2 low and high, 2 axes) beyond which it is cut."""
+    """The centre of each drawing (N, 2), and the edges (N, 2 low and high, 2 axes) at which it is clipped."""
     count = len(box)
     free = np.maximum(1 - box, 0)
     centre = (1 - free) / 2 + between(rng, settings.position, count, 2) * free
 
-    # Half of the cuts are made by the frame, half by the edge of a sheet that ends before it.
+    # Half of the cuts are at the frame, half at the edge of a sheet within it.
     inset = np.where(rng.random(count) < 0.5, between(rng, (0.02, 0.14), count), 0).astype(np.float32)
     depth = around(rng, settings.cut_depth, count)
-    # A round that is opened further without the frame's edge to explain it is a C.
-    depth = np.where(inset > 0, np.minimum(depth, np.float32(_SHEET_DEPTH)), depth)
-    axis = rng.integers(0, 3, count)  # 2: a corner, cut on both axes but less
+    # An O that is cut deeper without touching the frame would look like a C.
+    depth = np.where(inset > 0, np.minimum(depth, np.float32(_SHEET_CUT_DEPTH)), depth)
+    axis = rng.integers(0, 3, count)  # 2: a corner, cut less on both axes
     at_end = rng.random((count, 2)) < 0.5
     edge = np.empty((count, 2, 2), np.float32)
     edge[:, 0], edge[:, 1] = -1, 2
@@ -393,7 +303,7 @@ def _centres(
     return float32(centre), edge
 
 
-def _widths(lines: _Lines, pen: Array, settings: XOSettings, rng: np.random.Generator) -> Array:
+def _pen_widths(lines: _Lines, pen: Array, settings: XOSettings, rng: np.random.Generator) -> Array:
     strokes = len(lines.lengths)
     line = np.repeat(np.arange(strokes), lines.lengths)
     landing, lifting, swell = around(rng, settings.pressure, 3, strokes)
@@ -402,13 +312,120 @@ def _widths(lines: _Lines, pen: Array, settings: XOSettings, rng: np.random.Gene
     return float32(np.clip(pen[lines.picture_of_points] * factor, low, high))
 
 
-def _parted(points: Array, kept: NDArray[np.bool_], lines: _Lines, count: int) -> Paths:
-    """Only the points that are kept; a line that loses points between others becomes two."""
-    if kept.all():
+def _clip(points: Array, inside: NDArray[np.bool_], lines: _Lines, count: int) -> Paths:
+    """Removes the points outside, splitting lines where points are removed between others."""
+    if inside.all():
         return Paths(points, lines.lengths, lines.pictures, count)
-    first = np.zeros(len(kept), bool)
+    first = np.zeros(len(inside), bool)
     first[np.cumsum(lines.lengths) - lines.lengths] = True
-    first[1:] |= ~kept[:-1]
-    starts = np.flatnonzero(first[kept])
-    lengths = np.diff(np.append(starts, int(kept.sum())))
-    return Paths(points[kept], lengths, lines.picture_of_points[kept][starts], count)
+    first[1:] |= ~inside[:-1]
+    starts = np.flatnonzero(first[inside])
+    lengths = np.diff(np.append(starts, int(inside.sum())))
+    return Paths(points[inside], lengths, lines.picture_of_points[inside][starts], count)
+
+
+# --- lines
+
+
+def crosses(half_arms: Array, angles: Array, curve: Array, swing: Array) -> Array:
+    """The two arms of n X: (n, 2, ARM_POINTS, 2), from the upper to the lower end.
+
+    half_arms: (n, 2, 2), lengths from the crossing to the upper and lower end; 1 reaches the corner of the box
+    angles: (n, 2), deviation of each arm from its diagonal, radians
+    curve, swing: (n, 2), C-shaped and S-shaped deviation from the straight line, as fractions of the length
+    """
+    tilt = np.array([np.pi / 4, 3 * np.pi / 4], np.float32) + angles
+    along = np.stack([np.cos(tilt), np.sin(tilt)], axis=-1)[:, :, None, :] * np.float32(np.sqrt(2))
+    beside = np.stack([-along[..., 1], along[..., 0]], axis=-1)
+    t = np.linspace(0, 1, ARM_POINTS, dtype=np.float32)
+    upper, lower = half_arms[:, :, :1], half_arms[:, :, 1:]
+    distance = t * (upper + lower)
+    aside = curve[:, :, None] * (4 * t * (1 - t)) + swing[:, :, None] * np.sin(np.float32(2 * np.pi) * t)
+    aside = aside * (upper + lower)
+    return float32((distance - upper)[..., None] * along + aside[..., None] * beside)
+
+
+def hands_linked(arms: Array, bulge: Array) -> Array:
+    """X drawn in one stroke: (n, m, 2), down one arm, up along the side, and down the other.
+
+    arms: (n, 2, ARM_POINTS, 2). bulge: (n,), horizontal bulge of the link between the arms.
+    """
+    start, end = arms[:, 0, -1], arms[:, 1, 0]
+    t = np.linspace(0, 1, _LINK_POINTS + 2, dtype=np.float32)[1:-1, None]
+    link = start[:, None] + t * (end - start)[:, None]
+    link[..., 0] += bulge[:, None] * (4 * t * (1 - t))[:, 0]
+    return np.concatenate([arms[:, 0], link, arms[:, 1]], axis=1)
+
+
+def rounds(start: Array, sweep: Array, drift: Array, lumps: Array, phases: Array) -> Array:
+    """n circles: (n, CIRCLE_POINTS, 2), from the start to the end of the stroke.
+
+    start, sweep: (n,), radians; a sweep below 2 pi leaves a gap, one above overlaps the start; the sign is the
+        direction
+    drift: (n,), increase of the radius from start to end
+    lumps, phases: (n, 2), amplitude and phase of the second and third harmonic of the radius; the amplitude of the
+        third is halved
+    """
+    t = np.linspace(0, 1, ROUND_POINTS, dtype=np.float32)
+    angle = start[:, None] + sweep[:, None] * t
+    radius = 1 + drift[:, None] * (t - np.float32(0.5))
+    for k in (0, 1):
+        radius += lumps[:, k, None] / (k + 1) * np.cos((k + 2) * angle + phases[:, k, None])
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+
+def along_lines(lengths: NDArray[np.intp]) -> Array:
+    """The relative position of each point along its line, 0 to 1, of concatenated lines; 0 for a single point."""
+    first = np.cumsum(lengths) - lengths
+    index = np.arange(int(lengths.sum())) - np.repeat(first, lengths)
+    return float32(index / np.repeat(np.maximum(lengths - 1, 1), lengths))
+
+
+def wobble(rng: np.random.Generator, t: Array, line: NDArray[np.intp]) -> Array:
+    """Displacement (T, 2) by an unsteady hand, at most about 1: a slow sway and a small tremor, random per line.
+
+    t: (T,), relative position of each point. line: (T,), index of its line.
+    """
+    count = int(line[-1]) + 1 if len(line) else 0
+    two_pi = np.float32(2 * np.pi)
+    slow, fast = between(rng, (0.6, 2.0), count, 2), between(rng, (3.0, 6.5), count, 2)
+    phases = two_pi * rng.random((2, count, 2), np.float32)
+    sway = np.sin(two_pi * slow[line] * t[:, None] + phases[0][line])
+    tremor = np.sin(two_pi * fast[line] * t[:, None] + phases[1][line])
+    return float32(np.float32(0.75) * sway + np.float32(0.25) * tremor)
+
+
+def hooks(t: Array, landing: Array, lifting: Array) -> Array:
+    """Displacement (T, 2) near the ends of lines.
+
+    t: (T,), relative positions. landing, lifting: (T, 2), displacement at the start and at the end.
+    """
+    near_start = np.maximum(1 - t / np.float32(_HOOK_LENGTH), 0)[:, None]
+    near_end = np.maximum(1 - (1 - t) / np.float32(_HOOK_LENGTH), 0)[:, None]
+    return float32(near_start**2 * landing + near_end**2 * lifting)
+
+
+def pressure(t: Array, landing: Array, lifting: Array, swell: Array) -> Array:
+    """Factors (T,) of the pen width: changes at the start, at the end and in the middle; inputs (T,), -1 to 1."""
+    start = np.exp(t / np.float32(-_PRESSURE_LENGTH))
+    end = np.exp((t - 1) / np.float32(_PRESSURE_LENGTH))
+    return float32(1 + landing * start + lifting * end + swell * np.sin(np.float32(np.pi) * t))
+
+
+# --- random numbers
+
+
+def float32(values: NDArray[Any]) -> Array:
+    """The values as float32, without a copy if possible; NumPy's own type annotations lose the dtype."""
+    return values.astype(np.float32, copy=False)
+
+
+def between(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
+    """Uniform random numbers from low to high, float32."""
+    low, high = bounds
+    return float32(np.float32(low) + np.float32(high - low) * rng.random(shape, np.float32))
+
+
+def around(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
+    """Triangular random numbers from low to high, float32: the mean of two uniform ones."""
+    return (between(rng, bounds, *shape) + between(rng, bounds, *shape)) * np.float32(0.5)

@@ -1,8 +1,7 @@
-"""Varied drawings: the same drawn X and O again and again, with one property changed and all else as usual. They
-are drawn anew from their strokes each time, never resampled, and nobody learns from them.
+"""Variations of drawings for robustness tests: fixed X and O with one property changed at a time.
 
-A property is changed by the transform of a drawing, as the sliders under the canvas do it; noise alone is laid over
-the picture.
+They are rendered from their strokes under a transform, as by the sliders of the canvas, and not resampled; noise is
+added to the picture.
 """
 
 from __future__ import annotations
@@ -20,17 +19,19 @@ from engine.data.xo.strokes import sketch
 from engine.drawings.drawing import Array, Drawing, Stroke, Transform, moved
 from engine.drawings.raster import Paths, coverage, ink_box
 
-VALUES: Final = 11  # of each property
-_MOST_SHIFT: Final = 0.3  # of the frame; a drawing of usual size is cut from 0.19 on
-_WIDER: Final = math.sqrt(2)  # how far pens go beyond what the generator draws with
+VALUES: Final = 11
+_MAX_SHIFT: Final = 0.3  # of the frame; a drawing of baseline size is cut off from 0.19 on
+_PEN_RANGE_FACTOR: Final = math.sqrt(2)  # extends the range of the generator's pens at both ends
 _MIDDLE = VALUES // 2
-_LINES, _NOISE = 0, 1  # what a seed is used for
+_LINES_STREAM, _NOISE_STREAM = 0, 1  # last word of the seed
 
 
 @dataclass(frozen=True)
 class Usual:
-    """How a drawing usually looks, besides being centred, upright and without noise. size: the longer side of its
-    ink; pen: the width of its line; both of the frame."""
+    """Properties of an unchanged drawing, which is centred, upright and without noise.
+
+    size: the longer side of its ink; pen_width: the width of its lines; both as fractions of the frame.
+    """
 
     size: float
     pen: float
@@ -38,10 +39,11 @@ class Usual:
 
 @dataclass(frozen=True)
 class Property:
-    """One thing about a drawing that can be other than usual.
+    """A property of a drawing that is varied.
 
-    name: "shift", "size", "rotation", "thickness" or "noise". values: from the least to the most, among them
-    `usual`. unit: what they are in: "of the frame", "degrees", "of the ink".
+    name: "shift", "size", "rotation", "thickness" or "noise"
+    values: ascending, `baseline` among them
+    unit: "of the frame", "degrees" or "of the ink"
     """
 
     name: str
@@ -51,70 +53,73 @@ class Property:
 
 
 def usual(side: int) -> Usual:
-    """The middle of the sizes and pens that the generator draws with in pictures of this side."""
-    (least, most), (thinnest, thickest) = _sizes(side), _pens(side)
-    return Usual((least + most) / 2, math.sqrt(thinnest * thickest))
+    """The middle of the generator's ranges of size and pen width, for pictures of this side."""
+    (low, high), (thinnest, thickest) = _size_range(side), _pen_range(side)
+    return Usual((low + high) / 2, math.sqrt(thinnest * thickest))
 
 
 def properties(side: int) -> tuple[Property, ...]:
-    """What is varied, and through which values, in pictures of this side.
+    """The varied properties and their values, for pictures of this side.
 
-    shift: to the left (below 0) or right, of the frame. size, thickness: of the frame; the smallest is that which
-    can be told at all. rotation: degrees, clockwise; further than 40 an X becomes a plus. noise: the standard
-    deviation of what is added to each pixel, ink being 1 and background -1.
+    shift: horizontal, to the left below 0, of the frame
+    size, thickness: of the frame, from the smallest that is recognizable
+    rotation: degrees, clockwise; beyond 40 an X becomes a plus
+    noise: standard deviation of the noise on each pixel, with ink 1 and background -1
     """
-    look, (thinnest, thickest) = usual(side), _pens(side)
-    shifts, turns = _evenly(-_MOST_SHIFT, _MOST_SHIFT), _evenly(-40.0, 40.0)
-    pens = np.geomspace(thinnest / _WIDER, thickest * _WIDER, VALUES).tolist()
+    base, (thinnest, thickest) = usual(side), _pen_range(side)
+    pens = np.geomspace(thinnest / _PEN_RANGE_FACTOR, thickest * _PEN_RANGE_FACTOR, VALUES).tolist()
     return (
-        Property("shift", shifts, 0.0, "of the frame"),
-        Property("size", _with_usual(_evenly(*_sizes(side)), look.size), look.size, "of the frame"),
-        Property("rotation", turns, 0.0, "degrees"),
-        Property("thickness", _with_usual(pens, look.pen), look.pen, "of the frame"),
-        Property("noise", _evenly(0.0, 1.0), 0.0, "of the ink"),
+        Property("shift", _linspace(-_MAX_SHIFT, _MAX_SHIFT), 0.0, "of the frame"),
+        Property("size", _with_middle(_linspace(*_size_range(side)), base.size), base.size, "of the frame"),
+        Property("rotation", _linspace(-40.0, 40.0), 0.0, "degrees"),
+        Property("thickness", _with_middle(pens, base.pen), base.pen, "of the frame"),
+        Property("noise", _linspace(0.0, 1.0), 0.0, "of the ink"),
     )
 
 
-def transform_to(name: str, value: float, look: Usual) -> Transform:
-    """What makes a usual drawing one whose property `name` has this value. Raises ValueError for another name."""
+def transform_to(name: str, value: float, base: Usual) -> Transform:
+    """The transform that sets property `name` of a baseline drawing to `value`; for noise, the identity.
+
+    Raises ValueError for an unknown name.
+    """
     if name == "shift":
         return Transform(shift_x=value)
     if name == "size":
-        factor = value / look.size
-        return Transform(size=factor, thicken=look.pen * (1 - factor))  # the pen stays as wide
+        factor = value / base.size
+        return Transform(size=factor, thicken=base.pen * (1 - factor))  # keeps the pen width
     if name == "rotation":
         return Transform(rotate=value)
     if name == "thickness":
-        return Transform(thicken=value - look.pen)
+        return Transform(thicken=value - base.pen)
     if name == "noise":
         return Transform()
     raise ValueError(f"A drawing has no property {name!r} that could be varied.")
 
 
 def measured(drawing: Drawing, picture: Array) -> dict[str, float]:
-    """The properties that are known of a drawing, by name, from itself and from a picture (side, side) of it.
+    """Measures the properties of a drawing, by name, with the help of its picture (side, side).
 
-    Rotation is known as far as the transform turns it, thickness and noise where it is of strokes alone. Nothing is
-    known of a blank one.
+    Rotation is that of the transform. Thickness and noise are left out for drawings with an image; a blank drawing
+    has no properties.
     """
     box = ink_box(picture)
     if box is None:
         return {}
     left, top, right, bottom = box
-    known = {"shift": (left + right) / 2 - 0.5, "size": max(right - left, bottom - top)}
-    known["rotation"] = drawing.transform.rotate
+    measurements = {"shift": (left + right) / 2 - 0.5, "size": max(right - left, bottom - top)}
+    measurements["rotation"] = drawing.transform.rotate
     if drawing.image is None:
-        known["noise"] = 0.0
-        pens = [
+        measurements["noise"] = 0.0
+        widths = [
             stroke.path(drawing.transform)[:, 2] for stroke in drawing.strokes if not (stroke.erase or stroke.grid)
         ]
-        if pens:
-            known["thickness"] = float(np.median(np.concatenate(pens)))
-    return known
+        if widths:
+            measurements["thickness"] = float(np.median(np.concatenate(widths)))
+    return measurements
 
 
 class Varied:
-    """`count` drawings, X and O in turn, as a hand draws them but centred, upright and of the usual size and pen.
+    """`count` generated drawings, X and O in turn, centred, upright and of baseline size and pen width.
 
     labels: (count,) int64. The same side, count and seed give the same drawings.
     """
@@ -122,8 +127,8 @@ class Varied:
     def __init__(self, side: int, count: int, seed: Sequence[int]) -> None:
         self.side, self.count, self._seed = side, count, tuple(seed)
         self.labels: NDArray[np.int64] = np.arange(count, dtype=np.int64) % 2
-        self._look = usual(side)
-        paths = sketch(["XO"[label] for label in self.labels], _settings(self._look), self._rng(_LINES))
+        self._baseline = usual(side)
+        paths = sketch(["XO"[label] for label in self.labels], _settings(self._baseline), self._rng(_LINES_STREAM))
         parts = np.split(paths.points, np.cumsum(paths.lengths)[:-1])
         self._strokes = [Stroke(part) for part in parts]
         self._pictures = paths.pictures
@@ -131,34 +136,32 @@ class Varied:
         lengths = np.array([len(path) for path in smooth], np.intp)
         self._paths = Paths(np.concatenate(smooth), lengths, paths.pictures, count)
 
-    def drawing(self, place: int, name: str, value: float) -> Drawing:
-        """One of them with a property of this value, as strokes under a transform; with noise, as a picture."""
+    def drawing(self, index: int, name: str, value: float) -> Drawing:
+        """A drawing with property `name` set to `value`: strokes under a transform, or with noise a picture."""
         if name == "noise" and value > 0:
-            return Drawing(image=self.pictures(name, value)[place])
-        strokes = [self._strokes[at] for at in np.flatnonzero(self._pictures == place)]
-        return Drawing(tuple(strokes), transform=transform_to(name, value, self._look))
+            return Drawing(image=self.pictures(name, value)[index])
+        strokes = [self._strokes[at] for at in np.flatnonzero(self._pictures == index)]
+        return Drawing(tuple(strokes), transform=transform_to(name, value, self._baseline))
 
     def pictures(self, name: str, value: float) -> Array:
-        """All of them with a property of this value: (count, side, side) float32, -1 background to 1 ink."""
-        cover = coverage(self._moved(transform_to(name, value, self._look)), self.side)
-        pictures: Array = 2 * cover - 1
+        """All drawings with property `name` set to `value`: (count, side, side) float32, -1 background to 1 ink."""
+        transform = transform_to(name, value, self._baseline)
+        paths = replace(self._paths, points=moved(self._paths.points, transform))
+        pictures: Array = 2 * coverage(paths, self.side) - 1
         if name == "noise" and value > 0:
-            pictures += np.float32(value) * self._rng(_NOISE).standard_normal(pictures.shape, np.float32)
+            pictures += np.float32(value) * self._rng(_NOISE_STREAM).standard_normal(pictures.shape, np.float32)
             np.clip(pictures, -1, 1, out=pictures)
         return pictures
 
-    def _moved(self, transform: Transform) -> Paths:
-        return replace(self._paths, points=moved(self._paths.points, transform))
-
-    def _rng(self, purpose: int) -> np.random.Generator:
-        return np.random.default_rng((*self._seed, purpose))
+    def _rng(self, stream: int) -> np.random.Generator:
+        return np.random.default_rng((*self._seed, stream))
 
 
-def _settings(look: Usual) -> XOSettings:
-    """The generator's settings for usual drawings. The side is left alone, for the lines do not depend on it."""
+def _settings(base: Usual) -> XOSettings:
+    """The generator's settings for baseline drawings, with the default side, on which the lines do not depend."""
     return XOSettings(
-        pen_width=(look.pen, look.pen),
-        size=(look.size, look.size),
+        pen_width=(base.pen, base.pen),
+        size=(base.size, base.size),
         position=(0.5, 0.5),
         rotation=(0.0, 0.0),
         cut=0.0,
@@ -167,21 +170,21 @@ def _settings(look: Usual) -> XOSettings:
     )
 
 
-def _sizes(side: int) -> Range:
-    # In a frame too small for anything to be told, sizes that are large in it.
-    least, most = XOSettings().size
-    return max(least, min(LEAST_SIZE / side, 0.7 * most)), most
+def _size_range(side: int) -> Range:
+    # 0.7: very small frames, where MIN_SIZE exceeds the frame, need a range that is not empty.
+    low, high = XOSettings().size
+    return max(low, min(LEAST_SIZE / side, 0.7 * high)), high
 
 
-def _pens(side: int) -> Range:
-    least, most = XOSettings().pen_width
-    return max(least, min(LEAST_PEN / side, 0.7 * most)), most
+def _pen_range(side: int) -> Range:
+    low, high = XOSettings().pen_width
+    return max(low, min(LEAST_PEN / side, 0.7 * high)), high
 
 
-def _evenly(low: float, high: float) -> tuple[float, ...]:
+def _linspace(low: float, high: float) -> tuple[float, ...]:
     return tuple(float(value) for value in np.linspace(low, high, VALUES).round(6))
 
 
-def _with_usual(values: Sequence[float], look: float) -> tuple[float, ...]:
-    """The values, the middle one of which is the usual one to the last digit."""
-    return (*values[:_MIDDLE], look, *values[_MIDDLE + 1 :])
+def _with_middle(values: Sequence[float], middle: float) -> tuple[float, ...]:
+    """The values with the middle one replaced by the exact baseline."""
+    return (*values[:_MIDDLE], middle, *values[_MIDDLE + 1 :])

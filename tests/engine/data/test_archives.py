@@ -64,7 +64,7 @@ def test_a_wrong_sum(path: Path) -> None:
 def test_no_archive(path: Path) -> None:
     for data in (b"hello", b"PK\x03\x04" + bytes(100)):
         path.write_bytes(data)
-        assert "is no zip archive, or is damaged" in refused(path)
+        assert "is not a zip archive, or is damaged" in refused(path)
     path.write_bytes(b"PK\x05\x06" + bytes(18))
     assert "holds no data set" in refused(path)
 

@@ -201,7 +201,7 @@ def test_pictures_and_labels_that_do_not_belong_together(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["a.png", "a.safetensors", "a", "a.tar.gz"])
 def test_what_is_no_data_set(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(gzip.compress(b"hello") if name.endswith(".gz") else CROSS)
-    assert "is no data set that can be read; use a folder" in refused(tmp_path / name)
+    assert "is not a data set that can be read; use a folder" in refused(tmp_path / name)
 
 
 def test_missing_and_empty(tmp_path: Path) -> None:

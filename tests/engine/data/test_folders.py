@@ -178,7 +178,7 @@ def test_more_pictures_than_are_read(laid: Layout, monkeypatch: pytest.MonkeyPat
 
 
 def test_more_files_than_are_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.data.folders.MOST_ENTRIES", 5)
+    monkeypatch.setattr("engine.data.folders.ENTRIES_LIMIT", 5)
     path = on_disk(tmp_path / "set", {**TWO, "cross/readme.txt": b"?"})
     assert len(read(path)) == 2
     (path / "ring/readme.txt").touch()
@@ -244,7 +244,7 @@ def test_a_pipe_is_not_waited_for(linked: Path) -> None:
 def test_a_folder_that_may_not_be_listed(linked: Path) -> None:
     (linked / "cross").chmod(0)
     try:
-        assert "/cross cannot be looked into: permission denied;" in refused(linked)
+        assert "/cross cannot be listed: permission denied;" in refused(linked)
     finally:
         (linked / "cross").chmod(0o700)
 

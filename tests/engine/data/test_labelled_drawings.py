@@ -56,7 +56,7 @@ def test_a_weight_that_is_none_is_refused(weight: int) -> None:
 
 
 def test_a_label_that_the_network_does_not_know_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"labelled cat, but .* X and O apart; relabel"):
+    with pytest.raises(ValueError, match=r"labelled cat, but .* X and O; relabel"):
         own_examples([OwnDrawing(line(0.5), "cat")], 12, ("X", "O"))
 
 

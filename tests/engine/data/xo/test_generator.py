@@ -20,7 +20,8 @@ from engine.drawings.raster import coverage, ink, render
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
 DIGEST = """
 import hashlib
-from engine.data.xo.generator import XOSettings, examples
+from engine.data.xo.generator import examples
+from engine.data.xo.settings import XOSettings
 print(hashlib.sha256(examples(XOSettings(), 60, 7).images).hexdigest())
 """
 
