@@ -1,4 +1,4 @@
-"""View: what every panel of the window is. It shows a Document and a Snapshot, and says what the person did."""
+"""View: the base class of every panel, which shows a Document, a Snapshot and a Selection."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from xo_gui.state.selection import Cell, Focus
 
 
 class View(QWidget):
-    """A panel. It never talks to another panel or to the engine; the main window wires it to the session.
+    """A panel. The main window connects its signals to the session.
 
-    previewed(document): a change under way, such as a stroke. edited(document, text, merge): a change made, its
-    name in the Edit menu, and the word under which successive changes become one undo ("" for none).
-    hovered(cell or None): the value under the mouse. pinned(cell or None): the value a click holds, or lets go of.
-    slid(cell): the window went on to this value of its map. asked(question or None): what the engine should
-    explain. wished(wish): something asked of training, a command. said(text): a sentence for the status bar.
-    watched(report, seen): a costly report, named as the Request's field, is worth computing, or is not any more.
-    viewed(shown): which maps of which layers are in view, (Network, Wanted) for each subject.
-    calm: whether it shows how training stands and not the drawing, so that a few times a second are enough while
-    training runs.
+    previewed(document): an unfinished change, such as a stroke.
+    edited(document, text, merge): a finished change, its text in the Edit menu, and the key under which successive
+        changes merge into one undo command ("" for none).
+    hovered(cell or None): the value under the mouse.
+    pinned(cell or None): the value that a click pins; None deselects.
+    stepped_to(cell): the value that the sliding window has moved to.
+    query_changed(query or None): what the engine should explain.
+    commanded(command): a training command.
+    message(text): a sentence for the status bar.
+    report_requested(report, visible): whether a costly report, named as the Request's field, is needed.
+    visible_maps_changed(maps): which maps of which layers are visible, (Network, Wanted) for each model.
+    is_throttled: whether the panel shows training progress rather than the drawing, and is therefore updated only a
+        few times a second while training runs.
     """
 
     title = ""
@@ -41,22 +45,22 @@ class View(QWidget):
     viewed = Signal(object)
 
     def show_document(self, document: Document) -> None:
-        """The Document is now this, a stroke under way included."""
+        """Show this Document, which includes an unfinished stroke."""
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """The engine computed this; it may belong to a slightly earlier drawing, never to other weights."""
+        """Show this Snapshot; it may belong to a slightly earlier drawing, but always to its own weights."""
 
-    def show_focus(self, focus: Focus) -> None:
-        """This is now looked at."""
+    def show_focus(self, selection: Focus) -> None:
+        """Show what is hovered and pinned."""
 
-    def show_intent(self, intent: Intent) -> None:
-        """This is what training is told to do."""
+    def show_intent(self, settings: Intent) -> None:
+        """Show the training settings."""
 
-    def set_seen(self, seen: bool) -> None:
-        """Whether it can be seen from now on: its panel is open, and no tab lies over it."""
+    def set_seen(self, visible: bool) -> None:
+        """Set whether the panel is open and not covered by another tab."""
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
+        """Use the colours of this theme."""
 
 
 __all__ = ["Cell", "View"]

@@ -1,4 +1,4 @@
-"""Column painter: draws the headers, tiles, bars and votes of columns. It lays out nothing."""
+"""Column painting: the headers, tiles, bars, votes and legends of the columns of a network."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
 SYMBOL = 11.0
-# The sign that turns a page, as wide as can be hit.
+# Width of the clickable arrow that turns a page.
 SIGN = 16.0
+HEIGHT = 14.0
+BAR_HEIGHT, WIDEST_BAR, SHORTEST_BAR = 5.0, 48.0, 14.0
 
 
 @dataclass(frozen=True)
 class Brush:
-    """The painter and the colours it works with, for one paint event."""
+    """The QPainter, theme and device pixel ratio of one paint event."""
 
     painter: QPainter
     theme: Theme
     ratio: float
 
     def pen(self, colour: str, width: float = 1.0, dashed: bool = False) -> None:
-        """Draw lines so from now on."""
+        """Set the pen for the next lines."""
         pen = QPen(QColor(colour), width)
         if dashed:
             pen.setDashPattern([3.0, 3.0])
         self.painter.setPen(pen)
 
     def fill(self, box: Box, colour: QColor | str) -> None:
-        """A plain rectangle."""
         self.painter.fillRect(rect(box), QColor(colour))
 
     def text(self, x: float, y: float, text: str, colour: str, px: int = SMALL_PX, strong: bool = False) -> float:
-        """Text with its baseline at y; returns where it ends."""
+        """Draw text with its baseline at y; returns the x of its right end."""
         face, metrics = kept_font(px, strong)
         self.painter.setFont(face)
         self.painter.setPen(QColor(colour))
@@ -56,37 +57,36 @@ class Brush:
 
 @cache
 def kept_font(px: int, strong: bool = False) -> tuple[QFont, QFontMetricsF]:
-    """The program's font and its measures, made once: every text of every paint asks for them."""
+    """The program's font and its metrics, cached because every painted text needs them."""
     face = font(px, strong)
     return face, QFontMetricsF(face)
 
 
 def rect(box: Box) -> QRectF:
-    """A Box for Qt."""
     return QRectF(box.x, box.y, box.width, box.height)
 
 
-def header_width(stage: Stage) -> float:
-    """How wide a stage's header is, in logical pixels."""
+def header_width(display: Stage) -> float:
+    """The width of a column's header in logical pixels."""
     small, strong = kept_font(SMALL_PX)[1], kept_font(TITLE_PX, True)[1]
-    lines = stage.lines if stage.pager is None else (stage.lines[0], " ".join(stage.pager[:2]))
-    widths = [strong.horizontalAdvance(stage.title), *(small.horizontalAdvance(line) for line in lines)]
-    return max(widths) + (2 * SIGN if stage.pager else 0.0)
+    lines = display.lines if display.pager is None else (display.lines[0], " ".join(display.pager[:2]))
+    widths = [strong.horizontalAdvance(display.title), *(small.horizontalAdvance(line) for line in lines)]
+    return max(widths) + (2 * SIGN if display.pager else 0.0)
 
 
 def paint_header(brush: Brush, column: Column, top: float, underlined: bool) -> None:
-    """Title and two quiet lines, HEADER_HEIGHT in all."""
-    theme, stage = brush.theme, column.stage
-    end = brush.text(column.x, top + 13, stage.title, theme.text, TITLE_PX, strong=True)
+    """Paint the title and the subtitle, HEADER_HEIGHT in all."""
+    theme, display = brush.theme, column.stage
+    end = brush.text(column.x, top + 13, display.title, theme.text, TITLE_PX, strong=True)
     if underlined:
         brush.pen(theme.text)
         brush.painter.drawLine(QLineF(column.x, top + 16.5, end, top + 16.5))
-    for at, line in enumerate(stage.lines[: 1 if stage.pager else 2]):
+    for at, line in enumerate(display.lines[: 1 if display.pager else 2]):
         brush.text(column.x, top + TITLE_LINE + 11 + at * SMALL_LINE, line, theme.quiet)
 
 
 def paint_found(brush: Brush, column: Column, top: float) -> None:
-    """What was searched for: a raised ground under the header, with a rim."""
+    """Highlight the header of a search match."""
     painter = brush.painter
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -96,17 +96,17 @@ def paint_found(brush: Brush, column: Column, top: float) -> None:
     painter.restore()
 
 
-def paint_frames(brush: Brush, column: Column, seen: range) -> None:
-    """A thin outline around the tiles in `seen`."""
+def paint_frames(brush: Brush, column: Column, channels: range) -> None:
+    """Paint a thin outline around the tiles of `channels`."""
     brush.pen(brush.theme.line)
     brush.painter.setBrush(Qt.BrushStyle.NoBrush)
-    brush.painter.drawRects([_around(column.tile(channel), 1.0) for channel in seen])
+    brush.painter.drawRects([_outline(column.tile(channel), 1.0) for channel in channels])
 
 
 def paint_tiles(brush: Brush, column: Column, atlas: QImage, tiles: list[tuple[QRectF, QRect]]) -> None:
-    """Maps, each with its place in the strip and in the atlas.
+    """Draw maps from an atlas; tiles: the target and the source rectangle of each.
 
-    Enlarged maps keep their cells' edges; shrunk ones are averaged, so that no line is lost.
+    Enlarged maps are drawn with nearest neighbour; shrunk ones are smoothed, so that no line is lost.
     """
     shrunk = bool(tiles) and column.tile_width * brush.ratio < tiles[0][1].width()
     brush.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrunk)
@@ -115,12 +115,12 @@ def paint_tiles(brush: Brush, column: Column, atlas: QImage, tiles: list[tuple[Q
     brush.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
 
 
-def paint_kernels(brush: Brush, column: Column, atlas: QImage, seen: range) -> None:
-    """The features beside the maps in `seen`, every slice of each."""
+def paint_kernels(brush: Brush, column: Column, atlas: QImage, features: range) -> None:
+    """Draw the kernels of `features` beside their maps, one slice for each input channel."""
     if column.kernels is None:
         return
     grid = column.kernels
-    for feature in seen:
+    for feature in features:
         for channel in range(grid.channels):
             where = source(
                 channel * (atlas.height() // grid.size) + feature, atlas.height() // grid.size, (grid.size,) * 2
@@ -129,7 +129,7 @@ def paint_kernels(brush: Brush, column: Column, atlas: QImage, seen: range) -> N
 
 
 def paint_group(brush: Brush, column: Column, underlined: bool) -> None:
-    """Many layers in one place: what kinds there are, upright, on what looks like a few sheets."""
+    """Paint a collapsed run of layers as stacked sheets with the kinds of its layers in vertical text."""
     theme, painter, tile = brush.theme, brush.painter, column.tile(0)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -144,13 +144,13 @@ def paint_group(brush: Brush, column: Column, underlined: bool) -> None:
     painter.translate(tile.x + (tile.width - 8) / 2, tile.y + (tile.height - 8) / 2)
     painter.rotate(-90)
     room = tile.height - 24
-    words = metrics.elidedText(" · ".join(column.stage.kinds), Qt.TextElideMode.ElideRight, room)
-    painter.drawText(QRectF(-room / 2, -10, room, 20), Qt.AlignmentFlag.AlignCenter, words)
+    text = metrics.elidedText(" · ".join(column.stage.kinds), Qt.TextElideMode.ElideRight, room)
+    painter.drawText(QRectF(-room / 2, -10, room, 20), Qt.AlignmentFlag.AlignCenter, text)
     painter.restore()
 
 
 def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) -> None:
-    """Values as bars from a dashed line at 0, the level at a bar's full length."""
+    """Paint values as bars from a dashed line at 0; a bar of full length has the value `level`."""
     shares, ratio = values / level, brush.ratio
     for first in range(0, column.stage.count, column.rows):
         row, part = column.tile(first), shares[first : first + column.rows]
@@ -166,14 +166,14 @@ def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) ->
 
 
 def _zero(column: Column, tile: Box) -> float:
-    """Where 0 lies in a tile's width: its middle, or its left where nothing is negative."""
+    """The x of the value 0: the middle of a tile, or its left edge if no value can be negative."""
     return round(tile.x + (tile.width / 2 if column.stage.signed else 0.0)) + 0.5
 
 
 def paint_list(
     brush: Brush, column: Column, values: HostArray, colours: list[QColor], votes: Votes, classes: tuple[str, ...]
 ) -> None:
-    """Values one below the other, each with its colour, its number, and the classes that listen to it."""
+    """Paint values one below the other, each with its colour, number, and the classes whose votes use it."""
     for channel in range(column.stage.count):
         row, swatch = column.tile(channel), rect(column.swatch(channel))
         side = swatch.width()
@@ -190,7 +190,7 @@ def paint_list(
 
 
 def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) -> None:
-    """Every class with its symbol, its share of the votes, and its score as a bar from a dashed line."""
+    """Paint every class with its symbol, vote, and score as a bar from a dashed line."""
     network = reading.subject.network
     tall = column.tile_height >= 56
     for index, name in enumerate(network.classes):
@@ -198,9 +198,9 @@ def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) ->
         score, vote = float(reading.outputs[-1][index]), float(reading.votes[index])
         line = row.y + 13 if tall else row.y + row.height / 2 + 5
         paint_class(brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL / 2, line - 5), SYMBOL)
-        wins = name == reading.verdict
-        colour = brush.theme.text if wins else brush.theme.quiet
-        brush.text(row.x + 20, line, number_text.vote_text(network, vote), colour, LARGE_PX, strong=wins)
+        is_predicted = name == reading.verdict
+        colour = brush.theme.text if is_predicted else brush.theme.quiet
+        brush.text(row.x + 20, line, number_text.vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
@@ -216,8 +216,8 @@ def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> 
     brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
 
 
-def _around(box: Box, distance: float) -> QRectF:
-    """The outline that leaves `box` uncovered, for a pen one pixel wide."""
+def _outline(box: Box, distance: float) -> QRectF:
+    """The rectangle just outside `box`, for a pen one pixel wide."""
     half = distance / 2
     return QRectF(box.x - half, box.y - half, box.width + distance, box.height + distance)
 
@@ -226,23 +226,19 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("NetworkView", text)
 
 
-HEIGHT = 14.0
-BAR_HEIGHT, WIDEST_BAR, SHORTEST_BAR = 5.0, 48.0, 14.0
-
-
 def paint_legend(
-    painter: QPainter, theme: Theme, stage: Stage, level: float | None, left: float, top: float, width: float
+    painter: QPainter, theme: Theme, display: Stage, level: float | None, left: float, top: float, width: float
 ) -> None:
-    """Numbers and colours in `width` x HEIGHT. level: where the colours end, None if each map has its own."""
-    low = -1.0 if stage.signed else 0.0
+    """Paint the colour scale with its limits in `width` x LEGEND_HEIGHT. level: None if each map has its own."""
+    low = -1.0 if display.signed else 0.0
     if level is None:
-        names = (number_text.MINUS if stage.signed else "0"), "+"
+        names = (number_text.MINUS if display.signed else "0"), "+"
     else:
         names = number_text.level(low * level), number_text.level(level)
     face, metrics = kept_font(SMALL_PX)
     widths = [metrics.horizontalAdvance(name) for name in names]
-    if level is not None and stage.signed and sum(widths) + 10 + SHORTEST_BAR > width:
-        # In a narrow column both ends are said at once, rather than over the next column's legend.
+    if level is not None and display.signed and sum(widths) + 10 + SHORTEST_BAR > width:
+        # In a narrow column both limits share one text, so that it stays off the next column's legend.
         names = "", f"±{number_text.level(level)}"
         widths = [0.0, metrics.horizontalAdvance(names[1])]
     bar = min(max(width - sum(widths) - 10, SHORTEST_BAR), WIDEST_BAR)
@@ -251,15 +247,15 @@ def paint_legend(
     middle = Qt.AlignmentFlag.AlignVCenter
     painter.drawText(QRectF(left, top, widths[0] + 1, HEIGHT), middle, names[0])
     start = left + widths[0] + (5 if names[0] else 0)
-    paint_scale(painter, theme, stage, QRectF(start, top + (HEIGHT - BAR_HEIGHT) / 2, bar, BAR_HEIGHT))
+    paint_scale(painter, theme, display, QRectF(start, top + (HEIGHT - BAR_HEIGHT) / 2, bar, BAR_HEIGHT))
     painter.setPen(QColor(theme.quiet))
     painter.drawText(QRectF(start + bar + 5, top, widths[1] + 1, HEIGHT), middle, names[1])
 
 
-def paint_scale(painter: QPainter, theme: Theme, stage: Stage, bar: QRectF) -> None:
-    """The colours alone, in a rounded bar."""
-    table = theme.picture_table if stage.kind == "picture" else theme.value_table
-    if not stage.signed:
+def paint_scale(painter: QPainter, theme: Theme, display: Stage, bar: QRectF) -> None:
+    """Paint the colour scale alone, as a rounded bar."""
+    table = theme.picture_table if display.kind == "picture" else theme.value_table
+    if not display.signed:
         table = table[127:]
     path = QPainterPath()
     path.addRoundedRect(bar, bar.height() / 2, bar.height() / 2)

@@ -1,5 +1,4 @@
-"""Dead marks: the sign of a feature that is 0 on every drawing, where it stands in the network's columns, and what
-it means. They find none themselves."""
+"""Dead features: marks and tooltips in the network's columns for features that are 0 on every held-out drawing."""
 
 from __future__ import annotations
 
@@ -16,12 +15,12 @@ from xo_gui.app.theme import SMALL_PX, Theme
 from xo_gui.views.network.column_painting import kept_font
 from xo_gui.views.network.layout import Box, Column, Strip
 
-_SIDE, _LEAST_WORD = 9.0, 40.0
-_LEAST_RING = 5.0
+_SIDE, _MIN_TEXT_WIDTH = 9.0, 40.0
+_MIN_RING = 5.0
 
 
 def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
-    """A circle with a bar through it, `side` wide, in the text's colour: no sign of a class, and no value."""
+    """Paint a circle with a bar through it, `side` wide, in the text colour."""
     sign = QPainterPath()
     _add_sign(sign, middle, side)
     _paint_signs(painter, theme, sign)
@@ -29,7 +28,7 @@ def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) ->
 
 def _add_sign(path: QPainterPath, middle: QPointF, side: float) -> None:
     half = side / 2
-    if side < _LEAST_RING:  # where a ring would be a blot, what is dead is struck out
+    if side < _MIN_RING:  # too small for a circle: a line instead
         path.moveTo(middle + QPointF(-half, 0))
         path.lineTo(middle + QPointF(half, 0))
         return
@@ -49,19 +48,19 @@ def _paint_signs(painter: QPainter, theme: Theme, signs: QPainterPath) -> None:
 
 
 def dead_words(name: str, examples: int) -> str:
-    """What a dead feature is, and what to do about it."""
-    said = _tr(
-        "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings looked at, so no gradient reaches it and "
-        "it does not learn any more. A lower rate keeps features alive; a new start, or an earlier moment, gets "
-        "them back."
+    """An explanation of a dead feature, with remedies."""
+    text = _tr(
+        "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings checked, so no gradient reaches it and "
+        "it no longer learns. A lower learning rate keeps features alive; restarting training, or going back to an "
+        "earlier step, recovers them."
     )
-    return said.format(name, examples)
+    return text.format(name, examples)
 
 
 class DeadMarks(QObject):
-    """The marks of the network that trains, on the widget that shows its columns.
+    """Marks the dead features of the training network on the widget that shows its columns.
 
-    strip: gives the columns, where they are laid out, and how far they are scrolled, or None.
+    strip: returns the layout of the columns and its scroll offset, or None.
     """
 
     def __init__(self, widget: QWidget, strip: Callable[[], tuple[Strip, float] | None]) -> None:
@@ -69,40 +68,40 @@ class DeadMarks(QObject):
         self._strip, self._widget = strip, widget
         self._dead: tuple[Dead, ...] = ()
         self._examples = 0
-        # Where they were painted last, and by which columns and dead: while training runs every picture asks.
-        self._laid: tuple[Strip, tuple[Dead, ...]] | None = None
-        self._signs, self._papers = QPainterPath(), list[Box]()
+        # The last painted marks and what they were computed from, because every frame of training needs them.
+        self._painted: tuple[Strip, tuple[Dead, ...]] | None = None
+        self._signs, self._tiles = QPainterPath(), list[Box]()
         widget.installEventFilter(self)
 
     def take(self, training: Training | None, network: Network, live: bool) -> None:
-        """Mark what was found dead. live: whether the columns are read by training's weights."""
-        found = None if training is None else training.statistics
-        known = found is not None and live and found.network == network
-        self._dead = found.dead if found is not None and known else ()
-        self._examples = 0 if found is None else found.examples
+        """Mark the dead features of the training report. live: whether the columns show the training weights."""
+        statistics = None if training is None else training.statistics
+        applies = statistics is not None and live and statistics.network == network
+        self._dead = statistics.dead if statistics is not None and applies else ()
+        self._examples = 0 if statistics is None else statistics.examples
 
     def said(self) -> str:
-        """How many are dead, for those who do not see the marks; "" for none."""
+        """The number of dead features as text for screen readers; "" for none."""
         count = sum(len(dead.channels) for dead in self._dead)
         return _tr("{0} dead features").format(count) if count else ""
 
     def paint(self, painter: QPainter, theme: Theme) -> None:
-        """All marks, over the tiles."""
+        """Paint all marks over the tiles."""
         shown = self._strip()
         if shown is None or not self._dead:
             return
-        if self._laid != (shown[0], self._dead):
-            self._laid, self._signs, self._papers = (shown[0], self._dead), QPainterPath(), []
+        if self._painted != (shown[0], self._dead):
+            self._painted, self._signs, self._tiles = (shown[0], self._dead), QPainterPath(), []
             for _, _, box in self._boxes(shown[0]):
-                middle, side = _place(box)
-                self._papers += [box] if side == _SIDE else []
+                middle, side = _mark_geometry(box)
+                self._tiles += [box] if side == _SIDE else []
                 _add_sign(self._signs, middle, side)
-        for box in self._papers:
-            _paint_paper(painter, theme, box)
+        for box in self._tiles:
+            _paint_background(painter, theme, box)
         _paint_signs(painter, theme, self._signs)
 
     def tip(self, x: float, y: float) -> str:
-        """What is to be said of a point of the widget."""
+        """The tooltip at a point of the widget, "" away from marks."""
         shown = self._strip()
         if shown is None:
             return ""
@@ -114,7 +113,7 @@ class DeadMarks(QObject):
         return ""
 
     def _boxes(self, strip: Strip) -> Iterator[tuple[Column, int, Box]]:
-        """The tiles of the dead, in the column of the features and in that of the layer that cuts them."""
+        """The tiles of dead features, in the column of their layer and in that of the ReLU that zeroes them."""
         for dead in self._dead:
             columns = {id(column): column for column in map(strip.column_of, (dead.layer, dead.cut)) if column}
             for column in columns.values():
@@ -122,7 +121,6 @@ class DeadMarks(QObject):
                     yield column, channel, column.tile(channel)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A tooltip over a mark."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             text = self.tip(event.pos().x(), event.pos().y())
             if text:
@@ -131,22 +129,21 @@ class DeadMarks(QObject):
         return super().eventFilter(watched, event)
 
 
-def _place(box: Box) -> tuple[QPointF, float]:
-    """The middle of the sign, and how wide it is: at the top of a tile, at the left of a bar, apart from the next
-    one's."""
+def _mark_geometry(box: Box) -> tuple[QPointF, float]:
+    """The centre and side of a mark: at the top of a tile, or at the left of a bar."""
     if box.height < 14:
         return QPointF(box.x + 4, box.y + box.height / 2), min(7.0, max(box.height - 2.0, 4.0))
     return QPointF(box.x + 3 + _SIDE / 2, box.y + 2.5 + _SIDE / 2), _SIDE
 
 
-def _paint_paper(painter: QPainter, theme: Theme, box: Box) -> None:
-    """What the sign of a tile lies on, and the word where there is room."""
+def _paint_background(painter: QPainter, theme: Theme, box: Box) -> None:
+    """Paint the background of a tile's mark, and the word "dead" where there is room."""
     face, metrics = kept_font(SMALL_PX)
     word = _tr("dead")
-    wide = metrics.horizontalAdvance(word) if box.width >= _LEAST_WORD else 0.0
-    paper = QColor(theme.ground)
-    paper.setAlphaF(0.85)
-    painter.fillRect(QRectF(box.x, box.y, _SIDE + 5 + (wide + 3 if wide else 0), _SIDE + 5), paper)
+    wide = metrics.horizontalAdvance(word) if box.width >= _MIN_TEXT_WIDTH else 0.0
+    background = QColor(theme.ground)
+    background.setAlphaF(0.85)
+    painter.fillRect(QRectF(box.x, box.y, _SIDE + 5 + (wide + 3 if wide else 0), _SIDE + 5), background)
     if wide:
         painter.setFont(face)
         painter.setPen(QColor(theme.text))

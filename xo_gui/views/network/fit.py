@@ -1,4 +1,4 @@
-"""Arrangement: finds how large a network's tiles can be, what folds, and where columns go. It paints nothing."""
+"""Column fitting: finds the largest tiles with which all columns of a network fit, and what to fold for that."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from xo_gui.views.network.layer_labels import Stage, foldable, stages_of, with_p
 from xo_gui.views.network.layout import KERNEL_GAP, Box, Column, Kernels, Opened, Strip, gathered
 
 TILE_GAP = 4.0
-# What stays free below when the rows are spread over the height, so that the last line stands apart.
+# Free height below the tiles when rows are spread over the height.
 FOOT_ROOM = 12.0
 SLICE_GAP = 1.0
 COLUMN_GAP, WIDEST_GAP = 16.0, 64.0
-# Below COMFORT a ReLU is folded into its features, to give the others room; above LARGEST a map gains nothing.
+# Below COMFORTABLE_SIDE ReLUs are folded to make room; above MAX_SIDE a map gains nothing.
 SMALLEST, READABLE, COMFORT, LARGEST = 16.0, 32.0, 60.0, 256.0
 INPUT_SIDE = 100.0
 BAR_WIDTH, WIDEST_BAR, BAR_PITCH, TALLEST_BAR = 64.0, 110.0, 3.0, 30.0
 LIST_WIDTH, LIST_PITCH = 84.0, 12.0
 GROUP_WIDTH = 48.0
-# How many tiles side by side a page may have, the most that fit; and how many times the area's width may have to be
-# scrolled before columns are gathered.
-PAGE_ACROSS, SCROLLED = (8, 6, 4, 3, 2), 2.0
-# By how much wider the columns may be, where one has to scroll, for larger tiles.
-LARGER = 1.33
+# Page widths to try, in tiles; and by how many widths of the area one may have to scroll before runs are collapsed.
+_PAGE_WIDTHS, _MAX_SCROLL = (8, 6, 4, 3, 2), 2.0
+# How much wider the columns may become for larger tiles where scrolling is needed anyway.
+_SCROLL_GROWTH = 1.33
 VOTE_WIDTH, WIDEST_VOTE, VOTE_PITCH, TALLEST_VOTE = 104.0, 150.0, 24.0, 72.0
 
 
@@ -34,92 +33,94 @@ def arrange(
     network: Network,
     area: Box,
     ratio: float = 1.0,
-    header_width: Callable[[Stage], float] = lambda stage: 0.0,
+    header_width: Callable[[Stage], float] = lambda display: 0.0,
     chosen: Mapping[int, bool] | None = None,
     pages: Mapping[int, int | None] | None = None,
     opened: Opened | None = None,
 ) -> Strip:
-    """The columns of a network in `area`, with tiles as large as they can be.
+    """Lay out the columns of a network in `area` with the largest possible tiles.
 
-    ratio: device pixels in a logical one. header_width: how wide a stage's header is. chosen: ReLUs and the like
-    (by layer) that the person has folded (True) or unfolded (False). What only relays values is folded; the others
-    fold from the last to the first where maps would else be smaller than COMFORT. Where even the smallest tiles do
-    not fit, a column shows a page of its maps. pages: the map that a page begins with, by the layer whose levels it
-    shares, None for all at once. Where that does not fit either, runs of columns are gathered; opened: the one that
-    is not. What still does not fit is wider than the area.
+    ratio: device pixels per logical pixel.
+    header_width: returns the width of a column's header.
+    chosen: pointwise layers that the user has folded (True) or unfolded (False).
+    pages: the first map of each page by scale layer; None for all maps at once.
+    opened: the expanded run of layers.
+
+    Identity layers are folded; other pointwise layers fold from the last to the first while maps would be smaller
+    than COMFORTABLE_SIDE. Where even the smallest tiles do not fit, columns show one page of their maps; where that
+    does not fit either, runs of columns are collapsed. The layout may still be wider than the area.
     """
     chosen = chosen or {}
-    may = foldable(network)
-    asked = {layer for layer in may if chosen.get(layer, network.layers[layer - 1].relays)}
-    free = [layer for layer in reversed(may) if layer not in chosen and layer not in asked]
+    candidates = foldable(network)
+    folded = {layer for layer in candidates if chosen.get(layer, network.layers[layer - 1].relays)}
+    free = [layer for layer in reversed(candidates) if layer not in chosen and layer not in folded]
 
     def fit(count: int) -> _Fit:
-        stages = stages_of(network, asked | set(free[:count]))
-        return _Fit(stages, area, ratio, header_width)
+        displays = stages_of(network, folded | set(free[:count]))
+        return _Fit(displays, area, ratio, header_width)
 
-    # Where not even folding all of them is enough, a deep network need not be tried with each of them.
-    found = fit(len(free))
-    if found.largest_side() >= COMFORT:
-        found = next(each for each in map(fit, range(len(free) + 1)) if each.largest_side() >= COMFORT)
-    side = found.largest_side()
-    if not found.is_readable(side):
-        found, side = _paged(found, pages or {}, opened)
-    return found.strip(found.whole_cells(side))
+    # If folding all of them is not enough, trying each count would only cost time in a deep network.
+    best = fit(len(free))
+    if best.largest_side() >= COMFORT:
+        best = next(option for option in map(fit, range(len(free) + 1)) if option.largest_side() >= COMFORT)
+    side = best.largest_side()
+    if not best.is_readable(side):
+        best, side = _paged(best, pages or {}, opened)
+    return best.strip(best.whole_cells(side))
 
 
 def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: Opened | None) -> tuple[_Fit, float]:
-    """Pages as wide as fit with readable tiles; and where none do, long runs gathered."""
-    # Whether the columns can be seen at once is asked of their pages: to see all maps of one is to scroll.
-    shut = {group: first for group, first in pages.items() if first is not None}
-    for most in PAGE_ACROSS if whole.least <= whole.area.width else ():
-        tried = replace(whole, pages=shut, most=most)
-        if tried.total(READABLE) <= whole.area.width:
-            return replace(tried, pages=pages), min(tried.largest_side(), COMFORT)
-    # Where one has to scroll anyway, pages are only so narrow that it is not too far.
-    most_wide, found = SCROLLED * whole.area.width, replace(whole, pages=shut, most=PAGE_ACROSS[-1])
-    if whole.least <= most_wide:
-        wider = (replace(found, most=most) for most in PAGE_ACROSS)
-        found = next((each for each in wider if each.total(READABLE) <= most_wide), found)
-    far = whole.least > most_wide or found.total(READABLE) > most_wide
-    found = replace(found, pages=pages)
-    found = found.gathered(opened) if far else found
-    # Where one has to scroll, tiles may fill what the headers need anyway, and a third more.
-    room = max(whole.area.width, found.total(READABLE) * (1.0 if far else LARGER))
-    return found, max(min(found.side_within(room), COMFORT), READABLE)
+    """The widest pages that fit with readable tiles; where none fit, long runs are collapsed."""
+    # Columns that show all maps are measured as pages: scrolling is expected there.
+    paged = {scale_layer: first for scale_layer, first in pages.items() if first is not None}
+    for page_width in _PAGE_WIDTHS if whole.min_width <= whole.area.width else ():
+        option = replace(whole, pages=paged, page_width=page_width)
+        if option.total(READABLE) <= whole.area.width:
+            return replace(option, pages=pages), min(option.largest_side(), COMFORT)
+    # Where scrolling is needed anyway, pages are only as narrow as the longest scroll demands.
+    max_width, best = _MAX_SCROLL * whole.area.width, replace(whole, pages=paged, page_width=_PAGE_WIDTHS[-1])
+    if whole.min_width <= max_width:
+        options = (replace(best, page_width=page_width) for page_width in _PAGE_WIDTHS)
+        best = next((option for option in options if option.total(READABLE) <= max_width), best)
+    is_too_wide = whole.min_width > max_width or best.total(READABLE) > max_width
+    best = replace(best, pages=pages)
+    best = best.collapsed(opened) if is_too_wide else best
+    # Where scrolling is needed, tiles may fill the width of the headers, and a third more.
+    room = max(whole.area.width, best.total(READABLE) * (1.0 if is_too_wide else _SCROLL_GROWTH))
+    return best, max(min(best.side_within(room), COMFORT), READABLE)
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Tries tile sizes for one choice of columns."""
+    """Computes sizes for one choice of columns. page_width: in tiles, None to show all maps."""
 
-    stages: tuple[Stage, ...]
+    displays: tuple[Stage, ...]
     area: Box
     ratio: float
     header_width: Callable[[Stage], float]
     pages: Mapping[int, int | None] = field(default_factory=dict)
-    most: int | None = None
+    page_width: int | None = None
 
     @cached_property
     def headers(self) -> tuple[float, ...]:
-        """How wide each stage's header is."""
-        return tuple(map(self.header_width, self.stages))
+        return tuple(map(self.header_width, self.displays))
 
     @cached_property
-    def least(self) -> float:
-        """What the headers alone take."""
-        return sum(self.headers) + COLUMN_GAP * (len(self.stages) - 1)
+    def min_width(self) -> float:
+        """The width of the headers alone."""
+        return sum(self.headers) + COLUMN_GAP * (len(self.displays) - 1)
 
-    def gathered(self, opened: Opened | None) -> _Fit:
-        """The same with long runs of columns gathered."""
-        return replace(self, stages=gathered(self.stages, opened))
+    def collapsed(self, opened: Opened | None) -> _Fit:
+        """The same fit with long runs of columns collapsed."""
+        return replace(self, displays=gathered(self.displays, opened))
 
     def largest_side(self) -> float:
-        """The largest tile with which everything fits, to a device pixel; below SMALLEST if none does."""
+        """The largest tile side with which everything fits, in whole device pixels; below MIN_SIDE if none does."""
         return self.side_within(self.area.width)
 
     def side_within(self, width: float) -> float:
-        """The largest tile with which everything takes up to `width`."""
-        if self.least > width:  # of a thousand columns nothing need be tried
+        """The largest tile side with which all columns fit in `width`."""
+        if self.min_width > width:  # saves the search for a thousand columns
             return SMALLEST - 1 / self.ratio
         low, high = int(SMALLEST * self.ratio) - 1, int(min(LARGEST, self.area.height) * self.ratio)
         while low < high:
@@ -129,35 +130,35 @@ class _Fit:
         return low / self.ratio
 
     def total(self, side: float) -> float:
-        """What all columns take, close together."""
-        return sum(self.widths(side)) + COLUMN_GAP * (len(self.stages) - 1)
+        """The width of all columns at the smallest gap."""
+        return sum(self.widths(side)) + COLUMN_GAP * (len(self.displays) - 1)
 
     def is_readable(self, side: float) -> bool:
-        """Whether tiles of `side` are worth looking at: small ones only where there are many."""
-        many = any(self.grid(stage, side)[0] > 1 for stage in self.stages if stage.kind == "maps")
-        return side >= (SMALLEST if many else READABLE)
+        """Whether tiles of `side` are large enough; where there are many, MIN_SIDE is."""
+        are_many = any(self.grid(display, side)[0] > 1 for display in self.displays if display.kind == "maps")
+        return side >= (SMALLEST if are_many else READABLE)
 
     def whole_cells(self, side: float) -> float:
-        """`side`, or a little less where that makes the cells of the maps equal in device pixels."""
+        """`side`, or slightly less where that gives every cell of the maps equal device pixels."""
         device = round(side * self.ratio)
-        # In large cells a pixel more or less is not seen.
-        sides = [max(stage.shape[1:]) for stage in self.stages if stage.kind == "maps"]
+        # In large cells a difference of one pixel is invisible.
+        sides = [max(display.shape[1:]) for display in self.displays if display.kind == "maps"]
         sides = [cells for cells in sides if device < 24 * cells]
         if not sides:
             return device / self.ratio
-        every, largest = math.lcm(*sides), max(sides)
-        for unit in (every, largest, largest / 2):
+        common, largest = math.lcm(*sides), max(sides)
+        for unit in (common, largest, largest / 2):
             whole = math.floor(device / unit) * unit
             if whole >= 0.84 * device and whole == int(whole):
                 return whole / self.ratio
         return device / self.ratio
 
     def rows(self, side: float) -> int:
-        """How many tiles the area holds, one below the other."""
+        """The number of tiles that fit one below the other."""
         return max(1, int((self.area.height + TILE_GAP) // (side + TILE_GAP)))
 
-    def grid(self, stage: Stage, side: float) -> tuple[int, int]:
-        """Tiles across and down, of a page if that is what is shown."""
+    def grid(self, display: Stage, side: float) -> tuple[int, int]:
+        """The numbers of tiles across and down, of one page where the column is paged."""
         rows = {
             "maps": self.rows(side),
             "picture": 1,
@@ -165,66 +166,71 @@ class _Fit:
             "list": int(self.area.height // LIST_PITCH),
             "votes": int(self.area.height // VOTE_PITCH),
             "group": 1,
-        }[stage.kind]
-        across = -(-stage.count // max(1, rows))
-        if self.most is not None and across > self.most and stage.kind == "maps" and not self._is_unfolded(stage):
-            return self.most, rows
-        return across, -(-stage.count // across)
+        }[display.kind]
+        across = -(-display.count // max(1, rows))
+        if (
+            self.page_width is None
+            or across <= self.page_width
+            or display.kind != "maps"
+            or self._shows_all(display)
+        ):
+            return across, -(-display.count // across)
+        return self.page_width, rows
 
-    def _is_unfolded(self, stage: Stage) -> bool:
-        return self.pages.get(stage.group, 0) is None
+    def _shows_all(self, display: Stage) -> bool:
+        return self.pages.get(display.group, 0) is None
 
-    def maps(self, stage: Stage, side: float) -> range:
-        """Those that have a tile: all, or the page that holds the one that was turned to."""
-        across, down = self.grid(stage, side)
+    def maps(self, display: Stage, side: float) -> range:
+        """The maps that have a tile: all, or those of the current page."""
+        across, down = self.grid(display, side)
         size = across * down
-        start = min(self.pages.get(stage.group) or 0, stage.count - 1) // size * size
-        return range(start, min(start + size, stage.count))
+        start = min(self.pages.get(display.group) or 0, display.count - 1) // size * size
+        return range(start, min(start + size, display.count))
 
     def widths(self, side: float) -> list[float]:
-        """How wide every column must be."""
+        """The width of every column."""
         return [
-            math.ceil(max(header, self.pager(stage, side), self.content(stage, side)))
-            for stage, header in zip(self.stages, self.headers, strict=True)
+            math.ceil(max(header, self.pager(display, side), self.content(display, side)))
+            for display, header in zip(self.displays, self.headers, strict=True)
         ]
 
-    def pager(self, stage: Stage, side: float) -> float:
-        """How wide the words are that turn a page, where not all maps of a stage are shown at once."""
-        if self.most is None or stage.kind != "maps":
+    def pager(self, display: Stage, side: float) -> float:
+        """The width of a column's pager, 0 if it has none."""
+        if self.page_width is None or display.kind != "maps":
             return 0.0
-        across, down = self.grid(stage, side)
-        folds = across * down < stage.count or self._is_unfolded(stage)
-        widest = range(stage.count - 1, stage.count)
-        return self.header_width(with_pager(stage, widest)) if folds else 0.0
+        across, down = self.grid(display, side)
+        has_pager = across * down < display.count or self._shows_all(display)
+        widest = range(display.count - 1, display.count)
+        return self.header_width(with_pager(display, widest)) if has_pager else 0.0
 
-    def content(self, stage: Stage, side: float, banks: bool = False) -> float:
-        """How wide a stage's tiles are, with its features beside them where those are a single slice."""
-        if stage.kind == "picture":
-            return self.input_side(stage, side)
-        across, _ = self.grid(stage, side)
-        if stage.kind != "maps":
+    def content(self, display: Stage, side: float, banks: bool = False) -> float:
+        """The width of a column's tiles with the kernels beside them; kernels of several slices only if `banks`."""
+        if display.kind == "picture":
+            return self.input_side(display, side)
+        across, _ = self.grid(display, side)
+        if display.kind != "maps":
             width = {
                 "bars": BAR_WIDTH, "list": LIST_WIDTH, "votes": VOTE_WIDTH, "group": GROUP_WIDTH,
-            }[stage.kind]  # fmt: skip
+            }[display.kind]  # fmt: skip
             return across * (width + TILE_GAP) - TILE_GAP
-        kernels = self.kernels(stage, side, banks)
+        kernels = self.kernels(display, side, banks)
         beside = kernels.width + KERNEL_GAP if kernels else 0.0
         return across * (beside + side + TILE_GAP) - TILE_GAP
 
-    def input_side(self, stage: Stage, side: float) -> float:
-        """The input's side: up to two tiles, whole device pixels a cell."""
-        return self.whole_side(stage, max(side, min(2 * side + TILE_GAP, INPUT_SIDE)))
+    def input_side(self, display: Stage, side: float) -> float:
+        """The side of the input's tile: up to two tiles, in whole device pixels per cell."""
+        return self.whole_side(display, max(side, min(2 * side + TILE_GAP, INPUT_SIDE)))
 
-    def whole_side(self, stage: Stage, side: float) -> float:
-        """`side`, less what keeps a picture's pixels from being equal."""
-        most, cells = max(stage.shape[1:]), round(min(side, self.area.height) * self.ratio)
-        return (cells // most * most if cells >= most else cells) / self.ratio
+    def whole_side(self, display: Stage, side: float) -> float:
+        """`side`, reduced to a whole number of device pixels per cell."""
+        cells, pixels = max(display.shape[1:]), round(min(side, self.area.height) * self.ratio)
+        return (pixels // cells * cells if pixels >= cells else pixels) / self.ratio
 
-    def kernels(self, stage: Stage, side: float, banks: bool) -> Kernels | None:
-        """A feature's slices, as large as half a tile allows; None if a weight gets less than 2 device pixels."""
-        if stage.kernel is None or (stage.kernel[0] > 1 and not banks):
+    def kernels(self, display: Stage, side: float, banks: bool) -> Kernels | None:
+        """The slices of a kernel, at most about half a tile; None if a weight gets less than 2 device pixels."""
+        if display.kernel is None or (display.kernel[0] > 1 and not banks):
             return None
-        channels, size, _ = stage.kernel
+        channels, size, _ = display.kernel
         gap = 0.0 if channels == 1 else self.snap(SLICE_GAP)
         best = None
         for across in range(1, min(channels, 12) + 1):
@@ -239,19 +245,18 @@ class _Fit:
         return best
 
     def strip(self, side: float) -> Strip:
-        """The columns with tiles of `side`; room left over goes to features, the input, and the gaps."""
-        widths, inputs, banks = self.widths(side), self.input_side(self.stages[0], side), set[int]()
+        """The layout with tiles of `side`; spare width goes to kernels, the input, and the gaps, in this order."""
+        widths, inputs, banks = self.widths(side), self.input_side(self.displays[0], side), set[int]()
         room = self.area.width - sum(widths) - 24.0 * (len(widths) - 1)
-        for at, stage in enumerate(self.stages):
-            if not stage.kernel or stage.kernel[0] == 1 or not self.kernels(stage, side, True):
+        for at, display in enumerate(self.displays):
+            if not display.kernel or display.kernel[0] == 1 or not self.kernels(display, side, True):
                 continue
-            more = max(self.content(stage, side, True), self.headers[at]) - widths[at]
+            more = max(self.content(display, side, True), self.headers[at]) - widths[at]
             if more <= room:
                 widths[at], room = widths[at] + more, room - more
                 banks.add(at)
-        if (twice := self.whole_side(self.stages[0], 2 * side + TILE_GAP)) - widths[
-            0
-        ] <= room and side < COMFORT * 2:
+        twice = self.whole_side(self.displays[0], 2 * side + TILE_GAP)
+        if twice - widths[0] <= room and side < COMFORT * 2:
             widths[0], inputs = max(twice, self.headers[0]), twice
         gaps = max(1, len(widths) - 1)
         gap = min(max((self.area.width - sum(widths)) / gaps, COLUMN_GAP), WIDEST_GAP)
@@ -259,9 +264,9 @@ class _Fit:
         return self._placed(side, inputs, widths, gap, banks)
 
     def _placed(self, side: float, inputs: float, widths: list[float], gap: float, banks: set[int]) -> Strip:
-        across_down = [self.grid(stage, side) for stage in self.stages]
+        across_down = [self.grid(display, side) for display in self.displays]
         rows = max(
-            (down for stage, (_, down) in zip(self.stages, across_down, strict=True) if stage.kind == "maps"),
+            (down for display, (_, down) in zip(self.displays, across_down, strict=True) if display.kind == "maps"),
             default=0,
         )
         step = side + TILE_GAP
@@ -270,11 +275,11 @@ class _Fit:
             step = self.snap(step + min(max(spare, 0.0) / (rows - 1), 0.5 * side))
         bottom = self.area.y + max(rows * step - (step - side), inputs) if rows else self.area.bottom
         columns, x = [], self.area.x
-        for at, stage in enumerate(self.stages):
-            kernels = self.kernels(stage, side, at in banks)
+        for at, display in enumerate(self.displays):
+            kernels = self.kernels(display, side, at in banks)
             column = Column(
-                self._headed(stage, side),
-                self.maps(stage, side),
+                self._with_pager(display, side),
+                self.maps(display, side),
                 x,
                 self.area.y,
                 widths[at],
@@ -286,16 +291,16 @@ class _Fit:
                 step,
                 kernels,
             )
-            columns.append(self._filled(column, inputs, bottom - self.area.y))
+            columns.append(self._with_tile_sizes(column, inputs, bottom - self.area.y))
             x = x + self.snap(widths[at]) + gap
         return Strip(tuple(columns), self.area, columns[-1].right - self.area.x, bottom, self.ratio)
 
-    def _headed(self, stage: Stage, side: float) -> Stage:
-        """The stage, with the words that turn its pages where there are any."""
-        return with_pager(stage, self.maps(stage, side)) if self.pager(stage, side) else stage
+    def _with_pager(self, display: Stage, side: float) -> Stage:
+        """The column with its pager text, if it has a pager."""
+        return with_pager(display, self.maps(display, side)) if self.pager(display, side) else display
 
-    def _filled(self, column: Column, inputs: float, height: float) -> Column:
-        """The column with its tiles' sizes, by kind."""
+    def _with_tile_sizes(self, column: Column, inputs: float, height: float) -> Column:
+        """The column with the tile sizes of its kind."""
         kind, side, rows = column.stage.kind, column.tile_width, column.rows
         if kind == "maps":
             beside = column.kernels.width + KERNEL_GAP if column.kernels else 0.0
@@ -308,5 +313,5 @@ class _Fit:
         return replace(column, tile_width=step_x - TILE_GAP, tile_height=step_y, step_x=step_x, step_y=step_y)
 
     def snap(self, length: float) -> float:
-        """The nearest length of whole device pixels."""
+        """Round a length to whole device pixels."""
         return round(length * self.ratio) / self.ratio

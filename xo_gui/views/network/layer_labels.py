@@ -1,4 +1,4 @@
-"""Stages: which columns a network is shown in and what their headers say. Neither their place nor their values."""
+"""Display columns: which columns a network is shown in, and the names and subtitles of its layers."""
 
 from __future__ import annotations
 
@@ -34,20 +34,25 @@ from xo_gui.widgets.number_text import number
 
 Kind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 
-# A list this short, heard by hand-made votes, is worth seeing value by value: the article's own picture.
-SHORT_LIST = 24
-_NAMED: deque[tuple[Network, tuple[str, ...]]] = deque(maxlen=4)
+# A Flatten this short before hand-made Votes has a column that lists its values, as in the article.
+_SHORT_LIST = 24
+_NAMES: deque[tuple[Network, tuple[str, ...]]] = deque(maxlen=4)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One column. shown: the layer (0 is the input) whose values it shows; folded: those after it that share it.
+    """One column of the display.
 
-    lines: two short lines under the title. shape: of the shown values. signed: whether they can be negative.
-    group: the layer whose levels it shares. kernel: (channels, size, size) of the features beside the maps. kinds:
-    how the kinds of its layers are called. pager: what stands instead of the second line where not all of its maps
-    are shown: which are, of how many, and of which shape. A column of kind "group" stands for many layers and shows
-    no values.
+    kind: "group" for a collapsed run of layers, which shows no values.
+    shown: the layer (0 is the input) whose values it shows.
+    folded: the layers after it that share the column.
+    lines: two short lines under the title.
+    shape: of the shown values.
+    signed: whether they can be negative.
+    group: the layer whose colour limits it shares.
+    kernel: (channels, size, size) of the kernels beside the maps.
+    kinds: the names of the kinds of its layers.
+    pager: replaces the second line where not all maps are shown: the shown range, the count, and the shape.
     """
 
     kind: Kind
@@ -64,61 +69,62 @@ class Stage:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The layers this column stands for."""
+        """All layers of this column."""
         return (self.shown, *self.folded)
 
     @property
     def count(self) -> int:
-        """How many maps, bars or votes it has."""
+        """The number of maps, bars or votes."""
         return self.shape[0]
 
 
 def stages_of(network: Network, folded: Set[int] = frozenset()) -> tuple[Stage, ...]:
-    """The columns of a network, the input first; layers (by number) in `folded` share the column before them."""
+    """The columns of a network, the input first; layers in `folded` share the column before them."""
     columns: list[list[int]] = []
     for layer in range(len(network.shapes)):
         if layer in folded:
             columns[-1].append(layer)
-        elif not _is_passed_over(network, layer):
+        elif not _has_no_column(network, layer):
             columns.append([layer])
     return tuple(_stage(network, shown, tuple(rest)) for shown, *rest in columns)
 
 
 def foldable(network: Network) -> tuple[int, ...]:
-    """The layers (by number) that may share the column before them: those that change every value by itself, such
-    as a ReLU, but for the last, and after the input."""
+    """The numbers of the layers that may share the column before them: pointwise ones, such as a ReLU, except the
+    first and the last layer."""
     return tuple(
         place
         for place, layer in enumerate(network.layers[:-1], 1)
-        if layer.pointwise and place > 1 and not _is_passed_over(network, place - 1)
+        if layer.pointwise and place > 1 and not _has_no_column(network, place - 1)
     )
 
 
 def has_column(network: Network, layer: int) -> bool:
-    """Whether a layer has a place in the strip, a column of its own or another's: a list that is only written out
-    has none."""
-    return not _is_passed_over(network, layer)
+    """Whether a layer is shown in a column, its own or a shared one; most Flatten layers are not."""
+    return not _has_no_column(network, layer)
 
 
-def with_pager(stage: Stage, maps: range) -> Stage:
-    """The stage with words that say which maps are shown: "25–48", "of 512", "of 512 × 126 × 126"."""
-    if len(maps) == stage.count:
-        words = _tr("all {0}").format(number(stage.count)), "", "× " + shape_text(stage.shape[1:])
+def with_pager(display: Stage, maps: range) -> Stage:
+    """The column with a pager that says which maps are shown: "25–48", "of 512", "of 512 × 126 × 126"."""
+    if len(maps) == display.count:
+        pager = _tr("all {0}").format(number(display.count)), "", "× " + shape_text(display.shape[1:])
     else:
         shown = _tr("{0}–{1}").format(number(maps.start + 1), number(maps.stop))
         of = _tr("of {0}")
-        words = shown, of.format(number(stage.count)), of.format(shape_text(stage.shape))
-    return replace(stage, pager=words)
+        pager = shown, of.format(number(display.count)), of.format(shape_text(display.shape))
+    return replace(display, pager=pager)
 
 
 def layer_names(network: Network) -> tuple[str, ...]:
-    """How the window calls the input and every layer: "Features 1", "Votes"; numbered where there are several.
-    Those of the networks asked for last are kept: of a thousand layers they take a frame's time."""
-    for known, names in _NAMED:
+    """The displayed names of the input and every layer, numbered where several share one: "Features 1", "Votes".
+
+    Cached for the last four networks, because computing a thousand names takes a frame's time.
+    """
+    for known, names in _NAMES:
         if known is network:
             return names
-    _NAMED.appendleft((network, _layer_names(network)))
-    return _NAMED[0][1]
+    _NAMES.appendleft((network, _layer_names(network)))
+    return _NAMES[0][1]
 
 
 def _layer_names(network: Network) -> tuple[str, ...]:
@@ -131,27 +137,26 @@ def _layer_names(network: Network) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _is_passed_over(network: Network, layer: int) -> bool:
-    """What only relays values has no column if it writes them out as a list, or gets them from such a list; but the
-    article shows its list."""
+def _has_no_column(network: Network, layer: int) -> bool:
+    """Whether an identity layer has no column: a Flatten, or one after it, but for the article's short list."""
     if layer == 0 or not network.layers[layer - 1].relays:
         return False
     if len(network.shapes[layer]) == 3:
         return False
     if not isinstance(network.layers[layer - 1], Flatten):
-        return _is_passed_over(network, layer - 1)
-    heard_by_hand = layer < len(network.layers) and isinstance(network.layers[layer], Votes)
-    return not (heard_by_hand and network.shapes[layer][0] <= SHORT_LIST)
+        return _has_no_column(network, layer - 1)
+    feeds_votes = layer < len(network.layers) and isinstance(network.layers[layer], Votes)
+    return not (feeds_votes and network.shapes[layer][0] <= _SHORT_LIST)
 
 
 def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> Stage:
-    made = network.layers[layer - 1] if layer else None
-    kernel = (network.shapes[layer - 1][0], made.size, made.size) if isinstance(made, Conv2D) else None
+    source = network.layers[layer - 1] if layer else None
+    kernel = (network.shapes[layer - 1][0], source.size, source.size) if isinstance(source, Conv2D) else None
     return Stage(
         _kind(network, layer),
         layer,
         folded,
-        _together([_title(network, one) for one in (layer, *folded)]),
+        _joined([_title(network, one) for one in (layer, *folded)]),
         _lines(network, layer, bool(folded)),
         network.shapes[layer],
         network.signed[layer],
@@ -176,12 +181,12 @@ def _title(network: Network, layer: int) -> str:
         return _tr("Input")
     if layer == len(network.layers):
         return _tr("Votes")
-    made = network.layers[layer - 1]
-    return _tr(_TITLES.get(type(made), type(made).__name__))
+    kind = type(network.layers[layer - 1])
+    return _tr(_TITLES.get(kind, kind.__name__))
 
 
-def _together(titles: list[str]) -> str:
-    """ "Features + ReLU"; of more than three the first, and how many more: a wide header would widen the column."""
+def _joined(titles: list[str]) -> str:
+    """ "Features + ReLU"; for more than three the first and a count, because a wide header widens the column."""
     if len(titles) <= 3:
         return " + ".join(titles)
     return _tr("{0} + {1} more").format(titles[0], len(titles) - 1)
@@ -191,16 +196,16 @@ def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
     shape = network.shapes[layer]
     if layer == 0:
         return _tr("as the network"), _tr("sees it, {0}").format(shape_text(shape[1:]))
-    made = network.layers[layer - 1]
-    what = _DESCRIBED.get(type(made), _nothing)(made)
-    if made.mixes_maps and len(shape) == 1 and not what:
-        what = _tr("reads all {0}").format(number(network.shapes[layer - 1][0]))
+    source = network.layers[layer - 1]
+    description = _DESCRIPTIONS.get(type(source), _no_description)(source)
+    if source.mixes_maps and len(shape) == 1 and not description:
+        description = _tr("reads all {0}").format(number(network.shapes[layer - 1][0]))
     if layer == len(network.layers):
-        return _tr("{0} classes").format(number(shape[0])), what
+        return _tr("{0} classes").format(number(shape[0])), description
     if len(shape) == 1:
         count = _tr("{0} values").format(number(shape[0]))
-        return (count, what) if made.mixes_maps else (what, count)
-    return what + (_tr(", folded") if folded else ""), shape_text(shape)
+        return (count, description) if source.mixes_maps else (description, count)
+    return description + (_tr(", folded") if folded else ""), shape_text(shape)
 
 
 def _conv(layer: Conv2D) -> str:
@@ -213,7 +218,7 @@ def _residual(layer: Residual) -> str:
     return _tr("input + {0} layers").format(count) if count > 1 else _tr("input + 1 layer")
 
 
-def _nothing(layer: Layer) -> str:
+def _no_description(layer: Layer) -> str:
     return ""
 
 
@@ -221,7 +226,7 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("NetworkView", text)
 
 
-# How the window calls the kinds of layer, and what it says of one under its title.
+# The displayed name of each kind of layer, and the description under its title.
 _TITLES: dict[type[Layer], str] = {
     Conv2D: "Features",
     MaxPool2D: "Pool",
@@ -229,10 +234,10 @@ _TITLES: dict[type[Layer], str] = {
     GlobalAvgPool: "Means",
     LeakyReLU: "Leaky ReLU",
     Dense: "Hidden",
-    Flatten: "List",
+    Flatten: "Flatten",
     BatchNorm2D: "Batch norm",
 }
-_DESCRIBED: dict[type[Layer], Callable[..., str]] = {
+_DESCRIPTIONS: dict[type[Layer], Callable[..., str]] = {
     Conv2D: _conv,
     MaxPool2D: lambda layer: _tr("max of {0} × {0}").format(layer.size),
     AvgPool2D: lambda layer: _tr("mean of {0} × {0}").format(layer.size),
@@ -241,7 +246,7 @@ _DESCRIBED: dict[type[Layer], Callable[..., str]] = {
     LeakyReLU: lambda layer: _tr("negative × {0:g}").format(layer.slope),
     Tanh: lambda layer: _tr("bent to −1 … 1"),
     Sigmoid: lambda layer: _tr("bent to 0 … 1"),
-    Flatten: lambda layer: _tr("map by map"),
+    Flatten: lambda layer: _tr("one vector"),
     Votes: lambda layer: _tr("mean of the strong"),
     Dropout: lambda layer: _tr("only in training"),
     BatchNorm2D: lambda layer: _tr("mean 0, spread 1"),

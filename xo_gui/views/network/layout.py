@@ -1,4 +1,4 @@
-"""Columns: where every column, tile and cell of the network strip lies. Pure geometry; it paints nothing.
+"""Layout: the geometry of the columns, tiles and cells of a network strip, and collapsed runs of columns.
 
 All lengths are logical pixels; every edge lies on a device pixel, so that tiles are sharp.
 """
@@ -29,34 +29,33 @@ class Box:
 
     @property
     def right(self) -> float:
-        """The first x beyond it."""
+        """The x of the right edge, exclusive."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """The first y beyond it."""
+        """The y of the bottom edge, exclusive."""
         return self.y + self.height
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Its middle, x and y."""
+        """The (x, y) of the centre."""
         return self.x + self.width / 2, self.y + self.height / 2
 
     def holds(self, x: float, y: float) -> bool:
-        """Whether the point lies in it."""
         return self.x <= x < self.right and self.y <= y < self.bottom
 
     def part(self, shape: tuple[int, int], rows: range, columns: range) -> Box:
-        """The part that cells `rows` x `columns` take up if it is cut into `shape` (rows, columns) equal cells."""
+        """The part of the cells `rows` x `columns` in a grid of `shape` (rows, columns) equal cells."""
         high, wide = self.height / shape[0], self.width / shape[1]
         return Box(self.x + columns.start * wide, self.y + rows.start * high, len(columns) * wide, len(rows) * high)
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """How one feature is laid out beside its map: its channels as slices in a small grid, row by row.
+    """How one kernel is laid out beside its map: one slice per input channel in a small grid, row by row.
 
-    across, down: slices in the grid. cell: one weight's side. size: weights along a slice's side.
+    size: weights along a slice's side. across: slices in a row. cell: the side of one weight. gap: between slices.
     """
 
     channels: int
@@ -67,32 +66,33 @@ class Kernels:
 
     @property
     def down(self) -> int:
-        """Rows of slices."""
         return -(-self.channels // self.across)
 
     @property
     def pitch(self) -> float:
-        """From one slice to the next."""
+        """The distance from one slice to the next."""
         return self.size * self.cell + self.gap
 
     @property
     def width(self) -> float:
-        """Of all slices."""
         return self.across * self.pitch - self.gap
 
     @property
     def height(self) -> float:
-        """Of all slices."""
         return self.down * self.pitch - self.gap
 
 
 @dataclass(frozen=True)
 class Column:
-    """A stage's tiles (maps, bars, votes) in an even grid, filled column by column.
+    """The tiles (maps, bars, votes) of a display column in an even grid, filled column by column.
 
-    maps: those that have a tile: all, or the page that is turned to. x, y: the top left of the column; width:
-    header and tiles. first: x of the first tile. rows: tiles down. tile_width, tile_height: of a tile; step_x,
-    step_y: from one tile to the next.
+    maps: the channels that have a tile: all, or those of the current page.
+    x, y: the top left of the column.
+    width: of header and tiles.
+    first: x of the first tile.
+    rows: tiles down.
+    tile_width, tile_height: of a tile.
+    step_x, step_y: from one tile to the next.
     """
 
     stage: Stage
@@ -110,27 +110,27 @@ class Column:
 
     @property
     def across(self) -> int:
-        """Tiles side by side."""
+        """The number of tiles side by side."""
         return -(-len(self.maps) // self.rows)
 
     @property
     def paged(self) -> bool:
-        """Whether it shows a page of its maps, and not all."""
+        """Whether only a page of the maps is shown."""
         return len(self.maps) < self.stage.count
 
     @property
     def right(self) -> float:
-        """The first x beyond it."""
+        """The x of the right edge, exclusive."""
         return self.x + self.width
 
     @property
     def cells(self) -> tuple[int, int]:
-        """Rows and columns of cells in a tile; a bar is one."""
+        """The (rows, columns) of cells in a tile; a bar is one cell."""
         shape = self.stage.shape
         return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
 
     def tile(self, channel: int) -> Box:
-        """Where map, bar or vote number `channel`, one of `maps`, lies."""
+        """The tile of map, bar or vote `channel`, one of `maps`."""
         across, down = divmod(channel - self.maps.start, self.rows)
         return Box(
             self.first + across * self.step_x, self.y + down * self.step_y, self.tile_width, self.tile_height
@@ -138,7 +138,7 @@ class Column:
 
     @property
     def is_map(self) -> bool:
-        """Whether its tiles are maps, and not bars, listed values or votes."""
+        """Whether its tiles are maps rather than bars, listed values or votes."""
         return len(self.stage.shape) == 3
 
     def swatch(self, channel: int) -> Box:
@@ -148,7 +148,7 @@ class Column:
         return Box(tile.x, round(tile.y + (tile.height - side) / 2), side, side)
 
     def mark(self, channel: int, rows: range = range(1), columns: range = range(1)) -> Box:
-        """What to outline for cells of a map, or for a whole bar, listed value or vote."""
+        """The box to outline for cells of a map, or for a whole bar, listed value or vote."""
         tile = self.tile(channel)
         if self.is_map:
             return tile.part(self.cells, rows, columns)
@@ -159,7 +159,7 @@ class Column:
         return tile
 
     def slice(self, feature: int, channel: int) -> Box:
-        """Where the slice of a feature that reads map `channel` below lies. Only if there are kernels."""
+        """The box of the kernel slice of `feature` for input map `channel`. Requires kernels."""
         assert self.kernels is not None
         grid, tile = self.kernels, self.tile(feature)
         down, across = divmod(channel, grid.across)
@@ -169,14 +169,14 @@ class Column:
         return Box(left + across * grid.pitch, top + down * grid.pitch, side, side)
 
     def find(self, x: float, y: float) -> tuple[int, int, int] | None:
-        """The (channel, row, column) at a point, or None between tiles."""
+        """The (channel, row, column) at a point, None between tiles."""
         channel = self._near(x, y)
         if channel is None or not (box := self.tile(channel)).holds(x, y):
             return None
         return channel, *_cell_at(box, self.cells, x, y)
 
     def find_weight(self, x: float, y: float) -> tuple[int, int, int, int] | None:
-        """The (feature, channel, row, column) of the weight at a point, or None."""
+        """The (feature, channel, row, column) of the weight at a point, None if there is none."""
         if self.kernels is None:
             return None
         feature = self._near(x + self.kernels.width + KERNEL_GAP, y)
@@ -196,8 +196,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Strip:
-    """All columns of one network. area: where it may be drawn; width: what it takes, beyond the area's own if it
-    has to scroll. bottom: where the tiles end. ratio: device pixels in a logical one."""
+    """The layout of all columns of one network.
+
+    area: the space that was available. width: of all columns, larger than the area if scrolling is needed.
+    bottom: of the tiles. ratio: device pixels per logical pixel.
+    """
 
     columns: tuple[Column, ...]
     area: Box
@@ -207,7 +210,7 @@ class Strip:
 
     @cached_property
     def places(self) -> Mapping[int, int]:
-        """The column of every layer that has one, gathered ones left out."""
+        """The index of the column of every layer, except of layers in collapsed runs."""
         return {
             layer: at
             for at, column in enumerate(self.columns)
@@ -216,16 +219,16 @@ class Strip:
         }
 
     def column_of(self, layer: int) -> Column | None:
-        """The column that shows `layer`, or None if it has none (Flatten)."""
+        """The column that shows `layer`, None if it has none (Flatten)."""
         at = self.places.get(layer)
         return None if at is None else self.columns[at]
 
     def headed(self, layer: int) -> Column | None:
-        """The column that shows `layer`, or the group that begins with it."""
+        """The column that begins with `layer`, a collapsed run included."""
         return next((column for column in self.columns if column.stage.shown == layer), None)
 
     def column_at(self, x: float) -> Column | None:
-        """The column at x, header included, or None between columns."""
+        """The column at x, header included, None between columns."""
         return next((column for column in self.columns if column.x <= x < column.right), None)
 
 
@@ -234,58 +237,63 @@ def _cell_at(box: Box, shape: tuple[int, int], x: float, y: float) -> tuple[int,
     return min(row, shape[0] - 1), min(column, shape[1] - 1)
 
 
-# Into so many a run is gathered; a run of at most FEW is opened column by column.
+# A run is split into at most MAX_RUNS parts; one of at most MAX_EXPANDED columns is shown column by column.
 MOST_GROUPS, FEW = 6, 8
-# What is never gathered: the input and the first features, and the votes.
+# Columns that are never collapsed: the input and the first features, and the votes.
 HEAD, TAIL = 2, 1
 
-# First and last layer of what is opened.
+# The first and the last layer of an expanded run.
 Opened = tuple[int, int]
 
 
-def gathered(stages: Sequence[Stage], opened: Opened | None = None) -> tuple[Stage, ...]:
-    """The stages, with long runs as stages of kind "group". opened: the run that is opened, and with it every
-    longer one that it is part of; (layer, layer) opens all the way to that layer."""
-    middle = stages[HEAD : len(stages) - TAIL]
+def gathered(displays: Sequence[Stage], opened: Opened | None = None) -> tuple[Stage, ...]:
+    """Collapse long runs of columns into columns of kind "group".
+
+    opened: the expanded run; every longer run that contains it is expanded too. (layer, layer) expands down to that
+    layer.
+    """
+    middle = displays[HEAD : len(displays) - TAIL]
     if len(middle) <= FEW:
-        return tuple(stages)
-    shown = (*stages[:HEAD], *_opened(middle, opened), *stages[len(stages) - TAIL :])
-    return tuple(one if one.kind == "group" or not one.shown else _numbered(one) for one in shown)
+        return tuple(displays)
+    shown = (*displays[:HEAD], *_expanded(middle, opened), *displays[len(displays) - TAIL :])
+    return tuple(
+        display if display.kind == "group" or not display.shown else _numbered(display) for display in shown
+    )
 
 
-def _numbered(stage: Stage) -> Stage:
-    """Among so many a column says which layer it is."""
-    return replace(stage, title=_tr("{0} · {1}").format(number(stage.shown), stage.title))
+def _numbered(display: Stage) -> Stage:
+    """The column with its layer's number in the title."""
+    return replace(display, title=_tr("{0} · {1}").format(number(display.shown), display.title))
 
 
-def group_of(stages: Sequence[Stage]) -> Stage:
-    """One stage that stands for all of these."""
-    first, last = stages[0].shown, stages[-1].layers[-1]
-    words = _tr("{0}–{1}").format(number(first), number(last))
+def group_of(displays: Sequence[Stage]) -> Stage:
+    """One column that stands for all of these."""
+    first, last = displays[0].shown, displays[-1].layers[-1]
+    span = _tr("{0}–{1}").format(number(first), number(last))
     return Stage(
         "group",
         first,
         tuple(range(first + 1, last + 1)),
         number(last - first + 1),
-        (_tr("layers"), words),
+        (_tr("layers"), span),
         (1,),
         signed=False,
-        group=stages[0].group,
-        kinds=tuple(dict.fromkeys(kind for stage in stages for kind in stage.kinds)),
+        group=displays[0].group,
+        kinds=tuple(dict.fromkeys(kind for display in displays for kind in display.kinds)),
     )
 
 
-def _opened(run: Sequence[Stage], opened: Opened | None) -> Iterator[Stage]:
-    """A run that is opened: its columns if they are few, else the groups it falls into."""
+def _expanded(run: Sequence[Stage], opened: Opened | None) -> Iterator[Stage]:
+    """The columns of an expanded run: all if they are few, otherwise the collapsed parts."""
     if len(run) <= FEW:
         yield from run
         return
     count = min(MOST_GROUPS, -(-len(run) // FEW))
     for at in range(count):
         part = run[at * len(run) // count : (at + 1) * len(run) // count]
-        inside = opened is not None and part[0].shown <= opened[0] and opened[1] <= part[-1].layers[-1]
-        if inside:
-            yield from _opened(part, opened)
+        is_open = opened is not None and part[0].shown <= opened[0] and opened[1] <= part[-1].layers[-1]
+        if is_open:
+            yield from _expanded(part, opened)
         else:
             yield group_of(part)
 

@@ -1,4 +1,4 @@
-"""What the models on the screen are called, and whether they agree."""
+"""Model labels: the names of the models on the screen, and whether their predictions agree."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ LETTERS = ("A", "B")
 
 
 def called(subject: Subject, training: Training | None = None, live: bool = False) -> str:
-    """What a subject is called where there are two: its name, and the moment of training that it is. live: whether
-    its parameters are those that training has, or looks back at."""
+    """The label of one of two models: its name and its training step.
+
+    live: whether its parameters are those of the training run, or of the step shown of it.
+    """
     if live and training is not None and 0 <= training.shown.branch < len(training.branches):
         at = training.shown
-        moment = _tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
+        point = _tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
     else:
-        moment = str(subject.origin.get("moment", ""))
-    return f"{subject.name} · {moment}" if moment else subject.name
+        point = str(subject.origin.get("moment", ""))
+    return f"{subject.name} · {point}" if point else subject.name
 
 
 def names(readings: Sequence[Reading], training: Training | None, live: bool) -> tuple[str, ...]:
-    """What each is called; live: whether the first has training's parameters."""
-    return tuple(called(one.subject, training, live and not at) for at, one in enumerate(readings))
+    """The label of each model; live: whether the first has the parameters of the training run."""
+    return tuple(called(reading.subject, training, live and not at) for at, reading in enumerate(readings))
 
 
 def agreement(readings: Sequence[Reading]) -> str:
-    """Whether two networks say the same of the drawing; "" for one, or where one of them cannot say."""
+    """Whether two networks predict the same class, as a sentence; "" for any other number of networks."""
     if len(readings) != 2:
         return ""
     first, second = (reading.verdict for reading in readings)
     if readings[0].subject.network.classes != readings[1].subject.network.classes:
-        return _tr("They tell other things apart.")
+        return _tr("Their classes differ.")
     if first == second:
-        return _tr("Neither is sure.") if first == UNSURE else _tr("Both say {0}.").format(first)
-    said = [_tr("is unsure") if each == UNSURE else _tr("says {0}").format(each) for each in (first, second)]
-    return _tr("They disagree: A {0}, B {1}.").format(*said)
+        return _tr("Both are unsure.") if first == UNSURE else _tr("Both predict {0}.").format(first)
+    texts = [_tr("is unsure") if name == UNSURE else _tr("predicts {0}").format(name) for name in (first, second)]
+    return _tr("They disagree: A {0}, B {1}.").format(*texts)
 
 
 def _tr(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Strips view: what mouse and keys do to the strips: look, hold, fold, open, turn, search. It paints nothing."""
+"""Network view: mouse and keyboard input of the layer strips: hover, pin, fold, expand, turn pages, search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xo_gui.views.network.layout import Column, Strip
 from xo_gui.views.network.strip_painting import Header
 from xo_gui.views.network.strip_widget import StripsPanel, Weight, header_of, middle_of, under
 
-_STEPS = {
+_ARROWS = {
     Qt.Key.Key_Left: (0, -1),
     Qt.Key.Key_Right: (0, 1),
     Qt.Key.Key_Up: (-1, 0),
@@ -27,36 +27,37 @@ PAGE_KEYS: Final[Mapping[Qt.Key, Way]] = {Qt.Key.Key_PageUp: "back", Qt.Key.Key_
 
 
 def step(strip: Strip | None, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | None:
-    """The cell that an arrow key leads to from `cell`; the middle of the input from nowhere; None for other keys.
+    """The cell that an arrow key leads to from `cell`; None for other keys.
 
-    Within a map it goes cell by cell; at its edge, or at once with `leap`, to the map or column beside it.
+    Without a cell it is the middle of the input. Within a map the step is one cell; at its edge, or with `leap`, it
+    leads to the next map or column.
     """
-    if key not in _STEPS or strip is None:
+    if key not in _ARROWS or strip is None:
         return None
     at = None if cell is None else strip.places.get(cell.layer)
     if cell is None or at is None:
         shape = strip.columns[0].cells
         return Cell(strip.columns[0].stage.shown, 0, shape[0] // 2, shape[1] // 2)
-    column, (down, right) = strip.columns[at], _STEPS[key]
+    column, (down, right) = strip.columns[at], _ARROWS[key]
     rows, columns = column.cells
-    inside = 0 <= cell.row + down < rows and 0 <= cell.column + right < columns
-    if inside and not leap:
+    stays_inside = 0 <= cell.row + down < rows and 0 <= cell.column + right < columns
+    if stays_inside and not leap:
         return _cell(column, cell, cell.channel, cell.row + down, cell.column + right)
     if down:
-        return _to_row(column, cell, down)
-    return _to_side(strip, at, cell, right)
+        return _map_below(column, cell, down)
+    return _map_beside(strip, at, cell, right)
 
 
-def _to_row(column: Column, cell: Cell, down: int) -> Cell:
-    """The map above or below; at the ends it stays."""
+def _map_below(column: Column, cell: Cell, down: int) -> Cell:
+    """The cell in the map below (down = 1) or above (-1), `cell` itself at the ends."""
     channel, start = cell.channel + down, column.maps.start
     if channel not in column.maps or (channel - start) // column.rows != (cell.channel - start) // column.rows:
         return cell
     return _cell(column, cell, channel, 0 if down > 0 else column.cells[0] - 1, cell.column)
 
 
-def _to_side(strip: Strip, at: int, cell: Cell, right: int) -> Cell:
-    """The map beside it, or the one nearest in height in the next column."""
+def _map_beside(strip: Strip, at: int, cell: Cell, right: int) -> Cell:
+    """The cell in the map beside it in the same column, or in the nearest map of the next column."""
     column = strip.columns[at]
     channel = cell.channel + right * column.rows
     if channel in column.maps:
@@ -64,7 +65,7 @@ def _to_side(strip: Strip, at: int, cell: Cell, right: int) -> Cell:
     if not 0 <= at + right < len(strip.columns):
         return cell
     other, box = strip.columns[at + right], column.tile(cell.channel)
-    if other.stage.kind == "group":  # to walk into it opens it
+    if other.stage.kind == "group":  # a selection in it expands the run
         return Cell(other.stage.layers[0 if right > 0 else -1], 0, subject=cell.subject)
     middle = box.y + (cell.row + 0.5) * box.height / column.cells[0]
     across = 0 if right > 0 else other.across - 1
@@ -79,11 +80,10 @@ def _cell(column: Column, cell: Cell, channel: int, row: int, col: int) -> Cell:
 
 
 class StripsView(StripsPanel):
-    """Every layer as a column of tiles, from the input to the votes; of the first network, or of more.
+    """A layer strip with mouse and keyboard input.
 
-    Hovering, or the arrow keys, looks at a value; a click, or Return, holds it; Esc lets go; a click on a header,
-    or F, folds a ReLU into the column before it and unfolds it again, turns a page of many maps, or opens a run of
-    layers that lie gathered.
+    Hovering or the arrow keys select a value; a click or Return pins it; Esc deselects. A click on a header, or F,
+    folds a ReLU into the column before it or unfolds it, turns a page of maps, or expands a collapsed run.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -106,36 +106,36 @@ class StripsView(StripsPanel):
         if cell is not None:
             self._scroll_to(cell)
 
-    def _point_at(self, x: float, y: float) -> None:
-        """Look at what lies at a point of the strip (scrolling included)."""
+    def _hover_at(self, x: float, y: float) -> None:
+        """Hover what lies at a point in strip coordinates."""
         self._pointed = x, y
-        found = under(self._strips, x, y)
-        self._look(found.cell, found.weight)
-        if found.header != self._header:
-            self._header, self._still = found.header, None
-            self.setCursor(Qt.CursorShape.PointingHandCursor if found.header else Qt.CursorShape.ArrowCursor)
+        hit = under(self._strips, x, y)
+        self._look(hit.cell, hit.weight)
+        if hit.header != self._header:
+            self._header, self._still = hit.header, None
+            self.setCursor(Qt.CursorShape.PointingHandCursor if hit.header else Qt.CursorShape.ArrowCursor)
             self.update()
 
-    def _fold(self, header: Header) -> None:
-        """Fold, unfold, open or turn over what this header stands for."""
+    def _click_header(self, header: Header) -> None:
+        """Apply a click on this header."""
         strip = self._strips[header.subject].strip
         column = strip.headed(header.layer) if strip else None
         if column is not None:
             self._folds.act(column, header.way, header.folds)
             self._header = None
             self._lay_out()
-            self._point_at(*self._pointed)
+            self._hover_at(*self._pointed)
             strip = self._strips[header.subject].strip
             self._bar.show_column(strip.headed(header.layer) if strip else None, self.width())
 
     def search(self) -> None:
-        """Open the line in which a layer's name is typed."""
+        """Open the layer search."""
         if self._strips:
             self._find.open()
             self._lay_out()
 
     def _show_found(self) -> None:
-        """Bring the layer that was found into view, marked."""
+        """Scroll to the search match, and mark it."""
         layer, strip = self._find.found, self._strips[0].strip if self._strips else None
         if strip is not None:
             self._folds.show(strip, layer)
@@ -144,40 +144,36 @@ class StripsView(StripsPanel):
             self._bar.show_column(strip.column_of(layer), self.width())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Look at the value under the mouse."""
-        self._point_at(event.position().x() + self._bar.value(), event.position().y())
+        self._hover_at(event.position().x() + self._bar.value(), event.position().y())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """A click on a value holds it; on the header of a ReLU, or of features with one, it folds or unfolds it."""
+        """Pin a value or the centre of a weight's map, or apply a click on a header."""
         self._by_keyboard = False
-        self._point_at(event.position().x() + self._bar.value(), event.position().y())
+        self._hover_at(event.position().x() + self._bar.value(), event.position().y())
         self._pressed = self._marked() if self._looked else (None, None)
         if event.button() != Qt.MouseButton.LeftButton:
             return
         if self._header is not None:
-            self._fold(self._header)
+            self._click_header(self._header)
         elif self._looked is not None:
             self.pinned.emit(self._looked)
         elif self._weight is not None:
             self.pinned.emit(middle_of(self._strips, self._weight))
 
     def leaveEvent(self, event: QEvent) -> None:
-        """The mouse is gone: look at nothing."""
-        self._point_at(-1.0, -1.0)
+        self._hover_at(-1.0, -1.0)
         super().leaveEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll sideways, if there is more than fits."""
         self._bar.turn_wheel(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show the focus if it came by keyboard."""
         self._by_keyboard = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
         super().focusInEvent(event)
         self.update()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrow keys move the looked-at cell, with Ctrl by a whole map; Return holds it; F folds; Esc lets go."""
+        """Arrow keys move the selection, with Ctrl by a whole map; Return pins; F folds; Esc deselects."""
         key, (cell, shown) = Qt.Key(event.key()), self._marked()
         leap = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
@@ -189,19 +185,19 @@ class StripsView(StripsPanel):
             self.pinned.emit(cell)
         elif key == Qt.Key.Key_F and cell and shown:
             if (header := header_of(shown, cell)) is not None:
-                self._fold(header)
+                self._click_header(header)
         elif key in PAGE_KEYS and cell and shown and shown.strip:
-            turned = self._folds.turned_to(shown.strip.column_of(cell.layer), cell, PAGE_KEYS[key])
+            target = self._folds.turned_to(shown.strip.column_of(cell.layer), cell, PAGE_KEYS[key])
             self._lay_out()
-            self._look(turned)
-        elif self._strips and (moved := step((shown or self._strips[0]).strip, cell, key, leap)):
-            self._look(moved)
-            self._scroll_to(moved)
+            self._look(target)
+        elif self._strips and (target := step((shown or self._strips[0]).strip, cell, key, leap)):
+            self._look(target)
+            self._scroll_to(target)
         else:
             super().keyPressEvent(event)
 
 
 class NetworkView(StripsView):
-    """The first network has all the room, also where two are compared."""
+    """The layer strip of the first network."""
 
     title = "Network"

@@ -1,4 +1,4 @@
-"""Strip painter: draws one subject's columns, in a part that stays and a part that follows the values."""
+"""Strip painting: the columns of one model, in a cached and a changing part, and the marks of the selection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from xo_gui.views.network.value_text import Readout
 from xo_gui.widgets import number_text
 from xo_gui.widgets.number_text import number
 
-# Room a strip needs above its tiles, for the headers, and below, for legends and costs.
+# Height of the headers above the tiles of a strip, and of the legends and costs below them.
 ABOVE = draw.HEADER_HEIGHT + 8.0
 LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
 BELOW = 41.0
@@ -31,9 +31,11 @@ BELOW = 41.0
 
 @dataclass(frozen=True)
 class Header:
-    """A column's header that a click does something to: that of the column which shows `layer`, of a subject.
-    way: the part that turns its pages, None for the rest. folds: the layer that the rest folds or unfolds, None for
-    a group, which it opens."""
+    """A clickable column header.
+
+    subject: the index of the model. layer: the first layer of the column. way: the part of the pager, None for the
+    rest of the header. folds: the layer that a click folds or unfolds, None for a collapsed run.
+    """
 
     subject: int
     layer: int
@@ -42,7 +44,7 @@ class Header:
 
 
 class StripPainter:
-    """Paints what is in view."""
+    """Paints the visible columns of a strip."""
 
     def __init__(self, painter: QPainter, theme: Theme, shown: ShownStrip) -> None:
         self._shown, self._theme = shown, theme
@@ -51,16 +53,16 @@ class StripPainter:
         self._brush = draw.Brush(painter, theme, self._strip.ratio)
 
     def still(self, pointed: Header | None, found: int | None = None) -> None:
-        """Headers, outlines, legends, costs. pointed: the header under the mouse; found: a layer searched for."""
+        """Paint headers, outlines, legends and costs. pointed: the hovered header. found: the search match."""
         around = self._shown.around
         for column in self._shown.in_view:
             if around.header and found in column.stage.layers:
                 draw.paint_found(self._brush, column, column.y - ABOVE)
-            there = pointed is not None and pointed.layer == column.stage.shown
+            is_pointed = pointed is not None and pointed.layer == column.stage.shown
             if around.header:
-                self._header(column, there, pointed.way if pointed is not None and there else None)
+                self._header(column, is_pointed, pointed.way if pointed is not None and is_pointed else None)
             if column.stage.kind == "group":
-                draw.paint_group(self._brush, column, there)
+                draw.paint_group(self._brush, column, is_pointed)
                 if around.cost:
                     self._cost(column)
                 continue
@@ -72,13 +74,13 @@ class StripPainter:
                 self._cost(column)
 
     def values(self) -> None:
-        """Maps, features, bars and votes; what is on its way from the engine stays empty."""
+        """Paint maps, kernels, bars and votes; columns whose values have not arrived stay empty."""
         for column in self._shown.in_view:
             if column.stage.kind != "group":
                 self._values(column)
 
-    def _header(self, column: Column, there: bool, way: Way | None) -> None:
-        draw.paint_header(self._brush, column, column.y - ABOVE, there and way is None)
+    def _header(self, column: Column, is_pointed: bool, way: Way | None) -> None:
+        draw.paint_header(self._brush, column, column.y - ABOVE, is_pointed and way is None)
         if column.stage.pager is not None:
             paint_pager(self._brush, column, column.y - ABOVE, way)
 
@@ -102,8 +104,8 @@ class StripPainter:
         if atlas is not None:
             draw.paint_tiles(self._brush, column, atlas.image, atlas.tiles)
         if column.kernels is not None:
-            kernels, seen = self._shown.kernel_atlas(column, self._theme), self._shown.channels(column)
-            draw.paint_kernels(self._brush, column, kernels, seen)
+            kernels, channels = self._shown.kernel_atlas(column, self._theme), self._shown.channels(column)
+            draw.paint_kernels(self._brush, column, kernels, channels)
 
     def _list(self, column: Column, values: HostArray) -> None:
         network = self._shown.reading.subject.network
@@ -116,7 +118,7 @@ class StripPainter:
         assert self._strip is not None
         left, top = column.x, self._strip.bottom + LEGEND_TOP
         if column.kernels is not None:
-            # The features' own level, small, under the features.
+            # The limit of the kernels' colours, under the kernels.
             text = f"±{number_text.level(self._shown.kernel_level(column))}"
             end = left + draw.kept_font(SMALL_PX)[1].horizontalAdvance(text)
             self._brush.text(left, top + 11, text, self._theme.quiet)
@@ -131,12 +133,12 @@ class StripPainter:
         self._brush.pen(self._theme.line)
         self._brush.painter.drawLine(QLineF(column.x, top + RULE_TOP + 0.5, column.right, top + RULE_TOP + 0.5))
         metrics = draw.kept_font(SMALL_PX)[1]
-        said = self._cost_texts(column)
-        fits = next((text for text in said if metrics.horizontalAdvance(text) <= column.width), said[-1])
+        texts = self._cost_texts(column)
+        fits = next((text for text in texts if metrics.horizontalAdvance(text) <= column.width), texts[-1])
         self._brush.text(column.x, top + COST_BASE, fits, self._theme.quiet)
 
     def _cost_texts(self, column: Column) -> list[str]:
-        """What it costs, from the longest wording to the shortest."""
+        """Multiplications and time of a column, from the longest wording to the shortest."""
         if column.stage.kind == "picture":
             pixels = number(column.stage.shape[1] * column.stage.shape[2])
             return [_tr("{0} pixels").format(pixels), pixels]
@@ -152,72 +154,72 @@ def _tr(text: str) -> str:
 
 
 def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
-    """What a click would do: on the header under the mouse, or anywhere."""
+    """What a click does: on the header under the mouse, or anywhere."""
     if header is None:
         return _tr(
-            "Point at a value to read it, click to see how it came about, double-click for its map. Arrow keys, "
-            "Enter and Space do the same."
+            "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. Arrow "
+            "keys, Enter and Space do the same."
         )
     shown = strips[header.subject]
     column = shown.strip.headed(header.layer) if shown.strip else None
     if column is None:
         return ""
-    stage = column.stage
+    display = column.stage
     if header.way is not None:
-        said = {
-            "back": _tr("Click for the maps before these, or press Page Up."),
-            "on": _tr("Click for the maps after these, or press Page Down."),
-            "all": _tr("Click to show all {0} maps, and scroll.").format(shape_text(stage.shape)),
+        texts = {
+            "back": _tr("Click for the previous maps, or press Page Up."),
+            "on": _tr("Click for the next maps, or press Page Down."),
+            "all": _tr("Click to show all {0} maps, and scroll.").format(shape_text(display.shape)),
         }
-        return said[header.way] if column.paged else _tr("Click to show one page of the maps at a time.")
+        return texts[header.way] if column.paged else _tr("Click to show one page of the maps at a time.")
     if header.folds is None:
-        ends = number(stage.layers[0]), number(stage.layers[-1])
-        return _tr("Click to open layers {0} to {1}: {2}.").format(*ends, ", ".join(stage.kinds))
+        ends = number(display.layers[0]), number(display.layers[-1])
+        return _tr("Click to expand layers {0} to {1}: {2}.").format(*ends, ", ".join(display.kinds))
     name = layer_names(shown.reading.subject.network)[header.folds]
-    if header.folds == stage.shown:
+    if header.folds == display.shown:
         return _tr("Click to show {0} in the column before it.").format(name)
     return _tr("Click to show {0} in a column of its own.").format(name)
 
 
 def summary(strips: Sequence[ShownStrip]) -> str:
-    """What every subject reads, in words."""
+    """The predictions of all models as text."""
     return "; ".join(say_reading(shown.reading.subject.name, shown.reading) for shown in strips)
 
 
 def say_reading(name: str, reading: Reading) -> str:
-    """What the network called `name` makes of the drawing."""
+    """The prediction of the model called `name`: "walk-through predicts X, 100 %"."""
     top = 100 * float(reading.votes.max())
-    return _tr("{0}, reading {1}, {2} %").format(name, reading.verdict, f"{top:.0f}")
+    return _tr("{0} predicts {1}, {2} %").format(name, reading.verdict, f"{top:.0f}")
 
 
 PLACE_WIDTH, VALUE_WIDTH, GAP = 268.0, 56.0, 12.0
 
 
-def paint_readout(painter: QPainter, theme: Theme, said: Readout, left: float, right: float, base: float) -> None:
-    """Place, value and what it reads, from `left` to `right`, on the baseline `base`."""
+def paint_readout(painter: QPainter, theme: Theme, text: Readout, left: float, right: float, base: float) -> None:
+    """Paint place, value and receptive field of a cell, from `left` to `right`, on the baseline `base`."""
     small, metrics = kept_font(SMALL_PX)
     strong, strong_metrics = kept_font(TEXT_PX, True)
     painter.setFont(small)
     painter.setPen(QColor(theme.quiet))
-    painter.drawText(QPointF(left, base), said.place)
-    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(said.place) + GAP)
-    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(said.value) + GAP)
-    cut = metrics.elidedText(said.reads, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
+    painter.drawText(QPointF(left, base), text.place)
+    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(text.place) + GAP)
+    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(text.value) + GAP)
+    cut = metrics.elidedText(text.reads, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
     painter.drawText(QPointF(reads, base), cut)
     painter.setFont(strong)
     painter.setPen(QColor(theme.text))
-    painter.drawText(QPointF(value, base), said.value)
+    painter.drawText(QPointF(value, base), text.value)
 
 
-# A cell smaller than this gets a ring around its middle instead of an outline.
+# A smaller cell gets a ring around its centre instead of an outline.
 LEAST_OUTLINE = 9.0
 RING = 3.2
-# The thinnest and the thickest line: the one that carries most of its fan has the latter.
+# Line widths; the strongest line of each fan has the latter.
 THIN, THICK = 0.7, 3.6
 
 
 def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme, sliding: bool) -> None:
-    """All that belongs to a cell; sliding: whether its window has filled the map only as far as there."""
+    """Paint the receptive trace of a cell; sliding: whether the animation has filled the map only up to it."""
     if shown.strip is None:
         return
     if sliding:
@@ -228,7 +230,7 @@ def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme,
 
 
 def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
-    """Lines first, then outlines, each with a rim of the ground's colour so that it shows on any value."""
+    """Paint lines, then outlines with a rim in the background colour, so that they are visible on any value."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -245,7 +247,7 @@ def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
 
 
 def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
-    """The lines, as thick as what they carry; what takes away is dashed and violet."""
+    """Paint lines as thick as their contributions; negative ones are dashed and violet."""
     for carried, line in zip(trace.carried, trace.fan, strict=True):
         pen = QPen(QColor(theme.stops[4] if carried > 0 else theme.stops[0]), THIN + (THICK - THIN) * abs(carried))
         if carried < 0:
@@ -255,25 +257,25 @@ def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
 
 
 def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) -> None:
-    """Cover what comes after `cell` on its map, or in its list: what a sliding window has not filled yet."""
+    """Cover what comes after `cell` in its map or vector: what the sliding window has not computed yet."""
     column = strip.column_of(cell.layer)
     if column is None:
         return
-    ground = QColor(theme.ground)
+    background = QColor(theme.ground)
     if not column.is_map:
         for channel in range(cell.channel + 1, column.stage.count):
-            painter.fillRect(rect(column.tile(channel)), ground)
+            painter.fillRect(rect(column.tile(channel)), background)
         return
     if cell.channel not in column.maps:
         return
-    (high, wide), tile = column.cells, column.tile(cell.channel)
-    painter.fillRect(rect(tile.part((high, wide), range(cell.row + 1, high), range(wide))), ground)
-    rest = tile.part((high, wide), range(cell.row, cell.row + 1), range(cell.column + 1, wide))
-    painter.fillRect(rect(rest), ground)
+    (height, width), tile = column.cells, column.tile(cell.channel)
+    painter.fillRect(rect(tile.part((height, width), range(cell.row + 1, height), range(width))), background)
+    rest = tile.part((height, width), range(cell.row, cell.row + 1), range(cell.column + 1, width))
+    painter.fillRect(rect(rest), background)
 
 
 def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
-    """Mark one cell: an outline, or a ring around the middle of a small one."""
+    """Outline a cell; a small one gets a ring around its centre."""
     if min(cell.width, cell.height) >= LEAST_OUTLINE:
         _outline(painter, rect(cell), theme, 1.4)
         return
@@ -283,6 +285,6 @@ def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
 
 
 def _outline(painter: QPainter, box: QRectF, theme: Theme, width: float) -> None:
-    for colour, wide in ((theme.ground, width + 1.6), (theme.text, width)):
-        painter.setPen(QPen(QColor(colour), wide))
+    for colour, line_width in ((theme.ground, width + 1.6), (theme.text, width)):
+        painter.setPen(QPen(QColor(colour), line_width))
         painter.drawRoundedRect(box, 1.5, 1.5)

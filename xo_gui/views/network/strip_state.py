@@ -1,5 +1,4 @@
-"""Shown strip: what the network view holds of one subject: its reading, layout, levels, times and atlases, and what
-of it is in view."""
+"""Strip model: the prediction, layout, colour limits, times and cached images of one model in the network view."""
 
 from __future__ import annotations
 
@@ -22,13 +21,13 @@ from xo_gui.widgets.map_images import averaged, kernel_atlas, maps_atlas, pictur
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Tile: TypeAlias = tuple[QRectF, QRect]
 
-# How much of a new time goes into the one shown: times jump from pass to pass by a factor of two.
+# Weight of a new time in the exponential average shown: times vary by a factor of two from pass to pass.
 NEW_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """maps: those in the picture; tiles: where each goes in the strip, and where it comes from."""
+    """The maps of a column in one image; tiles: the rectangles in the strip and in the image."""
 
     maps: range
     image: QImage
@@ -37,7 +36,7 @@ class Atlas:
 
 @dataclass(frozen=True)
 class Around:
-    """What is written around a strip's tiles: headers above, legends and costs below."""
+    """Which parts are painted around a strip's tiles: headers above, legends and costs below."""
 
     header: bool = True
     legend: bool = True
@@ -45,7 +44,7 @@ class Around:
 
 
 class ShownStrip:
-    """One subject's columns. Atlases are made when first painted, and kept until values or colours change."""
+    """The columns of one model. Atlases are created on first paint and cached until values or colours change."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -55,9 +54,9 @@ class ShownStrip:
         self.mode: Mode = "shared"
         self.gain = 1.0
         self.around = Around()
-        self.letter = ""  # by which it is told from another that is compared with it
-        self.folded = False  # nothing of it is in view
-        # Another strip of the same network whose colours mean the same: equal colour is equal value in both.
+        self.letter = ""  # identifies it in a comparison
+        self.folded = False
+        # Another strip of the same network that shares the colour limits: equal colour is equal value in both.
         self.twin: ShownStrip | None = None
         self.seconds = np.array(reading.seconds)
         self._peaks = Peaks.of(reading.subject.network, reading.outputs)
@@ -68,27 +67,27 @@ class ShownStrip:
         self._tiles: dict[int, tuple[tuple[range, tuple[int, int]], list[Tile]]] = {}
 
     def take(self, reading: Reading, adapt: bool, replaced: bool = False) -> bool:
-        """Show these values of the same network; `adapt` the levels, or hold them.
+        """Show another prediction of the same network; returns whether a legend has changed.
 
-        replaced: whether the weights are others altogether. Returns whether a legend changes.
+        adapt: whether the colour limits may shrink. replaced: whether all parameters were replaced.
         """
-        others = reading.outputs.carried != self.reading.outputs.carried
-        moves = adapt or others or self._peaks.blank
-        before = self._legends() if moves else []
+        has_other_maps = reading.outputs.carried != self.reading.outputs.carried
+        may_change = adapt or has_other_maps or self._peaks.blank
+        before = self._legends() if may_change else []
         if reading.subject is not self.reading.subject:
             self._kernels.clear()
             if adapt:
-                self._forget_kernels()
+                self._clear_kernels()
         self.seconds += NEW_SHARE * (np.array(reading.seconds) - self.seconds)
         self.reading = reading
         self._atlases.clear()
-        if not moves:
+        if not may_change:
             return False
         self._adapt(Peaks.of(reading.subject.network, reading.outputs), adapt, replaced)
         return self._legends() != before
 
     def lay_out(self, area: Box, ratio: float, folds: Folds) -> Strip:
-        """Arrange the columns anew."""
+        """Compute the layout of the columns for an area."""
         network = self.reading.subject.network
         self.strip = arrange(network, area, ratio, header_width, folds.chosen, folds.pages, folds.opened)
         self._atlases.clear()
@@ -97,17 +96,19 @@ class ShownStrip:
         return self.strip
 
     def look(self, seen: tuple[float, float]) -> None:
-        """What lies between two x of the strip is in view from now on."""
+        """Set the visible part of the strip, between two x."""
         self.seen = seen
         columns = self.strip.columns if self.strip and not self.folded else ()
-        self.in_view = [each for each in columns if each.right > seen[0] and each.x < seen[1]]
+        self.in_view = [column for column in columns if column.right > seen[0] and column.x < seen[1]]
 
     def maps_in_view(self) -> dict[int, range]:
-        """Which maps, bars or votes of which layers are in view."""
-        return {one.stage.shown: self.channels(one) for one in self.in_view if one.stage.kind != "group"}
+        """The visible maps, bars or votes by layer."""
+        return {
+            column.stage.shown: self.channels(column) for column in self.in_view if column.stage.kind != "group"
+        }
 
     def channels(self, column: Column) -> range:
-        """The maps of a column whose tiles are in view; all of what is no map."""
+        """The maps of a column whose tiles are visible; all values of a column of another kind."""
         if column.stage.kind != "maps":
             return column.maps
         first, last = (max(0, int((x - column.x) // column.step_x)) for x in self.seen)
@@ -116,18 +117,18 @@ class ShownStrip:
         return range(*ends)
 
     def repaint(self) -> None:
-        """Colours have changed: make all atlases anew."""
+        """Discard all images, after a change of colours."""
         self._atlases.clear()
         self._kernels.clear()
 
     def set_levels(self, mode: Mode, gain: float) -> None:
-        """How the levels are shared, and by how much faint values are lifted."""
+        """Set how colour limits are shared, and the gain for faint values."""
         self.mode, self.gain = mode, gain
         self._levels.clear()
         self._atlases.clear()
 
     def levels(self, column: Column) -> HostArray:
-        """Where the colours or bars of a column end: (1,), or (channels,) if each map has its own."""
+        """The limits of a column's colours or bars: (1,), or (channels,) if each map has its own."""
         layer = column.stage.shown
         if layer not in self._levels:
             peaks = self._peaks if self.twin is None else self._peaks.with_at_least(self.twin._peaks)
@@ -135,26 +136,25 @@ class ShownStrip:
         return self._levels[layer]
 
     def legend_level(self, column: Column) -> float | None:
-        """The one level of a column, or None if each map has its own."""
+        """The single limit of a column, None if each map has its own."""
         levels = self.levels(column)
         return float(levels[0]) if len(levels) == 1 else None
 
     def values(self, column: Column) -> HostArray | None:
-        """(C, H, W) or (n,): what is in view of a column; None while it is on its way from the engine."""
+        """The visible values of a column, (C, H, W) or (n,); None until the engine has sent them."""
         layer, maps = column.stage.shown, self.channels(column)
         outputs = self.reading.outputs
         return outputs.maps(layer, maps) if outputs.holds(layer, maps) else None
 
     def atlas(self, column: Column, theme: Theme) -> Atlas | None:
-        """The maps in view of a column in the theme's colours, kept, since every paint asks for them; None while
-        their values are on their way, or where none is in view."""
+        """The cached image of a column's visible maps in the theme's colours; None without visible values."""
         layer, maps = column.stage.shown, self.channels(column)
-        kept = self._atlases.get(layer)
-        if kept is not None and kept.maps == maps:
-            return kept
+        cached = self._atlases.get(layer)
+        if cached is not None and cached.maps == maps:
+            return cached
         values = self.values(column)
         if values is None or not len(values):
-            return None  # only the end of a wide header is in view
+            return None  # only the end of a wide header is visible
         if column.stage.kind == "picture":
             image, cells = picture_atlas(values, theme), column.cells
         else:
@@ -166,67 +166,68 @@ class ShownStrip:
         return self._atlases[layer]
 
     def _tiles_of(self, column: Column, maps: range, cells: tuple[int, int]) -> list[Tile]:
-        """Where every map goes, and where it comes from in the atlas; kept, since every picture asks for it."""
+        """The cached target and source rectangles of every map."""
         layer, key = column.stage.shown, (maps, cells)
         if layer not in self._tiles or self._tiles[layer][0] != key:
             tiles = [
-                (rect(column.tile(channel)), source(place, column.rows, cells))
-                for place, channel in enumerate(maps)
+                (rect(column.tile(channel)), source(index, column.rows, cells))
+                for index, channel in enumerate(maps)
             ]
             self._tiles[layer] = key, tiles
         return self._tiles[layer][1]
 
     def kernel_level(self, column: Column) -> float:
-        """Where the colours of the column's features end: at their largest weight, rounded up."""
+        """The colour limit of the column's kernels: their largest weight, rounded up."""
         layer = column.stage.shown
         if layer not in self._kernel_levels:
-            both = (self,) if self.twin is None else (self, self.twin)
-            self._kernel_levels[layer] = calm(max(float(np.abs(one._weights(column)).max()) for one in both))
+            strips = (self,) if self.twin is None else (self, self.twin)
+            peak = max(float(np.abs(strip._weights(column)).max()) for strip in strips)
+            self._kernel_levels[layer] = calm(peak)
         return self._kernel_levels[layer]
 
     def kernel_atlas(self, column: Column, theme: Theme) -> QImage:
-        """The features of a column."""
+        """The cached image of a column's kernels."""
         layer = column.stage.shown
         if layer not in self._kernels:
             self._kernels[layer] = kernel_atlas(self._weights(column), self.kernel_level(column), theme)
         return self._kernels[layer]
 
     def swatches(self, column: Column, theme: Theme) -> list[QColor]:
-        """The colour of every value of a list."""
+        """The colour of every listed value."""
         level = float(self.levels(column)[0])
         values = self.values(column)
         assert values is not None
-        words = colours(values, -level, level, theme.value_table)
-        return [QColor.fromRgb(int(word)) for word in words]
+        pixels = colours(values, -level, level, theme.value_table)
+        return [QColor.fromRgb(int(pixel)) for pixel in pixels]
 
     def cost(self, column: Column) -> tuple[int, float]:
-        """Multiplies, and seconds as smoothed, of the layers a column stands for."""
+        """The multiplications and the averaged seconds of the layers of a column."""
         layers = [layer for layer in column.stage.layers if layer]
         costs = self.reading.subject.network.costs
         return sum(costs[layer - 1].multiplies for layer in layers), float(
             sum(self.seconds[layer - 1] for layer in layers)
         )
 
-    def _forget_kernels(self) -> None:
-        for shown in filter(None, (self, self.twin)):
-            shown._kernels.clear()
-            shown._kernel_levels.clear()
+    def _clear_kernels(self) -> None:
+        for strip in filter(None, (self, self.twin)):
+            strip._kernels.clear()
+            strip._kernel_levels.clear()
 
     def _adapt(self, peaks: Peaks, adapt: bool, replaced: bool) -> None:
-        """Take over the peaks of a drawing; those of a blank picture only if there are no better ones.
+        """Adopt the limits of a drawing; those of a blank image only if there are no others.
 
-        The first stroke on a blank canvas has no levels to hold yet: until it ends they only grow.
+        During the first stroke on a blank canvas, which has no useful limits yet, they only grow.
         """
         if adapt and (replaced or not peaks.blank or self._peaks.blank):
             self._peaks = peaks if replaced else peaks.with_unseen(self._peaks)
         elif not adapt:
             self._peaks = self._peaks.with_at_least(peaks)
-        for shown in filter(None, (self, self.twin)):
-            shown._levels.clear()
-            shown._atlases.clear()
+        for strip in filter(None, (self, self.twin)):
+            strip._levels.clear()
+            strip._atlases.clear()
 
     def _legends(self) -> list[tuple[float | None, float]]:
-        """Every number that stands under a column."""
+        """The limits in the legends of the visible columns."""
         return [
             (self.legend_level(column), self.kernel_level(column) if column.kernels else 0.0)
             for column in self.in_view
@@ -234,5 +235,5 @@ class ShownStrip:
         ]
 
     def _weights(self, column: Column) -> HostArray:
-        subject = self.reading.subject
-        return np.asarray(subject.parameters[f"{subject.network.names[column.stage.shown]}.weight"])
+        model = self.reading.subject
+        return np.asarray(model.parameters[f"{model.network.names[column.stage.shown]}.weight"])

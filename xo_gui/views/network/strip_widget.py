@@ -1,5 +1,7 @@
-"""Strips panel: strips of columns in which every layer's values can be seen, one for each reading to be shown. What
-the network view and the compare view are made of; it computes no value, and mouse and keys are not its business."""
+"""Layer strip widget: shows the values of every layer as strips of columns, one strip for each prediction.
+
+It is the base of the network view and the compare view.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ from xo_gui.views.view import View
 
 
 class StripScroll(QScrollBar):
-    """Hidden where everything fits."""
+    """The horizontal scroll bar of the strips, hidden if everything fits."""
 
     def __init__(self, margin: float, parent: QWidget) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -57,7 +59,7 @@ class StripScroll(QScrollBar):
         self.hide()
 
     def fit(self, content: float, width: float, bottom: float) -> bool:
-        """What is `content` wide is seen through `width`, above `bottom`; whether the bar came or went for that."""
+        """Set the range for content of this width and place the bar; returns whether it was shown or hidden."""
         needed = content > width + 0.5
         self.setGeometry(int(self._margin), int(bottom - 11), int(width), 10)
         self.setRange(0, max(0, round(content - width)))
@@ -69,7 +71,7 @@ class StripScroll(QScrollBar):
         return True
 
     def turn_wheel(self, event: QWheelEvent) -> None:
-        """Move with the wheel, either way, if there is more than fits."""
+        """Scroll by a wheel event in either direction."""
         delta = event.angleDelta().x() or event.angleDelta().y()
         if self.isHidden() or not delta:
             event.ignore()
@@ -77,55 +79,55 @@ class StripScroll(QScrollBar):
         self.setValue(self.value() - delta)
 
     def show_column(self, column: Column | None, width: float) -> None:
-        """Move no more than brings a column into a view of this width, its left edge above all."""
+        """Scroll as little as makes a column visible in `width`, its left edge with priority."""
         if column is not None and not self.isHidden():
             low, high = round(column.right - width + self._margin), round(column.x - self._margin)
             self.setValue(min(max(self.value(), low), high))
 
 
 class InView(QObject):
-    """changed(shown): (Network, Wanted) for each subject; nothing is in view of a widget that is hidden."""
+    """Tracks which maps are visible. changed(maps): (Network, Wanted) for each model; empty for a hidden widget."""
 
     changed = Signal(object)
 
     def __init__(self, widget: QWidget) -> None:
         super().__init__(widget)
         self._strips: Sequence[ShownStrip] = ()
-        self._seen = False
-        self._said: tuple[tuple[Network, Wanted], ...] = ()
+        self._is_shown = False
+        self._last: tuple[tuple[Network, Wanted], ...] = ()
         widget.installEventFilter(self)
 
     def tell(self, strips: Sequence[ShownStrip], left: float, right: float) -> None:
-        """The strips are seen from x to x now."""
+        """Set the visible span of the strips, from `left` to `right`."""
         self._strips = strips
         for shown in strips:
             shown.look((left, right))
-        if self._seen:
-            self._say()
+        if self._is_shown:
+            self._notify()
 
-    def _say(self) -> None:
-        said = tuple(
-            (shown.reading.subject.network, shown.maps_in_view() if self._seen else {}) for shown in self._strips
+    def _notify(self) -> None:
+        maps = tuple(
+            (shown.reading.subject.network, shown.maps_in_view() if self._is_shown else {})
+            for shown in self._strips
         )
-        if said != self._said:
-            self._said = said
-            self.changed.emit(said)
+        if maps != self._last:
+            self._last = maps
+            self.changed.emit(maps)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Whether the widget is seen."""
         if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
-            self._seen = event.type() == QEvent.Type.Show
-            self._say()
+            self._is_shown = event.type() == QEvent.Type.Show
+            self._notify()
         return super().eventFilter(watched, event)
 
 
-# A weight: the subject, the layer of its features, and its (feature, channel, row, column).
+# A weight: the model, the layer, and its (feature, channel, row, column).
 Weight = tuple[int, int, tuple[int, int, int, int]]
 
 
 @dataclass(frozen=True)
 class Under:
-    """At most one of: a cell; a weight; a header that a click does something to."""
+    """What lies at a point: at most one of a cell, a weight and a clickable header."""
 
     cell: Cell | None = None
     weight: Weight | None = None
@@ -133,56 +135,56 @@ class Under:
 
 
 def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
-    """What lies at a point of the strips (scrolling included)."""
+    """Find what lies at a point in strip coordinates."""
     for subject, shown in enumerate(strips):
         column = shown.strip.column_at(x) if shown.strip else None
         if shown.strip is None or column is None:
             continue
-        over, stage = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
-        if stage.kind == "group":
-            inside = over or column.tile(0).holds(x, y)
-            return Under(header=Header(subject, stage.shown) if inside else None)
+        in_header, display = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
+        if display.kind == "group":
+            is_inside = in_header or column.tile(0).holds(x, y)
+            return Under(header=Header(subject, display.shown) if is_inside else None)
         way = way_at(column, column.y - ABOVE, x, y) if shown.around.header else None
         if way is not None and leads(column, way):
-            return Under(header=Header(subject, stage.shown, way))
-        if found := column.find(x, y):
-            return Under(cell=Cell(column.stage.shown, *found, subject=subject))
-        if place := column.find_weight(x, y):
-            return Under(weight=(subject, column.stage.shown, place))
-        if over:
+            return Under(header=Header(subject, display.shown, way))
+        if place := column.find(x, y):
+            return Under(cell=Cell(column.stage.shown, *place, subject=subject))
+        if weight := column.find_weight(x, y):
+            return Under(weight=(subject, column.stage.shown, weight))
+        if in_header:
             relu = folding(shown, column)
-            return Under(header=None if relu is None else Header(subject, stage.shown, folds=relu))
+            return Under(header=None if relu is None else Header(subject, display.shown, folds=relu))
     return Under()
 
 
 def middle_of(strips: Sequence[ShownStrip], weight: Weight) -> Cell:
-    """The value in the middle of the map that the feature of this weight made."""
+    """The centre of the map that the kernel of this weight produces."""
     subject, layer, (feature, *_) = weight
     shape = strips[subject].reading.subject.network.shapes[layer]
     return Cell(layer, feature, shape[1] // 2, shape[2] // 2, subject)
 
 
 def folding(shown: ShownStrip, column: Column) -> int | None:
-    """The layer, such as a ReLU, that a click on this column's header folds or unfolds."""
+    """The layer, such as a ReLU, that a click on this column's header folds or unfolds; None for none."""
     layer = column.stage.layers[-1]
     return layer if layer in foldable(shown.reading.subject.network) else None
 
 
 def header_of(shown: ShownStrip, cell: Cell) -> Header | None:
-    """The header of the column that shows a cell, if something folds there."""
+    """The header of the column that shows a cell, None if it folds nothing."""
     column = shown.strip.column_of(cell.layer) if shown.strip else None
     relu = folding(shown, column) if column is not None else None
     return None if column is None or relu is None else Header(cell.subject, column.stage.shown, folds=relu)
 
 
 MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
-# Times and descriptions change no more often than this, so that they can be read; while training runs, which
-# everything that is painted holds up, more seldom.
+# Update intervals of times and descriptions, slow enough to be read; longer while training runs, because painting
+# slows it down.
 CALM_MS, CALMER_MS = 700, 2000
 
 
 class StripsPanel(View):
-    """Every layer as a column of tiles, from the input to the votes; of the first network, or of more."""
+    """Shows every layer as a column of tiles, from the input to the votes, of one or more models."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -216,7 +218,7 @@ class StripsPanel(View):
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
         self._calm.timeout.connect(self._say_calmly)
-        # Its still parts cover it: nothing under it needs to be painted first.
+        # The cached pixmap covers the widget, so that no background needs painting.
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -224,17 +226,15 @@ class StripsPanel(View):
         self.set_theme(DARK)
 
     def sizeHint(self) -> QSize:
-        """What the default network likes best."""
         return QSize(1000, 690)
 
     def minimumSizeHint(self) -> QSize:
-        """Below this no column can be read."""
         return QSize(420, 300)
 
     # --- what is shown
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Show its readings from the next paint on; without readings, keep the last picture."""
+        """Show the predictions of a snapshot; keep the last image if it has none."""
         readings = self._shown(snapshot)
         if not readings:
             return
@@ -254,41 +254,40 @@ class StripsPanel(View):
         self.update(self._moving())
 
     def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
-        """The readings that get a strip."""
+        """The predictions that get a strip."""
         return snapshot.readings[:1]
 
     def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
-        """The strips for readings of other networks."""
+        """Create the strips for predictions of other networks."""
         return [ShownStrip(reading) for reading in readings]
 
     def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
-        """Show other values of the same networks; whether a legend changes."""
-        changed = [shown.take(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=True)]
+        """Show other values of the same networks; returns whether a legend has changed."""
+        changed = [
+            shown.take(reading, adapt, replaced) for shown, reading in zip(self._strips, readings, strict=True)
+        ]
         return any(changed)
 
-    def show_intent(self, intent: Intent) -> None:
-        """Whether what is found of training is found of the network shown."""
-        self._live = intent.live
+    def show_intent(self, settings: Intent) -> None:
+        self._live = settings.live
 
     def _moving(self) -> QRect:
-        """Where a picture changes: not the row of tabs and controls above it, which would be painted with it."""
+        """The area that changes with the values: all below the row of tabs and controls."""
         return QRect(0, int(self._top + UNDER_TABS), self.width(), self.height())
 
     def _first_strip(self) -> tuple[Strip, float] | None:
         strip = self._strips[0].strip if self._strips else None
         return None if strip is None else (strip, self._bar.value())
 
-    def show_focus(self, focus: Focus) -> None:
-        """Mark the looked-at cell, or the one held, wherever it was chosen."""
-        if focus != Focus(self._looked, self._pinned, self._sliding):
-            moved = focus.pinned != self._pinned
-            self._looked, self._pinned, self._sliding = focus.hovered, focus.pinned, focus.sliding
-            if moved:
+    def show_focus(self, selection: Focus) -> None:
+        if selection != Focus(self._looked, self._pinned, self._sliding):
+            pin_changed = selection.pinned != self._pinned
+            self._looked, self._pinned, self._sliding = selection.hovered, selection.pinned, selection.sliding
+            if pin_changed:
                 self._keep_in_view()
             self.update()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self._controls.set_theme(theme)
         self._find.set_theme(theme)
@@ -299,7 +298,7 @@ class StripsPanel(View):
         self.update()
 
     def readout(self) -> Readout | None:
-        """The value looked at, in words, as the line at the bottom says it; None if none is."""
+        """The summary of the selected value or weight for the line at the bottom; None if nothing is selected."""
         if self._weight is not None:
             subject, layer, place = self._weight
             return say_weight(self._strips[subject].reading, layer, place)
@@ -307,7 +306,7 @@ class StripsPanel(View):
         return None if cell is None or shown is None else say_cell(shown.reading, cell)
 
     def _restart(self, readings: Sequence[Reading]) -> None:
-        """Other networks: forget everything that belonged to the last ones."""
+        """Reset everything for other networks."""
         self._strips = self._made(readings)
         self._folds.clear()
         self._weight = self._header = None
@@ -324,21 +323,19 @@ class StripsPanel(View):
         self.update()
 
     def _say_calmly(self) -> None:
-        """Bring the slow texts up to date: times, and what a screen reader says."""
+        """Update the texts that change slowly: times, and the description for screen readers."""
         self._still = None
         self.update()
         self.setAccessibleDescription("; ".join(filter(None, (summary(self._strips), self._dead.said()))))
 
-    # --- where it lies
+    # --- layout
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Lay out for the new size."""
         super().resizeEvent(event)
         self._lay_out()
         self._keep_in_view()
 
     def changeEvent(self, event: QEvent) -> None:
-        """Fonts and styles change widths."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.LanguageChange):
             self._lay_out()
@@ -357,7 +354,7 @@ class StripsPanel(View):
         self._scrolled()
 
     def _place(self, area: Box) -> float:
-        """Lay the strips out in `area`; how wide the widest is."""
+        """Lay the strips out in `area`; returns the width of the widest."""
         inner = Box(area.x, round(area.y + ABOVE), area.width, round(area.height - ABOVE - BELOW))
         return max((self._laid(shown, inner).width for shown in self._strips), default=0.0)
 
@@ -366,11 +363,11 @@ class StripsPanel(View):
 
     @property
     def _top(self) -> float:
-        """Where the strips begin: lower, in line with other panels' titles, where there is height to spare."""
+        """The top of the strips; in a tall panel it lines up with the other panels' titles."""
         return TOP + min(max(self.height() - 700, 0), 4)
 
     def _scrolled(self) -> None:
-        """Say which maps are in view, and paint them."""
+        """Update the visible maps after scrolling."""
         self._still = None
         self.update()
         self._in_view.tell(self._strips, self._bar.value(), self._bar.value() + self.width())
@@ -378,7 +375,7 @@ class StripsPanel(View):
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The still parts from a kept picture, then the values, then what belongs to the looked-at cell."""
+        """Paint the cached static parts, then the values, then the marks of the selected cell."""
         ratio = self.devicePixelRatioF()
         if any(shown.strip is None or shown.strip.ratio != ratio for shown in self._strips):
             self._lay_out()
@@ -420,8 +417,8 @@ class StripsPanel(View):
         if not self._strips:
             painter.setPen(QColor(self._theme.quiet))
             painter.setFont(font(TEXT_PX))
-            words = self.tr("The network is waking up…")
-            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, words)
+            text = self.tr("Loading the network…")
+            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_looked(self, painter: QPainter) -> None:
         cell, shown = self._marked()
@@ -429,19 +426,19 @@ class StripsPanel(View):
             paint_looked(painter, shown, cell, self._theme, self._sliding and cell == self._pinned)
 
     def _paint_readout(self, painter: QPainter) -> None:
-        """One line that stays where it is: place, value, and what it reads."""
+        """Paint the line at the bottom: place, value and receptive field, or a hint."""
         theme = self._theme
         if self.hasFocus() and self._by_keyboard:
             painter.setPen(QPen(QColor(theme.o), 1.0))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)
-        said = self.readout() or (Readout(hint(self._strips, self._header), "") if self._strips else None)
-        if said is not None:
-            paint_readout(painter, theme, said, MARGIN, self.width() - MARGIN, self.height() - 9.0)
+        line = self.readout() or (Readout(hint(self._strips, self._header), "") if self._strips else None)
+        if line is not None:
+            paint_readout(painter, theme, line, MARGIN, self.width() - MARGIN, self.height() - 9.0)
 
-    # --- what is looked at
+    # --- selection
 
     def _marked(self) -> tuple[Cell | None, ShownStrip | None]:
-        """The looked-at cell, or else the one held, and its strip; None where there is no such cell."""
+        """The hovered cell, or else the pinned one, and its strip; None where there is no such cell."""
         for cell in Focus(self._looked, self._pinned, self._sliding).cells:
             if cell.subject < len(self._strips):
                 shown = self._strips[cell.subject]
@@ -450,12 +447,12 @@ class StripsPanel(View):
         return None, None
 
     def _keep_in_view(self) -> None:
-        """The held cell stays in view when there is less room, and when it is chosen elsewhere."""
+        """Keep the pinned cell visible after a resize, or when it was pinned in another panel."""
         if self._pinned is not None and self._marked()[1] is not None and self._pinned.subject < len(self._strips):
             self._scroll_to(self._pinned)
 
     def _scroll_to(self, cell: Cell) -> None:
-        """Bring a cell into view: open what hides it, turn to its page, scroll."""
+        """Make a cell visible: expand its run, turn to its page, scroll."""
         strip = self._strips[cell.subject].strip
         if strip is not None and self._folds.reveal(strip, cell.layer, cell.channel):
             self._lay_out()

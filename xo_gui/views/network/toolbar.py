@@ -1,4 +1,4 @@
-"""Strip controls: the quiet row that says how the strip's colours are levelled. It knows no values."""
+"""Strip toolbar: the controls of the strip's colour limits, and the layer search."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MOST_GAIN = 16
 
 
 class StripControls(QWidget):
-    """Three buttons for whose largest value sets the colours, and a slider that lifts the faint ones.
+    """Buttons for how colour limits are shared, and a slider for the gain.
 
-    overview: the button that is there while gathered layers are open; gathered: it was clicked.
+    overview: the button that is visible while a run is expanded; gathered: it was clicked.
     """
 
     changed = Signal()
@@ -32,27 +32,28 @@ class StripControls(QWidget):
         self._labels = [QLabel(self.tr("levels")), QLabel(self.tr("gain"))]
         self._buttons = QButtonGroup(self)
         self.gain_slider = QSlider(Qt.Orientation.Horizontal)
-        # Quarters of a doubling: 0 is 1x, 16 is 16x.
+        # Four steps double the gain: 0 is 1x, 16 is 16x.
         self.gain_slider.setRange(0, 16)
         self.gain_slider.setFixedSize(QSize(72, 18))
         self.gain_slider.setAccessibleName(self.tr("Gain of the colours"))
-        self.gain_slider.setToolTip(self.tr("Lift faint values: the colours end at a smaller value, up to 1/16"))
-        self.gain_slider.valueChanged.connect(self._tell)
-        self._row()
-        self._buttons.idClicked.connect(self._tell)
+        self.gain_slider.setToolTip(
+            self.tr("Strengthen faint values: the colours end at a smaller value, up to 1/16")
+        )
+        self.gain_slider.valueChanged.connect(self._emit_changed)
+        self._make_row()
+        self._buttons.idClicked.connect(self._emit_changed)
 
     @property
     def mode(self) -> Mode:
-        """Whose largest value sets the levels."""
+        """How colour limits are shared."""
         return MODES[self._buttons.checkedId()]
 
     @property
     def gain(self) -> float:
-        """By how much faint values are lifted, 1 to MOST_GAIN."""
+        """The factor that strengthens faint values, 1 to MAX_GAIN."""
         return float(MOST_GAIN ** (self.gain_slider.value() / 16))
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours: no boxes, the chosen word is the one in full text colour."""
         self.setStyleSheet(
             f"QLabel {{ color: {theme.quiet}; }}"
             f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 5px; }}"
@@ -62,19 +63,19 @@ class StripControls(QWidget):
             f"QToolButton:focus {{ border-color: {theme.o}; }}"
         )
 
-    def _row(self) -> None:
+    def _make_row(self) -> None:
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
         names = (self.tr("shared"), self.tr("layer"), self.tr("map"))
         tips = (
-            self.tr("A layer and what follows from it share their colours: equal colour is equal value"),
-            self.tr("Every layer has colours of its own: its largest value is the strongest"),
-            self.tr("Every map has colours of its own: compare places, not maps"),
+            self.tr("A layer and the ReLU and pooling after it share their colours: equal colour is equal value"),
+            self.tr("Every layer has its own colours: its largest value gets the strongest"),
+            self.tr("Every map has its own colours: compare places, not maps"),
         )
         self.overview = QToolButton()
         self.overview.setText(self.tr("overview"))
-        self.overview.setToolTip(self.tr("Gather the opened layers again, so that the whole network is seen"))
+        self.overview.setToolTip(self.tr("Collapse the expanded layers, to show the whole network"))
         self.overview.setAccessibleName(self.tr("Overview of the network"))
         self.overview.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.overview.setFont(font(SMALL_PX))
@@ -101,14 +102,16 @@ class StripControls(QWidget):
         for label in self._labels:
             label.setFont(font(SMALL_PX))
 
-    def _tell(self, _: int = 0) -> None:
+    def _emit_changed(self, _: int = 0) -> None:
         self.changed.emit()
 
 
 @dataclass(frozen=True)
 class Called:
-    """A layer (0 is the input), its name in the window, all that it can be called, in small letters, and the
-    numbers that mean it."""
+    """A layer in the search index.
+
+    layer: 0 is the input. name: as displayed. words: all its names. numbers: that match it. Text is in lower case.
+    """
 
     layer: int
     name: str
@@ -116,13 +119,13 @@ class Called:
     numbers: frozenset[str]
 
     def fits(self, word: str) -> bool:
-        """Whether a word means this layer, among others."""
+        """Whether a search word matches this layer."""
         return word in self.numbers if word.isdigit() else word in self.words
 
 
 def called(network: Network) -> tuple[Called, ...]:
-    """Every layer with a place in the strip: how the window calls it ("Features 3"), its kind ("Conv2D") and its
-    name in files ("05-conv2d"); its number, and the one in its name."""
+    """The search index of all layers with a column: by displayed name ("Features 3"), kind ("Conv2D"), name in
+    files ("05-conv2d"), number, and the number in its name."""
     names, kinds = layer_names(network), ("input", *(type(layer).__name__ for layer in network.layers))
     return tuple(
         Called(
@@ -136,26 +139,28 @@ def called(network: Network) -> tuple[Called, ...]:
     )
 
 
-def found_layers(among: tuple[Called, ...], text: str) -> list[int]:
-    """The layers that every word of `text` fits, the one that is called just so first; none for no words."""
+def found_layers(entries: tuple[Called, ...], text: str) -> list[int]:
+    """The layers that match every word of `text`, exact names first; none without words."""
     words = text.casefold().split()
-    found = [one for one in among if words and all(map(one.fits, words))]
-    return [one.layer for one in sorted(found, key=lambda one: one.name != " ".join(words))]
+    matches = [entry for entry in entries if words and all(map(entry.fits, words))]
+    return [entry.layer for entry in sorted(matches, key=lambda entry: entry.name != " ".join(words))]
 
 
 class FindLine(QWidget):
-    """found: the match that is to be shown, or None. chosen(): it is another one now. closed(): it is not wanted
-    any more, and has given the focus back to what it lies on."""
+    """The layer search. found: the current match, None if there is none.
+
+    chosen(): the match has changed. closed(): the search was closed, and the focus is back on the parent.
+    """
 
     chosen = Signal()
     closed = Signal()
 
     def __init__(self, parent: QWidget, over: QWidget) -> None:
-        """over: what it takes the place of meanwhile."""
+        """over: the widget that is hidden while the search is open."""
         super().__init__(parent)
-        self._over = over
+        self._hidden_widget = over
         self._network: Network | None = None
-        self._among: tuple[Called, ...] = ()
+        self._entries: tuple[Called, ...] = ()
         self._names: tuple[str, ...] = ()
         self.found: int | None = None
         self._matches: list[int] = []
@@ -165,16 +170,16 @@ class FindLine(QWidget):
         self.line.setPlaceholderText(self.tr("Find a layer: features 3, pool, conv2d, 17"))
         self.line.setAccessibleName(self.tr("Find a layer"))
         self.line.setToolTip(
-            self.tr("A layer's name, kind or number; Enter for the next, Shift+Enter for the one before")
+            self.tr("A layer's name, kind or number; Enter for the next, Shift+Enter for the previous match")
         )
-        self.line.textChanged.connect(self._look)
+        self.line.textChanged.connect(self._update_matches)
         self.line.installEventFilter(self)
         self.count.setFont(font(SMALL_PX))
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("8888 of 8888"))
         self.count.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.before = self._button("‹", self.tr("The match before"), lambda: self._go(-1))
-        self.next = self._button("›", self.tr("The next match"), lambda: self._go(1))
-        self.close_button = self._button("×", self.tr("Close the search"), self._end)
+        self.before = self._button("‹", self.tr("Previous match"), lambda: self._go(-1))
+        self.next = self._button("›", self.tr("Next match"), lambda: self._go(1))
+        self.close_button = self._button("×", self.tr("Close the search"), self._close)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
@@ -183,65 +188,64 @@ class FindLine(QWidget):
             row.addWidget(widget)
         self.hide()
 
-    def _button(self, sign: str, name: str, does: object) -> QToolButton:
+    def _button(self, text: str, name: str, on_click: object) -> QToolButton:
         button = QToolButton()
-        button.setText(sign)
+        button.setText(text)
         button.setToolTip(name)
         button.setAccessibleName(name)
         button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        button.clicked.connect(does)
+        button.clicked.connect(on_click)
         return button
 
     def show_network(self, network: Network) -> None:
-        """Search in this one from now on."""
+        """Search in this network."""
         if network is not self._network:
-            self._network, self._among, self._names = network, called(network), layer_names(network)
-            self._look()
+            self._network, self._entries, self._names = network, called(network), layer_names(network)
+            self._update_matches()
 
     def place(self, right: float, bottom: float, room: float) -> None:
-        """Lie there, as wide as is needed to read it."""
-        wide = round(min(room, 400))
-        self.setGeometry(round(right) - wide, round(bottom) - 26, wide, 26)
+        """Set the bottom right corner; `room` limits the width."""
+        width = round(min(room, 400))
+        self.setGeometry(round(right) - width, round(bottom) - 26, width, 26)
 
     def open(self) -> None:
-        """Be there, with what was typed last to be typed over."""
-        self._over.hide()
+        """Open the search with the last text selected."""
+        self._hidden_widget.hide()
         self.show()
         self.raise_()
         self.line.setFocus()
         self.line.selectAll()
-        self._look()
+        self._update_matches()
 
     def put_away(self) -> None:
-        """There is nothing to search any more."""
+        """Close the search if it is open."""
         if not self.isHidden():
-            self._end()
+            self._close()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.count.setStyleSheet(f"color: {theme.quiet};")
 
-    def _look(self) -> None:
-        """Go to the first match of what is typed."""
+    def _update_matches(self) -> None:
+        """Find the matches of the text, and go to the first."""
         if self.isHidden():
             return
-        self._matches, self._at = found_layers(self._among, self.line.text()), 0
-        self._tell()
+        self._matches, self._at = found_layers(self._entries, self.line.text()), 0
+        self._show_match()
 
-    def _go(self, way: int) -> None:
+    def _go(self, offset: int) -> None:
         if self._matches:
-            self._at = (self._at + way) % len(self._matches)
-            self._tell()
+            self._at = (self._at + offset) % len(self._matches)
+            self._show_match()
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         self.found = None
         self.hide()
-        self._over.show()
+        self._hidden_widget.show()
         if isinstance(under := self.parent(), QWidget):
             under.setFocus()
         self.closed.emit()
 
-    def _tell(self) -> None:
+    def _show_match(self) -> None:
         self.found = found = self._matches[self._at] if self._matches else None
         for button in (self.before, self.next):
             button.setEnabled(len(self._matches) > 1)
@@ -249,15 +253,15 @@ class FindLine(QWidget):
             self.count.setText(self.tr("none") if self.line.text().strip() else "")
             self.line.setAccessibleDescription(self.count.text())
         else:
-            place = number(self._at + 1), number(len(self._matches))
-            self.count.setText(self.tr("{0} of {1}").format(*place))
-            said = self.tr("{0}, layer {1} of {2}; match {3} of {4}")
-            last = len(self._names) - 1
-            self.line.setAccessibleDescription(said.format(self._names[found], number(found), number(last), *place))
+            position = number(self._at + 1), number(len(self._matches))
+            self.count.setText(self.tr("{0} of {1}").format(*position))
+            text = self.tr("{0}, layer {1} of {2}; match {3} of {4}")
+            place = number(found), number(len(self._names) - 1)
+            self.line.setAccessibleDescription(text.format(self._names[found], *place, *position))
         self.chosen.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Enter goes on, with Shift back; so do the arrows; Esc closes, wherever in the line the focus is."""
+        """Go to the next or previous match by Enter, Shift+Enter and the arrow keys."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             key, shift = event.key(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -269,8 +273,7 @@ class FindLine(QWidget):
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Esc closes."""
         if event.key() == Qt.Key.Key_Escape:
-            self._end()
+            self._close()
         else:
             super().keyPressEvent(event)

@@ -1,4 +1,4 @@
-"""Trace: which cells, windows and lines belong to one looked-at cell, and what each line carries. No painting."""
+"""Receptive trace: the cells, windows and lines that belong to a selected cell, with the lines' contributions."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ from xo_gui.state.visible_values import MOST_ONWARD
 from xo_gui.views.network.layout import Box, Column, Strip
 
 Line = tuple[float, float, float, float]
-# What a line reads when nobody has values for it: as much as any other.
-ALIKE = 1.0
-# Of what is read with gaps, so many parts at most are outlined one by one.
-MOST_PARTS = 144
-# Beyond so many maps above, what a value brings to each of them is not worked out.
-MOST_ABOVE = 64
-# Of so many lines between two columns the strongest are shown.
-MOST_FAN = 16
+# The contribution of a line without values.
+_EQUAL = 1.0
+# A receptive field with gaps is outlined in at most this many parts.
+_MAX_PARTS = 144
+# Contributions to the layer above are computed for at most this many maps.
+_MAX_MAPS_ABOVE = 64
+# At most this many lines are shown between two columns, the strongest.
+_MAX_FAN = 16
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What to mark. tile: the looked-at map, None for a bar or a vote. rings: single cells; windows: what is read.
+    """The marks of a selected cell.
 
-    lines: those that tie the cell to what it reads and what reads it, one for each step; fan: the many from all
-    maps it reads, and to all that read it. carried: for each line of the fan what it brings, as a share (-1 to 1)
-    of what the strongest line of its layer brings; those that bring nothing are left out, and of many the weakest.
-    All are alike without a reading.
+    tile: its map, None for a bar or a vote.
+    rings: single cells.
+    windows: the areas that are read.
+    lines: single connections along the path through the cell, one for each layer.
+    fan: the connections from all maps that it reads, and to all that read it.
+    carried: the contribution of each line of the fan, relative to the strongest of its layer (-1 to 1); zero ones
+        and the weakest of many are left out. All are 1 without a prediction.
     """
 
     tile: Box | None
@@ -47,7 +50,7 @@ class Trace:
 
 
 def in_maps(network: Network, cell: Cell) -> Cell:
-    """The same value before it was written out as a list, if `cell` is one of Flatten's; else `cell`."""
+    """The cell of the input map of Flatten, if `cell` is an output of Flatten; otherwise `cell`."""
     if cell.layer and isinstance(network.layers[cell.layer - 1], Flatten):
         shape = network.shapes[cell.layer - 1]
         if len(shape) == 3:
@@ -57,7 +60,7 @@ def in_maps(network: Network, cell: Cell) -> Cell:
 
 
 def is_in(network: Network, cell: Cell) -> bool:
-    """Whether the network has such a value."""
+    """Whether the cell exists in the network."""
     if not 0 <= cell.layer < len(network.shapes):
         return False
     shape = network.shapes[cell.layer]
@@ -66,30 +69,29 @@ def is_in(network: Network, cell: Cell) -> bool:
 
 
 def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None = None) -> Trace | None:
-    """Everything to mark for `cell`, or None if no column shows it. reading: the values by which winners and what
-    lines carry are told; without one, only what is read."""
+    """The marks of a cell, None if no column shows it. reading: the values for contributions and pooling maxima."""
     shown = cell if strip.column_of(cell.layer) else in_maps(network, cell)
     column = strip.column_of(shown.layer)
     if column is None or not is_in(network, cell):
         return None
-    found = _Finder(network, strip, reading)
-    found.ring(column, shown.channel, shown.row, shown.column)
-    found.feature(column, shown.channel)
-    with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give values that are no numbers
-        found.back(shown)
-        found.forward(shown)
-    found.input_window(shown)
+    builder = _TraceBuilder(network, strip, reading)
+    builder.ring(column, shown.channel, shown.row, shown.column)
+    builder.feature(column, shown.channel)
+    with np.errstate(over="ignore", invalid="ignore"):  # diverged weights give values that are not finite
+        builder.back(shown)
+        builder.forward(shown)
+    builder.input_window(shown)
     return Trace(
         column.tile(shown.channel) if column.is_map and shown.channel in column.maps else None,
-        tuple(found.rings),
-        tuple(found.windows),
-        tuple(found.lines),
-        *found.fanned(),
+        tuple(builder.rings),
+        tuple(builder.windows),
+        tuple(builder.lines),
+        *builder.fanned(),
     )
 
 
-class _Finder:
-    """Gathers the marks while walking from the cell to the input and to the next features."""
+class _TraceBuilder:
+    """Collects the marks on the way from the cell to the input and to the next layer that connects channels."""
 
     def __init__(self, network: Network, strip: Strip, reading: Reading | None) -> None:
         self._network, self._strip, self._reading = network, strip, reading
@@ -99,26 +101,26 @@ class _Finder:
         self.fans: list[list[tuple[Line, float]]] = []
 
     def box(self, column: Column, channel: int, row: int, col: int) -> Box:
-        """One cell of a column."""
+        """The box of one cell of a column."""
         return column.mark(channel, range(row, row + 1), range(col, col + 1))
 
     def ring(self, column: Column, channel: int, row: int, col: int) -> None:
-        """Mark one cell, if its map is on the page that is shown."""
+        """Mark one cell, if its map is on the visible page."""
         if channel in column.maps:
             self.rings.append(self.box(column, channel, row, col))
 
     def feature(self, column: Column, channel: int) -> None:
-        """The feature that made a map, beside it."""
+        """Mark the kernel beside a map."""
         if column.kernels is not None and channel in column.maps:
             first, last = column.slice(channel, 0), column.slice(channel, column.kernels.channels - 1)
             wide = Box(first.x, first.y, column.kernels.width, last.bottom - first.y)
             self.windows.append(wide)
 
     def back(self, cell: Cell) -> None:
-        """Towards the input: through layers that keep to one map, and the first that weighs all maps below; with a
-        reading on from there, from the value that brought most.
+        """Follow the cell towards the input, up to the first layer that connects channels.
 
-        `cell` is followed beside the window: of a max pool it is the one that won.
+        With a prediction it continues from there at the value with the largest contribution. Beside the window a
+        single cell is followed: at a max pooling its maximum.
         """
         channel, window = cell.channel, (range(cell.row, cell.row + 1), range(cell.column, cell.column + 1))
         layer = cell.layer
@@ -128,24 +130,24 @@ class _Finder:
                 read = (range(inner.row, inner.row + 1), range(inner.column, inner.column + 1))
                 weighs, below = False, inner.channel
             else:
-                got = self._network.layers[layer - 1].reads(self._network.shapes[layer - 1], *window)
+                fields = self._network.layers[layer - 1].reads(self._network.shapes[layer - 1], *window)
                 weighs, below = self._network.layers[layer - 1].mixes_maps, channel
-                if got is None and not weighs:
-                    got = self._whole_map(layer - 1)
-                if got is not None and len(self._network.shapes[layer]) == 3 and not (got[0] and got[1]):
+                if fields is None and not weighs:
+                    fields = self._whole_map(layer - 1)
+                if fields is not None and len(self._network.shapes[layer]) == 3 and not (fields[0] and fields[1]):
                     return  # it reads only padding
-                if got is None or not (got[0] and got[1]):
-                    self._weighed_list(cell)
+                if fields is None or not (fields[0] and fields[1]):
+                    self._connect_vector(cell)
                     read, weighs = (range(0), range(0)), True
                 else:
-                    read = got
+                    read = fields
             channels = range(self._network.shapes[layer - 1][0]) if weighs else (below,)
             if read[0]:
-                self._step(cell, channel, window, tuple(channels), read)
+                self._add_step(cell, channel, window, tuple(channels), read)
             if self._reading is not None and not is_known(self._reading, layer, cell.channel):
-                return  # how it came about is not known here: its values are out of sight
+                return  # its values are not visible, so its formula is not known
             if not weighs:
-                cell = self._winner(cell, below, read)
+                cell = self._source(cell, below, read)
                 channel, window, layer = below, read, layer - 1
                 continue
             strongest = self._strongest(cell)
@@ -155,11 +157,11 @@ class _Finder:
             window = (range(cell.row, cell.row + 1), range(cell.column, cell.column + 1))
 
     def _strongest(self, cell: Cell) -> Cell | None:
-        """Of all that `cell` weighs, the value that brings most, which gets a ring; None if none brings any."""
-        made = self._arithmetic(cell)
-        if made is None or not made.shares.any():
+        """Mark and return the value with the largest contribution to `cell`, None if all are 0."""
+        formula = self._formula(cell)
+        if formula is None or not formula.shares.any():
             return None
-        place = int(made.cells.flat[int(np.abs(made.shares).argmax())])
+        place = int(formula.cells.flat[int(np.abs(formula.shares).argmax())])
         shape = self._network.shapes[cell.layer - 1]
         channel, row, column = (*(int(part) for part in np.unravel_index(place, shape)), 0, 0)[:3]
         found = Cell(cell.layer - 1, channel, row, column, cell.subject)
@@ -169,26 +171,26 @@ class _Finder:
             self.ring(lower, shown.channel, shown.row, shown.column)
         return found
 
-    def _winner(self, cell: Cell, channel: int, read: tuple[range, range]) -> Cell:
-        """The cell one layer down that made `cell`: a max pool's winner, which gets a ring, or the first read."""
+    def _source(self, cell: Cell, channel: int, read: tuple[range, range]) -> Cell:
+        """The source of `cell` in the layer below: a max pooling's maximum, which is marked, or the first value."""
         under = replace(cell, layer=cell.layer - 1, channel=channel, row=read[0].start, column=read[1].start)
-        made = self._arithmetic(cell)
-        if not isinstance(made, Largest) or made.values.size == 1:
+        formula = self._formula(cell)
+        if not isinstance(formula, Largest) or formula.values.size == 1:
             return under
-        place = np.unravel_index(made.cells.flat[made.winner], self._network.shapes[under.layer])
+        place = np.unravel_index(formula.cells.flat[formula.winner], self._network.shapes[under.layer])
         won = replace(under, row=int(place[1]), column=int(place[2]))
         lower = self._strip.column_of(won.layer)
         if lower is not None:
             self.ring(lower, won.channel, won.row, won.column)
         return won
 
-    def _arithmetic(self, cell: Cell) -> Arithmetic | None:
+    def _formula(self, cell: Cell) -> Arithmetic | None:
         if self._reading is None or cell.layer == 0 or not is_known(self._reading, cell.layer, cell.channel):
             return None
         place = place_in(self._network, cell.layer, cell.channel, cell.row, cell.column)
         return arithmetic(self._reading, cell.layer, place)
 
-    def _step(
+    def _add_step(
         self,
         cell: Cell,
         channel: int,
@@ -196,55 +198,55 @@ class _Finder:
         below: tuple[int, ...],
         read: tuple[range, range],
     ) -> None:
-        """Mark what `window` of map `channel` reads of the maps `below` one layer down, and tie the two; what each
-        map brings is told of `cell`."""
+        """Mark and connect what `window` of map `channel` reads of the maps `below` in the layer below, with the
+        contributions to `cell`."""
         upper, lower = self._strip.column_of(cell.layer), self._strip.column_of(cell.layer - 1)
         if upper is None or lower is None or upper is lower:
             return
         end = upper.mark(channel, *window) if channel in upper.maps else None
         self.fans.append([])
-        made = self._arithmetic(cell) if len(below) > 1 else None
-        # What a stack with a skip adds belongs to many: how much of it to each map, the arithmetic does not say.
-        told = made is None or made.cells.size % len(below) == 0
-        brought = [ALIKE] * len(below)
-        if made is not None and told:
-            brought = made.shares.reshape(len(below), -1).sum(axis=1).tolist()
-        for one in below:
-            if one not in lower.maps:
+        formula = self._formula(cell) if len(below) > 1 else None
+        # The formula of a residual block does not split the sum of its skip by map.
+        is_split = formula is None or formula.cells.size % len(below) == 0
+        contributions = [_EQUAL] * len(below)
+        if formula is not None and is_split:
+            contributions = formula.shares.reshape(len(below), -1).sum(axis=1).tolist()
+        for index in below:
+            if index not in lower.maps:
                 continue
-            part = lower.mark(one, *read)
+            part = lower.mark(index, *read)
             (self.rings if len(read[0]) == len(read[1]) == 1 else self.windows).append(part)
             if end is None:
                 continue
-            line = _across(lower, part, upper, end)
-            if len(below) == 1 or not told:
+            line = _connection(lower, part, upper, end)
+            if len(below) == 1 or not is_split:
                 self.lines.append(line)
             else:
-                self._fan(line, brought[one])
+                self._add_fan_line(line, contributions[index])
 
-    def _fan(self, line: Line, brought: float) -> None:
-        self.fans[-1].append((line, brought))
+    def _add_fan_line(self, line: Line, contribution: float) -> None:
+        self.fans[-1].append((line, contribution))
 
     def fanned(self) -> tuple[tuple[Line, ...], tuple[float, ...]]:
-        """The lines of all fans, and what each brings as a share of the strongest of its fan."""
+        """The lines of all fans, and their contributions relative to the strongest of their fan."""
         lines, carried = [], []
         for fan in self.fans:
-            most = max((abs(brought) for _, brought in fan), default=0.0)
+            most = max((abs(contribution) for _, contribution in fan), default=0.0)
             strongest = sorted(fan, key=lambda pair: -abs(pair[1]))
-            for line, brought in strongest if self._reading is None else strongest[:MOST_FAN]:
-                if brought and math.isfinite(brought / most):
+            for line, contribution in strongest if self._reading is None else strongest[:_MAX_FAN]:
+                if contribution and math.isfinite(contribution / most):
                     lines.append(line)
-                    carried.append(brought / most)
+                    carried.append(contribution / most)
         return tuple(lines), tuple(carried)
 
     def _whole_map(self, layer: int) -> tuple[range, range]:
-        """All rows and columns of a map, or of a value in a list."""
+        """All rows and columns of a map, or of a value of a vector."""
         shape = self._network.shapes[layer]
         return (range(shape[1]), range(shape[2])) if len(shape) == 3 else (range(1), range(1))
 
-    def _weighed_list(self, cell: Cell) -> None:
-        """The values of a list, or the maps it was written out from, that a vote or a hidden value weighs."""
-        made, upper = self._arithmetic(cell), self._strip.column_of(cell.layer)
+    def _connect_vector(self, cell: Cell) -> None:
+        """Mark the values of a vector, or the maps before its Flatten, that a vote or a hidden value weighs."""
+        formula, upper = self._formula(cell), self._strip.column_of(cell.layer)
         under = cell.layer - 1
         while under and self._strip.column_of(under) is None:
             under -= 1
@@ -259,31 +261,32 @@ class _Finder:
         self.fans.append([])
         one = np.arange(self._network.shapes[cell.layer][0]) == cell.channel
         read = self._network.layers[cell.layer - 1].reads_of(below, one).reshape(shape[0], -1)
-        brought = np.where(read, ALIKE, 0.0)
-        if made is not None:
-            brought[:] = 0.0
-            np.add.at(brought.reshape(-1), made.cells, made.shares)
+        contribution = np.where(read, _EQUAL, 0.0)
+        if formula is not None:
+            contribution[:] = 0.0
+            np.add.at(contribution.reshape(-1), formula.cells, formula.shares)
         for channel in np.flatnonzero(read.any(axis=1)).tolist():
             if channel not in lower.maps:
                 continue
             mark = lower.tile(channel) if lower.is_map else lower.mark(channel)
             if lower.stage.kind == "list":
                 self.rings.append(mark)
-            self._fan(_across(lower, mark, upper, end), float(brought[channel].sum()))
+            self._add_fan_line(_connection(lower, mark, upper, end), float(contribution[channel].sum()))
 
     def forward(self, cell: Cell) -> None:
-        """Away from the input: as long as layers keep to one map, and what the next weighed ones get from there."""
-        cell = self._up_one_map(cell)
+        """Follow the cell away from the input, up to and including the next layer that connects channels."""
+        cell = self._follow_up(cell)
         if cell.layer < len(self._network.layers) and self._network.layers[cell.layer].mixes_maps:
-            self._weighed_above(cell)
+            self._connect_readers(cell)
 
-    def _weighed_above(self, cell: Cell) -> None:
-        """What `cell` brings to each map, hidden value or vote that weighs it, in the middle of what it reaches."""
+    def _connect_readers(self, cell: Cell) -> None:
+        """Add lines for the contributions of `cell` to each map, hidden value or vote of the layer above; they end
+        in the middle of the values it influences."""
         network, above = self._network, cell.layer + 1
         shown = cell if self._strip.column_of(cell.layer) else in_maps(network, cell)
         lower, upper = self._strip.column_of(shown.layer), self._strip.column_of(above)
         large = math.prod(network.shapes[cell.layer]) > MOST_ONWARD
-        if self._reading is None or upper is None or lower is None or upper.stage.count > MOST_ABOVE or large:
+        if self._reading is None or upper is None or lower is None or upper.stage.count > _MAX_MAPS_ABOVE or large:
             return
         if not self._reading.outputs.holds(cell.layer) or shown.channel not in lower.maps:
             return
@@ -297,36 +300,36 @@ class _Finder:
         middle = tuple(int(part) for part in readers[len(readers) // 2]) if reached.ndim == 3 else ()
         self.fans.append([])
         start = self.box(lower, shown.channel, shown.row, shown.column)
-        for channel, brought in enumerate(brings(self._reading, above, place, middle).tolist()):
+        for channel, contribution in enumerate(brings(self._reading, above, place, middle).tolist()):
             if channel not in upper.maps:
                 continue
             end = upper.tile(channel) if upper.is_map else upper.mark(channel)
-            self._fan(_across(lower, start, upper, end), brought)
+            self._add_fan_line(_connection(lower, start, upper, end), contribution)
 
-    def _up_one_map(self, cell: Cell) -> Cell:
-        """Through the layers that keep to one map; the last value there."""
+    def _follow_up(self, cell: Cell) -> Cell:
+        """Follow the cell through the layers that do not connect channels; returns the last one."""
         while cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].mixes_maps:
             below, shape = self._network.shapes[cell.layer], self._network.shapes[cell.layer + 1]
             if self._network.layers[cell.layer].reshapes and len(below) == 3:
                 place = int(np.ravel_multi_index((cell.channel, cell.row, cell.column), below))
-                cell = self._tie_up(cell, Cell(cell.layer + 1, place, subject=cell.subject))
+                cell = self._connect_above(cell, Cell(cell.layer + 1, place, subject=cell.subject))
                 continue
             row, column = (self._reader(cell, 0), self._reader(cell, 1)) if len(shape) == 3 else (0, 0)
             if row is None or column is None:
                 return cell
-            cell = self._tie_up(cell, replace(cell, layer=cell.layer + 1, row=row, column=column))
+            cell = self._connect_above(cell, replace(cell, layer=cell.layer + 1, row=row, column=column))
         return cell
 
-    def _tie_up(self, cell: Cell, above: Cell) -> Cell:
-        """Mark the one cell that reads this one, and tie the two."""
+    def _connect_above(self, cell: Cell, above: Cell) -> Cell:
+        """Mark and connect the cell `above` that reads this one."""
         lower, upper = self._strip.column_of(cell.layer), self._strip.column_of(above.layer)
         if upper and lower is not upper:
             self.ring(upper, above.channel, above.row, above.column)
-        seen = lower and upper and cell.channel in lower.maps and above.channel in upper.maps
-        if lower and upper and lower is not upper and seen:
+        are_visible = lower and upper and cell.channel in lower.maps and above.channel in upper.maps
+        if lower and upper and lower is not upper and are_visible:
             start = self.box(lower, cell.channel, cell.row, cell.column)
             end = self.box(upper, above.channel, above.row, above.column)
-            self.lines.append(_across(lower, start, upper, end))
+            self.lines.append(_connection(lower, start, upper, end))
         return above
 
     def _reader(self, cell: Cell, axis: int) -> int | None:
@@ -339,14 +342,14 @@ class _Finder:
         return None
 
     def input_window(self, cell: Cell) -> None:
-        """The receptive field on the input, where the steps so far did not reach it."""
+        """Mark the receptive field in the input, unless it is marked already."""
         inner, column = in_maps(self._network, cell), self._strip.column_of(0)
         window = receptive_field(self._network, inner.layer, inner.row, inner.column)[0]
         if inner.layer == 0 or column is None or window is None or not (window[0] and window[1]):
             return
         runs = runs_read(self._network, inner.layer, inner.row, inner.column)
         parts = [window]
-        if runs is not None and 1 < len(runs[0]) * len(runs[1]) <= MOST_PARTS:
+        if runs is not None and 1 < len(runs[0]) * len(runs[1]) <= _MAX_PARTS:
             parts = [(rows, columns) for rows in runs[0] for columns in runs[1]]
         for channel in range(column.stage.count):
             for part in parts:
@@ -355,10 +358,10 @@ class _Finder:
                     self.windows.append(box)
 
 
-def _across(lower: Column, start: Box, upper: Column, end: Box) -> Line:
-    """The line that ties two marks, in the gap between their columns only: nothing is drawn over values.
+def _connection(lower: Column, start: Box, upper: Column, end: Box) -> Line:
+    """The line between two marks, only in the gap between their columns, so that it covers no values.
 
-    It ends before the features beside the upper column's maps, which are what the window is multiplied with.
+    It ends before the kernels beside the upper column's maps.
     """
     last = lower.tile((lower.across - 1) * lower.rows)
     return last.right + 2, start.centre[1], upper.x - 3, end.centre[1]

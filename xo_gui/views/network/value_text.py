@@ -1,4 +1,4 @@
-"""Readout: one value said in words: where it is, what it is, what it reads. It does not paint them."""
+"""Value text: the place, value and receptive field of a value or weight as text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import in_maps
 from xo_gui.widgets.number_text import NONE, fixed, number, span, vote_text
 
-# With more gaps than this only the first and the last run of rows are told.
-MOST_RUNS = 4
+# Of more runs of rows or columns than this only the first and the last are listed.
+_MAX_RUNS = 4
 
 
 @dataclass(frozen=True)
 class Readout:
-    """place: "Features 1 · map 3 · row 12, column 21"; value: "+0.24"; reads: what it is made of, or ""."""
+    """place: "Features 1 · map 3 · row 12, column 21". value: "+0.24". reads: the receptive field, or ""."""
 
     place: str
     value: str
@@ -28,31 +28,31 @@ class Readout:
 
 
 def say_cell(reading: Reading, cell: Cell) -> Readout:
-    """One value of a layer; while it is on its way from the engine, a dash. Raises IndexError if there is none."""
+    """The summary of a value, with a dash until the engine has sent it. Raises IndexError for a missing cell."""
     network = reading.subject.network
     maps = range(cell.channel, cell.channel + 1)
     if not reading.outputs.holds(cell.layer, maps):
         where = _map_place if len(network.shapes[cell.layer]) == 3 else _list_place
         return Readout(where(network, cell), NONE)
-    (made,) = reading.outputs.maps(cell.layer, maps)
-    if made.ndim == 2:
-        value = float(made[cell.row, cell.column])
-        return Readout(_map_place(network, cell), fixed(value), _reads(network, cell))
-    value = float(made)
+    (values,) = reading.outputs.maps(cell.layer, maps)
+    if values.ndim == 2:
+        value = float(values[cell.row, cell.column])
+        return Readout(_map_place(network, cell), fixed(value), _receptive_field(network, cell))
+    value = float(values)
     if cell.layer == len(network.layers):
         return _vote(reading, cell, value)
-    return Readout(_list_place(network, cell), fixed(value), _reads(network, cell))
+    return Readout(_list_place(network, cell), fixed(value), _receptive_field(network, cell))
 
 
 def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -> Readout:
-    """One weight (feature, channel, row, column) of the features of `layer`."""
+    """The summary of the weight (feature, channel, row, column) of `layer`."""
     network = reading.subject.network
     weight = float(reading.subject.parameters[f"{network.names[layer]}.weight"][place])
     feature, channel, row, column = (part + 1 for part in place)
-    said = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
+    text = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
     if network.shapes[layer - 1][0] > 1:
-        said += _tr(" on map {0}").format(channel)
-    return Readout(said + _tr(" · row {0}, column {1}").format(row, column), fixed(weight), _tr("a weight"))
+        text += _tr(" on map {0}").format(channel)
+    return Readout(text + _tr(" · row {0}, column {1}").format(row, column), fixed(weight), _tr("a weight"))
 
 
 def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
@@ -60,8 +60,8 @@ def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
     place = _tr("Votes · {0}").format(network.classes[cell.channel])
     if network.vote == "score":
         return Readout(place, fixed(score), _tr("the mean of its strong values"))
-    share = _tr("a score, worth {0} of the votes").format(vote_text(network, float(reading.votes[cell.channel])))
-    return Readout(place, fixed(score), share)
+    vote = _tr("a score; vote {0} (softmax)").format(vote_text(network, float(reading.votes[cell.channel])))
+    return Readout(place, fixed(score), vote)
 
 
 def _list_place(network: Network, cell: Cell) -> str:
@@ -76,31 +76,31 @@ def _map_place(network: Network, cell: Cell) -> str:
 
 
 def place_words(row: int, column: int) -> str:
-    """A place as people count: "row 12, column 21"."""
+    """A position counted from 1: "row 12, column 21"."""
     return _tr("row {0}, column {1}").format(row + 1, column + 1)
 
 
-def _reads(network: Network, cell: Cell) -> str:
-    """What of the drawing it can depend on."""
+def _receptive_field(network: Network, cell: Cell) -> str:
+    """The part of the drawing that a value depends on."""
     if cell.layer == 0:
         return ""
     inner = in_maps(network, cell)
     window = receptive_field(network, inner.layer, inner.row, inner.column)[0]
     if window is None:
-        return _tr("reads the whole drawing")
+        return _tr("receptive field: the whole drawing")
     if not (window[0] and window[1]):
-        return _tr("reads only padding")
+        return _tr("receptive field: only padding")
     row, column = (_tr("row {0}"), _tr("rows {0}")), (_tr("column {0}"), _tr("columns {0}"))
     rows, columns = row[len(window[0]) > 1], column[len(window[1]) > 1]
     runs = runs_read(network, inner.layer, inner.row, inner.column) or ((window[0],), (window[1],))
     text = f"{rows.format(_spans(runs[0]))}, {columns.format(_spans(runs[1]))}"
-    return _tr("reads {0} of the drawing").format(text)
+    return _tr("receptive field: {0}").format(text)
 
 
 def _spans(runs: tuple[range, ...]) -> str:
-    """Rows or columns without the gaps between: "3–7", "1–2, 4–5"; of many the first and the last."""
-    told = runs if len(runs) <= MOST_RUNS else (runs[0], runs[-1])
-    return (", " if told is runs else " … ").join(span(run) for run in told)
+    """Runs of rows or columns: "3–7", "1–2, 4–5"; of many the first and the last."""
+    listed = runs if len(runs) <= _MAX_RUNS else (runs[0], runs[-1])
+    return (", " if listed is runs else " … ").join(span(run) for run in listed)
 
 
 def _tr(text: str) -> str:

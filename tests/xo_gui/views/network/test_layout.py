@@ -256,7 +256,7 @@ def test_stages_say_what_they_are() -> None:
     assert [stage.signed for stage in stages] == [True, True, False, False, True, False, True, True]
     assert [stage.group for stage in stages] == [0, 1, 1, 1, 4, 4, 8, 10]
     assert foldable(DEFAULT.network) == (2, 5, 9)
-    assert layer_names(DEFAULT.network)[4:8] == ("Features 2", "ReLU 2", "Pool 2", "List")
+    assert layer_names(DEFAULT.network)[4:8] == ("Features 2", "ReLU 2", "Pool 2", "Flatten")
     assert layer_names(WALKTHROUGH.network)[1] == "Features"
 
 

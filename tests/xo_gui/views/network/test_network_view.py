@@ -104,7 +104,7 @@ def test_hovering_says_the_articles_number(view: NetworkView, row: int, col: int
     assert said is not None
     assert said.place == f"Features · map 1 · row {row + 1}, column {col + 1}"
     assert said.value == signed(FIRST_MAP_X9[row][col] / 9)
-    assert said.reads == f"reads rows {row + 1}–{row + 3}, columns {col + 1}–{col + 3} of the drawing"
+    assert said.reads == f"receptive field: rows {row + 1}–{row + 3}, columns {col + 1}–{col + 3}"
 
 
 def test_hovering_tells_the_session_once_a_cell(view: NetworkView, qtbot: QtBot) -> None:
@@ -141,7 +141,7 @@ def test_a_weight_a_listed_value_and_a_vote_can_be_read(view: NetworkView) -> No
     QTest.mouseMove(view, QPointF(*column(view, 5).tile(1).centre).toPoint())
     listed = view.readout()
     assert listed is not None
-    assert (listed.place, listed.value) == ("List · value 2", "+0.56")
+    assert (listed.place, listed.value) == ("Flatten · value 2", "+0.56")
     QTest.mouseMove(view, QPointF(*column(view, 6).tile(1).centre).toPoint())
     vote = view.readout()
     assert vote is not None
@@ -418,7 +418,7 @@ def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
 def test_a_screen_reader_hears_what_is_read(view: NetworkView, qtbot: QtBot) -> None:
     assert view.accessibleName() == "Network"
     view.show_snapshot(snapshot(read(ARTICLE)))
-    assert view.accessibleDescription() == "walk-through, reading X, 100 %"
+    assert view.accessibleDescription() == "walk-through predicts X, 100 %"
     view.show_snapshot(snapshot(read(ARTICLE, -np.ones((9, 9), np.float32))))
     qtbot.waitUntil(lambda: "unsure" in view.accessibleDescription(), timeout=2000)
 

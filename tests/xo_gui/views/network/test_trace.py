@@ -190,7 +190,7 @@ def test_what_lies_between_the_strides_is_neither_outlined_nor_told() -> None:
     assert outlined == {tile.part((12, 12), rows, columns) for rows in runs for columns in across}
     reading = some_reading(network, network.initial(0), np.zeros((1, 12, 12), np.float32))
     said = say_cell(reading, Cell(2, 1, 0, 1)).reads
-    assert said == "reads rows 1–2, 4–5, 7–8, columns 4–5, 7–8, 10–11 of the drawing"
+    assert said == "receptive field: rows 1–2, 4–5, 7–8, columns 4–5, 7–8, 10–11"
 
 
 def test_of_a_column_of_which_only_the_gap_is_in_view_nothing_is_painted() -> None:

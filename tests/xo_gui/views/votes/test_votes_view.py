@@ -128,10 +128,10 @@ def test_two_networks_are_named_and_go_again(view: VotesView) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "said"),
     [
-        ((0.9, 0.1), (0.95, 0.05), "Both say X."),
-        ((0.9, 0.1), (0.1, 0.9), "They disagree: A says X, B says O."),
-        ((0.6, 0.4), (0.1, 0.9), "They disagree: A is unsure, B says O."),
-        ((0.6, 0.4), (0.5, 0.5), "Neither is sure."),
+        ((0.9, 0.1), (0.95, 0.05), "Both predict X."),
+        ((0.9, 0.1), (0.1, 0.9), "They disagree: A predicts X, B predicts O."),
+        ((0.6, 0.4), (0.1, 0.9), "They disagree: A is unsure, B predicts O."),
+        ((0.6, 0.4), (0.5, 0.5), "Both are unsure."),
     ],
 )
 def test_whether_two_networks_agree_is_said(view: VotesView, first, second, said: str) -> None:
