@@ -1,4 +1,4 @@
-"""Occlusion: what the network says when a patch of the drawing is covered, patch by patch (Zeiler, Fergus 2013)."""
+"""Explanations by perturbation: occlusion, the minimal change of class (counterfactual), and feature ablation."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from engine.nn.plan import Plan
 from engine.nn.weight_editing import switched_off
 from engine.training.evaluation import Judge, Judgement
 
-# What a covered pixel is: background.
+# Value of a covered pixel: background.
 COVER = -1.0
-# Pictures at a time: fewer where one costs much, so that there is soon something to see, and it is soon given up.
+# Pictures in a batch: fewer for an expensive network, so that the first result comes early and cancelling is quick.
 MOST_MULTIPLIES, MAX_PICTURES = 4_000_000, 32
 
 
 def patches(length: int) -> tuple[int, list[int]]:
-    """How long a patch is on a side of `length` pixels, an eighth of it, and where each begins, half a patch on."""
+    """The size of a patch along a side of `length` pixels, an eighth of it, and the patches' starts, half a patch
+    apart."""
     size = max(1, round(length / 8))
     starts = list(range(0, length - size, max(1, size // 2)))
     return size, [*starts, length - size]
 
 
 class Occlusion:
-    """Reads covered pictures with one subject; plans are kept for the next drawing."""
+    """Occlusion sensitivity of one model (Zeiler and Fergus 2013); keeps its plan for the next drawing."""
 
     def __init__(self, subject: Subject) -> None:
         cost = sum(cost.multiplies for cost in subject.network.costs)
@@ -43,43 +44,46 @@ class Occlusion:
         self.subject = subject
 
     def drops(self, picture: HostArray, target: int) -> Iterator[tuple[float, HostArray]]:
-        """The share that is done and (H, W) float64: for each pixel by how much the score of `target` drops on
-        average when a patch over it is covered; NaN where none was yet. In a scattered order that is always the
-        same, so that the whole drawing soon shows."""
-        high, wide = picture.shape[1:]
-        (tall, rows), (broad, columns) = patches(high), patches(wide)
-        places = [(row, column) for row in rows for column in columns]
-        order = np.random.default_rng(0).permutation(len(places))
-        whole = self._scores(picture[None], target)[0]
-        sums, counts = np.zeros((high, wide)), np.zeros((high, wide))
+        """Yields the progress and (H, W) float64: for each pixel the mean drop of the score of `target` when a
+        patch over it is covered, NaN where none was yet. A fixed random order covers the whole drawing early."""
+        height, width = picture.shape[1:]
+        (patch_height, rows), (patch_width, columns) = patches(height), patches(width)
+        corners = [(row, column) for row in rows for column in columns]
+        order = np.random.default_rng(0).permutation(len(corners))
+        unperturbed = self._scores(picture[None], target)[0]
+        sums, counts = np.zeros((height, width)), np.zeros((height, width))
         for first in range(0, len(order), self.batch):
-            chosen = [places[at] for at in order[first : first + self.batch].tolist()]
+            chosen = [corners[at] for at in order[first : first + self.batch].tolist()]
             covered = np.repeat(picture[None], len(chosen), axis=0)
             for at, (row, column) in enumerate(chosen):
-                covered[at, :, row : row + tall, column : column + broad] = COVER
+                covered[at, :, row : row + patch_height, column : column + patch_width] = COVER
             for (row, column), score in zip(chosen, self._scores(covered, target), strict=True):
-                sums[row : row + tall, column : column + broad] += whole - score
-                counts[row : row + tall, column : column + broad] += 1
-            done = min(first + self.batch, len(order)) / len(order)
-            yield done, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+                sums[row : row + patch_height, column : column + patch_width] += unperturbed - score
+                counts[row : row + patch_height, column : column + patch_width] += 1
+            progress = min(first + self.batch, len(order)) / len(order)
+            yield progress, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
     def _scores(self, pictures: HostArray, target: int) -> list[float]:
-        filled = np.zeros((self.batch, *pictures.shape[1:]), np.float32)
-        filled[: len(pictures)] = pictures
+        batch = np.zeros((self.batch, *pictures.shape[1:]), np.float32)
+        batch[: len(pictures)] = pictures
         with np.errstate(over="ignore", invalid="ignore"):
-            scores: list[float] = np.array(self._plan.forward(filled))[target, : len(pictures)].tolist()
+            scores: list[float] = np.array(self._plan.forward(batch))[target, : len(pictures)].tolist()
         return scores
 
 
 MOST_STEPS, HALVINGS = 40, 12
-# Each step goes a little further than to where the two scores would be equal.
+# Factor by which each step overshoots the point where the two scores would be equal.
 BEYOND = 1.02
 
 
 @dataclass(frozen=True, eq=False)
 class Flip:
-    """change: (C, H, W) float64, to be added to the picture, which stays within -1 to 1. becomes: the class it is
-    then read as, None while it is still the first. done: the share of the work that is done."""
+    """A change of the picture that changes the predicted class.
+
+    change: (C, H, W) float64, to be added to the picture, which stays within -1 to 1.
+    new_class: predicted class of the changed picture, None while it is still the original one.
+    progress: share of the work done.
+    """
 
     change: HostArray
     becomes: int | None
@@ -87,35 +91,36 @@ class Flip:
 
 
 def flip(gradients: Gradients, picture: HostArray) -> Iterator[Flip]:
-    """Step by step to the nearest class, the scores taken as straight in the pixels at each step (DeepFool,
-    Moosavi-Dezfooli et al. 2016), pixels kept within -1 to 1; then back along the way as far as the class holds.
+    """Searches for a small change of the picture that changes the predicted class.
 
-    `gradients` must hold as many values at a time as the network has classes.
+    Each step goes to the nearest decision boundary with the scores linearized (DeepFool, Moosavi-Dezfooli et al.
+    2016), pixels clipped to -1 to 1; bisection along the total change then shortens it while the class stays the
+    new one. The batch of `gradients` must be at least the number of classes.
     """
     network = gradients.network
     layer, count = len(network.layers), len(network.classes)
     start = picture.astype(np.float64)
-    there, first = start, int(_scores(gradients, start).argmax())
+    current, original = start, int(_scores(gradients, start).argmax())
     for step in range(MOST_STEPS):
-        scores = _scores(gradients, there)
-        if int(scores.argmax()) != first:
+        scores = _scores(gradients, current)
+        if int(scores.argmax()) != original:
             break
         slopes = gradients.below(layer, [(at,) for at in range(count)])[0]
-        move = _nearest(scores, slopes, there, first)
+        move = _nearest(scores, slopes, current, original)
         if move is None:
             break
-        there = np.clip(there + move, -1.0, 1.0)
-        yield Flip(there - start, None, 0.7 * (step + 1) / MOST_STEPS)
-    if int(_scores(gradients, there).argmax()) == first:
-        yield Flip(there - start, None, 1.0)
+        current = np.clip(current + move, -1.0, 1.0)
+        yield Flip(current - start, None, 0.7 * (step + 1) / MOST_STEPS)
+    if int(_scores(gradients, current).argmax()) == original:
+        yield Flip(current - start, None, 1.0)
         return
     low, high = 0.0, 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        flipped = int(_scores(gradients, start + middle * (there - start)).argmax()) != first
-        low, high = (low, middle) if flipped else (middle, high)
-    found = high * (there - start)
-    yield Flip(found, int(_scores(gradients, start + found).argmax()), 1.0)
+        has_changed = int(_scores(gradients, start + middle * (current - start)).argmax()) != original
+        low, high = (low, middle) if has_changed else (middle, high)
+    change = high * (current - start)
+    yield Flip(change, int(_scores(gradients, start + change).argmax()), 1.0)
 
 
 def _scores(gradients: Gradients, picture: HostArray) -> HostArray:
@@ -123,76 +128,77 @@ def _scores(gradients: Gradients, picture: HostArray) -> HostArray:
     return gradients.outputs()[-1]
 
 
-def _nearest(scores: HostArray, slopes: HostArray, there: HostArray, first: int) -> HostArray | None:
-    """The shortest step to another class's boundary; None if no pixel can bring it nearer."""
+def _nearest(scores: HostArray, slopes: HostArray, current: HostArray, original: int) -> HostArray | None:
+    """The shortest step to another class's decision boundary; None if no pixel can come nearer."""
     best, shortest = None, np.inf
     for other in range(len(scores)):
-        if other == first:
+        if other == original:
             continue
-        slope = slopes[other] - slopes[first]
-        # A pixel at the end of its range moves nothing further.
-        slope = np.where((there >= 1) & (slope > 0) | (there <= -1) & (slope < 0), 0.0, slope)
-        size = float(np.square(slope).sum())
-        gap = float(scores[first] - scores[other])
-        if size > 0 and gap / np.sqrt(size) < shortest:
-            shortest = gap / np.sqrt(size)
-            best = BEYOND * (gap + 1e-6) / size * slope
+        slope = slopes[other] - slopes[original]
+        # A pixel at the end of its range cannot move further.
+        slope = np.where((current >= 1) & (slope > 0) | (current <= -1) & (slope < 0), 0.0, slope)
+        squared_norm = float(np.square(slope).sum())
+        gap = float(scores[original] - scores[other])
+        if squared_norm > 0 and gap / np.sqrt(squared_norm) < shortest:
+            shortest = gap / np.sqrt(squared_norm)
+            best = BEYOND * (gap + 1e-6) / squared_norm * slope
     return best
 
 
-# Drawings that nobody learns from: apart from the seeds of training, which begin at 1. So many tell features apart.
+# Generated drawings: their seed is outside those of training, which start at 1; this many distinguish the features.
 SEED, COUNT = 70_707, 200
-# Of held-out examples so many are read: each feature takes a reading of all.
+# Held-out examples at most: each feature takes an evaluation of all.
 MOST = 500
-# Seconds that a piece of it may take.
+# Seconds of a slice.
 PIECE = 0.01
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What switching a feature off costs: how much the mean error rises, and how much the share of those read
-    rightly falls."""
+    """Effect of ablating a feature: the increase of the mean error and the drop of the accuracy."""
 
     channel: int
     error: float
     accuracy: float
 
 
-def ablation(subject: Subject, layer: int, given: Examples) -> Iterator[tuple[float, tuple[Loss, ...]]]:
-    """The share that is done, and what is known: for every feature, or value, of `layer`, counted from 1, which
-    must have weights. given: what is read, as `drawings` gives them."""
+def ablation(subject: Subject, layer: int, examples: Examples) -> Iterator[tuple[float, tuple[Loss, ...]]]:
+    """Yields the progress and the effects so far of ablating each feature (map or value) of `layer`, counted from
+    1, which must have weights. examples: as `ablation_examples` returns them."""
     network = subject.network
     yield 0.0, ()
-    judge = Judge(network, numpy_backend("explanations"), given)
+    evaluator = Judge(network, numpy_backend("explanations"), examples)
     count = network.shapes[layer][0]
-    whole: Judgement | None = None
-    found: tuple[Loss, ...] = ()
-    for step in range(-1, count):
-        parameters: Parameters = subject.parameters if step < 0 else switched_off(subject, layer, step).parameters
-        judged: Judgement | None = None
-        for judged in judge.pieces(parameters, PIECE):
-            if judged is None:
-                yield (step + 1) / (count + 2), found
-        assert judged is not None
-        if whole is None:
-            whole = judged
+    unablated: Judgement | None = None
+    effects: tuple[Loss, ...] = ()
+    for channel in range(-1, count):
+        parameters: Parameters = (
+            subject.parameters if channel < 0 else switched_off(subject, layer, channel).parameters
+        )
+        evaluation: Judgement | None = None
+        for evaluation in evaluator.pieces(parameters, PIECE):
+            if evaluation is None:
+                yield (channel + 1) / (count + 2), effects
+        assert evaluation is not None
+        if unablated is None:
+            unablated = evaluation
         else:
-            before, after = whole.score, judged.score
-            found = (*found, Loss(step, after.loss - before.loss, before.accuracy - after.accuracy))
-    yield 1.0, found
+            before, after = unablated.score, evaluation.score
+            effects = (*effects, Loss(channel, after.loss - before.loss, before.accuracy - after.accuracy))
+    yield 1.0, effects
 
 
 def drawings(network: Network, held_out: Examples | None) -> tuple[Examples, bool]:
-    """What to try a network with, and whether training holds it out: the first of `held_out`, if there are any and
-    they fit, or else generated drawings, half of them X, always the same. Raises ValueError if there are none."""
-    kind = network.input_shape, network.classes
-    if held_out is not None and len(held_out) and kind == (held_out.images.shape[1:], held_out.classes):
+    """The examples to evaluate, and whether they are held-out ones: the first of `held_out` if any fit, or else
+    generated drawings, half of them X, always the same. Raises ValueError if there are none."""
+    expected = network.input_shape, network.classes
+    if held_out is not None and len(held_out) and expected == (held_out.images.shape[1:], held_out.classes):
         return Examples(held_out.images[:MOST], held_out.labels[:MOST], held_out.classes), True
     if network.classes != CLASSES:
-        raise ValueError("Only X and O can be generated: train this network, and what it holds out is tried.")
+        raise ValueError("Only X and O can be generated: train this network to use its held-out examples.")
     return examples(_settings(network), COUNT, SEED), False
 
 
 def _settings(network: Network) -> XOSettings:
-    """Drawings as large as the network reads them, none of which is neither."""
+    """Drawings of the network's input size, none of them of no class."""
     return XOSettings(side=network.input_shape[1], neither=0.0)

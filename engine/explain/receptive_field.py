@@ -1,4 +1,4 @@
-"""Receptive field: which rows and columns of the layers below can have a say in one value. It reads no values."""
+"""Receptive field: which cells of the layers below a value depends on, and which cells above depend on it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ Window: TypeAlias = tuple[range, range]
 
 
 def receptive_field(network: Network, layer: int, row: int, column: int) -> list[Window | None]:
-    """The (rows, columns) that one value reads, for every layer from the input (first) up to `layer` (last).
+    """The receptive field (rows, columns) of one value in every layer from the input (first) up to `layer` (last).
 
-    layer: 0 is the input, 1 the first layer's output; row and column count from 0, both 0 in a list. A window is
-    a rectangle that holds everything read; with a stride larger than the window of the layer below, it has gaps
-    that are not read. It is empty where the value sees nothing but padding, and None where it reads everything.
-    Raises IndexError if there is no such layer, row or column.
+    layer: 0 is the input, 1 the first layer's output.
+    row, column: from 0; both 0 after Flatten.
+    A window is the bounding rectangle; with a stride larger than the window of the layer below, it has gaps. It is
+    empty where the value depends on padding only, and None where it depends on everything. Raises IndexError if
+    there is no such layer, row or column.
     """
     _check(network, layer, row, column)
     windows: list[Window | None] = [(range(row, row + 1), range(column, column + 1))]
@@ -31,7 +32,7 @@ def receptive_field(network: Network, layer: int, row: int, column: int) -> list
 
 
 def _below(network: Network, below: int, window: Window | None) -> Window | None:
-    """What `window` of the layer above `below` reads of it."""
+    """The receptive field in layer `below` of a window of the layer above it."""
     if window is None or not (window[0] and window[1]):
         return window
     read = network.layers[below].reads(network.shapes[below], *window)
@@ -40,7 +41,6 @@ def _below(network: Network, below: int, window: Window | None) -> Window | None
 
 
 def _check(network: Network, layer: int, row: int, column: int) -> None:
-    """Raises IndexError."""
     if not 0 <= layer < len(network.shapes):
         raise IndexError(f"The network has layers 0 to {len(network.shapes) - 1}, not {layer}.")
     shape = network.shapes[layer]
@@ -49,23 +49,24 @@ def _check(network: Network, layer: int, row: int, column: int) -> None:
         raise IndexError(f"Layer {layer} has {rows} rows and {columns} columns; {row}, {column} is not in it.")
 
 
-# Of layers with more values than this the gaps are not looked for.
+# Layers with more values than this are not searched for gaps.
 MOST_CELLS = 200_000
 
 
-def cells_read(network: Network, layer: int, place: Place) -> list[HostArray]:
-    """For the input (first) and every layer up to `layer` (last): bool in its shape, the cells that the value at
-    `place` of `layer` depends on. Raises IndexError if there is no such value."""
-    masks = [_only(network, layer, place)]
+def cells_read(network: Network, layer: int, cell: Place) -> list[HostArray]:
+    """The exact receptive field: for the input (first) and every layer up to `layer` (last), a bool mask in its
+    shape of the cells that the value at `cell` of `layer` depends on. Raises IndexError if there is no such
+    value."""
+    masks = [_one_cell(network, layer, cell)]
     for at in reversed(range(layer)):
         masks.insert(0, network.layers[at].reads_of(network.shapes[at], masks[0]))
     return masks
 
 
-def cells_reached(network: Network, layer: int, place: Place) -> list[HostArray]:
-    """For `layer` (first) and every layer above it, the last included: bool in its shape, the cells that depend on
-    the value at `place` of `layer`. Raises IndexError if there is no such value."""
-    masks = [_only(network, layer, place)]
+def cells_reached(network: Network, layer: int, cell: Place) -> list[HostArray]:
+    """For `layer` (first) and every layer above it, a bool mask in its shape of the cells that depend on the value
+    at `cell` of `layer`. Raises IndexError if there is no such value."""
+    masks = [_one_cell(network, layer, cell)]
     for at in range(layer, len(network.layers)):
         masks.append(network.layers[at].reached_from(network.shapes[at], masks[-1]))
     return masks
@@ -73,28 +74,27 @@ def cells_reached(network: Network, layer: int, place: Place) -> list[HostArray]
 
 @lru_cache(maxsize=256)
 def runs_read(network: Network, layer: int, row: int, column: int) -> tuple[tuple[range, ...], ...] | None:
-    """(runs of rows, runs of columns): those cells of the input are read by a value of the maps of `layer` that are
-    in one of both, and no others. None where they are no such grid, or the layers are too large to tell.
-
-    Raises IndexError if there is no such value.
+    """(runs of rows, runs of columns) of the input whose crossings are the receptive field of a value of the maps
+    of `layer`; None if it is not such a grid, or the layers are too large. Raises IndexError if there is no such
+    value.
     """
     if any(math.prod(shape) > MOST_CELLS for shape in network.shapes[: layer + 1]):
         return None
-    seen: HostArray = np.any(cells_read(network, layer, (0, row, column))[0], axis=0)
-    rows: HostArray = np.any(seen, axis=1)
-    columns: HostArray = np.any(seen, axis=0)
-    return (_runs(rows), _runs(columns)) if np.array_equal(seen, np.outer(rows, columns)) else None
+    mask: HostArray = np.any(cells_read(network, layer, (0, row, column))[0], axis=0)
+    rows: HostArray = np.any(mask, axis=1)
+    columns: HostArray = np.any(mask, axis=0)
+    return (_runs(rows), _runs(columns)) if np.array_equal(mask, np.outer(rows, columns)) else None
 
 
-def _runs(line: HostArray) -> tuple[range, ...]:
-    """Where `line` (n,) bool is True, without gaps."""
-    ends = np.flatnonzero(np.diff(np.concatenate([[False], line, [False]]).astype(np.int8))).tolist()
+def _runs(mask: HostArray) -> tuple[range, ...]:
+    """The ranges in which `mask` (n,) bool is True."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))).tolist()
     return tuple(range(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True))
 
 
-def _only(network: Network, layer: int, place: Place) -> HostArray:
+def _one_cell(network: Network, layer: int, cell: Place) -> HostArray:
     mask = np.zeros(network.shapes[layer], bool)
-    if any(at < 0 for at in place):
-        raise IndexError(f"Layer {layer} has no value at {place}.")
-    mask[place] = True
+    if any(at < 0 for at in cell):
+        raise IndexError(f"Layer {layer} has no value at {cell}.")
+    mask[cell] = True
     return mask

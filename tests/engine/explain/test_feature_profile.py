@@ -222,7 +222,7 @@ def check_spread(spread: Spread, values: Array, peaks: Array) -> None:
 @pytest.mark.parametrize("layer", [1, 3, 4, 6, 7])
 def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> None:
     of, rng = subject(), np.random.default_rng(2)
-    # A zero cannot be ablated further.
+    # A large bias: where a ReLU zeroes a value, changing a pixel changes nothing.
     of = replace(of, parameters=dict(of.parameters) | {"04-conv2d.bias": np.full(5, 9, np.float32)})
     favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
     for one in told(favourites.most(1))[:3]:

@@ -168,7 +168,7 @@ def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None
 )
 def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
     assert not tries(network)
-    with pytest.raises(ValueError, match="can be tried"):
+    with pytest.raises(ValueError, match="can be tested"):
         Trial(network, network.initial(0), CPU)
 
 
