@@ -1,4 +1,4 @@
-"""Checkpoint: where a training run stands, so that it can go on. Not the run, nor the file it may be kept in."""
+"""Checkpoint: the complete state of a training run between two steps, in host arrays."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from engine.training.recipe import Recipe
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Where a run stands, as host arrays: from here it goes on to the same bytes as if it had never stopped.
+    """The state of a run; a run resumed from it gives the same bytes as one that never stopped.
 
-    parameters: by name, what layers gathered included. memory: what the optimizer remembers: each of its vectors,
-    laid out as the parameters (velocity.01-conv2d.weight), and "count" (1,). steps: made so far, from which the
-    epoch, the examples, their order and the coins of dropout follow. seconds: trained so far. loss_sum: of the
-    errors of this epoch's steps. judged: how many epochs were followed by reading the held-out examples; accuracy:
-    on them, when they were last read. best, stale: the lowest error on them, and how many epochs ago it was
-    reached. best_parameters: those it was reached with, None where the run has no patience or was not judged yet.
+    parameters: by name, buffers of layers included.
+    optimizer_state: its vectors, shaped as the parameters (velocity.01-conv2d.weight), and "count" (1,).
+    steps: made so far; the epoch, the examples, their order and the dropout masks follow from it.
+    seconds: trained so far.
+    loss_sum: sum of the losses of this epoch's steps.
+    evaluated_epochs: number of evaluations on the held-out examples; accuracy: of the last one.
+    best_loss, epochs_since_best: the lowest loss on them, and how many epochs ago it was reached.
+    best_parameters: those it was reached with, None without patience or before the first evaluation.
     """
 
     parameters: Values
@@ -33,6 +35,6 @@ class Checkpoint:
 
 
 def fitting(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint:
-    """The checkpoint as a recipe takes it up: what one optimizer remembers means nothing to another."""
+    """The checkpoint for a run by `recipe`, without the optimizer state if that belongs to another optimizer."""
     kinds = {name.partition(".")[0] for name in checkpoint.memory}
     return checkpoint if kinds == {*recipe.optimizer.vectors, "count"} else replace(checkpoint, memory={})

@@ -1,8 +1,7 @@
-"""History: what training leaves behind: branches, their curves, and keyframes from which any moment can be had
-again.
+"""Training history: branches with their curves, and keyframes from which any step can be replayed exactly.
 
-It only ever grows, but for keyframes, which are thinned to stay within a budget: what lies between two of them is
-replayed, exactly, by engine/runtime/training_run.py. It trains nothing itself.
+It only grows, except that keyframes are thinned to stay within a memory budget; engine/training/replay.py replays the
+steps between two of them.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from engine.training.recipe import Recipe
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 BUDGET = 256 * 2**20
-# However small a network is: all are gone through for each picture of its training.
+# Independent of the budget, because each report goes through all keyframes.
 MOST_FRAMES = 4_096
-_FIRST_ROOM = 1024
-_HOLDING = 256
+_INITIAL_CAPACITY = 1024
+_ARRAY_OVERHEAD = 256  # bytes of an array object
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Something that was changed at a step, in a few words."""
+    """A change at a step, in a few words."""
 
     step: int
     text: str
@@ -41,9 +40,12 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What was measured along a branch, read-only. steps (n,) int64, losses and rates (n,) float32: of every step;
-    judged (m,) int64, held_out_losses and accuracies (m,) float32: after the steps at which held-out examples were
-    read; recalled (k,) int64, training_accuracies (k,) float32: the same of some that are learnt from."""
+    """The curves of a branch, read-only.
+
+    steps (n,) int64, losses and rates (n,) float32: of every step.
+    held_out_steps (m,) int64, held_out_losses and held_out_accuracies (m,) float32: evaluations on held-out examples.
+    training_accuracy_steps (k,) int64, training_accuracies (k,) float32: accuracy on a sample of the training set.
+    """
 
     steps: HostArray
     losses: HostArray
@@ -57,9 +59,13 @@ class Curves:
 
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """One line of training as it stands: where it left its parent (None for a first one), its name, how far it
-    goes, its curves, marks, the steps at which it has keyframes, and by which recipes it learnt, each from the step
-    beside it on."""
+    """The state of one branch.
+
+    parent: the point where it left its parent, None for a first branch.
+    start, end: its first and last step.
+    keyframes: the steps of its keyframes.
+    recipes: each with the step from which it applies.
+    """
 
     number: int
     name: str
@@ -72,44 +78,45 @@ class Branch:
     recipes: tuple[tuple[int, Recipe], ...]
 
 
-def ancestry(branches: Sequence[Branch], moment: Moment) -> tuple[Moment, ...]:
-    """The way to `moment` from a first branch: the last moment of it on every branch that it leads over."""
-    branch = branches[moment.branch]
+def ancestry(branches: Sequence[Branch], point: Moment) -> tuple[Moment, ...]:
+    """The last point on each branch along the path from a first branch to `point`."""
+    branch = branches[point.branch]
     if branch.parent is None:
-        return (moment,)
-    before = ancestry(branches, Moment(branch.parent.branch, min(branch.parent.step, moment.step)))
-    return before if moment.step <= branch.start else (*before, moment)
+        return (point,)
+    before = ancestry(branches, Moment(branch.parent.branch, min(branch.parent.step, point.step)))
+    return before if point.step <= branch.start else (*before, point)
 
 
-def lineage(branches: Sequence[Branch], moment: Moment) -> tuple[tuple[int, Recipe], ...]:
-    """By which recipes the steps up to `moment` were made, the branches it came from included, each with the step
-    from which on it held."""
-    way = ancestry(branches, moment)
-    found = [branches[way[0].branch].recipes[0]]
-    for at in way:
-        for step, recipe in branches[at.branch].recipes:
-            if step < at.step and recipe != found[-1][1]:
+def lineage(branches: Sequence[Branch], point: Moment) -> tuple[tuple[int, Recipe], ...]:
+    """The recipes of all steps up to `point`, ancestors included, each with the step from which it applies."""
+    path = ancestry(branches, point)
+    found = [branches[path[0].branch].recipes[0]]
+    for last in path:
+        for step, recipe in branches[last.branch].recipes:
+            if step < last.step and recipe != found[-1][1]:
                 found.append((step, recipe))
     return tuple(found)
 
 
 def best(branch: Branch) -> Moment | None:
-    """Where the held-out examples were read with the least error, None if they were not read."""
-    errors = branch.curves.held_out_losses
-    return Moment(branch.number, int(branch.curves.judged[int(errors.argmin())])) if len(errors) else None
+    """The point with the lowest loss on the held-out examples, None if they were never evaluated."""
+    losses = branch.curves.held_out_losses
+    return Moment(branch.number, int(branch.curves.judged[int(losses.argmin())])) if len(losses) else None
 
 
 def last_good(branch: Branch, classes: int) -> Moment:
-    """The last moment of a branch before the errors went beyond twice that of equal votes."""
-    fine = np.flatnonzero(branch.curves.losses <= 2 * math.log(classes))
-    # A step's error is that of the weights before it.
-    return Moment(branch.number, int(branch.curves.steps[fine[-1]]) - 1 if len(fine) else branch.start)
+    """The last point of a branch whose loss was at most twice that of uniform votes."""
+    stable = np.flatnonzero(branch.curves.losses <= 2 * math.log(classes))
+    # A step's loss is that of the weights before it.
+    return Moment(branch.number, int(branch.curves.steps[stable[-1]]) - 1 if len(stable) else branch.start)
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A branch with all that it takes to go on with it. keyframes: by their steps, its start among them; pinned:
-    those that are never thinned away."""
+    """A branch with everything needed to continue it.
+
+    keyframes: by step, that of the start included. pinned: the steps of those that are never thinned.
+    """
 
     branch: Branch
     keyframes: Mapping[int, Checkpoint]
@@ -117,35 +124,35 @@ class Line:
 
 
 class Column:
-    """Numbers that are only ever appended. What was given out as a view stays as it was."""
+    """An append-only array; views returned earlier keep their content."""
 
     def __init__(self, dtype: Any, start: HostArray | None = None) -> None:
         start = np.zeros(0) if start is None else start
         self._count = len(start)
-        self._room = np.zeros(max(_FIRST_ROOM, self._count), dtype)
-        self._room[: self._count] = start
+        self._buffer = np.zeros(max(_INITIAL_CAPACITY, self._count), dtype)
+        self._buffer[: self._count] = start
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, value: float) -> None:
-        """One more; twice the room where it is full, so that appending stays cheap however long the run."""
-        if self._count == len(self._room):
-            # A new array: whoever holds the old one goes on seeing what it saw.
-            self._room = np.concatenate([self._room, np.zeros_like(self._room)])
-        self._room[self._count] = value
+        """Append one value, in amortized constant time."""
+        if self._count == len(self._buffer):
+            # A new array, so that views of the old one stay valid.
+            self._buffer = np.concatenate([self._buffer, np.zeros_like(self._buffer)])
+        self._buffer[self._count] = value
         self._count += 1
 
     def view(self) -> HostArray:
-        """All so far, read-only, not copied."""
-        seen = self._room[: self._count]
-        seen.flags.writeable = False
-        return seen
+        """All values so far, a read-only view."""
+        values = self._buffer[: self._count]
+        values.flags.writeable = False
+        return values
 
 
 @dataclass
-class _Line:
-    """A branch while it grows."""
+class _GrowingBranch:
+    """A branch that steps are still added to."""
 
     number: int
     name: str
@@ -156,10 +163,10 @@ class _Line:
     steps: Column = field(default_factory=lambda: Column(np.int64))
     losses: Column = field(default_factory=lambda: Column(np.float32))
     rates: Column = field(default_factory=lambda: Column(np.float32))
-    judged: Column = field(default_factory=lambda: Column(np.int64))
+    held_out_steps: Column = field(default_factory=lambda: Column(np.int64))
     held_out_losses: Column = field(default_factory=lambda: Column(np.float32))
-    accuracies: Column = field(default_factory=lambda: Column(np.float32))
-    recalled: Column = field(default_factory=lambda: Column(np.int64))
+    held_out_accuracies: Column = field(default_factory=lambda: Column(np.float32))
+    training_accuracy_steps: Column = field(default_factory=lambda: Column(np.int64))
     training_accuracies: Column = field(default_factory=lambda: Column(np.float32))
     marks: list[Mark] = field(default_factory=list)
     keyframes: dict[int, Checkpoint] = field(default_factory=dict)
@@ -167,34 +174,36 @@ class _Line:
 
 
 def frame_bytes(keyframe: Checkpoint) -> int:
-    """What a keyframe takes in memory, the arrays themselves and what holds them."""
+    """Bytes a keyframe takes in memory, array objects included."""
     groups = (keyframe.parameters, keyframe.memory, keyframe.best_parameters or {})
     return sum(array.nbytes + _HOLDING for group in groups for array in group.values())
 
 
 class History:
-    """All branches of one network's training. frame_bytes: what one keyframe takes; budget: what all may take.
+    """All branches of one network's training.
 
-    Keyframes are kept at every multiple of `spacing` steps; when they outgrow the budget the spacing doubles and
-    what no longer falls on it is dropped, so that any moment is at most spacing - 1 steps from one. A branch's
-    first and last keyframe always stay.
+    Keyframes are kept at every multiple of `spacing` steps. When they exceed the budget the spacing doubles and those
+    off it are dropped, so that any step is at most spacing - 1 steps from one. A branch's first keyframe and pinned
+    ones always stay.
+
+    keyframe_bytes: size of one keyframe. budget: bytes all keyframes may take.
     """
 
     def __init__(self, frame_bytes: int, budget: int = BUDGET) -> None:
-        self._most = min(max(4, budget // max(frame_bytes, 1)), MOST_FRAMES)
-        self._lines: list[_Line] = []
+        self._max_keyframes = min(max(4, budget // max(frame_bytes, 1)), MOST_FRAMES)
+        self._branches: list[_GrowingBranch] = []
         self.spacing = 1
-        self.changes = 0  # rises with everything that is written
+        self.changes = 0  # rises with every change
 
     @classmethod
-    def taken_up(cls, lines: Sequence[Line], spacing: int, budget: int = BUDGET) -> History:
-        """The history that has these lines, spaced so; the opposite of `lines`."""
-        history = cls(frame_bytes(next(iter(lines[0].keyframes.values()))), budget)
+    def taken_up(cls, records: Sequence[Line], spacing: int, budget: int = BUDGET) -> History:
+        """A history restored from `records`."""
+        history = cls(frame_bytes(next(iter(records[0].keyframes.values()))), budget)
         history.spacing = spacing
-        for line in lines:
-            branch, curves = line.branch, line.branch.curves
-            history._lines.append(
-                _Line(
+        for record in records:
+            branch, curves = record.branch, record.branch.curves
+            history._branches.append(
+                _GrowingBranch(
                     branch.number,
                     branch.name,
                     branch.parent,
@@ -210,135 +219,148 @@ class History:
                     Column(np.int64, curves.recalled),
                     Column(np.float32, curves.training_accuracies),
                     list(branch.marks),
-                    dict(line.keyframes),
-                    set(line.pinned),
+                    dict(record.keyframes),
+                    set(record.pinned),
                 )
             )
         history._thin()
         return history
 
     def lines(self) -> tuple[Line, ...]:
-        """All branches as they stand, with what it takes to go on with them; arrays are shared, not copied."""
-        return tuple(Line(self._seen(line), dict(line.keyframes), frozenset(line.pinned)) for line in self._lines)
+        """All branches with everything needed to continue them; arrays are shared, not copied."""
+        return tuple(
+            Line(self._frozen(branch), dict(branch.keyframes), frozenset(branch.pinned))
+            for branch in self._branches
+        )
 
     def begin(
         self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: Moment | None = None
     ) -> int:
-        """A new branch that starts at `step` with `keyframe`; returns its number."""
+        """Add a branch that starts at `step` with `keyframe`; returns its number."""
         self.changes += 1
-        number = len(self._lines)
-        line = _Line(number, name, parent, step, step, [(step, recipe)])
-        line.keyframes[step] = keyframe
-        line.pinned.add(step)
-        self._lines.append(line)
+        number = len(self._branches)
+        branch = _GrowingBranch(number, name, parent, step, step, [(step, recipe)])
+        branch.keyframes[step] = keyframe
+        branch.pinned.add(step)
+        self._branches.append(branch)
         self._thin()
         return number
 
-    def rename(self, branch: int, name: str) -> None:
-        """Call a branch something else, if there is one of this number."""
-        if branch < len(self._lines) and self._lines[branch].name != name:
-            self._lines[branch].name = name
+    def rename(self, number: int, name: str) -> None:
+        """Rename a branch; an unknown number is ignored."""
+        if number < len(self._branches) and self._branches[number].name != name:
+            self._branches[number].name = name
             self.changes += 1
 
-    def change(self, branch: int, step: int, recipe: Recipe, text: str) -> None:
-        """From `step` on the branch learns by another recipe; the mark says what changed."""
+    def change(self, number: int, step: int, recipe: Recipe, text: str) -> None:
+        """Set the recipe of a branch from `step` on, with a mark."""
         self.changes += 1
-        line = self._lines[branch]
-        if line.recipes[-1][0] == step:
-            line.recipes.pop()
-        line.recipes.append((step, recipe))
-        line.marks.append(Mark(step, text))
+        branch = self._branches[number]
+        if branch.recipes[-1][0] == step:
+            branch.recipes.pop()
+        branch.recipes.append((step, recipe))
+        branch.marks.append(Mark(step, text))
 
-    def recipe_at(self, moment: Moment) -> tuple[Recipe, int | None]:
-        """By which recipe the step after `moment` was made, and the step at which another took over, if one did."""
-        line = self._lines[moment.branch]
-        if moment.step < line.start and line.parent is not None:
-            return self.recipe_at(Moment(line.parent.branch, moment.step))
-        recipes = line.recipes
-        place = max(0, bisect_right([step for step, _ in recipes], moment.step) - 1)
-        return recipes[place][1], recipes[place + 1][0] if place + 1 < len(recipes) else None
+    def recipe_at(self, point: Moment) -> tuple[Recipe, int | None]:
+        """The recipe of the step after `point`, and the step at which the next recipe replaced it, if one did."""
+        branch = self._branches[point.branch]
+        if point.step < branch.start and branch.parent is not None:
+            return self.recipe_at(Moment(branch.parent.branch, point.step))
+        recipes = branch.recipes
+        index = max(0, bisect_right([step for step, _ in recipes], point.step) - 1)
+        return recipes[index][1], recipes[index + 1][0] if index + 1 < len(recipes) else None
 
-    def record(self, branch: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]) -> None:
-        """One more step was made; `keyframe` gives what is needed to go on from after it, if it is to be kept."""
-        line = self._lines[branch]
-        line.end = step
+    def record(self, number: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]) -> None:
+        """Record a step; `keyframe` is called for the checkpoint after it, if that is kept."""
+        branch = self._branches[number]
+        branch.end = step
         self.changes += 1
-        line.steps.append(step)
-        line.losses.append(loss)
-        line.rates.append(rate)
+        branch.steps.append(step)
+        branch.losses.append(loss)
+        branch.rates.append(rate)
         if step % self.spacing == 0:
-            line.keyframes[step] = keyframe()
+            branch.keyframes[step] = keyframe()
             self._thin()
 
-    def judge(self, branch: int, step: int, loss: float, accuracy: float) -> None:
-        """The held-out examples were read after `step`."""
-        line = self._lines[branch]
+    def judge(self, number: int, step: int, loss: float, accuracy: float) -> None:
+        """Record an evaluation on the held-out examples after `step`."""
+        branch = self._branches[number]
         self.changes += 1
-        line.judged.append(step)
-        line.held_out_losses.append(loss)
-        line.accuracies.append(accuracy)
+        branch.held_out_steps.append(step)
+        branch.held_out_losses.append(loss)
+        branch.held_out_accuracies.append(accuracy)
 
-    def recall(self, branch: int, step: int, accuracy: float) -> None:
-        """Some of the examples that are learnt from were read after `step`."""
-        line = self._lines[branch]
+    def recall(self, number: int, step: int, accuracy: float) -> None:
+        """Record the accuracy on a sample of the training set after `step`."""
+        branch = self._branches[number]
         self.changes += 1
-        line.recalled.append(step)
-        line.training_accuracies.append(accuracy)
+        branch.training_accuracy_steps.append(step)
+        branch.training_accuracies.append(accuracy)
 
-    def pin(self, moment: Moment, keyframe: Checkpoint) -> None:
-        """Keep this moment whatever the spacing."""
-        line = self._lines[moment.branch]
+    def pin(self, point: Moment, keyframe: Checkpoint) -> None:
+        """Keep a keyframe at this point, regardless of the spacing."""
+        branch = self._branches[point.branch]
         self.changes += 1
-        line.keyframes[moment.step] = keyframe
-        line.pinned.add(moment.step)
+        branch.keyframes[point.step] = keyframe
+        branch.pinned.add(point.step)
 
-    def nearest(self, moment: Moment) -> tuple[Moment, Checkpoint]:
-        """The last keyframe at or before `moment`, looked for on its branch and then on those it came from.
-
-        Raises KeyError for a branch that is not there.
-        """
-        if not 0 <= moment.branch < len(self._lines):
-            raise KeyError(f"there is no branch {moment.branch}")
-        line = self._lines[moment.branch]
-        if moment.step < line.start and line.parent is not None:
-            return self.nearest(Moment(line.parent.branch, moment.step))
-        step = max((step for step in line.keyframes if step <= moment.step), default=line.start)
-        return Moment(line.number, step), line.keyframes[step]
+    def nearest(self, point: Moment) -> tuple[Moment, Checkpoint]:
+        """The last keyframe at or before `point`, on its branch or an ancestor. Raises KeyError for an unknown
+        branch."""
+        if not 0 <= point.branch < len(self._branches):
+            raise KeyError(f"there is no branch {point.branch}")
+        branch = self._branches[point.branch]
+        if point.step < branch.start and branch.parent is not None:
+            return self.nearest(Moment(branch.parent.branch, point.step))
+        step = max((step for step in branch.keyframes if step <= point.step), default=branch.start)
+        return Moment(branch.number, step), branch.keyframes[step]
 
     def branches(self) -> tuple[Branch, ...]:
-        """All branches as they stand."""
-        return tuple(self._seen(line) for line in self._lines)
+        """All branches, read-only."""
+        return tuple(self._frozen(branch) for branch in self._branches)
 
     @property
     def frames(self) -> int:
-        """How many keyframes there are."""
-        return sum(len(line.keyframes) for line in self._lines)
+        """Number of keyframes."""
+        return sum(len(branch.keyframes) for branch in self._branches)
 
-    def _seen(self, line: _Line) -> Branch:
-        measured = (line.steps, line.losses, line.rates, line.judged, line.held_out_losses, line.accuracies)
-        columns = (*measured, line.recalled, line.training_accuracies)
-        curves = Curves(*(column.view() for column in columns))
-        frames = tuple(sorted(line.keyframes))
-        marks, recipes = tuple(line.marks), tuple(line.recipes)
-        return Branch(line.number, line.name, line.parent, line.start, line.end, curves, marks, frames, recipes)
+    def _frozen(self, growing: _GrowingBranch) -> Branch:
+        held_out = (growing.held_out_steps, growing.held_out_losses, growing.held_out_accuracies)
+        training = (growing.training_accuracy_steps, growing.training_accuracies)
+        columns = (growing.steps, growing.losses, growing.rates, *held_out, *training)
+        return Branch(
+            growing.number,
+            growing.name,
+            growing.parent,
+            growing.start,
+            growing.end,
+            Curves(*(column.view() for column in columns)),
+            tuple(growing.marks),
+            tuple(sorted(growing.keyframes)),
+            tuple(growing.recipes),
+        )
 
     def _thin(self) -> None:
-        while self.frames > self._most and self.spacing < 2**30:
+        while self.frames > self._max_keyframes and self.spacing < 2**30:
             self.spacing *= 2
-            for line in self._lines:
-                for step in [step for step in line.keyframes if step % self.spacing and step not in line.pinned]:
-                    del line.keyframes[step]
+            for branch in self._branches:
+                off = [step for step in branch.keyframes if step % self.spacing and step not in branch.pinned]
+                for step in off:
+                    del branch.keyframes[step]
 
 
-# Seconds of training between two that are handed over, and what the keyframes of one may take in bytes.
+# Seconds of training between two saved copies of a run, and the bytes the keyframes of one may take.
 EVERY: Final = 10.0
 KEPT_BUDGET: Final = 8 * 2**20
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a branch began with. lesson: what it learns from. given: None where its weights were fresh ones of the
-    recipe's seed, or those of the moment it left; else the name of the network whose own they were."""
+    """What a branch started from.
+
+    initial_model: name of the model whose weights it started with, None for initialized weights or those of the
+    parent.
+    """
 
     lesson: Lesson
     given: str | None
@@ -346,9 +368,12 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class KeptRun:
-    """Where training stands, and its history. network: what learns. lines: all branches; origins: what each began
-    with. now: where it stands, a keyframe of its line. spacing: of the history that it was taken from. goal: the
-    number of the Goal that led there; 0: one of an earlier session."""
+    """A training run with its history, to be resumed.
+
+    current_point: the last step made, a keyframe of its branch.
+    spacing: of the history it was taken from.
+    run_id: of the TrainingRequest behind it; 0 for one of an earlier session.
+    """
 
     network: Network
     lines: tuple[Line, ...]
@@ -357,68 +382,66 @@ class KeptRun:
     spacing: int
     goal: int = 0
 
-    def __contains__(self, moment: Moment) -> bool:
-        """Whether its history has this moment."""
-        return 0 <= moment.branch < len(self.lines) and moment.step <= self.lines[moment.branch].branch.end
+    def __contains__(self, point: Moment) -> bool:
+        return 0 <= point.branch < len(self.lines) and point.step <= self.lines[point.branch].branch.end
 
     @property
     def standing(self) -> Checkpoint:
-        """Where it goes on from."""
+        """The checkpoint to resume from."""
         return self.lines[self.now.branch].keyframes[self.now.step]
 
 
 class HandOver:
-    """Gives what is to be kept of a run: anew every so many seconds while it trains, and when it has come to stand;
-    in between the same again. Arrays are shared, so that it costs one copy of the parameters."""
+    """Makes the SavedRun of a run: a new one every `interval` seconds of training and when the run pauses, the last
+    one in between. Arrays are shared, so each costs one copy of the parameters."""
 
-    def __init__(self, every: float = EVERY, budget: int = KEPT_BUDGET) -> None:
-        self._every, self._budget = every, budget
+    def __init__(self, interval: float = EVERY, budget: int = KEPT_BUDGET) -> None:
+        self._interval, self._budget = interval, budget
         self.last: KeptRun | None = None
-        self._changes = -1
-        self._at = perf_counter()
+        self._revision = -1
+        self._saved_at = perf_counter()
 
     def forget(self) -> None:
-        """Another history begins."""
-        self.last, self._changes = None, -1
+        """Start with another history."""
+        self.last, self._revision = None, -1
 
     def kept(
         self,
-        goal: int,
+        run_id: int,
         network: Network,
         history: History,
         origins: Sequence[Origin],
-        now: Moment,
+        current: Moment,
         checkpoint: Callable[[], Checkpoint],
         *,
         at_once: bool,
     ) -> KeptRun | None:
-        """The run as it is to be kept; at_once: whether to look now, whenever that was done last."""
-        known = self.last is not None and self.last.now == now and self._changes == history.changes
-        if known or not (at_once or perf_counter() - self._at >= self._every):
+        """The run to save, None before the first interval is over; at_once: regardless of the interval."""
+        known = self.last is not None and self.last.now == current and self._revision == history.changes
+        if known or not (at_once or perf_counter() - self._saved_at >= self._interval):
             return self.last
-        lines = list(history.lines())
-        line = lines[now.branch]
-        lines[now.branch] = replace(line, keyframes={**line.keyframes, now.step: checkpoint()})
-        kept = thinned(lines, now, history.spacing, self._budget)
-        self.last = KeptRun(network, kept, tuple(origins), now, history.spacing, goal)
-        self._changes, self._at = history.changes, perf_counter()
+        records = list(history.lines())
+        record = records[current.branch]
+        records[current.branch] = replace(record, keyframes={**record.keyframes, current.step: checkpoint()})
+        thin = thinned(records, current, history.spacing, self._budget)
+        self.last = KeptRun(network, thin, tuple(origins), current, history.spacing, run_id)
+        self._revision, self._saved_at = history.changes, perf_counter()
         return self.last
 
 
-def thinned(lines: Sequence[Line], now: Moment, spacing: int, budget: int) -> tuple[Line, ...]:
-    """The lines with as many keyframes as the budget has room for, spread evenly: those at multiples of `spacing`,
-    or of twice that, and so on; where each line starts and where it stands now always. The moments between are had
-    by replaying, exactly."""
-    most = max(1, budget // max(frame_bytes(lines[0].keyframes[lines[0].branch.start]), 1))
-    kept = [_thinned(line, now, spacing) for line in lines]
-    while sum(len(line.keyframes) for line in kept) > most and spacing < 2**30:
+def thinned(records: Sequence[Line], current: Moment, spacing: int, budget: int) -> tuple[Line, ...]:
+    """The branches with as many evenly spread keyframes as the budget allows: those at multiples of `spacing`, of
+    twice that, and so on, and always the start of each branch and the current step."""
+    most = max(1, budget // max(frame_bytes(records[0].keyframes[records[0].branch.start]), 1))
+    thin = [_thinned(record, current, spacing) for record in records]
+    while sum(len(record.keyframes) for record in thin) > most and spacing < 2**30:
         spacing *= 2
-        kept = [_thinned(line, now, spacing) for line in kept]
-    return tuple(kept)
+        thin = [_thinned(record, current, spacing) for record in thin]
+    return tuple(thin)
 
 
-def _thinned(line: Line, now: Moment, spacing: int) -> Line:
-    ends = {line.branch.start} | ({now.step} if now.branch == line.branch.number else set())
-    frames = {step: at for step, at in line.keyframes.items() if not step % spacing or step in ends}
-    branch = replace(line.branch, keyframes=tuple(sorted(frames)))
-    return replace(line, branch=branch, keyframes=frames, pinned=line.pinned & frames.keys())
+def _thinned(record: Line, current: Moment, spacing: int) -> Line:
+    ends = {record.branch.start} | ({current.step} if current.branch == record.branch.number else set())
+    keyframes = {step: at for step, at in record.keyframes.items() if not step % spacing or step in ends}
+    branch = replace(record.branch, keyframes=tuple(sorted(keyframes)))
+    return replace(record, branch=branch, keyframes=keyframes, pinned=record.pinned & keyframes.keys())

@@ -1,4 +1,4 @@
-"""Replay: the way from a kept moment of the history to one that was not kept, step by step, exactly as it was."""
+"""Replay of the training history: repeats the steps from a keyframe to any point, with exactly the same result."""
 
 from __future__ import annotations
 
@@ -18,100 +18,101 @@ from engine.training.trainer import Judged, Step, Trainer
 
 
 class Replay:
-    """Stands at the nearest kept moment at first, and arrives at `wished`.
+    """Starts at the nearest keyframe and advances to `target`.
 
-    trainer: gives a trainer that goes on from a checkpoint by a recipe, on the examples of then. before: a moment
-    that the way must not begin after, None for `wished`.
+    trainer: makes a trainer that continues from a checkpoint by a recipe, on the examples of the branch.
+    before: the replay starts at or before this point, None for `target`.
     """
 
     def __init__(
         self,
         history: History,
-        wished: Moment,
+        target: Moment,
         trainer: Callable[[Recipe, Checkpoint], Trainer],
         before: Moment | None = None,
     ) -> None:
-        self.wished, self._history, self._make = wished, history, trainer
-        self.at, self.checkpoint = history.nearest(before or wished)
+        self.wished, self._history, self._make_trainer = target, history, trainer
+        self.at, self.checkpoint = history.nearest(before or target)
         self.trainer: Trainer | None = None
         self._recipe: Recipe | None = None
-        self._pieces: Iterator[Step | Judged | None] = iter(())
+        self._slices: Iterator[Step | Judged | None] = iter(())
 
     @property
     def exact(self) -> bool:
-        """Whether it has arrived."""
+        """Whether the target is reached."""
         return self.at.step >= self.wished.step
 
     @property
     def parameters(self) -> Parameters:
-        """The parameters where it last stood still: at the kept moment, or at its end."""
+        """The parameters of the last checkpoint: that of the keyframe, or of the target."""
         return self.checkpoint.parameters
 
     def advance(self) -> None:
-        """One piece of a step further."""
+        """One slice of a step."""
         recipe = self._history.recipe_at(self.at)[0]
         if recipe is not self._recipe:
-            self._turn(recipe)
+            self._set_recipe(recipe)
         assert self.trainer is not None
-        if isinstance(next(self._pieces, None), Step):
+        if isinstance(next(self._slices, None), Step):
             self.at = replace(self.at, step=self.trainer.made)
             if self.exact:
                 self.checkpoint = self.trainer.checkpoint()
 
     def last_step(self) -> Iterator[Move | None]:
-        """Goes all the way: None after each piece of it, and then what the step that led there did; None where
-        there was none, as the way began there."""
+        """Advances to the target, None after each slice; at last the change made by the step to it, None if the
+        replay started there."""
         while not self.exact:
             self.advance()
             yield None
         yield None if self.trainer is None else self.trainer.last_move()
 
-    def _turn(self, recipe: Recipe) -> None:
-        """Take up the recipe of the moment it stands at. What was made once is made again whatever may end a run:
-        time, for one, passes otherwise."""
+    def _set_recipe(self, recipe: Recipe) -> None:
         self._recipe = recipe
         if self.trainer is not None:
             self.checkpoint = self.trainer.checkpoint()
-        self.trainer = self._make(endless(recipe), self.checkpoint)
-        self._pieces = self.trainer.pieces()
+        # The steps were made once, so no stop condition, such as the time, may end the replay.
+        self.trainer = self._make_trainer(endless(recipe), self.checkpoint)
+        self._slices = self.trainer.pieces()
 
 
-PASSING: Final = 0.050  # seconds after which a moment looked at is not only passed by
+PASSING: Final = 0.050  # seconds the cursor rests on a point before its replay starts
 
 
 class LookBack:
-    """way: the way to a moment, on the examples of its branch. pool_of: a branch's examples, which may have
-    to grow first."""
+    """The point of the history that is shown, and the replay to it.
 
-    def __init__(self, way: Callable[[History, Moment], Replay], pool_of: Callable[[int], Pool]) -> None:
-        self._way, self._pool_of = way, pool_of
+    make_replay: gives the replay to a point. pool_of: gives the examples of a branch, which may not be complete yet.
+    """
+
+    def __init__(self, make_replay: Callable[[History, Moment], Replay], pool_of: Callable[[int], Pool]) -> None:
+        self._make_replay, self._pool_of = make_replay, pool_of
         self.replay: Replay | None = None
-        self._turned_at = 0.0
+        self._moved_at = 0.0
 
     def forget(self) -> None:
-        """Look at nothing."""
+        """Show no point of the history."""
         self.replay = None
 
-    def due(self, look: Moment) -> bool:
-        """Whether there is something left of the way there."""
-        return self.replay is None or self.replay.wished != look or not self.replay.exact
+    def due(self, point: Moment) -> bool:
+        """Whether the replay to `point` is incomplete."""
+        return self.replay is None or self.replay.wished != point or not self.replay.exact
 
-    def turn(self, history: History, look: Moment) -> None:
-        """Show the kept moment nearest to this one, unless this is the one looked at anyway."""
-        if self.replay is None or self.replay.wished != look:
-            self.replay, self._turned_at = self._way(history, look), perf_counter()
+    def turn(self, history: History, point: Moment) -> None:
+        """Move to another point; the nearest keyframe is shown first."""
+        if self.replay is None or self.replay.wished != point:
+            self.replay, self._moved_at = self._make_replay(history, point), perf_counter()
 
-    def advance(self, history: History, look: Moment, ends: float) -> None:
-        """A piece of the way, once the moment is not only passed by: to set out takes as long as some pictures of a
-        drag. Until then it waits, at most until perf_counter() is `ends`."""
-        self.turn(history, look)
+    def advance(self, history: History, point: Moment, deadline: float) -> None:
+        """One slice of the replay once the cursor rests, because starting one takes as long as some frames of a
+        drag; before that, sleep until then or until perf_counter() is `deadline`."""
+        self.turn(history, point)
         assert self.replay is not None
-        waiting = self._turned_at + PASSING - perf_counter()
+        waiting = self._moved_at + PASSING - perf_counter()
         if (pool := self._pool_of(self.replay.at.branch)).done < 1:
             pool.grow()
         elif self.replay.exact:
             return
         elif waiting > 0:
-            sleep(min(waiting, max(0.0, ends - perf_counter())))
+            sleep(min(waiting, max(0.0, deadline - perf_counter())))
         else:
             self.replay.advance()
