@@ -1,7 +1,7 @@
 """Training history: branches with their curves, and keyframes from which any step can be replayed exactly.
 
-It only grows, except that keyframes are thinned to stay within a memory budget; engine/training/replay.py replays the
-steps between two of them.
+It only grows, except that keyframes are thinned to stay within a memory budget; engine/training/replay.py replays
+the steps between two of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Curves:
     """The curves of a branch, read-only.
 
     steps (n,) int64, losses and rates (n,) float32: of every step.
-    held_out_steps (m,) int64, held_out_losses and held_out_accuracies (m,) float32: evaluations on held-out examples.
+    held_out_steps (m,) int64, held_out_losses and held_out_accuracies (m,) float32: of every evaluation.
     training_accuracy_steps (k,) int64, training_accuracies (k,) float32: accuracy on a sample of the training set.
     """
 
@@ -176,15 +176,15 @@ class _GrowingBranch:
 def frame_bytes(keyframe: Checkpoint) -> int:
     """Bytes a keyframe takes in memory, array objects included."""
     groups = (keyframe.parameters, keyframe.memory, keyframe.best_parameters or {})
-    return sum(array.nbytes + _HOLDING for group in groups for array in group.values())
+    return sum(array.nbytes + _ARRAY_OVERHEAD for group in groups for array in group.values())
 
 
 class History:
     """All branches of one network's training.
 
-    Keyframes are kept at every multiple of `spacing` steps. When they exceed the budget the spacing doubles and those
-    off it are dropped, so that any step is at most spacing - 1 steps from one. A branch's first keyframe and pinned
-    ones always stay.
+    Keyframes are kept at every multiple of `spacing` steps. When they exceed the budget the spacing doubles and
+    those off it are dropped, so that any step is at most spacing - 1 steps from one. A branch's first keyframe and
+    pinned ones always stay.
 
     keyframe_bytes: size of one keyframe. budget: bytes all keyframes may take.
     """

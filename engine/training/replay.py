@@ -81,7 +81,7 @@ PASSING: Final = 0.050  # seconds the cursor rests on a point before its replay 
 class LookBack:
     """The point of the history that is shown, and the replay to it.
 
-    make_replay: gives the replay to a point. pool_of: gives the examples of a branch, which may not be complete yet.
+    make_replay: gives the replay to a point. pool_of: gives the examples of a branch, possibly incomplete.
     """
 
     def __init__(self, make_replay: Callable[[History, Moment], Replay], pool_of: Callable[[int], Pool]) -> None:
