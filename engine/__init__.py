@@ -1,1 +1,1 @@
-"""The convolutional engine: networks, their plans, training and data. No Qt, no globals, no printing."""
+"""The engine: networks, plans, training, data and explanations, without Qt."""

@@ -1,4 +1,4 @@
-"""Charts of curves whose two axes are logarithmic, drawn as one SVG picture. They read and write no file."""
+"""Charts as SVG: curves on logarithmic axes, and rows of small plots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXT, FAINT, GRID = "#1f2430", "#5b6472", "#e4e7eb"
 
 
 def beginning(width: int, height: int, title: str) -> list[str]:
-    """The first lines of a picture on white, `title` being what a screen reader says of it."""
+    """The first lines of an SVG on white; `title` is its accessible name."""
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'font-family="system-ui, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" role="img">',
@@ -25,7 +25,7 @@ def beginning(width: int, height: int, title: str) -> list[str]:
 def text(
     x: float, y: float, words: str, *, size: int = 12, weight: int = 400, fill: str = TEXT, anchor: str = "start"
 ) -> str:
-    """Words at a place of a picture."""
+    """An SVG text element."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
         f'text-anchor="{anchor}">{escape(words)}</text>'
@@ -34,14 +34,14 @@ def text(
 
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 86, 206, 92, 56
-# Colours that the colour-blind tell apart (Okabe and Ito 2008), each with a dash of its own.
+# Colour-blind safe colours (Okabe and Ito 2008), each with a dash pattern of its own.
 STYLES: Final = (("#0072b2", ""), ("#d55e00", "7 4"), ("#5b6472", "2 4"), ("#009e73", "10 3 2 3"))
-APART = 17  # pixels between the names of curves
+APART = 17  # pixels between the labels of curves
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its name, and its points, of which those that are not above 0 lie on the edge."""
+    """A curve: its name and points; those not above 0 are drawn on the edge."""
 
     name: str
     xs: Sequence[float]
@@ -49,35 +49,36 @@ class Line:
 
 
 class LogAxis:
-    """Values from `low` to `high`, above 0, on a logarithmic axis between two places of a picture; what lies beyond
-    is put on the edge."""
+    """A logarithmic axis for values from `low` to `high`, above 0, between two pixel positions; values beyond are
+    drawn on the edge."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
         self._low, self._high = math.log10(low), math.log10(high)
         self._start, self._end = start, end
 
     def __call__(self, value: float) -> float:
-        """Where a value stands, in pixels."""
-        at = math.log10(value) if value > 0 else -math.inf
-        share = (min(max(at, self._low), self._high) - self._low) / (self._high - self._low)
+        """The position of a value, in pixels."""
+        exponent = math.log10(value) if value > 0 else -math.inf
+        share = (min(max(exponent, self._low), self._high) - self._low) / (self._high - self._low)
         return self._start + share * (self._end - self._start)
 
     def ticks(self) -> list[float]:
         """Round numbers inside: powers of ten, with 2 and 5 times them where there is room."""
         steps = (1,) if self._high - self._low > 2.5 else (1, 2, 5)
         powers = range(math.floor(self._low), math.ceil(self._high) + 1)
-        found = [step * 10.0**power for power in powers for step in steps]
-        return [value for value in found if self._low - 1e-9 <= math.log10(value) <= self._high + 1e-9]
+        candidates = [step * 10.0**power for power in powers for step in steps]
+        return [value for value in candidates if self._low - 1e-9 <= math.log10(value) <= self._high + 1e-9]
 
 
 def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequence[Line], lowest: float) -> str:
-    """The SVG document. Values below `lowest` are drawn at it; the x-axis begins at the least x above 0.
+    """The SVG document of curves on two logarithmic axes.
 
-    Every curve is told by its colour, its dash and its name at its end. Raises ValueError without two different x.
+    lowest: smaller values are drawn here; the x-axis starts at the least x above 0. Every curve has its own colour
+        and dash, and its name at its end. Raises ValueError without two different x.
     """
     xs = sorted({x for line in lines for x in line.xs if x > 0})
     if len(xs) < 2:
-        raise ValueError("A chart needs points at two different places or more.")
+        raise ValueError("A chart needs points at two or more different x.")
     across = LogAxis(xs[0], xs[-1], LEFT, WIDTH - RIGHT)
     highest = max([2 * lowest, *(y for line in lines for y in line.ys)])
     up = LogAxis(lowest, highest, HEIGHT - BOTTOM, TOP)
@@ -87,14 +88,14 @@ def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequ
         text(20, 48, subtitle, fill=FAINT),
         *_grid(across, up, x_title, y_title, lowest),
     ]
-    heights = _names_apart([up(line.ys[-1]) for line in lines])
-    for place, (line, height) in enumerate(zip(lines, heights, strict=True)):
-        parts += _line(line, across, up, height, *STYLES[place % len(STYLES)])
+    heights = _label_heights([up(line.ys[-1]) for line in lines])
+    for index, (line, height) in enumerate(zip(lines, heights, strict=True)):
+        parts += _line(line, across, up, height, *STYLES[index % len(STYLES)])
     return "\n".join([*parts, "</svg>", ""])
 
 
 def number_text(value: float) -> str:
-    """A tick's number as people write it: 0.001, 10,000, 3 million."""
+    """The label of a tick: 0.001, 10,000, 3 million."""
     if value >= 1e6:
         return f"{value / 1e6:g} million"
     return f"{value:,.0f}" if value >= 1 else f"{value:.9f}".rstrip("0")
@@ -112,16 +113,16 @@ def _line(line: Line, across: LogAxis, up: LogAxis, name_height: float, colour: 
     ]
 
 
-def _names_apart(heights: Sequence[float]) -> list[float]:
-    """Where names stand, near their curves but not over each other: pushed down, then up from the bottom."""
-    order = sorted(range(len(heights)), key=lambda place: heights[place])
+def _label_heights(heights: Sequence[float]) -> list[float]:
+    """Heights of labels near their curves but apart: pushed down, then up from the bottom."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
     placed = list(heights)
     for above, below in pairwise(order):
         placed[below] = max(placed[below], placed[above] + APART)
     limit = float(HEIGHT - BOTTOM)
-    for place in reversed(order):
-        placed[place] = min(placed[place], limit)
-        limit = placed[place] - APART
+    for index in reversed(order):
+        placed[index] = min(placed[index], limit)
+        limit = placed[index] - APART
     return placed
 
 
@@ -130,7 +131,7 @@ def _grid(across: LogAxis, up: LogAxis, x_title: str, y_title: str, lowest: floa
     parts = []
     for value in up.ticks():
         parts.append(f'<path d="M{left} {up(value):.1f}H{right}" stroke="{GRID}"/>')
-        edge = "≤ " if value <= lowest else ""  # what lies below is drawn there, too
+        edge = "≤ " if value <= lowest else ""  # smaller values are drawn there, too
         parts.append(text(left - 8, up(value) + 4, edge + number_text(value), fill=FAINT, anchor="end"))
     for value in across.ticks():
         parts.append(f'<path d="M{across(value):.1f} {top}V{bottom}" stroke="{GRID}"/>')
@@ -140,22 +141,19 @@ def _grid(across: LogAxis, up: LogAxis, x_title: str, y_title: str, lowest: floa
     return parts
 
 
-PLOT_WIDE, PLOT_HIGH, MULTIPLES_CHART_LEFT, MULTIPLES_CHART_TOP, MULTIPLES_CHART_APART, BELOW = (
-    150,
-    120,
-    56,
-    98,
-    22,
-    66,
-)
-# Colours that the colour-blind tell apart (Okabe and Ito 2008), each with a dash of its own.
-MULTIPLES_CHART_STYLES: Final = (("#0072b2", ""), ("#d55e00", "6 4"), ("#009e73", "2 3"))
+PLOT_WIDTH, PLOT_HEIGHT, PLOT_GAP = 150, 120, 22
+PLOTS_LEFT, PLOTS_TOP, PLOTS_BOTTOM = 56, 98, 66
+PLOT_STYLES: Final = (("#0072b2", ""), ("#d55e00", "6 4"), ("#009e73", "2 3"))
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One small plot. title: above it. ticks: what stands below the first, the middle and the last place of its
-    axis. curves: one for each name of the chart, shares from 0 to 1 at equally distant places."""
+    """One small plot.
+
+    title: above it
+    ticks: below the first, the middle and the last position of the x-axis
+    curves: one per name of the chart, values from 0 to 1 at equal distances; NaN where unknown
+    """
 
     title: str
     ticks: tuple[str, str, str]
@@ -163,30 +161,29 @@ class Plot:
 
 
 def multiples_chart(title: str, subtitle: str, names: Sequence[str], plots: Sequence[Plot], chance: float) -> str:
-    """The SVG document. chance: a dotted line in every plot. Each curve is told by colour and dash, and named in a
-    row below the subtitle. Raises ValueError for a plot that has not one curve for each name."""
+    """The SVG document of a row of small plots (small multiples).
+
+    chance: a dotted line in every plot. Each curve has its own colour and dash, explained in a legend. Raises
+        ValueError for a plot without exactly one curve per name.
+    """
     if any(len(plot.curves) != len(names) for plot in plots):
         raise ValueError(f"Every plot needs {len(names)} curves, one for each of {', '.join(names)}.")
-    wide = MULTIPLES_CHART_LEFT + len(plots) * (PLOT_WIDE + MULTIPLES_CHART_APART)
-    high = MULTIPLES_CHART_TOP + PLOT_HIGH + BELOW - 22
+    width = PLOTS_LEFT + len(plots) * (PLOT_WIDTH + PLOT_GAP)
+    height = PLOTS_TOP + PLOT_HEIGHT + PLOTS_BOTTOM - 22
     parts = [
-        *beginning(wide, high, title),
+        *beginning(width, height, title),
         text(20, 26, title, size=16, weight=600),
         text(20, 46, subtitle, fill=FAINT),
-        *_key((*names, "chance"), wide),
+        *_legend((*names, "chance")),
     ]
-    for place, plot in enumerate(plots):
-        parts += _plot(
-            plot, MULTIPLES_CHART_LEFT + place * (PLOT_WIDE + MULTIPLES_CHART_APART), chance, first=place == 0
-        )
+    for index, plot in enumerate(plots):
+        parts += _plot(plot, PLOTS_LEFT + index * (PLOT_WIDTH + PLOT_GAP), chance, first=index == 0)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _key(names: Sequence[str], wide: int) -> list[str]:
+def _legend(names: Sequence[str]) -> list[str]:
     parts, x = [], 20.0
-    for (colour, dash), name in zip(
-        (*MULTIPLES_CHART_STYLES[: len(names) - 1], (FAINT, "1 4")), names, strict=True
-    ):
+    for (colour, dash), name in zip((*PLOT_STYLES[: len(names) - 1], (FAINT, "1 4")), names, strict=True):
         parts.append(f'<path d="M{x:.0f} 62h26" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
         parts.append(text(x + 32, 66, name))
         x += 60 + 7 * len(name)
@@ -194,32 +191,32 @@ def _key(names: Sequence[str], wide: int) -> list[str]:
 
 
 def _plot(plot: Plot, left: float, chance: float, first: bool) -> list[str]:
-    bottom, right = MULTIPLES_CHART_TOP + PLOT_HIGH, left + PLOT_WIDE
-    parts = [text(left, MULTIPLES_CHART_TOP - 8, plot.title, weight=600)]
+    bottom, right = PLOTS_TOP + PLOT_HEIGHT, left + PLOT_WIDTH
+    parts = [text(left, PLOTS_TOP - 8, plot.title, weight=600)]
     for share in (0.0, 0.5, 1.0):
-        y = bottom - PLOT_HIGH * share
+        y = bottom - PLOT_HEIGHT * share
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{GRID}"/>')
         if first:
             parts.append(text(left - 8, y + 4, f"{100 * share:.0f} %", fill=FAINT, anchor="end"))
-    y = bottom - PLOT_HIGH * chance
+    y = bottom - PLOT_HEIGHT * chance
     parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{FAINT}" stroke-dasharray="1 4"/>')
     for share, words, anchor in zip((0.0, 0.5, 1.0), plot.ticks, ("start", "middle", "end"), strict=True):
-        parts.append(text(left + PLOT_WIDE * share, bottom + 17, words, fill=FAINT, anchor=anchor))
-    for curve, (colour, dash) in reversed(list(zip(plot.curves, MULTIPLES_CHART_STYLES, strict=False))):
+        parts.append(text(left + PLOT_WIDTH * share, bottom + 17, words, fill=FAINT, anchor=anchor))
+    for curve, (colour, dash) in reversed(list(zip(plot.curves, PLOT_STYLES, strict=False))):
         parts += _curve(curve, left, colour, dash)
     return parts
 
 
 def _curve(curve: Sequence[float], left: float, colour: str, dash: str) -> list[str]:
-    """A curve as lines between its points, none where one is not known."""
-    bottom, last = MULTIPLES_CHART_TOP + PLOT_HIGH, max(len(curve) - 1, 1)
-    places = [(left + PLOT_WIDE * at / last, bottom - PLOT_HIGH * share) for at, share in enumerate(curve)]
+    """A curve as line segments, interrupted where a value is NaN."""
+    bottom, last = PLOTS_TOP + PLOT_HEIGHT, max(len(curve) - 1, 1)
+    points = [(left + PLOT_WIDTH * index / last, bottom - PLOT_HEIGHT * share) for index, share in enumerate(curve)]
     steps = "".join(
         f"M{a[0]:.1f} {a[1]:.1f}L{b[0]:.1f} {b[1]:.1f}"
-        if at == 0 or curve[at - 1] != curve[at - 1]
+        if index == 0 or curve[index - 1] != curve[index - 1]
         else f"L{b[0]:.1f} {b[1]:.1f}"
-        for at, (a, b) in enumerate(pairwise(places))
-        if curve[at] == curve[at] and curve[at + 1] == curve[at + 1]
+        for index, (a, b) in enumerate(pairwise(points))
+        if curve[index] == curve[index] and curve[index + 1] == curve[index + 1]
     )
     return [
         f'<path d="{steps}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}" '

@@ -1,5 +1,4 @@
-"""Setting: what a field of a dataclass means to a person, and how finely it is moved. Neither its value nor its
-limits, which the dataclass knows."""
+"""FormField: how a field of a dataclass is labelled and stepped in a form."""
 
 from __future__ import annotations
 
@@ -12,11 +11,14 @@ _KEY: Final = "setting"
 
 @dataclass(frozen=True)
 class Setting:
-    """What whoever makes a form of a dataclass needs to know of one field beside its type and default.
+    """What a form needs to know of a dataclass field beside its type and default.
 
-    name: in a word or two. text: one plain sentence. step: how far one press of an arrow key moves it; 0: to the
-    next of the numbers 1, 2, 5, 10, 20 ... usual: what to begin with where the field may also be None. unit: after
-    the number; "%": a share, shown as so many of a hundred. group: fields of one group stand together.
+    name: the label
+    description: one plain sentence
+    step: how far an arrow key moves the value; 0: to the next of 1, 2, 5, 10, 20, ...
+    start_value: the initial value where the field may also be None
+    unit: shown after the number; "%": the value is a fraction, shown as a percentage
+    group: fields of one group are shown together
     """
 
     name: str
@@ -28,17 +30,17 @@ class Setting:
 
 
 def explained(setting: Setting) -> Mapping[str, Setting]:
-    """The metadata of a field that has a meaning for people."""
+    """The metadata of a dataclass field that is shown in a form."""
     return {_KEY: setting}
 
 
 def settings_of(kind: Any, group: str = "") -> dict[str, Setting]:
-    """The explained fields of a group, by name, in their order, of a dataclass or of one of its instances."""
-    found = {each.name: setting_of(each) for each in fields(kind)}
-    return {name: setting for name, setting in found.items() if setting is not None and setting.group == group}
+    """The form fields of one group, by name, in order, of a dataclass or an instance."""
+    settings = {field.name: setting_of(field) for field in fields(kind)}
+    return {name: setting for name, setting in settings.items() if setting is not None and setting.group == group}
 
 
-def setting_of(each: Field[Any]) -> Setting | None:
-    """What a field means to a person, None if it is not explained."""
-    setting: Setting | None = each.metadata.get(_KEY)
+def setting_of(field: Field[Any]) -> Setting | None:
+    """The form field of a dataclass field, None if it is not shown."""
+    setting: Setting | None = field.metadata.get(_KEY)
     return setting

@@ -1,4 +1,4 @@
-"""Finds the files this program ships with, in a checkout and in an installed wheel. It does not read them."""
+"""Shipped files and installed versions, in a checkout and in an installed wheel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HERE = Path(__file__).resolve().parent
 def asset(name: str) -> Path:
     """The path of the shipped file `name`, such as "default.safetensors" or "fonts/Inter-Regular.otf".
 
-    Raises FileNotFoundError, saying what to do, if it is not there.
+    Raises FileNotFoundError, with what to do, if it is missing.
     """
     for folder in (_HERE.parent / "assets", _HERE / "shipped"):
         if (folder / name).exists():
@@ -22,7 +22,7 @@ def asset(name: str) -> Path:
 
 
 def installed(distribution: str) -> str | None:
-    """The version of an installed distribution, None if it is not."""
+    """The version of an installed distribution, None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -30,12 +30,12 @@ def installed(distribution: str) -> str | None:
 
 
 def program_version() -> str:
-    """The version of this program that is installed, or a word for a checkout that is not."""
+    """The installed version of this program, "unknown (not installed)" in a bare checkout."""
     return installed("xo-gui") or "unknown (not installed)"
 
 
 def cupy_version() -> str | None:
-    """CuPy's version; importing it would take a second and may fail. None if it is not installed."""
+    """CuPy's version without importing it, which would take a second and may fail. None if it is not installed."""
     names = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
-    found = [f"{version} ({name})" for name in names if (version := installed(name))]
-    return ", ".join(found) or None
+    versions = [f"{version} ({name})" for name in names if (version := installed(name))]
+    return ", ".join(versions) or None

@@ -1,4 +1,5 @@
-"""Nets: the reference networks that are timed, and the pictures and labels they are timed on."""
+"""Benchmark cases: the reference networks that are timed, with images and labels, and one case per kind of
+layer."""
 
 from __future__ import annotations
 
@@ -39,7 +40,7 @@ HANUSCHKIN_EPOCH = 1400
 
 @dataclass(frozen=True)
 class Net:
-    """A network with a name, and how it learns. epoch: how many pictures make an epoch, 0 if nobody asks."""
+    """A named network and its training configuration. epoch: pictures per epoch, 0 if not reported."""
 
     name: str
     network: Network
@@ -47,7 +48,7 @@ class Net:
     epoch: int = 0
 
 
-def _stage(features: int) -> tuple[Conv2D, ReLU, MaxPool2D]:
+def _conv_block(features: int) -> tuple[Conv2D, ReLU, MaxPool2D]:
     return Conv2D(features, 3, padding="same"), ReLU(), MaxPool2D()
 
 
@@ -57,22 +58,25 @@ TINY = Net("tiny", Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(edge="dro
 DEFAULT = Net("default", PRESETS["default"].network, PLAIN)
 LARGE = Net(
     "large",
-    Network((1, 64, 64), (*_stage(32), *_stage(64), *_stage(128), Flatten(), Dense(128), ReLU(), Dense(2))),
+    Network(
+        (1, 64, 64),
+        (*_conv_block(32), *_conv_block(64), *_conv_block(128), Flatten(), Dense(128), ReLU(), Dense(2)),
+    ),
     PLAIN,
 )
 
-REFERENCE = (TINY, DEFAULT, LARGE)
+REFERENCE_NETS = (TINY, DEFAULT, LARGE)
 
 
-def hanuschkin() -> Net:
-    """His network and settings; his epoch was one of 1,400 pictures."""
+def hanuschkin_net() -> Net:
+    """Hanuschkin's network and settings."""
     preset = PRESETS["hanuschkin"]
     assert preset.recipe is not None
     return Net("hanuschkin", preset.network, preset.recipe, HANUSCHKIN_EPOCH)
 
 
 def parameters(net: Net) -> Values:
-    """Weights to start from, the same for every contender; features all large enough to be seen in comparison."""
+    """Initial parameters, the same for every contender; He-initialized kernels, large enough to be compared."""
     layers = tuple(
         replace(layer, spread=None) if isinstance(layer, Conv2D) else layer for layer in net.network.layers
     )
@@ -81,17 +85,17 @@ def parameters(net: Net) -> Values:
 
 
 def pictures(net: Net, count: int) -> tuple[HostArray, HostArray]:
-    """Pictures (N, C, H, W) of noise from -1 to 1, float32, and labels (N,) int64 without rhyme or reason.
+    """Noise images (N, C, H, W) from -1 to 1, float32, and random labels (N,) int64.
 
-    What is in them makes no difference to the time, and nothing can be learnt from them so fast that gradients
-    would vanish while the clock runs.
+    Their content makes no difference to the time, and nothing can be learnt from them so fast that gradients vanish
+    during the measurement.
     """
     rng = np.random.default_rng(7)
     images = rng.uniform(-1, 1, (count, *net.network.input_shape)).astype(np.float32)
     return images, rng.integers(0, len(net.network.classes), count)
 
 
-# Windows that fit, hang over the edge, overlap, leave gaps, and are larger than the maps.
+# Windows that fit, extend over the edge, overlap, leave gaps, and are larger than the maps.
 POOLS: list[tuple[tuple[int, int, Literal["keep", "drop"]], Shape]] = [
     ((2, 2, "keep"), (2, 7, 7)),
     ((2, 2, "keep"), (2, 6, 8)),
@@ -145,7 +149,7 @@ CASES: list[tuple[Layer, Shape]] = [
 ]
 
 
-# Each as while reading; those that behave otherwise while learning, so too.
+# Each at inference, and in training mode where that differs.
 CASES_IN_MODES: list[tuple[Layer, Shape, bool]] = [
     (layer, shape, training)
     for layer, shape in CASES
@@ -154,21 +158,21 @@ CASES_IN_MODES: list[tuple[Layer, Shape, bool]] = [
 
 
 def name_of(case: tuple[Layer, Shape]) -> str:
-    """The case as pytest shows it."""
+    """The pytest id of a case."""
     layer, shape = case
     return f"{layer}-{'x'.join(map(str, shape))}"
 
 
 def mode_name_of(value: Layer | Shape | bool) -> str:
-    """A part of a case and its mode as pytest shows it."""
+    """The pytest id of a part of a case with its mode."""
     if isinstance(value, bool):
-        return "learning" if value else "reading"
+        return "training" if value else "inference"
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def with_head(layer: Layer, shape: Shape) -> Network:
-    """A network whose `layer` stands between a first convolution or list and two votes, so that all gradients
-    flow: through its parameters, into its input, and onward from its output."""
+    """A network with `layer` between a first convolution (or Flatten and Dense) and a Dense of two classes, so that
+    gradients flow through its parameters, into its input, and onward."""
     if len(shape) == 3:
         layers: tuple[Layer, ...] = (Conv2D(shape[0], 1), layer)
         if len(layer.output_shape(shape)) == 3:
@@ -178,6 +182,6 @@ def with_head(layer: Layer, shape: Shape) -> Network:
 
 
 def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray[Any, Any]]:
-    """Parameters for it, biases too, and running statistics, of which a variance is never near 0."""
+    """Random parameters, biases too, and buffers whose variances are never near 0."""
     values = {name: rng.normal(0, 0.7, shape) for name, shape in network.parameter_shapes.items()}
     return {name: 0.5 + abs(value) if name.endswith(".variance") else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""Contender: somebody who computes what others compute too, ready to be timed. Not the timing."""
+"""Contender: a library or mode that computes the same work, ready to be timed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,21 @@ Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]
 
 
 class BenchError(ValueError):
-    """A measurement would be worth nothing; the message says why."""
+    """A measurement would be meaningless; the message says why."""
 
 
 def nothing() -> None:
-    """For contenders that need no preparation, or do not work behind the caller's back."""
+    """For contenders that need no preparation, or run synchronously."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """run: does the work `units` times over, perhaps behind the caller's back; wait: until it is done.
+    """Work to be timed.
 
-    before: called before every sample and not timed, such as choosing how many threads there are. answer: does the
-    work once and gives what was computed, by name, for comparison; None for a yardstick, whose work is its own.
+    run: does the work `units` times, perhaps asynchronously
+    outputs: does the work once and returns what was computed, by name, for comparison; None for reference work
+    wait: returns when all work is done
+    before: called before every sample, untimed, such as to set the number of threads
     """
 
     name: str
@@ -46,7 +48,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender that has not been put together yet, which may fail for one that comes from elsewhere."""
+    """A contender that is not built yet; building one of another library may fail."""
 
     name: str
     make: Callable[[], Contender]
@@ -55,64 +57,64 @@ class Entry:
 def gathered(engine: Contender, others: Sequence[Entry], tolerance: float) -> tuple[list[Contender], list[str]]:
     """The engine and those others that work, each after it has computed once; and a sentence for each other.
 
-    tolerance: how far a value may be off the engine's, as a share of the largest of its array. Raises BenchError,
-    naming the contender, if it computes something else.
+    tolerance: the largest difference from the engine's values, relative to the largest of the array. Raises
+        BenchError, naming the contender, if it computes something else.
     """
     engine.before()
     expected = engine.answer() if engine.answer is not None else {}
-    found, notes = [engine], []
+    contenders, notes = [engine], []
     for entry in others:
-        # Whatever another's library raises where it cannot be used means the same: the row goes on without it.
+        # Any exception of another library means that it cannot be used here: the row goes on without it.
         try:
             contender = entry.make()
             contender.before()
-            given = None if contender.answer is None else contender.answer()
+            outputs = None if contender.answer is None else contender.answer()
         except Exception as error:  # noqa: BLE001
-            words = str(error).strip() or type(error).__name__
-            notes.append(f"{entry.name} did not run: {words.splitlines()[0].rstrip('.')}.")
+            message = str(error).strip() or type(error).__name__
+            notes.append(f"{entry.name} did not run: {message.splitlines()[0].rstrip('.')}.")
             continue
-        if given is not None:
-            check_same(contender.name, given, expected, tolerance)
-        found.append(contender)
-    return found, notes
+        if outputs is not None:
+            check_same(contender.name, outputs, expected, tolerance)
+        contenders.append(contender)
+    return contenders, notes
 
 
 def check_same(
     name: str, given: Mapping[str, HostArray], expected: Mapping[str, HostArray], tolerance: float
 ) -> None:
-    """Raises BenchError unless what `name` gives is what is expected, as `gathered` says."""
+    """Raises BenchError unless `given` equals `expected` within `tolerance`, as in `check_contenders`."""
     if set(given) != set(expected):
-        odd = sorted(set(given) ^ set(expected))[0]
-        raise BenchError(f"{name} cannot be compared: only one side gives {odd}.")
+        extra = sorted(set(given) ^ set(expected))[0]
+        raise BenchError(f"{name} cannot be compared: only one side has {extra}.")
     for part, values in expected.items():
         _compare(name, part, given[part], values, tolerance)
 
 
-def _compare(who: str, name: str, given: HostArray, expected: HostArray, tolerance: float) -> None:
+def _compare(contender: str, name: str, given: HostArray, expected: HostArray, tolerance: float) -> None:
     if given.shape != expected.shape:
-        raise BenchError(f"{who} computes something else: its {name} is {given.shape}, not {expected.shape}.")
+        raise BenchError(f"{contender} computes something else: its {name} is {given.shape}, not {expected.shape}.")
     largest = float(np.abs(expected).max(initial=0.0))
-    # Written so that a value that is not a number fails too.
+    # Written so that NaN fails too.
     off = float(np.abs(given.astype(np.float64) - expected).max(initial=0.0))
     if not off <= tolerance * largest + 1e-9:
         raise BenchError(
-            f"{who} computes something else: its {name} is off by {off:.2g}, where values go up to {largest:.2g}."
+            f"{contender} computes something else: its {name} is off by {off:.2g}, with values up to {largest:.2g}."
         )
 
 
-# Steps between two looks at the list of batches, and how many a GPU is given at once.
+# Steps per schedule of batches, and steps that a GPU is given at once.
 ROWS, AT_ONCE = 1024, 16
-# Different batches that are gone through.
+# The number of different batches.
 BATCHES = 8
 
 
 def live(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
-    """One picture at a time, every intermediate value kept and the picture waited for, as a window needs it.
+    """One picture at a time, every activation kept and the pass waited for, as the window does.
 
-    Returns with the contender how many calls are started for a pass, known once it has made one.
+    Returns the contender and the number of calls per pass, known after the first one.
     """
     counts: list[int] = []
-    plan = Plan(net.network, _counting(backend, counts), 1, keep=True)
+    plan = Plan(net.network, _counting_backend(backend, counts), 1, keep=True)
     plan.load(parameters(net))
     image = pictures(net, 1)[0]
 
@@ -128,15 +130,15 @@ def live(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
 
 
 def train(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
-    """Whole steps on batches of the recipe's size: fetched, forward, error, backward, guarded and applied.
+    """Whole training steps on batches of the recipe's size: fetch, forward, loss, backward, check, update.
 
-    The answer is how far one step moves every parameter, divided by the rate. Returns with the contender how many
-    calls are started for a step, known once it has made one.
+    Its outputs are the change of every parameter in one step, divided by the learning rate. Returns the contender
+    and the number of calls per step, known after the first one.
     """
     counts: list[int] = []
     start, batch = parameters(net), net.recipe.batch
     images, labels = pictures(net, BATCHES * batch)
-    stepper = Stepper(net.network, _counting(backend, counts), net.recipe, start)
+    stepper = Stepper(net.network, _counting_backend(backend, counts), net.recipe, start)
     order = np.resize(np.arange(len(images)), (ROWS, batch))
     rates = np.full(ROWS, net.recipe.optimizer.rate, np.float32)
     stepper.feed(images, targets(labels, len(net.network.classes)), order, rates)
@@ -161,12 +163,12 @@ def train(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
 
 
 def title(backend: Backend) -> str:
-    """How a table names the engine."""
+    """The name of the engine in tables."""
     return f"this engine, {backend.title}"
 
 
-def _counting(backend: Backend, counts: list[int]) -> Backend:
-    """The backend, which now writes down how many calls every program has that it makes; on a GPU, launches."""
+def _counting_backend(backend: Backend, counts: list[int]) -> Backend:
+    """The backend, recording the number of calls of every program it makes; on a GPU, of launches."""
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
         counts.append(len(fused(calls) if backend.name == "gpu" else calls))
@@ -175,29 +177,30 @@ def _counting(backend: Backend, counts: list[int]) -> Backend:
     return replace(backend, program=program)
 
 
-SIDE, COPIED = 256, 1 << 20
+MATRIX_SIDE, COPIED_VALUES = 256, 1 << 20
 
 
 def yardstick(backend: Backend) -> Contender:
-    """A product of two 256 × 256 matrices and the copying of a million float32 values.
+    """Fixed work to compare with: a product of two 256 × 256 matrices and a copy of 2^20 float32 values.
 
-    On the processor by NumPy itself, so that it stays the same whatever becomes of the engine; on a GPU by the
-    engine's operations.
+    On a CPU by NumPy itself, so that it stays the same when the engine changes; on a GPU by the engine's
+    operations.
     """
     rng = np.random.default_rng(3)
-    left, right = (rng.standard_normal((SIDE, SIDE)).astype(np.float32) for _ in range(2))
-    source = rng.standard_normal(COPIED).astype(np.float32)
+    shape = (MATRIX_SIDE, MATRIX_SIDE)
+    left, right = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
+    source = rng.standard_normal(COPIED_VALUES).astype(np.float32)
     if backend.name == "cpu":
-        product, target = np.empty((SIDE, SIDE), np.float32), np.empty(COPIED, np.float32)
+        product, target = np.empty(shape, np.float32), np.empty(COPIED_VALUES, np.float32)
 
         def run() -> None:
             np.matmul(left, right, out=product)
             np.copyto(target, source)
 
-        return Contender("yardstick (NumPy product and copy)", "yardstick", run, None)
+        return Contender("reference work (NumPy product and copy)", "yardstick", run, None)
     ops = backend.operations
-    calls = ops.product(ops.from_host(left), ops.from_host(right), ops.zeros((SIDE, SIDE), np.float32))
-    calls += ops.copy(ops.from_host(source), ops.zeros((COPIED,), np.float32))
+    calls = ops.product(ops.from_host(left), ops.from_host(right), ops.zeros(shape, np.float32))
+    calls += ops.copy(ops.from_host(source), ops.zeros((COPIED_VALUES,), np.float32))
     return Contender(
-        "yardstick (product and copy)", "yardstick", backend.program(calls, 1), None, wait=backend.wait
+        "reference work (product and copy)", "yardstick", backend.program(calls, 1), None, wait=backend.wait
     )

@@ -1,4 +1,4 @@
-"""Chart: cost curves drawn as one SVG picture, light enough to be read in a page and as text."""
+"""Cost chart: measured cost curves as one small SVG."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from engine.charts import FAINT, GRID, TEXT, beginning, text
 
 PANEL_WIDTH, PANEL_HEIGHT, GAP, MARGIN = 340, 250, 30, 22
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 40, 44
-# Told apart by lightness, dash and marker as well as by hue.
+# Distinct in lightness, dash and marker as well as hue.
 TIME, MULTIPLIES = "#0b5fa5", "#b3541e"
 
 
 def chart(curves: Sequence[Curve], title: str, subtitle: str) -> str:
-    """The curves, two panels a row, on logarithmic axes: time measured with its quartiles, and a line of what
-    multiplies alone would make of the last point's time."""
+    """The SVG document, two panels a row, on logarithmic axes: measured time with its quartiles, and a line
+    proportional to the multiplies through the last point's time."""
     across = 2
     down = -(-len(curves) // across)
     width = 2 * MARGIN + across * PANEL_WIDTH + (across - 1) * GAP
@@ -45,7 +45,6 @@ def _legend(x: float, y: float) -> list[str]:
 
 
 def _panel(curve: Curve) -> list[str]:
-    """One curve with its axes."""
     milliseconds = [1000 * value for value in (*curve.low, *curve.high)]
     expected = [1000 * curve.seconds[-1] * m / curve.multiplies[-1] for m in curve.multiplies]
     across = _Axis(curve.at, LEFT, PANEL_WIDTH - RIGHT)
@@ -88,7 +87,7 @@ def _grid(across: _Axis, up: _Axis, of: str) -> list[str]:
 
 
 class _Axis:
-    """Positive values on a logarithmic axis between two ends of a picture."""
+    """A logarithmic axis for positive values between two pixel positions."""
 
     def __init__(self, values: Sequence[float], start: float, end: float) -> None:
         low, high = math.log10(min(values)), math.log10(max(values))

@@ -1,8 +1,8 @@
-"""Bands: passes over pictures too large to hold every map of, a few rows at a time. They learn nothing.
+"""Bands: inference on pictures too large to hold every map of, a few rows at a time.
 
-A band is some rows of the last layer's maps. Going down, every layer says which rows of its input those rows read;
-going up, only these are computed. Where a band touches the frame its layers meet their margin of zeros, elsewhere
-the neighbouring rows themselves, so what comes out is what one pass over the whole picture would give.
+A band is some rows of the last layer's maps. From the last layer down, every layer says which rows of its input
+those rows read; from the first up, only these are computed. At the frame a band has the zero padding of its layers,
+elsewhere the neighbouring rows themselves, so the result equals one pass over the whole picture.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from engine.nn.layers import (
 from engine.nn.network import layer_names
 from engine.nn.plan import cheapest_order
 
-# What the widest layer of a band may keep busy: what stays in a core's cache, or fills a GPU.
+# Memory of the widest layer of a band: what stays in a core's cache, or fills a GPU.
 BAND_BYTES = {"cpu": 1_000_000, "gpu": 256_000_000}
-# How many bands may be worked on at the same time.
+# Bands computed concurrently.
 LANES = 2
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
@@ -47,7 +47,7 @@ Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
 @dataclass(frozen=True)
 class Band:
-    """rows: which rows of the last layer's maps; maps: (F, len(rows), W'), on the host, float32."""
+    """Some rows of the last layer's maps. maps: (F, len(rows), W'), on the host, float32."""
 
     rows: range
     maps: HostArray
@@ -60,7 +60,7 @@ def forward_in_bands(
     backend: Backend,
     band_rows: int | None = None,
 ) -> HostArray:
-    """The maps (F, H', W') that `layers` make of a picture (C, H, W), float32; see bands."""
+    """The maps (F, H', W') of the last layer for a picture (C, H, W), float32; see `iter_bands`."""
     maps: HostArray = np.empty(_shapes(layers, picture.shape)[-1], np.float32)
     for band in bands(layers, parameters, picture, backend, band_rows):
         maps[:, band.rows.start : band.rows.stop] = band.maps
@@ -74,12 +74,14 @@ def bands(
     backend: Backend,
     band_rows: int | None = None,
 ) -> Iterator[Band]:
-    """The maps that `layers` make of a picture (C, H, W), float32, as bands of `band_rows` rows from the top down.
+    """The last layer's maps for a picture (C, H, W), float32, as bands of `band_rows` rows from the top down.
 
-    layers: the first ones of a network, down to the last that does not read the whole picture at once. parameters:
-    the network's, by name; the picture may be of any size. band_rows: None for as many as the cache holds. Memory:
-    that of the bands worked on, beside the picture and what the caller keeps. Raises ShapeError, naming the layer,
-    if one does not fit, reads the whole picture or lacks a parameter, ValueError for bands of less than one row.
+    layers: the first ones of a network, up to the last before one that reads the whole picture at once
+    parameters: the network's, by name; the picture may be of any size
+    band_rows: None for as many as the cache holds
+    Memory: that of the bands in progress, beside the picture and what the caller keeps. Raises ShapeError, naming
+    the layer, if one does not fit, reads the whole picture or lacks a parameter, ValueError for bands of less than
+    one row.
     """
     if band_rows is not None and band_rows < 1:
         raise ValueError(f"A band needs at least 1 row, not {band_rows}.")
@@ -87,61 +89,63 @@ def bands(
     order = cheapest_order(tuple(layers))
     names = layer_names(layers)
     named = [(names[place], layers[place]) for place in order]
-    placed = _placed(named, picture.shape, parameters, backend.operations)
+    placed = _place_layers(named, picture.shape, parameters, backend.operations)
     step = band_rows or _rows_that_fit(placed, height, BAND_BYTES[backend.name])
     cuts = [range(first, min(first + step, height)) for first in range(0, height, step)]
-    key, lanes = None, None
+    key, group = None, None
     while cuts:
-        stacks = [_Stack(placed, rows) for rows in cuts[:LANES]]
-        alike = [stack for stack in stacks if stack.key == stacks[0].key]
-        if lanes is None or key != (stacks[0].key, len(alike)):
-            key, lanes = (stacks[0].key, len(alike)), _Lanes(alike, placed, backend)
-        yield from lanes.run(alike, picture)
+        band_plans = [_BandPlan(placed, rows) for rows in cuts[:LANES]]
+        alike = [band_plan for band_plan in band_plans if band_plan.key == band_plans[0].key]
+        if group is None or key != (band_plans[0].key, len(alike)):
+            key, group = (band_plans[0].key, len(alike)), _BandGroup(alike, placed, backend)
+        yield from group.run(alike, picture)
         del cuts[: len(alike)]
 
 
-class _Lanes:
-    """The calls of bands that lie alike in the frame, to be worked on at the same time, made once."""
+class _BandGroup:
+    """The calls of bands with the same geometry, computed concurrently, made once."""
 
-    def __init__(self, stacks: Sequence[_Stack], placed: Sequence[_Placed], backend: Backend) -> None:
+    def __init__(self, band_plans: Sequence[_BandPlan], placed: Sequence[_PlacedLayer], backend: Backend) -> None:
         self._backend, ops = backend, backend.operations
         first, last = placed[0], placed[-1]
-        self._inputs = [_Rows(ops, first.shape, stack.need[0], first.layer.margin) for stack in stacks]
-        self._outputs = [_Rows(ops, last.output, stack.made[-1], 0) for stack in stacks]
-        lanes = [
-            stack.calls(ops, below, above)
-            for stack, below, above in zip(stacks, self._inputs, self._outputs, strict=True)
+        self._inputs = [
+            _RowBuffer(ops, first.shape, band_plan.need[0], first.layer.margin) for band_plan in band_plans
         ]
-        self._run = backend.program(ops.together(lanes), 1)
+        self._outputs = [_RowBuffer(ops, last.output, band_plan.made[-1], 0) for band_plan in band_plans]
+        calls = [
+            band_plan.calls(ops, below, above)
+            for band_plan, below, above in zip(band_plans, self._inputs, self._outputs, strict=True)
+        ]
+        self._run = backend.program(ops.together(calls), 1)
 
-    def run(self, stacks: Sequence[_Stack], picture: HostArray) -> Iterator[Band]:
-        """The bands of the stacks, which lie as those do that the calls were made for."""
+    def run(self, band_plans: Sequence[_BandPlan], picture: HostArray) -> Iterator[Band]:
+        """The bands of plans with the geometry that the calls were made for."""
         ops = self._backend.operations
-        for stack, below in zip(stacks, self._inputs, strict=True):
-            read = stack.need[0]
+        for band_plan, below in zip(band_plans, self._inputs, strict=True):
+            read = band_plan.need[0]
             ops.upload(picture[:, read.start : read.stop, :, None], below.values)
         self._run()
-        for stack, above in zip(stacks, self._outputs, strict=True):
-            first = stack.rows.start - stack.made[-1].start
-            yield Band(stack.rows, ops.to_host(above.values[:, first : first + len(stack.rows), :, 0]))
+        for band_plan, above in zip(band_plans, self._outputs, strict=True):
+            first = band_plan.rows.start - band_plan.made[-1].start
+            yield Band(band_plan.rows, ops.to_host(above.values[:, first : first + len(band_plan.rows), :, 0]))
 
 
-class _Stack:
-    """Layers one after the other, with the rows that each must make for some rows of the last.
+class _BandPlan:
+    """The rows that each of a chain of layers must compute for some rows of the last one.
 
-    need: the rows of its input that each layer reads; made: the rows of its output that it makes, which are more
-    than those needed where it reads the frame's top.
+    need: the rows of its input that each layer reads
+    made: the rows of its output that it computes, more than needed where it reads the top of the frame
     """
 
-    def __init__(self, placed: Sequence[_Placed], rows: range) -> None:
+    def __init__(self, placed: Sequence[_PlacedLayer], rows: range) -> None:
         self.placed, self.rows = placed, rows
         self.need: list[range] = []
         self.made: list[range] = []
-        self._inner: list[_Stack | None] = []
-        for each in reversed(placed):
-            inner = _Stack(each.inner, rows) if each.inner else None
-            made = each.made(rows) if inner is None else rows
-            need = each.need(made) if inner is None else _hull(inner.need[0], rows)
+        self._inner: list[_BandPlan | None] = []
+        for placed_layer in reversed(placed):
+            inner = _BandPlan(placed_layer.inner, rows) if placed_layer.inner else None
+            made = placed_layer.made(rows) if inner is None else rows
+            need = placed_layer.need(made) if inner is None else _hull(inner.need[0], rows)
             self._inner.insert(0, inner)
             self.made.insert(0, made)
             self.need.insert(0, need)
@@ -149,46 +153,48 @@ class _Stack:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The same for stacks that lie alike: as many rows everywhere, and the frame at the same sides."""
+        """Equal for plans with the same geometry: as many rows everywhere, and the frame at the same sides."""
         read = (*self.need[1:], self.rows)
         spans = [(of.start - made.start, len(of), len(made)) for of, made in zip(read, self.made, strict=True)]
         ends = [
-            (len(need), need.start == 0, need.stop == each.height)
-            for need, each in zip(self.need, self.placed, strict=True)
+            (len(need), need.start == 0, need.stop == placed_layer.height)
+            for need, placed_layer in zip(self.need, self.placed, strict=True)
         ]
         return (*spans, *ends, *(inner and inner.key for inner in self._inner))
 
-    def calls(self, ops: Operations, x: _Rows, y: _Rows) -> Calls:
-        """The calls that fill y, which holds the rows the last layer makes, from x."""
+    def calls(self, ops: Operations, x: _RowBuffer, y: _RowBuffer) -> Calls:
+        """The calls that compute y, the rows of the last layer, from x."""
         calls: Calls = []
-        for place, each in enumerate(self.placed):
+        for place, placed_layer in enumerate(self.placed):
             out = y
             if place + 1 < len(self.placed):
-                out = _Rows(ops, each.output, self.made[place], self.placed[place + 1].layer.margin)
+                out = _RowBuffer(ops, placed_layer.output, self.made[place], self.placed[place + 1].layer.margin)
             calls += self._layer(ops, place, x, out)
             x = out
         return calls
 
-    def _layer(self, ops: Operations, place: int, x: _Rows, y: _Rows) -> Calls:
-        each, inner = self.placed[place], self._inner[place]
+    def _layer(self, ops: Operations, place: int, x: _RowBuffer, y: _RowBuffer) -> Calls:
+        placed_layer, inner = self.placed[place], self._inner[place]
         if inner is None:
             seen = x.seen(self.need[place])
-            return each.layer.forward(ops, Stage(seen, y.values, block=each.block, state=each.state))
-        stacked = _Rows(ops, each.output, inner.made[-1], 0)
+            return placed_layer.layer.forward(
+                ops, Stage(seen, y.values, block=placed_layer.parameters, state=placed_layer.buffers)
+            )
+        stacked = _RowBuffer(ops, placed_layer.output, inner.made[-1], 0)
         rows = self.made[place]
         return inner.calls(ops, x, stacked) + ops.add(stacked.seen(rows).values, x.seen(rows).values, y.values)
 
 
 @dataclass(frozen=True)
-class _Placed:
-    """A layer in its place. shape: of its whole input; block, state: its parameters; inner: the layers of a stack
-    with a skip."""
+class _PlacedLayer:
+    """A layer with the shape of its whole input, its stored parameters and buffers, and the layers inside a
+    residual block."""
 
     layer: Layer
     shape: Shape
-    block: Array | None
-    state: Array | None
-    inner: tuple[_Placed, ...]
+    parameters: Array | None
+    buffers: Array | None
+    inner: tuple[_PlacedLayer, ...]
 
     @property
     def height(self) -> int:
@@ -205,22 +211,22 @@ class _Placed:
         return range(min(read.start, stop - 1), stop)
 
     def made(self, rows: range) -> range:
-        """Those rows, and, where they read the frame's first row, all above them, so that the margin there is met
-        whole. Rows that read nothing but the margin below take one along that reads more."""
+        """Those rows, and, where they read the frame's first row, all above them, so that the padding there is
+        complete. Rows that read only the bottom padding take along one that reads more."""
         first = rows.start
         while first and self._read(range(first, first + 1)).start >= self.height:
             first -= 1
         return range(first if self.need(range(first, rows.stop)).start else 0, rows.stop)
 
     def _read(self, rows: range) -> range:
-        """As the layer says it: cut off at the frame, and inverted where there is nothing but margin."""
+        """As given by the layer: clipped to the frame, and with stop before start where there is only padding."""
         read = self.layer.reads(self.shape, rows, range(1))
         assert read is not None
         return read[0]
 
 
-class _Rows:
-    """Some rows in memory: `have` of those of `shape`, inside `margin` zeros where they end at the frame."""
+class _RowBuffer:
+    """Some rows in memory: `have` of those of `shape`, with `margin` zeros where they touch the frame."""
 
     def __init__(self, ops: Operations, shape: Shape, have: range, margin: int) -> None:
         channels, height, width = shape
@@ -233,7 +239,7 @@ class _Rows:
         self.values = self._cells(have)
 
     def seen(self, rows: range) -> Buffer:
-        """As a layer finds them that reads only `rows`."""
+        """The input of a layer that reads only `rows`."""
         first = self._place(rows.start) if rows.start else 0
         last = self._place(rows.stop) if rows.stop < self._height else self._full.shape[1]
         return Buffer(self._full[:, first:last], self._cells(rows))
@@ -247,11 +253,11 @@ class _Rows:
 
 
 def _shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
-    """The picture's shape and every layer's output. Raises ShapeError."""
+    """The picture's shape and every layer's output shape. Raises ShapeError."""
     if len(shape) != 3 or min(shape) < 1:
         raise ShapeError(f"A picture is channels × height × width, not {shape!r}.")
     if not layers:
-        raise ValueError("There are no layers that could read the picture.")
+        raise ValueError("There are no layers to run on the picture.")
     shapes: list[Shape] = [shape]
     for place, layer in enumerate(layers, 1):
         title = f"layer {place} ({type(layer).__name__})"
@@ -261,69 +267,73 @@ def _shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
             raise ShapeError(f"The network's {title} does not fit on {shape_text(shapes[-1])}: {error}.") from error
         if layer.reads(shapes[-2], range(1), range(1)) is None:
             raise ShapeError(
-                f"The network's {title} reads the whole picture at once, so no band can be worked on by itself; "
+                f"The network's {title} reads the whole picture at once, so bands cannot be computed separately; "
                 "leave it and what follows out."
             )
     return shapes
 
 
-def _placed(
+def _place_layers(
     named: Sequence[tuple[str, Layer]], shape: Shape, parameters: Parameters, ops: Operations
-) -> list[_Placed]:
-    """Layers, each with its parameters, which are found by its name."""
-    found = []
+) -> list[_PlacedLayer]:
+    """Layers, each with its parameters, found by name."""
+    placed = []
     for name, layer in named:
-        inner: list[_Placed] = []
-        block = state = None
+        inner: list[_PlacedLayer] = []
+        stored = buffers = None
         if isinstance(layer, Residual):
-            inside = [(f"{name}.{place}-{each.kind}", each) for place, each in enumerate(layer.layers, 1)]
-            inner = _placed(inside, shape, parameters, ops)
+            inside = [
+                (f"{name}.{place}-{placed_layer.kind}", placed_layer)
+                for place, placed_layer in enumerate(layer.layers, 1)
+            ]
+            inner = _place_layers(inside, shape, parameters, ops)
         else:
-            block = _loaded(name, layer.block_shape(shape), layer.parameters, shape, parameters, ops)
-            state = _loaded(name, layer.state_shape(shape), layer.state, shape, parameters, ops)
-        found.append(_Placed(layer, shape, block, state, tuple(inner)))
+            stored = _load_array(name, layer.block_shape(shape), layer.parameters, shape, parameters, ops)
+            buffers = _load_array(name, layer.state_shape(shape), layer.state, shape, parameters, ops)
+        placed.append(_PlacedLayer(layer, shape, stored, buffers, tuple(inner)))
         shape = layer.output_shape(shape)
-    return found
+    return placed
 
 
-def _loaded(
+def _load_array(
     name: str,
-    block_shape: Shape | None,
+    array_shape: Shape | None,
     views_of: Callable[[Array, Shape], dict[str, Array]],
     shape: Shape,
     parameters: Parameters,
     ops: Operations,
 ) -> Array | None:
-    """A layer's block, filled from the parameters by name. Raises ShapeError unless they are there and fit."""
-    if block_shape is None:
+    """A layer's stored array, filled from the parameters by name. Raises ShapeError unless they are present and
+    fit."""
+    if array_shape is None:
         return None
-    block: Array = ops.zeros(block_shape, np.float32)
-    for part, view in views_of(block, shape).items():
+    array: Array = ops.zeros(array_shape, np.float32)
+    for part, view in views_of(array, shape).items():
         values = parameters.get(f"{name}.{part}")
         if values is None or values.shape != view.shape:
             found = "missing" if values is None else shape_text(values.shape)
             raise ShapeError(f"The network needs {name}.{part} ({shape_text(view.shape)}), but it is {found}.")
         ops.upload(values, view)
-    return block
+    return array
 
 
-def _rows_that_fit(placed: Sequence[_Placed], height: int, limit: int) -> int:
-    """How many rows of the last layer can be worked on at once, a power of two, at least 1."""
+def _rows_that_fit(placed: Sequence[_PlacedLayer], height: int, limit: int) -> int:
+    """The number of rows of the last layer per band, a power of two, at least 1."""
     rows = 1
-    while 2 * rows <= height and _widest(placed, 2 * rows, height) <= limit:
+    while 2 * rows <= height and _widest_bytes(placed, 2 * rows, height) <= limit:
         rows *= 2
     return rows
 
 
-def _widest(placed: Sequence[_Placed], rows: int, height: int) -> int:
-    """The bytes that a band of `rows` in the middle keeps busy in the layer where they are most."""
+def _widest_bytes(placed: Sequence[_PlacedLayer], rows: int, height: int) -> int:
+    """The bytes of a band of `rows` in the middle, in the layer where they are most."""
     first = (height - rows) // 2
-    needs = _Stack(placed, range(first, first + rows)).need
+    needs = _BandPlan(placed, range(first, first + rows)).need
     shapes = [
-        (each.shape[0], len(need) + 2 * each.layer.margin, each.shape[2])
-        for each, need in zip(placed, needs, strict=True)
+        (placed_layer.shape[0], len(need) + 2 * placed_layer.layer.margin, placed_layer.shape[2])
+        for placed_layer, need in zip(placed, needs, strict=True)
     ]
-    return max(each.layer.work_bytes(shape) for each, shape in zip(placed, shapes, strict=True))
+    return max(placed_layer.layer.work_bytes(shape) for placed_layer, shape in zip(placed, shapes, strict=True))
 
 
 def _hull(first: range, second: range) -> range:
@@ -335,9 +345,10 @@ SIDES = (2448, 3264)
 
 
 def photograph(height: int, width: int) -> HostArray:
-    """A picture (1, height, width) of float32 from -1 to 1: soft light, hard edges and grain, always the same.
+    """A synthetic picture (1, height, width) of float32 from -1 to 1: soft light, hard edges and noise, always the
+    same.
 
-    Made row by row, so that making it takes no more memory than it has.
+    Made row by row, so that it takes no more memory than its own.
     """
     rng = np.random.default_rng(11)
     picture: HostArray = np.empty((1, height, width), np.float32)
@@ -350,7 +361,7 @@ def photograph(height: int, width: int) -> HostArray:
 
 
 def features() -> Values:
-    """Parameters of LAYERS, always the same."""
+    """Parameters of PHOTO_LAYERS, always the same."""
     layer, shape = LAYERS[0], (1, *SIDES)
     return {f"01-conv2d.{name}": values for name, values in layer.initial(shape, np.random.default_rng(1)).items()}
 
@@ -361,7 +372,7 @@ def multiplies(sides: tuple[int, int] = SIDES) -> int:
 
 
 def in_bands(backend: Backend, sides: tuple[int, int] = SIDES) -> Contender:
-    """This engine, a band after the other."""
+    """This engine, one band after the other."""
     picture, parameters = photograph(*sides), features()
 
     def run() -> HostArray:
@@ -371,8 +382,8 @@ def in_bands(backend: Backend, sides: tuple[int, int] = SIDES) -> Contender:
 
 
 def growth(sides: tuple[int, int] = SIDES) -> int | None:
-    """By how many bytes a fresh process that holds the picture grows at most while it makes all its maps on the
-    processor. None where the system does not say."""
+    """The peak growth in bytes of a fresh process that holds the picture while it computes all maps on the CPU.
+    None if unknown."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_growth, sides).result()
 
@@ -387,10 +398,10 @@ def _growth(sides: tuple[int, int]) -> int | None:
 
 
 def _peak() -> int | None:
-    """The most bytes of memory that this process has had resident."""
+    """The peak resident memory of this process, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux's getrusage counts what the process was before it began to run this program, too.
+        # Linux's getrusage includes the process before it started this program.
         found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text("utf-8"), re.MULTILINE)
         return None if found is None else 1024 * int(found[1])
     if sys.platform == "darwin":

@@ -1,4 +1,4 @@
-"""Machine: what a measurement ran on, so that a figure can be read by someone who was not there."""
+"""Machine: the hardware and software that a measurement ran on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 
 from engine.installation import cupy_version, program_version
 
-# Each changes how fast somebody computes here, so a figure that was taken with one says so.
+# Each changes the speed of a contender, so a report lists those that are set.
 TELLING = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
@@ -37,10 +37,14 @@ TELLING = (
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """processor, flags, cores: of the processor, cores being those this process may use; device: who computes.
+    """The machine of a measurement.
 
-    versions: of everything whose speed is measured, by name; variables: those of TELLING that are set. load: how
-    many processes were busy in the minute before the measurement, None where the system does not say.
+    processor, flags: the CPU and its SIMD extensions
+    cores: those this process may use
+    device: what computes
+    versions: of everything whose speed is measured, by name
+    variables: those of SPEED_VARIABLES that are set
+    load: the load average of the minute before the measurement, None if unknown
     """
 
     processor: str
@@ -54,9 +58,9 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def machine(device: str, versions: Mapping[str, str]) -> Machine:
-    """This one. device: who computes; versions: of the partners that are measured beside the engine."""
+    """This machine. device: what computes; versions: of the contenders measured beside the engine."""
     own = {"xo": program_version(), "Python": platform.python_version(), "NumPy": f"{np.__version__} ({blas()})"}
-    own |= {"CuPy": found} if (found := cupy_version()) else {}
+    own |= {"CuPy": cupy} if (cupy := cupy_version()) else {}
     return Machine(
         processor(),
         cores(),
@@ -70,17 +74,17 @@ def machine(device: str, versions: Mapping[str, str]) -> Machine:
 
 
 def processor() -> str:
-    """The processor's name, as well as the system knows it."""
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        for line in listed.read_text("utf-8", "replace").splitlines():
+    """The CPU's name, as far as the system knows it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine() or "unknown"
 
 
 def system() -> str:
-    """The operating system's name and version; of a Linux, the distribution's."""
+    """The operating system's name and version; the distribution's on Linux."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
@@ -88,26 +92,26 @@ def system() -> str:
 
 
 def flags() -> str:
-    """The instruction sets that NumPy found, widest last."""
-    found: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
-    named = found.get("SIMD Extensions", {})
-    return ", ".join([*named.get("baseline", []), *named.get("found", [])]) or "unknown"
+    """The SIMD extensions that NumPy detected, widest last."""
+    config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
+    extensions = config.get("SIMD Extensions", {})
+    return ", ".join([*extensions.get("baseline", []), *extensions.get("found", [])]) or "unknown"
 
 
 def blas() -> str:
-    """The library that NumPy multiplies matrices with, its kernels and its threads."""
-    found = [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
-    if not found:
+    """NumPy's BLAS library, its kernels and its threads."""
+    libraries = [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
+    if not libraries:
         return "BLAS unknown"
     return ", ".join(
         f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', 'unnamed')} kernels, "
         f"{pool['num_threads']} threads"
-        for pool in found
+        for pool in libraries
     )
 
 
 def cores() -> int:
-    """Those this process may use, where the system says so."""
+    """The cores that this process may use, or all if unknown."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

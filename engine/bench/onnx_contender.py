@@ -1,5 +1,5 @@
-"""onnxruntime as a contender for the live pass. Neither onnx, which writes its model, nor onnxruntime is a
-dependency; they are imported here alone, when both are installed."""
+"""onnxruntime as a contender for the live pass. onnx, which writes its model, and onnxruntime are optional and
+imported only here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.bench.cases import Net, parameters, pictures
 from engine.bench.contender import BenchError, Contender
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 
-# What every onnxruntime of the last years reads.
+# Supported by every onnxruntime of recent years.
 OPSET, IR_VERSION = 17, 8
 
 
@@ -44,8 +44,8 @@ def live(net: Net) -> Contender:
 
 
 def _model(net: Net) -> bytes:
-    """The net with its parameters, every layer's output being an output. Raises BenchError for a layer that is
-    not among those of the reference nets."""
+    """The net with its parameters as ONNX bytes, every layer's output being a graph output. Raises BenchError for
+    an unsupported layer."""
     from onnx import TensorProto, helper, numpy_helper
 
     network, values = net.network, parameters(net)
@@ -81,4 +81,4 @@ def _operation(layer: Layer) -> tuple[str, dict[str, Any]]:
             return "Flatten", {}
         case Dense():
             return "Gemm", {"transB": 1}
-    raise BenchError(f"There is no counterpart of {type(layer).__name__} in ONNX here; leave it out.")
+    raise BenchError(f"The ONNX contender does not support {type(layer).__name__}; leave it out.")

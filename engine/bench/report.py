@@ -1,4 +1,4 @@
-"""Report: what a benchmark found, as values that are written to and read from JSON. Not how they are shown."""
+"""Report: the results of a benchmark, their JSON, their tables, and the comparison of two reports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Kind: TypeAlias = Literal["live", "train", "photo"]
 
 class Floor(msgspec.Struct, frozen=True):
     """The least time that work can take on a device: every call's start, then the longer of moving the bytes and
-    making the multiplies. seconds: all of it for one unit of work."""
+    making the multiplies. seconds: for one unit of work."""
 
     calls: int
     bytes: int
@@ -32,11 +32,14 @@ class Floor(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One net's work, and how long each contender takes for it, the engine first.
+    """The work of one network, and the time of each contender, the engine first.
 
-    kind: what the work is; net: its name. pictures: how many one unit of work goes through; multiplies: of
-    one unit. epoch: how many pictures make an epoch, 0 if that is not asked for. growth: by how many bytes the
-    engine's process grew doing the work, 0 if that is not asked for, None where the system does not say.
+    kind: of the work
+    net: its name
+    pictures: per unit of work
+    multiplies: per unit of work
+    epoch: pictures per epoch, 0 if not reported
+    growth: the growth in bytes of the engine's process during the work, 0 if not measured, None if unknown
     """
 
     kind: Kind
@@ -46,35 +49,35 @@ class Row(msgspec.Struct, frozen=True):
     timings: tuple[Timing, ...]
     epoch: int = 0
     growth: int | None = 0
-    floor: Floor | None = None
+    floor: Floor | None = msgspec.field(default=None, name="floor")
 
     @property
     def name(self) -> str:
-        """Such as live default."""
         return f"{self.kind} {self.net}"
 
     @property
     def engine(self) -> Timing:
-        """This engine's timing."""
         return self.timings[0]
 
     @property
     def best(self) -> Timing | None:
-        """PyTorch's timing in whichever mode it is fastest; None without PyTorch."""
+        """The timing of PyTorch's fastest mode; None without PyTorch."""
         found = [timing for timing in self.timings if timing.family == "pytorch"]
         return min(found, key=lambda timing: timing.seconds.median, default=None)
 
     @property
     def yardstick(self) -> Timing | None:
-        """How long the fixed work took that was timed alongside."""
+        """The timing of the fixed reference work."""
         return next((timing for timing in self.timings if timing.family == "yardstick"), None)
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """How the cost of a convolution grows. of: what is varied, in words; at: its values.
+    """How the cost of a convolution grows.
 
-    multiplies, and seconds with its quartiles low and high, at each. slopes: how steeply both grow on logarithmic
-    axes, 1 for in proportion.
+    of: what is varied, in words
+    at: its values
+    multiplies, seconds, low, high: at each; low and high are the quartiles of the seconds
+    multiplies_slope, seconds_slope: on logarithmic axes; 1 is proportional
     """
 
     of: str
@@ -88,8 +91,8 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Parity(msgspec.Struct, frozen=True):
-    """How far one thing that is computed on both sides differs. share: the largest difference, as a share of
-    what is allowed, so that at most 1 is fine."""
+    """The difference of one result between two devices. share: the largest difference relative to the tolerance, at
+    most 1 if within it."""
 
     subject: str
     what: str
@@ -98,12 +101,12 @@ class Parity(msgspec.Struct, frozen=True):
 
     @property
     def fine(self) -> bool:
-        """Whether the difference is allowed; not if it is not a number."""
+        """Whether the difference is within the tolerance; false for NaN."""
         return self.share <= 1
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything that one run of the benchmark found. notes: sentences that a reader must know."""
+    """All results of one benchmark run. notes: sentences that a reader must know."""
 
     day: date
     machine: Machine
@@ -120,7 +123,7 @@ def to_json(report: Report) -> bytes:
 
 
 def read_report(path: Path) -> Report:
-    """A report that was written before. Raises StorageError if there is none, BenchError if it is none."""
+    """A saved report. Raises StorageError if there is no file, BenchError if it is not a report."""
     try:
         report = msgspec.json.decode(read_whole(path, LARGEST), type=Report)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -135,8 +138,12 @@ MARGIN = 0.15
 
 @dataclass(frozen=True)
 class Change:
-    """How a row's ratio changed. against: whom both ratios compare with; before, now: how many times as long it
-    takes as the engine. slower: whether it got worse by more than the margin, beyond the spread of both."""
+    """The change of a row's ratio between two reports.
+
+    against: what both ratios compare with
+    before, now: its time relative to the engine's
+    slower: whether the engine got slower by more than the margin, beyond the quartiles of both
+    """
 
     row: str
     against: str
@@ -146,20 +153,21 @@ class Change:
 
     @property
     def factor(self) -> float:
-        """The ratio now over the ratio before: below 1 is slower."""
+        """The ratio now over the ratio before; below 1 the engine is slower."""
         return self.now.median / self.before.median
 
 
 def changes(before: Report, now: Report, margin: float = MARGIN) -> list[Change]:
-    """The rows that both reports have, with PyTorch's best if both have it, else with the yardstick."""
+    """The rows that both reports have, compared with PyTorch's best if both have it, else with the reference
+    work."""
     old = {row.name: row for row in before.rows}
     found = []
     for row in now.rows:
         if row.name in old and (pair := _ratios(old[row.name], row)):
-            against, was, is_now = pair
-            # Noise widens the quartiles: where they overlap, a worse median proves nothing.
-            slower = is_now.median < (1 - margin) * was.median and is_now.high < was.low
-            found.append(Change(row.name, against, was, is_now, slower))
+            against, ratio_before, ratio_now = pair
+            # Noise widens the quartiles: where they overlap, a worse median is not significant.
+            slower = ratio_now.median < (1 - margin) * ratio_before.median and ratio_now.high < ratio_before.low
+            found.append(Change(row.name, against, ratio_before, ratio_now, slower))
     return found
 
 
@@ -167,7 +175,7 @@ def _ratios(before: Row, now: Row) -> tuple[str, Spread, Spread] | None:
     if before.best is not None and now.best is not None:
         return "PyTorch", before.best.times, now.best.times
     if before.yardstick is not None and now.yardstick is not None:
-        return "the yardstick", before.yardstick.times, now.yardstick.times
+        return "the reference work", before.yardstick.times, now.yardstick.times
     return None
 
 
@@ -180,7 +188,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, the names of the columns, and lines of as many cells."""
+    """A titled table: column names, and rows of as many cells."""
 
     title: str
     head: tuple[str, ...]
@@ -188,14 +196,13 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    """All that the report holds."""
     found = [_rows(kind, [row for row in report.rows if row.kind == kind]) for kind in TITLES]
     found += [_epochs(report.rows), _floors(report.rows), _curves(report.curves), _parity(report.parity)]
     return [table for table in found if table.lines]
 
 
 def as_text(report: Report) -> str:
-    """For a terminal: columns under each other."""
+    """The report for a terminal, as aligned columns."""
     parts = [*about(report), ""]
     for table in tables(report):
         widths = [max(map(len, column)) for column in zip(table.head, *table.lines, strict=True)]
@@ -211,7 +218,7 @@ def as_text(report: Report) -> str:
 
 
 def as_markdown(report: Report, pictures: Sequence[str] = ()) -> str:
-    """For a page; pictures: of the curves, by their addresses as the page sees them."""
+    """The report for a page. pictures: addresses of the curves' charts, relative to the page."""
     parts = [" ".join(about(report)), ""]
     for table in tables(report):
         parts += [f"### {table.title}", ""]
@@ -224,7 +231,7 @@ def as_markdown(report: Report, pictures: Sequence[str] = ()) -> str:
 
 
 def about(report: Report) -> list[str]:
-    """What it was measured on, and how to read it, in sentences."""
+    """What the report was measured on, and how to read it, in sentences."""
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     load = "" if machine.load is None else f", load {machine.load:.2f} before"
@@ -235,8 +242,8 @@ def about(report: Report) -> list[str]:
         f"{versions}.",
     ]
     if machine.variables:
-        told = ", ".join(f"{name}={value}" for name, value in machine.variables.items())
-        found.append(f"CAUTION, set in the environment, which changes speeds: {told}.")
+        variables = ", ".join(f"{name}={value}" for name, value in machine.variables.items())
+        found.append(f"CAUTION, environment variables that change speeds are set: {variables}.")
     if report.rows:
         found.append(
             "All contenders were timed in turn in one process; medians, and in brackets how many times as long as "
@@ -246,7 +253,7 @@ def about(report: Report) -> list[str]:
 
 
 def regression_text(changes: Sequence[Change], margin: float = MARGIN) -> str:
-    """What became of the rows, one a line, the slower ones first."""
+    """One line per row, the slower ones first."""
     lines = [
         f"Against the earlier report (slower: the ratio fell by more than {margin:.0%}, beyond both quartiles):"
     ]
@@ -257,7 +264,7 @@ def regression_text(changes: Sequence[Change], margin: float = MARGIN) -> str:
             f"was {change.before.median:.2f} ({change.factor - 1:+.0%})"
         )
     if not changes:
-        lines.append("  no row is in both with the same partner")
+        lines.append("  no row is in both with the same contender")
     return "\n".join(lines) + "\n"
 
 
@@ -270,26 +277,31 @@ def duration(seconds: float) -> str:
     raise AssertionError("unreachable")
 
 
-def _times(spread: Spread) -> str:
-    return f"{_ratio(spread.median)} ({_ratio(spread.low)} to {_ratio(spread.high)})"
+def _quartiles_text(spread: Spread) -> str:
+    return f"{_ratio_text(spread.median)} ({_ratio_text(spread.low)} to {_ratio_text(spread.high)})"
 
 
-def _ratio(value: float) -> str:
+def _ratio_text(value: float) -> str:
     return f"{value:.2g}×" if value < 0.1 else f"{value:.2f}×" if value < 9.995 else f"{value:.0f}×"
 
 
 def _rows(kind: str, rows: Sequence[Row]) -> Table:
-    """Rows of one kind: a contender a line, in the order in which they are first met, and a net a column."""
-    met = [timing for row in rows for timing in row.timings if timing.family != "yardstick"]
-    lines = [(name, *(_cell(row, name) for row in rows)) for name in dict.fromkeys(timing.name for timing in met)]
+    """The rows of one kind: a line per contender, in order of first appearance, and a column per network."""
+    others = [timing for row in rows for timing in row.timings if timing.family != "yardstick"]
+    lines = [
+        (name, *(_cell(row, name) for row in rows)) for name in dict.fromkeys(timing.name for timing in others)
+    ]
     against = [row.best or row.yardstick for row in rows]
-    whom = "PyTorch's best" if any(row.best for row in rows) else "the yardstick"
+    baseline = "PyTorch's best" if any(row.best for row in rows) else "the reference work"
     if rows:
         lines.append(
-            (f"{whom} / this engine", *("" if timing is None else _times(timing.times) for timing in against))
+            (
+                f"{baseline} / this engine",
+                *("" if timing is None else _quartiles_text(timing.times) for timing in against),
+            )
         )
-    grown = [f"; a process grows by {_megabytes(row.growth)}" for row in rows if row.growth != 0]
-    return Table(TITLES[kind] + "".join(grown), ("", *(row.net for row in rows)), tuple(lines))
+    growth = [f"; a process grows by {_megabytes(row.growth)}" for row in rows if row.growth != 0]
+    return Table(TITLES[kind] + "".join(growth), ("", *(row.net for row in rows)), tuple(lines))
 
 
 def _cell(row: Row, name: str) -> str:
@@ -298,7 +310,7 @@ def _cell(row: Row, name: str) -> str:
         return ""
     median = timing.seconds.median
     value = f"{row.pictures / median:,.0f}" if row.kind == "train" else duration(median)
-    return value if timing.family == "engine" else f"{value} ({_ratio(timing.times.median)})"
+    return value if timing.family == "engine" else f"{value} ({_ratio_text(timing.times.median)})"
 
 
 def _epochs(rows: Sequence[Row]) -> Table:
@@ -316,11 +328,11 @@ def _floors(rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
         if row.floor is not None:
-            per = row.engine.seconds.median / row.floor.seconds
+            ratio = row.engine.seconds.median / row.floor.seconds
             cells = (f"{row.floor.calls:,}", _megabytes(row.floor.bytes), f"{row.floor.multiplies / 1e6:,.2f} M")
-            lines.append((row.name, *cells, duration(row.floor.seconds), _ratio(per)))
-    head = ("row", "calls", "bytes", "multiplies", "floor", "engine / floor")
-    return Table("Against the floor: calls started, then bytes moved or multiplies made", head, tuple(lines))
+            lines.append((row.name, *cells, duration(row.floor.seconds), _ratio_text(ratio)))
+    head = ("row", "calls", "bytes", "multiplies", "roofline", "engine / roofline")
+    return Table("Roofline: calls started, then bytes moved or multiplies made", head, tuple(lines))
 
 
 def _curves(curves: Sequence[Curve]) -> Table:
@@ -341,7 +353,7 @@ def _curves(curves: Sequence[Curve]) -> Table:
 
 
 def _parity(cases: Sequence[Parity]) -> Table:
-    """One line for each thing compared, with the case that comes nearest to what is allowed; all that fail."""
+    """One line per result compared, with its case nearest to the tolerance, and a line per failure."""
     lines = []
     for what in dict.fromkeys(case.what for case in cases):
         same = [case for case in cases if case.what == what]
@@ -359,8 +371,8 @@ def _parity(cases: Sequence[Parity]) -> Table:
         lines += [
             (f"DIFFERS: {what}", "", f"{case.difference:.1e}", f"{case.share:.2f}", case.subject) for case in wrong
         ]
-    head = ("compared", "within", "largest difference", "share of what is allowed", "where")
-    return Table("Parity with NumPy on the processor, float32", head, tuple(lines))
+    head = ("compared", "within", "largest difference", "share of the tolerance", "where")
+    return Table("Parity with NumPy on the CPU, float32", head, tuple(lines))
 
 
 def _megabytes(count: int | None) -> str:
@@ -377,11 +389,11 @@ BEGIN, END = "<!-- xo bench writes what follows -->", "<!-- up to here -->"
 
 
 def into_page(path: Path, tables: str) -> str:
-    """What the file is to hold: the tables between BEGIN and END, each on a line of its own, if it has them, else
-    the tables alone.
+    """The new text of the file: the tables replace what is between BEGIN_MARK and END_MARK, each on a line of its
+    own, if it exists, else are all of it.
 
-    Raises StorageError if the file cannot be read, BenchError if it has other text but not both marks: that is not
-    written over.
+    Raises StorageError if the file cannot be read, BenchError if it has other text but not both marks, which is not
+    overwritten.
     """
     if not path.exists():
         return tables

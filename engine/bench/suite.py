@@ -1,4 +1,4 @@
-"""Suite: everything that is asked for, measured one after the other into one report."""
+"""Suite: the measurements of a benchmark, made one after the other into a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.ops import Calls, HostArray
 from engine.bench import contender, large_picture, onnx_contender, torch_contender
-from engine.bench.cases import REFERENCE, Net, hanuschkin
+from engine.bench.cases import REFERENCE_NETS, Net, hanuschkin_net
 from engine.bench.contender import Contender, Entry, gathered, yardstick
 from engine.bench.machine import machine
 from engine.bench.parity import parity
@@ -23,7 +23,7 @@ from engine.bench.timing import measure, spread, timings
 from engine.nn.layers import Conv2D, Layer, Stage, Values
 from engine.nn.network import Network
 
-# Of the probes: calls in a row, values copied, and rows of the square matrices multiplied, by device.
+# Sizes of the probes, by device: calls in sequence, values copied, rows of the square matrices multiplied.
 CALLS = 200
 VALUES = {"cpu": 1 << 24, "gpu": 1 << 26}
 ROWS = {"cpu": 1024, "gpu": 4096}
@@ -32,7 +32,7 @@ SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Limits:
-    """What a device does at best: seconds to start one more call, bytes read or written a second, multiplies a
+    """The best performance of a device: seconds to start a call, bytes read or written per second, multiplies per
     second."""
 
     call: float
@@ -43,7 +43,7 @@ class Limits:
 def limits(backend: Backend, seconds: float = SECONDS) -> Limits:
     """Measured with the backend's own operations: many tiny calls, one large copy, one large product."""
     ops, values, rows = backend.operations, VALUES[backend.name], ROWS[backend.name]
-    # Each needs what the one before it made for another place, so that no two can be made one.
+    # Each call needs the previous one's output elsewhere, so that no two can be fused.
     ring = ops.zeros((CALLS + 1,), np.float32)
     links = [(ring[place : place + 1], ring[place + 1 : place + 2]) for place in range(CALLS)]
     chain = [call for source, target in links for call in ops.copy(source, target)]
@@ -63,7 +63,7 @@ def limits(backend: Backend, seconds: float = SECONDS) -> Limits:
 
 
 def floor(of: Limits, calls: int, moved: int, multiplies: int) -> Floor:
-    """Every call's start, then the longer of moving the bytes and multiplying."""
+    """Every call's start, then the longer of moving the bytes and multiplying (roofline model)."""
     seconds = calls * of.call + max(moved / of.bytes, multiplies / of.multiplies)
     return Floor(calls, moved, multiplies, seconds)
 
@@ -76,39 +76,43 @@ def live_bytes(network: Network) -> int:
 
 def train_bytes(net: Net) -> int:
     """Bytes of a step: every map and its gradient written once and read once, for each picture of the batch; and
-    of every parameter its value, gradient and velocity read and written."""
+    every parameter's value, gradient and velocity read and written."""
     maps = sum(math.prod(shape) for shape in net.network.shapes)
     return 4 * (4 * maps * net.recipe.batch + 6 * sum(cost.parameters for cost in net.network.costs))
 
 
 def train_multiplies(net: Net) -> int:
-    """Multiplies of a step: those of the pass, as many again for the parameters' gradient, and as many again for
-    the gradient in the layer's input, which the lowest layer with parameters is not asked for."""
+    """Multiplies of a step: those of the pass, as many for the parameters' gradient, and as many for the input's
+    gradient, except in the lowest layer with parameters."""
     costs = net.network.costs
     lowest = next((cost.multiplies for cost in costs if cost.parameters), 0)
     return net.recipe.batch * (3 * sum(cost.multiplies for cost in costs) - lowest)
 
 
 def versions() -> dict[str, str]:
-    """Of the partners that are installed."""
+    """Of the other contenders that are installed."""
     found = {"PyTorch": torch_contender.torch_version(), "onnxruntime": onnx_contender.onnx_version()}
     return {name: version for name, version in found.items() if version is not None}
 
 
 def missing(backend: Backend) -> list[str]:
-    """A sentence for each partner that could be there."""
+    """A sentence for each contender that is not available."""
     notes = []
     if torch_contender.torch_version() is None:
-        notes.append("PyTorch is not installed (pip install torch), so the engine stands beside a yardstick alone.")
+        notes.append(
+            "PyTorch is not installed (pip install torch), so the engine is only compared with the reference work."
+        )
     elif backend.name == "gpu" and not torch_contender.torch_sees_gpu():
-        notes.append("PyTorch is installed but cannot use the GPU, so the engine stands beside a yardstick alone.")
+        notes.append(
+            "PyTorch is installed but cannot use the GPU, so the engine is only compared with the reference work."
+        )
     if backend.name == "cpu" and onnx_contender.onnx_version() is None:
         notes.append("onnxruntime is not measured: it needs pip install onnx onnxruntime.")
     return notes
 
 
 def entries(work: Literal["live", "train"], net: Net, backend: Backend) -> list[Entry]:
-    """Those that can do this work on the device."""
+    """The other contenders that can do this work on the device."""
     if backend.name == "gpu":
         return torch_contender.on_gpu(work, net) if torch_contender.torch_sees_gpu() else []
     found = torch_contender.on_processor(work, net) if torch_contender.torch_version() is not None else []
@@ -118,34 +122,37 @@ def entries(work: Literal["live", "train"], net: Net, backend: Backend) -> list[
 
 
 def photo_entries(backend: Backend, picture: HostArray, layers: Sequence[Layer], parameters: Values) -> list[Entry]:
-    """Those that can pass a picture (C, H, W) through the layers on the device."""
-    there = (
+    """The other contenders that can pass a picture (C, H, W) through the layers on the device."""
+    is_available = (
         torch_contender.torch_sees_gpu() if backend.name == "gpu" else torch_contender.torch_version() is not None
     )
-    return torch_contender.photo(backend.name, picture, layers, parameters) if there else []
+    return torch_contender.photo(backend.name, picture, layers, parameters) if is_available else []
 
 
-# How far a partner's values may be off, as a share of the largest: of maps; of what a step moves, which is the
-# small difference of two larger numbers.
+# Largest relative difference of a contender's values: of maps, and of the change in one step, which is the small
+# difference of two larger numbers.
 SAME_MAPS, SAME_STEP = 1e-4, 1e-2
 
 Noted: TypeAlias = tuple[Row, list[str]]
 
 
 def live(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
-    """A live pass. Returns the row and a sentence for each partner that did not run, as all of these do, and raises
-    BenchError if one computes something else. limits: of the device, for the floor."""
+    """The row of a live pass, and a sentence for each contender that did not run.
+
+    limits: of the device, for the roofline. Raises BenchError if a contender computes something else, as do the
+        rows below.
+    """
     engine, calls = contender.live(net, backend)
-    found, notes = gathered(engine, _others(entries("live", net, backend), backend), SAME_MAPS)
+    found, notes = gathered(engine, _with_reference(entries("live", net, backend), backend), SAME_MAPS)
     multiplies = sum(cost.multiplies for cost in net.network.costs)
     least = None if limits is None else floor(limits, calls(), live_bytes(net.network), multiplies)
     return Row("live", net.name, 1, multiplies, tuple(timings(found, seconds)), floor=least), notes
 
 
 def train(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
-    """A training step."""
+    """The row of a training step."""
     engine, calls = contender.train(net, backend)
-    found, notes = gathered(engine, _others(entries("train", net, backend), backend), SAME_STEP)
+    found, notes = gathered(engine, _with_reference(entries("train", net, backend), backend), SAME_STEP)
     multiplies = train_multiplies(net)
     least = None if limits is None else floor(limits, calls(), train_bytes(net), multiplies)
     measured = tuple(timings(found, seconds))
@@ -153,12 +160,12 @@ def train(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> 
 
 
 def photograph(backend: Backend, seconds: float, sides: tuple[int, int] = large_picture.SIDES) -> Noted:
-    """The photograph, and by how much a process grows on it."""
+    """The row of the photograph, with the memory growth of a process on it."""
     engine = large_picture.in_bands(backend, sides)
     others = photo_entries(
         backend, large_picture.photograph(*sides), large_picture.LAYERS, large_picture.features()
     )
-    found, notes = gathered(engine, _others(others, backend), SAME_MAPS)
+    found, notes = gathered(engine, _with_reference(others, backend), SAME_MAPS)
     measured = tuple(timings(found, seconds))
     return Row(
         "photo",
@@ -170,9 +177,9 @@ def photograph(backend: Backend, seconds: float, sides: tuple[int, int] = large_
     ), notes
 
 
-def _others(entries: Sequence[Entry], backend: Backend) -> list[Entry]:
-    """With the yardstick, by which a row is compared where there is no partner."""
-    return [*entries, Entry("yardstick", lambda: yardstick(backend))]
+def _with_reference(entries: Sequence[Entry], backend: Backend) -> list[Entry]:
+    """The reference work is what a row is compared with where there is no other contender."""
+    return [*entries, Entry("reference work", lambda: yardstick(backend))]
 
 
 CHANNELS = 8
@@ -180,7 +187,7 @@ CHANNELS = 8
 
 @dataclass(frozen=True)
 class Case:
-    """A convolution of CHANNELS maps of side x side, `features` features of size x size, and a batch."""
+    """A convolution of CHANNELS maps of side × side with `features` kernels of size × size, and a batch."""
 
     side: int = 64
     size: int = 5
@@ -189,11 +196,10 @@ class Case:
 
     @property
     def multiplies(self) -> int:
-        """For the whole batch."""
         return self.batch * self._layer.multiplies(self._shape)
 
     def prepared(self, backend: Backend) -> Callable[[], None]:
-        """One pass over noise, ready to be run."""
+        """One pass over noise, ready to run."""
         ops, rng, layer, shape = backend.operations, np.random.default_rng(5), self._layer, self._shape
         x = layer.buffer(ops, shape, self.batch, np.float32)
         ops.upload(rng.standard_normal((*shape, self.batch), np.float32), x.values)
@@ -212,7 +218,7 @@ class Case:
 
 BASE = Case()
 
-# What is varied, in words; the number that the cost should follow; and the cases.
+# What is varied, in words; the number that the cost should be proportional to; and the cases.
 CURVES: tuple[tuple[str, Callable[[Case], int], tuple[Case, ...]], ...] = (
     (
         "pixels of the picture",
@@ -238,7 +244,7 @@ CURVES: tuple[tuple[str, Callable[[Case], int], tuple[Case, ...]], ...] = (
 
 
 def curves(backend: Backend, seconds: float) -> list[Curve]:
-    """All curves, each measured for about `seconds`."""
+    """All scaling curves, each measured for about `seconds`."""
     return [_curve(of, number, cases, backend, seconds) for of, number, cases in CURVES]
 
 
@@ -249,22 +255,22 @@ def _curve(
         Contender(str(number(case)), "engine", case.prepared(backend), None, wait=backend.wait) for case in cases
     ]
     spreads = [spread(samples) for samples in measure(contenders, seconds)]
-    at, multiplies = [number(case) for case in cases], [case.multiplies for case in cases]
+    values, multiplies = [number(case) for case in cases], [case.multiplies for case in cases]
     medians = [found.median for found in spreads]
     return Curve(
         of,
-        tuple(at),
+        tuple(values),
         tuple(multiplies),
         tuple(medians),
         tuple(found.low for found in spreads),
         tuple(found.high for found in spreads),
-        slope(at, multiplies),
-        slope(at, medians),
+        slope(values, multiplies),
+        slope(values, medians),
     )
 
 
 def slope(xs: list[int], ys: list[int] | list[float]) -> float:
-    """How steeply y grows with x on logarithmic axes, by least squares: the p of y ~ x^p."""
+    """The exponent p of y ~ x^p, by least squares on logarithmic axes."""
     return float(np.polyfit(np.log(xs), np.log(ys), 1)[0])
 
 
@@ -283,8 +289,12 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Suite:
-    """What is measured on `backend`: the `kinds` of KINDS, each row and curve for about `seconds`; `progress` is
-    told what comes next."""
+    """The measurements to make on `backend`.
+
+    kinds: some of KINDS
+    seconds: for each row and curve, about
+    progress: called with what comes next
+    """
 
     backend: Backend
     kinds: Collection[str]
@@ -306,29 +316,29 @@ class Suite:
             if kind in self.kinds:
                 plans += [
                     (f"{kind} {net.name}", partial(timed, net, self.backend, self.seconds, least))
-                    for net in REFERENCE
+                    for net in REFERENCE_NETS
                 ]
         if "hanuschkin" in self.kinds:
-            plans.append(("train hanuschkin", partial(train, hanuschkin(), self.backend, self.seconds, least)))
+            plans.append(("train hanuschkin", partial(train, hanuschkin_net(), self.backend, self.seconds, least)))
         if "photo" in self.kinds:
             plans.append(("photo", partial(photograph, self.backend, self.seconds)))
-        for place, (name, measured) in enumerate(plans, 1):
-            self.progress(f"row {place} of {len(plans)}: {name}")
+        for number, (name, measured) in enumerate(plans, 1):
+            self.progress(f"row {number} of {len(plans)}: {name}")
             row, notes = measured()
             self._notes += notes
             yield row
 
     def _limits(self) -> Limits | None:
-        """Of a GPU alone: on a processor, how much a thread can do says little about what all of them can."""
+        """On a GPU only: on a CPU, what one thread can do says little about what all of them can."""
         if self.backend.name == "cpu" or not {"live", "train", "hanuschkin"} & set(self.kinds):
             return None
-        self.progress("what the device does at best")
+        self.progress("limits of the device")
         return limits(self.backend)
 
     def _curves(self) -> tuple[Curve, ...]:
         if "scale" not in self.kinds:
             return ()
-        self.progress("how the cost grows")
+        self.progress("scaling of the cost")
         return tuple(curves(self.backend, self.seconds))
 
     def _parity(self) -> tuple[Parity, ...]:

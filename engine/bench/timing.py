@@ -1,4 +1,4 @@
-"""Timing: contenders measured in turn, round by round, so that whatever else the machine does meets all alike."""
+"""Timing: contenders measured in turn, round by round, so that other load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from engine.bench.contender import Contender, Family
 Clock: TypeAlias = Callable[[], float]
 
 FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
-# A sample is at least so long if runs are shorter, and a run of this length needs no other one to warm up.
+# The least duration of a sample of short runs, and that of a run that needs no warm-up.
 SHORTEST_SAMPLE, LONG_RUN = 0.005, 0.05
-# What a contender's threads may go on spinning for after its last call.
-SETTLE = 0.002
+# A contender's threads may go on spinning for this time after its last call.
+SETTLE_SECONDS = 0.002
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -31,8 +31,12 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """How long a contender takes. seconds: for one unit of work; times: how many times as long as the engine,
-    compared round by round; rounds: how many samples there are."""
+    """The time of a contender.
+
+    seconds: for one unit of work
+    times: relative to the engine's time, compared round by round
+    rounds: the number of samples
+    """
 
     name: str
     family: Family
@@ -48,25 +52,25 @@ def spread(samples: Sequence[float]) -> Spread:
 
 
 def timings(contenders: Sequence[Contender], seconds: float, clock: Clock = time.perf_counter) -> list[Timing]:
-    """Time the contenders, the engine being the first, for about `seconds` in all."""
+    """Time the contenders, the first being the engine, for about `seconds` in all."""
     samples = measure(contenders, seconds, clock)
     return [
         Timing(
-            each.name,
-            each.family,
+            contender.name,
+            contender.family,
             spread(own),
             spread([a / b for a, b in zip(own, samples[0], strict=True)]),
             len(own),
         )
-        for each, own in zip(contenders, samples, strict=True)
+        for contender, own in zip(contenders, samples, strict=True)
     ]
 
 
 def measure(contenders: Sequence[Contender], seconds: float, clock: Clock = time.perf_counter) -> list[list[float]]:
-    """The samples of each contender, in seconds for one unit of work, one a round.
+    """The samples of each contender, in seconds per unit of work, one per round.
 
-    Every round takes each contender once, and each round begins with another one. A contender's sample has as many
-    runs as fit into its share of `seconds`, at least one.
+    Every round takes each contender once, and starts with another one. A sample has as many runs as fit into its
+    share of `seconds`, at least one.
     """
     alone = [_alone(contender, clock) for contender in contenders]
     round_length = sum(max(length, SHORTEST_SAMPLE) for length in alone)
@@ -84,7 +88,7 @@ def measure(contenders: Sequence[Contender], seconds: float, clock: Clock = time
 
 
 def _alone(contender: Contender, clock: Clock) -> float:
-    """About how many seconds one run takes, found with as few runs as can be told from nothing."""
+    """The approximate seconds of one run, found with as few runs as are measurable."""
     runs, elapsed = 1, _sample(contender, 1, clock, warm_up=True)
     while elapsed < SHORTEST_SAMPLE:
         runs *= 4
@@ -93,8 +97,8 @@ def _alone(contender: Contender, clock: Clock) -> float:
 
 
 def _sample(contender: Contender, runs: int, clock: Clock, *, warm_up: bool) -> float:
-    """The seconds that `runs` runs take, from when nothing is under way to when all is done."""
-    time.sleep(SETTLE)
+    """The seconds of `runs` runs, from an idle start until all work is done."""
+    time.sleep(SETTLE_SECONDS)
     contender.before()
     if warm_up:
         contender.run()
@@ -109,7 +113,7 @@ def _sample(contender: Contender, runs: int, clock: Clock, *, warm_up: bool) -> 
 
 @contextmanager
 def _no_collection() -> Any:
-    """Nobody's sample pays for the garbage of another."""
+    """Disables garbage collection, so that no sample pays for the garbage of another."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,5 +1,5 @@
-"""PyTorch as a contender, in every mode that people use it in: eager on the processor with few or many threads and
-either memory layout; on a GPU eager, compiled, and replayed as a CUDA graph."""
+"""PyTorch as a contender: on a CPU eager, with few or many threads and either memory layout; on a GPU eager,
+compiled, and replayed as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -38,10 +38,12 @@ Tensors: TypeAlias = "dict[str, Tensor]"
 
 
 class TorchNetwork:
-    """steps: one function a layer. parameters: its tensors by the engine's names; learnt: those that move.
+    """A network as plain PyTorch functions, which are faster to call than modules.
 
-    Plain functions instead of modules, which are slower to call. Raises BenchError for a layer that has no
-    counterpart here.
+    steps: one function per layer
+    parameters: its tensors by the engine's names
+    trainable: those with a gradient
+    Raises BenchError for an unsupported layer.
     """
 
     def __init__(
@@ -61,9 +63,7 @@ class TorchNetwork:
                         tensor = tensor.contiguous(memory_format=torch.channels_last)
                     own[key.removeprefix(f"{name}.")] = tensor
             if type(layer) not in BUILDERS:
-                raise BenchError(
-                    f"There is no counterpart of {type(layer).__name__} in PyTorch here; leave it out."
-                )
+                raise BenchError(f"The PyTorch contender does not support {type(layer).__name__}; leave it out.")
             self.steps.append(BUILDERS[type(layer)](torch, layer, own))
             self.parameters |= {f"{name}.{key}": tensor for key, tensor in own.items()}
             block = layer.block_shape(shape)
@@ -72,7 +72,6 @@ class TorchNetwork:
                 self.learnt |= {f"{name}.{key}": own[key].requires_grad_() for key in views}
 
     def scores(self, images: Tensor) -> Tensor:
-        """The last layer's output."""
         for step in self.steps:
             images = step(images)
         return images
@@ -89,8 +88,8 @@ class TorchNetwork:
 def _conv(torch: Any, layer: Conv2D, own: Tensors) -> Step:
     weight, bias, stride, padding = own["weight"], own.get("bias"), layer.stride, layer.margin
     if layer.mean:
-        taps = weight[0].numel()
-        return lambda x: torch.conv2d(x, weight / taps, bias, stride, padding)
+        kernel_values = weight[0].numel()
+        return lambda x: torch.conv2d(x, weight / kernel_values, bias, stride, padding)
     return lambda x: torch.conv2d(x, weight, bias, stride, padding)
 
 
@@ -135,7 +134,7 @@ BUILDERS: dict[type[Layer], Callable[[Any, Any, Tensors], Step]] = {
 
 Mode: TypeAlias = Literal["eager", "compiled", "CUDA graph"]
 
-# Passes or steps before a CUDA graph is captured, for whatever PyTorch chooses the first times.
+# Passes or steps before a CUDA graph is captured, in which PyTorch chooses its kernels.
 WARM_UP = 3
 
 
@@ -149,7 +148,7 @@ def torch_version() -> str | None:
 
 
 def torch_sees_gpu() -> bool:
-    """Whether PyTorch is there and can use a GPU."""
+    """Whether PyTorch is installed and can use a GPU."""
     if find_spec("torch") is None:
         return False
     import torch
@@ -158,12 +157,12 @@ def torch_sees_gpu() -> bool:
 
 
 def thread_counts() -> list[int]:
-    """How many threads PyTorch is tried with on the processor: 1, 2, and as many as there are cores."""
+    """The numbers of threads to try on a CPU: 1, 2, and all cores."""
     return sorted({1, min(2, cores()), cores()})
 
 
 def on_processor(work: Literal["live", "train"], net: Net) -> list[Entry]:
-    """PyTorch eager with each number of threads and either layout."""
+    """PyTorch eager with each number of threads and either memory layout."""
     make = {"live": _live, "train": _train}[work]
     return [
         Entry(title, partial(make, net, "cpu", "eager", layout, title, partial(set_threads, threads)))
@@ -174,8 +173,8 @@ def on_processor(work: Literal["live", "train"], net: Net) -> list[Entry]:
 
 
 def on_gpu(work: Literal["live", "train"], net: Net) -> list[Entry]:
-    """PyTorch on the first GPU: eager, compiled and as a CUDA graph; in float32, and with its fastest kernels."""
-    _in_float32()
+    """PyTorch on the first GPU: eager, compiled and as a CUDA graph; in float32, with its fastest kernels."""
+    _disable_tf32()
     make = {"live": _live, "train": _train}[work]
     modes: tuple[Mode, ...] = ("eager", "compiled", "CUDA graph")
     return [
@@ -188,9 +187,9 @@ def on_gpu(work: Literal["live", "train"], net: Net) -> list[Entry]:
 def photo(
     device: Literal["cpu", "gpu"], picture: HostArray, layers: Sequence[Layer], values: Values
 ) -> list[Entry]:
-    """PyTorch eager on a picture (C, H, W) in one piece, from the host's memory to the host's memory."""
+    """PyTorch eager on a picture (C, H, W) in one piece, from host memory to host memory."""
     if device == "gpu":
-        _in_float32()
+        _disable_tf32()
         return [
             Entry(
                 "PyTorch eager, GPU",
@@ -210,27 +209,27 @@ def _title(channels_last: bool, threads: int) -> str:
 
 
 def set_threads(count: int) -> None:
-    """Let PyTorch compute with so many threads on the processor."""
+    """Set PyTorch's number of CPU threads."""
     import torch
 
     torch.set_num_threads(count)
 
 
-def _in_float32() -> None:
-    """No shorter numbers inside, which PyTorch would take for convolutions, and kernels chosen by trying them."""
+def _disable_tf32() -> None:
+    """Disable TF32, which PyTorch would use for convolutions, and let cuDNN choose kernels by timing them."""
     import torch
 
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
 
 
-def _waiting(device: str) -> Callable[[], object]:
+def _synchronize_of(device: str) -> Callable[[], object]:
     import torch
 
     return torch.cuda.synchronize if device == "cuda" else nothing
 
 
-def _on(device: str, images: HostArray, channels_last: bool) -> Any:
+def _to_device(device: str, images: HostArray, channels_last: bool) -> Any:
     import torch
 
     tensor = torch.from_numpy(images).to(device)
@@ -243,19 +242,19 @@ def _live(
     """One picture at a time, every layer's output returned and waited for."""
     import torch
 
-    network, wait = TorchNetwork(net.network, parameters(net), device, channels_last), _waiting(device)
+    network, wait = TorchNetwork(net.network, parameters(net), device, channels_last), _synchronize_of(device)
     image = pictures(net, 1)[0]
-    given = _on(device, image, channels_last)
+    given = _to_device(device, image, channels_last)
     forward = torch.inference_mode()(network.outputs)
     if mode == "compiled":
-        # Under inference_mode its compiler fails on tensors that were made outside.
+        # Under inference_mode the compiler fails on tensors made outside.
         forward = torch.no_grad()(torch.compile(network.outputs))
     elif mode == "CUDA graph":
         forward = _captured(partial(forward, given))
     host = torch.from_numpy(image)
 
     def run() -> Any:
-        # On the processor the picture is where it is needed; on a GPU the hand's drawing has to get there.
+        # On a CPU the picture is in place; to a GPU the drawing has to be copied.
         if device == "cuda":
             given.copy_(host)
         found = forward(given)
@@ -272,51 +271,51 @@ def _live(
 def _train(
     net: Net, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
 ) -> Contender:
-    """Whole steps on batches that lie ready; the engine has to fetch its own."""
+    """Whole steps on prepared batches; the engine has to fetch its own."""
     import torch
 
     network, recipe = TorchNetwork(net.network, parameters(net), device, channels_last), net.recipe
     images, labels = pictures(net, BATCHES * recipe.batch)
-    batches = _on(device, images, channels_last).split(recipe.batch)
-    sorts = torch.from_numpy(labels).to(device).split(recipe.batch)
+    batches = _to_device(device, images, channels_last).split(recipe.batch)
+    labels_by_batch = torch.from_numpy(labels).to(device).split(recipe.batch)
     optimizer = _optimizer(network, recipe)
-    image, sort = batches[0].clone(memory_format=torch.preserve_format), sorts[0].clone()
+    image, label = batches[0].clone(memory_format=torch.preserve_format), labels_by_batch[0].clone()
 
-    def error(image: Any, sort: Any) -> Any:
-        return torch.nn.functional.cross_entropy(network.scores(image), sort)
+    def error(image: Any, label: Any) -> Any:
+        return torch.nn.functional.cross_entropy(network.scores(image), label)
 
-    # What is compiled whole, way back included; a compiled step breaks at `backward` and is slower.
+    # The loss is compiled, its backward pass included; a compiled step breaks at `backward` and is slower.
     loss = torch.compile(error) if mode == "compiled" else error
 
-    def step(image: Any, sort: Any) -> None:
+    def step(image: Any, label: Any) -> None:
         optimizer.zero_grad()
-        loss(image, sort).backward()
+        loss(image, label).backward()
         optimizer.step()
 
     first = {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.parameters.items()}
     work: Callable[[Any, Any], object] = step
     if mode == "CUDA graph":
-        replay = _captured(partial(step, image, sort))
+        replay = _captured(partial(step, image, label))
         _reset(network, optimizer, first)
 
         def work(given: Any, wanted: Any) -> None:
             image.copy_(given)
-            sort.copy_(wanted)
+            label.copy_(wanted)
             replay(None)
 
-    place = 0
+    batch = 0
 
     def run() -> None:
-        nonlocal place
-        work(batches[place], sorts[place])
-        place = (place + 1) % BATCHES
+        nonlocal batch
+        work(batches[batch], labels_by_batch[batch])
+        batch = (batch + 1) % BATCHES
 
     def answer() -> dict[str, HostArray]:
         run()
         after = {name: tensor.detach().cpu().numpy() for name, tensor in network.parameters.items()}
         return {name: (after[name] - values) / recipe.optimizer.rate for name, values in first.items()}
 
-    return Contender(title, "pytorch", run, answer, wait=_waiting(device), before=before)
+    return Contender(title, "pytorch", run, answer, wait=_synchronize_of(device), before=before)
 
 
 def _photo(
@@ -330,14 +329,14 @@ def _photo(
 ) -> Contender:
     import torch
 
-    tensors = {name: _on(device, array, channels_last and array.ndim == 4) for name, array in values.items()}
+    tensors = {name: _to_device(device, array, channels_last and array.ndim == 4) for name, array in values.items()}
     names = layer_names(layers)
     own = [
         {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
         for name in names
     ]
     steps = [BUILDERS[type(layer)](torch, layer, parts) for layer, parts in zip(layers, own, strict=True)]
-    given = _on("cpu", picture[None], channels_last)
+    given = _to_device("cpu", picture[None], channels_last)
 
     def run() -> HostArray:
         with torch.inference_mode():
@@ -351,7 +350,7 @@ def _photo(
 
 
 def _optimizer(network: TorchNetwork, recipe: Any) -> Any:
-    """The recipe's SGD; L2 is on weights alone, as the engine has it."""
+    """The recipe's SGD; L2 applies to weights alone, as in the engine."""
     import torch
 
     assert isinstance(recipe.optimizer, SGD)
@@ -362,7 +361,7 @@ def _optimizer(network: TorchNetwork, recipe: Any) -> Any:
 
 
 def _captured(work: Callable[[], Any]) -> Callable[[Any], Any]:
-    """The work as a CUDA graph that is replayed, with whatever lies in the tensors it was captured with."""
+    """The work as a CUDA graph, replayed on the tensors it was captured with."""
     import torch
 
     stream = torch.cuda.Stream()
@@ -383,7 +382,7 @@ def _captured(work: Callable[[], Any]) -> Callable[[Any], Any]:
 
 
 def _reset(network: TorchNetwork, optimizer: Any, first: Mapping[str, HostArray]) -> None:
-    """Undo the steps of the warm-up, in place, for the graph holds the tensors."""
+    """Undo the steps of the warm-up, in place, since the graph refers to the tensors."""
     import torch
 
     with torch.no_grad():

@@ -1,7 +1,7 @@
-"""What a person drew: pen strokes over an optional picture, and how the whole is moved. Not its pixels.
+"""Drawings: pen strokes over an optional picture, and the transform of the whole.
 
-The frame is the unit square: x to the right, y down, (0, 0) its top left corner. Lengths are shares of the
-frame's side. Everything here is immutable: a method that changes something returns a new object.
+The frame is the unit square: x to the right, y down, (0, 0) its top left corner. Lengths are fractions of the
+frame's side. Everything here is immutable: methods return new objects.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-THINNEST = 0.004  # no pen gets thinner than this, whatever the transform asks
-_SMOOTH_TOLERANCE = 0.0004  # how far a smoothed polyline may lie from its curve: 1/10 pixel at side 256
-_BENT_SPACING = 0.02  # straight parts are cut this short before they are bent
+THINNEST = 0.004  # the least pen diameter under any transform
+_SMOOTH_TOLERANCE = 0.0004  # largest distance of a smoothed polyline from its curve: 1/10 pixel at side 256
+_BENT_SPACING = 0.02  # longest straight piece before bending
 _BEND_STRENGTH = 2.0
 
 
 @dataclass(frozen=True)
 class Transform:
-    """How a drawing is moved, about the frame's centre, in this order: bend, size, rotate, shift.
+    """An affine transform about the frame's centre, with a bend, in this order: bend, size, rotate, shift.
 
-    shift_x, shift_y: frame units. size: a factor, above 0. rotate: degrees, clockwise as seen. bend: -1 to 1;
-    with x and y measured from the centre, y becomes y + 2 bend (x^2 - 1/12), a parabola that keeps areas and
-    the mean height of what spans the frame, and can be undone everywhere. thicken: frame units added to the
-    diameter of pens as they appear (below 0: thinner). Size scales pens too.
+    shift_x, shift_y: frame units
+    size: a factor, above 0; it scales pens too
+    rotate: degrees, clockwise on the screen
+    bend: -1 to 1; with x and y measured from the centre, y becomes y + 2 bend (x^2 - 1/12), a parabola that keeps
+        areas and the mean height of what spans the frame, and is invertible
+    thicken: frame units added to the diameter of pens after scaling (below 0: thinner)
 
-    Raises ValueError for a size that is not above 0 and for values that are not finite.
+    Raises ValueError unless the size is above 0 and all values are finite.
     """
 
     shift_x: float = 0.0
@@ -48,14 +50,13 @@ class Transform:
 
     @property
     def is_identity(self) -> bool:
-        """Whether the drawing appears exactly as it was drawn."""
         return self == Transform()
 
     def forward(self, points: Array) -> Array:
-        """Where points (n, 2) of the drawing appear, (n, 2) float32."""
+        """The transformed points, (n, 2) float32."""
         x, y = points[:, 0] - np.float32(0.5), points[:, 1] - np.float32(0.5)
-        y = y + self._sag(x)
-        cos, sin = self._turn(self.size)
+        y = y + self._bend_offset(x)
+        cos, sin = self._rotation(self.size)
         return np.stack(
             [
                 x * cos - y * sin + np.float32(0.5 + self.shift_x),
@@ -65,29 +66,29 @@ class Transform:
         )
 
     def inverse(self, points: Array) -> Array:
-        """Which points (n, 2) of the drawing appear at these points (n, 2); float32, exact but for rounding."""
+        """The points (n, 2) that `forward` maps to these; float32, exact but for rounding."""
         x, y = points[:, 0] - np.float32(0.5 + self.shift_x), points[:, 1] - np.float32(0.5 + self.shift_y)
-        cos, sin = self._turn(1 / self.size)
+        cos, sin = self._rotation(1 / self.size)
         drawn_x, drawn_y = x * cos + y * sin, y * cos - x * sin
-        drawn_y -= self._sag(drawn_x)
+        drawn_y -= self._bend_offset(drawn_x)
         return np.stack([drawn_x + np.float32(0.5), drawn_y + np.float32(0.5)], axis=1)
 
-    def _turn(self, factor: float) -> tuple[np.float32, np.float32]:
+    def _rotation(self, factor: float) -> tuple[np.float32, np.float32]:
         angle = math.radians(self.rotate)
         return np.float32(factor * math.cos(angle)), np.float32(factor * math.sin(angle))
 
-    def _sag(self, x: Array) -> Array:
+    def _bend_offset(self, x: Array) -> Array:
         return np.float32(_BEND_STRENGTH * self.bend) * (x * x - np.float32(1 / 12))
 
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """One movement of the pen, from landing to lifting.
+    """One pen movement, from touch to lift.
 
-    points: (n, 3) float32, read-only: x, y and the pen's diameter, in frame units; one point is a dot.
-    erase: takes ink away instead of laying it down. grid: 0 for a smooth pen; k above 0 for a stroke of the
-    pixel canvas, which fills (or empties) whole cells of a k x k grid, exactly those its path passes through,
-    whatever the diameter.
+    points: (n, 3) float32, read-only: x, y and the pen's diameter, in frame units; one point is a dot
+    erase: removes ink instead of adding it
+    grid: 0 for a smooth pen; k above 0 for a stroke of the pixel canvas, which fills (or empties) whole cells of a
+        k × k grid, exactly those its path crosses, whatever the diameter
 
     Raises ValueError for points of another shape, values that are not finite, and a negative grid.
     """
@@ -107,26 +108,28 @@ class Stroke:
         object.__setattr__(self, "points", points)
 
     def path(self, transform: Transform | None = None) -> Array:
-        """The line that the pen is seen to have drawn: (m, 3) float32, x, y, diameter in frame units.
+        """The visible pen path: (m, 3) float32, x, y, diameter in frame units.
 
-        Smoothed, then moved by the transform. Paint this as a chain of straight round-ended pieces. The path
-        of a grid stroke is its points as they are, moved but not smoothed.
+        Smoothed, then transformed; to be painted as straight pieces with round ends. The path of a grid stroke is
+        transformed without smoothing.
         """
         path = self.points if self.grid else smooth(self.points)
         if transform is None or transform.is_identity:
             return path
         if transform.bend:
-            path = _densified(path, _BENT_SPACING)
+            path = _subdivided(path, _BENT_SPACING)
         # An eraser gets thinner where ink gets thicker: both move the edge of the ink outward.
         return moved(path, replace(transform, thicken=-transform.thicken) if self.erase else transform)
 
     def transformed(self, transform: Transform) -> Stroke:
-        """This stroke as it appears under a transform, as a stroke of its own. For smooth strokes only.
+        """This stroke with the transform applied to its points; for smooth strokes only.
 
-        Raises ValueError for a grid stroke, whose cells do not stay whole cells when they are moved.
+        Raises ValueError for a grid stroke, whose cells would not stay whole cells.
         """
         if self.grid:
-            raise ValueError("A stroke of the pixel canvas cannot be moved as a stroke; render it as an image.")
+            raise ValueError(
+                "A stroke of the pixel canvas cannot be transformed as a stroke; render it as an image."
+            )
         if transform.is_identity:
             return self
         return replace(self, points=self.path(transform))
@@ -134,11 +137,11 @@ class Stroke:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """Strokes over an optional image, and the transform under which the whole appears.
+    """Strokes over an optional image, and the transform of the whole.
 
-    image: (H, W) float32, read-only, -1 background to 1 ink, of any height and width; it lies beneath the
-    strokes, fitted whole and centred in the frame. Strokes are in the order of drawing; the source is never
-    altered by the transform.
+    strokes: in the order of drawing; never altered by the transform
+    image: (H, W) float32, read-only, -1 background to 1 ink, of any size; it lies beneath the strokes, fitted whole
+        and centred in the frame
 
     Raises ValueError for an image of another shape or with values outside -1 to 1.
     """
@@ -160,34 +163,31 @@ class Drawing:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it to clear; with all ink erased it is blank but not empty."""
+        """Whether there is nothing to clear; with all ink erased a drawing is blank but not empty."""
         return not self.strokes and self.image is None
 
     def with_stroke(self, stroke: Stroke) -> Drawing:
-        """This drawing with one more stroke on top."""
         return replace(self, strokes=(*self.strokes, stroke))
 
     def with_transform(self, transform: Transform) -> Drawing:
-        """The same strokes and image under another transform."""
         return replace(self, transform=transform)
 
     def cleared(self) -> Drawing:
-        """An empty drawing."""
         return Drawing()
 
 
 def moved(path: Array, transform: Transform) -> Array:
-    """Where the points (n, 3) of a pen's path appear, and how wide the pen is there: x, y, diameter, float32."""
+    """A pen path (n, 3) transformed: x, y, diameter, float32."""
     diameter = np.maximum(path[:, 2] * np.float32(transform.size) + np.float32(transform.thicken), THINNEST)
     return np.column_stack([transform.forward(path[:, :2]), diameter]).astype(np.float32, copy=False)
 
 
 def smooth(points: Array) -> Array:
-    """The line through raw pointer positions (n, 3): a polyline (m, 3) float32 close to a smooth curve.
+    """A smooth polyline (m, 3) float32 through raw pointer positions (n, 3).
 
-    The curve is the quadratic B-spline whose control points are the positions: it starts at the first, ends
-    at the last and touches the middle of every step between. It is cut as finely as its bends need, so
-    straight parts stay few. All columns are smoothed alike. Fewer than three points come back as they are.
+    It approximates the quadratic B-spline whose control points are the positions: it starts at the first, ends at
+    the last and touches the middle of every step between. It is subdivided as finely as its curvature needs, so
+    straight parts stay few. All columns are smoothed alike. Fewer than three points are returned unchanged.
     """
     points = np.asarray(points, np.float32)
     if len(points) < 3:
@@ -205,7 +205,7 @@ def smooth(points: Array) -> Array:
     return np.concatenate([points[:1], curve, middles[-1:], points[-1:]])
 
 
-def _densified(path: Array, spacing: float) -> Array:
+def _subdivided(path: Array, spacing: float) -> Array:
     steps = path[1:] - path[:-1]
     parts = np.maximum(np.ceil(np.hypot(steps[:, 0], steps[:, 1]) / spacing), 1).astype(np.intp)
     which = np.repeat(np.arange(len(parts)), parts)
@@ -215,7 +215,7 @@ def _densified(path: Array, spacing: float) -> Array:
 
 
 def _read_only(values: Array) -> Array:
-    """The values as float32 that nobody can write to: shared if they are so already, else copied."""
+    """The values as read-only float32: shared if they are so already, else copied."""
     array = np.asarray(values, np.float32)
     if array is values and not array.flags.writeable:
         return array

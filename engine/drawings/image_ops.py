@@ -1,4 +1,4 @@
-"""Lays pictures into the frame: fitted, moved by a transform, thickened. It knows pictures only, no strokes."""
+"""Image operations: area resampling, warping by a transform, dilation and erosion."""
 
 from __future__ import annotations
 
@@ -10,48 +10,49 @@ from numpy.typing import NDArray
 
 from engine.drawings.drawing import Array, Transform
 
-_WARP_SIDE = 128  # images are warped at least this finely, then averaged down
+_WARP_SIDE = 128  # images are warped at this side or more, then averaged down
 
 
 def as_float32(values: NDArray[Any]) -> Array:
-    """The values as float32; also how the type checker learns that they are."""
+    """The values as float32, typed as such."""
     return values.astype(np.float32, copy=False)
 
 
 def placed(image: Array, side: int, transform: Transform) -> Array:
-    """An image as it appears under a transform: (side, side) float32."""
+    """An image under a transform: (side, side) float32."""
     if transform.is_identity:
         return area_resample(image, side)
     factor = max(1, -(-_WARP_SIDE // side))
     fine = side * factor
-    # One pixel of the source to one of the fine picture: then bilinear sampling can neither skip thin lines
-    # nor melt the squares of an enlarged image.
+    # One source pixel per pixel of the fine picture, so that bilinear sampling neither skips thin lines nor blurs
+    # the squares of an enlarged image.
     source_side = min(max(round(fine * transform.size), 1), 4 * fine)
-    warped = _warped(area_resample(image, source_side), fine, transform)
+    warped = _warp(area_resample(image, source_side), fine, transform)
     if transform.thicken:
-        warped = _thickened(warped, transform.thicken / 2 * fine)
+        warped = _thicken(warped, transform.thicken / 2 * fine)
     return warped if factor == 1 else area_resample(warped, side)
 
 
 def area_resample(image: Array, side: int) -> Array:
-    """An image (H, W) fitted whole and centred into (side, side) float32 by exact area averaging; -1 to 1.
+    """An image (H, W), or a batch (N, H, W), fitted whole and centred into (side, side) by exact area averaging;
+    float32, -1 to 1.
 
-    What is not square is padded with background first. Enlarging draws each pixel as a square. An image that
-    has the size already comes back unchanged, as a copy. Of many, (N, H, W), each is fitted by itself.
+    An image that is not square is padded with background. Enlarging draws each pixel as a square. An image of this
+    size is returned as an unchanged copy.
     """
     height, width = image.shape[-2:]
     if (height, width) == (side, side):
         return np.array(image, np.float32)
     rows, columns = _weights(height, max(height, width), side), _weights(width, max(height, width), side)
     above = image + np.float32(1)  # background becomes 0, and so does the padding
-    # The longer side is shrunk first: less to multiply.
+    # The longer side is reduced first: fewer multiplications.
     fit = (rows @ above) @ columns.T if height >= width else rows @ (above @ columns.T)
     fit -= np.float32(1)
     return as_float32(np.clip(fit, -1, 1, out=fit))
 
 
-def _warped(source: Array, side: int, transform: Transform) -> Array:
-    """The square source under a transform, sampled bilinearly at pixel centres; background beyond it."""
+def _warp(source: Array, side: int, transform: Transform) -> Array:
+    """The square source under a transform, sampled bilinearly at pixel centres; background outside."""
     size = len(source)
     centres = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side)
     grid = np.column_stack([np.tile(centres, side), np.repeat(centres, side)])
@@ -74,16 +75,16 @@ def _warped(source: Array, side: int, transform: Transform) -> Array:
     return as_float32(top.reshape(side, side))
 
 
-def _thickened(picture: Array, radius: float) -> Array:
-    """Grey dilation by a disc of a radius in pixels; erosion for a radius below 0.
+def _thicken(picture: Array, radius: float) -> Array:
+    """Greyscale dilation by a disc of a radius in pixels; erosion for a negative radius.
 
-    The disc is an octagon, made of plus-shaped and square steps of one pixel; a part of a step is a mixture.
+    The disc is an octagon, made of plus-shaped and square steps of one pixel; a fraction of a step is a mixture.
     """
     if radius < 0:
-        return -_thickened(-picture, -radius)
-    for taken, square in zip(_step_sizes(min(radius, len(picture))), _square_steps(), strict=False):
-        grown = _grown(picture, square)
-        picture = grown if taken == 1 else picture + np.float32(taken) * (grown - picture)
+        return -_thicken(-picture, -radius)
+    for fraction, square in zip(_step_sizes(min(radius, len(picture))), _square_steps(), strict=False):
+        grown = _dilate_step(picture, square)
+        picture = grown if fraction == 1 else picture + np.float32(fraction) * (grown - picture)
     return picture
 
 
@@ -102,20 +103,21 @@ def _square_steps() -> Iterator[bool]:
         share %= 1
 
 
-def _grown(picture: Array, square: bool) -> Array:
-    """Each pixel raised to the largest of its neighbours: all eight, or only the four beside it."""
-    wide = picture.copy()
-    np.maximum(wide[:, 1:], picture[:, :-1], out=wide[:, 1:])
-    np.maximum(wide[:, :-1], picture[:, 1:], out=wide[:, :-1])
-    lines = wide if square else picture
-    tall = wide.copy()
-    np.maximum(tall[1:], lines[:-1], out=tall[1:])
-    np.maximum(tall[:-1], lines[1:], out=tall[:-1])
-    return tall
+def _dilate_step(picture: Array, square: bool) -> Array:
+    """The maximum over the neighbours of each pixel: all eight, or only the four beside it."""
+    row_max = picture.copy()
+    np.maximum(row_max[:, 1:], picture[:, :-1], out=row_max[:, 1:])
+    np.maximum(row_max[:, :-1], picture[:, 1:], out=row_max[:, :-1])
+    lines = row_max if square else picture
+    dilated = row_max.copy()
+    np.maximum(dilated[1:], lines[:-1], out=dilated[1:])
+    np.maximum(dilated[:-1], lines[1:], out=dilated[:-1])
+    return dilated
 
 
 def _weights(length: int, padded: int, side: int) -> Array:
-    """Shares (side, length) of each pixel in each cell: `length` pixels centred in `padded`, cut into side."""
+    """The share (side, length) of each pixel in each cell: `length` pixels centred in `padded`, divided into `side`
+    cells."""
     edges = np.arange(side + 1) * (padded / side)
     pixels = np.arange(length) + (padded - length) / 2
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

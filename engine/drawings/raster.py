@@ -1,8 +1,8 @@
-"""Turns drawings into pictures: (side, side) float32, -1 background to 1 ink. Knows nothing of who drew them.
+"""Rasterizing: drawings to pictures (side, side) float32, -1 background to 1 ink.
 
 A pen covers a pixel by the overlap of [d - 1/2, d + 1/2] with [-r, r], where d is the distance of the pixel's
-centre from the pen's line and r the pen's radius, both in pixels: the exact area under a straight line along
-the pixels, so that a pen thinner than a pixel comes out grey, as it should.
+centre from the pen's line and r the pen's radius, both in pixels: the exact area under a straight line along the
+pixels, so that a pen thinner than a pixel is drawn grey.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from engine.drawings.image_ops import as_float32, placed
 
 Index = NDArray[np.intp]
 
-_INK_SEEN = 0.5  # of full ink: where fitted() takes an edge to be
-_FILLED = 0.8  # the share of the frame that fitted() fills
+_EDGE_INK = 0.5  # the share of ink at which fit_to_frame() finds an edge
+_FILLED = 0.8  # the share of the frame that fit_to_frame() fills
 _PROBE_SIDE = 160
-_PATCH_CHUNK = 1 << 15  # values worked on at once, so that they stay in the processor's cache
+_PATCH_CHUNK = 1 << 15  # values per chunk, so that they stay in the CPU's cache
 
 
 @dataclass(frozen=True, eq=False)
 class Paths:
-    """Pen paths of many pictures at once, laid end to end.
+    """Pen paths of many pictures, concatenated.
 
-    points: (T, 3) float32, x, y, diameter in frame units. lengths: (K,) intp, points in each path, in order,
-    each at least 1. pictures: (K,) intp, the picture that each path belongs to. count: number of pictures.
+    points: (T, 3) float32, x, y, diameter in frame units
+    lengths: (K,) intp, the number of points of each path, in order, each at least 1
+    image_indices: (K,) intp, the picture that each path belongs to
+    image_count: number of pictures
     """
 
     points: Array
@@ -40,9 +42,9 @@ class Paths:
 
 
 def render(drawing: Drawing, side: int) -> Array:
-    """The drawing as it appears under its transform: (side, side) float32, -1 background to 1 ink.
+    """The transformed drawing as a picture: (side, side) float32, -1 background to 1 ink.
 
-    Without a transform, an image of (side, side) and the cells of a pixel canvas of this side come out
+    Without a transform, an image of (side, side) and the cells of a pixel canvas of this side are reproduced
     exactly; everything else is fitted by area averaging or, under a transform, warped and thickened.
 
     Raises ValueError for a side below 1.
@@ -66,17 +68,17 @@ def render(drawing: Drawing, side: int) -> Array:
 
 
 def ink(picture: Array) -> float:
-    """The share of the frame that ink covers, 0 to 1; 0 is a blank picture. picture: any shape, -1 to 1."""
+    """The share of the frame covered by ink, 0 to 1; 0 is a blank picture. picture: any shape, -1 to 1."""
     return float((np.mean(picture, dtype=np.float64) + 1) / 2)
 
 
 def fitted(drawing: Drawing) -> Drawing:
-    """The same drawing, moved so that its ink is centred and its longer side fills four fifths of the frame.
+    """The drawing with its ink centred and its longer side filling four fifths of the frame.
 
-    Rotation, bend and thickness of the present transform are kept. A blank drawing comes back unchanged.
+    Rotation, bend and thickness of its transform are kept. A blank drawing is returned unchanged.
     """
     moved = drawing.with_transform(replace(drawing.transform, shift_x=0.0, shift_y=0.0, size=0.4))
-    for _ in range(3):  # the pen's thickness does not all scale with the size, so once is not quite enough
+    for _ in range(3):  # iterated, since the pen's thickness does not scale exactly with the size
         box = ink_box(render(moved, _PROBE_SIDE))
         if box is None:
             return drawing
@@ -94,11 +96,29 @@ def fitted(drawing: Drawing) -> Drawing:
     return moved
 
 
+def ink_box(picture: Array) -> tuple[float, float, float, float] | None:
+    """Left, top, right, bottom of the ink of a picture (side, side), in frame units, to a fraction of a pixel; None
+    for a picture that is blank or pale grey."""
+    share = (picture + 1) / 2
+    edges = []
+    for axis in (0, 1):
+        profile = share.max(axis=axis)
+        inked = np.flatnonzero(profile > _EDGE_INK)
+        if not len(inked):
+            return None
+        first, last = int(inked[0]), int(inked[-1])
+        before = profile[first - 1] if first > 0 else 0.0
+        after = profile[last + 1] if last + 1 < len(profile) else 0.0
+        edges.append(((first - float(before)) / len(profile), (last + 1 + float(after)) / len(profile)))
+    (left, right), (top, bottom) = edges
+    return left, top, right, bottom
+
+
 def coverage(paths: Paths, side: int, softness: Array | None = None) -> Array:
-    """How much of each pixel the pens cover: (count, side, side) float32, 0 to 1.
+    """The share of each pixel that the pens cover: (count, side, side) float32, 0 to 1.
 
     softness: (count,) float32, the width in pixels over which the edge of the ink fades, per picture: 1 (the
-    default) is the area formula, more is blurred, 0 is a hard edge (a pen is then at least a pixel wide).
+        default) is the area formula, more is blurred, 0 is a hard edge (a pen is then at least a pixel wide)
     """
     cover = np.zeros(paths.count * side * side, np.float32)
     pieces = _pieces(paths, side)
@@ -120,7 +140,7 @@ def coverage(paths: Paths, side: int, softness: Array | None = None) -> Array:
         step = max(1, _PATCH_CHUNK // int(size * size))
         for first in range(0, len(chosen), step):
             _cover_patches(cover, pieces, chosen[first : first + step], corner, int(size), side, soft)
-    np.minimum(cover, 1, out=cover)  # the two halves of an overlap may add up to a rounding more
+    np.minimum(cover, 1, out=cover)  # two halves of an overlap may add up to slightly more
     return cover.reshape(paths.count, side, side)
 
 
@@ -138,7 +158,7 @@ class _Pieces:
 
 
 def _run(stroke: Stroke) -> tuple[int, bool]:
-    """What neighbouring strokes must share to be drawn at once; fills and erasures of one grid go together."""
+    """The key by which consecutive strokes are drawn at once; fills and erasures of one grid belong together."""
     return stroke.grid, stroke.erase and not stroke.grid
 
 
@@ -148,7 +168,7 @@ def _paths(paths: Sequence[Array]) -> Paths:
 
 
 def _pieces(paths: Paths, side: int) -> _Pieces:
-    """Cut paths into pieces about as long as their pen is wide, so that the patches around them stay small."""
+    """Paths cut into pieces about as long as their pen is wide, so that the patches around them stay small."""
     points = np.ascontiguousarray(paths.points.T) * np.float32(side)
     points[2] *= np.float32(0.5)
     last = np.cumsum(paths.lengths) - 1
@@ -177,17 +197,16 @@ def _pieces(paths: Paths, side: int) -> _Pieces:
 def _cover_patches(
     cover: Array, pieces: _Pieces, chosen: Index, corner: Array, size: int, side: int, soft: Array | None
 ) -> None:
-    """Raise `cover` (flat) to what the chosen pieces cover within a patch of size x size pixels around each."""
+    """Raise `cover` (flat) by the chosen pieces within a patch of size × size pixels around each."""
     start, step = pieces.start[:, chosen], pieces.end[:, chosen] - pieces.start[:, chosen]
     radius, taper = pieces.radius[0, chosen], pieces.radius[1, chosen] - pieces.radius[0, chosen]
     picture = pieces.picture[chosen]
-    # A patch that would leave the frame is moved inside: its pixels are covered by their true distance
-    # anyway.
+    # A patch that would leave the frame is moved inside; its pixels are still covered by their true distance.
     x, y = np.clip(corner[:, chosen], 0, side - size).astype(np.intp)
 
     length = np.hypot(step[0], step[1])
     unit = step / np.maximum(length, np.float32(1e-9))
-    unit[0, length < 1e-6] = 1  # a dot lies along anything
+    unit[0, length < 1e-6] = 1  # a dot has no direction
     offsets = np.arange(size, dtype=np.float32) + np.float32(0.5)
     dx = (x - start[0]).astype(np.float32)[:, None, None] + offsets
     dy = ((y - start[1]).astype(np.float32)[:, None] + offsets)[:, :, None]
@@ -219,27 +238,27 @@ def _cover_patches(
 
 
 def cells(stroke: Stroke) -> Index:
-    """The cells that a grid stroke's path passes: (n, 2) intp, row and column, in order, with repeats.
+    """The cells that the path of a grid stroke crosses: (n, 2) intp, row and column, in order, with repeats.
 
-    Cells outside the frame are left out. A cell is taken if the path has some length within it, or a point.
+    Cells outside the frame are left out. A cell is crossed if the path has some length, or a point, within it.
     """
     points = stroke.points[:, :2].astype(np.float64) * stroke.grid
-    turns = [np.arange(len(points), dtype=np.float64)]
+    positions = [np.arange(len(points), dtype=np.float64)]
     for axis in (0, 1):
-        turns.append(_crossings(points[:, axis]))
-    turn = np.sort(np.concatenate(turns))
-    middle = (turn[1:] + turn[:-1])[np.diff(turn) > 1e-9] / 2
+        positions.append(_crossings(points[:, axis]))
+    position = np.sort(np.concatenate(positions))
+    middle = (position[1:] + position[:-1])[np.diff(position) > 1e-9] / 2
     ticks = np.arange(len(points))
-    passed = np.column_stack([np.interp(middle, ticks, points[:, axis]) for axis in (1, 0)])
-    found = np.floor(np.concatenate([points[:, ::-1], passed])).astype(np.intp)
+    between = np.column_stack([np.interp(middle, ticks, points[:, axis]) for axis in (1, 0)])
+    crossed = np.floor(np.concatenate([points[:, ::-1], between])).astype(np.intp)
     order = np.argsort(np.concatenate([ticks, middle]), kind="stable")
-    found = found[order]
-    inside: Index = found[((found >= 0) & (found < stroke.grid)).all(axis=1)]
+    crossed = crossed[order]
+    inside: Index = crossed[((crossed >= 0) & (crossed < stroke.grid)).all(axis=1)]
     return inside
 
 
 def _crossings(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a chain of values passes whole numbers: positions along the chain, in steps."""
+    """Where a polyline of values crosses integers: positions along it, in steps."""
     if len(values) < 2:
         return np.empty(0)
     low, high = np.minimum(values[:-1], values[1:]), np.maximum(values[:-1], values[1:])
@@ -255,7 +274,7 @@ def _crossings(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _with_cells(picture: Array, strokes: Sequence[Stroke], grid: int, transform: Transform) -> Array:
-    """The picture with a run of grid strokes on top, as one image of filled, emptied and untouched cells."""
+    """The picture with consecutive grid strokes on top, as one image of filled, emptied and untouched cells."""
     state = np.zeros((grid, grid), np.int8)
     for stroke in strokes:
         row, column = cells(stroke).T
@@ -271,21 +290,3 @@ def _with_cells(picture: Array, strokes: Sequence[Stroke], grid: int, transform:
 
 def _mask(chosen: NDArray[np.bool_]) -> Array:
     return np.where(chosen, np.float32(1), np.float32(-1))
-
-
-def ink_box(picture: Array) -> tuple[float, float, float, float] | None:
-    """Left, top, right, bottom of the ink of a picture (side, side), in frame units, to a part of a pixel; None if
-    there is none, or nothing but pale grey."""
-    share = (picture + 1) / 2
-    edges = []
-    for axis in (0, 1):
-        profile = share.max(axis=axis)
-        inked = np.flatnonzero(profile > _INK_SEEN)
-        if not len(inked):
-            return None
-        first, last = int(inked[0]), int(inked[-1])
-        before = profile[first - 1] if first > 0 else 0.0
-        after = profile[last + 1] if last + 1 < len(profile) else 0.0
-        edges.append(((first - float(before)) / len(profile), (last + 1 + float(after)) / len(profile)))
-    (left, right), (top, bottom) = edges
-    return left, top, right, bottom

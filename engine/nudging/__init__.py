@@ -1,5 +1,5 @@
-"""Learning as the article tells it: every value a little up, a little down. Beside it the central difference, and
-how both compare with backpropagation, which is in trainer.py."""
+"""Learning by nudging, as the article describes it: every value a little up, a little down. Central differences,
+and a comparison of both with backpropagation."""
 
 from engine.nudging.central_differences import CentralDifferences, Kink, backpropagated, central_differences
 from engine.nudging.comparison import Curve, compare

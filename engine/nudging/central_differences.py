@@ -1,4 +1,5 @@
-"""Central differences: the slope of the error in every value, by trying; and by backpropagation, to compare."""
+"""Central differences: the gradient of the loss in every parameter, by two evaluations each; and by
+backpropagation, to compare."""
 
 from __future__ import annotations
 
@@ -15,15 +16,20 @@ from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.nudging.probe import Probe
 
-# What rounding may do to a value, in units in the last place of the largest one of its layer: what moves less does
-# not move.
+# The largest rounding error of a value, in units in the last place of the largest one of its layer; a smaller
+# change counts as none.
 ROUNDING = 256
 
 
 @dataclass(frozen=True)
 class Kink:
-    """Where a slope jumps. layer: its title; what: what it does there; cell: which of its outputs; example: of
-    which picture, None if there is only one."""
+    """A point where a gradient jumps.
+
+    layer: its title
+    description: what happens there, as a predicate
+    cell: the index in its output
+    example: the index of the example, None if there is only one
+    """
 
     layer: str
     what: str
@@ -32,7 +38,6 @@ class Kink:
 
     @property
     def sentence(self) -> str:
-        """It in words."""
         where = "" if self.example is None else f" of example {self.example}"
         return (
             "The central difference and backpropagation may differ here: "
@@ -41,83 +46,91 @@ class Kink:
 
 
 @dataclass(frozen=True, eq=False)
-class _Spot:
-    """A layer whose slope jumps somewhere: how deep it stands (0 in the network, more inside a stack), what it
-    reads as things are, and where the probe leaves what it reads under changes."""
+class _KinkedLayer:
+    """A layer with kinks: its nesting depth (0 in the network, more inside a block), its present input, and where
+    the probe stores its input under changes."""
 
     place: int
     depth: int
     title: str
     layer: Layer
     base: HostArray
-    tried: HostArray
+    perturbed: HostArray
 
 
 class Kinks:
-    """Finds the kinks that the changes of a Probe meet; made after its `show`, for the pictures shown."""
+    """Finds the kinks that the changes of a LossProbe cross; built after its `set_batch`, for that batch."""
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
         network = probe.network
-        self._spots = [
-            spot
+        self._kinked_layers = [
+            kinked_layer
             for place, layer in enumerate(network.layers)
-            for spot in _spots(
+            for kinked_layer in _kinked_layers(
                 place, 0, network.title(place + 1), layer, probe.base.stages[place], probe.tried.stages[place]
             )
         ]
 
     def found(self, place: int, count: int) -> dict[int, Kink]:
-        """After `probe.errors` with `count` pairs of changes, up and down, in the layer at `place`: for each pair
-        that meets a kink or a tie, by its number, the first one on the way up.
+        """The first kink or tie, in the order of the layers, of each pair of changes that crosses one, by the index
+        of the pair.
 
-        At one, the three errors (down, as it is, up) do not lie on one smooth curve, or only by chance.
+        Called after `perturbed_losses` with `count` pairs of changes, up and down, in the layer at `place`. At a
+        kink the three losses (down, unchanged, up) do not lie on one smooth curve, or only by chance.
         """
         kinks: dict[int, Kink] = {}
-        for spot in self._spots:
-            if spot.place > place or (spot.place == place and spot.depth > 0):
-                self._search(spot, count, kinks)
+        for kinked_layer in self._kinked_layers:
+            if kinked_layer.place > place or (kinked_layer.place == place and kinked_layer.depth > 0):
+                self._search(kinked_layer, count, kinks)
         return kinks
 
-    def _search(self, spot: _Spot, count: int, kinks: dict[int, Kink]) -> None:
+    def _search(self, kinked_layer: _KinkedLayer, count: int, kinks: dict[int, Kink]) -> None:
         examples = self._probe.examples
-        shape = spot.base.shape[:-1]
-        sides = spot.tried.reshape(*shape, -1, 2, examples)[..., :count, :, :]
-        base = np.broadcast_to(spot.base[..., None, :], (*shape, count, examples))
+        shape = kinked_layer.base.shape[:-1]
+        sides = kinked_layer.perturbed.reshape(*shape, -1, 2, examples)[..., :count, :, :]
+        base = np.broadcast_to(kinked_layer.base[..., None, :], (*shape, count, examples))
         points = np.stack([base, sides[..., 0, :], sides[..., 1, :]]).reshape(3, *shape, count * examples)
         near = ROUNDING * np.finfo(points.dtype).eps * np.abs(points).max(initial=0)
-        for gaps in spot.layer.gaps(points):
+        for gaps in kinked_layer.layer.gaps(points):
             low, high = gaps.min(0), gaps.max(0)
-            met = (low < 0) & (high > 0) & (high - low > near)
-            met = met.reshape(*met.shape[:-1], count, examples)
-            for number in np.flatnonzero(met.any((*range(met.ndim - 2), -1))):
+            crossed = (low < 0) & (high > 0) & (high - low > near)
+            crossed = crossed.reshape(*crossed.shape[:-1], count, examples)
+            for number in np.flatnonzero(crossed.any((*range(crossed.ndim - 2), -1))):
                 if int(number) not in kinks:
-                    *cell, example = (int(at) for at in np.argwhere(met[..., number, :])[0])
-                    which = example if examples > 1 else None
-                    kinks[int(number)] = Kink(spot.title, spot.layer.kink, tuple(cell), which)
+                    *cell, example = (int(axis) for axis in np.argwhere(crossed[..., number, :])[0])
+                    kinks[int(number)] = Kink(
+                        kinked_layer.title,
+                        kinked_layer.layer.kink,
+                        tuple(cell),
+                        example if examples > 1 else None,
+                    )
 
 
-def _spots(place: int, depth: int, title: str, layer: Layer, base: Stage, tried: Stage) -> Iterator[_Spot]:
-    """The layers whose slope jumps, in this layer or, if it is put together from others, among those."""
+def _kinked_layers(
+    place: int, depth: int, title: str, layer: Layer, base: Stage, tried: Stage
+) -> Iterator[_KinkedLayer]:
+    """The layers with kinks: this one, or those inside it."""
     x = base.x.values.copy()
     if next(layer.gaps(x[None]), None) is not None:
-        yield _Spot(place, depth, title, layer, x, tried.x.values)
+        yield _KinkedLayer(place, depth, title, layer, x, tried.x.values)
     for (inner_title, inner, below), (_, _, above) in zip(layer.stack(base), layer.stack(tried), strict=True):
-        yield from _spots(place, depth + 1, f"{title}, {inner_title}", inner, below, above)
+        yield from _kinked_layers(place, depth + 1, f"{title}, {inner_title}", inner, below, above)
 
 
-# What the changes that are tried at once may keep busy: about one core's share of the caches.
-TRIED_BYTES = 4_000_000
-MOST_TRIED = 4096
+# The memory of one batch of changes: about one core's share of the caches.
+BATCH_BYTES = 4_000_000
+MAX_PAIRS = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class CentralDifferences:
-    """What trying says of every value, by name.
+    """Central differences by parameter name.
 
-    slopes: (E(w + step) - E(w - step)) / (2 step), E being the mean error of the examples. kinked: bool, where the
-    network is not smooth between w - step and w + step, so that backpropagation, which takes one side of a kink
-    and one winner of a tie, may say something else. kinks: the first kink met on the way up, by name and index.
+    slopes: (E(w + step) - E(w - step)) / (2 step), E being the mean loss of the examples
+    kinked: bool, where the network is not smooth between w - step and w + step, so that backpropagation, which
+        takes one side of a kink and one maximum of a tie, may differ
+    kinks: the first kink crossed, by name and index
     """
 
     slopes: Values
@@ -125,7 +138,7 @@ class CentralDifferences:
     kinks: dict[tuple[str, tuple[int, ...]], Kink]
 
     def sentence(self, name: str, index: tuple[int, ...]) -> str | None:
-        """Why the two may differ for this value, None where they agree."""
+        """Why the two gradients may differ for this parameter, None where they agree."""
         kink = self.kinks.get((name, index))
         return None if kink is None else kink.sentence
 
@@ -138,12 +151,14 @@ def central_differences(
     step: float = 1e-5,
     dtype: Any = np.float64,
 ) -> CentralDifferences:
-    """The central difference of the error in every value, many values at once, each by itself.
+    """The central difference of the loss in every parameter, many parameters at once, each changed alone.
 
-    images: (N, C, H, W); shares: (N, classes), what the votes should be. The network reads as in Probe: dropout
-    lets everything through, batch norm uses its running statistics, whose own slopes are not asked for. The result
-    is off by about step^2 / 6 times the third derivative, and by rounding, about 1e-16 / step in float64.
-    Raises ValueError for a step that is not above 0, ShapeError for what does not fit.
+    images: (N, C, H, W)
+    shares: (N, classes), the target votes
+    The network is in inference mode as in LossProbe: dropout passes everything, batch norm uses its running
+    statistics, whose own gradients are not computed. The error is about step^2 / 6 times the third derivative, plus
+    rounding, about 1e-16 / step in float64. Raises ValueError unless the step is above 0, ShapeError for arrays
+    that do not fit.
     """
     if not step > 0:
         raise ValueError(f"The step of a central difference must be above 0, not {step!r}.")
@@ -160,7 +175,7 @@ def central_differences(
             positions = where.ravel()[first : first + probe.most // 2]
             slopes[name].ravel()[first : first + len(positions)] = _slopes(probe, place, positions, step)
             for number, kink in search.found(place, len(positions)).items():
-                index = tuple(int(at) for at in np.unravel_index(first + number, where.shape))
+                index = tuple(int(axis) for axis in np.unravel_index(first + number, where.shape))
                 kinks[name, index] = kink
                 kinked[name][index] = True
     return CentralDifferences(slopes, kinked, kinks)
@@ -169,9 +184,9 @@ def central_differences(
 def backpropagated(
     network: Network, parameters: Parameters, images: HostArray, shares: HostArray, dtype: Any = np.float64
 ) -> Values:
-    """The slopes of the mean error in every value, by name, as one backward pass finds them all.
+    """The gradient of the mean loss by parameter name, by backpropagation.
 
-    The network reads, as in central_differences. Raises ShapeError or ValueError for what does not fit.
+    In inference mode, as in central_differences. Raises ShapeError or ValueError for arrays that do not fit.
     """
     plan = Plan(network, choose_backend("cpu"), len(images), dtype=dtype, keep=True, learn=True, training=False)
     plan.load(parameters)
@@ -181,16 +196,16 @@ def backpropagated(
 
 
 def _slopes(probe: Probe, place: int, positions: HostArray, step: float) -> HostArray:
-    """Of the values at these positions, (n,)."""
-    sides = ((int(at), probe.values[at] + side) for at in positions for side in (step, -step))
+    """Central differences (n,) of the parameters at these positions."""
+    sides = ((int(index), probe.values[index] + side) for index in positions for side in (step, -step))
     errors = probe.errors(place, list(sides)).mean(1).reshape(-1, 2)
     slopes: HostArray = (errors[:, 0] - errors[:, 1]) / (2 * step)
     return slopes
 
 
 def _pairs(network: Network, examples: int) -> int:
-    """How many values are tried at once, so that the widest layer's work stays in the cache."""
+    """The number of parameters changed at once, so that the widest layer's work stays in the cache."""
     pairs = zip(network.layers, network.shapes, strict=False)
     widest = 2 * examples * 2 * max(layer.work_bytes(shape) for layer, shape in pairs)
     largest = max(cost.parameters for cost in network.costs)
-    return max(1, min(TRIED_BYTES // max(widest, 1), MOST_TRIED, largest))
+    return max(1, min(BATCH_BYTES // max(widest, 1), MAX_PAIRS, largest))

@@ -1,4 +1,4 @@
-"""Nudging and backpropagation side by side: same start, same examples, error against multiplies spent."""
+"""Nudging and backpropagation compared: same start, same examples, loss against multiplications spent."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ from engine.training.trainer import Step, Trainer
 
 @dataclass(frozen=True)
 class Curve:
-    """How one rule fared. rule: its name. multiplies, errors: what it had spent, and the mean error of all examples
-    then, pair by pair, the start included. updates: how many changes it had made by then."""
+    """The progress of one learning rule, point by point, the start included.
+
+    rule: its name
+    multiplies: the multiplications spent
+    errors: the mean loss of all examples
+    updates: the number of updates
+    """
 
     rule: str
     multiplies: list[int] = field(default_factory=list)
@@ -32,11 +37,11 @@ class Curve:
 def compare(
     network: Network, examples: Examples, start: Parameters, marks: Sequence[int], recipe: Recipe, nudging: Nudging
 ) -> list[Curve]:
-    """Let both rules learn `examples` from `start` until each has spent the last of `marks` (rising).
+    """Train both rules on `examples` from `start` until each has spent the last of `marks` (ascending).
 
-    Three curves: backpropagation by `recipe`; nudging, where only what a change reaches is computed anew; and the
-    same nudges with every pass a whole one, as the article tells it. A point of a curve is the first moment at
-    which a mark was reached. Finding the error of all examples, and the update itself, are not counted.
+    Returns three curves: backpropagation by `recipe`; nudging, recomputing only what a change affects; and the same
+    nudges with every pass a whole one, as in the article. A curve has a point at the first update that reaches a
+    mark. Computing the loss of all examples, and the update itself, are not counted.
     """
     return [
         _backpropagation(network, examples, start, marks, recipe),
@@ -48,14 +53,14 @@ def _backpropagation(
     network: Network, examples: Examples, start: Parameters, marks: Sequence[int], recipe: Recipe
 ) -> Curve:
     trainer = Trainer(network, Fixed(examples), recipe, choose_backend("cpu"), parameters_at_start=start)
-    each = forward_multiplies(network) + backward_multiplies(network, recipe.frozen)
-    ruler = _Ruler(network, examples)
-    curve = _Marked(Curve("backpropagation"), marks, lambda: ruler.error(trainer.parameters()))
+    per_example = forward_multiplies(network) + backward_multiplies(network, recipe.frozen)
+    meter = _LossMeter(network, examples)
+    curve = _CurveRecorder(Curve("backpropagation"), marks, lambda: meter.error(trainer.parameters()))
     seen = 0
     for step in trainer.steps():
-        assert isinstance(step, Step)  # nothing is held out, so nothing is judged
+        assert isinstance(step, Step)  # no examples are held out, so nothing is evaluated
         seen += min(recipe.batch, len(examples) - seen % len(examples))
-        curve.reached(seen * each, step.number)
+        curve.update(seen * per_example, step.number)
         if curve.done:
             break
     return curve.curve
@@ -65,55 +70,52 @@ def _nudging(
     network: Network, examples: Examples, start: Parameters, marks: Sequence[int], nudging: Nudging
 ) -> Iterator[Curve]:
     nudger = Nudger(network, Fixed(examples), nudging, start)
-    ruler, whole = _Ruler(network, examples), forward_multiplies(network)
+    meter, pass_multiplies = _LossMeter(network, examples), forward_multiplies(network)
     curves = [
-        _Marked(Curve(rule), marks, lambda: ruler.error(nudger.parameters()))
+        _CurveRecorder(Curve(rule), marks, lambda: meter.error(nudger.parameters()))
         for rule in ("nudging", "nudging, whole passes")
     ]
-    told = 0
+    article_multiplies = 0
     for nudge in nudger.nudges():
-        # The picture as it is once, when its turn begins, and once more for each of two changes.
+        # One pass when the turn of a picture begins, and one for each of the two changes.
         begins = (nudge.number - 1) % nudger.values == 0
-        told += (2 + begins) * len(nudge.examples) * whole
-        for curve, spent in zip(curves, (nudger.multiplies, told), strict=True):
-            curve.reached(spent, nudge.number)
+        article_multiplies += (2 + begins) * len(nudge.examples) * pass_multiplies
+        for curve, spent in zip(curves, (nudger.multiplies, article_multiplies), strict=True):
+            curve.update(spent, nudge.number)
         if all(curve.done for curve in curves):
             break
     return (curve.curve for curve in curves)
 
 
-class _Marked:
-    """A curve that takes a point whenever the next mark is reached."""
+class _CurveRecorder:
+    """Adds a point to a curve whenever the next mark is reached."""
 
     def __init__(self, curve: Curve, marks: Sequence[int], measure: Callable[[], float]) -> None:
         self.curve, self._marks, self._measure = curve, list(marks), measure
-        self._take(0, 0)
+        self._record(0, 0)
 
     @property
     def done(self) -> bool:
-        """Whether no mark is left."""
         return not self._marks
 
-    def reached(self, spent: int, updates: int) -> None:
-        """So much has been spent by now."""
+    def update(self, spent: int, updates: int) -> None:
         if self._marks and spent >= self._marks[0]:
             self._marks = [mark for mark in self._marks if mark > spent]
-            self._take(spent, updates)
+            self._record(spent, updates)
 
-    def _take(self, spent: int, updates: int) -> None:
+    def _record(self, spent: int, updates: int) -> None:
         self.curve.multiplies.append(spent)
         self.curve.errors.append(self._measure())
         self.curve.updates.append(updates)
 
 
-class _Ruler:
-    """Measures both rules alike: the mean error of all examples, in float64."""
+class _LossMeter:
+    """Measures both rules alike: the mean loss of all examples, in float64."""
 
     def __init__(self, network: Network, examples: Examples) -> None:
         self._probe, self._images = Probe(network, len(examples), 1), examples.images
         self._shares = targets(examples.labels, len(examples.classes), np.float64)
 
     def error(self, parameters: Parameters) -> float:
-        """With these parameters."""
         self._probe.base.load(parameters)
         return float(self._probe.show(self._images, self._shares).mean())

@@ -1,4 +1,4 @@
-"""Probe: the errors a network would make if one of its values were another. It changes nothing for good."""
+"""LossProbe: the loss of a network with one parameter changed, for many changes at once."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from engine.nn.plan import Plan
 
 
 def forward_multiplies(network: Network, first: int = 0) -> int:
-    """Of a forward pass through the layers from place `first` (from 0) upward, for one example."""
+    """Multiplications of a forward pass through the layers from index `first`, for one example."""
     return sum(cost.multiplies for cost in network.costs[first:])
 
 
 def backward_multiplies(network: Network, frozen: Collection[str] = ()) -> int:
-    """Of the backward pass that finds all gradients of the parameters, for one example.
+    """Multiplications of the backward pass for all parameter gradients, for one example.
 
-    Down to the lowest layer that learns every layer passes its input's gradient on; that layer, and those below,
-    do not. Layers named in `frozen` (01-conv2d) only pass on.
+    Every layer above the lowest trainable one computes its input gradient; layers named in `frozen` (01-conv2d)
+    compute nothing else.
     """
     pairs = zip(network.layers, network.shapes, strict=False)
     costs = [layer.gradient_multiplies(shape) for layer, shape in pairs]
@@ -37,13 +37,14 @@ def backward_multiplies(network: Network, frozen: Collection[str] = ()) -> int:
 
 
 class Probe:
-    """The errors of `examples` pictures under up to `most` changes of one value, tried at once.
+    """The losses of `examples` images under up to `max_changes` changes of one parameter each, tried at once.
 
-    Only what a change reaches is computed: the layers below the changed value stay as they are, its own layer is
-    computed for one change after the other, and all layers above it once, for all changes stacked along the batch.
-    The network reads, it does not train (training=False): dropout lets everything through and batch norm uses its
-    running statistics, so that an error depends on its example and the parameters alone. NumPy computes, for values
-    one at a time are no work for a GPU. memory: as Plan's; `multiplies` counts those made so far.
+    Only what a change affects is computed: the layers below keep their outputs, the parameter's own layer is
+    computed for one change after the other, and all layers above once, for all changes stacked along the batch. The
+    network is in inference mode (training=False): dropout passes everything and batch norm uses its running
+    statistics, so that a loss depends on its example and the parameters alone. It runs on NumPy, since single
+    values are too little work for a GPU. `shared_parameters` is as in Plan; `multiplies` counts the multiplications
+    so far.
     """
 
     def __init__(
@@ -63,80 +64,80 @@ class Probe:
         )
         self.multiplies = 0
         self._current = 0
-        self._base_error, self._tried_error = (
+        self._base_loss, self._perturbed_loss = (
             _CrossEntropy(backend.operations, plan.scores) for plan in (self.base, self.tried)
         )
-        self._carried: dict[tuple[int, int], Calls] = {}
-        self._above = [
-            [call for calls in self.tried.forward_calls[place + 1 :] for call in calls] + self._tried_error.calls
+        self._copies: dict[tuple[int, int], Calls] = {}
+        self._upper_calls = [
+            [call for calls in self.tried.forward_calls[place + 1 :] for call in calls] + self._perturbed_loss.calls
             for place in range(len(network.layers))
         ]
         self._costs = [examples * cost.multiplies for cost in network.costs]
         self._costs_from = [examples * forward_multiplies(network, place) for place in range(len(network.layers))]
 
     def show(self, images: HostArray, shares: HostArray) -> HostArray:
-        """A whole pass over these pictures (examples, C, H, W), whose votes should be `shares` (examples, classes).
+        """A whole pass over these images (examples, C, H, W) with target votes `shares` (examples, classes).
 
-        Returns the error of each, (examples,). Raises ShapeError unless they fit.
+        Returns the loss of each, (examples,). Raises ShapeError unless they fit.
         """
-        self._base_error.targets[...] = shares.T
-        self._tried_error.targets[...] = np.tile(shares.T, self.most)
+        self._base_loss.targets[...] = shares.T
+        self._perturbed_loss.targets[...] = np.tile(shares.T, self.most)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self.base.forward(images)
-            replay(self._base_error.calls)
+            replay(self._base_loss.calls)
         self._current = len(self.network.layers)
         self.multiplies += self._costs_from[0]
-        return self._base_error.errors.copy()
+        return self._base_loss.errors.copy()
 
     def errors(self, place: int, changes: Sequence[tuple[int, Any]]) -> HostArray:
-        """The errors (changes, examples) of the pictures shown, for each change alone.
+        """The losses (changes, examples) of the current batch, for each change alone.
 
-        place: the layer (from 0) that the changed values belong to. changes: where a value stands in `values`, and
-        what it should be instead; at most `most`. The array is overwritten by the next call. An
-        error that overflows is infinite or not a number, without a warning.
+        place: the index of the layer that the changed parameters belong to
+        changes: positions in `parameter_vector` and the new values; at most `max_changes`
+        The array is overwritten by the next call. A loss that overflows is infinite or NaN, without a warning.
         """
         calls, values = self.base.forward_calls[place], self.values
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._catch_up(place)
+            self._refresh(place)
             for column, (position, value) in enumerate(changes):
-                kept = values[position]
+                before = values[position]
                 values[position] = value
                 replay(calls)
-                replay(self._carry(place, column))
-                values[position] = kept
-            replay(self._above[place])
+                replay(self._copy_calls(place, column))
+                values[position] = before
+            replay(self._upper_calls[place])
         self._current = place
         self.multiplies += len(changes) * self._costs_from[place]
-        return self._tried_error.errors.reshape(self.most, self.examples)[: len(changes)]
+        return self._perturbed_loss.errors.reshape(self.most, self.examples)[: len(changes)]
 
-    def _catch_up(self, place: int) -> None:
-        """Compute the layers below `place` that a change has left behind."""
-        for behind in range(self._current, place):
-            replay(self.base.forward_calls[behind])
-            self.multiplies += self._costs[behind]
+    def _refresh(self, place: int) -> None:
+        """Recompute the layers below `place` that a change has left stale."""
+        for stale in range(self._current, place):
+            replay(self.base.forward_calls[stale])
+            self.multiplies += self._costs[stale]
         self._current = max(self._current, place)
 
-    def _carry(self, place: int, column: int) -> Calls:
-        """The calls that carry what a change makes of its layer to its place among the others."""
+    def _copy_calls(self, place: int, column: int) -> Calls:
+        """The calls that copy a change's layer output to its column in the stacked batch."""
         key = (place, column)
-        if key not in self._carried:
+        if key not in self._copies:
             part = slice(column * self.examples, (column + 1) * self.examples)
-            pairs = _results(self.network.layers[place], self.base.stages[place], self.tried.stages[place])
+            pairs = _output_pairs(self.network.layers[place], self.base.stages[place], self.tried.stages[place])
             copy = self.base.backend.operations.copy
-            self._carried[key] = [call for done, target in pairs for call in copy(done, target[..., part])]
-        return self._carried[key]
+            self._copies[key] = [call for source, target in pairs for call in copy(source, target[..., part])]
+        return self._copies[key]
 
 
-def _results(layer: Layer, done: Stage, target: Stage) -> list[tuple[Array, Array]]:
-    """A layer's output in two plans, and, in a layer put together from others, what those read."""
-    pairs = [(done.y, target.y)]
-    for (_, inner, below), (_, _, above) in zip(layer.stack(done), layer.stack(target), strict=True):
-        pairs += [(below.x.values, above.x.values), *_results(inner, below, above)]
+def _output_pairs(layer: Layer, source: Stage, target: Stage) -> list[tuple[Array, Array]]:
+    """A layer's output in two plans, and, for a layer with layers inside, their inputs."""
+    pairs = [(source.y, target.y)]
+    for (_, inner, below), (_, _, above) in zip(layer.stack(source), layer.stack(target), strict=True):
+        pairs += [(below.x.values, above.x.values), *_output_pairs(inner, below, above)]
     return pairs
 
 
 class _CrossEntropy:
-    """The error of each column of scores (classes, N)."""
+    """The loss of each column of scores (classes, N)."""
 
     def __init__(self, ops: Operations, scores: Array) -> None:
         self.targets, votes, dscores = (ops.zeros(scores.shape, scores.dtype) for _ in range(3))

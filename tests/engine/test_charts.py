@@ -72,5 +72,5 @@ def test_numbers_as_people_write_them(value: float, words: str) -> None:
 
 
 def test_a_single_place_is_no_curve() -> None:
-    with pytest.raises(ValueError, match=r"two different places or more\.$"):
+    with pytest.raises(ValueError, match=r"two or more different x\.$"):
         drawn(Line("dot", [0, 5, 5], [1, 1, 1]))

@@ -24,8 +24,8 @@ QUICK = ["bench", "--device", "cpu", "--seconds", "0.02"]
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny net alone, and no partner, whether installed or not."""
-    monkeypatch.setattr(suite, "REFERENCE", (TINY,))
-    monkeypatch.setattr(suite, "hanuschkin", lambda: replace(TINY, name="hanuschkin", epoch=1400))
+    monkeypatch.setattr(suite, "REFERENCE_NETS", (TINY,))
+    monkeypatch.setattr(suite, "hanuschkin_net", lambda: replace(TINY, name="hanuschkin", epoch=1400))
     monkeypatch.setattr(partners.torch_contender, "torch_version", lambda: None)
     monkeypatch.setattr(partners.onnx_contender, "onnx_version", lambda: None)
 
@@ -38,7 +38,7 @@ def test_a_table_on_stdout_progress_on_stderr_and_both_files(
     assert main([*QUICK, *words]) == 0
     out, err = capsys.readouterr()
     assert "Live pass" in out
-    assert "the yardstick / this engine" in out
+    assert "the reference work / this engine" in out
     assert "hanuschkin, 1,400 pictures" in out
     assert "pip install torch" in out
     assert err.splitlines() == [

@@ -33,7 +33,7 @@ def test_the_same_within_tolerance_is_kept() -> None:
         ),
         ({"maps": EXPECTED["maps"] * np.float32(np.nan)}, "its maps is off by nan"),
         ({"maps": EXPECTED["maps"].T}, r"its maps is \(2, 1\), not \(1, 2\)\.$"),
-        ({"votes": np.zeros(1)}, "only one side gives votes"),
+        ({"votes": np.zeros(1)}, "only one side has votes"),
     ],
 )
 def test_something_else_is_an_error(changed: dict[str, HostArray], words: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.cases import LARGE, TINY, hanuschkin
+from engine.bench.cases import LARGE, TINY, hanuschkin_net
 from engine.bench.suite import Limits, floor, limits, live_bytes, train_bytes, train_multiplies
 
 CPU = choose_backend("cpu")
@@ -27,7 +27,7 @@ def test_what_a_net_moves_and_multiplies_by_hand() -> None:
 
 
 def test_the_first_layer_with_parameters_has_no_gradient_in_its_input() -> None:
-    for net in (LARGE, hanuschkin()):
+    for net in (LARGE, hanuschkin_net()):
         costs = [cost.multiplies for cost in net.network.costs]
         first = next(count for count in costs if count)
         assert train_multiplies(net) == 64 * (3 * sum(costs) - first)

@@ -32,7 +32,7 @@ def test_a_backend_agrees_with_itself_over_layers_and_nets() -> None:
     cases = list(parity(CPU, CPU, CASES[::4], [TINY, DEFAULT]))
     assert {case.what for case in cases} == {
         "outputs",
-        "scores when reading",
+        "scores at inference",
         "errors",
         "gradients",
         "gradient in the picture",
@@ -113,7 +113,7 @@ class NoNumber(ArrayOperations):
     ("changed", "kind", "seen"),
     [
         (OffConvolution, "Conv2D", "outputs"),
-        (OffConvolution, "Conv2D", "scores when reading"),
+        (OffConvolution, "Conv2D", "scores at inference"),
         (LastWins, "MaxPool2D", "gradient in the picture"),
         (LeakyAtZero, "ReLU", "gradient in the picture"),
         (NoMomentum, "Dense", "parameters after 10 steps"),

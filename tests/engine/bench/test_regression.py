@@ -50,7 +50,7 @@ def test_pytorchs_best_mode_is_compared_whichever_it_is() -> None:
 def test_without_pytorch_on_both_sides_the_yardstick_is_compared() -> None:
     before, now = row(torch={"PyTorch": 3.0}, yardstick=10.0), row(yardstick=6.0)
     (change,) = changes(report(before), report(now))
-    assert (change.against, change.slower) == ("the yardstick", True)
+    assert (change.against, change.slower) == ("the reference work", True)
     assert change.factor == pytest.approx(0.6)
 
 

@@ -41,8 +41,8 @@ def test_contenders_go_down_and_nets_across_with_pytorchs_best_at_the_end() -> N
 
 
 def test_without_pytorch_the_yardstick_stands_there() -> None:
-    assert "the yardstick / this engine | 5.00×" in as_markdown(report(row()))
-    assert "the yardstick / this engine | 0.0012×" in as_markdown(report(row(yardstick=0.0012)))
+    assert "the reference work / this engine | 5.00×" in as_markdown(report(row()))
+    assert "the reference work / this engine | 0.0012×" in as_markdown(report(row(yardstick=0.0012)))
 
 
 def test_training_is_told_in_pictures_a_second_and_epochs() -> None:
@@ -66,7 +66,7 @@ def test_a_variable_that_changes_speeds_is_warned_of() -> None:
     spoilt = msgspec.structs.replace(
         given, machine=msgspec.structs.replace(MACHINE, variables={"OMP_NUM_THREADS": "1"})
     )
-    assert "CAUTION, set in the environment, which changes speeds: OMP_NUM_THREADS=1." in as_text(spoilt)
+    assert "CAUTION, environment variables that change speeds are set: OMP_NUM_THREADS=1." in as_text(spoilt)
 
 
 def test_every_comparison_that_differs_is_listed_and_of_the_rest_the_nearest() -> None:

@@ -47,7 +47,7 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(timing, "SETTLE", 0)
+    monkeypatch.setattr(timing, "SETTLE_SECONDS", 0)
     return World()
 
 

@@ -17,7 +17,7 @@ from engine.bench.cases import (  # noqa: E402  # noqa: E402
     DEFAULT,
     TINY,
     Net,
-    hanuschkin,
+    hanuschkin_net,
     random_values,
     with_head,
 )
@@ -29,7 +29,7 @@ from engine.nn.plan import Plan  # noqa: E402
 
 CPU = choose_backend("cpu")
 # Small steps, so that the comparison takes no time.
-NETS = [TINY, DEFAULT, replace(hanuschkin(), recipe=replace(hanuschkin().recipe, batch=2))]
+NETS = [TINY, DEFAULT, replace(hanuschkin_net(), recipe=replace(hanuschkin_net().recipe, batch=2))]
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
@@ -85,5 +85,5 @@ def test_every_layer_that_has_a_counterpart_gives_the_same() -> None:
 def test_a_layer_without_a_counterpart_is_named() -> None:
     layer, shape = next(case for case in CASES if type(case[0]).__name__ == "Votes")
     network = with_head(layer, shape)
-    with pytest.raises(BenchError, match="no counterpart of Votes"):
+    with pytest.raises(BenchError, match="does not support Votes"):
         TorchNetwork(network, network.initial(1))

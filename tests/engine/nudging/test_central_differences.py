@@ -194,7 +194,7 @@ def test_the_walk_through_has_exact_ties() -> None:
 def test_how_many_are_tried_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     image, shares = ARTICLE_PICTURES["X"][None, None].astype(np.float64), np.array([[1.0, 0.0]])
     at_once = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
-    monkeypatch.setattr(import_module("engine.nudging.central_differences"), "MOST_TRIED", 4)
+    monkeypatch.setattr(import_module("engine.nudging.central_differences"), "MAX_PAIRS", 4)
     in_parts = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
     assert in_parts.kinks == at_once.kinks
     for name, slopes in in_parts.slopes.items():

@@ -272,7 +272,7 @@ def test_what_does_not_fit_is_named() -> None:
     values = TRAINABLE_WALKTHROUGH.initial(1)
     with pytest.raises(ValueError, match=r"no layer called 02-conv2d"):
         make(TRAINABLE_WALKTHROUGH, ARTICLE, Nudging(frozen=("02-conv2d",)))
-    with pytest.raises(ValueError, match=r"no value to nudge"):
+    with pytest.raises(ValueError, match=r"no parameter to nudge"):
         make(TRAINABLE_WALKTHROUGH, ARTICLE, Nudging(frozen=("01-conv2d", "06-dense")))
     with pytest.raises(ValueError, match=r"no examples"):
         make(TRAINABLE_WALKTHROUGH, ARTICLE.take([]), Nudging())

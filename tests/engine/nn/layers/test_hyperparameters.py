@@ -214,7 +214,10 @@ def test_numbers_that_json_cannot_hold_are_refused_too() -> None:
         ((ReLU(),), ["1 × 8 × 8", "2 classes"]),
         ((Flatten(), Votes(((0,), (64,)))), ["layer 2 (Votes)", "position 64", "vector of 64"]),
         ((Residual((Conv2D(2),)), Flatten(), Dense(2)), ["layer 1 (Residual)", "1 × 8 × 8", "2 × 6 × 6"]),
-        ((Residual((ReLU(), Dense(2))), Dense(2)), ["layer 1 (Residual)", "layer 2 (Dense) of its stack", "vector"]),
+        (
+            (Residual((ReLU(), Dense(2))), Dense(2)),
+            ["layer 1 (Residual)", "layer 2 (Dense) of its stack", "vector"],
+        ),
         (
             (Residual((ReLU(), Residual((ReLU(), ReLU(), Conv2D(1, 9))))), Dense(2)),
             ["layer 1 (Residual)", "layer 2 (Residual) of its stack", "layer 3 (Conv2D) of its stack", "9 × 9"],
