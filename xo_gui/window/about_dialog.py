@@ -1,4 +1,4 @@
-"""About: the two windows of the Help menu. They only tell."""
+"""The two dialogs of the Help menu: keys and mouse, and about."""
 
 from __future__ import annotations
 
@@ -13,52 +13,51 @@ from xo_gui.app.theme import LARGE_PX, font
 
 KEYS = (
     ("Left button", "draw, or erase with the eraser"),
-    ("Right button, pen's other end", "erase"),
+    ("Right button, eraser end of a pen", "erase"),
     ("P, E", "pen, eraser"),
     ("[ ]", "thinner pen, thicker pen"),
     ("Del", "clear the canvas"),
-    ("X, O, N", "save the drawing as an X, an O or neither, to learn from"),
-    ("Arrows, Space", "move the pen by keyboard, set it down or lift it"),
-    ("Esc", "give up the stroke under way"),
-    ("Click on a value, Enter", "in the network: see the arithmetic that made it; Esc lets go"),
-    ("Ctrl+I, Ctrl+Space, Ctrl+.", "the inspector; its window slides, or takes one step"),
-    ("Ctrl+Shift+I", "what the held feature or vote likes"),
+    ("X, O, N", "add the drawing to the training data as an X, an O or neither"),
+    ("Arrows, Space", "move the pen by keyboard, lower or lift it"),
+    ("Esc", "cancel the stroke"),
+    ("Click on a value, Enter", "in the network: pin it and see the arithmetic that made it; Esc deselects"),
+    ("Ctrl+I, Ctrl+Space, Ctrl+.", "the inspector; slide its window, or move it by one step"),
+    ("Ctrl+Shift+I", "maximally activating input of the pinned feature map or vote"),
     ("F", "in the network: fold a ReLU into the column before it, or unfold it"),
-    ("Double click, Space", "in the network: a map large, with its numbers; the wheel enlarges, Esc goes back"),
-    ("Page Up, Page Down", "in the network: the maps of a layer before, or after, those shown"),
-    ("A, B", "where two networks are compared: the same value of the first, or of the second"),
-    ("Ctrl+H, Ctrl+Shift+W, Ctrl+Shift+H", "compare with this moment, swap the two, stop comparing"),
+    ("Double click, Space", "in the network: enlarge a map and show its numbers; the wheel zooms, Esc closes"),
+    ("Page Up, Page Down", "in the network: the previous or the next maps of a layer"),
+    ("A, B", "in a comparison: the same value of the first, or of the second network"),
+    ("Ctrl+H, Ctrl+Shift+W, Ctrl+Shift+H", "compare with the current weights, swap the two, stop comparing"),
     ("Ctrl+F", "find a layer of the network by its name, kind or number"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
-    ("Ctrl+V", "make a copied picture the drawing"),
+    ("Ctrl+V", "paste a picture as the drawing"),
     ("Ctrl+1, Ctrl+2", "default network, walk-through"),
-    ("Ctrl+Page down, Ctrl+Page up", "network, one step of its training"),
+    ("Ctrl+Page down, Ctrl+Page up", "next, previous tab: network, comparison, one training step"),
 )
 
 
 def tr(text: str) -> str:
-    """`text` in the user's language."""
     return QCoreApplication.translate("About", text)
 
 
 def show_keys(parent: QWidget) -> None:
-    """Open a list of keys and buttons."""
+    """Open the list of keys and mouse buttons."""
     dialog, layout = _dialog(parent, tr("Keys and mouse"))
     grid = QGridLayout()
     grid.setHorizontalSpacing(24)
     for row, (keys, meaning) in enumerate(KEYS):
-        shown = QLabel(tr(keys))
-        shown.setFont(font(strong=True))
-        grid.addWidget(shown, row, 0)
+        label = QLabel(tr(keys))
+        label.setFont(font(strong=True))
+        grid.addWidget(label, row, 0)
         grid.addWidget(QLabel(tr(meaning)), row, 1)
-    note = QLabel(tr("Letters and arrows are the canvas's while it has the focus: click it once."))
+    note = QLabel(tr("Single letters and arrows act on the canvas while it has the focus: click it once."))
     layout.insertLayout(1, grid)
     layout.insertWidget(2, note)
     dialog.open()
 
 
 def show_about(parent: QWidget, device: str) -> None:
-    """Open version, licences, device and the folder of the log; the text can be copied."""
+    """Open the about dialog: version, licences, device and the folder of the log, as text that can be copied."""
     dialog, layout = _dialog(parent, f"XO {version('xo-gui')}")
     lines = (
         tr("See how a convolutional neural network reads what you draw."),
@@ -79,7 +78,7 @@ def show_about(parent: QWidget, device: str) -> None:
 
 
 def _dialog(parent: QWidget, title: str) -> tuple[QDialog, QVBoxLayout]:
-    """An empty dialog with a heading and a Close button, gone when closed."""
+    """A dialog with a heading and a Close button, deleted when closed."""
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle(title)

@@ -1,13 +1,13 @@
-"""Menus: every action of the window, its words, keys and place. What an action does is the window's business."""
+"""The menus: every action of the window with its text, status tip, shortcut and place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from PySide6.QtCore import QCoreApplication, QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QInputDialog, QMenu, QSpinBox
+from PySide6.QtWidgets import QInputDialog, QMainWindow, QMenu, QSpinBox, QWidget
 
 from engine.documents.presets import PRESETS
 from xo_gui.state.commands import (
@@ -25,293 +25,79 @@ from xo_gui.state.commands import (
     TrainOn,
     Wish,
 )
+from xo_gui.state.comparison_controller import Comparing
+from xo_gui.state.session import Session
+from xo_gui.state.training_controller import TrainingControl
+from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.inspector.inspector_view import InspectorView
+from xo_gui.views.view import View
+from xo_gui.window.docks import Docks
+from xo_gui.window.import_export import Exchange
 
-if TYPE_CHECKING:
-    from xo_gui.window.main_window import MainWindow
-
-# Its menu, text, status tip, slot and key.
+# Makes an action from its menu, text, status tip, slot and shortcut.
 ActionMaker: TypeAlias = Callable[[QMenu, str, str, Callable[..., object], str | None], QAction]
 
 LARGEST_SEED = 999_999
 
-
-class TrainMenu(QObject):
-    """Fills `menu`. refresh: to be called whenever the intent or what came of it is another."""
-
-    def __init__(self, window: MainWindow, menu: QMenu, make: ActionMaker) -> None:
-        super().__init__(window)
-        self._window, self.menu = window, menu
-        self._shown: tuple[object, ...] = ()
-        tr = self.tr
-        self.train = make(menu, "", "", self._train, "Ctrl+Return")
-        self.step = make(menu, tr("One &step"), tr("Learn from one batch, then pause"), self._step, "Ctrl+T")
-        self.epoch = make(
-            menu, tr("One &epoch"), tr("Learn to the end of this pass over all examples, then pause"), self._epoch,
-            "Ctrl+E",
-        )  # fmt: skip
-        menu.addSeparator()
-        self.over = make(
-            menu, tr("Start &over"), tr("Back to the same start, as a branch of its own; nothing is lost"),
-            self._over, "Ctrl+R",
-        )  # fmt: skip
-        self.new = make(
-            menu, tr("&New start…"), tr("Start over from other random weights, those of the seed you give"),
-            self._new, "Ctrl+Shift+R",
-        )  # fmt: skip
-        self.on = make(
-            menu, tr("Train on from these &weights"), tr("Begin a run of its own from the weights on the screen"),
-            self._on, "Ctrl+Shift+T",
-        )  # fmt: skip
-        menu.addSeparator()
-        self.here = make(
-            menu, tr("Continue &from here"), tr("Go on from the moment looked at, as a branch"), self._here,
-            "Ctrl+Shift+Return",
-        )  # fmt: skip
-        self.now = make(menu, tr("&Back to now"), tr("Stop looking back"), self._back, "Ctrl+B")
-        self.good = make(
-            menu,
-            tr("Last &good moment"),
-            tr("Look at the last moment before it got worse"),
-            self._good,
-            "Ctrl+G",
-        )
-        menu.addSeparator()
-        self.command = make(
-            menu, tr("&Copy as command"), tr("Copy the xo train command that makes these weights again"),
-            self._copy, "Ctrl+Shift+C",
-        )  # fmt: skip
-        self.refresh()
-
-    def refresh(self) -> None:
-        """What can be asked now, and what the first action would do."""
-        control = self._window.training
-        goal, intent, training = control.goal, control.intent, control.training
-        back = intent.look is not None
-        stuck = training is not None and training.state in ("diverged", "failed")
-        good = training.good if training is not None else None
-        state = (intent.running, goal is None, back, stuck, good, control.live)
-        if state == self._shown:
-            return
-        self._shown = state
-        self._say_main(intent.running, goal is None or not control.live)
-        self.over.setEnabled(goal is not None)
-        self.on.setEnabled(not intent.running and not back)
-        self.here.setEnabled(back or stuck)
-        self.now.setEnabled(back)
-        self.good.setEnabled(good is not None and intent.look != good)
-
-    def _say_main(self, running: bool, fresh: bool) -> None:
-        text, tip = self.tr("&Train on"), self.tr("Go on with training")
-        if running:
-            text, tip = self.tr("&Pause"), self.tr("Let training stand still")
-        elif fresh:
-            text, tip = self.tr("&Train from scratch"), self.tr("Train from fresh weights, and see features form")
-        self.train.setText(text)
-        self.train.setStatusTip(tip)
-
-    # -- what the person asks ----------------------------------------------------------------------------------
-
-    def _wish(self, wish: Wish) -> None:
-        self._window.training.wish(wish)
-
-    def _train(self) -> None:
-        self._wish(Pause() if self._window.training.intent.running else Train())
-
-    def _step(self) -> None:
-        self._wish(OneStep())
-
-    def _epoch(self) -> None:
-        self._wish(OneEpoch())
-
-    def _over(self) -> None:
-        self._wish(StartOver())
-
-    def _on(self) -> None:
-        self._wish(TrainOn())
-
-    def _here(self) -> None:
-        self._wish(Train())
-
-    def _back(self) -> None:
-        self._wish(Look(None))
-
-    def _good(self) -> None:
-        training = self._window.training.training
-        if training is not None and training.good is not None:
-            self._wish(Look(training.good))
-
-    def _new(self) -> None:
-        """Ask for a seed; the window goes on meanwhile."""
-        seed = self._window.training.intent.recipe.seed
-        dialog = QInputDialog(self._window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(self.tr("New start"))
-        dialog.setLabelText(self.tr("Seed, which the first weights, the drawings and their order follow"))
-        dialog.setInputMode(QInputDialog.InputMode.IntInput)
-        dialog.setIntRange(0, LARGEST_SEED)
-        dialog.setIntValue(seed % LARGEST_SEED + 1)
-        for box in dialog.findChildren(QSpinBox):
-            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        dialog.intValueSelected.connect(self._seeded)
-        dialog.open()
-
-    def _seeded(self, seed: int) -> None:
-        self._wish(StartOver(seed))
-
-    def _copy(self) -> None:
-        """Put the command on the clipboard, and say what it does not hold."""
-        try:
-            told = self._window.training.told(self._window.device_name)
-        except ValueError as error:
-            self._window.say(str(error))
-            return
-        QGuiApplication.clipboard().setText(told.command)
-        said = self.tr("Copied: it makes the whole run.")
-        if told.step is not None:
-            said = self.tr("Copied: it makes these weights, those of step {0}.").format(told.step)
-        if told.lacks:
-            said += self.tr(" It does not hold {0}.").format("; ".join(told.lacks))
-        self._window.say(said)
-
-
-class ExplainMenu(QObject):
-    """Fills `menu`; its parent is the window."""
-
-    def __init__(self, window: MainWindow, menu: QMenu, make: ActionMaker) -> None:
-        super().__init__(window)
-        self._window = window
-        inspector = self._inspector = next(view for view in window.views if isinstance(view, InspectorView))
-        for text, tip, slot, key in (
-            (self.tr("&Inspector"), self.tr("Show the arithmetic of a value"), self._show, "Ctrl+I"),
-            (
-                self.tr("&Slide the window"),
-                self.tr("Let the held value's window slide over its map, or pause it"),
-                inspector.value_page.toggle,
-                "Ctrl+Space",
-            ),
-            (
-                self.tr("S&tep the window"),
-                self.tr("Let the held value's window go on by one value"),
-                inspector.value_page.slide.step,
-                "Ctrl+.",
-            ),
-            (
-                self.tr("What it li&kes"),
-                self.tr("Show which pictures excite the held feature or vote most"),
-                self._show_likes,
-                "Ctrl+Shift+I",
-            ),
-            (self.tr("&Let go"), self.tr("Hold no value any longer (Esc in the network)"), self._let_go, None),
-        ):
-            make(menu, text, tip, slot, key)
-
-    def _show(self) -> None:
-        self._window.panels.bring(InspectorView)
-
-    def _show_likes(self) -> None:
-        self._show()
-        self._inspector.show_likes()
-
-    def _let_go(self) -> None:
-        self._window.session.pin(None)
-
-
-class CompareMenu(QObject):
-    """Adds to `menu`. refresh: to be called whenever the Document is another."""
-
-    def __init__(self, window: MainWindow, menu: QMenu, make: ActionMaker) -> None:
-        super().__init__(window)
-        self._window = window
-        tr = self.tr
-        self.menu = menu.addMenu(tr("Compare &with"))
-        self.menu.setToolTipsVisible(True)
-        for known in PRESETS.values():
-            tip = tr("Let the {0} network read the drawing, too, and see where the two differ").format(known.title)
-            self._add(make, self.menu, f"&{known.title}", tip, CompareWithPreset(known.name))
-        self.menu.addSeparator()
-        self._add(
-            make, self.menu, tr("A &model file…"), tr("Let the network of a file read the drawing, too"),
-            CompareWithFile(),
-        )  # fmt: skip
-        self._add(
-            make, self.menu, tr("&This moment"),
-            tr("Hold the network as it is now, or at the moment looked at, and see what becomes of it"),
-            CompareWithThis(), "Ctrl+H",
-        )  # fmt: skip
-        self.swap = self._add(
-            make, menu, tr("S&wap the two"), tr("Let the two networks that are compared change places"), Swap(),
-            "Ctrl+Shift+W",
-        )  # fmt: skip
-        self.stop = self._add(
-            make, menu, tr("&Stop comparing"), tr("Let only the first network read the drawing"), StopComparing(),
-            "Ctrl+Shift+H",
-        )  # fmt: skip
-        self.refresh()
-
-    def refresh(self) -> None:
-        """What can be asked now."""
-        for action in (self.swap, self.stop):
-            action.setEnabled(self._window.comparing.possible)
-
-    def _add(
-        self, make: ActionMaker, menu: QMenu, text: str, tip: str, wish: Wish, key: str | None = None
-    ) -> QAction:
-        action = make(menu, text, tip, self._wish, key)
-        action.setData(wish)
-        return action
-
-    def _wish(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self._window.comparing.wish(action.data())
-
-
 Key = QKeySequence.StandardKey
 Role = QAction.MenuRole
 
-# Qt gives some standard actions no key on a desktop that it does not know, and never Ctrl+Y outside Windows.
-ALSO = {Key.FullScreen: "F11", Key.Redo: "Ctrl+Y", Key.Quit: "Ctrl+Q", Key.SaveAs: "Ctrl+Shift+S"}
+# Qt gives some standard actions no shortcut on a desktop that it does not know, and never Ctrl+Y outside Windows.
+EXTRA_SHORTCUTS = {Key.FullScreen: "F11", Key.Redo: "Ctrl+Y", Key.Quit: "Ctrl+Q", Key.SaveAs: "Ctrl+Shift+S"}
 
 
-def tr(text: str) -> str:
-    """`text` in the user's language."""
-    return QCoreApplication.translate("Menus", text)
+class ActionWindow(Protocol):
+    """What the actions use of the main window: its parts, its slots and the name of the device."""
 
+    session: Session
+    training: TrainingControl
+    comparing: Comparing
+    exchange: Exchange
+    panels: Docks
+    views: list[View]
 
-def keys_for(key: Key) -> list[QKeySequence]:
-    """The desktop's own keys for a standard action, and those that people expect everywhere."""
-    bound, also = QKeySequence.keyBindings(key), ALSO.get(key)
-    if also and QKeySequence(also) not in bound:
-        bound.append(QKeySequence(also))
-    return bound
+    @property
+    def drawing_view(self) -> DrawingView: ...
+    @property
+    def device_name(self) -> str: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> bool: ...
+    def open_last_session(self) -> None: ...
+    def theme_chosen(self) -> None: ...
+    def reset_layout(self) -> None: ...
+    def toggle_full_screen(self) -> None: ...
+    def preset_chosen(self) -> None: ...
+    def find_layer(self) -> None: ...
+    def show_data(self) -> None: ...
+    def show_keys(self) -> None: ...
+    def show_about(self) -> None: ...
 
 
 class Menus:
-    """Fills the window's menu bar. Actions that depend on something are kept as attributes."""
+    """Fills the menu bar of `parent`, the main window. Actions whose state changes are attributes."""
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
+    def __init__(self, window: ActionWindow, parent: QMainWindow) -> None:
+        self._window, self._parent = window, parent
         self._file()
         self._edit()
         self._view()
         self._network()
-        self.train = TrainMenu(window, self._menu(tr("&Train")), self._action)
+        self.train = TrainMenu(window, parent, self._menu(tr("&Train")), self._action)
         self._data()
-        self.explain = ExplainMenu(window, self._menu(tr("E&xplain")), self._action)
+        self.explain = ExplainMenu(window, parent, self._menu(tr("E&xplain")), self._action)
         self._help()
 
     def choose_theme(self, name: str) -> None:
-        """Tick the theme called `name`."""
+        """Check the action of the theme `name`."""
         self.themes[name].setChecked(True)
 
     def choose_preset(self, name: str) -> None:
-        """Tick the preset called `name`; none if it is not a preset."""
+        """Check the action of the preset `name`; none if it is not a preset."""
         for known, action in self.presets.items():
             action.setChecked(known == name)
 
     def _menu(self, title: str) -> QMenu:
-        menu = self._window.menuBar().addMenu(title)
+        menu = self._parent.menuBar().addMenu(title)
         menu.setToolTipsVisible(True)
         return menu
 
@@ -324,7 +110,7 @@ class Menus:
         keys: Key | str | None = None,
         role: Role = Role.NoRole,
     ) -> QAction:
-        action = QAction(text, self._window)
+        action = QAction(text, self._parent)
         action.setStatusTip(tip)
         action.setMenuRole(role)
         if isinstance(keys, str):
@@ -338,10 +124,10 @@ class Menus:
     def _file(self) -> None:
         exchange, menu = self._window.exchange, self._menu(tr("&File"))
         self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), exchange.ask_open, Key.Open)
-        self.recent = menu.addMenu(tr("Open &recent"))
-        self.recent.aboutToShow.connect(exchange.fill_recent)
+        self.recent = exchange.recent_menu
+        menu.addMenu(self.recent)
         self._action(
-            menu, tr("Open &last session"), tr("Drawing, network and training as they were when last closed"),
+            menu, tr("Open &last session"), tr("Restore drawing, network and training of the last session"),
             self._window.open_last_session,
         )  # fmt: skip
         menu.addSeparator()
@@ -365,26 +151,28 @@ class Menus:
         exchange = window.exchange
         stack = window.session.undo_stack
         for action, key in (
-            (stack.createUndoAction(window, tr("&Undo")), Key.Undo),
-            (stack.createRedoAction(window, tr("&Redo")), Key.Redo),
+            (stack.createUndoAction(self._parent, tr("&Undo")), Key.Undo),
+            (stack.createRedoAction(self._parent, tr("&Redo")), Key.Redo),
         ):
             action.setShortcuts(keys_for(key))
-            action.setStatusTip(tr("Take the last change back") if key is Key.Undo else tr("Make it again"))
+            action.setStatusTip(
+                tr("Undo the last change") if key is Key.Undo else tr("Redo the last undone change")
+            )
             menu.addAction(action)
         menu.addSeparator()
-        self._action(menu, tr("&Copy"), tr("Copy a picture of the panel in use"), exchange.copy, Key.Copy)
+        self._action(menu, tr("&Copy"), tr("Copy a picture of the focused panel"), exchange.copy, Key.Copy)
         self._action(menu, tr("&Paste"), tr("Make the copied picture the drawing"), exchange.paste, Key.Paste)
         menu.addSeparator()
         drawing = window.drawing_view
-        self._action(menu, tr("C&lear drawing"), tr("Empty the canvas"), drawing.clear, "Ctrl+L")
+        self._action(menu, tr("C&lear drawing"), tr("Clear the canvas"), drawing.clear, "Ctrl+L")
         self._action(
-            menu, tr("&Straighten drawing"), tr("Undo shift, size, rotation, bend and thickness"),
+            menu, tr("Reset &transform"), tr("Reset shift, size, rotation, bend and thickness"),
             drawing.reset_transform, "Ctrl+0",
         )  # fmt: skip
 
     def _view(self) -> None:
         window, menu = self._window, self._menu(tr("&View"))
-        theme, group = menu.addMenu(tr("&Theme")), QActionGroup(window)
+        theme, group = menu.addMenu(tr("&Theme")), QActionGroup(self._parent)
         self.themes = {}
         for name, text in (("system", tr("&System")), ("dark", tr("&Dark")), ("light", tr("&Light"))):
             action = self._action(theme, text, tr("Change the colours of the window"), window.theme_chosen)
@@ -397,7 +185,9 @@ class Menus:
             action = dock.toggleViewAction()
             action.setStatusTip(tr("Show or hide this panel"))
             self.panels.addAction(action)
-        self._action(menu, tr("&Reset layout"), tr("Put every panel back in its place"), window.reset_layout)
+        self._action(
+            menu, tr("&Reset layout"), tr("Move all panels back to their first places"), window.reset_layout
+        )
         full = self._action(
             menu, tr("&Full screen"), tr("Use the whole screen"), window.toggle_full_screen, Key.FullScreen
         )
@@ -415,26 +205,29 @@ class Menus:
         self._action(
             menu, tr("&Find layer…"), tr("Go to a layer by its name, kind or number"), window.find_layer, Key.Find
         )
-        self.compare = CompareMenu(window, menu, self._action)
+        self.compare = CompareMenu(window, self._parent, menu, self._action)
 
     def _data(self) -> None:
         drawing, menu = self._window.drawing_view, self._menu(tr("&Data"))
         for text, tip, slot, key in (
-            (tr("&Save as X"), tr("Keep the drawing as an X to learn from"), drawing.keep_x, "X"),
-            (tr("Save &as O"), tr("Keep the drawing as an O to learn from"), drawing.keep_o, "O"),
-            (tr("Save as nei&ther"), tr("Keep the drawing as neither, to learn from"), drawing.keep_neither, "N"),
+            (tr("&Save as X"), tr("Add it to the training data as an X"), drawing.keep_x, "X"),
+            (tr("Save &as O"), tr("Add it to the training data as an O"), drawing.keep_o, "O"),
+            (
+                tr("Save as nei&ther"),
+                tr("Add the drawing to the training data as neither"),
+                drawing.keep_neither,
+                "N",
+            ),
         ):
             action = self._action(menu, text, tip, slot, key)
-            # A single letter is the canvas's while it has the focus, and no panel's.
+            # A single letter acts only while the canvas has the focus.
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.setAutoRepeat(False)
             drawing.canvas.addAction(action)
-        self._action(
-            menu, tr("Show the &data"), tr("Show what training learns from"), self._window.show_data, "Ctrl+D"
-        )
+        self._action(menu, tr("Show the &data"), tr("Show the training data"), self._window.show_data, "Ctrl+D")
         menu.addSeparator()
-        self._action(menu, tr("Example &X"), tr("Draw another X"), drawing.example_x, "Ctrl+Shift+X")
-        self._action(menu, tr("Example &O"), tr("Draw another O"), drawing.example_o, "Ctrl+Shift+O")
+        self._action(menu, tr("Example &X"), tr("Draw a random X"), drawing.example_x, "Ctrl+Shift+X")
+        self._action(menu, tr("Example &O"), tr("Draw a random O"), drawing.example_o, "Ctrl+Shift+O")
         self._action(
             menu, tr("Example of &neither"), tr("Draw something that is neither"), drawing.example_neither,
             "Ctrl+Shift+N",
@@ -443,9 +236,250 @@ class Menus:
     def _help(self) -> None:
         window, menu = self._window, self._menu(tr("&Help"))
         self._action(
-            menu, tr("&Keys and mouse"), tr("What every key and button does"), window.show_keys, Key.HelpContents
+            menu, tr("&Keys and mouse"), tr("List all keys and mouse buttons"), window.show_keys, Key.HelpContents
         )
         self._action(
-            menu, tr("&About"), tr("Version, licences and where the log is"), window.show_about,
+            menu, tr("&About"), tr("Show version, licences and the folder of the log"), window.show_about,
             role=Role.AboutRole,
         )  # fmt: skip
+
+
+class TrainMenu(QObject):
+    """Fills `menu` with the training commands. refresh is called whenever their settings or results change."""
+
+    def __init__(self, window: ActionWindow, parent: QWidget, menu: QMenu, make: ActionMaker) -> None:
+        super().__init__(parent)
+        self._window, self._parent, self.menu = window, parent, menu
+        self._shown: tuple[object, ...] = ()
+        tr = self.tr
+        self.train = make(menu, "", "", self._train, "Ctrl+Return")
+        self.step = make(menu, tr("One &step"), tr("Train on one batch, then pause"), self._step, "Ctrl+T")
+        self.epoch = make(
+            menu, tr("One &epoch"), tr("Train to the end of this pass over all examples, then pause"), self._epoch,
+            "Ctrl+E",
+        )  # fmt: skip
+        menu.addSeparator()
+        self.over = make(
+            menu, tr("Start &over"), tr("Begin a new run from the same initial weights; earlier runs are kept"),
+            self._restart, "Ctrl+R",
+        )  # fmt: skip
+        self.new = make(
+            menu, tr("&New start…"), tr("Begin a new run from other random weights, of a seed that you choose"),
+            self._ask_seed, "Ctrl+Shift+R",
+        )  # fmt: skip
+        self.on = make(
+            menu, tr("Train from these &weights"), tr("Begin a new run from the weights shown"),
+            self._train_from_weights, "Ctrl+Shift+T",
+        )  # fmt: skip
+        menu.addSeparator()
+        self.here = make(
+            menu, tr("Continue &from here"), tr("Train from the step shown, as a new branch"), self._branch_here,
+            "Ctrl+Shift+Return",
+        )  # fmt: skip
+        self.now = make(menu, tr("&Back to now"), tr("Show the latest step again"), self._show_latest, "Ctrl+B")
+        self.good = make(
+            menu,
+            tr("Last &good step"),
+            tr("Show the last step before training got worse"),
+            self._show_last_good,
+            "Ctrl+G",
+        )
+        menu.addSeparator()
+        self.command = make(
+            menu, tr("&Copy as command"), tr("Copy the xo train command that reproduces these weights"),
+            self._copy, "Ctrl+Shift+C",
+        )  # fmt: skip
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable the actions that are possible now, and set the text of the first."""
+        controller = self._window.training
+        goal, intent, training = controller.goal, controller.intent, controller.training
+        back = intent.look is not None
+        stuck = training is not None and training.state in ("diverged", "failed")
+        good = training.good if training is not None else None
+        state = (intent.running, goal is None, back, stuck, good, controller.live)
+        if state == self._shown:
+            return
+        self._shown = state
+        self._set_train_text(intent.running, goal is None or not controller.live)
+        self.over.setEnabled(goal is not None)
+        self.on.setEnabled(not intent.running and not back)
+        self.here.setEnabled(back or stuck)
+        self.now.setEnabled(back)
+        self.good.setEnabled(good is not None and intent.look != good)
+
+    def _set_train_text(self, running: bool, fresh: bool) -> None:
+        text, tip = self.tr("&Resume"), self.tr("Resume training")
+        if running:
+            text, tip = self.tr("&Pause"), self.tr("Pause training")
+        elif fresh:
+            text, tip = self.tr("&Train from scratch"), self.tr("Train from random weights, and see features form")
+        self.train.setText(text)
+        self.train.setStatusTip(tip)
+
+    # -- slots -------------------------------------------------------------------------------------------------
+
+    def _execute(self, command: Wish) -> None:
+        self._window.training.wish(command)
+
+    def _train(self) -> None:
+        self._execute(Pause() if self._window.training.intent.running else Train())
+
+    def _step(self) -> None:
+        self._execute(OneStep())
+
+    def _epoch(self) -> None:
+        self._execute(OneEpoch())
+
+    def _restart(self) -> None:
+        self._execute(StartOver())
+
+    def _train_from_weights(self) -> None:
+        self._execute(TrainOn())
+
+    def _branch_here(self) -> None:
+        self._execute(Train())
+
+    def _show_latest(self) -> None:
+        self._execute(Look(None))
+
+    def _show_last_good(self) -> None:
+        training = self._window.training.training
+        if training is not None and training.good is not None:
+            self._execute(Look(training.good))
+
+    def _ask_seed(self) -> None:
+        """Ask for a seed in a dialog that blocks nothing."""
+        seed = self._window.training.intent.recipe.seed
+        dialog = QInputDialog(self._parent)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle(self.tr("New start"))
+        dialog.setLabelText(self.tr("Seed of the initial weights, the drawings and their order"))
+        dialog.setInputMode(QInputDialog.InputMode.IntInput)
+        dialog.setIntRange(0, LARGEST_SEED)
+        dialog.setIntValue(seed % LARGEST_SEED + 1)
+        for box in dialog.findChildren(QSpinBox):
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        dialog.intValueSelected.connect(self._restart_with_seed)
+        dialog.open()
+
+    def _restart_with_seed(self, seed: int) -> None:
+        self._execute(StartOver(seed))
+
+    def _copy(self) -> None:
+        """Copy the command to the clipboard, and report what it does not include."""
+        try:
+            line = self._window.training.told(self._window.device_name)
+        except ValueError as error:
+            self._window.say(str(error))
+            return
+        QGuiApplication.clipboard().setText(line.command)
+        message = self.tr("Copied: it makes the whole run.")
+        if line.step is not None:
+            message = self.tr("Copied: it makes these weights, those of step {0}.").format(line.step)
+        if line.lacks:
+            message += self.tr(" It does not include {0}.").format("; ".join(line.lacks))
+        self._window.say(message)
+
+
+class ExplainMenu(QObject):
+    """Fills `menu` with the actions of the inspector."""
+
+    def __init__(self, window: ActionWindow, parent: QWidget, menu: QMenu, make: ActionMaker) -> None:
+        super().__init__(parent)
+        self._window = window
+        inspector = self._inspector = next(view for view in window.views if isinstance(view, InspectorView))
+        for text, tip, slot, key in (
+            (self.tr("&Inspector"), self.tr("Show the arithmetic of a value"), self._show_inspector, "Ctrl+I"),
+            (
+                self.tr("&Slide the window"),
+                self.tr("Slide the pinned value's window over its map, or pause it"),
+                inspector.value_page.toggle,
+                "Ctrl+Space",
+            ),
+            (
+                self.tr("S&tep the window"),
+                self.tr("Move the pinned value's window on by one value"),
+                inspector.value_page.slide.step,
+                "Ctrl+.",
+            ),
+            (
+                self.tr("&Maximally activating input"),
+                self.tr("Show which inputs activate the pinned feature map or vote most"),
+                self._show_profile,
+                "Ctrl+Shift+I",
+            ),
+            (self.tr("&Deselect"), self.tr("Deselect the pinned value (Esc in the network)"), self._deselect, None),
+        ):
+            make(menu, text, tip, slot, key)
+
+    def _show_inspector(self) -> None:
+        self._window.panels.bring(InspectorView)
+
+    def _show_profile(self) -> None:
+        self._show_inspector()
+        self._inspector.show_likes()
+
+    def _deselect(self) -> None:
+        self._window.session.pin(None)
+
+
+class CompareMenu(QObject):
+    """Adds the actions of a comparison to `menu`. refresh is called whenever the Document changes."""
+
+    def __init__(self, window: ActionWindow, parent: QWidget, menu: QMenu, make: ActionMaker) -> None:
+        super().__init__(parent)
+        self._window = window
+        tr = self.tr
+        self.menu = menu.addMenu(tr("Compare &with"))
+        self.menu.setToolTipsVisible(True)
+        for known in PRESETS.values():
+            tip = tr("Run the {0} network on the drawing as well, and see where the two differ").format(known.title)
+            self._add(make, self.menu, f"&{known.title}", tip, CompareWithPreset(known.name))
+        self.menu.addSeparator()
+        self._add(
+            make, self.menu, tr("A &model file…"), tr("Run the network of a file on the drawing as well"),
+            CompareWithFile(),
+        )  # fmt: skip
+        self._add(
+            make, self.menu, tr("&Current weights"),
+            tr("Keep a copy of the weights shown, and see what further training changes"),
+            CompareWithThis(), "Ctrl+H",
+        )  # fmt: skip
+        self.swap = self._add(
+            make, menu, tr("S&wap the two"), tr("Swap the two compared networks"), Swap(), "Ctrl+Shift+W",
+        )  # fmt: skip
+        self.stop = self._add(
+            make, menu, tr("&Stop comparing"), tr("Keep only the first network"), StopComparing(), "Ctrl+Shift+H",
+        )  # fmt: skip
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Enable the actions that need two models."""
+        for action in (self.swap, self.stop):
+            action.setEnabled(self._window.comparing.possible)
+
+    def _add(
+        self, make: ActionMaker, menu: QMenu, text: str, tip: str, command: Wish, key: str | None = None
+    ) -> QAction:
+        action = make(menu, text, tip, self._execute, key)
+        action.setData(command)
+        return action
+
+    def _execute(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self._window.comparing.wish(action.data())
+
+
+def keys_for(key: Key) -> list[QKeySequence]:
+    """The platform's shortcuts of a standard action, and the extra one that users expect everywhere."""
+    shortcuts, extra = QKeySequence.keyBindings(key), EXTRA_SHORTCUTS.get(key)
+    if extra and QKeySequence(extra) not in shortcuts:
+        shortcuts.append(QKeySequence(extra))
+    return shortcuts
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("Menus", text)

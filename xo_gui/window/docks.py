@@ -1,4 +1,4 @@
-"""Docks: where the panels stand round the middle of the window. Not what is in them."""
+"""The layout of the window: panels in docks around a central widget with tabs."""
 
 from __future__ import annotations
 
@@ -22,33 +22,36 @@ from xo_gui.views.view import View
 from xo_gui.window.panels import Panel
 
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
-ROOMY = 1400
-_ROOM = QMargins(MARGIN, 4, MARGIN, 8)
+# Window width from which the right docks are open at first.
+WIDE_WINDOW = 1400
+# The tabs of the central widget are where a single panel has its title.
+TABS_HEIGHT = 28
+_MARGINS = QMargins(MARGIN, 4, MARGIN, 8)
 _FIRST_SIZE = (1280, 800)
-# Of the panels beside each other each may get as little as this, however much it wishes for.
-_LEAST_BESIDE = QSize(206, 160)
+# The most that the minimum size of a panel beside others may be; one that needs more scrolls.
+_MAX_MINIMUM_SIZE = QSize(206, 160)
 _LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 
 
 class Docks(QObject):
-    """Every panel but the one in the middle, in a dock with a quiet title, or behind a tab of that name."""
+    """The dock widgets: every panel but the central ones, with a title or a tab of that name."""
 
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._window = window
         self.all: list[QDockWidget] = []
-        self._row: list[QDockWidget] = []  # those below that stand beside each other
-        self._under: list[QDockWidget] = []
-        self._strays = QTimer(self, interval=0, singleShot=True)
-        self._strays.timeout.connect(self._hide_strays)
+        self._row: list[QDockWidget] = []  # side by side in the bottom area
+        self._below: list[QDockWidget] = []  # below that row
+        self._stray_timer = QTimer(self, interval=0, singleShot=True)
+        self._stray_timer.timeout.connect(self._hide_stray_tab_bars)
         window.setDockNestingEnabled(True)
-        # The left side keeps its whole height: the canvas needs it.
+        # The left area keeps its whole height, which the canvas needs.
         window.setCorner(Qt.Corner.BottomLeftCorner, _LEFT)
         window.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
 
     def add(self, view: View, panel: Panel) -> None:
-        """A dock for `view`, placed as `panel` says."""
+        """Add a dock for `view`, placed as `panel` says."""
         assert panel.area is not None
         dock = QDockWidget(view.title, self._window)
         dock.setObjectName(view.title)
@@ -65,75 +68,72 @@ class Docks(QObject):
             self._row.append(dock)
         elif panel.under:
             self._window.addDockWidget(panel.area, dock, Qt.Orientation.Vertical)
-            self._under.append(dock)
+            self._below.append(dock)
         else:
             self._window.addDockWidget(panel.area, dock)
             self._row += [dock] if panel.area == _BOTTOM else []
-        dock.visibilityChanged.connect(self._retitle)
+        dock.visibilityChanged.connect(self._update_titles)
         dock.visibilityChanged.connect(view.set_seen)
-        dock.dockLocationChanged.connect(self._retitle)
+        dock.dockLocationChanged.connect(self._update_titles)
         self.all.append(dock)
 
     def settle(self) -> None:
-        """Once all are there: the sides as wide as they start, what is below no higher than it needs, its panels as
-        wide as they wish in proportion, and no title twice."""
+        """Apply the first sizes, once all docks are added: fixed widths at the sides; the height needed at the
+        bottom, and there widths in proportion to the size hints."""
         self._window.resize(*_FIRST_SIZE)
         layout = self._window.layout()
         assert layout is not None
-        layout.activate()  # before that there is nothing to share out
-        for side, width in ((_LEFT, LEFT_WIDTH), (_RIGHT, RIGHT_WIDTH)):
-            there = [dock for dock in self.all if self._window.dockWidgetArea(dock) == side]
-            self._window.resizeDocks(there, [width] * len(there), Qt.Orientation.Horizontal)
-        self._window.resizeDocks(self._row, self._widths(), Qt.Orientation.Horizontal)
-        stacked = [*self._row[:1], *self._under]
-        heights = [ROW_HEIGHT, *(dock.sizeHint().height() for dock in self._under)]
+        layout.activate()  # resizeDocks needs a layout that knows its size
+        for area, width in ((_LEFT, LEFT_WIDTH), (_RIGHT, RIGHT_WIDTH)):
+            docks = [dock for dock in self.all if self._window.dockWidgetArea(dock) == area]
+            self._window.resizeDocks(docks, [width] * len(docks), Qt.Orientation.Horizontal)
+        self._window.resizeDocks(self._row, self._row_widths(), Qt.Orientation.Horizontal)
+        stacked = [*self._row[:1], *self._below]
+        heights = [ROW_HEIGHT, *(dock.sizeHint().height() for dock in self._below)]
         self._window.resizeDocks(stacked, heights[: len(stacked)], Qt.Orientation.Vertical)
-        self._retitle()
+        self._update_titles()
 
-    def _widths(self) -> list[int]:
-        """Of the panels below beside each other: what each needs, and of what is left over what it wishes for, in
-        proportion."""
-        there = [[each.widget() for each in self._sharing(dock)] for dock in self._row]
-        needs = [max(each.needs.width() for each in some if isinstance(each, ScrolledFrame)) for some in there]
-        wishes = [max(each.sizeHint().width() for each in some) for some in there]
-        over = _FIRST_SIZE[0] - LEFT_WIDTH - len(self._row) - sum(needs)  # a line between each two
-        share = max(over, 0) / max(sum(wishes) - sum(needs), 1)
-        return [need + round(share * (wish - need)) for need, wish in zip(needs, wishes, strict=True)]
+    def _row_widths(self) -> list[int]:
+        """The first widths of the docks in the bottom row: what each needs, and a share of the rest in proportion
+        to how much its size hint exceeds that."""
+        tabs = [[dock, *self._window.tabifiedDockWidgets(dock)] for dock in self._row]
+        frames = [[dock.widget() for dock in docks] for docks in tabs]
+        needed = [max(one.needs.width() for one in group if isinstance(one, ScrolledFrame)) for group in frames]
+        hints = [max(one.sizeHint().width() for one in group) for group in frames]
+        rest = _FIRST_SIZE[0] - LEFT_WIDTH - len(self._row) - sum(needed)  # a separator line for each dock
+        share = max(rest, 0) / max(sum(hints) - sum(needed), 1)
+        return [least + round(share * (hint - least)) for least, hint in zip(needed, hints, strict=True)]
 
     def make_room(self, width: int) -> None:
-        """In a window narrower than ROOMY the right side stays away until a click on a value asks for it."""
+        """In a window narrower than WIDE_WINDOW, hide the right area until a value is selected."""
         for dock in self.all:
             if self._window.dockWidgetArea(dock) == _RIGHT:
-                dock.setVisible(width >= ROOMY)
+                dock.setVisible(width >= WIDE_WINDOW)
 
     def of(self, kind: type[View]) -> QDockWidget:
-        """The dock that holds the panel of this kind. Raises StopIteration if there is none."""
+        """The dock of the view of this class. Raises StopIteration if there is none."""
         return next(dock for dock in self.all if dock.findChild(kind) is not None)
 
     def bring(self, kind: type[View]) -> None:
-        """Show the panel of this kind, in front of those that share its place."""
+        """Show the view of this class, as the current one of its tabs."""
         dock = self.of(kind)
         dock.show()
         dock.raise_()
 
-    def _sharing(self, dock: QDockWidget) -> list[QDockWidget]:
-        """The dock and those that share its place."""
-        return [dock, *self._window.tabifiedDockWidgets(dock)]
-
-    def _retitle(self) -> None:
-        """A dock that shares its place is named by its tab; a title under it would say it twice."""
-        if not shiboken6.isValid(self._window):  # docks are hidden once more while their window is destroyed
+    def _update_titles(self) -> None:
+        """Hide the title of a dock that has a tab, which shows the same text."""
+        if not shiboken6.isValid(self._window):  # docks emit once more while their window is destroyed
             return
         for dock in self.all:
             title = dock.titleBarWidget()
             shared = bool(self._window.tabifiedDockWidgets(dock)) and not dock.isFloating()
             if isinstance(title, QLabel) and title.isVisibleTo(dock) == shared:
                 title.setVisible(not shared)
-        self._strays.start()
+        self._stray_timer.start()
 
-    def _hide_strays(self) -> None:
-        """WORKAROUND: where docks stand beside and under each other, Qt makes two rows of tabs when a dock is put
-        behind another, and forgets one of them where it was first; it would lie over whatever is there."""
+    def _hide_stray_tab_bars(self) -> None:
+        """WORKAROUND: with nested docks Qt creates two tab bars when a dock is tabified, and leaves one of them at
+        its first place, over whatever is there."""
         for bar in self._window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
             below = bar.geometry().translated(0, bar.height())
             if bar.isVisibleTo(self._window) and not any(
@@ -143,7 +143,7 @@ class Docks(QObject):
 
 
 class PanelTitle(QLabel):
-    """A panel's title: small, spaced capitals; the panel is dragged by it. Hidden, it takes no room."""
+    """A panel's title, in small spaced capitals, by which the panel is dragged."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text.upper())
@@ -152,19 +152,18 @@ class PanelTitle(QLabel):
         self.setContentsMargins(MARGIN, 14, MARGIN, 2)
 
     def sizeHint(self) -> QSize:
-        """Its text, or nothing: a dock keeps the room of a title that is hidden."""
+        """Empty while hidden, since a dock keeps the space of a hidden title."""
         return QSize(0, 0) if self.isHidden() else super().sizeHint()
 
     def minimumSizeHint(self) -> QSize:
-        """The same."""
         return QSize(0, 0) if self.isHidden() else super().minimumSizeHint()
 
 
 class Frame(QWidget):
-    """A view with the room around it that every panel has.
+    """A view with the margins of a panel.
 
-    It lays the view out by hand: from layout to layout Qt would pass every label whose text changes on to the
-    window, which would then lay out all of its panels again. Only another least or best size is passed on.
+    It sets the view's geometry itself: a QLayout would pass every change of a label's text on to the window, which
+    would then lay out all of its panels again. Only a changed size hint or minimum size is passed on.
     """
 
     def __init__(self, view: View) -> None:
@@ -174,21 +173,18 @@ class Frame(QWidget):
         view.setParent(self)
 
     def sizeHint(self) -> QSize:
-        """The view's, and the room."""
-        return self._view.sizeHint().grownBy(_ROOM)
+        return self._view.sizeHint().grownBy(_MARGINS)
 
     def minimumSizeHint(self) -> QSize:
-        """The view's, and the room."""
         least = self._view.minimumSizeHint().expandedTo(self._view.minimumSize())
-        return least.grownBy(_ROOM)
+        return least.grownBy(_MARGINS)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The view has all but the room."""
         super().resizeEvent(event)
-        self._view.setGeometry(self.rect().marginsRemoved(_ROOM))
+        self._view.setGeometry(self.rect().marginsRemoved(_MARGINS))
 
     def event(self, event: QEvent) -> bool:
-        """The view wishes for another size, or only one of its labels has other words; hidden, it hears nothing."""
+        """Pass on a changed size of the view; hidden widgets get no LayoutRequest, hence Show."""
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
             sizes = self._view.sizeHint(), self._view.minimumSizeHint()
             if sizes != self._sizes:
@@ -198,7 +194,7 @@ class Frame(QWidget):
 
 
 class ScrolledFrame(QScrollArea):
-    """The same for a panel that stands beside others: with less room than its view needs it scrolls."""
+    """The frame of a panel beside others, which scrolls if it is smaller than its view needs."""
 
     def __init__(self, view: View) -> None:
         super().__init__()
@@ -207,7 +203,7 @@ class ScrolledFrame(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
-        self.setViewportMargins(_ROOM)
+        self.setViewportMargins(_MARGINS)
         self.setWidget(view)
         for bar in (self.horizontalScrollBar(), self.verticalScrollBar()):
             bar.setAccessibleName(view.title)
@@ -217,19 +213,17 @@ class ScrolledFrame(QScrollArea):
 
     @property
     def needs(self) -> QSize:
-        """What shows it all, with the room."""
-        return self._view.minimumSizeHint().expandedTo(self._view.minimumSize()).grownBy(_ROOM)
+        """The size that shows the whole view, margins included."""
+        return self._view.minimumSizeHint().expandedTo(self._view.minimumSize()).grownBy(_MARGINS)
 
     def sizeHint(self) -> QSize:
-        """The view's, and the room."""
-        return self._view.sizeHint().grownBy(_ROOM).expandedTo(self.needs)
+        return self._view.sizeHint().grownBy(_MARGINS).expandedTo(self.needs)
 
     def minimumSizeHint(self) -> QSize:
-        """What it needs, but not more than the others beside it leave."""
-        return self.needs.boundedTo(_LEAST_BESIDE)
+        return self.needs.boundedTo(_MAX_MINIMUM_SIZE)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Pass on another least or best size of the view, as Frame does. A bar stands in the room around it."""
+        """Pass on a changed size of the view, as Frame does, and let a visible scroll bar use the margin."""
         if watched is self._view and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
             sizes = self._view.sizeHint(), self._view.minimumSizeHint()
             if sizes != self._sizes:
@@ -239,77 +233,71 @@ class ScrolledFrame(QScrollArea):
             across, down = self.horizontalScrollBar(), self.verticalScrollBar()
             wide = down.sizeHint().width() if down.isVisible() else 0
             high = across.sizeHint().height() if across.isVisible() else 0
-            room = QMargins(0, 0, min(wide, _ROOM.right()), min(high, _ROOM.bottom()))
-            self.setViewportMargins(_ROOM - room)
+            bars = QMargins(0, 0, min(wide, _MARGINS.right()), min(high, _MARGINS.bottom()))
+            self.setViewportMargins(_MARGINS - bars)
         return super().eventFilter(watched, event)
 
 
-# The tabs stand where a lone panel would write its name.
-TABS_HIGH = 28
-
-
 class Middle(QWidget):
-    """A stack of views with tabs over its upper left corner, which each view leaves free."""
+    """A stack of views with tabs over its upper left corner, which each view leaves empty."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        # What Qt leaves lying under the middle of the window is not to shine through.
+        # Hides what Qt may leave behind the central widget.
         self.setAutoFillBackground(True)
         self._stack = QStackedLayout(self)
         self._stack.setContentsMargins(0, 0, 0, 0)
         self.tabs = QTabBar(self)
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        self.tabs.setAccessibleName(self.tr("What the middle of the window shows"))
-        self.tabs.currentChanged.connect(self._turn)
-        for key, way in (("Ctrl+PgDown", 1), ("Ctrl+PgUp", -1)):
+        self.tabs.setAccessibleName(self.tr("Main view"))
+        self.tabs.currentChanged.connect(self._tab_changed)
+        for key, slot in (("Ctrl+PgDown", self._next), ("Ctrl+PgUp", self._previous)):
             shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.activated.connect(self._next if way == 1 else self._previous)
+            shortcut.activated.connect(slot)
 
     def add(self, view: View) -> None:
-        """A view, behind those already there."""
+        """Add a view as the last tab."""
         self._stack.addWidget(view)
         self.tabs.addTab(view.title)
         self.tabs.setTabToolTip(self.tabs.count() - 1, view.title)
         self.tabs.raise_()
-        self._place()
+        self._layout_tabs()
 
     def bring(self, kind: type[View]) -> None:
-        """Show the view of this kind. Raises StopIteration if there is none."""
-        places = range(self._stack.count())
-        self.tabs.setCurrentIndex(next(at for at in places if isinstance(self._stack.widget(at), kind)))
+        """Show the view of this class. Raises StopIteration if there is none."""
+        indices = range(self._stack.count())
+        self.tabs.setCurrentIndex(next(at for at in indices if isinstance(self._stack.widget(at), kind)))
 
     @property
     def shown(self) -> View:
-        """The view that is to be seen."""
+        """The view of the current tab."""
         view = self._stack.currentWidget()
         assert isinstance(view, View)
         return view
 
     def sizeHint(self) -> QSize:
-        """What the first view likes best."""
         return self._stack.sizeHint()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The tabs stay in their corner."""
         super().resizeEvent(event)
-        self._place()
+        self._layout_tabs()
 
-    def _place(self) -> None:
+    def _layout_tabs(self) -> None:
         size = self.tabs.sizeHint()
-        self.tabs.setGeometry(0, TABS_HIGH - size.height(), min(size.width(), self.width()), size.height())
+        self.tabs.setGeometry(0, TABS_HEIGHT - size.height(), min(size.width(), self.width()), size.height())
 
-    def _turn(self, at: int) -> None:
+    def _tab_changed(self, at: int) -> None:
         if at != self._stack.currentIndex():
-            self.shown.hide()  # it says that nothing of it is in view, before the next one says what is
+            self.shown.hide()  # so that it reports no visible maps before the next view reports its own
         self._stack.setCurrentIndex(at)
         self.tabs.raise_()
 
     def _next(self) -> None:
-        self._step(1)
+        self._move_by(1)
 
     def _previous(self) -> None:
-        self._step(-1)
+        self._move_by(-1)
 
-    def _step(self, way: int) -> None:
-        self.tabs.setCurrentIndex((self.tabs.currentIndex() + way) % self.tabs.count())
+    def _move_by(self, offset: int) -> None:
+        self.tabs.setCurrentIndex((self.tabs.currentIndex() + offset) % self.tabs.count())

@@ -1,4 +1,4 @@
-"""MainWindow: panels, menus and status bar; the only file that wires views, session and engine thread."""
+"""MainWindow: panels, menus and status bar, and the connections between views, session and engine thread."""
 
 from __future__ import annotations
 
@@ -39,18 +39,21 @@ from xo_gui.window.panels import PANELS
 from xo_gui.window.recovery_bar import Offer, under
 from xo_gui.window.status_bar import StatusBar
 
-# The latency shown is the median of this many strokes, rewritten this often, so that it can be read.
+# The latency shown is the median of this many strokes, updated this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
-# While training runs, each of the calm views is told how it stands so often.
-CALM_SECONDS = 0.5
-# Less height would cut the tools under the canvas when the verdict takes three lines.
+# While training runs, each throttled view is updated this often.
+THROTTLE_SECONDS = 0.5
+# Less height would cut the tools under the canvas when the prediction's sentence takes three lines.
 LEAST_SIZE = (900, 640)
-LEAST_OF_TWO = 664  # with the votes of two networks
+LEAST_OF_TWO = 664  # the height with the votes of two networks
 
 
 class MainWindow(QMainWindow):
-    """The one window. `shown` is emitted when a snapshot has been painted, with its latency in seconds; `last` is
-    the last snapshot with readings."""
+    """The main window.
+
+    shown(latency): a snapshot has been painted, `latency` seconds after the change that it shows.
+    last: the latest snapshot with predictions.
+    """
 
     shown = Signal(float)
 
@@ -67,12 +70,12 @@ class MainWindow(QMainWindow):
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
-        self._latency_written = self._told_at = 0.0
-        self._going, self._turn = False, 0
+        self._latency_written = self._throttled_at = 0.0
+        self._throttling, self._turn = False, 0
         self._build_panels()
-        self.exchange = Exchange(self, session, settings)
-        self.menus = Menus(self)
-        self._build_chooser()
+        self.exchange = Exchange(self, session, settings, self.comparing, self.views, self.drawing_view)
+        self.menus = Menus(self, self)
+        self._build_preset_buttons()
         self._build_status()
         self._wire()
         self.set_theme(theme)
@@ -81,7 +84,7 @@ class MainWindow(QMainWindow):
         self._intent_changed()
 
     def _build_panels(self) -> None:
-        """Some views share the middle, the others stand in docks around it."""
+        """Place each view as a tab of the central widget or in a dock around it."""
         self.middle = Middle(self)
         self.offer = Offer(self)
         self.setCentralWidget(under(self.offer, self.middle))
@@ -95,8 +98,8 @@ class MainWindow(QMainWindow):
         self.panels.settle()
 
     def put_aside(self, recovery: Recovery) -> None:
-        """Let `recovery` put the work aside from now on, and offer what an earlier session left."""
-        self.recovery = recovery
+        """Autosave from now on, and offer to restore what an earlier session left."""
+        self.recovery = self.exchange.recovery = recovery
         recovery.said.connect(self.say)
         recovery.offered.connect(self._offer_changed)
         self.offer.restored.connect(recovery.restore)
@@ -104,13 +107,13 @@ class MainWindow(QMainWindow):
         self.session.changed.connect(recovery.note)
         self.training.changed.connect(recovery.note)
         recovery.start()
-        self.drawing_view.canvas.setFocus()  # an offer is not to be answered by the first key that is pressed
+        self.drawing_view.canvas.setFocus()  # so that the first key pressed does not answer the offer
 
     def _offer_changed(self) -> None:
         self.offer.show_digest(None if self.recovery is None else self.recovery.offer)
 
     def open_last_session(self) -> None:
-        """Restore the work of the window that was closed last."""
+        """Restore the project of the window that was closed last."""
         path = None if self.recovery is None else self.recovery.last
         if path is None:
             self.say(self.tr("No session has been closed yet; the next one can be opened here."))
@@ -122,34 +125,31 @@ class MainWindow(QMainWindow):
 
     @property
     def device_name(self) -> str:
-        """What computes, as the command line calls it."""
+        """The computing device, as the command line names it: "cpu" or "gpu"."""
         return "cpu" if self.last is None or self.last.device.title == "CPU" else "gpu"
 
     @property
     def drawing_view(self) -> DrawingView:
-        """The panel with the canvas."""
         view = self._view(DrawingView)
         assert isinstance(view, DrawingView)
         return view
 
     @property
     def votes_view(self) -> VotesView:
-        """The panel with the votes."""
         view = self._view(VotesView)
         assert isinstance(view, VotesView)
         return view
 
     @property
     def network_view(self) -> NetworkView:
-        """The panel with the layers."""
         view = self._view(NetworkView)
         assert isinstance(view, NetworkView)
         return view
 
-    def _build_chooser(self) -> None:
-        """The networks to choose from, beside the menus, where a newcomer finds them."""
-        chooser = QWidget(self.menuBar())
-        layout = QHBoxLayout(chooser)
+    def _build_preset_buttons(self) -> None:
+        """Put the presets beside the menus, where new users find them."""
+        box = QWidget(self.menuBar())
+        layout = QHBoxLayout(box)
         layout.setContentsMargins(0, 0, MARGIN, 0)
         layout.setSpacing(4)
         for action in self.menus.presets.values():
@@ -158,14 +158,14 @@ class MainWindow(QMainWindow):
             button.setDefaultAction(action)
             button.setAccessibleName(self.tr("{0} network").format(action.iconText()))
             layout.addWidget(button)
-        self.menuBar().setCornerWidget(chooser)
+        self.menuBar().setCornerWidget(box)
 
     def _build_status(self) -> None:
         self._bar = bar = StatusBar(self)
         self.setStatusBar(bar)
-        self._facts = bar.add_fact(self.tr("Network"), self.tr("The network that reads the drawing"))
-        self._device = bar.add_fact(self.tr("Device"), self.tr("What computes, and why"))
-        tip = self.tr("From a movement of the pen to the painted picture")
+        self._facts = bar.add_fact(self.tr("Network"), self.tr("The network in use"))
+        self._device = bar.add_fact(self.tr("Device"), self.tr("The device that computes, and why it was chosen"))
+        tip = self.tr("Time from a movement of the pen to the painted picture")
         self._latency = bar.add_fact(self.tr("Latency"), tip)
 
     def _wire(self) -> None:
@@ -186,6 +186,8 @@ class MainWindow(QMainWindow):
         self.comparing.said.connect(self.say)
         self.comparing.begun.connect(self.show_comparison)
         self.comparing.file_wished.connect(self.exchange.ask_beside)
+        self.exchange.message.connect(self.say)
+        self.exchange.model_opened.connect(self.use_subject)
         self.session.changed.connect(self._document_changed)
         self.session.focus_changed.connect(self._focus_changed)
         self.session.asked.connect(self.ask_again)
@@ -193,19 +195,19 @@ class MainWindow(QMainWindow):
         self._thread.snapshot_ready.connect(self._take_snapshot)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
-    # -- the two directions of the protocol --------------------------------------------------------------------
+    # -- requests and snapshots --------------------------------------------------------------------------------
 
     def _document_changed(self) -> None:
         document = self.session.document
         for view in self.views:
             view.show_document(document)
         self.ask_again()
-        self._show_subject(document.subjects[0])
+        self._update_network_facts(document.subjects[0])
         self.menus.compare.refresh()
         self.setMinimumHeight(LEAST_SIZE[1] if len(document.subjects) == 1 else LEAST_OF_TWO)
 
     def ask_again(self) -> None:
-        """Ask the engine for what should be true now."""
+        """Send the current Request to the engine."""
         training = self.training
         own, data = training.looked == "own", training.intent.data
         self._thread.ask(self.session.request(training.goal, training.live, training.sampled, own, data))
@@ -233,10 +235,10 @@ class MainWindow(QMainWindow):
             self.exchange.show_opened(snapshot.opened)
         if snapshot.generation < self.session.generation:
             return
-        calm = self._goes_on(snapshot)
-        told = self._in_turn() if calm else self.views
+        throttled = self._should_throttle(snapshot)
+        due = self._next_throttled_view() if throttled else self.views
         for view in self.views:
-            if not view.calm or view in told:
+            if not view.calm or view in due:
                 view.show_snapshot(snapshot)
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
@@ -246,61 +248,61 @@ class MainWindow(QMainWindow):
         self.comparing.hear(snapshot)
         if self.recovery is not None:
             self.recovery.note()
-        if not calm:
+        if not throttled:
             self.menus.train.refresh()
 
-    def _goes_on(self, snapshot: Snapshot) -> bool:
-        """Whether training goes on as it did when every view was told."""
+    def _should_throttle(self, snapshot: Snapshot) -> bool:
+        """Whether training is running or the timeline is being dragged, as at the last update of every view."""
         training = snapshot.training
         running = training is not None and training.state == "running" and training.shown == training.now
-        # Or the timeline is being dragged, and the moment shown is only near the one meant.
+        # While the timeline is dragged, the step shown is only near the one meant.
         dragged = training is not None and not training.exact
-        before, self._going = self._going, running or dragged
-        return before and self._going
+        before, self._throttling = self._throttling, running or dragged
+        return before and self._throttling
 
-    def _in_turn(self) -> list[View]:
-        """The calm views whose turn it is: one after the other, so that no picture waits for all of them."""
-        now, calm = perf_counter(), [view for view in self.views if view.calm]
-        if now - self._told_at < CALM_SECONDS / len(calm):
+    def _next_throttled_view(self) -> list[View]:
+        """The throttled view to update now, if any: they take turns, so that no snapshot waits for all of them."""
+        now, throttled = perf_counter(), [view for view in self.views if view.calm]
+        if now - self._throttled_at < THROTTLE_SECONDS / len(throttled):
             return []
-        self._told_at, self._turn = now, (self._turn + 1) % len(calm)
-        return [calm[self._turn]]
+        self._throttled_at, self._turn = now, (self._turn + 1) % len(throttled)
+        return [throttled[self._turn]]
 
     def event(self, event: QEvent) -> bool:
-        """Everything changed is painted inside UpdateRequest: when it returns, the snapshot is on the screen."""
-        if isinstance(event, QStatusTipEvent):  # Qt would wipe a sentence out as soon as the mouse moves
+        """Measure the latency: all changes are painted within UpdateRequest, then the snapshot is visible."""
+        if isinstance(event, QStatusTipEvent):  # Qt would replace a message as soon as the mouse moves
             self._bar.show_tip(event.tip())
             return True
         handled = super().event(event)
         if event.type() == QEvent.Type.UpdateRequest and self._pending is not None:
             snapshot, self._pending = self._pending, None
-            self._measure(snapshot)
+            self._measure_latency(snapshot)
         return handled
 
-    def _measure(self, snapshot: Snapshot) -> None:
+    def _measure_latency(self, snapshot: Snapshot) -> None:
         now = perf_counter()
         latency = now - snapshot.asked_at
         if not snapshot.settled:
             self._latencies.append(latency)
         if now - self._latency_written > LATENCY_SECONDS:
             self._latency_written = now
-            shown = self.tr("engine {0:.1f} ms").format(1000 * snapshot.engine_seconds)
+            text = self.tr("engine {0:.1f} ms").format(1000 * snapshot.engine_seconds)
             if self._latencies:
-                whole = self.tr("{0:.1f} ms from stroke to picture").format(1000 * median(self._latencies))
-                shown = f"{whole} · {shown}"
-            self._latency.setText(shown)
+                total = self.tr("{0:.1f} ms from stroke to picture").format(1000 * median(self._latencies))
+                text = f"{total} · {text}"
+            self._latency.setText(text)
         self.shown.emit(latency)
 
-    # -- what the person is told -------------------------------------------------------------------------------
+    # -- status bar --------------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
-        """One sentence in the status bar."""
+        """Show a sentence in the status bar."""
         self._bar.say(text)
 
     def _noticed(self, notice: Notice) -> None:
         self.say(notice.text)
 
-    def _show_subject(self, subject: Subject) -> None:
+    def _update_network_facts(self, subject: Subject) -> None:
         network = subject.network
         count = sum(cost.parameters for cost in network.costs)
         facts = self.tr("{0} network · {1} weights").format(subject.name, f"{count:,}".replace(",", " "))
@@ -315,30 +317,30 @@ class MainWindow(QMainWindow):
     # -- actions: networks -------------------------------------------------------------------------------------
 
     def preset_chosen(self) -> None:
-        """The action that was triggered names a preset."""
+        """Use the preset of the triggered action."""
         action = self.sender()
         if isinstance(action, QAction):
             self.use_preset(str(action.data()))
 
     def use_preset(self, name: str) -> None:
-        """Let the preset called `name` read the drawing."""
+        """Use the preset `name` as the first model."""
         try:
             self.use_subject(shipped_subject(name))
             if untrained := preset(name).untrained:
                 self.say(untrained)
         except (ValueError, OSError) as error:
             self.say(str(error))
-            self._show_subject(self.session.document.subjects[0])
+            self._update_network_facts(self.session.document.subjects[0])
 
     def use_subject(self, subject: Subject) -> None:
-        """Let `subject` read the drawing, as one undo; a stroke under way ends first, as one of its own."""
+        """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own."""
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(subject.name)
         self.session.edit(replace(document, subjects=(subject, *document.subjects[1:])), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Any file may be dropped; whether it can be opened is said after."""
+        """Accept any file; one that cannot be opened is reported later."""
         if event.mimeData().hasUrls() or event.mimeData().hasImage():
             event.acceptProposedAction()
 
@@ -349,17 +351,17 @@ class MainWindow(QMainWindow):
         if urls:
             self.exchange.open_path(Path(urls[0].toLocalFile()), first=len(urls) > 1)
 
-    # -- actions: looks, help -----------------------------------------------------------------------
+    # -- actions: theme, layout, help --------------------------------------------------------------------------
 
     def theme_chosen(self) -> None:
-        """The action that was triggered names a theme."""
+        """Use the theme of the triggered action."""
         action = self.sender()
         if isinstance(action, QAction):
             self._settings.theme = str(action.data())
             self.set_theme(self._settings.theme)
 
     def set_theme(self, name: str) -> None:
-        """Wear the theme "system", "dark" or "light", now."""
+        """Apply the theme "system", "dark" or "light"."""
         self.menus.choose_theme(name)
         theme: Theme = theme_called(name)
         app = QApplication.instance()
@@ -373,11 +375,11 @@ class MainWindow(QMainWindow):
             self.set_theme("system")
 
     def show_comparison(self) -> None:
-        """Bring the two networks that are compared to the front."""
+        """Bring the comparison to the front."""
         self.middle.bring(CompareView)
 
     def find_layer(self) -> None:
-        """Let a layer of the network be searched for."""
+        """Open the layer search of the visible network view."""
         if not isinstance(self.middle.shown, StripsView):
             self.middle.bring(NetworkView)
         view = self.middle.shown
@@ -385,19 +387,18 @@ class MainWindow(QMainWindow):
         view.search()
 
     def show_data(self) -> None:
-        """Bring what training learns from to the front."""
+        """Bring the training data to the front."""
         self.panels.bring(DataView)
 
     def toggle_full_screen(self) -> None:
-        """Between full screen and what was before."""
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     def reset_layout(self) -> None:
-        """Every panel back where it was at the very first start."""
+        """Move every panel back to its default place."""
         self.restoreState(self._first_layout)
 
     def restore_layout(self) -> None:
-        """Size and panels as they were when the window was last closed."""
+        """Restore the size and panels of the last session."""
         geometry, panels = self._settings.layout
         if not geometry.isEmpty():
             self.restoreGeometry(geometry)
@@ -405,15 +406,13 @@ class MainWindow(QMainWindow):
             self.restoreState(panels)
 
     def show_keys(self) -> None:
-        """What every key and button does."""
         about_dialog.show_keys(self)
 
     def show_about(self) -> None:
-        """Version, licences, where the log is."""
         about_dialog.show_about(self, self._device.text())
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the layout, end the engine's thread, and keep the work as the last session."""
+        """Save the layout, stop the engine thread, and save the project as the last session."""
         self._settings.layout = (self.saveGeometry(), self.saveState())
         self._settings.save()
         self._thread.stop()

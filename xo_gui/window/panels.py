@@ -1,4 +1,4 @@
-"""The views: one file a panel. PANELS is the list of what the window shows and where it starts."""
+"""PANELS: the views that the window shows, and where each is placed at first."""
 
 from __future__ import annotations
 
@@ -28,8 +28,12 @@ from xo_gui.views.votes.votes_view import VotesView
 
 @dataclass(frozen=True)
 class Panel:
-    """A view and the side of the window it starts on; None is the middle. under: below the panels already there,
-    where those of that side stand beside each other. behind: the panel whose place it shares, as a tab."""
+    """A view and its first place.
+
+    area: the dock area; None for a tab of the central widget.
+    below: placed below the panels that are side by side in that area.
+    tabbed_with: the view whose dock it shares as a tab.
+    """
 
     view: type[View]
     area: Qt.DockWidgetArea | None
@@ -49,7 +53,7 @@ PANELS = (
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
-    # Tabs come last: what is put beside a tab would become one itself.
+    # Tabs come last: Qt would add a panel placed beside a tab as another tab.
     Panel(SettingsView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=TrainingView),
     Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
     Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),

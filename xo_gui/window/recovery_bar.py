@@ -1,4 +1,4 @@
-"""Offer: a quiet bar above the network that offers back what an earlier session left. It asks nothing and waits."""
+"""RecoveryBar: a bar above the central widget that offers to restore an autosaved session."""
 
 from __future__ import annotations
 
@@ -10,19 +10,8 @@ from engine.documents.project_file import Digest
 _MARGIN = 16
 
 
-def under(offer: QWidget, widget: QWidget) -> QWidget:
-    """The widget with the offer above it."""
-    both = QWidget()
-    column = QVBoxLayout(both)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(0)
-    column.addWidget(offer)
-    column.addWidget(widget, 1)
-    return both
-
-
 class Offer(QFrame):
-    """Hidden unless something is offered."""
+    """Describes the offered session, with the buttons Restore and Discard; hidden while there is none."""
 
     restored = Signal()
     discarded = Signal()
@@ -34,9 +23,9 @@ class Offer(QFrame):
         self.words.setWordWrap(True)
         self.words.setTextFormat(Qt.TextFormat.PlainText)
         self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        tip = self.tr("Drawing, network, curves and timeline as they were; Undo takes it back")
+        tip = self.tr("Restore drawing, network, curves and timeline; Undo reverts it")
         self.restore_button = self._button(self.tr("Restore"), tip)
-        tip = self.tr("Put it away; until another session ends, File still opens it as the last session")
+        tip = self.tr("Discard it; until another session ends, the File menu still opens it as the last session")
         self.discard_button = self._button(self.tr("Discard"), tip)
         self.restore_button.clicked.connect(self.restored)
         self.discard_button.clicked.connect(self.discarded)
@@ -49,7 +38,7 @@ class Offer(QFrame):
         self.hide()
 
     def show_digest(self, digest: Digest | None) -> None:
-        """Offer this, or nothing."""
+        """Offer this session; None hides the bar."""
         self.setVisible(digest is not None)
         if digest is not None:
             self.words.setText(self._sentence(digest))
@@ -73,3 +62,14 @@ class Offer(QFrame):
         button.setStatusTip(tip)
         button.setAccessibleDescription(tip)
         return button
+
+
+def under(bar: QWidget, widget: QWidget) -> QWidget:
+    """A widget that shows `bar` above `widget`."""
+    box = QWidget()
+    column = QVBoxLayout(box)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(0)
+    column.addWidget(bar)
+    column.addWidget(widget, 1)
+    return box

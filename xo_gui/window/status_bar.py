@@ -1,4 +1,4 @@
-"""Status bar: one sentence at the left, the facts that always stand at the right. It knows no Document."""
+"""Status bar: a message at the left, permanent facts at the right."""
 
 from __future__ import annotations
 
@@ -8,31 +8,17 @@ from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from xo_gui.app.theme import font
 
-SENTENCE_MS, PER_LETTER_MS = 5_000, 50
-_ROOM = 24
+# How long a message stays: at least, and for each of its characters.
+MESSAGE_MS, CHARACTER_MS = 5_000, 50
+_SPACING = 24
 # Logical pixels that a fact may be wider than its text.
 SPARE = 24
 
 
-class Fact(QLabel):
-    """A label as wide as its widest text of late, so that numbers that change all the time move nothing.
-
-    Its size is fixed: a label that might be of another size has Qt lay out the whole window for every text.
-    """
-
-    def setText(self, text: str) -> None:
-        """Show this; wider at once where it needs it, narrower only where a good deal is left over."""
-        super().setText(text)
-        # Not its size hint, which is never less than the size that is fixed.
-        needed = self.fontMetrics().size(0, text).grownBy(self.contentsMargins())
-        if not needed.width() <= self.width() <= needed.width() + SPARE or self.height() != needed.height():
-            self.setFixedSize(needed)
-
-
 class StatusBar(QStatusBar):
-    """Lets a sentence be read to its end: tips of what the mouse passes over wait until it has stood its time.
+    """Shows each message long enough to be read; tips of what is under the mouse wait until then.
 
-    A sentence that needs the room hides facts, the leftmost first, so that those that stay do not move.
+    A message that needs the space hides facts, the leftmost first, so that the others do not move.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -40,12 +26,12 @@ class StatusBar(QStatusBar):
         self.setSizeGripEnabled(False)
         self._facts: list[QLabel] = []
         self._tip = ""
-        self._reading = QTimer(self, singleShot=True)
-        self._reading.timeout.connect(self._read)
-        self.messageChanged.connect(self._make_room)
+        self._message_timer = QTimer(self, singleShot=True)
+        self._message_timer.timeout.connect(self._end_message)
+        self.messageChanged.connect(self._hide_facts)
 
     def add_fact(self, name: str, tip: str) -> QLabel:
-        """One more label at the right, empty so far."""
+        """Add an empty label at the right. name: its accessible name."""
         label = Fact(self)
         label.setAccessibleName(name)
         label.setToolTip(tip)
@@ -56,29 +42,44 @@ class StatusBar(QStatusBar):
         return label
 
     def say(self, text: str) -> None:
-        """A sentence, for as long as it takes to read it. Its tooltip has all of it, if it is still too long."""
+        """Show a sentence for as long as it takes to read it. The tooltip has its whole text."""
         self._tip = ""
-        self._reading.start(SENTENCE_MS + PER_LETTER_MS * len(text))
+        self._message_timer.start(MESSAGE_MS + CHARACTER_MS * len(text))
         self.setToolTip(text)
         self.showMessage(text)
 
     def show_tip(self, text: str) -> None:
-        """What the mouse is over, "" when it has left; after the sentence that is being read."""
+        """Show the tip of what is under the mouse, "" for none, once the current message has been read."""
         self._tip = text
-        if not self._reading.isActive():
+        if not self._message_timer.isActive():
             self.showMessage(text)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width has room for other facts."""
         super().resizeEvent(event)
-        self._make_room(self.currentMessage())
+        self._hide_facts(self.currentMessage())
 
-    def _read(self) -> None:
+    def _end_message(self) -> None:
         self.setToolTip("")
         self.showMessage(self._tip)
 
-    def _make_room(self, text: str) -> None:
-        room = self.width() - (self.fontMetrics().horizontalAdvance(text) + _ROOM if text else 0)
+    def _hide_facts(self, text: str) -> None:
+        """Hide the facts that the message leaves no space for."""
+        width = self.width() - (self.fontMetrics().horizontalAdvance(text) + _SPACING if text else 0)
         for label in reversed(self._facts):
-            room -= label.width()
-            label.setVisible(room >= 0 or not text)
+            width -= label.width()
+            label.setVisible(width >= 0 or not text)
+
+
+class Fact(QLabel):
+    """A label that keeps the width of its widest recent text, so that changing numbers move nothing.
+
+    Its size is fixed: for a label that could change its size, Qt would lay out the whole window at every text.
+    """
+
+    def setText(self, text: str) -> None:
+        """Set the text; grow at once if needed, and shrink only if more than SPARE is left over."""
+        super().setText(text)
+        # The size hint would never be less than the fixed size.
+        needed = self.fontMetrics().size(0, text).grownBy(self.contentsMargins())
+        if not needed.width() <= self.width() <= needed.width() + SPARE or self.height() != needed.height():
+            self.setFixedSize(needed)
