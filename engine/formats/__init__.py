@@ -1,1 +1,1 @@
-"""Files: models, pictures and arrays, read with distrust and written whole. Not what they mean."""
+"""File formats: models, pictures and arrays, validated when read and written atomically."""

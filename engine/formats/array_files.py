@@ -1,4 +1,4 @@
-"""npz files: pictures with their labels in, arrays out. Not what the pictures show, nor single images."""
+"""Array files: reads labelled pictures from npz and IDX files, and writes npz files."""
 
 from __future__ import annotations
 
@@ -28,35 +28,140 @@ from engine.formats.pictures import as_ink
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
+FILE_LIMIT = 1024 * MEBIBYTE
 UNPACKED_LIMIT: Final = 1024 * MEBIBYTE
-PICTURES_LIMIT: Final = 1 << 28  # values; as float32 they take 1 GiB
+PICTURES_LIMIT: Final = 1 << 28  # values; 1 GiB as float32
 MOST_CLASSES: Final = 1_000
-# Classes of these names are none: their pictures are labelled -1.
+# Pictures of classes with these names get the label -1.
 NEITHER: Final = ("neither", "none")
+PACKED_SUFFIX = ".gz"
 
-_LONGEST_NAME = 100
-_KINDS = "uifb"
-_WHITES = (1, 255, 65535)  # where white may be in numbers that do not say
-_CHUNK = 1 << 20  # values worked on at once, so that they take little room
+_MAX_NAME_LENGTH = 100
+_DTYPE_KINDS = "uifb"
+_WHITE_LEVELS = (1, 255, 65535)
+_CHUNK = 1 << 20  # values converted at once, to limit memory
+_MAX_MEMBERS = 10_000
+_DEFLATE_RATIO = 1040  # deflate compresses at most 1,032 bytes into one
+_GZIP_MAGIC = b"\x1f\x8b"
+_IDX_DTYPES: Final = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+# Exceptions of Python's and NumPy's readers on damaged files.
+_READ_ERRORS = (
+    OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError,
+    NotImplementedError, SyntaxError, zipfile.BadZipFile, zlib.error, AttributeError, tokenize.TokenError,
+)  # fmt: skip
+
+_lock = threading.Lock()  # because warning filters are global
 
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """pictures: (N, H, W) float32, -1 background to 1 ink. labels: (N,) int64, a class's place from 0 or -1 for
-    "neither"; classes: their names. None where the file says nothing of them."""
+    """Pictures of a file, with labels and class names if it has them.
+
+    pictures: (N, H, W) float32, -1 background to 1 ink
+    labels: (N,) int64, class indices, or -1 for no class
+    classes: names
+    """
 
     pictures: Array
     labels: Labels | None = None
     classes: tuple[str, ...] | None = None
 
 
+def read_images(path: FilePath) -> Labelled:
+    """Reads an npz file with `images` (N, H, W) and, optionally, `labels` (N,) and `classes` (K,).
+
+    In the file, images are numbers or booleans in 0..1, -1..1, 0..255 or 0..65535, as in `numbers_to_ink`; labels
+    are class indices, or -1 for no class; classes are names, as text. Up to 1 GiB packed, unpacked, and as float32.
+
+    Raises StorageError, one sentence that names the file. Nothing is unpickled, and every size that the file claims
+    is checked against its actual bytes before anything is allocated.
+    """
+    size = size_of(path, FILE_LIMIT)
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+                return _read_members(archive, size)
+        except Damage as error:
+            raise StorageError(f"{shown(path)} {error}.") from error
+        except PermissionError as error:
+            raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
+        except MemoryError as error:
+            raise StorageError(f"{shown(path)} needs more memory than there is; split it.") from error
+        except _READ_ERRORS as error:
+            raise StorageError(f"{shown(path)} is not an npz file, or is damaged; save it again.") from error
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The bytes of an npz file with these arrays, in this order; deterministic.
+
+    Raises ValueError for an array of objects, or a name that looks like a path.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            if _is_path_like(name):
+                raise ValueError(f"an npz file cannot hold an array called {name!r}")
+            member = io.BytesIO()
+            npy.write_array(member, np.asanyarray(array), allow_pickle=False)
+            # ZipInfo has a fixed date, 1980; the current time would change the bytes.
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, member.getvalue())
+    return packed.getvalue()
+
+
+def read_idx(images: FilePath, labels: FilePath) -> Labelled:
+    """Reads pictures from an IDX file with three axes (idx3-ubyte) and labels from one with one axis (idx1-ubyte).
+
+    All types of the format are read, in the ranges of `numbers_to_ink`, gzipped or not. Up to 1 GiB packed,
+    unpacked and as float32. The format has no class names.
+
+    Raises StorageError, one sentence that names the file. Every size that a file claims is checked against its
+    actual bytes, or what gzip can unpack them to, before anything is allocated, and limits what is unpacked.
+    """
+    with _file_errors(images):
+        values = _read_idx_array(images, "images", 3)
+    with _file_errors(labels):
+        label_values = labels_of(_read_idx_array(labels, "labels", 1), len(values))
+    with _file_errors(images):
+        return Labelled(ink_of(values), label_values)
+
+
+def is_idx(path: FilePath) -> bool:
+    """Whether a regular file begins like IDX. Raises StorageError if it cannot be read."""
+    with _file_errors(path), _open_unpacked(path) as (file, _):
+        try:
+            header = file.read(4)
+        except (EOFError, zlib.error, gzip.BadGzipFile):
+            return False  # damaged gzip
+        return len(header) == 4 and header[:2] == b"\0\0" and header[2] in _IDX_DTYPES and header[3] > 0
+
+
+def labels_of_images(images: Path) -> Path | None:
+    """The labels file beside an images file, or None: named with "labels" for "images" and "idx1" for "idx3", with
+    or without .gz."""
+    name = images.name.removesuffix(PACKED_SUFFIX)
+    labels_name = name.replace("images", "labels").replace("idx3", "idx1")
+    if labels_name == name:
+        return None
+    # A labels file packed like the images file comes first.
+    suffixes = sorted(("", PACKED_SUFFIX), reverse=images.name != name)
+    candidates = (images.with_name(labels_name + suffix) for suffix in suffixes)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+# --- validation
+
+
 def check_claim(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], dimensions: int) -> int:
-    """The bytes that an array of this shape and dtype takes. Raises Damage if it holds no pictures or labels."""
-    if dtype.kind not in _KINDS or dtype.itemsize > 8:
-        raise Damage(f"holds {name} as {dtype.name[:40]}; they must be whole or real numbers, or truth values")
+    """The size in bytes of an array with this shape and dtype. Raises InvalidFile if it cannot be pictures (three
+    dimensions) or labels (one), or is too large."""
+    if dtype.kind not in _DTYPE_KINDS or dtype.itemsize > 8:
+        raise Damage(f"holds {name} as {dtype.name[:40]}; they must be integers, real numbers or booleans")
     if len(shape) != dimensions or not all(shape):
-        wanted = "(N, H, W), pictures × rows × columns" if dimensions == 3 else "(N,), one for each picture"
-        raise Damage(f"has {name} of shape {shape}; they must be {wanted}, and not empty")
+        expected = "(N, H, W), pictures × rows × columns" if dimensions == 3 else "(N,), one for each picture"
+        raise Damage(f"has {name} of shape {shape}; they must be {expected}, and not empty")
     values = math.prod(shape)
     if values > PICTURES_LIMIT:
         raise Damage(f"has {name} of shape {shape}, more than the {PICTURES_LIMIT:,} values that are read")
@@ -66,139 +171,85 @@ def check_claim(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], dimensi
 
 
 def ink_of(values: NDArray[Any]) -> Array:
-    """Numbers (N, H, W) in 0..1, -1..1, 0..255 or 0..65535, told by what the whole array holds, as ink, -1 to 1.
+    """Converts numbers (N, H, W) to ink, -1 to 1.
 
-    For each picture by itself `as_ink` tells ink from background. Raises Damage for other values.
+    The range, 0..1, -1..1, 0..255 or 0..65535, is detected from the whole array; `as_ink` then separates ink from
+    background in each picture. Raises InvalidFile for other values.
     """
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise Damage("has images with values that are not finite numbers")
-    white = next((white for white in _WHITES if high <= white), None)
+    white = next((white for white in _WHITE_LEVELS if high <= white), None)
     if white is None or low < -1 or (low < 0 and white > 1):
         raise Damage(
             f"has images with values from {low:g} to {high:g}; use 0 to 1, -1 to 1, 0 to 255 or 0 to 65535"
         )
     pictures = np.empty(values.shape, np.float32)
-    step = max(1, _CHUNK // math.prod(values.shape[1:]))
-    for start in range(0, len(values), step):
-        grey = values[start : start + step]
-        pictures[start : start + step] = as_ink((grey + np.float32(1)) / 2 if low < 0 else grey / np.float32(white))
+    chunk = max(1, _CHUNK // math.prod(values.shape[1:]))
+    for start in range(0, len(values), chunk):
+        grey = values[start : start + chunk]
+        pictures[start : start + chunk] = as_ink(
+            (grey + np.float32(1)) / 2 if low < 0 else grey / np.float32(white)
+        )
     return pictures
 
 
 def labels_of(values: NDArray[Any], count: int) -> Labels:
-    """Numbers as the labels of `count` pictures. Raises Damage unless they are whole, from -1 up, one for each."""
+    """Converts numbers to `count` labels. Raises InvalidFile unless they are integers from -1 on."""
     if len(values) != count:
         raise Damage(f"has {len(values):,} labels for {count:,} images; it needs one for each")
     if not np.isfinite(values).all() or not ((values >= -1) & (values < 1 << 31) & (values % 1 == 0)).all():
-        raise Damage("has labels that are no whole numbers from 0 up (or -1 for neither)")
+        raise Damage("has labels that are not integers from 0 on (or -1 for no class)")
     return values.astype(np.int64)
 
 
 def named(labels: Labels, names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
-    """Labels that are places in `names`, or -1, with the names that are classes: "neither" and "none" are not.
+    """Removes the names "neither" and "none" from the classes; their pictures get the label -1.
 
-    Raises Damage for a label without a name and for names that nobody could read or tell apart.
+    labels: indices into `names`, or -1. Returns the new labels and the names of the classes. Raises InvalidFile for
+    a label without a name, and for names that are unprintable, too long or not unique.
     """
     if labels.size and labels.max() >= len(names):
-        raise Damage(f"has the label {labels.max()}, but names only {len(names)} classes, from 0 up")
+        raise Damage(f"has the label {labels.max()}, but names only {len(names)} classes, from 0 on")
     if len(names) > MOST_CLASSES:
         raise Damage(f"has {len(names):,} classes; use at most {MOST_CLASSES:,}")
     for name in names:
-        if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
-            raise Damage(f"has a class called {name[:_LONGEST_NAME]!r}; give it a short name of visible letters")
+        if not name.strip() or not name.isprintable() or len(name) > _MAX_NAME_LENGTH:
+            raise Damage(f"has a class called {name[:_MAX_NAME_LENGTH]!r}; give it a short, printable name")
     if len(set(names)) != len(names):
         raise Damage("has two classes of the same name; rename one")
     classes = tuple(name for name in names if name.casefold() not in NEITHER)
-    places = {name: place for place, name in enumerate(classes)}
-    moved = np.array([*(places.get(name, -1) for name in names), -1], np.int64)  # the label -1 takes the last
-    return moved[labels], classes
+    index = {name: at for at, name in enumerate(classes)}
+    new_labels = np.array([*(index.get(name, -1) for name in names), -1], np.int64)  # the label -1 indexes the last
+    return new_labels[labels], classes
 
 
-FILE_LIMIT = 1024 * MEBIBYTE
-
-_MOST_MEMBERS = 10_000
-_DEFLATE_RATIO = 1040  # deflate packs at most 1,032 bytes into one
-# What Python's own readers raise on damaged files.
-_FAULTS = (
-    OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError, RuntimeError,
-    NotImplementedError, SyntaxError, zipfile.BadZipFile, zlib.error, AttributeError, tokenize.TokenError,
-)  # fmt: skip
-
-_one_at_a_time = threading.Lock()  # for the filter of warnings belongs to the whole process
+# --- members of npz files
 
 
-def read_images(path: FilePath) -> Labelled:
-    """The pictures of an npz file with `images` (N, H, W) and, if it has them, `labels` (N,) and `classes` (K,).
-
-    In the file, images are numbers or truth values in 0..1, -1..1, 0..255 or 0..65535, as in `ink_of`; labels are
-    classes' places from 0, or -1 for "neither"; classes are names, as text. Up to 1 GiB packed, unpacked, and as
-    float32.
-
-    Raises StorageError, one sentence that names the file. Nothing is unpickled, and every size the file claims is
-    held against the bytes that are there before anything is allocated.
-    """
-    size = size_of(path, FILE_LIMIT)
-    with _one_at_a_time, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-                return _images(archive, size)
-        except Damage as error:
-            raise StorageError(f"{shown(path)} {error}.") from error
-        except PermissionError as error:
-            raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
-        except MemoryError as error:
-            raise StorageError(f"{shown(path)} needs more memory than there is; split it.") from error
-        except _FAULTS as error:
-            raise StorageError(f"{shown(path)} is no npz file, or is damaged; save it again.") from error
-
-
-def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """An npz file with these arrays, in this order; the same arrays give the same bytes.
-
-    Raises ValueError for an array of objects, or a name that looks like a path.
-    """
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            if _path_like(name):
-                raise ValueError(f"an npz file cannot hold an array called {name!r}")
-            member = io.BytesIO()
-            npy.write_array(member, np.asanyarray(array), allow_pickle=False)
-            # ZipInfo's own date, 1980, for the time of saving would change the bytes.
-            entry = zipfile.ZipInfo(f"{name}.npy")
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, member.getvalue())
-    return packed.getvalue()
-
-
-# --- members
-
-
-def _images(archive: zipfile.ZipFile, size: int) -> Labelled:
-    members = _members(archive, size)
+def _read_members(archive: zipfile.ZipFile, size: int) -> Labelled:
+    members = _checked_members(archive, size)
     if "images.npy" not in members:
         raise Damage("has no array called images; it needs images (N, H, W) and may have labels (N,)")
-    values = _array(archive, members["images.npy"], "images", 3)
+    values = _read_array(archive, members["images.npy"], "images", 3)
     if "labels.npy" not in members:
         return Labelled(ink_of(values))
-    labels = labels_of(_array(archive, members["labels.npy"], "labels", 1), len(values))
+    labels = labels_of(_read_array(archive, members["labels.npy"], "labels", 1), len(values))
     if "classes.npy" not in members:
         return Labelled(ink_of(values), labels)
-    return Labelled(ink_of(values), *named(labels, _names(archive, members["classes.npy"])))
+    return Labelled(ink_of(values), *named(labels, _read_names(archive, members["classes.npy"])))
 
 
-def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """The members by name, all of them checked, also those that nobody reads."""
+def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """The members by name, all of them checked, also unused ones."""
     entries = archive.infolist()
-    if len(entries) > _MOST_MEMBERS:
-        raise Damage(f"has {len(entries):,} arrays, more than the {_MOST_MEMBERS:,} that are read")
-    names = {entry.filename: entry for entry in entries}
-    if len(names) != len(entries):
+    if len(entries) > _MAX_MEMBERS:
+        raise Damage(f"has {len(entries):,} arrays, more than the {_MAX_MEMBERS:,} that are read")
+    members = {entry.filename: entry for entry in entries}
+    if len(members) != len(entries):
         raise Damage("has two arrays of the same name; save it again")
-    if odd := next((name for name in names if _path_like(name)), None):
-        raise Damage(f"holds {odd[:80]!r}, which looks like a path; it is not safe to open")
+    if unsafe := next((name for name in members if _is_path_like(name)), None):
+        raise Damage(f"holds {unsafe[:80]!r}, which looks like a path; it is not safe to open")
     if sum(entry.file_size for entry in entries) > UNPACKED_LIMIT:
         raise Damage(f"unpacks to more than the {UNPACKED_LIMIT // MEBIBYTE:,} MiB that are read; split it")
     for entry in entries:
@@ -209,39 +260,39 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
             raise Damage("is packed in a way that NumPy does not use; save it with numpy.savez")
         if entry.compress_size > size or entry.file_size > ratio * (entry.compress_size + 1):
             raise Damage("claims to hold more than its bytes can; it is damaged")
-    return names
+    return members
 
 
-def _path_like(name: str) -> bool:
+def _is_path_like(name: str) -> bool:
     return not name.isprintable() or ".." in name or any(mark in name for mark in '/\\:*?"<>|')
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, dimensions: int) -> NDArray[Any]:
-    """A member as an array, of a shape and dtype that can be, and exactly as many bytes as it claims."""
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, dimensions: int) -> NDArray[Any]:
+    """Reads a member as an array, after checking shape, dtype and size."""
     with archive.open(member) as file:
-        shape, columns_first, dtype = _claim(file)
+        shape, fortran_order, dtype = _read_header(file)
         size = check_claim(name, shape, dtype, dimensions)
-        data = _whole(file, member, name, shape, size)
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C")
+        data = _read_exactly(file, member, name, shape, size)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
 
 
-def _names(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> list[str]:
-    """A member as text."""
+def _read_names(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> list[str]:
+    """Reads a member as strings."""
     with archive.open(member) as file:
-        shape, _, dtype = _claim(file)
+        shape, _, dtype = _read_header(file)
         if dtype.kind != "U" or len(shape) != 1 or not dtype.itemsize:
             raise Damage(f"has classes of shape {shape} as {dtype.name[:40]}; they must be (K,), names as text")
         if shape[0] > MOST_CLASSES:
             raise Damage(f"has {shape[0]:,} classes; use at most {MOST_CLASSES:,}")
-        data = _whole(file, member, "classes", shape, shape[0] * dtype.itemsize)
-    # Not by NumPy, which trusts that every letter is one.
-    letters = "utf-32-le" if dtype.str[0] == "<" else "utf-32-be"
+        data = _read_exactly(file, member, "classes", shape, shape[0] * dtype.itemsize)
+    # Decoded here because NumPy does not check that the code points are valid.
+    encoding = "utf-32-le" if dtype.str[0] == "<" else "utf-32-be"
     ends = range(dtype.itemsize, len(data) + 1, dtype.itemsize)
-    return [data[end - dtype.itemsize : end].decode(letters).rstrip("\0") for end in ends]
+    return [data[end - dtype.itemsize : end].decode(encoding).rstrip("\0") for end in ends]
 
 
-def _whole(file: IO[bytes], member: zipfile.ZipInfo, name: str, shape: tuple[int, ...], size: int) -> bytes:
-    """The rest of a member, which must have `size` bytes."""
+def _read_exactly(file: IO[bytes], member: zipfile.ZipInfo, name: str, shape: tuple[int, ...], size: int) -> bytes:
+    """Reads the rest of a member, which must have `size` bytes."""
     if file.tell() + size != member.file_size:
         raise Damage(f"claims {name} of shape {shape}, which does not agree with its bytes; it is damaged")
     data = file.read(size)
@@ -250,65 +301,24 @@ def _whole(file: IO[bytes], member: zipfile.ZipInfo, name: str, shape: tuple[int
     return data
 
 
-def _claim(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and dtype from the head of an npy file. NumPy's parser takes literals only, 10,000 at most."""
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran order and dtype of an npy file. NumPy's parser accepts literals only, 10,000 at most."""
     version = npy.read_magic(file)
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
         raise Damage(f"is written in version {version[0]}.{version[1]} of NumPy's format, which is not read")
-    shape, columns_first, dtype = readers[version](file)
-    if any(isinstance(side, bool) or not 0 <= side < 1 << 31 for side in shape):
-        raise Damage("has an array with a shape that cannot be; it is damaged")
-    return shape, columns_first, dtype
+    shape, fortran_order, dtype = readers[version](file)
+    if any(isinstance(length, bool) or not 0 <= length < 1 << 31 for length in shape):
+        raise Damage("has an array with an impossible shape; it is damaged")
+    return shape, fortran_order, dtype
 
 
-_TYPES: Final = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-_PACKED = b"\x1f\x8b"  # how gzip begins
-PACKED_SUFFIX = ".gz"
-
-
-def read_idx(images: FilePath, labels: FilePath) -> Labelled:
-    """The pictures of an IDX file with three axes (idx3-ubyte), with the labels of one with one axis (idx1-ubyte).
-
-    Values of every type that the format has; as pictures, in the ranges of `ink_of`. Up to 1 GiB packed, unpacked
-    and as float32. The format has no names for classes.
-
-    Raises StorageError, one sentence that names the file. Every size a file claims is held against the bytes that
-    are there, or that gzip can make of them, before anything is allocated; no more than that is unpacked.
-    """
-    with _told(images):
-        values = _idx_array(images, "images", 3)
-    with _told(labels):
-        places = labels_of(_idx_array(labels, "labels", 1), len(values))
-    with _told(images):
-        return Labelled(ink_of(values), places)
-
-
-def is_idx(path: FilePath) -> bool:
-    """Whether an ordinary file begins as IDX does. Raises StorageError if it cannot be looked into."""
-    with _told(path), _unpacked(path) as (file, _):
-        try:
-            head = file.read(4)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            return False  # packed, but not whole
-        return len(head) == 4 and head[:2] == b"\0\0" and head[2] in _TYPES and head[3] > 0
-
-
-def labels_of_images(images: Path) -> Path | None:
-    """Where the labels of an images file are: beside it, under the same name with "labels" for "images" and "idx1"
-    for "idx3", with or without .gz. None if they are not there."""
-    name = images.name.removesuffix(PACKED_SUFFIX)
-    wanted = name.replace("images", "labels").replace("idx3", "idx1")
-    if wanted == name:
-        return None
-    # First the one that is packed as the images are.
-    suffixes = sorted(("", PACKED_SUFFIX), reverse=images.name != name)
-    return next((beside for end in suffixes if (beside := images.with_name(wanted + end)).is_file()), None)
+# --- IDX files
 
 
 @contextlib.contextmanager
-def _told(path: FilePath) -> Iterator[None]:
-    """Turns what goes wrong with a file into one sentence."""
+def _file_errors(path: FilePath) -> Iterator[None]:
+    """Converts exceptions of the IDX reader to StorageError."""
     try:
         yield
     except StorageError:
@@ -319,44 +329,44 @@ def _told(path: FilePath) -> Iterator[None]:
         raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
     except MemoryError as error:
         raise StorageError(f"{shown(path)} needs more memory than there is; split it.") from error
-    except (OSError, EOFError, zlib.error) as error:  # from Python's reader of gzip
+    except (OSError, EOFError, zlib.error) as error:  # from gzip
         raise StorageError(f"{shown(path)} is damaged or cut short; get it again where it came from.") from error
 
 
 @contextlib.contextmanager
-def _unpacked(path: FilePath) -> Iterator[tuple[BufferedIOBase, bool]]:
-    """The file's bytes, those within it if gzip packed it, and whether it did."""
+def _open_unpacked(path: FilePath) -> Iterator[tuple[BufferedIOBase, bool]]:
+    """Opens a file, through gzip if it is gzipped; also yields whether it is."""
     with open(path, "rb") as file:
-        packed = file.read(len(_PACKED)) == _PACKED
+        is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
-        if not packed:
+        if not is_gzip:
             yield file, False
             return
-        with gzip.GzipFile(fileobj=file) as inside:
-            yield inside, True
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked, True
 
 
-def _idx_array(path: FilePath, name: str, axes: int) -> NDArray[Any]:
-    """The file's values, if they are exactly as many as it claims."""
+def _read_idx_array(path: FilePath, name: str, axes: int) -> NDArray[Any]:
+    """Reads the values of an IDX file, after checking that its size agrees with its header."""
     size = size_of(path, FILE_LIMIT)
-    with _unpacked(path) as (file, packed):
-        shape, dtype = _idx_claim(file, name, axes)
-        needed, head = check_claim(name, shape, dtype, axes), 4 + 4 * axes
-        most = size * _DEFLATE_RATIO if packed else size
-        data = file.read(needed + 1) if head + needed <= most else b""
-    if len(data) != needed:
+    with _open_unpacked(path) as (file, is_gzip):
+        shape, dtype = _read_idx_header(file, name, axes)
+        expected, header_size = check_claim(name, shape, dtype, axes), 4 + 4 * axes
+        limit = size * _DEFLATE_RATIO if is_gzip else size
+        data = file.read(expected + 1) if header_size + expected <= limit else b""
+    if len(data) != expected:
         raise Damage(f"claims {name} of shape {shape}, which does not agree with its bytes; it is damaged")
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _idx_claim(file: BufferedIOBase, name: str, axes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype from the head of a file."""
-    head = file.read(4)
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in _TYPES:
-        raise Damage("is no IDX file; name the images of a data set such as MNIST")
-    if head[3] != axes:
-        raise Damage(f"has {head[3]} axes, but {name} have {axes}; is it another file of the same data set?")
-    sides = file.read(4 * axes)
-    if len(sides) < 4 * axes:
+def _read_idx_header(file: BufferedIOBase, name: str, axes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of an IDX file."""
+    header = file.read(4)
+    if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in _IDX_DTYPES:
+        raise Damage("is not an IDX file; name the images of a data set such as MNIST")
+    if header[3] != axes:
+        raise Damage(f"has {header[3]} axes, but {name} have {axes}; is it another file of the same data set?")
+    lengths = file.read(4 * axes)
+    if len(lengths) < 4 * axes:
         raise Damage("is cut short; get it again where it came from")
-    return struct.unpack(f">{axes}I", sides), np.dtype(_TYPES[head[2]])
+    return struct.unpack(f">{axes}I", lengths), np.dtype(_IDX_DTYPES[header[2]])

@@ -1,4 +1,4 @@
-"""Whole files: read within a limit, or written all or nothing. Not what is in them."""
+"""Reading whole files within a size limit, and writing them atomically."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ Buffer: TypeAlias = "bytes | memoryview"
 
 MEBIBYTE = 1 << 20
 _SUFFIX = ".saving"
-_STALE_SECONDS = 3600.0  # nobody saves for an hour: what is older was left by a process that was killed
+_STALE_SECONDS = 3600.0  # no save takes an hour: older temporary files were left by a process that was killed
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class StorageError(ValueError):
-    """A file cannot be read or written; the message is one sentence that names it and says what to do."""
+    """A file cannot be read or written; the message is a sentence that names the file and a remedy."""
 
 
 class Damage(ValueError):
-    """What is wrong with a file, to follow its name in a sentence."""
+    """Invalid content of a file; the message is a predicate, to be put after the name of the file."""
 
 
 def shown(path: FilePath) -> str:
-    """A path as a sentence names it: on one line, whatever is in it."""
+    """A path for use in a message: as it is, or its repr if it has unprintable characters."""
     text = os.fspath(path)
     return text if text.isprintable() else repr(text)
 
 
 def read_whole(path: FilePath, limit: int) -> bytes:
-    """The file's bytes. Raises StorageError if it cannot be read or has more than `limit` bytes."""
+    """Reads a file. Raises StorageError if it cannot be read or has more than `limit` bytes."""
     size = size_of(path, limit)
     try:
         with open(path, "rb") as file:
@@ -51,9 +51,9 @@ def read_whole(path: FilePath, limit: int) -> bytes:
 
 
 def size_of(path: FilePath, limit: int) -> int:
-    """The file's size in bytes, looked up without opening it.
+    """The size of a file in bytes, without opening it.
 
-    Raises StorageError if it is missing, no ordinary file (opening a pipe could wait for ever), empty, or larger
+    Raises StorageError if it is missing, not a regular file (opening a pipe could block for ever), empty, or larger
     than `limit` bytes.
     """
     try:
@@ -65,7 +65,7 @@ def size_of(path: FilePath, limit: int) -> int:
     if stat.S_ISDIR(status.st_mode):
         raise StorageError(f"{shown(path)} is a folder; name a file in it.")
     if not stat.S_ISREG(status.st_mode):
-        raise StorageError(f"{shown(path)} is not an ordinary file; copy what it gives into one first.")
+        raise StorageError(f"{shown(path)} is not an ordinary file; copy its content into one first.")
     if status.st_size == 0:
         raise StorageError(f"{shown(path)} is empty; save it again where it came from.")
     if status.st_size > limit:
@@ -77,12 +77,11 @@ def size_of(path: FilePath, limit: int) -> int:
 
 
 def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
-    """Put `data`, and what comes after it, at `path`, so that whoever looks finds the old file or the new one,
-    never a part of it.
+    """Writes `data`, followed by `more`, to `path` atomically: readers see the old file or the new one.
 
-    The data goes to a temporary file beside the target, reaches the disk, and then takes the target's place. A
-    file that was there keeps its permissions; a link keeps pointing where it does. Raises StorageError, with the
-    old file as it was and nothing left beside it.
+    The data are written to a temporary file in the same folder and synced to the disk; then the temporary file
+    replaces the target. Permissions of an existing file are kept; a symbolic link is followed. Raises StorageError;
+    the old file is then unchanged and the temporary file removed.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -95,7 +94,7 @@ def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
 
 def _replace(target: Path, parts: Sequence[Buffer]) -> None:
     temporary = target.with_name(_prefix(target) + secrets.token_hex(6) + _SUFFIX)
-    # Not tempfile: its files are private, and a saved file should be as readable as any other the user makes.
+    # The files of `tempfile` are private; a saved file should have the user's default permissions.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
@@ -113,23 +112,23 @@ def _replace(target: Path, parts: Sequence[Buffer]) -> None:
 
 
 def _prefix(target: Path) -> str:
-    """How the temporary files for a target begin; cut so that the whole stays a name a disk accepts."""
+    """The prefix of a target's temporary files, truncated so that the file name does not get too long."""
     return f".{target.name[:40]}."
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove what earlier saves of this file left behind because their process was killed."""
+    """Removes temporary files of this target left by processes that were killed."""
     prefix, now = _prefix(target), time.time()
     with os.scandir(target.parent) as entries:
-        left = [entry for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(_SUFFIX)]
-    for entry in left:
-        with contextlib.suppress(OSError):  # tidying up is no reason not to save
+        found = [entry for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(_SUFFIX)]
+    for entry in found:
+        with contextlib.suppress(OSError):  # must not prevent saving
             if now - entry.stat(follow_symlinks=False).st_mtime > _STALE_SECONDS:
                 os.unlink(entry.path)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name reach the disk, where the system can: Windows opens no folders, some disks refuse."""
+    """Syncs the new file name to the disk, where possible: not on Windows, nor on some file systems."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -139,20 +138,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remedy(error: OSError | ValueError) -> str:
-    """Why it failed and what to do about it, to end a sentence."""
+    """The cause and a remedy, to end a sentence."""
     number = error.errno if isinstance(error, OSError) else None
-    if number in _FULL:
+    if number in _DISK_FULL:
         return "there is no room left on the disk; free some space, or choose another place"
-    if number in _FORBIDDEN:
+    if number in _NOT_PERMITTED:
         return "writing there is not allowed; choose another folder"
     if number == errno.ENOENT:
-        return "its folder does not exist; make it first, or choose another"
+        return "its folder does not exist; create it first, or choose another"
     if number in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY):
-        return "a folder stands where a file should be, or a file where a folder should; choose another name"
+        return "there is a folder where a file should be, or a file where a folder should be; choose another name"
     return f"{_reason(error)}; choose another name or place"
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """The system's words, without the number and the path that it puts around them."""
-    words = error.strerror if isinstance(error, OSError) else None
-    return (words or str(error) or type(error).__name__).rstrip(".").lower()
+    """The system's message without error number and path."""
+    message = error.strerror if isinstance(error, OSError) else None
+    return (message or str(error) or type(error).__name__).rstrip(".").lower()

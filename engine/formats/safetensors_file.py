@@ -1,8 +1,8 @@
-"""Tensor files: named arrays as safetensors, with one JSON description in the header. Not what they mean.
+"""Safetensors files: named arrays, with a JSON description in the header.
 
-The header holds one metadata key, for several would be written in random order, and saving the same thing twice
-must give the same bytes. A file is not trusted: every size it claims is held against the bytes that are there
-before anything is allocated.
+The header has a single metadata key, because several keys are written in random order, and the same content must
+give the same bytes. Files are not trusted: every size that a file claims is checked against its actual bytes before
+anything is allocated.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ Json: TypeAlias = "Mapping[str, Any]"
 HEADER_LIMIT = MEBIBYTE
 
 _METADATA_KEY = "xo-gui"
-_DEEPEST = 32
-_DTYPES = {"F16": 2, "F32": 4, "F64": 8}
+_CHECKSUM_KEY: Final = "checksum"
+_MAX_DEPTH = 32
+_ITEM_SIZES = {"F16": 2, "F32": 4, "F64": 8}
+_DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
-
-# What a file may describe, as a sentence names it; one that does not say is a model.
+# The kinds of content, for error messages; a file without a kind is a model.
 KINDS = {
     "model": "a model",
     "run": "a training run that was interrupted",
@@ -41,7 +42,11 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a header claims of one tensor: dtype a key of _DTYPES, shape, first and last byte after the header."""
+    """What the header claims of a tensor.
+
+    dtype: "F16", "F32" or "F64"
+    data_offsets: begin and end, in bytes after the header
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -50,14 +55,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A tensor file whose header has been checked: its description, and what it claims of its tensors, by name."""
+    """A safetensors file with a validated header: its description, and its tensors by name."""
 
     data: bytes
     description: dict[str, Any]
     tensors: dict[str, Tensor]
 
     def values(self) -> Values:
-        """The tensors as read-only float32. Raises Damage if they cannot be read."""
+        """The tensors as read-only float32 arrays. Raises InvalidFile if they cannot be read."""
         try:
             loaded = load(self.data)
         except SafetensorError as error:
@@ -65,7 +70,7 @@ class Unpacked:
         if loaded.keys() != self.tensors.keys():
             raise Damage("is damaged: its header can be read in two ways")
         values = {}
-        with np.errstate(over="ignore"):  # a double too large for a float becomes infinite, and is then refused
+        with np.errstate(over="ignore"):  # a float64 that overflows becomes infinite, which callers refuse
             for name in sorted(loaded):
                 values[name] = np.ascontiguousarray(loaded[name].astype(np.float32))
                 values[name].flags.writeable = False
@@ -73,10 +78,10 @@ class Unpacked:
 
 
 def pack(description: Json, tensors: Mapping[str, Any], limit: int) -> bytes:
-    """A tensor file's bytes, at most `limit`, its tensors as float32; the same contents give the same bytes.
+    """The bytes of a file with these tensors as float32, at most `limit` bytes; deterministic.
 
-    Raises TypeError, ValueError or RecursionError for a description that is not plain JSON, Damage if it is too
-    large.
+    Raises TypeError, ValueError or RecursionError for a description that is not plain JSON, InvalidFile if the file
+    is too large.
     """
     arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
     data = save(arrays, metadata(description))
@@ -86,76 +91,80 @@ def pack(description: Json, tensors: Mapping[str, Any], limit: int) -> bytes:
 
 
 def metadata(description: Json) -> dict[str, str]:
-    """A description as the header holds it. Raises TypeError, ValueError or RecursionError if it is not plain
-    JSON."""
+    """The metadata of a header. Raises TypeError, ValueError or RecursionError for what is not plain JSON."""
     return {_METADATA_KEY: json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)}
 
 
 def described(data: bytes, kind: str, newest: int) -> dict[str, Any]:
-    """What the beginning of a tensor file, its header in it, says of it. Raises Damage."""
-    return _described(_header(data), kind, newest)
+    """Reads the description from the beginning of a file, which must include the header. Raises InvalidFile."""
+    return _pop_description(_parse_header(data), kind, newest)
 
 
 def unpack(data: bytes, kind: str, newest: int) -> Unpacked:
-    """The checked header of a tensor file that describes a `kind`, "model" unless it says another, in a version of
-    the format up to `newest`. Raises Damage."""
-    header = _header(data)
-    description = _described(header, kind, newest)
-    return Unpacked(data, description, {name: _tensor(name, claim) for name, claim in header.items()})
+    """Parses and validates the header of a file with content of a `kind`, in a format version up to `newest`.
+
+    Raises InvalidFile.
+    """
+    header = _parse_header(data)
+    description = _pop_description(header, kind, newest)
+    return Unpacked(data, description, {name: _parse_tensor(name, claim) for name, claim in header.items()})
 
 
-def _described(header: dict[str, Any], kind: str, newest: int) -> dict[str, Any]:
-    """The description in a header, which is taken out of it. Raises Damage."""
-    held = header.pop("__metadata__", None)
-    if not isinstance(held, dict) or not isinstance(held.get(_METADATA_KEY), str):
+# --- header
+
+
+def _parse_header(data: bytes) -> dict[str, Any]:
+    """The header as parsed JSON: tensors by name, and the metadata."""
+    available = len(data) - 8
+    length = int.from_bytes(data[:8], "little")
+    if available < 2:
+        raise Damage("is cut short; fetch it again")
+    if length > available:
+        raise Damage("is not a safetensors file, or is cut short; fetch it again")
+    if length > HEADER_LIMIT:
+        raise Damage(f"has a header of more than {HEADER_LIMIT // MEBIBYTE} MiB; it is not a file of this program")
+    try:
+        return _parse_json(data[8 : 8 + length].decode())
+    except UnicodeDecodeError as error:
+        raise Damage("is not a safetensors file; choose another") from error
+
+
+def _pop_description(header: dict[str, Any], kind: str, newest: int) -> dict[str, Any]:
+    """Removes the description from a header and returns it. Raises InvalidFile."""
+    header_metadata = header.pop("__metadata__", None)
+    if not isinstance(header_metadata, dict) or not isinstance(header_metadata.get(_METADATA_KEY), str):
         raise Damage("was not written by this program; there is no description of a network in it")
-    description = _parsed(held[_METADATA_KEY])
+    description = _parse_json(header_metadata[_METADATA_KEY])
     found = description.get("kind", "model")
     if found != kind:
-        what = KINDS.get(found, "something else") if isinstance(found, str) else "something else"
-        raise Damage(f"holds {what}, not {KINDS[kind]}; choose another")
+        content = KINDS.get(found, "something else") if isinstance(found, str) else "something else"
+        raise Damage(f"holds {content}, not {KINDS[kind]}; choose another")
     _check_version(description, newest)
     return description
 
 
-def _header(data: bytes) -> dict[str, Any]:
-    """The header as parsed JSON: a tensor's claims by its name."""
-    present = len(data) - 8
-    length = int.from_bytes(data[:8], "little")
-    if present < 2:
-        raise Damage("is cut short; fetch it again")
-    if length > present:
-        raise Damage("is no safetensors file, or is cut short; fetch it again")
-    if length > HEADER_LIMIT:
-        raise Damage(f"has a header of more than {HEADER_LIMIT // MEBIBYTE} MiB; it is no file of this program")
-    try:
-        return _parsed(data[8 : 8 + length].decode())
-    except UnicodeDecodeError as error:
-        raise Damage("is no safetensors file; choose another") from error
-
-
-def _tensor(name: str, claim: object) -> Tensor:
-    """One claim, checked against itself: shape, dtype and number of bytes must agree."""
+def _parse_tensor(name: str, claim: object) -> Tensor:
+    """A tensor of the header, after checking that shape, dtype and number of bytes agree."""
     if not name or not name.isprintable() or ".." in name or "/" in name or "\\" in name:
         raise Damage(f"holds a tensor with the name {name[:80]!r}, which looks like a path; it is not safe")
     dtype = claim.get("dtype") if isinstance(claim, dict) else None
-    if isinstance(dtype, str) and dtype not in _DTYPES:
-        raise Damage(f"holds {name} as {dtype[:20]!r}, but weights are {', '.join(_DTYPES)}")
+    if isinstance(dtype, str) and dtype not in _ITEM_SIZES:
+        raise Damage(f"holds {name} as {dtype[:20]!r}, but weights are {', '.join(_ITEM_SIZES)}")
     try:
         tensor = msgspec.convert(claim, Tensor)
     except msgspec.ValidationError as error:
         raise Damage(f"describes {name} wrongly ({error})") from error
-    first, last = tensor.data_offsets
-    sane = len(tensor.shape) <= 8 and all(0 <= side < 1 << 31 for side in tensor.shape)
-    if not sane or first < 0 or last - first != math.prod(tensor.shape) * _DTYPES[tensor.dtype]:
+    begin, end = tensor.data_offsets
+    has_valid_shape = len(tensor.shape) <= 8 and all(0 <= length < 1 << 31 for length in tensor.shape)
+    if not has_valid_shape or begin < 0 or end - begin != math.prod(tensor.shape) * _ITEM_SIZES[tensor.dtype]:
         raise Damage(f"claims a size for {name} that does not agree with its bytes")
     return tensor
 
 
-def _parsed(text: str) -> dict[str, Any]:
-    """A JSON object without duplicate names, numbers that are not finite, or endless nesting."""
+def _parse_json(text: str) -> dict[str, Any]:
+    """Parses a JSON object. Raises InvalidFile for duplicate keys, non-finite numbers and deep nesting."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique_dict, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise Damage("has a header nested too deeply") from error
     except json.JSONDecodeError as error:
@@ -166,21 +175,21 @@ def _parsed(text: str) -> dict[str, Any]:
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    named = dict(pairs)
-    if len(named) != len(pairs):
+def _unique_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
         raise Damage("names something twice in its header")
-    return named
+    return result
 
 
-def _no_constant(word: str) -> None:
-    raise Damage(f"has {word} in its header where a number should be")
+def _refuse_constant(name: str) -> None:
+    raise Damage(f"has {name} in its header where a number should be")
 
 
 def _check_depth(value: object) -> None:
-    """Level by level, for a function that called itself would be what it guards against."""
+    """Raises InvalidFile for more than _MAX_DEPTH levels; iterative, because recursion could overflow the stack."""
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         nested: list[object] = []
         for item in level:
             if isinstance(item, dict):
@@ -202,87 +211,86 @@ def _check_version(description: Json, newest: int) -> None:
 
 
 def end_of(error: Exception) -> str:
-    """An error's words, to end a sentence that begins with the file."""
+    """The message of an error as a predicate, to be put after the name of the file."""
     return clause(error) if isinstance(error, Damage) else f"does not fit together: {clause(error)}"
 
 
 def clause(error: Exception) -> str:
-    """One line, without its full stop, not too long."""
-    words = " ".join(str(error).split()).rstrip(".")
-    return words if len(words) <= 300 else words[:300] + " ..."
+    """The message of an error as one line of at most 300 characters, without the full stop."""
+    message = " ".join(str(error).split()).rstrip(".")
+    return message if len(message) <= 300 else message[:300] + " ..."
+
+
+# --- stacked float32 and float64 arrays, with a checksum
 
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Stack: TypeAlias = "Sequence[HostArray]"
 
-_CHECKSUM: Final = "checksum"
-_KINDS: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
-
 
 def pieces(description: Json, tensors: Mapping[str, HostArray | Stack], limit: int) -> list[Buffer]:
-    """A file's bytes, at most `limit`, in order; float64 arrays stay so, all others become float32.
+    """The bytes of a file, as buffers in order, at most `limit` bytes; float64 is kept, all else becomes float32.
 
-    A list of k arrays of one shape becomes one tensor (k, *shape). Raises TypeError, ValueError or RecursionError
-    for a description that is not plain JSON, Damage if the whole or its header is too large.
+    A list of k arrays of the same shape becomes one tensor (k, *shape). Raises TypeError, ValueError or
+    RecursionError for a description that is not plain JSON, InvalidFile if the file or its header is too large.
     """
-    named = {name: _stack(values) for name, values in tensors.items()}
-    doubles = {name: stack for name, stack in named.items() if stack[1].itemsize == 8}
-    at, claims, parts = 0, {}, []
-    for name, (shape, dtype, arrays) in {**doubles, **named}.items():
+    stacks = {name: _stack(values) for name, values in tensors.items()}
+    float64_stacks = {name: stack for name, stack in stacks.items() if stack[1].itemsize == 8}
+    offset, claims, buffers = 0, {}, []
+    for name, (shape, dtype, members) in {**float64_stacks, **stacks}.items():  # aligns float64 to 8 bytes
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-        kind = next(kind for kind, known in _KINDS.items() if known == dtype)
-        claims[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [at, at + size]}
-        at += size
-        parts += [_raw(array, dtype) for array in arrays if array.size]
-    sum_of_all = 0
-    for part in parts:
-        sum_of_all = zlib.crc32(part, sum_of_all)
-    described = {**description, _CHECKSUM: sum_of_all}
-    header = json.dumps({"__metadata__": metadata(described), **claims}, separators=(",", ":")).encode()
+        dtype_name = next(key for key, known in _DTYPES.items() if known == dtype)
+        claims[name] = {"dtype": dtype_name, "shape": list(shape), "data_offsets": [offset, offset + size]}
+        offset += size
+        buffers += [_buffer(array, dtype) for array in members if array.size]
+    checksum = 0
+    for buffer in buffers:
+        checksum = zlib.crc32(buffer, checksum)
+    with_checksum = {**description, _CHECKSUM_KEY: checksum}
+    header = json.dumps({"__metadata__": metadata(with_checksum), **claims}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     if len(header) > HEADER_LIMIT:
         raise Damage(f"needs a header of more than {HEADER_LIMIT // MEBIBYTE} MiB")
-    if len(header) + at + 8 > limit:
-        raise Damage(f"takes {at / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read")
-    return [len(header).to_bytes(8, "little") + header, *parts]
+    if len(header) + offset + 8 > limit:
+        raise Damage(f"takes {offset / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read")
+    return [len(header).to_bytes(8, "little") + header, *buffers]
 
 
 def arrays(file: Unpacked) -> dict[str, HostArray]:
-    """A file's arrays, read-only, once its checksum is right and they follow each other without a gap. Raises
-    Damage."""
+    """The arrays of a file, read-only, after verifying its checksum and layout. Raises InvalidFile."""
     start = 8 + int.from_bytes(file.data[:8], "little")
     body = memoryview(file.data)[start:]
-    at = 0
+    offset = 0
     for name, claim in sorted(file.tensors.items(), key=lambda item: item[1].data_offsets):
-        if claim.data_offsets[0] != at or claim.dtype not in _KINDS:
-            raise Damage(f"is damaged: {name[:80]} does not lie where it should")
-        at = claim.data_offsets[1]
-    if at != len(body):
+        if claim.data_offsets[0] != offset or claim.dtype not in _DTYPES:
+            raise Damage(f"is damaged: {name[:80]} is not at its expected position")
+        offset = claim.data_offsets[1]
+    if offset != len(body):
         raise Damage("is damaged: it is cut short, or longer than it says")
-    if zlib.crc32(body) != file.description.get(_CHECKSUM):
-        raise Damage("is damaged: its checksum is another")
-    found = {}
+    if zlib.crc32(body) != file.description.get(_CHECKSUM_KEY):
+        raise Damage("is damaged: its checksum does not match")
+    result = {}
     for name, claim in file.tensors.items():
-        first, last = claim.data_offsets
-        array = np.frombuffer(body[first:last], _KINDS[claim.dtype]).reshape(claim.shape)
-        found[name] = array.astype(_KINDS[claim.dtype].newbyteorder("="))
-        found[name].flags.writeable = False
-    return found
+        begin, end = claim.data_offsets
+        array = np.frombuffer(body[begin:end], _DTYPES[claim.dtype]).reshape(claim.shape)
+        result[name] = array.astype(_DTYPES[claim.dtype].newbyteorder("="))
+        result[name].flags.writeable = False
+    return result
 
 
 def _stack(values: HostArray | Stack) -> tuple[tuple[int, ...], np.dtype[Any], Stack]:
-    """Shape, kind of number and parts of a tensor. Raises ValueError for arrays of different shapes."""
+    """Shape, dtype and members of a tensor. Raises ValueError for arrays of different shapes."""
     if isinstance(values, np.ndarray):
-        return values.shape, _kind(values), (values,)
+        return values.shape, _file_dtype(values), (values,)
     if len({array.shape for array in values}) != 1:
         raise ValueError("arrays of one stack have different shapes")
-    return (len(values), *values[0].shape), _kind(values[0]), values
+    return (len(values), *values[0].shape), _file_dtype(values[0]), values
 
 
-def _kind(array: HostArray) -> np.dtype[Any]:
-    return _KINDS["F64" if array.dtype == np.float64 else "F32"]
+def _file_dtype(array: HostArray) -> np.dtype[Any]:
+    return _DTYPES["F64" if array.dtype == np.float64 else "F32"]
 
 
-def _raw(array: HostArray, dtype: np.dtype[Any]) -> Buffer:
-    """The bytes of an array, not copied where they lie as they should."""
+def _buffer(array: HostArray, dtype: np.dtype[Any]) -> Buffer:
+    """The bytes of an array, without a copy if it is contiguous and has this dtype."""
     return np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data

@@ -166,7 +166,7 @@ def test_of_many_that_cannot_be_read_the_first_are_named(laid: Layout) -> None:
 
 
 def test_a_kind_of_picture_that_is_not_read_is_not_passed_over(laid: Layout) -> None:
-    assert "ring/b.heic is no image that can be read" in refused(laid({**TWO, "ring/b.HEIC".lower(): b"?"}))
+    assert "ring/b.heic is not an image that can be read" in refused(laid({**TWO, "ring/b.HEIC".lower(): b"?"}))
 
 
 def test_more_pictures_than_are_read(laid: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,18 +161,18 @@ def test_names_that_lie(path: Path, shape: str, descr: str, body: bytes) -> None
         ({"images": GREY[0]}, "they must be (N, H, W)"),
         ({"images": GREY[..., None]}, "they must be (N, H, W)"),
         ({"images": GREY[:0]}, "not empty"),
-        ({"images": GREY.astype(complex)}, "whole or real numbers"),
-        ({"images": GREY.astype(str)}, "whole or real numbers"),
-        ({"images": GREY.astype("M8[s]")}, "whole or real numbers"),
-        ({"images": GREY.astype(np.longdouble)}, "whole or real numbers"),
+        ({"images": GREY.astype(complex)}, "integers, real numbers or booleans"),
+        ({"images": GREY.astype(str)}, "integers, real numbers or booleans"),
+        ({"images": GREY.astype("M8[s]")}, "integers, real numbers or booleans"),
+        ({"images": GREY.astype(np.longdouble)}, "integers, real numbers or booleans"),
         ({"images": np.where(INK > 0, np.nan, INK)}, "not finite"),
         ({"images": np.where(INK > 0, np.inf, INK)}, "not finite"),
         ({"images": INK * 3}, "values from -3 to 3"),
         ({"images": INK * 1e6}, "values from -1e+06 to 1e+06"),
         ({"images": GREY, "labels": np.zeros(4)}, "4 labels for 5 images"),
-        ({"images": GREY, "labels": np.full(5, 0.5)}, "no whole numbers"),
-        ({"images": GREY, "labels": np.full(5, np.nan)}, "no whole numbers"),
-        ({"images": GREY, "labels": np.full(5, -2)}, "no whole numbers"),
+        ({"images": GREY, "labels": np.full(5, 0.5)}, "not integers"),
+        ({"images": GREY, "labels": np.full(5, np.nan)}, "not integers"),
+        ({"images": GREY, "labels": np.full(5, -2)}, "not integers"),
         ({"images": GREY, "labels": np.array(list("XOXOX"))}, "holds labels as"),
         ({"images": GREY, "labels": np.zeros((5, 1))}, "they must be (N,)"),
     ],
@@ -191,7 +191,7 @@ def test_no_objects_are_unpickled(path: Path) -> None:
             return (open, (str(mark), "w"))
 
     np.savez(path, images=np.array([[[Trap()]]], dtype=object))
-    assert "whole or real numbers" in refused(path)
+    assert "integers, real numbers or booleans" in refused(path)
     assert not mark.exists()
 
 
@@ -247,7 +247,7 @@ def test_a_member_of_zeros_beyond_the_limit(path: Path) -> None:
 
 
 def test_more_values_than_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packed bytes or truth values take four times their room as pictures."""
+    """Packed bytes or booleans take four times their room as pictures."""
     np.savez(path, images=GREY)
     monkeypatch.setattr("engine.formats.array_files.PICTURES_LIMIT", GREY.size - 1)
     assert "more than the 209 values that are read" in refused(path)

@@ -132,9 +132,9 @@ def test_what_begins_as_idx_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"hello, I am a text", "is no IDX file"),
-        (gzip.compress(b"hello, I am a text"), "is no IDX file"),
-        (claimed((5, 6, 7), bytes(210), kind=10), "is no IDX file"),
+        (b"hello, I am a text", "is not an IDX file"),
+        (gzip.compress(b"hello, I am a text"), "is not an IDX file"),
+        (claimed((5, 6, 7), bytes(210), kind=10), "is not an IDX file"),
         (idx_bytes(LABELS), "has 1 axes, but images have 3"),
         (claimed((5, 3, 6, 7), bytes(630)), "has 4 axes, but images have 3"),
         (claimed((5, 6, 7), bytes(210))[:13], "is cut short"),
@@ -159,8 +159,8 @@ def test_what_is_no_data_set(images: Path, data: bytes, words: str) -> None:
     [
         (idx_bytes(GREY), "has 3 axes, but labels have 1"),
         (idx_bytes(LABELS[:4]), "has 4 labels for 5 images"),
-        (idx_bytes(LABELS - 2.5, ">f4"), "no whole numbers"),
-        (idx_bytes(LABELS - 2.0, "i1"), "no whole numbers"),
+        (idx_bytes(LABELS - 2.5, ">f4"), "not integers"),
+        (idx_bytes(LABELS - 2.0, "i1"), "not integers"),
     ],
     ids=words_alone,
 )

@@ -304,7 +304,7 @@ def test_not_an_image(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     for data in (b"hello, I am a text\n", bytes(1000), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg/>"):
         path.write_bytes(data)
-        assert "is no image that can be read" in refused(path)
+        assert "is not an image that can be read" in refused(path)
 
 
 @pytest.mark.parametrize("kind", ["PCX", "TGA", "ICO", "SGI", "EPS"])
@@ -312,7 +312,7 @@ def test_formats_beyond_the_list(tmp_path: Path, kind: str) -> None:
     """Pillow reads many more, some by starting other programs; the fewer, the fewer faults."""
     path = tmp_path / "a.png"
     Image.fromarray(np.kron(DARK_ON_LIGHT, np.ones((8, 8), np.uint8))).convert("RGB").save(path, kind)
-    assert "is no image that can be read" in refused(path)
+    assert "is not an image that can be read" in refused(path)
 
 
 def test_empty_missing_folder(tmp_path: Path) -> None:
