@@ -50,7 +50,7 @@ class InspectorView(View):
         self._query: Question | None = None
         self._selection = Focus()
         self._document: Document | None = None
-        self._training: Intent | None = None
+        self._settings: Intent | None = None
         self._edited_model: Subject | None = None
         self._is_visible = False
         self._description_timer = QTimer(self, singleShot=True, interval=DESCRIPTION_MS)
@@ -127,7 +127,7 @@ class InspectorView(View):
         self._document = document
 
     def show_intent(self, settings: Intent) -> None:
-        self._training = settings
+        self._settings = settings
         self._update_query(self._with_prediction(self._selection.pinned))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
@@ -201,7 +201,7 @@ class InspectorView(View):
         """The model that an edit starts from: the shown one, or the last edit if its prediction is pending."""
         cell, prediction = pinned
         assert self._document is not None
-        training = self._training is not None and (self._training.running or self._training.look is not None)
+        training = self._settings is not None and (self._settings.running or self._settings.look is not None)
         last = self._document.subjects[cell.subject] if cell.subject < len(self._document.subjects) else None
         return last if last is not None and last is self._edited_model and not training else prediction.subject
 
@@ -219,7 +219,7 @@ class InspectorView(View):
         elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.feature_page:
             query = self.feature_page.question(pinned[1], pinned[0])
         elif self._is_visible and self._pages.currentWidget() is self.likes_page:
-            query = self.likes_page.question(pinned[0] if pinned else None, self._training)
+            query = self.likes_page.question(pinned[0] if pinned else None, self._settings)
         elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.value_page:
             query = self.value_page.question(pinned[1], pinned[0])
         if query != self._query:

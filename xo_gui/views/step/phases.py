@@ -1,4 +1,4 @@
-"""Beats: the moments of one step of training, one after the other, and what is said at each. They paint nothing."""
+"""Phases of one training step (forward, error, backward, update), layer by layer, with a sentence for each."""
 
 from __future__ import annotations
 
@@ -31,148 +31,156 @@ from xo_gui.widgets import number_text
 
 Act = Literal["forward", "error", "backward", "update"]
 ACTS: Final[tuple[Act, ...]] = ("forward", "error", "backward", "update")
-_PARTS: Final[dict[Act, float]] = {"forward": 0.3, "error": 0.2, "backward": 0.3, "update": 0.2}
+_TIME_SHARES: Final[dict[Act, float]] = {"forward": 0.3, "error": 0.2, "backward": 0.3, "update": 0.2}
 
 
 @dataclass(frozen=True)
 class Beat:
-    """act: which of the four; column: the one that the act has come to, counted from the input."""
+    """A position in the step: its phase, and the column that the phase has reached, counted from the input."""
 
     act: Act
     column: int
 
 
 def beats_of(columns: int) -> tuple[Beat, ...]:
-    """All beats of a step through so many columns: forward through each, the error, backward, the update."""
+    """All positions of a step: forward through each column, the error, backward through each, the update."""
     last = columns - 1
     forward = [Beat("forward", at) for at in range(columns)]
     backward = [Beat("backward", at) for at in range(last, -1, -1)]
     return (*forward, Beat("error", last), *backward, Beat("update", 0))
 
 
-def beat_at(beats: Sequence[Beat], share: float) -> int:
-    """Which beat it is when this share, 0 to 1, of the time for a step is over: every act has its part of the time,
-    however many layers there are, so that none is passed over."""
-    for act, part in _PARTS.items():
-        places = [at for at, beat in enumerate(beats) if beat.act == act]
-        if share < part:
-            return places[min(int(share / part * len(places)), len(places) - 1)]
-        share -= part
-    return len(beats) - 1
+def beat_at(positions: Sequence[Beat], fraction: float) -> int:
+    """The index of the position at this fraction, 0 to 1, of the time of a step.
+
+    Every phase has its fixed part of the time for any number of layers, so that none is skipped.
+    """
+    for phase, part in _TIME_SHARES.items():
+        places = [at for at, position in enumerate(positions) if position.act == phase]
+        if fraction < part:
+            return places[min(int(fraction / part * len(places)), len(places) - 1)]
+        fraction -= part
+    return len(positions) - 1
 
 
-def reached(beat: Beat, act: Literal["forward", "backward"], column: int) -> bool:
-    """Whether by this beat the act has come to the column."""
-    if beat.act == "update":
+def reached(position: Beat, phase: Literal["forward", "backward"], column: int) -> bool:
+    """Whether the forward or backward pass has reached the column at this position."""
+    if position.act == "update":
         return True
-    if act == "forward":
-        return beat.act != "forward" or column <= beat.column
-    return beat.act == "backward" and column >= beat.column
+    if phase == "forward":
+        return position.act != "forward" or column <= position.column
+    return position.act == "backward" and column >= position.column
 
 
-def sentence(beat: Beat, stages: Sequence[Stage], found: Dissection) -> str:
-    """One or two plain sentences for what happens now."""
-    stage, network = stages[beat.column], found.network
-    if beat.act == "error":
-        return _error(network, found)
-    if beat.act == "update":
-        return _update(found)
-    votes = stage.kind == "votes"
-    if beat.act == "backward" and found.seen is not None and not found.seen.gradients[stage.shown].any():
-        return _tr("Backward: nothing comes through to here, so this drawing teaches the layers below nothing.")
-    if beat.act == "forward":
-        if beat.column == 0:
-            return _tr("Forward: a drawing of the batch goes in; it should be read as {0}.").format(_should(found))
+def sentence(position: Beat, display_columns: Sequence[Stage], trace: Dissection) -> str:
+    """One or two sentences on what happens at this position."""
+    column, network = display_columns[position.column], trace.network
+    if position.act == "error":
+        return _error_text(network, trace)
+    if position.act == "update":
+        return _update_text(trace)
+    votes = column.kind == "votes"
+    if position.act == "backward" and trace.seen is not None and not trace.seen.gradients[column.shown].any():
+        return _tr("Backward: the gradient is 0 here, so the layers below learn nothing from this drawing.")
+    if position.act == "forward":
+        if position.column == 0:
+            return _tr("Forward: a drawing of the batch goes in; its label is {0}.").format(_label_text(trace))
         if votes:
-            return _tr("Forward: every value votes, and these are its votes: {0}.").format(_votes(network, found))
-        return _tr("Forward: {0}").format(_said(_FORWARD, network, stage.shown))
+            return _tr("Forward: every value votes; the sums are the scores, their softmax the votes: {0}.").format(
+                _votes_text(network, trace)
+            )
+        return _tr("Forward: {0}").format(_layer_text(_FORWARD, network, column.shown))
     if votes:
-        return _tr("Backward: a score's gradient is its vote minus what it should be; below 0, more is better.")
-    if beat.column == 0:
-        return _tr("Backward: where more ink would raise the error (green), and where it would lower it (violet).")
-    above = stages[beat.column + 1].shown
-    return _tr("Backward: {0}").format(_said(_BACKWARD, network, above))
+        return _tr("Backward: a score's gradient is its vote minus its target; below 0, a higher score is better.")
+    if position.column == 0:
+        return _tr("Backward: at green pixels more ink would raise the error, at violet pixels it would lower it.")
+    above = display_columns[position.column + 1].shown
+    return _tr("Backward: {0}").format(_layer_text(_BACKWARD, network, above))
 
 
-def _should(found: Dissection) -> str:
-    """What the followed drawing is."""
-    assert found.seen is not None
-    shares, classes = found.seen.shares, found.network.classes
-    return classes[int(shares.argmax())] if shares.max() > 0.99 else _tr("neither, so equal votes")
+def _label_text(trace: Dissection) -> str:
+    assert trace.seen is not None
+    shares, classes = trace.seen.shares, trace.network.classes
+    return classes[int(shares.argmax())] if shares.max() > 0.99 else _tr("neither, so its target is equal votes")
 
 
-def _votes(network: Network, found: Dissection) -> str:
-    assert found.seen is not None
-    pairs = zip(network.classes, found.seen.votes.tolist(), strict=True)
+def _votes_text(network: Network, trace: Dissection) -> str:
+    assert trace.seen is not None
+    pairs = zip(network.classes, trace.seen.votes.tolist(), strict=True)
     return ", ".join(f"{name} {number_text.percent(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
 
 
-def _error(network: Network, found: Dissection) -> str:
-    assert found.seen is not None
-    seen, mean = found.seen, number_text.figures(found.error)
-    top = int(seen.shares.argmax())
-    if seen.shares[top] > 0.99 and seen.votes[top] > 0:
-        vote = float(seen.votes[top])
+def _error_text(network: Network, trace: Dissection) -> str:
+    assert trace.seen is not None
+    example, mean = trace.seen, number_text.figures(trace.error)
+    top = int(example.shares.argmax())
+    if example.shares[top] > 0.99 and example.votes[top] > 0:
+        vote = float(example.votes[top])
         logarithm = f"{number_text.MINUS}ln {vote:.3g} = {number_text.figures(-math.log(vote))}"
-        said = _tr("Error: how far the votes are from {0}: {1}.").format(network.classes[top], logarithm)
-    else:
-        said = _tr("Error: how far the votes are from what they should be: {0}.").format(
-            number_text.figures(seen.error)
+        text = _tr("Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
+            network.classes[top], logarithm
         )
-    return said + " " + _tr("All {0} drawings of the batch: {1} on average.").format(len(found.places), mean)
+    else:
+        text = _tr("Error: the cross-entropy, how far the votes are from their targets: {0}.").format(
+            number_text.figures(example.error)
+        )
+    return text + " " + _tr("Mean of the {0} drawings of the batch: {1}.").format(len(trace.places), mean)
 
 
-def _update(found: Dissection) -> str:
-    update = found.update
+def _update_text(trace: Dissection) -> str:
+    update = trace.update
     if update is None:
-        return found.words
+        return trace.words
     if not update.fine:
-        return _tr("Update: a number is not finite any more, so the step is refused. Choose a smaller rate.")
+        return _tr("Update: a number is no longer finite, so the step is rejected. Choose a smaller learning rate.")
     return _tr(
-        "Update: the batch's mean gradient moves every weight against it: what raised the error goes down, what "
-        "lowered it goes up (rate {0})."
+        "Update: each weight moves against its mean gradient over the batch, in the direction that lowers the error "
+        "(learning rate {0})."
     ).format(f"{update.rate:.3g}")
 
 
-def _said(table: dict[type[Layer], str], network: Network, layer: int) -> str:
-    made = network.layers[layer - 1]
-    words = next((words for kind, words in table.items() if isinstance(made, kind)), None)
-    if words is None:
-        words = _OTHERWISE[table is _BACKWARD]
-    return _tr(words)
+def _layer_text(table: dict[type[Layer], str], network: Network, layer: int) -> str:
+    applied = network.layers[layer - 1]
+    text = next((text for kind, text in table.items() if isinstance(applied, kind)), None)
+    if text is None:
+        text = _ANY_LAYER[table is _BACKWARD]
+    return _tr(text)
 
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("StepView", text)
 
 
-# What is said of a layer when its values are made, and when the gradient has come through it.
+# What a layer does to the values, and what the gradient does on its way back through it.
 _FORWARD: dict[type[Layer], str] = {
-    Conv2D: "filtering. Every feature is laid on every place: how well does it match there?",
-    MaxPool2D: "pooling. Of each window only the strongest match is kept.",
-    AvgPool2D: "pooling. Of each window the mean is kept.",
-    GlobalAvgPool: "of every map the mean is kept.",
-    LeakyReLU: "leaky ReLU. What is below zero is made small.",
-    ReLU: "ReLU. Whatever is below zero becomes zero.",
-    Dense: "every value below votes for every one here, as strongly as the weight between them says.",
-    Flatten: "the maps are written out as one list.",
-    Dropout: "dropout. Some values, drawn by lot, are switched off for this step.",
-    BatchNorm2D: "batch norm. Every map is brought to mean 0 and spread 1 over the batch.",
+    Conv2D: "filtering (convolution). Every feature is laid on every place: how well does it match there?",
+    MaxPool2D: "max pooling. Of each window only the largest value, the strongest match, is kept.",
+    AvgPool2D: "average pooling. Of each window the mean is kept.",
+    GlobalAvgPool: "global average pooling. Of every map only the mean is kept.",
+    LeakyReLU: "leaky ReLU. Values below zero are multiplied by a small number.",
+    ReLU: "ReLU. Every value below zero becomes zero.",
+    Dense: "fully connected layer. Every value below votes for every value here, as strongly as their weight says.",
+    Flatten: "flatten. The maps are written out as one list.",
+    Dropout: "dropout. Some values, chosen at random, are switched off for this step.",
+    BatchNorm2D: "batch norm. Every map is scaled to mean 0 and standard deviation 1 over the batch.",
     Center: "the mean of all drawings is subtracted.",
-    Residual: "what comes in is added to what the layers in between make of it.",
+    Residual: "skip connection. The input is added to the output of the layers in between.",
 }
 _BACKWARD: dict[type[Layer], str] = {
-    Conv2D: "each pixel under a feature gets its share, as much as the weight that lay on it; so does each weight.",
-    MaxPool2D: "only the winner of each window gets any of it.",
-    AvgPool2D: "every value of a window gets an equal share.",
-    GlobalAvgPool: "every place of a map gets an equal share.",
-    LeakyReLU: "what was below zero gets little of it.",
-    ReLU: "where ReLU cut to zero, nothing comes through.",
-    Dense: "every value gets its share from all it voted for, by the weight between; so does each weight.",
-    Flatten: "the list is folded back into maps.",
-    Dropout: "what was switched off gets nothing.",
-    BatchNorm2D: "it is shared through the batch's mean and spread.",
-    Center: "it passes as it is.",
-    Residual: "it comes back both ways, around the layers and through them.",
+    Conv2D: "each value under a feature gets gradient in proportion to the weight on it, each weight to its value.",
+    MaxPool2D: "only the maximum of each window gets any gradient.",
+    AvgPool2D: "every value of a window gets an equal share of the gradient.",
+    GlobalAvgPool: "every value of a map gets an equal share of the gradient.",
+    LeakyReLU: "values that were below zero get only a little of the gradient.",
+    ReLU: "where ReLU set a value to zero, no gradient comes through.",
+    Dense: "each value gets gradient through its weights from all it voted for; each weight, by its value.",
+    Flatten: "the gradient is reshaped from a list back into maps.",
+    Dropout: "values that were switched off get no gradient.",
+    BatchNorm2D: "the gradient also goes through the batch's mean and standard deviation.",
+    Center: "the gradient passes unchanged.",
+    Residual: "the gradient comes back both ways, around the layers and through them.",
 }
-_OTHERWISE = ("every value is changed by itself.", "each value gets as much as it changed what came of it.")
+_ANY_LAYER = (
+    "every value is changed by the same function.",
+    "each gradient is multiplied by the slope of the function at its value.",
+)

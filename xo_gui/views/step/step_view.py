@@ -1,5 +1,4 @@
-"""Step view: one step of training in slow motion: forward, the error, backward, the update. It only shows and
-wishes; the engine takes the step apart, and makes it."""
+"""Step view: the next training step in slow motion: forward pass, error, backward pass, update."""
 
 from __future__ import annotations
 
@@ -36,123 +35,22 @@ from xo_gui.views.view import View
 from xo_gui.widgets import number_text
 from xo_gui.widgets.sliders import ThinSlider
 
-
-class StepTransport(QWidget):
-    """Play or pause, next, the four acts, and how far the step has come.
-
-    played: play or pause was asked for; next_asked: one beat on. act_chosen(act): one of the four, from 0.
-    slid(at): the person moved to this beat.
-    """
-
-    played = Signal()
-    next_asked = Signal()
-    act_chosen = Signal(int)
-    slid = Signal(int)
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        tip = self.tr("Go through the step, make it, and go on with the next (Space)")
-        self.play_button = self._button("", tip)
-        self.play_button.clicked.connect(self.played)
-        tip = self.tr("One layer on; after the update, make the step")
-        self.next_button = self._button(self.tr("Next"), tip)
-        self.next_button.clicked.connect(self.next_asked)
-        self._group = QButtonGroup(self)
-        self.acts: list[QToolButton] = []
-        names = (self.tr("Forward"), self.tr("Error"), self.tr("Backward"), self.tr("Update"))
-        tips = (
-            self.tr("The values of every layer"),
-            self.tr("How far the votes are from what they should be"),
-            self.tr("How fast the error rises with every value"),
-            self.tr("The change of every weight, before it is made"),
-        )
-        for at, (name, tip) in enumerate(zip(names, tips, strict=True)):
-            button = self._button(name, tip)
-            button.setCheckable(True)
-            self._group.addButton(button, at)
-            self.acts.append(button)
-        self._group.idClicked.connect(self.act_chosen)
-        self.slider = ThinSlider(self)
-        self.slider.setPageStep(1)
-        self.slider.setMinimumWidth(70)
-        self.slider.setMaximumWidth(220)
-        self.slider.setAccessibleName(self.tr("How far the step has come"))
-        self.slider.setToolTip(self.tr("Layer by layer through the step"))
-        self.slider.valueChanged.connect(self.slid)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(3)
-        row.addStretch(1)
-        for each in (self.play_button, self.next_button, *self.acts, self.slider):
-            row.addWidget(each)
-        self.show_playing(False)
-
-    def set_beats(self, count: int) -> None:
-        """So many beats are gone through."""
-        before = self.slider.blockSignals(True)
-        self.slider.setRange(0, count - 1)
-        self.slider.blockSignals(before)
-
-    def set_there(self, there: bool) -> None:
-        """Whether there is a step to go through."""
-        for each in (*self.acts, self.slider, self.play_button):
-            each.setEnabled(there)
-
-    def show_beat(self, at: int, act: int) -> None:
-        """Where the step is."""
-        before = self.slider.blockSignals(True)
-        self.slider.setValue(at)
-        self.slider.blockSignals(before)
-        self.acts[act].setChecked(True)
-
-    def show_playing(self, playing: bool) -> None:
-        """What the first button would do."""
-        self.play_button.setText("❚❚" if playing else "▶")
-        self.play_button.setAccessibleName(self.tr("Pause") if playing else self.tr("Play"))
-
-    def _button(self, text: str, tip: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
-        button.setFont(font(SMALL_PX))
-        button.setStyleSheet("padding: 4px 7px")
-        return button
-
-
-_WIDE, _HIGH = 62, 60
-
-
-class RowNames(QWidget):
-    """One name beside each row. rows: gives where each begins, y, and its name."""
-
-    def __init__(self, rows: Callable[[], tuple[tuple[float, str], ...]], parent: QWidget) -> None:
-        super().__init__(parent)
-        self._rows = rows
-        self.setFixedWidth(_WIDE)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """The names, quiet."""
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
-        for top, words in self._rows():
-            painter.drawText(0, round(top), _WIDE, _HIGH, Qt.AlignmentFlag.AlignLeft, words)
-
-
-# At this pace, steps a second, or slower, every step is shown in turn while it trains.
-SLOW: Final = 1.0
-BEAT_MS: Final = 800
+# Training at this many steps per second or fewer is followed step by step.
+MAX_FOLLOWED_PACE: Final = 1.0
+# Milliseconds from one position to the next when playing, and between two looks at the clock during training.
+PLAY_MS: Final = 800
 TICK_MS: Final = 40
-MAPS: Final = 64
-_MARGIN, _ONE_LINE = 16, 940
+MAX_MAPS: Final = 64
+# Width in pixels from which the longest sentence fits in one line.
+_MARGIN, _ONE_LINE_WIDTH = 16, 940
+_ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT = 62, 60
 
 
 class StepView(View):
-    """The coming step, layer by layer and beat by beat; a click on a weight shows its numbers.
+    """The next training step, layer by layer; a click on a weight shows its update.
 
-    Playing by itself it goes through the step, wishes for it to be made, and goes on with the next: what was shown
-    is what is made. While training goes slowly, it keeps time with it.
+    Play goes through the step, commands it, and continues with the next one: the step that was shown is the step
+    that is performed. Slow training is followed in time with it.
     """
 
     title = "One step"
@@ -160,30 +58,30 @@ class StepView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._found: Dissection | None = None
-        self._training: Training | None = None
-        self._intent: Intent | None = None
-        self._inspection = Inspection(maps=MAPS)
+        self._trace: Dissection | None = None
+        self._report: Training | None = None
+        self._settings: Intent | None = None
+        self._query = Inspection(maps=MAX_MAPS)
         self._network: object = None
-        self._beats: tuple[Beat, ...] = beats_of(2)
-        self._at = 0
-        self._playing, self._arrivals = False, 0
+        self._positions: tuple[Beat, ...] = beats_of(2)
+        self._index = 0
+        self._is_playing, self._steps_seen = False, 0
         self._clock = QElapsedTimer()
         self._clock.start()
-        self._timer = QTimer(self, interval=BEAT_MS)
-        self._timer.timeout.connect(self._beat)
+        self._timer = QTimer(self, interval=PLAY_MS)
+        self._timer.timeout.connect(self._advance)
         self.transport = StepTransport(self)
-        self.transport.played.connect(self._play_clicked)
+        self.transport.played.connect(self._toggle_playing)
         self.transport.next_asked.connect(self._next)
-        self.transport.act_chosen.connect(self._act_chosen)
-        self.transport.slid.connect(self._slid)
+        self.transport.act_chosen.connect(self._go_to_phase)
+        self.transport.slid.connect(self._go_to_slider)
         self.words = QLabel(self)
         self.words.setWordWrap(True)
         self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.strip = StepStrip(self)
         self.strip.picked.connect(self.look_at)
         self.batch = BatchStrip(self)
-        self.batch.chosen.connect(self._follow)
+        self.batch.chosen.connect(self._follow_example)
         self.caption = QLabel(self)
         self.caption.setFont(font(SMALL_PX))
         self.caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -191,262 +89,261 @@ class StepView(View):
         self.panel.picked.connect(self.look_at)
         self.panel.hide()
         self._lay_out()
-        self._show_beat()
-        self._say()
+        self._show_position()
+        self._update_text()
 
     def sizeHint(self) -> QSize:
-        """As the network's own view."""
         return QSize(1000, 690)
 
     def minimumSizeHint(self) -> QSize:
-        """Below this nothing can be read."""
         return QSize(420, 300)
 
-    # -- what is shown -----------------------------------------------------------------------------------------
+    # --- state
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """The step last taken apart, if it is of the network that reads the drawing."""
         if snapshot.readings:
             self._network = snapshot.readings[0].subject.network
-        self._training = snapshot.training
-        self._take()
+        self._report = snapshot.training
+        self._show_trace()
 
-    def show_intent(self, intent: Intent) -> None:
-        """Keep time with training that goes slowly."""
-        before, self._intent = self._intent, intent
-        if intent.running and (before is None or not before.running):
-            self._arrivals = 0
-        self._keep_time()
-        self._take()
+    def show_intent(self, settings: Intent) -> None:
+        before, self._settings = self._settings, settings
+        if settings.running and (before is None or not before.running):
+            self._steps_seen = 0
+        self._update_timer()
+        self._show_trace()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         for each in (self.strip, self.batch, self.panel):
             each.set_theme(theme)
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Room for the longest sentence, so that the maps keep their place from beat to beat."""
+        """Reserve the height of the longest sentence, so that the maps stay in place."""
         super().resizeEvent(event)
-        lines = 1 if self.width() > _ONE_LINE else 2
+        lines = 1 if self.width() > _ONE_LINE_WIDTH else 2
         self.words.setFixedHeight(lines * self.words.fontMetrics().lineSpacing() + 2)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Somebody looks: let the coming step be taken apart."""
+        """Request traces while the view is visible."""
         super().showEvent(event)
-        self.wished.emit(Inspect(self._inspection))
+        self.wished.emit(Inspect(self._query))
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Nobody looks any more."""
         super().hideEvent(event)
-        self._play(False)
+        self._set_playing(False)
         self.wished.emit(Inspect(None))
 
     @property
     def found(self) -> Dissection | None:
-        """The step that is shown."""
-        return self._found
+        return self._trace
 
     @property
     def beat(self) -> Beat:
-        """How far it has come."""
-        return self._beats[self._at]
+        """The position in the step."""
+        return self._positions[self._index]
 
-    def _take(self) -> None:
-        """Take in what there is now."""
-        training = self._training
-        found = None if training is None else training.dissection
-        live = self._intent is not None and self._intent.live
-        if found is not None and (not live or found.network != self._network):
-            found = None
-        before, self._found = self._found, found
-        if found is before:
-            self._say()
+    def _show_trace(self) -> None:
+        """Show the latest trace if it is of the shown network."""
+        report = self._report
+        trace = None if report is None else report.dissection
+        live = self._settings is not None and self._settings.live
+        if trace is not None and (not live or trace.network != self._network):
+            trace = None
+        before, self._trace = self._trace, trace
+        if trace is before:
+            self._update_text()
             return
-        if found is None or found.seen is None or training is None or training.examples is None:
-            self._say()
+        if trace is None or trace.seen is None or report is None or report.examples is None:
+            self._update_text()
             return
-        self.strip.show_step(found, MAPS)
-        beats = beats_of(len(self.strip.stages))
-        if beats != self._beats:
-            fast = self._intent is not None and self._intent.running and not self._slowly
-            self._beats, self._at = beats, len(beats) - 1 if fast else len(self.strip.stages) - 1
-            self.transport.set_beats(len(beats))
-        self._keep_possible(found)
-        self.batch.show_batch(training.examples, found.places, found.errors, found.seen.example)
-        self.panel.show_network(found.network)
-        self.panel.show_place(self._inspection.weight)
-        self.panel.show_worked(found.worked)
-        if before is None or before.moment != found.moment:
-            self._arrived()
-        self._show_beat()
-        self._say()
+        self.strip.show_step(trace, MAX_MAPS)
+        positions = beats_of(len(self.strip.stages))
+        if positions != self._positions:
+            fast = self._settings is not None and self._settings.running and not self._is_followed
+            self._positions, self._index = positions, len(positions) - 1 if fast else len(self.strip.stages) - 1
+            self.transport.set_beats(len(positions))
+        self._deselect_missing(trace)
+        self.batch.show_batch(report.examples, trace.places, trace.errors, trace.seen.example)
+        self.panel.show_network(trace.network)
+        self.panel.show_place(self._query.weight)
+        self.panel.show_worked(trace.worked)
+        if before is None or before.moment != trace.moment:
+            self._start_step()
+        self._show_position()
+        self._update_text()
 
-    def _keep_possible(self, found: Dissection) -> None:
-        """Let go of a weight that another network does not have."""
-        weight = self._inspection.weight
+    def _deselect_missing(self, trace: Dissection) -> None:
+        """Deselect a weight that the trained network does not have."""
+        weight = self._query.weight
         if weight is None:
             return
-        shape = learnt_shapes(found.network).get(weight[0], ())
+        shape = learnt_shapes(trace.network).get(weight[0], ())
         if len(shape) != len(weight[1]) or any(at >= size for at, size in zip(weight[1], shape, strict=True)):
             self.look_at(None)
 
-    def _say(self) -> None:
-        """The sentence for this beat, or what to do."""
-        found, training = self._found, self._training
-        there = found is not None and found.seen is not None
-        self._pages.setCurrentIndex(1 if there else 0)
-        self.transport.set_there(there)
-        if not there or found is None:
-            self.empty.setText(self._empty_words())
+    def _update_text(self) -> None:
+        """Show the sentence for the position, or what to do."""
+        trace, report = self._trace, self._report
+        available = trace is not None and trace.seen is not None
+        self._pages.setCurrentIndex(1 if available else 0)
+        self.transport.set_there(available)
+        if not available or trace is None:
+            self.empty.setText(self._empty_text())
             return
-        said = sentence(self.beat, self.strip.stages, found)
-        if training is not None and training.words:
-            said = f"{training.words} {said}"
-        self.words.setText(said)
-        self.strip.setAccessibleDescription(said)
-        step = found.moment.step + 1
-        made = training is not None and training.now.branch == found.moment.branch and training.now.step >= step
-        told = self.tr("Step {0}, made") if made else self.tr("Step {0}, to come")
-        self.caption.setText(self.tr("{0}\nerror {1}").format(told.format(step), number_text.figures(found.error)))
-
-    def _empty_words(self) -> str:
-        if self._found is not None and self._found.words:
-            return self._found.words
-        training = self._training
-        if training is not None and training.words and self._intent is not None and self._intent.live:
-            return training.words
-        if self._intent is not None and self._intent.running:
-            return self.tr("The step is being taken apart…")
-        return self.tr(
-            "Press Train or Step, and the next step is taken apart here before it is made: forward, the error, "
-            "backward, and the change of every weight."
+        text = sentence(self.beat, self.strip.stages, trace)
+        if report is not None and report.words:
+            text = report.words + " " + text
+        self.words.setText(text)
+        self.strip.setAccessibleDescription(text)
+        step = trace.moment.step + 1
+        done = report is not None and report.now.branch == trace.moment.branch and report.now.step >= step
+        caption = self.tr("Step {0}, done") if done else self.tr("Next: step {0}")
+        self.caption.setText(
+            self.tr("{0}\nerror {1}").format(caption.format(step), number_text.figures(trace.error))
         )
 
-    # -- going through it --------------------------------------------------------------------------------------
+    def _empty_text(self) -> str:
+        if self._trace is not None and self._trace.words:
+            return self._trace.words
+        report = self._report
+        if report is not None and report.words and self._settings is not None and self._settings.live:
+            return report.words
+        if self._settings is not None and self._settings.running:
+            return self.tr("Computing the step…")
+        return self.tr(
+            "Press Train or Step: the next training step is shown here before it is performed, with the forward "
+            "pass, the error, the backward pass, and the change of every weight."
+        )
+
+    # --- playing
 
     @property
-    def _slowly(self) -> bool:
-        """Whether training goes on so slowly that every step is shown in turn."""
-        intent = self._intent
-        return intent is not None and intent.running and intent.pace is not None and intent.pace <= SLOW
+    def _is_followed(self) -> bool:
+        """Whether training is slow enough to show every step."""
+        settings = self._settings
+        return (
+            settings is not None
+            and settings.running
+            and settings.pace is not None
+            and settings.pace <= MAX_FOLLOWED_PACE
+        )
 
-    def _keep_time(self) -> None:
-        if self._slowly:
-            assert self._intent is not None
-            assert self._intent.pace is not None
+    def _update_timer(self) -> None:
+        if self._is_followed:
+            assert self._settings is not None
+            assert self._settings.pace is not None
             self._timer.setInterval(TICK_MS)
         else:
-            self._timer.setInterval(BEAT_MS)
-            if not self._playing:
+            self._timer.setInterval(PLAY_MS)
+            if not self._is_playing:
                 self._timer.stop()
 
-    def _arrived(self) -> None:
-        """Another step: from its start, where steps are gone through."""
-        if self._slowly or self._playing:
+    def _start_step(self) -> None:
+        """Show a new step, from its start while playing or following."""
+        if self._is_followed or self._is_playing:
             self.go_to(0)
             self._clock.restart()
             self._timer.start()
-        elif self._intent is not None and self._intent.running:
-            # One step more keeps the beat; where training goes on fast, the whole step is looked at.
-            self._arrivals += 1
-            if self._arrivals == 2:
-                self.go_to(len(self._beats) - 1)
+        elif self._settings is not None and self._settings.running:
+            # A single step keeps the position; during fast training the whole step is shown.
+            self._steps_seen += 1
+            if self._steps_seen == 2:
+                self.go_to(len(self._positions) - 1)
 
-    def _beat(self) -> None:
-        """One beat on; after the last the step is made, if it is not training itself that makes it: then the clock
-        says how far the step has come."""
-        if self._slowly:
-            assert self._intent is not None
-            assert self._intent.pace is not None
+    def _advance(self) -> None:
+        """Move on by one position, after the last command the step; while following training the clock decides."""
+        if self._is_followed:
+            assert self._settings is not None
+            assert self._settings.pace is not None
             if self.transport.slider.isSliderDown():
                 return
-            told = beat_at(self._beats, self._clock.elapsed() / 1000 * self._intent.pace)
-            # A window that was held up for a while passes over layers, but over none of the four.
-            upcoming = ACTS[min(ACTS.index(self.beat.act) + 1, len(ACTS) - 1)]
-            self.go_to(min(told, max(at for at, beat in enumerate(self._beats) if beat.act == upcoming)))
+            target = beat_at(self._positions, self._clock.elapsed() / 1000 * self._settings.pace)
+            # A delayed window may skip layers, but no phase.
+            next_phase = ACTS[min(ACTS.index(self.beat.act) + 1, len(ACTS) - 1)]
+            self.go_to(
+                min(target, max(at for at, position in enumerate(self._positions) if position.act == next_phase))
+            )
             return
-        if self._at + 1 < len(self._beats):
-            self.go_to(self._at + 1)
+        if self._index + 1 < len(self._positions):
+            self.go_to(self._index + 1)
             return
         self._timer.stop()
-        if self._playing:
+        if self._is_playing:
             self.wished.emit(OneStep())
 
     def go_to(self, at: int) -> None:
-        """Show the step up to this beat."""
-        self._at = min(max(at, 0), len(self._beats) - 1)
-        self._show_beat()
-        self._say()
+        """Show the step up to the position with this index."""
+        self._index = min(max(at, 0), len(self._positions) - 1)
+        self._show_position()
+        self._update_text()
 
-    def _show_beat(self) -> None:
-        beat = self.beat
-        self.transport.show_beat(self._at, ACTS.index(beat.act))
-        self.strip.show_beat(beat)
-        if beat.act != "update":
-            left, right = self.strip.span(beat.column)
+    def _show_position(self) -> None:
+        position = self.beat
+        self.transport.show_beat(self._index, ACTS.index(position.act))
+        self.strip.show_beat(position)
+        if position.act != "update":
+            left, right = self.strip.span(position.column)
             self.area.ensureVisible(right, 0, 40, 0)
             self.area.ensureVisible(left, 0, 40, 0)
-        self._rows.update()
+        self._row_labels.update()
 
-    # -- what the person does ----------------------------------------------------------------------------------
+    # --- user actions
 
-    def look_at(self, place: Place | None) -> None:
-        """Look at the numbers of this weight, or at none."""
-        self._inspection = replace(self._inspection, weight=place)
-        self.strip.show_weight(place)
-        if place is not None and (at := self.strip.middle_of(place)) is not None:
+    def look_at(self, weight: Place | None) -> None:
+        """Select a weight and show its update; None deselects."""
+        self._query = replace(self._query, weight=weight)
+        self.strip.show_weight(weight)
+        if weight is not None and (at := self.strip.middle_of(weight)) is not None:
             self.area.ensureVisible(at.x(), 0, 40, 0)
-        self.panel.setVisible(place is not None)
-        self.panel.show_place(place)
-        self.panel.show_worked(self._found.worked if self._found is not None else None)
-        self.wished.emit(Inspect(self._inspection))
+        self.panel.setVisible(weight is not None)
+        self.panel.show_place(weight)
+        self.panel.show_worked(self._trace.worked if self._trace is not None else None)
+        self.wished.emit(Inspect(self._query))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space plays and pauses; Esc lets go of the weight."""
+        """Space plays and pauses; Esc deselects the weight."""
         if event.key() == Qt.Key.Key_Space:
-            self._play(not self._playing)
-        elif event.key() == Qt.Key.Key_Escape and self._inspection.weight is not None:
+            self._set_playing(not self._is_playing)
+        elif event.key() == Qt.Key.Key_Escape and self._query.weight is not None:
             self.look_at(None)
         else:
             super().keyPressEvent(event)
 
-    def _follow(self, example: int) -> None:
-        """Another drawing of the batch."""
-        self._inspection = replace(self._inspection, example=example)
-        self.wished.emit(Inspect(self._inspection))
+    def _follow_example(self, example: int) -> None:
+        """Follow another drawing of the batch."""
+        self._query = replace(self._query, example=example)
+        self.wished.emit(Inspect(self._query))
 
-    def _play_clicked(self) -> None:
-        self._play(not self._playing)
+    def _toggle_playing(self) -> None:
+        self._set_playing(not self._is_playing)
 
-    def _play(self, on: bool) -> None:
-        self._playing = on and self._found is not None
-        self.transport.show_playing(self._playing)
-        if self._playing:
-            if self._at + 1 == len(self._beats):
+    def _set_playing(self, playing: bool) -> None:
+        self._is_playing = playing and self._trace is not None
+        self.transport.show_playing(self._is_playing)
+        if self._is_playing:
+            if self._index + 1 == len(self._positions):
                 self.go_to(0)
             self._timer.start()
-        elif not self._slowly:
+        elif not self._is_followed:
             self._timer.stop()
 
     def _next(self) -> None:
-        """One beat on; after the last, or where there is nothing yet, make the step."""
-        self._play(False)
-        if self._found is not None and self._at + 1 < len(self._beats):
-            self.go_to(self._at + 1)
+        """Move on by one position; after the last, or without a trace, command the step."""
+        self._set_playing(False)
+        if self._trace is not None and self._index + 1 < len(self._positions):
+            self.go_to(self._index + 1)
         else:
             self.go_to(0)
             self.wished.emit(OneStep())
 
-    def _act_chosen(self, act: int) -> None:
-        """The end of this act: all of it is seen."""
-        self.go_to(max(at for at, beat in enumerate(self._beats) if beat.act == ACTS[act]))
+    def _go_to_phase(self, phase: int) -> None:
+        """Go to the end of the phase, where all of it is shown."""
+        self.go_to(max(at for at, position in enumerate(self._positions) if position.act == ACTS[phase]))
 
-    # -- what it is made of ------------------------------------------------------------------------------------
-
-    def _slid(self, at: int) -> None:
-        self._play(False)
+    def _go_to_slider(self, at: int) -> None:
+        self._set_playing(False)
         self.go_to(at)
 
     def _lay_out(self) -> None:
@@ -455,10 +352,10 @@ class StepView(View):
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setWidget(self.strip)
-        self._rows = RowNames(self.row_names, self)
+        self._row_labels = RowNames(self.row_names, self)
         middle = QHBoxLayout()
         middle.setSpacing(0)
-        middle.addWidget(self._rows)
+        middle.addWidget(self._row_labels)
         middle.addWidget(self.area, 1)
         middle.addWidget(self.panel)
         bottom = QHBoxLayout()
@@ -479,7 +376,7 @@ class StepView(View):
         waiting = QWidget(self)
         lines = QVBoxLayout(waiting)
         self.step_button = QPushButton(self.tr("Step"), waiting)
-        self.step_button.setToolTip(self.tr("Learn from one batch, then pause"))
+        self.step_button.setToolTip(self.tr("Train on one batch, then pause"))
         self.step_button.clicked.connect(self._next)
         lines.addStretch(2)
         lines.addWidget(self.empty)
@@ -495,8 +392,103 @@ class StepView(View):
         whole.addLayout(self._pages, 1)
 
     def row_names(self) -> tuple[tuple[float, str], tuple[float, str]]:
-        """What the two rows of the strip are, and where they begin, y."""
+        """The y and the label of the two rows."""
         first, second = self.strip.rows()
         if self.beat.act == "update":
             return (first, self.tr("values,\nnew\nweights")), (second, self.tr("gradients,\nchange of\nweights"))
-        return (first, self.tr("values,\nweights")), (second, self.tr("the error's\ngradient in\neach"))
+        return (first, self.tr("values,\nweights")), (second, self.tr("gradients\nof the\nerror"))
+
+
+class StepTransport(QWidget):
+    """Buttons for play, next and the four phases, and a slider over the positions of the step.
+
+    Signals: play_toggled(); next_clicked(); phase_chosen(index of the phase); slider_moved(index of the position).
+    """
+
+    played = Signal()
+    next_asked = Signal()
+    act_chosen = Signal(int)
+    slid = Signal(int)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        tip = self.tr("Play the step, perform it, and continue with the next one (Space)")
+        self.play_button = self._button("", tip)
+        self.play_button.clicked.connect(self.played)
+        tip = self.tr("Move on by one layer; after the update, perform the step")
+        self.next_button = self._button(self.tr("Next"), tip)
+        self.next_button.clicked.connect(self.next_asked)
+        self._group = QButtonGroup(self)
+        self.acts: list[QToolButton] = []
+        names = (self.tr("Forward"), self.tr("Error"), self.tr("Backward"), self.tr("Update"))
+        tips = (
+            self.tr("The values of every layer"),
+            self.tr("How far the votes are from their targets"),
+            self.tr("The gradient: how fast the error rises with every value"),
+            self.tr("The change of every weight, before it is applied"),
+        )
+        for at, (name, tip) in enumerate(zip(names, tips, strict=True)):
+            button = self._button(name, tip)
+            button.setCheckable(True)
+            self._group.addButton(button, at)
+            self.acts.append(button)
+        self._group.idClicked.connect(self.act_chosen)
+        self.slider = ThinSlider(self)
+        self.slider.setPageStep(1)
+        self.slider.setMinimumWidth(70)
+        self.slider.setMaximumWidth(220)
+        self.slider.setAccessibleName(self.tr("Position in the step"))
+        self.slider.setToolTip(self.tr("Move through the step, layer by layer"))
+        self.slider.valueChanged.connect(self.slid)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(3)
+        row.addStretch(1)
+        for each in (self.play_button, self.next_button, *self.acts, self.slider):
+            row.addWidget(each)
+        self.show_playing(False)
+
+    def set_beats(self, count: int) -> None:
+        """Set the number of positions."""
+        before = self.slider.blockSignals(True)
+        self.slider.setRange(0, count - 1)
+        self.slider.blockSignals(before)
+
+    def set_there(self, available: bool) -> None:
+        for each in (*self.acts, self.slider, self.play_button):
+            each.setEnabled(available)
+
+    def show_beat(self, at: int, phase: int) -> None:
+        before = self.slider.blockSignals(True)
+        self.slider.setValue(at)
+        self.slider.blockSignals(before)
+        self.acts[phase].setChecked(True)
+
+    def show_playing(self, playing: bool) -> None:
+        self.play_button.setText("❚❚" if playing else "▶")
+        self.play_button.setAccessibleName(self.tr("Pause") if playing else self.tr("Play"))
+
+    def _button(self, text: str, tip: str) -> QToolButton:
+        button = QToolButton(self)
+        button.setText(text)
+        button.setToolTip(tip)
+        button.setStatusTip(tip)
+        button.setFont(font(SMALL_PX))
+        button.setStyleSheet("padding: 4px 7px")
+        return button
+
+
+class RowNames(QWidget):
+    """A label beside each row. rows: gives the y and the text of each."""
+
+    def __init__(self, rows: Callable[[], tuple[tuple[float, str], ...]], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._rows = rows
+        self.setFixedWidth(_ROW_LABEL_WIDTH)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setFont(font(SMALL_PX))
+        painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
+        for top, text in self._rows():
+            painter.drawText(0, round(top), _ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT, Qt.AlignmentFlag.AlignLeft, text)

@@ -74,7 +74,7 @@ def test_without_training_it_says_what_to_do_and_a_step_shows_the_next(onlooker:
     assert view.empty.isVisible()
     found = onlooker.begin()
     assert not view.empty.isVisible()
-    assert "Step 2, to come" in view.caption.text()
+    assert "Next: step 2" in view.caption.text()
     assert number_text.figures(found.error) in view.caption.text()
 
 
@@ -246,7 +246,7 @@ def test_looking_back_shows_the_step_from_there(onlooker: Onlooker) -> None:
     onlooker.stand()
     onlooker.window.training.wish(Look(Moment(0, 4)))
     onlooker.sees(lambda found: found.moment == Moment(0, 4))
-    assert "Step 5, made" in onlooker.view.caption.text()
+    assert "Step 5, done" in onlooker.view.caption.text()
 
 
 def test_pointing_at_a_value_says_it_once_the_step_has_come_to_it(onlooker: Onlooker) -> None:
@@ -255,11 +255,11 @@ def test_pointing_at_a_value_says_it_once_the_step_has_come_to_it(onlooker: Onlo
     box = column.map(1, 1).part((16, 16), range(3, 4), range(5, 6))
     at = QPointF(box.centre[0] + 8, box.centre[1])
     QTest.mouseClick(view.transport.acts[0], LEFT)
-    assert view.strip._tip(at) == ""
+    assert view.strip._tooltip(at) == ""
     QTest.mouseClick(view.transport.acts[2], LEFT)
     assert found.seen is not None
     gradient = float(found.seen.gradients[column.stage.shown][1, 3, 5])
-    assert view.strip._tip(at) == f"gradient {number_text.figures(gradient)}"
+    assert view.strip._tooltip(at) == f"gradient {number_text.figures(gradient)}"
 
 
 def test_where_no_gradient_comes_through_it_is_said(onlooker: Onlooker) -> None:
@@ -267,6 +267,6 @@ def test_where_no_gradient_comes_through_it_is_said(onlooker: Onlooker) -> None:
     assert found.seen is not None
     stages = onlooker.view.strip.stages
     pooled = next(at for at, stage in enumerate(stages) if stage.title == "Pool")
-    assert "nothing comes through" not in sentence(Beat("backward", pooled), stages, found)
+    assert "the gradient is 0 here" not in sentence(Beat("backward", pooled), stages, found)
     silent = replace(found.seen, gradients=tuple(np.zeros_like(each) for each in found.seen.gradients))
-    assert "nothing comes through" in sentence(Beat("backward", pooled), stages, replace(found, seen=silent))
+    assert "the gradient is 0 here" in sentence(Beat("backward", pooled), stages, replace(found, seen=silent))
