@@ -1,5 +1,4 @@
-"""The operations on a GPU: CUDA C kernels of this project, and how they are launched. NumPy's are in
-engine/backends/numpy."""
+"""The array operations on a GPU: CUDA C kernels and their launches."""
 
 from engine.backends.cuda.device import CupyDevice, first_line, fused
 from engine.backends.cuda.launch import Device, DeviceFault

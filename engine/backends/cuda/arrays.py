@@ -1,5 +1,4 @@
-"""View: an array of a device as a kernel sees it: where it lies, and how to get from there to each value. It holds
-no values of its own."""
+"""ArrayView: the address, extents and strides of a device array as a kernel sees it."""
 
 from __future__ import annotations
 
@@ -14,15 +13,19 @@ from engine.backends.ops import Array
 # As in layout.cuh.
 DIVISOR = np.dtype([("by", np.int32), ("magic", np.uint32), ("shift", np.int32)])
 LAYOUT = np.dtype([("extent", DIVISOR, 3), ("stride", np.int32, 4)])
-# What an int can count, less what a kernel may step beyond it.
+# The range of an int, less a margin for index overshoot in kernels.
 MOST = 2**31 - 2**24
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """array: kept alive. start, stop: the bytes between which it lies, stop excluded. extents, strides: of its
-    axes, counted in values, neighbouring axes joined where they can be, so that two views reach the same values by
-    the same numbers if start, extents and strides are the same."""
+    """A strided view of device memory.
+
+    array: the array, kept alive.
+    start, stop: its range of addresses in bytes, stop excluded.
+    extents, strides: of its axes, in elements, with adjacent axes merged where possible: views with equal start,
+    extents and strides have the same elements at the same indices.
+    """
 
     array: Array
     start: int
@@ -32,50 +35,51 @@ class View:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of its values."""
-        found: np.dtype[Any] = np.dtype(self.array.dtype)
-        return found
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
 
     @property
     def size(self) -> int:
-        """How many values it has."""
+        """Number of elements."""
         return math.prod(self.extents)
 
     @property
     def contiguous(self) -> bool:
-        """Whether its values lie one after the other, in row order."""
+        """Whether its elements are adjacent in memory, in row-major order."""
         return self.extents == () or (len(self.extents) == 1 and self.strides == (1,))
 
     def overlaps(self, other: View) -> bool:
-        """Whether the two may share a value."""
+        """Whether the address ranges intersect."""
         return self.start < other.stop and other.start < self.stop
 
     def same_places(self, other: View) -> bool:
-        """Whether value i of one is value i of the other, for every i."""
-        mine, others = ((view.start, view.extents, view.strides, view.dtype.itemsize) for view in (self, other))
-        return mine == others
+        """Whether element i of one is element i of the other, for every i."""
+        own, others = ((view.start, view.extents, view.strides, view.dtype.itemsize) for view in (self, other))
+        return own == others
 
     def layout(self) -> np.ndarray[Any, Any]:
-        """The structure that a kernel gets, an array of one element. Raises ValueError beyond four axes."""
+        """The Layout structure for a kernel, a zero-dimensional array. Raises ValueError for more than four
+        axes."""
         if len(self.extents) > 4:
             raise ValueError(f"A kernel reads arrays of at most four axes, not {self.array.shape}.")
-        found = np.zeros((), LAYOUT)
+        layout = np.zeros((), LAYOUT)
         inner = self.extents[:0:-1]
-        found["extent"][: len(inner)] = [divided_by(extent).item() for extent in inner]
+        layout["extent"][: len(inner)] = [divided_by(extent).item() for extent in inner]
         strides = self.strides[::-1] or (1,)
-        found["stride"][: len(strides)] = strides
-        return found
+        layout["stride"][: len(strides)] = strides
+        return layout
 
 
 def divided_by(value: int) -> np.ndarray[Any, Any]:
-    """The structure with which a kernel divides numbers from 0 to 2^31 - 1 by `value`, at least 1: n // value is
+    """The Divisor structure with which a kernel divides 0 <= n < 2^31 by `value` >= 1: n // value is
     n * magic >> 31 + shift (Granlund and Montgomery 1994)."""
     shift = (value - 1).bit_length()
     return np.array((value, (1 << 31 + shift) // value + 1, shift), DIVISOR)
 
 
 def view_of(address: int, array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> View:
-    """Values of `array` from `address` on, strides in bytes. Raises ValueError for more than 32 bits can count."""
+    """A view of `array` from `address` on, strides in bytes. Raises ValueError for more elements than an int
+    counts."""
     itemsize = np.dtype(array.dtype).itemsize
     if math.prod(shape) == 0:
         return View(array, address, address, (0,), (1,))

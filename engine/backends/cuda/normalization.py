@@ -1,4 +1,4 @@
-"""Batch normalization on a GPU: parts of a channel are summed by a block each, and joined in a fixed order."""
+"""Batch normalization on a GPU: each block reduces a slice of a channel; slices are combined in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from engine.backends.cuda.pointwise import calls_of
 from engine.backends.cuda.tiling import real
 from engine.backends.ops import Array, Calls
 
-# Values of a channel that one block goes through at least, and the most blocks for a channel.
-LEAST_EACH = 1024
-MOST_SLICES = 64
+# The fewest values of a channel for a block, and the most blocks for a channel.
+MIN_SLICE = 1024
+MAX_SLICES = 64
 THREADS = 256
 
 
@@ -31,9 +31,9 @@ class BatchNorm:
     ) -> None:
         self._kernels, self._training, self._epsilon = kernels, training, x.dtype.type(epsilon)
         self._channels, self._count = len(x), math.prod(x.shape[1:])
-        slices = max(1, min(MOST_SLICES, self._count // LEAST_EACH))
-        self._each = -(-self._count // slices)
-        self._slices = -(-self._count // self._each)
+        slices = max(1, min(MAX_SLICES, self._count // MIN_SLICE))
+        self._slice_size = -(-self._count // slices)
+        self._slices = -(-self._count // self._slice_size)
         zeros, view, channels = kernels.device.zeros, kernels.view, self._channels
         self._x, self._y, self._affine, self._buffers = (view(array) for array in (x, y, parameters, buffers))
         self._mean, self._variance, self._scale = (view(zeros((channels,), x.dtype)) for _ in range(3))
@@ -43,7 +43,7 @@ class BatchNorm:
     def forward(self) -> Calls:
         calls = self._batch_statistics() if self._training else self._running_statistics()
         parameters = [
-            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._affine)),
+            *(*reads(self._x, strided=True), *_broadcast(self._mean, self._scale, self._affine)),
             *(*writes(self._y, strided=True), *whole(self._channels), *divisor(self._count)),
         ]
         return calls + calls_of(self._kernels, "normalize", self._y.size, parameters)
@@ -52,53 +52,56 @@ class BatchNorm:
         if dx is None and dparameters is None:
             return []
         gradient = self._kernels.view(dy)
-        calls = self._moments(gradient) + self._gradients(dparameters)
+        calls = self._reduce(gradient) + self._gradients(dparameters)
         if dx is None:
             return calls
         target, share = self._kernels.view(dx), dy.dtype.type(1 / self._count if self._training else 0)
         parameters = [
-            *(*reads(self._x, strided=True), *_anywhere(self._mean, self._scale, self._affine, self._sums)),
+            *(*reads(self._x, strided=True), *_broadcast(self._mean, self._scale, self._affine, self._sums)),
             *(*reads(gradient, strided=True), *writes(target, strided=True)),
             *(*whole(self._channels), *divisor(self._count), *number(share)),
         ]
         return calls + calls_of(self._kernels, "normalize_gradient", target.size, parameters)
 
     def settle(self, buffers: Array, momentum: float) -> Calls:
-        """The calls that carry the batch's statistics into `buffers`."""
-        corrected = buffers.dtype.type(self._count / max(self._count - 1, 1))
+        correction = buffers.dtype.type(self._count / max(self._count - 1, 1))
         parameters = [
             *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(buffers), anywhere=True)),
-            *(*whole(self._channels), *number(buffers.dtype.type(momentum)), *number(corrected)),
+            *(*whole(self._channels), *number(buffers.dtype.type(momentum)), *number(correction)),
         ]
-        return calls_of(self._kernels, "settle", self._channels, parameters)
+        return calls_of(self._kernels, "update_running_statistics", self._channels, parameters)
 
-    def _moments(self, gradient: View | None) -> Calls:
-        """The sums over each channel's parts: the first two moments of x, or what the way back needs of dy."""
-        back = gradient is not None
+    def _reduce(self, gradient: View | None) -> Calls:
+        """Statistics of each channel's slices: mean and squared deviations of x, or the sums for the gradient."""
+        backward = gradient is not None
         parameters = [
             *reads(self._x, strided=True, anywhere=True),
             *reads(self._x if gradient is None else gradient, strided=True, anywhere=True),
-            *(_anywhere(self._mean, self._scale) if back else (*nothing(self._x.dtype), *nothing(self._x.dtype))),
+            *(
+                _broadcast(self._mean, self._scale)
+                if backward
+                else (*nothing(self._x.dtype), *nothing(self._x.dtype))
+            ),
             *writes(self._parts, anywhere=True),
-            *whole(self._count, self._each),
+            *whole(self._count, self._slice_size),
         ]
-        options, grid = (real(self._x.dtype), f"-DBACK={int(back)}"), (self._slices, self._channels)
-        return [(Blocks(self._kernels, "moments", options, grid, (THREADS,), tuple(parameters)), (), {})]
+        options, grid = (real(self._x.dtype), f"-DBACKWARD={int(backward)}"), (self._slices, self._channels)
+        return [(Blocks(self._kernels, "batch_statistics", options, grid, (THREADS,), tuple(parameters)), (), {})]
 
     def _batch_statistics(self) -> Calls:
         parameters = [
             *reads(self._parts, anywhere=True),
             *(given for view in (self._mean, self._variance, self._scale) for given in writes(view)),
-            *(*whole(self._slices, self._each, self._count), *number(self._epsilon)),
+            *(*whole(self._slices, self._slice_size, self._count), *number(self._epsilon)),
         ]
-        return self._moments(None) + calls_of(self._kernels, "batch_statistics", self._channels, parameters)
+        return self._reduce(None) + calls_of(self._kernels, "combine_statistics", self._channels, parameters)
 
     def _running_statistics(self) -> Calls:
         parameters = [
             *(*reads(self._buffers, anywhere=True), *writes(self._mean), *writes(self._scale)),
             *(*whole(self._channels), *number(self._epsilon)),
         ]
-        return calls_of(self._kernels, "running_statistics", self._channels, parameters)
+        return calls_of(self._kernels, "load_running_statistics", self._channels, parameters)
 
     def _gradients(self, dparameters: Array | None) -> Calls:
         dtype = self._sums.dtype
@@ -107,8 +110,8 @@ class BatchNorm:
             *(nothing(dtype) if dparameters is None else writes(self._kernels.view(dparameters), anywhere=True)),
             *whole(self._channels, self._slices),
         ]
-        return calls_of(self._kernels, "batch_gradients", self._channels, parameters)
+        return calls_of(self._kernels, "combine_gradients", self._channels, parameters)
 
 
-def _anywhere(*views: View) -> Iterable[Parameter]:
+def _broadcast(*views: View) -> Iterable[Parameter]:
     return (given for view in views for given in reads(view, anywhere=True))

@@ -1,4 +1,4 @@
-"""KernelOperations: every operation as launches of the kernels beside this file."""
+"""CudaOps: the array operations as launches of CUDA kernels."""
 
 from __future__ import annotations
 
@@ -17,15 +17,12 @@ from engine.backends.ops import Activation, Array, Calls, HostArray, Operations,
 
 
 class KernelOperations(Operations):
-    """See Operations for what each does.
-
-    Where a call needs memory without gaps and gets other, it raises ValueError when it is made.
-    """
+    """The array operations on a CUDA device. Those that need contiguous arrays raise ValueError for others."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._kernels = Kernels(device)
-        self._waiting: dict[tuple[tuple[int, ...], str], Array] = {}
+        self._staging: dict[tuple[tuple[int, ...], str], Array] = {}
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.device.zeros(shape, dtype)
@@ -37,7 +34,7 @@ class KernelOperations(Operations):
         return self.device.from_host(values)
 
     def to_host(self, array: Array) -> HostArray:
-        """A copy on the host; an array with gaps is first copied into one without."""
+        """A copy on the host; a non-contiguous array is first copied into a contiguous one."""
         if self._kernels.view(array).contiguous:
             return self.device.to_host(array)
         packed = self._packed(tuple(array.shape), array.dtype)
@@ -45,7 +42,7 @@ class KernelOperations(Operations):
         return self.device.to_host(packed)
 
     def upload(self, values: HostArray, target: Array) -> None:
-        """target = values. Raises ValueError unless they have its shape."""
+        """target = values. Raises ValueError if the shapes differ."""
         if values.shape != tuple(target.shape):
             raise ValueError(f"Values {values.shape} do not fit into {tuple(target.shape)}.")
         values = np.ascontiguousarray(values, target.dtype)
@@ -57,33 +54,32 @@ class KernelOperations(Operations):
         replay(self.copy(packed, target))
 
     def _packed(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Memory without gaps in which values wait for a rng_counter; made once for each shape, for strokes and
-        frames come again and again."""
+        """A contiguous staging array for transfers, cached by shape, which strokes and frames repeat."""
         key = shape, np.dtype(dtype).str
-        if key not in self._waiting:
-            self._waiting[key] = self.device.zeros(shape, dtype)
-        return self._waiting[key]
+        if key not in self._staging:
+            self._staging[key] = self.device.zeros(shape, dtype)
+        return self._staging[key]
 
     def inlet(self, target: Array) -> Inlet:
-        """Through memory of the host that the device reads itself."""
+        """Through pinned host memory that the device reads."""
         return Inlet(self._kernels, target)
 
     def outlet(self, sources: Sequence[Array]) -> Outlet:
-        """Through memory of the host that the device writes itself."""
+        """Through pinned host memory that the device writes."""
         return Outlet(self._kernels, sources)
 
-    def together(self, lanes: Sequence[Calls]) -> Calls:
-        """One list after the other."""
-        return [each for lane in lanes for each in lane]
+    def together(self, call_lists: Sequence[Calls]) -> Calls:
+        """One list after the other: a CUDA graph runs independent launches in parallel."""
+        return [call for calls in call_lists for call in calls]
 
-    def sliced(self, lanes: Sequence[Calls]) -> Callable[[float], bool]:
-        """All at once: calls are only handed to the device, which takes no time."""
+    def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
+        """In a single slice: launches are asynchronous and take almost no time on the host."""
 
-        def go_on(_: float) -> bool:
-            replay(self.together(lanes))
+        def run_until(_: float) -> bool:
+            replay(self.together(call_lists))
             return True
 
-        return go_on
+        return run_until
 
     def fill(self, target: Array, value: float) -> Calls:
         return pointwise.fill(self._kernels, target, value)

@@ -1,4 +1,5 @@
-"""Pools on a GPU: of windows and of whole maps. The way back gathers: no two threads write the same value."""
+"""Window pooling and global average pooling on a GPU; gradients are gathered, so that no two threads write one
+value."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from engine.backends.cuda.tiling import real
 from engine.backends.ops import Array, Calls
 
 # As in pools.cuh.
-WINDOWS = np.dtype([(name, DIVISOR) for name in ("height", "width", "high", "wide", "batch")])
+POOL_GEOMETRY = np.dtype([(name, DIVISOR) for name in ("height", "width", "out_height", "out_width", "batch")])
 
 
 class Pool:
@@ -25,34 +26,35 @@ class Pool:
         self._kernels, self._kind, self._x, self._y = kernels, kind, x, y
         self._template = f"<{size}, {stride}>"
         sizes = tuple(divided_by(size).item() for size in (*x.shape[1:3], *y.shape[1:]))
-        self._windows = Parameter("Windows", np.array(sizes, WINDOWS))
-        # Whether the windows are 2 x 2, without overlap or a rest.
-        self._windows_fill = (size, stride) == (2, 2) and x.shape[1] % 2 == x.shape[2] % 2 == 0
-        # Where in its window each winner stands.
-        self._winner = kernels.device.zeros(y.shape, np.int32) if kind == "max" else None
+        self._geometry = Parameter("PoolGeometry", np.array(sizes, POOL_GEOMETRY))
+        # Whether windows are 2 x 2 and tile the maps exactly.
+        self._tiles_exactly = (size, stride) == (2, 2) and x.shape[1] % 2 == x.shape[2] % 2 == 0
+        # The position of the maximum in each window.
+        self._argmax = kernels.device.zeros(y.shape, np.int32) if kind == "max" else None
 
     def forward(self) -> Calls:
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
-        # What made the maps may go on with a window as soon as it is whole.
-        windows = tuple(self._x.shape[1:]) if self._windows_fill else None
+        # The kernel that computes the maps may pool a window once it is complete.
+        windows = tuple(self._x.shape[1:]) if self._tiles_exactly else None
         parameters = [*reads(x, strided=True, anywhere=True, windows=windows), *writes(y, strided=True)]
-        if self._winner is not None:
-            parameters += writes(self._kernels.view(self._winner))
+        if self._argmax is not None:
+            parameters += writes(self._kernels.view(self._argmax))
         function = f"{self._kind}_pool{self._template}"
-        return calls_of(self._kernels, function, y.size, [*parameters, self._windows])
+        return calls_of(self._kernels, function, y.size, [*parameters, self._geometry])
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         if dx is None:
             return []
         given, target = self._kernels.view(dy), self._kernels.view(dx)
-        if self._winner is not None and self._windows_fill and target.contiguous:
-            # Not after what made dy, by its threads: theirs are too few values at a time to be written quickly.
-            parameters = [*reads(self._kernels.view(self._winner)), *reads(given, strided=True, anywhere=True)]
-            parameters += [*writes(target, strided=True, anywhere=True), self._windows]
-            return calls_of(self._kernels, "max_pool_spread", given.size, parameters)
-        parameters = [*reads(given, strided=True, anywhere=True), *writes(target, strided=True), self._windows]
-        if self._winner is not None:
-            parameters = [*reads(self._kernels.view(self._winner), anywhere=True), *parameters]
+        if self._argmax is not None and self._tiles_exactly and target.contiguous:
+            # Not fused with the kernel that computes dy, whose threads have too few adjacent values for fast
+            # writes.
+            parameters = [*reads(self._kernels.view(self._argmax)), *reads(given, strided=True, anywhere=True)]
+            parameters += [*writes(target, strided=True, anywhere=True), self._geometry]
+            return calls_of(self._kernels, "max_pool_scatter", given.size, parameters)
+        parameters = [*reads(given, strided=True, anywhere=True), *writes(target, strided=True), self._geometry]
+        if self._argmax is not None:
+            parameters = [*reads(self._kernels.view(self._argmax), anywhere=True), *parameters]
         function = f"{self._kind}_pool_gradient{self._template}"
         return calls_of(self._kernels, function, target.size, parameters)
 
@@ -63,7 +65,7 @@ class GlobalAverage:
 
     def forward(self) -> Calls:
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
-        # Few means of large maps need many threads each, many means of small ones do not.
+        # Large maps need many threads for each mean, small ones do not.
         groups = 32 if math.prod(self._x.shape[1:3]) > 256 else 8
         strides = (stride // self._x.dtype.itemsize for stride in self._x.strides[:3])
         parameters = [
@@ -72,14 +74,16 @@ class GlobalAverage:
             *writes(y, strided=True),
         ]
         options, grid = (real(y.dtype), f"-DGROUPS={groups}"), (-(-y.size // 32),)
-        launch = Blocks(self._kernels, "averages", options, grid, (32, groups), tuple(parameters), y.size)
+        launch = Blocks(
+            self._kernels, "global_average_pool", options, grid, (32, groups), tuple(parameters), y.size
+        )
         return [(launch, (), {})]
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         if dx is None:
             return []
         down, along = dy.strides
-        spread = self._kernels.view(dy, dx.shape, (down, 0, 0, along))
+        expanded = self._kernels.view(dy, dx.shape, (down, 0, 0, along))
         target, share = self._kernels.view(dx), dy.dtype.type(1 / math.prod(self._x.shape[1:3]))
-        parameters = [*reads(spread, strided=True, anywhere=True), *writes(target, strided=True), *number(share)]
+        parameters = [*reads(expanded, strided=True, anywhere=True), *writes(target, strided=True), *number(share)]
         return calls_of(self._kernels, "scale", target.size, parameters)

@@ -1,5 +1,8 @@
-"""What a training step does beside the passes, on a GPU: picking the batch, guarding, and moving the parameters.
-Rates, step_index, counts and the guard's flag are read where they lie, so that a captured step stays right."""
+"""Training operations on a GPU: gathering mini-batches, finiteness checks, gradient clipping, optimizer updates.
+
+Learning rates, step index, counts and the finiteness flag are read on the device, so that a captured graph stays
+valid.
+"""
 
 from __future__ import annotations
 
@@ -14,60 +17,60 @@ from engine.backends.cuda.pointwise import calls_of, flat
 from engine.backends.cuda.tiling import real
 from engine.backends.ops import Array, Calls
 
-# The most blocks that sum squares; one thread adds up what they found.
-NORM_BLOCKS = 64
+# The most blocks that sum squares; one thread adds their results.
+MAX_NORM_BLOCKS = 64
 THREADS = 256
 
 
 def gather(kernels: Kernels, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
-    """See Operations.gather. Raises ValueError for a table or an order with gaps."""
-    source, places, due = flat(kernels, table, order, step_index)
+    """See Ops.gather_batch. Raises ValueError for a non-contiguous table or order."""
+    source, indices, step = flat(kernels, table, order, step_index)
     target = kernels.view(out)
     parameters = [
-        *(given for view in (source, places, due) for given in reads(view, anywhere=True)),
+        *(given for view in (source, indices, step) for given in reads(view, anywhere=True)),
         *writes(target, strided=True),
         *(*whole(math.prod(out.shape[:-1])), *divisor(out.shape[-1]), *whole(order.shape[1], first)),
     ]
-    return calls_of(kernels, "gather", target.size, parameters)
+    return calls_of(kernels, "gather_batch", target.size, parameters)
 
 
 def advance(kernels: Kernels, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
-    due, when, flag = flat(kernels, step_index, rng_counter, is_finite)
-    parameters = [*writes(due, anywhere=True), *writes(when, anywhere=True), *reads(flag, anywhere=True)]
-    return calls_of(kernels, "advance", 1, parameters)
+    step, counter, flag = flat(kernels, step_index, rng_counter, is_finite)
+    parameters = [*writes(step, anywhere=True), *writes(counter, anywhere=True), *reads(flag, anywhere=True)]
+    return calls_of(kernels, "advance_counters", 1, parameters)
 
 
 def check(kernels: Kernels, arrays: Sequence[Array], is_finite: Array) -> Calls:
     flag, views = kernels.view(is_finite), [kernels.view(array) for array in arrays]
-    raised = writes(flag, anywhere=True, constant=True)
+    flag_writes = writes(flag, anywhere=True, constant=True)
     return [
         call
         for view in views
-        for call in calls_of(kernels, "check", view.size, [*reads(view, strided=True), *raised])
+        for call in calls_of(kernels, "check_finite", view.size, [*reads(view, strided=True), *flag_writes])
     ]
 
 
 def choose(kernels: Kernels, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
-    flag, given, taken = flat(kernels, is_finite, source, target)
-    parameters = [*reads(flag, anywhere=True), *whole(when), *reads(given), *writes(taken)]
-    return calls_of(kernels, "choose", taken.size, parameters)
+    flag, given, out = flat(kernels, is_finite, source, target)
+    parameters = [*reads(flag, anywhere=True), *whole(when), *reads(given), *writes(out)]
+    return calls_of(kernels, "restore_if", out.size, parameters)
 
 
 def record(kernels: Kernels, loss: Array, step_index: Array, losses: Array) -> Calls:
-    errors, due, written = flat(kernels, loss, step_index, losses)
-    parameters = [*reads(errors, anywhere=True), *reads(due, anywhere=True), *writes(written, anywhere=True)]
-    return calls_of(kernels, "record", 1, [*parameters, *whole(errors.size)])
+    errors, step, out = flat(kernels, loss, step_index, losses)
+    parameters = [*reads(errors, anywhere=True), *reads(step, anywhere=True), *writes(out, anywhere=True)]
+    return calls_of(kernels, "store_loss", 1, [*parameters, *whole(errors.size)])
 
 
 def clip(kernels: Kernels, gradients: Array, limit: float) -> Calls:
     (target,) = flat(kernels, gradients)
     if target.size == 0:
         return []
-    blocks = min(NORM_BLOCKS, -(-target.size // THREADS))
+    blocks = min(MAX_NORM_BLOCKS, -(-target.size // THREADS))
     parts = kernels.view(kernels.device.zeros((blocks,), np.float64))
     factor = kernels.view(kernels.device.zeros((1,), target.dtype))
     summed = [*reads(target, anywhere=True), *whole(target.size), *writes(parts, anywhere=True)]
-    squares = Blocks(kernels, "squares", (real(target.dtype),), (blocks,), (THREADS,), tuple(summed))
+    squares = Blocks(kernels, "sum_of_squares", (real(target.dtype),), (blocks,), (THREADS,), tuple(summed))
     found = [
         *reads(parts, anywhere=True),
         *writes(factor, anywhere=True),
@@ -76,23 +79,23 @@ def clip(kernels: Kernels, gradients: Array, limit: float) -> Calls:
     ]
     return [
         (squares, (), {}),
-        *calls_of(kernels, "shorten", 1, found),
-        *calls_of(kernels, "shorten_by", target.size, [*writes(target), *reads(factor, anywhere=True)]),
+        *calls_of(kernels, "clip_factor", 1, found),
+        *calls_of(kernels, "multiply_by", target.size, [*writes(target), *reads(factor, anywhere=True)]),
     ]
 
 
 def penalise(kernels: Kernels, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
-    now, chosen, target = flat(kernels, values, weights, gradients)
-    parameters = [*reads(now), *reads(chosen), *writes(target), *number(values.dtype.type(strength))]
-    return calls_of(kernels, "penalise", now.size, parameters)
+    current, mask, target = flat(kernels, values, weights, gradients)
+    parameters = [*reads(current), *reads(mask), *writes(target), *number(values.dtype.type(strength))]
+    return calls_of(kernels, "add_l2_gradient", current.size, parameters)
 
 
 def decay(
     kernels: Kernels, values: Array, weights: Array, strength: float, rates: Array, step_index: Array
 ) -> Calls:
-    now, chosen, speed, due = flat(kernels, values, weights, rates, step_index)
-    parameters = [*writes(now), *reads(chosen), *reads(speed, anywhere=True), *reads(due, anywhere=True)]
-    return calls_of(kernels, "decay", now.size, [*parameters, *number(values.dtype.type(strength))])
+    current, mask, rate, step = flat(kernels, values, weights, rates, step_index)
+    parameters = [*writes(current), *reads(mask), *reads(rate, anywhere=True), *reads(step, anywhere=True)]
+    return calls_of(kernels, "weight_decay", current.size, [*parameters, *number(values.dtype.type(strength))])
 
 
 def sgd(
@@ -105,12 +108,13 @@ def sgd(
     rates: Array,
     step_index: Array,
 ) -> Calls:
-    now, pull, moving, speed, due = flat(kernels, values, gradients, velocity, rates, step_index)
+    current, gradient, momenta, rate, step = flat(kernels, values, gradients, velocity, rates, step_index)
     parameters = [
-        *(*writes(now), *reads(pull), *writes(moving), *reads(speed, anywhere=True), *reads(due, anywhere=True)),
+        *(*writes(current), *reads(gradient), *writes(momenta)),
+        *(*reads(rate, anywhere=True), *reads(step, anywhere=True)),
         *(*number(values.dtype.type(momentum)), *whole(int(nesterov))),
     ]
-    return calls_of(kernels, "sgd", now.size, parameters)
+    return calls_of(kernels, "sgd", current.size, parameters)
 
 
 def adam(
@@ -126,13 +130,13 @@ def adam(
     rates: Array,
     step_index: Array,
 ) -> Calls:
-    now, pull, middle, spread = flat(kernels, values, gradients, mean, square)
-    made, speed, due = flat(kernels, count, rates, step_index)
+    current, gradient, first, second = flat(kernels, values, gradients, mean, square)
+    step_count, rate, step = flat(kernels, count, rates, step_index)
     logs = (math.log(beta) if beta > 0 else -math.inf for beta in (beta1, beta2))
     parameters = [
-        *(*writes(now), *reads(pull), *writes(middle), *writes(spread)),
-        *(given for view in (made, speed, due) for given in reads(view, anywhere=True)),
-        *(given for each in (beta1, beta2, *logs, epsilon) for given in number(values.dtype.type(each))),
+        *(*writes(current), *reads(gradient), *writes(first), *writes(second)),
+        *(given for view in (step_count, rate, step) for given in reads(view, anywhere=True)),
+        *(given for value in (beta1, beta2, *logs, epsilon) for given in number(values.dtype.type(value))),
     ]
-    one_more = calls_of(kernels, "count_up", 1, writes(made, anywhere=True))
-    return one_more + calls_of(kernels, "adam", now.size, parameters)
+    increment = calls_of(kernels, "increment", 1, writes(step_count, anywhere=True))
+    return increment + calls_of(kernels, "adam", current.size, parameters)

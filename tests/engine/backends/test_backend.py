@@ -106,7 +106,7 @@ def test_a_working_gpu_is_taken_by_its_name(device: Any) -> None:
 
 def compiles_to(text: str) -> Callable[[Any], None]:
     """A CuPy whose every kernel is the probe's, but with this inside."""
-    code = 'extern "C" __global__ void product(const float* left, int a, int b, const float* right, int c, int d, '
+    code = 'extern "C" __global__ void matmul(const float* left, int a, int b, const float* right, int c, int d, '
     code += f"float* out, int e, int f, int rows, int columns, int members) {{ {text} }}"
 
     def spoil(cupy: Any) -> None:
@@ -121,7 +121,7 @@ FAULTS: list[tuple[Callable[[Any], None], str]] = [
     (lambda cupy: setattr(cupy.cuda, "is_available", raising(OSError("no libcuda"))), "no libcuda"),
     (lambda cupy: setattr(cupy, "RawModule", raising(RuntimeError("no headers\nline 2"))), "no headers"),
     (lambda cupy: setattr(cupy, "RawModule", raising(MemoryError())), "MemoryError"),
-    (compiles_to("out = ;"), "kernel product cannot be compiled"),
+    (compiles_to("out = ;"), "kernel matmul cannot be compiled"),
     (compiles_to(""), "gave a wrong result"),
     (lambda cupy: cupy.gpu.faults.update({1: NO_MEMORY}), "too little memory left"),
     (lambda cupy: cupy.gpu.faults.update({4: ILLEGAL_ADDRESS}), "illegal memory access"),

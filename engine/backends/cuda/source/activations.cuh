@@ -1,5 +1,5 @@
-// Activations and their gradients: each function makes the one value with number i. See Operations.activation.
-// A comparison with a value that is not a number is false; they are written so that it goes through.
+// Activations and their gradients: each function computes element i. See Ops.activation. Comparisons are written so
+// that NaN propagates.
 
 template <class X, class Y> __device__ void relu(int i, X&& x, Layout x_at, Y&& y, Layout y_at) {
     Value<Y> value = x[at(x_at, i)];
@@ -15,7 +15,7 @@ __device__ void leaky_relu(int i, X&& x, Layout x_at, Y&& y, Layout y_at, Value<
 __device__ float hyperbolic_tangent(float x) { return tanhf(x); }
 __device__ double hyperbolic_tangent(double x) { return tanh(x); }
 
-template <class X, class Y> __device__ void tangent(int i, X&& x, Layout x_at, Y&& y, Layout y_at) {
+template <class X, class Y> __device__ void tanh_forward(int i, X&& x, Layout x_at, Y&& y, Layout y_at) {
     y[at(y_at, i)] = hyperbolic_tangent(Value<Y>(x[at(x_at, i)]));
 }
 
@@ -33,7 +33,7 @@ __device__ void leaky_relu_gradient(int i, Y&& y, Layout y_at, D&& dy, Layout dy
 }
 
 template <class Y, class D, class X>
-__device__ void tangent_gradient(int i, Y&& y, Layout y_at, D&& dy, Layout dy_at, X&& dx, Layout dx_at) {
+__device__ void tanh_gradient(int i, Y&& y, Layout y_at, D&& dy, Layout dy_at, X&& dx, Layout dx_at) {
     typedef Value<X> T;
     T value = y[at(y_at, i)];
     dx[at(dx_at, i)] = T(dy[at(dy_at, i)]) * (T(1) - value * value);

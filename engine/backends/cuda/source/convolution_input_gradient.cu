@@ -1,43 +1,43 @@
-// convolution_input_gradient: every pixel gathers, over all windows that it stood in, weight x gradient of that
-// window's cell, as a matrix product. See Operations.convolution and convolution_forward.cu.
+// convolution_input_gradient: for every pixel the sum of weight x gradient over all windows that contain it, as an
+// implicit matrix product. See Ops.convolution and convolution_forward.cu.
 //
-// A position is a pixel of one example inside the margin; a member is a feature's weight at one place of its window.
+// A position is a pixel of one example inside the padding; k runs over kernels and positions in a kernel.
 
-// PACKED: the weights lie as (members, channels), so that four neighbours are fetched in one piece.
+// PACKED: the weights are (inner, channels), so that four neighbours are loaded at once.
 struct Weights {
-    enum { ALONG = !PACKED, WIDE = LEFT_WIDE };
-    typedef const REAL* Fixed;
+    enum { INNER_CONTIGUOUS = !PACKED, VECTOR = LEFT_VECTOR };
+    typedef const REAL* Base;
     const REAL* weights;
-    int sides, step;
+    int outer, step;
 
-    __device__ bool has(int channel) const { return channel < sides; }
-    __device__ Fixed fix(int place) const {
+    __device__ bool has(int channel) const { return channel < outer; }
+    __device__ Base base(int place) const {
         if (PACKED) return weights + place;
-        int feature = place / (SIZE * SIZE);
-        return weights + feature * step + (place - feature * (SIZE * SIZE));
+        int kernel = place / (SIZE * SIZE);
+        return weights + kernel * step + (place - kernel * (SIZE * SIZE));
     }
-    template <int COUNT> __device__ Piece<COUNT> at(Fixed fixed, int place) const {
-        return *(const Piece<COUNT>*)(fixed + place * (PACKED ? step : SIZE * SIZE));
+    template <int COUNT> __device__ Vector<COUNT> at(Base base, int place) const {
+        return *(const Vector<COUNT>*)(base + place * (PACKED ? step : SIZE * SIZE));
     }
 };
 
-struct Cells {
-    enum { ALONG = false, WIDE = RIGHT_WIDE };
-    struct Fixed {
-        int line, along;  // the pixel's place, counted from the margin's corner
+struct OutputGradient {
+    enum { INNER_CONTIGUOUS = false, VECTOR = RIGHT_VECTOR };
+    struct Base {
+        int line, along;  // the pixel's offset from the corner of the padding
     };
     const REAL* dy;
-    int sides, plane, row, high, wide, margin;  // high, wide: of dy, a row of it counted in values
-    Divisor run, batch;                         // run: pixels x examples in a row
+    int outer, plane, row, out_height, out_width, padding;  // of dy; out_width in values, pixels x examples
+    Divisor run, batch;                                     // run: pixels x examples in a row of dx
 
-    __device__ bool has(int position) const { return position < sides; }
-    __device__ Fixed fix(int position) const {
+    __device__ bool has(int position) const { return position < outer; }
+    __device__ Base base(int position) const {
         int line = position / run;
-        return {line + margin, position - line * run.by + margin * batch.by};
+        return {line + padding, position - line * run.by + padding * batch.by};
     }
-    template <int COUNT> __device__ Piece<COUNT> at(Fixed pixel, int member) const {
-        Piece<COUNT> none = {};
-        int feature = member / (SIZE * SIZE), cell = member - feature * (SIZE * SIZE), down = cell / SIZE;
+    template <int COUNT> __device__ Vector<COUNT> at(Base pixel, int k) const {
+        Vector<COUNT> none = {};
+        int kernel = k / (SIZE * SIZE), cell = k - kernel * (SIZE * SIZE), down = cell / SIZE;
         int line = pixel.line - down, along = pixel.along - (cell - down * SIZE) * batch.by;
         if (line < 0 || along < 0) return none;
         if (STRIDE > 1) {
@@ -46,37 +46,37 @@ struct Cells {
             line /= STRIDE;
             along = across / STRIDE * batch.by + example;
         }
-        if (line >= high || along >= wide) return none;
-        return *(const Piece<COUNT>*)(dy + feature * plane + line * row + along);
+        if (line >= out_height || along >= out_width) return none;
+        return *(const Vector<COUNT>*)(dy + kernel * plane + line * row + along);
     }
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
-    convolution_input_gradient(const REAL* __restrict__ dy, int dy_plane, int dy_row, int high, int wide,
+    convolution_input_gradient(const REAL* __restrict__ dy, int dy_plane, int dy_row, int out_height, int out_width,
                                const REAL* __restrict__ weights, int step, REAL* dx, int dx_plane, int dx_row,
-                               int channels, int positions, Divisor run, Divisor batch, int margin, int members,
-                               REAL share MORE_PARAMETERS) {
+                               int channels, int positions, Divisor run, Divisor batch, int padding, int inner,
+                               REAL factor EPILOGUE_PARAMETERS) {
     __shared__ __align__(16) Shared shared;
     Weights left = {weights, PACKED ? step : channels, step};
-    Cells right = {dy, positions, dy_plane, dy_row, high, wide, margin, run, batch};
+    OutputGradient right = {dy, positions, dy_plane, dy_row, out_height, out_width, padding, run, batch};
     int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
-    REAL sums[EACH_M][EACH_N];
-    if (!multiply(left, right, row, column, cut(members, gridDim.z, slice), cut(members, gridDim.z, slice + 1), shared,
-                  sums))
+    REAL sums[THREAD_M][THREAD_N];
+    if (!multiply(left, right, row, column, slice_begin(inner, gridDim.z, slice),
+                  slice_begin(inner, gridDim.z, slice + 1), shared, sums))
         return;
     #pragma unroll
-    for (int n = 0; n < EACH_N; n++) {
+    for (int n = 0; n < THREAD_N; n++) {
         int position = column + my_column(n), line = position / run;
         if (position >= positions) continue;
         #pragma unroll
-        for (int m = 0; m < EACH_M; m++) {
+        for (int m = 0; m < THREAD_M; m++) {
             int channel = row + my_row(m);
             if (channel >= channels) continue;
-            REAL value = sums[m][n] * share;
+            REAL value = sums[m][n] * factor;
             int i = channel * positions + position;
             if (gridDim.z == 1) {
                 dx[channel * dx_plane + line * dx_row + position - line * run.by] = value;
-                AFTER(i, value, value)
+                EPILOGUE(i, value, value)
             } else {
                 dx[slice * channels * positions + i] = value;
             }

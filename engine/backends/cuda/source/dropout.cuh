@@ -1,4 +1,4 @@
-// Dropout: the coins are counted, not drawn, and so are the same for any cut of a batch. See Operations.dropout.
+// Dropout with a counter-based random generator, so that results do not depend on batch chunks. See Ops.dropout.
 
 __device__ unsigned mix(unsigned h) {
     h ^= h >> 16;
@@ -8,11 +8,11 @@ __device__ unsigned mix(unsigned h) {
     return h ^ (h >> 16);
 }
 
-// The same coin falls on the way forward and on the way back.
+// The forward and the backward pass generate the same random numbers.
 template <class S, class T>
-__device__ void drop(int i, S&& source, Layout source_at, T&& target, Layout target_at, const unsigned* moment,
-                     unsigned key, unsigned least, Value<T> kept, Divisor batch) {
-    int place = i / batch, example = i - place * batch.by;
-    unsigned coin = mix(mix(mix(key + moment[0] * 0x9E3779B9u) + moment[1] + example) + place);
-    target[at(target_at, i)] = Value<T>(source[at(source_at, i)]) * (coin >= least ? kept : Value<T>(0));
+__device__ void dropout(int i, S&& source, Layout source_at, T&& target, Layout target_at, const unsigned* rng_counter,
+                     unsigned key, unsigned threshold, Value<T> scale, Divisor batch) {
+    int value = i / batch, example = i - value * batch.by;
+    unsigned random = mix(mix(mix(key + rng_counter[0] * 0x9E3779B9u) + rng_counter[1] + example) + value);
+    target[at(target_at, i)] = Value<T>(source[at(source_at, i)]) * (random >= threshold ? scale : Value<T>(0));
 }

@@ -1,5 +1,5 @@
-// elementwise: functions of one value, several after the other, side by side on arrays of different sizes. Which,
-// is put in front of this text: PARAMETERS, and SEGMENTS, each with its own share of the blocks.
+// elementwise: fused functions of one index, in independent segments of different sizes, each with its own blocks. The
+// generated macros PARAMETERS and SEGMENTS define them.
 
 #define SEGMENT(blocks, count, ...)                                                              \
     if (block < blocks) {                                                                        \

@@ -1,17 +1,17 @@
-// row_products: out = left x right, for a right side of COLUMNS columns, few. A block makes a row: its threads go through
-// every THREADS-th member each, and what they found is added up in a fixed order.
+// row_products: out = left x right, for few columns (COLUMNS). A block computes a row: each thread sums every
+// THREADS-th product, and the results are added in a fixed order.
 
 extern "C" __global__ void __launch_bounds__(THREADS)
     row_products(const REAL* __restrict__ left, int left_down, const REAL* __restrict__ right, int right_down,
-                 int right_along, REAL* out, int out_down, int out_along, int members MORE_PARAMETERS) {
+                 int right_along, REAL* out, int out_down, int out_along, int inner EPILOGUE_PARAMETERS) {
     __shared__ REAL found[COLUMNS][THREADS];
     const REAL* row = left + blockIdx.x * left_down;
     REAL sums[COLUMNS] = {};
     #pragma unroll 4
-    for (int member = threadIdx.x; member < members; member += THREADS) {
-        REAL value = row[member];
+    for (int k = threadIdx.x; k < inner; k += THREADS) {
+        REAL value = row[k];
         #pragma unroll
-        for (int n = 0; n < COLUMNS; n++) sums[n] += value * right[member * right_down + n * right_along];
+        for (int n = 0; n < COLUMNS; n++) sums[n] += value * right[k * right_down + n * right_along];
     }
     #pragma unroll
     for (int n = 0; n < COLUMNS; n++) found[n][threadIdx.x] = sums[n];
@@ -27,6 +27,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         REAL sum = found[n][0];
         int i = blockIdx.x * COLUMNS + n;
         out[blockIdx.x * out_down + n * out_along] = sum;
-        AFTER(i, sum, sum)
+        EPILOGUE(i, sum, sum)
     }
 }

@@ -1,166 +1,171 @@
-// Tiles: how the threads of a block share a TILE_M x TILE_N part of a matrix product. They bring DEPTH of the sums'
-// members at a time into shared memory, and each multiplies its EACH_M x EACH_N values out of there. While they do,
-// the next members are already on their way from global memory. GROUPS of THREADS threads each go through a part of
-// the members; in the end the first group adds up what the others found, in their order.
+// Tiled matrix product of a block: a TILE_M x TILE_N tile, of which each thread computes THREAD_M x THREAD_N values.
+// Operands are loaded into shared memory DEPTH steps of the inner axis (k) at a time, double-buffered: the next ones
+// are loaded while the current ones are multiplied. GROUPS groups of THREADS threads each sum a part of the inner axis;
+// at the end the first group adds the sums of the others in a fixed order.
 //
-// What is multiplied is an Operand: `sides` rows (or columns) of members. ALONG says whether neighbours in memory are
-// neighbouring members, so that neighbouring threads fetch those; WIDE, how many neighbours are fetched in one piece,
-// 1 or 4: then they lie at a multiple of four values, and are all there or none. fix(place) settles what does not
-// change from one fetch of a thread to the next: its member if ALONG, else its side; at<Piece>(fixed, place) fetches.
-// has(side) says whether there is such a side.
+// An Operand has `outer` rows (left) or columns (right) along the inner axis. INNER_CONTIGUOUS: neighbours in memory
+// are neighbours along k, and are loaded by neighbouring threads. VECTOR: values loaded at once, 1 or 4, which are
+// aligned to four values and either all valid or all out of range. base(index) is the part of the address that a thread
+// reuses: for its k if INNER_CONTIGUOUS, else for its outer index; at<COUNT>(base, index) loads. has(index): outer
+// index in range.
 //
-// WINDOWS: the columns are places of maps, taken by windows of 2 x 2 of them: see windows.cuh.
+// WINDOWS: the columns are positions of feature maps in the order of 2 x 2 windows; see convolution_forward.cu.
 
 #ifndef WINDOWS
 #define WINDOWS 0
 #endif
 
 enum {
-    DOWN = TILE_M / EACH_M,
-    ACROSS = TILE_N / EACH_N,
-    THREADS = DOWN * ACROSS,
-    // A thread's values are runs of neighbours, the runs as far apart as can be: so that the threads of a warp read
-    // neighbouring places of shared memory. Of windows, a run lies in one of their four cells.
-    RUN_M = EACH_M < 4 ? EACH_M : 4,
-    RUN_N = WINDOWS ? EACH_N / 4 : EACH_N < 4 ? EACH_N : 4,
-    BETWEEN_M = TILE_M / (EACH_M / RUN_M),
-    BETWEEN_N = TILE_N / (EACH_N / RUN_N),
-    // Warps are squares of 4 x 8 threads where they fit.
-    SQUARE = ACROSS % 8 == 0 && DOWN % 4 == 0,
-    MARGIN = 16 / sizeof(REAL),
+    THREADS_M = TILE_M / THREAD_M,
+    THREADS_N = TILE_N / THREAD_N,
+    THREADS = THREADS_M * THREADS_N,
+    // A thread's values are runs of neighbours, as far apart as possible, so that the threads of a warp read adjacent
+    // shared memory. With WINDOWS, a run is in one of the four cells of its windows.
+    RUN_M = THREAD_M < 4 ? THREAD_M : 4,
+    RUN_N = WINDOWS ? THREAD_N / 4 : THREAD_N < 4 ? THREAD_N : 4,
+    RUN_STRIDE_M = TILE_M / (THREAD_M / RUN_M),
+    RUN_STRIDE_N = TILE_N / (THREAD_N / RUN_N),
+    // Warps cover 4 x 8 threads where possible.
+    SQUARE_WARPS = THREADS_N % 8 == 0 && THREADS_M % 4 == 0,
+    WARPS_N = THREADS_N / 8 > 0 ? THREADS_N / 8 : 1,
+    PAD = 16 / sizeof(REAL),
 };
 
-template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Piece {
+template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Vector {
     REAL values[COUNT];
 };
 
 struct Tile {
-    REAL left[2][DEPTH][TILE_M + MARGIN];
-    REAL right[2][DEPTH][TILE_N + MARGIN];
+    REAL left[2][DEPTH][TILE_M + PAD];
+    REAL right[2][DEPTH][TILE_N + PAD];
 };
 
 union Shared {
     Tile tiles[GROUPS];
-    REAL parts[GROUPS > 1 ? GROUPS - 1 : 1][GROUPS > 1 ? EACH_M * EACH_N : 1][THREADS];  // of the sums
+    REAL parts[GROUPS > 1 ? GROUPS - 1 : 1][GROUPS > 1 ? THREAD_M * THREAD_N : 1][THREADS];  // of the sums
 };
 
 __device__ int my_group() { return threadIdx.x / THREADS; }
 
 __device__ int my_row(int m) {
     int thread = threadIdx.x % THREADS;
-    int down = SQUARE ? thread / 32 / (ACROSS / 8 > 0 ? ACROSS / 8 : 1) * 4 + thread / 8 % 4 : thread / ACROSS;
-    return m / RUN_M * BETWEEN_M + down * RUN_M + m % RUN_M;
+    int down = SQUARE_WARPS ? thread / 32 / WARPS_N * 4 + thread / 8 % 4 : thread / THREADS_N;
+    return m / RUN_M * RUN_STRIDE_M + down * RUN_M + m % RUN_M;
 }
 
 __device__ int my_column(int n) {
     int thread = threadIdx.x % THREADS;
-    int across = SQUARE ? thread / 32 % (ACROSS / 8 > 0 ? ACROSS / 8 : 1) * 8 + thread % 8 : thread % ACROSS;
-    return n / RUN_N * BETWEEN_N + across * RUN_N + n % RUN_N;
+    int across = SQUARE_WARPS ? thread / 32 % WARPS_N * 8 + thread % 8 : thread % THREADS_N;
+    return n / RUN_N * RUN_STRIDE_N + across * RUN_N + n % RUN_N;
 }
 
-template <int SIDE, class Operand> struct Carrier {
+template <int OUTER, class Operand> struct OperandLoader {
     enum {
-        WIDE = Operand::WIDE,
-        LINE = (Operand::ALONG ? DEPTH : SIDE) / WIDE,  // pieces that lie one after the other
-        PIECES = SIDE * DEPTH / WIDE,
-        COUNT = (PIECES + THREADS - 1) / THREADS,
-        SIDES = Operand::ALONG || LINE <= THREADS ? 1 : LINE / THREADS,  // different sides a thread fetches
+        VECTOR = Operand::VECTOR,
+        LINE = (Operand::INNER_CONTIGUOUS ? DEPTH : OUTER) / VECTOR,  // adjacent vectors in memory
+        VECTORS = OUTER * DEPTH / VECTOR,
+        COUNT = (VECTORS + THREADS - 1) / THREADS,
+        // Distinct outer indices of a thread.
+        BASES = Operand::INNER_CONTIGUOUS || LINE <= THREADS ? 1 : LINE / THREADS,
     };
-    static_assert(THREADS % LINE == 0 || (!Operand::ALONG && LINE % THREADS == 0), "a thread keeps its place");
+    static_assert(THREADS % LINE == 0 || (!Operand::INNER_CONTIGUOUS && LINE % THREADS == 0),
+                  "a thread keeps its bases");
 
-    typename Operand::Fixed fixed[SIDES];
-    bool there[SIDES];
-    Piece<WIDE> held[COUNT];
+    typename Operand::Base base[BASES];
+    bool valid[BASES];
+    Vector<VECTOR> loaded[COUNT];
 
     __device__ int place(int c) const { return threadIdx.x % THREADS + c * THREADS; }
-    __device__ int side(int c) const { return Operand::ALONG ? place(c) / LINE : place(c) % LINE * WIDE; }
-    __device__ int member(int c) const { return Operand::ALONG ? place(c) % LINE * WIDE : place(c) / LINE; }
+    __device__ int outer(int c) const { return Operand::INNER_CONTIGUOUS ? place(c) / LINE : place(c) % LINE * VECTOR; }
+    __device__ int k(int c) const { return Operand::INNER_CONTIGUOUS ? place(c) % LINE * VECTOR : place(c) / LINE; }
 
-    __device__ void begin(const Operand& operand, int first) {
+    __device__ void prepare(const Operand& operand, int first) {
         #pragma unroll
-        for (int c = 0; c < (Operand::ALONG ? 0 : SIDES); c++) {
-            there[c] = operand.has(first + side(c));
-            fixed[c] = operand.fix(there[c] ? first + side(c) : first);
+        for (int c = 0; c < (Operand::INNER_CONTIGUOUS ? 0 : BASES); c++) {
+            valid[c] = operand.has(first + outer(c));
+            base[c] = operand.base(valid[c] ? first + outer(c) : first);
         }
     }
 
-    __device__ void fetch(const Operand& operand, int first, int from, int end) {
-        if (Operand::ALONG) {
-            there[0] = from + member(0) < end;
-            fixed[0] = operand.fix(there[0] ? from + member(0) : 0);
+    __device__ void load(const Operand& operand, int first, int from, int end) {
+        if (Operand::INNER_CONTIGUOUS) {
+            valid[0] = from + k(0) < end;
+            base[0] = operand.base(valid[0] ? from + k(0) : 0);
         }
         #pragma unroll
         for (int c = 0; c < COUNT; c++) {
-            bool inside = there[c % SIDES] && (Operand::ALONG ? operand.has(first + side(c)) : from + member(c) < end);
-            if (PIECES % THREADS != 0 && place(c) >= PIECES) inside = false;
-            Piece<WIDE> none = {};
-            held[c] = inside ? operand.template at<WIDE>(fixed[c % SIDES], Operand::ALONG ? first + side(c) : from + member(c))
-                             : none;
+            bool inside = Operand::INNER_CONTIGUOUS ? operand.has(first + outer(c)) : from + k(c) < end;
+            inside = inside && valid[c % BASES];
+            if (VECTORS % THREADS != 0 && place(c) >= VECTORS) inside = false;
+            Vector<VECTOR> none = {};
+            int index = Operand::INNER_CONTIGUOUS ? first + outer(c) : from + k(c);
+            loaded[c] = inside ? operand.template at<VECTOR>(base[c % BASES], index) : none;
         }
     }
 
-    __device__ void put(REAL (*tile)[SIDE + MARGIN]) const {
+    __device__ void store(REAL (*tile)[OUTER + PAD]) const {
         #pragma unroll
         for (int c = 0; c < COUNT; c++) {
-            if (PIECES % THREADS != 0 && place(c) >= PIECES) continue;
-            if (Operand::ALONG) {
+            if (VECTORS % THREADS != 0 && place(c) >= VECTORS) continue;
+            if (Operand::INNER_CONTIGUOUS) {
                 #pragma unroll
-                for (int w = 0; w < WIDE; w++) tile[member(c) + w][side(c)] = held[c].values[w];
+                for (int w = 0; w < VECTOR; w++) tile[k(c) + w][outer(c)] = loaded[c].values[w];
             } else {
-                *(Piece<WIDE>*)&tile[member(c)][side(c)] = held[c];
+                *(Vector<VECTOR>*)&tile[k(c)][outer(c)] = loaded[c];
             }
         }
     }
 };
 
-// sums: this thread's part of rows row.. and columns column.. of left x right, over members from begin to end. True
-// for the threads that hold them in the end.
+// sums: this thread's values of the tile at (row, column) of left x right, over k from begin to end. Returns true for
+// the threads that hold the final sums.
 template <class Left, class Right>
 __device__ bool multiply(const Left& left, const Right& right, int row, int column, int begin, int end, Shared& shared,
-                         REAL (&sums)[EACH_M][EACH_N]) {
+                         REAL (&sums)[THREAD_M][THREAD_N]) {
     int steps = ((end - begin + GROUPS - 1) / GROUPS + DEPTH - 1) / DEPTH;
     int from = begin + my_group() * steps * DEPTH;
     end = min(end, from + steps * DEPTH);
     Tile& tile = shared.tiles[my_group()];
-    Carrier<TILE_M, Left> lefts;
-    Carrier<TILE_N, Right> rights;
-    lefts.begin(left, row);
-    rights.begin(right, column);
+    OperandLoader<TILE_M, Left> lefts;
+    OperandLoader<TILE_N, Right> rights;
+    lefts.prepare(left, row);
+    rights.prepare(right, column);
     #pragma unroll
-    for (int m = 0; m < EACH_M; m++)
+    for (int m = 0; m < THREAD_M; m++)
         #pragma unroll
-        for (int n = 0; n < EACH_N; n++) sums[m][n] = 0;
-    lefts.fetch(left, row, from, end);
-    rights.fetch(right, column, from, end);
-    lefts.put(tile.left[0]);
-    rights.put(tile.right[0]);
+        for (int n = 0; n < THREAD_N; n++) sums[m][n] = 0;
+    lefts.load(left, row, from, end);
+    rights.load(right, column, from, end);
+    lefts.store(tile.left[0]);
+    rights.store(tile.right[0]);
     __syncthreads();
     for (int step = 0; step < steps; step++) {
-        bool more = step + 1 < steps;
+        bool has_next = step + 1 < steps;
         int now = step % 2;
-        if (more) {
-            lefts.fetch(left, row, from + (step + 1) * DEPTH, end);
-            rights.fetch(right, column, from + (step + 1) * DEPTH, end);
+        if (has_next) {
+            lefts.load(left, row, from + (step + 1) * DEPTH, end);
+            rights.load(right, column, from + (step + 1) * DEPTH, end);
         }
-        // All of it at once would need more registers than there are.
+        // Full unrolling would need too many registers.
         #pragma unroll 8
         for (int d = 0; d < DEPTH; d++) {
-            Piece<RUN_M> mine[EACH_M / RUN_M];
-            Piece<RUN_N> yours[EACH_N / RUN_N];
+            Vector<RUN_M> left_values[THREAD_M / RUN_M];
+            Vector<RUN_N> right_values[THREAD_N / RUN_N];
             #pragma unroll
-            for (int m = 0; m < EACH_M / RUN_M; m++) mine[m] = *(Piece<RUN_M>*)&tile.left[now][d][my_row(m * RUN_M)];
+            for (int m = 0; m < THREAD_M / RUN_M; m++)
+                left_values[m] = *(Vector<RUN_M>*)&tile.left[now][d][my_row(m * RUN_M)];
             #pragma unroll
-            for (int n = 0; n < EACH_N / RUN_N; n++)
-                yours[n] = *(Piece<RUN_N>*)&tile.right[now][d][my_column(n * RUN_N)];
+            for (int n = 0; n < THREAD_N / RUN_N; n++)
+                right_values[n] = *(Vector<RUN_N>*)&tile.right[now][d][my_column(n * RUN_N)];
             #pragma unroll
-            for (int m = 0; m < EACH_M; m++)
+            for (int m = 0; m < THREAD_M; m++)
                 #pragma unroll
-                for (int n = 0; n < EACH_N; n++)
-                    sums[m][n] += mine[m / RUN_M].values[m % RUN_M] * yours[n / RUN_N].values[n % RUN_N];
+                for (int n = 0; n < THREAD_N; n++)
+                    sums[m][n] += left_values[m / RUN_M].values[m % RUN_M] * right_values[n / RUN_N].values[n % RUN_N];
         }
-        if (more) {
-            lefts.put(tile.left[1 - now]);
-            rights.put(tile.right[1 - now]);
+        if (has_next) {
+            lefts.store(tile.left[1 - now]);
+            rights.store(tile.right[1 - now]);
         }
         __syncthreads();
     }
@@ -168,22 +173,23 @@ __device__ bool multiply(const Left& left, const Right& right, int row, int colu
     int thread = threadIdx.x % THREADS;
     if (my_group() > 0)
         #pragma unroll
-        for (int m = 0; m < EACH_M; m++)
+        for (int m = 0; m < THREAD_M; m++)
             #pragma unroll
-            for (int n = 0; n < EACH_N; n++) shared.parts[my_group() - 1][m * EACH_N + n][thread] = sums[m][n];
+            for (int n = 0; n < THREAD_N; n++) shared.parts[my_group() - 1][m * THREAD_N + n][thread] = sums[m][n];
     __syncthreads();
     if (my_group() > 0) return false;
     for (int group = 0; group < GROUPS - 1; group++)
         #pragma unroll
-        for (int m = 0; m < EACH_M; m++)
+        for (int m = 0; m < THREAD_M; m++)
             #pragma unroll
-            for (int n = 0; n < EACH_N; n++) sums[m][n] += shared.parts[group][m * EACH_N + n][thread];
+            for (int n = 0; n < THREAD_N; n++) sums[m][n] += shared.parts[group][m * THREAD_N + n][thread];
     return true;
 }
 
-// A long sum is cut into `slices` parts for as many blocks, which sums.cu adds up. Where slice z begins.
-__device__ int cut(int members, int slices, int slice) {
-    int each = (members + slices - 1) / slices;
-    each = (each + DEPTH - 1) / DEPTH * DEPTH;
-    return min(members, each * slice);
+// Split-k: a long sum is divided into `slices` for as many blocks, and reduced by reduce_slices.cu. The first k of a
+// slice.
+__device__ int slice_begin(int inner, int slices, int slice) {
+    int size = (inner + slices - 1) / slices;
+    size = (size + DEPTH - 1) / DEPTH * DEPTH;
+    return min(inner, size * slice);
 }

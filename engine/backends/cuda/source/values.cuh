@@ -1,4 +1,4 @@
-// What is done with values as they are: each function makes the one value with number i. See Operations.
+// Fill, copy, add, scale and conditional copy; each function computes element i. See Ops.
 
 template <class T> __device__ void fill(int i, T&& target, Layout target_at, Value<T> value) {
     target[at(target_at, i)] = value;
@@ -18,6 +18,6 @@ __device__ void scale(int i, S&& source, Layout source_at, T&& target, Layout ta
     target[at(target_at, i)] = Value<T>(source[at(source_at, i)]) * factor;
 }
 
-template <class S, class T> __device__ void choose(int i, const int* fine, int when, S&& source, T&& target) {
-    if (fine[0] == when) target[i] = Value<T>(source[i]);
+template <class S, class T> __device__ void restore_if(int i, const int* is_finite, int when, S&& source, T&& target) {
+    if (is_finite[0] == when) target[i] = Value<T>(source[i]);
 }

@@ -119,8 +119,16 @@ def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pyte
 
 
 def test_a_mistake_is_told_by_file_and_line() -> None:
-    broken = source("product", "#define MORE_PARAMETERS\n#define AFTER(i, made, kept) oops;")
-    options = ("-DREAL=float", "-DDEPTH=16", "-DTILE_M=8", "-DTILE_N=32", "-DEACH_M=2", "-DEACH_N=2", "-DGROUPS=1")
-    options += ("-DLEFT_WIDE=1", "-DRIGHT_WIDE=1")
-    with pytest.raises(AssertionError, match=r'product\.cu\(\d+\): error: identifier "oops" is undefined'):
-        compile_for(90, broken, (*options, "-DLEFT_ALONG=1", "-DRIGHT_ALONG=1"))
+    broken = source("matmul", "#define EPILOGUE_PARAMETERS\n#define EPILOGUE(i, computed, cell) oops;")
+    options = (
+        "-DREAL=float",
+        "-DDEPTH=16",
+        "-DTILE_M=8",
+        "-DTILE_N=32",
+        "-DTHREAD_M=2",
+        "-DTHREAD_N=2",
+        "-DGROUPS=1",
+    )
+    options += ("-DLEFT_VECTOR=1", "-DRIGHT_VECTOR=1")
+    with pytest.raises(AssertionError, match=r'matmul\.cu\(\d+\): error: identifier "oops" is undefined'):
+        compile_for(90, broken, (*options, "-DLEFT_INNER_CONTIGUOUS=1", "-DRIGHT_INNER_CONTIGUOUS=1"))

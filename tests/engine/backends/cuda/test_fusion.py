@@ -89,8 +89,8 @@ def test_a_pool_is_made_by_the_threads_that_make_its_windows() -> None:
         found = launches(fused([call for calls in plan.forward_calls for call in calls]))
         assert any(launch.kernel == "elementwise" for launch in found[1:]) != together
         convolution = next(launch for launch in found if launch.kernel == "convolution_forward")
-        assert ("FourCells" in convolution.glue) == together
-        assert "Kept<float> fk0" in convolution.glue
+        assert ("WindowValues" in convolution.glue) == together
+        assert "CachedValue<float> fk0" in convolution.glue
 
 
 def test_only_what_reads_its_own_window_follows_a_window() -> None:

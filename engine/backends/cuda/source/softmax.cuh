@@ -1,11 +1,11 @@
-// Scores: softmax cross-entropy of one example a thread. See Operations.softmax_cross_entropy.
+// Softmax cross-entropy, one example per thread. See Ops.softmax_cross_entropy.
 
 __device__ float exponential(float x) { return expf(x); }
 __device__ double exponential(double x) { return exp(x); }
 __device__ float logarithm(float x) { return logf(x); }
 __device__ double logarithm(double x) { return log(x); }
 
-// i: the example. All (classes, batch), contiguous, but loss (batch,).
+// i: the example. All arrays are contiguous (classes, batch), except loss (batch,).
 template <class T, class L>
 __device__ void softmax_cross_entropy(int i, const T* scores, const T* targets, T* votes, L&& loss, Layout loss_at,
                                       T* dscores, int classes, int batch, T share) {

@@ -1,12 +1,12 @@
-// moments: sums over parts of a channel, for batch normalization. Block (slice, channel) goes through its part of the
-// channel's `count` values and leaves two numbers in parts[channel][slice]: the mean and the sum of the squared
-// distances from it, or, on the way back (BACK), the sums of dy and of dy x normalized x. See batch_norm.cuh.
+// batch_statistics: reductions over slices of a channel, for batch normalization. Block (slice, channel) reduces its
+// part of the channel's `count` values to two numbers in parts[channel][slice]: the mean and the sum of squared
+// deviations, or in the backward pass (BACKWARD) the sums of dy and of dy x normalized x. See batch_norm.cuh.
 
 enum { BLOCK = 256 };
 
-__device__ REAL total(REAL mine, REAL* threads) {
+__device__ REAL total(REAL own, REAL* threads) {
     __syncthreads();
-    threads[threadIdx.x] = mine;
+    threads[threadIdx.x] = own;
     __syncthreads();
     for (int half = BLOCK / 2; half > 0; half /= 2) {
         if (threadIdx.x < half) threads[threadIdx.x] += threads[threadIdx.x + half];
@@ -16,13 +16,13 @@ __device__ REAL total(REAL mine, REAL* threads) {
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    moments(const REAL* __restrict__ x, Layout x_at, const REAL* __restrict__ dy, Layout dy_at,
-            const REAL* __restrict__ mean, const REAL* __restrict__ scale, REAL* parts, int count, int each) {
+    batch_statistics(const REAL* __restrict__ x, Layout x_at, const REAL* __restrict__ dy, Layout dy_at,
+            const REAL* __restrict__ mean, const REAL* __restrict__ scale, REAL* parts, int count, int size) {
     __shared__ REAL threads[BLOCK];
-    int channel = blockIdx.y, slice = blockIdx.x, begin = slice * each, end = min(count, begin + each);
+    int channel = blockIdx.y, slice = blockIdx.x, begin = slice * size, end = min(count, begin + size);
     int first = channel * count;
     REAL one = 0, two = 0;
-#if BACK
+#if BACKWARD
     for (int i = begin + threadIdx.x; i < end; i += BLOCK) {
         REAL gradient = dy[at(dy_at, first + i)];
         one += gradient;
@@ -33,8 +33,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     for (int i = begin + threadIdx.x; i < end; i += BLOCK) one += x[at(x_at, first + i)];
     one = total(one, threads) / (end - begin);
     for (int i = begin + threadIdx.x; i < end; i += BLOCK) {
-        REAL distance = x[at(x_at, first + i)] - one;
-        two += distance * distance;
+        REAL deviation = x[at(x_at, first + i)] - one;
+        two += deviation * deviation;
     }
 #endif
     two = total(two, threads);

@@ -1,7 +1,8 @@
-// squares: parts[block] = the sum of the squares of this block's values, in double, for a square may be too large for a
-// float. Its values are those that a grid of such blocks goes through with it.
+// sum_of_squares: parts[block] = the sum of the squares of this block's values (grid-stride loop), in double, as a
+// square may overflow a float.
 
-extern "C" __global__ void __launch_bounds__(256) squares(const REAL* __restrict__ values, int count, double* parts) {
+extern "C" __global__ void __launch_bounds__(256)
+    sum_of_squares(const REAL* __restrict__ values, int count, double* parts) {
     __shared__ double threads[256];
     double sum = 0;
     for (int i = blockIdx.x * 256 + threadIdx.x; i < count; i += gridDim.x * 256) sum += double(values[i]) * values[i];
