@@ -1,4 +1,4 @@
-"""The drawing panel's small buttons: rows that fold where there is no room, and a box with a tick."""
+"""Small widgets: wrapping button rows, check boxes, compact buttons, hint labels, and a base with a focus frame."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from xo_gui.app.theme import SMALL_PX, font
 _GAP, _ROW_GAP, _GROUP_GAP = 4, 6, 10
 _BOX, _BOX_GAP = 15, 7
 _TICK = ((3.5, 7.2), (6.2, 10.0), (10.8, 4.2))
-_SHEET = "QPushButton { padding: 5px 7px; min-width: 10px; }"
+_STYLE = "QPushButton { padding: 5px 7px; min-width: 10px; }"
 
 
 class ButtonRows(QWidget):
-    """Two groups of buttons, the second at the right of the first or, in a narrow panel, under it."""
+    """Two groups of buttons, side by side or, in a narrow panel, one below the other."""
 
     def __init__(self, first: Sequence[QPushButton], second: Sequence[QPushButton], parent: QWidget) -> None:
         super().__init__(parent)
         self._groups = (self._group(first), self._group(second))
-        self.setStyleSheet(_SHEET)
+        self.setStyleSheet(_STYLE)
         self.setMinimumWidth(max(group.sizeHint().width() for group in self._groups))
         self._arrange()
 
@@ -36,18 +36,15 @@ class ButtonRows(QWidget):
         return group
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The width decides on the number of rows."""
         self._arrange()
         super().resizeEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Another font has other widths."""
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._arrange()
         super().changeEvent(event)
 
     def sizeHint(self) -> QSize:
-        """Both groups in one row."""
         first, second = (group.sizeHint() for group in self._groups)
         return QSize(first.width() + _GROUP_GAP + second.width(), self.minimumHeight())
 
@@ -55,31 +52,27 @@ class ButtonRows(QWidget):
         first, second = self._groups
         sizes = [group.sizeHint() for group in self._groups]
         height = max(size.height() for size in sizes)
-        together = sizes[0].width() + _GROUP_GAP + sizes[1].width() <= self.width()
+        in_one_row = sizes[0].width() + _GROUP_GAP + sizes[1].width() <= self.width()
         first.setGeometry(0, 0, sizes[0].width(), height)
-        left, top = (self.width() - sizes[1].width(), 0) if together else (0, height + _ROW_GAP)
+        left, top = (self.width() - sizes[1].width(), 0) if in_one_row else (0, height + _ROW_GAP)
         second.setGeometry(left, top, sizes[1].width(), height)
         self.setFixedHeight(top + height)
 
 
 class TickBox(QCheckBox):
-    """A check box whose empty square is seen on a dark ground, too, as Fusion's is not."""
+    """A check box whose empty square is visible on a dark background, unlike Fusion's."""
 
     def sizeHint(self) -> QSize:
-        """The square, the words."""
-        words = self.fontMetrics().size(Qt.TextFlag.TextShowMnemonic, self.text())
-        return QSize(_BOX + _BOX_GAP + words.width() + 2, max(words.height(), _BOX) + 4)
+        text = self.fontMetrics().size(Qt.TextFlag.TextShowMnemonic, self.text())
+        return QSize(_BOX + _BOX_GAP + text.width() + 2, max(text.height(), _BOX) + 4)
 
     def minimumSizeHint(self) -> QSize:
-        """The same: words are not cut."""
         return self.sizeHint()
 
     def hitButton(self, place: QPoint) -> bool:
-        """The words count as the square."""
         return QRect(QPoint(0, 0), self.sizeHint()).contains(place)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Square, tick and words."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         role, palette = QPalette.ColorRole, self.palette()
@@ -97,13 +90,19 @@ class TickBox(QCheckBox):
             painter.drawPolyline(QPolygonF(tick))
         painter.setOpacity(1)
         painter.setPen(palette.color(role.WindowText))
-        words = QRectF(self.rect().adjusted(_BOX + _BOX_GAP, 0, 0, 0))
-        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic, self.text())
+        text = QRectF(self.rect().adjusted(_BOX + _BOX_GAP, 0, 0, 0))
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic, self.text())
         painter.end()
 
 
 class CompactButton(QPushButton):
-    """act: what a click does. padding: above and beside the words, in pixels. small: in the small letters."""
+    """A button with little padding.
+
+    tip: tooltip and status tip.
+    on_click: the slot of a click.
+    padding: vertical and horizontal, in pixels.
+    small: whether to use the small font.
+    """
 
     def __init__(
         self,
@@ -126,21 +125,19 @@ class CompactButton(QPushButton):
 
 
 class KeyedWidget(QWidget):
-    """Painted anew whenever the keyboard comes or goes, so that it can show where keys go."""
+    """A widget that repaints when it gains or loses focus, so that it can paint a focus frame."""
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """Keys go here now."""
         super().focusInEvent(event)
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """And no longer."""
         super().focusOutEvent(event)
         self.update()
 
 
 class QuietWords(QLabel):
-    """As many lines as it takes, from the top, in the theme's quiet colour."""
+    """A word-wrapped label in the small font and the secondary text colour."""
 
     def __init__(self, text: str, parent: QWidget) -> None:
         super().__init__(text, parent)

@@ -1,4 +1,4 @@
-"""Sliders: a thin slider with its name and its value in a row, and the six rows that move a drawing."""
+"""Sliders: rows of a name, a slider and a value, the sliders of a drawing's transform, and a range slider."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QSlider, QStyle,
 
 from engine.drawings.drawing import Transform
 from xo_gui.widgets.buttons import KeyedWidget
+from xo_gui.widgets.number_text import MINUS
 
 _SPACING, _ROW_GAP = 10, 3
-_MINUS = "\u2212"
+
+_HANDLE: Final = 12
+_GROOVE: Final = 3
+_BACKWARD: Final = (Qt.FocusReason.BacktabFocusReason,)
 
 
 class ThinSlider(QSlider):
     """A horizontal slider that jumps to where it is clicked.
 
-    grabbed: the person begins to move it, by mouse, key or wheel: what follows up to the next one is one change.
+    change_started: the user starts a change by mouse, key or wheel; all values up to the next one belong to it.
     """
 
     grabbed = Signal()
@@ -41,7 +45,7 @@ class ThinSlider(QSlider):
         self.setMinimumWidth(60)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Take the handle to the mouse before it is dragged on."""
+        """Move the handle to the mouse before dragging."""
         if event.button() == Qt.MouseButton.LeftButton:
             self.grabbed.emit()
             option = QStyleOptionSlider()
@@ -56,13 +60,13 @@ class ThinSlider(QSlider):
         super().mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """A key held down is one change, pressed anew the next."""
+        """Treat a key that is held down as one change."""
         if not event.isAutoRepeat():
             self.grabbed.emit()
         super().keyPressEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """The wheel moves only a slider that was chosen, so that scrolling a panel changes nothing."""
+        """Change the value only with focus, so that the wheel scrolls the panel otherwise."""
         if not self.hasFocus():
             event.ignore()
             return
@@ -71,12 +75,12 @@ class ThinSlider(QSlider):
 
 
 class SliderRow(QObject):
-    """A quiet name, a slider and a value, to be laid into a grid. A double click on name or value resets it."""
+    """A name, a slider and a value in a row of a grid. reset: a double click on name or value."""
 
     reset = Signal()
 
     def __init__(self, name: str, widest: str, parent: QWidget) -> None:
-        """widest: the widest value that it will show, which keeps the sliders from moving."""
+        """widest: the widest value text, which fixes the width of the value."""
         super().__init__(parent)
         self.label, self.slider, self.value = QLabel(name, parent), ThinSlider(parent), QLabel(parent)
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -88,18 +92,18 @@ class SliderRow(QObject):
             label.installEventFilter(self)
 
     def lay(self, grid: QGridLayout, row: int) -> None:
-        """Take a row of the grid."""
+        """Add the widgets to a row of the grid."""
         for column, widget in enumerate((self.label, self.slider, self.value)):
             grid.addWidget(widget, row, column)
 
     def explain(self, text: str) -> None:
-        """Say what it does, wherever the mouse rests and on the status bar."""
+        """Set the tooltip and status tip."""
         for widget in (self.label, self.slider, self.value):
             widget.setToolTip(text)
             widget.setStatusTip(text)
 
     def show_value(self, place: int, text: str) -> None:
-        """Put the slider at `place`, without its telling anyone, and the text beside it."""
+        """Set the slider to `place` without emitting, and the text of the value."""
         before = self.slider.blockSignals(True)
         self.slider.setValue(place)
         self.slider.blockSignals(before)
@@ -107,7 +111,6 @@ class SliderRow(QObject):
         self.slider.setAccessibleDescription(text)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A double click on name or value."""
         if event.type() == QEvent.Type.MouseButtonDblClick:
             self.reset.emit()
             return True
@@ -115,7 +118,7 @@ class SliderRow(QObject):
 
 
 def slider_grid(parent: QWidget) -> QGridLayout:
-    """The grid that rows of sliders share, so that they line up."""
+    """A grid for slider rows, which aligns them."""
     grid = QGridLayout(parent)
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(_SPACING)
@@ -124,19 +127,70 @@ def slider_grid(parent: QWidget) -> QGridLayout:
     return grid
 
 
-def signed(value: float, digits: int, unit: str) -> str:
-    """A number with its sign, and 0 without: "+12 %", "−0.30", "0"."""
-    if round(value, digits) == 0:
-        return "0"
-    return f"{'+' if value > 0 else _MINUS}{abs(value):.{digits}f}{unit}"
+class TransformSliders(QWidget):
+    """The six sliders of a drawing's transform.
+
+    moved(transform, text, merge): the user moves one; text: the undo text; merge: the same key for all of one drag.
+    """
+
+    moved = Signal(object, str, str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._transform = Transform()
+        self._drags = 0
+        self.rows: dict[str, SliderRow] = {}
+        self._controls = {control.field: control for control in controls()}
+        grid = slider_grid(self)
+        for place, control in enumerate(self._controls.values()):
+            row = SliderRow(control.name, MINUS + "10.0 %", self)
+            row.slider.setObjectName(control.field)
+            row.slider.setRange(control.low, control.high)
+            row.slider.setPageStep(10)
+            row.explain(self.tr("{} (double-click the name to reset)").format(control.tip))
+            row.slider.grabbed.connect(self._begin_change)
+            row.slider.valueChanged.connect(self._slid)
+            row.reset.connect(self._reset)
+            row.setObjectName(control.field)
+            row.lay(grid, place)
+            self.rows[control.field] = row
+        self.show_transform(self._transform)
+
+    def show_transform(self, transform: Transform) -> None:
+        """Show a transform without emitting. Values between two slider steps are displayed exactly."""
+        self._transform = transform
+        for field, control in self._controls.items():
+            value = control(transform)
+            self.rows[field].show_value(round(control.to_place(value)), control.show(value))
+
+    def _begin_change(self) -> None:
+        self._drags += 1
+
+    def _slid(self, place: int) -> None:
+        control = self._controls[self.sender().objectName()]
+        self._move(control, control.to_value(place))
+
+    def _reset(self) -> None:
+        self._begin_change()
+        control = self._controls[self.sender().objectName()]
+        if control(self._transform) != control(Transform()):
+            self._move(control, control(Transform()))
+
+    def _move(self, control: Control, value: float) -> None:
+        transform = replace(self._transform, **{control.field: value})
+        self.show_transform(transform)
+        self.moved.emit(transform, control.edit, f"{control.field}-{self._drags}")
 
 
 @dataclass(frozen=True)
 class Control:
     """One slider of the transform.
 
-    field: of Transform. name, edit, tip: for the person. low, high: in slider steps. to_value, to_place: from steps
-    to the field's value and back. show: the value in words.
+    field: of Transform.
+    name, undo_text, tip: label, undo text and tooltip.
+    low, high: the range in slider steps.
+    to_value, to_step: conversions from slider steps to the field's value and back.
+    to_text: formats the value.
     """
 
     field: str
@@ -150,26 +204,13 @@ class Control:
     show: Callable[[float], str]
 
     def __call__(self, transform: Transform) -> float:
-        """The field's value."""
+        """The field's value of a transform."""
         value: float = getattr(transform, self.field)
         return value
 
 
-def _in_steps(step: float) -> tuple[Callable[[int], float], Callable[[float], float]]:
-    # Rounded, because 3 x 0.01 is not 0.03 and files and undo texts should hold what is shown.
-    return (lambda place: round(place * step, 6)), (lambda value: value / step)
-
-
-def _percent(value: float) -> str:
-    return signed(100 * value, 0, " %")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("TransformSliders", text)
-
-
 def controls() -> tuple[Control, ...]:
-    """The transform's sliders, in the order in which they stand."""
+    """The transform's sliders, in display order."""
     hundredths, degrees, thousandths = _in_steps(0.01), _in_steps(1), _in_steps(0.004)
     triple: Final = (lambda place: round(3 ** (place / 50), 4)), (lambda value: 50 * math.log(value, 3))
     return (
@@ -188,71 +229,11 @@ def controls() -> tuple[Control, ...]:
     )  # fmt: skip
 
 
-class TransformSliders(QWidget):
-    """The six sliders that move a drawing.
-
-    moved(transform, text, merge): the person moved one; text names the change, merge is one word for one drag.
-    """
-
-    moved = Signal(object, str, str)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._transform = Transform()
-        self._drags = 0
-        self.rows: dict[str, SliderRow] = {}
-        self._controls = {control.field: control for control in controls()}
-        grid = slider_grid(self)
-        for place, control in enumerate(self._controls.values()):
-            row = SliderRow(control.name, _MINUS + "10.0 %", self)
-            row.slider.setObjectName(control.field)
-            row.slider.setRange(control.low, control.high)
-            row.slider.setPageStep(10)
-            row.explain(self.tr("{} (double-click the name to reset)").format(control.tip))
-            row.slider.grabbed.connect(self._begin)
-            row.slider.valueChanged.connect(self._slid)
-            row.reset.connect(self._reset)
-            row.setObjectName(control.field)
-            row.lay(grid, place)
-            self.rows[control.field] = row
-        self.show_transform(self._transform)
-
-    def show_transform(self, transform: Transform) -> None:
-        """Show this transform, telling nobody. Values between two steps are shown as they are."""
-        self._transform = transform
-        for field, control in self._controls.items():
-            value = control(transform)
-            self.rows[field].show_value(round(control.to_place(value)), control.show(value))
-
-    def _begin(self) -> None:
-        self._drags += 1
-
-    def _slid(self, place: int) -> None:
-        control = self._controls[self.sender().objectName()]
-        self._move(control, control.to_value(place))
-
-    def _reset(self) -> None:
-        self._begin()
-        control = self._controls[self.sender().objectName()]
-        if control(self._transform) != control(Transform()):
-            self._move(control, control(Transform()))
-
-    def _move(self, control: Control, value: float) -> None:
-        transform = replace(self._transform, **{control.field: value})
-        self.show_transform(transform)
-        self.moved.emit(transform, control.edit, f"{control.field}-{self._drags}")
-
-
-_HANDLE: Final = 12
-_GROOVE: Final = 3
-_BACKWARD: Final = (Qt.FocusReason.BacktabFocusReason,)
-
-
 class RangeSlider(KeyedWidget):
-    """Two places from 0 to `most`, the low one never above the high one. moved: the person moved a handle.
+    """A slider with two handles between 0 and `maximum`, the lower never above the upper. moved(low, high).
 
-    The mouse takes the nearer handle. Tab goes from one handle to the other before it leaves; arrows, Page Up and
-    Down, Home and End move the one that has the keyboard.
+    The mouse takes the nearer handle. Tab goes from one handle to the other before it leaves; arrow keys, Page Up
+    and Down, Home and End move the focused one.
     """
 
     moved = Signal(int, int)
@@ -260,21 +241,20 @@ class RangeSlider(KeyedWidget):
     def __init__(self, most: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.most, self.low, self.high = most, 0, most
-        self._upper = False  # the handle that has the keyboard
+        self._upper = False  # the focused handle
         self._dragging = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumWidth(60)
 
     def show_places(self, low: int, high: int) -> None:
-        """Put the handles there, telling nobody; beyond the ends they stand at the ends."""
+        """Set the handles, clipped to the range, without emitting."""
         places = min(max(low, 0), self.most), min(max(high, 0), self.most)
         if places != (self.low, self.high):
             self.low, self.high = places
             self.update()
 
     def sizeHint(self) -> QSize:
-        """As high as its handles."""
         return QSize(84, _HANDLE + 4)
 
     # --- places
@@ -283,14 +263,14 @@ class RangeSlider(KeyedWidget):
         return _HANDLE / 2 + place / self.most * (self.width() - _HANDLE)
 
     def handle(self, upper: bool) -> QPointF:
-        """The middle of a handle."""
+        """The centre of a handle."""
         return QPointF(self._at(self.high if upper else self.low), self.height() / 2)
 
     def _place(self, x: float) -> int:
         return round((x - _HANDLE / 2) / max(self.width() - _HANDLE, 1) * self.most)
 
     def _move(self, place: int) -> None:
-        """Move the handle in hand; it stops at the other one."""
+        """Move the focused handle, at most to the other one."""
         low, high = self.low, self.high
         if self._upper:
             high = min(max(place, low), self.most)
@@ -301,10 +281,10 @@ class RangeSlider(KeyedWidget):
             self.update()
             self.moved.emit(low, high)
 
-    # --- hands
+    # --- input
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Take the nearer handle to the mouse; of two in one place the one that can go where the mouse is."""
+        """Move the nearer handle to the mouse; of two in one place the one that can follow it."""
         if event.button() != Qt.MouseButton.LeftButton:
             event.ignore()
             return
@@ -316,16 +296,14 @@ class RangeSlider(KeyedWidget):
         self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Drag it."""
         if self._dragging and event.buttons() & Qt.MouseButton.LeftButton:
             self._move(self._place(event.position().x()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go."""
         self._dragging = False
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """The wheel scrolls the panel, unless the slider was chosen."""
+        """Move the focused handle; without focus the wheel scrolls the panel."""
         if not self.hasFocus():
             event.ignore()
             return
@@ -333,7 +311,6 @@ class RangeSlider(KeyedWidget):
         self._move(here + (1 if event.angleDelta().y() > 0 else -1))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Move the handle that has the keyboard."""
         here, page = self.high if self._upper else self.low, max(1, self.most // 10)
         target = {
             Qt.Key.Key_Left: here - 1, Qt.Key.Key_Right: here + 1,
@@ -386,3 +363,23 @@ class RangeSlider(KeyedWidget):
             inset = 1.0 if chosen else 0.5
             painter.drawEllipse(self.handle(upper), _HANDLE / 2 - inset, _HANDLE / 2 - inset)
         painter.end()
+
+
+def signed(value: float, digits: int, unit: str) -> str:
+    """A number with its sign and unit, 0 without: "+12 %", "−0.30", "0"."""
+    if round(value, digits) == 0:
+        return "0"
+    return f"{'+' if value > 0 else MINUS}{abs(value):.{digits}f}{unit}"
+
+
+def _in_steps(step: float) -> tuple[Callable[[int], float], Callable[[float], float]]:
+    # Rounded, because 3 x 0.01 is not 0.03 and files and undo texts should hold the displayed value.
+    return (lambda place: round(place * step, 6)), (lambda value: value / step)
+
+
+def _percent(value: float) -> str:
+    return signed(100 * value, 0, " %")
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("TransformSliders", text)

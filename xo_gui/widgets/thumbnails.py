@@ -1,4 +1,4 @@
-"""Thumbnails: a wall of small labelled drawings, to be chosen, picked and walked through by key. It owns none."""
+"""Thumbnails: a grid of small labelled images with selection by mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -32,27 +32,15 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 TILE, GAP, WORDS = 40, 5, 15
 _SYMBOL = 9.0
 _MARGIN = 4  # at the right, beside a scroll bar
-_SHOWN_PIXELS = 128  # a side: larger pictures are thinned before they are painted
-
-
-@dataclass(frozen=True, eq=False)
-class Tile:
-    """picture: (H, W), -1 to 1. label: the name of its class, or "neither". words: after its label, such as a
-    weight. quiet: shown faintly, because it does not count. badge: on the picture's corner, for what is not as it
-    should be. told: what more the tooltip says. patch: the (rows, columns) of the picture that stand out."""
-
-    picture: HostArray
-    label: str
-    words: str = ""
-    quiet: bool = False
-    badge: str = ""
-    told: str = ""
-    patch: tuple[range, range] | None = None
+_MAX_PIXELS = 128  # a side: larger images are subsampled before they are painted
 
 
 class Thumbnails(KeyedWidget):
-    """As many rows as it takes. picked(place): put on the canvas. chosen: another tile is the chosen one. pressed:
-    a key that is not its own."""
+    """A grid of thumbnails that is as high as its rows need.
+
+    picked(index): a thumbnail is activated. chosen: the current thumbnail has changed. key_pressed: a key
+    without a meaning here. menu_requested(index, position): a context menu is requested.
+    """
 
     picked = Signal(int)
     chosen = Signal()
@@ -62,11 +50,14 @@ class Thumbnails(KeyedWidget):
     def __init__(
         self, name: str, tip: str, parent: QWidget, *, keeps_choice: bool = False, side: int = TILE
     ) -> None:
-        """tip: what a click does. keeps_choice: a click only chooses, and a double click or Return picks. side: of
-        each, in pixels."""
+        """name: the accessible name.
+        tip: what activating does.
+        click_selects: whether a click only selects, and a double click or Return activates.
+        side: of each image, in pixels.
+        """
         super().__init__(parent)
         self.side = side
-        self._theme, self._tip, self._keeps = DARK, tip, keeps_choice
+        self._theme, self._tip, self._click_selects = DARK, tip, keeps_choice
         self.tiles: tuple[Tile, ...] = ()
         self.at = 0
         self._images: dict[int, QImage] = {}
@@ -78,7 +69,7 @@ class Thumbnails(KeyedWidget):
         self.setSizePolicy(policy)
 
     def show_tiles(self, tiles: Sequence[Tile]) -> None:
-        """Show these; those whose picture is the same object as before are not made anew."""
+        """Show these thumbnails; images whose picture is the same object as before are reused."""
         before, images, self.tiles = self.tiles, self._images, tuple(tiles)
         self._images = {
             at: images[at]
@@ -92,83 +83,81 @@ class Thumbnails(KeyedWidget):
         self.update()
 
     def choose(self, at: int) -> None:
-        """Make this tile the chosen one."""
+        """Make a thumbnail the current one."""
         self.at = at
         self._describe()
         self.update()
         self.chosen.emit()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self._images.clear()
         self.update()
 
     def _describe(self) -> None:
-        told = self.tr("{0} drawings").format(len(self.tiles))
-        if self.tiles and self._keeps:
+        text = self.tr("{0} drawings").format(len(self.tiles))
+        if self.tiles and self._click_selects:
             tile = self.tiles[self.at]
-            told += self.tr("; chosen: {0}, {1} {2} {3}").format(self.at + 1, tile.label, tile.words, tile.told)
-        if told != self.accessibleDescription():
-            self.setAccessibleDescription(told)
+            text += self.tr("; selected: {0}, {1} {2} {3}").format(self.at + 1, tile.label, tile.words, tile.told)
+        if text != self.accessibleDescription():
+            self.setAccessibleDescription(text)
 
-    # --- places
+    # --- geometry
 
     @property
     def columns(self) -> int:
-        """How many stand beside each other."""
+        """The number of thumbnails in a row."""
         return self._columns(self.width())
 
     def _columns(self, width: int) -> int:
         return max(1, (width - _MARGIN + GAP) // (self.side + GAP))
 
     def box(self, at: int) -> QRect:
-        """Where a tile's picture stands."""
+        """The rectangle of a thumbnail's image."""
         row, column = divmod(at, self.columns)
         return QRect(column * (self.side + GAP) + 1, row * (self.side + WORDS + GAP) + 1, self.side, self.side)
 
     def heightForWidth(self, width: int) -> int:
-        """Room for all rows."""
         return max(1, -(-len(self.tiles) // self._columns(width))) * (self.side + WORDS + GAP)
 
     def sizeHint(self) -> QSize:
-        """Four beside each other."""
         width = 4 * (self.side + GAP)
         return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        """One."""
         return QSize(self.side + 2, self.side + WORDS)
 
     def under(self, at: QPointF) -> int | None:
-        """The tile at a place, its words included."""
-        for place in range(len(self.tiles)):
-            if self.box(place).adjusted(0, 0, 0, WORDS).contains(at.toPoint()):
-                return place
+        """The index of the thumbnail at a point, its caption included."""
+        for index in range(len(self.tiles)):
+            if self.box(index).adjusted(0, 0, 0, WORDS).contains(at.toPoint()):
+                return index
         return None
 
-    # --- hands
+    # --- input
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Choose what is under the mouse."""
         at = self.under(event.position())
         if at is not None:
             self.choose(at)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Pick it, where a click does."""
         at = self.under(event.position())
-        if at is not None and at == self.at and not self._keeps and event.button() == Qt.MouseButton.LeftButton:
+        if (
+            at is not None
+            and at == self.at
+            and not self._click_selects
+            and event.button() == Qt.MouseButton.LeftButton
+        ):
             self.picked.emit(at)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Pick it, where a click only chooses."""
         at = self.under(event.position())
-        if at is not None and self._keeps and event.button() == Qt.MouseButton.LeftButton:
+        if at is not None and self._click_selects and event.button() == Qt.MouseButton.LeftButton:
             self.picked.emit(at)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Ask for a menu, for the tile under the mouse, or for the chosen one by key."""
+        """Request a menu for the thumbnail under the mouse, or by key for the current one."""
         by_mouse = event.reason() == QContextMenuEvent.Reason.Mouse
         at = self.under(QPointF(event.pos())) if by_mouse else self.at
         if at is not None and at < len(self.tiles):
@@ -176,7 +165,7 @@ class Thumbnails(KeyedWidget):
             self.menu_asked.emit(at, event.globalPos() if by_mouse else self.mapToGlobal(self.box(at).center()))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows, Home and End choose, Return picks."""
+        """Arrow keys, Home and End select; Return, Enter and Space activate."""
         step = {
             Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -self.columns, Qt.Key.Key_Down: self.columns,
             Qt.Key.Key_Home: -len(self.tiles), Qt.Key.Key_End: len(self.tiles),
@@ -191,7 +180,7 @@ class Thumbnails(KeyedWidget):
             self.pressed.emit(event)
 
     def reveal(self) -> None:
-        """Scroll to the chosen one."""
+        """Scroll to the current thumbnail."""
         port = self.parentWidget()
         area = None if port is None else port.parentWidget()
         if isinstance(area, QScrollArea):
@@ -199,12 +188,11 @@ class Thumbnails(KeyedWidget):
             area.ensureVisible(middle.x(), middle.y(), self.side, self.side)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
-        """The chosen one shows where the keyboard is."""
         super().focusInEvent(event)
         self.reveal()
 
     def event(self, event: QEvent) -> bool:
-        """The tooltip says what the drawing is and what a click does."""
+        """Show a tooltip with the label and what activating does."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             at = self.under(QPointF(event.pos()))
             text = "" if at is None else self._tip_of(self.tiles[at])
@@ -219,7 +207,6 @@ class Thumbnails(KeyedWidget):
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The tiles that are seen."""
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
         for at, tile in enumerate(self.tiles):
@@ -234,9 +221,9 @@ class Thumbnails(KeyedWidget):
         painter.setOpacity(0.4 if tile.quiet else 1.0)
         painter.drawImage(box, self._image(at, tile))
         painter.setOpacity(1.0)
-        here = at == self.at
-        quiet = theme.text if here and self._keeps else theme.line
-        edge = theme.o if here and self.hasFocus() else quiet
+        is_current = at == self.at
+        idle = theme.text if is_current and self._click_selects else theme.line
+        edge = theme.o if is_current and self.hasFocus() else idle
         painter.setPen(QPen(QColor(edge), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(box.adjusted(-1, -1, 0, 0))
@@ -247,7 +234,7 @@ class Thumbnails(KeyedWidget):
         self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, WORDS - 2))
 
     def _paint_patch(self, painter: QPainter, tile: Tile, box: QRect) -> None:
-        """An outline around it that is seen on ink and on background; none around the whole."""
+        """Outline the highlighted part, visible on ink and on background; nothing for the whole image."""
         assert tile.patch is not None
         (rows, columns), (high, wide) = tile.patch, tile.picture.shape
         if not (rows and columns) or (len(rows), len(columns)) == (high, wide):
@@ -268,7 +255,7 @@ class Thumbnails(KeyedWidget):
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_label(self, painter: QPainter, tile: Tile, place: QRectF) -> None:
-        """The class's shape, its letter and the words; "neither" is written out where there is room for it."""
+        """Paint the class's symbol, its letter and the caption; "neither" in full where there is room."""
         theme, middle = self._theme, place.center().y()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -287,13 +274,35 @@ class Thumbnails(KeyedWidget):
 
     def _image(self, at: int, tile: Tile) -> QImage:
         if at not in self._images:
-            thin = max(1, max(tile.picture.shape) // _SHOWN_PIXELS)
+            thin = max(1, max(tile.picture.shape) // _MAX_PIXELS)
             self._images[at] = picture_atlas(tile.picture[None, ::thin, ::thin], self._theme)
         return self._images[at]
 
 
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One image.
+
+    picture: (H, W), -1 to 1.
+    label: the name of its class, or "neither".
+    caption: text after the label, such as a weight.
+    faded: whether it is painted faded, because it is not used.
+    badge: a warning text on a corner of the image.
+    details: additional text for the tooltip.
+    highlight: the (rows, columns) to outline.
+    """
+
+    picture: HostArray
+    label: str
+    words: str = ""
+    quiet: bool = False
+    badge: str = ""
+    told: str = ""
+    patch: tuple[range, range] | None = None
+
+
 def scrolled(widget: QWidget, parent: QWidget) -> QScrollArea:
-    """The widget as wide as its room, and as high as it needs, to be scrolled through."""
+    """A vertical scroll area around a widget."""
     area = QScrollArea(parent)
     area.setWidget(widget)
     area.setWidgetResizable(True)

@@ -1,4 +1,4 @@
-"""Overlay: what speaks for and against a class, laid over the drawing on the canvas. It takes no clicks."""
+"""Attribution overlay: a map of what speaks for and against a class, over the drawing on the canvas."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from xo_gui.views.network.colour_limits import calm
 from xo_gui.widgets.number_text import MINUS, level
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-# How much of the paper lies over the strokes, so that colours can be told on them.
-VEIL = 130
-# The strongest colour lets a little of the stroke through.
-OPAQUE = 225
+# Alpha of the canvas colour over the strokes, so that the map's colours can be distinguished.
+_VEIL_ALPHA = 130
+# Alpha of the strongest colour, through which strokes stay faintly visible.
+_MAX_ALPHA = 225
 
 
 class Overlay(QWidget):
-    """Lies over the canvas, as large as it, with a legend at its foot."""
+    """Covers the canvas with an attribution map and its legend; transparent for mouse events."""
 
     def __init__(self, canvas: Canvas) -> None:
         super().__init__(canvas)
@@ -38,68 +38,67 @@ class Overlay(QWidget):
         self.hide()
 
     def show_answer(self, answer: Answer | None, classes: tuple[str, ...] = ()) -> None:
-        """Show the picture of this answer; none for one that has none, or is of a single value. classes: the names
-        of the network's, by which the legend says what the colours are for."""
-        shown = None if answer is None or answer.question.kind == "worth" else answer.map
-        if shown is None:
+        """Show the map of a result; hides the overlay if it has none, or explains a single value.
+
+        classes: the network's class names, for the legend.
+        """
+        attribution = None if answer is None or answer.question.kind == "worth" else answer.map
+        if attribution is None:
             self.hide()
-        elif shown is not self._map:
-            self._map = shown
-            self._make()
+        elif attribution is not self._map:
+            self._map = attribution
+            self._make_image()
         if answer is not None:
-            self._words = self._meaning(answer, classes)
-        if shown is not None:
+            self._words = self._legend_texts(answer, classes)
+        if attribution is not None:
             self.setGeometry(self._canvas.rect())
             self.show()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         if self._map is not None:
-            self._make()
+            self._make_image()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """As large as the canvas, always."""
         if event.type() == QEvent.Type.Resize:
             self.setGeometry(self._canvas.rect())
         return False
 
-    def _make(self) -> None:
+    def _make_image(self) -> None:
         assert self._map is not None
-        known = np.nan_to_num(self._map)
-        self._level = calm(float(np.abs(known).max()))
-        self._image = translucent(known, self._level, self._theme)
+        finite = np.nan_to_num(self._map)
+        self._level = calm(float(np.abs(finite).max()))
+        self._image = _translucent_image(finite, self._level, self._theme)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The picture over the canvas's frame, and the legend."""
         if self._image is None:
             return
         painter = QPainter(self)
         frame = self._canvas.frame()
         veil = QColor(self._theme.paper)
-        veil.setAlpha(VEIL)
+        veil.setAlpha(_VEIL_ALPHA)
         painter.fillRect(frame, veil)
         painter.drawImage(frame, self._image)
         self._paint_legend(painter, frame)
         painter.end()
 
     def _paint_legend(self, painter: QPainter, frame: QRectF) -> None:
-        """Each colour with its largest value and what it says; only the green one where nothing is below 0."""
+        """Paint each colour with its limit and meaning; only the green one if no value is negative."""
         painter.setFont(font(SMALL_PX))
         metrics = painter.fontMetrics()
-        both = self._map is not None and bool((np.nan_to_num(self._map) < 0).any())
+        has_negative = self._map is not None and bool((np.nan_to_num(self._map) < 0).any())
         parts = [(self._theme.stops[4], f"+{level(self._level)} {self._words[1]}")]
-        if both:
+        if has_negative:
             parts.insert(0, (self._theme.stops[0], f"{MINUS}{level(self._level)} {self._words[0]}"))
         texts = [text for _, text in parts]
-        wide = sum(24 + metrics.horizontalAdvance(text) for text in texts)
-        if wide > frame.width() - 16:  # names of classes may be long
+        width = sum(24 + metrics.horizontalAdvance(text) for text in texts)
+        if width > frame.width() - 16:  # class names may be long
             room = int((frame.width() - 16) / len(parts)) - 24
             texts = [metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) for text in texts]
-            wide = sum(24 + metrics.horizontalAdvance(text) for text in texts)
+            width = sum(24 + metrics.horizontalAdvance(text) for text in texts)
         x, y = frame.left() + 6, frame.bottom() - 22
-        painter.fillRect(QRectF(x, y, wide + 4, 17), QColor(self._theme.ground))
+        painter.fillRect(QRectF(x, y, width + 4, 17), QColor(self._theme.ground))
         for (colour, _), text in zip(parts, texts, strict=True):
             painter.fillRect(QRectF(x + 5, y + 4, 9, 9), QColor(colour))
             painter.setPen(QColor(self._theme.text))
@@ -107,8 +106,8 @@ class Overlay(QWidget):
             painter.drawText(QRectF(x + 18, y, across + 2, 17), Qt.AlignmentFlag.AlignVCenter, text)
             x += 24 + across
 
-    def _meaning(self, answer: Answer, classes: tuple[str, ...]) -> tuple[str, str]:
-        """What violet and green stand for."""
+    def _legend_texts(self, answer: Answer, classes: tuple[str, ...]) -> tuple[str, str]:
+        """The meanings of violet and green."""
         name = classes[answer.target] if answer.target < len(classes) else ""
         if answer.question.kind == "flip":
             return self.tr("taken away"), self.tr("added")
@@ -117,11 +116,11 @@ class Overlay(QWidget):
         return self.tr("against {0}").format(name), self.tr("for {0}").format(name)
 
 
-def translucent(values: HostArray, most: float, theme: Theme) -> QImage:
-    """(H, W) as a picture of value colours that is clear where values are 0 and dense where they are large."""
-    ends = np.where(values < 0, -most, most)
-    words = colours(ends, -most, most, theme.value_table)
-    alpha = np.minimum(np.abs(values) / most, 1.0) ** 0.7 * OPAQUE
-    made = ((words & 0x00FFFFFF) | (alpha.astype(np.uint32) << 24)).astype(np.uint32)
-    high, wide = made.shape
-    return QImage(made.data, wide, high, 4 * wide, QImage.Format.Format_ARGB32).copy()
+def _translucent_image(values: HostArray, limit: float, theme: Theme) -> QImage:
+    """An ARGB image of (H, W): the strongest colour of each sign, with an alpha that rises with the magnitude."""
+    extremes = np.where(values < 0, -limit, limit)
+    pixels = colours(extremes, -limit, limit, theme.value_table)
+    alpha = np.minimum(np.abs(values) / limit, 1.0) ** 0.7 * _MAX_ALPHA
+    argb = ((pixels & 0x00FFFFFF) | (alpha.astype(np.uint32) << 24)).astype(np.uint32)
+    height, width = argb.shape
+    return QImage(argb.data, width, height, 4 * width, QImage.Format.Format_ARGB32).copy()

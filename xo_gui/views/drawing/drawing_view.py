@@ -1,4 +1,4 @@
-"""Drawing view: the canvas, its tools, and the sliders that move what was drawn. It reads no picture itself."""
+"""Drawing view: the canvas, its tools, and the sliders of the drawing's transform."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _PEN_STEPS = 500  # slider steps to the frame's side
 
 
 class DrawingView(View):
-    """What the person draws: `previewed` while a stroke moves, `edited` at its end and for every other change."""
+    """The panel of the drawing: `previewed` during a stroke, `edited` at its end and for every other change."""
 
     title = "Drawing"
 
     def __init__(self, parent: QWidget | None = None, seed: int = 0) -> None:
-        """seed: of the examples, which are the same in every run."""
+        """seed: of the examples."""
         super().__init__(parent)
         self._theme = DARK
         self._document: Document | None = None
-        self._before: Document | None = None  # the last one without a stroke under way
+        self._before: Document | None = None  # the last one without an unfinished stroke
         self._rng = np.random.default_rng(seed)
         self._article_turns = {"X": 0, "O": 0}
         self.canvas = Canvas(self)
@@ -64,21 +64,21 @@ class DrawingView(View):
         self.canvas.pen_changed.connect(self._show_pen)
         self._show_pen()
 
-    # --- what it is made of
+    # --- construction
 
     def _make_buttons(self) -> None:
         tip = self.tr("Draw with the left button (P)")
         self.pen_button = self._button(self.tr("Pen"), tip, self.use_pen)
         tip = self.tr("Erase with the left button (E); the right button always erases")
         self.eraser_button = self._button(self.tr("Eraser"), tip, self.use_eraser)
-        # No QButtonGroup: an exclusive one would keep Tab from the tool that is not in use.
+        # No exclusive QButtonGroup, because Tab would skip the unchecked tool.
         for button in (self.pen_button, self.eraser_button):
             button.setCheckable(True)
         tip = self.tr("Clear the canvas (Del); it can be undone")
         self.clear_button = self._button(self.tr("Clear"), tip, self.clear)
-        tip = self.tr("Put an example of an X on the canvas: another one at each press")
+        tip = self.tr("Put an example of an X on the canvas, another one with each click")
         self.x_button = self._button("X", tip, self.example_x, self.tr("Example of an X"))
-        tip = self.tr("Put an example of an O on the canvas: another one at each press")
+        tip = self.tr("Put an example of an O on the canvas, another one with each click")
         self.o_button = self._button("O", tip, self.example_o, self.tr("Example of an O"))
         tip = self.tr("Put something on the canvas that is neither an X nor an O")
         self.neither_button = self._button("?", tip, self.example_neither, self.tr("Example of neither"))
@@ -92,20 +92,20 @@ class DrawingView(View):
         self.pen_row.slider.valueChanged.connect(self._pen_slid)
         self.pen_row.reset.connect(self._reset_pen)
         self.sliders = TransformSliders(self)
-        self.sliders.moved.connect(self._moved)
-        # One grid would line them up, but they are two things: give them one width of names instead.
-        wide = max(row.label.sizeHint().width() for row in (self.pen_row, *self.sliders.rows.values()))
+        self.sliders.moved.connect(self._transform_changed)
+        # The rows are in two grids: a common label width aligns them.
+        width = max(row.label.sizeHint().width() for row in (self.pen_row, *self.sliders.rows.values()))
         for row in (self.pen_row, *self.sliders.rows.values()):
-            row.label.setMinimumWidth(wide)
+            row.label.setMinimumWidth(width)
 
     def _make_choices(self) -> None:
         self.fit_box = TickBox(self.tr("Fit to frame"), self)
         self._explain(self.fit_box, self.tr("Centre and size the drawing before the network reads it"))
         self.fit_box.toggled.connect(self._fit)
         self.reset_button = self._button(
-            self.tr("Reset"), self.tr("Undo all moving of the drawing"), self.reset_transform
+            self.tr("Reset"), self.tr("Reset the transform of the drawing"), self.reset_transform
         )
-        self.reset_button.setAccessibleName(self.tr("Reset the sliders"))
+        self.reset_button.setAccessibleName(self.tr("Reset transform"))
         self.reset_button.setStyleSheet("padding: 1px 8px")
         policy = self.reset_button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
@@ -140,13 +140,13 @@ class DrawingView(View):
         column.addWidget(self.pixels_box)
         column.addStretch()
 
-    def _button(self, text: str, tip: str, act: object, name: str = "") -> QPushButton:
+    def _button(self, text: str, tip: str, on_click: object, name: str = "") -> QPushButton:
         button = QPushButton(text, self)
-        # A click leaves the keyboard where it is, on the canvas.
+        # A click leaves the focus on the canvas.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setAccessibleName(name or text)
         self._explain(button, tip)
-        button.clicked.connect(act)
+        button.clicked.connect(on_click)
         return button
 
     @staticmethod
@@ -157,7 +157,7 @@ class DrawingView(View):
     # --- what is shown
 
     def show_document(self, document: Document) -> None:
-        """Show its drawing, transform and choices, telling nobody."""
+        """Show the Document's drawing, transform and options without emitting."""
         self._document = document
         self.canvas.show_document(document)
         if not self.canvas.busy or document.drawing is not self.canvas.growing:
@@ -172,35 +172,34 @@ class DrawingView(View):
         self.pixels_box.setEnabled(not self.canvas.grid or document.fit)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Tell those who cannot see the canvas what is on it."""
-        told = self.tr("blank")
+        """Show the attribution map, and describe the prediction for screen readers."""
+        text = self.tr("blank")
         if snapshot.readings and not snapshot.drawing.is_empty:
             reading = snapshot.readings[0]
             network, top = reading.subject.network, int(reading.votes.argmax())
             vote = float(reading.votes[top])
-            told = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
-            told = f"{network.classes[top]}, {told}"
-        asked = snapshot.answer.question.subject if snapshot.answer is not None else 0
+            text = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
+            text = f"{network.classes[top]}, {text}"
+        explained = snapshot.answer.question.subject if snapshot.answer is not None else 0
         readings, fit = snapshot.readings, self._document is not None and self._document.fit
-        classes = readings[asked].subject.network.classes if asked < len(readings) else ()
+        classes = readings[explained].subject.network.classes if explained < len(readings) else ()
         self.overlay.show_answer(None if fit else snapshot.answer, classes)
-        if self.canvas.accessibleDescription() != told:
-            self.canvas.setAccessibleDescription(told)
+        if self.canvas.accessibleDescription() != text:
+            self.canvas.setAccessibleDescription(text)
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self.canvas.set_theme(theme)
         self.overlay.set_theme(theme)
 
-    # --- what the menus call
+    # --- menu actions
 
     def end_stroke(self) -> None:
-        """Make an edit of a stroke under way, before another edit is made around it."""
+        """Finish the current stroke as an edit of its own, before another edit."""
         self.canvas.finish()
 
     def clear(self) -> None:
-        """Take everything off the canvas, the transform included."""
+        """Clear the canvas and reset the transform."""
         if self._document is None:
             return
         drawing = self._document.drawing
@@ -208,9 +207,9 @@ class DrawingView(View):
             self._edit(drawing.cleared(), self.tr("Clear"))
 
     def example(self, kind: str) -> None:
-        """Put an example on the canvas: "X", "O", or another kind of the generator's, such as "neither".
+        """Put an example on the canvas: "X", "O", or another kind of the generator, such as "neither".
 
-        Where the network reads 9 x 9, X and O are the article's own pictures, the next variant at each call.
+        For a 9 x 9 network, X and O are the article's pictures, the next variant with each call.
         """
         if self._document is None:
             return
@@ -218,58 +217,50 @@ class DrawingView(View):
             drawing = Drawing(image=self._article_picture(kind))
         else:
             drawing = example_drawing(kind, XOSettings(), self._rng)
-            while drawing.is_empty:  # a blank picture is neither, too, but shows nothing
+            while drawing.is_empty:  # a blank image is labelled "neither" too
                 drawing = example_drawing(kind, XOSettings(), self._rng)
         self._edit(drawing, self.tr("Example {}").format(kind))
 
     def example_x(self) -> None:
-        """Put the next example of an X on the canvas."""
         self.example("X")
 
     def example_o(self) -> None:
-        """Put the next example of an O on the canvas."""
         self.example("O")
 
     def example_neither(self) -> None:
-        """Put something on the canvas that is neither."""
         self.example("neither")
 
     def use_pen(self) -> None:
-        """The left button draws."""
         self.canvas.set_erasing(False)
 
     def use_eraser(self) -> None:
-        """The left button erases."""
         self.canvas.set_erasing(True)
 
     def pen_bigger(self) -> None:
-        """A wider pen."""
         self.canvas.set_pen(self.canvas.pen * PEN_STEP)
 
     def pen_smaller(self) -> None:
-        """A thinner pen."""
         self.canvas.set_pen(self.canvas.pen / PEN_STEP)
 
     def reset_transform(self) -> None:
-        """Show the drawing as it was drawn."""
         if self._document is not None and not self._document.drawing.transform.is_identity:
             drawing = self._document.drawing.with_transform(Transform())
-            self._edit(drawing, self.tr("Reset the sliders"))
+            self._edit(drawing, self.tr("Reset transform"))
 
     def put_image(self, picture: Array, text: str) -> None:
-        """Let a picture (H, W), -1 to 1, be the drawing; text: what the edit is called."""
+        """Replace the drawing by an image (H, W), -1 to 1; text: the undo text."""
         self._edit(Drawing(image=picture), text)
 
     def picture(self) -> QImage:
-        """The drawing in the theme's colours, large enough to be saved or copied; cells stay sharp."""
+        """An image of the drawing in the theme's colours for saving and copying; cells stay sharp."""
         drawing, grid = self.canvas.growing, self.canvas.grid
         shown = render(drawing, grid or _PICTURE_SIDE)
         return cell_image(shown, self._theme, grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
 
-    # --- what is kept to learn from
+    # --- labelled drawings
 
     def keep(self, label: str) -> None:
-        """Add what is on the canvas, as a network reads it, to the person's own drawings: "X", "O" or "neither"."""
+        """Add the drawing, fitted if the Document says so, to the labelled ones; label: "X", "O" or "neither"."""
         self.end_stroke()
         document = self._document
         if document is None:
@@ -278,23 +269,20 @@ class DrawingView(View):
         if label != NEITHER and ink(render(drawing, document.subjects[0].network.input_shape[1])) < BLANK_INK:
             self.said.emit(blank_words(label))
             return
-        own = (*document.own, OwnDrawing(drawing, label))
-        self.edited.emit(replace(document, own=own), self.tr("Save as {0}").format(label), "")
-        self.said.emit(self.tr("Saved as {0}: {1}.").format(label, tally(own)))
+        drawings = (*document.own, OwnDrawing(drawing, label))
+        self.edited.emit(replace(document, own=drawings), self.tr("Save as {0}").format(label), "")
+        self.said.emit(self.tr("Saved as {0}: {1}.").format(label, tally(drawings)))
 
     def keep_x(self) -> None:
-        """Keep it as an X."""
         self.keep("X")
 
     def keep_o(self) -> None:
-        """Keep it as an O."""
         self.keep("O")
 
     def keep_neither(self) -> None:
-        """Keep it as neither."""
         self.keep(NEITHER)
 
-    # --- what the person does
+    # --- input
 
     def _edit(self, drawing: Drawing, text: str, merge: str = "") -> None:
         if self._document is not None:
@@ -312,7 +300,7 @@ class DrawingView(View):
         if self._document is not None and self._before is not None:
             self.previewed.emit(self._document.with_drawing(self._before.drawing))
 
-    def _moved(self, transform: Transform, text: str, merge: str) -> None:
+    def _transform_changed(self, transform: Transform, text: str, merge: str) -> None:
         if self._document is not None:
             self._edit(self._document.drawing.with_transform(transform), text, merge)
 
@@ -339,6 +327,6 @@ class DrawingView(View):
         return ARTICLE_PICTURES[name]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The canvas is square, so it needs no more height than the panel's width."""
+        """Limit the height of the square canvas to the panel's width."""
         self.canvas.setMaximumHeight(min(self.width(), MOST_SIDE))
         super().resizeEvent(event)

@@ -23,25 +23,6 @@ ADAPT_SECONDS = 1.0
 _ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0)
 
 
-def calm(value: float) -> float:
-    """Round up to a number that is easy to read and stable from stroke to stroke: 5.5 for 4.61, 1 for 0."""
-    if not value > 0 or not math.isfinite(value):
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    # The tolerance keeps 3.0000001 from becoming 4.
-    return next(step for step in _ROUND_STEPS if step >= value / power * (1 - 1e-6)) * power
-
-
-def end_of_colours(rise: float, fall: float) -> float:
-    """The limit of a symmetric colour scale for values from -fall to rise.
-
-    Negative responses of trained features are far larger than positive ones, and ReLU zeroes them: negative values
-    therefore widen the scale only to twice the positive peak or a fifth of the negative one; values beyond that get
-    the last colour.
-    """
-    return max(rise, min(fall, max(2 * rise, fall / 5)))
-
-
 @dataclass(frozen=True, eq=False)
 class Peaks:
     """The positive and negative peaks of every map: (channels,) arrays by layer, 0 the input.
@@ -116,6 +97,25 @@ class Pace:
             return True
         self.adapted_at = now
         return False
+
+
+def calm(value: float) -> float:
+    """Round up to a number that is easy to read and stable from stroke to stroke: 5.5 for 4.61, 1 for 0."""
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    # The tolerance keeps 3.0000001 from becoming 4.
+    return next(step for step in _ROUND_STEPS if step >= value / power * (1 - 1e-6)) * power
+
+
+def end_of_colours(rise: float, fall: float) -> float:
+    """The limit of a symmetric colour scale for values from -fall to rise.
+
+    Negative responses of trained features are far larger than positive ones, and ReLU zeroes them: negative values
+    therefore widen the scale only to twice the positive peak or a fifth of the negative one; values beyond that get
+    the last colour.
+    """
+    return max(rise, min(fall, max(2 * rise, fall / 5)))
 
 
 def _peaks(values: HostArray) -> tuple[HostArray, HostArray]:

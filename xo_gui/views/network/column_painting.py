@@ -55,17 +55,6 @@ class Brush:
         return x + metrics.horizontalAdvance(text)
 
 
-@cache
-def kept_font(px: int, strong: bool = False) -> tuple[QFont, QFontMetricsF]:
-    """The program's font and its metrics, cached because every painted text needs them."""
-    face = font(px, strong)
-    return face, QFontMetricsF(face)
-
-
-def rect(box: Box) -> QRectF:
-    return QRectF(box.x, box.y, box.width, box.height)
-
-
 def header_width(display: Stage) -> float:
     """The width of a column's header in logical pixels."""
     small, strong = kept_font(SMALL_PX)[1], kept_font(TITLE_PX, True)[1]
@@ -165,11 +154,6 @@ def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) ->
         brush.painter.drawLine(QLineF(zero, row.y, zero, row.y + size[1] / ratio))
 
 
-def _zero(column: Column, tile: Box) -> float:
-    """The x of the value 0: the middle of a tile, or its left edge if no value can be negative."""
-    return round(tile.x + (tile.width / 2 if column.stage.signed else 0.0)) + 0.5
-
-
 def paint_list(
     brush: Brush, column: Column, values: HostArray, colours: list[QColor], votes: Votes, classes: tuple[str, ...]
 ) -> None:
@@ -205,25 +189,6 @@ def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) ->
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
                 brush.text(row.x, row.y + 50, _tr("score {0}").format(number_text.signed(score)), brush.theme.quiet)
-
-
-def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> None:
-    room = box.width / 2 if column.stage.signed else box.width
-    zero, length = _zero(column, box), min(abs(share), 1.0) * (room - 2)
-    left = zero if share > 0 else zero - length
-    brush.fill(Box(left, box.y + 3, length, box.height - 6), brush.theme.class_colour(index))
-    brush.pen(brush.theme.quiet, dashed=True)
-    brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
-
-
-def _outline(box: Box, distance: float) -> QRectF:
-    """The rectangle just outside `box`, for a pen one pixel wide."""
-    half = distance / 2
-    return QRectF(box.x - half, box.y - half, box.width + distance, box.height + distance)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)
 
 
 def paint_legend(
@@ -271,3 +236,38 @@ def paint_scale(painter: QPainter, theme: Theme, display: Stage, bar: QRectF) ->
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(path)
     painter.restore()
+
+
+@cache
+def kept_font(px: int, strong: bool = False) -> tuple[QFont, QFontMetricsF]:
+    """The program's font and its metrics, cached because every painted text needs them."""
+    face = font(px, strong)
+    return face, QFontMetricsF(face)
+
+
+def rect(box: Box) -> QRectF:
+    return QRectF(box.x, box.y, box.width, box.height)
+
+
+def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> None:
+    room = box.width / 2 if column.stage.signed else box.width
+    zero, length = _zero(column, box), min(abs(share), 1.0) * (room - 2)
+    left = zero if share > 0 else zero - length
+    brush.fill(Box(left, box.y + 3, length, box.height - 6), brush.theme.class_colour(index))
+    brush.pen(brush.theme.quiet, dashed=True)
+    brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
+
+
+def _zero(column: Column, tile: Box) -> float:
+    """The x of the value 0: the middle of a tile, or its left edge if no value can be negative."""
+    return round(tile.x + (tile.width / 2 if column.stage.signed else 0.0)) + 0.5
+
+
+def _outline(box: Box, distance: float) -> QRectF:
+    """The rectangle just outside `box`, for a pen one pixel wide."""
+    half = distance / 2
+    return QRectF(box.x - half, box.y - half, box.width + distance, box.height + distance)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("NetworkView", text)

@@ -19,44 +19,6 @@ _SIDE, _MIN_TEXT_WIDTH = 9.0, 40.0
 _MIN_RING = 5.0
 
 
-def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
-    """Paint a circle with a bar through it, `side` wide, in the text colour."""
-    sign = QPainterPath()
-    _add_sign(sign, middle, side)
-    _paint_signs(painter, theme, sign)
-
-
-def _add_sign(path: QPainterPath, middle: QPointF, side: float) -> None:
-    half = side / 2
-    if side < _MIN_RING:  # too small for a circle: a line instead
-        path.moveTo(middle + QPointF(-half, 0))
-        path.lineTo(middle + QPointF(half, 0))
-        return
-    path.addEllipse(middle, half, half)
-    part = half * 0.7
-    path.moveTo(middle + QPointF(-part, part))
-    path.lineTo(middle + QPointF(part, -part))
-
-
-def _paint_signs(painter: QPainter, theme: Theme, signs: QPainterPath) -> None:
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(QColor(theme.text), 1.3))
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.drawPath(signs)
-    painter.restore()
-
-
-def dead_words(name: str, examples: int) -> str:
-    """An explanation of a dead feature, with remedies."""
-    text = _tr(
-        "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings checked, so no gradient reaches it and "
-        "it no longer learns. A lower learning rate keeps features alive; restarting training, or going back to an "
-        "earlier step, recovers them."
-    )
-    return text.format(name, examples)
-
-
 class DeadMarks(QObject):
     """Marks the dead features of the training network on the widget that shows its columns.
 
@@ -129,6 +91,23 @@ class DeadMarks(QObject):
         return super().eventFilter(watched, event)
 
 
+def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
+    """Paint a circle with a bar through it, `side` wide, in the text colour."""
+    sign = QPainterPath()
+    _add_sign(sign, middle, side)
+    _paint_signs(painter, theme, sign)
+
+
+def dead_words(name: str, examples: int) -> str:
+    """An explanation of a dead feature, with remedies."""
+    text = _tr(
+        "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings checked, so no gradient reaches it and "
+        "it no longer learns. A lower learning rate keeps features alive; restarting training, or going back to an "
+        "earlier step, recovers them."
+    )
+    return text.format(name, examples)
+
+
 def _mark_geometry(box: Box) -> tuple[QPointF, float]:
     """The centre and side of a mark: at the top of a tile, or at the left of a bar."""
     if box.height < 14:
@@ -148,6 +127,27 @@ def _paint_background(painter: QPainter, theme: Theme, box: Box) -> None:
         painter.setFont(face)
         painter.setPen(QColor(theme.text))
         painter.drawText(QPointF(box.x + _SIDE + 6, box.y + 11), word)
+
+
+def _add_sign(path: QPainterPath, middle: QPointF, side: float) -> None:
+    half = side / 2
+    if side < _MIN_RING:  # too small for a circle: a line instead
+        path.moveTo(middle + QPointF(-half, 0))
+        path.lineTo(middle + QPointF(half, 0))
+        return
+    path.addEllipse(middle, half, half)
+    part = half * 0.7
+    path.moveTo(middle + QPointF(-part, part))
+    path.lineTo(middle + QPointF(part, -part))
+
+
+def _paint_signs(painter: QPainter, theme: Theme, signs: QPainterPath) -> None:
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(theme.text), 1.3))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.drawPath(signs)
+    painter.restore()
 
 
 def _tr(text: str) -> str:

@@ -42,9 +42,9 @@ def arrange(
 
     ratio: device pixels per logical pixel.
     header_width: returns the width of a column's header.
-    chosen: pointwise layers that the user has folded (True) or unfolded (False).
-    pages: the first map of each page by scale layer; None for all maps at once.
-    opened: the expanded run of layers.
+    fold_choices: pointwise layers that the user has folded (True) or unfolded (False).
+    page_starts: the first map of each page by scale layer; None for all maps at once.
+    expanded: the expanded run of layers.
 
     Identity layers are folded; other pointwise layers fold from the last to the first while maps would be smaller
     than COMFORTABLE_SIDE. Where even the smallest tiles do not fit, columns show one page of their maps; where that

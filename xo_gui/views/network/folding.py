@@ -16,73 +16,15 @@ from xo_gui.views.network.layout import Box, Column, Opened, Strip
 Way = Literal["back", "on", "all"]
 
 
-def places(column: Column, top: float) -> dict[Way, Box]:
-    """The parts of a column's pager, under a header that begins at `top`; empty for a column without a pager."""
-    if column.stage.pager is None:
-        return {}
-    text = column.stage.pager[0]
-    width, y = kept_font(SMALL_PX)[1].horizontalAdvance(text), top + TITLE_LINE + SMALL_LINE
-    if not column.paged:
-        return {"all": Box(column.x, y, width, SMALL_LINE)}
-    return {
-        "back": Box(column.x, y, SIGN, SMALL_LINE),
-        "all": Box(column.x + SIGN, y, width, SMALL_LINE),
-        "on": Box(column.x + SIGN + width, y, SIGN, SMALL_LINE),
-    }
-
-
-def way_at(column: Column, top: float, x: float, y: float) -> Way | None:
-    """The part of a column's pager at a point."""
-    return next((part for part, box in places(column, top).items() if box.holds(x, y)), None)
-
-
-def leads(column: Column, way: Way) -> bool:
-    """Whether there is a page in this direction."""
-    return {"back": column.maps.start > 0, "on": column.maps.stop < column.stage.count, "all": True}[way]
-
-
-def turned(column: Column, way: Way) -> int | None:
-    """The first map of the page that a click on this part leads to; None for all maps at once."""
-    if way == "all":
-        return None if column.paged else 0
-    if not leads(column, way):
-        return column.maps.start
-    size = column.across * column.rows
-    return max(column.maps.start + (size if way == "on" else -size), 0)
-
-
-def paint_pager(brush: Brush, column: Column, top: float, underlined: Way | None) -> None:
-    """Paint "‹ 25–48 › of 512 × 126 × 126", or "of 512" where there is less room; active parts are brighter."""
-    assert column.stage.pager is not None
-    (text, *totals), boxes, theme = column.stage.pager, places(column, top), brush.theme
-    end, base = column.x, top + TITLE_LINE + 11 + SMALL_LINE
-    for way, box in boxes.items():
-        is_enabled = leads(column, way)
-        if way == "all":
-            brush.text(box.x, base, text, theme.text)
-        else:
-            arrow = "‹" if way == "back" else "›"
-            width = kept_font(SMALL_PX, True)[1].horizontalAdvance(arrow)
-            colour = theme.text if is_enabled else theme.faint
-            brush.text(box.x + (SIGN - width) / 2, base, arrow, colour, SMALL_PX, True)
-        if underlined == way and is_enabled:
-            brush.pen(theme.text)
-            brush.painter.drawLine(QLineF(box.x + 1, base + 2.5, box.right - 1, base + 2.5))
-        end = box.right
-    metrics = kept_font(SMALL_PX)[1]
-    fits = end + 4 + metrics.horizontalAdvance(totals[1]) <= column.right
-    brush.text(end + 4, base, totals[fits], theme.quiet)
-
-
 @dataclass
 class Folds:
     """What the user has folded, paged and expanded.
 
-    chosen: whether a pointwise layer is folded, by layer.
-    pages: the first map of the page by scale layer, so that a feature keeps its place up to its pooling layer; None
-        for all maps at once.
-    opened: the expanded run of layers.
-    unfolded: the layer that the last search unfolded.
+    fold_choices: whether a pointwise layer is folded, by layer.
+    page_starts: the first map of the page by scale layer, so that a feature keeps its place up to its pooling layer;
+        None for all maps at once.
+    expanded: the expanded run of layers.
+    unfolded_by_search: the layer that the last search unfolded.
     """
 
     chosen: dict[int, bool] = field(default_factory=dict)
@@ -150,3 +92,61 @@ class Folds:
             return False
         self.pages[column.stage.group] = channel
         return True
+
+
+def paint_pager(brush: Brush, column: Column, top: float, underlined: Way | None) -> None:
+    """Paint "‹ 25–48 › of 512 × 126 × 126", or "of 512" where there is less room; active parts are brighter."""
+    assert column.stage.pager is not None
+    (text, *totals), boxes, theme = column.stage.pager, places(column, top), brush.theme
+    end, base = column.x, top + TITLE_LINE + 11 + SMALL_LINE
+    for way, box in boxes.items():
+        is_enabled = leads(column, way)
+        if way == "all":
+            brush.text(box.x, base, text, theme.text)
+        else:
+            arrow = "‹" if way == "back" else "›"
+            width = kept_font(SMALL_PX, True)[1].horizontalAdvance(arrow)
+            colour = theme.text if is_enabled else theme.faint
+            brush.text(box.x + (SIGN - width) / 2, base, arrow, colour, SMALL_PX, True)
+        if underlined == way and is_enabled:
+            brush.pen(theme.text)
+            brush.painter.drawLine(QLineF(box.x + 1, base + 2.5, box.right - 1, base + 2.5))
+        end = box.right
+    metrics = kept_font(SMALL_PX)[1]
+    fits = end + 4 + metrics.horizontalAdvance(totals[1]) <= column.right
+    brush.text(end + 4, base, totals[fits], theme.quiet)
+
+
+def places(column: Column, top: float) -> dict[Way, Box]:
+    """The parts of a column's pager, under a header that begins at `top`; empty for a column without a pager."""
+    if column.stage.pager is None:
+        return {}
+    text = column.stage.pager[0]
+    width, y = kept_font(SMALL_PX)[1].horizontalAdvance(text), top + TITLE_LINE + SMALL_LINE
+    if not column.paged:
+        return {"all": Box(column.x, y, width, SMALL_LINE)}
+    return {
+        "back": Box(column.x, y, SIGN, SMALL_LINE),
+        "all": Box(column.x + SIGN, y, width, SMALL_LINE),
+        "on": Box(column.x + SIGN + width, y, SIGN, SMALL_LINE),
+    }
+
+
+def way_at(column: Column, top: float, x: float, y: float) -> Way | None:
+    """The part of a column's pager at a point."""
+    return next((part for part, box in places(column, top).items() if box.holds(x, y)), None)
+
+
+def leads(column: Column, way: Way) -> bool:
+    """Whether there is a page in this direction."""
+    return {"back": column.maps.start > 0, "on": column.maps.stop < column.stage.count, "all": True}[way]
+
+
+def turned(column: Column, way: Way) -> int | None:
+    """The first map of the page that a click on this part leads to; None for all maps at once."""
+    if way == "all":
+        return None if column.paged else 0
+    if not leads(column, way):
+        return column.maps.start
+    size = column.across * column.rows
+    return max(column.maps.start + (size if way == "on" else -size), 0)

@@ -44,14 +44,14 @@ class Stage:
     """One column of the display.
 
     kind: "group" for a collapsed run of layers, which shows no values.
-    shown: the layer (0 is the input) whose values it shows.
+    layer: the layer (0 is the input) whose values it shows.
     folded: the layers after it that share the column.
-    lines: two short lines under the title.
+    subtitle: two short lines under the title.
     shape: of the shown values.
     signed: whether they can be negative.
-    group: the layer whose colour limits it shares.
-    kernel: (channels, size, size) of the kernels beside the maps.
-    kinds: the names of the kinds of its layers.
+    scale_layer: the layer whose colour limits it shares.
+    kernel_shape: (channels, size, size) of the kernels beside the maps.
+    layer_kinds: the names of the kinds of its layers.
     pager: replaces the second line where not all maps are shown: the shown range, the count, and the shape.
     """
 

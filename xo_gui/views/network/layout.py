@@ -17,6 +17,14 @@ from xo_gui.widgets.number_text import number
 
 KERNEL_GAP = 6.0
 
+# A run is split into at most MAX_RUNS parts; one of at most MAX_EXPANDED columns is shown column by column.
+MOST_GROUPS, FEW = 6, 8
+# Columns that are never collapsed: the input and the first features, and the votes.
+HEAD, TAIL = 2, 1
+
+# The first and the last layer of an expanded run.
+Opened = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Box:
@@ -47,8 +55,9 @@ class Box:
 
     def part(self, shape: tuple[int, int], rows: range, columns: range) -> Box:
         """The part of the cells `rows` x `columns` in a grid of `shape` (rows, columns) equal cells."""
-        high, wide = self.height / shape[0], self.width / shape[1]
-        return Box(self.x + columns.start * wide, self.y + rows.start * high, len(columns) * wide, len(rows) * high)
+        height, width = self.height / shape[0], self.width / shape[1]
+        x, y = self.x + columns.start * width, self.y + rows.start * height
+        return Box(x, y, len(columns) * width, len(rows) * height)
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class Column:
     maps: the channels that have a tile: all, or those of the current page.
     x, y: the top left of the column.
     width: of header and tiles.
-    first: x of the first tile.
+    first_x: of the first tile.
     rows: tiles down.
     tile_width, tile_height: of a tile.
     step_x, step_y: from one tile to the next.
@@ -232,25 +241,11 @@ class Strip:
         return next((column for column in self.columns if column.x <= x < column.right), None)
 
 
-def _cell_at(box: Box, shape: tuple[int, int], x: float, y: float) -> tuple[int, int]:
-    row, column = int((y - box.y) * shape[0] / box.height), int((x - box.x) * shape[1] / box.width)
-    return min(row, shape[0] - 1), min(column, shape[1] - 1)
-
-
-# A run is split into at most MAX_RUNS parts; one of at most MAX_EXPANDED columns is shown column by column.
-MOST_GROUPS, FEW = 6, 8
-# Columns that are never collapsed: the input and the first features, and the votes.
-HEAD, TAIL = 2, 1
-
-# The first and the last layer of an expanded run.
-Opened = tuple[int, int]
-
-
 def gathered(displays: Sequence[Stage], opened: Opened | None = None) -> tuple[Stage, ...]:
     """Collapse long runs of columns into columns of kind "group".
 
-    opened: the expanded run; every longer run that contains it is expanded too. (layer, layer) expands down to that
-    layer.
+    expanded: the expanded run; every longer run that contains it is expanded too. (layer, layer) expands down to
+    that layer.
     """
     middle = displays[HEAD : len(displays) - TAIL]
     if len(middle) <= FEW:
@@ -259,11 +254,6 @@ def gathered(displays: Sequence[Stage], opened: Opened | None = None) -> tuple[S
     return tuple(
         display if display.kind == "group" or not display.shown else _numbered(display) for display in shown
     )
-
-
-def _numbered(display: Stage) -> Stage:
-    """The column with its layer's number in the title."""
-    return replace(display, title=_tr("{0} · {1}").format(number(display.shown), display.title))
 
 
 def group_of(displays: Sequence[Stage]) -> Stage:
@@ -283,6 +273,11 @@ def group_of(displays: Sequence[Stage]) -> Stage:
     )
 
 
+def _numbered(display: Stage) -> Stage:
+    """The column with its layer's number in the title."""
+    return replace(display, title=_tr("{0} · {1}").format(number(display.shown), display.title))
+
+
 def _expanded(run: Sequence[Stage], opened: Opened | None) -> Iterator[Stage]:
     """The columns of an expanded run: all if they are few, otherwise the collapsed parts."""
     if len(run) <= FEW:
@@ -296,6 +291,11 @@ def _expanded(run: Sequence[Stage], opened: Opened | None) -> Iterator[Stage]:
             yield from _expanded(part, opened)
         else:
             yield group_of(part)
+
+
+def _cell_at(box: Box, shape: tuple[int, int], x: float, y: float) -> tuple[int, int]:
+    row, column = int((y - box.y) * shape[0] / box.height), int((x - box.x) * shape[1] / box.width)
+    return min(row, shape[0] - 1), min(column, shape[1] - 1)
 
 
 def _tr(text: str) -> str:

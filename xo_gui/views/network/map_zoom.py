@@ -43,7 +43,7 @@ Marked = Callable[[], tuple[Cell | None, ShownStrip | None]]
 class LargeMap(QWidget):
     """Covers `view` after a double click on a value there, or Space; Esc closes it.
 
-    looked(cell), held(cell): the user points at a value, or clicks it. The wheel, + and - zoom; dragging and the
+    hovered(cell), pinned(cell): the user points at a value, or clicks it. The wheel, + and - zoom; dragging and the
     arrow keys move; Page Up and Page Down change the map.
     """
 
@@ -106,7 +106,6 @@ class LargeMap(QWidget):
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self.update()
 

@@ -28,13 +28,23 @@ ABOVE = draw.HEADER_HEIGHT + 8.0
 LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
 BELOW = 41.0
 
+PLACE_WIDTH, VALUE_WIDTH, GAP = 268.0, 56.0, 12.0
+
+# A smaller cell gets a ring around its centre instead of an outline.
+LEAST_OUTLINE = 9.0
+RING = 3.2
+# Line widths; the strongest line of each fan has the latter.
+THIN, THICK = 0.7, 3.6
+
 
 @dataclass(frozen=True)
 class Header:
     """A clickable column header.
 
-    subject: the index of the model. layer: the first layer of the column. way: the part of the pager, None for the
-    rest of the header. folds: the layer that a click folds or unfolds, None for a collapsed run.
+    subject: the index of the model.
+    layer: the first layer of the column.
+    pager_part: None for the rest of the header.
+    folds: the layer that a click folds or unfolds, None for a collapsed run.
     """
 
     subject: int
@@ -149,8 +159,76 @@ class StripPainter:
         return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)
+def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme, sliding: bool) -> None:
+    """Paint the receptive trace of a cell; sliding: whether the animation has filled the map only up to it."""
+    if shown.strip is None:
+        return
+    if sliding:
+        paint_unfilled(painter, shown.strip, cell, theme)
+    trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
+    if trace is not None:
+        paint_trace(painter, trace, theme)
+
+
+def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
+    """Paint lines, then outlines with a rim in the background colour, so that they are visible on any value."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    _fan(painter, trace, theme)
+    painter.setPen(QPen(QColor(theme.text), 1.2))
+    painter.drawLines([QLineF(*line) for line in trace.lines])
+    if trace.tile is not None:
+        _outline(painter, rect(trace.tile).adjusted(-2, -2, 2, 2), theme, 2.0)
+    for window in trace.windows:
+        _outline(painter, rect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
+    for ring in trace.rings:
+        paint_ring(painter, ring, theme)
+    painter.restore()
+
+
+def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) -> None:
+    """Cover what comes after `cell` in its map or vector: what the sliding window has not computed yet."""
+    column = strip.column_of(cell.layer)
+    if column is None:
+        return
+    background = QColor(theme.ground)
+    if not column.is_map:
+        for channel in range(cell.channel + 1, column.stage.count):
+            painter.fillRect(rect(column.tile(channel)), background)
+        return
+    if cell.channel not in column.maps:
+        return
+    (height, width), tile = column.cells, column.tile(cell.channel)
+    painter.fillRect(rect(tile.part((height, width), range(cell.row + 1, height), range(width))), background)
+    rest = tile.part((height, width), range(cell.row, cell.row + 1), range(cell.column + 1, width))
+    painter.fillRect(rect(rest), background)
+
+
+def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
+    """Outline a cell; a small one gets a ring around its centre."""
+    if min(cell.width, cell.height) >= LEAST_OUTLINE:
+        _outline(painter, rect(cell), theme, 1.4)
+        return
+    for colour, width in ((theme.ground, 3.0), (theme.text, 1.3)):
+        painter.setPen(QPen(QColor(colour), width))
+        painter.drawEllipse(QPointF(*cell.centre), RING, RING)
+
+
+def paint_readout(painter: QPainter, theme: Theme, text: Readout, left: float, right: float, base: float) -> None:
+    """Paint place, value and receptive field of a cell, from `left` to `right`, on the baseline `base`."""
+    small, metrics = kept_font(SMALL_PX)
+    strong, strong_metrics = kept_font(TEXT_PX, True)
+    painter.setFont(small)
+    painter.setPen(QColor(theme.quiet))
+    painter.drawText(QPointF(left, base), text.place)
+    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(text.place) + GAP)
+    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(text.value) + GAP)
+    cut = metrics.elidedText(text.reads, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
+    painter.drawText(QPointF(reads, base), cut)
+    painter.setFont(strong)
+    painter.setPen(QColor(theme.text))
+    painter.drawText(QPointF(value, base), text.value)
 
 
 def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
@@ -192,60 +270,6 @@ def say_reading(name: str, reading: Reading) -> str:
     return _tr("{0} predicts {1}, {2} %").format(name, reading.verdict, f"{top:.0f}")
 
 
-PLACE_WIDTH, VALUE_WIDTH, GAP = 268.0, 56.0, 12.0
-
-
-def paint_readout(painter: QPainter, theme: Theme, text: Readout, left: float, right: float, base: float) -> None:
-    """Paint place, value and receptive field of a cell, from `left` to `right`, on the baseline `base`."""
-    small, metrics = kept_font(SMALL_PX)
-    strong, strong_metrics = kept_font(TEXT_PX, True)
-    painter.setFont(small)
-    painter.setPen(QColor(theme.quiet))
-    painter.drawText(QPointF(left, base), text.place)
-    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(text.place) + GAP)
-    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(text.value) + GAP)
-    cut = metrics.elidedText(text.reads, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
-    painter.drawText(QPointF(reads, base), cut)
-    painter.setFont(strong)
-    painter.setPen(QColor(theme.text))
-    painter.drawText(QPointF(value, base), text.value)
-
-
-# A smaller cell gets a ring around its centre instead of an outline.
-LEAST_OUTLINE = 9.0
-RING = 3.2
-# Line widths; the strongest line of each fan has the latter.
-THIN, THICK = 0.7, 3.6
-
-
-def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme, sliding: bool) -> None:
-    """Paint the receptive trace of a cell; sliding: whether the animation has filled the map only up to it."""
-    if shown.strip is None:
-        return
-    if sliding:
-        paint_unfilled(painter, shown.strip, cell, theme)
-    trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
-    if trace is not None:
-        paint_trace(painter, trace, theme)
-
-
-def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
-    """Paint lines, then outlines with a rim in the background colour, so that they are visible on any value."""
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    _fan(painter, trace, theme)
-    painter.setPen(QPen(QColor(theme.text), 1.2))
-    painter.drawLines([QLineF(*line) for line in trace.lines])
-    if trace.tile is not None:
-        _outline(painter, rect(trace.tile).adjusted(-2, -2, 2, 2), theme, 2.0)
-    for window in trace.windows:
-        _outline(painter, rect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
-    for ring in trace.rings:
-        paint_ring(painter, ring, theme)
-    painter.restore()
-
-
 def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
     """Paint lines as thick as their contributions; negative ones are dashed and violet."""
     for carried, line in zip(trace.carried, trace.fan, strict=True):
@@ -256,35 +280,11 @@ def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
         painter.drawLine(QLineF(*line))
 
 
-def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) -> None:
-    """Cover what comes after `cell` in its map or vector: what the sliding window has not computed yet."""
-    column = strip.column_of(cell.layer)
-    if column is None:
-        return
-    background = QColor(theme.ground)
-    if not column.is_map:
-        for channel in range(cell.channel + 1, column.stage.count):
-            painter.fillRect(rect(column.tile(channel)), background)
-        return
-    if cell.channel not in column.maps:
-        return
-    (height, width), tile = column.cells, column.tile(cell.channel)
-    painter.fillRect(rect(tile.part((height, width), range(cell.row + 1, height), range(width))), background)
-    rest = tile.part((height, width), range(cell.row, cell.row + 1), range(cell.column + 1, width))
-    painter.fillRect(rect(rest), background)
-
-
-def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
-    """Outline a cell; a small one gets a ring around its centre."""
-    if min(cell.width, cell.height) >= LEAST_OUTLINE:
-        _outline(painter, rect(cell), theme, 1.4)
-        return
-    for colour, width in ((theme.ground, 3.0), (theme.text, 1.3)):
-        painter.setPen(QPen(QColor(colour), width))
-        painter.drawEllipse(QPointF(*cell.centre), RING, RING)
-
-
 def _outline(painter: QPainter, box: QRectF, theme: Theme, width: float) -> None:
     for colour, line_width in ((theme.ground, width + 1.6), (theme.text, width)):
         painter.setPen(QPen(QColor(colour), line_width))
         painter.drawRoundedRect(box, 1.5, 1.5)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("NetworkView", text)

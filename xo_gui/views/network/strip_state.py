@@ -25,24 +25,6 @@ Tile: TypeAlias = tuple[QRectF, QRect]
 NEW_SHARE = 0.1
 
 
-@dataclass(frozen=True)
-class Atlas:
-    """The maps of a column in one image; tiles: the rectangles in the strip and in the image."""
-
-    maps: range
-    image: QImage
-    tiles: list[Tile]
-
-
-@dataclass(frozen=True)
-class Around:
-    """Which parts are painted around a strip's tiles: headers above, legends and costs below."""
-
-    header: bool = True
-    legend: bool = True
-    cost: bool = True
-
-
 class ShownStrip:
     """The columns of one model. Atlases are created on first paint and cached until values or colours change."""
 
@@ -237,3 +219,21 @@ class ShownStrip:
     def _weights(self, column: Column) -> HostArray:
         model = self.reading.subject
         return np.asarray(model.parameters[f"{model.network.names[column.stage.shown]}.weight"])
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The maps of a column in one image; tiles: the rectangles in the strip and in the image."""
+
+    maps: range
+    image: QImage
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class Around:
+    """Which parts are painted around a strip's tiles: headers above, legends and costs below."""
+
+    header: bool = True
+    legend: bool = True
+    cost: bool = True

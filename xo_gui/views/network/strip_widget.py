@@ -48,134 +48,8 @@ from xo_gui.views.network.trace import is_in
 from xo_gui.views.network.value_text import Readout, say_cell, say_weight
 from xo_gui.views.view import View
 
-
-class StripScroll(QScrollBar):
-    """The horizontal scroll bar of the strips, hidden if everything fits."""
-
-    def __init__(self, margin: float, parent: QWidget) -> None:
-        super().__init__(Qt.Orientation.Horizontal, parent)
-        self._margin = margin
-        self.setAccessibleName(self.tr("Scroll the network"))
-        self.hide()
-
-    def fit(self, content: float, width: float, bottom: float) -> bool:
-        """Set the range for content of this width and place the bar; returns whether it was shown or hidden."""
-        needed = content > width + 0.5
-        self.setGeometry(int(self._margin), int(bottom - 11), int(width), 10)
-        self.setRange(0, max(0, round(content - width)))
-        self.setPageStep(int(width))
-        self.setSingleStep(40)
-        if needed != self.isHidden():
-            return False
-        self.setVisible(needed)
-        return True
-
-    def turn_wheel(self, event: QWheelEvent) -> None:
-        """Scroll by a wheel event in either direction."""
-        delta = event.angleDelta().x() or event.angleDelta().y()
-        if self.isHidden() or not delta:
-            event.ignore()
-            return
-        self.setValue(self.value() - delta)
-
-    def show_column(self, column: Column | None, width: float) -> None:
-        """Scroll as little as makes a column visible in `width`, its left edge with priority."""
-        if column is not None and not self.isHidden():
-            low, high = round(column.right - width + self._margin), round(column.x - self._margin)
-            self.setValue(min(max(self.value(), low), high))
-
-
-class InView(QObject):
-    """Tracks which maps are visible. changed(maps): (Network, Wanted) for each model; empty for a hidden widget."""
-
-    changed = Signal(object)
-
-    def __init__(self, widget: QWidget) -> None:
-        super().__init__(widget)
-        self._strips: Sequence[ShownStrip] = ()
-        self._is_shown = False
-        self._last: tuple[tuple[Network, Wanted], ...] = ()
-        widget.installEventFilter(self)
-
-    def tell(self, strips: Sequence[ShownStrip], left: float, right: float) -> None:
-        """Set the visible span of the strips, from `left` to `right`."""
-        self._strips = strips
-        for shown in strips:
-            shown.look((left, right))
-        if self._is_shown:
-            self._notify()
-
-    def _notify(self) -> None:
-        maps = tuple(
-            (shown.reading.subject.network, shown.maps_in_view() if self._is_shown else {})
-            for shown in self._strips
-        )
-        if maps != self._last:
-            self._last = maps
-            self.changed.emit(maps)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
-            self._is_shown = event.type() == QEvent.Type.Show
-            self._notify()
-        return super().eventFilter(watched, event)
-
-
 # A weight: the model, the layer, and its (feature, channel, row, column).
 Weight = tuple[int, int, tuple[int, int, int, int]]
-
-
-@dataclass(frozen=True)
-class Under:
-    """What lies at a point: at most one of a cell, a weight and a clickable header."""
-
-    cell: Cell | None = None
-    weight: Weight | None = None
-    header: Header | None = None
-
-
-def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
-    """Find what lies at a point in strip coordinates."""
-    for subject, shown in enumerate(strips):
-        column = shown.strip.column_at(x) if shown.strip else None
-        if shown.strip is None or column is None:
-            continue
-        in_header, display = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
-        if display.kind == "group":
-            is_inside = in_header or column.tile(0).holds(x, y)
-            return Under(header=Header(subject, display.shown) if is_inside else None)
-        way = way_at(column, column.y - ABOVE, x, y) if shown.around.header else None
-        if way is not None and leads(column, way):
-            return Under(header=Header(subject, display.shown, way))
-        if place := column.find(x, y):
-            return Under(cell=Cell(column.stage.shown, *place, subject=subject))
-        if weight := column.find_weight(x, y):
-            return Under(weight=(subject, column.stage.shown, weight))
-        if in_header:
-            relu = folding(shown, column)
-            return Under(header=None if relu is None else Header(subject, display.shown, folds=relu))
-    return Under()
-
-
-def middle_of(strips: Sequence[ShownStrip], weight: Weight) -> Cell:
-    """The centre of the map that the kernel of this weight produces."""
-    subject, layer, (feature, *_) = weight
-    shape = strips[subject].reading.subject.network.shapes[layer]
-    return Cell(layer, feature, shape[1] // 2, shape[2] // 2, subject)
-
-
-def folding(shown: ShownStrip, column: Column) -> int | None:
-    """The layer, such as a ReLU, that a click on this column's header folds or unfolds; None for none."""
-    layer = column.stage.layers[-1]
-    return layer if layer in foldable(shown.reading.subject.network) else None
-
-
-def header_of(shown: ShownStrip, cell: Cell) -> Header | None:
-    """The header of the column that shows a cell, None if it folds nothing."""
-    column = shown.strip.column_of(cell.layer) if shown.strip else None
-    relu = folding(shown, column) if column is not None else None
-    return None if column is None or relu is None else Header(cell.subject, column.stage.shown, folds=relu)
-
 
 MARGIN, TOP, UNDER_TABS, READOUT_HEIGHT = 16.0, 28.0, 6.0, 24.0
 # Update intervals of times and descriptions, slow enough to be read; longer while training runs, because painting
@@ -458,3 +332,127 @@ class StripsPanel(View):
             self._lay_out()
         strip = self._strips[cell.subject].strip
         self._bar.show_column(strip.column_of(cell.layer) if strip else None, self.width())
+
+
+class StripScroll(QScrollBar):
+    """The horizontal scroll bar of the strips, hidden if everything fits."""
+
+    def __init__(self, margin: float, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self._margin = margin
+        self.setAccessibleName(self.tr("Scroll the network"))
+        self.hide()
+
+    def fit(self, content: float, width: float, bottom: float) -> bool:
+        """Set the range for content of this width and place the bar; returns whether it was shown or hidden."""
+        needed = content > width + 0.5
+        self.setGeometry(int(self._margin), int(bottom - 11), int(width), 10)
+        self.setRange(0, max(0, round(content - width)))
+        self.setPageStep(int(width))
+        self.setSingleStep(40)
+        if needed != self.isHidden():
+            return False
+        self.setVisible(needed)
+        return True
+
+    def turn_wheel(self, event: QWheelEvent) -> None:
+        """Scroll by a wheel event in either direction."""
+        delta = event.angleDelta().x() or event.angleDelta().y()
+        if self.isHidden() or not delta:
+            event.ignore()
+            return
+        self.setValue(self.value() - delta)
+
+    def show_column(self, column: Column | None, width: float) -> None:
+        """Scroll as little as makes a column visible in `width`, its left edge with priority."""
+        if column is not None and not self.isHidden():
+            low, high = round(column.right - width + self._margin), round(column.x - self._margin)
+            self.setValue(min(max(self.value(), low), high))
+
+
+class InView(QObject):
+    """Tracks which maps are visible. changed(maps): (Network, Wanted) for each model; empty for a hidden widget."""
+
+    changed = Signal(object)
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self._strips: Sequence[ShownStrip] = ()
+        self._is_shown = False
+        self._last: tuple[tuple[Network, Wanted], ...] = ()
+        widget.installEventFilter(self)
+
+    def tell(self, strips: Sequence[ShownStrip], left: float, right: float) -> None:
+        """Set the visible span of the strips, from `left` to `right`."""
+        self._strips = strips
+        for shown in strips:
+            shown.look((left, right))
+        if self._is_shown:
+            self._notify()
+
+    def _notify(self) -> None:
+        maps = tuple(
+            (shown.reading.subject.network, shown.maps_in_view() if self._is_shown else {})
+            for shown in self._strips
+        )
+        if maps != self._last:
+            self._last = maps
+            self.changed.emit(maps)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
+            self._is_shown = event.type() == QEvent.Type.Show
+            self._notify()
+        return super().eventFilter(watched, event)
+
+
+@dataclass(frozen=True)
+class Under:
+    """What lies at a point: at most one of a cell, a weight and a clickable header."""
+
+    cell: Cell | None = None
+    weight: Weight | None = None
+    header: Header | None = None
+
+
+def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
+    """Find what lies at a point in strip coordinates."""
+    for subject, shown in enumerate(strips):
+        column = shown.strip.column_at(x) if shown.strip else None
+        if shown.strip is None or column is None:
+            continue
+        in_header, display = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
+        if display.kind == "group":
+            is_inside = in_header or column.tile(0).holds(x, y)
+            return Under(header=Header(subject, display.shown) if is_inside else None)
+        way = way_at(column, column.y - ABOVE, x, y) if shown.around.header else None
+        if way is not None and leads(column, way):
+            return Under(header=Header(subject, display.shown, way))
+        if place := column.find(x, y):
+            return Under(cell=Cell(column.stage.shown, *place, subject=subject))
+        if weight := column.find_weight(x, y):
+            return Under(weight=(subject, column.stage.shown, weight))
+        if in_header:
+            relu = folding(shown, column)
+            return Under(header=None if relu is None else Header(subject, display.shown, folds=relu))
+    return Under()
+
+
+def middle_of(strips: Sequence[ShownStrip], weight: Weight) -> Cell:
+    """The centre of the map that the kernel of this weight produces."""
+    subject, layer, (feature, *_) = weight
+    shape = strips[subject].reading.subject.network.shapes[layer]
+    return Cell(layer, feature, shape[1] // 2, shape[2] // 2, subject)
+
+
+def folding(shown: ShownStrip, column: Column) -> int | None:
+    """The layer, such as a ReLU, that a click on this column's header folds or unfolds; None for none."""
+    layer = column.stage.layers[-1]
+    return layer if layer in foldable(shown.reading.subject.network) else None
+
+
+def header_of(shown: ShownStrip, cell: Cell) -> Header | None:
+    """The header of the column that shows a cell, None if it folds nothing."""
+    column = shown.strip.column_of(cell.layer) if shown.strip else None
+    relu = folding(shown, column) if column is not None else None
+    return None if column is None or relu is None else Header(cell.subject, column.stage.shown, folds=relu)

@@ -21,7 +21,7 @@ MOST_GAIN = 16
 class StripControls(QWidget):
     """Buttons for how colour limits are shared, and a slider for the gain.
 
-    overview: the button that is visible while a run is expanded; gathered: it was clicked.
+    overview_button: visible while a run is expanded; collapse_requested: it was clicked.
     """
 
     changed = Signal()
@@ -106,50 +106,10 @@ class StripControls(QWidget):
         self.changed.emit()
 
 
-@dataclass(frozen=True)
-class Called:
-    """A layer in the search index.
-
-    layer: 0 is the input. name: as displayed. words: all its names. numbers: that match it. Text is in lower case.
-    """
-
-    layer: int
-    name: str
-    words: str
-    numbers: frozenset[str]
-
-    def fits(self, word: str) -> bool:
-        """Whether a search word matches this layer."""
-        return word in self.numbers if word.isdigit() else word in self.words
-
-
-def called(network: Network) -> tuple[Called, ...]:
-    """The search index of all layers with a column: by displayed name ("Features 3"), kind ("Conv2D"), name in
-    files ("05-conv2d"), number, and the number in its name."""
-    names, kinds = layer_names(network), ("input", *(type(layer).__name__ for layer in network.layers))
-    return tuple(
-        Called(
-            layer,
-            name.casefold(),
-            f"{name} {kind} {key}".casefold(),
-            frozenset((str(layer), *filter(str.isdigit, name.split()))),
-        )
-        for layer, (name, kind, key) in enumerate(zip(names, kinds, network.names, strict=True))
-        if has_column(network, layer)
-    )
-
-
-def found_layers(entries: tuple[Called, ...], text: str) -> list[int]:
-    """The layers that match every word of `text`, exact names first; none without words."""
-    words = text.casefold().split()
-    matches = [entry for entry in entries if words and all(map(entry.fits, words))]
-    return [entry.layer for entry in sorted(matches, key=lambda entry: entry.name != " ".join(words))]
-
-
 class FindLine(QWidget):
-    """The layer search. found: the current match, None if there is none.
+    """The layer search. match: the current match, None if there is none.
 
-    chosen(): the match has changed. closed(): the search was closed, and the focus is back on the parent.
+    match_changed(): the match has changed. closed(): the search was closed, and the focus is back on the parent.
     """
 
     chosen = Signal()
@@ -277,3 +237,44 @@ class FindLine(QWidget):
             self._close()
         else:
             super().keyPressEvent(event)
+
+
+@dataclass(frozen=True)
+class Called:
+    """A layer in the search index.
+
+    layer: 0 is the input. name: as displayed. search_text: all its names. numbers: that match it. All text is in
+    lower case.
+    """
+
+    layer: int
+    name: str
+    words: str
+    numbers: frozenset[str]
+
+    def fits(self, word: str) -> bool:
+        """Whether a search word matches this layer."""
+        return word in self.numbers if word.isdigit() else word in self.words
+
+
+def called(network: Network) -> tuple[Called, ...]:
+    """The search index of all layers with a column: by displayed name ("Features 3"), kind ("Conv2D"), name in
+    files ("05-conv2d"), number, and the number in its name."""
+    names, kinds = layer_names(network), ("input", *(type(layer).__name__ for layer in network.layers))
+    return tuple(
+        Called(
+            layer,
+            name.casefold(),
+            f"{name} {kind} {key}".casefold(),
+            frozenset((str(layer), *filter(str.isdigit, name.split()))),
+        )
+        for layer, (name, kind, key) in enumerate(zip(names, kinds, network.names, strict=True))
+        if has_column(network, layer)
+    )
+
+
+def found_layers(entries: tuple[Called, ...], text: str) -> list[int]:
+    """The layers that match every word of `text`, exact names first; none without words."""
+    words = text.casefold().split()
+    matches = [entry for entry in entries if words and all(map(entry.fits, words))]
+    return [entry.layer for entry in sorted(matches, key=lambda entry: entry.name != " ".join(words))]

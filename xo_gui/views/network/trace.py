@@ -37,7 +37,7 @@ class Trace:
     windows: the areas that are read.
     lines: single connections along the path through the cell, one for each layer.
     fan: the connections from all maps that it reads, and to all that read it.
-    carried: the contribution of each line of the fan, relative to the strongest of its layer (-1 to 1); zero ones
+    strengths: the contribution of each line of the fan, relative to the strongest of its layer (-1 to 1); zero ones
         and the weakest of many are left out. All are 1 without a prediction.
     """
 
@@ -47,25 +47,6 @@ class Trace:
     lines: tuple[Line, ...]
     fan: tuple[Line, ...]
     carried: tuple[float, ...]
-
-
-def in_maps(network: Network, cell: Cell) -> Cell:
-    """The cell of the input map of Flatten, if `cell` is an output of Flatten; otherwise `cell`."""
-    if cell.layer and isinstance(network.layers[cell.layer - 1], Flatten):
-        shape = network.shapes[cell.layer - 1]
-        if len(shape) == 3:
-            channel, row, column = (int(place) for place in np.unravel_index(cell.channel, shape))
-            return Cell(cell.layer - 1, channel, row, column, cell.subject)
-    return cell
-
-
-def is_in(network: Network, cell: Cell) -> bool:
-    """Whether the cell exists in the network."""
-    if not 0 <= cell.layer < len(network.shapes):
-        return False
-    shape = network.shapes[cell.layer]
-    places = (cell.channel, cell.row, cell.column)
-    return all(0 <= place < length for place, length in zip(places, (*shape, 1, 1), strict=False))
 
 
 def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None = None) -> Trace | None:
@@ -88,6 +69,25 @@ def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None
         tuple(builder.lines),
         *builder.fanned(),
     )
+
+
+def in_maps(network: Network, cell: Cell) -> Cell:
+    """The cell of the input map of Flatten, if `cell` is an output of Flatten; otherwise `cell`."""
+    if cell.layer and isinstance(network.layers[cell.layer - 1], Flatten):
+        shape = network.shapes[cell.layer - 1]
+        if len(shape) == 3:
+            channel, row, column = (int(place) for place in np.unravel_index(cell.channel, shape))
+            return Cell(cell.layer - 1, channel, row, column, cell.subject)
+    return cell
+
+
+def is_in(network: Network, cell: Cell) -> bool:
+    """Whether the cell exists in the network."""
+    if not 0 <= cell.layer < len(network.shapes):
+        return False
+    shape = network.shapes[cell.layer]
+    places = (cell.channel, cell.row, cell.column)
+    return all(0 <= place < length for place, length in zip(places, (*shape, 1, 1), strict=False))
 
 
 class _TraceBuilder:

@@ -20,7 +20,7 @@ _MAX_RUNS = 4
 
 @dataclass(frozen=True)
 class Readout:
-    """place: "Features 1 · map 3 · row 12, column 21". value: "+0.24". reads: the receptive field, or ""."""
+    """place: "Features 1 · map 3 · row 12, column 21". value: "+0.24". detail: the receptive field, or ""."""
 
     place: str
     value: str
@@ -55,6 +55,11 @@ def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -
     return Readout(text + _tr(" · row {0}, column {1}").format(row, column), fixed(weight), _tr("a weight"))
 
 
+def place_words(row: int, column: int) -> str:
+    """A position counted from 1: "row 12, column 21"."""
+    return _tr("row {0}, column {1}").format(row + 1, column + 1)
+
+
 def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
     network = reading.subject.network
     place = _tr("Votes · {0}").format(network.classes[cell.channel])
@@ -73,11 +78,6 @@ def _map_place(network: Network, cell: Cell) -> str:
     if cell.layer or network.input_shape[0] > 1:
         parts.insert(1, _tr("map {0}").format(cell.channel + 1))
     return " · ".join(parts)
-
-
-def place_words(row: int, column: int) -> str:
-    """A position counted from 1: "row 12, column 21"."""
-    return _tr("row {0}, column {1}").format(row + 1, column + 1)
 
 
 def _receptive_field(network: Network, cell: Cell) -> str:
