@@ -34,7 +34,7 @@ class Access:
 
     view: View
     write: bool = False
-    aligned: bool = False
+    elementwise: bool = False
     constant: bool = False
     windows: Windows | None = None
 
@@ -46,7 +46,7 @@ class Access:
     def follows(self, earlier: Access) -> bool:
         """Whether a thread may do this after `earlier` without synchronizing with other threads."""
         return not self.hinders(earlier) or (
-            self.aligned and earlier.aligned and self.view.same_places(earlier.view)
+            self.elementwise and earlier.elementwise and self.view.same_places(earlier.view)
         )
 
 
@@ -79,20 +79,22 @@ class Elementwise:
 
 
 def reads(
-    view: View, *, strided: bool = False, anywhere: bool = False, windows: Windows | None = None
+    view: View, *, strided: bool = False, random_access: bool = False, windows: Windows | None = None
 ) -> list[Parameter]:
     """A pointer to values that are read, element i by index i unless `random_access`.
 
     strided: followed by the Layout. windows: see Access.
     """
-    access = Access(view, aligned=not anywhere and windows is None, windows=windows)
+    access = Access(view, elementwise=not random_access and windows is None, windows=windows)
     pointer = Parameter(f"const {C_NAMES[view.dtype]}*", view.array, access)
     return [pointer, Parameter("Layout", view.layout())] if strided else [pointer]
 
 
-def writes(view: View, *, strided: bool = False, anywhere: bool = False, constant: bool = False) -> list[Parameter]:
+def writes(
+    view: View, *, strided: bool = False, random_access: bool = False, constant: bool = False
+) -> list[Parameter]:
     """A pointer to values that are written and possibly read; constant: see Access."""
-    access = Access(view, write=True, aligned=not anywhere, constant=constant)
+    access = Access(view, write=True, elementwise=not random_access, constant=constant)
     pointer = Parameter(f"{C_NAMES[view.dtype]}*", view.array, access)
     return [pointer, Parameter("Layout", view.layout())] if strided else [pointer]
 
@@ -138,9 +140,9 @@ class Glue:
 
     functions: Sequence[Elementwise]
     prefix: str
-    number: str = "i"
-    own: View | None = None
-    wanted: View | None = None
+    index: str = "i"
+    output: View | None = None
+    window_input: View | None = None
 
     def parameters(self) -> list[str]:
         """Declarations of the kernel parameters."""
@@ -158,9 +160,9 @@ class Glue:
             arguments = [
                 self._argument(place, part, given, names) for part, given in enumerate(function.parameters)
             ]
-            lines.append(f"{function.function}({', '.join((self.number, *arguments))});")
-        if self.wanted is not None:
-            key = _key(self.wanted)
+            lines.append(f"{function.function}({', '.join((self.index, *arguments))});")
+        if self.window_input is not None:
+            key = _key(self.window_input)
             lines.append(f"cell = {names[key] + '.value' if key in names else 'computed'};")
         return f"{{ {' '.join(lines)} }}" if lines else ""
 
@@ -169,17 +171,17 @@ class Glue:
 
     def _argument(self, place: int, part: int, given: Parameter, names: dict[_Key, str]) -> str:
         access = given.access
-        if access is not None and access.windows is not None and self.number == "w":
+        if access is not None and access.windows is not None and self.index == "w":
             return f"WindowValues<{C_NAMES[access.view.dtype]}>{{cells}}"
-        if access is not None and access.aligned and _key(access.view) in names:
+        if access is not None and access.elementwise and _key(access.view) in names:
             return names[_key(access.view)]
         return self._name(place, part)
 
     def _shared(self) -> list[_Key]:
-        ends = {_key(view) for view in (self.own, self.wanted) if view is not None}
+        ends = {_key(view) for view in (self.output, self.window_input) if view is not None}
         counts: dict[_Key, int] = {}
         for function in self.functions:
-            for key in {_key(access.view) for access in function.accesses if access.aligned}:
+            for key in {_key(access.view) for access in function.accesses if access.elementwise}:
                 counts[key] = counts.get(key, 0) + 1
         return [key for key, count in counts.items() if count > 1 or key in ends]
 
@@ -188,10 +190,10 @@ class Glue:
             (given.access.write, self._name(place, part))
             for place, function in enumerate(self.functions)
             for part, given in enumerate(function.parameters)
-            if given.access is not None and given.access.aligned and _key(given.access.view) == key
+            if given.access is not None and given.access.elementwise and _key(given.access.view) == key
         ]
         kind = C_NAMES[key[3]]
-        known = "computed, true" if self.own is not None and key == _key(self.own) else f"{kind}(), false"
+        known = "computed, true" if self.output is not None and key == _key(self.output) else f"{kind}(), false"
         return f"CachedValue<{kind}> {name} = {{({kind}*){max(pointers)[1]}, {known}}};"
 
 

@@ -46,7 +46,7 @@ class Convolution:
             self._fan_in,
             (4 if packed else 1, x.wide),
             (*self._options, f"-DPACKED={int(packed is not None)}"),
-            [*x.reads(), *reads(self._matrix, anywhere=True), *whole(self._length), *self._weights(packed)],
+            [*x.reads(), *reads(self._matrix, random_access=True), *whole(self._length), *self._weights(packed)],
             y.view,
             [
                 *(*y.steps(), *whole(self._out_channels, y.positions)),
@@ -95,8 +95,8 @@ class Convolution:
     def _weights(self, packed: View | None) -> list[Parameter]:
         """The weights and their row stride."""
         if packed is None:
-            return [*reads(self._matrix, anywhere=True), *whole(self._length)]
-        return [*reads(packed, anywhere=True), *whole(packed.array.shape[-1])]
+            return [*reads(self._matrix, random_access=True), *whole(self._length)]
+        return [*reads(packed, random_access=True), *whole(packed.array.shape[-1])]
 
     def _weight_gradient(self, dy: _Maps, dmatrix: Array) -> Product:
         (target,) = flat(self._kernels, dmatrix)
@@ -159,7 +159,7 @@ class _Maps:
 
     def reads(self) -> list[Parameter]:
         """The array and its strides."""
-        return [*reads(self.view, anywhere=True), *self.steps()]
+        return [*reads(self.view, random_access=True), *self.steps()]
 
 
 # Up to this many columns, each row of a product is computed by a block of its own.
@@ -183,8 +183,8 @@ def product(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
             (_vector_width(kernels, left, left_inner), _vector_width(kernels, right.T, right_inner)),
             (f"-DLEFT_INNER_CONTIGUOUS={int(left_inner)}", f"-DRIGHT_INNER_CONTIGUOUS={int(right_inner)}"),
             [
-                *(*reads(kernels.view(left), anywhere=True), *_strides(left)),
-                *(*reads(kernels.view(right), anywhere=True), *_strides(right)),
+                *(*reads(kernels.view(left), random_access=True), *_strides(left)),
+                *(*reads(kernels.view(right), random_access=True), *_strides(right)),
             ],
             kernels.view(out),
             [*_strides(out), *whole(rows, columns, inner)],
@@ -198,8 +198,8 @@ def _by_rows(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
     threads = 64 if inner <= 256 else 256
     down, along = _strides(right)
     given = [
-        *(*reads(kernels.view(left), anywhere=True), _strides(left)[0]),
-        *(*reads(kernels.view(right), anywhere=True), down, along),
+        *(*reads(kernels.view(left), random_access=True), _strides(left)[0]),
+        *(*reads(kernels.view(right), random_access=True), down, along),
         *(*writes(kernels.view(out)), *_strides(out), *whole(inner)),
     ]
     options = (real(np.dtype(left.dtype)), f"-DCOLUMNS={columns}", f"-DTHREADS={threads}")

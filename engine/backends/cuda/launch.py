@@ -229,8 +229,8 @@ class Blocks(Launch):
     parameters: tuple[Parameter, ...]
     size: int = 0
     windows: Windows | None = None
-    after: tuple[Elementwise, ...] = ()
-    then: tuple[Elementwise, ...] = ()
+    epilogue: tuple[Elementwise, ...] = ()
+    window_epilogue: tuple[Elementwise, ...] = ()
 
     @property
     def kernel(self) -> str:
@@ -242,16 +242,16 @@ class Blocks(Launch):
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        return (*self._of_values, *_accesses(self.then))
+        return (*self._of_values, *_accesses(self.window_epilogue))
 
     @property
     def _of_values(self) -> tuple[Access, ...]:
-        return (*accesses_of(self.parameters), *_accesses(self.after))
+        return (*accesses_of(self.parameters), *_accesses(self.epilogue))
 
     @property
     def glue(self) -> str:
-        epilogue = Glue(self.after, "f", own=self._own, wanted=self._window_input)
-        window_epilogue = Glue(self.then, "w", "w")
+        epilogue = Glue(self.epilogue, "f", output=self._output, window_input=self._window_input)
+        window_epilogue = Glue(self.window_epilogue, "w", "w")
         parameters = "".join(f", {each}" for each in (*epilogue.parameters(), *window_epilogue.parameters()))
         return (
             f"#define EPILOGUE_PARAMETERS {parameters}\n#define EPILOGUE(i, computed, cell) {epilogue.body()}\n"
@@ -259,32 +259,34 @@ class Blocks(Launch):
         )
 
     @property
-    def _own(self) -> View | None:
+    def _output(self) -> View | None:
         """The output of which each element is written by one thread."""
         for access in accesses_of(self.parameters):
-            if access.write and access.aligned and self.size:
+            if access.write and access.elementwise and self.size:
                 return access.view
         return None
 
     @property
     def _window_input(self) -> View | None:
-        return next((access.view for access in _accesses(self.then) if access.windows is not None), None)
+        return next((access.view for access in _accesses(self.window_epilogue) if access.windows is not None), None)
 
     def followed_by(self, function: Elementwise) -> Blocks | None:
         """This launch with `function` added, None if that is impossible."""
-        if len(self.after) + len(self.then) >= MAX_FUNCTIONS:
+        if len(self.epilogue) + len(self.window_epilogue) >= MAX_FUNCTIONS:
             return None
         if function.size == self.size:
-            independent = all(not own.hinders(other) for own in function.accesses for other in _accesses(self.then))
+            independent = all(
+                not own.hinders(other) for own in function.accesses for other in _accesses(self.window_epilogue)
+            )
             fits = independent and function.may_follow(self._of_values)
-            return _if_it_fits(replace(self, after=(*self.after, function))) if fits else None
+            return _if_it_fits(replace(self, epilogue=(*self.epilogue, function))) if fits else None
         if self.windows is not None and function.size * 4 == self.size:
-            fits = function.may_follow(_accesses(self.then)) and all(
+            fits = function.may_follow(_accesses(self.window_epilogue)) and all(
                 not own.hinders(value) or self._in_window(own, value)
                 for own in function.accesses
                 for value in self._of_values
             )
-            return _if_it_fits(replace(self, then=(*self.then, function))) if fits else None
+            return _if_it_fits(replace(self, window_epilogue=(*self.window_epilogue, function))) if fits else None
         return None
 
     def _in_window(self, access: Access, value: Access) -> bool:
@@ -292,18 +294,18 @@ class Blocks(Launch):
         view = self._window_input
         ours = access.windows == self.windows and access.windows is not None and not access.write
         same = view is None or view.same_places(access.view)
-        return ours and same and value.aligned and access.view.same_places(value.view)
+        return ours and same and value.elementwise and access.view.same_places(value.view)
 
     @property
     def given_values(self) -> list[Parameter]:
         """All parameters, in order."""
         return [
             *self.parameters,
-            *(given for function in (*self.after, *self.then) for given in function.parameters),
+            *(given for function in (*self.epilogue, *self.window_epilogue) for given in function.parameters),
         ]
 
     def _values(self) -> tuple[Argument, ...]:
-        return (*(given.value for given in self.parameters), *_arguments((*self.after, *self.then)))
+        return (*(given.value for given in self.parameters), *_arguments((*self.epilogue, *self.window_epilogue)))
 
     def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return self.grid, self.block

@@ -66,7 +66,7 @@ class BatchNorm:
     def settle(self, buffers: Array, momentum: float) -> Calls:
         correction = buffers.dtype.type(self._count / max(self._count - 1, 1))
         parameters = [
-            *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(buffers), anywhere=True)),
+            *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(buffers), random_access=True)),
             *(*whole(self._channels), *number(buffers.dtype.type(momentum)), *number(correction)),
         ]
         return calls_of(self._kernels, "update_running_statistics", self._channels, parameters)
@@ -75,14 +75,14 @@ class BatchNorm:
         """Statistics of each channel's slices: mean and squared deviations of x, or the sums for the gradient."""
         backward = gradient is not None
         parameters = [
-            *reads(self._x, strided=True, anywhere=True),
-            *reads(self._x if gradient is None else gradient, strided=True, anywhere=True),
+            *reads(self._x, strided=True, random_access=True),
+            *reads(self._x if gradient is None else gradient, strided=True, random_access=True),
             *(
                 _broadcast(self._mean, self._scale)
                 if backward
                 else (*nothing(self._x.dtype), *nothing(self._x.dtype))
             ),
-            *writes(self._parts, anywhere=True),
+            *writes(self._parts, random_access=True),
             *whole(self._count, self._slice_size),
         ]
         options, grid = (real(self._x.dtype), f"-DBACKWARD={int(backward)}"), (self._slices, self._channels)
@@ -90,7 +90,7 @@ class BatchNorm:
 
     def _batch_statistics(self) -> Calls:
         parameters = [
-            *reads(self._parts, anywhere=True),
+            *reads(self._parts, random_access=True),
             *(given for view in (self._mean, self._variance, self._scale) for given in writes(view)),
             *(*whole(self._slices, self._slice_size, self._count), *number(self._epsilon)),
         ]
@@ -98,7 +98,7 @@ class BatchNorm:
 
     def _running_statistics(self) -> Calls:
         parameters = [
-            *(*reads(self._buffers, anywhere=True), *writes(self._mean), *writes(self._scale)),
+            *(*reads(self._buffers, random_access=True), *writes(self._mean), *writes(self._scale)),
             *(*whole(self._channels), *number(self._epsilon)),
         ]
         return calls_of(self._kernels, "load_running_statistics", self._channels, parameters)
@@ -106,12 +106,16 @@ class BatchNorm:
     def _gradients(self, dparameters: Array | None) -> Calls:
         dtype = self._sums.dtype
         parameters = [
-            *(*reads(self._parts, anywhere=True), *writes(self._sums, anywhere=True)),
-            *(nothing(dtype) if dparameters is None else writes(self._kernels.view(dparameters), anywhere=True)),
+            *(*reads(self._parts, random_access=True), *writes(self._sums, random_access=True)),
+            *(
+                nothing(dtype)
+                if dparameters is None
+                else writes(self._kernels.view(dparameters), random_access=True)
+            ),
             *whole(self._channels, self._slices),
         ]
         return calls_of(self._kernels, "combine_gradients", self._channels, parameters)
 
 
 def _broadcast(*views: View) -> Iterable[Parameter]:
-    return (given for view in views for given in reads(view, anywhere=True))
+    return (given for view in views for given in reads(view, random_access=True))

@@ -77,7 +77,7 @@ class Dropout:
     def _drop(self, source: Array, target: Array) -> Calls:
         given, out, rng_counter = (self._kernels.view(array) for array in (source, target, self._rng_counter))
         parameters = [
-            *(*reads(given, strided=True), *writes(out, strided=True), *reads(rng_counter, anywhere=True)),
+            *(*reads(given, strided=True), *writes(out, strided=True), *reads(rng_counter, random_access=True)),
             *(*number(self._key), *number(self._threshold), *number(self._scale), *divisor(source.shape[-1])),
         ]
         return calls_of(self._kernels, "dropout", out.size, parameters)
@@ -90,8 +90,12 @@ def softmax_cross_entropy(
     logits, labels, probabilities, gradient = flat(kernels, scores, targets, votes, dscores)
     classes, batch = scores.shape
     parameters = [
-        *(*reads(logits, anywhere=True), *reads(labels, anywhere=True), *writes(probabilities, anywhere=True)),
-        *(*writes(kernels.view(loss), strided=True), *writes(gradient, anywhere=True)),
+        *(
+            *reads(logits, random_access=True),
+            *reads(labels, random_access=True),
+            *writes(probabilities, random_access=True),
+        ),
+        *(*writes(kernels.view(loss), strided=True), *writes(gradient, random_access=True)),
         *(*whole(classes, batch), *number(scores.dtype.type(1 / total))),
     ]
     return calls_of(kernels, "softmax_cross_entropy", batch, parameters)

@@ -36,7 +36,7 @@ class Pool:
         x, y = self._kernels.view(self._x), self._kernels.view(self._y)
         # The kernel that computes the maps may pool a window once it is complete.
         windows = tuple(self._x.shape[1:]) if self._tiles_exactly else None
-        parameters = [*reads(x, strided=True, anywhere=True, windows=windows), *writes(y, strided=True)]
+        parameters = [*reads(x, strided=True, random_access=True, windows=windows), *writes(y, strided=True)]
         if self._argmax is not None:
             parameters += writes(self._kernels.view(self._argmax))
         function = f"{self._kind}_pool{self._template}"
@@ -49,12 +49,16 @@ class Pool:
         if self._argmax is not None and self._tiles_exactly and target.contiguous:
             # Not fused with the kernel that computes dy, whose threads have too few adjacent values for fast
             # writes.
-            parameters = [*reads(self._kernels.view(self._argmax)), *reads(given, strided=True, anywhere=True)]
-            parameters += [*writes(target, strided=True, anywhere=True), self._geometry]
+            parameters = [*reads(self._kernels.view(self._argmax)), *reads(given, strided=True, random_access=True)]
+            parameters += [*writes(target, strided=True, random_access=True), self._geometry]
             return calls_of(self._kernels, "max_pool_scatter", given.size, parameters)
-        parameters = [*reads(given, strided=True, anywhere=True), *writes(target, strided=True), self._geometry]
+        parameters = [
+            *reads(given, strided=True, random_access=True),
+            *writes(target, strided=True),
+            self._geometry,
+        ]
         if self._argmax is not None:
-            parameters = [*reads(self._kernels.view(self._argmax), anywhere=True), *parameters]
+            parameters = [*reads(self._kernels.view(self._argmax), random_access=True), *parameters]
         function = f"{self._kind}_pool_gradient{self._template}"
         return calls_of(self._kernels, function, target.size, parameters)
 
@@ -69,7 +73,7 @@ class GlobalAverage:
         groups = 32 if math.prod(self._x.shape[1:3]) > 256 else 8
         strides = (stride // self._x.dtype.itemsize for stride in self._x.strides[:3])
         parameters = [
-            *reads(x, anywhere=True),
+            *reads(x, random_access=True),
             *whole(*strides, *self._x.shape[1:], y.size),
             *writes(y, strided=True),
         ]
@@ -85,5 +89,9 @@ class GlobalAverage:
         down, along = dy.strides
         expanded = self._kernels.view(dy, dx.shape, (down, 0, 0, along))
         target, share = self._kernels.view(dx), dy.dtype.type(1 / math.prod(self._x.shape[1:3]))
-        parameters = [*reads(expanded, strided=True, anywhere=True), *writes(target, strided=True), *number(share)]
+        parameters = [
+            *reads(expanded, strided=True, random_access=True),
+            *writes(target, strided=True),
+            *number(share),
+        ]
         return calls_of(self._kernels, "scale", target.size, parameters)

@@ -255,7 +255,7 @@ def tiled(kernels: Kernels, product: Product, bias: Bias | None = None) -> Calls
     if parts == 1:
         return [(launch(writes(product.out), rows * columns), (), {})]
     scratch = kernels.view(kernels.device.zeros((parts, rows * columns), dtype))
-    first = launch(writes(scratch, anywhere=True), 0)
+    first = launch(writes(scratch, random_access=True), 0)
     return [(first, (), {}), (_reduction(kernels, scratch, parts, product.out, bias), (), {})]
 
 
@@ -263,11 +263,11 @@ def _reduction(kernels: Kernels, parts: View, slices: int, out: View, bias: Bias
     """The launch that sums parts (slices, count)."""
     # Many slices need many threads for each value, few do not.
     count, groups = out.size, 8 if slices <= 32 else 32
-    parameters = [*reads(parts, anywhere=True), *whole(slices, count), *writes(out, strided=True)]
+    parameters = [*reads(parts, random_access=True), *whole(slices, count), *writes(out, strided=True)]
     if bias is None:
         parameters += [*nothing(out.dtype), *whole(0, 1)]
     else:
-        parameters += [*reads(bias.first, anywhere=True), *whole(bias.step, bias.values)]
+        parameters += [*reads(bias.first, random_access=True), *whole(bias.step, bias.values)]
     options = (real(out.dtype), f"-DGROUPS={groups}")
     return Blocks(kernels, "reduce_slices", options, (-(-count // 32),), (32, groups), tuple(parameters), count)
 

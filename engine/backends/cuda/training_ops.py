@@ -27,7 +27,7 @@ def gather(kernels: Kernels, table: Array, order: Array, step_index: Array, firs
     source, indices, step = flat(kernels, table, order, step_index)
     target = kernels.view(out)
     parameters = [
-        *(given for view in (source, indices, step) for given in reads(view, anywhere=True)),
+        *(given for view in (source, indices, step) for given in reads(view, random_access=True)),
         *writes(target, strided=True),
         *(*whole(math.prod(out.shape[:-1])), *divisor(out.shape[-1]), *whole(order.shape[1], first)),
     ]
@@ -36,13 +36,17 @@ def gather(kernels: Kernels, table: Array, order: Array, step_index: Array, firs
 
 def advance(kernels: Kernels, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
     step, counter, flag = flat(kernels, step_index, rng_counter, is_finite)
-    parameters = [*writes(step, anywhere=True), *writes(counter, anywhere=True), *reads(flag, anywhere=True)]
+    parameters = [
+        *writes(step, random_access=True),
+        *writes(counter, random_access=True),
+        *reads(flag, random_access=True),
+    ]
     return calls_of(kernels, "advance_counters", 1, parameters)
 
 
 def check(kernels: Kernels, arrays: Sequence[Array], is_finite: Array) -> Calls:
     flag, views = kernels.view(is_finite), [kernels.view(array) for array in arrays]
-    flag_writes = writes(flag, anywhere=True, constant=True)
+    flag_writes = writes(flag, random_access=True, constant=True)
     return [
         call
         for view in views
@@ -52,13 +56,17 @@ def check(kernels: Kernels, arrays: Sequence[Array], is_finite: Array) -> Calls:
 
 def choose(kernels: Kernels, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
     flag, given, out = flat(kernels, is_finite, source, target)
-    parameters = [*reads(flag, anywhere=True), *whole(when), *reads(given), *writes(out)]
+    parameters = [*reads(flag, random_access=True), *whole(when), *reads(given), *writes(out)]
     return calls_of(kernels, "restore_if", out.size, parameters)
 
 
 def record(kernels: Kernels, loss: Array, step_index: Array, losses: Array) -> Calls:
     errors, step, out = flat(kernels, loss, step_index, losses)
-    parameters = [*reads(errors, anywhere=True), *reads(step, anywhere=True), *writes(out, anywhere=True)]
+    parameters = [
+        *reads(errors, random_access=True),
+        *reads(step, random_access=True),
+        *writes(out, random_access=True),
+    ]
     return calls_of(kernels, "store_loss", 1, [*parameters, *whole(errors.size)])
 
 
@@ -69,18 +77,18 @@ def clip(kernels: Kernels, gradients: Array, limit: float) -> Calls:
     blocks = min(MAX_NORM_BLOCKS, -(-target.size // THREADS))
     parts = kernels.view(kernels.device.zeros((blocks,), np.float64))
     factor = kernels.view(kernels.device.zeros((1,), target.dtype))
-    summed = [*reads(target, anywhere=True), *whole(target.size), *writes(parts, anywhere=True)]
+    summed = [*reads(target, random_access=True), *whole(target.size), *writes(parts, random_access=True)]
     squares = Blocks(kernels, "sum_of_squares", (real(target.dtype),), (blocks,), (THREADS,), tuple(summed))
     found = [
-        *reads(parts, anywhere=True),
-        *writes(factor, anywhere=True),
+        *reads(parts, random_access=True),
+        *writes(factor, random_access=True),
         *whole(blocks),
         *number(np.float64(limit)),
     ]
     return [
         (squares, (), {}),
         *calls_of(kernels, "clip_factor", 1, found),
-        *calls_of(kernels, "multiply_by", target.size, [*writes(target), *reads(factor, anywhere=True)]),
+        *calls_of(kernels, "multiply_by", target.size, [*writes(target), *reads(factor, random_access=True)]),
     ]
 
 
@@ -94,7 +102,12 @@ def decay(
     kernels: Kernels, values: Array, weights: Array, strength: float, rates: Array, step_index: Array
 ) -> Calls:
     current, mask, rate, step = flat(kernels, values, weights, rates, step_index)
-    parameters = [*writes(current), *reads(mask), *reads(rate, anywhere=True), *reads(step, anywhere=True)]
+    parameters = [
+        *writes(current),
+        *reads(mask),
+        *reads(rate, random_access=True),
+        *reads(step, random_access=True),
+    ]
     return calls_of(kernels, "weight_decay", current.size, [*parameters, *number(values.dtype.type(strength))])
 
 
@@ -111,7 +124,7 @@ def sgd(
     current, gradient, momenta, rate, step = flat(kernels, values, gradients, velocity, rates, step_index)
     parameters = [
         *(*writes(current), *reads(gradient), *writes(momenta)),
-        *(*reads(rate, anywhere=True), *reads(step, anywhere=True)),
+        *(*reads(rate, random_access=True), *reads(step, random_access=True)),
         *(*number(values.dtype.type(momentum)), *whole(int(nesterov))),
     ]
     return calls_of(kernels, "sgd", current.size, parameters)
@@ -135,8 +148,8 @@ def adam(
     logs = (math.log(beta) if beta > 0 else -math.inf for beta in (beta1, beta2))
     parameters = [
         *(*writes(current), *reads(gradient), *writes(first), *writes(second)),
-        *(given for view in (step_count, rate, step) for given in reads(view, anywhere=True)),
+        *(given for view in (step_count, rate, step) for given in reads(view, random_access=True)),
         *(given for value in (beta1, beta2, *logs, epsilon) for given in number(values.dtype.type(value))),
     ]
-    increment = calls_of(kernels, "increment", 1, writes(step_count, anywhere=True))
+    increment = calls_of(kernels, "increment", 1, writes(step_count, random_access=True))
     return increment + calls_of(kernels, "adam", current.size, parameters)

@@ -50,10 +50,12 @@ def seen(array: np.ndarray) -> View:
 
 def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> Segments:
     parameters = []
-    for array, written, anywhere, constant in touches:
+    for array, written, random_access, constant in touches:
         view = seen(array)
         parameters += (
-            writes(view, anywhere=anywhere, constant=constant) if written else reads(view, anywhere=anywhere)
+            writes(view, random_access=random_access, constant=constant)
+            if written
+            else reads(view, random_access=random_access)
         )
     size = touches[0][0].size
     return Segments(Kernels(CpuDevice()), ((Elementwise(name, size, tuple(parameters)),),))
@@ -104,7 +106,7 @@ def test_only_what_reads_its_own_window_follows_a_window() -> None:
     pooled = after(blocks, 8, *reads(out, windows=(4, 4, 2)), *writes(small))
     assert pooled is not None
     assert after(blocks, 8, *reads(out, windows=(2, 8, 2)), *writes(small)) is None
-    assert after(blocks, 8, *reads(out, anywhere=True), *writes(small)) is None
+    assert after(blocks, 8, *reads(out, random_access=True), *writes(small)) is None
     assert after(blocks, 8, *reads(seen(maps[:, 1:]), windows=(4, 4, 2)), *writes(small)) is None
     # Of what another function makes of the values: only one of the two can be handed on.
     both = after(blocks, 32, *reads(out), *writes(far))
@@ -113,7 +115,7 @@ def test_only_what_reads_its_own_window_follows_a_window() -> None:
     assert cut is not None
     assert after(cut, 8, *reads(out, windows=(4, 4, 2)), *writes(seen(np.zeros(8, np.float32)))) is None
     # A window's functions come after all of the values', so one of these cannot need what they make.
-    assert after(pooled, 32, *reads(small, anywhere=True), *writes(far)) is None
+    assert after(pooled, 32, *reads(small, random_access=True), *writes(far)) is None
 
 
 def test_parameters_never_outgrow_what_a_launch_takes() -> None:
@@ -180,7 +182,7 @@ def test_nothing_runs_before_what_it_waits_for(program: list[list[tuple[np.ndarr
                 assert segment == beside
                 assert place < after
                 assert all(
-                    mine.view.same_places(other.view) and mine.aligned and other.aligned
+                    mine.view.same_places(other.view) and mine.elementwise and other.elementwise
                     for mine in first.accesses
                     for other in second.accesses
                     if mine.hinders(other)
