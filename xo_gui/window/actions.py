@@ -210,8 +210,8 @@ class Menus:
     def _data(self) -> None:
         drawing, menu = self._window.drawing_view, self._menu(tr("&Data"))
         for text, tip, slot, key in (
-            (tr("&Save as X"), tr("Add it to the training data as an X"), drawing.keep_x, "X"),
-            (tr("Save &as O"), tr("Add it to the training data as an O"), drawing.keep_o, "O"),
+            (tr("&Save as X"), tr("Add the drawing to the training data as an X"), drawing.keep_x, "X"),
+            (tr("Save &as O"), tr("Add the drawing to the training data as an O"), drawing.keep_o, "O"),
             (
                 tr("Save as nei&ther"),
                 tr("Add the drawing to the training data as neither"),

@@ -1,5 +1,5 @@
-"""Compare view: two networks on one drawing, one below the other, and the difference of their values. It computes
-none of them but the difference, and that only while it is seen."""
+"""Compare view: the activations of two networks on one drawing, one below the other, and their difference, which is
+computed only while it is visible."""
 
 from __future__ import annotations
 
@@ -31,68 +31,11 @@ from xo_gui.views.network.trace import is_in
 from xo_gui.views.network.value_text import Readout
 
 
-class CompareStart(QWidget):
-    """wished(wish): what the network is to be compared with."""
-
-    wished = Signal(object)
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.buttons: list[QPushButton] = []
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
-        title = QLabel(self.tr("Compare two networks on your drawing"), self)
-        title.setFont(font(LARGE_PX, strong=True))
-        words = QLabel(
-            self.tr(
-                "Both read what you draw; their maps stand one below the other, and under them the difference of "
-                "every value. Compare with another network, or hold this one as it is now, and train on: you see "
-                "what the training changes."
-            ),
-            self,
-        )
-        words.setWordWrap(True)
-        for label in (title, words):
-            column.addWidget(label)
-        column.addLayout(self._row(self.tr("Compare with"), [
-            (known.title, self.tr("Let the {0} network read the drawing, too").format(known.title),
-             CompareWithPreset(known.name)) for known in PRESETS.values()
-        ] + [(self.tr("A model file…"), self.tr("Let the network of a file read the drawing, too"),
-              CompareWithFile())]))  # fmt: skip
-        tip = self.tr("Hold the network as it is now, or at the moment looked at, and see what becomes of it")
-        column.addLayout(self._row(self.tr("or hold"), [(self.tr("This moment"), tip, CompareWithThis())]))
-        column.addStretch()
-
-    def _row(self, said: str, choices: list[tuple[str, str, Wish]]) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        label = QLabel(said, self)
-        label.setMinimumWidth(94)
-        row.addWidget(label)
-        for text, tip, wish in choices:
-            button = QPushButton(text, self)
-            button.setToolTip(tip)
-            button.setStatusTip(tip)
-            button.setAccessibleName(f"{said} {text}")
-            button.setProperty("wish", wish)
-            button.clicked.connect(self._clicked)
-            row.addWidget(button)
-            self.buttons.append(button)
-        row.addStretch()
-        return row
-
-    def _clicked(self) -> None:
-        button = self.sender()
-        if isinstance(button, QPushButton):
-            self.wished.emit(button.property("wish"))
-
-
 class CompareView(StripsView):
-    """A strip for each of the two, and one of the difference, second minus first, for the layers that match.
+    """A strip for each network, and one of the difference, second minus first, of the layers that match.
 
-    Pointing at a value, in any of the three, says it in both; a click holds it in the network that it was clicked
-    in, one of the difference in the first. A click on a row's letter folds it, and gives the others its room.
+    Hovering a value in any strip shows it for both networks; a click pins it in the network clicked, and for the
+    difference in the first. A click on a row's letter collapses the row.
     """
 
     title = "Compare"
@@ -100,57 +43,55 @@ class CompareView(StripsView):
     def __init__(self, parent: QWidget | None = None) -> None:
         self._rows: tuple[Row, ...] = ()
         self._names: tuple[str, ...] = ()
-        self._late: Snapshot | None = None
+        self._hidden_snapshot: Snapshot | None = None  # the latest that came while the view was hidden
         self._difference: Difference | None = None
         super().__init__(parent)
         self.start = CompareStart(self)
         self.start.wished.connect(self.wished)
         self._buttons = self._make_buttons()
-        self._names_row = RowNames(self)
-        self._names_row.folding.connect(self._lay_out)
+        self._row_toggles = RowNames(self)
+        self._row_toggles.folding.connect(self._lay_out)
         self._side_bar = QScrollBar(Qt.Orientation.Vertical, self)
         self._side_bar.setAccessibleName(self.tr("Scroll to the other rows"))
         self._side_bar.hide()
-        self._side_bar.valueChanged.connect(self._slid_down)
+        self._side_bar.valueChanged.connect(self._scrolled_vertically)
         self.setAccessibleName(self.tr("Comparison"))
         self._bar.setAccessibleName(self.tr("Scroll the networks"))
-        self._choose(False)
+        self._set_comparing(False)
 
     # --- what is shown
 
     def show_document(self, document: Document) -> None:
-        """Two networks, or the way to have them."""
         comparing = len(document.subjects) == 2
         if comparing == self.start.isVisibleTo(self):
-            self._choose(comparing)
+            self._set_comparing(comparing)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Show both readings and their difference; while nobody looks, only remember them."""
+        """Show both predictions and their difference; while hidden, only store the snapshot."""
         if not self.isVisible():
-            self._late = snapshot
+            self._hidden_snapshot = snapshot
             return
-        self._late = None
+        self._hidden_snapshot = None
         if len(snapshot.readings) != 2:
             return
-        called = names(snapshot.readings, snapshot.training, self._live)
-        if called != self._names:
-            self._names, self._still = called, None
+        labels = names(snapshot.readings, snapshot.training, self._live)
+        if labels != self._names:
+            self._names, self._still = labels, None
         super().show_snapshot(snapshot)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Show what came while nobody looked."""
         super().showEvent(event)
-        if self._late is not None:
-            self.show_snapshot(self._late)
+        if self._hidden_snapshot is not None:
+            self.show_snapshot(self._hidden_snapshot)
 
-    def _choose(self, comparing: bool) -> None:
-        """The strips, or the way to have them."""
+    def _set_comparing(self, comparing: bool) -> None:
+        """Show the strips, or else the ways to start a comparison."""
         if not comparing:
             self._large.put_away()
             self._find.put_away()
         self.start.setVisible(not comparing)
         self._buttons.setVisible(comparing)
-        self._names_row.setVisible(comparing)
+        self._row_toggles.setVisible(comparing)
         self._controls.setVisible(comparing)
         if not comparing:
             self._strips, self._networks, self._difference = [], [], None
@@ -187,14 +128,13 @@ class CompareView(StripsView):
         super()._say_calmly()
         if self._difference is not None:
             both = zip(LETTERS, self._names, self._strips[:2], strict=True)
-            said = [f"{letter} {say_reading(name, shown.reading)}" for letter, name, shown in both]
-            said += [difference_words(self._difference), gap_words(self._difference)]
-            self.setAccessibleDescription("; ".join(filter(None, said)))
+            texts = [f"{letter} {say_reading(name, shown.reading)}" for letter, name, shown in both]
+            texts += [difference_words(self._difference), gap_words(self._difference)]
+            self.setAccessibleDescription("; ".join(filter(None, texts)))
 
-    # --- where it lies
+    # --- layout
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Lay out for the new size."""
         super().resizeEvent(event)
         wide = min(self.width() - 2 * MARGIN, 560)
         self.start.setGeometry(int(MARGIN), int(TOP + 32), int(wide), self.height() - int(TOP + 40))
@@ -204,11 +144,11 @@ class CompareView(StripsView):
             self._side_bar.hide()
             return 0.0
         alike, differing = self._alike([shown.reading for shown in self._strips[:2]]), len(self._strips) > 2
-        folded = self._names_row.folded
-        self._scroll_down_range(area, rows(area, alike, differing, folded)[-1].bottom - area.bottom)
+        folded = self._row_toggles.folded
+        self._update_side_bar(area, rows(area, alike, differing, folded)[-1].bottom - area.bottom)
         moved = Box(area.x, area.y - self._side_bar.value(), area.width, area.height)
         self._rows, widest = rows(moved, alike, differing, folded), 0.0
-        self._names_row.place(self._rows, area.y, differing)
+        self._row_toggles.place(self._rows, area.y, differing)
         for shown, row in zip(self._strips, self._rows, strict=False):
             shown.around, shown.folded = row.around, row.folded
             widest = max(widest, self._laid(shown, row.tiles).width)
@@ -220,21 +160,21 @@ class CompareView(StripsView):
         )
         return widest
 
-    def _scroll_down_range(self, area: Box, over: float) -> None:
+    def _update_side_bar(self, area: Box, hidden_height: float) -> None:
         bar = self._side_bar
         bar.blockSignals(True)
         bar.setGeometry(self.width() - 12, int(area.y), 10, int(area.height))
-        bar.setRange(0, max(0, round(over)))
+        bar.setRange(0, max(0, round(hidden_height)))
         bar.setPageStep(int(area.height))
         bar.setSingleStep(40)
-        bar.setVisible(over > 0.5)
+        bar.setVisible(hidden_height > 0.5)
         bar.blockSignals(False)
 
-    def _slid_down(self, _: int) -> None:
+    def _scrolled_vertically(self, _: int) -> None:
         self._lay_out()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Scroll down where there is more than fits, with Shift, or sideways, to the side."""
+        """Scroll vertically if the rows do not fit; horizontally with Shift or a horizontal wheel."""
         delta, across = event.angleDelta().y(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if self._side_bar.isHidden() or across or not delta:
             super().wheelEvent(event)
@@ -265,29 +205,28 @@ class CompareView(StripsView):
         if self._difference is not None and self._rows:
             painter = QPainter(pixmap)
             below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
-            painter.fillRect(below, QColor(self._theme.ground))  # where more rows lie than fit
+            painter.fillRect(below, QColor(self._theme.ground))  # over rows that do not fit
             painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
             self._paint_names(painter, self._difference)
             painter.end()
         return pixmap
 
     def _paint_names(self, painter: QPainter, difference: Difference) -> None:
-        """A name beside its letter, and for the difference a sentence."""
+        """Write each model's name beside its letter, and a sentence beside that of the difference."""
         face, metrics = kept_font(SMALL_PX + 1)
         painter.setFont(face)
         painter.setPen(QColor(self._theme.quiet))
-        for at, (row, words) in enumerate(
-            zip(self._rows, (*self._names, difference_words(difference)), strict=True)
-        ):
-            x = self._names_row.right(at) + 8
+        labels = (*self._names, difference_words(difference))
+        for at, (row, label) in enumerate(zip(self._rows, labels, strict=True)):
+            x = self._row_toggles.right(at) + 8
             room = row.name.right - x - (self._buttons.width() + 12 if at == 0 else 0)
-            text = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room)
+            text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, room)
             painter.drawText(QRectF(x, row.name.y, room, 18), Qt.AlignmentFlag.AlignVCenter, text)
-        if gap := gap_words(difference):
-            self._paint_gap(painter, gap)
+        if mismatch := gap_words(difference):
+            self._paint_mismatch(painter, mismatch)
 
-    def _paint_gap(self, painter: QPainter, words: str) -> None:
-        """Why there is no difference, beside the last column that has one."""
+    def _paint_mismatch(self, painter: QPainter, text: str) -> None:
+        """Write where the networks do not match beside the last column of the difference."""
         strip = self._strips[2].strip if len(self._strips) > 2 else None
         if strip is None or self._rows[2].folded:
             return
@@ -298,11 +237,11 @@ class CompareView(StripsView):
         painter.drawText(
             QRectF(left, strip.area.y, min(room, 420.0), strip.area.height),
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap,
-            words,
+            text,
         )
 
     def _paint_looked(self, painter: QPainter) -> None:
-        """The looked-at cell with all that belongs to it, and the same cell in the other rows."""
+        """Paint the selected value with its receptive field, and the same value in the other rows."""
         super()._paint_looked(painter)
         cell, _ = self._marked()
         if cell is None or self._weight is not None or self._difference is None:
@@ -319,10 +258,10 @@ class CompareView(StripsView):
                 paint_ring(painter, column.mark(cell.channel, row, col), self._theme)
                 painter.restore()
 
-    # --- looking
+    # --- selection
 
     def readout(self) -> Readout | None:
-        """The value looked at, in both, and the difference."""
+        """The selected value of both networks, and the difference."""
         if self._difference is None:
             return None
         if self._weight is not None:
@@ -331,7 +270,7 @@ class CompareView(StripsView):
         return None if cell is None else say_difference(self._difference, cell)
 
     def _look(self, cell: Cell | None, weight: Weight | None = None) -> None:
-        """A value of the difference is one of the first network's, to whoever explains it."""
+        """Hover a value; one of the difference counts as the first network's."""
         if cell is not None and cell.subject == 2:
             cell = replace(cell, subject=0)
         if weight is not None and weight[0] == 2:
@@ -339,7 +278,7 @@ class CompareView(StripsView):
         super()._look(cell, weight)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """A and B lead to the same value of the first network, or of the second."""
+        """Select the same value of the first network with A, of the second with B."""
         at = {Qt.Key.Key_A: 0, Qt.Key.Key_B: 1}.get(Qt.Key(event.key()))
         if at is None or not self._strips:
             super().keyPressEvent(event)
@@ -349,28 +288,28 @@ class CompareView(StripsView):
         self._look(found if is_in(network, found) else Cell(0, 0, subject=at))
         self._scroll_to(self._looked or found)
 
-    # --- what it is made of
+    # --- buttons
 
     def _make_buttons(self) -> QWidget:
         box = QWidget(self)
         row = QHBoxLayout(box)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        self.swap_button = self._button(self.tr("Swap"), self.tr("Let the two change places"), self._swap)
+        self.swap_button = self._button(self.tr("Swap"), self.tr("Swap the two networks"), self._swap)
         self.stop_button = self._button(
-            self.tr("Stop comparing"), self.tr("Let only the first network read the drawing"), self._stop
+            self.tr("Stop comparing"), self.tr("Keep only the first network"), self._stop
         )
         for button in (self.swap_button, self.stop_button):
             row.addWidget(button)
         return box
 
-    def _button(self, text: str, tip: str, act: object) -> QPushButton:
+    def _button(self, text: str, tip: str, slot: object) -> QPushButton:
         button = QPushButton(text, self)
         button.setFont(font(SMALL_PX))
         button.setToolTip(tip)
         button.setStatusTip(tip)
         button.setStyleSheet("padding: 1px 8px; min-width: 10px")
-        button.clicked.connect(act)
+        button.clicked.connect(slot)
         return button
 
     def _swap(self) -> None:
@@ -378,3 +317,60 @@ class CompareView(StripsView):
 
     def _stop(self) -> None:
         self.wished.emit(StopComparing())
+
+
+class CompareStart(QWidget):
+    """The ways to start a comparison. commanded(command): a button was clicked."""
+
+    wished = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.buttons: list[QPushButton] = []
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        title = QLabel(self.tr("Compare two networks on your drawing"), self)
+        title.setFont(font(LARGE_PX, strong=True))
+        text = QLabel(
+            self.tr(
+                "The feature maps of both networks are shown one below the other, and under them the difference of "
+                "every value. Compare with another network, or with a copy of the current weights, and resume "
+                "training: you see what the training changes."
+            ),
+            self,
+        )
+        text.setWordWrap(True)
+        for label in (title, text):
+            column.addWidget(label)
+        column.addLayout(self._row(self.tr("Compare with"), [
+            (known.title, self.tr("Run the {0} network on the drawing as well").format(known.title),
+             CompareWithPreset(known.name)) for known in PRESETS.values()
+        ] + [(self.tr("A model file…"), self.tr("Run the network of a file on the drawing as well"),
+              CompareWithFile())]))  # fmt: skip
+        tip = self.tr("Keep a copy of the weights shown, and see what further training changes")
+        column.addLayout(self._row(self.tr("or a copy of"), [(self.tr("Current weights"), tip, CompareWithThis())]))
+        column.addStretch()
+
+    def _row(self, title: str, choices: list[tuple[str, str, Wish]]) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        label = QLabel(title, self)
+        label.setMinimumWidth(94)
+        row.addWidget(label)
+        for text, tip, command in choices:
+            button = QPushButton(text, self)
+            button.setToolTip(tip)
+            button.setStatusTip(tip)
+            button.setAccessibleName(f"{title} {text}")
+            button.setProperty("command", command)
+            button.clicked.connect(self._clicked)
+            row.addWidget(button)
+            self.buttons.append(button)
+        row.addStretch()
+        return row
+
+    def _clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, QPushButton):
+            self.wished.emit(button.property("command"))

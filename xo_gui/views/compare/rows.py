@@ -1,4 +1,4 @@
-"""Compare rows: where the two networks and their difference lie, one below the other. Pure geometry."""
+"""The rows of a comparison: their layout, their toggle buttons, and the strip of differences."""
 
 from __future__ import annotations
 
@@ -24,19 +24,27 @@ from xo_gui.views.network.strip_state import Around, ShownStrip
 from xo_gui.widgets.map_images import paint_class
 from xo_gui.widgets.number_text import MINUS, signed
 
-# The line with a row's name, and what parts a row from the one above.
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
+# The line with a row's name, and the space above it.
 NAME_HEIGHT, GAP = 18.0, 4.0
 LEGEND_HEIGHT, NEAR = RULE_TOP - 2.0, 3.0
-# What the tiles of a row need to be worth looking at: three maps one above the other, or two.
-LEAST, LEAST_OF_TWO = 96.0, 80.0
-# Where the tiles of a folded row lie: nowhere.
-AWAY = -100_000.0
+# The least height of a row's tiles, with three rows open, or with two.
+MIN_TILES_OF_THREE, MIN_TILES_OF_TWO = 96.0, 80.0
+# Position of the tiles of a collapsed row, outside the view.
+OFF_SCREEN = -100_000.0
+_TOGGLE_WIDTHS = (36, 36, 68)
 
 
 @dataclass(frozen=True)
 class Row:
-    """name: where its name is written; tiles: where its tiles go; around: what is written about them. folded:
-    whether the name is all that is shown of it."""
+    """The geometry of a row.
+
+    name: the box of its name.
+    tiles: the box of its tiles.
+    decorations: what is written around the tiles.
+    folded: whether only the name is shown.
+    """
 
     name: Box
     tiles: Box
@@ -45,42 +53,42 @@ class Row:
 
     @property
     def bottom(self) -> float:
-        """Where it ends."""
         return self.name.bottom if self.folded else self.tiles.bottom + _below(self.around)
 
 
 def rows(area: Box, alike: bool, differing: bool, folded: Set[int] = frozenset()) -> tuple[Row, ...]:
-    """The first network, the second, and the difference.
+    """The rows of the first network, the second, and the difference.
 
-    alike: whether the two have the same columns, which then stand in line under headers said once, with legends
-    said once for both. differing: whether any layer can be subtracted; if not, the difference is its name's line
-    alone. folded: the rows (0 to 2) of which only the name is shown. Where tiles would be lower than LEAST, the
-    rows take more than the area's height.
+    alike: whether both networks have the same columns, which then share one line of headers and one of legends.
+    differing: whether any layer can be subtracted; if not, the third row is its name alone.
+    folded: the rows (0 to 2) of which only the name is shown.
+
+    If the tiles would be too low, the rows exceed the area's height.
     """
     open_rows = [at for at in range(3) if at not in folded and (at < 2 or differing)]
-    around = _arounds(alike, open_rows)
-    taken = 3 * (NAME_HEIGHT + GAP) + sum(_above(around[at]) + _below(around[at]) for at in open_rows)
-    least = LEAST if len(open_rows) > 2 else LEAST_OF_TWO
-    room = max((area.height - taken) / max(len(open_rows), 1), least)
-    found, y = [], area.y
-    for at, one in enumerate(around):
-        name, shut = Box(area.x, round(y + GAP), area.width, NAME_HEIGHT), at not in open_rows
-        top = AWAY if shut else round(y + GAP + NAME_HEIGHT + _above(one))
-        found.append(Row(name, Box(area.x, top, area.width, int(room)), one, shut))
-        y += GAP + NAME_HEIGHT + (0 if shut else _above(one) + room + _below(one))
-    return tuple(found)
+    decorations = _decorations(alike, open_rows)
+    taken = 3 * (NAME_HEIGHT + GAP) + sum(_above(decorations[at]) + _below(decorations[at]) for at in open_rows)
+    least = MIN_TILES_OF_THREE if len(open_rows) > 2 else MIN_TILES_OF_TWO
+    height = max((area.height - taken) / max(len(open_rows), 1), least)
+    made, y = [], area.y
+    for at, one in enumerate(decorations):
+        name, closed = Box(area.x, round(y + GAP), area.width, NAME_HEIGHT), at not in open_rows
+        top = OFF_SCREEN if closed else round(y + GAP + NAME_HEIGHT + _above(one))
+        made.append(Row(name, Box(area.x, top, area.width, int(height)), one, closed))
+        y += GAP + NAME_HEIGHT + (0 if closed else _above(one) + height + _below(one))
+    return tuple(made)
 
 
-def _arounds(alike: bool, open_rows: list[int]) -> list[Around]:
-    """What is written about each row's tiles: of equal columns the headers above the first that is open, and the
-    legends of both networks below the last of them; the difference has legends of its own."""
-    around = [Around(cost=False), Around(cost=False), Around(header=False, cost=False)]
+def _decorations(alike: bool, open_rows: list[int]) -> list[Around]:
+    """What is written around each row's tiles. Equal columns have their headers above the first open row, and the
+    legend of both networks below the last of theirs; the difference has a legend of its own."""
+    made = [Around(cost=False), Around(cost=False), Around(header=False, cost=False)]
     both = [at for at in open_rows if at < 2]
     if not alike:
-        return around if both else [*around[:2], Around(cost=False)]
+        return made if both else [*made[:2], Around(cost=False)]
     for at in (0, 1):
-        around[at] = replace(around[at], header=at == open_rows[0] if open_rows else True, legend=at in both[-1:])
-    return [*around[:2], Around(header=open_rows == [2], cost=False)]
+        made[at] = replace(made[at], header=at == open_rows[0] if open_rows else True, legend=at in both[-1:])
+    return [*made[:2], Around(header=open_rows == [2], cost=False)]
 
 
 def _above(around: Around) -> float:
@@ -91,11 +99,8 @@ def _below(around: Around) -> float:
     return BELOW if around.cost else LEGEND_HEIGHT if around.legend else NEAR
 
 
-_WIDTHS = (36, 36, 68)
-
-
 class RowNames(QObject):
-    """A button for each row on `parent`, checked while its row is open. folding: a row was folded, or opened."""
+    """A button for each row on `parent`, checked while its row is open. folding_changed: a button was toggled."""
 
     folding = Signal()
 
@@ -112,7 +117,7 @@ class RowNames(QObject):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setFont(font(SMALL_PX + 1, strong=True))
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.setToolTip(self.tr("Fold this row, to give the others its room, or open it"))
+            button.setToolTip(self.tr("Collapse this row, to give the others its space, or expand it"))
             button.setAccessibleName(self.tr("Show the row {0}").format(letter))
             button.setStyleSheet(
                 "QToolButton { padding: 0 1px; background: transparent; border: 1px solid transparent; }"
@@ -124,24 +129,24 @@ class RowNames(QObject):
 
     @property
     def folded(self) -> frozenset[int]:
-        """The rows that are."""
+        """The indices of the collapsed rows."""
         return frozenset(at for at, button in enumerate(self.buttons) if not button.isChecked())
 
     def setVisible(self, shown: bool) -> None:
-        """Whether there are rows."""
         self._shown = shown
         for button in self.buttons:
             button.setVisible(shown)
 
     def place(self, rows: Sequence[Row], top: float, differing: bool) -> None:
-        """Where the rows' names are; above `top` none is seen. differing: whether the third has what can fold."""
+        """Move the buttons to the rows' names; those above `top` are hidden. differing: whether the third row has
+        tiles."""
         for at, (row, button) in enumerate(zip(rows, self.buttons, strict=True)):
-            button.setGeometry(int(row.name.x) - 4, int(row.name.y), _WIDTHS[at], int(row.name.height))
+            button.setGeometry(int(row.name.x) - 4, int(row.name.y), _TOGGLE_WIDTHS[at], int(row.name.height))
             button.setVisible(self._shown and row.name.y >= top)
             button.setEnabled(at < 2 or differing)
 
     def right(self, at: int) -> float:
-        """Where a row's letter ends."""
+        """The right edge of a row's button."""
         return self.buttons[at].geometry().right()
 
     def _toggled(self) -> None:
@@ -150,48 +155,46 @@ class RowNames(QObject):
         self.folding.emit()
 
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
-
-
 class DifferenceStrip(ShownStrip):
-    """The columns of the layers that match, each with colours of its own, as far as its largest difference."""
+    """The columns of the layers that match; each layer's colours end at its largest difference."""
 
     def __init__(self, difference: Difference, above: ShownStrip) -> None:
         super().__init__(difference.first)
         self.around = Around(header=False, cost=False)
         self.difference = difference
         self._above = above
-        self._ends: dict[int, float] = {}
-        self._least: dict[int, float] = {}
+        self._layer_limits: dict[int, float] = {}
+        self._least_limits: dict[int, float] = {}
 
     def follow(self, difference: Difference, adapt: bool) -> bool:
-        """Show these differences of the same networks; `adapt` the levels, or hold them. Returns whether a legend
-        changes."""
-        # Levels of a blank picture are none to hold: until the first stroke ends they only grow.
+        """Show a new difference of the same networks. adapt: whether to adapt the colour limits to it. Returns
+        whether a legend changes."""
+        # The limits of a blank drawing are not kept: until the first stroke ends they only grow.
         blank = float(np.ptp(self.difference.first.outputs[0])) == 0
-        before = dict(self._ends)
+        before = dict(self._layer_limits)
         self.difference, self.reading = difference, difference.first
         self._atlases.clear()
         self._kernels.clear()
         if adapt or blank:
-            self._least = {} if adapt else before
-            self._ends.clear()
+            self._least_limits = {} if adapt else before
+            self._layer_limits.clear()
             self._kernel_levels.clear()
             self._levels.clear()
         return any(self.end(layer) != end for layer, end in before.items())
 
     def end(self, layer: int) -> float:
-        """The difference at which a layer's colours end."""
-        if layer not in self._ends:
-            self._ends[layer] = max(calm(self.difference.largest(layer)), self._least.get(layer, 0.0))
-        return self._ends[layer]
+        """The colour limit of a layer: the difference at which its colours end."""
+        if layer not in self._layer_limits:
+            largest = calm(self.difference.largest(layer))
+            self._layer_limits[layer] = max(largest, self._least_limits.get(layer, 0.0))
+        return self._layer_limits[layer]
 
     def same(self, column: Column) -> bool:
-        """Whether there is nothing but rounding to tell the two apart."""
+        """Whether both networks have the same values there, up to rounding."""
         return self.difference.largest(column.stage.shown) == 0
 
     def lay_out(self, area: Box, ratio: float, folds: Folds) -> Strip:
-        """The columns that match, at the first network's places but in this area's height."""
+        """Lay out the columns that match, at the first network's horizontal positions."""
         above = self._above.strip
         assert above is not None
         down = area.y - above.area.y
@@ -208,11 +211,11 @@ class DifferenceStrip(ShownStrip):
         return self.strip
 
     def levels(self, column: Column) -> HostArray:
-        """(1,): one for a layer, whatever the levels of the others are."""
+        """The colour limit of a column's layer, (1,)."""
         return np.array([self.end(column.stage.shown) / self.gain])
 
     def values(self, column: Column) -> HostArray | None:
-        """How much more the second has than the first of what is in view; None while that is on its way."""
+        """The differences of the visible channels, second minus first; None until they arrive."""
         layer, maps = column.stage.shown, self.channels(column)
         return self.difference.maps(layer, maps) if self.difference.holds(layer, maps) else None
 
@@ -222,7 +225,7 @@ class DifferenceStrip(ShownStrip):
 
 
 class DifferencePainter(StripPainter):
-    """Says where nothing differs, and paints the votes' difference in hundredths."""
+    """Marks columns without a difference, and paints the difference of the votes in percentage points."""
 
     def _values(self, column: Column) -> None:
         shown = self._shown
@@ -231,7 +234,7 @@ class DifferencePainter(StripPainter):
             super()._values(column)
             return
         last = column.tile(column.maps.start + min(column.rows, len(column.maps)) - 1)
-        # The frames around the tiles are a pixel wider than these.
+        # The tiles' frames are a pixel wider than the tiles.
         box = Box(column.x - 2, column.y - 2, column.width + 4, last.bottom - column.y + 4)
         self._brush.fill(box, self._theme.ground)
         self._brush.text(column.x, column.y + 12, _tr("the same"), self._theme.quiet)
@@ -254,15 +257,15 @@ class DifferencePainter(StripPainter):
             line = row.y + 13
             centre = QPointF(row.x + draw.SYMBOL / 2, line - 5)
             paint_class(self._brush.painter, self._theme, index, name, centre, draw.SYMBOL)
-            said = _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed(score)
-            self._brush.text(row.x + 20, line, said, self._theme.text, TEXT_PX)
+            text = _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed(score)
+            self._brush.text(row.x + 20, line, text, self._theme.text, TEXT_PX)
             if shares and column.tile_height >= 56:
-                told = _tr("score {0}").format(signed(score))
-                self._brush.text(row.x + 20, line + 16, told, self._theme.quiet)
+                text = _tr("score {0}").format(signed(score))
+                self._brush.text(row.x + 20, line + 16, text, self._theme.quiet)
 
 
 def _signed(stage: Stage) -> Stage:
-    """The same column, of values that may be above and below 0; a difference is no picture."""
+    """The column with signed values; the difference of two pictures is shown as maps."""
     return replace(stage, signed=True, kind="maps" if stage.kind == "picture" else stage.kind)
 
 

@@ -1,4 +1,4 @@
-"""Votes view: what the network says of the drawing, a bar for each class and a sentence. It reckons nothing."""
+"""Votes view: the prediction for the drawing, as a bar for each class and a sentence."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from xo_gui.views.view import View
 from xo_gui.widgets.map_images import DRAWN, paint_class
 from xo_gui.widgets.number_text import NONE, percent, vote_text
 
-# The height of a row, and of one where there are two networks; how much of it the bar takes.
-_ROW, _LOW_ROW, _BAR, _GAP = 27, 22, 5 / 9, 10
+# The height of a row, and of one of two networks; the bar's share of it.
+_ROW_HEIGHT, _LOW_ROW_HEIGHT, _BAR_SHARE, _GAP = 27, 22, 5 / 9, 10
 _NUMBER_PX = 17
-_SYMBOL, _MOST_NAME = 12.0, 72
+_SYMBOL, _MAX_NAME_WIDTH = 12.0, 72
 
 
 @dataclass(frozen=True)
 class Row:
-    """One class: its name, its vote (None before the first reading), how it is printed, and whether it wins."""
+    """One class: its name, its vote (None without a prediction), the vote's text, and whether it is predicted."""
 
     name: str
     vote: float | None
@@ -40,7 +40,7 @@ class Row:
 
 
 class VotesView(View):
-    """A block of bars and a verdict for each of the document's subjects; a click on a bar holds that vote."""
+    """A block of bars and a sentence for each model of the Document; a click on a bar pins that vote."""
 
     title = "Votes"
 
@@ -62,59 +62,55 @@ class VotesView(View):
         self.setAccessibleName(self.tr("Votes"))
 
     def show_document(self, document: Document) -> None:
-        """Make room for its subjects; other ones wait for their first reading."""
+        """Make a block for each model; new models wait for their first prediction."""
         if document.subjects == self._subjects:
             return
-        self._arrange(document.subjects)
+        self._update_blocks(document.subjects)
         for block, subject in zip(self.blocks, self._subjects, strict=True):
             block.wait(subject, self.tr("Waiting for the network.") if len(self.blocks) == 1 else "")
 
     def show_intent(self, intent: Intent) -> None:
-        """Whether the first one reads by training's weights."""
         self._live = intent.live
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Show its readings at once, as they are."""
         if not snapshot.readings:
             for block, subject in zip(self.blocks, self._subjects, strict=True):
-                block.wait(subject, self.tr("The network could not read this drawing; the status bar says why."))
+                block.wait(subject, self.tr("No prediction for this drawing; the status bar says why."))
             return
-        self._arrange(tuple(reading.subject for reading in snapshot.readings))
+        self._update_blocks(tuple(reading.subject for reading in snapshot.readings))
         alone = len(snapshot.readings) == 1
         for block, reading in zip(self.blocks, snapshot.readings, strict=True):
-            # Of two, one sentence says what both make of it.
+            # Two models share one sentence.
             block.show_reading(reading, self._sentence(reading, snapshot.comparison) if alone else "")
         if not alone:
-            self._compare(snapshot)
+            self._update_comparison(snapshot)
 
-    def _compare(self, snapshot: Snapshot) -> None:
-        """What each is called, and whether they agree."""
-        called = names(snapshot.readings, snapshot.training, self._live)
-        for block, letter, name in zip(self.blocks, LETTERS, called, strict=True):
+    def _update_comparison(self, snapshot: Snapshot) -> None:
+        """Show the names of both models, and whether their predictions agree."""
+        labels = names(snapshot.readings, snapshot.training, self._live)
+        for block, letter, name in zip(self.blocks, LETTERS, labels, strict=True):
             block.call(f"{letter}  {name}")
         blank = ink(snapshot.readings[0].outputs[0]) < BLANK_INK
-        said = self.tr("Draw something: the canvas is blank.") if blank else agreement(snapshot.readings)
-        if said != self.agreement.text():
-            self.agreement.setText(said)
-            self._make_room()
+        text = self.tr("Draw something: the canvas is blank.") if blank else agreement(snapshot.readings)
+        if text != self.agreement.text():
+            self.agreement.setText(text)
+            self._fit_agreement()
 
-    def _make_room(self) -> None:
-        """All lines of whether they agree are seen."""
+    def _fit_agreement(self) -> None:
+        """Make the sentence as high as its lines."""
         self.agreement.setMinimumHeight(max(self.agreement.heightForWidth(self.width()), 0))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width takes another number of lines."""
-        self._make_room()
+        self._fit_agreement()
         super().resizeEvent(event)
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         for block in self.blocks:
             block.bars.set_theme(theme)
 
-    def _arrange(self, subjects: tuple[Subject, ...]) -> None:
-        """As many blocks as subjects, named if they are two."""
+    def _update_blocks(self, subjects: tuple[Subject, ...]) -> None:
+        """Make as many blocks as there are models, named if there are two."""
         while len(self.blocks) > len(subjects):
             block = self.blocks.pop()
             self._column.removeWidget(block)
@@ -134,28 +130,28 @@ class VotesView(View):
             block.stand_alone(alone)
         self.agreement.setHidden(alone)
 
-    def _sentence(self, reading: Reading, naive: Comparison | None) -> str:
+    def _sentence(self, reading: Reading, matching: Comparison | None) -> str:
         network = reading.subject.network
-        plain = network.classes == ("X", "O")
+        is_xo = network.classes == ("X", "O")
         if ink(reading.outputs[0]) < BLANK_INK:
             return self.tr("Draw something: the canvas is blank.")
         if not all(map(math.isfinite, reading.votes.tolist())):
-            return self.tr("No votes: the values ran beyond all numbers. Go back to an earlier moment.")
+            return self.tr("No votes: the values are infinite or NaN. Go back to an earlier step.")
         if network.vote == "score":
-            return self._count_of_votes(reading)
+            return self._most_votes_sentence(reading)
         if reading.verdict == UNSURE:
-            if plain:
+            if is_xo:
                 return self.tr("Unsure: this looks like neither X nor O.")
             return self.tr("Unsure: this looks like none of the classes.")
-        if plain and naive is not None and naive.verdict not in (UNSURE, reading.verdict):
-            words = self.tr("It is an {0}. Whole-picture comparison says {1}.")
-            return words.format(reading.verdict, naive.verdict)
-        if plain:
+        if is_xo and matching is not None and matching.verdict not in (UNSURE, reading.verdict):
+            text = self.tr("It is an {0}. Template matching says {1}.")
+            return text.format(reading.verdict, matching.verdict)
+        if is_xo:
             return self.tr("It is an {}.").format(reading.verdict)
         return self.tr("It is: {}.").format(reading.verdict)
 
-    def _count_of_votes(self, reading: Reading) -> str:
-        """A network that always takes the class with the most votes has no verdict of its own."""
+    def _most_votes_sentence(self, reading: Reading) -> str:
+        """The sentence of a network without a threshold, which always predicts the class with the most votes."""
         if reading.verdict == UNSURE:
             most = self.tr("The classes have equally many votes.")
         else:
@@ -165,7 +161,7 @@ class VotesView(View):
 
 
 class VoteBlock(QWidget):
-    """One subject's bars and what it says."""
+    """The bars and the sentence of one model."""
 
     def __init__(self, parent: QWidget, subject: int) -> None:
         super().__init__(parent)
@@ -174,7 +170,7 @@ class VoteBlock(QWidget):
         self.heading.setFont(font(SMALL_PX, strong=True))
         self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._alone = True
-        self._called = ""
+        self._name = ""
         self.sentence.setWordWrap(True)
         self.sentence.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.sentence.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -185,25 +181,25 @@ class VoteBlock(QWidget):
             column.addWidget(widget)
 
     def call(self, name: str) -> None:
-        """Let it be called so, as far as there is room; where that cuts it, the whole is its tooltip."""
-        if name != self._called:
-            self._called = name
-            self._show_name()
+        """Set the heading; one that is too long is elided, and shown whole as a tooltip."""
+        if name != self._name:
+            self._name = name
+            self._update_heading()
 
     def stand_alone(self, alone: bool) -> None:
-        """Whether it is the only one, which then needs no name, and has room for every sentence."""
+        """Set whether this is the only block, which needs no heading and has space for a sentence."""
         self.heading.setVisible(not alone)
         if alone != self._alone:
             self._alone = alone
-            self._make_room()
-            self.bars.row = _ROW if alone else _LOW_ROW
+            self._fit_sentence()
+            self.bars.row = _ROW_HEIGHT if alone else _LOW_ROW_HEIGHT
             self.bars.updateGeometry()
             self.sentence.setVisible(alone or bool(self.sentence.text()))
 
-    def _show_name(self) -> None:
-        cut = self.heading.fontMetrics().elidedText(self._called, Qt.TextElideMode.ElideRight, self.width())
-        self.heading.setText(cut)
-        self.heading.setToolTip(self._called if cut != self._called else "")
+    def _update_heading(self) -> None:
+        elided = self.heading.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, self.width())
+        self.heading.setText(elided)
+        self.heading.setToolTip(self._name if elided != self._name else "")
 
     def wait(self, subject: Subject, sentence: str) -> None:
         """Show the classes without votes."""
@@ -211,12 +207,12 @@ class VoteBlock(QWidget):
         self.bars.cells = ()
 
     def show_reading(self, reading: Reading, sentence: str) -> None:
-        """Show the votes and who wins."""
+        """Show the votes and the predicted class."""
         network, shares = reading.subject.network, reading.subject.network.vote == "softmax"
         rows = []
         for name, vote in zip(network.classes, reading.votes.tolist(), strict=True):
-            printed = vote_text(network, vote)
-            rows.append(Row(name, vote if printed != NONE else None, printed, name == reading.verdict))
+            text = vote_text(network, vote)
+            rows.append(Row(name, vote if text != NONE else None, text, name == reading.verdict))
         self._show(rows, reading.subject.threshold if shares else None, sentence)
         self.bars.cells = tuple(Cell(len(network.layers), at, subject=self._subject) for at in range(len(rows)))
 
@@ -224,114 +220,111 @@ class VoteBlock(QWidget):
         self.bars.show_rows(rows, threshold)
         if self.sentence.text() != sentence:
             self.sentence.setText(sentence)
-            self._make_room()
+            self._fit_sentence()
         self.sentence.setVisible(self._alone or bool(sentence))
 
-    def _make_room(self) -> None:
-        """All lines of the sentence are seen, and two have room always: a verdict moves nothing below it."""
+    def _fit_sentence(self) -> None:
+        """Make the sentence as high as its lines, and at least two lines, so that a new one moves nothing below."""
         least = (2 if self._alone else 1) * QFontMetrics(font()).lineSpacing()
         lines = max(self.sentence.heightForWidth(self.width()), least)
         if lines != self.sentence.minimumHeight():
             self.sentence.setMinimumHeight(lines)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width takes another number of lines."""
-        self._make_room()
-        self._show_name()
+        self._fit_sentence()
+        self._update_heading()
         super().resizeEvent(event)
 
 
 class VoteBars(QWidget):
-    """One row a class: its shape in its colour, a bar, a number. picked(Cell): a click on the row of this vote."""
+    """A row for each class: its symbol, a bar and a number. picked(cell): the row of this vote was clicked."""
 
     picked = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self.row = _ROW
+        self.row = _ROW_HEIGHT
         self.cells: tuple[Cell, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.rows: list[Row] = []
         self._threshold: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Votes"))
-        self.setToolTip(self.tr("How much each class is voted for; click one to see how it came about"))
+        self.setToolTip(self._tip(None))
 
     def show_rows(self, rows: list[Row], threshold: float | None) -> None:
-        """threshold: marked on the bars; None where there is no such thing."""
+        """Show these rows. threshold: the least vote of a sure prediction, marked on the bars; None for none."""
         if len(rows) != len(self.rows):
             self.updateGeometry()
         if threshold != self._threshold:
             self.setToolTip(self._tip(threshold))
         self.rows, self._threshold = rows, threshold
-        told = "; ".join(f"{row.name}, {row.printed}" for row in rows)
-        if told != self.accessibleDescription():
-            self.setAccessibleDescription(told)
+        description = "; ".join(f"{row.name}, {row.printed}" for row in rows)
+        if description != self.accessibleDescription():
+            self.setAccessibleDescription(description)
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self.update()
 
     def sizeHint(self) -> QSize:
-        """As many rows as classes."""
         return QSize(220, self.row * max(len(self.rows), 2))
 
     def minimumSizeHint(self) -> QSize:
-        """Narrower than this there is no bar."""
         return QSize(150, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """All rows."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left, right = self._margins()
-        bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row * _BAR)
+        bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row * _BAR_SHARE)
         most = max([1.0, *(row.vote or 0.0 for row in self.rows)])
-        for place, row in enumerate(self.rows):
-            middle = place * self.row + self.row / 2
-            bar.moveTop(middle - self.row * _BAR / 2)
-            colour = QColor(self._theme.class_colour(place))
-            self._paint_name(painter, place, row.name, middle)
+        for index, row in enumerate(self.rows):
+            middle = index * self.row + self.row / 2
+            bar.moveTop(middle - self.row * _BAR_SHARE / 2)
+            colour = QColor(self._theme.class_colour(index))
+            self._paint_name(painter, index, row.name, middle)
             self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
             self._paint_number(painter, row, middle)
         painter.end()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Hold the vote of the row clicked."""
-        place = int(event.position().y() // self.row)
-        if event.button() == Qt.MouseButton.LeftButton and 0 <= place < len(self.cells):
-            self.picked.emit(self.cells[place])
+        """Pick the vote of the row clicked."""
+        index = int(event.position().y() // self.row)
+        if event.button() == Qt.MouseButton.LeftButton and 0 <= index < len(self.cells):
+            self.picked.emit(self.cells[index])
         else:
             event.ignore()
 
     def _tip(self, threshold: float | None) -> str:
         if threshold is None:
-            return self.tr("How much each class is voted for; click one to see how it came about")
-        mark = self.tr("How much each class is voted for; below the mark, at {}, it is unsure. Click to see why.")
-        return mark.format(percent(threshold))
+            return self.tr("Votes for each class; click one to see how it is computed")
+        tip = self.tr(
+            "Votes for each class (softmax); below the mark, at {}, the network is unsure. Click to see why."
+        )
+        return tip.format(percent(threshold))
 
     def _margins(self) -> tuple[float, float]:
-        """What the symbols or names take at the left, and the numbers at the right."""
+        """The widths of the symbols or names at the left, and of the numbers at the right."""
         names = [row.name for row in self.rows if row.name not in DRAWN]
         metrics, numbers = QFontMetrics(font(TEXT_PX)), QFontMetrics(font(_NUMBER_PX, strong=True))
-        name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MOST_NAME) for name in names)])
-        # The widest that can come, so that the bars keep their length.
+        name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MAX_NAME_WIDTH) for name in names)])
+        # The widest possible number, so that the bars keep their length.
         widest = "99.9 %" if all(row.printed.endswith(("%", NONE)) for row in self.rows) else "0.00"
         return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
 
-    def _paint_name(self, painter: QPainter, place: int, name: str, middle: float) -> None:
-        """The class's shape, or its whole name where it has none."""
+    def _paint_name(self, painter: QPainter, index: int, name: str, middle: float) -> None:
+        """Paint the class's symbol, or its name if it has none."""
         if name in DRAWN:
-            paint_class(painter, self._theme, place, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
+            paint_class(painter, self._theme, index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
             return
         painter.setFont(font(TEXT_PX))
-        painter.setPen(QColor(self._theme.class_colour(place)))
-        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MOST_NAME)
-        room = QRectF(0, middle - self.row / 2, self._margins()[0], self.row)
-        painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
+        painter.setPen(QColor(self._theme.class_colour(index)))
+        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MAX_NAME_WIDTH)
+        box = QRectF(0, middle - self.row / 2, self._margins()[0], self.row)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
@@ -343,12 +336,12 @@ class VoteBars(QWidget):
         if filled.width() > 0.5:
             painter.drawRoundedRect(filled, min(2.0, filled.width() / 2), min(2.0, filled.width() / 2))
         if self._threshold is not None:
-            place = bar.left() + int(bar.width() * self._threshold)  # on whole pixels, so that it is sharp
-            mark = QRectF(place, bar.top() - 3, 1, bar.height() + 6)
+            x = bar.left() + int(bar.width() * self._threshold)  # a whole pixel, so that the mark is sharp
+            mark = QRectF(x, bar.top() - 3, 1, bar.height() + 6)
             painter.fillRect(mark, QColor(self._theme.quiet))
 
     def _paint_number(self, painter: QPainter, row: Row, middle: float) -> None:
         painter.setFont(font(_NUMBER_PX, strong=row.wins))
         painter.setPen(QColor(self._theme.text if row.wins else self._theme.quiet))
-        place = QRectF(0, middle - self.row / 2, self.width(), self.row)
-        painter.drawText(place, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.printed)
+        box = QRectF(0, middle - self.row / 2, self.width(), self.row)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.printed)
