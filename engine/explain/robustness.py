@@ -69,9 +69,9 @@ class Robustness:
 
     def drawing(self, row: int, column: int, number: int) -> Drawing:
         """The drawing of this index with a property (row) at a value (column)."""
-        turn, index = divmod(number, self.together)
+        turn, offset = divmod(number, self.together)
         varied = self.properties[row]
-        return Varied(self.side, self.together, (SEED, turn)).drawing(index, varied.name, varied.values[column])
+        return Varied(self.side, self.together, (SEED, turn)).drawing(offset, varied.name, varied.values[column])
 
     def shares(self, correct: HostArray) -> HostArray:
         """`network_correct` or `template_correct` as an accuracy, NaN where nothing was tested."""

@@ -1,5 +1,5 @@
-"""Passes: a batch's examples on their way through the network and back, some at a time, every layer's values and
-gradients kept. They change no parameter."""
+"""The passes of a step trace: a batch's forward and backward pass with every layer's values and gradients kept, the
+parameter update, and the nudge of one value."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from engine.training.recipe import Recipe
 from engine.training.train_step import Stepper
 from engine.training.trainer import Coming
 
-# What the examples that are passed together may keep busy: so much is made between two looks at what is asked for.
+# Bytes of the examples passed together: little enough that a new request is noticed soon.
 TOGETHER_BYTES = 8_000_000
-# Seconds of work between two looks at what is asked for.
+# Seconds of a slice, after which a new request is noticed.
 SLICE = 0.005
 
 
 class Passes:
-    """Passes of batches of `batch` by one recipe. The network learns: dropout tosses the step's own coins, and
-    batch norm goes by the batch, which then is passed at once."""
+    """Forward and backward passes of batches of size `batch` in training mode: dropout draws the step's own random
+    numbers, and a network with batch norm gets the whole batch at once."""
 
     def __init__(self, network: Network, backend: Backend, recipe: Recipe, batch: int) -> None:
         """Raises ValueError for what does not fit into memory."""
@@ -53,39 +53,42 @@ class Passes:
         )
 
     def load(self, parameters: Parameters) -> None:
-        """By these parameters from now on."""
         self._plan.load(parameters)
 
     def chunks(self, first: int) -> list[int]:
-        """Where the chunks start, the one with example `first` before the others."""
+        """The starts of the chunks, the one with example `first` before the others."""
         starts = list(range(0, self.batch, self.chunk))
         return sorted(starts, key=lambda start: (not start <= first < start + self.chunk, start))
 
-    def through(self, images: HostArray, shares: HostArray, start: int, steps: int) -> Iterator[None]:
-        """Pass the chunk that starts at `start` of these examples (N, C, H, W) whose votes should be `shares`
-        (N, classes), in pieces; `steps` were made before."""
+    def through(self, images: HostArray, targets: HostArray, start: int, steps: int) -> Iterator[None]:
+        """Pass one chunk in slices.
+
+        images, targets: (N, C, H, W) and (N, classes), of the whole batch.
+        start: of the chunk.
+        steps: training steps made before.
+        """
         plan, ops = self._plan, self._ops
         part = slice(start, start + self.chunk)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             plan.show(images[part])
             ops.upload(np.array([steps % 2**32, start], np.uint32), plan.moment)
-            ops.upload(shares[part].T, plan.targets)
-        begun = perf_counter()
+            ops.upload(targets[part].T, plan.targets)
+        started = perf_counter()
         for calls in (*plan.forward_calls, plan.loss_calls, *plan.backward_calls):
             for call in calls:
-                # Never across a yield: what NumPy is told here would hold for whoever is yielded to.
+                # Never across a yield: the error state would also apply to the caller.
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                     replay((call,))
-                if perf_counter() - begun > SLICE:
+                if perf_counter() - started > SLICE:
                     yield
-                    begun = perf_counter()
+                    started = perf_counter()
 
     def errors(self) -> HostArray:
-        """Of the chunk that was passed last, (n,)."""
+        """The examples' errors in the chunk passed last, (n,)."""
         return self._plan.loss
 
-    def seen(self, example: int, start: int, shares: HostArray, maps: int) -> ExamplePass:
-        """One example of the chunk that was passed last; `maps` of each layer at most."""
+    def seen(self, example: int, start: int, targets: HostArray, maps: int) -> ExamplePass:
+        """One example of the chunk passed last; at most `maps` of each layer."""
         plan, column = self._plan, example - start
         first = plan.stages[0]
         outputs = [self._copy(array, column, maps) for array in (first.x.values, *(s.y for s in plan.stages))]
@@ -94,17 +97,18 @@ class Passes:
         with np.errstate(over="ignore", invalid="ignore"):
             votes = softmax(scores)
         error = float(plan.loss[column])
-        return ExamplePass(example, tuple(outputs), tuple(gradients), scores, votes, shares[example], error)
+        return ExamplePass(example, tuple(outputs), tuple(gradients), scores, votes, targets[example], error)
 
-    def products(self, place: Place) -> Products | None:
-        """Of the chunk that was passed last: what the gradient of a parameter's value is the sum of."""
-        name, index = place
+    def products(self, parameter: Place) -> Products | None:
+        """The terms whose sum is the gradient of a parameter value, for the chunk passed last; None if the gradient
+        is no such sum."""
+        name, index = parameter
         owner, _, part = name.partition(".")
         at = self.network.names.index(owner) - 1
-        layer, stage, part = _inside(self.network.layers[at], self._plan.stages[at], part)
-        if stage.dy is None:
+        layer, buffers, part = _inner_layer(self.network.layers[at], self._plan.stages[at], part)
+        if buffers.dy is None:
             return None
-        x, dy = (np.moveaxis(self._ops.to_host(array), -1, 0) for array in (stage.x.values, stage.dy))
+        x, dy = (np.moveaxis(self._ops.to_host(array), -1, 0) for array in (buffers.x.values, buffers.dy))
         return layer.products(part, index, x, dy)
 
     def _copy(self, array: Array, column: int, maps: int) -> HostArray:
@@ -114,92 +118,93 @@ class Passes:
 
 
 def even_share(batch: int, most: int) -> int:
-    """How many examples are passed together: at most `most`, at least 1, and so that no rest is left."""
+    """The largest divisor of `batch` that is at most `most`, at least 1."""
     return next(count for count in range(max(1, min(batch, most)), 0, -1) if batch % count == 0)
 
 
-def _inside(layer: Layer, stage: Stage, part: str) -> tuple[Layer, Stage, str]:
-    """The layer that a parameter belongs to, if need be within stacks: 1-conv2d.weight is weight of the first."""
-    stack = layer.stack(stage)
-    if not stack:
-        return layer, stage, part
+def _inner_layer(layer: Layer, buffers: Stage, part: str) -> tuple[Layer, Stage, str]:
+    """The layer that a parameter belongs to, inside blocks too: 1-conv2d.weight is the weight of the first
+    child."""
+    children = layer.stack(buffers)
+    if not children:
+        return layer, buffers, part
     inner, _, part = part.partition(".")
-    _, below, its = stack[int(inner.partition("-")[0]) - 1]
-    return _inside(below, its, part)
+    _, child, its = children[int(inner.partition("-")[0]) - 1]
+    return _inner_layer(child, its, part)
 
 
 class Making:
-    """Makes steps of one recipe, each from the state it is told."""
+    """Makes training steps of one recipe, each from a given checkpoint."""
 
     def __init__(self, network: Network, backend: Backend, recipe: Recipe) -> None:
         self._network, self._backend, self.recipe = network, backend, recipe
-        self._steppers: dict[Recipe, Stepper] = {}
+        self._steps: dict[Recipe, Stepper] = {}
 
     def make(
-        self, start: Checkpoint, coming: Coming, images: HostArray, shares: HostArray
+        self, start: Checkpoint, batch: Coming, images: HostArray, targets: HostArray
     ) -> Generator[None, None, Update]:
-        """One step from `start` with these examples, in pieces. images: (N, C, H, W); shares: (N, classes).
+        """One step from `start` with these examples, in slices. images: (N, C, H, W); targets: (N, classes).
 
-        Raises DeviceFault; ShapeError or ValueError for a memory of another optimizer.
+        Raises DeviceFault; ShapeError or ValueError for the state of another optimizer.
         """
-        # What l2 and clipping make of the gradient is seen by making the step without them beside it.
+        # A second step without L2 and clipping gives the gradients before them.
         bare = replace(self.recipe, l2=0.0, clip=None)
-        plain = yield from self._made(bare, start, coming, images, shares)
-        gradients = plain.gradients()
+        without = yield from self._step(bare, start, batch, images, targets)
+        gradients = without.gradients()
         yield
-        made = plain
+        step = without
         if bare != self.recipe:
-            made = yield from self._made(self.recipe, start, coming, images, shares)
+            step = yield from self._step(self.recipe, start, batch, images, targets)
         yield
-        remembered = start.memory or {name: np.zeros_like(values) for name, values in made.memory().items()}
+        state_before = start.memory or {name: np.zeros_like(values) for name, values in step.memory().items()}
         return Update(
             start.parameters,
             gradients,
-            made.gradients(),
-            _sealed(made.parameters()),
-            remembered,
-            made.memory(),
-            float(coming.rate),
-            made.fine,
+            step.gradients(),
+            _read_only(step.parameters()),
+            state_before,
+            step.memory(),
+            float(batch.rate),
+            step.fine,
         )
 
-    def _made(
-        self, recipe: Recipe, start: Checkpoint, coming: Coming, images: HostArray, shares: HostArray
+    def _step(
+        self, recipe: Recipe, start: Checkpoint, batch: Coming, images: HostArray, targets: HostArray
     ) -> Generator[None, None, Stepper]:
-        """A stepper that has made the step."""
-        stepper = self._steppers.get(recipe)
-        if stepper is None:
-            stepper = Stepper(self._network, self._backend, recipe, start.parameters)
-            self._steppers[recipe] = stepper
-        stepper.restore(start.parameters, start.memory)
+        """Returns the TrainStep after it has made the step."""
+        step = self._steps.get(recipe)
+        if step is None:
+            step = Stepper(self._network, self._backend, recipe, start.parameters)
+            self._steps[recipe] = step
+        step.restore(start.parameters, start.memory)
         size = len(images)
-        stepper.feed(images, shares, np.arange(size)[None], np.array([coming.rate], np.float32))
-        # The coins of dropout follow from how many steps lie behind.
-        stepper.seek(0, start.steps)
-        yield from stepper.slices(size, SLICE)
-        return stepper
+        step.feed(images, targets, np.arange(size)[None], np.array([batch.rate], np.float32))
+        # The number of steps made determines the random numbers of dropout.
+        step.seek(0, start.steps)
+        yield from step.slices(size, SLICE)
+        return step
 
 
-def _sealed(values: Values) -> Values:
-    for array in values.values():
+def _read_only(arrays: Values) -> Values:
+    for array in arrays.values():
         array.flags.writeable = False
-    return values
+    return arrays
 
 
-# How far to each side the slope is tried, and what examples tried together may keep busy.
+# Half width of the central difference.
 STEP = 1e-5
 
 
 class Trying:
-    """Tries values of one network on batches, some examples at a time, in float64."""
+    """Nudges parameter values of one network on batches, some examples at a time, in float64."""
 
     def __init__(self, network: Network, batch: int) -> None:
         """Raises ValueError for what does not fit into memory."""
         self._network, self.batch = network, batch
-        # Two changes at once, two bytes for one of float32, and the network as it is beside them.
+        # Two changed values and the unchanged network at once, in float64, twice the bytes of float32.
         self._chunk = even_share(batch, TOGETHER_BYTES // (6 * network.picture_bytes))
         self._probe = Probe(network, self._chunk, 2)
-        self._back = Plan(
+        self._plan = Plan(
             network, choose_backend("cpu"), self._chunk, dtype=np.float64, keep=True, learn=True, training=False,
             total=1,
         )  # fmt: skip
@@ -207,52 +212,55 @@ class Trying:
 
     def nudged(
         self,
-        place: Place,
+        parameter: Place,
         parameters: Parameters,
         images: HostArray,
-        shares: HostArray,
+        targets: HostArray,
         size: float,
-        turn: tuple[int, int, tuple[int, ...]],
+        origin: tuple[int, int, tuple[int, ...]],
     ) -> Generator[None, None, Nudged]:
-        """What becomes of one value, in pieces. images: (N, C, H, W); shares: (N, classes). turn: the number of the
-        step, of the epoch, both from 1, and the examples' places."""
-        name, index = place
+        """Nudge one value by `size` and compare with its gradient, in slices.
+
+        images, targets: (N, C, H, W) and (N, classes).
+        origin: number of the step and of the epoch, both from 1, and the examples' indices.
+        """
+        name, index = parameter
         position = int(self._positions[name][index])
         layer = self._network.names.index(name.partition(".")[0]) - 1
         self._probe.base.load(parameters)
-        self._back.load(parameters)
+        self._plan.load(parameters)
         value = float(self._probe.values[position])
         moves = (0.0, size, -size, STEP, -STEP)
         errors = np.zeros((len(moves), len(images)))
-        slope, kink = 0.0, None
+        gradient, kink = 0.0, None
         for start in range(0, len(images), self._chunk):
             part = slice(start, start + self._chunk)
-            errors[0, part] = self._probe.show(images[part], shares[part])
+            errors[0, part] = self._probe.show(images[part], targets[part])
             yield
             for first in (1, 3):
                 changes = [(position, value + move) for move in moves[first : first + 2]]
                 errors[first : first + 2, part] = self._probe.errors(layer, changes)
                 yield
             kink = kink or self._kink(layer, start)
-            slope += self._slope(name, index, images[part], shares[part])
+            gradient += self._gradient(name, index, images[part], targets[part])
             yield
         mean, up, down, above, below = (float(row.mean()) for row in errors)
-        number, epoch, examples = turn
+        number, epoch, examples = origin
         nudge = Nudge(number, epoch, examples, name, index, value, size, mean, up, down)
-        at_rest = any(each.draws or each.mixes_batch for each in self._network.layers)
+        differs = any(each.draws or each.mixes_batch for each in self._network.layers)
         central = (above - below) / (2 * STEP)
-        return Nudged(nudge, slope / len(images), central, STEP, kink, at_rest)
+        return Nudged(nudge, gradient / len(images), central, STEP, kink, differs)
 
     def _kink(self, layer: int, start: int) -> str | None:
-        """The first kink between the two closest changes, which were the last to be tried."""
+        """The first kink between the two values of the central difference, which the probe evaluated last."""
         found: Kink | None = Kinks(self._probe).found(layer, 1).get(0)
         if found is None:
             return None
         return replace(found, example=start + (found.example or 0)).sentence
 
-    def _slope(self, name: str, index: tuple[int, ...], images: HostArray, shares: HostArray) -> float:
+    def _gradient(self, name: str, index: tuple[int, ...], images: HostArray, targets: HostArray) -> float:
         """The gradient of the summed errors of these examples."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._back.forward(images)
-            self._back.backward(shares)
-        return float(self._back.parameter_gradients()[name][index])
+            self._plan.forward(images)
+            self._plan.backward(targets)
+        return float(self._plan.parameter_gradients()[name][index])

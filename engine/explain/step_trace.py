@@ -1,4 +1,4 @@
-"""Dissection: one step of training, taken apart: what it is asked for, and what came of it. It computes nothing."""
+"""Step trace: one training step in detail: what is queried of it, and every number it computed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ Place: TypeAlias = "tuple[str, tuple[int, ...]]"
 
 @dataclass(frozen=True)
 class Inspection:
-    """What somebody looks at of the coming step. example: which of its batch is followed through the network, from
-    0. maps: so many maps, or values, of each layer at most. weight: name and index of the value whose arithmetic is
-    looked at, if any; nudge: how far it is nudged up and down."""
+    """What is wanted of the next step.
+
+    example: index in its batch, from 0, of the example traced through the network.
+    maps: maps, or values, of each layer at most.
+    weight: the parameter value whose update is explained, if any.
+    nudge: how far that value is nudged up and down.
+    """
 
     example: int = 0
     maps: int = 64
@@ -32,12 +36,14 @@ class Inspection:
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """The change of every value, as the step makes it to the byte.
+    """The update of all parameters, byte for byte as the step makes it.
 
-    before, after: all values by name, what layers gather included. gradients: of the batch's mean error, before l2
-    and clipping; moved: what the optimizer gets, l2 and clipping included. remembered, remembers: the optimizer's
-    memory before and after, named as in a Checkpoint. rate: of this step. fine: False if a number was not finite,
-    so that the step is refused and nothing changes.
+    before, after: all parameters by name, running statistics included.
+    gradients: of the batch's mean error, before L2 and clipping.
+    optimizer_gradients: after L2 and clipping, as passed to the optimizer.
+    state_before, state_after: the optimizer state, named as in a Checkpoint.
+    rate: learning rate of this step.
+    is_finite: False if a number was not finite; the step is then rejected and nothing changes.
     """
 
     before: Values
@@ -50,19 +56,20 @@ class Update:
     fine: bool
 
     def change(self, name: str) -> HostArray:
-        """What the step adds to a parameter."""
+        """The difference that the step adds to a parameter."""
         change: HostArray = self.after[name] - self.before[name]
         return change
 
 
 @dataclass(frozen=True, eq=False)
 class ExamplePass:
-    """One example on its way through the network and back.
+    """Forward and backward pass of one example.
 
-    example: which of the batch. outputs: the input and each layer's output, (C, H, W) or (n,), at most as many maps
-    as were asked for. gradients: of the batch's summed errors in each of those values: how fast the error rises
-    with it. scores, votes, shares: (classes,), the last layer's, their softmax, and what it should be. error: of
-    this example.
+    example: index in the batch.
+    outputs: the input and each layer's output, (C, H, W) or (n,), limited to the queried number of maps.
+    gradients: of the batch's summed errors in each of those values.
+    scores, votes, targets: (classes,), the last layer's output, its softmax, and the target distribution.
+    error: of this example.
     """
 
     example: int
@@ -76,12 +83,14 @@ class ExamplePass:
 
 @dataclass(frozen=True, eq=False)
 class Nudged:
-    """The article's way with one value, beside backpropagation; all in float64, of the network as it reads.
+    """A nudge of one parameter value, the article's way of learning, beside its gradient; all in float64, with the
+    network in evaluation mode.
 
-    nudge: the batch's mean error with it as it is, higher and lower, and what is kept. slope: the error's gradient
-    in it by backpropagation; central: by trying, half a width of `step` to each side. kink: why the two may differ,
-    None where they agree. at_rest: whether the network reads otherwise than it learns, by dropout or batch norm, so
-    that the step's own gradient is another.
+    nudge: the batch's mean error at the value, above and below it, and which of the three is kept.
+    gradient: of the mean error, by backpropagation.
+    central_difference: of the mean error, `step` to each side.
+    kink: why the two may differ, None where they agree.
+    differs_in_training: whether dropout or batch norm make the training step's own gradient another.
     """
 
     nudge: Nudge
@@ -93,8 +102,8 @@ class Nudged:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the nudge that is kept goes the way backpropagation says; None where neither nudge helps, or the
-        slope is 0."""
+        """Whether the nudge that is kept has the direction of the negative gradient; None where neither nudge
+        lowers the error, or the gradient is 0."""
         if self.nudge.kept == "same" or self.slope == 0:
             return None
         return (self.nudge.kept == "up") == (self.slope < 0)
@@ -102,11 +111,15 @@ class Nudged:
 
 @dataclass(frozen=True, eq=False)
 class Worked:
-    """One value, and the numbers of the step plugged into its formula.
+    """The update of one parameter value as formulas with their numbers.
 
-    before, after; gradient: of the batch's mean error. sums: (N,), each example's part of N times that, and
-    products: what the followed example's part is the sum of; None where the gradient is no such sum, or its layer
-    is frozen. lines: from the gradient to the new value. nudged: None until it has been tried.
+    gradient: of the batch's mean error.
+    frozen: whether its layer is frozen.
+    example_gradients: (N,), each example's gradient; their mean is `gradient`.
+    gradient_terms: the terms whose sum is the traced example's gradient.
+        Both None where the gradient is no such sum, or the layer is frozen.
+    lines: formulas from the gradient to the new value.
+    nudge_result: None until it has been computed.
     """
 
     place: Place
@@ -122,10 +135,12 @@ class Worked:
 
 @dataclass(frozen=True, eq=False)
 class Dissection:
-    """The step after `moment` by `recipe`, read-only.
+    """The step after `run_point` by `recipe`, read-only.
 
-    epoch, row: from 0, the how manieth step of which epoch. places: (N,), its batch, as places among the examples;
-    errors: (N,), of each before the step. words: why there is nothing else, one sentence.
+    epoch: from 0.
+    indices: (N,), its batch among the examples.
+    errors: (N,), of each example before the step.
+    message: why there is nothing else, one sentence.
     """
 
     moment: Moment

@@ -1,4 +1,4 @@
-"""Dissector: takes one step apart, piece by piece, as somebody looks at it. It does not train."""
+"""Step tracer: computes the trace of the next training step in slices, from an exact checkpoint."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from engine.training.optimizers import Line, Moved
 from engine.training.recipe import Recipe
 from engine.training.trainer import Coming, coming
 
-# What the memory of a batch's pass may take to be kept from one step to the next.
+# Bytes of a batch's pass up to which its buffers are kept for the next step.
 KEPT_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """Where a step begins: at which moment, by which recipe it is made, and the exact state."""
+    """The start of a step: the point of the run, the recipe, and the exact state."""
 
     moment: Moment
     recipe: Recipe
@@ -38,176 +38,176 @@ class Standing:
 
 
 class Dissector:
-    """Takes steps of one network apart, on one backend, from the same examples."""
+    """Traces steps of one network on one backend, with the same training examples."""
 
     def __init__(self, network: Network, examples: Examples, backend: Backend) -> None:
         self.network, self.examples, self.backend = network, examples, backend
-        self._making: Making | None = None
+        self._replay: Making | None = None
         self._passes: Passes | None = None
-        self._trying: Trying | None = None
+        self._nudge_check: Trying | None = None
         self._shapes = learnt_shapes(network)
-        self._made: tuple[Moment, Recipe, Update] | None = None
+        self._last_update: tuple[Moment, Recipe, Update] | None = None
 
-    def pieces(self, at: Standing, inspection: Inspection) -> Generator[None, None, Dissection | None]:
-        """The coming step, taken apart; None where no step comes. What was made of the same step is kept, so that
-        another example or value of it comes at once. Raises DeviceFault."""
-        step = coming(at.recipe, len(self.examples), at.checkpoint.steps)
-        if step is None:
+    def pieces(self, start: Standing, query: Inspection) -> Generator[None, None, Dissection | None]:
+        """Returns the trace of the next step, or None if training ends before it. The update is cached, so that
+        another example or value of the same step comes at once. Raises DeviceFault."""
+        batch = coming(start.recipe, len(self.examples), start.checkpoint.steps)
+        if batch is None:
             return None
-        images, labels = self.examples.images[step.places], self.examples.labels[step.places]
+        images, labels = self.examples.images[batch.places], self.examples.labels[batch.places]
         shares = targets(labels, len(self.network.classes))
-        found = Dissection(
-            at.moment, at.recipe, self.network, step.epoch, step.places, np.zeros(0), None, None, None
-        )
+        head = start.moment, start.recipe, self.network, batch.epoch, batch.places
+        trace = Dissection(*head, np.zeros(0), None, None, None)
         try:
-            update = yield from self._update(at, step, images, shares)
-            look = self._possible(inspection, len(images))
-            errors, seen, sums, products = yield from self._pass(at, look, images, shares)
-            found = replace(found, errors=errors, update=update, seen=seen)
-            if look.weight is None:
-                return found
-            worked = _worked(self.network, at, update, look.weight, sums, products)
-            turn = (at.checkpoint.steps + 1, step.epoch + 1, tuple(int(place) for place in step.places))
-            nudged = yield from self._try(look, update, images, shares, turn)
-        except ValueError as error:  # such as a network too large to keep all values of
-            return replace(found, words=str(error))
-        return replace(found, worked=replace(worked, nudged=nudged))
+            update = yield from self._update(start, batch, images, shares)
+            query = self._valid(query, len(images))
+            errors, example_pass, sums, products = yield from self._pass(start, query, images, shares)
+            trace = Dissection(*head, errors, update, example_pass, None)
+            if query.weight is None:
+                return trace
+            origin = start.checkpoint.steps + 1, batch.epoch + 1, tuple(int(index) for index in batch.places)
+            nudge = yield from self._nudge(query, update, images, shares, origin)
+            worked = _weight_trace(self.network, start, update, query.weight, sums, products, nudge)
+        except ValueError as error:  # such as a network too large to keep all its values
+            return Dissection(*head, trace.errors, trace.update, trace.seen, None, str(error))
+        return Dissection(*head, errors, update, example_pass, worked)
 
-    def _possible(self, inspection: Inspection, batch: int) -> Inspection:
-        """What of it there is: whoever looks may have had a longer batch or another network before."""
-        example, weight = min(max(inspection.example, 0), batch - 1), inspection.weight
+    def _valid(self, query: Inspection, batch: int) -> Inspection:
+        """The query limited to this batch and network: it may stem from a longer batch or another network."""
+        weight = query.weight
         if weight is not None:
             shape = self._shapes.get(weight[0], ())
-            there = len(shape) == len(weight[1]) and all(
+            exists = len(shape) == len(weight[1]) and all(
                 0 <= at < n for at, n in zip(weight[1], shape, strict=True)
             )
-            weight = weight if shape and there else None
-        return replace(inspection, example=example, weight=weight)
+            weight = weight if shape and exists else None
+        return Inspection(min(max(query.example, 0), batch - 1), query.maps, weight, query.nudge)
 
     def _update(
-        self, at: Standing, step: Coming, images: HostArray, shares: HostArray
+        self, start: Standing, batch: Coming, images: HostArray, shares: HostArray
     ) -> Generator[None, None, Update]:
-        if self._made is not None and self._made[:2] == (at.moment, at.recipe):
-            return self._made[2]
-        if self._making is None or self._making.recipe != at.recipe:
-            self._making = Making(self.network, self.backend, at.recipe)
-        update = yield from self._making.make(at.checkpoint, step, images, shares)
-        self._made = at.moment, at.recipe, update
-        if self._large(len(images)):
-            self._making = None
+        if self._last_update is not None and self._last_update[:2] == (start.moment, start.recipe):
+            return self._last_update[2]
+        if self._replay is None or self._replay.recipe != start.recipe:
+            self._replay = Making(self.network, self.backend, start.recipe)
+        update = yield from self._replay.make(start.checkpoint, batch, images, shares)
+        self._last_update = start.moment, start.recipe, update
+        if self._is_large(len(images)):
+            self._replay = None
         return update
 
-    def _large(self, batch: int) -> bool:
-        """Whether what passes a batch is laid out anew each time, rather than take memory between two steps."""
+    def _is_large(self, batch: int) -> bool:
+        """Whether the buffers of a batch are allocated anew for each step, instead of being kept."""
         return self.network.picture_bytes * batch > KEPT_BYTES
 
     def _pass(
-        self, at: Standing, look: Inspection, images: HostArray, shares: HostArray
+        self, start: Standing, query: Inspection, images: HostArray, shares: HostArray
     ) -> Generator[None, None, tuple[HostArray, ExamplePass, HostArray | None, Products | None]]:
-        """The batch's errors, the followed example, and of the value looked at every example's part of its gradient
-        and what the followed example's is the sum of."""
+        """Returns the batch's errors and the traced example's pass; for the queried value also every example's
+        gradient and the terms of the traced example's gradient."""
         passes = self._passes
-        if passes is None or passes.batch != len(images) or passes.recipe != at.recipe:
-            passes = self._passes = Passes(self.network, self.backend, at.recipe, len(images))
-        passes.load(at.checkpoint.parameters)
+        if passes is None or passes.batch != len(images) or passes.recipe != start.recipe:
+            passes = self._passes = Passes(self.network, self.backend, start.recipe, len(images))
+        passes.load(start.checkpoint.parameters)
         errors, sums = np.zeros(len(images), np.float32), np.zeros(len(images))
-        seen, mine, summed = None, None, look.weight is not None
-        for start in passes.chunks(look.example):
-            yield from passes.through(images, shares, start, at.checkpoint.steps)
-            part = slice(start, start + passes.chunk)
+        example_pass, example_terms, has_terms = None, None, query.weight is not None
+        for first in passes.chunks(query.example):
+            yield from passes.through(images, shares, first, start.checkpoint.steps)
+            part = slice(first, first + passes.chunk)
             errors[part] = passes.errors()
-            if seen is None:
-                seen = passes.seen(look.example, start, shares, look.maps)
-            products = passes.products(look.weight) if look.weight is not None else None
-            if products is None:
-                summed = False
+            if example_pass is None:
+                example_pass = passes.seen(query.example, first, shares, query.maps)
+            terms = passes.products(query.weight) if query.weight is not None else None
+            if terms is None:
+                has_terms = False
                 continue
-            sums[part] = products.sums()
-            if start <= look.example < start + passes.chunk:
-                at_example = slice(look.example - start, look.example - start + 1)
-                inputs, gradients = products.inputs[at_example].copy(), products.gradients[at_example].copy()
-                mine = Products(inputs, gradients, products.divisor)
+            sums[part] = terms.sums()
+            if first <= query.example < first + passes.chunk:
+                at_example = slice(query.example - first, query.example - first + 1)
+                inputs, gradients = terms.inputs[at_example].copy(), terms.gradients[at_example].copy()
+                example_terms = Products(inputs, gradients, terms.divisor)
             yield
-        assert seen is not None
-        if self._large(passes.chunk):
+        assert example_pass is not None
+        if self._is_large(passes.chunk):
             self._passes = None
-        return errors, seen, sums if summed else None, mine
+        return errors, example_pass, sums if has_terms else None, example_terms
 
-    def _try(
+    def _nudge(
         self,
-        look: Inspection,
+        query: Inspection,
         update: Update,
         images: HostArray,
         shares: HostArray,
-        turn: tuple[int, int, tuple[int, ...]],
+        origin: tuple[int, int, tuple[int, ...]],
     ) -> Generator[None, None, Nudged | None]:
-        assert look.weight is not None
-        if self._trying is None or self._trying.batch != len(images):
-            self._trying = Trying(self.network, len(images))
-        found = yield from self._trying.nudged(look.weight, update.before, images, shares, look.nudge, turn)
-        return found
+        assert query.weight is not None
+        if self._nudge_check is None or self._nudge_check.batch != len(images):
+            self._nudge_check = Trying(self.network, len(images))
+        result = yield from self._nudge_check.nudged(
+            query.weight, update.before, images, shares, query.nudge, origin
+        )
+        return result
 
 
 def learnt_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter that is learnt, by name; not of what layers gather."""
-    gathered = {
+    """The shape of every learnable parameter by name, without running statistics."""
+    buffers = {
         f"{name}.{part}"
         for name, layer, shape in zip(network.names[1:], network.layers, network.shapes, strict=False)
         if (state := layer.state_shape(shape)) is not None
         for part in layer.state(np.broadcast_to(np.float32(0), state), shape)
     }
-    return {name: shape for name, shape in network.parameter_shapes.items() if name not in gathered}
+    return {name: shape for name, shape in network.parameter_shapes.items() if name not in buffers}
 
 
-def _worked(
+def _weight_trace(
     network: Network,
-    at: Standing,
+    start: Standing,
     update: Update,
-    place: Place,
+    parameter: Place,
     sums: HostArray | None,
     products: Products | None,
+    nudge: Nudged | None,
 ) -> Worked:
-    """The numbers of the step for one value."""
-    name, index = place
+    name, index = parameter
     before, after = (float(values[name][index]) for values in (update.before, update.after))
-    gradient, moved = (float(values[name][index]) for values in (update.gradients, update.moved))
-    frozen = name.partition(".")[0] in at.recipe.frozen
-    if frozen:
-        return Worked(place, before, after, gradient, True, None, None, (), None)
-    remembered, remembers = (
-        {kind: float(memory[f"{kind}.{name}"][index]) for kind in at.recipe.optimizer.vectors}
-        for memory in (update.remembered, update.remembers)
+    gradient, regularized = (float(values[name][index]) for values in (update.gradients, update.moved))
+    if name.partition(".")[0] in start.recipe.frozen:
+        return Worked(parameter, before, after, gradient, True, None, None, (), nudge)
+    state_before, state_after = (
+        {kind: float(state[f"{kind}.{name}"][index]) for kind in start.recipe.optimizer.vectors}
+        for state in (update.remembered, update.remembers)
     )
-    count, shrinks = int(update.remembers["count"][0]), update.before[name].ndim > 1
-    lines = [] if sums is None else [_mean(sums, gradient)]
-    lines += _regularized(at.recipe, update, before, gradient, moved, shrinks)
-    lines += at.recipe.optimizer.worked(
-        Moved(before, after, moved, update.rate, shrinks, remembered, remembers, count)
+    count, has_decay = int(update.remembers["count"][0]), update.before[name].ndim > 1
+    lines = [] if sums is None else [_mean_line(sums, gradient)]
+    lines += _regularization_lines(start.recipe, update, before, gradient, regularized, has_decay)
+    lines += start.recipe.optimizer.worked(
+        Moved(before, after, regularized, update.rate, has_decay, state_before, state_after, count)
     )
-    return Worked(place, before, after, gradient, False, sums, products, tuple(lines), None)
+    return Worked(parameter, before, after, gradient, False, sums, products, tuple(lines), nudge)
 
 
-def _mean(sums: HostArray, gradient: float) -> Line:
+def _mean_line(sums: HostArray, gradient: float) -> Line:
     return Line("gradient", "sum ÷ examples", "{0} ÷ {1}", (float(sums.sum()), float(len(sums))), gradient)
 
 
-def _regularized(
-    recipe: Recipe, update: Update, before: float, gradient: float, moved: float, shrinks: bool
+def _regularization_lines(
+    recipe: Recipe, update: Update, before: float, gradient: float, regularized: float, has_decay: bool
 ) -> list[Line]:
-    """What l2 and clipping make of the gradient, as far as they do anything to this value."""
+    """The formulas of L2 and clipping, where they change this value's gradient."""
     lines = []
-    penalised = gradient + recipe.l2 * before if shrinks else gradient
-    if recipe.l2 and shrinks:
+    with_l2 = gradient + recipe.l2 * before if has_decay else gradient
+    if recipe.l2 and has_decay:
         numbers = (gradient, recipe.l2, before)
-        lines.append(Line("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, penalised))
-    if recipe.clip is not None and (length := _length(recipe, update)) > recipe.clip:
-        numbers = (penalised, recipe.clip, length)
-        lines.append(Line("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, moved))
+        lines.append(Line("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, with_l2))
+    if recipe.clip is not None and (norm := _gradient_norm(recipe, update)) > recipe.clip:
+        numbers = (with_l2, recipe.clip, norm)
+        lines.append(Line("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, regularized))
     return lines
 
 
-def _length(recipe: Recipe, update: Update) -> float:
-    """Of the whole gradient before it is clipped, l2 included."""
+def _gradient_norm(recipe: Recipe, update: Update) -> float:
+    """L2 norm of the whole gradient before clipping, L2 regularization included."""
     squares = 0.0
     for name, values in update.gradients.items():
         whole = values.astype(np.float64)
@@ -217,15 +217,17 @@ def _length(recipe: Recipe, update: Update) -> float:
     return math.sqrt(squares)
 
 
-# Where training goes fast, a step is taken apart at most so often, seconds, and takes no more than this share.
+# While training is fast: the least time between two traces in seconds, and the largest share of the time they take.
 EVERY: Final = 0.5
 SHARE: Final = 0.1
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The step after a moment, by a recipe, and what of it is looked at; fast: training goes on meanwhile, faster
-    than each step could be followed."""
+    """The step to trace, after a point of the run by a recipe, and what is queried of it.
+
+    fast: whether training meanwhile makes more steps than could be traced.
+    """
 
     moment: Moment
     recipe: Recipe
@@ -233,80 +235,65 @@ class Wanted:
     fast: bool
 
     def same(self, other: Wanted | None) -> bool:
-        """Whether the other is the same step, looked at in the same way."""
+        """Whether the other is the same query of the same step, whatever its speed."""
         return other is not None and replace(other, fast=self.fast) == self
 
 
 class Watch:
-    """Holds the last step that was taken apart, and the way to the next."""
+    """Holds the trace of the last step and computes that of the next while training runs."""
 
     def __init__(self, network: Network, examples: Examples, backend: Backend) -> None:
         self._network, self._examples = network, examples
-        self._dissector = Dissector(network, examples, backend)
+        self._tracer = Dissector(network, examples, backend)
         self.found: Dissection | None = None
-        self._done: Wanted | None = None
-        self._doing: Wanted | None = None
-        self._pieces: Generator[None, None, Dissection | None] = _nothing()
+        self._finished: Wanted | None = None
+        self._current: Wanted | None = None
+        self._slices: Generator[None, None, Dissection | None] = _nothing()
         self._spent, self._next = 0.0, 0.0
 
-    def due(self, wanted: Wanted | None) -> bool:
-        """Whether there is something to do for what is wanted now."""
-        if wanted is None or wanted.same(self._done):
+    def due(self, request: Wanted | None) -> bool:
+        """Whether there is work to do for this request now."""
+        if request is None or request.same(self._finished):
             return False
-        if not wanted.fast or self._serves(wanted):
+        if not request.fast or self._serves(request):
             return True
-        asked_anew = self._done is None or wanted.inspection != self._done.inspection
-        return asked_anew or perf_counter() >= self._next
+        is_new = self._finished is None or request.inspection != self._finished.inspection
+        return is_new or perf_counter() >= self._next
 
-    def advance(self, wanted: Wanted, checkpoint: Callable[[], Checkpoint]) -> bool:
-        """One piece; whether that was the last. checkpoint: gives the exact state at the moment."""
-        begun = perf_counter()
-        if not self._serves(wanted):
-            standing = Standing(wanted.moment, wanted.recipe, checkpoint())
-            self._doing, self._spent = wanted, 0.0
-            self._pieces = self._dissector.pieces(standing, wanted.inspection)
-        ended = self._piece()
-        self._spent += perf_counter() - begun
-        if ended:
-            self._done, self._doing = self._doing, None
+    def advance(self, request: Wanted, checkpoint: Callable[[], Checkpoint]) -> bool:
+        """Run one slice; returns whether it was the last. checkpoint: returns the exact state at the request's
+        point of the run."""
+        started = perf_counter()
+        if not self._serves(request):
+            start = Standing(request.moment, request.recipe, checkpoint())
+            self._current, self._spent = request, 0.0
+            self._slices = self._tracer.pieces(start, request.inspection)
+        has_ended = self._run_slice()
+        self._spent += perf_counter() - started
+        if has_ended:
+            self._finished, self._current = self._current, None
             self._next = perf_counter() + max(EVERY, self._spent * (1 / SHARE - 1))
-        return ended
+        return has_ended
 
-    def _serves(self, wanted: Wanted) -> bool:
-        """Whether what is under way is good for what is wanted; training that goes fast has left its moment."""
-        doing = self._doing
-        if doing is None or not wanted.fast:
-            return wanted.same(doing)
-        return (doing.recipe, doing.inspection) == (wanted.recipe, wanted.inspection)
+    def _serves(self, request: Wanted) -> bool:
+        """Whether the trace being computed answers this request; fast training may already be past its step."""
+        current = self._current
+        if current is None or not request.fast:
+            return request.same(current)
+        return (current.recipe, current.inspection) == (request.recipe, request.inspection)
 
-    def _piece(self) -> bool:
+    def _run_slice(self) -> bool:
         try:
-            next(self._pieces)
+            next(self._slices)
         except StopIteration as stop:
             self.found = self.found if stop.value is None else stop.value
             return True
         except DeviceFault as fault:
-            # What comes next is taken apart by the processor; training itself says what has happened.
-            self._dissector = Dissector(self._network, self._examples, numpy_backend(str(fault)))
-            self._doing = None
+            # The next trace is computed on the CPU; training itself reports the fault.
+            self._tracer = Dissector(self._network, self._examples, numpy_backend(str(fault)))
+            self._current = None
         return False
 
 
 def _nothing() -> Generator[None, None, None]:
     yield from ()
-
-
-__all__ = [
-    "Dissection",
-    "Dissector",
-    "ExamplePass",
-    "Inspection",
-    "Nudged",
-    "Place",
-    "Standing",
-    "Update",
-    "Wanted",
-    "Watch",
-    "Worked",
-    "learnt_shapes",
-]

@@ -1,5 +1,5 @@
-"""Favourites: which examples of a lesson excite the features of one layer most, and least, and where in them. All
-features of the layer are looked at at once. Nothing is learnt."""
+"""Top examples: which training examples give the highest and lowest values of each feature of a layer, and where;
+all features of the layer are ranked in one pass."""
 
 from __future__ import annotations
 
@@ -21,89 +21,28 @@ from engine.nn.model import Subject
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 
-
-class Given:
-    """The examples of a lesson as pictures of `side`, part by part, made again whenever they are asked for. Own
-    drawings come last, each once. made: all of those that are generated, where somebody has them anyway. most: so
-    many of those are enough."""
-
-    def __init__(self, lesson: Lesson, side: int, made: Examples | None = None, most: int | None = None) -> None:
-        self.lesson, self.side = lesson, side
-        drawing, wanted = replace(lesson.data.drawing, side=side), lesson.data.count
-        # Pieces are made whole, so that fewer examples are the first of them.
-        count = wanted if most is None else min(wanted, -(-most // PIECE) * PIECE)
-        self._data = replace(lesson.data, drawing=drawing, count=count)
-        self._own = [replace(each, weight=1) for each in lesson.own if each.weight]
-        fits = made is not None and len(made) >= self._data.count and made.images.shape[2] == side
-        self._made = made if fits else None
-        self._last: tuple[int, Examples] | None = None
-        self._generated = -(-self._data.count // PIECE)
-        self.parts = self._generated + -(-len(self._own) // OWN_PIECE)
-        self.count = self._data.count + len(self._own)
-
-    def first(self, part: int) -> int:
-        """The number of the first example of a part."""
-        more = part - self._generated
-        return part * PIECE if more < 0 else self._data.count + more * OWN_PIECE
-
-    def part(self, part: int) -> Examples:
-        """One part. Raises ValueError for an own drawing of a class that is not there."""
-        if self._last is None or self._last[0] != part:
-            self._last = part, self._made_part(part)
-        return self._last[1]
-
-    def picture(self, number: int) -> HostArray:
-        """(H, W): one example's picture."""
-        more = number - self._data.count
-        part = number // PIECE if more < 0 else self._generated + more // OWN_PIECE
-        found: HostArray = self.part(part).images[number - self.first(part), 0]
-        return found
-
-    def _made_part(self, part: int) -> Examples:
-        first = self.first(part)
-        if part >= self._generated:
-            start = first - self._data.count
-            return own_examples(self._own[start : start + OWN_PIECE], self.side, CLASSES)
-        if self._made is None:
-            return piece(self._data, TRAINING, part)
-        last = min(first + PIECE, self._data.count)
-        return Examples(self._made.images[first:last], self._made.labels[first:last], CLASSES)
-
-
-def window_of(network: Network, layer: int, place: Place) -> Window:
-    """The (rows, columns) of the picture that hold everything which the value at `place` of the output of `layer`
-    reads; empty where it sees nothing but padding. Raises IndexError if there is no such value."""
-    row, column = place[1:] if len(place) == 3 else (0, 0)
-    found = receptive_field(network, layer, row, column)[0] if len(network.shapes[layer]) == 3 else None
-    if found is not None:
-        return found
-    read = np.any(cells_read(network, layer, place)[0], axis=0)
-    return _extent(np.any(read, axis=1)), _extent(np.any(read, axis=0))
-
-
-def _extent(marked: HostArray) -> range:
-    """From the first that is marked to the last."""
-    places = np.flatnonzero(marked)
-    return range(int(places[0]), int(places[-1]) + 1) if len(places) else range(0)
-
-
-# So many of each are kept.
+# Examples kept of each feature, of the highest and of the lowest.
 NINE: Final = 9
 BINS: Final = 24
-# Pictures at a time: fewer where one costs or takes much; and seconds after which a pass pauses.
+# Multiplies and bytes of a batch, and seconds after which a pass pauses.
 MOST_MULTIPLIES, MOST_BYTES, SLICE = 20_000_000, 32 * 2**20, 0.008
-# So many values are counted at once: some ms.
+# Values counted at once: some ms.
 MAX_VALUES: Final = 500_000
-# Bytes that the pictures of all features together may take; beyond them pictures are made again when they are asked
-# for. And how many values the histograms of all features are made of, at most.
+# Bytes of the pictures kept of all features, beyond which pictures are generated again on access; and the number of
+# values from which the histograms of all features are computed.
 MAX_PICTURE_BYTES, MAX_PEAKS = 64 * 2**20, 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """number: its place among the examples. picture: (H, W) float32, -1 to 1. label: the name of its class, or
-    "neither". value: the largest value of the feature's map, or the value of a list. window: the part of the
-    picture which that value reads."""
+    """An example and its value of a feature.
+
+    index: among the examples.
+    picture: (H, W) float32, -1 to 1.
+    label: the name of its class, or "neither".
+    value: the maximum of the feature's map, or its value after Flatten.
+    window: that value's receptive field.
+    """
 
     number: int
     picture: HostArray
@@ -114,11 +53,16 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """How a feature's values are spread over the examples read so far. count: how many those are; mean, deviation,
-    low, high: of all values of its map, or of the value of a list; zero: the share of them that are exactly 0;
-    silent: the share of examples in which all are. peaks: (classes + 1, BINS) int64, how many examples of each
-    class, and of none, have their largest value in each of BINS equal parts of `first` to `last`. single: whether
-    there is but one value in an example, that of a list."""
+    """Distribution of a feature's values over the examples read so far.
+
+    count: number of those examples.
+    mean, std, minimum, maximum: of all values of its map, or of its value after Flatten.
+    zero_share: share of values that are exactly 0.
+    inactive_share: share of examples in which all values are 0.
+    peaks: (classes + 1, BINS) int64, histogram of the examples' maxima by class, no class last.
+    bin_start, bin_stop: range of the histogram.
+    is_scalar: whether an example has one value, after Flatten.
+    """
 
     count: int
     mean: float
@@ -134,182 +78,247 @@ class Spread:
 
 
 class Favourites:
-    """Looks through all the examples for every feature of `layer`, counted from 1, a piece at a time. Raises
-    ValueError for a network that does not tell X from O."""
+    """Ranks all examples for every feature of `layer`, counted from 1, slice by slice. Raises ValueError for a
+    network whose classes are not X and O."""
 
-    def __init__(self, subject: Subject, layer: int, given: Given) -> None:
+    def __init__(self, subject: Subject, layer: int, reader: Given) -> None:
         network = subject.network
         if network.classes != CLASSES:
-            raise ValueError("Only a network that reads X and O can be shown generated drawings.")
-        self._network, self._layer, self._given = network, layer, given
+            raise ValueError("Only a network with the classes X and O can read generated drawings.")
+        self._network, self._layer, self._reader = network, layer, reader
         self._shape = network.shapes[layer]
         count = self._shape[0]
         self._parameters = subject.parameters
-        self._labels = np.full(given.count, -1, np.int64)
-        # For the most exciting, and with the opposite sign for the least: (features, NINE).
+        self._labels = np.full(reader.count, -1, np.int64)
+        # Of the highest values and, with the opposite sign, of the lowest: (2, features, NINE).
         self._values = np.full((2, count, NINE), -np.inf, np.float32)
-        self._numbers = np.full((2, count, NINE), -1, np.int64)
-        self._places = np.zeros((2, count, NINE), np.int64)
+        self._indices = np.full((2, count, NINE), -1, np.int64)
+        self._cells = np.zeros((2, count, NINE), np.int64)
         self._sums, self._squares = np.zeros(count), np.zeros(count)
         self._counts = np.zeros(count, np.int64)
-        self._zeros, self._silent = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self._low, self._high = np.full(count, np.inf), np.full(count, -np.inf)
-        self._every = -(-given.count * count // MAX_PEAKS)
-        self._peaks = np.zeros((-(-given.count // self._every), count), np.float32)
-        self._kept: dict[int, HostArray] | None = {}
-        if 2 * NINE * count * 4 * given.side**2 > MAX_PICTURE_BYTES:
-            self._kept = None
+        self._zeros, self._inactive = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self._minimum, self._maximum = np.full(count, np.inf), np.full(count, -np.inf)
+        self._every = -(-reader.count * count // MAX_PEAKS)
+        self._peaks = np.zeros((-(-reader.count // self._every), count), np.float32)
+        self._pictures: dict[int, HostArray] | None = {}
+        if 2 * NINE * count * 4 * reader.side**2 > MAX_PICTURE_BYTES:
+            self._pictures = None
         self._windows: dict[int, Window] = {}
         self.read = 0
-        self._pieces = self._look()
+        self._slices = self._run()
 
     @property
     def done(self) -> float:
-        """The share of the examples that is read."""
-        return self.read / self._given.count
+        """Share of the examples read."""
+        return self.read / self._reader.count
 
     def go_on(self) -> None:
-        """One piece, if there is one. Raises ValueError for an own drawing of a class that is not there, and for a
+        """Run one slice, if any is left. Raises ValueError for a labelled drawing of an unknown class, and for a
         network that is too large."""
-        with np.errstate(over="ignore", invalid="ignore"):  # weights that have run away give no numbers
-            next(self._pieces, None)
+        with np.errstate(over="ignore", invalid="ignore"):  # weights of a diverged training overflow
+            next(self._slices, None)
 
     def most(self, channel: int) -> Iterator[Example | None]:
-        """Those that excite the feature most, the most first; None before a picture has to be made again."""
-        return self._found(0, channel)
+        """The examples with the highest values, the highest first; None before a picture is generated again."""
+        return self._top(0, channel)
 
     def least(self, channel: int) -> Iterator[Example | None]:
-        """Those that excite it least, the least first."""
-        return self._found(1, channel)
+        """The examples with the lowest values, the lowest first; None before a picture is generated again."""
+        return self._top(1, channel)
 
     def spread(self, channel: int) -> Spread | None:
-        """How its values are spread; None before any is read."""
+        """The distribution of the feature's values; None before the first example."""
         read = int(self._counts[channel])
         if not read:
             return None
         values = read * int(np.prod(self._shape[1:]))
         mean = float(self._sums[channel]) / values
         variance = max(float(self._squares[channel]) / values - mean**2, 0.0)
-        seen = -(-read // self._every)
-        peaks, labels = self._peaks[:seen, channel], self._labels[: read : self._every]
-        fine = np.isfinite(peaks)
-        first, last = (float(peaks[fine].min()), float(peaks[fine].max())) if fine.any() else (0.0, 0.0)
-        kinds = [peaks[fine & (labels == kind)] for kind in (*range(len(CLASSES)), -1)]
-        counted = np.stack([np.histogram(kind, BINS, (first, last))[0] for kind in kinds])
+        sampled = -(-read // self._every)
+        peaks, labels = self._peaks[:sampled, channel], self._labels[: read : self._every]
+        finite = np.isfinite(peaks)
+        first, last = (float(peaks[finite].min()), float(peaks[finite].max())) if finite.any() else (0.0, 0.0)
+        by_class = [peaks[finite & (labels == label)] for label in (*range(len(CLASSES)), -1)]
+        histogram = np.stack([np.histogram(each, BINS, (first, last))[0] for each in by_class])
         return Spread(
             read,
             mean,
             float(np.sqrt(variance)),
-            float(self._low[channel]),
-            float(self._high[channel]),
+            float(self._minimum[channel]),
+            float(self._maximum[channel]),
             int(self._zeros[channel]) / values,
-            int(self._silent[channel]) / read,
-            counted,
+            int(self._inactive[channel]) / read,
+            histogram,
             first,
             last,
             len(self._shape) == 1,
         )
 
-    def _found(self, side: int, channel: int) -> Iterator[Example | None]:
+    def _top(self, side: int, channel: int) -> Iterator[Example | None]:
         sign = -1 if side else 1
-        for value, number, place in zip(
+        for value, index, cell in zip(
             self._values[side, channel].tolist(),
-            self._numbers[side, channel].tolist(),
-            self._places[side, channel].tolist(),
+            self._indices[side, channel].tolist(),
+            self._cells[side, channel].tolist(),
             strict=True,
         ):
-            if number < 0:
+            if index < 0:
                 return
-            picture = None if self._kept is None else self._kept.get(number)
+            picture = None if self._pictures is None else self._pictures.get(index)
             if picture is None:
                 yield None
-                picture = self._given.picture(number)
-            label = (*CLASSES, NEITHER)[int(self._labels[number])]
-            yield Example(number, picture, label, sign * value, self._window(channel, place))
+                picture = self._reader.picture(index)
+            label = (*CLASSES, NEITHER)[int(self._labels[index])]
+            yield Example(index, picture, label, sign * value, self._window(channel, cell))
 
-    def _window(self, channel: int, place: int) -> Window:
-        """What the value at a flat place of the feature's map reads."""
-        key = place if len(self._shape) == 3 else channel
+    def _window(self, channel: int, flat: int) -> Window:
+        """The receptive field of the value at a flat index of the feature's map."""
+        key = flat if len(self._shape) == 3 else channel
         if key not in self._windows:
-            inside = (channel, *divmod(place, self._shape[2])) if len(self._shape) == 3 else (channel,)
-            self._windows[key] = window_of(self._network, self._layer, inside)
+            cell = (channel, *divmod(flat, self._shape[2])) if len(self._shape) == 3 else (channel,)
+            self._windows[key] = window_of(self._network, self._layer, cell)
         return self._windows[key]
 
-    # -- looking -----------------------------------------------------------------------------------------------
-
-    def _look(self) -> Iterator[None]:
+    def _run(self) -> Iterator[None]:
         plan = self._plan()
         size, calls = plan.batch, [call for calls in plan.forward_calls[: self._layer] for call in calls]
-        filled = np.zeros((size, *self._network.input_shape), np.float32)
-        for part in range(self._given.parts):
-            examples, first = self._given.part(part), self._given.first(part)
+        batch = np.zeros((size, *self._network.input_shape), np.float32)
+        for part in range(self._reader.parts):
+            examples, first = self._reader.part(part), self._reader.first(part)
             yield
             for start in range(0, len(examples), size):
                 images = examples.images[start : start + size]
-                filled[: len(images)] = images
-                plan.show(filled)
+                batch[: len(images)] = images
+                plan.show(batch)
                 for _ in slices(plan.backend.operations.sliced([calls]), SLICE):
                     yield
-                made = plan.stages[self._layer - 1].y[..., : len(images)]
-                yield from self._take(made, examples.labels[start : start + size], first + start)
-                self._keep(images, first + start)
+                output = plan.stages[self._layer - 1].y[..., : len(images)]
+                yield from self._add(output, examples.labels[start : start + size], first + start)
+                self._keep_pictures(images, first + start)
                 yield
 
     def _plan(self) -> Plan:
-        """Kept only as long as it is needed."""
         network = self._network
         cost = sum(cost.multiplies for cost in network.costs[: self._layer])
-        fits = min(MOST_MULTIPLIES // max(cost, 1), MOST_BYTES // network.picture_bytes, PIECE)
-        plan = Plan(network, numpy_backend("explanations"), max(1, fits), keep=True)
+        size = min(MOST_MULTIPLIES // max(cost, 1), MOST_BYTES // network.picture_bytes, PIECE)
+        plan = Plan(network, numpy_backend("explanations"), max(1, size), keep=True)
         plan.load(self._parameters)
         return plan
 
-    def _take(self, made: HostArray, labels: HostArray, first: int) -> Iterator[None]:
-        """Count values (*shape, n) of the examples from number `first` on, some features at a time."""
-        count, examples = self._shape[0], made.shape[-1]
+    def _add(self, output: HostArray, labels: HostArray, first: int) -> Iterator[None]:
+        """Add values (*shape, n) of the examples from index `first` on, some features at a time."""
+        count, examples = self._shape[0], output.shape[-1]
         self._labels[first : first + examples] = labels
-        at_once = max(1, MAX_VALUES * count // made.size)
+        at_once = max(1, MAX_VALUES * count // output.size)
         for start in range(0, count, at_once):
             if start:
                 yield
             some = slice(start, min(start + at_once, count))
-            self._count(made[some].reshape(some.stop - start, -1, examples), some, first)
+            self._add_features(output[some].reshape(some.stop - start, -1, examples), some, first)
         self.read = first + examples
 
-    def _count(self, maps: HostArray, some: slice, first: int) -> None:
-        """Of the features in `some`: maps (features, cells, examples)."""
+    def _add_features(self, maps: HostArray, some: slice, first: int) -> None:
+        """Add maps (features, cells, examples) of the features in `some`."""
         examples = maps.shape[-1]
-        places = maps.argmax(axis=1)
-        peaks = np.take_along_axis(maps, places[:, None], axis=1)[:, 0]
+        cells = maps.argmax(axis=1)
+        peaks = np.take_along_axis(maps, cells[:, None], axis=1)[:, 0]
         for side, signed in enumerate((peaks, -peaks)):
-            self._rank(side, some, signed, places, first)
+            self._rank(side, some, signed, cells, first)
         self._sums[some] += maps.sum(axis=(1, 2), dtype=np.float64)
         self._squares[some] += np.einsum("cpn,cpn->c", maps, maps, dtype=np.float64)
         zero = maps == 0
         self._zeros[some] += zero.sum(axis=(1, 2))
-        self._silent[some] += zero.all(axis=1).sum(axis=1)
-        self._low[some] = np.minimum(self._low[some], maps.min(axis=(1, 2)))
-        self._high[some] = np.maximum(self._high[some], peaks.max(axis=1))
-        chosen = np.arange(-first % self._every, examples, self._every)
-        self._peaks[(first + chosen) // self._every, some] = peaks[:, chosen].T
+        self._inactive[some] += zero.all(axis=1).sum(axis=1)
+        self._minimum[some] = np.minimum(self._minimum[some], maps.min(axis=(1, 2)))
+        self._maximum[some] = np.maximum(self._maximum[some], peaks.max(axis=1))
+        sampled = np.arange(-first % self._every, examples, self._every)
+        self._peaks[(first + sampled) // self._every, some] = peaks[:, sampled].T
         self._counts[some] = first + examples
 
-    def _rank(self, side: int, some: slice, values: HostArray, places: HostArray, first: int) -> None:
-        """The largest NINE of those kept and these (features, n); of equal ones the earlier comes first."""
-        numbers = np.broadcast_to(np.arange(first, first + values.shape[1]), values.shape)
+    def _rank(self, side: int, some: slice, values: HostArray, cells: HostArray, first: int) -> None:
+        """Keep the NINE largest of those kept and these (features, n); of equal ones the earlier comes first."""
+        indices = np.broadcast_to(np.arange(first, first + values.shape[1]), values.shape)
         all_values = np.concatenate([self._values[side, some], values], axis=1)
         order = np.argsort(-all_values, axis=1, kind="stable")[:, :NINE]
-        for kept, new in ((self._values, values), (self._numbers, numbers), (self._places, places)):
+        for kept, new in ((self._values, values), (self._indices, indices), (self._cells, cells)):
             both = np.concatenate([kept[side, some], new], axis=1)
             kept[side, some] = np.take_along_axis(both, order, axis=1)
 
-    def _keep(self, images: HostArray, first: int) -> None:
-        """The pictures of those that are among the nine of any feature, and no others."""
-        if self._kept is None:
+    def _keep_pictures(self, images: HostArray, first: int) -> None:
+        """Keep the pictures of the ranked examples, and drop all others."""
+        if self._pictures is None:
             return
-        wanted = set(np.unique(self._numbers).tolist())
-        self._kept = {number: picture for number, picture in self._kept.items() if number in wanted}
-        for number in wanted.intersection(range(first, first + len(images))):
-            picture = images[number - first, 0].copy()
+        ranked = set(np.unique(self._indices).tolist())
+        self._pictures = {index: picture for index, picture in self._pictures.items() if index in ranked}
+        for index in ranked.intersection(range(first, first + len(images))):
+            picture = images[index - first, 0].copy()
             picture.flags.writeable = False
-            self._kept[number] = picture
+            self._pictures[index] = picture
+
+
+class Given:
+    """Reads training data part by part as pictures of `side`, generating them again on every access; labelled
+    drawings come last, each once.
+
+    generated: all generated examples, if they exist already.
+    limit: number of generated examples that suffice.
+    """
+
+    def __init__(self, lesson: Lesson, side: int, made: Examples | None = None, most: int | None = None) -> None:
+        self.lesson, self.side = lesson, side
+        drawing, total = replace(lesson.data.drawing, side=side), lesson.data.count
+        # Parts are generated whole, so that fewer examples are the first of them.
+        count = total if most is None else min(total, -(-most // PIECE) * PIECE)
+        self._settings = replace(lesson.data, drawing=drawing, count=count)
+        self._labelled = [replace(each, weight=1) for each in lesson.own if each.weight]
+        fits = made is not None and len(made) >= self._settings.count and made.images.shape[2] == side
+        self._generated = made if fits else None
+        self._last: tuple[int, Examples] | None = None
+        self._generated_parts = -(-self._settings.count // PIECE)
+        self.parts = self._generated_parts + -(-len(self._labelled) // OWN_PIECE)
+        self.count = self._settings.count + len(self._labelled)
+
+    def first(self, part: int) -> int:
+        """The index of the first example of a part."""
+        beyond = part - self._generated_parts
+        return part * PIECE if beyond < 0 else self._settings.count + beyond * OWN_PIECE
+
+    def part(self, part: int) -> Examples:
+        """One part. Raises ValueError for a labelled drawing of an unknown class."""
+        if self._last is None or self._last[0] != part:
+            self._last = part, self._read_part(part)
+        return self._last[1]
+
+    def picture(self, index: int) -> HostArray:
+        """One example's picture, (H, W)."""
+        beyond = index - self._settings.count
+        part = index // PIECE if beyond < 0 else self._generated_parts + beyond // OWN_PIECE
+        picture: HostArray = self.part(part).images[index - self.first(part), 0]
+        return picture
+
+    def _read_part(self, part: int) -> Examples:
+        first = self.first(part)
+        if part >= self._generated_parts:
+            start = first - self._settings.count
+            return own_examples(self._labelled[start : start + OWN_PIECE], self.side, CLASSES)
+        if self._generated is None:
+            return piece(self._settings, TRAINING, part)
+        last = min(first + PIECE, self._settings.count)
+        return Examples(self._generated.images[first:last], self._generated.labels[first:last], CLASSES)
+
+
+def window_of(network: Network, layer: int, cell: Place) -> Window:
+    """The bounding (rows, columns) in the picture of the receptive field of the value at `cell` of the output of
+    `layer`; empty where it depends on padding only. Raises IndexError if there is no such value."""
+    row, column = cell[1:] if len(cell) == 3 else (0, 0)
+    window = receptive_field(network, layer, row, column)[0] if len(network.shapes[layer]) == 3 else None
+    if window is not None:
+        return window
+    mask = np.any(cells_read(network, layer, cell)[0], axis=0)
+    return _extent(np.any(mask, axis=1)), _extent(np.any(mask, axis=0))
+
+
+def _extent(mask: HostArray) -> range:
+    """From the first True to the last."""
+    indices = np.flatnonzero(mask)
+    return range(int(indices[0]), int(indices[-1]) + 1) if len(indices) else range(0)
