@@ -1,5 +1,5 @@
-"""Optimizers: how parameters move against their gradient. Each is its settings alone; what it remembers lies in
-flat vectors beside the parameters, so that its calls can be made once and replayed on any backend."""
+"""Optimizers: SGD, Adam and AdamW. Each holds its settings only; its state lies in flat vectors beside the
+parameters, so that its calls can be made once and replayed on any backend."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from engine.form_fields import Setting, explained
 
 @dataclass(frozen=True)
 class Line:
-    """name: of what the line gives. words: the formula in words. pattern: the formula with {0}, {1} ... for
-    numbers; ×, ÷, −, √() and ² stand for themselves. value: what came out, as the engine computed it."""
+    """One line of a formula with its numbers.
+
+    name: of the result.
+    text: the formula in words.
+    pattern: the formula with {0}, {1} ... for the numbers and the signs ×, ÷, −, √() and ².
+    value: the result, as the engine computed it.
+    """
 
     name: str
     words: str
@@ -24,10 +29,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Moved:
-    """One value in one step of an optimizer. before, after; gradient: what it moves against, l2 and clipping
-    included. rate: of this step. shortened: whether it is a weight that decay shortens. remembered, remembers: what
-    the optimizer knew of it before and after, by the name of the vector. count: how many steps, this one included,
-    the optimizer has made."""
+    """One parameter value in one optimizer step.
+
+    gradient: L2 penalty and clipping included.
+    rate: the learning rate of the step.
+    is_decayed: weight decay applies to it.
+    state_before, state_after: its optimizer state, by name.
+    count: number of steps the optimizer has made, this one included.
+    """
 
     before: float
     after: float
@@ -39,17 +48,19 @@ class Moved:
     count: int
 
 
-# Settings beyond this, or below its inverse, would be infinite or 0 among float32 numbers.
+# Settings beyond this, or below its inverse, would be infinite or 0 in float32.
 LARGEST = 1e37
 
 
 @dataclass(frozen=True)
 class Moving:
-    """The arrays a step works on: all flat (n,), but for rates, clock and count.
+    """The arrays of an optimizer step, flat (n,) unless stated.
 
-    values, gradients; weights: 1 where a value is a weight that may be shortened, else 0 (biases, frozen layers).
-    vectors: what the optimizer remembers, by name. count: (1,), how many steps it has made. rates: (steps,) and
-    clock: (1,) int64: the rate of this step is rates[clock[0]].
+    values, gradients: of the parameters.
+    decay_mask: 1 where weight decay applies, 0 for biases and frozen layers.
+    state: the optimizer state, by name.
+    count: (1,), number of steps made.
+    rates: (steps,); step_index: (1,) int64. The learning rate of the step is rates[step_index[0]].
     """
 
     values: Array
@@ -63,8 +74,12 @@ class Moving:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """rate: the learning rate at the start of a run, which a schedule lowers. title, summary: what it is called,
-    and one plain sentence on how it moves."""
+    """The settings of an optimizer.
+
+    rate: the learning rate at the start of a run, which a schedule lowers.
+    title, summary: its name and one plain sentence, for the user.
+    state_names: the vectors of its state.
+    """
 
     kind: ClassVar[str] = "optimizer"
     title: ClassVar[str] = "Optimizer"
@@ -72,7 +87,7 @@ class Optimizer:
     vectors: ClassVar[tuple[str, ...]] = ()
     rate: float = field(
         default=0.01,
-        metadata=explained(Setting("rate", "Learning rate: how far each step moves the values against the slope.")),
+        metadata=explained(Setting("rate", "Learning rate: how far each step moves against the gradient.")),
     )
 
     def __post_init__(self) -> None:
@@ -80,40 +95,40 @@ class Optimizer:
         if not 0 < self.rate <= LARGEST:
             raise ValueError(f"The learning rate must be a number above 0, at most {LARGEST:g}, not {self.rate!r}.")
 
-    def update(self, ops: Operations, moving: Moving) -> Calls:
-        """The calls that make one step."""
+    def update(self, ops: Operations, arrays: Moving) -> Calls:
+        """The backend calls of one step."""
         raise NotImplementedError
 
-    def worked(self, moved: Moved) -> tuple[Line, ...]:
-        """The step of one value as arithmetic, line by line; the last line gives the new value."""
+    def worked(self, terms: Moved) -> tuple[Line, ...]:
+        """The update of one value as formulas with numbers; the last line gives the new value."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """Stochastic gradient descent: v = momentum * v - rate * g; w = w + v, or, with Nesterov's look ahead
-    (Sutskever et al. 2013), w = w + momentum * v - rate * g.
+    """Stochastic gradient descent: v = momentum * v - rate * g; w = w + v, or, with Nesterov momentum (Sutskever et
+    al. 2013), w = w + momentum * v - rate * g.
 
-    Each step's gradient keeps the rate it came with. PyTorch's v = momentum * v + g; w = w - rate * v applies
-    the rate of now to all earlier gradients too, and so moves alike only while the rate stays the same.
+    Each gradient keeps the rate of its step. PyTorch's v = momentum * v + g; w = w - rate * v applies the current
+    rate to all earlier gradients, so the two agree only while the rate is constant.
     """
 
     kind: ClassVar[str] = "sgd"
     title: ClassVar[str] = "SGD"
     summary: ClassVar[str] = (
-        "Stochastic gradient descent: straight down the slope, with momentum like a rolling ball."
+        "Stochastic gradient descent: straight against the gradient, with momentum like a rolling ball."
     )
     vectors: ClassVar[tuple[str, ...]] = ("velocity",)
     momentum: float = field(
         default=0.9,
         metadata=explained(
-            Setting("momentum", "How much of the last step's speed the next one keeps; 0: plain descent.", 0.05)
+            Setting("momentum", "How much of the last step's velocity the next one keeps; 0 for none.", 0.05)
         ),
     )
     nesterov: bool = field(
         default=False,
         metadata=explained(
-            Setting("Nesterov", "Look ahead: measure the slope where the momentum is about to lead.")
+            Setting("Nesterov", "Nesterov momentum: take the gradient where the momentum is about to lead.")
         ),
     )
 
@@ -125,32 +140,31 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0:
             raise ValueError("Nesterov's look ahead needs a momentum above 0.")
 
-    def update(self, ops: Operations, moving: Moving) -> Calls:
-        """One step."""
+    def update(self, ops: Operations, arrays: Moving) -> Calls:
         return ops.sgd(
-            moving.values,
-            moving.gradients,
-            moving.vectors["velocity"],
+            arrays.values,
+            arrays.gradients,
+            arrays.vectors["velocity"],
             self.momentum,
             self.nesterov,
-            moving.rates,
-            moving.clock,
+            arrays.rates,
+            arrays.clock,
         )
 
-    def worked(self, moved: Moved) -> tuple[Line, ...]:
-        """Velocity, then value; without momentum the value alone."""
-        before, gradient, rate = moved.before, moved.gradient, moved.rate
+    def worked(self, terms: Moved) -> tuple[Line, ...]:
+        """Velocity and value; without momentum the value only."""
+        before, gradient, rate = terms.before, terms.gradient, terms.rate
         if not self.momentum:
-            words, pattern = "value − rate × gradient", "{0} − {1} × {2}"
-            return (Line("new value", words, pattern, (before, rate, gradient), moved.after),)
-        old, new = moved.remembered["velocity"], moved.remembers["velocity"]
-        words, pattern = "momentum × velocity − rate × gradient", "{0} × {1} − {2} × {3}"
-        velocity = Line("velocity", words, pattern, (self.momentum, old, rate, gradient), new)
+            text, pattern = "value − rate × gradient", "{0} − {1} × {2}"
+            return (Line("new value", text, pattern, (before, rate, gradient), terms.after),)
+        old, new = terms.remembered["velocity"], terms.remembers["velocity"]
+        text, pattern = "momentum × velocity − rate × gradient", "{0} × {1} − {2} × {3}"
+        velocity = Line("velocity", text, pattern, (self.momentum, old, rate, gradient), new)
         if not self.nesterov:
-            return velocity, Line("new value", "value + velocity", "{0} + {1}", (before, new), moved.after)
-        words, pattern = "value + momentum × velocity − rate × gradient", "{0} + {1} × {2} − {3} × {4}"
+            return velocity, Line("new value", "value + velocity", "{0} + {1}", (before, new), terms.after)
+        text, pattern = "value + momentum × velocity − rate × gradient", "{0} + {1} × {2} − {3} × {4}"
         numbers = (before, self.momentum, new, rate, gradient)
-        return velocity, Line("new value", words, pattern, numbers, moved.after)
+        return velocity, Line("new value", text, pattern, numbers, terms.after)
 
 
 @dataclass(frozen=True)
@@ -160,7 +174,9 @@ class Adam(Optimizer):
 
     kind: ClassVar[str] = "adam"
     title: ClassVar[str] = "Adam"
-    summary: ClassVar[str] = "Gives each value a pace of its own: small where its slope is large or changes much."
+    summary: ClassVar[str] = (
+        "Gives each value its own step size: small where its gradient is large or changes much."
+    )
     vectors: ClassVar[tuple[str, ...]] = ("mean", "square")
     rate: float = field(
         default=0.001,
@@ -169,20 +185,18 @@ class Adam(Optimizer):
     beta1: float = field(
         default=0.9,
         metadata=explained(
-            Setting("beta 1", "How long the slope is remembered: 0.9 is over about the last ten steps.", 0.01)
+            Setting("beta 1", "Average of the gradient: 0.9 is over about the last ten steps.", 0.01)
         ),
     )
     beta2: float = field(
         default=0.999,
         metadata=explained(
-            Setting(
-                "beta 2", "How long the slope's size is remembered: 0.999 is over about a thousand steps.", 0.001
-            )
+            Setting("beta 2", "Average of the squared gradient: 0.999 is over about a thousand steps.", 0.001)
         ),
     )
     epsilon: float = field(
         default=1e-8,
-        metadata=explained(Setting("epsilon", "Keeps steps small where the slope is next to nothing.")),
+        metadata=explained(Setting("epsilon", "Keeps steps small where the gradient is almost 0.")),
     )
 
     def __post_init__(self) -> None:
@@ -193,53 +207,54 @@ class Adam(Optimizer):
         if not 1 / LARGEST <= self.epsilon <= LARGEST:
             raise ValueError(f"Adam's epsilon must be from {1 / LARGEST:g} to {LARGEST:g}, not {self.epsilon!r}.")
 
-    def update(self, ops: Operations, moving: Moving) -> Calls:
-        """One step."""
+    def update(self, ops: Operations, arrays: Moving) -> Calls:
         return ops.adam(
-            moving.values,
-            moving.gradients,
-            moving.vectors["mean"],
-            moving.vectors["square"],
-            moving.count,
+            arrays.values,
+            arrays.gradients,
+            arrays.vectors["mean"],
+            arrays.vectors["square"],
+            arrays.count,
             self.beta1,
             self.beta2,
             self.epsilon,
-            moving.rates,
-            moving.clock,
+            arrays.rates,
+            arrays.clock,
         )
 
-    def worked(self, moved: Moved) -> tuple[Line, ...]:
-        """Both means, each without its start's share, and the value."""
-        return self._moments(moved, moved.before)
+    def worked(self, terms: Moved) -> tuple[Line, ...]:
+        """Both moving averages, and the value from their bias-corrected forms."""
+        return self._adam_lines(terms, terms.before)
 
-    def _moments(self, moved: Moved, start: float) -> tuple[Line, ...]:
-        """The lines of Adam, for a value that stands at `start`."""
-        old, new, gradient = moved.remembered, moved.remembers, moved.gradient
+    def _adam_lines(self, terms: Moved, start: float) -> tuple[Line, ...]:
+        """The update of a value that starts at `start`."""
+        old, new, gradient = terms.remembered, terms.remembers, terms.gradient
         pattern = "{0} × {1} + {2} × {3}"
         numbers = (self.beta1, old["mean"], 1 - self.beta1, gradient)
         mean = Line("mean", "β₁ × mean + (1 − β₁) × gradient", pattern, numbers, new["mean"])
         numbers = (self.beta2, old["square"], 1 - self.beta2, gradient)
         square = Line("square", "β₂ × square + (1 − β₂) × gradient²", pattern + "²", numbers, new["square"])
-        shares = 1 - self.beta1**moved.count, 1 - self.beta2**moved.count
-        words = "value − rate × (mean ÷ (1 − β₁ᵗ)) ÷ (√(square ÷ (1 − β₂ᵗ)) + ε)"
+        corrections = 1 - self.beta1**terms.count, 1 - self.beta2**terms.count
+        text = "value − rate × (mean ÷ (1 − β₁ᵗ)) ÷ (√(square ÷ (1 − β₂ᵗ)) + ε)"
         pattern = "{0} − {1} × ({2} ÷ {3}) ÷ (√({4} ÷ {5}) + {6})"
-        plugged = (start, moved.rate, new["mean"], shares[0], new["square"], shares[1], self.epsilon)
-        return mean, square, Line("new value", words, pattern, plugged, moved.after)
+        inserted = (start, terms.rate, new["mean"], corrections[0], new["square"], corrections[1], self.epsilon)
+        return mean, square, Line("new value", text, pattern, inserted, terms.after)
 
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled decay (Loshchilov and Hutter 2019): before each step every weight, but no bias, is
-    shortened by rate * decay of itself, as in PyTorch; the paper's lambda is their product at the start."""
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): before each step every weight, but no bias, is
+    reduced by rate * decay of itself, as in PyTorch; the paper's lambda is their product at the start."""
 
     kind: ClassVar[str] = "adamw"
     title: ClassVar[str] = "AdamW"
-    summary: ClassVar[str] = "Adam that also shortens every weight a little at each step, so that none grows large."
+    summary: ClassVar[str] = "Adam with weight decay: each step also makes every weight a little smaller."
     decay: float = field(
         default=0.01,
         kw_only=True,
         metadata=explained(
-            Setting("decay", "Each step shortens every weight by this share of itself times the rate; no bias.")
+            Setting(
+                "decay", "Weight decay: each step reduces every weight, but no bias, by this share times the rate."
+            )
         ),
     )
 
@@ -249,19 +264,18 @@ class AdamW(Adam):
         if not 0 <= self.decay <= LARGEST:
             raise ValueError(f"The decay must be a number from 0 to {LARGEST:g}, not {self.decay!r}.")
 
-    def update(self, ops: Operations, moving: Moving) -> Calls:
-        """One step."""
-        shorten = ops.decay(moving.values, moving.weights, self.decay, moving.rates, moving.clock)
-        return shorten + super().update(ops, moving)
+    def update(self, ops: Operations, arrays: Moving) -> Calls:
+        decay = ops.decay(arrays.values, arrays.weights, self.decay, arrays.rates, arrays.clock)
+        return decay + super().update(ops, arrays)
 
-    def worked(self, moved: Moved) -> tuple[Line, ...]:
-        """First the weight is shortened, then Adam's lines."""
-        if not (moved.shortened and self.decay):
-            return super().worked(moved)
-        left = moved.before - moved.rate * self.decay * moved.before
-        words, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {3}"
-        shorter = Line("shortened", words, pattern, (moved.before, moved.rate, self.decay, moved.before), left)
-        return (shorter, *self._moments(moved, left))
+    def worked(self, terms: Moved) -> tuple[Line, ...]:
+        """The decayed weight, then Adam's lines."""
+        if not (terms.shortened and self.decay):
+            return super().worked(terms)
+        left = terms.before - terms.rate * self.decay * terms.before
+        text, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {3}"
+        decayed = Line("decayed", text, pattern, (terms.before, terms.rate, self.decay, terms.before), left)
+        return (decayed, *self._adam_lines(terms, left))
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.kind: optimizer for optimizer in (SGD, Adam, AdamW)}

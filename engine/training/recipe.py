@@ -1,4 +1,4 @@
-"""Recipe: everything a training run is told before it starts. Not the run."""
+"""Recipe: the settings of a training run, and the learning rate schedules."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ _FINAL = Setting("at the end", "What is left of the rate at the end of the run."
 
 @dataclass(frozen=True)
 class Schedule:
-    """The rate stays as it is. warmup: the share of the run, at its start, over which the rate rises from 0.
+    """A constant learning rate, and the base of the other schedules.
 
-    title, summary: what it is called, and one plain sentence on what it does with the rate."""
+    warmup: the share of the run, at its start, over which the rate rises from 0.
+    title, summary: its name and one plain sentence, for the user.
+    """
 
     kind: ClassVar[str] = "constant"
     title: ClassVar[str] = "Constant"
@@ -42,12 +44,12 @@ class Schedule:
             raise ValueError(f"A schedule's warmup must be at least 0 and below 1, not {self.warmup!r}.")
 
     def factor(self, done: float) -> float:
-        """What the optimizer's rate is multiplied by when the share `done`, 0 to 1, of the run lies behind."""
+        """The factor of the optimizer's rate when the share `done`, 0 to 1, of the run is over."""
         rise = min(1.0, done / self.warmup) if self.warmup else 1.0
         return rise * self.shape(max(0.0, done - self.warmup) / (1 - self.warmup))
 
     def shape(self, done: float) -> float:
-        """The factor after the warmup, whose end is 0 here."""
+        """The factor after the warmup; `done` is 0 at its end and 1 at the end of the run."""
         return 1.0
 
 
@@ -67,13 +69,12 @@ class Cosine(Schedule):
         _need_share("final", self.final)
 
     def shape(self, done: float) -> float:
-        """Half a cosine."""
         return self.final + (1 - self.final) * (1 + math.cos(math.pi * done)) / 2
 
 
 @dataclass(frozen=True)
 class Linear(Schedule):
-    """From 1 to `final` along a line."""
+    """From 1 to `final`, linearly."""
 
     kind: ClassVar[str] = "linear"
     title: ClassVar[str] = "Linear"
@@ -86,7 +87,6 @@ class Linear(Schedule):
         _need_share("final", self.final)
 
     def shape(self, done: float) -> float:
-        """A line."""
         return 1 + (self.final - 1) * done
 
 
@@ -96,13 +96,15 @@ class Steps(Schedule):
 
     kind: ClassVar[str] = "steps"
     title: ClassVar[str] = "Steps"
-    summary: ClassVar[str] = "The rate falls in a few stairs."
+    summary: ClassVar[str] = "The rate falls in a few steps."
     parts: int = field(
-        default=3, metadata=explained(Setting("stairs", "Into how many equal parts the run is cut.", 1))
+        default=3, metadata=explained(Setting("parts", "Into how many equal parts the run is divided.", 1))
     )
     factor_each: float = field(
         default=0.1,
-        metadata=explained(Setting("each", "What is left of the rate from one stair to the next.", 0.05, unit="%")),
+        metadata=explained(
+            Setting("factor", "What is left of the rate from one part to the next.", 0.05, unit="%")
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -113,8 +115,7 @@ class Steps(Schedule):
         _need_share("factor_each", self.factor_each)
 
     def shape(self, done: float) -> float:
-        """Stairs."""
-        # The share of a run is a quotient, which may come out a rounding below the end of a part.
+        # The share of a run is a quotient, which may be rounded to just below the end of a part.
         return float(self.factor_each ** min(int(done * self.parts + 1e-9), self.parts - 1))
 
 
@@ -127,37 +128,39 @@ def _need_share(name: str, value: float) -> None:
 
 
 Part = TypeVar("Part")
-LEARNING, ENDING = "learning", "ending"  # groups of a recipe's settings
+LEARNING, ENDING = "learning", "ending"  # groups of settings in the form
 
 
-def _learning(name: str, text: str, step: float = 0.0, usual: float | None = None) -> Mapping[str, Setting]:
-    return explained(Setting(name, text, step, usual, group=LEARNING))
+def _learning(name: str, text: str, step: float = 0.0, start: float | None = None) -> Mapping[str, Setting]:
+    return explained(Setting(name, text, step, start, group=LEARNING))
 
 
-def _ending(
-    name: str, text: str, step: float = 0.0, usual: float | None = None, unit: str = ""
+def _stopping(
+    name: str, text: str, step: float = 0.0, start: float | None = None, unit: str = ""
 ) -> Mapping[str, Setting]:
-    return explained(Setting(name, text, step, usual, unit, ENDING))
+    return explained(Setting(name, text, step, start, unit, ENDING))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network learns.
+    """The settings of a training run.
 
-    optimizer, and schedule: how its rate changes over the run. batch: examples a step. epochs: how often all
-    examples are gone through. l2: adds l2 / 2 * sum of all squared weights (no biases) to the error. clip: the
-    greatest length of the gradient, None for any. frozen: names of layers (01-conv2d) that stay as they are.
+    batch: examples per step.
+    epochs: passes over all examples; the schedule spans them, whatever ends the run.
+    l2: adds l2 / 2 * sum of all squared weights (no biases) to the loss.
+    clip: the maximum 2-norm of the gradient, None for no limit.
+    frozen: names of layers (01-conv2d) that are not trained.
+    steps, seconds: stop after so many steps, or so long of training.
+    patience: stop after so many epochs without a lower loss on the held-out examples (early stopping).
+    target: stop at this accuracy on the held-out examples.
+    examples, held_out: number of generated drawings in an epoch, and of further ones for evaluation.
+    data: settings of the generator.
+    fresh: every epoch generates new drawings (GeneratedSource), otherwise all use those of an ExamplePool.
+    augmentation: of given examples, None for none.
+    seed: of the initial weights, the drawings, their order, augmentation and dropout.
+    data_seed: of the drawings, None for `seed`.
 
-    Stop conditions beside the epochs, None for none: steps; patience: epochs without a lower error on the held-out
-    examples; target: accuracy on them; seconds of training. The schedule spans the epochs, whichever of these ends
-    the run.
-
-    examples, held_out, data: of the generator: how many drawings an epoch, how many further ones the network is
-    judged on, and how they are drawn. fresh: whether every epoch has drawings of its own (Generated), or all the
-    same ones, those of a Pool. augmentation: how differently given examples are seen in every epoch, None for as
-    they are. seed: of the first weights, the drawings, their order, augmentation and dropout; data_seed: of the
-    drawings, None for the same.
-    Raises ValueError for numbers that mean nothing.
+    Raises ValueError for settings out of range.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
@@ -165,37 +168,37 @@ class Recipe:
     batch: int = field(default=64, metadata=_learning("batch", "How many examples each step learns from.", 1))
     epochs: int = field(
         default=10,
-        metadata=_ending(
-            "epochs", "How often all examples are gone through; the schedule goes over all of them.", 1
-        ),
+        metadata=_stopping("epochs", "How many passes over all examples; the schedule spans all of them.", 1),
     )
     l2: float = field(
-        default=0.0, metadata=_learning("L2", "Adds half this times the sum of all squared weights to the error.")
+        default=0.0, metadata=_learning("L2", "Adds half of this times the sum of all squared weights to the loss.")
     )
     clip: float | None = field(
         default=None,
-        metadata=_learning("clip", "The greatest length of the gradient: a longer one is shortened.", usual=1.0),
+        metadata=_learning(
+            "clip", "The maximum length (norm) of the gradient: a longer one is scaled down.", start=1.0
+        ),
     )
     frozen: tuple[str, ...] = ()
     steps: int | None = field(
-        default=None, metadata=_ending("steps", "Stop after so many steps, counted from the start.", usual=1_000)
+        default=None, metadata=_stopping("steps", "Stop after so many steps, counted from the start.", start=1_000)
     )
     patience: int | None = field(
         default=None,
-        metadata=_ending(
-            "patience", "Stop when so many epochs in a row brought no lower error on the held-out examples.", 1, 5,
+        metadata=_stopping(
+            "patience", "Early stopping: after so many epochs without a lower loss on the held-out examples.", 1, 5,
             "epochs",
         ),
     )  # fmt: skip
     target: float | None = field(
         default=None,
-        metadata=_ending(
-            "target", "Stop when so many of the held-out examples are read rightly.", 0.005, 0.99, "%"
+        metadata=_stopping(
+            "target", "Stop at this accuracy on the held-out examples.", 0.005, 0.99, "%"
         ),
     )  # fmt: skip
     seconds: float | None = field(
         default=None,
-        metadata=_ending("time", "Stop after so long of training, pauses not counted.", usual=60.0, unit="s"),
+        metadata=_stopping("time", "Stop after so long of training, pauses not counted.", start=60.0, unit="s"),
     )
     examples: int = 20_000
     held_out: int = 10_000
@@ -206,7 +209,6 @@ class Recipe:
     data_seed: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks the numbers."""
         for name, least in (("batch", 1), ("epochs", 1), ("examples", 1), ("held_out", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"A run needs {name} of at least {least}, not {getattr(self, name)}.")
@@ -228,11 +230,11 @@ class Recipe:
 
     @property
     def drawn_by(self) -> int:
-        """The seed of the drawings."""
+        """The seed of the generated drawings."""
         return self.seed if self.data_seed is None else self.data_seed
 
     def to_json(self) -> dict[str, Any]:
-        """Everything about it as plain lists, numbers and words; equal recipes give equal text."""
+        """All settings as JSON values; equal recipes give equal ones."""
         return _plain(self) | {
             "optimizer": {"kind": self.optimizer.kind, **_plain(self.optimizer)},
             "schedule": {"kind": self.schedule.kind, **_plain(self.schedule)},
@@ -242,75 +244,77 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
-        """The recipe that to_json described; what it does not say is as usual. Raises ValueError with one sentence
-        if it is no such thing."""
-        given = dict(data)
-        optimizer, schedule, drawings = (given.pop(name, {}) for name in ("optimizer", "schedule", "data"))
-        varied = given.pop("augmentation", None)
+        """The recipe that to_json described, with defaults for missing settings. Raises ValueError with one
+        sentence if it is invalid."""
+        values = dict(data)
+        optimizer, schedule, generator = (values.pop(name, {}) for name in ("optimizer", "schedule", "data"))
+        augmentation = values.pop("augmentation", None)
         return replace(
-            part("recipe", cls, given),
-            optimizer=_of_a_kind("optimizer", OPTIMIZERS, optimizer),
-            schedule=_of_a_kind("schedule", SCHEDULES, schedule),
-            data=part("data", XOSettings, drawings),
-            augmentation=None if varied is None else part("augmentation", Augmentation, varied),
+            part("recipe", cls, values),
+            optimizer=_of_kind("optimizer", OPTIMIZERS, optimizer),
+            schedule=_of_kind("schedule", SCHEDULES, schedule),
+            data=part("data", XOSettings, generator),
+            augmentation=None if augmentation is None else part("augmentation", Augmentation, augmentation),
         )
 
 
-def part(name: str, kind: type[Part], given: object, *, strict: bool = True) -> Part:
-    """Settings of a dataclass from plain values; strict: a number is no word. Raises ValueError with one sentence
-    that says what `name` has no setting for, or what is wrong with it."""
-    if not isinstance(given, Mapping):
-        raise ValueError(f"The {name} must be settings by name, not {given!r}.")
-    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
-    if unknown := sorted(set(given) - set(known)):
+def part(name: str, kind: type[Part], values: object, *, strict: bool = True) -> Part:
+    """A dataclass of settings from JSON values; strict: text is not converted to numbers.
+
+    Raises ValueError with one sentence on the unknown or invalid setting; `name` is what it calls the settings.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"The {name} must be settings by name, not {values!r}.")
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"The {name} has no setting called {unknown[0]!r}; it has {', '.join(known)}.")
     try:
-        return msgspec.convert(given, kind, strict=strict)
+        return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise ValueError(f"The {name} cannot be so: {str(error).rstrip('.')}.") from error
+        raise ValueError(f"The {name} is invalid: {str(error).rstrip('.')}.") from error
 
 
 def _plain(settings: Any) -> dict[str, Any]:
-    """A dataclass of settings as plain values, a whole number where a fraction may be as the fraction it is."""
+    """A dataclass of settings as JSON values; an int in a float field becomes a float."""
     plain: dict[str, Any] = msgspec.to_builtins(msgspec.convert(asdict(settings), type(settings)))
     return plain
 
 
-def _of_a_kind(name: str, table: Mapping[str, type[Part]], given: object) -> Part:
-    """One of the table, told by its kind. Raises ValueError."""
-    if not isinstance(given, Mapping) or not isinstance(given.get("kind"), str) or given["kind"] not in table:
+def _of_kind(name: str, table: Mapping[str, type[Part]], values: object) -> Part:
+    """The settings of the class that their "kind" names. Raises ValueError."""
+    if not isinstance(values, Mapping) or not isinstance(values.get("kind"), str) or values["kind"] not in table:
         raise ValueError(f"The {name} must be one of {', '.join(table)}.")
-    return part(name, table[given["kind"]], {key: value for key, value in given.items() if key != "kind"})
+    return part(name, table[values["kind"]], {key: value for key, value in values.items() if key != "kind"})
 
 
 def changes(before: Recipe, after: Recipe) -> list[str]:
-    """What differs between two recipes, each in a few words: "rate 0.01"."""
-    found = []
+    """The differences between two recipes, each in a few words: "rate 0.01"."""
+    texts = []
     for old, new in ((before.optimizer, after.optimizer), (before.schedule, after.schedule)):
         if type(old) is not type(new):
-            found.append(new.title)
-        found += _changed(old, new)
-    return found + _changed(before, after)
+            texts.append(new.title)
+        texts += _changed_settings(old, new)
+    return texts + _changed_settings(before, after)
 
 
 def endless(recipe: Recipe) -> Recipe:
-    """The same without its stop conditions but the epochs, over which the schedule goes."""
+    """The recipe without stop conditions, except the epochs, which the schedule spans."""
     return replace(recipe, steps=None, patience=None, target=None, seconds=None)
 
 
-def _changed(before: Optimizer | Schedule | Recipe, after: Optimizer | Schedule | Recipe) -> list[str]:
-    """Settings that are others now, but not those that are parts themselves."""
-    found, same = [], type(before) is type(after)
+def _changed_settings(before: Optimizer | Schedule | Recipe, after: Optimizer | Schedule | Recipe) -> list[str]:
+    """The changed settings in words, nested settings left out."""
+    texts, same = [], type(before) is type(after)
     for each in fields(after):
         value, old = getattr(after, each.name), getattr(before, each.name, None)
         if value != old and each.name not in ("optimizer", "schedule", "data") and (same or value is not False):
             setting = setting_of(each)
-            found.append(_told(each.name.replace("_", " ") if setting is None else setting.name, value))
-    return found
+            texts.append(_setting_text(each.name.replace("_", " ") if setting is None else setting.name, value))
+    return texts
 
 
-def _told(name: str, value: object) -> str:
-    """A setting and its value in words: "rate 0.01", "no clip", "Nesterov"."""
+def _setting_text(name: str, value: object) -> str:
+    """A setting and its value: "rate 0.01", "no clip", "Nesterov"."""
     if value is True:
         return name
     if value is None or value is False or value == ():

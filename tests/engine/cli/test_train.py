@@ -260,7 +260,7 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--augment", "shift=0.1"), "--augment is for pictures from files"),
         (("--optimizer", "lion"), "There is no optimizer called 'lion'; there are sgd, adam, adamw."),
         (("--optimizer", "adam:speed=1"), "no setting called 'speed'"),
-        (("--optimizer", "adam:beta1=x"), "The optimizer cannot be so"),
+        (("--optimizer", "adam:beta1=x"), "The optimizer is invalid"),
         (("--momentum", "0.9"), "Momentum belongs to sgd, not to adamw"),
         (("--schedule", "stairs"), "There is no schedule called 'stairs'"),
         (("--rate", "-1"), "learning rate must be a number above 0"),
