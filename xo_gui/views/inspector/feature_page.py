@@ -179,9 +179,9 @@ class FeaturePage(QWidget):
             blocks.append(Heading(self.tr("ablation: the cost of switching each one off")))
             blocks.append(Note(result.words if result else self.tr("Starts when you stop drawing.")))
         else:
-            title = self.tr("each one ablated, on {0} held-out drawings:")
+            title = self.tr("each switched off, on {0} held-out drawings:")
             if not result.held_out:
-                title = self.tr("each one ablated, on {0} generated drawings:")
+                title = self.tr("each switched off, on {0} generated drawings:")
             blocks.append(Heading(title.format(result.tried)))
             if result.progress < 1:
                 blocks.append(Lines((Line(self.tr("done"), f"{100 * result.progress:.0f} %"),)))

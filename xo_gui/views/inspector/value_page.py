@@ -133,7 +133,7 @@ class ValuePage(QWidget):
         if not reads or cell.layer == 0 or (cell.layer == len(prediction.outputs) - 1 and result is None):
             return []
         text = reads[0].upper() + reads[1:] + "."
-        blocks: list[Block] = [Heading(_tr("receptive field in the drawing"))]
+        blocks: list[Block] = [Heading(_tr("in the drawing"))]
         if result is None or result.map is None:
             return [*blocks, Note(text)]
         contributions = result.map

@@ -375,7 +375,7 @@ def _softmax_blocks(context: Spelled) -> list[Block]:
 
 
 def goes_on(prediction: Reading, cell: Cell, cut: bool = False) -> str:
-    """Where a value is used: "Goes through ReLU as +0.24, is its pool's maximum, …"; "" for a score."""
+    """Where a value is used: "This value goes through ReLU as +0.24, is the pool's maximum, …"; "" for a score."""
     network, parts = prediction.subject.network, []
     names = layer_names(network)
     while cell.layer < len(network.layers):
@@ -413,7 +413,7 @@ def goes_on(prediction: Reading, cell: Cell, cut: bool = False) -> str:
         elif not layer.relays:
             parts.append(_tr("goes through {0} as {1}").format(names[cell.layer + 1], value))
         cell = replace(cell, layer=cell.layer + 1, **_cell_fields(first))
-    return _tr("Where it is used: it {0}.").format(", ".join(parts)) if parts else ""
+    return _tr("This value {0}.").format(", ".join(parts)) if parts else ""
 
 
 def _cell_fields(place: tuple[int, ...]) -> dict[str, int]:

@@ -134,8 +134,8 @@ def _update_text(trace: Dissection) -> str:
     if not update.fine:
         return _tr("Update: a number is no longer finite, so the step is rejected. Choose a smaller learning rate.")
     return _tr(
-        "Update: each weight moves against its mean gradient over the batch, in the direction that lowers the error "
-        "(learning rate {0})."
+        "Update: each weight moves against its mean gradient over the batch, in the direction that lowers the "
+        "error (learning rate {0})."
     ).format(f"{update.rate:.3g}")
 
 

@@ -1,4 +1,4 @@
-"""What a value likes, in the real window: clicked for, seen to form, put on the canvas, stopped; never unseen."""
+"""The feature profile of a value in the real window: computed while visible, drawn on the canvas, stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from engine.data.pool import Lesson, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.explain import feature_profile as liking
-from tests.xo_gui.views.inspector.test_inspector_view import Looker
+from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
 from xo_gui.state.selection import Cell
 from xo_gui.views.inspector import feature_profile_page
 from xo_gui.views.inspector.feature_profile_page import LikesPage
@@ -19,137 +19,144 @@ from xo_gui.views.inspector.sheet_blocks import Note, Portrait, Spread
 from xo_gui.views.votes.votes_view import VoteBars
 
 
-class Fan(Looker):
-    """Turns to the page of likes and waits for what it shows."""
+class ProfileDriver(InspectorDriver):
+    """Opens the profile page and waits for its results."""
 
     @property
     def page(self) -> LikesPage:
         return self.panel.likes_page
 
-    def turn(self) -> None:
+    def open_page(self) -> None:
         tabs = self.panel.tabs
         at = next(at for at in range(tabs.count()) if tabs.tabText(at) == "Profile")
         QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(at).center())
 
-    def portrait(self) -> np.ndarray | None:
+    def shown_image(self) -> np.ndarray | None:
         return next((block.picture for block in self.page.picture.blocks if isinstance(block, Portrait)), None)
 
-    def finish(self) -> None:
+    def wait_until_done(self) -> None:
         def done() -> None:
-            likes = self.page.likes
-            assert likes is not None
-            assert likes.done == 1
+            profile = self.page.likes
+            assert profile is not None
+            assert profile.done == 1
 
         self.qtbot.waitUntil(done, timeout=60_000)
         self.qtbot.wait(20)
 
-    def asked(self) -> str | None:
+    def query_kind(self) -> str | None:
         question = self.window.session._question
         return None if question is None else question.kind
 
 
 @pytest.fixture
-def fan(open_window, qtbot) -> Fan:
-    return Fan(open_window("--preset", "walkthrough"), qtbot)
+def driver(open_window, qtbot) -> ProfileDriver:
+    return ProfileDriver(open_window("--preset", "walkthrough"), qtbot)
 
 
-def test_a_click_shows_the_picture_forming_and_nine_examples_that_can_be_drawn_and_undone(fan: Fan) -> None:
-    fan.click(Cell(1, 1, 3, 3))
-    fan.turn()
+def test_a_click_shows_the_maximized_input_forming_and_nine_examples(
+    driver: ProfileDriver,
+) -> None:
+    driver.click(Cell(1, 1, 3, 3))
+    driver.open_page()
     seen: set[bytes] = set()
 
     def formed() -> None:
-        found = fan.portrait()
+        found = driver.shown_image()
         if found is not None:
             seen.add(found.tobytes())
-        likes = fan.page.likes
-        assert likes is not None
-        assert likes.done == 1
+        profile = driver.page.likes
+        assert profile is not None
+        assert profile.done == 1
 
-    fan.qtbot.waitUntil(formed, timeout=60_000)
-    assert len(seen) >= 3  # it was seen on the way
-    found = fan.portrait()
+    driver.qtbot.waitUntil(formed, timeout=60_000)
+    assert len(seen) >= 3  # intermediate images were shown
+    found = driver.shown_image()
     assert found is not None
     cross = np.array([[1, -1, 1], [-1, 1, -1], [1, -1, 1]])
     assert (np.sign(found) == cross).all()  # the article's small X
-    assert (len(fan.page.most.tiles), len(fan.page.least.tiles)) == (9, 9)
-    best = fan.page.likes.most
+    assert (len(driver.page.most.tiles), len(driver.page.least.tiles)) == (9, 9)
+    best = driver.page.likes.most
     assert [one.value for one in best] == sorted((one.value for one in best), reverse=True)
-    assert any(isinstance(block, Spread) for block in fan.page.facts.blocks)
+    assert any(isinstance(block, Spread) for block in driver.page.facts.blocks)
 
-    fan.qtbot.waitUntil(lambda: "Activated most by" in fan.panel.accessibleDescription(), timeout=5000)
+    driver.qtbot.waitUntil(lambda: "Activated most by" in driver.panel.accessibleDescription(), timeout=5000)
 
-    fan.page.area.ensureWidgetVisible(fan.page.patches)
-    QTest.mouseClick(fan.page.patches, Qt.MouseButton.LeftButton, pos=QPoint(8, fan.page.patches.height() // 2))
-    assert all(tile.picture.shape == (3, 3) for tile in (*fan.page.most.tiles, *fan.page.least.tiles))
+    driver.page.area.ensureWidgetVisible(driver.page.patches)
+    QTest.mouseClick(
+        driver.page.patches, Qt.MouseButton.LeftButton, pos=QPoint(8, driver.page.patches.height() // 2)
+    )
+    assert all(tile.picture.shape == (3, 3) for tile in (*driver.page.most.tiles, *driver.page.least.tiles))
     rows, columns = best[0].window
     patch = best[0].picture[rows.start : rows.stop, columns.start : columns.stop]
-    np.testing.assert_array_equal(fan.page.most.tiles[0].picture, patch)
-    document, undo = fan.window.session.document, fan.window.session.undo_stack
+    np.testing.assert_array_equal(driver.page.most.tiles[0].picture, patch)
+    document, undo = driver.window.session.document, driver.window.session.undo_stack
     count = undo.count()
-    fan.page.area.ensureWidgetVisible(fan.page.most)
-    QTest.mouseClick(fan.page.most, Qt.MouseButton.LeftButton, pos=fan.page.most.box(0).center())
-    np.testing.assert_array_equal(fan.window.session.document.drawing.image, best[0].picture)
+    driver.page.area.ensureWidgetVisible(driver.page.most)
+    QTest.mouseClick(driver.page.most, Qt.MouseButton.LeftButton, pos=driver.page.most.box(0).center())
+    np.testing.assert_array_equal(driver.window.session.document.drawing.image, best[0].picture)
     assert undo.count() == count + 1
 
     def excited() -> None:
-        reading = fan.window.last.readings[0]
+        reading = driver.window.last.readings[0]
         assert float(reading.outputs[1][1].max()) == pytest.approx(best[0].value, abs=1e-5)
 
-    fan.qtbot.waitUntil(excited, timeout=5000)
-    assert fan.page.likes.done == 1  # another drawing is no reason to begin anew
+    driver.qtbot.waitUntil(excited, timeout=5000)
+    assert driver.page.likes.done == 1  # another drawing does not restart it
     undo.undo()
-    assert fan.window.session.document.drawing is document.drawing
+    assert driver.window.session.document.drawing is document.drawing
 
 
-def test_a_vote_another_seed_stop_and_again(fan: Fan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vote_another_seed_stop_and_again(driver: ProfileDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     few = Lesson(PoolSettings(XOSettings(side=9), count=200))
     monkeypatch.setattr(feature_profile_page, "_training_data", lambda settings: few)
     monkeypatch.setattr(liking, "ASCENT_INTERVAL", 0.005)
-    bars = fan.window.votes_view.findChild(VoteBars)
+    bars = driver.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 12))
-    assert fan.window.session.focus.pinned == Cell(6, 0)
-    next(action for action in fan.window.findChildren(QAction) if action.text() == "What it li&kes").trigger()
-    fan.qtbot.waitUntil(lambda: fan.portrait() is not None, timeout=5000)
-    fan.finish()
-    assert [one.label for one in fan.page.likes.most].count("X") >= 7
-    first = fan.portrait()
-    QTest.mouseClick(fan.page.seed_button, Qt.MouseButton.LeftButton)
-    fan.qtbot.waitUntil(lambda: fan.portrait() is not None, timeout=5000)
-    fan.finish()
-    assert (fan.portrait() != first).any()
-    QTest.mouseClick(fan.page.stop_button, Qt.MouseButton.LeftButton)  # "Again"
-    fan.qtbot.waitUntil(lambda: fan.portrait() is not None and fan.page.likes.ascended.done > 0, timeout=5000)
-    assert fan.page.likes.ascended.done < 1
-    assert fan.page.stop_button.text() == "Stop"
-    QTest.mouseClick(fan.page.stop_button, Qt.MouseButton.LeftButton)
-    assert fan.asked() is None
-    left = fan.portrait()
-    fan.qtbot.wait(300)
-    assert (fan.portrait() == left).all()
-    assert fan.page.stop_button.text() == "Again"
-    fan.window.session.pin(Cell(6, 1))
-    assert fan.asked() == "likes"
-    fan.window.session.pin(Cell(6, 0))
-    assert fan.asked() == "likes"  # what was stopped begins anew when one comes back to it
+    assert driver.window.session.focus.pinned == Cell(6, 0)
+    actions = {action.text(): action for action in driver.window.findChildren(QAction)}
+    actions["&Maximally activating input"].trigger()
+    driver.qtbot.waitUntil(lambda: driver.shown_image() is not None, timeout=5000)
+    driver.wait_until_done()
+    assert [one.label for one in driver.page.likes.most].count("X") >= 7
+    first = driver.shown_image()
+    QTest.mouseClick(driver.page.seed_button, Qt.MouseButton.LeftButton)
+    driver.qtbot.waitUntil(lambda: driver.shown_image() is not None, timeout=5000)
+    driver.wait_until_done()
+    assert (driver.shown_image() != first).any()
+    QTest.mouseClick(driver.page.stop_button, Qt.MouseButton.LeftButton)  # "Again"
+    driver.qtbot.waitUntil(
+        lambda: driver.shown_image() is not None and driver.page.likes.ascended.done > 0, timeout=5000
+    )
+    assert driver.page.likes.ascended.done < 1
+    assert driver.page.stop_button.text() == "Stop"
+    QTest.mouseClick(driver.page.stop_button, Qt.MouseButton.LeftButton)
+    assert driver.query_kind() is None
+    left = driver.shown_image()
+    driver.qtbot.wait(300)
+    assert (driver.shown_image() == left).all()
+    assert driver.page.stop_button.text() == "Again"
+    driver.window.session.pin(Cell(6, 1))
+    assert driver.query_kind() == "likes"
+    driver.window.session.pin(Cell(6, 0))
+    assert driver.query_kind() == "likes"  # a stopped query restarts when its value is pinned again
 
 
-def test_nothing_is_asked_unseen_and_an_empty_page_says_what_to_do(fan: Fan) -> None:
-    fan.panel.show()
-    fan.window.panels.bring(type(fan.panel))
-    fan.turn()
-    notes = [block.text for block in fan.page.picture.blocks if isinstance(block, Note)]
+def test_no_query_while_hidden_and_an_empty_page_says_what_to_do(driver: ProfileDriver) -> None:
+    driver.panel.show()
+    driver.window.panels.bring(type(driver.panel))
+    driver.open_page()
+    notes = [block.text for block in driver.page.picture.blocks if isinstance(block, Note)]
     assert notes
     assert "Click a value" in notes[0]
-    assert not fan.page.seed_button.isVisible()
-    assert fan.asked() is None
-    fan.click(Cell(0, 0, 4, 4))
-    assert "pixel" in fan.page.picture.blocks[0].text
-    fan.click(Cell(1, 0, 3, 3))
-    assert fan.asked() == "likes"
-    fan.panel.tabs.setCurrentIndex(0)
-    assert fan.asked() != "likes"
-    fan.turn()
-    assert fan.asked() == "likes"
-    fan.window.panels.of(type(fan.panel)).close()
-    fan.qtbot.waitUntil(lambda: fan.asked() is None, timeout=2000)
+    assert not driver.page.seed_button.isVisible()
+    assert driver.query_kind() is None
+    driver.click(Cell(0, 0, 4, 4))
+    assert "pixel" in driver.page.picture.blocks[0].text
+    driver.click(Cell(1, 0, 3, 3))
+    assert driver.query_kind() == "likes"
+    driver.panel.tabs.setCurrentIndex(0)
+    assert driver.query_kind() != "likes"
+    driver.open_page()
+    assert driver.query_kind() == "likes"
+    driver.window.panels.of(type(driver.panel)).close()
+    driver.qtbot.waitUntil(lambda: driver.query_kind() is None, timeout=2000)

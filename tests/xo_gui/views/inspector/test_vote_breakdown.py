@@ -1,4 +1,4 @@
-"""What every value gives to every class: each column adds up to its score, and every layer tells the same score."""
+"""Contributions to every class: each column adds up to its score, and so does the split at every layer."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def numbers(made: Table, column: int) -> list[float]:
     return [float(row.texts[column].replace("−", "-")) for row in made.rows if row.texts[column]]
 
 
-def test_of_the_articles_x_every_strong_value_gives_its_fifth_or_fourth() -> None:
-    """The slides' list of the X: 0.92 for X, here with the article's own picture: values 1 give a fifth each."""
+def test_strong_values_of_the_articles_x_contribute_a_fifth_or_a_fourth() -> None:
+    """The slides' list of the X: 0.92 for X; here with the article's picture, values of 1 contribute a fifth."""
     reading = read(ARTICLE, X)
     made = table(given_to_classes(reading, Cell(6, 1), False))
     assert made.heads == ("X", "O")
@@ -50,21 +50,21 @@ def some_network() -> Subject:
     return Subject("some", network, parameters)
 
 
-@pytest.mark.parametrize("held", range(3))
-def test_columns_and_lines_add_up_to_the_scores(held: int) -> None:
+@pytest.mark.parametrize("channel", range(3))
+def test_columns_and_lines_add_up_to_the_scores(channel: int) -> None:
     picture = np.random.default_rng(1).uniform(-1, 1, (13, 13)).astype(np.float32)
     reading = read(some_network(), picture)
-    made = table(given_to_classes(reading, Cell(7, held), False))
-    assert reading.subject.network.classes[held] in made.heads
+    made = table(given_to_classes(reading, Cell(7, channel), False))
+    assert reading.subject.network.classes[channel] in made.heads
     for column, name in enumerate(made.heads):
         *given, score = numbers(made, column)
         assert score == pytest.approx(float(reading.outputs[-1]["abc".index(name)]), abs=0.006)
         assert sum(given) == pytest.approx(score, abs=0.005 * len(given) + 0.006)
     explainer = Explainer()
-    explainer.follow(Question("worth", layer=7, place=(held,)), (reading,), True)
+    explainer.follow(Question("worth", layer=7, place=(channel,)), (reading,), True)
     assert explainer.answer is not None
-    split = table(split_up(reading, Cell(7, held), explainer.answer, False))
+    split = table(split_up(reading, Cell(7, channel), explainer.answer, False))
     assert [row.label for row in split.rows][:-1] == ["Input", "Features", "Leaky ReLU", "Pool", "Hidden", "ReLU"]
     for row in split.rows[:-1]:
         brought, added = (float(text.replace("−", "-")) for text in row.texts)
-        assert brought + added == pytest.approx(float(reading.outputs[-1][held]), abs=0.011)
+        assert brought + added == pytest.approx(float(reading.outputs[-1][channel]), abs=0.011)
