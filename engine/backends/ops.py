@@ -156,7 +156,7 @@ class Operations(ABC):
 
     @abstractmethod
     def fill(self, target: Array, value: float) -> Calls:
-        """target[...] = value."""
+        """Set all elements of `target` to `value`."""
 
     @abstractmethod
     def copy(self, source: Array, target: Array) -> Calls:

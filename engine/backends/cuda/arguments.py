@@ -69,7 +69,6 @@ class Elementwise:
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        """All memory accesses."""
         return accesses_of(self.parameters)
 
     def may_follow(self, accesses: Iterable[Access]) -> bool:
@@ -100,7 +99,7 @@ def writes(
 
 
 def number(value: Any) -> list[Parameter]:
-    """A NumPy scalar."""
+    """A NumPy scalar, passed by value."""
     return [Parameter(C_NAMES[value.dtype], value)]
 
 
@@ -115,7 +114,7 @@ def divisor(value: int) -> list[Parameter]:
 
 
 def nothing(dtype: Any) -> list[Parameter]:
-    """A null pointer."""
+    """A null pointer to elements of `dtype`."""
     return [Parameter(f"{C_NAMES[np.dtype(dtype)]}*", np.uintp(0))]
 
 
@@ -153,7 +152,7 @@ class Glue:
         ]
 
     def body(self) -> str:
-        """The generated statements."""
+        """The generated statements, in braces."""
         names = {key: f"{self.prefix}k{number}" for number, key in enumerate(self._shared())}
         lines = [self._declaration(key, name) for key, name in names.items()]
         for place, function in enumerate(self.functions):

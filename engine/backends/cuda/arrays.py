@@ -40,7 +40,6 @@ class View:
 
     @property
     def size(self) -> int:
-        """Number of elements."""
         return math.prod(self.extents)
 
     @property
@@ -58,8 +57,7 @@ class View:
         return own == others
 
     def layout(self) -> np.ndarray[Any, Any]:
-        """The Layout structure for a kernel, a zero-dimensional array. Raises ValueError for more than four
-        axes."""
+        """The Layout structure for a kernel, a 0-d array. Raises ValueError for more than four axes."""
         if len(self.extents) > 4:
             raise ValueError(f"A kernel reads arrays of at most four axes, not {self.array.shape}.")
         layout = np.zeros((), LAYOUT)
@@ -78,8 +76,7 @@ def divided_by(value: int) -> np.ndarray[Any, Any]:
 
 
 def view_of(address: int, array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> View:
-    """A view of `array` from `address` on, strides in bytes. Raises ValueError for more elements than an int
-    counts."""
+    """A view of `array` from `address` on, strides in bytes. Raises ValueError for more than MAX_ELEMENTS."""
     itemsize = np.dtype(array.dtype).itemsize
     if math.prod(shape) == 0:
         return View(array, address, address, (0,), (1,))

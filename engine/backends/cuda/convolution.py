@@ -66,7 +66,7 @@ class Convolution:
         return repack + tiled(self._kernels, product, Bias(bias, self._length, y.positions))
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
-        """The calls that fill dmatrix and dx from dy and the last forward pass's x."""
+
         gradient, calls = _Maps(self._kernels, dy), []
         if dmatrix is not None:
             calls += tiled(self._kernels, self._weight_gradient(gradient, dmatrix))

@@ -57,7 +57,7 @@ class DeviceFault(RuntimeError):
 
 
 class Function(Protocol):
-    """A compiled kernel."""
+    """A compiled kernel, launched by calling it."""
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
         """Launch it on a grid of blocks of threads, after all earlier work of the device. Arrays are passed as
@@ -66,7 +66,7 @@ class Function(Protocol):
 
 
 class Module(Protocol):
-    """A compiled module."""
+    """A compiled module, as CuPy's RawModule."""
 
     def get_function(self, name: str) -> Function:
         """The kernel of that name, compiled if it was not yet."""
@@ -172,12 +172,11 @@ class Launch:
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        """All memory accesses."""
+        """The memory accesses of all its threads."""
         raise NotImplementedError
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Compiler options."""
         return ()
 
     @property

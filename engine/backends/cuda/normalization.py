@@ -55,11 +55,11 @@ class BatchNorm:
         calls = self._reduce(gradient) + self._gradients(dparameters)
         if dx is None:
             return calls
-        target, share = self._kernels.view(dx), dy.dtype.type(1 / self._count if self._training else 0)
+        target, factor = self._kernels.view(dx), dy.dtype.type(1 / self._count if self._training else 0)
         parameters = [
             *(*reads(self._x, strided=True), *_broadcast(self._mean, self._scale, self._affine, self._sums)),
             *(*reads(gradient, strided=True), *writes(target, strided=True)),
-            *(*whole(self._channels), *divisor(self._count), *number(share)),
+            *(*whole(self._channels), *divisor(self._count), *number(factor)),
         ]
         return calls + calls_of(self._kernels, "normalize_gradient", target.size, parameters)
 

@@ -61,7 +61,7 @@ def activation_gradient(kernels: Kernels, kind: Activation, y: Array, dy: Array,
 
 
 class Dropout:
-    """See Ops.dropout. The backward pass generates the same random numbers again."""
+    """Dropout, whose backward pass generates the same random numbers again."""
 
     def __init__(self, kernels: Kernels, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> None:
         self._kernels, self._x, self._y, self._rng_counter = kernels, x, y, rng_counter
@@ -86,7 +86,7 @@ class Dropout:
 def softmax_cross_entropy(
     kernels: Kernels, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
 ) -> Calls:
-    """See Ops.softmax_cross_entropy. Raises ValueError for non-contiguous arrays."""
+    """Raises ValueError for non-contiguous arrays; see Ops.softmax_cross_entropy."""
     logits, labels, probabilities, gradient = flat(kernels, scores, targets, votes, dscores)
     classes, batch = scores.shape
     parameters = [

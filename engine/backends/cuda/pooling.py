@@ -88,10 +88,10 @@ class GlobalAverage:
             return []
         down, along = dy.strides
         expanded = self._kernels.view(dy, dx.shape, (down, 0, 0, along))
-        target, share = self._kernels.view(dx), dy.dtype.type(1 / math.prod(self._x.shape[1:3]))
+        target, factor = self._kernels.view(dx), dy.dtype.type(1 / math.prod(self._x.shape[1:3]))
         parameters = [
             *reads(expanded, strided=True, random_access=True),
             *writes(target, strided=True),
-            *number(share),
+            *number(factor),
         ]
         return calls_of(self._kernels, "scale", target.size, parameters)

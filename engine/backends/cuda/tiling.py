@@ -1,5 +1,4 @@
-"""Tiling of matrix products: the tile of a thread block, split sums (split-k), and a cost model that chooses
-them."""
+"""Tiling of matrix products: tiles of thread blocks, split sums (split-k), and the cost model that chooses them."""
 
 from __future__ import annotations
 
@@ -15,8 +14,7 @@ from engine.backends.cuda.arrays import View
 from engine.backends.cuda.launch import Blocks, Kernels
 from engine.backends.ops import Calls
 
-# Steps along the inner axis loaded into shared memory at a time, and the shared memory of a block without opting
-# in.
+# Steps along the inner axis loaded into shared memory at a time; the default limit of shared memory for a block.
 DEPTHS = (32, 16, 8)
 SHARED_BYTES = 48 * 1024
 # The longest sum of one thread where possible: the rounding error grows with it.
@@ -99,7 +97,7 @@ class Sharing:
         return int(40 + tile.high * tile.wide + tile.high + tile.wide + fetched)
 
     def options(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
-        """Compiler options."""
+        """Compiler options for this tiling and dtype."""
         tile = self.tile
         sides = {"TILE_M": tile.rows, "TILE_N": tile.columns, "THREAD_M": tile.high, "THREAD_N": tile.wide}
         sides |= {"GROUPS": self.groups, "DEPTH": self.depth}
@@ -122,8 +120,8 @@ def real(dtype: np.dtype[Any]) -> str:
 
 @dataclass(frozen=True)
 class Size:
-    """The dimensions (m, n, k) of a product; vector_widths: values of the left and right operand fetched at
-    once."""
+    """The dimensions (m, n, k) of a product; vector_widths: values fetched at once, of the left and right
+    operand."""
 
     rows: int
     columns: int
@@ -166,42 +164,42 @@ CLOCK, SCHEDULERS, MAX_RESIDENT, REGISTERS, SHARED_TOTAL = 1750, 4, 2048, 65536,
 # step, each fetch; at the end for each value; until the first operands arrive, and for every further step of DEPTH.
 # Warps wasted by a scheduler that has few, and the exponent of that blend. Microseconds for a launch, for a second
 # one, and for a million bytes of partial sums.
-VALUE, SIDE, MEMBER, FETCHED, LAST, FIRST_STEP, STEP = 1.0, 2.27, 2.24, 33.5, 41.5, 900, 483
+VALUE, SIDE, INNER, FETCHED, LAST, FIRST_STEP, STEP = 1.0, 2.27, 2.24, 33.5, 41.5, 900, 483
 WASTED, MIXED = 0.82, 2.7
-LAUNCH, SECOND, PARTS = 1.2, 1.4, 0.41
+LAUNCH, SECOND_LAUNCH, PARTIAL_SUMS = 1.2, 1.4, 0.41
 
 
-def microseconds(sharing: Sharing, size: Size, itemsize: int, processors: int) -> float:
+def microseconds(tiling: Sharing, size: Size, itemsize: int, processors: int) -> float:
     """Estimated time of a product in microseconds.
 
     A multiprocessor runs its share of the blocks in waves of as many as fit. A wave takes the longer of the issue
     time of all its threads and the latency of one, step by step.
     """
-    tile, depth = sharing.tile, sharing.depth
+    tile, depth = tiling.tile, tiling.depth
     along, down = tile.blocks(size.rows, size.columns)
-    steps = -(-size.members // (sharing.slices * sharing.groups * depth))
+    steps = -(-size.members // (tiling.slices * tiling.groups * depth))
     fetches = depth * (tile.rows / size.wide[0] + tile.columns / size.wide[1]) / tile.threads
     step_cycles = (
-        depth * (VALUE * tile.high * tile.wide + SIDE * (tile.high + tile.wide) + MEMBER) + FETCHED * fetches
+        depth * (VALUE * tile.high * tile.wide + SIDE * (tile.high + tile.wide) + INNER) + FETCHED * fetches
     )
-    last = LAST * tile.high * tile.wide * (1 + 0.04 * sharing.groups) + 100
+    last = LAST * tile.high * tile.wide * (1 + 0.04 * tiling.groups) + 100
     resident = min(
-        MAX_RESIDENT // sharing.threads,
-        REGISTERS // (sharing.registers * sharing.threads),
-        SHARED_TOTAL // sharing.shared_bytes(itemsize),
+        MAX_RESIDENT // tiling.threads,
+        REGISTERS // (tiling.registers * tiling.threads),
+        SHARED_TOTAL // tiling.shared_bytes(itemsize),
     )
 
     def cycles(blocks: int) -> float:
-        busy = blocks * sharing.threads / 32 / SCHEDULERS
+        busy = blocks * tiling.threads / 32 / SCHEDULERS
         issued = (steps * step_cycles + last) * (busy**MIXED + WASTED**MIXED) ** (1 / MIXED) * (itemsize // 4)
         return FIRST_STEP + float(max(issued, steps * (STEP + 0.95 * step_cycles) + 0.95 * last))
 
-    share = -(-along * down * sharing.slices // processors)
+    share = -(-along * down * tiling.slices // processors)
     full, rest = divmod(share, max(1, resident))
     total = full * cycles(max(1, resident)) + (cycles(rest) if rest else 0)
     reduction = 0.0
-    if sharing.slices > 1:
-        reduction = SECOND + PARTS * sharing.slices * size.rows * size.columns * itemsize / 1e6
+    if tiling.slices > 1:
+        reduction = SECOND_LAUNCH + PARTIAL_SUMS * tiling.slices * size.rows * size.columns * itemsize / 1e6
     return LAUNCH + total / CLOCK + reduction
 
 
@@ -229,8 +227,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Bias:
-    """A bias added to element i: array[i // channel_size * step]. The kernel adds it, or else the split-k
-    reduction."""
+    """The bias of element i, array[i // channel_size * step], added by the reduction of split sums."""
 
     first: View
     step: int
@@ -242,15 +239,15 @@ def tiled(kernels: Kernels, product: Product, bias: Bias | None = None) -> Calls
     kernel itself adds otherwise."""
     rows, columns, dtype = product.rows, product.columns, product.out.dtype
     size = Size(rows, columns, product.members, product.wide)
-    sharing = best_tiling(size, dtype.itemsize, kernels.device.processors)
-    parts, windows = sharing.slices, product.windows if sharing.slices == 1 else None
-    grid = (*sharing.tile.blocks(rows, columns), parts)
+    tiling = best_tiling(size, dtype.itemsize, kernels.device.processors)
+    parts, windows = tiling.slices, product.windows if tiling.slices == 1 else None
+    grid = (*tiling.tile.blocks(rows, columns), parts)
     widths = (f"-DLEFT_VECTOR={product.wide[0]}", f"-DRIGHT_VECTOR={product.wide[1]}")
-    options = (*sharing.options(dtype), *widths, f"-DWINDOWS={int(windows is not None)}", *product.options)
+    options = (*tiling.options(dtype), *widths, f"-DWINDOWS={int(windows is not None)}", *product.options)
 
     def launch(target: list[Parameter], count: int) -> Blocks:
         parameters = (*product.before, *target, *product.after)
-        return Blocks(kernels, product.name, options, grid, (sharing.threads,), parameters, count, windows)
+        return Blocks(kernels, product.name, options, grid, (tiling.threads,), parameters, count, windows)
 
     if parts == 1:
         return [(launch(writes(product.out), rows * columns), (), {})]

@@ -23,7 +23,7 @@ THREADS = 256
 
 
 def gather(kernels: Kernels, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
-    """See Ops.gather_batch. Raises ValueError for a non-contiguous table or order."""
+    """Raises ValueError for a non-contiguous table or order; see Ops.gather_batch."""
     source, indices, step = flat(kernels, table, order, step_index)
     target = kernels.view(out)
     parameters = [

@@ -136,7 +136,7 @@ MIN_SPLIT_MULTIPLICATIONS = 8_000_000
 def convolution(
     x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int, threads: Lanes
 ) -> ConvolutionTwoWay:
-    """See Ops.convolution. threads: used by large convolutions of few examples."""
+    """The algorithm for these shapes; see Ops.convolution. threads: used by large convolutions of few examples."""
     if stride == 1 and spectra_pay(x.shape, len(y), size):
         return FourierConvolution(x, matrix, y, size, padding, normalizer)
     if y.shape[2] * y.shape[3] >= MIN_ROW_LENGTH:

@@ -37,7 +37,7 @@ class Transform:
         self._back_down = _complex(np.cos(down), np.sin(down)).astype(dtype)
 
     def spectrum(self, planes: int, batch: int) -> Array:
-        """An uninitialized spectrum."""
+        """An uninitialized array for a spectrum."""
         return np.empty((planes, 2, self.frequencies, batch), self._dtype)
 
     def forward(self, x: Array, spectrum: Array) -> Calls:

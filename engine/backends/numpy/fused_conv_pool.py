@@ -19,7 +19,7 @@ BAND_BYTES = 524_288
 
 
 class PooledRows:
-    """See Ops.convolution_max_pool; for a convolution with stride 1 and pooling with stride = size.
+    """The fused Ops.convolution_max_pool, for a convolution with stride 1 and pooling with stride = size.
 
     The columns of the maps in between are sorted by their position in a pooling window, and windows are padded with
     minus infinity at the edge. The bias is added after the maximum, which it does not change.

@@ -13,7 +13,8 @@ _AXES = (1, 2, 3)  # the axes of (C, H, W, N) that statistics reduce over
 
 
 class BatchNorm:
-    """See Ops.batch_norm. With n = (x - mean) / deviation, and means over a channel's m values:
+    """Batch normalization; see Ops.batch_norm. With n = (x - mean) / deviation, and means over a channel's m
+    values:
 
     dweight = sum(dy * n); dbias = sum(dy); dx = weight / deviation * (dy - mean(dy) - n * mean(dy * n)) in
     training, weight / deviation * dy otherwise.

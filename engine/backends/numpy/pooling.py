@@ -10,7 +10,8 @@ from engine.backends.ops import Array, Calls
 
 
 class MaxPool:
-    """See Ops.max_pool. Reducing columns last routes the gradient of a tie to the first value in row-major order.
+    """Max pooling; see Ops.max_pool. Reducing columns last routes the gradient of a tie to the first value in
+    row-major order.
 
     The maximum itself does not depend on the order. For a single example, whose rows can be read at memory speed
     but whose columns cannot, columns are reduced first; its gradient, rarely needed, starts with the rows again.
@@ -131,7 +132,8 @@ class MaxPool:
 
 
 class AveragePool:
-    """See Ops.average_pool: windows are summed along rows, then columns, and divided by their number of values."""
+    """Average pooling; see Ops.average_pool. Windows are summed along rows, then columns, and divided by their
+    number of values."""
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride

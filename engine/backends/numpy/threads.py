@@ -42,7 +42,8 @@ class Lanes:
         return [run(worker.share, first, [call for calls in others for call in calls])]
 
     def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
-        """See Ops.in_slices. Each list stops independently: they wait for each other only at the end of a slice."""
+        """Ops.in_slices on both threads. Each list stops independently: they wait for each other only at the end of
+        a slice."""
         parts = [Part(calls) for calls in call_lists]
         slice_calls = self.together([[run(part.go_on)] for part in parts])
 

@@ -1,4 +1,4 @@
-"""Choosing who computes, and what becomes of the GPU's faults and of its captured steps."""
+"""Choosing the backend, faults of the GPU, and captured CUDA graphs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def no_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A CuPy with a GPU that computes on this processor."""
+    """A fake CuPy module, whose GPU computes on the CPU."""
     module = fake_cupy.fake_cupy()
     monkeypatch.setitem(sys.modules, "cupy", module)
     return module
@@ -66,7 +66,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def gpu(cupy: Any) -> Backend:
-    """The backend that is chosen with it."""
+    """The backend chosen with the fake CuPy."""
     return choose_backend("gpu")
 
 
@@ -105,7 +105,7 @@ def test_a_working_gpu_is_taken_by_its_name(device: Any) -> None:
 
 
 def compiles_to(text: str) -> Callable[[Any], None]:
-    """A CuPy whose every kernel is the probe's, but with this inside."""
+    """Makes every kernel of the fake CuPy the test kernel, with `text` as its body."""
     code = 'extern "C" __global__ void matmul(const float* left, int a, int b, const float* right, int c, int d, '
     code += f"float* out, int e, int f, int rows, int columns, int members) {{ {text} }}"
 
@@ -239,7 +239,7 @@ def test_where_nothing_can_be_captured_steps_go_on_one_by_one_and_the_log_says_w
 
 @needs_compiler
 def test_a_training_step_is_one_graph(gpu: Backend, cupy: Any) -> None:
-    """Nothing of it asks anything of the host: the capture would refuse it."""
+    """Nothing in it synchronizes with the host, which a capture would refuse."""
     recipe = Recipe(batch=9, epochs=2, examples=45, data=DATA)
     alone, together = (Trainer(SMALL, Generated(DATA, 45, 1), recipe, gpu, stride=stride) for stride in (1, 5))
     assert len(list(alone.steps())) == 10
@@ -262,7 +262,7 @@ def test_a_pass_is_one_graph(gpu: Backend, cupy: Any) -> None:
 
 @needs_compiler
 def test_a_reading_is_one_graph_from_the_picture_to_the_maps(gpu: Backend, cupy: Any) -> None:
-    """And is what a pass gives whose maps are fetched one by one; a picture is never mixed with the one before."""
+    """And it equals a pass whose maps are fetched one by one; inputs never mix with the previous ones."""
     plan = Plan(SMALL, gpu, 1, keep=True)
     plan.load(SMALL.initial(1))
     pictures = [np.full((1, 1, 12, 12), value, np.float32) for value in (1, -0.5, 0.25, 2)]
@@ -278,7 +278,7 @@ def test_a_reading_is_one_graph_from_the_picture_to_the_maps(gpu: Backend, cupy:
             # The graph, and waiting for it.
             assert cupy.gpu.calls - before <= 2
         assert calls
-    with pytest.raises(ValueError, match="keep=True"):
+    with pytest.raises(ValueError, match="keep_outputs=True"):
         Plan(SMALL, gpu, 1).read(pictures[0])
 
 
@@ -296,7 +296,7 @@ def test_a_reader_times_the_layers_of_a_gpu_only_now_and_then(gpu: Backend, cupy
             np.testing.assert_array_equal(got, expected)
 
 
-WAYS: dict[str, Callable[[Backend], object]] = {
+USES: dict[str, Callable[[Backend], object]] = {
     "allocate": lambda backend: backend.operations.zeros((3,), np.float32),
     "upload": lambda backend: backend.operations.from_host(np.ones(3, np.float32)),
     "launch": lambda backend: doubling(backend, 1)[0](),
@@ -306,7 +306,7 @@ WAYS: dict[str, Callable[[Backend], object]] = {
 
 
 @needs_compiler
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize(
     ("error", "words", "out_of_memory"),
     [
@@ -318,21 +318,21 @@ WAYS: dict[str, Callable[[Backend], object]] = {
     ],
 )
 def test_whatever_fails_on_the_gpu_is_one_fault_in_words(
-    way: str, error: Exception, words: str, out_of_memory: bool, gpu: Backend, cupy: Any
+    use: str, error: Exception, words: str, out_of_memory: bool, gpu: Backend, cupy: Any
 ) -> None:
-    WAYS[way](gpu)  # compiles what it needs
+    USES[use](gpu)  # compiles what it needs
     before = cupy.gpu.calls
-    WAYS[way](gpu)
-    # The last call that this way makes is the one that fails.
+    USES[use](gpu)
+    # The last call of this use fails.
     cupy.gpu.faults[2 * cupy.gpu.calls - before] = error
     with pytest.raises(DeviceFault, match=words) as fault:
-        WAYS[way](gpu)
+        USES[use](gpu)
     assert fault.value.out_of_memory == out_of_memory
 
 
 @needs_compiler
 def test_of_a_reading_only_what_is_wanted_comes_over(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a layer whose memory has gaps, too; and it is what a reading of everything says."""
+    """Also of a layer in non-contiguous memory; and it equals a prediction with all activations."""
     subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
     on_gpu, on_cpu = Reader(subject, gpu), Reader(subject, CPU)
     pictures = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32)).astype(np.float32)

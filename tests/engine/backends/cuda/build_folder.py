@@ -1,4 +1,4 @@
-"""Where compiled kernels lie from one run of the tests to the next. Not a test."""
+"""The folder that caches compiled kernels between test runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @cache
 def build_folder() -> Path:
-    """A folder that only this user can write into: what lies there is loaded and run."""
+    """A folder writable by this user only, since the libraries in it are loaded and executed."""
     path = Path(tempfile.gettempdir()) / f"xo-kernels-{getpass.getuser()}"
     path.mkdir(mode=0o700, exist_ok=True)
     if hasattr(os, "getuid"):

@@ -1,5 +1,4 @@
-"""A device of kernels that is this processor: it compiles them with g++ and runs their threads one by one. Not a
-test, and not fast."""
+"""CpuDevice: a CudaDevice on the CPU, which compiles kernels with g++ and runs their threads one by one (slow)."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ from tests.engine.backends.cuda.build_folder import build_folder
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-U_FORTIFY_SOURCE", "-w")
-# Numbers around every array that nothing may read or write: a guard that is read makes a result a NaN.
+# Guard elements around every array: reading one makes a result NaN, writing one fails.
 GUARD = 64
 
 needs_compiler = pytest.mark.skipif(
@@ -38,7 +37,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 class DeviceArray:
-    """An array on the make-believe device: it computes nothing, and never becomes a NumPy array by itself."""
+    """An array of the fake device, without arithmetic and without implicit conversion to NumPy."""
 
     def __init__(self, host: np.ndarray, whole: np.ndarray) -> None:
         self.host, self.whole = host, whole
@@ -78,8 +77,12 @@ class DeviceArray:
 
 
 class CpuDevice:
-    """See Device. backwards: the last thread of a block, and the last block, runs first. launches:
-    the names of the kernels run so far. host_work: how often memory was asked for, or values carried over."""
+    """A CudaDevice on the CPU.
+
+    backwards: run the last thread of a block, and the last block, first.
+    launches: names of the kernels run so far.
+    host_work: number of allocations and transfers.
+    """
 
     def __init__(self, processors: int = 8, backwards: bool = False) -> None:
         self.processors, self.backwards = processors, backwards
@@ -126,11 +129,11 @@ class CpuDevice:
         return run
 
     def wait(self) -> None:
-        """Nothing is ever under way."""
+        """All work is synchronous."""
 
 
 class CpuModule:
-    """A shared library made of a kernel's source."""
+    """A shared library compiled from a kernel's source."""
 
     def __init__(self, device: CpuDevice, library: ctypes.CDLL) -> None:
         self._device, self._library = device, library
@@ -153,7 +156,7 @@ class CpuModule:
 
 
 def cell(argument: Any) -> np.ndarray:
-    """What an argument is in memory: an array's address, or a number or structure itself."""
+    """The bytes of an argument: an array's address, or a scalar or structure."""
     if isinstance(argument, DeviceArray):
         return np.array(argument.host.__array_interface__["data"][0], np.uintp)
     assert isinstance(argument, np.generic) or (isinstance(argument, np.ndarray) and argument.size == 1)
@@ -169,7 +172,7 @@ def check_guards(arguments: tuple[Any, ...], name: str) -> None:
 
 
 def compile_ahead(calls: Calls) -> None:
-    """Compile all kernels of these calls, as many at a time as there are cores."""
+    """Compile all kernels of these calls in parallel."""
     wanted = {(launch.kernel, launch.glue, launch.options) for launch in launches(calls)}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda each: compiled(source(*each[:2]), each[2]), sorted(wanted)))
@@ -177,7 +180,7 @@ def compile_ahead(calls: Calls) -> None:
 
 @cache
 def compiled(source: str, options: tuple[str, ...]) -> ctypes.CDLL:
-    """The shared library of a kernel's source. Raises ValueError with the compiler's words."""
+    """The shared library of a kernel's source. Raises ValueError with the compiler's messages."""
     names = re.findall(r"__global__\s+void\s+(?:__launch_bounds__\((?:[^()]|\([^()]*\))*\)\s+)?(\w+)\s*\(", source)
     text = "\n".join((HEADER.read_text("utf-8"), source, *(f"EXPORT({name})" for name in names)))
     digest = hashlib.sha256(repr((text, options, FLAGS)).encode()).hexdigest()[:24]

@@ -1,5 +1,4 @@
-"""Backends whose kernels run on this processor, networks to try them on, and the comparisons they must pass. Not a
-test."""
+"""Backends whose kernels run on the CPU, networks to test them on, and comparisons."""
 
 from __future__ import annotations
 
@@ -18,14 +17,14 @@ from engine.training.recipe import Recipe
 from engine.training.train_step import Stepper
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 
-# How far kernels in float32 may be from NumPy.
+# Tolerances of float32 kernels against NumPy.
 NEAR = {"rtol": 1.3e-6, "atol": 1e-5}
 
-# A little of everything that a network can be made of.
+# A network with most kinds of layers.
 MIXED = Network(
     (2, 9, 8),
     (
-        # A bias would be taken away again: its gradient is nothing but rounding, which Adam would blow up.
+        # A bias would be cancelled by normalization: its gradient is rounding noise, which Adam amplifies.
         Conv2D(4, 3, padding="same", bias=False),
         BatchNorm2D(),
         LeakyReLU(0.1),
@@ -39,7 +38,7 @@ MIXED = Network(
 
 
 def examples(network: Network, count: int, dtype: type = np.float32) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures, and what the votes should be."""
+    """Images and target probabilities."""
     rng = np.random.default_rng(5)
     images = rng.normal(0, 1, (count, *network.input_shape)).astype(dtype)
     shares = rng.dirichlet(np.ones(len(network.classes)), count).astype(dtype)
@@ -47,7 +46,7 @@ def examples(network: Network, count: int, dtype: type = np.float32) -> tuple[np
 
 
 def kernel_backend(device: CpuDevice, fuse: bool = False) -> Backend:
-    """A backend of kernels on `device`; fuse: programs are put together from fewer launches, as on a GPU."""
+    """A backend with kernels on `device`; fuse: fuse the launches of programs, as on a GPU."""
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
         return device.program(fused(calls) if fuse else calls, times)
@@ -56,20 +55,20 @@ def kernel_backend(device: CpuDevice, fuse: bool = False) -> Backend:
 
 
 def all_calls(plan: Plan) -> Calls:
-    """A pass forward and back."""
+    """A forward and a backward pass."""
     parts = (*plan.forward_calls, plan.loss_calls, *plan.backward_calls)
     return [call for calls in parts for call in calls] + plan.settle_calls()
 
 
 def learning_plan(network: Network, backend: Backend, batch: int, **options: object) -> Plan:
-    """A plan that goes forward and all the way back."""
+    """A plan with all gradients, also of the input."""
     return Plan(network, backend, batch, learn=True, input_gradient=True, **options)
 
 
 def passed(
     plan: Plan, values: dict[str, np.ndarray], images: np.ndarray, shares: np.ndarray, fuse: bool = False
 ) -> dict[str, np.ndarray]:
-    """Everything that a pass forward and back leaves: scores, errors, gradients, and running statistics."""
+    """All results of a forward and a backward pass: scores, losses, gradients, and running statistics."""
     ops = plan.backend.operations
     plan.load(values)
     plan.show(images)
@@ -83,7 +82,7 @@ def passed(
 
 
 def step_calls(network: Network, recipe: Recipe) -> Calls:
-    """All calls of a training step, as they are made on a GPU of 132 multiprocessors. None of them has run."""
+    """All calls of a training step, as prepared for a GPU of 132 multiprocessors, not yet executed."""
     found: list[Calls] = []
     backend = kernel_backend(CpuDevice(132))
 
@@ -99,8 +98,10 @@ def step_calls(network: Network, recipe: Recipe) -> Calls:
 
 
 def assert_near(got: dict[str, np.ndarray], expected: dict[str, np.ndarray], **near: float) -> None:
-    """A sum that cancels is rounded as its terms are: where values are large, small ones may differ by more.
-    Among values up to 89 NumPy itself was seen to be off by 1e-5, and kernels without fused products by 1.7e-5."""
+    """Compare with a tolerance that grows with the largest value, as rounding errors do where terms cancel.
+
+    Among values up to 89, NumPy itself was off by 1e-5, and kernels without fused multiply-add by 1.7e-5.
+    """
     assert got.keys() == expected.keys()
     for name, value in expected.items():
         allowed = near or NEAR | {"atol": NEAR["atol"] + 3e-7 * float(np.abs(value).max(initial=0))}

@@ -1,4 +1,4 @@
-"""NVIDIA's compiler for CUDA C, from the wheel nvidia-cuda-nvrtc: it needs no GPU. Not a test."""
+"""NVRTC, NVIDIA's compiler for CUDA C, from the wheel nvidia-cuda-nvrtc; needs no GPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATTERN = "nvrtc64_*_0.dll" if sys.platform == "win32" else "libnvrtc.so.*"
 
 @cache
 def library_path() -> Path | None:
-    """The compiler's file, None where it is not installed."""
+    """The library file, None if it is not installed."""
     spec = importlib.util.find_spec("nvidia")
     places = [] if spec is None else list(spec.submodule_search_locations or [])
     found = [path for place in places for path in Path(place).rglob(PATTERN) if "alt" not in path.name]
@@ -40,8 +40,9 @@ def library() -> ctypes.CDLL:
 
 
 def compile_for(architecture: int, source: str, options: tuple[str, ...], virtual: bool = False) -> str:
-    """Compile for a GPU such as 90 and give what the compiler says of registers and spills, at once if it has said
-    so before. virtual: only as far as to the instructions that are the same for all GPUs.
+    """Compile for an architecture such as 90, and return the log on registers and spills, cached between runs.
+
+    virtual: compile to PTX only.
 
     Raises AssertionError with the compiler's log.
     """
@@ -57,7 +58,7 @@ def compile_for(architecture: int, source: str, options: tuple[str, ...], virtua
 
 
 def version() -> tuple[int, int]:
-    """The compiler's."""
+    """The version of NVRTC."""
     major, minor = ctypes.c_int(), ctypes.c_int()
     checked(library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
     return major.value, minor.value
@@ -79,4 +80,4 @@ def _compile(source: str, options: tuple[str, ...]) -> str:
 
 
 def checked(code: int) -> None:
-    assert code == 0, f"the compiler's library answered {code}"
+    assert code == 0, f"NVRTC returned error {code}"

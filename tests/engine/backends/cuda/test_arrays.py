@@ -1,4 +1,4 @@
-"""How kernels see arrays."""
+"""ArrayView: layouts, overlap and equality of views."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VIEWS = [
 
 @pytest.mark.parametrize("array", VIEWS, ids=lambda array: f"{array.shape}-{array.strides}")
 def test_the_layout_leads_to_every_value(array: np.ndarray) -> None:
-    """As layout.cuh goes by it: extents from the last axis on, 0 where there are no more."""
+    """Evaluated as in layout.cuh: extents from the last axis on, 0 where there are no more."""
     layout = seen(array).layout()
     extents, strides = layout["extent"]["by"].tolist(), layout["stride"].tolist()
     memory = MAPS.ravel()[(array.__array_interface__["data"][0] - MAPS.__array_interface__["data"][0]) // 4 :]

@@ -1,4 +1,4 @@
-"""Every kernel compiles for every GPU it may meet, with NVIDIA's own compiler and no GPU."""
+"""Every kernel compiles with NVRTC for every supported architecture."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ pytestmark = needs_nvrtc
 ARCHITECTURES = (75, 80, 86, 89, 90, 120)
 UNLIKE = (75, 90, 120)
 
-# A way to learn with whatever the default one does without.
+# A training configuration with the options that the default one lacks.
 OTHER = Recipe(SGD(nesterov=True), l2=0.1, clip=1)
 
-# A kernel's name, the lines that its text begins with, and the compiler's options.
+# The name of a kernel, its #define lines, and compiler options.
 Text = tuple[str, str, tuple[str, ...]]
 
 
@@ -40,7 +40,7 @@ def texts(calls: Calls) -> set[Text]:
 
 
 def calls_of_all_cases() -> Calls:
-    """Of every layer, and of a mixture of them in float64."""
+    """Calls of every layer, and of a mixed network in float64."""
     kernels = kernel_backend(CpuDevice(132))
     plans = [learning_plan(with_head(*case), kernels, 3) for case in CASES]
     plans.append(learning_plan(MIXED, kernels, 3, dtype=np.float64))
@@ -48,7 +48,7 @@ def calls_of_all_cases() -> Calls:
 
 
 def compile_all(wanted: set[Text], architecture: int) -> dict[Text, str]:
-    """What the compiler says of each. Raises AssertionError with its log for the first that it refuses."""
+    """The compiler log of each kernel. Raises AssertionError with the log of the first that fails."""
     jobs = sorted(wanted)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         logs = pool.map(lambda text: compile_for(architecture, source(*text[:2]), text[2]), jobs)
@@ -56,8 +56,8 @@ def compile_all(wanted: set[Text], architecture: int) -> dict[Text, str]:
 
 
 def rest_of(calls: Calls, known: set[Text]) -> set[Text]:
-    """Texts with what these calls use and the known texts do not: one for each file, and one with every function
-    of single values."""
+    """Sources for what these calls use and the known ones do not: one for each file, and one with all missing
+    device functions."""
     found = launches(calls)
     files = {launch.kernel: launch for launch in found if launch.kernel not in {kernel for kernel, _, _ in known}}
     functions = {
@@ -75,8 +75,8 @@ def rest_of(calls: Calls, known: set[Text]) -> set[Text]:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_kernel_compiles_for_every_architecture(architecture: int) -> None:
-    """Where registers are allotted differently, those of the default network's training all, and without spilling
-    one into memory."""
+    """On architectures that allocate registers differently, all of the default network's training, without register
+    spills."""
     default = texts(fused(step_calls(DEFAULT.network, Recipe(AdamW()))))
     if architecture not in UNLIKE:
         default = set({text[0]: text for text in sorted(default) if text[0] != "elementwise"}.values())
@@ -90,7 +90,7 @@ def test_every_kernel_compiles_for_every_architecture(architecture: int) -> None
 
 
 def test_every_layer_compiles_with_all_its_options() -> None:
-    """Down to the virtual machine that all architectures have in common."""
+    """To PTX, which all architectures share."""
     jobs = sorted(texts(calls_of_all_cases()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda text: compile_for(90, source(*text[:2]), text[2], virtual=True), jobs))
@@ -104,7 +104,7 @@ def test_every_preset_and_every_way_to_learn_compile_as_they_are_put_together() 
 
 
 def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With as many members at a time as shared memory holds."""
+    """With the largest depth that fits into shared memory."""
     wanted: set[Text] = set()
     for tile in tiling.TILES:
         if tile.high * tile.wide < 64:

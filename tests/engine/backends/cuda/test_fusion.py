@@ -1,4 +1,4 @@
-"""Putting launches together: the same bytes, fewer launches, and nothing before what it waits for."""
+"""Kernel fusion: the same bytes, fewer launches, and no launch before its dependencies."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
 
 
 def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> None:
-    """What a launch costs on a GPU is about what one of these does: docs/benchmarks.md counts with this number."""
+    """The overhead of a launch is about the time of such a kernel; docs/benchmarks.md uses this number."""
     assert len(fused(step_calls(DEFAULT.network, Recipe(AdamW())))) == 21
 
 
 def test_a_pool_is_made_by_the_threads_that_make_its_windows() -> None:
-    """Where they do not overlap and fill the maps; and nothing that was just made is fetched again."""
+    """If windows tile the maps exactly; and values just computed are not loaded again."""
     for size, together in ((8, True), (9, False)):
         network = Network((1, size, size), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
         plan = Plan(network, kernel_backend(CpuDevice(132)), 1, keep=True)
@@ -108,18 +108,18 @@ def test_only_what_reads_its_own_window_follows_a_window() -> None:
     assert after(blocks, 8, *reads(out, windows=(2, 8, 2)), *writes(small)) is None
     assert after(blocks, 8, *reads(out, random_access=True), *writes(small)) is None
     assert after(blocks, 8, *reads(seen(maps[:, 1:]), windows=(4, 4, 2)), *writes(small)) is None
-    # Of what another function makes of the values: only one of the two can be handed on.
+    # Of the results of another function: only one of the two can stay in registers.
     both = after(blocks, 32, *reads(out), *writes(far))
     assert both is not None
     cut = after(both, 8, *reads(far, windows=(4, 4, 2)), *writes(small))
     assert cut is not None
     assert after(cut, 8, *reads(out, windows=(4, 4, 2)), *writes(seen(np.zeros(8, np.float32)))) is None
-    # A window's functions come after all of the values', so one of these cannot need what they make.
+    # Window functions run after all elementwise ones, which therefore cannot use their results.
     assert after(pooled, 32, *reads(small, random_access=True), *writes(far)) is None
 
 
 def test_parameters_never_outgrow_what_a_launch_takes() -> None:
-    """A kernel's parameters lie in 4 kB."""
+    """Kernel parameters are limited to 4 kB."""
     memory = [np.zeros((2, 3, 4, 5), np.float32) for _ in range(200)]
     inner = [array[:, 1:, 1:, 1:] for array in memory]
     calls = [
@@ -132,7 +132,7 @@ def test_parameters_never_outgrow_what_a_launch_takes() -> None:
         assert len(launch.segments) <= 16  # type: ignore[attr-defined]
 
 
-# -- what may run at the same time -------------------------------------------------------------------------------
+# -- what may run in parallel -------------------------------------------------------------------------------------
 
 
 @given(st.lists(TOUCHES, max_size=10))
@@ -141,7 +141,7 @@ def test_two_lanes_wait_for_each_other_wherever_it_matters(
 ) -> None:
     found = [launch_of(str(number), touches) for number, touches in enumerate(program)]
     made = turns(found)
-    # What is surely done before each: what is before it in its lane, what it waits for, and what those waited for.
+    # What is done before each: earlier launches of its stream, what it waits for, and what those waited for.
     before: list[set[int]] = []
     for number, turn in enumerate(made):
         near = [earlier for earlier in range(number) if made[earlier].lane == turn.lane][-1:]
@@ -157,7 +157,7 @@ def test_gradients_of_weights_run_beside_those_of_inputs() -> None:
     assert lanes == {0, 1}
 
 
-# -- what may be put together ------------------------------------------------------------------------------------
+# -- what may be fused ------------------------------------------------------------------------------------------
 
 
 @given(st.lists(TOUCHES, max_size=8))
@@ -178,7 +178,7 @@ def test_nothing_runs_before_what_it_waits_for(program: list[list[tuple[np.ndarr
             (here, segment, place), (there, beside, after) = places[str(early)], places[str(late)]
             assert here <= there
             if here == there:
-                # The same thread does one after the other, each with no other value than its own.
+                # The same thread runs both in sequence, each on its own element.
                 assert segment == beside
                 assert place < after
                 assert all(

@@ -1,4 +1,4 @@
-"""A training step on kernels: it guards itself, needs nothing of the host, and drops the same values as NumPy."""
+"""A training step on CUDA kernels: finiteness checks, no host work, and the same dropout as NumPy."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_same_values_are_dropped_as_on_numpy(ops: Operations, rate: float, k
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 1)])
 def test_of_equal_values_the_first_in_row_order_wins(ops: Operations, size: int, stride: int) -> None:
-    """From the definition: one count for each window whose first largest value stands there."""
+    """By the definition: one for each window whose first maximum is there."""
     x = np.random.default_rng(2).integers(0, 2, (2, 7, 6, 3)).astype(np.float32)
     shape = MaxPool2D(size, stride).output_shape((2, 7, 6))
     y, dx = ops.zeros((*shape, 3), np.float32), ops.zeros(x.shape, np.float32)

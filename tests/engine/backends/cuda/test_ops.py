@@ -1,4 +1,4 @@
-"""The kernels' numbers against NumPy's, on this processor: every layer, and every way to learn."""
+"""CUDA kernels against NumPy, on the CPU: every layer and every optimizer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CPU = choose_backend("cpu")
 
 @pytest.fixture(scope="module", autouse=True)
 def kernels_of_all_cases() -> None:
-    """Compiled together, which uses all cores."""
+    """Compiled in parallel."""
     kernels = kernel_backend(CpuDevice())
     compile_ahead([call for case in CASES for call in all_calls(learning_plan(with_head(*case), kernels, 3))])
 
@@ -37,7 +37,7 @@ def kernels_of_all_cases() -> None:
 @pytest.mark.parametrize("backwards", [False, True], ids=["", "backwards"])
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_every_layer_gives_what_it_gives_on_numpy(case: tuple[Layer, Shape], backwards: bool) -> None:
-    """backwards: the threads run in the other order, so that one that does not wait for another is found."""
+    """backwards: threads run in reverse order, which reveals missing barriers."""
     network = with_head(*case)
     values = {name: v.astype(np.float32) for name, v in random_values(network, np.random.default_rng(2)).items()}
     images, shares = examples(network, 3)

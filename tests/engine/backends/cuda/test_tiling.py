@@ -1,4 +1,4 @@
-"""Matrix products by tiles: every tile, with sums that are cut and sums that are not."""
+"""Tiled matrix products: every tile, with and without split sums."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.engine.backends.cuda.cpu_kernels import (
 )
 
 CPU = choose_backend("cpu")
-# Long enough sums everywhere to be cut, and no side that is a multiple of a tile's.
+# All sums are long enough to be split, and no dimension is a multiple of a tile's.
 LONG = Network((8, 7, 7), (Conv2D(9, 6, padding=2), Flatten(), Dense(4), Dense(2)))
 BATCH = 20
 
 
 def always(tile: Tile, groups: int, slices: int, depth: int) -> Callable[[Size, int, int], Sharing]:
-    """In place of best_tiling."""
+    """A replacement for best_tiling."""
     return lambda size, itemsize, processors: Sharing(tile, groups, slices, depth)
 
 
@@ -44,7 +44,7 @@ def always(tile: Tile, groups: int, slices: int, depth: int) -> Callable[[Size, 
 def test_every_tile_gives_the_same_product(
     tile: Tile, groups: int, slices: int, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batches of four are fetched in pieces, others are not."""
+    """Batches of a multiple of four use vector loads, others do not."""
     monkeypatch.setattr(tiling, "best_tiling", always(tile, groups, slices, depth))
     device = CpuDevice(backwards=slices > 1)
     batch = BATCH if slices > 1 else 3
@@ -60,7 +60,7 @@ def test_every_tile_gives_the_same_product(
 @pytest.mark.parametrize("backwards", [False, True])
 def test_matrices_may_lie_in_any_way(backwards: bool) -> None:
     rng = np.random.default_rng(1)
-    # The two long ones are cut into more parts than their sums have groups of threads.
+    # The two long ones are split into more slices than their reduction has thread groups.
     ops = kernel_backend(CpuDevice(132, backwards)).operations
     for rows, members, columns in ((5, 7, 3), (1, 300, 1), (33, 1, 65), (4, 9, 1), (3, 1500, 2), (2, 4000, 3)):
         left, right = rng.normal(size=(rows, members)), rng.normal(size=(members, columns))
@@ -113,7 +113,7 @@ def test_what_is_chosen_can_be_launched(size: Size, itemsize: int) -> None:
 def test_large_products_take_large_tiles_and_long_sums_are_shared() -> None:
     large = best_tiling(Size(128, 65536, 1152, (4, 4)), 4, 132)
     assert large.tile.rows * large.tile.columns >= 64 * 128
-    # One picture has too few positions to fill a GPU with large tiles.
+    # A single image has too few positions to fill a GPU with large tiles.
     assert best_tiling(Size(8, 1024, 25), 4, 132).tile.rows == 8
     assert best_tiling(Size(16, 73, 16384, (4, 4)), 4, 132).slices > 30
     # Rounding grows with the length of a sum: hanuschkin's second convolution was off by more than is allowed on an

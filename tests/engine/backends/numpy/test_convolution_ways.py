@@ -1,4 +1,4 @@
-"""Every way of making a convolution on NumPy, with and without the max pool after it, against the definition."""
+"""Every convolution algorithm on NumPy, with and without max pooling, against the definition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.backends.ops import replay
 
 @dataclass(frozen=True)
 class Case:
-    """height and width without the margin."""
+    """height and width without padding."""
 
     channels: int
     features: int
@@ -57,7 +57,7 @@ STRIDED = [
 
 
 class Problem:
-    """Random values for a case, and what the definition makes of them."""
+    """Random inputs for a case, and outputs and gradients by the definition."""
 
     def __init__(self, case: Case, dtype: type, pool: int = 1, keep_edge: bool = True) -> None:
         rng = np.random.default_rng(3)
@@ -97,7 +97,7 @@ class Problem:
 
 
 def output_like(y: np.ndarray, dtype: type) -> np.ndarray:
-    """Memory for y inside a margin, as where the next layer wants one."""
+    """A non-contiguous array for y, as inside the padding of the next layer."""
     features, height, width, count = y.shape
     return np.zeros((features, height + 2, width + 4, count), dtype)[:, 1:-1, 2:-2]
 
@@ -107,7 +107,7 @@ def halves(*arguments: object) -> Halves:
 
 
 def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, tolerance: float) -> None:
-    """Forward and backward, the second time with nothing left of the first."""
+    """Forward and backward, twice, so that stale values of the first run would show."""
     dtype = problem.x.dtype
     dx, dmatrix = np.full(problem.dx.shape, 7, dtype), np.full(problem.matrix.shape, 7, dtype)
     forward = made.forward()
@@ -122,7 +122,7 @@ def agree(made: object, problem: Problem, x: np.ndarray, y: np.ndarray, toleranc
 
 
 def fewer_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have features of 3 x 3 take Winograd's way whatever their number."""
+    """Use Winograd's algorithm for all 3 x 3 kernels, however few."""
     monkeypatch.setattr(winograd, "MIN_CHANNELS", 1)
 
 
@@ -184,7 +184,7 @@ def test_half_of_the_multiplies_give_what_the_definition_says(
 
 
 def test_half_of_the_multiplies_are_right_in_float32_over_many_maps() -> None:
-    """Chosen by itself here; the error is measured against the size of the values, as everywhere in float32."""
+    """Chosen automatically here; the error is relative to the largest value, as in all float32 tests."""
     case = Case(64, 32, 9, 10, 3, margin=1, count=2)
     problem = Problem(case, np.float32)
     x, y = problem.x.copy(), output_like(problem.y, np.float32)
@@ -206,7 +206,7 @@ def test_the_transforms_filter_four_values_with_six_multiplies() -> None:
 
 @pytest.mark.parametrize("pool", [2, 3])
 def test_of_equal_values_in_a_pool_the_first_in_row_order_learns(pool: int) -> None:
-    """A background of one value makes every window a tie, but at the edge of a stroke."""
+    """A uniform background makes every window a tie, except at the edge of a stroke."""
     side = 7
     x = np.zeros((1, side, side, 2))
     x[0, 3, 2:5] = 1

@@ -1,4 +1,4 @@
-"""Convolution in the frequency domain, held against the definition, and when it is chosen."""
+"""Convolution in the frequency domain against the definition, and when it is chosen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training.train_step import chunk_size
 
-# Channels, features, height and width with the margin, size, margin, examples, divisor, bias.
+# in_channels, out_channels, padded height and width, kernel size, padding, examples, normalizer, bias.
 CASES = [
     (1, 1, 5, 5, 3, 0, 1, 1, True),
     (2, 3, 9, 8, 3, 1, 2, 1, True),
@@ -28,7 +28,7 @@ CASES = [
 
 
 def windows(x: np.ndarray, size: int) -> np.ndarray:
-    """(C, H', W', N, size, size): what each place's window sees."""
+    """(C, H', W', N, size, size): all windows."""
     return sliding_window_view(x, (size, size), (1, 2))
 
 
@@ -40,7 +40,7 @@ def test_all_three_products_are_those_of_the_definition(case: tuple) -> None:
     matrix = rng.standard_normal((features, channels * size * size + bias))
     weights = matrix[:, : channels * size * size].reshape(features, channels, size, size) / divisor
     shape = (features, height - size + 1, width - size + 1, count)
-    # With a gap, as where the next layer wants a margin.
+    # Non-contiguous, as inside the padding of the next layer.
     y = np.zeros((features, shape[1] + 2, shape[2] + 2, count))[:, 1:-1, 1:-1]
     dy, dmatrix = rng.standard_normal(shape), np.zeros_like(matrix)
     dx = np.zeros((channels, height - 2 * margin, width - 2 * margin, count))
@@ -65,7 +65,7 @@ def test_all_three_products_are_those_of_the_definition(case: tuple) -> None:
 
 def test_it_pays_for_large_features_over_many_maps_only() -> None:
     assert spectra_pay((16, 64, 64, 32), 32, 10)
-    assert not spectra_pay((1, 124, 124, 32), 16, 10)  # one map below: its spectrum serves too few features
+    assert not spectra_pay((1, 124, 124, 32), 16, 10)  # one input channel: its spectrum is used by too few kernels
     assert not spectra_pay((16, 64, 64, 4), 32, 10)  # products too thin
     assert not spectra_pay((16, 64, 64, 32), 32, 3)
     assert not spectra_pay((256, 64, 64, 32), 256, 10)  # more memory than it may take

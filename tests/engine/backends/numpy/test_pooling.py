@@ -1,4 +1,4 @@
-"""The max pool of overlapping windows, worked through some of the maps at a time."""
+"""Max pooling with overlapping windows, block by block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.backends.ops import replay
 
 
 def gradient(x: np.ndarray, dy: np.ndarray, size: int, stride: int) -> np.ndarray:
-    """Each window's gradient to its largest value, the first in row order."""
+    """Each window's gradient routed to its maximum, the first in row-major order."""
     dx = np.zeros_like(x)
     for channel, row, column, n in np.ndindex(dy.shape):
         window = x[channel, row * stride : row * stride + size, column * stride : column * stride + size, n]

@@ -1,4 +1,4 @@
-"""Lanes: what runs on two threads gives the bytes of one, raises its errors, and leaves no thread."""
+"""ThreadPair: two threads give the same bytes as one, raise errors, and leave no thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assert_thread_ends() -> None:
 
 
 def trained() -> tuple[bytes, int]:
-    """The parameters after three steps, and how many lanes' threads there were meanwhile."""
+    """The parameters after three steps, and the number of worker threads meanwhile."""
     network, rng = DEFAULT.network, np.random.default_rng(1)
     stepper = Stepper(network, choose_backend("cpu"), Recipe(SGD(0.01), batch=64), network.initial(1))
     images = rng.uniform(-1, 1, (64, *network.input_shape)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a training step does beside its passes, on NumPy: what is picked, and what is seen not to be finite."""
+"""Training operations on NumPy: gathering mini-batches, finiteness checks, aligned arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.backends.ops import replay
 OPS = ArrayOperations()
 
 
-# Sides of which every value of an example shares its place in the cache with those of all others, and not.
+# Shapes whose examples map to the same cache sets, and others.
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 32, 32), (1, 9, 9), (3,)], ids=str)
 @pytest.mark.parametrize("count", [1, 16])
 def test_the_examples_picked_are_those_of_the_row_that_is_due(shape: tuple[int, ...], count: int) -> None:
