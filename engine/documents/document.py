@@ -1,4 +1,4 @@
-"""Document: what the user has, and would want back tomorrow. Not what is looked at, nor what was computed."""
+"""Document: the user's data, which is edited, undone and saved."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from engine.nn.model import Subject
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """The drawing, the one or two subjects that read it, and the drawings that the person kept to learn from.
+    """The input drawing, one or two models, and the user's labelled drawings.
 
-    fit: whether the drawing is centred and sized to the frame before a subject reads it. own: in the order in which
-    they were kept.
-    Raises ValueError unless there are one or two subjects.
+    fit_to_frame: whether the drawing is centred and scaled to the frame before a model reads it
+    labelled_drawings: in the order in which they were added
+
+    Raises ValueError unless there are one or two models.
     """
 
     drawing: Drawing
@@ -24,10 +25,8 @@ class Document:
     own: tuple[OwnDrawing, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks the number of subjects."""
         if not 1 <= len(self.subjects) <= 2:
             raise ValueError(f"A document holds one or two networks, not {len(self.subjects)}.")
 
     def with_drawing(self, drawing: Drawing) -> Document:
-        """The same document with another drawing."""
         return replace(self, drawing=drawing)

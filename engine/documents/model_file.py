@@ -1,7 +1,7 @@
-"""Model files: one subject as a safetensors file, its architecture in the header. Not documents, nor pictures.
+"""Model files: a model as a safetensors file, with its architecture in the header.
 
-A file is not trusted: every size it claims is held against the bytes that are there, and against what the
-architecture needs, before anything is allocated.
+Files are not trusted: every size that a file claims is checked against its actual bytes, and against the needs of
+the architecture, before anything is allocated.
 """
 
 from __future__ import annotations
@@ -17,64 +17,19 @@ from engine.installation import asset
 from engine.nn.model import Subject
 from engine.nn.network import Network
 
-# What one picture may take in all layers together; without a limit, a few bytes could ask for all the memory.
-PASS_LIMIT = 256 * MEBIBYTE
-
-_LONGEST_NAME = 200
-
-
-def name_in(description: Json) -> str:
-    """What the network in a file is called. Raises Damage."""
-    name = description.get("name")
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= _LONGEST_NAME:
-        raise Damage(f"has no name of 1 to {_LONGEST_NAME} printable characters")
-    return name
-
-
-def network_in(description: Json) -> Network:
-    """The network in a file. Raises Damage if it cannot be, or is too large to be run."""
-    try:
-        network = Network.from_json(_as_mapping(description.get("network")))
-    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
-        raise Damage(f"describes a network that cannot be: {clause(error)}") from error
-    if network.picture_bytes > PASS_LIMIT:
-        raise Damage(f"describes a network that takes more than {PASS_LIMIT // MEBIBYTE} MiB for one picture")
-    return network
-
-
-def needed_values(network: Network) -> int:
-    """How many weights, and other values that layers keep, the network has."""
-    return sum(math.prod(shape) for shape in network.parameter_shapes.values())
-
-
-def learnt_values(network: Network) -> int:
-    """How many weights the network learns."""
-    return sum(cost.parameters for cost in network.costs)
-
-
-def check_count(needed: int, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Raises Damage unless the tensors hold as many values as are needed; to be asked before their names and shapes
-    are, which would take as much memory as the description asks for."""
-    held = sum(math.prod(tensor.shape) for tensor in tensors.values())
-    if needed != held:
-        raise Damage(f"holds {held:,} {what} where its network needs {needed:,}")
-
-
-def _as_mapping(value: object) -> Json:
-    if not isinstance(value, dict):
-        raise Damage("there is none")
-    return value
-
-
 FORMAT_VERSION = 1
 FILE_LIMIT = 64 * MEBIBYTE
+# Activations of one picture in all layers; without a limit, a small file could demand all the memory.
+PASS_LIMIT = 256 * MEBIBYTE
+
+_MAX_NAME_LENGTH = 200
 
 
 def save_model(path: FilePath, subject: Subject) -> None:
-    """Write the subject, weights as float32; the same subject gives the same bytes.
+    """Writes a model, with float32 parameters; the same model gives the same bytes.
 
     Raises StorageError if the file cannot be written, or could not be read again: over 64 MiB, an origin that is
-    not plain JSON (an object of words, finite numbers, lists and objects), a name of over 200 characters.
+    not plain JSON (an object of strings, finite numbers, lists and objects), a name of over 200 characters.
     """
     description = {
         "version": FORMAT_VERSION,
@@ -85,30 +40,30 @@ def save_model(path: FilePath, subject: Subject) -> None:
     }
     try:
         data = pack(description, subject.parameters, FILE_LIMIT)
-        _subject(data)  # nothing is written that could not be opened again
+        _parse_model(data)  # ensures that the file can be opened again
     except (TypeError, ValueError, RecursionError) as error:
         raise StorageError(f"{shown(path)} was not saved: the model {end_of(error)}.") from error
     write_atomically(path, data)
 
 
 def load_model(path: FilePath) -> Subject:
-    """The subject in a model file, parameters float32 (F16 and F64 are converted) and read-only.
+    """Reads a model file; parameters are float32 (F16 and F64 are converted) and read-only.
 
     Raises StorageError, one sentence that names the file and says what is wrong with it.
     """
     data = read_whole(path, FILE_LIMIT)
     try:
-        return _subject(data)
+        return _parse_model(data)
     except ValueError as error:
         raise StorageError(f"{shown(path)} cannot be opened as a model: it {end_of(error)}.") from error
 
 
 def shipped_subject(name: str) -> Subject:
-    """The subject of the preset called `name`: made by hand for the walk-through, with fresh weights where none are
-    shipped (Preset.untrained says why), else the trained one shipped.
+    """The model of the preset called `name`: hand-made for the walk-through, with fresh weights where none are
+    shipped (see Preset.untrained_reason), else trained.
 
-    Raises ValueError if there is no such preset, FileNotFoundError if its trained model is not shipped,
-    StorageError if that is damaged.
+    Raises ValueError if there is no such preset, FileNotFoundError if its trained model is missing, StorageError if
+    it is damaged.
     """
     chosen = preset(name)
     if chosen is WALKTHROUGH:
@@ -119,8 +74,56 @@ def shipped_subject(name: str) -> Subject:
     return load_model(asset(f"{name}.safetensors"))
 
 
-def _subject(data: bytes) -> Subject:
-    """The subject in a model file's bytes. Raises ValueError, to follow "it"."""
+# --- parsing
+
+
+def name_in(description: Json) -> str:
+    """The name of the model in a file. Raises InvalidFile."""
+    name = description.get("name")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= _MAX_NAME_LENGTH:
+        raise Damage(f"has no name of 1 to {_MAX_NAME_LENGTH} printable characters")
+    return name
+
+
+def network_in(description: Json) -> Network:
+    """The network in a file. Raises InvalidFile if it is invalid or too large to be run."""
+    try:
+        network = Network.from_json(_as_mapping(description.get("network")))
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+        raise Damage(f"describes an invalid network: {clause(error)}") from error
+    if network.picture_bytes > PASS_LIMIT:
+        raise Damage(f"describes a network that takes more than {PASS_LIMIT // MEBIBYTE} MiB for one picture")
+    return network
+
+
+def needed_values(network: Network) -> int:
+    """The number of values that the network stores: weights, biases, running statistics."""
+    return sum(math.prod(shape) for shape in network.parameter_shapes.values())
+
+
+def learnt_values(network: Network) -> int:
+    """The number of trainable parameters."""
+    return sum(cost.parameters for cost in network.costs)
+
+
+def check_count(expected: int, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Raises InvalidFile unless the tensors hold `expected` values.
+
+    To be called before names and shapes are checked, which takes as much memory as the description demands.
+    """
+    count = sum(math.prod(tensor.shape) for tensor in tensors.values())
+    if expected != count:
+        raise Damage(f"holds {count:,} {what} where its network needs {expected:,}")
+
+
+def _as_mapping(value: object) -> Json:
+    if not isinstance(value, dict):
+        raise Damage("it is missing")
+    return value
+
+
+def _parse_model(data: bytes) -> Subject:
+    """Parses the bytes of a model file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "model", FORMAT_VERSION)
     description = file.description
     network = network_in(description)
@@ -140,5 +143,5 @@ def _threshold(description: Json) -> float | None:
 def _origin(description: Json) -> dict[str, Any]:
     origin = description.get("origin", {})
     if not isinstance(origin, dict):
-        raise Damage("does not say where it comes from in the form that is expected")
+        raise Damage("has an origin that is not a JSON object")
     return origin

@@ -1,4 +1,4 @@
-"""Opening: reading a file a person chose, whatever its kind, as something the window can show."""
+"""Opening files: reads a model, a project or a picture, depending on the suffix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 @dataclass(frozen=True)
 class Opening:
-    """A wish to open a file; numbered from 1, so that a repeated Request does not open it again."""
+    """A request to open a file, numbered from 1, so that a repeated Request does not open it again."""
 
     number: int
     path: Path
@@ -26,8 +26,7 @@ class Opening:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """What came of an Opening: a network, a picture (H, W) float32 in -1..1, the work of a session, or one sentence
-    on why none of them."""
+    """The result of an OpenRequest: a model, a picture (H, W) float32 in -1..1, a project, or an error message."""
 
     opening: Opening
     found: Subject | HostArray | Work | None
@@ -35,8 +34,7 @@ class Opened:
 
 
 def read_file(path: Path) -> Subject | HostArray | Work:
-    """A model file as a Subject, a session file as its Work, anything else as a picture. Raises ValueError or
-    OSError, one sentence."""
+    """Reads a project, a model or, with any other suffix, a picture. Raises ValueError or OSError, one sentence."""
     if path.is_dir():
         raise ValueError(f"{path.name} is a folder; open one picture or one model file.")
     if path.suffix.lower() == SUFFIX:
@@ -44,9 +42,9 @@ def read_file(path: Path) -> Subject | HostArray | Work:
     return load_model(path) if path.suffix.lower() == ".safetensors" else read_picture(path)
 
 
-def answer(opening: Opening) -> Opened:
-    """Read the file; what goes wrong becomes a sentence."""
+def answer(request: Opening) -> Opened:
+    """Reads the file; errors become a message."""
     try:
-        return Opened(opening, read_file(opening.path))
+        return Opened(request, read_file(request.path))
     except (ValueError, OSError) as error:
-        return Opened(opening, None, str(error))
+        return Opened(request, None, str(error))

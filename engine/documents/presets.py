@@ -1,4 +1,4 @@
-"""Presets: networks with a name, ready to be opened. Not their weights."""
+"""Presets: named networks with the configuration of their training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.nn.network import Network
 from engine.training.optimizers import SGD, AdamW
 from engine.training.recipe import Cosine, Recipe
 
-# Rohrer's three features: a falling line, a small cross, a rising line.
+# Rohrer's three kernels ("features"): a falling line, a small cross, a rising line.
 ARTICLE_FEATURES = np.array(
     [
         [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]],
@@ -24,15 +24,19 @@ ARTICLE_FEATURES = np.array(
     np.float32,
 )[:, None]
 
-# The places, counted from 0, of the values that are high in the article's twelve-value list for each class.
+# Per class, the indices of the values that are high in the article's list of twelve values.
 ARTICLE_STRONG = ((0, 3, 4, 9, 10), (1, 2, 8, 11))
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named network. title and summary: what the window says of it, a few words and one sentence. recipe: how
-    its shipped weights were trained, None if they were made by hand. others: further recipes, by name. untrained:
-    where no weights are shipped, a sentence on why, and on what to do."""
+    """A named network.
+
+    title, summary: a few words and a sentence for the window
+    recipe: how its shipped weights were trained, None if they are hand-made
+    other_recipes: further recipes, by name
+    untrained_reason: if no weights are shipped, a sentence on why, and on what to do
+    """
 
     name: str
     title: str
@@ -46,7 +50,7 @@ class Preset:
 WALKTHROUGH = Preset(
     "walkthrough",
     "Walk-through",
-    "The article's worked example: 9 × 9 pixels and three features made by hand.",
+    "The article's worked example: 9 × 9 pixels and three hand-made features (kernels).",
     Network(
         (1, 9, 9),
         (Conv2D(3, 3, mean=True), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Votes(ARTICLE_STRONG)),
@@ -54,14 +58,14 @@ WALKTHROUGH = Preset(
     ),
 )
 
-# The walk-through with something to learn: a fully connected layer in place of the fixed votes, and plain sums for
-# means, so that features and weights are of one size and a nudge of one size means the same to all.
+# The walk-through with trainable parameters: a fully connected layer in place of the fixed votes, and sums in place
+# of means, so that kernels and weights are of the same scale and a nudge of one size affects all alike.
 TRAINABLE_WALKTHROUGH = Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Dense(2)))
 
 DEFAULT = Preset(
     "default",
     "Default",
-    "32 × 32 pixels, two stages of features that training found by itself.",
+    "32 × 32 pixels, two convolution stages with features (kernels) found by training.",
     Network(
         (1, 32, 32),
         (
@@ -81,12 +85,12 @@ DEFAULT = Preset(
 )
 
 # Alexander Hanuschkin's MATLAB implementation for the article (hanuschkin/DeepLearning_XOexample_Matlab on GitHub):
-# its layers, the standard deviation of its first features, and its settings, once through 20 epochs as he went
-# twice through 10. "augmented" is ours: it needs half as many. Both are measured in docs/hanuschkin.md.
+# its layers, the standard deviation of its first kernels, and its settings, with 20 epochs at once for his twice
+# 10. "augmented" is ours and needs half as many. Both are measured in docs/hanuschkin.md.
 HANUSCHKIN = Preset(
     "hanuschkin",
     "Hanuschkin",
-    "116 × 116 pixels and three stages of large features, after Hanuschkin's MATLAB example; not trained yet.",
+    "116 × 116 pixels, three convolution stages with large kernels, after Hanuschkin's MATLAB example; untrained.",
     Network(
         (1, 116, 116),
         (
@@ -115,7 +119,7 @@ HANUSCHKIN = Preset(
             augmentation=Augmentation(shift=0.1, rotation=15, scale=0.2, shear=0.2, flip=True),
         )
     },
-    untrained="The Hanuschkin network comes with fresh weights only, for its pictures are another's under the GPL: "
+    untrained="The Hanuschkin network comes with fresh weights only, because its pictures are under the GPL: "
     "train it with xo train --preset hanuschkin --data FOLDER.",
 )
 
@@ -123,12 +127,12 @@ PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTH
 
 
 def preset(name: str) -> Preset:
-    """The preset called `name`. Raises ValueError, naming those there are."""
+    """The preset called `name`. Raises ValueError, which lists the names."""
     if name not in PRESETS:
         raise ValueError(f"There is no preset called {name!r}; there are {', '.join(PRESETS)}.")
     return PRESETS[name]
 
 
 def handmade_parameters() -> Values:
-    """The walk-through's parameters: the article's features, no bias."""
+    """The parameters of the walk-through: the article's kernels, with zero biases."""
     return {"01-conv2d.weight": ARTICLE_FEATURES, "01-conv2d.bias": np.zeros(3, np.float32)}

@@ -1,7 +1,9 @@
-"""Checkpoint files: a training run that was interrupted, with all that it goes on from. Not models: see models.
+"""Training in files: checkpoint files, from which training is resumed, and the branches of a project file.
 
-The parameters, what the optimizer remembers and the best parameters are tensors, named parameters.01-conv2d.weight,
-memory.velocity.01-conv2d.weight and best.01-conv2d.weight; all else is in the header. A file is not trusted.
+In a checkpoint file the parameters, the optimizer state and the best parameters are tensors, named
+parameters.01-conv2d.weight, memory.velocity.01-conv2d.weight and best.01-conv2d.weight; all else is in the header.
+Files are not trusted. The field names of the structs here, and of the dataclasses that are converted by msgspec,
+are keys in saved files.
 """
 
 from __future__ import annotations
@@ -28,33 +30,48 @@ from engine.training.checkpoint import Checkpoint
 from engine.training.history import Branch, Curves, Line, Mark, Origin
 from engine.training.recipe import Recipe, part
 
+HostArray: TypeAlias = "np.ndarray[Any, Any]"
+
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.
 FILE_LIMIT = 4 * 64 * MEBIBYTE
 
-_LONGEST_COMMAND = 20_000
+_MAX_NAME_LENGTH: Final = 200
+_MAX_EXAMPLES: Final = 1_000_000
+_GROUPS: Final = ("parameters", "memory", "best")
+# The tensors of a branch, in this order.
+_CURVE_KEYS: Final = (
+    "steps", "losses", "rates", "judged", "held_out_losses", "accuracies", "recalled", "training_accuracies",
+)  # fmt: skip
+_KEYFRAME_COLUMNS: Final = 7  # as in _keyframe_row
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-_Commands = tuple[Annotated[str, msgspec.Meta(max_length=_LONGEST_COMMAND)], ...]
+_Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Text = Annotated[str, msgspec.Meta(max_length=20_000)]
+_Commands = tuple[_Text, ...]
 _Part = TypeVar("_Part")
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
 class FileData:
-    """Examples from a folder or file. path: where it was; hold_out: the share that is held out; digest: of all
-    examples, so that a run that goes on notices if they are no longer the same."""
+    """A data set read from a folder or file.
+
+    path: where it was
+    hold_out: the fraction that is held out
+    digest: of all examples, to detect changes when training is resumed
+    """
 
     path: str
-    hold_out: _Share
+    hold_out: _Fraction
     digest: str
 
 
 @dataclass(frozen=True, eq=False)
 class InterruptedRun:
-    """Everything that belongs to a training run: nothing else is needed to go on.
+    """All state of a training run that is needed to resume it.
 
-    name: what its network is called. commands: the words it was begun with, and those that changed it since.
-    data: the files it learns from, None where the recipe's generator draws.
+    name: of the model
+    commands: the command line that started it, and those that changed it since
+    data: the files with the training data, None for generated drawings
     """
 
     name: str
@@ -65,30 +82,30 @@ class InterruptedRun:
     data: FileData | None = None
 
 
-class _Standing(msgspec.Struct, forbid_unknown_fields=True):
-    """A Checkpoint without its arrays. accuracy, best: null where there is none yet."""
+class _CheckpointHeader(msgspec.Struct, forbid_unknown_fields=True):
+    """A Checkpoint without its arrays. accuracy, best: None before the first evaluation."""
 
     steps: _Count
     seconds: Annotated[float, msgspec.Meta(ge=0)]
     loss_sum: float
     judged: _Count
-    accuracy: _Share | None
+    accuracy: _Fraction | None
     best: float | None
     stale: _Count
 
 
 def save_checkpoint(path: FilePath, run: InterruptedRun) -> None:
-    """Write the run; the same run gives the same bytes. Raises StorageError if it cannot be written, or could not
-    be read again."""
-    at = run.checkpoint
-    standing = _Standing(
-        at.steps,
-        at.seconds,
-        at.loss_sum,
-        at.judged,
-        at.accuracy if math.isfinite(at.accuracy) else None,
-        at.best if math.isfinite(at.best) else None,
-        at.stale,
+    """Writes a checkpoint file; the same run gives the same bytes. Raises StorageError if it cannot be written, or
+    could not be read again."""
+    checkpoint = run.checkpoint
+    header = _CheckpointHeader(
+        checkpoint.steps,
+        checkpoint.seconds,
+        checkpoint.loss_sum,
+        checkpoint.judged,
+        checkpoint.accuracy if math.isfinite(checkpoint.accuracy) else None,
+        checkpoint.best if math.isfinite(checkpoint.best) else None,
+        checkpoint.stale,
     )
     description = {
         "kind": "run",
@@ -96,339 +113,352 @@ def save_checkpoint(path: FilePath, run: InterruptedRun) -> None:
         "name": run.name,
         "network": run.network.to_json(),
         "recipe": run.recipe.to_json(),
-        "standing": msgspec.to_builtins(standing),
+        "standing": msgspec.to_builtins(header),
         "commands": list(run.commands),
         "data": msgspec.to_builtins(run.data),
     }
-    groups = {"parameters": at.parameters, "memory": at.memory, "best": at.best_parameters or {}}
+    groups = {
+        "parameters": checkpoint.parameters,
+        "memory": checkpoint.memory,
+        "best": checkpoint.best_parameters or {},
+    }
     tensors = {f"{group}.{name}": array for group, values in groups.items() for name, array in values.items()}
     try:
         data = pack(description, tensors, FILE_LIMIT)
-        _run(data)  # nothing is written that could not be opened again
+        _parse_run(data)  # ensures that the file can be read again
     except (TypeError, ValueError, RecursionError) as error:
         raise StorageError(f"{shown(path)} was not saved: the run {end_of(error)}.") from error
     write_atomically(path, data)
 
 
 def load_checkpoint(path: FilePath) -> InterruptedRun:
-    """The run in a checkpoint file, its arrays float32 and read-only.
+    """Reads a checkpoint file; its arrays are float32 and read-only.
 
     Raises StorageError, one sentence that names the file and says what is wrong with it.
     """
     data = read_whole(path, FILE_LIMIT)
     try:
-        return _run(data)
+        return _parse_run(data)
     except ValueError as error:
-        raise StorageError(f"{shown(path)} cannot be gone on from: it {end_of(error)}.") from error
+        raise StorageError(f"{shown(path)} cannot be resumed from: it {end_of(error)}.") from error
 
 
-def _run(data: bytes) -> InterruptedRun:
-    """The run in a file's bytes. Raises ValueError, to follow "it"."""
+def _parse_run(data: bytes) -> InterruptedRun:
+    """Parses the bytes of a checkpoint file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "run", FORMAT_VERSION)
     description = file.description
-    network, recipe = network_in(description), _recipe(description)
-    standing = _converted(description, "standing", _Standing)
-    if not all(map(math.isfinite, (standing.seconds, standing.loss_sum, standing.best or 0.0))):
-        raise Damage("stands at numbers that are not finite")
-    _check_names(file)
-    for group, needed in _needed(network, recipe).items():
-        found = {name: tensor for name, tensor in file.tensors.items() if name.startswith(f"{group}.")}
-        if found or group != "best":
-            check_count(needed, found, f"values called {group}")
-    values = _groups(file.values())
+    network, recipe = network_in(description), _parse_recipe(description)
+    header = _convert(description, "standing", _CheckpointHeader)
+    if not all(map(math.isfinite, (header.seconds, header.loss_sum, header.best or 0.0))):
+        raise Damage("has a checkpoint with numbers that are not finite")
+    _check_tensor_names(file)
+    for group, count in _value_counts(network, recipe).items():
+        tensors = {name: tensor for name, tensor in file.tensors.items() if name.startswith(f"{group}.")}
+        if tensors or group != "best":
+            check_count(count, tensors, f"values called {group}")
+    arrays = _by_group(file.values())
     checkpoint = Checkpoint(
-        values["parameters"],
-        values["memory"],
-        standing.steps,
-        standing.seconds,
-        standing.loss_sum,
-        standing.judged,
-        math.nan if standing.accuracy is None else standing.accuracy,
-        math.inf if standing.best is None else standing.best,
-        standing.stale,
-        values["best"] or None,
+        arrays["parameters"],
+        arrays["memory"],
+        header.steps,
+        header.seconds,
+        header.loss_sum,
+        header.judged,
+        math.nan if header.accuracy is None else header.accuracy,
+        math.inf if header.best is None else header.best,
+        header.stale,
+        arrays["best"] or None,
     )
-    _check_values(network, recipe, checkpoint)
+    _check_checkpoint(network, recipe, checkpoint)
     return InterruptedRun(
         name_in(description),
         network,
         recipe,
         checkpoint,
-        _converted(description, "commands", _Commands),
-        None if description.get("data") is None else _converted(description, "data", FileData),
+        _convert(description, "commands", _Commands),
+        None if description.get("data") is None else _convert(description, "data", FileData),
     )
 
 
-def _check_names(file: Unpacked) -> None:
+def _check_tensor_names(file: Unpacked) -> None:
     for name in file.tensors:
-        if name.partition(".")[0] not in ("parameters", "memory", "best"):
+        if name.partition(".")[0] not in _GROUPS:
             raise Damage(f"holds {name[:80]!r}, which belongs to no run")
 
 
-def _needed(network: Network, recipe: Recipe) -> dict[str, int]:
-    """How many values there must be of each group."""
-    remembered = len(recipe.optimizer.vectors) * learnt_values(network) + 1
-    return {"parameters": needed_values(network), "memory": remembered, "best": needed_values(network)}
+def _value_counts(network: Network, recipe: Recipe) -> dict[str, int]:
+    """The number of values that each group of tensors must have."""
+    optimizer_state = len(recipe.optimizer.vectors) * learnt_values(network) + 1
+    return {"parameters": needed_values(network), "memory": optimizer_state, "best": needed_values(network)}
 
 
-def _groups(values: Values) -> dict[str, Values]:
-    """Tensors by the first part of their names."""
-    groups: dict[str, Values] = {"parameters": {}, "memory": {}, "best": {}}
-    for name, array in values.items():
+def _by_group(arrays: Values) -> dict[str, Values]:
+    """Arrays by the first part of their names, then by the rest."""
+    groups: dict[str, Values] = {group: {} for group in _GROUPS}
+    for name, array in arrays.items():
         group, _, rest = name.partition(".")
         groups[group][rest] = array
     return groups
 
 
-def _check_values(network: Network, recipe: Recipe, checkpoint: Checkpoint) -> None:
-    """Names, shapes and numbers. Raises ShapeError or ValueError."""
+def _check_checkpoint(network: Network, recipe: Recipe, checkpoint: Checkpoint) -> None:
+    """Checks names, shapes and values of the arrays. Raises ShapeError or ValueError."""
     network.check(checkpoint.parameters)
     if checkpoint.best_parameters is not None:
         network.check(checkpoint.best_parameters)
     shapes = network.parameter_shapes
     for name, values in checkpoint.memory.items():
-        kind, _, parameter = name.partition(".")
-        fits = kind in recipe.optimizer.vectors and shapes.get(parameter) == values.shape
-        if not fits and (name, values.shape) != ("count", (1,)):
-            raise Damage(f"remembers {name[:80]!r} of its optimizer, which has no place for it")
+        vector, _, parameter = name.partition(".")
+        is_known = vector in recipe.optimizer.vectors and shapes.get(parameter) == values.shape
+        if not is_known and (name, values.shape) != ("count", (1,)):
+            raise Damage(f"holds an optimizer state {name[:80]!r} that its optimizer does not have")
         if not np.isfinite(values).all():
-            raise Damage(f"remembers {name[:80]!r} of its optimizer with values that are not finite numbers")
+            raise Damage(f"holds an optimizer state {name[:80]!r} with values that are not finite numbers")
 
 
-def _recipe(description: Json) -> Recipe:
+def _parse_recipe(description: Json) -> Recipe:
+    recipe = description.get("recipe")
+    if not isinstance(recipe, dict):
+        raise Damage("has no recipe")
     try:
-        return Recipe.from_json(_object(description, "recipe"))
+        return Recipe.from_json(recipe)
     except ValueError as error:
-        raise Damage(f"has a recipe that cannot be: {clause(error)}") from error
+        raise Damage(f"has an invalid recipe: {clause(error)}") from error
 
 
-def _converted(description: Json, name: str, kind: type[_Part]) -> _Part:
+def _convert(description: Json, key: str, kind: type[_Part]) -> _Part:
     try:
-        return msgspec.convert(description.get(name), kind)
+        return msgspec.convert(description.get(key), kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"says its {name} in a form that is not expected ({clause(error)})") from error
+        raise Damage(f"has an entry {key} in an unexpected form ({clause(error)})") from error
 
 
-def _object(description: Json, name: str) -> Mapping[str, Any]:
-    found = description.get(name)
-    if not isinstance(found, dict):
-        raise Damage(f"has no {name}")
-    return found
+# --- branches of the history, in project files
 
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
+class _KeyframeSet(msgspec.Struct):
+    """Consecutive keyframes with the same arrays.
 
-_LONGEST_NAME: Final = 200
-_MOST_EXAMPLES: Final = 1_000_000
-_MEASURED: Final = ("steps", "losses", "rates", "judged", "held_out_losses", "accuracies")
-_CURVES: Final = (*_MEASURED, "recalled", "training_accuracies")
-_WHOLE: Final = ("steps", "judged", "recalled")
-# Of each keyframe, in this order.
-_STANDING: Final = ("steps", "seconds", "loss_sum", "judged", "accuracy", "best", "stale")
-_Step = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
-_Text = Annotated[str, msgspec.Meta(max_length=20_000)]
-
-
-class _Set(msgspec.Struct):
-    """Keyframes that remember the same: how many, the names of the optimizer's memory, whether best weights are
-    among it."""
+    count: number of keyframes
+    memory: names of the arrays of the optimizer state
+    best: whether the best parameters are included
+    """
 
     count: Annotated[int, msgspec.Meta(ge=1, lt=1 << 31)]
     memory: list[_Text]
     best: bool
 
 
-class _Line(msgspec.Struct):
+class _BranchHeader(msgspec.Struct):
     """A branch without its arrays."""
 
     name: _Text
-    parent: tuple[_Step, _Step] | None
-    start: _Step
-    end: _Step
-    marks: list[tuple[_Step, _Text]]
-    pinned: list[_Step]
-    sets: list[_Set]
+    parent: tuple[_Count, _Count] | None
+    start: _Count
+    end: _Count
+    marks: list[tuple[_Count, _Text]]
+    pinned: list[_Count]
+    sets: list[_KeyframeSet]
 
 
 def described_branch(line: Line, lesson: Json, given: str | None) -> Json:
-    """What the header says of a branch."""
+    """The entry of a branch in the header.
+
+    lesson: its training data, as of `training_data_to_json`
+    given: the name of the model with whose weights it started, None for initial weights
+    """
     branch = line.branch
-    told = _Line(
+    header = _BranchHeader(
         branch.name,
         None if branch.parent is None else (branch.parent.branch, branch.parent.step),
         branch.start,
         branch.end,
         [(mark.step, mark.text) for mark in branch.marks],
         sorted(line.pinned),
-        [_Set(len(frames), list(memory), best) for (memory, best), frames in _sets(line)],
+        [_KeyframeSet(len(frames), list(memory), best) for (memory, best), frames in _keyframe_sets(line)],
     )
     recipes = [[step, recipe.to_json()] for step, recipe in branch.recipes]
-    plain: dict[str, Any] = msgspec.to_builtins(told)
-    return plain | {"recipes": recipes, "lesson": lesson, "given": given}
+    entry: dict[str, Any] = msgspec.to_builtins(header)
+    return entry | {"recipes": recipes, "lesson": lesson, "given": given}
 
 
 def branch_arrays(line: Line) -> dict[str, HostArray | Sequence[HostArray]]:
-    """The curves and the stacked keyframes of a branch."""
+    """The curves and the stacked keyframes of a branch, by tensor name."""
     curves = line.branch.curves
-    found: dict[str, HostArray | Sequence[HostArray]] = {
-        name: getattr(curves, name).astype(np.float64) if name in _WHOLE else getattr(curves, name)
-        for name in _CURVES
+    arrays: dict[str, HostArray | Sequence[HostArray]] = {
+        "steps": curves.steps.astype(np.float64),
+        "losses": curves.losses,
+        "rates": curves.rates,
+        "judged": curves.judged.astype(np.float64),
+        "held_out_losses": curves.held_out_losses,
+        "accuracies": curves.accuracies,
+        "recalled": curves.recalled.astype(np.float64),
+        "training_accuracies": curves.training_accuracies,
     }
-    for place, ((memory, best), frames) in enumerate(_sets(line)):
-        prefix = f"set.{place}"
-        standing = [[getattr(frame, name) for name in _STANDING] for frame in frames]
-        found[f"{prefix}.standing"] = np.array(standing, np.float64)
+    for index, ((memory, best), frames) in enumerate(_keyframe_sets(line)):
+        prefix = f"set.{index}"
+        arrays[f"{prefix}.standing"] = np.array([_keyframe_row(frame) for frame in frames], np.float64)
         for name in frames[0].parameters:
-            found[f"{prefix}.parameters.{name}"] = [frame.parameters[name] for frame in frames]
+            arrays[f"{prefix}.parameters.{name}"] = [frame.parameters[name] for frame in frames]
             if best:
-                found[f"{prefix}.best.{name}"] = [(frame.best_parameters or {})[name] for frame in frames]
+                arrays[f"{prefix}.best.{name}"] = [(frame.best_parameters or {})[name] for frame in frames]
         for name in memory:
-            found[f"{prefix}.memory.{name}"] = [frame.memory[name] for frame in frames]
-    return found
+            arrays[f"{prefix}.memory.{name}"] = [frame.memory[name] for frame in frames]
+    return arrays
 
 
-def _sets(line: Line) -> Iterator[tuple[tuple[tuple[str, ...], bool], list[Checkpoint]]]:
-    """Keyframes in order, those that remember the same together."""
+def _keyframe_row(frame: Checkpoint) -> list[float]:
+    return [
+        frame.steps, frame.seconds, frame.loss_sum, frame.judged, frame.accuracy, frame.best, frame.stale,
+    ]  # fmt: skip
+
+
+def _keyframe_sets(line: Line) -> Iterator[tuple[tuple[tuple[str, ...], bool], list[Checkpoint]]]:
+    """Keyframes by step, grouped by (names of the optimizer state, whether they have best parameters)."""
     frames = [line.keyframes[step] for step in sorted(line.keyframes)]
-    for kind, same in groupby(
+    for kind, group in groupby(
         frames, lambda frame: (tuple(sorted(frame.memory)), frame.best_parameters is not None)
     ):
-        yield kind, list(same)
+        yield kind, list(group)
 
 
-def branch_in(number: int, given: Json, arrays: Mapping[str, HostArray], network: Network) -> Line:
-    """The branch that was described so. Raises ValueError, to follow "it"."""
+def branch_in(number: int, entry: Json, arrays: Mapping[str, HostArray], network: Network) -> Line:
+    """Parses the branch `number` from its entry in the header and its arrays, by tensor name. Raises ValueError."""
     try:
-        told = msgspec.convert({name: given.get(name) for name in _Line.__struct_fields__}, _Line)
+        header = msgspec.convert({key: entry.get(key) for key in _BranchHeader.__struct_fields__}, _BranchHeader)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"describes a branch in a form that is not expected ({clause(error)})") from error
-    if told.parent is not None and told.parent[1] != told.start:
-        raise Damage("has a branch that does not start where it leaves another")
+        raise Damage(f"describes a branch in an unexpected form ({clause(error)})") from error
+    if header.parent is not None and header.parent[1] != header.start:
+        raise Damage("has a branch that does not start where it leaves its parent")
     keyframes = {
         frame.steps: frame
-        for place, each in enumerate(told.sets)
-        for frame in _frames(place, each, arrays, network)
+        for index, each in enumerate(header.sets)
+        for frame in _parse_keyframes(index, each, arrays, network)
     }
-    if told.start not in keyframes or not all(told.start <= step <= told.end for step in keyframes):
-        raise Damage("has a branch that lacks its start, or reaches beyond its end")
-    marks = tuple(Mark(step, text) for step, text in told.marks)
+    if header.start not in keyframes or not all(header.start <= step <= header.end for step in keyframes):
+        raise Damage("has a branch without a keyframe at its start, or with one beyond its end")
     branch = Branch(
         number,
-        told.name,
-        None if told.parent is None else Moment(*told.parent),
-        told.start,
-        told.end,
-        _curves(told, arrays),
-        marks,
+        header.name,
+        None if header.parent is None else Moment(*header.parent),
+        header.start,
+        header.end,
+        _parse_curves(header, arrays),
+        tuple(Mark(step, text) for step, text in header.marks),
         tuple(sorted(keyframes)),
-        _recipes(given, told.start, network),
+        _parse_recipes(entry, header.start, network),
     )
-    return Line(branch, keyframes, frozenset(told.pinned) & keyframes.keys())
+    return Line(branch, keyframes, frozenset(header.pinned) & keyframes.keys())
 
 
-def _curves(told: _Line, arrays: Mapping[str, HostArray]) -> Curves:
-    found = [arrays.get(name) for name in _CURVES]
-    steps, losses, rates, judged, held_out, accuracies, recalled, learnt = (
-        np.zeros(0) if array is None or array.ndim != 1 else array for array in found
+def _parse_curves(header: _BranchHeader, arrays: Mapping[str, HostArray]) -> Curves:
+    steps, losses, rates, judged, held_out_losses, accuracies, recalled, training_accuracies = (
+        np.zeros(0) if (array := arrays.get(key)) is None or array.ndim != 1 else array for key in _CURVE_KEYS
     )
-    measured = ((steps, (losses, rates)), (judged, (held_out, accuracies)), (recalled, (learnt,)))
-    for places, curves in measured:
-        inside = bool(((places >= told.start) & (places <= told.end) & (places == np.floor(places))).all())
-        # The same step may be judged twice, where an epoch has become another number of steps.
-        if not inside or (np.diff(places) < 0).any() or any(len(curve) != len(places) for curve in curves):
+    measured = (
+        (steps, (losses, rates)),
+        (judged, (held_out_losses, accuracies)),
+        (recalled, (training_accuracies,)),
+    )
+    for at, curves in measured:
+        is_inside = bool(((at >= header.start) & (at <= header.end) & (at == np.floor(at))).all())
+        # A step may be evaluated twice, if the number of steps of an epoch was changed.
+        if not is_inside or (np.diff(at) < 0).any() or any(len(curve) != len(at) for curve in curves):
             raise Damage("has curves that do not fit their branch")
-    if len(steps) != told.end - told.start or (np.diff(steps) <= 0).any():
+    if len(steps) != header.end - header.start or (np.diff(steps) <= 0).any():
         raise Damage("has a branch with more steps, or fewer, than its curve")
-    whole = [places.astype(np.int64) for places in (steps, judged, recalled)]
-    return Curves(whole[0], losses, rates, whole[1], held_out, accuracies, whole[2], learnt)
+    whole = [at.astype(np.int64) for at in (steps, judged, recalled)]
+    return Curves(whole[0], losses, rates, whole[1], held_out_losses, accuracies, whole[2], training_accuracies)
 
 
-def _frames(place: int, told: _Set, arrays: Mapping[str, HostArray], network: Network) -> Iterator[Checkpoint]:
+def _parse_keyframes(
+    index: int, header: _KeyframeSet, arrays: Mapping[str, HostArray], network: Network
+) -> Iterator[Checkpoint]:
     """The keyframes of a set. Raises ValueError."""
-    prefix, count, names = f"set.{place}", told.count, network.parameter_shapes
-    standing = arrays.get(f"{prefix}.standing")
-    if standing is None or standing.shape != (count, len(_STANDING)):
-        raise Damage("says wrongly how many keyframes there are")
-    groups = [("parameters", list(names)), ("memory", told.memory), ("best", list(names) if told.best else [])]
-    stacks = {group: {name: arrays.get(f"{prefix}.{group}.{name}") for name in each} for group, each in groups}
-    for group, values in stacks.items():
-        for name, stack in values.items():
-            shape = (1,) if (group, name) == ("memory", "count") else names.get(_parameter(group, name))
+    prefix, count, shapes = f"set.{index}", header.count, network.parameter_shapes
+    rows = arrays.get(f"{prefix}.standing")
+    if rows is None or rows.shape != (count, _KEYFRAME_COLUMNS):
+        raise Damage("has a wrong number of keyframes")
+    names = {"parameters": list(shapes), "memory": header.memory, "best": list(shapes) if header.best else []}
+    stacks = {group: {name: arrays.get(f"{prefix}.{group}.{name}") for name in names[group]} for group in names}
+    for group, named_stacks in stacks.items():
+        for name, stack in named_stacks.items():
+            shape = (1,) if (group, name) == ("memory", "count") else shapes.get(_parameter_name(group, name))
             if stack is None or shape is None or stack.shape != (count, *shape) or not np.isfinite(stack).all():
-                raise Damage(f"has keyframes without a good {group} {name[:80]}")
+                raise Damage(f"has keyframes without a valid {group} {name[:80]}")
     for row in range(count):
-        taken: dict[str, dict[str, HostArray]] = {
-            group: {name: stack[row] for name, stack in values.items() if stack is not None}
-            for group, values in stacks.items()
+        frame: dict[str, dict[str, HostArray]] = {
+            group: {name: stack[row] for name, stack in named_stacks.items() if stack is not None}
+            for group, named_stacks in stacks.items()
         }
-        steps, seconds, loss_sum, judged, accuracy, best, stale = standing[row].tolist()
+        steps, seconds, loss_sum, judged, accuracy, best, stale = rows[row].tolist()
         if not all(0 <= whole < 2**53 and whole == int(whole) for whole in (steps, judged, stale)) or not (
             0 <= seconds < 1e12
         ):
-            raise Damage("has keyframes that stand nowhere")
+            raise Damage("has keyframes with invalid counts")
         yield Checkpoint(
-            taken["parameters"], taken["memory"], int(steps), seconds, loss_sum, int(judged), accuracy, best,
-            int(stale), taken["best"] or None,
+            frame["parameters"], frame["memory"], int(steps), seconds, loss_sum, int(judged), accuracy, best,
+            int(stale), frame["best"] or None,
         )  # fmt: skip
 
 
-def _parameter(group: str, name: str) -> str:
-    """Of which parameter a tensor is: the optimizer's vectors are named velocity.01-conv2d.weight."""
+def _parameter_name(group: str, name: str) -> str:
+    """The parameter of a tensor; vectors of the optimizer have names such as velocity.01-conv2d.weight."""
     return name.partition(".")[2] if group == "memory" else name
 
 
-def _recipes(given: Json, start: int, network: Network) -> tuple[tuple[int, Recipe], ...]:
-    pairs = given.get("recipes")
+def _parse_recipes(entry: Json, start: int, network: Network) -> tuple[tuple[int, Recipe], ...]:
+    pairs = entry.get("recipes")
     if not isinstance(pairs, list) or not pairs:
         raise Damage("has a branch without a recipe")
-    found = []
+    recipes = []
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int):
-            raise Damage("has a recipe that begins nowhere")
+            raise Damage("has a recipe without a first step")
         recipe = recipe_in(pair[1])
         network.places(recipe.frozen)
-        found.append((pair[0], recipe))
-    steps = [step for step, _ in found]
+        recipes.append((pair[0], recipe))
+    steps = [step for step, _ in recipes]
     if steps[0] != start or steps != sorted(set(steps)):
         raise Damage("has recipes that do not follow each other")
-    return tuple(found)
+    return tuple(recipes)
 
 
-def recipe_in(given: object) -> Recipe:
-    """A recipe that was described by to_json. Raises Damage."""
-    if not isinstance(given, dict):
+def recipe_in(value: object) -> Recipe:
+    """Parses a recipe from its JSON. Raises InvalidFile."""
+    if not isinstance(value, dict):
         raise Damage("has no recipe")
     try:
-        return Recipe.from_json(given)
+        return Recipe.from_json(value)
     except (ValueError, TypeError) as error:
-        raise Damage(f"has a recipe that cannot be: {clause(error)}") from error
+        raise Damage(f"has an invalid recipe: {clause(error)}") from error
 
 
-def lesson_json(lesson: Lesson, own: Sequence[int]) -> Json:
-    """What a lesson is, its drawings as places among all of them."""
-    plain: dict[str, Any] = msgspec.to_builtins(lesson.data)
-    return {"data": plain, "own": list(own)}
+def lesson_json(lesson: Lesson, labelled_indices: Sequence[int]) -> Json:
+    """Training data as JSON, with its labelled drawings as indices into all drawings of the file."""
+    settings: dict[str, Any] = msgspec.to_builtins(lesson.data)
+    return {"data": settings, "own": list(labelled_indices)}
 
 
-def origin_in(given: Json, own: Sequence[OwnDrawing]) -> Origin:
-    """What a branch began with. Raises Damage."""
-    name = given.get("given")
-    if name is not None and not (isinstance(name, str) and len(name) <= _LONGEST_NAME):
-        raise Damage("does not say with whose weights a branch began")
-    return Origin(lesson_in(given.get("lesson"), own), name)
+def origin_in(entry: Json, labelled: Sequence[OwnDrawing]) -> Origin:
+    """Parses the origin of a branch; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
+    name = entry.get("given")
+    if name is not None and not (isinstance(name, str) and len(name) <= _MAX_NAME_LENGTH):
+        raise Damage("does not name the model with whose weights a branch started")
+    return Origin(lesson_in(entry.get("lesson"), labelled), name)
 
 
-def lesson_in(given: object, own: Sequence[OwnDrawing]) -> Lesson:
-    """The lesson that was described so; `own`: all drawings. Raises Damage."""
-    if not isinstance(given, dict) or not isinstance(given.get("data"), dict) or "own" not in given:
-        raise Damage("does not say what it learns from")
-    settings = dict(given["data"])
+def lesson_in(value: object, labelled: Sequence[OwnDrawing]) -> Lesson:
+    """Parses training data from its JSON; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
+    if not isinstance(value, dict) or not isinstance(value.get("data"), dict) or "own" not in value:
+        raise Damage("does not describe its training data")
+    settings = dict(value["data"])
     try:
         drawing = part("data", XOSettings, settings.pop("drawing", None))
-        rest = msgspec.convert({**settings, "drawing": msgspec.to_builtins(drawing)}, PoolSettings)
-        places = msgspec.convert(given["own"], list[_Step])
+        pool_settings = msgspec.convert({**settings, "drawing": msgspec.to_builtins(drawing)}, PoolSettings)
+        indices = msgspec.convert(value["own"], list[_Count])
     except (ValueError, OverflowError) as error:
-        raise Damage(f"learns from examples that cannot be: {clause(error)}") from error
-    if rest.count + rest.held_out > _MOST_EXAMPLES or any(place >= len(own) for place in places):
-        raise Damage(f"learns from drawings that are not there, or from more than {_MOST_EXAMPLES:,}")
-    return Lesson(rest, tuple(own[place] for place in places))
+        raise Damage(f"has invalid training data: {clause(error)}") from error
+    if pool_settings.count + pool_settings.held_out > _MAX_EXAMPLES or any(i >= len(labelled) for i in indices):
+        raise Damage(f"learns from drawings that are not there, or from more than {_MAX_EXAMPLES:,}")
+    return Lesson(pool_settings, tuple(labelled[index] for index in indices))

@@ -36,7 +36,7 @@ _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dt
 KINDS = {
     "model": "a model",
     "run": "a training run that was interrupted",
-    "session": "the work of a session",
+    "session": "a project",
 }
 
 

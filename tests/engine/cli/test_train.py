@@ -274,7 +274,7 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--freeze", "03-dense"), "03-dense"),
         (("--examples", "1000000"), "take more than 1 GiB"),
         (("--resume", "missing.checkpoint"), "missing.checkpoint does not exist"),
-        (("--resume", "a.npz"), "cannot be gone on from"),
+        (("--resume", "a.npz"), "cannot be resumed from"),
     ],
     ids=" ".join,
 )
