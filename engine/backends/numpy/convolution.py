@@ -1,4 +1,5 @@
-"""Convolution on NumPy: chooses an algorithm by the shapes; im2col itself is here, the others in modules beside."""
+"""Convolution on NumPy: the choice of an algorithm by the shapes, and im2col; the others are in separate
+modules."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from engine.backends.ops import Array, Call, Calls, ConvolutionTwoWay
 
 
 class Columns:
-    """Convolution by im2col: one matrix product with the windows as columns. For short rows (few calls, most
-    memory).
+    """Convolution by im2col, one matrix product with the windows as columns: fewest calls, most memory; for short
+    rows.
 
     The columns end in a row filled with `normalizer`, which multiplies the bias, so that dividing the whole product
     by `normalizer` leaves the bias unchanged.

@@ -33,7 +33,7 @@ class InputGradient:
         self._rows = zeros((rows, kernels.count, cycle, -(-width // cycle), batch), dx.dtype)
 
     def rows(self, first: int, count: int) -> Array:
-        """The buffer for rows of dy, (F, count, cycle, columns, N), to be filled before `calls` are replayed."""
+        """The buffer for rows of dy, (F, count, cycle, columns, N), to be filled before the calls of `finish`."""
         return self._rows[self._ahead + first : self._ahead + first + count].transpose(1, 0, 2, 3, 4)
 
     def finish(self) -> Calls:
@@ -68,11 +68,11 @@ class InputGradient:
             sums = zeros(shape, dx.dtype)
             calls.append(run(sums.fill, 0))
         for column, phase in ((column, phase) for column in range(len(terms)) for phase in range(cycle)):
-            quotient, place = divmod(phase + column - self._padding, cycle)
+            quotient, target_phase = divmod(phase + column - self._padding, cycle)
             windows = len(range(phase, self._width, cycle))
-            along = overlap(quotient, 0, 1, windows, len(range(place, width, cycle)))
+            along = overlap(quotient, 0, 1, windows, len(range(target_phase, width, cycle)))
             if column != unshifted and along is not None:
-                target = sums[:, :, place, along[1]]
+                target = sums[:, :, target_phase, along[1]]
                 calls.append(call(np.add, target, terms[column, :, :, phase, along[0]], out=target))
         for phase in range(cycle):
             target = dx[:, :, phase::cycle]

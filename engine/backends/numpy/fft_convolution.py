@@ -61,8 +61,8 @@ class Transform:
         planes, height, width, batch = x.shape
         down, along = slice(first, first + height), slice(first, first + width)
         rows = np.empty((planes, height, 2 * self.half, batch), self._dtype)
-        # Rows of the result alternate real and imaginary parts; columns hold all real parts, then all imaginary
-        # parts.
+        # Rows of the result alternate real and imaginary parts; columns are all real parts, then all imaginary
+        # ones.
         matrix = self._back_down.reshape(2, self.height, self.height, 2)[:, down].transpose(1, 0, 3, 2)
         matrix = np.ascontiguousarray(matrix.reshape(2 * height, 2 * self.height))
         return [

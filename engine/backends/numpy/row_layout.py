@@ -1,5 +1,4 @@
-"""RowLayout, KernelLayout: inputs and kernels arranged so that each row of windows is one matrix; blocked
-products."""
+"""RowLayout, KernelLayout: inputs and kernels arranged so that a row of windows is one matrix; blocked products."""
 
 from __future__ import annotations
 

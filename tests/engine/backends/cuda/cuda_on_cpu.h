@@ -1,10 +1,10 @@
-// Runs CUDA C kernels on a processor, for their numbers. Every thread of a block is a fiber, so that __syncthreads
-// keeps its meaning; blocks run one after the other. Shared memory holds no numbers (NaN) when a block begins.
+// Emulates CUDA C kernels on the CPU, to test their results. Every thread of a block is a fiber, so that __syncthreads
+// works; blocks run one after the other. Shared memory is filled with NaN at the start of a block.
 //
-// What it cannot show: races between blocks, and the limits of a launch. A missing __syncthreads it shows only if
-// the order of the threads matters, so tests run them forwards and backwards.
+// It does not detect races between blocks or launch limits, and a missing __syncthreads only if the order of threads
+// matters, so tests run them forwards and backwards.
 
-// C headers only: those of C++ would take most of the time that compiling a kernel takes.
+// C headers only: C++ headers would dominate the compile time.
 #include <setjmp.h>
 #include <stdlib.h>
 #include <ucontext.h>
@@ -22,7 +22,7 @@ CUDA_MATHEMATICS(tanh)
 #define __device__
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
-// One block runs at a time, on one thread of the system. All of it lies together, to be overwritten between blocks.
+// One block runs at a time, on one system thread. One section, to be overwritten between blocks.
 #define __shared__ static __attribute__((section("shared_memory")))
 extern "C" char __start_shared_memory[] __attribute__((weak)), __stop_shared_memory[] __attribute__((weak));
 
@@ -78,7 +78,7 @@ static void resume(int thread) {
     setcontext(&current->start);
 }
 
-// Whether every thread of the block came to its end: a barrier that only some reach never opens.
+// Whether every thread of the block terminated: a barrier reached by only some of them is a deadlock.
 static bool run_block(int threads, bool backwards) {
     for (char* byte = __start_shared_memory; byte < __stop_shared_memory; byte++) *byte = (char)0xFF;
     for (int t = 0; t < threads; t++) fibers[t].state = READY;
@@ -99,7 +99,7 @@ template <class... A, void (*Kernel)(A...)> struct Launcher<Kernel> {
     static void run(void** given) { call(given, Numbers<__integer_pack(sizeof...(A))...>{}); }
 };
 
-// dimensions: of the grid and of a block. given: a pointer to each argument, as cuLaunchKernel takes them.
+// dimensions: of the grid and of a block. given: pointers to the arguments, as for cuLaunchKernel.
 static int launch(void (*kernel)(void**), const int* dimensions, void** given, int backwards) {
     gridDim = {dimensions[0], dimensions[1], dimensions[2]};
     blockDim = {dimensions[3], dimensions[4], dimensions[5]};

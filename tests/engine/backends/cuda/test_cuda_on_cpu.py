@@ -1,4 +1,4 @@
-"""The way kernels run on a processor finds the faults that it is there to find."""
+"""The CPU emulation of CUDA detects the faults it is meant to detect."""
 
 from __future__ import annotations
 
