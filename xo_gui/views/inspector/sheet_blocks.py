@@ -16,8 +16,10 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 class Grid:
     """Numbers (h, w) in coloured cells under a title.
 
-    scale: greys of a picture, or the value colours, which end at `level`. outside: (h, w) bool, the cells in the
-    padding. ring: flat indices of the outlined cells. cells: the cell that a click on each number leads to.
+    colour_scale: the greys of a picture, or the value colours up to ±limit.
+    padding_mask: (h, w) bool, the cells in the padding.
+    outlined: flat indices of the outlined cells.
+    cells: the cell that a click on each number leads to.
     """
 
     title: str
@@ -72,8 +74,9 @@ class Note:
 class Rank:
     """One product of a list.
 
-    factors: "value × weight". number: the product as text. share: the product as a fraction, -1 to 1, of the
-    largest. cell, choice: what a click leads to: a cell, or another part of the same sum.
+    factors, number: "value × weight", and the product, as text.
+    fraction: the product divided by the largest magnitude, -1 to 1.
+    cell, part_index: what a click leads to: a cell, or another part of the same sum.
     """
 
     label: str
@@ -87,7 +90,7 @@ class Rank:
 
 @dataclass(frozen=True)
 class Ranked:
-    """Products, the largest first. heads: column headers for labels, factors and numbers."""
+    """Products, the largest first. headers: column headers for labels, factors and numbers."""
 
     ranks: tuple[Rank, ...]
     heads: tuple[str, str, str] | None = None
@@ -95,7 +98,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class ClassBar:
-    """The bar of the class at `index`: its length as a fraction, -1 to 1, of the longest, and its number."""
+    """The bar of one class: its length as a fraction, -1 to 1, of the longest, and its number."""
 
     index: int
     name: str
@@ -105,7 +108,7 @@ class ClassBar:
 
 @dataclass(frozen=True)
 class ClassBars:
-    """A bar for each class. signed: leaves room for negative bars even if there are none."""
+    """A bar for each class. has_negative_side: leaves room for negative bars even if there are none."""
 
     bars: tuple[ClassBar, ...]
     signed: bool = False
@@ -113,7 +116,7 @@ class ClassBars:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Values (h, w) as coloured cells without numbers, under a title, with a legend that ends at `level`."""
+    """Values (h, w) as coloured cells without numbers, under a title, with a legend up to ±limit."""
 
     title: str
     values: HostArray
@@ -130,7 +133,7 @@ class Portrait:
 
 @dataclass(frozen=True, eq=False)
 class SpreadRow:
-    """Histogram counts of one class; `index` -1 stands for examples of no class."""
+    """Histogram counts of one class; `class_index` -1 is for examples of no class."""
 
     index: int
     name: str
@@ -139,7 +142,7 @@ class SpreadRow:
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """A histogram for each class over one axis, labelled `first` and `last`. zero: position of 0 on it, 0 to 1."""
+    """A histogram for each class over one axis. zero_fraction: the position of 0 on the axis, 0 to 1."""
 
     title: str
     rows: tuple[SpreadRow, ...]

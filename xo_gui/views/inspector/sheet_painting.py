@@ -53,7 +53,7 @@ class Spot:
 
 @dataclass
 class Pass:
-    """Everything the painting of a sheet needs. cut: truncate numbers. spots: the click targets, collected."""
+    """Everything the painting of a sheet needs. truncate: of numbers. targets: the click targets, collected."""
 
     painter: QPainter
     theme: Theme

@@ -54,9 +54,9 @@ TIMES, DIVIDED = "×", "÷"
 class Spelled:
     """One value, the prediction it belongs to, and how it is shown.
 
-    chosen: the map shown of a window over several; None for the one with the largest contribution.
-    cut: truncate numbers instead of rounding them.
-    most: the most rows of a list.
+    selected_map: the map shown of a window over several; None for the one with the largest contribution.
+    truncate: truncate numbers instead of rounding them.
+    max_rows: the most rows of a list.
     """
 
     reading: Reading
@@ -245,10 +245,10 @@ def listed(inner: Cell, cell: Cell) -> str:
     return _tr("map {0}: {1}, {2}").format(inner.channel + 1, inner.row + 1, inner.column + 1)
 
 
-def _factor(value: float, cut: bool) -> str:
+def _factor(value: float, truncate: bool) -> str:
     """As in a cell of a grid, but a factor that is not 0 is never shown as 0."""
-    if cut or not 0 < abs(value) < 0.005:
-        return cell_text(value, cut)
+    if truncate or not 0 < abs(value) < 0.005:
+        return cell_text(value, truncate)
     return fixed(value).lstrip("+").replace("0.", ".", 1)
 
 
@@ -374,7 +374,7 @@ def _softmax_blocks(context: Spelled) -> list[Block]:
 # --- where the value is used
 
 
-def goes_on(prediction: Reading, cell: Cell, cut: bool = False) -> str:
+def goes_on(prediction: Reading, cell: Cell, truncate: bool = False) -> str:
     """Where a value is used: "This value goes through ReLU as +0.24, is the pool's maximum, …"; "" for a score."""
     network, parts = prediction.subject.network, []
     names = layer_names(network)
@@ -398,7 +398,7 @@ def goes_on(prediction: Reading, cell: Cell, cut: bool = False) -> str:
         if not prediction.outputs.holds(cell.layer + 1):
             return ""
         formula = arithmetic(prediction, cell.layer + 1, first)
-        value = fixed(float(prediction.outputs[cell.layer + 1][first]), cut)
+        value = fixed(float(prediction.outputs[cell.layer + 1][first]), truncate)
         if isinstance(formula, Largest):
             is_maximum = int(np.ravel_multi_index(place, shape)) == int(formula.cells.flat[formula.winner])
             is_tied = float(prediction.outputs[cell.layer][place]) == formula.result

@@ -43,7 +43,7 @@ class FeatureBoard(KeyedWidget):
         super().__init__(parent)
         self._theme = DARK
         self._weights: HostArray = np.zeros((1, 1), np.float32)
-        self._level = 1.0
+        self._limit = 1.0
         self.title = ""
         self.cell = (0, 0)
         self._sign = 0
@@ -57,12 +57,12 @@ class FeatureBoard(KeyedWidget):
             )
         )
 
-    def show_weights(self, title: str, weights: HostArray, level: float) -> None:
-        """Show the weights (h, w) of one slice; the colour scale ends at ±`level`."""
+    def show_weights(self, title: str, weights: HostArray, limit: float) -> None:
+        """Show the weights (h, w) of one slice; the colour scale ends at ±limit."""
         self.title = title
         if weights.shape != self._weights.shape:
             self.cell = (0, 0)
-        self._weights, self._level = weights, level
+        self._weights, self._limit = weights, limit
         total = max(round(self._block_height()), 1)
         if total != self.height():
             self.setFixedHeight(total)
@@ -77,10 +77,10 @@ class FeatureBoard(KeyedWidget):
 
     def _block(self) -> Pair | Picture:
         if max(self._weights.shape) > MOST_NUMBERS:
-            return Picture(self.title, self._weights, self._level)
+            return Picture(self.title, self._weights, self._limit)
         row, column = self.cell
         ring = frozenset({row * self._weights.shape[1] + column}) if self.hasFocus() else frozenset()
-        return Pair(Grid(self.title, self._weights, "value", self._level, ring=ring))
+        return Pair(Grid(self.title, self._weights, "value", self._limit, ring=ring))
 
     def _block_height(self) -> float:
         return height(self._block(), self._block_width())

@@ -37,7 +37,7 @@ _TARGET_LINE = 14.0
 class Slices:
     """Layout of one kernel as a grid of slices.
 
-    across: slices per row; shown: slices drawn; cell: side of a weight in pixels; size: weights along a side.
+    columns: slices per row; shown: slices drawn; cell_size: side of a weight in pixels; kernel_size: in weights.
     """
 
     across: int
@@ -59,10 +59,10 @@ class Slices:
 class StepColumn:
     """Layout of one layer: its values in the upper row (0), their gradients in the lower row (1).
 
-    first, shown: the first map or value, and how many are drawn.
-    tops, high: y of the two rows, and their height.
-    tile, down: side of a map, and how many maps are stacked.
-    slices: the layout of the kernel beside each map, if any.
+    first_channel, shown: the first map or value, and how many are drawn.
+    tops, row_height: y of the two rows, and their height.
+    tile_size, maps_per_column: side of a map, and how many maps are stacked.
+    kernel_grid: the layout of the kernel beside each map, if any.
     """
 
     stage: Stage
@@ -161,21 +161,21 @@ def lay_out(
     stages: Sequence[Stage],
     height: float,
     header_width: Callable[[Stage], float],
-    pages: Mapping[int, int],
-    most: int,
+    first_maps: Mapping[int, int],
+    max_maps: int,
 ) -> tuple[StepColumn, ...]:
     """Lay out the columns from left to right in `height`.
 
     header_width: gives the width of a column's header.
-    pages: the first map drawn, by the layer shown.
-    most: how many maps of each layer are known.
+    first_maps: the first map drawn, by the layer shown.
+    max_maps: how many maps of each layer are known.
     """
     high = max((height - HEADER - 2 * LEGEND - ROW_GAP) / 2, 2 * LEAST_TILE)
     tops = (HEADER, HEADER + high + LEGEND + ROW_GAP)
     columns: list[StepColumn] = []
     x = 0.0
     for stage in stages:
-        column = _column(stage, x, tops, high, pages.get(stage.shown, 0), min(stage.count, most))
+        column = _column(stage, x, tops, high, first_maps.get(stage.shown, 0), min(stage.count, max_maps))
         width = math.ceil(max(column.width, header_width(stage)))
         columns.append(StepColumn(**{**vars(column), "width": float(width)}))
         x += width + GAP

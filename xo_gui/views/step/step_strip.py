@@ -42,10 +42,10 @@ class StepStrip(QWidget):
 
     # --- what is shown
 
-    def show_step(self, trace: Dissection, most: int) -> None:
-        """Show a step, of which the trace holds at most `most` maps of each layer."""
+    def show_step(self, trace: Dissection, max_maps: int) -> None:
+        """Show a step, of which the trace holds at most `max_maps` maps of each layer."""
         is_new_network = self._trace is None or self._trace.network != trace.network
-        self._trace, self._max_maps = trace, most
+        self._trace, self._max_maps = trace, max_maps
         if is_new_network:
             self.stages, self._titles = stages_of(trace.network), layer_names(trace.network)
             self._first_maps.clear()
