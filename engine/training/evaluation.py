@@ -1,4 +1,4 @@
-"""Evaluation: how well a network reads examples whose labels are known. Nothing is learnt here."""
+"""Evaluation of a network on labelled examples: metrics, held-out and training accuracy, the "unsure" threshold."""
 
 from __future__ import annotations
 
@@ -24,16 +24,22 @@ from engine.training.train_step import reading_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-# Pictures a GPU reads at once: enough to fill it, few enough for a large network's maps.
+# Enough to fill a GPU, few enough for the feature maps of a large network.
 GPU_BATCH = 256
+MOST: Final = 400  # evaluations kept in the cache
+SLICE: Final = 0.005  # seconds of a slice within a forward pass
+SAMPLE: Final = 256  # training examples, evenly spread: they cost as much as a step or two
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How well a network reads examples. loss: mean error of all; accuracy: share of the labelled ones whose class
-    has the most votes; by_class: the same for each class alone; nan where there is no such example. confusion:
-    (classes + 1, classes) int64, how many examples of each class, and last of "neither", were read as each
-    class."""
+    """Metrics of predictions.
+
+    loss: mean cross-entropy of all examples.
+    accuracy: share of the examples with a class that are predicted correctly, nan without any.
+    by_class: the same by class.
+    confusion: (classes + 1, classes) int64, true class ("neither" last) by predicted class.
+    """
 
     loss: float
     accuracy: float
@@ -43,250 +49,237 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What a network made of held-out examples: its scores (N, classes) float32, infinite or nan where they
-    overflow, and how good they are."""
+    """A network's scores (N, classes) float32 for examples, inf or nan where they overflow, and their metrics."""
 
     scores: HostArray
     score: Score
 
 
 class Judge:
-    """Reads the same examples again and again, each time by other parameters, in pieces that can be waited
-    between."""
+    """Evaluates one network on the same examples with changing parameters, in slices."""
 
-    def __init__(self, network: Network, backend: Backend, given: Examples) -> None:
-        most = max(1, len(given))
+    def __init__(self, network: Network, backend: Backend, examples: Examples) -> None:
+        most = max(1, len(examples))
         size = min(most, GPU_BATCH) if backend.name == "gpu" else reading_size(network, most)
-        self._given, self._network, self._backend = given, network, backend
+        self._examples, self._network, self._backend = examples, network, backend
         self._plan = Plan(network, backend, size)
 
     def pieces(self, parameters: Parameters, seconds: float = math.inf) -> Iterator[Judgement | None]:
-        """Read the examples by `parameters`; None after each piece, and about every `seconds` within one; at last
-        the judgement."""
-        plan, images, size = self._plan, self._given.images, self._plan.batch
+        """Evaluate `parameters`: None after each batch and about every `seconds` within one, at last the result."""
+        plan, images, size = self._plan, self._examples.images, self._plan.batch
         plan.load(parameters)
-        found = np.empty((len(images), len(self._network.classes)), np.float32)
+        scores = np.empty((len(images), len(self._network.classes)), np.float32)
         batch = np.zeros((size, *self._network.input_shape), np.float32)
         for start in range(0, len(images), size):
             part = images[start : start + size]
             batch[: len(part)] = part
             yield from unwarned(plan.slices(batch, seconds))
-            found[start : start + size] = self._backend.operations.to_host(plan.scores).T[: len(part)]
+            scores[start : start + size] = self._backend.operations.to_host(plan.scores).T[: len(part)]
             yield None
-        yield Judgement(found, score(found, self._given.labels, self._network.classes))
+        yield Judgement(scores, score(scores, self._examples.labels, self._network.classes))
 
 
-def unwarned(reading: Iterator[None]) -> Iterator[None]:
-    """The same pieces of a pass. Parameters may be so large that their products overflow: the scores say so, and no
-    warning need."""
+def unwarned(slices: Iterator[None]) -> Iterator[None]:
+    """The slices of a forward pass without overflow warnings; the scores show an overflow anyway."""
     while True:
         with np.errstate(over="ignore", invalid="ignore"):
-            if next(reading, reading) is reading:
+            if next(slices, slices) is slices:
                 return
         yield
 
 
-def check_fit(network: Network, given: Examples) -> None:
-    """Raises ShapeError unless the examples are of the network's input and classes."""
-    if given.images.shape[1:] != network.input_shape:
+def check_fit(network: Network, examples: Examples) -> None:
+    """Raises ShapeError unless the examples have the network's input shape and classes."""
+    if examples.images.shape[1:] != network.input_shape:
         raise ShapeError(
             f"The network reads pictures {shape_text(network.input_shape)}, but the examples are "
-            f"{shape_text(given.images.shape[1:])}; choose another network or fit the pictures."
+            f"{shape_text(examples.images.shape[1:])}; choose another network or fit the pictures."
         )
-    if given.classes != network.classes:
+    if examples.classes != network.classes:
         raise ShapeError(
             f"The network tells {', '.join(network.classes)} apart, but the examples are "
-            f"{', '.join(given.classes)}; choose a network with these classes."
+            f"{', '.join(examples.classes)}; choose a network with these classes."
         )
 
 
-def judge(network: Network, parameters: Parameters, given: Examples, backend: Backend) -> Judgement:
-    """How well `parameters` read the given examples, in one go."""
-    (found,) = (piece for piece in Judge(network, backend, given).pieces(parameters) if piece is not None)
-    return found
+def judge(network: Network, parameters: Parameters, examples: Examples, backend: Backend) -> Judgement:
+    """Evaluate `parameters` on the examples, in one call."""
+    (result,) = (found for found in Judge(network, backend, examples).pieces(parameters) if found is not None)
+    return result
 
 
-def score(found: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Score:
-    """How good the scores (N, classes) are for labels (N,), -1 for "neither"; the loss is nan where they
-    overflowed."""
-    chosen = found.argmax(1)
-    right = chosen == labels
+def score(scores: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Score:
+    """The metrics of scores (N, classes) for labels (N,), -1 for "neither"; the loss is nan after an overflow."""
+    predicted = scores.argmax(1)
+    correct = predicted == labels
     confusion = np.zeros((len(classes) + 1, len(classes)), np.int64)
-    np.add.at(confusion, (np.where(labels < 0, len(classes), labels), chosen), 1)
+    np.add.at(confusion, (np.where(labels < 0, len(classes), labels), predicted), 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = float(cross_entropy(found, labels).mean()) if len(labels) else float("nan")
+        loss = float(cross_entropy(scores, labels).mean()) if len(labels) else float("nan")
     return Score(
         loss,
-        _share(right[labels >= 0]),
-        {name: _share(right[labels == place]) for place, name in enumerate(classes)},
+        _mean(correct[labels >= 0]),
+        {name: _mean(correct[labels == index]) for index, name in enumerate(classes)},
         confusion,
     )
 
 
-def _share(right: HostArray) -> float:
-    return float(right.mean()) if len(right) else float("nan")
-
-
-MOST: Final = 400  # kept at most
+def _mean(correct: HostArray) -> float:
+    return float(correct.mean()) if len(correct) else float("nan")
 
 
 class Judgements:
-    """The judgements of one network, a piece at a time."""
+    """Evaluations of one network by point of the history, computed in slices."""
 
     def __init__(self) -> None:
         self._known: dict[Moment, Judgement] = {}
-        self._under_way: tuple[Moment, Iterator[Judgement | None]] | None = None
+        self._current: tuple[Moment, Iterator[Judgement | None]] | None = None
 
-    def __contains__(self, at: Moment) -> bool:
-        return at in self._known
+    def __contains__(self, point: Moment) -> bool:
+        return point in self._known
 
     def clear(self) -> None:
-        """Forget all: another network begins."""
+        """Drop all, for another network."""
         self._known.clear()
-        self._under_way = None
+        self._current = None
 
-    def remember(self, at: Moment, judgement: Judgement) -> None:
-        """Keep a judgement, and forget the oldest where there are many."""
-        self._known[at] = judgement
+    def remember(self, point: Moment, evaluation: Judgement) -> None:
+        """Add an evaluation; the oldest is dropped beyond MAX_EVALUATIONS."""
+        self._known[point] = evaluation
         while len(self._known) > MOST:
             del self._known[next(iter(self._known))]
 
     def advance(
         self,
-        at: Moment,
+        point: Moment,
         network: Network,
         backend: Backend,
         held_out: Examples,
         parameters: Callable[[], Parameters | None],
         seconds: float = math.inf,
     ) -> None:
-        """One piece of reading the held-out examples by the parameters of `at`, which are asked for once.
-        seconds: after which a piece may end."""
-        if self._under_way is None or self._under_way[0] != at:
-            now = parameters()
-            assert now is not None
-            self._under_way = at, Judge(network, backend, held_out).pieces(now, seconds)
-        judgement = next(self._under_way[1])
-        if judgement is not None:
-            self.remember(at, judgement)
+        """One slice of about `seconds` of the evaluation at `point`; `parameters` is called once, at the start."""
+        if self._current is None or self._current[0] != point:
+            values = parameters()
+            assert values is not None
+            self._current = point, Judge(network, backend, held_out).pieces(values, seconds)
+        evaluation = next(self._current[1])
+        if evaluation is not None:
+            self.remember(point, evaluation)
 
-    def at(self, shown: Moment, running: bool) -> Judgement | None:
-        """How they are read at a moment; while it trains, as they were read last before it."""
-        if not running or shown in self._known:
-            return self._known.get(shown)
-        steps = [at.step for at in self._known if at.branch == shown.branch and at.step <= shown.step]
-        return self._known[Moment(shown.branch, max(steps))] if steps else None
-
-
-SLICE: Final = 0.005  # seconds: about so long is a piece of a large network's pass
+    def at(self, point: Moment, running: bool) -> Judgement | None:
+        """The evaluation at a point; while training runs, the last one at or before it."""
+        if not running or point in self._known:
+            return self._known.get(point)
+        steps = [known.step for known in self._known if known.branch == point.branch and known.step <= point.step]
+        return self._known[Moment(point.branch, max(steps))] if steps else None
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The held-out examples, and what was made of them."""
+    """Held-out examples and their evaluation."""
 
     examples: Examples
     judgement: Judgement
 
 
 class Judging:
-    """Judges the subject last asked for on the held-out examples of the settings last asked for."""
+    """Evaluates a model on the held-out examples of generator settings, in slices."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._subject: Subject | None = None
+        self._model: Subject | None = None
         self._settings: PoolSettings | None = None
         self._examples: Examples | None = None
-        self._pieces: Iterator[None] | None = None
-        self._found: HeldOut | None = None
+        self._slices: Iterator[None] | None = None
+        self._latest: HeldOut | None = None
 
-    def follow(self, subject: Subject, settings: PoolSettings) -> None:
-        """Judge this subject on these, unless that has been done or given up. Its network reads pictures of the
-        settings' side and tells X from O."""
-        if subject is self._subject and settings == self._settings:
+    def follow(self, model: Subject, settings: PoolSettings) -> None:
+        """Set model and settings, whose side and classes must be those of the network; nothing is repeated."""
+        if model is self._model and settings == self._settings:
             return
         if settings != self._settings:
-            self._examples = self._found = None
-        self._subject, self._settings = subject, settings
-        self._pieces = self._work(subject, settings)
+            self._examples = self._latest = None
+        self._model, self._settings = model, settings
+        self._slices = self._iter_slices(model, settings)
 
     @property
     def busy(self) -> bool:
-        """Whether it is not done yet."""
-        return self._pieces is not None
+        """Whether the evaluation is incomplete."""
+        return self._slices is not None
 
     def work(self, seconds: float) -> None:
-        """Go on for about so long. Raises what Judge raises, for a network that is too large."""
-        ends = perf_counter() + seconds
-        while self._pieces is not None and perf_counter() < ends:
-            if next(self._pieces, self) is self:
-                self._pieces = None
+        """Continue for about `seconds`. Raises what Evaluator raises for a network that is too large."""
+        deadline = perf_counter() + seconds
+        while self._slices is not None and perf_counter() < deadline:
+            if next(self._slices, self) is self:
+                self._slices = None
 
     def give_up(self) -> None:
-        """Judge nothing until something else is asked for."""
-        self._pieces = None
+        """Do nothing until model or settings change."""
+        self._slices = None
 
     def report(self) -> HeldOut | None:
-        """What was found last; None before anything was."""
-        return self._found
+        """The latest evaluation, None before the first."""
+        return self._latest
 
-    def _work(self, subject: Subject, settings: PoolSettings) -> Iterator[None]:
+    def _iter_slices(self, model: Subject, settings: PoolSettings) -> Iterator[None]:
         if self._examples is None:
-            parts = []
+            chunks = []
             for number in range(-(-settings.held_out // PIECE)):
-                parts.append(piece(settings, HELD_OUT, number))
+                chunks.append(piece(settings, HELD_OUT, number))
                 yield
-            images, labels = (
-                np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels")
-            )
-            self._examples = Examples(images, labels, parts[0].classes)
+            images = np.concatenate([chunk.images for chunk in chunks])
+            labels = np.concatenate([chunk.labels for chunk in chunks])
+            self._examples = Examples(images, labels, chunks[0].classes)
         examples = self._examples
-        for judgement in Judge(subject.network, self._backend, examples).pieces(subject.parameters, SLICE):
-            if judgement is not None:
-                self._found = HeldOut(examples, judgement)
+        for evaluation in Judge(model.network, self._backend, examples).pieces(model.parameters, SLICE):
+            if evaluation is not None:
+                self._latest = HeldOut(examples, evaluation)
             yield
 
 
-SAMPLE: Final = 256  # examples, spread evenly: reading them costs a step or two
-
-
 class Recall:
-    """Reads the same sample again and again, a piece at a time."""
+    """Measures the accuracy on a fixed sample of the training set, in slices."""
 
-    def __init__(self, network: Network, backend: Backend, learnt_from: Examples) -> None:
-        places = np.unique(np.linspace(0, len(learnt_from) - 1, SAMPLE).round().astype(np.intp))
-        self._network, self._sample = network, learnt_from.take(places)
-        self._judge = Judge(network, backend, self._sample)
-        self._pieces: Iterator[Judgement | None] | None = None
-        self._at = Moment(-1, -1)
+    def __init__(self, network: Network, backend: Backend, training_set: Examples) -> None:
+        indices = np.unique(np.linspace(0, len(training_set) - 1, SAMPLE).round().astype(np.intp))
+        self._network, self._sample = network, training_set.take(indices)
+        self._evaluator = Judge(network, backend, self._sample)
+        self._slices: Iterator[Judgement | None] | None = None
+        self._point = Moment(-1, -1)
 
     @property
     def busy(self) -> bool:
-        """Whether a reading is under way."""
-        return self._pieces is not None
+        """Whether a measurement is running."""
+        return self._slices is not None
 
-    def begin(self, at: Moment, parameters: Parameters, seconds: float) -> None:
-        """Read them by the parameters of `at`. seconds: after which a piece may end."""
-        self._at, self._pieces = at, self._judge.pieces(parameters, seconds)
+    def begin(self, point: Moment, parameters: Parameters, seconds: float) -> None:
+        """Measure the parameters of `point`, in slices of about `seconds`."""
+        self._point, self._slices = point, self._evaluator.pieces(parameters, seconds)
 
     def advance(self, history: History) -> None:
-        """One piece; at the end the share read rightly is written into the history."""
-        assert self._pieces is not None
+        """Run one slice; the last one records the accuracy in the history."""
+        assert self._slices is not None
         try:
-            found = next(self._pieces)
+            evaluation = next(self._slices)
         except DeviceFault:
-            # What trains says what has happened to the device; here one reading is left out.
-            self._judge, self._pieces = Judge(self._network, numpy_backend("the GPU failed"), self._sample), None
+            # The trainer reports the fault; here one measurement is skipped.
+            fallback = numpy_backend("the GPU failed")
+            self._evaluator, self._slices = Judge(self._network, fallback, self._sample), None
             return
-        if found is not None:
-            self._pieces = None
-            history.recall(self._at.branch, self._at.step, found.score.accuracy)
+        if evaluation is not None:
+            self._slices = None
+            history.recall(self._point.branch, self._point.step, evaluation.score.accuracy)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """threshold: the vote below which the verdict is "unsure". named: of each class and of "neither" the share that
-    gets the right verdict with it; wrong: the share of all that is called a class it is not."""
+    """A threshold of the largest vote, below which the prediction is "unsure".
+
+    recall_by_class: share of each class, and of "neither", that is predicted correctly with it.
+    misclassified: share of all examples predicted as a wrong class.
+    """
 
     threshold: float
     named: dict[str, float]
@@ -294,25 +287,24 @@ class Calibration:
 
 
 def calibrate(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:
-    """The threshold with the best mean, over the classes and "neither", of the share that is named rightly.
+    """The threshold with the best mean recall over the classes and "neither".
 
-    votes (N, classes), labels (N,) with -1 for neither. Thresholds are tried upward from equal votes in steps of
-    0.005; of equally good ones the middle is taken. Raises ValueError unless every class and "neither" occurs.
+    votes (N, classes), labels (N,) with -1 for neither. Thresholds from 1 / classes upward in steps of 0.005 are
+    tried; of equally good ones the middle is taken. Raises ValueError unless every class and "neither" occurs.
     """
-    missing = [place for place in range(-1, len(classes)) if not (labels == place).any()]
+    missing = [index for index in range(-1, len(classes)) if not (labels == index).any()]
     if missing:
         raise ValueError("Choosing the threshold needs examples of every class and of neither; some are missing.")
     tried = np.arange(1 / len(classes), 0.9951, 0.005)
-    means = np.array([np.mean(list(_named(votes, labels, classes, at).values())) for at in tried])
+    means = np.array([np.mean(list(_recall(votes, labels, classes, at).values())) for at in tried])
     best = np.flatnonzero(means >= means.max() - 1e-12)
     threshold = round(float(tried[best[len(best) // 2]]), 3)
     sure = votes.max(1) >= threshold
     wrong = float((sure & (votes.argmax(1) != labels)).mean())
-    return Calibration(threshold, _named(votes, labels, classes, threshold), wrong)
+    return Calibration(threshold, _recall(votes, labels, classes, threshold), wrong)
 
 
-def _named(votes: HostArray, labels: HostArray, classes: tuple[str, ...], threshold: float) -> dict[str, float]:
-    """Of each class and of "neither", the share that gets the right verdict."""
+def _recall(votes: HostArray, labels: HostArray, classes: tuple[str, ...], threshold: float) -> dict[str, float]:
     top, sure = votes.argmax(1), votes.max(1) >= threshold
-    shares = {name: float((sure & (top == place))[labels == place].mean()) for place, name in enumerate(classes)}
+    shares = {name: float((sure & (top == index))[labels == index].mean()) for index, name in enumerate(classes)}
     return shares | {"neither": float(1 - sure[labels < 0].mean())}

@@ -222,7 +222,7 @@ def test_a_feature_that_is_ever_above_0_lives_however_little(monkeypatch: pytest
     whole = found(Run(CPU), goal_of(parameters))
     assert all(1 not in dead.channels for dead in whole.dead if dead.layer == 1)
     # In pieces of one drawing each nothing else is found.
-    monkeypatch.setattr("engine.training.layer_statistics._AT_ONCE", 1)
+    monkeypatch.setattr("engine.training.layer_statistics._SLICE_MULTIPLIES", 1)
     pieces = found(Run(CPU), goal_of(parameters))
     assert (pieces.dead, pieces.examples) == (whole.dead, whole.examples)
     for one, other in zip(pieces.rows, whole.rows, strict=True):
