@@ -74,7 +74,7 @@ def machine(device: str, versions: Mapping[str, str]) -> Machine:
 
 
 def processor() -> str:
-    """The CPU's name, as far as the system knows it."""
+    """The CPU's model name, if the system knows it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text("utf-8", "replace").splitlines():

@@ -62,8 +62,8 @@ class Row(msgspec.Struct, frozen=True):
     @property
     def best(self) -> Timing | None:
         """The timing of PyTorch's fastest mode; None without PyTorch."""
-        found = [timing for timing in self.timings if timing.family == "pytorch"]
-        return min(found, key=lambda timing: timing.seconds.median, default=None)
+        candidates = [timing for timing in self.timings if timing.family == "pytorch"]
+        return min(candidates, key=lambda timing: timing.seconds.median, default=None)
 
     @property
     def yardstick(self) -> Timing | None:
@@ -161,14 +161,14 @@ def changes(before: Report, now: Report, margin: float = MARGIN) -> list[Change]
     """The rows that both reports have, compared with PyTorch's best if both have it, else with the reference
     work."""
     old = {row.name: row for row in before.rows}
-    found = []
+    compared = []
     for row in now.rows:
         if row.name in old and (pair := _ratios(old[row.name], row)):
             against, ratio_before, ratio_now = pair
             # Noise widens the quartiles: where they overlap, a worse median is not significant.
             slower = ratio_now.median < (1 - margin) * ratio_before.median and ratio_now.high < ratio_before.low
-            found.append(Change(row.name, against, ratio_before, ratio_now, slower))
-    return found
+            compared.append(Change(row.name, against, ratio_before, ratio_now, slower))
+    return compared
 
 
 def _ratios(before: Row, now: Row) -> tuple[str, Spread, Spread] | None:
@@ -196,9 +196,9 @@ class Table:
 
 
 def tables(report: Report) -> list[Table]:
-    found = [_rows(kind, [row for row in report.rows if row.kind == kind]) for kind in TITLES]
-    found += [_epochs(report.rows), _floors(report.rows), _curves(report.curves), _parity(report.parity)]
-    return [table for table in found if table.lines]
+    all_tables = [_rows(kind, [row for row in report.rows if row.kind == kind]) for kind in TITLES]
+    all_tables += [_epochs(report.rows), _floors(report.rows), _curves(report.curves), _parity(report.parity)]
+    return [table for table in all_tables if table.lines]
 
 
 def as_text(report: Report) -> str:
@@ -235,7 +235,7 @@ def about(report: Report) -> list[str]:
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     load = "" if machine.load is None else f", load {machine.load:.2f} before"
-    found = [
+    sentences = [
         f"{report.day.isoformat()}, {machine.processor}, {machine.cores} cores ({machine.flags}), "
         f"{machine.system}{load}.",
         f"Computing: {machine.device}.",
@@ -243,13 +243,13 @@ def about(report: Report) -> list[str]:
     ]
     if machine.variables:
         variables = ", ".join(f"{name}={value}" for name, value in machine.variables.items())
-        found.append(f"CAUTION, environment variables that change speeds are set: {variables}.")
+        sentences.append(f"CAUTION, environment variables that change speeds are set: {variables}.")
     if report.rows:
-        found.append(
+        sentences.append(
             "All contenders were timed in turn in one process; medians, and in brackets how many times as long as "
             "this engine, with the quartiles of the ratio in the last line."
         )
-    return found
+    return sentences
 
 
 def regression_text(changes: Sequence[Change], margin: float = MARGIN) -> str:

@@ -91,8 +91,8 @@ def train_multiplies(net: Net) -> int:
 
 def versions() -> dict[str, str]:
     """Of the other contenders that are installed."""
-    found = {"PyTorch": torch_contender.torch_version(), "onnxruntime": onnx_contender.onnx_version()}
-    return {name: version for name, version in found.items() if version is not None}
+    by_name = {"PyTorch": torch_contender.torch_version(), "onnxruntime": onnx_contender.onnx_version()}
+    return {name: version for name, version in by_name.items() if version is not None}
 
 
 def missing(backend: Backend) -> list[str]:
@@ -111,17 +111,19 @@ def missing(backend: Backend) -> list[str]:
     return notes
 
 
-def entries(work: Literal["live", "train"], net: Net, backend: Backend) -> list[Entry]:
+def available_contenders(work: Literal["live", "train"], net: Net, backend: Backend) -> list[Entry]:
     """The other contenders that can do this work on the device."""
     if backend.name == "gpu":
         return torch_contender.on_gpu(work, net) if torch_contender.torch_sees_gpu() else []
-    found = torch_contender.on_processor(work, net) if torch_contender.torch_version() is not None else []
+    contenders = torch_contender.on_processor(work, net) if torch_contender.torch_version() is not None else []
     if work == "live" and onnx_contender.onnx_version() is not None:
-        found.append(Entry("onnxruntime, 1 thread", lambda: onnx_contender.live(net)))
-    return found
+        contenders.append(Entry("onnxruntime, 1 thread", lambda: onnx_contender.live(net)))
+    return contenders
 
 
-def photo_entries(backend: Backend, picture: HostArray, layers: Sequence[Layer], parameters: Values) -> list[Entry]:
+def available_photo_contenders(
+    backend: Backend, picture: HostArray, layers: Sequence[Layer], parameters: Values
+) -> list[Entry]:
     """The other contenders that can pass a picture (C, H, W) through the layers on the device."""
     is_available = (
         torch_contender.torch_sees_gpu() if backend.name == "gpu" else torch_contender.torch_version() is not None
@@ -143,30 +145,34 @@ def live(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> N
         rows below.
     """
     engine, calls = contender.live(net, backend)
-    found, notes = gathered(engine, _with_reference(entries("live", net, backend), backend), SAME_MAPS)
+    contenders, notes = gathered(
+        engine, _with_reference(available_contenders("live", net, backend), backend), SAME_MAPS
+    )
     multiplies = sum(cost.multiplies for cost in net.network.costs)
-    least = None if limits is None else floor(limits, calls(), live_bytes(net.network), multiplies)
-    return Row("live", net.name, 1, multiplies, tuple(timings(found, seconds)), floor=least), notes
+    bound = None if limits is None else floor(limits, calls(), live_bytes(net.network), multiplies)
+    return Row("live", net.name, 1, multiplies, tuple(timings(contenders, seconds)), floor=bound), notes
 
 
 def train(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
     """The row of a training step."""
     engine, calls = contender.train(net, backend)
-    found, notes = gathered(engine, _with_reference(entries("train", net, backend), backend), SAME_STEP)
+    contenders, notes = gathered(
+        engine, _with_reference(available_contenders("train", net, backend), backend), SAME_STEP
+    )
     multiplies = train_multiplies(net)
-    least = None if limits is None else floor(limits, calls(), train_bytes(net), multiplies)
-    measured = tuple(timings(found, seconds))
-    return Row("train", net.name, net.recipe.batch, multiplies, measured, net.epoch, floor=least), notes
+    bound = None if limits is None else floor(limits, calls(), train_bytes(net), multiplies)
+    measured = tuple(timings(contenders, seconds))
+    return Row("train", net.name, net.recipe.batch, multiplies, measured, net.epoch, floor=bound), notes
 
 
 def photograph(backend: Backend, seconds: float, sides: tuple[int, int] = large_picture.SIDES) -> Noted:
     """The row of the photograph, with the memory growth of a process on it."""
     engine = large_picture.in_bands(backend, sides)
-    others = photo_entries(
+    others = available_photo_contenders(
         backend, large_picture.photograph(*sides), large_picture.LAYERS, large_picture.features()
     )
-    found, notes = gathered(engine, _with_reference(others, backend), SAME_MAPS)
-    measured = tuple(timings(found, seconds))
+    contenders, notes = gathered(engine, _with_reference(others, backend), SAME_MAPS)
+    measured = tuple(timings(contenders, seconds))
     return Row(
         "photo",
         f"{sides[1]} × {sides[0]}",
@@ -256,14 +262,14 @@ def _curve(
     ]
     spreads = [spread(samples) for samples in measure(contenders, seconds)]
     values, multiplies = [number(case) for case in cases], [case.multiplies for case in cases]
-    medians = [found.median for found in spreads]
+    medians = [summary.median for summary in spreads]
     return Curve(
         of,
         tuple(values),
         tuple(multiplies),
         tuple(medians),
-        tuple(found.low for found in spreads),
-        tuple(found.high for found in spreads),
+        tuple(summary.low for summary in spreads),
+        tuple(summary.high for summary in spreads),
         slope(values, multiplies),
         slope(values, medians),
     )
@@ -306,20 +312,22 @@ class Suite:
         """Measure everything. Raises BenchError if a contender computes something else."""
         where = machine(f"{self.backend.title} ({self.backend.reason})", versions())
         self._notes = missing(self.backend)
-        found, curves, compared = tuple(self._rows()), self._curves(), self._parity()
-        return Report(date.today(), where, found, curves, compared, tuple(dict.fromkeys(self._notes)))
+        rows, curves, compared = tuple(self._rows()), self._curves(), self._parity()
+        return Report(date.today(), where, rows, curves, compared, tuple(dict.fromkeys(self._notes)))
 
     def _rows(self) -> Iterator[Row]:
-        least = self._limits()
+        device_limits = self._limits()
         plans: list[tuple[str, Callable[[], Noted]]] = []
         for kind, timed in (("live", live), ("train", train)):
             if kind in self.kinds:
                 plans += [
-                    (f"{kind} {net.name}", partial(timed, net, self.backend, self.seconds, least))
+                    (f"{kind} {net.name}", partial(timed, net, self.backend, self.seconds, device_limits))
                     for net in REFERENCE_NETS
                 ]
         if "hanuschkin" in self.kinds:
-            plans.append(("train hanuschkin", partial(train, hanuschkin_net(), self.backend, self.seconds, least)))
+            plans.append(
+                ("train hanuschkin", partial(train, hanuschkin_net(), self.backend, self.seconds, device_limits))
+            )
         if "photo" in self.kinds:
             plans.append(("photo", partial(photograph, self.backend, self.seconds)))
         for number, (name, measured) in enumerate(plans, 1):
@@ -344,9 +352,9 @@ class Suite:
     def _parity(self) -> tuple[Parity, ...]:
         if "parity" not in self.kinds:
             return ()
-        found: list[Parity] = []
-        for compared in parity(self.backend, numpy_backend("reference")):
-            if not found or found[-1].subject != compared.subject:
-                self.progress(f"parity: {compared.subject}")
-            found.append(compared)
-        return tuple(found)
+        results: list[Parity] = []
+        for result in parity(self.backend, numpy_backend("reference")):
+            if not results or results[-1].subject != result.subject:
+                self.progress(f"parity: {result.subject}")
+            results.append(result)
+        return tuple(results)

@@ -78,11 +78,11 @@ class TorchNetwork:
 
     def outputs(self, images: Tensor) -> list[Tensor]:
         """Every layer's output."""
-        found = []
+        outputs = []
         for step in self.steps:
             images = step(images)
-            found.append(images)
-        return found
+            outputs.append(images)
+        return outputs
 
 
 def _conv(torch: Any, layer: Conv2D, own: Tensors) -> Step:
@@ -244,22 +244,22 @@ def _live(
 
     network, wait = TorchNetwork(net.network, parameters(net), device, channels_last), _synchronize_of(device)
     image = pictures(net, 1)[0]
-    given = _to_device(device, image, channels_last)
+    inputs = _to_device(device, image, channels_last)
     forward = torch.inference_mode()(network.outputs)
     if mode == "compiled":
         # Under inference_mode the compiler fails on tensors made outside.
         forward = torch.no_grad()(torch.compile(network.outputs))
     elif mode == "CUDA graph":
-        forward = _captured(partial(forward, given))
+        forward = _captured(partial(forward, inputs))
     host = torch.from_numpy(image)
 
     def run() -> Any:
         # On a CPU the picture is in place; to a GPU the drawing has to be copied.
         if device == "cuda":
-            given.copy_(host)
-        found = forward(given)
+            inputs.copy_(host)
+        outputs = forward(inputs)
         wait()
-        return found
+        return outputs
 
     def answer() -> dict[str, HostArray]:
         names = net.network.names[1:]
@@ -336,15 +336,15 @@ def _photo(
         for name in names
     ]
     steps = [BUILDERS[type(layer)](torch, layer, parts) for layer, parts in zip(layers, own, strict=True)]
-    given = _to_device("cpu", picture[None], channels_last)
+    inputs = _to_device("cpu", picture[None], channels_last)
 
     def run() -> HostArray:
         with torch.inference_mode():
-            maps = given.to(device)
+            maps = inputs.to(device)
             for step in steps:
                 maps = step(maps)
-            found: HostArray = maps[0].cpu().numpy()
-        return found
+            output: HostArray = maps[0].cpu().numpy()
+        return output
 
     return Contender(title, "pytorch", run, lambda: {"maps": run()}, before=before)
 
@@ -372,11 +372,11 @@ def _captured(work: Callable[[], Any]) -> Callable[[Any], Any]:
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        found = work()
+        result = work()
 
     def replay(_: Any) -> Any:
         graph.replay()
-        return found
+        return result
 
     return replay
 

@@ -32,8 +32,8 @@ TIMED_EVERY = 50
 class Reading:
     """A model's prediction for one input.
 
-    activations: the input and each layer's output, (C, H, W) or (n,), float32, read-only, as far as requested; the
-        input and the scores always
+    activations: the requested ones of the input and each layer, (C, H, W) or (n,), float32, read-only; the input
+        and the scores always
     votes: (classes,), the shares shown: softmax of the scores, unless they are votes already
     predicted_class: a class name or "unsure"
     layer_seconds: the time of each layer, in order, when last timed

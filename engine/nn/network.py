@@ -222,7 +222,7 @@ class Network:
             rest = {name: data[name] for name in ("input_shape", "classes", "vote")}
             return msgspec.convert(rest | {"layers": ()}, _NetworkFields).build(layers)
         except KeyError as error:
-            raise ValueError(f"This does not describe a network: it does not say {error}.") from error
+            raise ValueError(f"This does not describe a network: {error} is missing.") from error
         except (TypeError, msgspec.ValidationError) as error:
             raise ValueError(f"This does not describe a network: {error}.") from error
 
@@ -264,7 +264,6 @@ def _layers_from_json(items: Any, title: str, depth: int) -> tuple[Layer, ...]:
 
 
 def _layer_from_json(item: Any, depth: int) -> Layer:
-    """Raises ValueError."""
     if not isinstance(item, Mapping):
         raise ValueError(f"{reprlib.repr(item)} does not describe one.")
     settings = dict(item)

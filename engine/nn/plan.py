@@ -219,10 +219,10 @@ class Plan:
 
         Raises ValueError unless the plan keeps outputs.
         """
-        kept = self._kept_outputs()
+        outputs = self._kept_outputs()
         self._check_images(images)
         if self._pass_with_outputs is None:
-            inlet, outlet = self._ops.inlet(self._image_view), self._ops.outlet(kept)
+            inlet, outlet = self._ops.inlet(self._image_view), self._ops.outlet(outputs)
             calls = inlet.calls + self._all_forward() + outlet.calls
             self._pass_with_outputs = self.backend.program(calls, 1), inlet, outlet
         run, inlet, outlet = self._pass_with_outputs
@@ -299,9 +299,9 @@ class Plan:
     def outputs_of(self, wanted: Mapping[int, range]) -> dict[int, HostArray]:
         """Some channels of some layers (0 is the input) of `outputs`; nothing else is copied from the device.
         Raises ValueError unless the plan keeps outputs."""
-        kept = self._kept_outputs()
+        outputs = self._kept_outputs()
         return {
-            layer: _batch_first(self._ops.to_host(kept[layer][maps.start : maps.stop]))
+            layer: _batch_first(self._ops.to_host(outputs[layer][maps.start : maps.stop]))
             for layer, maps in wanted.items()
         }
 

@@ -88,7 +88,6 @@ class Nudge:
 
     @property
     def after(self) -> float:
-        """The value kept."""
         return self.before + {"up": self.size, "same": 0.0, "down": -self.size}[self.kept]
 
     @property

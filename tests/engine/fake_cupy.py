@@ -1,7 +1,7 @@
-"""A stand-in for CuPy that computes on the processor and refuses what CuPy and CUDA refuse. Not a test.
+"""A stand-in for CuPy that computes on the CPU and refuses what CuPy and CUDA refuse.
 
-It has only what the engine may count on. Its kernels are compiled by g++ (tests/engine/backends/cuda); where there
-is none, it can be imported and asked, but computes nothing.
+It has only what the engine uses. Its kernels are compiled by g++ (tests/engine/backends/cuda); without g++ it can
+be imported, but computes nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,13 @@ ILLEGAL_ADDRESS = CUDARuntimeError(700, "cudaErrorIllegalAddress: an illegal mem
 
 
 class Gpu:
-    """What the make-believe GPU has done. calls: how often anything was asked of it; faults: what the call of that
-    number raises, from 1; graphs: how many launches each captured graph has; launches: kernels run, in order."""
+    """What the simulated GPU has done.
+
+    calls: the number of calls
+    faults: the exception that the call of that number raises, from 1
+    graphs: the number of launches of each captured graph
+    launches: kernels run, in order
+    """
 
     def __init__(self) -> None:
         self.device = CpuDevice()
@@ -66,14 +71,16 @@ class Gpu:
 
 
 class Capture:
-    """What becomes a graph. nodes: each launch, and the numbers of those it waits for; streams: that take part."""
+    """A graph being captured. nodes: each launch, and the indices of those it waits for; streams: those taking
+    part."""
 
     def __init__(self, origin: Stream) -> None:
         self.nodes: list[tuple[Callable[[], None], set[int]]] = []
         self.streams = {origin}
 
     def run(self) -> None:
-        """In the order furthest from the one they were captured in: a missing edge changes what comes out."""
+        """Runs the nodes in the order furthest from that of the capture, so that a missing edge changes the
+        result."""
         left = set(range(len(self.nodes)))
         while left:
             node = max(each for each in left if not self.nodes[each][1] & left)
@@ -82,7 +89,8 @@ class Capture:
 
 
 class Stream:
-    """As cupy.cuda.Stream. capture: what it takes part in; ends: of that, what the next launch waits for."""
+    """As cupy.cuda.Stream. capture: the one it takes part in; ends: the nodes in it that the next launch waits
+    for."""
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu
@@ -136,7 +144,7 @@ class Stream:
 
 
 class Event:
-    """As cupy.cuda.Event. In a capture it takes the streams that wait for it into the capture."""
+    """As cupy.cuda.Event. In a capture, streams that wait for it join the capture."""
 
     def __init__(self, disable_timing: bool) -> None:
         self.capture: Capture | None = None
@@ -148,7 +156,7 @@ class Event:
 
 
 class Array(DeviceArray):
-    """As cupy.ndarray, but it computes nothing."""
+    """As cupy.ndarray, without arithmetic."""
 
     def __init__(self, host: np.ndarray, whole: np.ndarray, gpu: Gpu) -> None:
         super().__init__(host, whole)
@@ -225,7 +233,7 @@ class RawKernel:
 
 
 def fake_cupy() -> ModuleType:
-    """A module to put in sys.modules as cupy. Its `gpu` tells what it has done, and fails on cue."""
+    """A module to put in sys.modules as cupy. Its `gpu` records calls and raises the `faults` set on it."""
     module: Any = ModuleType("cupy")
     gpu = module.gpu = Gpu()
 

@@ -1,4 +1,4 @@
-"""What is asked of every layer, on any backend: its definition, and the central difference. Not a test."""
+"""Checks of a layer on any backend: its definition (forward) and central differences (gradient)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.nn.network import Network
 from engine.nn.plan import Plan
 from tests.engine import reference
 
-# Far enough apart for the rounding of float64, near enough for curves; away from kinks it leaves about 1e-9.
+# Large enough for float64 rounding, small enough for curvature; away from kinks the error is about 1e-9.
 STEP = 1e-6
 
 
 def plan_of(network: Network, backend: Backend, batch: int, values: dict[str, np.ndarray], **options: Any) -> Plan:
-    """A plan with these parameters, in float64 unless told."""
+    """A plan with these parameters, in float64 by default."""
     plan = Plan(network, backend, batch, **{"dtype": np.float64} | options)
     plan.load(values)
     return plan
@@ -28,7 +28,7 @@ def plan_of(network: Network, backend: Backend, batch: int, values: dict[str, np
 def check_forward(
     layer: Layer, shape: Shape, training: bool, backend: Backend, dtype: type = np.float64, tolerance: float = 1e-12
 ) -> None:
-    """What the layer makes of three pictures is what its definition says."""
+    """The layer's output for three inputs equals its definition."""
     network = with_head(layer, shape)
     rng = np.random.default_rng(7)
     values = random_values(network, rng)
@@ -42,7 +42,7 @@ def check_forward(
 
 
 def check_gradient(layer: Layer, shape: Shape, training: bool, backend: Backend) -> None:
-    """The gradient in every parameter and every pixel is the central difference of the mean error."""
+    """The gradient in every parameter and every pixel equals the central difference of the mean loss."""
     network = with_head(layer, shape)
     rng = np.random.default_rng(11)
     values = random_values(network, rng)
@@ -61,11 +61,11 @@ def check_gradient(layer: Layer, shape: Shape, training: bool, backend: Backend)
         for place in np.ndindex(gradient.shape):
             target = images if name == "input" else values[name]
             kept = target[place]
-            sides = []
+            losses = []
             for nudge in (STEP, -STEP):
                 target[place] = kept + nudge
                 plan.load(values)
-                sides.append(error())
+                losses.append(error())
             target[place] = kept
-            slope = (sides[0] - sides[1]) / (2 * STEP)
+            slope = (losses[0] - losses[1]) / (2 * STEP)
             assert slope == pytest.approx(gradient[place], rel=0, abs=1e-6), (name, place)

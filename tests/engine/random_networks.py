@@ -1,4 +1,4 @@
-"""Networks of up to twelve layers of all kinds in any order that fits, with odd strides and windows. Not a test."""
+"""Random networks of up to twelve layers of all kinds in any order that fits, with odd strides and windows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from engine.nn.network import Network
 
 
 def random_network(rng: np.random.Generator) -> Network:
-    """Some network with two classes; the first layer may be of any kind, and the same kind may follow itself."""
+    """A random network with two classes; the first layer may be of any kind, and a kind may follow itself."""
     start = tuple(int(side) for side in (rng.integers(1, 4), *rng.integers(1, 13, 2)))
     layers = _random_stack(rng, start, int(rng.integers(0, 11)), 0)
     shape = _output_shape(layers, start)
@@ -77,7 +77,7 @@ def _random_layer(rng: np.random.Generator, shape: Shape, depth: int) -> Layer:
 
 
 def _random_residual(rng: np.random.Generator, shape: Shape, depth: int) -> Layer:
-    """A stack that ends in the shape it begins with. Raises ShapeError if none came about."""
+    """A residual block that keeps its shape."""
     layers = _random_stack(rng, shape, int(rng.integers(1, 4)), depth + 1) if depth < 2 else []
     given = _output_shape(layers, shape)
     if given != shape and len(given) == len(shape) == 3 and given[1:] == shape[1:]:

@@ -1,7 +1,6 @@
-"""The layers' definitions as plain loops, in float64: what the engine's fast paths are held against. Not fast.
+"""The layers' definitions as plain loops in float64, which the optimized implementations are compared with.
 
-Arrays of other numbers than floats (dtype object) pass through them too, such as numbers that count what is done to
-them.
+Arrays of other numbers than floats (dtype object) are supported too, such as numbers that count operations.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ Values = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a pass depends on beside its input and parameters: whether the network is learning, the seed and the
-    number of the step that its coins follow from, and the place in the batch of the first example."""
+    """What a pass depends on beside its input and parameters: training mode, and the seed, step number and index of
+    the first example that dropout masks follow from."""
 
     training: bool = False
     seed: int = 0
@@ -54,27 +53,27 @@ def network_outputs(
 ) -> list[np.ndarray]:
     """The images and every layer's outputs, (N, C, H, W) or (N, n)."""
     outputs = [images]
-    for place, (name, layer) in enumerate(zip(network.names[1:], network.layers, strict=True), 1):
-        key = _key(circumstances.seed, place)
-        outputs.append(forward(layer, outputs[-1], _inside(values, name), circumstances, key))
+    for index, (name, layer) in enumerate(zip(network.names[1:], network.layers, strict=True), 1):
+        key = _key(circumstances.seed, index)
+        outputs.append(forward(layer, outputs[-1], _layer_values(values, name), circumstances, key))
     return outputs
 
 
 def forward(
     layer: Layer, x: np.ndarray, values: Values, circumstances: Circumstances = READING, key: int = 0
 ) -> np.ndarray:
-    """The layer's outputs for a batch (N, ...), written from its definition."""
+    """The layer's outputs for a batch (N, ...), by definition."""
     if isinstance(layer, BatchNorm2D):
         return _batch_norm2d(layer, x, values, circumstances.training)
     if isinstance(layer, Dropout):
         return _dropout(layer, x, circumstances, key) if circumstances.training else x
     if isinstance(layer, Residual):
         return _residual(layer, x, values, circumstances, key)
-    return np.stack([_one(layer, image, values) for image in x])
+    return np.stack([_forward_one(layer, image, values) for image in x])
 
 
-def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
-    """The output for one example of a layer that treats them alike, each by itself."""
+def _forward_one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
+    """The output for one example of a layer that treats examples independently."""
     if isinstance(layer, Conv2D):
         return _conv2d(layer, x, values)
     if isinstance(layer, Center):
@@ -94,7 +93,7 @@ def _one(layer: Layer, x: np.ndarray, values: Values) -> np.ndarray:
     if isinstance(layer, Sigmoid):
         return _each(x, lambda v: 1 / (1 + math.exp(-v)))
     if isinstance(layer, Flatten):
-        return np.array([x[place] for place in np.ndindex(x.shape)])  # row order, the last index fastest
+        return np.array([x[index] for index in np.ndindex(x.shape)])  # row order, the last index fastest
     if isinstance(layer, Dense):
         bias = values.get("bias", np.zeros(layer.units))
         return np.array([sum(v * w for w, v in zip(values["weight"][o], x, strict=True)) + bias[o]
@@ -109,7 +108,7 @@ def _each(x: np.ndarray, function) -> np.ndarray:
 
 
 def _zero(x: np.ndarray):
-    """0 of x's own kind of number."""
+    """0 of the same number type as x."""
     return x.flat[0] - x.flat[0]
 
 
@@ -117,8 +116,8 @@ def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def _inside(values: Values, name: str) -> Values:
-    """The values of one layer, by the names they have in it."""
+def _layer_values(values: Values, name: str) -> Values:
+    """The values of one layer, by their names in it."""
     return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
 
 
@@ -128,8 +127,8 @@ def _conv2d(layer: Conv2D, x: np.ndarray, values: Values) -> np.ndarray:
     rows = (height + 2 * pad - layer.size) // layer.stride + 1
     columns = (width + 2 * pad - layer.size) // layer.stride + 1
     padded = np.full((channels, height + 2 * pad, width + 2 * pad), _zero(x), x.dtype)
-    for place in np.ndindex(x.shape):
-        padded[place[0], place[1] + pad, place[2] + pad] = x[place]
+    for index in np.ndindex(x.shape):
+        padded[index[0], index[1] + pad, index[2] + pad] = x[index]
     y = np.zeros((layer.features, rows, columns), x.dtype)
     for f, i, j in np.ndindex(y.shape):
         total = 0
@@ -177,7 +176,7 @@ def _batch_norm2d(layer: BatchNorm2D, x: np.ndarray, values: Values, training: b
 
 
 def batch_statistics(maps: np.ndarray) -> tuple[float, float]:
-    """Mean of all values, and their variance with the divisor m."""
+    """Mean of all values, and their biased variance."""
     found = list(maps.ravel())
     mean = _mean(found)
     return mean, _mean([(v - mean) ** 2 for v in found])
@@ -185,28 +184,28 @@ def batch_statistics(maps: np.ndarray) -> tuple[float, float]:
 
 def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: Circumstances, key: int) -> np.ndarray:
     y = x
-    for place, inner in enumerate(layer.layers, 1):
-        mine = _inside(values, f"{place}-{inner.kind}")
-        y = forward(inner, y, mine, circumstances, _key(key, place))
+    for index, inner in enumerate(layer.layers, 1):
+        inner_values = _layer_values(values, f"{index}-{inner.kind}")
+        y = forward(inner, y, inner_values, circumstances, _key(key, index))
     return x + y
 
 
 def _dropout(layer: Dropout, x: np.ndarray, circumstances: Circumstances, key: int) -> np.ndarray:
     y = np.zeros(x.shape)
     for n in range(len(x)):
-        for place, value in enumerate(x[n].ravel()):
-            h = _mixed(key + circumstances.step * 0x9E3779B9)
-            h = _mixed(_mixed(h + circumstances.first + n) + place)
-            y[n].flat[place] = value / (1 - layer.rate) if h >= layer.rate * 2**32 else 0.0
+        for index, value in enumerate(x[n].ravel()):
+            h = _lowbias32(key + circumstances.step * 0x9E3779B9)
+            h = _lowbias32(_lowbias32(h + circumstances.first + n) + index)
+            y[n].flat[index] = value / (1 - layer.rate) if h >= layer.rate * 2**32 else 0.0
     return y
 
 
-def _key(above: int, place: int) -> int:
-    return int.from_bytes(hashlib.blake2s(f"{above}/{place}".encode(), digest_size=4).digest(), "little")
+def _key(above: int, index: int) -> int:
+    return int.from_bytes(hashlib.blake2s(f"{above}/{index}".encode(), digest_size=4).digest(), "little")
 
 
-def _mixed(h: int) -> int:
-    """Ellis's lowbias32, on Python's whole numbers."""
+def _lowbias32(h: int) -> int:
+    """Ellis's lowbias32, on Python integers."""
     h %= 2**32
     h ^= h >> 16
     h = h * 0x7FEB352D % 2**32

@@ -1,4 +1,4 @@
-"""How a file that cannot be read is refused: in one sentence that names it. Not what is wrong with the file."""
+"""Error messages about files that cannot be read: one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def refusal(path: Path, read: Callable[[], object]) -> str:
-    """The sentence with which `read` refuses, without the path, which holds the name of the test."""
+    """The message that `read` raises, without the path, which contains the name of the test."""
     with pytest.raises(ValueError, match=r"\.$") as raised:
         read()
     sentence = str(raised.value)

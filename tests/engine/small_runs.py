@@ -1,4 +1,4 @@
-"""Small training runs that several tests make: networks, drawings, and a way through all steps. Not a test."""
+"""Small training runs shared by several tests: networks, drawings, and a loop over all steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CPU = choose_backend("cpu")
 SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
 DATA = XOSettings(side=12, noise=(0, 0.1), size=(0.6, 1.0))
 
-# One of everything that a run could forget: coins, running statistics, a stack with a skip.
+# Everything that has state of its own in a run: dropout, running statistics, a residual block.
 MIXED = Network(
     (1, 12, 12),
     (
@@ -32,17 +32,17 @@ MIXED = Network(
         Dense(2),
     ),
 )
-# Without layers that mix a batch, so that it may be cut.
+# Without layers that use batch statistics, so that batches can be split.
 CUT = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
 
 
 def source_of(recipe: Recipe) -> Generated:
-    """The fresh drawings of a recipe."""
+    """The generated drawings of a recipe."""
     return Generated(recipe.data, recipe.examples, recipe.seed)
 
 
 def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
-    """A run from its beginning to its end."""
+    """A run from start to end."""
     trainer = Trainer(network, source_of(recipe), recipe, CPU)
     for _ in trainer.steps():
         pass
@@ -50,11 +50,11 @@ def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
 
 
 def sizes(trainer: Trainer) -> set[int]:
-    """Of how many examples the chunks are that a run has been cut into."""
+    """The sizes of the slices that batches of the run were split into."""
     return {size for _, size, total in trainer._stepper._plans if total}
 
 
 def digest(values: dict[str, np.ndarray]) -> str:
-    """Tells apart arrays of which a single bit differs."""
+    """A hash that differs if a single bit does."""
     parts = (name.encode() + values[name].tobytes() for name in sorted(values))
     return hashlib.sha256(b"".join(parts)).hexdigest()

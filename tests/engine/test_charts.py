@@ -1,4 +1,4 @@
-"""Charts with logarithmic axes: where things stand in them."""
+"""Charts with logarithmic axes: positions of ticks, curves and labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_curves_fall_to_the_right_where_errors_do() -> None:
     assert x0 == x1 < x2 < x3
     assert x3 - x2 == pytest.approx(x2 - x1, abs=0.2)
     assert y0 == y1 < y2 < y3
-    assert y3 - y2 == pytest.approx(2 * (y2 - y1), abs=0.2)  # 0 stands at the lowest, 0.001
+    assert y3 - y2 == pytest.approx(2 * (y2 - y1), abs=0.2)  # 0 is drawn at the lowest, 0.001
     assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in curve)
 
 

@@ -1,4 +1,4 @@
-"""What a picture costs in every layer, against counting what its definition does."""
+"""The cost of every layer equals the number of operations of its definition."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.engine import reference
 
 @dataclass(frozen=True)
 class Counted:
-    """A number that counts its multiplications and divisions, and a function of the mathematics library as one."""
+    """A number that counts its multiplications and divisions, and each function of the math library as one."""
 
     value: float
     done: ClassVar[int] = 0
@@ -66,7 +66,7 @@ def test_multiplies_are_those_that_the_definition_does(case: tuple[Layer, Shape]
     layer, shape = case
     rng = np.random.default_rng(2)
     values = {name: np.ones(array.shape) for name, array in layer.initial(shape, rng).items()}
-    # All below 0, for then a leaky cut multiplies every one of them.
+    # All negative, so that LeakyReLU multiplies every one of them.
     picture = np.empty(shape, object)
     for place in np.ndindex(shape):
         picture[place] = Counted(-1 - rng.random())
@@ -92,7 +92,7 @@ def test_parameters_are_all_that_is_drawn_but_not_what_is_gathered(case: tuple[L
     ids=lambda network: shape_text(network.input_shape) + "-" + "-".join(layer.kind for layer in network.layers),
 )
 def test_a_plan_takes_about_the_memory_that_a_network_says(network: Network) -> None:
-    """It is what decides whether a file may be opened, and how many pictures are read at once."""
+    """The estimate decides whether a file may be opened, and how many pictures are read at once."""
     batch = 1 + 200_000 // network.picture_bytes
     values = network.initial(1)
     tracemalloc.start()

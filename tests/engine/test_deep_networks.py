@@ -1,5 +1,5 @@
-"""A thousand layers: they build, run, learn, are saved and read again, without recursion or work that grows faster
-than the layers do. The work is counted, not timed."""
+"""A thousand layers: building, running, training, saving and reading, without recursion or work that grows faster
+than the number of layers."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from engine.training.recipe import Recipe
 from engine.training.train_step import Stepper
 
 CPU = choose_backend("cpu")
-# Frames beyond those of the test itself; a thousand layers that called each other would need a thousand.
+# Stack frames beyond those of the test itself; recursion over a thousand layers would need a thousand.
 FRAMES = 60
 
 
 def plain(count: int) -> tuple[Layer, ...]:
-    """`count` layers, one on the other."""
+    """`count` layers in a chain."""
     return ((Conv2D(2, 1), BatchNorm2D(), ReLU(), Dropout(0.1)) * (count // 4 + 1))[:count]
 
 
 def stacks(count: int) -> tuple[Layer, ...]:
-    """`count` stacks with a skip, of two layers each."""
+    """`count` residual blocks of two layers each."""
     return (Residual((Conv2D(2, 1), BatchNorm2D())),) * count
 
 
 def one_stack(count: int) -> tuple[Layer, ...]:
-    """One stack of `count` layers."""
+    """One residual block of `count` layers."""
     return (Residual((*plain(count - 1), Conv2D(2, 1))),)
 
 
@@ -53,7 +53,7 @@ def network_of(layers: tuple[Layer, ...]) -> Network:
 
 
 def work(does: Callable[[], object]) -> Counter[str]:
-    """How often every function, in Python and out of it, is called meanwhile."""
+    """The number of calls of every function, in Python and in C, during a call."""
     calls: Counter[str] = Counter()
 
     def count(frame: FrameType, event: str, argument: Any) -> None:
@@ -72,7 +72,7 @@ def work(does: Callable[[], object]) -> Counter[str]:
 
 
 def few_frames(does: Callable[[], Any]) -> Any:
-    """What it gives, made with hardly any room for functions that call each other."""
+    """The result of a call made with hardly any stack frames left for recursion."""
     depth, limit = 0, sys.getrecursionlimit()
     frame = sys._getframe()
     while frame is not None:
@@ -85,7 +85,7 @@ def few_frames(does: Callable[[], Any]) -> Any:
 
 
 def learn(network: Network) -> Stepper:
-    """Two steps, with all that a step can have."""
+    """Two steps with everything that a step can have."""
     rng = np.random.default_rng(1)
     stepper = Stepper(network, CPU, Recipe(Adam(), batch=4, l2=0.1, clip=1.0), network.initial(1))
     shares = rng.dirichlet([1, 1], 4).astype(np.float32)
@@ -112,7 +112,7 @@ def test_a_thousand_layers_are_built_read_and_trained_without_recursion(make: Ca
 
 
 def everything(network: Network) -> None:
-    """All that a network goes through but files."""
+    """Everything but files."""
     assert Network.from_json(network.to_json()).costs == network.costs
     network.check(network.initial(1))
     plan = Plan(network, CPU, 2, keep=True)

@@ -1,4 +1,4 @@
-"""However long it trains, memory stays as it is but for the curves: keyframes are thinned, reports are let go."""
+"""Memory during long training stays constant but for the curves: keyframes are thinned, reports are released."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.conftest import Effort
 
 NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)))
 DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
-# Of a step in the curves: its number, error and rate, in rooms that double, while the old one is still seen.
+# Per step of the curves: its number, loss and rate, in arrays that double while the old one is still referenced.
 CURVE_BYTES = 16 * 4
 SLACK = 6 * 2**20
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now."""
+    """The resident memory of this process, in bytes."""
     gc.collect()
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
@@ -45,7 +45,7 @@ def test_memory_is_flat_while_it_trains(effort: Effort) -> None:
     runner = Runner("cpu", keep_every=0.1)
 
     def train_to(step: int) -> None:
-        """As the engine's thread does, with a picture now and then."""
+        """As the engine thread does, with a picture now and then."""
         made, wanted = 0, replace(request, goal=replace(goal, until=step))
         while made < step:
             training = runner.answer(wanted).training

@@ -1,4 +1,4 @@
-"""Hanuschkin's network, and the mean that it takes from its pictures."""
+"""Hanuschkin's network, and the mean that it subtracts from its pictures."""
 
 from __future__ import annotations
 

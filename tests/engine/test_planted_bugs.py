@@ -1,4 +1,4 @@
-"""The checks of layers are checked: each of these mistakes, planted into the arithmetic, makes one of them fail."""
+"""The layer checks themselves: each of these bugs, planted in the operations, makes one of them fail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def then(function: Callable[..., object], *arguments: Any) -> Calls:
 
 
 class Around:
-    """An operation with two directions, with something done after each."""
+    """A differentiable operation with something done after each direction."""
 
     def __init__(self, sound: Any, forth: Callable[[], Calls] | None = None, back: Any = None) -> None:
         self._sound, self._forth, self._back = sound, forth, back
@@ -115,7 +115,7 @@ class GradientOfTheMeanNotDivided(ArrayOperations):
 
 
 class FeaturesTurnedRound(ArrayOperations):
-    """Convolution as mathematicians have it, and not cross-correlation."""
+    """Mathematical convolution in place of cross-correlation."""
 
     def convolution(self, x, matrix, y, size, *rest):
         turned, taps = matrix.copy(), x.shape[0] * size * size

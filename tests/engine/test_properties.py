@@ -1,5 +1,4 @@
-"""What any network must do whatever its numbers are: shifts, order, linearity, constants, votes, and pictures that
-do not know of each other."""
+"""Properties of any network: shifts, order, linearity, constants, votes, and independence of the examples."""
 
 from __future__ import annotations
 
@@ -62,7 +61,7 @@ POOL: st.SearchStrategy[Layer] = st.one_of(
 
 
 def maps_of(layers: tuple[Layer, ...], images: np.ndarray, seed: int = 1) -> np.ndarray:
-    """What the layers, with random parameters, make of pictures (N, C, H, W), in float64."""
+    """The output of the layers, with random parameters, for images (N, C, H, W), in float64."""
     shape = images.shape[1:]
     for layer in layers:
         shape = layer.output_shape(shape)
@@ -75,7 +74,8 @@ def maps_of(layers: tuple[Layer, ...], images: np.ndarray, seed: int = 1) -> np.
 
 
 def reach(layers: tuple[Layer, ...]) -> int:
-    """How far from the frame of the last maps a value may see the frame of the picture: all margins, summed."""
+    """How far from the frame of the last maps a value may depend on the frame of the picture: the sum of all
+    paddings."""
     return sum(reach(layer.layers) if isinstance(layer, Residual) else layer.margin for layer in layers)
 
 
@@ -170,7 +170,7 @@ def test_pictures_of_a_batch_do_not_know_of_each_other(seed: int, batch: int) ->
 @fewer
 @given(SEEDS)
 def test_a_plan_that_keeps_nothing_gives_the_same(seed: int) -> None:
-    """It may run a cut after the pool that follows it."""
+    """It may run a ReLU after the pool that follows it."""
     rng = np.random.default_rng(seed)
     network = random_network(rng)
     values, shares = random_values(network, rng), rng.dirichlet([1, 1], 3)
@@ -198,7 +198,7 @@ def test_votes_are_shares_that_sum_to_one(scores: list[float]) -> None:
     assert votes[given_scores.argmax()] == votes.max()
     plan = Plan(network, CPU, 1, learn=True)
     plan.load({"02-dense.weight": np.zeros((len(scores), 1)), "02-dense.bias": given_scores})
-    with np.errstate(over="ignore", invalid="ignore"):  # as a step does: its own guard finds what is no number
+    with np.errstate(over="ignore", invalid="ignore"):  # as a training step does, which checks for NaN itself
         plan.forward(np.zeros((1, 1, 1, 1)))
         plan.backward(np.eye(len(scores))[:1])
     np.testing.assert_allclose(plan.votes[:, 0], votes, rtol=1e-5, atol=1e-7)

@@ -1,4 +1,4 @@
-"""The engine against PyTorch on random networks: outputs, error, gradients and running statistics, in float64."""
+"""The engine against PyTorch on random networks: outputs, loss, gradients and running statistics, in float64."""
 
 from __future__ import annotations
 
@@ -40,14 +40,15 @@ CPU = choose_backend("cpu")
 
 
 class Partner:
-    """The same network in PyTorch. values: tensors by the engine's names; batch norm moves its running ones."""
+    """The same network in PyTorch. values: tensors by the engine's names; batch norm updates its running
+    statistics."""
 
     def __init__(self, values: dict[str, np.ndarray], training: bool) -> None:
         self.values = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
         self._training = training
 
     def pass_through(self, layers: tuple[Layer, ...], names: list[str], x: Any, key: int, values: Any) -> list[Any]:
-        """What every layer gives. key: what the layers' own follow from."""
+        """Every layer's output. key: the seed that the layers' seeds are derived from."""
         outputs = []
         for place, (name, layer) in enumerate(zip(names, layers, strict=True), 1):
             x = self.layer(layer, x, values.get(name, {}), key_of(key, place))
@@ -55,7 +56,7 @@ class Partner:
         return outputs
 
     def layer(self, layer: Layer, x: Any, values: dict[str, Any], key: int) -> Any:
-        """What one layer gives."""
+        """One layer's output."""
         functional = torch.nn.functional
         match layer:
             case Conv2D():
@@ -97,7 +98,7 @@ class Partner:
         raise AssertionError(f"PyTorch has no partner for {type(layer).__name__}")
 
     def _coins(self, layer: Dropout, x: Any, key: int) -> Any:
-        """PyTorch would draw its own."""
+        """The engine's dropout mask, since PyTorch would draw its own."""
         learning = reference.Circumstances(training=True)
         return torch.tensor(reference.forward(layer, np.ones(tuple(x.shape)), {}, learning, key))
 
@@ -105,7 +106,7 @@ class Partner:
 def compare(
     network: Network, values: dict[str, np.ndarray], batch: int, training: bool, rng: Any, keep: bool = True
 ) -> None:
-    """One pass forward and one backward, in both, and what batch norm gathers. keep: compare every output too."""
+    """A forward and a backward pass in both, and the running statistics. keep: compare every output too."""
     images, shares = rng.normal(0, 1, (batch, *network.input_shape)), rng.dirichlet([1, 1], batch)
     options = {"learn": True, "input_gradient": True, "training": training}
     plan = plan_of(network, CPU, batch, values, keep=keep, **options)
@@ -150,7 +151,7 @@ def test_every_layer_and_its_options(layer: Layer, shape: Any, training: bool) -
 
 @pytest.mark.parametrize("seed", range(60))
 def test_larger_networks_whose_maps_nobody_looks_at(seed: int) -> None:
-    """So large, and with so many pictures at once, that the engine takes other ways than with a few."""
+    """Large enough, with so many pictures at once, that the engine chooses other algorithms."""
     rng = np.random.default_rng(9000 + seed)
     layers: list[Layer] = []
     for _ in range(int(rng.integers(1, 4))):

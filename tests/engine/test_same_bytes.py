@@ -1,4 +1,4 @@
-"""What is learnt in the window and by `xo train --fixed` with the same words is the same, to the last byte."""
+"""A run in the window and `xo train --fixed` with the same settings give the same bytes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.runtime.training_run import Run
 from engine.training.optimizers import SGD, AdamW
 from engine.training.recipe import Cosine, Recipe, Steps
 
-# Counts that a pool makes in several pieces, the last one short, and a batch that does not divide them.
+# Counts that a pool generates in several slices, the last one short, and a batch that does not divide them.
 DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)
 COUNTS = ("--examples", "230", "--hold-out", repr(120 / 230))
 WORDS = ("--seed", "3", "--data-seed", "4", "--fixed", *COUNTS, "--device", "cpu")
 
 
 def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
-    """What a Run, which is what the window has, comes to when the recipe ends it."""
+    """The result of a training run of the window when its recipe ends it."""
     subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(8))
     run = Run(choose_backend("cpu"))
     with one_blas_thread():

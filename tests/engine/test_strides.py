@@ -1,4 +1,4 @@
-"""Steps made together, as a GPU makes them, are the same steps as one by one."""
+"""Steps launched together, as on a GPU, equal steps launched one by one."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ POOL2_X9 = {
     "O": [[[5, 9], [9, 5]], [[5, 5], [5, 5]], [[9, 5], [5, 9]]],
 }
 
-# The values of feature 1 on the X as the slides print them.
+# The map of feature 1 on the X as the slides print it.
 PRINTED_FIRST_MAP = """
  0.77 -0.11  0.11  0.33  0.55 -0.11  0.33
 -0.11  1.00 -0.11  0.33 -0.11  0.11 -0.11
@@ -148,7 +148,7 @@ def close(got: np.ndarray, expected_x9: object) -> None:
 
 
 def cut(value: float) -> str:
-    """As the slides print: cut off after two decimals."""
+    """Truncated to two decimals, as the slides print."""
     return f"{math.trunc(value * 100 + math.copysign(1e-4, value)) / 100:.2f}"
 
 

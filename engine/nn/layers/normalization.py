@@ -136,11 +136,9 @@ class Center(Layer):
         return need_maps(self, shape)
 
     def state_shape(self, shape: Shape) -> Shape:
-        """(C,): the means."""
         return (shape[0],)
 
     def state(self, block: Array, shape: Shape) -> dict[str, Array]:
-        """mean (C,)."""
         return {"mean": block}
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:

@@ -94,28 +94,28 @@ class Residual(Layer):
         return self._total_size([layer.state_shape(inner) for layer, inner in self._inner_layers(shape)])
 
     def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
-        found: dict[str, Array] = {}
+        views: dict[str, Array] = {}
         for (name, layer, inner), part in zip(
             self._named_layers(shape), self._inner_parameters(block, shape), strict=True
         ):
             if part is not None:
-                found |= {f"{name}.{key}": view for key, view in layer.parameters(part, inner).items()}
-        return found
+                views |= {f"{name}.{key}": view for key, view in layer.parameters(part, inner).items()}
+        return views
 
     def state(self, block: Array, shape: Shape) -> dict[str, Array]:
-        found: dict[str, Array] = {}
+        views: dict[str, Array] = {}
         for (name, layer, inner), part in zip(
             self._named_layers(shape), self._inner_buffers(block, shape), strict=True
         ):
             if part is not None:
-                found |= {f"{name}.{key}": view for key, view in layer.state(part, inner).items()}
-        return found
+                views |= {f"{name}.{key}": view for key, view in layer.state(part, inner).items()}
+        return views
 
     def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        found: Values = {}
+        values: Values = {}
         for name, layer, inner in self._named_layers(shape):
-            found |= {f"{name}.{key}": array for key, array in layer.initial(inner, rng).items()}
-        return found
+            values |= {f"{name}.{key}": array for key, array in layer.initial(inner, rng).items()}
+        return values
 
     def multiplies(self, shape: Shape) -> int:
         return sum(layer.multiplies(inner) for layer, inner in self._inner_layers(shape))

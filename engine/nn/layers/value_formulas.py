@@ -231,5 +231,5 @@ def window_cells(shape: tuple[int, ...], channel: int, rows: range, columns: ran
 
 def values_at(x: HostArray, cells: HostArray) -> HostArray:
     """float64 values of `x` at flat `cells`, 0 where OUTSIDE."""
-    taken: HostArray = np.where(cells == OUTSIDE, 0.0, x.ravel()[np.maximum(cells, 0)].astype(np.float64))
-    return taken
+    values: HostArray = np.where(cells == OUTSIDE, 0.0, x.ravel()[np.maximum(cells, 0)].astype(np.float64))
+    return values

@@ -61,12 +61,12 @@ class Votes(Layer):
         return
 
     def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
-        found: HostArray = np.any(self.weights(shape[0])[mask] > 0, axis=0)
-        return found
+        is_read: HostArray = np.any(self.weights(shape[0])[mask] > 0, axis=0)
+        return is_read
 
     def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
-        found: HostArray = np.any(self.weights(shape[0])[:, mask] > 0, axis=1)
-        return found
+        reads: HostArray = np.any(self.weights(shape[0])[:, mask] > 0, axis=1)
+        return reads
 
     def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
         cells = np.array(self.strong[index[0]], np.int64)
@@ -83,9 +83,9 @@ class Votes(Layer):
         return ops.from_host(self.weights(len(x), x.dtype))
 
 
-def _are_positions(given: object) -> bool:
-    """Whether `given` is one or more distinct integers from 0."""
-    if not isinstance(given, tuple) or not all(isinstance(index, int) for index in given):
+def _are_positions(value: object) -> bool:
+    """Whether `value` is one or more distinct integers from 0."""
+    if not isinstance(value, tuple) or not all(isinstance(item, int) for item in value):
         return False
-    whole = [index for index in given if not isinstance(index, bool) and index >= 0]
-    return 0 < len(set(whole)) == len(given)
+    positions = [item for item in value if not isinstance(item, bool) and item >= 0]
+    return 0 < len(set(positions)) == len(value)

@@ -1,4 +1,4 @@
-"""Reports with made-up numbers, for tests of what becomes of them. Not a test."""
+"""Reports with invented numbers, for tests of tables and comparisons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MACHINE = Machine("Abacus", 2, "BEADS", "Desk 1", "hands (chosen)", {"Python": "
 
 
 def timing(name: str, family: Family, seconds: float, times: float, wide: float = 0.02) -> Timing:
-    """A timing whose quartiles lie a share `wide` below and above its median."""
+    """A timing whose quartiles are a share `wide` below and above its median."""
     spreads = [Spread(value, value * (1 - wide), value * (1 + wide)) for value in (seconds, times)]
     return Timing(name, family, *spreads, rounds=9)
 
@@ -29,5 +29,5 @@ def row(
 
 
 def report(*rows: Row) -> Report:
-    """A report of these rows alone."""
+    """A report of these rows."""
     return Report(date(2026, 11, 24), MACHINE, rows)

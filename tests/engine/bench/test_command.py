@@ -1,4 +1,4 @@
-"""`xo bench` from end to end, with as little measuring as can be."""
+"""`xo bench` from end to end, with as little measuring as possible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUICK = ["bench", "--device", "cpu", "--seconds", "0.02"]
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny net alone, and no partner, whether installed or not."""
+    """The tiny net alone, without other contenders, installed or not."""
     monkeypatch.setattr(suite, "REFERENCE_NETS", (TINY,))
     monkeypatch.setattr(suite, "hanuschkin_net", lambda: replace(TINY, name="hanuschkin", epoch=1400))
     monkeypatch.setattr(partners.torch_contender, "torch_version", lambda: None)
@@ -69,7 +69,7 @@ def test_a_partner_that_does_not_run_is_named(
     def broken() -> Contender:
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr(partners, "entries", lambda *_: [Entry("PyTorch compiled", broken)])
+    monkeypatch.setattr(partners, "available_contenders", lambda *_: [Entry("PyTorch compiled", broken)])
     assert main([*QUICK, "--rows", "live"]) == 0
     assert "PyTorch compiled did not run: no compiler." in capsys.readouterr().out
 
@@ -90,7 +90,8 @@ def test_the_curves_are_drawn_beside_the_page(tmp_path: Path, monkeypatch: pytes
 def test_against_an_earlier_report(
     factor: float, code: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An earlier engine that was a thousand times faster, or slower, than this one, beside the same yardstick."""
+    """An earlier engine that was a thousand times faster, or slower, than this one, beside the same reference
+    work."""
     path = tmp_path / "before.json"
     assert main([*QUICK, "--rows", "live", "--json", str(path)]) == 0
     data: Any = json.loads(path.read_bytes())
@@ -149,7 +150,7 @@ def test_a_place_that_is_not_there_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.setattr(suite.Suite, "report", lambda self: pytest.fail("it measured"))
     assert main([*QUICK, option, str(tmp_path / "missing" / "file")]) == 1
-    assert "There is no folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_an_earlier_report_that_is_none_is_refused_before_anything_is_measured(

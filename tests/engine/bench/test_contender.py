@@ -1,4 +1,4 @@
-"""Who computes something else is an error, and who cannot compute at all is left out with a word."""
+"""Contenders: one that computes something else is an error, one that cannot run is left out with a note."""
 
 from __future__ import annotations
 

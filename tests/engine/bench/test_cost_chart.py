@@ -1,4 +1,4 @@
-"""Cost curves as an SVG picture."""
+"""Cost curves as SVG."""
 
 from __future__ import annotations
 

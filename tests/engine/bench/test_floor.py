@@ -1,4 +1,4 @@
-"""The least time that work can take."""
+"""The roofline: the least time that work can take."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_device_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.bench.suite.VALUES", {"cpu": 1 << 16})
     monkeypatch.setattr("engine.bench.suite.ROWS", {"cpu": 64})
     found = limits(CPU, 0.01)
-    # Any machine starts a call within a millisecond, and moves and multiplies more than a million a second.
+    # Any machine starts a call within a millisecond, and moves and multiplies more than a million values a second.
     assert 0 < found.call < 1e-3
     assert found.bytes > 1e6
     assert found.multiplies > 1e6

@@ -1,4 +1,4 @@
-"""Large pictures worked on in bands: what comes out is what one pass over the whole picture gives."""
+"""Large pictures in bands: the result equals one pass over the whole picture."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CHAINS: list[tuple[Layer, ...]] = [
 
 
 def whole_numbers(layers: tuple[Layer, ...], shape: Shape, rng: np.random.Generator) -> Parameters:
-    """Parameters whose products are exact in float32, so that the order of sums makes no difference."""
+    """Parameters whose products are exact in float32, so that the order of summation makes no difference."""
     network = Network((shape[0], shape[1], shape[2]), (*layers, *HEAD))
     found = {name: rng.integers(-2, 3, size) for name, size in network.parameter_shapes.items()}
     return {name: (abs(v) + 1 if name.endswith("variance") else v).astype(np.float32) for name, v in found.items()}
@@ -69,7 +69,7 @@ def in_one_pass(layers: tuple[Layer, ...], parameters: Parameters, picture: np.n
 @pytest.mark.parametrize("band_rows", [1, 2, 3, 7, 100, None])
 def test_bands_of_any_height_give_what_one_pass_gives(layers: tuple[Layer, ...], band_rows: int | None) -> None:
     rng, tried = np.random.default_rng(3), 0
-    # Every height there is up to three windows of the widest chain, so that strides meet the edge in every way.
+    # Every height up to three windows of the widest chain, so that strides meet the edge in every way.
     for shape in [(2, height, 5 + height % 4) for height in range(3, 31)]:
         try:
             parameters = whole_numbers(layers, shape, rng)
@@ -79,7 +79,7 @@ def test_bands_of_any_height_give_what_one_pass_gives(layers: tuple[Layer, ...],
         given = forward_in_bands(layers, parameters, picture, CPU, band_rows)
         expected = in_one_pass(layers, parameters, picture)
         if any(isinstance(layer, BatchNorm2D) for layer in layers):
-            # What is divided by roots is no whole number, and its sums are rounded in the order they are made.
+            # Batch norm divides by roots, so values are no integers and sums are rounded in their order.
             np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-4)
         else:
             np.testing.assert_array_equal(given, expected)
@@ -121,7 +121,7 @@ def test_memory_stays_at_a_few_bands_whatever_the_height() -> None:
             assert band.maps.shape[2] == 150
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    # The whole columns of the higher picture alone would be 62 MB.
+    # The im2col columns of the higher picture alone would be 62 MB.
     assert max(peaks) < 10e6
 
 

@@ -1,4 +1,4 @@
-"""What a measurement ran on is named."""
+"""The machine of a measurement is reported."""
 
 from __future__ import annotations
 

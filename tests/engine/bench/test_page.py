@@ -1,4 +1,4 @@
-"""Tables put into a page that has other text."""
+"""Tables inserted into a page that has other text."""
 
 from __future__ import annotations
 

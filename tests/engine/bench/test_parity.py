@@ -1,4 +1,4 @@
-"""Parity of two backends: the same one agrees with itself, and every planted mistake is found."""
+"""Parity of two backends: equal ones agree, and every planted bug is found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CPU = choose_backend("cpu")
 
 
 def wrong(changed: type[ArrayOperations], kind: str) -> set[str]:
-    """What differs, over the layers whose name begins so, with these operations instead of NumPy's own."""
+    """The differences, over the layers whose name starts so, with these operations instead of NumPy's."""
     backend = replace(CPU, name="gpu", title="planted", operations=changed())
     cases = [case for case in CASES if type(case[0]).__name__.startswith(kind)]
     return {case.what for case in parity(backend, CPU, cases, []) if not case.fine}
@@ -79,7 +79,7 @@ class LastWins(ArrayOperations):
 
 
 class LeakyAtZero(ArrayOperations):
-    """Lets the gradient through where a ReLU's value is exactly 0."""
+    """Passes the gradient where a ReLU's value is exactly 0."""
 
     def activation_gradient(self, kind: Any, y: Any, dy: Any, dx: Any, slope: float = 0.0) -> Calls:
         calls = super().activation_gradient(kind, y, dy, dx, slope)
@@ -89,21 +89,21 @@ class LeakyAtZero(ArrayOperations):
 
 
 class NoMomentum(ArrayOperations):
-    """Forgets its velocity."""
+    """Drops its velocity."""
 
     def sgd(self, values: Any, gradients: Any, velocity: Any, momentum: float, *rest: Any) -> Calls:
         return super().sgd(values, gradients, velocity, 0.0, *rest)
 
 
 class OtherCoins(ArrayOperations):
-    """Throws dropout's coins with another key."""
+    """Draws dropout's mask with another key."""
 
     def dropout(self, x: Any, y: Any, rate: float, key: int, moment: Any) -> Any:
         return super().dropout(x, y, rate, key + 1, moment)
 
 
 class NoNumber(ArrayOperations):
-    """Sigmoids that are no numbers."""
+    """Sigmoids that are NaN."""
 
     def activation(self, kind: Any, x: Any, y: Any, slope: float = 0.0) -> Calls:
         return [(y.fill, (np.nan,), {})] if kind == "sigmoid" else super().activation(kind, x, y, slope)

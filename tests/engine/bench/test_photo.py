@@ -1,4 +1,4 @@
-"""The photograph: always the same, and passed through in little memory."""
+"""The photograph: reproducible, and computed in little memory."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def test_the_engine_answers_with_all_the_maps_of_the_whole_picture() -> None:
     np.testing.assert_allclose(contender.answer()["maps"], plan.outputs()[3][0], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the system does not say how much memory a process had")
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak memory of a process is unknown")
 def test_a_process_grows_by_little_more_than_the_maps() -> None:
     sides = (1200, 1600)
     grown = large_picture.growth(sides)
     maps = 4 * 16 * 600 * 800
     assert grown is not None
-    # All its windows written out as columns would be another 190 MB.
+    # Its im2col columns would be another 190 MB.
     assert maps / 2 < grown < maps + 30e6

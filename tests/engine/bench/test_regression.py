@@ -1,4 +1,4 @@
-"""What counts as slower than before, with made-up numbers."""
+"""What counts as slower than before, with invented numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark found, written as JSON and read again."""
+"""Reports written as JSON and read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a convolution costs as it grows."""
+"""The cost of a convolution as it grows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as people read it."""
+"""Reports as text and Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contenders are timed in turn, each alike, and what a sample is worth is told from medians and quartiles."""
+"""Contenders are timed in turn, and samples are summarized by medians and quartiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.bench.timing import FEWEST_ROUNDS, MOST_ROUNDS, Spread, measure, spr
 
 @dataclass
 class World:
-    """A clock that only work moves, and a list of who worked."""
+    """A clock that only work advances, and a list of the contenders that worked."""
 
     now: float = 0.0
     worked: list[str] = field(default_factory=list)
@@ -26,8 +26,8 @@ class World:
     def contender(
         self, name: str, length: float | Callable[[int], float], *, units: int = 1, behind: float = 0.0
     ) -> Contender:
-        """Someone whose n-th run takes `length` or length(n), and who still works `behind` for each when waited
-        for."""
+        """A contender whose n-th run takes `length` or length(n), and which works `behind` more for each run when
+        waited for."""
         owed, runs = 0.0, 0
 
         def run() -> None:

@@ -28,7 +28,7 @@ from engine.nn.layers import AvgPool2D  # noqa: E402
 from engine.nn.plan import Plan  # noqa: E402
 
 CPU = choose_backend("cpu")
-# Small steps, so that the comparison takes no time.
+# Small batches, so that the comparison is fast.
 NETS = [TINY, DEFAULT, replace(hanuschkin_net(), recipe=replace(hanuschkin_net().recipe, batch=2))]
 
 
@@ -68,7 +68,7 @@ def test_the_photograph_is_the_same() -> None:
 def test_every_layer_that_has_a_counterpart_gives_the_same() -> None:
     for layer, shape in CASES:
         network = with_head(layer, shape)
-        # Where its windows start beyond the edge, PyTorch leaves them out of an average and refuses others.
+        # PyTorch leaves windows that start beyond the edge out of an average, and refuses some of them.
         if type(layer) not in BUILDERS or (isinstance(layer, AvgPool2D) and layer.stride > layer.size):
             continue
         rng = np.random.default_rng(5)

@@ -1,4 +1,4 @@
-"""What a person drew: the transform moves it where it says, smoothing keeps to the hand, nothing is altered."""
+"""Drawings: transforms, smoothing, immutability."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def line(*points: tuple[float, float], width: float = 0.05) -> np.ndarray:
         (Transform(shift_x=0.1), (0.9, 0.5)),
         (Transform(shift_y=-0.1), (0.8, 0.4)),
         (Transform(size=0.5), (0.65, 0.5)),
-        (Transform(rotate=90), (0.5, 0.8)),  # clockwise as seen: what was at the right is below
+        (Transform(rotate=90), (0.5, 0.8)),  # clockwise on the screen: right becomes bottom
         (Transform(rotate=90, shift_x=0.1), (0.6, 0.8)),
         (Transform(bend=0.5), (0.8, 0.5 + 0.3**2 - 1 / 12)),
     ],

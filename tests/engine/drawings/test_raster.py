@@ -1,4 +1,4 @@
-"""Pictures of drawings: exact where they can be, and true to area, place and thickness where they cannot."""
+"""Rasterizing: exact where possible, elsewhere true to area, position and thickness."""
 
 import time
 from dataclasses import replace
@@ -132,7 +132,7 @@ def test_a_pen_that_is_pressed_harder_leaves_a_wider_line() -> None:
 
 
 def test_where_the_frame_cuts_a_line_the_rest_is_as_before() -> None:
-    """The picture of a part of the frame is that part of the picture."""
+    """The picture of a part of the frame equals that part of the picture."""
     whole = render(Drawing((stroke((0.3, 0.1), (0.8, 0.9)),)), 64)
     shifted = render(Drawing((stroke((0.8, 0.1), (1.3, 0.9)),)), 64)
     np.testing.assert_allclose(shifted[:, 32:], whole[:, :32], atol=1e-5)
@@ -270,7 +270,7 @@ def test_bending_an_image_and_its_strokes_agree() -> None:
     transform = Transform(bend=0.5, rotate=20, size=1.2, shift_x=0.05)
     drawn = render(an_x().with_transform(transform), 64)
     warped = render(as_image().with_transform(transform), 64)
-    # Warping also bends the pen, so not more alike than this; unbent they would be five times further apart.
+    # Warping also bends the pen, hence the tolerance; without bending the difference is five times as large.
     assert np.abs(drawn - warped).mean() < 0.04
     assert np.abs(render(an_x().with_transform(replace(transform, bend=0.0)), 64) - warped).mean() > 0.15
 

@@ -1,4 +1,4 @@
-"""Reading: the verdict on votes, the blank canvas included, and what a subject must be like to read drawings."""
+"""Prediction: the predicted class, blank canvases included, and which models can read drawings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network's description: its JSON, its parameters and its promise about seeds."""
+"""Network: its JSON, its parameters and its reproducible initialization."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_json_describes_a_network_completely(preset: presets.Preset) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda d: d.pop("classes"), "does not say 'classes'"),
+        (lambda d: d.pop("classes"), "'classes' is missing"),
         (lambda d: d.update(classes=["X", "X"]), "different classes"),
         (lambda d: d.update(classes=[1, 2]), "describe"),
         (lambda d: d.update(vote="shout"), "describe"),
@@ -52,7 +52,7 @@ def test_json_describes_a_network_completely(preset: presets.Preset) -> None:
     ],
 )
 def test_a_spoiled_description_is_one_sentence(spoil: object, words: str) -> None:
-    """What is wrong with a layer's own description is test_hyperparameters.py's."""
+    """Errors in a layer's own JSON are tested in test_hyperparameters.py."""
     data = json.loads(json.dumps(DEFAULT.to_json()))
     spoil(data)
     with pytest.raises(ValueError, match=words) as error:

@@ -1,4 +1,5 @@
-"""What is not wanted is not carried over, what is wanted is as in a whole reading, and what is missing says so."""
+"""Activations: the requested ones equal those of a whole prediction, others are not copied, and missing ones
+raise."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ WANTED = {1: range(24, 48), 3: range(64)}
 
 def read(wanted: dict[int, range] | None) -> Reading:
     reader = Reader(SUBJECT, choose_backend("cpu"))
-    reader.read(-PICTURE, {})  # what an earlier picture left must not be taken for this one's
+    reader.read(-PICTURE, {})  # activations of an earlier picture must not be returned
     return reader.read(PICTURE, wanted)
 
 

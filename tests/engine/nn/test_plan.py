@@ -1,4 +1,4 @@
-"""Plan: what it refuses, shares, keeps and leaves alone. Its layers' arithmetic is test_layers.py's."""
+"""Plan: what it refuses, shares and keeps. The arithmetic of its layers is tested in test_layers.py."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_random_networks_equal_their_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network, batch = random_network(rng), int(rng.integers(1, 6))
     values, training = random_values(network, rng), bool(rng.integers(2))
-    # Whole numbers, for ties; Fortran order, for a picture need not lie as the plan would have it.
+    # Integers, for ties; Fortran order, since an input may have any memory layout.
     images = np.asfortranarray(np.round(rng.normal(0, 1.5, (batch, *network.input_shape))))
     circumstances = reference.Circumstances(training, seed=seed, step=seed * 3, first=seed % 7)
     expected = reference.network_outputs(network, values, images, circumstances)
@@ -46,7 +46,7 @@ def test_random_networks_equal_their_definition(seed: int) -> None:
 def test_gradients_of_random_networks_equal_the_central_difference_and_follow_the_sum_over_pictures(
     seed: int,
 ) -> None:
-    rng = np.random.default_rng(2000 + seed)  # none of these draws a value within a step of a kink
+    rng = np.random.default_rng(2000 + seed)  # none of these seeds draws a value within a step of a kink
     network, batch = random_network(rng), int(rng.integers(1, 6))
     values, shares, training = random_values(network, rng), rng.dirichlet([1, 1], batch), bool(rng.integers(2))
     images = rng.normal(0, 1, (batch, *network.input_shape))
@@ -117,7 +117,7 @@ def test_a_batch_of_another_shape_is_named() -> None:
 
 
 def test_the_error_of_scores_far_apart_stays_finite() -> None:
-    """Their exponentials alone would not: -log of softmax is the distance itself there."""
+    """Exponentials alone would overflow: -log of softmax is the distance itself here."""
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
     values = {"02-dense.weight": np.zeros((2, 1)), "02-dense.bias": np.array([1000.0, -1000.0])}
     plan = made(network, 1, values, learn=True)
@@ -133,7 +133,7 @@ def test_parameters_of_another_network_are_refused() -> None:
 
 
 def test_a_plan_that_keeps_nothing_joins_convolution_and_pool_and_cuts_at_0_on_fewer_values() -> None:
-    """The results are the same (test_layers.py); this is what makes it worth while."""
+    """The results are equal (test_layers.py); this is the saving."""
     plain, quick = (made(NETWORK, 1, NETWORK.initial(1), keep=keep) for keep in (True, False))
     assert [stage.y.shape[:-1] for stage in plain.stages] == list(NETWORK.shapes[1:])
     assert [stage.y.shape[:-1] for stage in quick.stages][:2] == [(2, 3, 3), (2, 3, 3)]

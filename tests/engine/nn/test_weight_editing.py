@@ -1,4 +1,4 @@
-"""Changes by hand: exactly what was meant changes, everything else stays, and the engine reads by it."""
+"""Weight editing: exactly the edited values change, and the engine computes with them."""
 
 from __future__ import annotations
 

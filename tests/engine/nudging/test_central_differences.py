@@ -1,4 +1,4 @@
-"""Central differences against backpropagation, and the kinks and ties at which the two may part."""
+"""Central differences against backpropagation, and the kinks and ties at which they may differ."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def both(
 
 
 def agreeing(found: CentralDifferences, gradients: Values) -> dict[str, np.ndarray]:
-    """Where the two are within 1e-6 of each other, or of their size if that is above 1."""
+    """Where the two differ by at most 1e-6, absolute or relative."""
     assert found.slopes.keys() == gradients.keys()
     return {
         name: abs(found.slopes[name] - gradient) <= 1e-6 * np.maximum(1, abs(gradient))
@@ -47,7 +47,7 @@ def test_every_layer_agrees_with_backpropagation(case: tuple[Layer, Shape]) -> N
 
 
 def test_many_values_at_once_are_each_nudged_alone() -> None:
-    """More values than are tried at once, and fewer the last time."""
+    """More parameters than fit in one batch of changes, and fewer in the last one."""
     network = Network((1, 30, 40), (Flatten(), Dense(4, bias=False), Tanh(), Dense(2)))
     values = random_values(network, np.random.default_rng(0))
     values["02-dense.weight"] *= 0.02
@@ -61,7 +61,7 @@ def test_many_values_at_once_are_each_nudged_alone() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
 def test_where_no_kink_is_found_the_two_agree(seed: int, whole: bool) -> None:
-    """With whole numbers for values and pixels ties and exact zeros abound; without, they are rare."""
+    """With integer values and pixels, ties and exact zeros are frequent; otherwise rare."""
     rng = np.random.default_rng(seed)
     network, batch = random_network(rng), int(rng.integers(1, 4))
     values = random_values(network, rng)
@@ -81,7 +81,7 @@ def test_where_no_kink_is_found_the_two_agree(seed: int, whole: bool) -> None:
 
 
 def one_pixel(*layers: Layer) -> tuple[Network, Values]:
-    """A feature of one weight, 1, and a bias, 0, below `layers` and two votes."""
+    """A kernel of one weight, 1, and a bias, 0, before `layers` and two scores."""
     network = Network((1, 1, 2), (Conv2D(1, 1), *layers, Flatten(), Dense(2)))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
     values["01-conv2d.bias"][:] = 0
@@ -93,7 +93,7 @@ def one_pixel(*layers: Layer) -> tuple[Network, Values]:
 def test_a_value_that_moves_a_zero_into_a_relu_is_at_a_kink(layer: Layer, left: float) -> None:
     """The pixels are 0.5 and 0, so the second match is exactly 0: the bias moves it, the weight does not.
 
-    With s the sum of both after the layer the scores are 1 + s and 1 - s, the error is log(1 + exp(2s)), and its
+    With s the sum of both after the layer the scores are 1 + s and 1 - s, the loss is log(1 + exp(2s)), and its
     slope in s, at 0.5, is 2 / (1 + exp(-1)).
     """
     network, values = one_pixel(layer)
@@ -123,8 +123,8 @@ def test_a_kink_between_up_and_down_is_found_though_the_value_lies_beside_it() -
 
 
 def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
-    """Both maps' two pixels are equal. The weight of a picture that differs between them would part them; bias
-    and weight move both alike, and a tie that stays one is none."""
+    """Both maps' two pixels are equal. Only the weight of an input that differs between them would break the tie;
+    bias and weight move both alike, and a tie that remains is no kink."""
     network = Network((2, 1, 2), (Conv2D(1, 1), MaxPool2D(), Flatten(), Dense(2)))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
     values["04-dense.weight"][1] = -1
@@ -153,7 +153,7 @@ def test_a_pool_tells_of_each_window_how_far_its_values_are_from_the_first_winne
     for channel, row, column, example in np.ndindex(channels, high, wide, 2):
         rows, columns = layer.reads(shape, range(row, row + 1), range(column, column + 1))
         cells = [x[:, channel, r, c, example] for r in rows for c in columns]
-        winner = max(cells, key=lambda cell: cell[0])  # of equals the first
+        winner = max(cells, key=lambda cell: cell[0])  # the first of equal ones
         expected = {tuple(cell - winner) for cell in cells}
         assert set(map(tuple, gaps[:, :, channel, row, column, example])) == expected
 
@@ -172,7 +172,7 @@ def test_a_kink_inside_a_stack_is_found_from_inside_and_from_below() -> None:
 
 
 def test_the_walk_through_has_exact_ties() -> None:
-    """In the article's first map of the X the window right of the top left one holds 1, 3, -1, 3 ninths: a tie."""
+    """In the article's first map of the X, the window right of the top left one holds 1, 3, -1, 3 ninths: a tie."""
     values = handmade_parameters()
     image = ARTICLE_PICTURES["X"][None, None].astype(np.float64)
     found, gradients = both(WALKTHROUGH.network, values, image, np.array([[1.0, 0.0]]))
@@ -181,7 +181,7 @@ def test_the_walk_through_has_exact_ties() -> None:
     assert (agrees["01-conv2d.weight"] | kinked).all()
     assert not agrees["01-conv2d.weight"].all()
     assert not kinked.all()
-    # A bias moves a whole map alike: no tie parts, and no match is near 0.
+    # A bias moves a whole map alike: no tie is broken, and no match is near 0.
     assert agrees["01-conv2d.bias"].all()
     assert not found.kinked["01-conv2d.bias"].any()
     sentences = {found.sentence(*place) for place in found.kinks}

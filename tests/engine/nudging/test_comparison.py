@@ -1,4 +1,4 @@
-"""Nudging and backpropagation side by side: what each pass costs, and how far each rule gets for it."""
+"""Nudging and backpropagation compared: the cost of each pass, and the progress of each rule for it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MARKS = [10_000, 100_000, 1_000_000, 3_000_000]
         (GlobalAvgPool(), (3, 4, 4), 3, 0, 3),
         (Votes(((0,), (1, 2))), (3,), 2, 0, 2),
         (BatchNorm2D(), (2, 3, 3), 36, 18, 18),
-        # The input gradient of the second layer inside (72) always flows; that of the first is the stack's own.
+        # The input gradient of the second layer inside (72) is always computed; the first's is the block's.
         (Residual((Conv2D(4, 1), ReLU(), Conv2D(2, 1))), (2, 3, 3), 144, 144 + 72, 72),
     ],
 )
@@ -67,7 +67,7 @@ def test_multiplies_of_a_network_by_hand() -> None:
     first, second, last = 1458, 4374, 486
     assert forward_multiplies(network) == first + second + last
     assert forward_multiplies(network, 2) == second + last
-    # The picture needs no gradient, so the first layer passes none on.
+    # The picture needs no gradient, so the first layer computes none.
     assert backward_multiplies(network) == first + 2 * second + 2 * last
     assert backward_multiplies(network, ["01-conv2d"]) == second + 2 * last
     assert backward_multiplies(network, ["03-conv2d"]) == first + second + 2 * last
@@ -102,12 +102,12 @@ def test_points_are_the_first_moments_at_which_marks_are_reached(curves: list[Cu
 
 
 def test_what_was_spent_by_hand(curves: list[Curve]) -> None:
-    """A picture forward costs 1323 + 24, and back 1323 + 2 * 24."""
+    """A picture costs 1323 + 24 forward, and 1323 + 2 * 24 backward."""
     backpropagation, spared, whole = curves
     assert backpropagation.multiplies[1:] == [update * (1347 + 1371) for update in backpropagation.updates[1:]]
     for spent, nudges in zip(whole.multiplies[1:], whole.updates[1:], strict=True):
         assert spent == 1347 * (2 * nudges + -(-nudges // 56))
-    # 10,000 are spent within the first layer, where every pass is a whole one.
+    # The first 10,000 are spent in the first layer, where every pass is a whole one.
     assert (spared.multiplies[1], spared.updates[1]) == (whole.multiplies[1], whole.updates[1])
     assert spared.updates[-1] > 1.5 * whole.updates[-1]
 

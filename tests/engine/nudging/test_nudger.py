@@ -1,4 +1,4 @@
-"""Nudger: one value after the other a little up, a little down, and whichever makes the error least is kept."""
+"""Nudger: each parameter in turn a little up and a little down, keeping the value with the least loss."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from engine.nn.plan import Plan
 from engine.nudging import Nudge, Nudger, NudgeState, Nudging
 
 ARTICLE = article_examples()
-# One of everything that has values or behaves otherwise while it learns.
+# Every kind of layer that has parameters or differs in training mode.
 MIXED = Network(
     (1, 4, 5),
     (
@@ -54,7 +54,7 @@ def some_examples(network: Network, count: int) -> Examples:
 
 
 def fresh_error(network: Network, values: dict[str, np.ndarray], given: Examples, places: tuple[int, ...]) -> float:
-    """The mean cross-entropy as written in a book, after a forward pass through a new plan."""
+    """The mean cross-entropy by its textbook formula, after a forward pass through a new plan."""
     plan = Plan(network, choose_backend("cpu"), len(places), dtype=np.float64)
     plan.load(values)
     votes = np.exp(plan.forward(given.images[list(places)])).T
@@ -77,7 +77,7 @@ def take(nudger: Nudger, count: int) -> list[Nudge]:
 
 
 def test_one_weight_by_hand() -> None:
-    """Scores w and -w, the first should win: the error is log(1 + exp(-2w)), so up is better, again and again."""
+    """Scores w and -w, label 0: the loss is log(1 + exp(-2w)), so up is better, again and again."""
     network = Network((1, 1, 2), (Conv2D(1, 1, bias=False), Flatten(), Votes(((0,), (1,)))))
     given = Examples(np.array([[[[1, -1]]]], np.float32), np.array([0]), ("X", "O"))
     nudger = make(network, given, Nudging(size=0.25), {"01-conv2d.weight": np.full((1, 1, 1, 1), 0.5)})
@@ -118,7 +118,8 @@ def test_whichever_makes_the_error_least_is_kept(error: float, up: float, down: 
 @pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize("batch", [1, 2])
 def test_every_error_is_that_of_a_whole_pass_with_these_values(shuffled: bool, batch: int) -> None:
-    """Whatever the nudger spares itself, a pass by somebody else finds the same errors, and the same is kept."""
+    """Whatever the nudger does not recompute, an independent pass gives the same losses and keeps the same
+    value."""
     given, values = some_examples(MIXED, 3), random_values(MIXED, np.random.default_rng(4))
     nudger = make(MIXED, given, Nudging(0.05, shuffled=shuffled, batch=batch), values)
     turns = nudger.values * nudger.batches + 7
@@ -208,7 +209,7 @@ def test_one_who_stopped_goes_on_as_if_never_stopped(stop: int, shuffled: bool) 
 
 
 def test_the_error_of_a_state_is_believed() -> None:
-    """It was found in another way than a fresh pass would find it, and may differ from that in its last digits."""
+    """It was computed in another way than by a fresh pass, and may differ from that in its last digits."""
     nudging = Nudging()
     state = NudgeState(TRAINABLE_WALKTHROUGH.initial(1), 31, 0.1234)
     assert take(Nudger(TRAINABLE_WALKTHROUGH, Fixed(ARTICLE), nudging, state), 1)[0].error == 0.1234
@@ -247,7 +248,7 @@ def test_only_what_a_nudge_reaches_is_computed() -> None:
     take(nudger, 29)
     conv = (1323 + 24) + 30 * 2 * (1323 + 24)
     assert nudger.multiplies == conv
-    # Then the convolution once more, with the values it has been left with, and the last layer twice a nudge.
+    # Then the convolution once more, with its final values, and the last layer twice per nudge.
     take(nudger, 26)
     assert nudger.multiplies == conv + 1323 + 26 * 2 * 24
 

@@ -1,4 +1,4 @@
-"""Dropout: which values it leaves, and that its coins follow from seed, step, layer, example and place alone."""
+"""Dropout: the values it keeps, and that its masks depend on seed, step, layer, example and index alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CPU = choose_backend("cpu")
 def dropped(
     *layers: Layer, batch: int = 1, seed: int = 0, step: int = 0, first: int = 0, training: bool = True
 ) -> list[np.ndarray]:
-    """What the layers make of pictures of ones, (N, 2, 20, 25) each."""
+    """The output of the layers for images of ones, (N, 2, 20, 25) each."""
     network = Network((2, 20, 25), (*layers, Flatten(), Dense(2)))
     plan = plan_of(network, CPU, batch, network.initial(1), keep=True, training=training, seed=seed)
     plan.moment[...] = step, first
@@ -37,7 +37,7 @@ def test_the_share_that_is_left_is_scaled_to_make_up_for_the_rest(rate: float) -
     (made,) = dropped(Dropout(rate), batch=100)
     left = made != 0
     np.testing.assert_array_equal(made[left], 1 / (1 - rate))
-    # The share of 100,000 coins, within four standard deviations.
+    # The share of 100,000 values, within four standard deviations.
     assert left.mean() == pytest.approx(1 - rate, abs=4 * np.sqrt(rate * (1 - rate) / left.size))
     by_example, by_place = left.mean((1, 2, 3)), left.mean(0)
     assert abs(by_example - 1 + rate).max() < 5 * np.sqrt(rate * (1 - rate) / by_place.size)
@@ -49,13 +49,13 @@ def test_without_a_rate_nothing_is_dropped() -> None:
 
 
 def agreement(one: np.ndarray, other: np.ndarray) -> float:
-    """For what share of the values the coins fell alike; a half if they know nothing of each other at rate 0.5."""
+    """The share of values that both masks treat alike; a half if they are independent, at rate 0.5."""
     return float(((one != 0) == (other != 0)).mean())
 
 
 def test_coins_of_another_seed_step_layer_example_or_place_are_others() -> None:
     base, second = dropped(Dropout(), Dropout(), batch=40)
-    # The second layer's zeros are also the first's; where the first left something, its own coins are seen.
+    # The second layer's zeros include the first's; its own mask is visible where the first kept a value.
     left = base != 0
     assert second[left].astype(bool).mean() == pytest.approx(0.5, abs=0.02)
     others = {
@@ -75,7 +75,7 @@ def test_coins_of_another_seed_step_layer_example_or_place_are_others() -> None:
 def test_layers_inside_stacks_toss_their_own() -> None:
     inner = Residual((Dropout(), Residual((Dropout(),))))
     stacked, plain = dropped(inner, Dropout(), batch=20)
-    # x + d1 + d1 * d2 with ones: 1 where d1 dropped it, 3 where d2 did, 7 where both left it.
+    # x + d1 + d1 * d2 with ones: 1 where d1 dropped it, 3 where d2 did, 7 where both kept it.
     assert set(np.unique(stacked)) == {1, 3, 7}
     assert (stacked == 1).mean() == pytest.approx(0.5, abs=0.02)
     assert (stacked == 7).mean() == pytest.approx(0.25, abs=0.02)

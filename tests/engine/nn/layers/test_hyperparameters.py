@@ -1,4 +1,4 @@
-"""Settings and shapes that cannot be: each is one sentence that names the layer, before any memory is taken."""
+"""Invalid hyperparameters and shapes: each is one sentence that names the layer, before any memory is allocated."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from engine.nn.layers import (
 )
 from engine.nn.network import Network
 
-# One layer of each kind that has settings; every setting of it is spoiled in turn.
+# One layer of each kind with hyperparameters; each of them is set to invalid values in turn.
 SOUND: tuple[Layer, ...] = (
     Conv2D(3, 5, 2, padding="same"),
     MaxPool2D(),
@@ -62,7 +62,7 @@ SPOILED = [(layer, setting.name, value) for layer in SOUND for setting in fields
 
 
 def refusal(make: Callable[[], object], error: type[ValueError] = ValueError) -> str:
-    """The sentence with which something is refused."""
+    """The message of the error that is raised."""
     with pytest.raises(error) as raised:
         make()
     sentence = str(raised.value)
@@ -144,7 +144,7 @@ def test_stacks_within_stacks_have_an_end() -> None:
     assert "8 deep at most" in refusal(lambda: Network.from_json(data))
 
 
-# -- in a description ------------------------------------------------------------------------------------------
+# -- in JSON ----------------------------------------------------------------------------------------------------
 
 
 def described(*layers: object) -> dict[str, Any]:
@@ -252,7 +252,7 @@ HEAD = (GlobalAvgPool(), Dense(2))
         ((1, 8, 8), (Conv2D(65_536, 1, padding=2_000), *HEAD), ["8 GiB for one picture", "layer 1 (Conv2D)"]),
         ((1, 8, 8), (ReLU(), Residual((Conv2D(65_536, 1, padding=500), Conv2D(1, 1001))), *HEAD), ["(Residual)"]),
         ((1, 10**9, 10**9), HEAD, ["8 GiB for one picture", "the input"]),
-        # A wide margin that a wide stride leaves nothing of.
+        # Wide padding that a wide stride reduces to nothing.
         ((1, 8, 8), (Conv2D(1, 1, 60_000, 60_000), *HEAD), ["8 GiB for one picture", "layer 1 (Conv2D)"]),
         ((1, 10**30, 1), (ReLU(), *HEAD), ["8 GiB for one picture", "layer 1 (ReLU)"]),
         ((1, 1000, 1000), (Flatten(), Dense(65_536), Dense(2)), ["1 GiB for its parameters", "layer 2 (Dense)"]),
@@ -273,7 +273,7 @@ def test_a_network_that_no_machine_could_hold_is_refused_before_memory_is_taken(
 
 
 def test_an_eight_megapixel_photograph_is_not_too_large() -> None:
-    """Forward of 16 features of 5 x 5, ReLU and a pool."""
+    """Forward of 16 kernels of 5 × 5, ReLU and a pool."""
     layers = (Conv2D(16, 5, padding="same"), ReLU(), MaxPool2D(), GlobalAvgPool(), Dense(2))
     assert Network((1, 2448, 3264), layers).shapes[3] == (16, 1224, 1632)
 

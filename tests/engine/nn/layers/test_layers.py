@@ -68,13 +68,13 @@ def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> 
 
 
 def made(layer: Layer, values: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """What the layer alone makes of one input while reading, from its definition."""
+    """The output of the layer alone for one input at inference, by definition."""
     return reference.forward(layer, x[None], values)[0]
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_what_a_layer_says_of_itself_is_true_of_its_definition(case: tuple[Layer, Shape]) -> None:
-    """What the window goes by: which values hang together, and whether they can be below 0."""
+    """The traits that the window uses: whether channels are connected, and whether values can be negative."""
     layer, shape = case
     rng = np.random.default_rng(4)
     network = with_head(layer, shape)
@@ -89,7 +89,7 @@ def test_what_a_layer_says_of_itself_is_true_of_its_definition(case: tuple[Layer
     if not layer.signed(True):
         assert plain.min() >= 0
     moved = x.copy()
-    moved[-1] += 1  # one map, or one value of a list
+    moved[-1] += 1  # one map, or one value of a vector
     changed = made(layer, values, moved) != plain
     if not layer.mixes_maps and len(changed) == len(x):
         assert not changed[:-1].any()

@@ -1,4 +1,4 @@
-"""Batch norm: its running statistics, that it mixes a batch, and when it stands still."""
+"""Batch norm: its running statistics, its dependence on the batch, and when it is frozen."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def network_of(*layers: Layer, shape: tuple[int, int, int] = (2, 3, 4)) -> Netwo
 
 
 def settled(plan: Plan, images: np.ndarray) -> dict[str, np.ndarray]:
-    """The statistics after a pass that was accepted."""
+    """The statistics after an accepted pass."""
     plan.forward(images)
     replay(plan.settle_calls())
     return {name: value for name, value in plan.parameters().items() if name.endswith((".mean", ".variance"))}
 
 
 def test_the_running_statistics_by_hand() -> None:
-    """1, 2, 3, 4: the mean is 2.5; the variance, divided by 4 - 1 as PyTorch does for the running one, is 5/3."""
+    """1, 2, 3, 4: the mean is 2.5; the variance, divided by 4 - 1 as in PyTorch for the running one, is 5/3."""
     network = network_of(BatchNorm2D(0.1), shape=(1, 2, 2))
     plan = plan_of(network, CPU, 1, network.initial(1), training=True)
     found = settled(plan, np.array([[[[1.0, 2], [3, 4]]]]))
@@ -122,11 +122,11 @@ def test_a_variance_below_0_is_refused_with_its_layer_s_name() -> None:
             network.check(values)
 
 
-# -- in a step of learning -------------------------------------------------------------------------------------
+# -- in a training step ---------------------------------------------------------------------------------------
 
 
 def stepper_of(network: Network, batch: int, rate: float = 0.1, **recipe: object) -> Stepper:
-    """One that has been given random examples, of which each step sees other ones."""
+    """A train step with random examples, different ones in each step."""
     rng = np.random.default_rng(9)
     stepper = Stepper(network, CPU, Recipe(SGD(rate), batch=batch, **recipe), network.initial(3))
     images = rng.normal(0, 1, (20, *network.input_shape)).astype(np.float32)

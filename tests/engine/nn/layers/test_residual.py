@@ -1,4 +1,4 @@
-"""Residual: what its parameters are called, and that a stack with a skip is nothing but that, however deep."""
+"""Residual: the names of its parameters, and its skip connection, however deeply nested."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_stack_whose_weights_are_0_passes_its_input_on() -> None:
 
 
 def test_the_gradient_passes_by_a_stack_that_lets_nothing_through() -> None:
-    """What skips it arrives whole: its own part is 0 where the last weights are."""
+    """The gradient of the skip connection arrives whole: the layers inside add 0 where the last weights are 0."""
     network = network_of(Tanh(), Residual((Conv2D(2, 3, padding=1), ReLU(), Conv2D(2, 3, padding=1))))
     plain = network_of(Tanh())
     values = random_values(network, np.random.default_rng(2))
@@ -120,7 +120,7 @@ def test_a_description_holds_the_layers_inside() -> None:
 def test_a_value_reads_what_the_stack_reads_and_what_skips_it() -> None:
     tall = Residual((Conv2D(2, 3, padding=1), ReLU(), Conv2D(2, 3, padding=1)))
     assert receptive_field(network_of(tall), 1, 2, 0)[0] == (range(5), range(3))
-    # A pool that only picks: the stack reads its own cell, so does the skip.
+    # A pool of size 1: the layers inside read the same cell as the skip connection.
     assert receptive_field(network_of(Residual((MaxPool2D(1, 1),))), 1, 2, 3)[0] == (range(2, 3), range(3, 4))
 
 
@@ -137,7 +137,7 @@ def test_a_value_reads_what_the_stack_reads_and_what_skips_it() -> None:
 def test_where_the_stack_sees_only_padding_the_skip_is_all_that_is_read(
     cell: tuple[int, int], read: tuple[range, range]
 ) -> None:
-    """In each direction, cells 0 to 5 of the stack look at -3, -1, 1, 3, 5 and 7."""
+    """In each direction, cells 0 to 5 of the layers inside read -3, -1, 1, 3, 5 and 7."""
     stack = Residual((Conv2D(2, 1, padding=3), Conv2D(2, 1, stride=2)))
     assert stack.output_shape((2, 6, 6)) == (2, 6, 6)
     row, column = cell
@@ -145,7 +145,7 @@ def test_where_the_stack_sees_only_padding_the_skip_is_all_that_is_read(
 
 
 def test_what_lies_below_a_value_in_the_padding_is_not_read_either() -> None:
-    """The lowest features are wide: their windows would reach into the map again."""
+    """The lowest kernels are wide: their windows would reach into the map again."""
     stack = Residual((Conv2D(2, 9, padding=4), Conv2D(2, 1, padding=3), Conv2D(2, 1, stride=2)))
     assert stack.output_shape((2, 6, 6)) == (2, 6, 6)
     assert stack.reads((2, 6, 6), range(1), range(1)) == (range(1), range(1))
