@@ -1,4 +1,4 @@
-"""Bars, as a column of values shows them: their lengths, sides and places, pixel by pixel."""
+"""The bars of a column of values: their lengths, sides and positions, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from xo_gui.widgets.map_images import bars_picture
 
 
 def lit(shares: list[float]) -> np.ndarray:
-    """(high, wide) bool: what is not the ground, of a picture 21 wide with 0 at its pixel 10 and room for 10; bars
-    of two pixels, five apart, from the second row on."""
+    """The pixels that are not background, (height, width) bool: 0 is at x = 10 of 21, bars 2 high and 5 apart."""
     tops = 1 + 5 * np.arange(len(shares))
     picture = bars_picture(np.array(shares), (21, 5 * len(shares)), 10, 10, tops, 2, DARK)
-    ground = QColor(DARK.ground).rgb()
+    background = QColor(DARK.ground).rgb()
     return np.array(
-        [[picture.pixel(x, y) != ground for x in range(picture.width())] for y in range(picture.height())]
+        [[picture.pixel(x, y) != background for x in range(picture.width())] for y in range(picture.height())]
     )
 
 
@@ -32,14 +31,14 @@ def test_bars_stand_apart_at_their_rows() -> None:
     assert lit([1.0, 1.0]).any(axis=1).tolist() == [False, True, True, False, False] * 2
 
 
-def test_what_is_too_long_is_cut_and_what_is_no_number_has_no_bar() -> None:
+def test_long_bars_are_clipped_and_nan_has_no_bar() -> None:
     found = lit([7.0, float("nan"), float("-inf")])
     assert found[1].sum() == 10
     assert not found[5:10].any()
     assert found[11].tolist() == [True] * 10 + [False] * 11
 
 
-def test_above_and_below_zero_differ_in_colour_too_and_a_faint_bar_is_seen() -> None:
+def test_signs_differ_in_colour_and_a_faint_bar_is_visible() -> None:
     picture = bars_picture(np.array([0.1, -0.1]), (21, 10), 10, 10, np.array([0, 5]), 2, DARK)
     above, below, ground = picture.pixelColor(10, 0), picture.pixelColor(9, 5), QColor(DARK.ground)
     assert above != below

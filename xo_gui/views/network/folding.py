@@ -21,8 +21,8 @@ class Folds:
     """What the user has folded, paged and expanded.
 
     fold_choices: whether a pointwise layer is folded, by layer.
-    page_starts: the first map of the page by scale layer, so that a feature keeps its place up to its pooling layer;
-        None for all maps at once.
+    page_starts: the first map of the page, or None for all maps, by scale layer, so that a feature keeps its place
+        from its convolution to its pooling.
     expanded: the expanded run of layers.
     unfolded_by_search: the layer that the last search unfolded.
     """

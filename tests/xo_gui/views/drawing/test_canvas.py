@@ -1,4 +1,4 @@
-"""The canvas, drawn on with real events: what a person does is what is read, and what is read is what is seen."""
+"""The canvas, tested with real input events: its drawing and its painting match the input."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ PIXELS = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
 MOVED = Transform(0.1, -0.05, 0.7, 30.0, 0.4, 0.02)
 
 
-class Told:
-    """Everything a canvas said, in order."""
+class Recorder:
+    """Records the signals of a canvas in order."""
 
     def __init__(self, canvas: Canvas) -> None:
         self.changed: list[Drawing] = []
@@ -91,8 +91,8 @@ def show(canvas: Canvas, drawing: Drawing, subject: Subject = SMOOTH, fit: bool 
 # --- the mouse
 
 
-def test_a_stroke_is_told_while_it_moves_and_once_at_its_end(canvas: Canvas) -> None:
-    told = Told(canvas)
+def test_a_stroke_signals_while_it_moves_and_once_at_its_end(canvas: Canvas) -> None:
+    told = Recorder(canvas)
     draw(canvas, line((0.2, 0.2), (0.8, 0.8)))
     assert len(told.done) == 1
     assert len(told.changed) == 12
@@ -100,7 +100,7 @@ def test_a_stroke_is_told_while_it_moves_and_once_at_its_end(canvas: Canvas) -> 
 
 
 def test_ink_is_where_the_mouse_went_and_as_wide_as_the_pen(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     canvas.set_pen(0.1)
     draw(canvas, line((0.2, 0.5), (0.8, 0.5)))
     drawing = told.done[0]
@@ -110,14 +110,14 @@ def test_ink_is_where_the_mouse_went_and_as_wide_as_the_pen(canvas: Canvas) -> N
 
 
 def test_a_click_is_a_dot(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     QTest.mouseClick(canvas, LEFT, pos=at(canvas, (0.4, 0.6)))
     assert value(told.done[0], (0.4, 0.6)) == 1
     assert value(told.done[0], (0.4, 0.7)) == -1
 
 
 def test_the_right_button_erases_and_so_does_the_left_with_the_eraser(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     canvas.set_pen(0.2)
     draw(canvas, line((0.1, 0.5), (0.9, 0.5)))
     draw(canvas, line((0.3, 0.3), (0.3, 0.7)), RIGHT)
@@ -129,14 +129,14 @@ def test_the_right_button_erases_and_so_does_the_left_with_the_eraser(canvas: Ca
 
 
 def test_a_stroke_goes_on_beyond_the_frame(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     draw(canvas, [(0.5, 0.5), (1.3, 0.5), (1.3, 0.8), (0.5, 0.8)])
     assert told.done[0].strokes[0].points[:, 0].max() > 1.2
     assert len(told.done) == 1
 
 
 def test_a_second_button_does_not_end_or_begin_a_stroke(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.2, 0.2)))
     QTest.mouseClick(canvas, RIGHT, pos=at(canvas, (0.3, 0.3)))
     move(canvas, (0.5, 0.5), LEFT)
@@ -147,7 +147,7 @@ def test_a_second_button_does_not_end_or_begin_a_stroke(canvas: Canvas) -> None:
 
 
 def test_a_release_that_went_elsewhere_ends_the_stroke(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.2, 0.2)))
     move(canvas, (0.5, 0.5), LEFT)
     move(canvas, (0.9, 0.9), NONE)
@@ -156,14 +156,14 @@ def test_a_release_that_went_elsewhere_ends_the_stroke(canvas: Canvas) -> None:
 
 
 def test_hiding_the_canvas_ends_the_stroke(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.2, 0.2)))
     canvas.hide()
     assert len(told.done) == 1
 
 
-def test_another_drawing_ends_the_stroke_without_a_trace(canvas: Canvas) -> None:
-    told = Told(canvas)
+def test_another_drawing_discards_the_stroke(canvas: Canvas) -> None:
+    told = Recorder(canvas)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.2, 0.2)))
     show(canvas, Drawing())
     QTest.mouseRelease(canvas, LEFT, pos=at(canvas, (0.2, 0.2)))
@@ -171,12 +171,12 @@ def test_another_drawing_ends_the_stroke_without_a_trace(canvas: Canvas) -> None
     assert not canvas.busy
 
 
-# --- a drawing that is moved
+# --- a transformed drawing
 
 
 @pytest.mark.parametrize("erase", [False, True])
 def test_under_a_transform_the_pen_draws_under_the_mouse(canvas: Canvas, erase: bool) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     before = Drawing((), np.ones((4, 4), np.float32)) if erase else Drawing()
     show(canvas, before.with_transform(MOVED))
     canvas.set_pen(0.1)
@@ -189,7 +189,7 @@ def test_under_a_transform_the_pen_draws_under_the_mouse(canvas: Canvas, erase: 
 
 
 def test_a_pen_thinner_than_what_thickening_adds_keeps_a_width(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     show(canvas, Drawing(transform=Transform(thicken=0.1)))
     canvas.set_pen(0.05)
     draw(canvas, line((0.2, 0.5), (0.8, 0.5)))
@@ -198,9 +198,7 @@ def test_a_pen_thinner_than_what_thickening_adds_keeps_a_width(canvas: Canvas) -
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
 @pytest.mark.parametrize("transform", [Transform(), MOVED], ids=["plain", "moved"])
-def test_the_stroke_under_way_looks_as_it_will_when_it_is_done(
-    canvas: Canvas, theme: Theme, transform: Transform
-) -> None:
+def test_the_current_stroke_looks_as_when_finished(canvas: Canvas, theme: Theme, transform: Transform) -> None:
     canvas.set_theme(theme)
     show(canvas, Drawing(transform=transform))
     places = [(0.5 + 0.3 * np.cos(t), 0.5 + 0.3 * np.sin(t)) for t in np.linspace(0, 5, 60)]
@@ -225,7 +223,7 @@ def grey(canvas: Canvas) -> np.ndarray:
     return words[:, :, :3].astype(float).mean(axis=2)
 
 
-# --- what is seen
+# --- painting
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
@@ -236,7 +234,7 @@ def test_ink_and_paper_have_the_themes_colours(canvas: Canvas, theme: Theme) -> 
     assert seen(canvas, (0.5, 0.2)) == QColor(theme.paper)
 
 
-def test_one_more_stroke_and_one_less_are_seen(canvas: Canvas) -> None:
+def test_an_added_and_an_undone_stroke_are_painted(canvas: Canvas) -> None:
     first = Stroke(np.array([(0.2, 0.5, 0.1), (0.8, 0.5, 0.1)], np.float32))
     gap = Stroke(np.array([(0.5, 0.2, 0.1), (0.5, 0.8, 0.1)], np.float32), erase=True)
     show(canvas, Drawing((first,)))
@@ -250,7 +248,7 @@ def test_one_more_stroke_and_one_less_are_seen(canvas: Canvas) -> None:
     assert seen(canvas, (0.3, 0.5)) == QColor(DARK.paper)
 
 
-def test_a_picture_is_seen_under_the_strokes(canvas: Canvas) -> None:
+def test_an_image_is_painted_under_the_strokes(canvas: Canvas) -> None:
     picture = np.full((4, 4), -1, np.float32)
     picture[0, 0] = 1
     gap = Stroke(np.array([(0.05, 0.1, 0.05), (0.2, 0.1, 0.05)], np.float32), erase=True)
@@ -260,7 +258,7 @@ def test_a_picture_is_seen_under_the_strokes(canvas: Canvas) -> None:
     assert seen(canvas, (0.4, 0.2)) == QColor(DARK.paper)
 
 
-def test_an_empty_canvas_invites_until_the_first_ink(canvas: Canvas) -> None:
+def test_an_empty_canvas_shows_a_placeholder(canvas: Canvas) -> None:
     def marked() -> bool:
         middle = grey(canvas)[110:140, 60:190]
         return bool(np.ptp(middle) > 60)
@@ -293,7 +291,7 @@ def test_the_networks_pixels_are_fitted_if_the_document_says_so(canvas: Canvas) 
 
 
 def test_the_pixel_canvas_fills_exactly_the_cells_passed_without_holes(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     show(canvas, Drawing(), PIXELS)
     # One fast movement from corner to corner along the middle of a row.
     draw(canvas, [(0.5 / 9, 4.5 / 9), (8.5 / 9, 4.5 / 9)])
@@ -307,7 +305,7 @@ def test_the_pixel_canvas_fills_exactly_the_cells_passed_without_holes(canvas: C
     assert seen(canvas, (3.4 / 9, 3.4 / 9)) == QColor(DARK.paper)
 
 
-def test_the_pixel_canvas_shows_the_stroke_under_way(canvas: Canvas) -> None:
+def test_the_pixel_canvas_shows_the_current_stroke(canvas: Canvas) -> None:
     show(canvas, Drawing(), PIXELS)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.5 / 9, 0.5 / 9)))
     move(canvas, (4.5 / 9, 0.5 / 9), LEFT)
@@ -332,7 +330,7 @@ def test_the_pixel_canvas_shows_a_smooth_drawing_as_the_network_sees_it(canvas: 
 
 
 def test_the_keyboard_draws(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     for _ in range(2):
         QTest.keyClick(canvas, Qt.Key.Key_Home, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(canvas, Qt.Key.Key_Space)
@@ -346,7 +344,7 @@ def test_the_keyboard_draws(canvas: Canvas) -> None:
 
 
 def test_the_keyboard_fills_cells(canvas: Canvas) -> None:
-    told = Told(canvas)
+    told = Recorder(canvas)
     show(canvas, Drawing(), PIXELS)
     QTest.keyClick(canvas, Qt.Key.Key_Space)
     QTest.keyClick(canvas, Qt.Key.Key_Up)
@@ -356,8 +354,8 @@ def test_the_keyboard_fills_cells(canvas: Canvas) -> None:
     np.testing.assert_array_equal(render(told.done[0], 9), expected)
 
 
-def test_esc_leaves_nothing_behind(canvas: Canvas) -> None:
-    told = Told(canvas)
+def test_esc_discards_the_stroke(canvas: Canvas) -> None:
+    told = Recorder(canvas)
     draw(canvas, line((0.2, 0.2), (0.8, 0.8)))
     before = grey(canvas)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.8, 0.2)))
@@ -392,8 +390,8 @@ def test_delete_asks_to_clear_but_not_during_a_stroke(canvas: Canvas, qtbot: QtB
     QTest.mouseRelease(canvas, LEFT, pos=at(canvas, (0.8, 0.2)))
 
 
-def test_leaving_the_canvas_lifts_the_keyboards_pen(canvas: Canvas) -> None:
-    told = Told(canvas)
+def test_losing_focus_ends_the_keyboard_stroke(canvas: Canvas) -> None:
+    told = Recorder(canvas)
     QTest.keyClick(canvas, Qt.Key.Key_Space)
     canvas.clearFocus()
     assert len(told.done) == 1
@@ -420,8 +418,8 @@ def tablet(canvas: Canvas, kind: QEvent.Type, place: Place, pressure: float, era
 
 
 @pytest.mark.parametrize("eraser", [False, True])
-def test_a_tablets_pen_presses_and_its_other_end_erases(canvas: Canvas, eraser: bool) -> None:
-    told = Told(canvas)
+def test_tablet_pressure_sets_the_width_and_the_other_end_erases(canvas: Canvas, eraser: bool) -> None:
+    told = Recorder(canvas)
     tablet(canvas, QEvent.Type.TabletPress, (0.2, 0.5), 0.0, eraser)
     tablet(canvas, QEvent.Type.TabletMove, (0.5, 0.5), 1.0, eraser)
     move(canvas, (0.9, 0.9), LEFT)  # a mouse event that tells the same again

@@ -1,4 +1,4 @@
-"""The canvas's parts: the line that grows, the ink that is kept, the cells that fill a square."""
+"""Canvas painting: the settled line, cached pixmaps, and cells that fill a square."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def test_the_settled_parts_and_the_tail_are_the_whole_line(every: int) -> None:
     np.testing.assert_allclose(pen.tail()[-1], whole[-1], atol=1e-6)
 
 
-def test_ink_paints_the_same_whether_it_grew_or_began_anew(qapp: QApplication) -> None:
+def test_incremental_and_full_painting_are_identical(qapp: QApplication) -> None:
     rng = np.random.default_rng(1)
     strokes = tuple(
         Stroke(np.column_stack([rng.random((5, 2)), np.full(5, 0.05)]).astype(np.float32), erase=bool(k % 3 == 2))

@@ -1,4 +1,4 @@
-"""The drawing panel with a session behind it: every change is one undo, and what is shown never edits."""
+"""The drawing panel with a session: every change is one undo command, and showing a document edits nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +30,7 @@ FIELDS = ("shift_x", "shift_y", "size", "rotate", "bend", "thicken")
 
 
 class Desk:
-    """A drawing panel wired to a session as the window does it, and what it said."""
+    """A drawing panel connected to a session as in the window, with its recorded signals."""
 
     def __init__(self, subject: Subject) -> None:
         self.view = DrawingView()
@@ -81,7 +81,7 @@ def drag(widget: QWidget, where: QPointF, button: Qt.MouseButton = LEFT) -> None
 
 
 def slide(slider: QSlider, places: tuple[float, ...]) -> None:
-    """Take the handle through places from 0 to 1 along the slider, with the mouse."""
+    """Drag the handle with the mouse through positions from 0 to 1 along the slider."""
     points = [QPoint(round(place * slider.width()), slider.height() // 2) for place in places]
     QTest.mousePress(slider, LEFT, pos=points[0])
     for point in points[1:]:
@@ -212,7 +212,7 @@ def test_reset_is_offered_when_there_is_something_to_reset(desk: Desk) -> None:
     assert desk.view.reset_button.isHidden()
 
 
-def test_the_wheel_leaves_sliders_alone_that_were_not_chosen(desk: Desk) -> None:
+def test_the_wheel_moves_only_a_focused_slider(desk: Desk) -> None:
     def turn() -> None:
         slider = desk.slider("bend")
         where = QPointF(slider.rect().center())
@@ -281,7 +281,7 @@ def test_clear_takes_everything_is_one_undo_and_needs_something(desk: Desk) -> N
     assert desk.drawing.is_empty
 
 
-def test_each_press_puts_another_example_of_strokes(desk: Desk) -> None:
+def test_each_click_loads_another_example(desk: Desk) -> None:
     seen = []
     for button, text in (
         (desk.view.x_button, "Example X"),
@@ -306,7 +306,7 @@ def test_examples_are_the_same_in_every_run(make: Callable[[Subject], Desk]) -> 
     assert pictures[0] == pictures[1]
 
 
-def test_nothing_blank_is_given_as_an_example(desk: Desk) -> None:
+def test_examples_are_not_blank(desk: Desk) -> None:
     for _ in range(60):
         desk.view.example("neither")
         assert ink(render(desk.drawing, 32)) > 0
@@ -363,7 +363,7 @@ def test_fit_to_frame_is_the_documents(desk: Desk) -> None:
     assert not desk.view.fit_box.isChecked()
 
 
-def test_the_picture_taken_away_is_what_is_on_the_canvas(desk: Desk) -> None:
+def test_the_exported_image_is_that_of_the_canvas(desk: Desk) -> None:
     dot = Stroke(np.array([(0.25, 0.5, 0.2)], np.float32))
     desk.session.edit(desk.session.document.with_drawing(Drawing((dot,))), "t")
     taken = desk.view.picture()
@@ -372,7 +372,7 @@ def test_the_picture_taken_away_is_what_is_on_the_canvas(desk: Desk) -> None:
     assert taken.pixelColor(taken.width() * 3 // 4, taken.height() // 2) == QColor(DARK.paper)
 
 
-# --- for everyone
+# --- accessibility
 
 
 def test_tab_reaches_everything_in_visual_order(desk: Desk) -> None:
@@ -389,7 +389,7 @@ def test_tab_reaches_everything_in_visual_order(desk: Desk) -> None:
     assert [place.accessibleName() for place in reached] == [place.accessibleName() for place in expected]
 
 
-def test_every_control_has_a_name_and_says_what_it_does(desk: Desk) -> None:
+def test_every_control_has_a_name_and_a_tooltip(desk: Desk) -> None:
     controls = [control for kind in (QPushButton, QSlider, QCheckBox) for control in desk.view.findChildren(kind)]
     assert len(controls) == 7 + 7 + 2
     for control in controls:
@@ -400,7 +400,7 @@ def test_every_control_has_a_name_and_says_what_it_does(desk: Desk) -> None:
     assert desk.view.canvas.whatsThis()
 
 
-def test_the_canvas_tells_what_is_read(make: Callable[[Subject], Desk]) -> None:
+def test_the_canvas_describes_the_prediction(make: Callable[[Subject], Desk]) -> None:
     desk = make(PIXELS)
     runner = Runner("cpu")
     desk.view.show_snapshot(runner.answer(desk.session.request()))
@@ -411,7 +411,7 @@ def test_the_canvas_tells_what_is_read(make: Callable[[Subject], Desk]) -> None:
 
 
 @pytest.mark.parametrize("width", [232, 272])
-def test_nothing_is_cut_and_the_canvas_stays_square(desk: Desk, width: int) -> None:
+def test_nothing_is_clipped_and_the_canvas_stays_square(desk: Desk, width: int) -> None:
     desk.view.resize(width, 560)
     QApplication.processEvents()
     assert desk.view.minimumSizeHint().width() <= width

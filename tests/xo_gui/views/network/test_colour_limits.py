@@ -1,4 +1,4 @@
-"""Levels and numerals: where colours end, and how numbers are written."""
+"""Colour limits and number texts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from xo_gui.widgets.map_images import maps_atlas
 from xo_gui.widgets.number_text import count, duration, level, signed, span
 
 
-def test_levels_are_shared_up_to_the_next_features() -> None:
+def test_limits_are_shared_up_to_the_next_convolution() -> None:
     subject = Subject("default", DEFAULT.network, DEFAULT.network.initial(1))
     reading = Reader(subject, choose_backend("cpu")).read(np.ones((32, 32), np.float32))
-    # The strongest of the features is negative, so that ReLU leaves much less.
+    # The strongest response is negative, so that ReLU leaves much smaller values.
     outputs = (reading.outputs[0], reading.outputs[1] - 20, *reading.outputs[2:])
     peaks = Peaks.of(DEFAULT.network, Outputs.whole(outputs))
     stages = stages_of(DEFAULT.network)
@@ -36,7 +36,7 @@ def test_levels_are_shared_up_to_the_next_features() -> None:
 @pytest.mark.parametrize(
     ("rise", "fall", "end"), [(3, 0, 3), (3, 2, 3), (3, 5, 5), (3, 9, 6), (0, 9, 1.8), (0, 0, 0), (1, 100, 20)]
 )
-def test_what_speaks_against_widens_the_scale_to_twice_what_speaks_for(
+def test_negative_values_widen_the_scale_to_at_most_twice_the_positive_peak(
     rise: float, fall: float, end: float
 ) -> None:
     assert end_of_colours(rise, fall) == pytest.approx(end)
@@ -46,11 +46,11 @@ def test_what_speaks_against_widens_the_scale_to_twice_what_speaks_for(
     ("value", "end"),
     [(0, 1), (1, 1), (1.01, 1.5), (4.61, 5.5), (0.0123, 0.015), (7.6, 10), (13, 15), (float("nan"), 1)],
 )
-def test_levels_are_calm_numbers(value: float, end: float) -> None:
+def test_limits_are_rounded_numbers(value: float, end: float) -> None:
     assert calm(value) == pytest.approx(end)
 
 
-def test_numerals() -> None:
+def test_number_texts() -> None:
     assert [span(range(3, 4)), span(range(9, 14))] == ["4", "10–14"]
     assert [signed(value) for value in (0.2444, -5.5, 0.0, -0.001, 123.4)] == [
         "+0.24",
@@ -76,8 +76,8 @@ def test_numerals() -> None:
     assert [duration(value) for value in (11e-6, 1.24e-3, 2.0)] == ["11\u202fµs", "1.2\u202fms", "2.0\u202fs"]
 
 
-def test_values_that_ran_away_have_the_last_colours(qapp) -> None:
-    """The next calm number above the largest float32 is none of them."""
+def test_diverged_values_have_the_last_colours(qapp) -> None:
+    """The rounded limit above the largest float32 exceeds float32."""
     largest = np.finfo(np.float32).max
     maps = np.array([[[largest, -largest, np.inf, -np.inf, 0.0]]], np.float32)
     picture = maps_atlas(maps, np.array([calm(float(largest))]), 1, DARK)

@@ -1,4 +1,4 @@
-"""Dead features in the real window: marked where they stand, said in words, and no longer marked once they live."""
+"""Dead features in the real window: marked on their tiles, described, and unmarked when they recover."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def coach(window: MainWindow, qtbot: object) -> Coach:
 
 
 def train_on(coach: Coach, bias: float) -> Subject:
-    """A step from the shipped weights, but for the third feature's bias, and hidden values that live."""
+    """One step from the shipped weights, with a third feature killed by its bias, and live hidden values."""
     subject = coach.window.session.document.subjects[0]
     parameters = {name: values.copy() for name, values in subject.parameters.items()}
     parameters["01-conv2d.bias"][2] = bias
@@ -42,7 +42,7 @@ def train_on(coach: Coach, bias: float) -> Subject:
 
 
 def tile(coach: Coach, channel: int) -> QPoint:
-    """Just inside the tile of a feature's map."""
+    """A point just inside the tile of a feature's map."""
     column = coach.window.network_view._strips[0].strip.column_of(1)
     box = column.tile(channel)
     return QPoint(round(box.x) + 4, round(box.y) + 4)
@@ -53,15 +53,15 @@ def tip(coach: Coach, widget: object, at: QPoint) -> str:
     return QToolTip.text()
 
 
-def test_a_dead_feature_is_marked_on_its_tile_and_in_the_film_and_said(coach: Coach) -> None:
+def test_a_dead_feature_is_marked_on_its_tile_and_in_the_history_and_described(coach: Coach) -> None:
     train_on(coach, -100)
     view = coach.window.network_view
     coach.qtbot.waitUntil(lambda: "1 dead feature" in view.accessibleDescription(), timeout=5000)
     said = tip(coach, view, tile(coach, 2))
     assert said.startswith("Feature 3 is dead")
-    assert "lower rate" in said
+    assert "lower learning rate" in said
     assert not view._dead.tip(tile(coach, 1).x(), tile(coach, 1).y())
-    # The sign and the word cover the corner of that tile alone: its map is one colour everywhere else.
+    # Only the corner of that tile is covered by the mark: the rest of its map has one colour.
     image = view.grab().toImage()
     corner = tile(coach, 2)
     colours = {image.pixel(corner.x() + x, corner.y() + y) for x in range(30) for y in range(8)}
@@ -74,11 +74,11 @@ def test_a_dead_feature_is_marked_on_its_tile_and_in_the_film_and_said(coach: Co
     assert film.strip.grab().toImage() != marked
 
 
-def test_a_feature_that_lives_is_not_marked_and_nor_is_one_of_other_weights(coach: Coach) -> None:
+def test_live_features_and_those_of_other_weights_are_not_marked(coach: Coach) -> None:
     shipped = train_on(coach, -100)
     view = coach.window.network_view
     assert view._dead.said()
-    # Undone: what reads the drawing now is not what training found dead.
+    # After undo the displayed weights are not those of the training report.
     coach.window.session.undo_stack.undo()
     coach.window.session.undo_stack.undo()
     coach.qtbot.waitUntil(lambda: coach.window.last.readings[0].subject is shipped, timeout=10_000)
@@ -89,7 +89,7 @@ def test_a_feature_that_lives_is_not_marked_and_nor_is_one_of_other_weights(coac
     assert not view._dead.tip(tile(coach, 2).x(), tile(coach, 2).y())
 
 
-def test_the_sign_of_death_is_no_sign_of_a_class(window: MainWindow) -> None:
+def test_the_dead_mark_differs_from_the_class_symbols(window: MainWindow) -> None:
     """A ring alone would be an O; the bar through it makes it another shape."""
     image = QImage(20, 20, QImage.Format.Format_RGB32)
     image.fill(QColor(DARK.ground))

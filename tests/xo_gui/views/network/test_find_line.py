@@ -1,4 +1,4 @@
-"""Search by a layer's name: what words find, and where it leads, in the real window, with the keyboard."""
+"""The layer search: what text matches, and keyboard navigation in the real window."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)))
         ("  ", []),
     ],
 )
-def test_words_find_layers_by_name_kind_and_number(text: str, expected: list[str]) -> None:
+def test_text_matches_layers_by_name_kind_and_number(text: str, expected: list[str]) -> None:
     names = layer_names(DEEP)
     assert [names[layer] for layer in found_layers(called(DEEP), text)] == expected
 
@@ -76,7 +76,7 @@ def search(window: MainWindow, text: str) -> None:
 
 
 def shown(window: MainWindow) -> tuple[int, str]:
-    """The layer marked, which is in view in a column of its own; and the count."""
+    """The matched layer, which must be visible in a column of its own, and the text of the count."""
     layer = line(window).found
     assert layer is not None
     view = window.network_view
@@ -100,30 +100,30 @@ def test_enter_goes_to_the_next_match_and_shift_enter_back(deep: MainWindow, qtb
     assert "ReLU 20, layer 79 of 162; match 20 of 40" in line(deep).line.accessibleDescription()
     for _ in range(20):
         QTest.keyClick(line(deep).line, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
-    assert shown(deep) == (159, "40 of 40"), "round and round"
-    # What was out of sight before is read and brought along now, and only that.
+    assert shown(deep) == (159, "40 of 40"), "the matches wrap around"
+    # Only the maps that became visible are requested and sent.
     qtbot.waitUntil(lambda: deep.last.readings[0].outputs.holds(159), timeout=10_000)
     assert not deep.last.readings[0].outputs.holds(20)
 
 
-def test_what_is_not_there_is_said_and_esc_gives_the_keys_back(deep: MainWindow) -> None:
+def test_no_match_is_reported_and_esc_returns_the_focus(deep: MainWindow) -> None:
     search(deep, "pool")
     assert line(deep).count.text() == "none"
     assert line(deep).found is None
-    assert deep.network_view._folds.chosen == {}, "what was found on the way is folded again"
+    assert deep.network_view._folds.chosen == {}, "earlier matches are folded again"
     QTest.keyClick(line(deep).line, Qt.Key.Key_Escape)
     assert line(deep).isHidden()
     assert deep.network_view.hasFocus()
     assert deep.network_view._controls.isVisible()
 
 
-def test_a_stroke_brings_only_what_is_in_view_and_what_opens_comes(deep: MainWindow, qtbot) -> None:
+def test_a_stroke_sends_only_visible_maps_and_expanding_requests_more(deep: MainWindow, qtbot) -> None:
     hand, view = Hand(deep, qtbot), deep.network_view
     hand.press((0.2, 0.5))
     hand.move((0.6, 0.5))
     qtbot.waitUntil(lambda: not deep.last.settled, timeout=10_000)
     carried = deep.last.readings[0].outputs.carried
-    assert set(carried) == set(view._strips[0].maps_in_view()), "all else lies gathered, and stays in the engine"
+    assert set(carried) == set(view._strips[0].maps_in_view()), "the rest is collapsed, and stays in the engine"
     group = next(one for one in strip(deep).columns if one.stage.kind == "group")
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPointF(*group.tile(0).centre).toPoint())
     seen = set(view._strips[0].maps_in_view())

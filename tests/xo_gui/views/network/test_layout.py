@@ -1,4 +1,4 @@
-"""The layout of the network strip: everything inside, nothing on top of another, a feature keeps its row."""
+"""The layout of the network strip: tiles lie inside the area and apart, and a feature keeps its row."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from engine.nn.layers import (
     Tanh,
 )
 from engine.nn.network import Network
+from xo_gui.views.network import fit
 from xo_gui.views.network.fit import COMFORT, arrange
 from xo_gui.views.network.folding import Folds, leads, turned
 from xo_gui.views.network.layer_labels import Stage, foldable, layer_names, stages_of
@@ -36,7 +37,7 @@ AREA = Box(16, 80, 968, 540)
 
 
 def headers(stage: Stage) -> float:
-    """Header widths about as the font gives them."""
+    """Header widths close to those of the font."""
     return max(6.3 * len(line) for line in (*stage.lines, stage.title))
 
 
@@ -124,21 +125,21 @@ def test_a_feature_keeps_its_row_from_its_kernel_to_its_pool(name: str) -> None:
                 assert kernel.bottom <= tile.bottom
 
 
-def test_the_default_network_is_seen_at_once_and_two_pixels_a_cell() -> None:
+def test_the_default_network_fits_with_two_pixels_per_cell() -> None:
     strip = arrange(DEFAULT.network, AREA, 1.0, headers)
     assert strip.width <= AREA.width
     assert {column.tile_width for column in strip.columns if column.stage.kind == "maps"} == {64.0}
     assert [column.across for column in strip.columns if column.stage.kind == "maps"] == [1, 1, 1, 2, 2]
 
 
-def test_tiles_give_up_a_little_for_whole_cells() -> None:
+def test_tiles_shrink_slightly_for_whole_cells() -> None:
     strip = arrange(DEFAULT.network, Box(16, 80, 968, 580), 1.0, headers)
     assert strip.columns[1].tile_width == 64, "and not 69"
     article = arrange(WALKTHROUGH.network, AREA, 1.0, headers)
     assert article.columns[1].tile_width % 7 == 0
 
 
-def test_room_left_over_enlarges_the_input_and_shows_deeper_features() -> None:
+def test_spare_room_enlarges_the_input_and_shows_deeper_kernels() -> None:
     narrow, wide = (arrange(DEFAULT.network, Box(16, 80, width, 850), 1.0, headers) for width in (1568, 1868))
     assert wide.columns[0].tile_width == 192
     assert narrow.columns[0].tile_width < 110
@@ -157,7 +158,7 @@ def test_a_narrow_window_folds_from_the_last() -> None:
     assert [layers for layers in folded if layers] == [(5,), (9,)]
 
 
-def test_the_person_decides_what_folds() -> None:
+def test_the_user_decides_what_folds() -> None:
     strip = arrange(DEFAULT.network, AREA, 1.0, headers, {5: False, 2: True, 3: True})
     folded = {layer for column in strip.columns for layer in column.stage.folded}
     assert 5 not in folded
@@ -189,18 +190,18 @@ def test_edges_lie_on_device_pixels_and_small_cells_are_equal(ratio: float) -> N
         assert cell == pytest.approx(round(cell))
 
 
-def test_many_maps_become_thumbnails_and_more_are_turned_over_page_by_page() -> None:
+def test_many_maps_become_thumbnails_and_more_are_paged() -> None:
     many, hundreds = (arrange(NETWORKS[name], AREA, 1.0, headers) for name in ("many", "hundreds"))
     sides = [column.tile_width for column in many.columns if column.stage.kind == "maps"]
     assert 16 <= max(sides) < COMFORT
-    assert hundreds.width <= AREA.width, "all columns are seen at once"
+    assert hundreds.width <= AREA.width, "all columns are visible at once"
     assert {column.tile_width >= 32 for column in hundreds.columns if column.is_map} == {True}
     unfolded = arrange(NETWORKS["hundreds"], AREA, 1.0, headers, pages={1: None})
     assert unfolded.width > AREA.width
     assert [len(column.maps) for column in unfolded.columns if column.stage.group == 1] == [512, 512]
 
 
-def test_every_one_of_many_maps_is_on_some_page() -> None:
+def test_every_map_is_on_a_page() -> None:
     pages: dict[int, int | None] = {}
     seen: list[int] = []
     while len(seen) < 512:
@@ -218,7 +219,7 @@ def test_every_one_of_many_maps_is_on_some_page() -> None:
 
 
 @pytest.mark.parametrize("name", ["walkthrough", "default", "many"])
-def test_the_middle_of_a_cell_is_found_again(name: str) -> None:
+def test_hit_testing_the_centre_of_a_cell_finds_it(name: str) -> None:
     strip = arrange(NETWORKS[name], Box(16, 80, 1568, 800), 1.0, headers)
     for column in strip.columns:
         rows, cols = column.cells
@@ -234,7 +235,7 @@ def test_the_middle_of_a_cell_is_found_again(name: str) -> None:
         assert column.find(first.x + 1, first.y - 1) is None
 
 
-def test_a_weight_is_found_and_not_taken_for_a_cell() -> None:
+def test_hit_testing_distinguishes_weights_from_cells() -> None:
     strip = arrange(DEFAULT.network, Box(16, 80, 1868, 850), 1.0, headers)
     first, deeper = (column for column in strip.columns if column.kernels)
     for column, feature, channel, row, col in ((first, 3, 0, 4, 1), (deeper, 13, 5, 2, 0)):
@@ -245,7 +246,7 @@ def test_a_weight_is_found_and_not_taken_for_a_cell() -> None:
         assert column.find(x, y) is None
 
 
-def test_stages_say_what_they_are() -> None:
+def test_columns_have_titles_and_subtitles() -> None:
     stages = stages_of(DEFAULT.network, {5, 9})
     assert [stage.title for stage in stages] == [
         "Input", "Features", "ReLU", "Pool", "Features + ReLU", "Pool", "Hidden + ReLU", "Votes",
@@ -260,13 +261,13 @@ def test_stages_say_what_they_are() -> None:
     assert layer_names(WALKTHROUGH.network)[1] == "Features"
 
 
-def test_the_walkthrough_shows_its_list() -> None:
+def test_the_walkthrough_shows_its_flattened_values() -> None:
     stages = stages_of(WALKTHROUGH.network)
     assert [stage.kind for stage in stages] == ["picture", "maps", "maps", "maps", "maps", "list", "votes"]
     assert not stages[-1].signed
 
 
-# Layers of every kind, in an order that someone might choose.
+# Layers of every kind in a plausible order.
 EVERY_KIND = Network(
     (1, 32, 32),
     (
@@ -290,7 +291,7 @@ EVERY_KIND = Network(
 )
 
 
-def test_every_kind_of_layer_says_what_it_is() -> None:
+def test_every_kind_of_layer_has_a_title_and_subtitle() -> None:
     stages = stages_of(EVERY_KIND)
     assert [(stage.kind, stage.title, *stage.lines) for stage in stages] == [
         ("picture", "Input", "as the network", "sees it, 32 × 32"),
@@ -330,30 +331,30 @@ def test_several_layers_may_share_a_column() -> None:
     assert column.stage.lines == ("6 of 5 × 5, folded", "6 × 32 × 32")
 
 
-def test_dropout_that_relays_what_it_reads_is_folded_unless_the_person_wants_it() -> None:
+def test_dropout_is_folded_unless_the_user_unfolds_it() -> None:
     wide = Box(16, 80, 4000, 540)
     assert [c.stage.title for c in arrange(EVERY_KIND, wide, 1.0, headers).columns][8] == "Pool + Dropout"
     assert [c.stage.title for c in arrange(EVERY_KIND, wide, 1.0, headers, {9: False}).columns][9] == "Dropout"
 
 
-def test_a_list_without_a_column_gets_none_by_dropout() -> None:
+def test_dropout_after_a_hidden_flatten_has_no_column() -> None:
     network = Network((1, 32, 32), (Flatten(), Dropout(), Dense(4), Dropout(), Dense(2)))
     assert [stage.shown for stage in stages_of(network)] == [0, 3, 4, 5]
     assert foldable(network) == (4,)
 
 
-def test_a_thousand_layers_are_arranged_without_trying_every_fold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thousand_layers_are_laid_out_without_trying_every_fold(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
     def counted(network: Network, folded: frozenset[int]) -> tuple[Stage, ...]:
         tried.append(folded)
         return stages_of(network, folded)
 
-    monkeypatch.setattr("xo_gui.views.network.fit.stages_of", counted)
+    monkeypatch.setattr(fit, stages_of.__name__, counted)
     deep = Network((1, 4, 4), (Conv2D(2, 1), BatchNorm2D(), ReLU()) * 333 + (Flatten(), Dense(2)))
     strip = arrange(deep, AREA, 1.0, headers)
     assert len(tried) == 1
-    assert strip.width <= AREA.width, "the whole network fits at a glance"
+    assert strip.width <= AREA.width, "the whole network fits"
 
 
 def test_any_of_a_thousand_layers_is_three_clicks_away() -> None:
@@ -368,14 +369,16 @@ def test_any_of_a_thousand_layers_is_three_clicks_away() -> None:
             strip = arrange(deep, AREA, 1.0, headers, opened=folds.opened)
             check_inside_and_apart(strip)
             layers = [layer for column in strip.columns for layer in column.stage.layers]
-            assert layers == [layer for layer in range(1002) if layer != 1000], "none is lost, none shown twice"
+            assert layers == [layer for layer in range(1002) if layer != 1000], (
+                "every layer is in exactly one column"
+            )
         assert clicks <= 3
         assert folds.reveal(arrange(deep, AREA, 1.0, headers), layer) == (clicks > 0)
         assert arrange(deep, AREA, 1.0, headers, opened=folds.opened).column_of(layer) is not None
 
 
-def test_where_headers_alone_ask_for_scrolling_no_map_hides_behind_a_page() -> None:
-    """The default network beside the inspector of a small window: 16 maps take less than scrolling gives anyway."""
+def test_no_maps_are_paged_where_the_headers_need_scrolling_anyway() -> None:
+    """The default network beside the inspector of a small window: its 16 maps fit into the scrolled width."""
     strip = arrange(DEFAULT.network, Box(16, 100, 660, 255), 1.0, lambda stage: 95.0)
     assert strip.width > 660
     for one in strip.columns:

@@ -1,4 +1,4 @@
-"""The network view: what it says under the mouse, what it paints, and when its colours may change."""
+"""The network view: hover texts, painting, and when its colour limits may change."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def column(view: NetworkView, layer: int) -> Column:
 
 
 def place(view: NetworkView, cell: Cell) -> QPoint:
-    """The pixel in the middle of a cell."""
+    """The pixel at the centre of a cell."""
     shown = column(view, cell.layer)
     rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
     return QPointF(*shown.tile(cell.channel).part(shown.cells, rows, columns).centre).toPoint()
@@ -93,11 +93,11 @@ def table_colour(words: np.ndarray[Any, Any], share: float) -> str:
     return QColor.fromRgb(int(words[round(share * (len(words) - 1))])).name()
 
 
-# --- looking
+# --- selection
 
 
 @pytest.mark.parametrize(("row", "col"), [(0, 0), (3, 3), (1, 1), (2, 3), (6, 4)])
-def test_hovering_says_the_articles_number(view: NetworkView, row: int, col: int) -> None:
+def test_hovering_shows_the_articles_number(view: NetworkView, row: int, col: int) -> None:
     view.show_snapshot(snapshot(read(ARTICLE)))
     QTest.mouseMove(view, place(view, Cell(1, 0, row, col)))
     said = view.readout()
@@ -107,7 +107,7 @@ def test_hovering_says_the_articles_number(view: NetworkView, row: int, col: int
     assert said.reads == f"receptive field: rows {row + 1}–{row + 3}, columns {col + 1}–{col + 3}"
 
 
-def test_hovering_tells_the_session_once_a_cell(view: NetworkView, qtbot: QtBot) -> None:
+def test_hovering_signals_once_per_cell(view: NetworkView, qtbot: QtBot) -> None:
     view.show_snapshot(snapshot(read(ARTICLE)))
     heard: list[Cell | None] = []
     view.hovered.connect(heard.append)
@@ -149,7 +149,7 @@ def test_a_weight_a_listed_value_and_a_vote_can_be_read(view: NetworkView) -> No
     assert heard == [Cell(5, 1), Cell(6, 1)]
 
 
-def test_escape_and_leaving_let_go(view: NetworkView) -> None:
+def test_escape_and_leaving_deselect(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(ARTICLE)))
     heard: list[Cell | None] = []
     view.hovered.connect(heard.append)
@@ -161,7 +161,7 @@ def test_escape_and_leaving_let_go(view: NetworkView) -> None:
     assert view.readout() is None
 
 
-def test_the_focus_of_others_is_shown(view: NetworkView) -> None:
+def test_the_selection_of_other_panels_is_shown(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
     view.show_focus(Focus(Cell(0, 0, 4, 4)))
@@ -173,7 +173,7 @@ def test_the_focus_of_others_is_shown(view: NetworkView) -> None:
     assert image(view) == before
 
 
-def test_a_focus_that_this_network_does_not_have_marks_nothing(view: NetworkView) -> None:
+def test_a_selection_outside_this_network_marks_nothing(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
     for cell in (Cell(1, 7, 30, 30), Cell(11, 0), Cell(1, 0, subject=1), Cell(6, 2)):
@@ -214,7 +214,7 @@ def test_arrow_keys_reach_every_column(view: NetworkView) -> None:
     assert [cell.layer for cell in heard] == [0, 1, 2, 3, 4, 5, 6]
 
 
-# --- what is painted
+# --- painting
 
 
 @pytest.mark.parametrize("worn", [DARK, LIGHT])
@@ -269,13 +269,13 @@ def test_a_theme_changes_what_is_painted(view: NetworkView) -> None:
     assert image(view) == dark
 
 
-def test_before_the_first_snapshot_it_says_so(view: NetworkView) -> None:
+def test_before_the_first_snapshot_a_message_is_shown(view: NetworkView) -> None:
     words = image(view).copy(350, 330, 300, 40)
     colours = {words.pixelColor(x, y).name() for x in range(300) for y in range(40)}
     assert len(colours) > 5
 
 
-def test_a_snapshot_without_readings_keeps_the_picture(view: NetworkView) -> None:
+def test_a_snapshot_without_predictions_keeps_the_image(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
     view.show_snapshot(snapshot())
@@ -293,7 +293,7 @@ def test_another_network_brings_its_own_columns(view: NetworkView) -> None:
     image(view)
 
 
-def test_of_two_subjects_only_the_first_has_the_room(view: NetworkView) -> None:
+def test_of_two_models_only_the_first_is_shown(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(ARTICLE), read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
     QTest.mouseMove(view, place(view, Cell(0, 0, 0, 0)))
     both = image(view)
@@ -301,7 +301,7 @@ def test_of_two_subjects_only_the_first_has_the_room(view: NetworkView) -> None:
     assert image(view) == both
 
 
-def test_values_that_are_not_numbers_are_painted_and_said(view: NetworkView) -> None:
+def test_values_that_are_not_finite_are_painted_and_described(view: NetworkView) -> None:
     good = read(ARTICLE)
     outputs = (good.outputs[0], np.full((3, 7, 7), np.nan, np.float32), *good.outputs[2:])
     view.show_snapshot(snapshot(replace(good, outputs=Outputs.whole(outputs))))
@@ -312,16 +312,16 @@ def test_values_that_are_not_numbers_are_painted_and_said(view: NetworkView) -> 
     assert said.value == "nan"
 
 
-# --- levels
+# --- colour limits
 
 
 def faint(reading: Reading, factor: float) -> Reading:
-    """The same reading with all values of its maps multiplied."""
+    """The same prediction with scaled maps."""
     outputs = Outputs.whole([reading.outputs[0], *(one * np.float32(factor) for one in reading.outputs[1:])])
     return replace(reading, outputs=outputs)
 
 
-def test_levels_hold_during_a_stroke_and_adapt_after(view: NetworkView) -> None:
+def test_limits_are_kept_during_a_stroke_and_adapt_after(view: NetworkView) -> None:
     reading, cell = read(ARTICLE), Cell(1, 0, 1, 1)
     view.show_snapshot(snapshot(reading))
     full = table_colour(DARK.value_table, 1.0)
@@ -332,7 +332,7 @@ def test_levels_hold_during_a_stroke_and_adapt_after(view: NetworkView) -> None:
     assert colour_at(view, cell) == full
 
 
-def test_a_blank_canvas_sets_no_levels_for_what_is_drawn_on_it(view: NetworkView) -> None:
+def test_a_blank_canvas_sets_no_limits_for_the_first_stroke(view: NetworkView) -> None:
     blank, full = read(ARTICLE, -np.ones((9, 9), np.float32)), read(ARTICLE)
     strong, mild = Cell(1, 0, 1, 1), Cell(1, 0, 3, 3)
     view.show_snapshot(snapshot(blank))
@@ -348,7 +348,7 @@ def test_a_blank_canvas_sets_no_levels_for_what_is_drawn_on_it(view: NetworkView
     assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 / 0.4 + 1) / 2)
 
 
-def test_levels_adapt_when_the_weights_are_replaced(view: NetworkView) -> None:
+def test_limits_adapt_when_the_weights_are_replaced(view: NetworkView) -> None:
     reading, cell = read(ARTICLE), Cell(1, 0, 1, 1)
     view.show_snapshot(snapshot(reading))
     view.show_snapshot(snapshot(faint(reading, 0.3), settled=False, generation=2))
@@ -378,7 +378,7 @@ def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
     assert colour_at(view, weak) == table_colour(DARK.value_table, (0.1 + 1) / 2)
 
 
-# --- folding, scrolling, words
+# --- folding, scrolling, accessibility
 
 
 def test_a_click_on_a_header_unfolds_and_folds(view: NetworkView) -> None:
@@ -393,7 +393,7 @@ def test_a_click_on_a_header_unfolds_and_folds(view: NetworkView) -> None:
     assert column(view, 5).stage.title == "Features + ReLU"
 
 
-def test_f_unfolds_the_looked_at_column(view: NetworkView) -> None:
+def test_f_unfolds_the_hovered_column(view: NetworkView) -> None:
     view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
     view.show_focus(Focus(Cell(4, 0, 2, 2)))
     QTest.keyClick(view, Qt.Key.Key_F)
@@ -415,7 +415,7 @@ def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
     assert view._bar.value() == 0
 
 
-def test_a_screen_reader_hears_what_is_read(view: NetworkView, qtbot: QtBot) -> None:
+def test_a_screen_reader_gets_the_prediction(view: NetworkView, qtbot: QtBot) -> None:
     assert view.accessibleName() == "Network"
     view.show_snapshot(snapshot(read(ARTICLE)))
     assert view.accessibleDescription() == "walk-through predicts X, 100 %"

@@ -1,4 +1,4 @@
-"""The trace of a looked-at cell: the windows that the engine reads on every column, and lines beside values."""
+"""The receptive trace of a cell: the windows that the engine reads in every column, and lines beside values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_deeper_feature_reads_all_maps_below() -> None:
     assert len(trace.fan) == 8
 
 
-def test_a_listed_value_is_traced_to_its_map_and_a_vote_to_its_list() -> None:
+def test_a_flattened_value_is_traced_to_its_map_and_a_vote_to_its_values() -> None:
     strip = ARTICLE
     listed = trace_of(WALKTHROUGH.network, strip, Cell(5, 6))
     assert listed is not None
@@ -83,7 +83,7 @@ MIXED = Network(
 APART = {2: False}  # batch norm in a column of its own
 
 
-def test_batch_norm_reads_its_own_map_and_a_stack_with_weights_reads_all() -> None:
+def test_batch_norm_reads_its_own_map_and_a_residual_block_reads_all() -> None:
     strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
     norm = trace_of(MIXED, strip, Cell(2, 3, 2, 2))
     assert norm is not None
@@ -96,7 +96,7 @@ def test_batch_norm_reads_its_own_map_and_a_stack_with_weights_reads_all() -> No
     assert {column(strip, 2).tile(at).part((8, 8), range(2, 3), range(2, 3)) for at in range(4)} <= set(stack.rings)
 
 
-def test_of_a_stack_with_a_skip_no_line_claims_to_know_what_it_carries() -> None:
+def test_lines_of_a_residual_block_have_no_contributions() -> None:
     strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
     picture = np.random.default_rng(0).uniform(-1, 1, (1, 8, 8)).astype(np.float32)
     trace = trace_of(MIXED, strip, Cell(3, 3, 2, 2), some_reading(MIXED, MIXED.initial(1), picture))
@@ -106,7 +106,7 @@ def test_of_a_stack_with_a_skip_no_line_claims_to_know_what_it_carries() -> None
     assert not [line for line in trace.fan if line[2] == end]
 
 
-def test_the_mean_of_a_map_reads_the_whole_of_it_and_is_read_back() -> None:
+def test_global_pooling_reads_the_whole_map() -> None:
     strip = arrange(MIXED, Box(16, 80, 1600, 540), chosen=APART)
     mean = trace_of(MIXED, strip, Cell(5, 2))
     assert mean is not None
@@ -118,7 +118,7 @@ def test_the_mean_of_a_map_reads_the_whole_of_it_and_is_read_back() -> None:
     assert len(cell.lines) == 2
 
 
-# --- with a reading: what mattered
+# --- with a prediction: contributions
 
 
 def traced(cell: Cell, seed: int = 1) -> tuple[Trace, Reading, Strip]:
@@ -131,7 +131,7 @@ def traced(cell: Cell, seed: int = 1) -> tuple[Trace, Reading, Strip]:
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_the_winner_of_a_pool_is_ringed_wherever_it_stands_in_the_window(place: int) -> None:
+def test_the_maximum_of_a_pool_is_ringed_at_any_place_of_the_window(place: int) -> None:
     _, reading, _ = traced(Cell(1, 0))
     windows = reading.outputs[2].reshape(8, 16, 2, 16, 2).transpose(0, 1, 3, 2, 4).reshape(8, 16, 16, 4)
     alone = (windows == windows.max(axis=3, keepdims=True)).sum(axis=3) == 1
@@ -142,7 +142,7 @@ def test_the_winner_of_a_pool_is_ringed_wherever_it_stands_in_the_window(place: 
     assert won in trace.rings
 
 
-def test_lines_carry_what_each_map_brings() -> None:
+def test_lines_have_the_contribution_of_each_map() -> None:
     trace, reading, strip = traced(Cell(4, 9, 6, 5))
     weights = reading.subject.parameters["04-conv2d.weight"][9]
     brought = (weights * reading.outputs[3][:, 5:8, 4:7]).sum(axis=(1, 2))
@@ -166,7 +166,7 @@ def test_a_vote_is_followed_through_the_strongest_values_to_the_drawing() -> Non
 
 @pytest.mark.parametrize("seed", range(40))
 def test_every_value_of_any_network_can_be_traced_with_values_and_without(seed: int) -> None:
-    """Odd strides, paddings wider than windows, stacks with skips, in any order."""
+    """Odd strides, padding wider than windows, and residual blocks in any order."""
     reading, rng = some_reading(*some(seed)), np.random.default_rng(seed)
     network = reading.subject.network
     strip = arrange(network, Box(16, 80, 2600, 540))
@@ -177,7 +177,7 @@ def test_every_value_of_any_network_can_be_traced_with_values_and_without(seed: 
                 assert trace is None or all(0 < abs(share) <= 1 for share in trace.carried)
 
 
-def test_what_lies_between_the_strides_is_neither_outlined_nor_told() -> None:
+def test_gaps_between_strides_are_neither_outlined_nor_listed() -> None:
     """Each value of the second features reads three windows of two rows, three apart: rows 1-2, 4-5 and 7-8."""
     network = Network((1, 12, 12), (Conv2D(2, 2, stride=3), Conv2D(2, 3), GlobalAvgPool(), Dense(2)))
     strip = arrange(network, Box(16, 80, 968, 540))
@@ -193,8 +193,8 @@ def test_what_lies_between_the_strides_is_neither_outlined_nor_told() -> None:
     assert said == "receptive field: rows 1–2, 4–5, 7–8, columns 4–5, 7–8, 10–11"
 
 
-def test_of_a_column_of_which_only_the_gap_is_in_view_nothing_is_painted() -> None:
-    """Scrolled so far, the end of a wide header is still in view, but none of the maps."""
+def test_a_column_with_only_its_gap_visible_paints_nothing() -> None:
+    """At this scroll position the end of a wide header is visible, but none of the maps."""
     _, reading, _ = traced(Cell(1, 0))
     shown = ShownStrip(reading)
     shown.strip = DEEP
