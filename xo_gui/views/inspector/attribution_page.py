@@ -84,15 +84,11 @@ class GradientPage(QWidget):
             ),
             "occlusion": (
                 self.tr("Occlusion"),
-                self.tr(
-                    "A patch of background slides over the drawing: green is where covering it lowers the score."
-                ),
+                self.tr("A patch of background slides over the drawing: green where covering lowers the score."),
             ),
             "flip": (
                 self.tr("Smallest change"),
-                self.tr(
-                    "The smallest change found that makes the network predict another class (a counterfactual)."
-                ),
+                self.tr("The smallest change found that makes the network predict another class."),
             ),
         }
 
@@ -154,7 +150,7 @@ class GradientPage(QWidget):
         assert result.map is not None
         before, after = (prediction.subject.network.classes[at] for at in (result.target, result.becomes))
         text = self.tr("With this change added, the network predicts {0} instead of {1}.").format(after, before)
-        distance = Line(self.tr("distance (root of the summed squares)"), short(result.distance))
+        distance = Line(self.tr("distance (L2 norm)"), short(result.distance))
         return [
             Note(text),
             Lines((distance, Line(self.tr("largest change of one pixel"), short(float(np.abs(result.map).max()))))),

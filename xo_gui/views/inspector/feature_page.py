@@ -48,8 +48,8 @@ class FeaturePage(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._reading: Reading | None = None
-        self._subject: Subject | None = None
+        self._prediction: Reading | None = None
+        self._model: Subject | None = None
         self._cell: Cell | None = None
         self._layer: int | None = None
         self._strokes = 0
@@ -134,7 +134,7 @@ class FeaturePage(QWidget):
         model: the model to edit, whose parameters may be newer than the prediction's.
         """
         same = cell is not None and self._cell is not None and self._is_same_feature(cell)
-        self._reading, self._subject, self._cell = prediction, model, cell
+        self._prediction, self._model, self._cell = prediction, model, cell
         self._layer = None
         if model is not None and cell is not None:
             self._layer = weight_editing.weighed_by(model.network, cell.layer)
@@ -171,7 +171,7 @@ class FeaturePage(QWidget):
     def show_losses(self, result: Answer | None) -> None:
         """List the features of the layer by the error that ablating each adds, the largest first."""
         cell, layer = self._cell, self._layer
-        if cell is None or layer is None or self._subject is None:
+        if cell is None or layer is None or self._model is None:
             self.sheet.show_blocks([], False)
             return
         blocks: list[Block] = []
@@ -187,7 +187,7 @@ class FeaturePage(QWidget):
                 blocks.append(Lines((Line(self.tr("done"), f"{100 * result.progress:.0f} %"),)))
         losses = sorted(result.losses, key=lambda loss: -loss.error) if result else []
         most = max((abs(loss.error) for loss in losses), default=0.0) or 1.0
-        shape = self._subject.network.shapes[layer]
+        shape = self._model.network.shapes[layer]
         row, column = (shape[1] // 2, shape[2] // 2) if len(shape) == 3 else (0, 0)
         word = self.tr("feature {0}") if len(shape) == 3 else self.tr("value {0}")
         ranks = tuple(
@@ -214,21 +214,21 @@ class FeaturePage(QWidget):
         return self.tr("This value has no weights of its own. Click a value of a feature map, or a vote.")
 
     def _weights(self) -> HostArray:
-        assert self._subject is not None
+        assert self._model is not None
         assert self._layer is not None
         assert self._cell is not None
-        return weight_editing.slices(self._subject, self._layer, self._cell.channel)
+        return weight_editing.slices(self._model, self._layer, self._cell.channel)
 
     def _show_weights(self) -> None:
-        if self._layer is None or self._subject is None or self._cell is None:
+        if self._layer is None or self._model is None or self._cell is None:
             return
         weights = self._weights()
         self._set_decimals(level_of(weights))
         self.board.show_weights(self._title, weights[self.slice.value() - 1], level_of(weights))
-        bias = weight_editing.bias_of(self._subject, self._layer, self._cell.channel)
+        bias = weight_editing.bias_of(self._model, self._layer, self._cell.channel)
         self.bias.setEnabled(bias is not None)
         self._set_silently(self.bias, lambda: self.bias.setValue(bias or 0.0))
-        ablated = weight_editing.is_off(self._subject, self._layer, self._cell.channel)
+        ablated = weight_editing.is_off(self._model, self._layer, self._cell.channel)
         self.off_button.setText(self.tr("Switch on") if ablated else self.tr("Switch off"))
         self.off_button.setEnabled(not ablated or self._key in self._before_ablation)
         self.off_button.setToolTip(
@@ -288,9 +288,9 @@ class FeaturePage(QWidget):
         self._set_weights(weights, self.tr("Weight of feature {0}"), f"weight {self._key} {row} {column}")
 
     def _type_bias(self, value: float) -> None:
-        if self._layer is None or self._subject is None or self._cell is None:
+        if self._layer is None or self._model is None or self._cell is None:
             return
-        changed = weight_editing.with_bias(self._subject, self._layer, self._cell.channel, value)
+        changed = weight_editing.with_bias(self._model, self._layer, self._cell.channel, value)
         self._emit_edited(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
 
     def _normalise(self) -> None:
@@ -301,13 +301,13 @@ class FeaturePage(QWidget):
 
     def _window(self) -> HostArray | None:
         """The values of the layer below that the kernel was applied to; None if they are no window."""
-        if self._reading is None or self._cell is None or self._layer is None:
+        if self._prediction is None or self._cell is None or self._layer is None:
             return None
-        network, cell = self._reading.subject.network, self._cell
+        network, cell = self._prediction.subject.network, self._cell
         between = network.layers[self._layer : cell.layer]
         if len(network.shapes[self._layer]) != 3 or not all(layer.pointwise for layer in between):
             return None
-        formula = arithmetic(self._reading, self._layer, (cell.channel, cell.row, cell.column))
+        formula = arithmetic(self._prediction, self._layer, (cell.channel, cell.row, cell.column))
         return formula.values.astype(np.float32) if isinstance(formula, WeightedSum) else None
 
     def _copy(self) -> None:
@@ -318,9 +318,9 @@ class FeaturePage(QWidget):
 
     def _toggle_ablation(self) -> None:
         """Set the weights and the bias of the feature to 0, or restore them."""
-        if self._layer is None or self._subject is None or self._cell is None:
+        if self._layer is None or self._model is None or self._cell is None:
             return
-        model, channel = self._subject, self._cell.channel
+        model, channel = self._model, self._cell.channel
         if not weight_editing.is_off(model, self._layer, channel):
             self._before_ablation[self._key] = model
             self._emit_edited(
@@ -337,20 +337,20 @@ class FeaturePage(QWidget):
 
     @property
     def _is_mean(self) -> bool:
-        assert self._subject is not None
+        assert self._model is not None
         assert self._layer is not None
-        return bool(getattr(self._subject.network.layers[self._layer - 1], "mean", False))
+        return bool(getattr(self._model.network.layers[self._layer - 1], "mean", False))
 
     def _set_weights(self, weights: HostArray, text: str, merge: str) -> None:
-        assert self._subject is not None
+        assert self._model is not None
         assert self._layer is not None
         assert self._cell is not None
         self._emit_edited(
-            weight_editing.with_slices(self._subject, self._layer, self._cell.channel, weights), text, merge
+            weight_editing.with_slices(self._model, self._layer, self._cell.channel, weights), text, merge
         )
 
     def _emit_edited(self, model: Subject, text: str, merge: str) -> None:
         assert self._cell is not None
-        self._subject = model
+        self._model = model
         self._show_weights()
         self.edited.emit(model, text.format(self._cell.channel + 1), merge)

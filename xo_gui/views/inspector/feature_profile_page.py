@@ -346,7 +346,7 @@ def _weight_blocks(weighed: Weighed) -> list[Block]:
     lines = [
         Line(_tr("weights"), _shape(weights.shape)),
         Line(_tr("mean"), figures(float(exact.mean()))),
-        Line(_tr("norm (root of the summed squares)"), figures(weighed.size)),
+        Line(_tr("L2 norm"), figures(weighed.size)),
         Line(_tr("minimum, maximum"), f"{figures(float(exact.min()))}, {figures(float(exact.max()))}"),
     ]
     if weighed.bias is not None:
