@@ -74,12 +74,12 @@ def gpu(cupy: Any) -> Backend:
 
 
 @pytest.mark.usefixtures("cupy")
-def test_the_processor_is_taken_when_it_is_asked_for() -> None:
+def test_the_cpu_is_chosen_on_request() -> None:
     assert (choose_backend("cpu").name, choose_backend("cpu").reason) == ("cpu", "chosen")
 
 
 @pytest.mark.usefixtures("no_cupy")
-def test_without_cupy_auto_is_the_processor_and_says_why() -> None:
+def test_without_cupy_auto_is_the_cpu_with_the_reason() -> None:
     backend = choose_backend("auto")
     assert (backend.name, backend.title, backend.reason) == ("cpu", "CPU", "CuPy not installed")
 
@@ -90,7 +90,7 @@ def test_without_cupy_the_gpu_is_refused() -> None:
         choose_backend("gpu")
 
 
-def test_another_word_is_refused() -> None:
+def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no device called 'tpu': choose auto, cpu or gpu\.$"):
         choose_backend("tpu")  # type: ignore[arg-type]
 
@@ -98,7 +98,7 @@ def test_another_word_is_refused() -> None:
 @needs_compiler
 @pytest.mark.usefixtures("cupy")
 @pytest.mark.parametrize("device", ["auto", "gpu"])
-def test_a_working_gpu_is_taken_by_its_name(device: Any) -> None:
+def test_a_working_gpu_is_chosen_with_its_name(device: Any) -> None:
     backend = choose_backend(device)
     assert (backend.name, backend.title, backend.reason) == ("gpu", "Make-believe GPU", "test kernel ran")
     backend.wait()
@@ -132,7 +132,7 @@ FAULTS: list[tuple[Callable[[Any], None], str]] = [
 
 @needs_compiler
 @pytest.mark.parametrize(("spoil", "words"), FAULTS, ids=[words for _, words in FAULTS])
-def test_a_gpu_that_does_not_work_is_one_line_and_auto_goes_on(
+def test_a_broken_gpu_gives_a_one_line_error_and_auto_falls_back(
     spoil: Callable[[Any], None], words: str, cupy: Any
 ) -> None:
     spoil(cupy)
@@ -146,7 +146,7 @@ def test_a_gpu_that_does_not_work_is_one_line_and_auto_goes_on(
     assert (backend.name, backend.reason) == ("cpu", str(error.value))
 
 
-def test_a_cupy_that_cannot_be_loaded_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cupy_that_cannot_be_loaded_gives_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         @staticmethod
         def find_spec(name: str, *_: object) -> None:
@@ -159,7 +159,7 @@ def test_a_cupy_that_cannot_be_loaded_says_why(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("no_cupy")
-def test_the_runner_goes_on_with_the_processor_and_says_so_once() -> None:
+def test_the_runner_falls_back_to_the_cpu_with_one_notice() -> None:
     runner = Runner("gpu")
     document = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
     first, again = (runner.answer(Request(1, document)) for _ in range(2))
@@ -193,7 +193,7 @@ def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu
 
 
 @needs_compiler
-def test_a_reading_is_made_of_host_arrays(gpu: Backend) -> None:
+def test_a_prediction_consists_of_host_arrays(gpu: Backend) -> None:
     subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
     picture = np.full((32, 32), 0.5, np.float32)
     there, here = (Reader(subject, backend).read(picture) for backend in (gpu, CPU))
@@ -222,7 +222,7 @@ def test_a_program_is_captured_at_its_second_run_and_launched_as_one_graph(gpu: 
 
 @needs_compiler
 @pytest.mark.expects_log
-def test_where_nothing_can_be_captured_steps_go_on_one_by_one_and_the_log_says_why(
+def test_without_graph_capture_steps_run_one_by_one_with_a_warning(
     gpu: Backend, cupy: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     run, array = doubling(gpu, 2)
@@ -261,7 +261,7 @@ def test_a_pass_is_one_graph(gpu: Backend, cupy: Any) -> None:
 
 
 @needs_compiler
-def test_a_reading_is_one_graph_from_the_picture_to_the_maps(gpu: Backend, cupy: Any) -> None:
+def test_a_prediction_is_one_graph_from_input_to_feature_maps(gpu: Backend, cupy: Any) -> None:
     """And it equals a pass whose maps are fetched one by one; inputs never mix with the previous ones."""
     plan = Plan(SMALL, gpu, 1, keep=True)
     plan.load(SMALL.initial(1))
@@ -283,7 +283,7 @@ def test_a_reading_is_one_graph_from_the_picture_to_the_maps(gpu: Backend, cupy:
 
 
 @needs_compiler
-def test_a_reader_times_the_layers_of_a_gpu_only_now_and_then(gpu: Backend, cupy: Any) -> None:
+def test_a_predictor_times_the_layers_of_a_gpu_only_occasionally(gpu: Backend, cupy: Any) -> None:
     reader = Reader(Subject("Small", SMALL, SMALL.initial(1)), gpu)
     picture = np.full((12, 12), 0.5, np.float32)
     readings = [reader.read(picture) for _ in range(4)]
@@ -317,7 +317,7 @@ USES: dict[str, Callable[[Backend], object]] = {
         (fake_cupy.CUDADriverError(719, "CUDA_ERROR_LAUNCH_FAILED: failed"), "LAUNCH_FAILED", False),
     ],
 )
-def test_whatever_fails_on_the_gpu_is_one_fault_in_words(
+def test_every_gpu_failure_is_a_device_fault(
     use: str, error: Exception, words: str, out_of_memory: bool, gpu: Backend, cupy: Any
 ) -> None:
     USES[use](gpu)  # compiles what it needs
@@ -331,7 +331,7 @@ def test_whatever_fails_on_the_gpu_is_one_fault_in_words(
 
 
 @needs_compiler
-def test_of_a_reading_only_what_is_wanted_comes_over(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_requested_activations_are_transferred(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a layer in non-contiguous memory; and it equals a prediction with all activations."""
     subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
     on_gpu, on_cpu = Reader(subject, gpu), Reader(subject, CPU)

@@ -26,7 +26,7 @@ VIEWS = [
 
 
 @pytest.mark.parametrize("array", VIEWS, ids=lambda array: f"{array.shape}-{array.strides}")
-def test_the_layout_leads_to_every_value(array: np.ndarray) -> None:
+def test_the_layout_addresses_every_value(array: np.ndarray) -> None:
     """Evaluated as in layout.cuh: extents from the last axis on, 0 where there are no more."""
     layout = seen(array).layout()
     extents, strides = layout["extent"]["by"].tolist(), layout["stride"].tolist()
@@ -42,14 +42,14 @@ def test_the_layout_leads_to_every_value(array: np.ndarray) -> None:
         assert memory[found] == value
 
 
-def test_axes_that_lie_together_are_one() -> None:
+def test_contiguous_axes_are_merged() -> None:
     assert (seen(MAPS).extents, seen(MAPS).strides) == ((180,), (1,))
     assert seen(MAPS[:, 1:5, 1:4]).extents == (2, 4, 9)
     assert seen(MAPS).contiguous
     assert not seen(MAPS[:, 1:5]).contiguous
 
 
-def test_a_reshaped_array_is_the_same_places_and_a_shifted_one_is_not() -> None:
+def test_a_reshaped_array_has_the_same_elements_and_a_shifted_one_has_not() -> None:
     assert seen(MAPS).same_places(seen(MAPS.reshape(12, 15)))
     assert not seen(MAPS[:, 1:5]).same_places(seen(MAPS[:, :4]))
     assert not seen(MAPS[0]).same_places(seen(MAPS[0].transpose(1, 0, 2)))

@@ -96,7 +96,7 @@ def test_every_layer_compiles_with_all_its_options() -> None:
         list(pool.map(lambda text: compile_for(90, source(*text[:2]), text[2], virtual=True), jobs))
 
 
-def test_every_preset_and_every_way_to_learn_compile_as_they_are_put_together() -> None:
+def test_every_preset_and_optimizer_compiles_fused() -> None:
     kernels = kernel_backend(CpuDevice(132))
     plans = [learning_plan(preset.network, kernels, 64) for preset in PRESETS.values()]
     calls = [call for plan in plans for call in fused(all_calls(plan))]
@@ -118,7 +118,7 @@ def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pyte
         assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}, (text, log)
 
 
-def test_a_mistake_is_told_by_file_and_line() -> None:
+def test_compiler_errors_give_file_and_line() -> None:
     broken = source("matmul", "#define EPILOGUE_PARAMETERS\n#define EPILOGUE(i, computed, cell) oops;")
     options = (
         "-DREAL=float",

@@ -48,35 +48,35 @@ def test_threads_wait_for_each_other(backwards: bool) -> None:
     assert y.host.tolist() == [3, 2, 1, 0]
 
 
-def test_a_missing_barrier_leaves_something_that_is_no_number() -> None:
+def test_a_missing_barrier_gives_nan() -> None:
     x, y = (CpuDevice().from_host(np.arange(4, dtype=np.float32)) for _ in range(2))
     run("reversed", x, y, np.int32(4), wait=0)
     assert np.isnan(y.host).any()
 
 
-def test_a_barrier_that_some_never_reach_is_told() -> None:
+def test_a_barrier_that_some_threads_never_reach_is_an_error() -> None:
     with pytest.raises(AssertionError, match="not all threads of uneven"):
         run("uneven", CpuDevice().zeros((4,), np.float32))
 
 
 @pytest.mark.parametrize("place", [-1, 4])
-def test_writing_beyond_an_array_is_told(place: int) -> None:
+def test_writing_beyond_an_array_is_an_error(place: int) -> None:
     with pytest.raises(AssertionError, match="beyond wrote beyond"):
         run("beyond", CpuDevice().zeros((4,), np.float32), np.int32(place))
 
 
-def test_shared_memory_holds_nothing_at_the_start_of_a_block() -> None:
+def test_shared_memory_is_uninitialized_at_the_start_of_a_block() -> None:
     y = CpuDevice().zeros((8,), np.float32)
     run("unset", y, grid=(2,))
     assert np.isnan(y.host[:4]).all()
 
 
-def test_threads_and_blocks_know_where_they_stand() -> None:
+def test_threads_and_blocks_have_their_indices() -> None:
     y = CpuDevice().zeros((24,), np.int32)
     run("places", y, grid=(2, 2), block=(2, 3))
     assert y.host.reshape(2, 2, 3, 2)[1, 1].tolist() == [[10, 10], [11, 11], [12, 12]]
 
 
-def test_source_that_is_no_c_is_refused_with_the_compilers_words() -> None:
+def test_invalid_source_is_refused_with_the_compilers_message() -> None:
     with pytest.raises(ValueError, match="error"):
         CpuDevice().load("__global__ void broken(float* y) { y = ; }", ())

@@ -23,7 +23,7 @@ RECIPE = Recipe(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)
 LOOK = Inspection(2, maps=2, weight=("04-residual.1-conv2d.weight", (1, 2, 0, 1)))
 
 
-def test_kernels_take_apart_what_they_make() -> None:
+def test_a_step_traced_on_cuda_equals_the_step_and_numpys_trace() -> None:
     data = replace(POOL, images=POOL.images[:8], labels=POOL.labels[:8])
     found: list[Dissection] = []
     for backend in (CPU, kernel_backend(CpuDevice())):

@@ -83,7 +83,7 @@ def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> Non
     assert len(fused(step_calls(DEFAULT.network, Recipe(AdamW())))) == 21
 
 
-def test_a_pool_is_made_by_the_threads_that_make_its_windows() -> None:
+def test_pooling_is_fused_with_the_convolution() -> None:
     """If windows tile the maps exactly; and values just computed are not loaded again."""
     for size, together in ((8, True), (9, False)):
         network = Network((1, size, size), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
@@ -95,7 +95,7 @@ def test_a_pool_is_made_by_the_threads_that_make_its_windows() -> None:
         assert "CachedValue<float> fk0" in convolution.glue
 
 
-def test_only_what_reads_its_own_window_follows_a_window() -> None:
+def test_only_functions_of_the_own_window_are_fused_with_a_window() -> None:
     maps, other = np.zeros((1, 4, 4, 2), np.float32), np.zeros((1, 4, 4, 2), np.float32)
     out, far, small = (seen(array) for array in (maps, other, np.zeros(8, np.float32)))
     blocks = Blocks(Kernels(CpuDevice()), "convolution_forward", (), (1,), (1,), tuple(writes(out)), 32, (4, 4, 2))
@@ -118,7 +118,7 @@ def test_only_what_reads_its_own_window_follows_a_window() -> None:
     assert after(pooled, 32, *reads(small, random_access=True), *writes(far)) is None
 
 
-def test_parameters_never_outgrow_what_a_launch_takes() -> None:
+def test_fused_parameters_fit_into_a_launch() -> None:
     """Kernel parameters are limited to 4 kB."""
     memory = [np.zeros((2, 3, 4, 5), np.float32) for _ in range(200)]
     inner = [array[:, 1:, 1:, 1:] for array in memory]
@@ -136,7 +136,7 @@ def test_parameters_never_outgrow_what_a_launch_takes() -> None:
 
 
 @given(st.lists(TOUCHES, max_size=10))
-def test_two_lanes_wait_for_each_other_wherever_it_matters(
+def test_two_streams_wait_for_each_other_at_every_dependency(
     program: list[list[tuple[np.ndarray, bool, bool, bool]]],
 ) -> None:
     found = [launch_of(str(number), touches) for number, touches in enumerate(program)]
@@ -150,7 +150,7 @@ def test_two_lanes_wait_for_each_other_wherever_it_matters(
         assert all(earlier in before[number] for earlier in range(number) if found[number].hinders(found[earlier]))
 
 
-def test_gradients_of_weights_run_beside_those_of_inputs() -> None:
+def test_weight_gradients_run_in_parallel_with_input_gradients() -> None:
     found = launches(fused(step_calls(DEFAULT.network, Recipe(AdamW()))))
     made = turns(found)
     lanes = {turn.lane for launch, turn in zip(found, made, strict=True) if "gradient" in launch.kernel}
@@ -161,7 +161,7 @@ def test_gradients_of_weights_run_beside_those_of_inputs() -> None:
 
 
 @given(st.lists(TOUCHES, max_size=8))
-def test_nothing_runs_before_what_it_waits_for(program: list[list[tuple[np.ndarray, bool, bool, bool]]]) -> None:
+def test_nothing_runs_before_its_dependencies(program: list[list[tuple[np.ndarray, bool, bool, bool]]]) -> None:
     given_ones = [launch_of(str(number), touches) for number, touches in enumerate(program)]
     done = launches(fused([(launch, (), {}) for launch in given_ones]))
     places = {
@@ -189,6 +189,6 @@ def test_nothing_runs_before_what_it_waits_for(program: list[list[tuple[np.ndarr
                 )
 
 
-def test_what_is_no_launch_is_refused() -> None:
+def test_calls_that_are_not_launches_are_refused() -> None:
     with pytest.raises(TypeError, match="Only launches of kernels"):
         fused([(print, (), {})])

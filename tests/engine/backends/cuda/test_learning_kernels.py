@@ -39,7 +39,7 @@ def stepper_on(device: CpuDevice, network: Network = MIXED) -> Stepper:
     return stepper
 
 
-def test_a_step_that_meets_no_number_changes_nothing_and_nor_does_any_later_one(device: CpuDevice) -> None:
+def test_a_step_with_nan_changes_nothing_and_stops_later_steps(device: CpuDevice) -> None:
     stepper = stepper_on(device)
     stepper.run(6)
     assert stepper.fine
@@ -51,7 +51,7 @@ def test_a_step_that_meets_no_number_changes_nothing_and_nor_does_any_later_one(
         np.testing.assert_array_equal(values, before[name], err_msg=name)
 
 
-def test_steps_ask_nothing_of_the_host(device: CpuDevice) -> None:
+def test_steps_do_no_host_work(device: CpuDevice) -> None:
     stepper = stepper_on(device)
     stepper.run(6)
     before = device.host_work
@@ -60,19 +60,21 @@ def test_steps_ask_nothing_of_the_host(device: CpuDevice) -> None:
 
 
 @pytest.mark.parametrize(("rate", "key"), [(0.5, 1), (0.1, 2**32 - 1), (0.0, 77)])
-def test_the_same_values_are_dropped_as_on_numpy(ops: Operations, rate: float, key: int) -> None:
+def test_dropout_drops_the_same_values_as_on_numpy(ops: Operations, rate: float, key: int) -> None:
     x = np.random.default_rng(1).normal(size=(3, 4, 5, 6)).astype(np.float32)
-    moment = np.array([2**32 - 3, 1000], np.uint32)
+    rng_counter = np.array([2**32 - 3, 1000], np.uint32)
     found = []
     for each in (ops, ArrayOperations()):
         y = each.zeros(x.shape, np.float32)
-        replay(each.dropout(each.from_host(x), y, rate, key, each.from_host(moment)).forward())
+        replay(each.dropout(each.from_host(x), y, rate, key, each.from_host(rng_counter)).forward())
         found.append(each.to_host(y))
     np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 1)])
-def test_of_equal_values_the_first_in_row_order_wins(ops: Operations, size: int, stride: int) -> None:
+def test_of_equal_values_the_first_in_row_major_order_gets_the_gradient(
+    ops: Operations, size: int, stride: int
+) -> None:
     """By the definition: one for each window whose first maximum is there."""
     x = np.random.default_rng(2).integers(0, 2, (2, 7, 6, 3)).astype(np.float32)
     shape = MaxPool2D(size, stride).output_shape((2, 7, 6))
@@ -87,7 +89,7 @@ def test_of_equal_values_the_first_in_row_order_wins(ops: Operations, size: int,
     np.testing.assert_array_equal(ops.to_host(dx), expected)
 
 
-def test_what_is_no_number_goes_through_every_cut(ops: Operations) -> None:
+def test_nan_propagates_through_relu_and_max_pool(ops: Operations) -> None:
     x = np.full((1, 2, 2, 3), -1, np.float32)
     x[0, 0, 1, 0] = x[0, 1, 1, 1] = np.nan
     given, cut, pooled = ops.from_host(x), ops.zeros(x.shape, np.float32), ops.zeros((1, 1, 1, 3), np.float32)
@@ -97,23 +99,23 @@ def test_what_is_no_number_goes_through_every_cut(ops: Operations) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_the_guard_finds_one_bad_number_among_many(ops: Operations, bad: float) -> None:
+def test_check_finds_one_non_finite_value_among_many(ops: Operations, bad: float) -> None:
     values = np.ones(10_000, np.float32)
-    fine = ops.full((1,), 1, np.int32)
-    replay(ops.check((ops.from_host(values),), fine))
-    assert ops.to_host(fine).tolist() == [1]
+    is_finite = ops.full((1,), 1, np.int32)
+    replay(ops.check((ops.from_host(values),), is_finite))
+    assert ops.to_host(is_finite).tolist() == [1]
     values[9_876] = bad
-    replay(ops.check((ops.from_host(values), ops.from_host(np.ones(3, np.float32))), fine))
-    assert ops.to_host(fine).tolist() == [0]
+    replay(ops.check((ops.from_host(values), ops.from_host(np.ones(3, np.float32))), is_finite))
+    assert ops.to_host(is_finite).tolist() == [0]
 
 
-def test_a_gradient_whose_square_is_too_large_is_cut_to_its_length(ops: Operations) -> None:
+def test_a_gradient_whose_square_overflows_is_clipped(ops: Operations) -> None:
     gradients = ops.from_host(np.array([3e30, -4e30], np.float32))
     replay(ops.clip(gradients, 10))
     np.testing.assert_allclose(ops.to_host(gradients), [6, -8], rtol=1e-6)
 
 
-def test_values_with_gaps_are_carried_over_and_back(ops: Operations) -> None:
+def test_non_contiguous_arrays_are_transferred_both_ways(ops: Operations) -> None:
     whole = ops.zeros((2, 5, 6, 3), np.float32)
     inside = whole[:, 1:4, 2:5]
     values = np.random.default_rng(3).normal(size=(2, 3, 3, 3)).astype(np.float32)
@@ -124,7 +126,7 @@ def test_values_with_gaps_are_carried_over_and_back(ops: Operations) -> None:
         ops.upload(values[:1], inside)
 
 
-def test_memory_that_a_kernel_cannot_take_is_refused(ops: Operations) -> None:
+def test_unsupported_memory_layouts_are_refused(ops: Operations) -> None:
     gapped = ops.zeros((4, 6), np.float32)[:, ::2]
     with pytest.raises(ValueError, match="has gaps"):
         ops.clip(gapped, 1)
@@ -135,7 +137,7 @@ def test_memory_that_a_kernel_cannot_take_is_refused(ops: Operations) -> None:
         ops.product(*(ops.zeros((2, 2), np.int32) for _ in range(3)))
 
 
-def test_a_network_without_parameters_learns_nothing_without_complaint(device: CpuDevice) -> None:
+def test_a_network_without_parameters_trains_without_error(device: CpuDevice) -> None:
     network = Network((1, 1, 2), (ReLU(), *MIXED.layers[-2:-1]))
     stepper = stepper_on(device, network)
     stepper.run(6)

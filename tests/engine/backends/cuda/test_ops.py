@@ -36,7 +36,7 @@ def kernels_of_all_cases() -> None:
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["", "backwards"])
 @pytest.mark.parametrize("case", CASES, ids=name_of)
-def test_every_layer_gives_what_it_gives_on_numpy(case: tuple[Layer, Shape], backwards: bool) -> None:
+def test_every_layer_matches_numpy(case: tuple[Layer, Shape], backwards: bool) -> None:
     """backwards: threads run in reverse order, which reveals missing barriers."""
     network = with_head(*case)
     values = {name: v.astype(np.float32) for name, v in random_values(network, np.random.default_rng(2)).items()}
@@ -49,7 +49,7 @@ def test_every_layer_gives_what_it_gives_on_numpy(case: tuple[Layer, Shape], bac
 
 
 @pytest.mark.parametrize(("name", "batch"), [("default", 3), ("walkthrough", 3), ("hanuschkin", 1)])
-def test_every_preset_gives_what_it_gives_on_numpy(name: str, batch: int) -> None:
+def test_every_preset_matches_numpy(name: str, batch: int) -> None:
     network = PRESETS[name].network
     images, shares = examples(network, batch)
     plans = (learning_plan(network, backend, batch) for backend in (kernel_backend(CpuDevice(132)), CPU))
@@ -57,11 +57,11 @@ def test_every_preset_gives_what_it_gives_on_numpy(name: str, batch: int) -> Non
     assert_near(got, expected)
 
 
-def test_every_preset_is_held_against_numpy() -> None:
+def test_every_preset_is_tested_against_numpy() -> None:
     assert set(PRESETS) == {"default", "walkthrough", "hanuschkin"}
 
 
-def test_in_float64_nothing_is_left_of_the_difference() -> None:
+def test_float64_matches_numpy_closely() -> None:
     values = random_values(MIXED, np.random.default_rng(4))
     images, shares = examples(MIXED, 5, np.float64)
     got, expected = (
@@ -82,7 +82,7 @@ def test_in_float64_nothing_is_left_of_the_difference() -> None:
     ],
     ids=["sgd", "nesterov-l2-clip", "adam", "adam-no-memory-frozen", "adamw"],
 )
-def test_ten_steps_of_learning_end_at_the_same_values(recipe: Recipe) -> None:
+def test_ten_training_steps_end_at_the_same_values(recipe: Recipe) -> None:
     images, shares = examples(MIXED, 11)
     order = np.random.default_rng(1).integers(0, 11, (10, 6))
     rates = np.geomspace(recipe.optimizer.rate, recipe.optimizer.rate / 5, 10).astype(np.float32)

@@ -58,7 +58,7 @@ def test_every_tile_gives_the_same_product(
 
 @needs_compiler
 @pytest.mark.parametrize("backwards", [False, True])
-def test_matrices_may_lie_in_any_way(backwards: bool) -> None:
+def test_matrices_may_have_any_strides(backwards: bool) -> None:
     rng = np.random.default_rng(1)
     # The two long ones are split into more slices than their reduction has thread groups.
     ops = kernel_backend(CpuDevice(132, backwards)).operations
@@ -76,7 +76,7 @@ def test_matrices_may_lie_in_any_way(backwards: bool) -> None:
 
 
 @needs_compiler
-def test_few_columns_are_made_row_by_row() -> None:
+def test_few_columns_are_computed_row_by_row() -> None:
     rng = np.random.default_rng(1)
     device = CpuDevice(backwards=True)
     ops = kernel_backend(device).operations
@@ -100,7 +100,7 @@ SIZES = [
 
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_what_is_chosen_can_be_launched(size: Size, itemsize: int) -> None:
+def test_the_chosen_tiling_can_be_launched(size: Size, itemsize: int) -> None:
     found = best_tiling(size, itemsize, 132)
     along, down = found.tile.blocks(size.rows, size.columns)
     assert found.shared_bytes(itemsize) <= 48 * 1024
@@ -110,7 +110,7 @@ def test_what_is_chosen_can_be_launched(size: Size, itemsize: int) -> None:
     assert 1 <= found.slices < 65536
 
 
-def test_large_products_take_large_tiles_and_long_sums_are_shared() -> None:
+def test_large_products_use_large_tiles_and_long_sums_are_split() -> None:
     large = best_tiling(Size(128, 65536, 1152, (4, 4)), 4, 132)
     assert large.tile.rows * large.tile.columns >= 64 * 128
     # A single image has too few positions to fill a GPU with large tiles.
@@ -139,7 +139,7 @@ def test_division_by_a_product_is_exact() -> None:
         np.testing.assert_array_equal(again, near // by)
 
 
-def test_four_values_are_fetched_at_once_only_where_they_lie_so() -> None:
+def test_vector_loads_need_alignment() -> None:
     memory = np.zeros(64, np.float32)
     start = memory.__array_interface__["data"][0]
     start += -start % 16

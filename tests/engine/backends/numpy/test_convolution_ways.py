@@ -22,36 +22,36 @@ class Case:
     """height and width without padding."""
 
     channels: int
-    features: int
+    out_channels: int
     height: int
     width: int
     size: int
     stride: int = 1
-    margin: int = 0
+    padding: int = 0
     count: int = 1
-    divisor: int = 1
+    normalizer: int = 1
     bias: bool = True
 
     @property
-    def taps(self) -> int:
+    def fan_in(self) -> int:
         return self.channels * self.size**2
 
 
 CASES = [
     Case(1, 3, 9, 9, 3, count=2),
-    Case(1, 2, 7, 6, 5, margin=2, count=3, divisor=25),
-    Case(3, 5, 8, 7, 3, margin=1, count=4),
-    Case(4, 16, 6, 5, 3, margin=1, count=8, bias=False),
-    Case(2, 3, 5, 8, 3, margin=4, count=2, divisor=18),
+    Case(1, 2, 7, 6, 5, padding=2, count=3, normalizer=25),
+    Case(3, 5, 8, 7, 3, padding=1, count=4),
+    Case(4, 16, 6, 5, 3, padding=1, count=8, bias=False),
+    Case(2, 3, 5, 8, 3, padding=4, count=2, normalizer=18),
     Case(3, 2, 5, 4, 1, count=3),
-    Case(3, 2, 4, 5, 1, margin=2, count=2),
-    Case(2, 4, 7, 9, 4, margin=3, count=2),
+    Case(3, 2, 4, 5, 1, padding=2, count=2),
+    Case(2, 4, 7, 9, 4, padding=3, count=2),
     Case(2, 9, 6, 6, 6, count=3),
 ]
 STRIDED = [
     Case(2, 3, 7, 5, 2, stride=2, count=3),
-    Case(3, 2, 9, 7, 4, stride=3, margin=2, count=2),
-    Case(2, 2, 5, 8, 3, stride=2, margin=3, count=2, bias=False, divisor=18),
+    Case(3, 2, 9, 7, 4, stride=3, padding=2, count=2),
+    Case(2, 2, 5, 8, 3, stride=2, padding=3, count=2, bias=False, normalizer=18),
     Case(1, 2, 9, 9, 2, stride=4),
 ]
 
@@ -61,20 +61,20 @@ class Problem:
 
     def __init__(self, case: Case, dtype: type, pool: int = 1, keep_edge: bool = True) -> None:
         rng = np.random.default_rng(3)
-        pad = ((0, 0), (case.margin,) * 2, (case.margin,) * 2, (0, 0))
+        pad = ((0, 0), (case.padding,) * 2, (case.padding,) * 2, (0, 0))
         inner = rng.standard_normal((case.channels, case.height, case.width, case.count))
         self.x = np.pad(inner, pad).astype(dtype)
-        self.matrix = (rng.standard_normal((case.features, case.taps + case.bias)) * case.divisor**0.5).astype(
-            dtype
-        )
+        self.matrix = (
+            rng.standard_normal((case.out_channels, case.fan_in + case.bias)) * case.normalizer**0.5
+        ).astype(dtype)
         windows = sliding_window_view(self.x, (case.size, case.size), (1, 2))[:, :: case.stride, :: case.stride]
-        weights = self.matrix[:, : case.taps].reshape(case.features, case.channels, case.size, case.size)
-        self.maps = np.einsum("chwnab,fcab->fhwn", windows.astype(float), weights) / case.divisor
+        weights = self.matrix[:, : case.fan_in].reshape(case.out_channels, case.channels, case.size, case.size)
+        self.maps = np.einsum("chwnab,fcab->fhwn", windows.astype(float), weights) / case.normalizer
         if case.bias:
             self.maps += self.matrix[:, -1].astype(float)[:, None, None, None]
         _, height, width, _ = self.maps.shape
         rows, columns = (-(-side // pool) if keep_edge else side // pool for side in (height, width))
-        self.y = np.full((case.features, rows, columns, case.count), -np.inf)
+        self.y = np.full((case.out_channels, rows, columns, case.count), -np.inf)
         self.dy = rng.standard_normal(self.y.shape).astype(dtype)
         dmaps = np.zeros(self.maps.shape)
         for f, i, j, n in np.ndindex(self.y.shape):
@@ -84,22 +84,22 @@ class Problem:
             self.y[f, i, j, n] = seen[row, column]
             dmaps[f, i * pool + row, j * pool + column, n] = self.dy[f, i, j, n]
         self.dmatrix = np.zeros(self.matrix.shape)
-        dweights = np.einsum("chwnab,fhwn->fcab", windows.astype(float), dmaps) / case.divisor
-        self.dmatrix[:, : case.taps] = dweights.reshape(case.features, -1)
+        dweights = np.einsum("chwnab,fhwn->fcab", windows.astype(float), dmaps) / case.normalizer
+        self.dmatrix[:, : case.fan_in] = dweights.reshape(case.out_channels, -1)
         if case.bias:
             self.dmatrix[:, -1] = dmaps.sum((1, 2, 3))
         dx = np.zeros(self.x.shape)
         for row, column in np.ndindex(height, width):
             top, left = row * case.stride, column * case.stride
-            share = np.einsum("fn,fcab->cabn", dmaps[:, row, column], weights) / case.divisor
+            share = np.einsum("fn,fcab->cabn", dmaps[:, row, column], weights) / case.normalizer
             dx[:, top : top + case.size, left : left + case.size] += share
-        self.dx = dx[:, case.margin : case.margin + case.height, case.margin : case.margin + case.width]
+        self.dx = dx[:, case.padding : case.padding + case.height, case.padding : case.padding + case.width]
 
 
 def output_like(y: np.ndarray, dtype: type) -> np.ndarray:
     """A non-contiguous array for y, as inside the padding of the next layer."""
-    features, height, width, count = y.shape
-    return np.zeros((features, height + 2, width + 4, count), dtype)[:, 1:-1, 2:-2]
+    out_channels, height, width, count = y.shape
+    return np.zeros((out_channels, height + 2, width + 4, count), dtype)[:, 1:-1, 2:-2]
 
 
 def halves(*arguments: object) -> Halves:
@@ -129,12 +129,12 @@ def fewer_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("case", CASES + STRIDED, ids=str)
 @pytest.mark.parametrize("way", [Columns, Rows, halves])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-13), (np.float32, 1e-5)])
-def test_each_way_gives_what_the_definition_says(case: Case, way: type, dtype: type, tolerance: float) -> None:
+def test_each_algorithm_matches_the_definition(case: Case, way: type, dtype: type, tolerance: float) -> None:
     problem = Problem(case, dtype)
     if way is halves and problem.y.shape[1] == 1:
         way = Columns  # a single row has no halves
     x, y = problem.x.copy(), output_like(problem.y, dtype)
-    made = way(x, problem.matrix, y, case.size, case.stride, case.margin, case.divisor)
+    made = way(x, problem.matrix, y, case.size, case.stride, case.padding, case.normalizer)
     agree(made, problem, x, y, tolerance)
 
 
@@ -147,28 +147,28 @@ def test_each_way_gives_what_the_definition_says(case: Case, way: type, dtype: t
     ids=str,
 )
 @pytest.mark.parametrize("band_bytes", [1, 262_144])
-def test_pooling_in_bands_gives_what_the_definition_says(
+def test_fused_pooling_in_bands_matches_the_definition(
     case: Case, pool: int, keep_edge: bool, band_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fused_conv_pool, "BAND_BYTES", band_bytes)
     monkeypatch.setattr(convolution_gradient, "BAND_BYTES", band_bytes)
     problem = Problem(case, np.float64, pool, keep_edge)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
-    made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, needs_gradient=True)
+    made = PooledRows(x, problem.matrix, y, case.size, case.padding, case.normalizer, pool, needs_gradient=True)
     agree(made, problem, x, y, 1e-13)
 
 
 THREE_BY_THREE = [
     *[case for case in CASES if case.size == 3],
-    *[Case(2, 3, rows, 5, 3, margin=1, count=2) for rows in range(1, 9)],
-    Case(3, 2, 6, 4, 3, margin=3, count=2),
+    *[Case(2, 3, rows, 5, 3, padding=1, count=2) for rows in range(1, 9)],
+    Case(3, 2, 6, 4, 3, padding=3, count=2),
 ]
 
 
 @pytest.mark.parametrize("case", THREE_BY_THREE, ids=str)
 @pytest.mark.parametrize("pool", [1, 2, 3])
 @pytest.mark.parametrize("band_bytes", [1, 262_144])
-def test_half_of_the_multiplies_give_what_the_definition_says(
+def test_winograd_matches_the_definition(
     case: Case, pool: int, band_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fewer_multiplies(monkeypatch)
@@ -177,15 +177,15 @@ def test_half_of_the_multiplies_give_what_the_definition_says(
     problem = Problem(case, np.float64, pool)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
     if pool == 1:
-        made = Rows(x, problem.matrix, y, case.size, 1, case.margin, case.divisor)
+        made = Rows(x, problem.matrix, y, case.size, 1, case.padding, case.normalizer)
     else:
-        made = PooledRows(x, problem.matrix, y, case.size, case.margin, case.divisor, pool, needs_gradient=True)
+        made = PooledRows(x, problem.matrix, y, case.size, case.padding, case.normalizer, pool, needs_gradient=True)
     agree(made, problem, x, y, 1e-13)
 
 
-def test_half_of_the_multiplies_are_right_in_float32_over_many_maps() -> None:
+def test_winograd_is_accurate_in_float32_over_many_channels() -> None:
     """Chosen automatically here; the error is relative to the largest value, as in all float32 tests."""
-    case = Case(64, 32, 9, 10, 3, margin=1, count=2)
+    case = Case(64, 32, 9, 10, 3, padding=1, count=2)
     problem = Problem(case, np.float32)
     x, y = problem.x.copy(), output_like(problem.y, np.float32)
     made = Rows(x, problem.matrix, y, 3, 1, 1, 1)
@@ -196,7 +196,7 @@ def test_half_of_the_multiplies_are_right_in_float32_over_many_maps() -> None:
         assert np.abs(got - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_the_transforms_filter_four_values_with_six_multiplies() -> None:
+def test_the_winograd_transforms_filter_four_values_with_six_multiplications() -> None:
     a, g, b = winograd.transforms()
     rng = np.random.default_rng(2)
     x, w = rng.standard_normal(6), rng.standard_normal(3)
@@ -205,7 +205,7 @@ def test_the_transforms_filter_four_values_with_six_multiplies() -> None:
 
 
 @pytest.mark.parametrize("pool", [2, 3])
-def test_of_equal_values_in_a_pool_the_first_in_row_order_learns(pool: int) -> None:
+def test_of_equal_values_in_a_window_the_first_gets_the_gradient(pool: int) -> None:
     """A uniform background makes every window a tie, except at the edge of a stroke."""
     side = 7
     x = np.zeros((1, side, side, 2))
@@ -224,7 +224,7 @@ def test_of_equal_values_in_a_pool_the_first_in_row_order_learns(pool: int) -> N
     np.testing.assert_array_equal(dx, expected)
 
 
-def test_a_way_is_chosen_by_the_shape_alone() -> None:
+def test_the_algorithm_is_chosen_by_the_shape_alone() -> None:
     def made(count: int, stride: int = 1) -> object:
         x, matrix, y = np.zeros((1, 9, 9, count)), np.zeros((2, 10)), np.zeros((2, 7, 7, count))
         return convolution(x, matrix, y, 3, stride, 0, 1, Lanes())

@@ -33,18 +33,18 @@ def windows(x: np.ndarray, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_all_three_products_are_those_of_the_definition(case: tuple) -> None:
-    channels, features, height, width, size, margin, count, divisor, bias = case
+def test_output_and_gradients_match_the_definition(case: tuple) -> None:
+    channels, out_channels, height, width, size, padding, count, normalizer, bias = case
     rng = np.random.default_rng(1)
     x = rng.standard_normal((channels, height, width, count))
-    matrix = rng.standard_normal((features, channels * size * size + bias))
-    weights = matrix[:, : channels * size * size].reshape(features, channels, size, size) / divisor
-    shape = (features, height - size + 1, width - size + 1, count)
+    matrix = rng.standard_normal((out_channels, channels * size * size + bias))
+    weights = matrix[:, : channels * size * size].reshape(out_channels, channels, size, size) / normalizer
+    shape = (out_channels, height - size + 1, width - size + 1, count)
     # Non-contiguous, as inside the padding of the next layer.
-    y = np.zeros((features, shape[1] + 2, shape[2] + 2, count))[:, 1:-1, 1:-1]
+    y = np.zeros((out_channels, shape[1] + 2, shape[2] + 2, count))[:, 1:-1, 1:-1]
     dy, dmatrix = rng.standard_normal(shape), np.zeros_like(matrix)
-    dx = np.zeros((channels, height - 2 * margin, width - 2 * margin, count))
-    made = FourierConvolution(x, matrix, y, size, margin, divisor)
+    dx = np.zeros((channels, height - 2 * padding, width - 2 * padding, count))
+    made = FourierConvolution(x, matrix, y, size, padding, normalizer)
     forward, backward = made.forward(), made.backward(dy, dx, dmatrix)
     for _ in range(2):  # the second time, nothing may be left of the first
         replay(forward)
@@ -55,15 +55,15 @@ def test_all_three_products_are_those_of_the_definition(case: tuple) -> None:
         expected += matrix[:, -1][:, None, None, None]
         np.testing.assert_allclose(dmatrix[:, -1], dy.sum((1, 2, 3)), atol=1e-11)
     np.testing.assert_allclose(y, expected, atol=1e-11)
-    dweights = np.einsum("chwnab,fhwn->fcab", windows(x, size), dy) / divisor
-    np.testing.assert_allclose(dmatrix[:, : channels * size * size], dweights.reshape(features, -1), atol=1e-11)
+    dweights = np.einsum("chwnab,fhwn->fcab", windows(x, size), dy) / normalizer
+    np.testing.assert_allclose(dmatrix[:, : channels * size * size], dweights.reshape(out_channels, -1), atol=1e-11)
     around = np.pad(dy, ((0, 0), (size - 1, size - 1), (size - 1, size - 1), (0, 0)))
     padded = np.einsum("fhwnab,fcab->chwn", windows(around, size), weights[:, :, ::-1, ::-1])
-    inside = padded[:, margin : height - margin, margin : width - margin]
+    inside = padded[:, padding : height - padding, padding : width - padding]
     np.testing.assert_allclose(dx, inside, atol=1e-11)
 
 
-def test_it_pays_for_large_features_over_many_maps_only() -> None:
+def test_the_frequency_domain_is_chosen_for_large_kernels_over_many_channels_only() -> None:
     assert spectra_pay((16, 64, 64, 32), 32, 10)
     assert not spectra_pay((1, 124, 124, 32), 16, 10)  # one input channel: its spectrum is used by too few kernels
     assert not spectra_pay((16, 64, 64, 4), 32, 10)  # products too thin
@@ -73,12 +73,12 @@ def test_it_pays_for_large_features_over_many_maps_only() -> None:
     assert together((1, 32, 32), 8, 5) == 1
 
 
-def test_a_batch_is_cut_so_that_it_pays_and_every_lane_has_work() -> None:
+def test_chunks_of_a_batch_suit_the_frequency_domain_and_both_threads() -> None:
     assert chunk_size(HANUSCHKIN.network, 64) == 32
     assert chunk_size(HANUSCHKIN.network, 32) == 16
 
 
-def test_a_network_s_gradients_hardly_depend_on_how_they_are_made() -> None:
+def test_gradients_hardly_depend_on_the_convolution_algorithm() -> None:
     network = Network((8, 24, 24), (Conv2D(12, 9, padding=4), ReLU(), MaxPool2D(5, 2, "drop"), Flatten(), Dense(2)))
     images = np.random.default_rng(2).standard_normal((16, 8, 24, 24)).astype(np.float32)
     shares = np.tile(np.float32([[1, 0], [0, 1]]), (8, 1))

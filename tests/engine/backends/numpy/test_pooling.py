@@ -33,7 +33,7 @@ def largest(x: np.ndarray, shape: tuple[int, ...], size: int, stride: int) -> np
 @pytest.mark.parametrize(
     ("size", "stride", "hanging"), [(3, 2, 0), (5, 2, 0), (5, 2, 2), (4, 3, 1), (3, 1, 0), (2, 2, 1), (3, 3, 0)]
 )
-def test_the_gradient_is_the_same_however_much_is_worked_on_at_once(
+def test_the_gradient_does_not_depend_on_the_block_size(
     monkeypatch: pytest.MonkeyPatch, bytes_at_once: int, size: int, stride: int, hanging: int, count: int
 ) -> None:
     monkeypatch.setattr(indexing, "BLOCK_BYTES", bytes_at_once)
@@ -54,7 +54,7 @@ def test_the_gradient_is_the_same_however_much_is_worked_on_at_once(
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("gaps", [False, True])
-def test_the_largest_of_every_window_is_found_wherever_it_lies_in_it(size: int, gaps: bool) -> None:
+def test_the_maximum_is_found_at_any_position_in_a_window(size: int, gaps: bool) -> None:
     rng = np.random.default_rng(size)
     sides = (3 * size + 1, 2 * size)  # the last windows hang over
     whole = np.zeros((2, *sides, 2))

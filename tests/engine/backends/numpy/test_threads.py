@@ -47,7 +47,7 @@ def trained() -> tuple[bytes, int]:
     return b"".join(values.tobytes() for values in stepper.parameters().values()), len(lane_threads())
 
 
-def test_one_core_and_two_learn_the_same_bytes_and_leave_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_and_two_cores_train_the_same_bytes_and_leave_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 1)
     alone, threads_alone = trained()
     use_cores(monkeypatch, 2)
@@ -57,7 +57,7 @@ def test_one_core_and_two_learn_the_same_bytes_and_leave_no_thread(monkeypatch: 
     assert_thread_ends()
 
 
-def test_the_thread_ends_with_the_calls_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_thread_ends_with_the_calls_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 2)
     made = Lanes()
     first, second = (made.together([[(int, (), {})], [(int, (), {})]]) for _ in range(2))
@@ -68,7 +68,7 @@ def test_the_thread_ends_with_the_calls_that_use_it(monkeypatch: pytest.MonkeyPa
     assert_thread_ends()
 
 
-def test_lists_of_calls_run_on_two_threads_that_need_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_of_calls_run_on_two_threads_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 2)
     meeting = threading.Barrier(2)
     calls = Lanes().together([[(meeting.wait, (5,), {})], [(meeting.wait, (5,), {})]])
@@ -76,7 +76,7 @@ def test_lists_of_calls_run_on_two_threads_that_need_each_other(monkeypatch: pyt
     assert not meeting.broken
 
 
-def test_lanes_within_a_lane_run_after_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_parallel_calls_run_in_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 2)
     made, done = Lanes(), []
 
@@ -90,7 +90,7 @@ def test_lanes_within_a_lane_run_after_each_other(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_an_error_of_either_lane_is_raised_when_both_have_ended(
+def test_an_error_of_either_thread_is_raised_when_both_have_ended(
     failing: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_cores(monkeypatch, 2)
@@ -106,7 +106,7 @@ def test_an_error_of_either_lane_is_raised_when_both_have_ended(
     assert done == [1]
 
 
-def test_what_overflows_on_the_second_thread_warns_no_more_than_on_the_first(
+def test_the_second_thread_inherits_errstate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use_cores(monkeypatch, 2)

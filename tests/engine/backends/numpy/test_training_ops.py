@@ -15,15 +15,15 @@ OPS = ArrayOperations()
 # Shapes whose examples map to the same cache sets, and others.
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 32, 32), (1, 9, 9), (3,)], ids=str)
 @pytest.mark.parametrize("count", [1, 16])
-def test_the_examples_picked_are_those_of_the_row_that_is_due(shape: tuple[int, ...], count: int) -> None:
+def test_gather_takes_the_examples_of_the_current_row(shape: tuple[int, ...], count: int) -> None:
     rng = np.random.default_rng(5)
     table = rng.standard_normal((40, *shape)).astype(np.float32)
-    order, clock = rng.integers(0, 40, (3, 20)), np.zeros(1, np.int64)
+    order, step_index = rng.integers(0, 40, (3, 20)), np.zeros(1, np.int64)
     wide = np.zeros((*shape[:-1], shape[-1] + 2, count), np.float32)
     out = wide[..., 1:-1, :]
-    calls = OPS.gather(table, order, clock, 2, out)
+    calls = OPS.gather(table, order, step_index, 2, out)
     for row in (2, 0):
-        clock[0] = row
+        step_index[0] = row
         replay(calls)
         np.testing.assert_array_equal(np.moveaxis(out, -1, 0), table[order[row, 2 : 2 + count]])
     assert not wide[..., 0, :].any()
@@ -32,23 +32,23 @@ def test_the_examples_picked_are_those_of_the_row_that_is_due(shape: tuple[int, 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_value_that_is_not_finite_is_seen_in_any_array(value: float, place: int) -> None:
+def test_a_non_finite_value_is_found_in_any_array(value: float, place: int) -> None:
     arrays = [np.ones((2, 300), np.float32), np.ones(5, np.float32)]
-    fine = np.ones(1, np.int32)
-    calls = OPS.check(arrays, fine)
+    is_finite = np.ones(1, np.int32)
+    calls = OPS.check(arrays, is_finite)
     replay(calls)
-    assert fine[0] == 1
+    assert is_finite[0] == 1
     arrays[place].flat[3] = value
     with np.errstate(invalid="ignore"):
         replay(calls)
-    assert fine[0] == 0
+    assert is_finite[0] == 0
 
 
 def test_large_values_whose_sum_overflows_are_finite() -> None:
-    fine = np.ones(1, np.int32)
+    is_finite = np.ones(1, np.int32)
     with np.errstate(over="ignore"):
-        replay(OPS.check([np.full(9, 3e38, np.float32)], fine))
-    assert fine[0] == 1
+        replay(OPS.check([np.full(9, 3e38, np.float32)], is_finite))
+    assert is_finite[0] == 1
 
 
 @pytest.mark.parametrize("dtype", [bool, np.float32, np.float64])
