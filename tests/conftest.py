@@ -1,6 +1,6 @@
-"""What holds for every test: no screen, no settings of the user, no silent warning, nothing left running.
+"""Fixtures of every test: no screen, no user settings, no unexpected log record, no thread or widget left over.
 
-Imports no Qt itself; the checks of widgets, timers and Qt threads cost a test without Qt nothing.
+It does not import Qt, so that tests without Qt do not pay for the checks of widgets, timers and Qt threads.
 """
 
 import atexit
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import hypothesis
 import pytest
 
-# Settings of the user's desktop that would change what the tests see.
+# Settings of the user's desktop that would affect the tests.
 for name in [name for name in os.environ if name.startswith("QT_") and name != "QT_QPA_PLATFORM"]:
     del os.environ[name]
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"
 
-# Before anything asks platformdirs or Qt where the user's files are.
+# Set before platformdirs or Qt look up the user's folders.
 home = tempfile.TemporaryDirectory(prefix="xo-gui-tests-", ignore_cleanup_errors=True)
 atexit.register(home.cleanup)
 for kind in ("CONFIG", "DATA", "CACHE", "STATE"):
@@ -31,7 +31,7 @@ for kind in ("CONFIG", "DATA", "CACHE", "STATE"):
 if sys.platform == "darwin":
     os.environ["HOME"] = home.name
 
-# A machine shared with others is slow now and then: slowness is measured by benchmarks, not by deadlines.
+# A shared machine is slow now and then; speed is measured by benchmarks.
 hypothesis.settings.register_profile("run", deadline=None)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=2000)
 
@@ -45,14 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the first test stays: collections and searches of the tests need not look through it."""
+    """Freeze all objects made before the first test, so that garbage collections do not scan them."""
     gc.collect()
     gc.freeze()
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard a test tries: `effort(6_000, 500_000)` is the first number, or the second at night."""
+    """How often a test repeats: `effort(6_000, 500_000)` is the first number, or with --nightly the second."""
 
     nightly: bool
 
@@ -83,7 +83,7 @@ def no_unexpected_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureF
 def nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread, and a test with Qt that leaves a widget, a timer or a QThread."""
     threads = set(threading.enumerate())
-    # The objects themselves, because PySide makes a new Python object for a widget that nobody holds.
+    # Keeps references, because PySide makes a new Python object for a widget without any.
     widgets = top_level_widgets()
     active = active_qt_objects() if uses_qt(request) else []
     yield
@@ -91,18 +91,18 @@ def nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
     if uses_qt(request):
         deliver_deletions()
         left += [f"widget {widget!r}" for widget in new_ones(top_level_widgets(), widgets)]
-        left += [f"running {thing!r}" for thing in new_ones(active_qt_objects(), active)]
+        left += [f"running {one!r}" for one in new_ones(active_qt_objects(), active)]
     if left:
         pytest.fail("left behind:\n" + "\n".join(left), pytrace=False)
 
 
 def new_ones(now: list[object], before: list[object]) -> list[object]:
-    known = {id(thing) for thing in before}
-    return [thing for thing in now if id(thing) not in known]
+    known = {id(one) for one in before}
+    return [one for one in now if id(one) not in known]
 
 
 def lasting_threads(before: set[threading.Thread]) -> list[threading.Thread]:
-    """New threads that do not end within a second, or once the garbage that holds them is collected."""
+    """New threads that do not end within a second of a garbage collection."""
     # Python lists a thread that Qt started as a dummy, and goes on listing it when it has ended.
     new = [
         thread for thread in set(threading.enumerate()) - before if not isinstance(thread, threading._DummyThread)
@@ -127,30 +127,30 @@ def top_level_widgets() -> list[object]:
 
 
 def active_qt_objects() -> list[object]:
-    """Timers and Qt threads that are running, of those that Python knows."""
+    """The running timers and Qt threads that have a Python object."""
     core = sys.modules.get("PySide6.QtCore")
     if core is None:
         return []
-    # Looking types up, because isinstance runs the code of proxies and takes five times as long.
+    # Compares types, because isinstance runs the code of proxies and takes five times as long.
     kinds = kinds_of(core.QTimer) | kinds_of(core.QThread)
-    return [thing for thing in gc.get_objects() if type(thing) in kinds and is_active(thing)]
+    return [one for one in gc.get_objects() if type(one) in kinds and is_active(one)]
 
 
 def kinds_of(kind: type) -> set[type]:
     return {kind}.union(*map(kinds_of, kind.__subclasses__()))
 
 
-def is_active(thing: object) -> bool:
+def is_active(item: object) -> bool:
     import shiboken6
 
-    if not shiboken6.isValid(thing):
+    if not shiboken6.isValid(item):
         return False
-    asks = getattr(thing, "isRunning", None) or getattr(thing, "isActive", None)
-    return bool(asks and asks())
+    method = getattr(item, "isRunning", None) or getattr(item, "isActive", None)
+    return bool(method and method())
 
 
 def deliver_deletions() -> None:
-    """Let deleteLater() take effect, which otherwise waits for the next round of the event loop."""
+    """Run pending deleteLater() calls, which otherwise wait for the event loop."""
     from PySide6.QtCore import QCoreApplication, QEvent
 
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

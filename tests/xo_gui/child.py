@@ -1,6 +1,6 @@
-"""The window in a process of its own, to be killed or closed: `python -m tests.xo_gui.child [CLOSE_AFTER_SECONDS]`.
+"""The window in a child process, to be killed or closed: `python -m tests.xo_gui.child [CLOSE_AFTER_SECONDS]`.
 
-It restores what is offered, or draws an X; then it trains, and prints every step that it has shown.
+It restores the offered session, or draws an X; then it trains, and prints every step that it has shown.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from xo_gui.state.training_controller import WATCHED
 from xo_gui.window.main_window import MainWindow
 
 KEEP_EVERY = "0.2"
-# As the window trains, but for longer than anybody waits.
+# The window's start values, but for longer than any test runs.
 ENDLESS = replace(WATCHED, epochs=100_000)
 
 
-def tell(window: MainWindow) -> None:
-    """Print where training stands, for whoever waits for it."""
+def print_step(window: MainWindow) -> None:
+    """Print the training step shown, which the parent process waits for."""
     training = window.last.training if window.last is not None else None
     if training is not None:
         print(f"step {training.now.step}", flush=True)
 
 
 def begin(window: MainWindow) -> None:
-    """Go on with what is offered, or begin."""
+    """Restore the offered session and resume training, or draw an X and train from scratch."""
     recovery, session = window.recovery, window.session
     assert recovery is not None
     if recovery.offer is not None:
@@ -52,12 +52,11 @@ def close(window: MainWindow) -> None:
 
 
 def main(close_after: float | None) -> int:
-    """Until it is killed, or closed."""
     app = QApplication([])
     window = build(app, parse(["--device", "cpu", "--theme", "dark", "--keep-every", KEEP_EVERY]))
     Garbage(window)
     Interrupt(window)
-    window.shown.connect(lambda: tell(window))
+    window.shown.connect(lambda: print_step(window))
     window.show()
     begin(window)
     if close_after is not None:

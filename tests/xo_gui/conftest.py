@@ -1,4 +1,4 @@
-"""The real window, with its engine in its thread, and hands to draw in it."""
+"""Fixtures with the real window and its engine thread, and a driver that draws with the mouse."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CIRCLE: list[Points] = [
 
 
 class Hand:
-    """Draws with the mouse, and waits until what it drew is read and painted."""
+    """Draws with the mouse, and waits until the prediction is painted."""
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         self.window, self.qtbot = window, qtbot
@@ -54,7 +54,7 @@ class Hand:
         return QPoint(round(place[0] * self.canvas.width()), round(place[1] * self.canvas.height()))
 
     def settle(self) -> None:
-        """Until the picture shown belongs to the document as it stands."""
+        """Wait until the snapshot shown belongs to the current Document."""
         drawing = self.window.session.document.drawing
         subjects = self.window.session.document.subjects
 
@@ -73,13 +73,13 @@ class Hand:
 
     @property
     def said(self) -> str:
-        """What the votes panel says to someone who cannot see it."""
+        """The accessible description of the votes."""
         return self.window.votes_view.findChild(VoteBars).accessibleDescription()
 
 
 @pytest.fixture(autouse=True)
 def collected_here() -> Iterator[None]:
-    """As in the program, no collection of garbage may start in the engine's thread and destroy widgets there."""
+    """As in the program, no garbage collection may run in the engine thread and destroy widgets there."""
     gc.disable()
     yield
     gc.enable()
@@ -87,18 +87,18 @@ def collected_here() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_button_held() -> Iterator[None]:
-    """QTest remembers a button that a test has left pressed, and every later press would look like two."""
+    """Release all buttons: QTest remembers one left pressed, and later presses would count as two buttons."""
     yield
     if QApplication.instance() is not None:
-        anything = QWidget()
+        widget = QWidget()
         for button in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton):
-            QTest.mouseRelease(anything, button)
-        shiboken6.delete(anything)
+            QTest.mouseRelease(widget, button)
+        shiboken6.delete(widget)
 
 
 @pytest.fixture
 def open_window(qapp, qtbot, monkeypatch) -> Iterator[Callable[..., MainWindow]]:
-    """A function that opens the window as the command line would."""
+    """A function that opens the window with the given command line."""
     opened: list[MainWindow] = []
 
     def opener(*arguments: str) -> MainWindow:

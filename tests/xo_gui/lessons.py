@@ -1,4 +1,4 @@
-"""What a child process draws and learns from, and what its parent expects of it."""
+"""The strokes and the data settings that a child process uses and its parent expects."""
 
 from __future__ import annotations
 

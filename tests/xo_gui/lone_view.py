@@ -1,4 +1,4 @@
-"""The network view alone, without a window, for whoever tests what it shows."""
+"""The network view without a window, for tests of what it shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from xo_gui.views.network.network_view import NetworkView
 
 
 def exposed(qtbot: QtBot, width: int, height: int) -> NetworkView:
-    """The view alone, on the screen."""
     theme.load_fonts()
     made = NetworkView()
     qtbot.addWidget(made)

@@ -1,4 +1,4 @@
-"""A monkey at the real window: seeded, tireless, with no idea what a network is. Nothing may fail, warn or stick.
+"""Random events in the real window, from a seed: nothing may fail, warn or freeze.
 
 Exceptions in slots, Qt's warnings and log records fail the test by themselves, see pytest-qt and conftest.
 """
@@ -33,13 +33,13 @@ KEYS = (
     Qt.Key.Key_BracketLeft, Qt.Key.Key_BracketRight, Qt.Key.Key_F1, Qt.Key.Key_F11, Qt.Key.Key_0, Qt.Key.Key_A,
 )  # fmt: skip
 COMMANDS = "ZYLXOCV120N"
-# Longer than this for one event is a window that sticks, also on a machine that is shared.
+# A window that handles one event for longer is frozen, even on a shared machine.
 LONGEST = 5.0
 CALM_EVERY = 500
 
 
 class Monkey:
-    """Does anything to a window, and remembers the last things it did."""
+    """Sends random events to a window, and records the latest."""
 
     def __init__(self, window: MainWindow, files: list[Path], seed: int) -> None:
         self.window, self.files, self.random = window, files, random.Random(seed)
@@ -53,7 +53,7 @@ class Monkey:
         ]  # fmt: skip
 
     def step(self) -> None:
-        """One event, handled to its end."""
+        """Send one event and wait until it is handled."""
         weights = [weight for weight, _ in self.acts]
         act = self.random.choices(self.acts, weights)[0][1]
         began = perf_counter()
@@ -64,7 +64,7 @@ class Monkey:
         assert perf_counter() - began < LONGEST, f"stuck after: {list(self.done)}"
 
     def close_popups(self) -> None:
-        """Menus and dialogs are looked at now and then, and closed."""
+        """Close menus, and now and then dialogs."""
         while popup := QApplication.activePopupWidget():
             popup.close()
         if self.random.random() < 0.3:
@@ -72,7 +72,7 @@ class Monkey:
                 dialog.close()
 
     def calm(self) -> None:
-        """Let go of everything, and show the window."""
+        """Release all buttons, cancel the stroke, and show the window."""
         for dialog in self.window.findChildren(QDialog):
             dialog.close()
         for button in (Button.LeftButton, Button.RightButton):
@@ -80,10 +80,10 @@ class Monkey:
         QTest.keyClick(self.canvas, Qt.Key.Key_Escape)
         self.window.show()
 
-    # --- what it can do
+    # --- events
 
     def place(self, widget: QWidget) -> QPoint:
-        """Somewhere in a widget, or a little beside it."""
+        """A random position in a widget or a little outside."""
         return QPoint(self.random.randint(-10, widget.width() + 10), self.random.randint(-10, widget.height() + 10))
 
     def draw(self) -> str:
@@ -126,7 +126,7 @@ class Monkey:
         return f"command {letter} {some}"
 
     def reached(self, kind: type[Kind]) -> list[Kind]:
-        """Those of a kind that a hand can reach: not those in a plot's own menu, which never opens."""
+        """The visible and enabled widgets of a class."""
         return [one for one in self.window.findChildren(kind) if one.isVisible() and one.isEnabled()]
 
     def focused(self) -> QWidget:
@@ -135,7 +135,7 @@ class Monkey:
         return QApplication.focusWidget() or self.window
 
     def click(self) -> str:
-        # Qt's own, such as the menu bar's », open menus that wait for a choice.
+        # Qt's own buttons, such as the menu bar's », open menus that block.
         buttons = [one for one in self.reached(QAbstractButton) if not one.objectName().startswith("qt_")]
         if not buttons:
             return "no button to click"
@@ -213,7 +213,7 @@ class Monkey:
         return "context menu"
 
     def elsewhere(self) -> str:
-        """The person turns to another program, or comes back."""
+        """Another program gets the focus, or this one gets it back."""
         kind = self.random.choice((QEvent.Type.WindowDeactivate, QEvent.Type.WindowActivate, QEvent.Type.Leave))
         QApplication.sendEvent(self.random.choice((self.window, self.canvas)), QEvent(kind))
         return kind.name
@@ -221,7 +221,7 @@ class Monkey:
 
 @pytest.fixture
 def some_files(tmp_path) -> list[Path]:
-    """Pictures and models to drop, good, odd and broken."""
+    """Pictures and models to drop: valid, unusual and broken."""
     good, tiny, broken = tmp_path / "good.png", tmp_path / "tiny.png", tmp_path / "broken.png"
     Image.fromarray((np.eye(40) * 255).astype(np.uint8)).save(good)
     Image.new("L", (1, 1), 255).save(tiny)

@@ -1,5 +1,5 @@
-"""Anything a person may do, in any order, with the engine as slow as it likes: the Document is what a simple model
-says, undo and redo lead to the same bytes, and nothing of the history is ever overwritten."""
+"""Random user actions in any order, with an engine of any speed: the Document equals that of a simple reference
+model, undo and redo give the same bytes, and the history is never overwritten."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneEpoch, OneStep, P
 CPU = choose_backend("cpu")
 EPOCHS = 4
 numbers = st.integers(0, 100)
-wishes = st.sampled_from([Train(), Train(), Pause(), OneStep(), OneEpoch(), OneEpoch()])
-# Which part gets on next: the engine answers, the engine works, the window takes. Work is most of what there is.
+commands = st.sampled_from([Train(), Train(), Pause(), OneStep(), OneEpoch(), OneEpoch()])
+# Which part runs next: the engine reads a request, the engine works, the window takes a snapshot; mostly work.
 orders = st.lists(st.sampled_from([0, 1, 1, 1, 1, 2]), min_size=10, max_size=60)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a Document is, as far as a person can tell: where its strokes begin, its network, its weights."""
+    """The visible parts of a Document: where its strokes begin, its network, its weights."""
 
     strokes: tuple[float, ...]
     network: Network
@@ -59,13 +59,13 @@ def seen(document: Document) -> Seen:
 
 
 class Reference:
-    """The weights at any moment, by training from the very start as the branches say, without any keyframe."""
+    """Computes the weights at any point of the history by training from the initial weights, without keyframes."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Checkpoint] = {}
 
     def weights(self, network: Network, training: Training | KeptRun, moment: Moment) -> bytes:
-        """After `moment` of the branches that training, or what is kept of it, tells of."""
+        """The weights at a point of the branches of a training report or a saved run."""
         kept = isinstance(training, KeptRun)
         branches = [line.branch for line in training.lines] if kept else list(training.branches)
         return weights_of(self._at(network, branches, training.origins, moment).parameters)
@@ -99,8 +99,8 @@ class Reference:
         return trainer.checkpoint()
 
 
-class Person(RuleBasedStateMachine):
-    """Does what it likes. `stack` is the model of the undo stack: what was seen after each edit."""
+class User(RuleBasedStateMachine):
+    """Random actions of a user. `stack` is the reference of the undo stack: what was seen after each edit."""
 
     reference = Reference()
 
@@ -135,7 +135,7 @@ class Person(RuleBasedStateMachine):
         return None if self.bench.last is None else self.bench.last.training
 
     def edited(self, expected: Seen) -> None:
-        """The person's own edit, which the model makes too; after those that training made before it."""
+        """Apply an edit of the user to the reference, after the edits that training made before."""
         document, _ = self.edits.pop()
         self.trained()
         self.stack[self.at + 1 :] = [expected]
@@ -143,8 +143,7 @@ class Person(RuleBasedStateMachine):
         assert seen(document) == expected
 
     def trained(self) -> None:
-        """What training came to has become the Document's: its weights alone are others, and they are those of its
-        moment."""
+        """Apply the edits of training to the reference: they replace only the weights, by those of their step."""
         for document, text in self.edits:
             moment = document.subjects[0].moment
             assert text == f"training to step {moment.step}"
@@ -209,10 +208,10 @@ class Person(RuleBasedStateMachine):
 
     # -- training ----------------------------------------------------------------------------------------------
 
-    @rule(wish=wishes, order=orders)
-    def train(self, wish: Wish, order: list[int]) -> None:
+    @rule(command=commands, order=orders)
+    def train(self, command: Wish, order: list[int]) -> None:
         self.came_back = False
-        self.bench.wish(wish)
+        self.bench.wish(command)
         self.pass_time(order)
 
     @rule(seed=st.one_of(st.none(), st.integers(1, 3)))
@@ -224,18 +223,18 @@ class Person(RuleBasedStateMachine):
         rate=st.sampled_from([0.001, 0.003, 0.01]),
         batch=st.sampled_from([10, 10, 10, 20]),
         count=st.sampled_from([None, None, None, 30, 40]),
-        wish=wishes,
+        command=commands,
         order=orders,
     )
-    def change(self, rate: float, batch: int, count: int | None, wish: Wish, order: list[int]) -> None:
-        """How it learns from now on, or from what it learns from the next start on."""
+    def change(self, rate: float, batch: int, count: int | None, command: Wish, order: list[int]) -> None:
+        """Change the hyperparameters from now on, or the data of the next run."""
         intent, self.came_back = self.bench.control.intent, False
         if count is not None:
             self.bench.wish(LearnFrom(replace(intent.data, count=count, held_out=SMALL.held_out)))
         else:
             recipe = intent.recipe
             self.bench.wish(LearnBy(replace(recipe, batch=batch, optimizer=replace(recipe.optimizer, rate=rate))))
-        self.bench.wish(wish)
+        self.bench.wish(command)
         self.pass_time(order)
 
     @precondition(lambda self: self.training is not None and self.training.branches)
@@ -258,12 +257,12 @@ class Person(RuleBasedStateMachine):
 
     @rule()
     def wait(self) -> None:
-        """Until it has come to rest, more often than not."""
+        """A second rule for rest(), so that it is chosen more often."""
         self.rest()
 
     @rule()
     def rest(self) -> None:
-        """Until nothing more happens; then what is shown is what is said, and a stroke starts nothing."""
+        """Wait until all work is done; the snapshot then equals the reference, and a stroke starts no training."""
         last = self.bench.settle()
         self.trained()
         control, training, shown = self.bench.control, last.training, last.readings[0].subject
@@ -286,7 +285,7 @@ class Person(RuleBasedStateMachine):
         assert again.training is None or again.training.now == training.now
 
     def check_history(self, training: Training) -> None:
-        """What was there is there still, as it was; kept moments are those that training from the start gives."""
+        """Earlier curves are unchanged, and keyframes equal the weights of training from the start."""
         run = self.bench.runner._run
         assert run is not None
         assert run._history is not None
@@ -304,13 +303,13 @@ class Person(RuleBasedStateMachine):
 
     @rule(closed=st.booleans())
     def end_and_start_again(self, closed: bool) -> None:
-        """The program ends in the usual way, or not; another start restores what was put aside."""
+        """The program is closed or crashes; the next session restores the autosaved project."""
         self.pen = None
         path = Path(self.folder.name) / "1.session"
         work = self.bench.control.work(self.bench.runner.kept() if closed else None)
         save_session(path, work)
         expected = self.stack[self.at]
-        if work.document is not self.document:  # it had not come to stand yet
+        if work.document is not self.document:  # its weights were not committed yet
             assert work.run is not None
             weights = self.reference.weights(work.run.network, work.run, work.run.now)
             expected = replace(expected, weights=weights)
@@ -319,7 +318,7 @@ class Person(RuleBasedStateMachine):
         self.bench.control.restore(load_session(path))
         self.edited(expected)
 
-    # -- what holds whenever one looks -------------------------------------------------------------------------
+    # -- invariants --------------------------------------------------------------------------------------------
 
     @invariant()
     def the_document_is_the_model_s(self) -> None:
@@ -335,15 +334,13 @@ class Person(RuleBasedStateMachine):
             self.number = goal.number
 
 
-def test_whatever_a_person_does_in_whatever_order(qapp: object, effort: Effort) -> None:
+def test_any_actions_in_any_order(qapp: object, effort: Effort) -> None:
     run_state_machine_as_test(
-        Person, settings=settings(max_examples=effort(60, 2_000), stateful_step_count=50, deadline=None)
+        User, settings=settings(max_examples=effort(60, 2_000), stateful_step_count=50, deadline=None)
     )
 
 
-def test_whatever_a_person_does_in_the_real_window_it_comes_to_rest_and_shows_what_it_says(
-    open_window, qtbot, effort: Effort
-) -> None:
+def test_any_actions_in_the_real_window_end_in_a_consistent_state(open_window, qtbot, effort: Effort) -> None:
     """The same with the engine in its thread, which is as quick or slow as the machine makes it."""
     window, rng, reference = open_window(), random.Random(11), Reference()
     session, control = window.session, window.training
@@ -366,8 +363,8 @@ def test_whatever_a_person_does_in_the_real_window_it_comes_to_rest_and_shows_wh
         if session.undo_stack.index() > first:
             session.undo_stack.undo()
 
-    wishes = [Train(), Train(), Pause(), OneStep(), OneEpoch(), StartOver(), StartOver(3)]
-    acts = [*(partial(control.wish, wish) for wish in wishes), undo, session.undo_stack.redo, draw, jump]
+    commands = [Train(), Train(), Pause(), OneStep(), OneEpoch(), StartOver(), StartOver(3)]
+    acts = [*(partial(control.wish, command) for command in commands), undo, session.undo_stack.redo, draw, jump]
 
     def at_rest() -> None:
         last = window.last
@@ -398,12 +395,12 @@ def test_whatever_a_person_does_in_the_real_window_it_comes_to_rest_and_shows_wh
 
 
 def test_back_at_the_weights_that_a_run_began_from_they_are_shown_and_not_the_run_s(qapp: object) -> None:
-    """Found by the machine: another network was chosen before the new start's first picture, and undone."""
-    person = Person()
+    """Found by the random test: another network was chosen before the first snapshot of a restart, and undone."""
+    user = User()
     try:
-        person.start_over(seed=None)
-        person.choose_network(other=False, seed=1)
-        person.turn_back_or_forth(back=True, times=1)
-        person.rest()
+        user.start_over(seed=None)
+        user.choose_network(other=False, seed=1)
+        user.turn_back_or_forth(back=True, times=1)
+        user.rest()
     finally:
-        person.teardown()
+        user.teardown()

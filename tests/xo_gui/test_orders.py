@@ -1,4 +1,4 @@
-"""What comes of training does not depend on who is quicker, the window or the engine."""
+"""The result of training does not depend on whether the window or the engine is faster."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests.xo_gui.workbench import OTHER, Workbench, subject
 from xo_gui.state.commands import Look, OneEpoch, OneStep, Pause, Train
 
-# Which of the engine's and the window's parts is the next to get on: answer, work or take.
+# Which part runs next: the engine reads a request, the engine works, or the window takes a snapshot.
 Order = list[int]
 orders = st.lists(st.integers(0, 2), max_size=12)
 
 
 @pytest.fixture(scope="module")
 def bench(qapp: object) -> Iterator[Callable[[], Workbench]]:
-    """A function that lays out a new workbench."""
+    """A function that makes a new workbench."""
     with pytest.MonkeyPatch.context() as patch:
         yield lambda: Workbench(patch)
 

@@ -1,4 +1,4 @@
-"""Networks of any size in the strip: pages of many maps, runs of layers gathered, and how one gets to each."""
+"""Networks of any size in the strip: pages of many maps, collapsed runs of layers, and navigation to each."""
 
 from __future__ import annotations
 

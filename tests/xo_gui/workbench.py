@@ -1,7 +1,7 @@
-"""Workbench: the window's protocol without a window or a thread, one event at a time, in any order.
+"""Workbench: the protocol of window and engine without a window or a thread, one event at a time, in any order.
 
-What the engine's thread and MainWindow do with the two mailboxes is done here by hand: answer a Request, work for
-one piece, take a Snapshot. A clock that ticks at each look makes a slice of work one piece exactly.
+The test does what EngineThread and MainWindow do with the two mailboxes: it computes a Request, runs a slice of
+work, takes a Snapshot. A fake clock that advances at every call makes a slice exactly one piece of work.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class Workbench:
         self.wish(LearnFrom(SMALL))
         self.wish(LearnBy(replace(self.control.intent.recipe, batch=BATCH, seed=5)))
 
-    def wish(self, wish: Wish) -> None:
-        self.control.wish(wish)
+    def wish(self, command: Wish) -> None:
+        self.control.wish(command)
 
     def ask(self) -> None:
         self.requests.put(self.session.request(self.control.goal, self.control.live))
 
-    # -- what may happen at any time ---------------------------------------------------------------------------
+    # -- events that may happen at any time --------------------------------------------------------------------
 
     def answer(self) -> bool:
-        """The engine answers the Request that lies there."""
+        """The engine computes the pending Request; returns whether there was one."""
         request = self.requests.take()
         if request is None:
             return False
@@ -78,7 +78,7 @@ class Workbench:
         return True
 
     def work(self) -> bool:
-        """The engine, with no Request before it, does a piece of what is to do."""
+        """The engine, without a pending Request, runs a slice of work; returns whether there was any."""
         if not self.requests.empty or self.request is None or not self.runner.busy:
             return False
         self.runner.work(1.5 * TICK)
@@ -87,7 +87,7 @@ class Workbench:
         return True
 
     def take(self) -> bool:
-        """The window takes the Snapshot that lies there."""
+        """The window takes the pending Snapshot; returns whether there was one."""
         snapshot = self.snapshots.take()
         if snapshot is None:
             return False
@@ -99,21 +99,19 @@ class Workbench:
         return True
 
     def settle(self, most: int = 5_000) -> Snapshot:
-        """Until nobody has anything to do."""
+        """Run until all work is done; returns the last Snapshot."""
         for _ in range(most):
             if not (self.take() or self.answer() or self.work()):
                 assert self.last is not None
                 return self.last
-        raise AssertionError("it does not come to rest")
+        raise AssertionError("the work does not end")
 
     def until_step(self, step: int) -> None:
-        """Until so many steps are seen to have been made."""
+        """Run until a Snapshot shows this step or a later one."""
         for _ in range(5_000):
             if self.last is not None and self.last.training is not None and self.last.training.now.step >= step:
                 return
             assert self.take() or self.answer() or self.work()
-
-    # -- what it is like ---------------------------------------------------------------------------------------
 
     @property
     def subject(self) -> Subject:

@@ -1,4 +1,4 @@
-"""What is lost when the program dies, and what is offered back: the last seconds, and nothing else."""
+"""Autosave: a crash loses the last seconds and nothing else, and the session is offered for recovery."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from xo_gui.state.training_controller import WATCHED
 from xo_gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).parents[3]
-LATE = 3.0  # seconds of training that may be lost where work is put aside every 0.2 s, on a busy machine
+LATE = 3.0  # seconds of training that may be lost with an autosave every 0.2 s, on a busy machine
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder of sessions, for this process and its children."""
+    """An empty autosave folder, for this process and its children."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return session_folder()
 
 
 class Child:
-    """The window in a process of its own."""
+    """The window in a child process."""
 
     def __init__(self, close_after: float | None = None) -> None:
         words = [] if close_after is None else [str(close_after)]
@@ -77,7 +77,7 @@ class Child:
                 return
 
     def kill(self) -> int:
-        """Returns the step that had been shown some seconds before."""
+        """Kill the process; returns the step that it had shown LATE seconds before."""
         self.process.kill()
         killed = time.monotonic()
         for stream in (self.process.stdout, self.process.stderr):
@@ -89,7 +89,7 @@ class Child:
 
 
 def straight(steps: int, recipe: Recipe = ENDLESS) -> dict[str, np.ndarray]:
-    """The default network's weights after so many steps of a run that nobody interrupts."""
+    """The default network's weights after `steps` steps of an uninterrupted run."""
     drawing = replace(DEFAULT.recipe.data if DEFAULT.recipe else recipe.data, side=32)
     pool = Pool(PoolSettings(drawing, **DATA))
     while pool.done < 1:
@@ -102,14 +102,14 @@ def straight(steps: int, recipe: Recipe = ENDLESS) -> dict[str, np.ndarray]:
 
 
 def left_in(folder: Path) -> list[Digest]:
-    """What windows that ended left behind, the latest last."""
+    """The sessions of crashed windows, the latest last."""
     return sorted((session_digest(path) for path in folder.glob("[0-9]*.session")), key=lambda each: each.saved)
 
 
-def test_killed_again_and_again_while_it_trains_all_is_offered_back(
+def test_a_window_killed_repeatedly_while_training_is_recovered(
     folder: Path, open_window, qtbot, effort: Effort
 ) -> None:
-    """Every window goes on with what the one before it left; in the end nothing but the last seconds is missing."""
+    """Every window resumes the session of the one before; in the end only the last seconds are missing."""
     rng, reached = random.Random(4), 0
     for _ in range(effort(2, 40)):
         child = Child()
@@ -174,9 +174,7 @@ def test_an_interrupt_from_the_terminal_closes_it_as_its_button_does(folder: Pat
     assert session_digest(folder / "last.session").closed
 
 
-def test_after_a_usual_end_nothing_is_asked_and_file_opens_the_last_session(
-    folder: Path, open_window, qtbot
-) -> None:
+def test_after_closing_nothing_is_offered_and_file_opens_the_last_session(folder: Path, open_window, qtbot) -> None:
     first = open_window("--preset", "default")
     coach = Coach(first, qtbot)
     Hand(first, qtbot).draw(X_ARMS)
@@ -195,7 +193,7 @@ def test_after_a_usual_end_nothing_is_asked_and_file_opens_the_last_session(
     for one, other in zip(window.session.document.drawing.strokes, strokes, strict=True):
         np.testing.assert_array_equal(one.points, other.points)
     assert "step 10" in again.line.accessibleDescription()
-    assert again.panel.main_button.text() == "▶ Train on"
+    assert again.panel.main_button.text() == "▶ Resume"
     assert len(again.training.branches[0].curves.judged) == 1
     again.click(again.panel.step_button)
     again.until(lambda training: training.now.step == 11)
@@ -230,7 +228,7 @@ def test_two_windows_at_once_do_not_take_each_others_work(folder: Path, open_win
 
 
 def left_behind(folder: Path, open_window, qtbot) -> None:
-    """A file as a window leaves it that ended unexpectedly."""
+    """Leave a file as a crashed window does."""
     window = open_window()
     Hand(window, qtbot).draw(X_ARMS)
     window.close()
@@ -249,7 +247,7 @@ def test_what_is_discarded_is_the_last_session_until_another_ends(folder: Path, 
     qtbot.waitUntil(lambda: len(window.session.document.drawing.strokes) == 2, timeout=10_000)
 
 
-def test_an_offer_nobody_answers_is_made_again(folder: Path, open_window, qtbot) -> None:
+def test_an_unanswered_offer_is_repeated(folder: Path, open_window, qtbot) -> None:
     left_behind(folder, open_window, qtbot)
     for _ in range(2):
         window = open_window()
@@ -286,7 +284,7 @@ def test_a_folder_that_cannot_be_is_said_and_the_window_opens(folder: Path, open
     folder.parent.parent.mkdir(parents=True)
     folder.parent.write_text("a file where the folder should be")
     window = open_window()
-    assert "not kept aside" in window.statusBar().currentMessage()
+    assert "Autosave is off" in window.statusBar().currentMessage()
     Hand(window, qtbot).draw(X_ARMS)
     window.close()
 

@@ -1,4 +1,4 @@
-"""The engine beside the window: latest wins, nothing piles up, and it stops."""
+"""The engine thread: the latest request wins, no signals queue up, and it stops."""
 
 from __future__ import annotations
 
@@ -75,22 +75,22 @@ def test_the_engine_works_in_its_own_thread_and_signals_into_the_window_s(thread
 
     monkeypatch.setattr(Runner, "answer", watched)
     listener = Listener()
-    thread.snapshot_ready.connect(listener.hear)
+    thread.snapshot_ready.connect(listener.receive)
     thread.ask(drawn(1))
-    qtbot.waitUntil(lambda: bool(listener.heard_in), timeout=5000)
+    qtbot.waitUntil(lambda: bool(listener.received_in), timeout=5000)
     assert worked_in[0] != threading.get_ident()
-    assert listener.heard_in == [threading.get_ident()]
+    assert listener.received_in == [threading.get_ident()]
 
 
 class Listener(QObject):
-    """Hears a signal as the window does: with a bound method of a QObject of its thread."""
+    """Receives a signal as the window does: with a bound method of a QObject of its thread."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard_in: list[int] = []
+        self.received_in: list[int] = []
 
-    def hear(self) -> None:
-        self.heard_in.append(threading.get_ident())
+    def receive(self) -> None:
+        self.received_in.append(threading.get_ident())
 
 
 def test_a_fault_in_the_engine_is_a_sentence_and_the_thread_lives_on(thread, qtbot) -> None:
@@ -121,7 +121,7 @@ def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
 def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(thread, qtbot) -> None:
     subject = Subject("Tiny", TINY, TINY.initial(1))
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
-    goal = Goal(1, subject, "fresh", "start 1", Recipe(batch=20, epochs=10**6), data, running=True)
+    goal = Goal(1, subject, "fresh", "Run 1, seed 1", Recipe(batch=20, epochs=10**6), data, running=True)
     signals: list[None] = []
     thread.snapshot_ready.connect(lambda: signals.append(None))
     request = Request(1, Document(Drawing(), (subject,)), goal=goal, live=True)
@@ -134,5 +134,5 @@ def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
     assert thread.take() is None
     thread.ask(replace(request, asked_at=1.0))
     qtbot.waitUntil(lambda: len(signals) == 2, timeout=10_000)
-    # It went on meanwhile: nobody waited for the window.
+    # Training continued meanwhile, without waiting for the window.
     assert thread.take().training.now.step > first.training.now.step

@@ -1,4 +1,4 @@
-"""The one slot two threads share."""
+"""Mailbox: the slot that two threads share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from xo_gui.state.mailbox import Mailbox
 
 
-def test_the_latest_thing_wins_and_is_taken_once() -> None:
+def test_the_latest_item_wins_and_is_taken_once() -> None:
     box: Mailbox[int] = Mailbox()
     assert box.take() is None
     assert box.put(1) is True
@@ -17,7 +17,7 @@ def test_the_latest_thing_wins_and_is_taken_once() -> None:
     assert box.put(3) is True
 
 
-def test_close_wakes_whoever_waits() -> None:
+def test_close_wakes_a_waiting_thread() -> None:
     box: Mailbox[int] = Mailbox()
     got: list[int | None] = []
     waiter = threading.Thread(target=lambda: got.append(box.wait()))

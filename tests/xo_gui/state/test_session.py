@@ -1,4 +1,4 @@
-"""The session: one owner, one kind of edit, one undo for each thing a person did."""
+"""Session: edits, previews, undo, notices and the selection."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ def test_the_generation_rises_only_when_the_network_is_replaced(qapp) -> None:
 
 def test_a_notice_is_passed_on_once_and_acknowledged(qapp) -> None:
     owner = session()
-    heard: list[Notice] = []
-    owner.noticed.connect(heard.append)
+    received: list[Notice] = []
+    owner.noticed.connect(received.append)
     first, second = Notice(1, "one"), Notice(2, "two")
     owner.notice((first,))
     owner.notice((first, second))
-    assert heard == [first, second]
+    assert received == [first, second]
     assert owner.request().acknowledged == 2
 
 

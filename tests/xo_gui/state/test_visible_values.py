@@ -1,4 +1,4 @@
-"""What the window wants of the engine: all of a small network, of a large one what is in view or looked into."""
+"""Which values the window needs: all of a small network, the visible and the explaining ones of a large one."""
 
 from __future__ import annotations
 

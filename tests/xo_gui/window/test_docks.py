@@ -1,4 +1,4 @@
-"""The panels below the network, in the smallest window and in the usual one. Not what is in them."""
+"""The layout of the panels, in the smallest window and in that of the first start."""
 
 from itertools import combinations
 

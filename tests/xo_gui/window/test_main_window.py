@@ -1,4 +1,4 @@
-"""The main job on the real window: draw with the mouse, and the maps and votes follow."""
+"""The main window: drawings are predicted while the mouse moves; files, clipboard, themes, layout and menus."""
 
 from __future__ import annotations
 
@@ -285,7 +285,7 @@ def test_a_pasted_dark_on_light_picture_is_inverted(hand: Hand) -> None:
     assert pasted[0, 0] == -1
 
 
-# -- what every window owes its user --------------------------------------------------------------------------
+# -- menus, keys, accessibility -------------------------------------------------------------------------------
 
 
 def actions(menu: object) -> list[QAction]:

@@ -36,7 +36,7 @@ def test_it_shows_the_window_training(
 
 
 def test_another_kind_of_file_is_refused_with_a_sentence(window: MainWindow, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"An animation is a .webp or a .gif, not training.png; name it so."):
+    with pytest.raises(ValueError, match=r"is a .webp or a .gif file, not training.png; change the name."):
         Animation(window, tmp_path / "training.png")
 
 

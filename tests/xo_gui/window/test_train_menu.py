@@ -1,4 +1,4 @@
-"""The Train menu on the real window: its keys, what it lets one ask and when, and the command that it copies."""
+"""The Train menu in the real window: its keys, when its actions are enabled, and the command that it copies."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def coach(window: MainWindow, qtbot: object) -> Coach:
 
 
 def press(window: MainWindow, keys: str) -> None:
-    """The keys of an action, as a person presses them anywhere in the window."""
+    """Press the shortcut of an action in the window."""
     combined = QKeySequence(keys)[0]
     QTest.keyClick(window, combined.key(), combined.keyboardModifiers())
 
 
 def made_again(command: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
-    """The parameters that a copied command comes to."""
+    """The parameters that a copied command produces."""
     words = shlex.split(command)
     assert words[:2] == ["xo", "train"]
     monkeypatch.chdir(folder)
@@ -68,20 +68,20 @@ OWN = Recipe(SGD(0.03, 0.8, nesterov=True), Steps(4, 0.5, warmup=0.1), 37, 3, 0.
 def test_the_copied_command_makes_the_same_bytes(
     coach: Coach, recipe: Recipe | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual = coach.window.training.intent.recipe
-    coach.window.training.wish(LearnBy(recipe or replace(usual, steps=13)))
+    default = coach.window.training.intent.recipe
+    coach.window.training.wish(LearnBy(recipe or replace(default, steps=13)))
     press(coach.window, "Ctrl+Return")
     report = coach.until(lambda training: training.state == "ended")
     coach.stand()
     assert report.ended == ("target" if recipe and recipe.target else "steps")
     command = copied(coach)
-    assert "not hold" not in coach.window.statusBar().currentMessage()
+    assert "not include" not in coach.window.statusBar().currentMessage()
     assert f"step {report.now.step}" in coach.window.statusBar().currentMessage()
     assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
 
 
 def test_the_copied_command_makes_the_same_bytes_in_a_process_of_its_own(coach: Coach, tmp_path: Path) -> None:
-    """Another process has its own threads and its own order of imports. Stopped by hand, at an earlier moment."""
+    """Another process has its own threads and its own order of imports. Paused, with an earlier step shown."""
     for _ in range(2):
         press(coach.window, "Ctrl+E")
         coach.until(lambda training: training.state == "paused" and training.now.step % 10 == 0)
@@ -108,7 +108,7 @@ def test_before_training_the_command_is_that_of_the_whole_run(coach: Coach, hand
     assert "whole run" in coach.window.statusBar().currentMessage()
 
 
-def test_what_the_command_does_not_hold_is_said(coach: Coach) -> None:
+def test_what_the_command_does_not_include_is_reported(coach: Coach) -> None:
     press(coach.window, "Ctrl+T")
     coach.stand()
     recipe = coach.window.training.intent.recipe
@@ -120,14 +120,14 @@ def test_what_the_command_does_not_hold_is_said(coach: Coach) -> None:
     coach.stand()
     copied(coach)
     said = coach.window.statusBar().currentMessage()
-    assert "does not hold the change at step 1: rate 0.01." in said
+    assert "does not include the change at step 1: rate 0.01." in said
     press(coach.window, "Ctrl+Shift+T")
     coach.until(lambda training: training.now.branch == 1 and training.now.step >= 1)
     press(coach.window, "Ctrl+Return")
     coach.stand()
     words = shlex.split(copied(coach))
     assert words[words.index("--model") + 1] == "Default.safetensors"
-    assert "weights training began with" in coach.window.statusBar().currentMessage()
+    assert "initial weights" in coach.window.statusBar().currentMessage()
 
 
 def test_own_drawings_are_not_in_the_command(coach: Coach, hand: Hand) -> None:
@@ -137,28 +137,28 @@ def test_own_drawings_are_not_in_the_command(coach: Coach, hand: Hand) -> None:
     assert "your own drawings (1 of the examples)" in coach.window.statusBar().currentMessage()
 
 
-def test_what_can_be_asked_is_what_makes_sense(coach: Coach, hand: Hand) -> None:
+def test_only_actions_that_apply_are_enabled(coach: Coach, hand: Hand) -> None:
     menu = coach.window.menus.train
     hand.settle()
 
-    def able() -> set[str]:
+    def enabled() -> set[str]:
         actions = {"train": menu.train, "over": menu.over, "on": menu.on, "here": menu.here}
         actions |= {"now": menu.now, "good": menu.good}
         return {name for name, action in actions.items() if action.isEnabled()}
 
-    assert (able(), menu.train.text()) == ({"train", "on"}, "&Train from scratch")
+    assert (enabled(), menu.train.text()) == ({"train", "on"}, "&Train from scratch")
     press(coach.window, "Ctrl+Return")
     coach.until(lambda training: training.now.step >= 3)
-    assert (able(), menu.train.text()) == ({"train", "over"}, "&Pause")
+    assert (enabled(), menu.train.text()) == ({"train", "over"}, "&Pause")
     press(coach.window, "Ctrl+Return")
     made = coach.stand().now.step
-    assert (able(), menu.train.text()) == ({"train", "over", "on"}, "&Train on")
+    assert (enabled(), menu.train.text()) == ({"train", "over", "on"}, "&Resume")
     coach.window.training.wish(Look(replace(coach.training.now, step=2)))
     coach.until(lambda training: training.exact and training.shown.step == 2)
-    assert able() == {"train", "over", "here", "now"}
+    assert enabled() == {"train", "over", "here", "now"}
     press(coach.window, "Ctrl+B")
     coach.until(lambda training: training.shown.step == made)
-    assert able() == {"train", "over", "on"}
+    assert enabled() == {"train", "over", "on"}
     coach.window.training.wish(Look(replace(coach.training.now, step=2)))
     coach.until(lambda training: training.exact and training.shown.step == 2)
     press(coach.window, "Ctrl+Shift+Return")
@@ -205,7 +205,7 @@ def test_every_action_has_a_mnemonic_and_a_tip_and_no_key_is_owned_by_two(coach:
 def test_a_network_that_is_no_preset_is_named_as_a_file(
     open_window, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The walk-through is one to be read, not trained, for xo train: its command takes the network from a file."""
+    """xo train has no training preset of the walk-through, so its command takes the network from a file."""
     coach = Coach(open_window("--preset", "walkthrough"), qtbot)
     coach.click(coach.panel.epoch_button)
     coach.stand()

@@ -1,4 +1,4 @@
-"""Comparing in the real window: a second network or a held moment beside the first, and what differs."""
+"""The comparison in the real window: a second network or a copy of earlier weights, and the differences."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from xo_gui.views.network.network_view import NetworkView
 from xo_gui.window.main_window import LEAST_SIZE, MainWindow
 
 
-class Judge(Coach):
-    """Looks at the tab Compare, with the mouse."""
+class CompareDriver(Coach):
+    """Operates the tab Compare with the mouse."""
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
@@ -42,7 +42,7 @@ class Judge(Coach):
         self.click(button)
 
     def choose(self, text: str) -> None:
-        """From the menu, by the words of an action."""
+        """Trigger the menu action with this text."""
         compare = self.window.menus.compare
         actions = [*compare.menu.actions(), compare.swap, compare.stop]
         next(one for one in actions if one.text().replace("&", "") == text).trigger()
@@ -57,7 +57,7 @@ class Judge(Coach):
         return self.window.session.document.subjects
 
     def place(self, row: int, layer: int, channel: int, at: tuple[int, int] = (0, 0)) -> QPoint:
-        """Where a cell lies in a row: 0, 1, or 2 for the difference; scrolled to if need be."""
+        """The position of a value in a row: 0, 1, or 2 for the difference; scrolled to if necessary."""
         bar = self.view._side_bar
         bar.setValue(bar.maximum() if row == 2 else bar.minimum())
         column = self.view._strips[row].strip.column_of(layer)
@@ -65,27 +65,27 @@ class Judge(Coach):
         return QPointF(*box.centre).toPoint()
 
     def point(self, row: int, layer: int, channel: int, at: tuple[int, int] = (0, 0)) -> str:
-        """What is said of it."""
+        """Hover a value, and return its summary."""
         QTest.mouseMove(self.view, self.place(row, layer, channel, at))
         said = self.view.readout()
         assert said is not None
         return f"{said.place} {said.value} {said.reads}"
 
     def largest(self) -> float:
-        """The largest difference of all maps that is shown."""
+        """The largest difference of all maps shown."""
         return max(self.view._difference.largest(layer) for layer in self.view._difference.layers)
 
 
 @pytest.fixture
-def judge(window: MainWindow, qtbot: object) -> Judge:
-    return Judge(window, qtbot)
+def driver(window: MainWindow, qtbot: object) -> CompareDriver:
+    return CompareDriver(window, qtbot)
 
 
-def open_tab(judge: Judge) -> None:
-    tabs = judge.window.middle.tabs
+def open_tab(driver: CompareDriver) -> None:
+    tabs = driver.window.middle.tabs
     at = next(at for at in range(tabs.count()) if tabs.tabText(at) == "Compare")
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(at).center())
-    assert judge.view.isVisible()
+    assert driver.view.isVisible()
 
 
 def three(said: str) -> list[float]:
@@ -95,32 +95,32 @@ def three(said: str) -> list[float]:
     return [float(one.replace("−", "-")) for one in found.groups()]
 
 
-def test_the_tab_says_what_to_do_and_a_preset_is_compared_with(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    open_tab(judge)
-    assert judge.window.last.readings[1:] == ()
-    judge.press("Walk-through")
-    assert [one.name for one in judge.subjects] == ["Default", "Walk-through"]
-    judge.hand.settle()
-    assert not judge.view.start.isVisible()
-    assert judge.undo.undoText() == "comparing with Walk-through"
+def test_the_tab_says_what_to_do_and_a_preset_is_compared_with(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    open_tab(driver)
+    assert driver.window.last.readings[1:] == ()
+    driver.press("Walk-through")
+    assert [one.name for one in driver.subjects] == ["Default", "Walk-through"]
+    driver.hand.settle()
+    assert not driver.view.start.isVisible()
+    assert driver.undo.undoText() == "comparing with Walk-through"
     # Both votes follow the mouse.
-    votes = judge.window.votes_view
+    votes = driver.window.votes_view
     before = [block.bars.accessibleDescription() for block in votes.blocks]
-    judge.window.drawing_view.clear()
-    judge.hand.draw(CIRCLE)
+    driver.window.drawing_view.clear()
+    driver.hand.draw(CIRCLE)
     after = [block.bars.accessibleDescription() for block in votes.blocks]
     assert all(one != other for one, other in zip(before, after, strict=True))
     assert [block.heading.text() for block in votes.blocks] == ["A  Default", "B  Walk-through"]
-    # No value of one is the other's counterpart, and that is said.
-    assert len(judge.view._strips) == 2
-    assert "A reads 32 × 32 pixels and B 9 × 9" in judge.view.accessibleDescription()
-    assert judge.view.accessibleDescription().startswith("A Default, reading")
-    judge.undo.undo()
-    judge.undo.undo()
-    judge.undo.undo()
-    assert len(judge.subjects) == 1
-    assert judge.view.start.isVisible()
+    # Their inputs differ, so there is no difference.
+    assert len(driver.view._strips) == 2
+    assert "The input of A is 32 × 32 pixels and that of B 9 × 9" in driver.view.accessibleDescription()
+    assert driver.view.accessibleDescription().startswith("A Default predicts")
+    driver.undo.undo()
+    driver.undo.undo()
+    driver.undo.undo()
+    assert len(driver.subjects) == 1
+    assert driver.view.start.isVisible()
 
 
 def trained(seed: int) -> Subject:
@@ -128,231 +128,232 @@ def trained(seed: int) -> Subject:
     return Subject("Mine", DEFAULT.network, DEFAULT.network.initial(seed), 0.8)
 
 
-def test_the_row_below_says_the_three_numbers(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    judge.window.comparing.put(trained(5))
-    judge.hand.settle()
-    first, second = (reading.outputs[1][2, 9, 7] for reading in judge.window.last.readings)
+def test_the_row_below_says_the_three_numbers(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    driver.window.comparing.put(trained(5))
+    driver.hand.settle()
+    first, second = (reading.outputs[1][2, 9, 7] for reading in driver.window.last.readings)
     expected = [float(first), float(second), float(second) - float(first)]
     for row in (0, 1, 2):
-        assert three(judge.point(row, 1, 2, (9, 7))) == pytest.approx(expected, abs=0.0051)
-    assert "the same in both" in judge.point(2, 0, 0, (3, 3))
-    # The columns stand in line, and the colours of the two mean the same.
-    strips = [shown.strip for shown in judge.view._strips]
+        assert three(driver.point(row, 1, 2, (9, 7))) == pytest.approx(expected, abs=0.0051)
+    assert "the same in both" in driver.point(2, 0, 0, (3, 3))
+    # The columns are aligned, and both networks have the same colour limits.
+    strips = [shown.strip for shown in driver.view._strips]
     for layer in (0, 1, 3, 6, 10):
         assert len({strip.column_of(layer).x for strip in strips}) == 1
-    levels = [shown.levels(shown.strip.column_of(3)).tolist() for shown in judge.view._strips]
+    levels = [shown.levels(shown.strip.column_of(3)).tolist() for shown in driver.view._strips]
     assert levels[0] == levels[1]
-    # A click on a difference holds the value in the first, one on the second in the second.
-    QTest.mouseClick(judge.view, Qt.MouseButton.LeftButton, pos=judge.place(2, 1, 2, (9, 7)))
-    assert judge.window.session.focus.pinned == Cell(1, 2, 9, 7, 0)
-    QTest.mouseClick(judge.view, Qt.MouseButton.LeftButton, pos=judge.place(1, 1, 2, (9, 7)))
-    assert judge.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
-    inspector = next(view for view in judge.window.views if isinstance(view, InspectorView))
-    judge.qtbot.waitUntil(lambda: inspector.place.text().startswith("B · Features 1 · map 3"), timeout=5000)
+    # A click on a difference pins the value of the first network, one on the second that of the second.
+    QTest.mouseClick(driver.view, Qt.MouseButton.LeftButton, pos=driver.place(2, 1, 2, (9, 7)))
+    assert driver.window.session.focus.pinned == Cell(1, 2, 9, 7, 0)
+    QTest.mouseClick(driver.view, Qt.MouseButton.LeftButton, pos=driver.place(1, 1, 2, (9, 7)))
+    assert driver.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
+    inspector = next(view for view in driver.window.views if isinstance(view, InspectorView))
+    driver.qtbot.waitUntil(lambda: inspector.place.text().startswith("B · Features 1 · map 3"), timeout=5000)
     assert float(inspector.value.text().replace("−", "-")) == pytest.approx(expected[1], abs=0.0051)
 
 
-def test_keys_lead_from_one_network_to_the_other_and_what_is_held_goes_with_it(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    judge.window.comparing.put(trained(5))
-    judge.hand.settle()
-    QTest.mouseMove(judge.view, judge.place(0, 1, 2, (9, 7)))
-    judge.view.setFocus()
-    QTest.keyClick(judge.view, Qt.Key.Key_B)
-    QTest.keyClick(judge.view, Qt.Key.Key_Return)
-    assert judge.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
-    QTest.keyClick(judge.view, Qt.Key.Key_A)
-    QTest.keyClick(judge.view, Qt.Key.Key_Right)
-    assert judge.window.session.focus.hovered == Cell(1, 2, 9, 8, 0)
-    QTest.keyClick(judge.view, Qt.Key.Key_Space)
-    assert judge.view._large.isVisible()
-    assert judge.view._large.title() == "A · Features 1 · map 3 of 8"
-    judge.choose("Stop comparing")
-    assert judge.window.session.focus.pinned is None
-    assert not judge.view._large.isVisible()
-    assert judge.view.start.isVisible()
-    QTest.keyClick(judge.view, Qt.Key.Key_B)
-    assert judge.window.session.focus.hovered is None
+def test_keys_select_the_same_value_of_the_other_network(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    driver.window.comparing.put(trained(5))
+    driver.hand.settle()
+    QTest.mouseMove(driver.view, driver.place(0, 1, 2, (9, 7)))
+    driver.view.setFocus()
+    QTest.keyClick(driver.view, Qt.Key.Key_B)
+    QTest.keyClick(driver.view, Qt.Key.Key_Return)
+    assert driver.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
+    QTest.keyClick(driver.view, Qt.Key.Key_A)
+    QTest.keyClick(driver.view, Qt.Key.Key_Right)
+    assert driver.window.session.focus.hovered == Cell(1, 2, 9, 8, 0)
+    QTest.keyClick(driver.view, Qt.Key.Key_Space)
+    assert driver.view._large.isVisible()
+    assert driver.view._large.title() == "A · Features 1 · map 3 of 8"
+    driver.choose("Stop comparing")
+    assert driver.window.session.focus.pinned is None
+    assert not driver.view._large.isVisible()
+    assert driver.view.start.isVisible()
+    QTest.keyClick(driver.view, Qt.Key.Key_B)
+    assert driver.window.session.focus.hovered is None
 
 
-def test_a_folded_row_gives_the_others_its_room(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    judge.window.comparing.put(trained(5))
-    judge.hand.settle()
-    strips, buttons = judge.view._strips, judge.view._names_row.buttons
-    assert judge.view._side_bar.isVisible()
+def test_a_folded_row_gives_the_others_its_room(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    driver.window.comparing.put(trained(5))
+    driver.hand.settle()
+    strips, buttons = driver.view._strips, driver.view._row_toggles.buttons
+    assert driver.view._side_bar.isVisible()
     side = strips[2].strip.column_of(1).tile_width
-    judge.click(buttons[0])
-    assert not judge.view._side_bar.isVisible()
+    driver.click(buttons[0])
+    assert not driver.view._side_bar.isVisible()
     buttons[1].setFocus()
     QTest.keyClick(buttons[1], Qt.Key.Key_Space)
     assert strips[2].strip.column_of(1).tile_width > 1.4 * side
     assert [bool(shown.in_view) for shown in strips] == [False, False, True]
-    assert three(judge.point(2, 1, 2, (9, 7)))
-    # The only headers are above the row that is open.
+    assert three(driver.point(2, 1, 2, (9, 7)))
+    # The only headers are above the open row.
     assert [shown.around.header for shown in strips if shown.in_view] == [True]
-    judge.click(buttons[1])
-    assert three(judge.point(1, 1, 2, (9, 7)))
+    driver.click(buttons[1])
+    assert three(driver.point(1, 1, 2, (9, 7)))
 
 
-def test_a_weight_is_told_in_both(judge: Judge) -> None:
-    judge.window.resize(1700, 1000)
-    judge.window.comparing.put(trained(5))
-    judge.hand.settle()
-    column = judge.view._strips[2].strip.column_of(1)
+def test_a_weight_is_told_in_both(driver: CompareDriver) -> None:
+    driver.window.resize(1700, 1000)
+    driver.window.comparing.put(trained(5))
+    driver.hand.settle()
+    column = driver.view._strips[2].strip.column_of(1)
     box = column.slice(3, 0)
-    QTest.mouseMove(judge.view, QPointF(box.x + 1.5 * column.kernels.cell, box.y + 1).toPoint())
-    weights = [one.parameters["01-conv2d.weight"][3, 0, 0, 1] for one in judge.subjects]
-    said = judge.view.readout()
+    QTest.mouseMove(driver.view, QPointF(box.x + 1.5 * column.kernels.cell, box.y + 1).toPoint())
+    weights = [one.parameters["01-conv2d.weight"][3, 0, 0, 1] for one in driver.subjects]
+    said = driver.view.readout()
     assert three(said.value) == pytest.approx([*weights, weights[1] - weights[0]], abs=0.0051)
 
 
-def test_other_layers_have_no_difference_and_it_is_said_why(judge: Judge) -> None:
+def test_other_layers_have_no_difference_and_it_is_said_why(driver: CompareDriver) -> None:
     layers = (Conv2D(5, 5, padding="same"), ReLU(), MaxPool2D(), Flatten(), Dense(2))
     other = Network((1, 32, 32), layers)
-    judge.hand.draw(X_ARMS)
-    judge.window.comparing.put(Subject("Small", other, other.initial(1)))
-    judge.hand.settle()
-    strip = judge.view._strips[2].strip
+    driver.hand.draw(X_ARMS)
+    driver.window.comparing.put(Subject("Small", other, other.initial(1)))
+    driver.hand.settle()
+    strip = driver.view._strips[2].strip
     assert [column.stage.shown for column in strip.columns] == [0]
-    said = judge.view.accessibleDescription()
+    said = driver.view.accessibleDescription()
     assert "At layer 1 they are not: A has Features 1, 8 × 32 × 32; B has Features, 5 × 32 × 32." in said
-    assert "A alone has this" not in judge.point(0, 0, 0)
-    assert "B alone has this" in judge.point(1, 1, 0)
+    assert "only in A" not in driver.point(0, 0, 0)
+    assert "only in B" in driver.point(1, 1, 0)
 
 
-def test_the_difference_from_a_held_moment_grows_from_nothing_while_training_goes_on(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    judge.click(judge.panel.main_button)
-    judge.until(lambda training: training.now.step >= 3 and training.shown == training.now)
-    judge.click(judge.line.hold_button)
-    held = judge.subjects[1]
-    assert judge.view.isVisible()
-    assert held.origin["moment"] == f"step {held.moment.step} of start 1"
-    was = {name: np.array(values) for name, values in held.parameters.items()}
-    judge.until(lambda training: training.now.step >= held.moment.step + 4 and judge.window.last.readings[1:])
-    judge.click(judge.panel.main_button)
-    made = judge.stand().now.step
-    assert judge.subjects[1] is held
-    assert all(np.array_equal(held.parameters[name], values) for name, values in was.items())
-    drawing = stroke_by_stroke(judge, judge.hand)
-    judge.qtbot.waitUntil(lambda: judge.window.last.drawing is drawing, timeout=10_000)
-    assert judge.largest() > 0
-    assert judge.view._names == (
-        f"Default · step {made} of start 1",
-        f"Default · step {held.moment.step} of start 1",
+def test_the_difference_from_a_copy_grows_from_0_while_training(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    driver.click(driver.panel.main_button)
+    driver.until(lambda training: training.now.step >= 3 and training.shown == training.now)
+    driver.click(driver.line.hold_button)
+    copy = driver.subjects[1]
+    assert driver.view.isVisible()
+    assert copy.origin["moment"] == f"step {copy.moment.step} of Run 1, seed 1"
+    was = {name: np.array(values) for name, values in copy.parameters.items()}
+    driver.until(lambda training: training.now.step >= copy.moment.step + 4 and driver.window.last.readings[1:])
+    driver.click(driver.panel.main_button)
+    made = driver.stand().now.step
+    assert driver.subjects[1] is copy
+    assert all(np.array_equal(copy.parameters[name], values) for name, values in was.items())
+    drawing = stroke_by_stroke(driver, driver.hand)
+    driver.qtbot.waitUntil(lambda: driver.window.last.drawing is drawing, timeout=10_000)
+    assert driver.largest() > 0
+    assert driver.view._names == (
+        f"Default · step {made} of Run 1, seed 1",
+        f"Default · step {copy.moment.step} of Run 1, seed 1",
     )
-    # Back at the moment that is held there is no difference.
-    judge.window.training.wish(Look(held.moment))
-    judge.until(lambda training: training.exact and training.shown == held.moment)
-    judge.qtbot.wait(50)
-    assert judge.largest() == 0
-    judge.qtbot.waitUntil(lambda: "the same in every value" in judge.view.accessibleDescription(), timeout=5000)
+    # At the step that was copied there is no difference.
+    driver.window.training.wish(Look(copy.moment))
+    driver.until(lambda training: training.exact and training.shown == copy.moment)
+    driver.qtbot.wait(50)
+    assert driver.largest() == 0
+    driver.qtbot.waitUntil(lambda: "the same in every value" in driver.view.accessibleDescription(), timeout=5000)
 
 
-def test_swapped_one_stands_at_the_held_moment_and_trains_on_from_there(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    judge.click(judge.panel.epoch_button)
-    judge.stand()
-    judge.window.training.wish(Look(Moment(0, 4)))
-    judge.until(lambda training: training.exact and training.shown == Moment(0, 4))
-    judge.choose("This moment")
-    judge.window.training.wish(Look(None))
-    judge.until(lambda training: training.shown == Moment(0, 10))
-    end, held = judge.subjects
-    judge.click(judge.view.swap_button)
-    judge.until(lambda training: training.exact and training.shown == Moment(0, 4))
-    assert judge.subjects[0] is held
-    assert judge.subjects[1].moment == Moment(0, 10)
+def test_a_swapped_copy_continues_training_from_its_step(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    driver.click(driver.panel.epoch_button)
+    driver.stand()
+    driver.window.training.wish(Look(Moment(0, 4)))
+    driver.until(lambda training: training.exact and training.shown == Moment(0, 4))
+    driver.choose("Current weights")
+    driver.window.training.wish(Look(None))
+    driver.until(lambda training: training.shown == Moment(0, 10))
+    end, copy = driver.subjects
+    driver.click(driver.view.swap_button)
+    driver.until(lambda training: training.exact and training.shown == Moment(0, 4))
+    assert driver.subjects[0] is copy
+    assert driver.subjects[1].moment == Moment(0, 10)
     np.testing.assert_array_equal(
-        judge.subjects[1].parameters["01-conv2d.weight"], end.parameters["01-conv2d.weight"]
+        driver.subjects[1].parameters["01-conv2d.weight"], end.parameters["01-conv2d.weight"]
     )
-    assert judge.undo.undoText() == "swapping the networks"
-    judge.click(judge.panel.step_button)
-    judge.until(lambda training: training.now == Moment(1, 5))
-    judge.stand()
-    assert judge.subjects[1].moment == Moment(0, 10)
-    judge.undo.undo()
-    judge.undo.undo()
-    assert judge.subjects == (end, held)
-    judge.click(judge.view.stop_button)
-    assert judge.subjects == (end,)
-    assert judge.undo.undoText() == "stop comparing"
+    assert driver.undo.undoText() == "swapping the networks"
+    driver.click(driver.panel.step_button)
+    driver.until(lambda training: training.now == Moment(1, 5))
+    driver.stand()
+    assert driver.subjects[1].moment == Moment(0, 10)
+    driver.undo.undo()
+    driver.undo.undo()
+    assert driver.subjects == (end, copy)
+    driver.click(driver.view.stop_button)
+    assert driver.subjects == (end,)
+    assert driver.undo.undoText() == "stop comparing"
 
 
-def test_swapped_while_it_trains_it_stands_still_first(judge: Judge) -> None:
-    stroke_by_stroke(judge, judge.hand)
-    judge.choose("Default")
-    judge.click(judge.panel.main_button)
-    judge.until(lambda training: training.now.step >= 3)
-    shipped = judge.subjects[1]
-    judge.choose("Swap the two")
-    judge.qtbot.waitUntil(lambda: judge.subjects[0] is shipped, timeout=20_000)
-    reached = judge.training.now
-    assert judge.subjects[1].moment == reached
-    assert not judge.window.training.intent.running
-    judge.undo.undo()
-    assert judge.undo.undoText() == f"training to step {reached.step}"
-    assert judge.subjects[0].moment == reached
-    assert judge.subjects[1] is shipped
+def test_swapping_while_training_pauses_it_first(driver: CompareDriver) -> None:
+    stroke_by_stroke(driver, driver.hand)
+    driver.choose("Default")
+    driver.click(driver.panel.main_button)
+    driver.until(lambda training: training.now.step >= 3)
+    shipped = driver.subjects[1]
+    driver.choose("Swap the two")
+    driver.qtbot.waitUntil(lambda: driver.subjects[0] is shipped, timeout=20_000)
+    reached = driver.training.now
+    assert driver.subjects[1].moment == reached
+    assert not driver.window.training.intent.running
+    driver.undo.undo()
+    assert driver.undo.undoText() == f"training to step {reached.step}"
+    assert driver.subjects[0].moment == reached
+    assert driver.subjects[1] is shipped
 
 
 def test_a_file_is_compared_with_and_other_files_change_nothing(
-    judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    driver: CompareDriver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, flat, picture = tmp_path / "mine.safetensors", tmp_path / "flat.safetensors", tmp_path / "a.png"
     save_model(model, trained(2))
     wide = Network((1, 4, 6), (Flatten(), Dense(2)))
     save_model(flat, Subject("Flat", wide, wide.initial(1)))
-    judge.window.drawing_view.picture().save(str(picture))
+    driver.window.drawing_view.picture().save(str(picture))
     said: list[str] = []
-    monkeypatch.setattr(judge.window._bar, "say", said.append)
+    for message in (driver.window.exchange.message, driver.window.comparing.said):
+        message.connect(said.append)
 
     def open_file(path: Path) -> None:
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
         said.clear()
-        judge.choose("A model file…")
-        judge.qtbot.waitUntil(lambda: len(said) > 1 or len(judge.subjects) > 1, timeout=5000)
+        driver.choose("A model file…")
+        driver.qtbot.waitUntil(lambda: len(said) > 1 or len(driver.subjects) > 1, timeout=5000)
 
     open_file(picture)
-    assert "holds no network to compare with" in said[-1]
+    assert "contains no network to compare with" in said[-1]
     open_file(flat)
     assert "a drawing is one square map" in said[-1]
-    assert len(judge.subjects) == 1
-    assert judge.window.session.document.drawing.is_empty
+    assert len(driver.subjects) == 1
+    assert driver.window.session.document.drawing.is_empty
     open_file(model)
-    assert [one.name for one in judge.subjects] == ["Default", "Mine"]
-    # Another network to train leaves the one it is compared with.
-    judge.window.use_preset("walkthrough")
-    judge.hand.settle()
-    assert [one.name for one in judge.subjects] == ["Walk-through", "Mine"]
+    assert [one.name for one in driver.subjects] == ["Default", "Mine"]
+    # Another first network leaves the second unchanged.
+    driver.window.use_preset("walkthrough")
+    driver.hand.settle()
+    assert [one.name for one in driver.subjects] == ["Walk-through", "Mine"]
 
 
-def test_while_nobody_looks_nothing_is_subtracted(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge.compare_with("Default")
-    judge.window.middle.bring(NetworkView)
-    before = judge.view._difference
-    judge.hand.draw(X_ARMS)
-    assert judge.view._difference is before
-    open_tab(judge)
-    assert judge.view._difference is not before
-    assert judge.view._difference.first is judge.window.last.readings[0]
+def test_no_difference_is_computed_while_hidden(driver: CompareDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.compare_with("Default")
+    driver.window.middle.bring(NetworkView)
+    before = driver.view._difference
+    driver.hand.draw(X_ARMS)
+    assert driver.view._difference is before
+    open_tab(driver)
+    assert driver.view._difference is not before
+    assert driver.view._difference.first is driver.window.last.readings[0]
 
 
 def test_both_come_back_with_the_last_session(open_window, qtbot, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    judge = Judge(open_window("--preset", "default"), qtbot)
-    judge.click(judge.panel.step_button)
-    judge.until(lambda training: training.now.step == 1)
-    judge.stand()
-    judge.choose("This moment")
-    judge.click(judge.panel.step_button)
-    judge.until(lambda training: training.now.step == 2)
-    judge.stand()
-    expected = judge.subjects
-    judge.window.close()
-    again = Judge(open_window("--preset", "walkthrough"), qtbot)
+    driver = CompareDriver(open_window("--preset", "default"), qtbot)
+    driver.click(driver.panel.step_button)
+    driver.until(lambda training: training.now.step == 1)
+    driver.stand()
+    driver.choose("Current weights")
+    driver.click(driver.panel.step_button)
+    driver.until(lambda training: training.now.step == 2)
+    driver.stand()
+    expected = driver.subjects
+    driver.window.close()
+    again = CompareDriver(open_window("--preset", "walkthrough"), qtbot)
     again.window.open_last_session()
     qtbot.waitUntil(lambda: len(again.subjects) == 2, timeout=20_000)
     for one, other in zip(again.subjects, expected, strict=True):
@@ -364,38 +365,38 @@ def test_both_come_back_with_the_last_session(open_window, qtbot, tmp_path, monk
     again.until(lambda training: training.exact and training.shown == Moment(0, 1))
 
 
-def test_what_was_held_of_a_history_that_is_gone_stands_nowhere_in_another(judge: Judge) -> None:
-    """Else a restored session would take its step for one of the history that is kept."""
-    judge.click(judge.panel.step_button)
-    judge.until(lambda training: training.now.step == 1)
-    judge.stand()
-    judge.choose("This moment")
-    assert judge.window.training.work().document.subjects[1].moment == Moment(0, 1)
-    judge.window.use_preset("walkthrough")
-    judge.click(judge.panel.step_button)
-    judge.until(lambda training: training.now.step == 1)
-    judge.stand()
-    assert judge.window.training.work().document.subjects[1].moment is None
+def test_a_copy_of_a_discarded_history_has_no_point_in_another(driver: CompareDriver) -> None:
+    """Otherwise a restored session would mistake its step for one of the saved history."""
+    driver.click(driver.panel.step_button)
+    driver.until(lambda training: training.now.step == 1)
+    driver.stand()
+    driver.choose("Current weights")
+    assert driver.window.training.work().document.subjects[1].moment == Moment(0, 1)
+    driver.window.use_preset("walkthrough")
+    driver.click(driver.panel.step_button)
+    driver.until(lambda training: training.now.step == 1)
+    driver.stand()
+    assert driver.window.training.work().document.subjects[1].moment is None
 
 
-def test_shipped_networks_are_compared_with_themselves(judge: Judge) -> None:
-    judge.hand.draw(X_ARMS)
-    judge.compare_with("Default")
-    assert judge.subjects[1] is not judge.subjects[0]
+def test_shipped_networks_are_compared_with_themselves(driver: CompareDriver) -> None:
+    driver.hand.draw(X_ARMS)
+    driver.compare_with("Default")
+    assert driver.subjects[1] is not driver.subjects[0]
     np.testing.assert_array_equal(
-        judge.subjects[1].parameters["01-conv2d.weight"],
+        driver.subjects[1].parameters["01-conv2d.weight"],
         shipped_subject("default").parameters["01-conv2d.weight"],
     )
-    assert judge.largest() == 0
+    assert driver.largest() == 0
 
 
-def test_in_the_smallest_window_the_votes_of_two_lie_over_nothing(judge: Judge) -> None:
-    judge.compare_with("Walk-through")
-    judge.window.resize(*LEAST_SIZE)
-    judge.qtbot.wait(50)
-    docks = [dock for dock in judge.window.panels.all if not dock.visibleRegion().isEmpty()]
+def test_in_the_smallest_window_the_votes_of_two_lie_over_nothing(driver: CompareDriver) -> None:
+    driver.compare_with("Walk-through")
+    driver.window.resize(*LEAST_SIZE)
+    driver.qtbot.wait(50)
+    docks = [dock for dock in driver.window.panels.all if not dock.visibleRegion().isEmpty()]
     assert not any(one.geometry().intersects(other.geometry()) for one, other in combinations(docks, 2))
-    votes = judge.window.votes_view
+    votes = driver.window.votes_view
     assert all(
         block.bars.visibleRegion().boundingRect().height() == block.bars.sizeHint().height()
         for block in votes.blocks

@@ -1,4 +1,4 @@
-"""The naive way beside the network's, in the real window: it follows the stroke and the sliders."""
+"""Template matching in the real window: it follows the stroke and the sliders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_it_compares_what_the_network_reads_and_a_shift_is_enough_to_fool_it(
 ) -> None:
     assert "Draw" in view.sentence.text()
     hand.draw(X_ARMS)
-    assert view.sentence.text() == "Pixel by pixel it is an X, and so says the network."
+    assert view.sentence.text() == "Template matching says X, and so does the network."
     reading = hand.window.last.readings[0]
     expected = compare(exemplars(32), reading.outputs[0][0])
     assert f"{expected.scores[0]:+.2f}" in view.overlays.accessibleDescription()
@@ -34,8 +34,8 @@ def test_it_compares_what_the_network_reads_and_a_shift_is_enough_to_fool_it(
         QTest.keyClick(slider, Qt.Key.Key_PageDown)  # ten steps of a hundredth
     hand.settle()
     assert hand.window.last.readings[0].verdict == "X"
-    assert view.sentence.text() == "Pixel by pixel it is an O; the network says X."
-    assert "Whole-picture comparison says O." in hand.window.votes_view.blocks[0].sentence.text()
+    assert view.sentence.text() == "Template matching says O; the network says X."
+    assert "Template matching says O." in hand.window.votes_view.blocks[0].sentence.text()
 
 
 def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: WholeImageView, hand: Hand) -> None:
@@ -53,12 +53,13 @@ def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: Whol
     assert colour(*alike) == f"#{int(table[-1]) & 0xFFFFFF:06x}"
     assert colour(*unlike) == f"#{int(table[round(127 + 127 * float(products.min()))]) & 0xFFFFFF:06x}"
     row, column = (int(each) for each in unlike)
-    told = view.overlays.told_at(over.topLeft() + QPoint(round((column + 0.5) * cell), round((row + 0.5) * cell)))
-    assert told.startswith(f"Row {row + 1}, column {column + 1}:")
-    assert "of 1024 pixels alike" in told
+    place = over.topLeft() + QPoint(round((column + 0.5) * cell), round((row + 0.5) * cell))
+    tooltip = view.overlays.told_at(place)
+    assert tooltip.startswith(f"Row {row + 1}, column {column + 1}:")
+    assert "of 1024 pixels match" in tooltip
 
 
-def test_an_exemplar_is_put_on_the_canvas_by_mouse_and_by_keys(view: WholeImageView, hand: Hand) -> None:
+def test_a_template_is_put_on_the_canvas_by_mouse_and_by_keys(view: WholeImageView, hand: Hand) -> None:
     x, _ = view.overlays.boxes(0)
     QTest.mouseClick(view.overlays, Qt.MouseButton.LeftButton, pos=x.center().toPoint())
     hand.settle()
@@ -68,7 +69,7 @@ def test_an_exemplar_is_put_on_the_canvas_by_mouse_and_by_keys(view: WholeImageV
     QTest.keyClick(view.overlays, Qt.Key.Key_Return)
     hand.settle()
     np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], exemplars(32).pictures[1])
-    assert hand.window.session.undo_stack.undoText() == "Exemplar O"
+    assert hand.window.session.undo_stack.undoText() == "Template O"
 
 
 def test_a_network_with_other_classes_says_why_there_is_nothing(view: WholeImageView, hand: Hand) -> None:

@@ -1,4 +1,4 @@
-"""The votes panel: what it says of an X, an O, neither, nothing, and on the walk-through."""
+"""The votes panel: bars and sentence for an X, an O, neither, a blank canvas, and the walk-through."""
 
 from dataclasses import replace
 
@@ -42,20 +42,20 @@ def snapshot(subjects: tuple[Subject, ...], drawing: Drawing) -> Snapshot:
 
 
 def voted(votes: tuple[float, ...], subject: Subject = DEFAULT_SUBJECT, drawing: Drawing = DRAWN) -> Snapshot:
-    """A snapshot with votes of our own; the verdict is the engine's."""
+    """A snapshot with the given votes; the engine computes the predicted class."""
     answer = snapshot((subject,), drawing)
     reading, shares = answer.readings[0], np.array(votes, np.float32)
-    judged = verdict(subject, shares, reading.outputs[0][0])
-    return replace(answer, readings=(replace(reading, votes=shares, verdict=judged),))
+    predicted = verdict(subject, shares, reading.outputs[0][0])
+    return replace(answer, readings=(replace(reading, votes=shares, verdict=predicted),))
 
 
-def told(view: VotesView) -> list[tuple[str, str, bool]]:
+def shown_rows(view: VotesView) -> list[tuple[str, str, bool]]:
     return [(row.name, row.printed, row.wins) for row in view.blocks[0].bars.rows]
 
 
 def test_an_x(view: VotesView) -> None:
     view.show_snapshot(voted((0.87, 0.13)))
-    assert told(view) == [("X", "87 %", True), ("O", "13 %", False)]
+    assert shown_rows(view) == [("X", "87 %", True), ("O", "13 %", False)]
     assert view.blocks[0].sentence.text() == "It is an X."
     assert view.blocks[0].bars.accessibleDescription() == "X, 87 %; O, 13 %"
 
@@ -63,20 +63,20 @@ def test_an_x(view: VotesView) -> None:
 def test_an_o_after_an_x(view: VotesView) -> None:
     view.show_snapshot(voted((0.87, 0.13)))
     view.show_snapshot(voted((0.02, 0.98)))
-    assert told(view) == [("X", "2 %", False), ("O", "98 %", True)]
-    assert view.blocks[0].sentence.text() == "It is an O. Whole-picture comparison says X."
+    assert shown_rows(view) == [("X", "2 %", False), ("O", "98 %", True)]
+    assert view.blocks[0].sentence.text() == "It is an O. Template matching says X."
 
 
-def test_below_the_threshold_it_is_unsure_and_nobody_wins(view: VotesView) -> None:
+def test_below_the_threshold_it_is_unsure_and_no_class_is_predicted(view: VotesView) -> None:
     view.show_snapshot(voted((0.7, 0.3)))
-    assert told(view) == [("X", "70 %", False), ("O", "30 %", False)]
+    assert shown_rows(view) == [("X", "70 %", False), ("O", "30 %", False)]
     assert view.blocks[0].sentence.text() == "Unsure: this looks like neither X nor O."
 
 
-def test_what_ran_beyond_all_numbers_has_no_votes(view: VotesView) -> None:
+def test_values_that_are_not_finite_have_no_votes(view: VotesView) -> None:
     view.show_snapshot(voted((float("nan"), float("nan"))))
-    assert told(view) == [("X", "–", False), ("O", "–", False)]
-    assert "earlier moment" in view.blocks[0].sentence.text()
+    assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
+    assert "earlier step" in view.blocks[0].sentence.text()
 
 
 @pytest.mark.parametrize("subject", [DEFAULT_SUBJECT, WALK])
@@ -88,7 +88,7 @@ def test_a_blank_canvas_asks_to_be_drawn_on(view: VotesView, subject: Subject) -
 
 def test_the_walk_through_prints_votes_as_the_article_does(view: VotesView) -> None:
     view.show_snapshot(snapshot((WALK,), DRAWN))
-    assert told(view) == [("X", "1.00", True), ("O", "0.56", False)]
+    assert shown_rows(view) == [("X", "1.00", True), ("O", "0.56", False)]
     sentence = view.blocks[0].sentence.text()
     assert sentence.startswith("X has the most votes. This network has no 'unsure'")
 
@@ -100,17 +100,17 @@ def test_the_walk_through_says_when_the_votes_are_equal(view: VotesView) -> None
 
 def test_before_the_first_reading_the_classes_wait(view: VotesView) -> None:
     view.show_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
-    assert told(view) == [("X", "–", False), ("O", "–", False)]
+    assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
     assert view.blocks[0].sentence.text() == "Waiting for the network."
     view.show_snapshot(voted((0.87, 0.13)))
     view.show_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
-    assert told(view)[0][1] == "87 %"
+    assert shown_rows(view)[0][1] == "87 %"
 
 
 def test_a_drawing_that_could_not_be_read_shows_no_votes(view: VotesView) -> None:
     view.show_snapshot(voted((0.87, 0.13)))
     view.show_snapshot(replace(snapshot((DEFAULT_SUBJECT,), Drawing()), readings=()))
-    assert told(view) == [("X", "–", False), ("O", "–", False)]
+    assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
 
 
 def test_two_networks_are_named_and_go_again(view: VotesView) -> None:
@@ -150,14 +150,14 @@ def test_two_blocks_fit_where_one_did(view: VotesView) -> None:
     for widget in (*(block.bars for block in view.blocks), view.agreement):
         place = widget.mapTo(view, widget.rect().bottomRight())
         assert view.rect().contains(place)
-        wished = widget.heightForWidth(widget.width()) if widget.hasHeightForWidth() else widget.sizeHint().height()
-        assert widget.height() >= wished
+        needed = widget.heightForWidth(widget.width()) if widget.hasHeightForWidth() else widget.sizeHint().height()
+        assert widget.height() >= needed
 
 
 def test_more_classes_have_more_rows(view: VotesView) -> None:
     network = Network((1, 9, 9), (Flatten(), Dense(3)), ("X", "O", "triangle"))
     view.show_snapshot(voted((0.1, 0.2, 0.7), Subject("Three", network, network.initial(0))))
-    assert told(view)[2] == ("triangle", "70 %", True)
+    assert shown_rows(view)[2] == ("triangle", "70 %", True)
     assert view.blocks[0].sentence.text() == "It is: triangle."
     assert view.blocks[0].bars.sizeHint().height() == 3 * 27
 
@@ -178,7 +178,7 @@ def test_bars_are_as_long_as_the_votes_and_the_threshold_is_marked(view: VotesVi
 
 
 def run(image: QImage, row: int, colour: QColor) -> tuple[int, int]:
-    """From where to where a row of pixels has this colour, beyond the symbol."""
+    """The first and one past the last pixel of this colour in a row, right of the symbol."""
     places = [place for place in range(20, image.width()) if image.pixelColor(place, row) == colour]
     return places[0], places[-1] + 1
 
