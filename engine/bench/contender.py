@@ -80,25 +80,27 @@ def gathered(engine: Contender, others: Sequence[Entry], tolerance: float) -> tu
 
 
 def check_same(
-    name: str, given: Mapping[str, HostArray], expected: Mapping[str, HostArray], tolerance: float
+    name: str, actual: Mapping[str, HostArray], expected: Mapping[str, HostArray], tolerance: float
 ) -> None:
-    """Raises BenchError unless `given` equals `expected` within `tolerance`, as in `check_contenders`."""
-    if set(given) != set(expected):
-        extra = sorted(set(given) ^ set(expected))[0]
+    """Raises BenchError unless `actual` equals `expected` within `tolerance`, as in `check_contenders`."""
+    if set(actual) != set(expected):
+        extra = sorted(set(actual) ^ set(expected))[0]
         raise BenchError(f"{name} cannot be compared: only one side has {extra}.")
     for part, values in expected.items():
-        _compare(name, part, given[part], values, tolerance)
+        _compare(name, part, actual[part], values, tolerance)
 
 
-def _compare(contender: str, name: str, given: HostArray, expected: HostArray, tolerance: float) -> None:
-    if given.shape != expected.shape:
-        raise BenchError(f"{contender} computes something else: its {name} is {given.shape}, not {expected.shape}.")
+def _compare(contender: str, name: str, actual: HostArray, expected: HostArray, tolerance: float) -> None:
+    if actual.shape != expected.shape:
+        raise BenchError(
+            f"{contender} computes something else: its {name} is {actual.shape}, not {expected.shape}."
+        )
     largest = float(np.abs(expected).max(initial=0.0))
     # Written so that NaN fails too.
-    off = float(np.abs(given.astype(np.float64) - expected).max(initial=0.0))
-    if not off <= tolerance * largest + 1e-9:
+    difference = float(np.abs(actual.astype(np.float64) - expected).max(initial=0.0))
+    if not difference <= tolerance * largest + 1e-9:
         raise BenchError(
-            f"{contender} computes something else: its {name} is off by {off:.2g}, with values up to {largest:.2g}."
+            f"{contender} computes something else: its {name} is off by {difference:.2g} of at most {largest:.2g}."
         )
 
 

@@ -109,9 +109,9 @@ class _BandGroup:
         self._backend, ops = backend, backend.operations
         first, last = placed[0], placed[-1]
         self._inputs = [
-            _RowBuffer(ops, first.shape, band_plan.need[0], first.layer.margin) for band_plan in band_plans
+            _RowBuffer(ops, first.shape, band_plan.input_rows[0], first.layer.margin) for band_plan in band_plans
         ]
-        self._outputs = [_RowBuffer(ops, last.output, band_plan.made[-1], 0) for band_plan in band_plans]
+        self._outputs = [_RowBuffer(ops, last.output, band_plan.output_rows[-1], 0) for band_plan in band_plans]
         calls = [
             band_plan.calls(ops, below, above)
             for band_plan, below, above in zip(band_plans, self._inputs, self._outputs, strict=True)
@@ -122,43 +122,48 @@ class _BandGroup:
         """The bands of plans with the geometry that the calls were made for."""
         ops = self._backend.operations
         for band_plan, below in zip(band_plans, self._inputs, strict=True):
-            read = band_plan.need[0]
+            read = band_plan.input_rows[0]
             ops.upload(picture[:, read.start : read.stop, :, None], below.values)
         self._run()
         for band_plan, above in zip(band_plans, self._outputs, strict=True):
-            first = band_plan.rows.start - band_plan.made[-1].start
+            first = band_plan.rows.start - band_plan.output_rows[-1].start
             yield Band(band_plan.rows, ops.to_host(above.values[:, first : first + len(band_plan.rows), :, 0]))
 
 
 class _BandPlan:
     """The rows that each of a chain of layers must compute for some rows of the last one.
 
-    need: the rows of its input that each layer reads
-    made: the rows of its output that it computes, more than needed where it reads the top of the frame
+    input_rows: the rows of its input that each layer reads
+    output_rows: the rows of its output that it computes, more than needed where it reads the top of the frame
     """
 
     def __init__(self, placed: Sequence[_PlacedLayer], rows: range) -> None:
         self.placed, self.rows = placed, rows
-        self.need: list[range] = []
-        self.made: list[range] = []
+        self.input_rows: list[range] = []
+        self.output_rows: list[range] = []
         self._inner: list[_BandPlan | None] = []
         for placed_layer in reversed(placed):
             inner = _BandPlan(placed_layer.inner, rows) if placed_layer.inner else None
-            made = placed_layer.made(rows) if inner is None else rows
-            need = placed_layer.need(made) if inner is None else _hull(inner.need[0], rows)
+            output_rows = placed_layer.output_rows(rows) if inner is None else rows
+            input_rows = (
+                placed_layer.input_rows(output_rows) if inner is None else _union(inner.input_rows[0], rows)
+            )
             self._inner.insert(0, inner)
-            self.made.insert(0, made)
-            self.need.insert(0, need)
-            rows = need
+            self.output_rows.insert(0, output_rows)
+            self.input_rows.insert(0, input_rows)
+            rows = input_rows
 
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for plans with the same geometry: as many rows everywhere, and the frame at the same sides."""
-        read = (*self.need[1:], self.rows)
-        spans = [(of.start - made.start, len(of), len(made)) for of, made in zip(read, self.made, strict=True)]
+        read = (*self.input_rows[1:], self.rows)
+        spans = [
+            (of.start - output_rows.start, len(of), len(output_rows))
+            for of, output_rows in zip(read, self.output_rows, strict=True)
+        ]
         ends = [
-            (len(need), need.start == 0, need.stop == placed_layer.height)
-            for need, placed_layer in zip(self.need, self.placed, strict=True)
+            (len(input_rows), input_rows.start == 0, input_rows.stop == placed_layer.height)
+            for input_rows, placed_layer in zip(self.input_rows, self.placed, strict=True)
         ]
         return (*spans, *ends, *(inner and inner.key for inner in self._inner))
 
@@ -168,7 +173,9 @@ class _BandPlan:
         for place, placed_layer in enumerate(self.placed):
             out = y
             if place + 1 < len(self.placed):
-                out = _RowBuffer(ops, placed_layer.output, self.made[place], self.placed[place + 1].layer.margin)
+                out = _RowBuffer(
+                    ops, placed_layer.output, self.output_rows[place], self.placed[place + 1].layer.margin
+                )
             calls += self._layer(ops, place, x, out)
             x = out
         return calls
@@ -176,12 +183,12 @@ class _BandPlan:
     def _layer(self, ops: Operations, place: int, x: _RowBuffer, y: _RowBuffer) -> Calls:
         placed_layer, inner = self.placed[place], self._inner[place]
         if inner is None:
-            seen = x.seen(self.need[place])
+            seen = x.seen(self.input_rows[place])
             return placed_layer.layer.forward(
                 ops, Stage(seen, y.values, block=placed_layer.parameters, state=placed_layer.buffers)
             )
-        stacked = _RowBuffer(ops, placed_layer.output, inner.made[-1], 0)
-        rows = self.made[place]
+        stacked = _RowBuffer(ops, placed_layer.output, inner.output_rows[-1], 0)
+        rows = self.output_rows[place]
         return inner.calls(ops, x, stacked) + ops.add(stacked.seen(rows).values, x.seen(rows).values, y.values)
 
 
@@ -204,19 +211,19 @@ class _PlacedLayer:
     def output(self) -> Shape:
         return self.layer.output_shape(self.shape)
 
-    def need(self, rows: range) -> range:
+    def input_rows(self, rows: range) -> range:
         """The rows of the input that rows of the output read, at least one."""
         read = self._read(rows)
         stop = max(read.stop, 1)
         return range(min(read.start, stop - 1), stop)
 
-    def made(self, rows: range) -> range:
+    def output_rows(self, rows: range) -> range:
         """Those rows, and, where they read the frame's first row, all above them, so that the padding there is
         complete. Rows that read only the bottom padding take along one that reads more."""
         first = rows.start
         while first and self._read(range(first, first + 1)).start >= self.height:
             first -= 1
-        return range(first if self.need(range(first, rows.stop)).start else 0, rows.stop)
+        return range(first if self.input_rows(range(first, rows.stop)).start else 0, rows.stop)
 
     def _read(self, rows: range) -> range:
         """As given by the layer: clipped to the frame, and with stop before start where there is only padding."""
@@ -328,15 +335,15 @@ def _rows_that_fit(placed: Sequence[_PlacedLayer], height: int, limit: int) -> i
 def _widest_bytes(placed: Sequence[_PlacedLayer], rows: int, height: int) -> int:
     """The bytes of a band of `rows` in the middle, in the layer where they are most."""
     first = (height - rows) // 2
-    needs = _BandPlan(placed, range(first, first + rows)).need
+    input_rows_by_layer = _BandPlan(placed, range(first, first + rows)).input_rows
     shapes = [
-        (placed_layer.shape[0], len(need) + 2 * placed_layer.layer.margin, placed_layer.shape[2])
-        for placed_layer, need in zip(placed, needs, strict=True)
+        (placed_layer.shape[0], len(input_rows) + 2 * placed_layer.layer.margin, placed_layer.shape[2])
+        for placed_layer, input_rows in zip(placed, input_rows_by_layer, strict=True)
     ]
     return max(placed_layer.layer.work_bytes(shape) for placed_layer, shape in zip(placed, shapes, strict=True))
 
 
-def _hull(first: range, second: range) -> range:
+def _union(first: range, second: range) -> range:
     return range(min(first.start, second.start), max(first.stop, second.stop))
 
 

@@ -66,10 +66,10 @@ def _compare(
 ) -> Iterator[Parity]:
     shares = targets(np.arange(BATCH) % len(network.classes), len(network.classes))
     passes = [_pass(network, values, images, shares, backend) for backend in sides]
-    for what, given in passes[0].items():
-        yield _difference(subject, what, given, passes[1][what], ABSOLUTE, RELATIVE)
-    given, expected = (_trained(network, values, images, shares, backend) for backend in sides)
-    yield _difference(subject, f"parameters after {STEPS} steps", given, expected, AFTER_STEPS, 0)
+    for what, actual in passes[0].items():
+        yield _difference(subject, what, actual, passes[1][what], ABSOLUTE, RELATIVE)
+    actual, expected = (_trained(network, values, images, shares, backend) for backend in sides)
+    yield _difference(subject, f"parameters after {STEPS} steps", actual, expected, AFTER_STEPS, 0)
 
 
 def _pass(
@@ -107,17 +107,17 @@ def _trained(
 def _difference(
     subject: str,
     what: str,
-    given: Sequence[HostArray],
+    actual: Sequence[HostArray],
     expected: Sequence[HostArray],
     absolute: float,
     relative: float,
 ) -> Parity:
     """The largest difference, and the largest relative to what is allowed."""
     difference = share = 0.0
-    for mine, other in zip(given, expected, strict=True):
-        off = np.abs(mine.astype(np.float64) - other)
+    for value, reference in zip(actual, expected, strict=True):
+        off = np.abs(value.astype(np.float64) - reference)
         difference = max(difference, _largest(off))
-        share = max(share, _largest(off / (absolute + relative * np.abs(other.astype(np.float64)))))
+        share = max(share, _largest(off / (absolute + relative * np.abs(reference.astype(np.float64)))))
     return Parity(subject, what, difference, share)
 
 

@@ -58,11 +58,11 @@ def timings(contenders: Sequence[Contender], seconds: float, clock: Clock = time
         Timing(
             contender.name,
             contender.family,
-            spread(own),
-            spread([a / b for a, b in zip(own, samples[0], strict=True)]),
-            len(own),
+            spread(own_samples),
+            spread([a / b for a, b in zip(own_samples, samples[0], strict=True)]),
+            len(own_samples),
         )
-        for contender, own in zip(contenders, samples, strict=True)
+        for contender, own_samples in zip(contenders, samples, strict=True)
     ]
 
 
@@ -78,12 +78,12 @@ def measure(contenders: Sequence[Contender], seconds: float, clock: Clock = time
     share = seconds / rounds / len(contenders)
     samples: list[list[float]] = [[] for _ in contenders]
     for number in range(rounds):
-        for turn in range(len(contenders)):
-            place = (number + turn) % len(contenders)
-            contender, length = contenders[place], alone[place]
+        for offset in range(len(contenders)):
+            index = (number + offset) % len(contenders)
+            contender, length = contenders[index], alone[index]
             runs = max(1, int(share / length))
             elapsed = _sample(contender, runs, clock, warm_up=length < LONG_RUN)
-            samples[place].append(elapsed / runs / contender.units)
+            samples[index].append(elapsed / runs / contender.units)
     return samples
 
 

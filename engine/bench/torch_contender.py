@@ -55,21 +55,21 @@ class TorchNetwork:
         self.learnt: Tensors = {}
         self.steps: list[Step] = []
         for name, layer, shape in zip(network.names[1:], network.layers, network.shapes, strict=False):
-            own: Tensors = {}
+            tensors: Tensors = {}
             for key, values in parameters.items():
                 if key.startswith(f"{name}."):
                     tensor = torch.tensor(values, device=device)
                     if channels_last and tensor.ndim == 4:
                         tensor = tensor.contiguous(memory_format=torch.channels_last)
-                    own[key.removeprefix(f"{name}.")] = tensor
+                    tensors[key.removeprefix(f"{name}.")] = tensor
             if type(layer) not in BUILDERS:
                 raise BenchError(f"The PyTorch contender does not support {type(layer).__name__}; leave it out.")
-            self.steps.append(BUILDERS[type(layer)](torch, layer, own))
-            self.parameters |= {f"{name}.{key}": tensor for key, tensor in own.items()}
+            self.steps.append(BUILDERS[type(layer)](torch, layer, tensors))
+            self.parameters |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}
             block = layer.block_shape(shape)
             if block is not None:
                 views = layer.parameters(np.empty(block, np.float32), shape)
-                self.learnt |= {f"{name}.{key}": own[key].requires_grad_() for key in views}
+                self.learnt |= {f"{name}.{key}": tensors[key].requires_grad_() for key in views}
 
     def scores(self, images: Tensor) -> Tensor:
         for step in self.steps:
@@ -85,36 +85,36 @@ class TorchNetwork:
         return outputs
 
 
-def _conv(torch: Any, layer: Conv2D, own: Tensors) -> Step:
-    weight, bias, stride, padding = own["weight"], own.get("bias"), layer.stride, layer.margin
+def _conv(torch: Any, layer: Conv2D, tensors: Tensors) -> Step:
+    weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), layer.stride, layer.margin
     if layer.mean:
         kernel_values = weight[0].numel()
         return lambda x: torch.conv2d(x, weight / kernel_values, bias, stride, padding)
     return lambda x: torch.conv2d(x, weight, bias, stride, padding)
 
 
-def _max_pool(torch: Any, layer: MaxPool2D, own: Tensors) -> Step:
+def _max_pool(torch: Any, layer: MaxPool2D, tensors: Tensors) -> Step:
     size, stride, keep = layer.size, layer.stride, layer.edge == "keep"
     return lambda x: torch.max_pool2d(x, size, stride, 0, 1, keep)
 
 
-def _average_pool(torch: Any, layer: AvgPool2D, own: Tensors) -> Step:
+def _average_pool(torch: Any, layer: AvgPool2D, tensors: Tensors) -> Step:
     size, stride, keep = layer.size, layer.stride, layer.edge == "keep"
     return lambda x: torch.nn.functional.avg_pool2d(x, size, stride, 0, keep)
 
 
-def _dense(torch: Any, layer: Dense, own: Tensors) -> Step:
-    weight, bias = own["weight"], own.get("bias")
+def _dense(torch: Any, layer: Dense, tensors: Tensors) -> Step:
+    weight, bias = tensors["weight"], tensors.get("bias")
     return lambda x: torch.nn.functional.linear(x, weight, bias)
 
 
-def _leaky_relu(torch: Any, layer: LeakyReLU, own: Tensors) -> Step:
+def _leaky_relu(torch: Any, layer: LeakyReLU, tensors: Tensors) -> Step:
     slope = layer.slope
     return lambda x: torch.nn.functional.leaky_relu(x, slope)
 
 
-def _center(torch: Any, layer: Center, own: Tensors) -> Step:
-    mean = own["mean"][:, None, None]
+def _center(torch: Any, layer: Center, tensors: Tensors) -> Step:
+    mean = tensors["mean"][:, None, None]
     return lambda x: x - mean
 
 
@@ -122,13 +122,13 @@ BUILDERS: dict[type[Layer], Callable[[Any, Any, Tensors], Step]] = {
     Conv2D: _conv,
     MaxPool2D: _max_pool,
     AvgPool2D: _average_pool,
-    GlobalAvgPool: lambda torch, layer, own: lambda x: x.mean((2, 3)),
-    ReLU: lambda torch, layer, own: torch.relu,
+    GlobalAvgPool: lambda torch, layer, tensors: lambda x: x.mean((2, 3)),
+    ReLU: lambda torch, layer, tensors: torch.relu,
     LeakyReLU: _leaky_relu,
-    Tanh: lambda torch, layer, own: torch.tanh,
-    Sigmoid: lambda torch, layer, own: torch.sigmoid,
+    Tanh: lambda torch, layer, tensors: torch.tanh,
+    Sigmoid: lambda torch, layer, tensors: torch.sigmoid,
     Dense: _dense,
-    Flatten: lambda torch, layer, own: lambda x: torch.flatten(x, 1),
+    Flatten: lambda torch, layer, tensors: lambda x: torch.flatten(x, 1),
     Center: _center,
 }
 
@@ -298,9 +298,9 @@ def _train(
         replay = _captured(partial(step, image, label))
         _reset(network, optimizer, first)
 
-        def work(given: Any, wanted: Any) -> None:
-            image.copy_(given)
-            label.copy_(wanted)
+        def work(images: Any, labels: Any) -> None:
+            image.copy_(images)
+            label.copy_(labels)
             replay(None)
 
     batch = 0
@@ -331,11 +331,11 @@ def _photo(
 
     tensors = {name: _to_device(device, array, channels_last and array.ndim == 4) for name, array in values.items()}
     names = layer_names(layers)
-    own = [
+    layer_tensors = [
         {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
         for name in names
     ]
-    steps = [BUILDERS[type(layer)](torch, layer, parts) for layer, parts in zip(layers, own, strict=True)]
+    steps = [BUILDERS[type(layer)](torch, layer, parts) for layer, parts in zip(layers, layer_tensors, strict=True)]
     inputs = _to_device("cpu", picture[None], channels_last)
 
     def run() -> HostArray:

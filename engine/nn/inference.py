@@ -20,7 +20,6 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # Channels (maps, or values of a vector) to copy to the host, by layer, 0 being the input.
 Wanted: TypeAlias = Mapping[int, range]
 
-
 UNSURE = "unsure"
 # A canvas with less than this share of ink is blank; a single 32 × 32 pixel is 0.001.
 BLANK_INK = 0.002
@@ -84,10 +83,10 @@ class Reader:
         self._plan.load(subject.parameters)
 
     def read(self, picture: HostArray, wanted: Wanted | None = None) -> Reading:
-        """One pass over a picture (side, side) in -1..1.
+        """One pass over a picture (side, side) in -1..1. channels: the activations to copy to the host, None for
+        all.
 
-        channels: the activations to copy to the host, None for all. Raises ShapeError for another shape, ValueError
-            for values that are not finite.
+        Raises ShapeError for another shape, ValueError for values that are not finite.
         """
         if not np.isfinite(picture).all():
             raise ValueError(f"{self.subject.name} cannot read a picture with values that are not finite numbers.")
@@ -98,33 +97,33 @@ class Reader:
         votes.flags.writeable = False
         return Reading(self.subject, outputs, votes, verdict(self.subject, votes, picture), self._seconds)
 
-    def _compute(self, images: HostArray, wanted: Wanted | None) -> Outputs:
+    def _compute(self, images: HostArray, channels: Wanted | None) -> Outputs:
         """One pass; always timed on a CPU, and once in TIMING_INTERVAL passes on a GPU."""
         timed = self._is_cpu or self._passes % TIMED_EVERY == 0
         if self._passes == 0 and not self._is_cpu:
             # The first pass compiles both paths, so that no later stroke waits for that.
             self._plan.forward_timed(images)
-            self._untimed(images, wanted)
+            self._untimed(images, channels)
         self._passes += 1
         if not timed:
-            return self._untimed(images, wanted)
+            return self._untimed(images, channels)
         self._seconds = tuple(self._plan.forward_timed(images))
-        return self._copied(self._plan.outputs()) if wanted is None else self._copy_requested(wanted)
+        return self._copied(self._plan.outputs()) if channels is None else self._copy_requested(channels)
 
-    def _untimed(self, images: HostArray, wanted: Wanted | None) -> Outputs:
+    def _untimed(self, images: HostArray, channels: Wanted | None) -> Outputs:
         """One pass; all activations are copied as part of it, some after it."""
-        if wanted is None:
+        if channels is None:
             return self._copied(self._plan.read(images))
         self._plan.forward(images)
-        return self._copy_requested(wanted)
+        return self._copy_requested(channels)
 
     def _copied(self, arrays: list[HostArray]) -> Outputs:
         return Outputs.whole(array[0] for array in arrays)
 
-    def _copy_requested(self, wanted: Wanted) -> Outputs:
+    def _copy_requested(self, channels: Wanted) -> Outputs:
         """Of the last pass; nothing else is copied to the host."""
         shapes = self.subject.network.shapes
-        parts = self._plan.outputs_of(requested := with_ends(wanted, shapes))
+        parts = self._plan.outputs_of(requested := with_ends(channels, shapes))
         return Outputs(shapes, {layer: (maps.start, parts[layer][0]) for layer, maps in requested.items()})
 
 

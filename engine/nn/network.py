@@ -275,7 +275,7 @@ def _layer_from_json(item: Any, depth: int) -> Layer:
         raise ValueError(f"{kind} has no setting called {sorted(unknown)[0]!r}.")
     if LAYERS[kind] is Residual:
         if depth >= DEEPEST or not isinstance(settings.get("layers"), list):
-            raise ValueError(f"{kind} needs a list of layers, stacks within stacks {DEEPEST} deep at most.")
+            raise ValueError(f"{kind} needs a list of layers, nested at most {DEEPEST} deep.")
         return Residual(_layers_from_json(settings["layers"], "Its layer", depth + 1))
     try:
         return msgspec.convert(settings, LAYERS[kind])

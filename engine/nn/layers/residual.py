@@ -42,7 +42,7 @@ class Residual(Layer):
         """Raises ValueError without layers, or for nesting deeper than MAX_NESTING."""
         are_layers = isinstance(self.layers, tuple) and all(isinstance(layer, Layer) for layer in self.layers)
         need(self, "layers", are_layers and bool(self.layers), "a tuple of one or more layers")
-        need(self, "layers", self.depth <= DEEPEST, f"stacks within stacks {DEEPEST} deep at most")
+        need(self, "layers", self.depth <= DEEPEST, f"nested at most {DEEPEST} deep")
 
     @property
     def depth(self) -> int:

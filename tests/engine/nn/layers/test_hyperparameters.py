@@ -136,12 +136,12 @@ def nested(depth: int) -> Layer:
 
 def test_stacks_within_stacks_have_an_end() -> None:
     assert isinstance(nested(8), Residual)
-    assert "8 deep at most" in refusal(lambda: nested(9))
+    assert "at most 8 deep" in refusal(lambda: nested(9))
     described = {"layer": "ReLU"}
     for _ in range(400):
         described = {"layer": "Residual", "layers": [described]}
     data = Network((1, 2, 2), (Flatten(), Dense(2))).to_json() | {"layers": [described]}
-    assert "8 deep at most" in refusal(lambda: Network.from_json(data))
+    assert "at most 8 deep" in refusal(lambda: Network.from_json(data))
 
 
 # -- in JSON ----------------------------------------------------------------------------------------------------
