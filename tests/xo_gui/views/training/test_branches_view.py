@@ -152,11 +152,11 @@ def test_a_click_on_the_curve_jumps_there(grove: Grove) -> None:
     assert grove.window.training.intent.look == Moment(0, 2)
     grove.until(lambda training: training.exact and training.shown == Moment(0, 2))
     # The timeline, the film and the curves are those of that branch now.
-    assert "step 2 of 10 · start 1 (1 of 2)" in grove.line.accessibleDescription()
+    assert "step 2 of 10 · Run 1, seed 1 (1 of 2)" in grove.line.accessibleDescription()
     assert {frame.moment.branch for frame in grove.training.frames} == {0}
     QTest.mouseMove(grove.curves.plot.viewport(), QPoint(1, 1))
     grove.qtbot.wait(30)
-    assert grove.curves.value.text().startswith("step 2 · start 1 · ")
+    assert grove.curves.value.text().startswith("step 2 · Run 1, seed 1 · ")
     assert f"error {losses[1]:.3f}" in grove.curves.accessibleDescription()
 
 
@@ -169,7 +169,7 @@ def test_two_branches_are_compared_on_one_plot_and_hidden_by_mouse(grove: Grove)
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(row.left() + 10, row.center().y()))
     assert grove.window.training.intent.hidden == {0}
     assert grove.drawn() == {1}
-    assert [table.item(1, column).text() for column in range(3)] == ["from step 4", "start 1 · 4", "10"]
+    assert [table.item(1, column).text() for column in range(3)] == ["from step 4", "Run 1, seed 1 · 4", "10"]
     share = 100 * grove.training.branches[1].curves.accuracies[-1]
     assert table.item(1, 3).text() == f"{share:.1f} %"
 
@@ -230,7 +230,7 @@ def test_names_of_branches_are_not_given_twice(grove: Grove) -> None:
         grove.until(lambda training, count=count: len(training.branches) == count)
         grove.stand()
     names = [branch.name for branch in grove.training.branches]
-    assert names == ["start 1", "start 1 (2)", "start 1 (3)"]
+    assert names == ["Run 1, seed 1", "Run 2, seed 1", "Run 3, seed 1"]
 
 
 def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
@@ -262,7 +262,7 @@ def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove)
         QApplication.sendEvent(line, QHelpEvent(QEvent.Type.ToolTip, at, line.mapToGlobal(at)))
         return QToolTip.text()
 
-    assert tip(4) == "here from step 4 left start 1, after step 4"
+    assert tip(4) == "here from step 4 left Run 1, seed 1, after step 4"
     assert tip(10) == "after step 10: rate 0.01"
     assert tip(15) == "Look back at step 15"
 

@@ -202,7 +202,7 @@ def test_a_stop_says_which_and_train_goes_on_only_when_it_is_lifted(tuner: Tuner
     tuner.click(tuner.panel.main_button)
     tuner.until(lambda training: training.state == "ended")
     undo = (tuner.stand(), tuner.window.session.undo_stack.count())[1]
-    words = "Step 12 was to be the last: raise the limit or take it away to go on."
+    words = "Step 12 was the last one set: raise the limit or remove it to resume."
     assert tuner.view.words.text() == tuner.panel.words.text() == words
     assert tuner.rows()["steps"].check.font().bold() or tuner.rows()["steps"].check.font().weight() > 500
     for button in (tuner.panel.main_button, tuner.panel.step_button, tuner.panel.epoch_button):
@@ -225,7 +225,7 @@ def test_why_it_stopped(tuner: Tuner) -> None:
     for name, value, words in (
         ("epochs", "1", "Epoch 1 of 1 is done: give it more"),
         ("target", "20", "rightly: raise the target"),
-        ("seconds", "0.05", "The 0.05 s of training are up"),
+        ("seconds", "0.05", "The 0.05 s of training are over"),
         ("patience", "1", "No lower error in the last epoch"),
     ):
         tuner.window.training.wish(LearnBy(TUNED))
