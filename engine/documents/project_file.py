@@ -292,7 +292,7 @@ def _convert(value: object, kind: Any, key: str) -> Any:
     try:
         return msgspec.convert(value, kind, str_keys=True)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"has an entry {key} in an unexpected form ({clause(error)})") from error
+        raise Damage(f"has an invalid entry {key!r} ({clause(error)})") from error
 
 
 def _list(description: Json, key: str) -> list[dict[str, Any]]:

@@ -230,7 +230,7 @@ def _convert(description: Json, key: str, kind: type[_Part]) -> _Part:
     try:
         return msgspec.convert(description.get(key), kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"has an entry {key} in an unexpected form ({clause(error)})") from error
+        raise Damage(f"has an invalid entry {key!r} ({clause(error)})") from error
 
 
 # --- branches of the history, in project files
@@ -327,7 +327,7 @@ def branch_in(number: int, entry: Json, arrays: Mapping[str, HostArray], network
     try:
         header = msgspec.convert({key: entry.get(key) for key in _BranchHeader.__struct_fields__}, _BranchHeader)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"describes a branch in an unexpected form ({clause(error)})") from error
+        raise Damage(f"has an invalid branch ({clause(error)})") from error
     if header.parent is not None and header.parent[1] != header.start:
         raise Damage("has a branch that does not start where it leaves its parent")
     keyframes = {

@@ -146,7 +146,7 @@ def test_a_folder_around_everything_stands_for_what_is_in_it(laid: Layout) -> No
             {"train/cross/a.png": CROSS, "train/ring/a.png": RING, "test/cross/a.png": CROSS},
             "has test and train where",
         ),
-        ({"cross/a.png": CROSS, f"{'a' * 101}/a.png": RING}, "give it a short name"),
+        ({"cross/a.png": CROSS, f"{'a' * 101}/a.png": RING}, "give it a short, printable name"),
     ],
 )
 def test_what_is_no_data_set(laid: Layout, files: Files, words: str) -> None:
@@ -162,7 +162,7 @@ def test_of_many_that_cannot_be_read_the_first_are_named(laid: Layout) -> None:
     bad = {f"ring/{n}.png": b"nothing" for n in range(1_200)}
     sentence = refused(laid({**TWO, **bad}))
     assert "has 1,200 pictures that cannot be read, ring/0.png, ring/1.png, ring/10.png and 1,197 more;" in sentence
-    assert sentence.endswith("mend or remove them.")
+    assert sentence.endswith("repair or remove them.")
 
 
 def test_a_kind_of_picture_that_is_not_read_is_not_passed_over(laid: Layout) -> None:

@@ -126,7 +126,7 @@ def test_classes_have_names(path: Path) -> None:
         (np.array(["X", "X"]), "two classes of the same name"),
         (np.array(["X", " "]), "has a class called ' '"),
         (np.array(["X", "a\nb"]), "has a class called 'a\\nb'"),
-        (np.array(["X", "a" * 101]), "give it a short name"),
+        (np.array(["X", "a" * 101]), "give it a short, printable name"),
         (np.array([f"{place}" for place in range(1001)]), "has 1,001 classes"),
         (np.array([["X", "O"]]), "must be (K,), names as text"),
         (np.array([0, 1]), "must be (K,), names as text"),

@@ -1,5 +1,4 @@
-"""Data view: what training learns from: the generator, the person's own drawings, and the batch in use. It learns
-nothing: it only wishes and edits."""
+"""Data view: the training data: the user's labelled drawings, the generator, and the current batch."""
 
 from __future__ import annotations
 
@@ -35,11 +34,11 @@ from xo_gui.views.view import View
 from xo_gui.widgets.buttons import CompactButton, QuietWords
 from xo_gui.widgets.thumbnails import HostArray, Thumbnails, Tile, scrolled
 
-_REDRAW: Final = 0.25  # seconds between two batches while it trains
+_UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 
 
 class BatchPage(QWidget):
-    """A wall of them, and above it which they are. edited as of a View."""
+    """The drawings of the last training batch. Signal `edited`: as of View."""
 
     edited = Signal(object, str, str)
 
@@ -50,12 +49,12 @@ class BatchPage(QWidget):
         self._generated = 0
         self._examples: Examples | None = None
         self._batch: HostArray = np.zeros(0, np.int64)
-        self._filled_at = 0.0
-        self._later = QTimer(self, singleShot=True)
-        self._later.timeout.connect(self._fill)
+        self._updated_at = 0.0
+        self._update_timer = QTimer(self, singleShot=True)
+        self._update_timer.timeout.connect(self._update)
         tip = self.tr("Put this drawing on the canvas")
         self.wall = Thumbnails(self.tr("Drawings of the last step"), tip, self)
-        self.wall.picked.connect(self._put)
+        self.wall.picked.connect(self._put_on_canvas)
         self.words = QLabel(self)
         self.words.setFont(font(SMALL_PX))
         full = QWidget(self)
@@ -64,38 +63,34 @@ class BatchPage(QWidget):
         column.setSpacing(4)
         column.addWidget(self.words)
         column.addWidget(scrolled(self.wall, full), 1)
-        words = self.tr("Train, or make one step: the drawings it learns from stand here, as they are used.")
-        empty = QuietWords(words, self)
+        empty = QuietWords(self.tr("Train, or run one step: the drawings of the batch are shown here."), self)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)
         self._pages.addWidget(full)
 
     def show_document(self, document: Document) -> None:
-        """What a drawing that is picked changes."""
         self._document = document
 
     def show_intent(self, intent: Intent) -> None:
-        """Where the person's own begin among the examples."""
+        """Notes where the labelled drawings begin among the examples."""
         self._generated = intent.data.count if intent.lesson is None else intent.lesson.data.count
 
     def show_training(self, training: Training | None) -> None:
-        """The last step's, a few times a second, if somebody looks."""
+        """Shows the batch of the last step, at most every _UPDATE_INTERVAL, while the page is visible."""
         self._training = training
-        if not self.isVisible() or self._later.isActive():
+        if not self.isVisible() or self._update_timer.isActive():
             return
-        self._later.start(max(0, round(1000 * (self._filled_at + _REDRAW - perf_counter()))))
+        self._update_timer.start(max(0, round(1000 * (self._updated_at + _UPDATE_INTERVAL - perf_counter()))))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """What was missed meanwhile."""
         super().showEvent(event)
-        self._fill()
+        self._update()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.wall.set_theme(theme)
 
-    def _fill(self) -> None:
-        self._filled_at, training = perf_counter(), self._training
+    def _update(self) -> None:
+        self._updated_at, training = perf_counter(), self._training
         examples = None if training is None else training.examples
         batch = np.zeros(0, np.int64) if training is None or examples is None else training.batch
         if examples is self._examples and batch is self._batch:
@@ -107,27 +102,27 @@ class BatchPage(QWidget):
             return
         names = (*examples.classes, NEITHER)
         labels = [names[label] for label in examples.labels[batch]]
-        mine = batch >= self._generated
+        is_labelled = batch >= self._generated
         self.wall.show_tiles(
             [
-                Tile(examples.images[at, 0], label, self.tr("mine") if own else "")
-                for at, label, own in zip(batch, labels, mine, strict=True)
+                Tile(examples.images[at, 0], label, self.tr("mine") if labelled else "")
+                for at, label, labelled in zip(batch, labels, is_labelled, strict=True)
             ]
         )
         counts = ", ".join(f"{labels.count(name)} {name}" for name in names)
         text = self.tr("step {0}: {1}").format(training.now.step, counts)
-        if mine.any():
-            text += self.tr("; {0} of yours").format(int(mine.sum()))
+        if is_labelled.any():
+            text += self.tr("; {0} of yours").format(int(is_labelled.sum()))
         self.words.setText(text)
 
-    def _put(self, at: int) -> None:
+    def _put_on_canvas(self, at: int) -> None:
         if self._document is not None:
             drawing = Drawing(image=self.wall.tiles[at].picture)
             self.edited.emit(self._document.with_drawing(drawing), self.tr("Drawing of the batch"), "")
 
 
 class DataView(View):
-    """Three pages, and under them what is learnt from and when."""
+    """Three pages, and below them a summary of the training data."""
 
     title = "Data"
 
@@ -141,45 +136,40 @@ class DataView(View):
             self.pages.addWidget(page)
             page.edited.connect(self.edited)
         self.generator.wished.connect(self.wished)
-        self._make_head()
-        self._make_foot()
+        self._create_header()
+        self._create_footer()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addLayout(self._head)
+        column.addLayout(self._header)
         column.addWidget(self.pages, 1)
-        column.addLayout(self._foot)
+        column.addLayout(self._footer)
 
     def sizeHint(self) -> QSize:
-        """Room for five drawings beside each other."""
-        return QSize(225, 200)
+        return QSize(225, 200)  # five drawings beside each other
 
-    # -- what is shown -----------------------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------------------
 
     def show_document(self, document: Document) -> None:
-        """The person's own drawings."""
         before, self._document = self._document, document
         for page in (self.own, self.generator, self.batch):
             page.show_document(document)
         if before is None or before.own != document.own or before.subjects != document.subjects:
-            self._say()
+            self._update_summary()
 
     def show_intent(self, intent: Intent) -> None:
-        """The settings as they are wished for."""
         self._intent = intent
         self.generator.show_intent(intent)
         self.batch.show_intent(intent)
-        self._say()
+        self._update_summary()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Examples by the settings, and the batch in use."""
         self.generator.show_samples(snapshot.samples)
         if self.own.show_verdicts(snapshot.own):
-            self._say()
+            self._update_summary()
         self.batch.show_training(snapshot.training)
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         for page in (self.own, self.generator, self.batch):
             page.set_theme(theme)
         for button in self.choices.buttons():
@@ -191,84 +181,83 @@ class DataView(View):
                 f"QToolButton:focus {{ border-color: {theme.o}; }}"
             )
 
-    def _say(self) -> None:
-        """What is learnt from, and whether what is wished for waits for a start."""
+    def _update_summary(self) -> None:
+        """Shows the training data and, if it differs from that of the run, the buttons to apply it."""
         document, intent = self._document, self._intent
         if document is None or intent is None:
             return
-        wished = Lesson(intent.data, document.own)
-        self._own_button.setText(self.tr("mine · {0}").format(len(document.own)))
-        waits = intent.lesson is not None and intent.lesson != wished
-        self.start_button.setVisible(waits)
-        self.go_on_button.setVisible(waits)
-        generating = self.pages.currentWidget() is self.generator
-        if waits:
-            text = self.tr("Not learnt from yet:")
-            self.words.setText(f"{text} {listed(intent.data.numbers)}" if generating else text)
-            self.words.setToolTip(self.tr("What is changed here is learnt from at the next start or branch."))
+        edited = Lesson(intent.data, document.own)
+        self._drawings_button.setText(self.tr("mine · {0}").format(len(document.own)))
+        is_pending = intent.lesson is not None and intent.lesson != edited
+        self.start_button.setVisible(is_pending)
+        self.go_on_button.setVisible(is_pending)
+        on_generator_page = self.pages.currentWidget() is self.generator
+        if is_pending:
+            text = self.tr("Not trained on yet:")
+            self.words.setText(f"{text} {listed(intent.data.numbers)}" if on_generator_page else text)
+            self.words.setToolTip(self.tr("Changes here are used from the next start or branch on."))
             return
         if not learns(document):
-            text = self.tr("{0} tells {1} apart: it cannot learn from these.")
+            text = self.tr("The classes of {0} are {1}: it cannot be trained on these.")
             subject = document.subjects[0]
             self.words.setText(text.format(subject.name, self.tr(" and ").join(subject.network.classes)))
             self.words.setToolTip(self.words.text())
             return
         generated = f"{intent.data.count:,}".replace(",", " ")
-        if not document.own and generating:
-            text = self.tr("An epoch: {0}.").format(listed(intent.data.numbers))
+        if not document.own and on_generator_page:
+            text = self.tr("Per epoch: {0}.").format(listed(intent.data.numbers))
         elif not document.own:
-            text = self.tr("Learns from {0} generated drawings.").format(generated)
+            text = self.tr("Trains on {0} generated drawings.").format(generated)
         elif self.pages.currentWidget() is self.own:
             text = tally(document.own)
-            text += self.tr("; {0} read rightly.").format(self.own.right) if self.own.judged else "."
-        elif generating:
+            text += self.tr("; {0} predicted correctly.").format(self.own.right) if self.own.judged else "."
+        elif on_generator_page:
             text = self.tr("{0}, and {1} of yours.").format(listed(intent.data.numbers), counted(document.own))
         else:
-            text = self.tr("Learns from {0} generated, {1} of yours.")
+            text = self.tr("Trains on {0} generated, {1} of yours.")
             text = text.format(generated, counted(document.own))
         self.words.setText(text)
-        tip = self.tr("Every epoch has {0} generated drawings and, as often as they weigh, {1} of yours")
+        tip = self.tr("Every epoch has {0} generated drawings and {1} of yours, each counted by its weight")
         self.words.setToolTip(tip.format(generated, counted(document.own)))
 
-    # -- what the person does ----------------------------------------------------------------------------------
+    # -- user input --------------------------------------------------------------------------------------------
 
-    def _turn(self, page: int) -> None:
+    def _set_page(self, page: int) -> None:
         self.pages.setCurrentIndex(page)
-        self._say()
-        self._look()
+        self._update_summary()
+        self._request_data()
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Somebody looks: what the page needs is wanted."""
         super().showEvent(event)
-        self._look()
+        self._request_data()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """Nobody looks."""
         super().hideEvent(event)
-        self._look()
+        self._request_data()
 
-    def _look(self) -> None:
+    def _request_data(self) -> None:
+        """Requests the data that the visible page needs."""
         looks: tuple[DataLook, ...] = ("own", "samples", "")
         self.wished.emit(LookAtData(looks[self.pages.currentIndex()] if self.isVisible() else ""))
 
-    def _start_over(self) -> None:
+    def _restart(self) -> None:
         self.wished.emit(StartOver())
         self.wished.emit(Train())
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         self.wished.emit(LearnOn())
 
-    # -- what it is made of ------------------------------------------------------------------------------------
+    # -- widgets -----------------------------------------------------------------------------------------------
 
-    def _make_head(self) -> None:
-        self._head = QHBoxLayout()
-        self._head.setSpacing(2)
+    def _create_header(self) -> None:
+        self._header = QHBoxLayout()
+        self._header.setSpacing(2)
         self.choices = QButtonGroup(self)
         for at, (name, tip) in enumerate(
             (
                 (self.tr("mine"), self.tr("The drawings that you saved with X, O or N on the canvas")),
-                (self.tr("generated"), self.tr("How the drawings are made that training learns from")),
-                (self.tr("batch"), self.tr("The drawings that the last step learnt from")),
+                (self.tr("generated"), self.tr("The generator of the training drawings")),
+                (self.tr("batch"), self.tr("The drawings of the last training batch")),
             )
         ):
             button = QToolButton(self)
@@ -281,22 +270,22 @@ class DataView(View):
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             button.setAccessibleName(self.tr("Data: {0}").format(name))
             self.choices.addButton(button, at)
-            self._head.addWidget(button)
-        self._own_button = self.choices.button(0)
-        self._head.addStretch()
-        self.choices.idClicked.connect(self._turn)
+            self._header.addWidget(button)
+        self._drawings_button = self.choices.button(0)
+        self._header.addStretch()
+        self.choices.idClicked.connect(self._set_page)
 
-    def _make_foot(self) -> None:
+    def _create_footer(self) -> None:
         self.words = QLabel(self)
         self.words.setFont(font(SMALL_PX))
         self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.words.setWordWrap(True)
-        self._foot = QHBoxLayout()
-        self._foot.setSpacing(4)
-        self._foot.addWidget(self.words, 1)
-        tip = self.tr("Start over from the same first weights, with these drawings, as a branch of its own")
-        self.start_button = CompactButton(self.tr("Start over"), tip, self._start_over, self, (3, 4), small=True)
-        tip = self.tr("Go on from the weights as they are, with these drawings, as a branch of its own")
-        self.go_on_button = CompactButton(self.tr("Go on"), tip, self._go_on, self, (3, 4), small=True)
+        self._footer = QHBoxLayout()
+        self._footer.setSpacing(4)
+        self._footer.addWidget(self.words, 1)
+        tip = self.tr("Start over from the same initial weights, with these drawings, on a new branch")
+        self.start_button = CompactButton(self.tr("Start over"), tip, self._restart, self, (3, 4), small=True)
+        tip = self.tr("Continue from the current weights, with these drawings, on a new branch")
+        self.go_on_button = CompactButton(self.tr("Continue"), tip, self._continue, self, (3, 4), small=True)
         for button in (self.start_button, self.go_on_button):
-            self._foot.addWidget(button)
+            self._footer.addWidget(button)

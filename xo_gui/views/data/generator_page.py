@@ -1,5 +1,4 @@
-"""Generator page: how the drawings are made that training learns from: live examples, and every setting as a
-slider. It draws none."""
+"""Generator page: the settings of the drawing generator as sliders, with live examples."""
 
 from __future__ import annotations
 
@@ -30,12 +29,16 @@ from xo_gui.state.commands import Intent, LearnFrom
 from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider
 from xo_gui.widgets.thumbnails import WORDS, Thumbnails, Tile, scrolled
 
-_PLACES: Final = 200
-_LEAST_SLIDER: Final = 44  # pixels
-_MINUS = "\u2212"
+COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
+MOST_VALUES: Final = 1 << 27  # pixels of all examples; 512 MiB as float32
+GIVEN: Final = ("side",)  # determined by the network
 
-# Of the network, not of the generator: it is not chosen here.
-GIVEN: Final = ("side",)
+_EXAMPLE_SIDE: Final = 32  # pixels
+_COLUMN_WIDTH: Final = 240  # pixels, for the name, slider and value of a setting
+_MAX_SEED: Final = 999_999
+_SLIDER_STEPS: Final = 200
+_MIN_SLIDER_WIDTH: Final = 44  # pixels
+_MINUS = "\u2212"
 
 
 def tr(text: str) -> str:
@@ -44,38 +47,41 @@ def tr(text: str) -> str:
 
 
 def names() -> dict[str, str]:
-    """What a person reads for each setting."""
+    """The label of each setting."""
     return {
         "pen_width": tr("pen width"), "size": tr("size"), "position": tr("position"), "cut": tr("cut off"),
-        "cut_depth": tr("cut depth"), "rotation": tr("rotation"), "aspect": tr("width:height"), "shear": tr("lean"),
-        "bend": tr("bend"), "wobble": tr("wobble"), "arms": tr("arms of X"), "curve": tr("curve of X"),
-        "one_stroke": tr("X in one line"), "gap": tr("gap of O"), "drift": tr("drift of O"),
+        "cut_depth": tr("cut depth"), "rotation": tr("rotation"), "aspect": tr("width:height"),
+        "shear": tr("shear"), "bend": tr("bend"), "wobble": tr("wobble"), "arms": tr("arms of X"), "curve": tr("curve of X"),
+        "one_stroke": tr("one-stroke X"), "gap": tr("gap of O"), "drift": tr("drift of O"),
         "lumps": tr("lumps of O"), "hook": tr("hooks"), "pressure": tr("pressure"), "softness": tr("softness"),
-        "noise": tr("noise"), "coarse": tr("in squares"), "neither": tr("neither"),
+        "noise": tr("noise"), "coarse": tr("coarse grid"), "neither": tr("neither"),
     }  # fmt: skip
 
 
 def value_text(setting: Field[Any], value: Any) -> str:
-    """A setting's value or range in words: "2 to 14 %", "-38 to 38°"."""
+    """The value or range of a setting as text: "2 to 14 %", "-38 to 38°"."""
     unit = setting.metadata["unit"]
-    factor, digits, tail = (100, 0, " %") if unit.startswith("of ") else (1, 2, "")
+    factor, digits, suffix = (100, 0, " %") if unit.startswith("of ") else (1, 2, "")
     if unit == "degrees":
-        digits, tail = 0, "°"
+        digits, suffix = 0, "°"
     elif unit == "pixels":
-        digits, tail = 1, " px"
+        digits, suffix = 1, " px"
     elif factor == 100 and setting.metadata["most"] <= 0.15:
         digits = 1
-    parts = value if isinstance(value, tuple) else (value,)
-    written = [f"{abs(factor * part):.{digits}f}" for part in parts]
+    numbers = value if isinstance(value, tuple) else (value,)
+    unsigned = [f"{abs(factor * number):.{digits}f}" for number in numbers]
     signed = [
-        f"{_MINUS}{text}" if part < 0 and float(text) else text for text, part in zip(written, parts, strict=True)
+        f"{_MINUS}{text}" if number < 0 and float(text) else text
+        for text, number in zip(unsigned, numbers, strict=True)
     ]
-    return tr("{0} to {1}").format(*signed) + tail if len(signed) == 2 else signed[0] + tail
+    return tr("{0} to {1}").format(*signed) + suffix if len(signed) == 2 else signed[0] + suffix
 
 
 class SettingRow(QObject):
-    """One setting: a slider with one handle, or two where it is a range. moved(value). A double click on the name
-    or the value asks for a reset."""
+    """Label, slider and value of a setting; the slider has two handles if the setting is a range.
+
+    Signals: changed(value); reset, on a double click on the label or the value.
+    """
 
     moved = Signal(object)
     reset = Signal()
@@ -85,48 +91,48 @@ class SettingRow(QObject):
         self.setting, self.name = setting, name
         self._value: Any = setting.default
         least, most = setting.metadata["least"], setting.metadata["most"]
-        self._least, self._step = least, (most - least) / _PLACES
+        self._minimum, self._step = least, (most - least) / _SLIDER_STEPS
         self.slider: RangeSlider | ThinSlider
         if isinstance(setting.default, tuple):
-            self.slider = RangeSlider(_PLACES, parent)
-            self.slider.moved.connect(self._range_moved)
+            self.slider = RangeSlider(_SLIDER_STEPS, parent)
+            self.slider.moved.connect(self._on_range_changed)
         else:
             self.slider = ThinSlider(parent)
-            self.slider.setRange(0, _PLACES)
-            self.slider.setPageStep(_PLACES // 10)
-            self.slider.valueChanged.connect(self._slid)
+            self.slider.setRange(0, _SLIDER_STEPS)
+            self.slider.setPageStep(_SLIDER_STEPS // 10)
+            self.slider.valueChanged.connect(self._on_slider_changed)
         self.label, self.value = QLabel(name, parent), QLabel(parent)
         for label in (self.label, self.value):
             label.setFont(font(SMALL_PX))
-        self.slider.setMinimumWidth(_LEAST_SLIDER)
-        self._dress()
+        self.slider.setMinimumWidth(_MIN_SLIDER_WIDTH)
+        self._set_up_widgets()
 
     def show_value(self, value: Any) -> None:
-        """Show this value, telling nobody."""
+        """Shows the value without emitting `changed`."""
         self._value = value
         text = value_text(self.setting, value)
         if isinstance(self.slider, RangeSlider):
-            self.slider.show_places(self._place(value[0]), self._place(value[1]))
+            self.slider.show_places(self._to_position(value[0]), self._to_position(value[1]))
         else:
             before = self.slider.blockSignals(True)
-            self.slider.setValue(self._place(value))
+            self.slider.setValue(self._to_position(value))
             self.slider.blockSignals(before)
         if text != self.value.text():
             self.value.setText(text)
             self.slider.setAccessibleDescription(text)
 
-    def _dress(self) -> None:
+    def _set_up_widgets(self) -> None:
         metadata = self.setting.metadata
         tip = (
-            tr("{0} In shares {1}; double-click the name to reset.")
+            tr("{0} As a fraction {1}; double-click the name to reset.")
             if metadata["unit"].startswith("of ")
             else tr("{0} In {1}; double-click the name to reset.")
         )
         tip = tip.format(metadata["text"], metadata["unit"])
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.label.setBuddy(self.slider)
-        ends = metadata["least"], metadata["most"]
-        widest = value_text(self.setting, ends if isinstance(self.setting.default, tuple) else metadata["most"])
+        limits = metadata["least"], metadata["most"]
+        widest = value_text(self.setting, limits if isinstance(self.setting.default, tuple) else metadata["most"])
         self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(widest))
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.slider.setAccessibleName(self.name)
@@ -137,30 +143,29 @@ class SettingRow(QObject):
         for label in (self.label, self.value):
             label.installEventFilter(self)
 
-    def _place(self, value: float) -> int:
-        place: int = round((value - self._least) / self._step)
-        return place
+    def _to_position(self, value: float) -> int:
+        position: int = round((value - self._minimum) / self._step)
+        return position
 
-    def _at(self, place: int) -> float:
-        # Rounded, because what is shown and what is learnt from should be the same short number.
-        return float(f"{self._least + place * self._step:.4g}")
+    def _to_value(self, position: int) -> float:
+        # Rounded, so that the value shown is the value used.
+        return float(f"{self._minimum + position * self._step:.4g}")
 
-    def _slid(self, place: int) -> None:
-        self._tell(self._at(place))
+    def _on_slider_changed(self, position: int) -> None:
+        self._change(self._to_value(position))
 
-    def _range_moved(self, low: int, high: int) -> None:
-        """The handle that was not moved keeps its value, also between two places."""
+    def _on_range_changed(self, low: int, high: int) -> None:
+        # The other handle keeps its exact value, which may be between two positions.
         before_low, before_high = self._value
-        after_low = before_low if low == self._place(before_low) else self._at(low)
-        after_high = before_high if high == self._place(before_high) else self._at(high)
-        self._tell((min(after_low, after_high), max(after_low, after_high)))
+        after_low = before_low if low == self._to_position(before_low) else self._to_value(low)
+        after_high = before_high if high == self._to_position(before_high) else self._to_value(high)
+        self._change((min(after_low, after_high), max(after_low, after_high)))
 
-    def _tell(self, value: Any) -> None:
+    def _change(self, value: Any) -> None:
         self.show_value(value)
         self.moved.emit(value)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A double click on name or value."""
         if event.type() == QEvent.Type.MouseButtonDblClick:
             self.reset.emit()
             return True
@@ -168,23 +173,23 @@ class SettingRow(QObject):
 
 
 class SettingRows(QWidget):
-    """All settings, in one column of rows or, where there is room, in several. moved(settings)."""
+    """All settings as rows, in one or more columns. Signal: changed(settings)."""
 
     moved = Signal(object)
 
     def __init__(self, first: tuple[SliderRow, ...] = (), parent: QWidget | None = None) -> None:
-        """first: rows that are not settings, above them."""
+        """first: other rows, above the settings."""
         super().__init__(parent)
         self._first = first
         self._settings, self.usual = XOSettings(), XOSettings()
         self.rows: dict[str, SettingRow] = {}
-        called = names()
+        labels = names()
         for setting in fields(XOSettings):
             if setting.name not in GIVEN:
-                row = SettingRow(setting, called.get(setting.name, setting.name), self)
+                row = SettingRow(setting, labels.get(setting.name, setting.name), self)
                 row.setObjectName(setting.name)
-                row.moved.connect(self._moved)
-                row.reset.connect(self._reset)
+                row.moved.connect(self._on_row_changed)
+                row.reset.connect(self._on_reset)
                 self.rows[setting.name] = row
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 8, 0)
@@ -195,7 +200,7 @@ class SettingRows(QWidget):
         self.show_settings(self._settings)
 
     def arrange(self, columns: int) -> None:
-        """In so many columns of rows, read downwards."""
+        """Arranges the rows in this number of columns, column by column."""
         if columns == self._columns:
             return
         self._columns = columns
@@ -203,45 +208,37 @@ class SettingRows(QWidget):
             self._grid.setColumnStretch(column, 0)
             self._grid.setColumnMinimumWidth(column, 0)
         rows: list[SliderRow | SettingRow] = [*self._first, *self.rows.values()]
-        lines = [(row.label, row.slider, row.value) for row in rows]
-        high = -(-len(lines) // columns)
-        for place, line in enumerate(lines):
-            column, at = divmod(place, high)
-            for across, widget in enumerate(line):
-                self._grid.addWidget(widget, at, 4 * column + across)
+        rows_per_column = -(-len(rows) // columns)
+        for index, row in enumerate(rows):
+            column, grid_row = divmod(index, rows_per_column)
+            for offset, widget in enumerate((row.label, row.slider, row.value)):
+                self._grid.addWidget(widget, grid_row, 4 * column + offset)
         for column in range(columns):
             self._grid.setColumnStretch(4 * column + 1, 1)
             if column:
                 self._grid.setColumnMinimumWidth(4 * column - 1, 8)
 
     def show_settings(self, settings: XOSettings) -> None:
-        """Show these, telling nobody."""
+        """Shows the settings without emitting `changed`."""
         self._settings = settings
         for name, row in self.rows.items():
             row.show_value(getattr(settings, name))
 
-    def _moved(self, value: object) -> None:
-        self._tell(self.sender().objectName(), value)
+    def _on_row_changed(self, value: object) -> None:
+        self._change(self.sender().objectName(), value)
 
-    def _reset(self) -> None:
+    def _on_reset(self) -> None:
         name = self.sender().objectName()
-        self._tell(name, getattr(self.usual, name))
+        self._change(name, getattr(self.usual, name))
 
-    def _tell(self, name: str, value: Any) -> None:
+    def _change(self, name: str, value: Any) -> None:
         settings = replace(self._settings, **{name: value})
         self.show_settings(settings)
         self.moved.emit(settings)
 
 
-COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
-MOST_VALUES: Final = 1 << 27  # pixels of all examples; as float32 they take 512 MiB
-_EXAMPLE: Final = 32  # pixels, for a drawing
-_COLUMN: Final = 240  # pixels, for a setting's name, slider and value
-_LARGEST_SEED: Final = 999_999
-
-
 class GeneratorPage(QWidget):
-    """Emits as a View does: edited, wished."""
+    """The settings of the generator, with examples. Signals `edited` and `commanded`: as of View."""
 
     edited = Signal(object, str, str)
     wished = Signal(object)
@@ -252,123 +249,119 @@ class GeneratorPage(QWidget):
         self._intent: Intent | None = None
         self._samples: Samples | None = None
         tip = self.tr("Put this drawing on the canvas")
-        self.wall = Thumbnails(self.tr("Examples by these settings"), tip, self, side=_EXAMPLE)
+        self.wall = Thumbnails(self.tr("Examples with these settings"), tip, self, side=_EXAMPLE_SIDE)
         self.wall.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.wall.setFixedHeight(_EXAMPLE + WORDS + 2)
-        self.wall.picked.connect(self._put)
-        self._make_counts()
+        self.wall.setFixedHeight(_EXAMPLE_SIDE + WORDS + 2)
+        self.wall.picked.connect(self._put_on_canvas)
+        self._create_count_rows()
         self.rows = SettingRows((self.count_row, self.held_row))
-        self.rows.moved.connect(self._moved)
-        self._make_last()
-        self._lay_out()
+        self.rows.moved.connect(self._on_settings_changed)
+        self._create_footer()
+        self._create_layout()
 
-    # -- what is shown -----------------------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------------------
 
     def show_document(self, document: Document) -> None:
-        """What a drawing that is picked changes."""
         self._document = document
 
     def show_intent(self, intent: Intent) -> None:
-        """The settings as they are wished for."""
         before, self._intent = self._intent, intent
         if before is None or (before.data, before.usual) != (intent.data, intent.usual):
-            self._show_data(intent)
+            self._update_rows(intent)
         if not self.seed_box.hasFocus():
             blocked = self.seed_box.blockSignals(True)
             self.seed_box.setValue(intent.data.seed)
             self.seed_box.blockSignals(blocked)
 
-    def _show_data(self, intent: Intent) -> None:
+    def _update_rows(self, intent: Intent) -> None:
         data = intent.data
         if intent.usual is not None:
             self.rows.usual = intent.usual.drawing
             self.reset_button.setEnabled(replace(data, seed=intent.usual.seed) != intent.usual)
         self.rows.show_settings(data.drawing)
-        room = sum(count * data.drawing.side**2 <= MOST_VALUES for count in COUNTS)
+        fitting = sum(count * data.drawing.side**2 <= MOST_VALUES for count in COUNTS)
         for row, count in ((self.count_row, data.count), (self.held_row, data.held_out)):
             before = row.slider.blockSignals(True)
-            row.slider.setRange(0, max(room - 1, 0))
+            row.slider.setRange(0, max(fitting - 1, 0))
             row.slider.blockSignals(before)
-            near = min(range(len(COUNTS)), key=lambda at: abs(COUNTS[at] - count))
-            row.show_value(near, f"{count:,}".replace(",", " "))
+            nearest = min(range(len(COUNTS)), key=lambda at: abs(COUNTS[at] - count))
+            row.show_value(nearest, f"{count:,}".replace(",", " "))
         side = data.drawing.side
-        self.side.setText(self.tr("{0} × {0} pixels, as the network reads").format(side))
+        self.side.setText(self.tr("{0} × {0} pixels, as the network's input").format(side))
 
     def show_samples(self, samples: Samples | None) -> None:
-        """Drawings by the settings."""
+        """Shows samples of the generator; None leaves those that are shown."""
         if samples is not None and samples is not self._samples:
             self._samples = samples
-            self._fill()
+            self._update_thumbnails()
 
-    def _fill(self) -> None:
-        """As many of each as there is room for in a row."""
+    def _update_thumbnails(self) -> None:
+        """Shows as many samples of each class as fit into a row."""
         if self._samples is None:
             return
-        each = min(max(self.wall.columns // 3, 1), EACH)
+        per_class = min(max(self.wall.columns // 3, 1), EACH)
         examples = self._samples.examples
-        places = [kind * EACH + at for kind in range(3) for at in range(each)]
+        indices = [kind * EACH + at for kind in range(3) for at in range(per_class)]
         names = (*examples.classes, NEITHER)
-        self.wall.show_tiles([Tile(examples.images[at, 0], names[examples.labels[at]]) for at in places])
+        self.wall.show_tiles([Tile(examples.images[at, 0], names[examples.labels[at]]) for at in indices])
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.wall.set_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The width decides on the number of columns, and of examples."""
         super().resizeEvent(event)
-        self.rows.arrange(min(max(self.width() // _COLUMN, 1), 3))
-        self._fill()
+        self.rows.arrange(min(max(self.width() // _COLUMN_WIDTH, 1), 3))
+        self._update_thumbnails()
 
-    # -- what the person does ----------------------------------------------------------------------------------
+    # -- user input --------------------------------------------------------------------------------------------
 
-    def _wish(self, data: PoolSettings) -> None:
+    def _set_data(self, data: PoolSettings) -> None:
         if self._intent is not None and data != self._intent.data:
             self.wished.emit(LearnFrom(data))
 
-    def _moved(self, settings: XOSettings) -> None:
+    def _on_settings_changed(self, settings: XOSettings) -> None:
         if self._intent is not None:
-            self._wish(replace(self._intent.data, drawing=settings))
+            self._set_data(replace(self._intent.data, drawing=settings))
 
-    def _count_slid(self, place: int) -> None:
+    def _on_count_changed(self, position: int) -> None:
         if self._intent is not None:
-            self._wish(replace(self._intent.data, count=COUNTS[place]))
+            self._set_data(replace(self._intent.data, count=COUNTS[position]))
 
-    def _held_slid(self, place: int) -> None:
+    def _on_held_out_changed(self, position: int) -> None:
         if self._intent is not None:
-            self._wish(replace(self._intent.data, held_out=COUNTS[place]))
+            self._set_data(replace(self._intent.data, held_out=COUNTS[position]))
 
-    def _seed_chosen(self, seed: int) -> None:
+    def _on_seed_changed(self, seed: int) -> None:
         if self._intent is not None:
-            self._wish(replace(self._intent.data, seed=seed))
+            self._set_data(replace(self._intent.data, seed=seed))
 
-    def _reset_counts(self) -> None:
+    def _on_reset_count(self) -> None:
         intent = self._intent
         if intent is not None and intent.usual is not None:
-            usual = intent.usual
+            defaults = intent.usual
             name = self.sender().objectName()
-            self._wish(replace(intent.data, **{name: getattr(usual, name)}))
+            self._set_data(replace(intent.data, **{name: getattr(defaults, name)}))
 
-    def _reset(self) -> None:
+    def _on_reset_all(self) -> None:
         if self._intent is not None and self._intent.usual is not None:
-            self._wish(replace(self._intent.usual, seed=self._intent.data.seed))
+            self._set_data(replace(self._intent.usual, seed=self._intent.data.seed))
 
-    def _put(self, at: int) -> None:
+    def _put_on_canvas(self, at: int) -> None:
         if self._document is not None:
             drawing = Drawing(image=self.wall.tiles[at].picture)
             self.edited.emit(self._document.with_drawing(drawing), self.tr("Generated drawing"), "")
 
-    # -- what it is made of ------------------------------------------------------------------------------------
+    # -- widgets -----------------------------------------------------------------------------------------------
 
-    def _make_counts(self) -> None:
-        self.count_row = self._row("count", self.tr("learn from"), self._count_slid)
+    def _create_count_rows(self) -> None:
+        self.count_row = self._create_count_row("count", self.tr("train on"), self._on_count_changed)
         self.count_row.explain(self.tr("How many generated drawings an epoch has"))
-        self.held_row = self._row("held_out", self.tr("hold out"), self._held_slid)
+        self.held_row = self._create_count_row("held_out", self.tr("held out"), self._on_held_out_changed)
         self.held_row.explain(
-            self.tr("How many further drawings the network is judged by; it never learns from them")
+            self.tr("How many further drawings the network is evaluated on; it is never trained on them")
         )
 
-    def _row(self, name: str, text: str, slot: object) -> SliderRow:
+    def _create_count_row(self, name: str, text: str, slot: object) -> SliderRow:
         row = SliderRow(text, "32 000", self)
         row.setObjectName(name)
         row.slider.setMinimumWidth(44)
@@ -377,54 +370,54 @@ class GeneratorPage(QWidget):
         row.slider.setRange(0, len(COUNTS) - 1)
         row.slider.setPageStep(1)
         row.slider.valueChanged.connect(slot)
-        row.reset.connect(self._reset_counts)
+        row.reset.connect(self._on_reset_count)
         return row
 
-    def _make_last(self) -> None:
+    def _create_footer(self) -> None:
         self.side = QLabel(self)
         self.side.setFont(font(SMALL_PX))
         self.side.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.side.setWordWrap(True)
         self.seed_box = QSpinBox(self)
-        self.seed_box.setRange(0, _LARGEST_SEED)
+        self.seed_box.setRange(0, _MAX_SEED)
         self.seed_box.setKeyboardTracking(False)
         self.seed_box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.seed_box.setAccessibleName(self.tr("Seed of the drawings"))
-        tip = self.tr("The number that the drawings follow: the same one gives the same drawings")
+        tip = self.tr("The random seed of the drawings: the same seed gives the same drawings")
         self.seed_box.setToolTip(tip)
         self.seed_box.setStatusTip(tip)
-        self.seed_box.valueChanged.connect(self._seed_chosen)
+        self.seed_box.valueChanged.connect(self._on_seed_changed)
         self.reset_button = QPushButton(self.tr("Reset all"), self)
-        tip = self.tr("Every setting of the drawings and their numbers as at first")
+        tip = self.tr("Reset all settings of the drawings and their counts")
         self.reset_button.setToolTip(tip)
         self.reset_button.setStatusTip(tip)
         self.reset_button.setStyleSheet("padding: 3px 8px")
-        self.reset_button.clicked.connect(self._reset)
+        self.reset_button.clicked.connect(self._on_reset_all)
 
-    def _lay_out(self) -> None:
-        last = QHBoxLayout()
+    def _create_layout(self) -> None:
+        footer = QHBoxLayout()
         label = QLabel(self.tr("seed"), self)
         label.setFont(font(SMALL_PX))
         label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         label.setBuddy(self.seed_box)
         self.seed_box.setMaximumWidth(120)
-        last.addWidget(label)
-        last.addWidget(self.seed_box, 1)
-        last.addWidget(self.reset_button)
-        last.addStretch()
-        last.setContentsMargins(0, 0, 8, 0)
-        inside = QWidget(self)
-        column = QVBoxLayout(inside)
+        footer.addWidget(label)
+        footer.addWidget(self.seed_box, 1)
+        footer.addWidget(self.reset_button)
+        footer.addStretch()
+        footer.setContentsMargins(0, 0, 8, 0)
+        content = QWidget(self)
+        column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.rows)
         column.addWidget(self.side)
-        column.addLayout(last)
+        column.addLayout(footer)
         column.addStretch()
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(4)
-        whole.addWidget(self.wall)
-        area = scrolled(inside, self)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(4)
+        page.addWidget(self.wall)
+        area = scrolled(content, self)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        whole.addWidget(area, 1)
+        page.addWidget(area, 1)

@@ -141,7 +141,7 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
     assert reader.kept == [("O", 20), ("X", 1)]
     assert reader.window.session.undo_stack.count() == count + 1
     assert "×20" in page.wall.accessibleDescription()
-    page._menu(0, page.wall.mapToGlobal(QPoint(5, 5)))
+    page._show_menu(0, page.wall.mapToGlobal(QPoint(5, 5)))
     menu = page.findChild(QMenu)
     next(action for action in menu.actions() if "neither" in action.text()).trigger()
     menu.close()
@@ -177,17 +177,17 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     reader.qtbot.waitUntil(lambda: all(tile.told for tile in wall.tiles), timeout=10_000)
     assert [tile.badge for tile in wall.tiles] == ["", "→ X", "→ X"]
     word, vote = wall.tiles[0].told.split(", ")
-    assert word == "read as X"
+    assert word == "prediction: X"
     assert f"X, {vote}" in reader.hand.said
-    assert f"read as X, {vote}" in wall.accessibleDescription()
-    assert reader.view.words.text() == "1 X, 1 O, 1 neither; 1 read rightly."
+    assert f"prediction: X, {vote}" in wall.accessibleDescription()
+    assert reader.view.words.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
     reader.key(Qt.Key.Key_Home, "n")
     assert [tile.badge for tile in wall.tiles] == ["→ X", "→ X", "→ X"]
-    assert reader.view.words.text() == "0 X, 1 O, 2 neither; 0 read rightly."
+    assert reader.view.words.text() == "0 X, 1 O, 2 neither; 0 predicted correctly."
     reader.window.use_preset("walkthrough")
     reader.qtbot.waitUntil(lambda: reader.window.last.readings[0].subject.name != "Default", timeout=10_000)
     reader.qtbot.waitUntil(lambda: len(reader.window.last.own) == 1, timeout=10_000)
-    assert wall.tiles[0].told == f"read as X, {reader.hand.votes['X']:.2f}"
+    assert wall.tiles[0].told == f"prediction: X, {reader.hand.votes['X']:.2f}"
     reader.turn(GENERATED)
     reader.qtbot.waitUntil(lambda: not reader.window.last.own, timeout=10_000)
 
@@ -199,7 +199,7 @@ def test_a_network_that_tells_other_things_apart_judges_none_of_them_and_it_is_s
     wall = reader.view.own.wall
     reader.qtbot.waitUntil(lambda: all("cross" in tile.told or "circle" in tile.told for tile in wall.tiles))
     assert [tile.badge for tile in wall.tiles] == ["", ""]
-    assert reader.view.words.text().endswith("apart: it cannot learn from these.")
+    assert reader.view.words.text().endswith(": it cannot be trained on these.")
 
 
 # -- the generator ---------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_settings_go_back_one_by_one_or_all_at_once(reader: Reader) -> None:
     drag(page.rows.rows["size"].slider, False, 0.6)
     page.rows.rows["neither"].slider.setValue(100)
     page.count_row.slider.setValue(0)
-    assert reader.view.words.text() == "An epoch: 25 X, 25 O, 50 neither."
+    assert reader.view.words.text() == "Per epoch: 25 X, 25 O, 50 neither."
     assert (training.intent.data.drawing.neither, training.intent.data.count) == (0.5, 100)
     QTest.mouseDClick(page.rows.rows["size"].label, Qt.MouseButton.LeftButton)
     assert training.intent.data.drawing == replace(usual.drawing, neither=0.5)
@@ -299,21 +299,21 @@ def test_the_batch_on_screen_is_that_of_the_last_step_and_a_click_puts_one_on_th
     np.testing.assert_array_equal(reader.document.drawing.image, expected[2])
 
 
-@pytest.mark.parametrize("button", ["start_button", "go_on_button"])
+@pytest.mark.parametrize("continues", [False, True])
 def test_what_is_changed_waits_for_a_start_or_a_branch_and_says_so(
-    reader: Reader, coach: Coach, button: str
+    reader: Reader, coach: Coach, continues: bool
 ) -> None:
-    chosen = getattr(reader.view, button)
+    chosen = reader.view.go_on_button if continues else reader.view.start_button
     coach.click(coach.panel.step_button)
     coach.stand()
     assert not chosen.isVisible()
     reader.keep("n")
     assert chosen.isVisible()
-    assert reader.view.words.text() == "Not learnt from yet:"
+    assert reader.view.words.text() == "Not trained on yet:"
     coach.click(chosen)
     report = coach.until(lambda training: len(training.branches) == 2 and training.state == "running")
     assert len(report.examples) == 601
-    assert report.branches[1].start == (1 if button == "go_on_button" else 0)
+    assert report.branches[1].start == (1 if continues else 0)
     assert not chosen.isVisible()
     coach.click(coach.panel.main_button)
     coach.stand()

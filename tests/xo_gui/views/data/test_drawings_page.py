@@ -59,7 +59,7 @@ def test_saving_is_undone_and_redone_like_any_edit(hand: Hand) -> None:
 
 def test_a_blank_canvas_is_neither_but_no_letter(hand: Hand) -> None:
     press(hand, "x")
-    assert last_words(hand) == "A blank canvas is no X: draw one first, or save the blank as neither (N)."
+    assert last_words(hand) == "A blank canvas is not an X: draw one first, or save the blank as neither (N)."
     hand.draw(X_ARMS)
     hand.draw([[(0.1, y / 40), (0.9, y / 40)] for y in range(4, 38)], Qt.MouseButton.RightButton)
     press(hand, "o")
