@@ -22,12 +22,12 @@ _MIN_RING = 5.0
 class DeadMarks(QObject):
     """Marks the dead features of the training network on the widget that shows its columns.
 
-    strip: returns the layout of the columns and its scroll offset, or None.
+    layout: returns the layout of the columns and its scroll offset, or None.
     """
 
-    def __init__(self, widget: QWidget, strip: Callable[[], tuple[Strip, float] | None]) -> None:
+    def __init__(self, widget: QWidget, layout: Callable[[], tuple[Strip, float] | None]) -> None:
         super().__init__(widget)
-        self._strip, self._widget = strip, widget
+        self._layout, self._widget = layout, widget
         self._dead: tuple[Dead, ...] = ()
         self._examples = 0
         # The last painted marks and what they were computed from, because every frame of training needs them.
@@ -49,7 +49,7 @@ class DeadMarks(QObject):
 
     def paint(self, painter: QPainter, theme: Theme) -> None:
         """Paint all marks over the tiles."""
-        shown = self._strip()
+        shown = self._layout()
         if shown is None or not self._dead:
             return
         if self._painted != (shown[0], self._dead):
@@ -64,20 +64,20 @@ class DeadMarks(QObject):
 
     def tip(self, x: float, y: float) -> str:
         """The tooltip at a point of the widget, "" away from marks."""
-        shown = self._strip()
+        shown = self._layout()
         if shown is None:
             return ""
-        strip, scrolled = shown
-        for column, channel, box in self._boxes(strip):
+        layout, scrolled = shown
+        for column, channel, box in self._boxes(layout):
             if box.holds(x + scrolled, y):
                 kind = _tr("Feature {0}") if column.is_map else _tr("Value {0}")
                 return dead_words(kind.format(channel + 1), self._examples)
         return ""
 
-    def _boxes(self, strip: Strip) -> Iterator[tuple[Column, int, Box]]:
+    def _boxes(self, layout: Strip) -> Iterator[tuple[Column, int, Box]]:
         """The tiles of dead features, in the column of their layer and in that of the ReLU that zeroes them."""
         for dead in self._dead:
-            columns = {id(column): column for column in map(strip.column_of, (dead.layer, dead.cut)) if column}
+            columns = {id(column): column for column in map(layout.column_of, (dead.layer, dead.cut)) if column}
             for column in columns.values():
                 for channel in filter(column.maps.__contains__, dead.channels):
                     yield column, channel, column.tile(channel)

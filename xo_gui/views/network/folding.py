@@ -38,11 +38,11 @@ class Folds:
         self.pages.clear()
         self.opened = self.unfolded = None
 
-    def act(self, column: Column, way: Way | None, relu: int | None) -> None:
+    def act(self, column: Column, part: Way | None, relu: int | None) -> None:
         """Apply a click on a column's header: turn a page, fold or unfold a pointwise layer, or expand a run."""
         layers = column.stage.layers
-        if way is not None:
-            self.turn(column, way)
+        if part is not None:
+            self.turn(column, part)
         elif relu is not None:
             self.chosen[relu] = column.stage.shown == relu
             if self.opened is not None:
@@ -50,37 +50,37 @@ class Folds:
         else:
             self.opened = (layers[0], layers[-1])
 
-    def turn(self, column: Column, way: Way) -> None:
+    def turn(self, column: Column, part: Way) -> None:
         """Show another page, or all maps."""
-        self.pages[column.stage.group] = turned(column, way)
+        self.pages[column.stage.group] = turned(column, part)
 
     def gather(self) -> None:
         """Collapse all runs of layers."""
         self.opened = None
 
-    def turned_to(self, column: Column | None, cell: Cell, way: Way) -> Cell:
+    def turned_to(self, column: Column | None, cell: Cell, part: Way) -> Cell:
         """Turn a column's page; returns the cell in the same place there, or `cell` if there is no such page."""
-        if column is None or not column.paged or not leads(column, way):
+        if column is None or not column.paged or not leads(column, part):
             return cell
-        self.turn(column, way)
+        self.turn(column, part)
         size = column.across * column.rows
-        return replace(cell, channel=min(cell.channel + (size if way == "on" else -size), column.stage.count - 1))
+        return replace(cell, channel=min(cell.channel + (size if part == "on" else -size), column.stage.count - 1))
 
-    def show(self, strip: Strip, layer: int | None) -> None:
+    def show(self, layout: Strip, layer: int | None) -> None:
         """Expand the run that hides a search match and unfold its column; the previous match is folded again."""
         if self.unfolded is not None:
             self.chosen.pop(self.unfolded, None)
             self.unfolded = None
         if layer is None:
             return
-        self.reveal(strip, layer)
-        column = strip.column_of(layer)
+        self.reveal(layout, layer)
+        column = layout.column_of(layer)
         if layer not in self.chosen and (column is None or layer != column.stage.shown):
             self.chosen[layer], self.unfolded = False, layer
 
-    def reveal(self, strip: Strip, layer: int, channel: int | None = None) -> bool:
+    def reveal(self, layout: Strip, layer: int, channel: int | None = None) -> bool:
         """Expand the run that hides a layer, and turn to a map of it; returns whether anything has changed."""
-        column = next((column for column in strip.columns if layer in column.stage.layers), None)
+        column = next((column for column in layout.columns if layer in column.stage.layers), None)
         if column is None:
             return False
         if column.stage.kind == "group":
@@ -99,16 +99,16 @@ def paint_pager(brush: Brush, column: Column, top: float, underlined: Way | None
     assert column.stage.pager is not None
     (text, *totals), boxes, theme = column.stage.pager, places(column, top), brush.theme
     end, base = column.x, top + TITLE_LINE + 11 + SMALL_LINE
-    for way, box in boxes.items():
-        is_enabled = leads(column, way)
-        if way == "all":
+    for part, box in boxes.items():
+        is_enabled = leads(column, part)
+        if part == "all":
             brush.text(box.x, base, text, theme.text)
         else:
-            arrow = "‹" if way == "back" else "›"
+            arrow = "‹" if part == "back" else "›"
             width = kept_font(SMALL_PX, True)[1].horizontalAdvance(arrow)
             colour = theme.text if is_enabled else theme.faint
             brush.text(box.x + (SIGN - width) / 2, base, arrow, colour, SMALL_PX, True)
-        if underlined == way and is_enabled:
+        if underlined == part and is_enabled:
             brush.pen(theme.text)
             brush.painter.drawLine(QLineF(box.x + 1, base + 2.5, box.right - 1, base + 2.5))
         end = box.right
@@ -137,16 +137,16 @@ def way_at(column: Column, top: float, x: float, y: float) -> Way | None:
     return next((part for part, box in places(column, top).items() if box.holds(x, y)), None)
 
 
-def leads(column: Column, way: Way) -> bool:
+def leads(column: Column, part: Way) -> bool:
     """Whether there is a page in this direction."""
-    return {"back": column.maps.start > 0, "on": column.maps.stop < column.stage.count, "all": True}[way]
+    return {"back": column.maps.start > 0, "on": column.maps.stop < column.stage.count, "all": True}[part]
 
 
-def turned(column: Column, way: Way) -> int | None:
+def turned(column: Column, part: Way) -> int | None:
     """The first map of the page that a click on this part leads to; None for all maps at once."""
-    if way == "all":
+    if part == "all":
         return None if column.paged else 0
-    if not leads(column, way):
+    if not leads(column, part):
         return column.maps.start
     size = column.across * column.rows
-    return max(column.maps.start + (size if way == "on" else -size), 0)
+    return max(column.maps.start + (size if part == "on" else -size), 0)

@@ -59,7 +59,7 @@ class LargeMap(QWidget):
         self._view, self._marked, self._pressed, self._room = view, marked, pressed, room
         self._theme = DARK
         self._cell: Cell | None = None
-        self._shown: ShownStrip | None = None
+        self._strip: ShownStrip | None = None
         self._side = 0.0
         self._corner = QPointF()
         self._drag_from: QPointF | None = None
@@ -78,10 +78,10 @@ class LargeMap(QWidget):
 
     # --- what is shown
 
-    def open(self, cell: Cell | None, shown: ShownStrip | None) -> None:
+    def open(self, cell: Cell | None, strip: ShownStrip | None) -> None:
         """Show the map of a cell; does nothing for a cell of a vector."""
-        if cell is not None and shown is not None and self._grid(cell, shown) is not None:
-            self._cell, self._shown = cell, shown
+        if cell is not None and strip is not None and self._grid(cell, strip) is not None:
+            self._cell, self._strip = cell, strip
             self._update_geometry()
             self._fit_map()
             self.show()
@@ -91,14 +91,14 @@ class LargeMap(QWidget):
 
     def put_away(self) -> None:
         """Hide the map, and show all maps again."""
-        if self._shown is not None:
-            self._cell = self._shown = None
+        if self._strip is not None:
+            self._cell = self._strip = None
             self.hide()
             self._view.setFocus()
 
     def follow(self) -> None:
         """Follow changed values and the selection."""
-        if self._shown is None or self._cell is None:
+        if self._strip is None or self._cell is None:
             return
         cell, _ = self._marked()
         if cell is not None and (cell.layer, cell.subject) == (self._cell.layer, self._cell.subject):
@@ -112,16 +112,16 @@ class LargeMap(QWidget):
     def title(self) -> str:
         """The title: "Features 1 · map 3 of 512"."""
         assert self._cell is not None
-        assert self._shown is not None
-        network = self._shown.reading.subject.network
+        assert self._strip is not None
+        network = self._strip.reading.subject.network
         count = network.shapes[self._cell.layer][0]
         text = self.tr("{0} · map {1} of {2}")
         title = text.format(layer_names(network)[self._cell.layer], number(self._cell.channel + 1), number(count))
-        return f"{self._shown.letter} · {title}" if self._shown.letter else title
+        return f"{self._strip.letter} · {title}" if self._strip.letter else title
 
     @staticmethod
-    def _grid(cell: Cell, shown: ShownStrip) -> tuple[int, int] | None:
-        shape = shown.reading.subject.network.shapes[cell.layer]
+    def _grid(cell: Cell, strip: ShownStrip) -> tuple[int, int] | None:
+        shape = strip.reading.subject.network.shapes[cell.layer]
         return (shape[1], shape[2]) if len(shape) == 3 else None
 
     def _describe(self) -> None:
@@ -138,8 +138,8 @@ class LargeMap(QWidget):
     def _min_side(self) -> float:
         """The cell side with which the whole map fits, in whole device pixels if it is more than one."""
         assert self._cell is not None
-        assert self._shown is not None
-        grid = self._grid(self._cell, self._shown)
+        assert self._strip is not None
+        grid = self._grid(self._cell, self._strip)
         assert grid is not None
         area, ratio = self._area(), self.devicePixelRatioF()
         side = min(area.width() / grid[1], area.height() / grid[0], LARGEST)
@@ -152,8 +152,8 @@ class LargeMap(QWidget):
     def _move_corner(self, corner: QPointF) -> None:
         """Move the map's corner there, without leaving room empty that the map could fill."""
         assert self._cell is not None
-        assert self._shown is not None
-        grid, area = self._grid(self._cell, self._shown), self._area()
+        assert self._strip is not None
+        grid, area = self._grid(self._cell, self._strip), self._area()
         assert grid is not None
         places = []
         for at, low, room, cells in (
@@ -174,9 +174,9 @@ class LargeMap(QWidget):
 
     def _cell_at(self, place: QPointF) -> Cell | None:
         """The cell at a point of the widget."""
-        if self._cell is None or self._shown is None or not self._area().contains(place):
+        if self._cell is None or self._strip is None or not self._area().contains(place):
             return None
-        grid, offset = self._grid(self._cell, self._shown), place - self._corner
+        grid, offset = self._grid(self._cell, self._strip), place - self._corner
         assert grid is not None
         row, column = math.floor(offset.y() / self._side), math.floor(offset.x() / self._side)
         is_inside = 0 <= row < grid[0] and 0 <= column < grid[1]
@@ -192,10 +192,10 @@ class LargeMap(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(self._theme.ground))
-        if self._cell is None or self._shown is None:
+        if self._cell is None or self._strip is None:
             return
         self._paint_header(painter)
-        outputs, maps = self._shown.reading.outputs, range(self._cell.channel, self._cell.channel + 1)
+        outputs, maps = self._strip.reading.outputs, range(self._cell.channel, self._cell.channel + 1)
         if outputs.holds(self._cell.layer, maps):
             painter.setClipRect(self._area())
             self._paint_cells(painter, outputs.maps(self._cell.layer, maps)[0])
@@ -209,8 +209,8 @@ class LargeMap(QWidget):
 
     def _paint_header(self, painter: QPainter) -> None:
         assert self._cell is not None
-        assert self._shown is not None
-        grid = self._shown.reading.subject.network.shapes[self._cell.layer][1:]
+        assert self._strip is not None
+        grid = self._strip.reading.subject.network.shapes[self._cell.layer][1:]
         hints = self.tr("{0} · wheel or + to enlarge, drag to move, Page Up and Page Down for other maps, Esc back")
         room = self.width() - 2 * _MARGIN - 40
         for text, px, strong, colour, base in (
@@ -243,14 +243,14 @@ class LargeMap(QWidget):
     def _colours(self, values: HostArray) -> HostArray:
         """The colours of a map (H, W), as in the strip; downsampled where a pixel covers several cells."""
         assert self._cell is not None
-        assert self._shown is not None
+        assert self._strip is not None
         ratio, (small,) = self.devicePixelRatioF(), (values,)
         if self._side * ratio < 1:
             (small,) = averaged(values[None], max(values.shape) * self._side * ratio)
-        column = self._shown.strip.column_of(self._cell.layer) if self._shown.strip else None
+        column = self._strip.strip.column_of(self._cell.layer) if self._strip.strip else None
         if column is None or column.stage.kind == "picture":
             return colours(small, -1.0, 1.0, self._theme.picture_table)
-        levels = self._shown.levels(column)
+        levels = self._strip.levels(column)
         limit = float(levels[0] if len(levels) == 1 else levels[self._cell.channel])
         return colours(small, -limit, limit, self._theme.value_table)
 
@@ -265,14 +265,14 @@ class LargeMap(QWidget):
         if pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Space:
             self.open(*self._marked())
             return True
-        if event.type() == QEvent.Type.Resize and self._shown is not None:
+        if event.type() == QEvent.Type.Resize and self._strip is not None:
             self._update_geometry()
         return super().eventFilter(watched, event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.close_button.setGeometry(self.width() - int(_MARGIN) - 26, 4, 26, 26)
-        if self._shown is not None:
+        if self._strip is not None:
             self._fit_map()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -308,9 +308,9 @@ class LargeMap(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows move the selection, Page Up and Down change the map, Return pins, + and - zoom, Esc closes."""
         key, cell = Qt.Key(event.key()), self._cell
-        if cell is None or self._shown is None:
+        if cell is None or self._strip is None:
             return
-        shape = self._shown.reading.subject.network.shapes[cell.layer]
+        shape = self._strip.reading.subject.network.shapes[cell.layer]
         if key == Qt.Key.Key_Escape:
             self.put_away()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):

@@ -64,15 +64,15 @@ class StripsView(StripsPanel):
 
     def _click_header(self, header: Header) -> None:
         """Apply a click on this header."""
-        strip = self._strips[header.subject].strip
-        column = strip.headed(header.layer) if strip else None
+        layout = self._strips[header.subject].strip
+        column = layout.headed(header.layer) if layout else None
         if column is not None:
             self._folds.act(column, header.way, header.folds)
             self._header = None
             self._lay_out()
             self._hover_at(*self._pointed)
-            strip = self._strips[header.subject].strip
-            self._bar.show_column(strip.headed(header.layer) if strip else None, self.width())
+            layout = self._strips[header.subject].strip
+            self._bar.show_column(layout.headed(header.layer) if layout else None, self.width())
 
     def search(self) -> None:
         """Open the layer search."""
@@ -82,12 +82,12 @@ class StripsView(StripsPanel):
 
     def _show_found(self) -> None:
         """Scroll to the search match, and mark it."""
-        layer, strip = self._find.found, self._strips[0].strip if self._strips else None
-        if strip is not None:
-            self._folds.show(strip, layer)
+        layer, layout = self._find.found, self._strips[0].strip if self._strips else None
+        if layout is not None:
+            self._folds.show(layout, layer)
         self._lay_out()
-        if layer is not None and (strip := self._strips[0].strip) is not None:
-            self._bar.show_column(strip.column_of(layer), self.width())
+        if layer is not None and (layout := self._strips[0].strip) is not None:
+            self._bar.show_column(layout.column_of(layer), self.width())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._hover_at(event.position().x() + self._bar.value(), event.position().y())
@@ -120,7 +120,7 @@ class StripsView(StripsPanel):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrow keys move the selection, with Ctrl by a whole map; Return pins; F folds; Esc deselects."""
-        key, (cell, shown) = Qt.Key(event.key()), self._marked()
+        key, (cell, strip) = Qt.Key(event.key()), self._marked()
         leap = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
             self._look(None)
@@ -129,16 +129,16 @@ class StripsView(StripsPanel):
             self._controls.overview.click()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
             self.pinned.emit(cell)
-        elif key == Qt.Key.Key_F and cell and shown:
-            if (header := header_of(shown, cell)) is not None:
+        elif key == Qt.Key.Key_F and cell and strip:
+            if (header := header_of(strip, cell)) is not None:
                 self._click_header(header)
-        elif key in PAGE_KEYS and cell and shown and shown.strip:
-            target = self._folds.turned_to(shown.strip.column_of(cell.layer), cell, PAGE_KEYS[key])
+        elif key in PAGE_KEYS and cell and strip and strip.strip:
+            target = self._folds.turned_to(strip.strip.column_of(cell.layer), cell, PAGE_KEYS[key])
             self._lay_out()
             self._look(target)
-        elif self._strips and (target := step((shown or self._strips[0]).strip, cell, key, leap)):
-            self._look(target)
-            self._scroll_to(target)
+        elif self._strips and (neighbour := step((strip or self._strips[0]).strip, cell, key, leap)):
+            self._look(neighbour)
+            self._scroll_to(neighbour)
         else:
             super().keyPressEvent(event)
 
@@ -149,26 +149,26 @@ class NetworkView(StripsView):
     title = "Network"
 
 
-def step(strip: Strip | None, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | None:
+def step(layout: Strip | None, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | None:
     """The cell that an arrow key leads to from `cell`; None for other keys.
 
     Without a cell it is the middle of the input. Within a map the step is one cell; at its edge, or with `by_map`,
     it leads to the next map or column.
     """
-    if key not in _ARROWS or strip is None:
+    if key not in _ARROWS or layout is None:
         return None
-    at = None if cell is None else strip.places.get(cell.layer)
+    at = None if cell is None else layout.places.get(cell.layer)
     if cell is None or at is None:
-        shape = strip.columns[0].cells
-        return Cell(strip.columns[0].stage.shown, 0, shape[0] // 2, shape[1] // 2)
-    column, (down, right) = strip.columns[at], _ARROWS[key]
+        shape = layout.columns[0].cells
+        return Cell(layout.columns[0].stage.shown, 0, shape[0] // 2, shape[1] // 2)
+    column, (down, right) = layout.columns[at], _ARROWS[key]
     rows, columns = column.cells
     stays_inside = 0 <= cell.row + down < rows and 0 <= cell.column + right < columns
     if stays_inside and not leap:
         return _cell(column, cell, cell.channel, cell.row + down, cell.column + right)
     if down:
         return _map_below(column, cell, down)
-    return _map_beside(strip, at, cell, right)
+    return _map_beside(layout, at, cell, right)
 
 
 def _map_below(column: Column, cell: Cell, down: int) -> Cell:
@@ -179,15 +179,15 @@ def _map_below(column: Column, cell: Cell, down: int) -> Cell:
     return _cell(column, cell, channel, 0 if down > 0 else column.cells[0] - 1, cell.column)
 
 
-def _map_beside(strip: Strip, at: int, cell: Cell, right: int) -> Cell:
+def _map_beside(layout: Strip, at: int, cell: Cell, right: int) -> Cell:
     """The cell in the map beside it in the same column, or in the nearest map of the next column."""
-    column = strip.columns[at]
+    column = layout.columns[at]
     channel = cell.channel + right * column.rows
     if channel in column.maps:
         return _cell(column, cell, channel, cell.row, 0 if right > 0 else column.cells[1] - 1)
-    if not 0 <= at + right < len(strip.columns):
+    if not 0 <= at + right < len(layout.columns):
         return cell
-    other, box = strip.columns[at + right], column.tile(cell.channel)
+    other, box = layout.columns[at + right], column.tile(cell.channel)
     if other.stage.kind == "group":  # a selection in it expands the run
         return Cell(other.stage.layers[0 if right > 0 else -1], 0, subject=cell.subject)
     middle = box.y + (cell.row + 0.5) * box.height / column.cells[0]

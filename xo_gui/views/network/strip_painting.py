@@ -56,11 +56,11 @@ class Header:
 class StripPainter:
     """Paints the visible columns of a strip."""
 
-    def __init__(self, painter: QPainter, theme: Theme, shown: ShownStrip) -> None:
-        self._shown, self._theme = shown, theme
-        self._strip = shown.strip
-        assert self._strip is not None
-        self._brush = draw.Brush(painter, theme, self._strip.ratio)
+    def __init__(self, painter: QPainter, theme: Theme, strip: ShownStrip) -> None:
+        self._shown, self._theme = strip, theme
+        self._layout = strip.strip
+        assert self._layout is not None
+        self._brush = draw.Brush(painter, theme, self._layout.ratio)
 
     def still(self, pointed: Header | None, found: int | None = None) -> None:
         """Paint headers, outlines, legends and costs. pointed: the hovered header. found: the search match."""
@@ -89,10 +89,10 @@ class StripPainter:
             if column.stage.kind != "group":
                 self._values(column)
 
-    def _header(self, column: Column, is_pointed: bool, way: Way | None) -> None:
-        draw.paint_header(self._brush, column, column.y - ABOVE, is_pointed and way is None)
+    def _header(self, column: Column, is_pointed: bool, part: Way | None) -> None:
+        draw.paint_header(self._brush, column, column.y - ABOVE, is_pointed and part is None)
         if column.stage.pager is not None:
-            paint_pager(self._brush, column, column.y - ABOVE, way)
+            paint_pager(self._brush, column, column.y - ABOVE, part)
 
     def _values(self, column: Column) -> None:
         if column.stage.kind in ("maps", "picture"):
@@ -125,8 +125,8 @@ class StripPainter:
         draw.paint_list(self._brush, column, values, colours, votes, network.classes)
 
     def _legend(self, column: Column) -> None:
-        assert self._strip is not None
-        left, top = column.x, self._strip.bottom + LEGEND_TOP
+        assert self._layout is not None
+        left, top = column.x, self._layout.bottom + LEGEND_TOP
         if column.kernels is not None:
             # The limit of the kernels' colours, under the kernels.
             text = f"±{number_text.level(self._shown.kernel_level(column))}"
@@ -138,8 +138,8 @@ class StripPainter:
             paint_legend(self._brush.painter, self._theme, column.stage, level, left, top, column.right - left)
 
     def _cost(self, column: Column) -> None:
-        assert self._strip is not None
-        top = self._strip.bottom
+        assert self._layout is not None
+        top = self._layout.bottom
         self._brush.pen(self._theme.line)
         self._brush.painter.drawLine(QLineF(column.x, top + RULE_TOP + 0.5, column.right, top + RULE_TOP + 0.5))
         metrics = draw.kept_font(SMALL_PX)[1]
@@ -159,13 +159,13 @@ class StripPainter:
         return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]
 
 
-def paint_looked(painter: QPainter, shown: ShownStrip, cell: Cell, theme: Theme, sliding: bool) -> None:
-    """Paint the receptive trace of a cell; sliding: whether the animation has filled the map only up to it."""
-    if shown.strip is None:
+def paint_looked(painter: QPainter, strip: ShownStrip, cell: Cell, theme: Theme, animating: bool) -> None:
+    """Paint the receptive trace of a cell; animating: whether the animation has filled the map only up to it."""
+    if strip.strip is None:
         return
-    if sliding:
-        paint_unfilled(painter, shown.strip, cell, theme)
-    trace = trace_of(shown.reading.subject.network, shown.strip, cell, shown.reading)
+    if animating:
+        paint_unfilled(painter, strip.strip, cell, theme)
+    trace = trace_of(strip.reading.subject.network, strip.strip, cell, strip.reading)
     if trace is not None:
         paint_trace(painter, trace, theme)
 
@@ -187,9 +187,9 @@ def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
     painter.restore()
 
 
-def paint_unfilled(painter: QPainter, strip: Strip, cell: Cell, theme: Theme) -> None:
+def paint_unfilled(painter: QPainter, layout: Strip, cell: Cell, theme: Theme) -> None:
     """Cover what comes after `cell` in its map or vector: what the sliding window has not computed yet."""
-    column = strip.column_of(cell.layer)
+    column = layout.column_of(cell.layer)
     if column is None:
         return
     background = QColor(theme.ground)
@@ -238,8 +238,8 @@ def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
             "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. Arrow "
             "keys, Enter and Space do the same."
         )
-    shown = strips[header.subject]
-    column = shown.strip.headed(header.layer) if shown.strip else None
+    strip = strips[header.subject]
+    column = strip.strip.headed(header.layer) if strip.strip else None
     if column is None:
         return ""
     display = column.stage
@@ -253,7 +253,7 @@ def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
     if header.folds is None:
         ends = number(display.layers[0]), number(display.layers[-1])
         return _tr("Click to expand layers {0} to {1}: {2}.").format(*ends, ", ".join(display.kinds))
-    name = layer_names(shown.reading.subject.network)[header.folds]
+    name = layer_names(strip.reading.subject.network)[header.folds]
     if header.folds == display.shown:
         return _tr("Click to show {0} in the column before it.").format(name)
     return _tr("Click to show {0} in a column of its own.").format(name)
@@ -261,7 +261,7 @@ def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
 
 def summary(strips: Sequence[ShownStrip]) -> str:
     """The predictions of all models as text."""
-    return "; ".join(say_reading(shown.reading.subject.name, shown.reading) for shown in strips)
+    return "; ".join(say_reading(strip.reading.subject.name, strip.reading) for strip in strips)
 
 
 def say_reading(name: str, reading: Reading) -> str:

@@ -82,12 +82,12 @@ class StripsPanel(View):
         self._in_view = InView(self)
         self._in_view.changed.connect(self.viewed)
         self._controls = StripControls(self)
-        self._controls.changed.connect(self._relevel)
+        self._controls.changed.connect(self._apply_limits)
         self._controls.gathered.connect(self._folds.gather)
         self._controls.gathered.connect(self._lay_out)
         self._find = FindLine(self, self._controls)
         self._find.closed.connect(self._lay_out)
-        self._large = LargeMap(self, self._marked, lambda: self._pressed, self._moving)
+        self._large = LargeMap(self, self._marked, lambda: self._pressed, self._map_area)
         self._bar = StripScroll(MARGIN, self)
         self._bar.valueChanged.connect(self._scrolled)
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
@@ -117,7 +117,7 @@ class StripsPanel(View):
         self._generation = snapshot.generation
         if self._networks != [reading.subject.network for reading in readings]:
             self._networks = [reading.subject.network for reading in readings]
-            self._restart(readings)
+            self._reset_strips(readings)
         elif self._take(readings, adapt, replaced):
             self._still = None
         if not self._calm.isActive():
@@ -125,7 +125,7 @@ class StripsPanel(View):
             self._calm.start(CALMER_MS if running else CALM_MS)
         self._dead.take(snapshot.training, snapshot.readings[0].subject.network, self._live)
         self._large.follow()
-        self.update(self._moving())
+        self.update(self._map_area())
 
     def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
         """The predictions that get a strip."""
@@ -138,20 +138,20 @@ class StripsPanel(View):
     def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
         """Show other values of the same networks; returns whether a legend has changed."""
         changed = [
-            shown.take(reading, adapt, replaced) for shown, reading in zip(self._strips, readings, strict=True)
+            strip.take(reading, adapt, replaced) for strip, reading in zip(self._strips, readings, strict=True)
         ]
         return any(changed)
 
     def show_intent(self, settings: Intent) -> None:
         self._live = settings.live
 
-    def _moving(self) -> QRect:
+    def _map_area(self) -> QRect:
         """The area that changes with the values: all below the row of tabs and controls."""
         return QRect(0, int(self._top + UNDER_TABS), self.width(), self.height())
 
     def _first_strip(self) -> tuple[Strip, float] | None:
-        strip = self._strips[0].strip if self._strips else None
-        return None if strip is None else (strip, self._bar.value())
+        layout = self._strips[0].strip if self._strips else None
+        return None if layout is None else (layout, self._bar.value())
 
     def show_focus(self, selection: Focus) -> None:
         if selection != Focus(self._looked, self._pinned, self._sliding):
@@ -166,8 +166,8 @@ class StripsPanel(View):
         self._controls.set_theme(theme)
         self._find.set_theme(theme)
         self._large.set_theme(theme)
-        for shown in self._strips:
-            shown.repaint()
+        for strip in self._strips:
+            strip.repaint()
         self._still = None
         self.update()
 
@@ -176,23 +176,23 @@ class StripsPanel(View):
         if self._weight is not None:
             subject, layer, place = self._weight
             return say_weight(self._strips[subject].reading, layer, place)
-        cell, shown = self._marked()
-        return None if cell is None or shown is None else say_cell(shown.reading, cell)
+        cell, strip = self._marked()
+        return None if cell is None or strip is None else say_cell(strip.reading, cell)
 
-    def _restart(self, readings: Sequence[Reading]) -> None:
+    def _reset_strips(self, readings: Sequence[Reading]) -> None:
         """Reset everything for other networks."""
         self._strips = self._made(readings)
         self._folds.clear()
         self._weight = self._header = None
         self._large.put_away()
         self._find.show_network(readings[0].subject.network)
-        self._relevel()
+        self._apply_limits()
         self._lay_out()
         self._say_calmly()
 
-    def _relevel(self) -> None:
-        for shown in self._strips:
-            shown.set_levels(self._controls.mode, self._controls.gain)
+    def _apply_limits(self) -> None:
+        for strip in self._strips:
+            strip.set_levels(self._controls.mode, self._controls.gain)
         self._still = None
         self.update()
 
@@ -230,10 +230,10 @@ class StripsPanel(View):
     def _place(self, area: Box) -> float:
         """Lay the strips out in `area`; returns the width of the widest."""
         inner = Box(area.x, round(area.y + ABOVE), area.width, round(area.height - ABOVE - BELOW))
-        return max((self._laid(shown, inner).width for shown in self._strips), default=0.0)
+        return max((self._laid(strip, inner).width for strip in self._strips), default=0.0)
 
-    def _laid(self, shown: ShownStrip, area: Box) -> Strip:
-        return shown.lay_out(area, self.devicePixelRatioF(), self._folds)
+    def _laid(self, strip: ShownStrip, area: Box) -> Strip:
+        return strip.lay_out(area, self.devicePixelRatioF(), self._folds)
 
     @property
     def _top(self) -> float:
@@ -251,7 +251,7 @@ class StripsPanel(View):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the cached static parts, then the values, then the marks of the selected cell."""
         ratio = self.devicePixelRatioF()
-        if any(shown.strip is None or shown.strip.ratio != ratio for shown in self._strips):
+        if any(strip.strip is None or strip.strip.ratio != ratio for strip in self._strips):
             self._lay_out()
         if self._still is None:
             self._still = self._paint_still(ratio)
@@ -262,16 +262,16 @@ class StripsPanel(View):
             QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
         )
         painter.translate(-self._bar.value(), 0)
-        for shown in self._strips:
-            self._painter_of(painter, shown).values()
+        for strip in self._strips:
+            self._painter_of(painter, strip).values()
         self._dead.paint(painter, self._theme)
         self._paint_looked(painter)
         painter.restore()
         self._paint_readout(painter)
         painter.end()
 
-    def _painter_of(self, painter: QPainter, shown: ShownStrip) -> StripPainter:
-        return StripPainter(painter, self._theme, shown)
+    def _painter_of(self, painter: QPainter, strip: ShownStrip) -> StripPainter:
+        return StripPainter(painter, self._theme, strip)
 
     def _paint_still(self, ratio: float) -> QPixmap:
         pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
@@ -281,9 +281,9 @@ class StripsPanel(View):
         self._paint_waking(painter)
         painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
         painter.translate(-self._bar.value(), 0)
-        for at, shown in enumerate(self._strips):
+        for at, strip in enumerate(self._strips):
             pointed = self._header if self._header and self._header.subject == at else None
-            self._painter_of(painter, shown).still(pointed, self._find.found)
+            self._painter_of(painter, strip).still(pointed, self._find.found)
         painter.end()
         return pixmap
 
@@ -295,9 +295,9 @@ class StripsPanel(View):
             painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_looked(self, painter: QPainter) -> None:
-        cell, shown = self._marked()
-        if cell is not None and shown is not None and self._weight is None:
-            paint_looked(painter, shown, cell, self._theme, self._sliding and cell == self._pinned)
+        cell, strip = self._marked()
+        if cell is not None and strip is not None and self._weight is None:
+            paint_looked(painter, strip, cell, self._theme, self._sliding and cell == self._pinned)
 
     def _paint_readout(self, painter: QPainter) -> None:
         """Paint the line at the bottom: place, value and receptive field, or a hint."""
@@ -315,9 +315,9 @@ class StripsPanel(View):
         """The hovered cell, or else the pinned one, and its strip; None where there is no such cell."""
         for cell in Focus(self._looked, self._pinned, self._sliding).cells:
             if cell.subject < len(self._strips):
-                shown = self._strips[cell.subject]
-                if is_in(shown.reading.subject.network, cell):
-                    return cell, shown
+                strip = self._strips[cell.subject]
+                if is_in(strip.reading.subject.network, cell):
+                    return cell, strip
         return None, None
 
     def _keep_in_view(self) -> None:
@@ -327,11 +327,11 @@ class StripsPanel(View):
 
     def _scroll_to(self, cell: Cell) -> None:
         """Make a cell visible: expand its run, turn to its page, scroll."""
-        strip = self._strips[cell.subject].strip
-        if strip is not None and self._folds.reveal(strip, cell.layer, cell.channel):
+        layout = self._strips[cell.subject].strip
+        if layout is not None and self._folds.reveal(layout, cell.layer, cell.channel):
             self._lay_out()
-        strip = self._strips[cell.subject].strip
-        self._bar.show_column(strip.column_of(cell.layer) if strip else None, self.width())
+        layout = self._strips[cell.subject].strip
+        self._bar.show_column(layout.column_of(cell.layer) if layout else None, self.width())
 
 
 class StripScroll(QScrollBar):
@@ -385,15 +385,15 @@ class InView(QObject):
     def tell(self, strips: Sequence[ShownStrip], left: float, right: float) -> None:
         """Set the visible span of the strips, from `left` to `right`."""
         self._strips = strips
-        for shown in strips:
-            shown.look((left, right))
+        for strip in strips:
+            strip.look((left, right))
         if self._is_shown:
             self._notify()
 
     def _notify(self) -> None:
         maps = tuple(
-            (shown.reading.subject.network, shown.maps_in_view() if self._is_shown else {})
-            for shown in self._strips
+            (strip.reading.subject.network, strip.maps_in_view() if self._is_shown else {})
+            for strip in self._strips
         )
         if maps != self._last:
             self._last = maps
@@ -417,23 +417,23 @@ class Under:
 
 def under(strips: Sequence[ShownStrip], x: float, y: float) -> Under:
     """Find what lies at a point in strip coordinates."""
-    for subject, shown in enumerate(strips):
-        column = shown.strip.column_at(x) if shown.strip else None
-        if shown.strip is None or column is None:
+    for subject, strip in enumerate(strips):
+        column = strip.strip.column_at(x) if strip.strip else None
+        if strip.strip is None or column is None:
             continue
-        in_header, display = shown.around.header and -ABOVE <= y - shown.strip.area.y < -8, column.stage
+        in_header, display = strip.around.header and -ABOVE <= y - strip.strip.area.y < -8, column.stage
         if display.kind == "group":
             is_inside = in_header or column.tile(0).holds(x, y)
             return Under(header=Header(subject, display.shown) if is_inside else None)
-        way = way_at(column, column.y - ABOVE, x, y) if shown.around.header else None
-        if way is not None and leads(column, way):
-            return Under(header=Header(subject, display.shown, way))
+        part = way_at(column, column.y - ABOVE, x, y) if strip.around.header else None
+        if part is not None and leads(column, part):
+            return Under(header=Header(subject, display.shown, part))
         if place := column.find(x, y):
             return Under(cell=Cell(column.stage.shown, *place, subject=subject))
         if weight := column.find_weight(x, y):
             return Under(weight=(subject, column.stage.shown, weight))
         if in_header:
-            relu = folding(shown, column)
+            relu = folding(strip, column)
             return Under(header=None if relu is None else Header(subject, display.shown, folds=relu))
     return Under()
 
@@ -445,14 +445,14 @@ def middle_of(strips: Sequence[ShownStrip], weight: Weight) -> Cell:
     return Cell(layer, feature, shape[1] // 2, shape[2] // 2, subject)
 
 
-def folding(shown: ShownStrip, column: Column) -> int | None:
+def folding(strip: ShownStrip, column: Column) -> int | None:
     """The layer, such as a ReLU, that a click on this column's header folds or unfolds; None for none."""
     layer = column.stage.layers[-1]
-    return layer if layer in foldable(shown.reading.subject.network) else None
+    return layer if layer in foldable(strip.reading.subject.network) else None
 
 
-def header_of(shown: ShownStrip, cell: Cell) -> Header | None:
+def header_of(strip: ShownStrip, cell: Cell) -> Header | None:
     """The header of the column that shows a cell, None if it folds nothing."""
-    column = shown.strip.column_of(cell.layer) if shown.strip else None
-    relu = folding(shown, column) if column is not None else None
+    column = strip.strip.column_of(cell.layer) if strip.strip else None
+    relu = folding(strip, column) if column is not None else None
     return None if column is None or relu is None else Header(cell.subject, column.stage.shown, folds=relu)

@@ -49,13 +49,13 @@ class Trace:
     carried: tuple[float, ...]
 
 
-def trace_of(network: Network, strip: Strip, cell: Cell, reading: Reading | None = None) -> Trace | None:
+def trace_of(network: Network, layout: Strip, cell: Cell, reading: Reading | None = None) -> Trace | None:
     """The marks of a cell, None if no column shows it. reading: the values for contributions and pooling maxima."""
-    shown = cell if strip.column_of(cell.layer) else in_maps(network, cell)
-    column = strip.column_of(shown.layer)
+    shown = cell if layout.column_of(cell.layer) else in_maps(network, cell)
+    column = layout.column_of(shown.layer)
     if column is None or not is_in(network, cell):
         return None
-    builder = _TraceBuilder(network, strip, reading)
+    builder = _TraceBuilder(network, layout, reading)
     builder.ring(column, shown.channel, shown.row, shown.column)
     builder.feature(column, shown.channel)
     with np.errstate(over="ignore", invalid="ignore"):  # diverged weights give values that are not finite
@@ -93,8 +93,8 @@ def is_in(network: Network, cell: Cell) -> bool:
 class _TraceBuilder:
     """Collects the marks on the way from the cell to the input and to the next layer that connects channels."""
 
-    def __init__(self, network: Network, strip: Strip, reading: Reading | None) -> None:
-        self._network, self._strip, self._reading = network, strip, reading
+    def __init__(self, network: Network, layout: Strip, reading: Reading | None) -> None:
+        self._network, self._layout, self._reading = network, layout, reading
         self.rings: list[Box] = []
         self.windows: list[Box] = []
         self.lines: list[Line] = []
@@ -113,8 +113,8 @@ class _TraceBuilder:
         """Mark the kernel beside a map."""
         if column.kernels is not None and channel in column.maps:
             first, last = column.slice(channel, 0), column.slice(channel, column.kernels.channels - 1)
-            wide = Box(first.x, first.y, column.kernels.width, last.bottom - first.y)
-            self.windows.append(wide)
+            box = Box(first.x, first.y, column.kernels.width, last.bottom - first.y)
+            self.windows.append(box)
 
     def back(self, cell: Cell) -> None:
         """Follow the cell towards the input, up to the first layer that connects channels.
@@ -165,8 +165,8 @@ class _TraceBuilder:
         shape = self._network.shapes[cell.layer - 1]
         channel, row, column = (*(int(part) for part in np.unravel_index(place, shape)), 0, 0)[:3]
         found = Cell(cell.layer - 1, channel, row, column, cell.subject)
-        shown = found if self._strip.column_of(found.layer) else in_maps(self._network, found)
-        lower = self._strip.column_of(shown.layer)
+        shown = found if self._layout.column_of(found.layer) else in_maps(self._network, found)
+        lower = self._layout.column_of(shown.layer)
         if lower is not None:
             self.ring(lower, shown.channel, shown.row, shown.column)
         return found
@@ -179,7 +179,7 @@ class _TraceBuilder:
             return under
         place = np.unravel_index(formula.cells.flat[formula.winner], self._network.shapes[under.layer])
         won = replace(under, row=int(place[1]), column=int(place[2]))
-        lower = self._strip.column_of(won.layer)
+        lower = self._layout.column_of(won.layer)
         if lower is not None:
             self.ring(lower, won.channel, won.row, won.column)
         return won
@@ -200,7 +200,7 @@ class _TraceBuilder:
     ) -> None:
         """Mark and connect what `window` of map `channel` reads of the maps `below` in the layer below, with the
         contributions to `cell`."""
-        upper, lower = self._strip.column_of(cell.layer), self._strip.column_of(cell.layer - 1)
+        upper, lower = self._layout.column_of(cell.layer), self._layout.column_of(cell.layer - 1)
         if upper is None or lower is None or upper is lower:
             return
         end = upper.mark(channel, *window) if channel in upper.maps else None
@@ -246,11 +246,11 @@ class _TraceBuilder:
 
     def _connect_vector(self, cell: Cell) -> None:
         """Mark the values of a vector, or the maps before its Flatten, that a vote or a hidden value weighs."""
-        formula, upper = self._formula(cell), self._strip.column_of(cell.layer)
+        formula, upper = self._formula(cell), self._layout.column_of(cell.layer)
         under = cell.layer - 1
-        while under and self._strip.column_of(under) is None:
+        while under and self._layout.column_of(under) is None:
             under -= 1
-        lower = self._strip.column_of(under)
+        lower = self._layout.column_of(under)
         if upper is None or lower is None or lower is upper:
             return
         shape, below, end = (
@@ -259,8 +259,8 @@ class _TraceBuilder:
             upper.mark(cell.channel),
         )
         self.fans.append([])
-        one = np.arange(self._network.shapes[cell.layer][0]) == cell.channel
-        read = self._network.layers[cell.layer - 1].reads_of(below, one).reshape(shape[0], -1)
+        mask = np.arange(self._network.shapes[cell.layer][0]) == cell.channel
+        read = self._network.layers[cell.layer - 1].reads_of(below, mask).reshape(shape[0], -1)
         contribution = np.where(read, _EQUAL, 0.0)
         if formula is not None:
             contribution[:] = 0.0
@@ -283,8 +283,8 @@ class _TraceBuilder:
         """Add lines for the contributions of `cell` to each map, hidden value or vote of the layer above; they end
         in the middle of the values it influences."""
         network, above = self._network, cell.layer + 1
-        shown = cell if self._strip.column_of(cell.layer) else in_maps(network, cell)
-        lower, upper = self._strip.column_of(shown.layer), self._strip.column_of(above)
+        shown = cell if self._layout.column_of(cell.layer) else in_maps(network, cell)
+        lower, upper = self._layout.column_of(shown.layer), self._layout.column_of(above)
         large = math.prod(network.shapes[cell.layer]) > MOST_ONWARD
         if self._reading is None or upper is None or lower is None or upper.stage.count > _MAX_MAPS_ABOVE or large:
             return
@@ -322,7 +322,7 @@ class _TraceBuilder:
 
     def _connect_above(self, cell: Cell, above: Cell) -> Cell:
         """Mark and connect the cell `above` that reads this one."""
-        lower, upper = self._strip.column_of(cell.layer), self._strip.column_of(above.layer)
+        lower, upper = self._layout.column_of(cell.layer), self._layout.column_of(above.layer)
         if upper and lower is not upper:
             self.ring(upper, above.channel, above.row, above.column)
         are_visible = lower and upper and cell.channel in lower.maps and above.channel in upper.maps
@@ -343,7 +343,7 @@ class _TraceBuilder:
 
     def input_window(self, cell: Cell) -> None:
         """Mark the receptive field in the input, unless it is marked already."""
-        inner, column = in_maps(self._network, cell), self._strip.column_of(0)
+        inner, column = in_maps(self._network, cell), self._layout.column_of(0)
         window = receptive_field(self._network, inner.layer, inner.row, inner.column)[0]
         if inner.layer == 0 or column is None or window is None or not (window[0] and window[1]):
             return
