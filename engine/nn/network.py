@@ -269,7 +269,7 @@ def _layer_from_json(item: Any, depth: int) -> Layer:
     settings = dict(item)
     kind = settings.pop("layer", None)
     if not isinstance(kind, str) or kind not in LAYERS:
-        raise ValueError(f"There is no kind called {reprlib.repr(kind)}; there are {', '.join(LAYERS)}.")
+        raise ValueError(f"There is no layer called {reprlib.repr(kind)}; there are {', '.join(LAYERS)}.")
     unknown = set(settings) - set(LAYERS[kind].__dataclass_fields__)
     if unknown:
         raise ValueError(f"{kind} has no setting called {sorted(unknown)[0]!r}.")

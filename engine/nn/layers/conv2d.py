@@ -87,11 +87,11 @@ class Conv2D(Layer):
         return (self.features, *((side - self.size) // self.stride + 1 for side in padded))
 
     def block_shape(self, shape: Shape) -> Shape:
-        """(features, C*size*size + 1): one row a feature, its bias at the end; without the 1 if no bias."""
+        """(features, C*size*size + 1): one row per kernel, its bias last; without biases one column less."""
         return self.features, self._kernel_values(shape) + self.bias
 
     def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
-        """weight (features, C, size, size) and, unless switched off, bias (features,)."""
+        """weight (features, C, size, size) and, unless disabled, bias (features,)."""
         weight = block[:, : self._kernel_values(shape)].reshape(self.features, shape[0], self.size, self.size)
         return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
 
