@@ -174,7 +174,7 @@ class Intent:
 
     recipe: the hyperparameters.
     data: the examples of the next run.
-    pace: the most steps per second; None for full speed.
+    speed_limit: the most steps per second; None for full speed.
     running: whether training is to run.
     shown_point: the point of the history shown; None for the latest.
     default_data: the examples this network starts with.

@@ -69,11 +69,11 @@ class Session(QObject):
         self._preview: Document | None = None
         self._generation = 1
         self._acknowledged = 0
-        self._opening: Opening | None = None
+        self._open_request: Opening | None = None
         self._question: Question | None = None
-        self._opened = 0
+        self._opened_number = 0
         self._visible_maps: dict[str, tuple[tuple[Network, Wanted], ...]] = {}
-        self._requested_values: tuple[Wanted | None, ...] = ()
+        self._requested_channels: tuple[Wanted | None, ...] = ()
         self._changed_at = perf_counter()
 
     @property
@@ -118,16 +118,16 @@ class Session(QObject):
         if focus != self.focus:
             self.focus = focus
             self.focus_changed.emit()
-            self._refresh_needed_values()
+            self._refresh_needed_channels()
 
     def show(self, panel: str, shown: tuple[tuple[Network, Wanted], ...]) -> None:
         """Set which channels of which layers are visible in a panel, for each network shown there."""
         self._visible_maps[panel] = shown
-        self._refresh_needed_values()
+        self._refresh_needed_channels()
 
     @property
     def wanted(self) -> tuple[Wanted | None, ...]:
-        """The values that the engine has to send, for each model; None for all."""
+        """The channels of each layer that the engine has to send, for each model; None for all."""
         cells = self.focus.cells
         found = []
         for number, subject in enumerate(self.document.subjects):
@@ -139,8 +139,8 @@ class Session(QObject):
             found.append(wanted(subject.network, shown, looked))
         return tuple(found)
 
-    def _refresh_needed_values(self) -> None:
-        if self.wanted != self._requested_values:
+    def _refresh_needed_channels(self) -> None:
+        if self.wanted != self._requested_channels:
             self.asked.emit()
 
     def hover(self, cell: Cell | None) -> None:
@@ -178,19 +178,19 @@ class Session(QObject):
     ) -> Request:
         """The complete Request of what should be true now.
 
-        goal: what training should be doing; None before the first run.
+        training: what training should be doing; None before the first run.
         live: whether the weights in training make the predictions.
-        sampled: generator settings to preview examples of.
-        own: whether predictions for the user's own drawings are on screen.
-        data: the settings of the held-out examples.
+        sample_settings: generator settings to preview examples of.
+        drawing_predictions: whether predictions for the user's own drawings are on screen.
+        data_settings: the settings of the held-out examples.
         """
-        self._requested_values = self.wanted
+        self._requested_channels = self.wanted
         return Request(
             self._generation,
             self.document,
             self._preview is None,
             self._acknowledged,
-            self._opening,
+            self._open_request,
             self._changed_at,
             goal,
             live,
@@ -199,7 +199,7 @@ class Session(QObject):
             own=own,
             robustness="robustness" in self.focus.watched,
             held_out=data if "held_out" in self.focus.watched else None,
-            wanted=self._requested_values,
+            wanted=self._requested_channels,
         )
 
     def touch(self) -> None:
@@ -209,15 +209,15 @@ class Session(QObject):
     def open(self, path: Path) -> Opening:
         """Have the engine read a file, so that the window never waits for a disk; the result carries the returned
         request."""
-        self._opening = Opening(self._opening.number + 1 if self._opening else 1, path)
+        self._open_request = Opening(self._open_request.number + 1 if self._open_request else 1, path)
         self._emit_changed()
-        return self._opening
+        return self._open_request
 
     def is_new(self, opened: Opened) -> bool:
         """Whether this is the first result of the latest open()."""
-        if opened.opening != self._opening or opened.opening.number == self._opened:
+        if opened.opening != self._open_request or opened.opening.number == self._opened_number:
             return False
-        self._opened = opened.opening.number
+        self._opened_number = opened.opening.number
         return True
 
     def notice(self, notices: tuple[Notice, ...]) -> None:

@@ -66,13 +66,13 @@ class TrainingControl(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._session = session
-        self._numbers = count(1)
+        self._run_ids = count(1)
         self._recipe, self._data = WATCHED, PoolSettings(WATCHED.data)
         self.looked: DataLook = ""
-        self._pace: float | None = None
+        self._speed_limit: float | None = None
         self._layer_statistics = False
         self._names = BranchNames()
-        self._inspection: Inspection | None = None
+        self._step_query: Inspection | None = None
         self.goal: Goal | None = None
         self.training: Training | None = None
         self._trained: Subject | None = None  # the first model, if the goal trains it
@@ -95,10 +95,12 @@ class TrainingControl(QObject):
         """The current settings, for the views."""
         goal = self.goal
         if goal is None:
-            return Intent(self._recipe, self._data, self._pace, usual=self._default_data)
+            return Intent(self._recipe, self._data, self._speed_limit, usual=self._default_data)
         running, look, hidden = goal.running, goal.look, self._names.hidden
         lesson, live = goal.lesson, self.live
-        return Intent(self._recipe, self._data, self._pace, running, look, self._default_data, lesson, live, hidden)
+        return Intent(
+            self._recipe, self._data, self._speed_limit, running, look, self._default_data, lesson, live, hidden
+        )
 
     @property
     def live(self) -> bool:
@@ -179,7 +181,7 @@ class TrainingControl(QObject):
             return
         if self.goal is None:  # another network was shown meanwhile
             self._recipe, self._data = goal.recipe, goal.data
-        self._set(replace(goal, running=False, look=subject.moment, inspection=self._inspection))
+        self._set(replace(goal, running=False, look=subject.moment, inspection=self._step_query))
 
     def _reset(self, subject: Subject) -> None:
         """Start without a goal, for another network; its preset determines its examples."""
@@ -224,13 +226,13 @@ class TrainingControl(QObject):
             case LearnOn():
                 self._branch_with_new_data()
             case Pace(steps):
-                self._pace = steps
+                self._speed_limit = steps
                 self._set(goal and replace(goal, pace=steps))
             case LookInside(on) if on != self._layer_statistics:
                 self._layer_statistics = on
                 self._set(goal and replace(goal, inside=on))
-            case Inspect(inspection) if inspection != self._inspection:
-                self._inspection = inspection
+            case Inspect(inspection) if inspection != self._step_query:
+                self._step_query = inspection
                 self._set(goal and replace(goal, inspection=inspection))
             case ShowBranch(branch, shown):
                 self._names.show(branch, shown)
@@ -302,14 +304,14 @@ class TrainingControl(QObject):
             self._names.begin_anew()
             self._latest_run = self._history
         self.training = None
-        recipe, data, number = self._recipe, self._data, next(self._numbers)
+        recipe, data, number = self._recipe, self._data, next(self._run_ids)
         own = self._session.document.own
         if name is None:
             name = self.tr("Run {0}, seed {1}").format(self._names.runs + 1, recipe.seed)
         name = self._names.not_taken(name, self.tr("{0} ({1})"))
-        goal = Goal(number, self._trained, origin, name, recipe, data, own, True, until, self._pace)
+        goal = Goal(number, self._trained, origin, name, recipe, data, own, True, until, self._speed_limit)
         goal = replace(goal, kept=self._history, names=self._names.given)
-        self._set(replace(goal, inside=self._layer_statistics, inspection=self._inspection))
+        self._set(replace(goal, inside=self._layer_statistics, inspection=self._step_query))
 
     @property
     def _history(self) -> KeptRun | None:
@@ -345,12 +347,12 @@ class TrainingControl(QObject):
             look = None
         running = goal is not None and goal.running
         names = self._names.given
-        return Work(document, self._recipe, self._data, run, self._pace, look, names, live, running=running)
+        return Work(document, self._recipe, self._data, run, self._speed_limit, look, names, live, running=running)
 
     def restore(self, work: Work) -> None:
         """Continue a saved project, as one undo."""
         subject, run = work.document.subjects[0], work.run
-        self._recipe, self._data, self._pace = work.recipe, work.data, work.pace
+        self._recipe, self._data, self._speed_limit = work.recipe, work.data, work.pace
         self._names.begin_anew(work.names, () if run is None else [line.branch for line in run.lines])
         self._known.clear()
         self._last_seen, self._network, self.training, self._stopped = subject, subject.network, None, True
@@ -359,10 +361,10 @@ class TrainingControl(QObject):
             lesson, branch = run.origins[run.now.branch].lesson, run.lines[run.now.branch].branch
             # The seed of the branch, since a restart with another seed may have been asked for that never began.
             self._recipe = replace(work.recipe, seed=branch.recipes[-1][1].seed)
-            number = next(self._numbers)
+            number = next(self._run_ids)
             goal = Goal(number, subject, "kept", branch.name, self._recipe, lesson.data, lesson.own)
             goal = replace(goal, pace=work.pace, look=work.look, inside=self._layer_statistics, kept=run)
-            goal = replace(goal, names=work.names, inspection=self._inspection)
+            goal = replace(goal, names=work.names, inspection=self._step_query)
             for other in work.document.subjects[1:]:
                 if other.network == run.network and other.moment is not None and other.moment in run:
                     self._known.add(other)
