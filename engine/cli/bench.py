@@ -1,5 +1,5 @@
-"""`xo bench`: times this engine beside PyTorch and others, draws what a convolution costs, and compares a GPU's
-numbers with NumPy's."""
+"""`xo bench`: times this engine and other libraries such as PyTorch, plots the cost of a convolution, and compares
+a GPU's numbers with NumPy's."""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ CHART = "cost.svg"
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
-    parser = subparsers.add_parser("bench", help="time this engine beside others", description=__doc__)
+    parser = subparsers.add_parser("bench", help="time this engine and other libraries", description=__doc__)
     option = parser.add_argument
     option("--device", default="auto", choices=["auto", "cpu", "gpu"])
     option("--rows", type=_kinds, help=f"of {','.join(KINDS)} (default: all; parity only on a GPU)")
     option("--seconds", type=_positive, default=4.0, help="for each row and curve (default: 4)")
     option(
-        "--markdown", type=Path, metavar="FILE", help="write the tables, between the marks that FILE has, if any"
+        "--markdown", type=Path, metavar="FILE", help="write the tables, between the markers in FILE if it has any"
     )
     option("--json", type=Path, metavar="FILE", help="write everything measured")
-    option("--pictures", type=Path, metavar="FOLDER", help=f"draw the curves of scale, as {CHART} in there")
-    option("--against", type=Path, metavar="FILE", help="compare ratios with what --json wrote before")
-    option("--margin", type=_positive, default=MARGIN, help=f"by what share a ratio may fall (default: {MARGIN})")
+    option("--pictures", type=Path, metavar="FOLDER", help=f"plot the scaling curves, as {CHART} in this folder")
+    option("--against", type=Path, metavar="FILE", help="compare ratios with an earlier --json file")
+    option("--margin", type=_positive, default=MARGIN, help=f"share by which a ratio may fall (default: {MARGIN})")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, write; 1 if numbers differ or a row got slower.
+    """Measure, print and write; returns 1 if numbers differ or a row got slower.
 
-    Raises DeviceError without the device that is asked for, BenchError if a contender computes something else,
-    StorageError for a file that cannot be used.
+    Raises DeviceError if the device is missing, BenchError if a contender computes other numbers, StorageError for
+    a file that cannot be used.
     """
     before = None if args.against is None else read_report(args.against)
     _check_folders([path for path in (args.markdown, args.json) if path is not None], args.pictures)
@@ -70,26 +69,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(args: argparse.Namespace, report: Report) -> None:
-    """The files that are asked for."""
     pictures = []
     if args.pictures is not None and report.curves:
-        drawn = args.pictures / CHART
-        title, below = "What a convolution costs as it grows", f"Varied from {described()}."
-        write_atomically(drawn, chart(report.curves, title, below).encode())
-        pictures.append(drawn)
+        picture = args.pictures / CHART
+        title, caption = "What a convolution costs as it grows", f"Varied from {described()}."
+        write_atomically(picture, chart(report.curves, title, caption).encode())
+        pictures.append(picture)
     if args.markdown is not None:
         page = args.markdown
-        addresses = [Path(os.path.relpath(drawn, page.parent)).as_posix() for drawn in pictures]
+        addresses = [Path(os.path.relpath(picture, page.parent)).as_posix() for picture in pictures]
         write_atomically(page, into_page(page, as_markdown(report, addresses)).encode())
     if args.json is not None:
         write_atomically(args.json, to_json(report))
 
 
 def _check_folders(files: Sequence[Path], pictures: Path | None) -> None:
-    """Raises ValueError before anything is measured if what is found could not be written."""
+    """Raises ValueError, before anything is measured, if a folder to write into does not exist."""
     for folder in [path.parent for path in files] + ([] if pictures is None else [pictures]):
         if not folder.is_dir():
-            raise ValueError(f"There is no folder {folder} to write into; make it first, or choose another.")
+            raise ValueError(f"The folder {folder} does not exist; create it first, or choose another.")
 
 
 def _kinds(text: str) -> list[str]:
@@ -107,7 +105,7 @@ def _positive(text: str) -> float:
 
 
 def _progress(text: str) -> None:
-    """One line that is written over on a terminal; elsewhere a line for each step."""
+    """One line that is overwritten on a terminal; elsewhere a line for each step."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
     elif text:

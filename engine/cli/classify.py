@@ -1,4 +1,4 @@
-"""`xo classify`: reads pictures, one verdict a line. It keeps nothing and trains nothing."""
+"""`xo classify`: predicts the class of pictures, one line for each; and the options that choose a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def add_subject(parser: argparse.ArgumentParser) -> None:
-    """Add --preset, --model and --device."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", metavar="NAME", help="a network of this program (default: default)")
     which.add_argument("--model", metavar="FILE", type=Path, help="a model file")
@@ -32,7 +31,7 @@ def add_subject(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_subject(args: argparse.Namespace) -> Subject:
-    """The subject asked for. Raises ValueError or FileNotFoundError, one sentence."""
+    """The model of --preset or --model. Raises ValueError or FileNotFoundError with one sentence."""
     from engine.documents.model_file import load_model, shipped_subject
     from engine.documents.presets import preset
 
@@ -45,43 +44,47 @@ def chosen_subject(args: argparse.Namespace) -> Subject:
 
 
 BATCH = 64
-BATCH_BYTES = 256 << 20  # what a batch may take; a network whose layers are large reads fewer at once
+BATCH_BYTES = 256 << 20  # of a batch at most, so that a network with large layers gets fewer pictures at once
 NEITHER = "neither"
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
     parser = subparsers.add_parser(
         "classify",
-        help="say of pictures whether they are X or O",
-        description="Say of pictures whether they are X or O. A folder stands for the images in it, at any depth.",
+        help="classify pictures as X or O",
+        description="Classify pictures as X or O. A folder stands for the images in it, at any depth.",
     )
     parser.add_argument("files", metavar="FILES", nargs="+", type=Path, help="images, npz files, folders")
     add_subject(parser)
-    parser.add_argument("--fit", action="store_true", help="centre the ink and size it to the frame first")
+    parser.add_argument("--fit", action="store_true", help="centre the ink and scale it to the frame first")
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read everything, print a line a picture; 1 if any file could not be read. Raises ValueError and OSError."""
+    """Classify all pictures and print a line for each; returns 1 if any file could not be read. Raises ValueError
+    and OSError."""
     from engine.backends.backend import choose_backend
 
     classifier = Classifier(chosen_subject(args), choose_backend(args.device))
     source = Source(args.files, classifier.side, classifier.subject.network.classes, args.fit)
     tally = Tally(classifier.subject.network.classes)
     for result in classifier.results(source.entries()):
-        print(_object(result) if args.json else _line(result, source.width, classifier.percent))
+        print(_json(result) if args.json else _line(result, source.width, classifier.percent))
         tally.count(result)
     if tally.labelled:
-        # In JSON mode, stdout is for the objects alone.
+        # In JSON mode, stdout contains nothing but the objects.
         print(tally.sentence(), file=sys.stderr if args.json else sys.stdout)
     return 1 if source.failed else 0
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One picture to be read. picture: (side, side), -1 to 1. index: its place in an npz file. label: a class
-    name or "neither", where the file says so."""
+    """A picture to classify.
+
+    picture: (side, side), -1 to 1.
+    index: in an npz file.
+    label: a class name or "neither", if the file has labels.
+    """
 
     file: str
     picture: Array
@@ -91,7 +94,11 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What became of an entry. votes: by class name, in the network's order. verdict: a class name or "unsure"."""
+    """The prediction for one picture.
+
+    votes: by class name, in the network's order.
+    predicted_class: a class name or "unsure".
+    """
 
     entry: Entry
     votes: dict[str, float]
@@ -99,24 +106,24 @@ class Result:
 
     @property
     def right(self) -> bool | None:
-        """Whether the verdict is the label; of what is neither, "unsure" is right. None without a label."""
+        """Whether the predicted class is the label, for "neither" whether it is "unsure"; None without a label."""
         if self.entry.label is None:
             return None
         return self.verdict == ("unsure" if self.entry.label == NEITHER else self.entry.label)
 
 
 class Source:
-    """Gives the pictures of files and folders one after another, and tells of what it cannot read."""
+    """Reads the pictures of files and folders one after another, and prints which files it cannot read."""
 
     def __init__(self, paths: list[Path], side: int, classes: tuple[str, ...], fit: bool) -> None:
         self._side, self._classes, self._fit = side, classes, fit
         self.failed = False
         self._paths = [found for path in paths for found in self._expanded(path)]
-        # What the names of the pictures need; those of an npz file carry a place besides.
+        # Longest name of a picture; those of an npz file include an index.
         self.width = max((len(str(path)) + 6 * _is_npz(path) for path in self._paths), default=0)
 
     def entries(self) -> Iterator[Entry]:
-        """Every picture that can be read, in order; of the files that cannot, a sentence on stderr."""
+        """Every readable picture, in order; prints a sentence to stderr for each file that is not."""
         for path in self._paths:
             try:
                 yield from self._of_npz(path) if _is_npz(path) else self._of_image(path)
@@ -124,7 +131,7 @@ class Source:
                 self._fail(str(error))
 
     def _expanded(self, path: Path) -> list[Path]:
-        """The path itself, or the image files in a folder and those below it, sorted."""
+        """The path itself, or the image files below a folder, sorted."""
         from engine.formats.atomic_file import shown
         from engine.formats.pictures import SUFFIXES
 
@@ -133,7 +140,7 @@ class Source:
         inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
         found = sorted(file for file in inside if file.suffix.lower() in SUFFIXES)
         if not found:
-            self._fail(f"{shown(path)} has no images in it; name another folder.")
+            self._fail(f"{shown(path)} contains no images; name another folder.")
         return found
 
     def _of_image(self, path: Path) -> Iterator[Entry]:
@@ -151,7 +158,7 @@ class Source:
             raise ValueError(f"{path} has the class {unknown[0]}, {known}.")
         if found.labels is not None and found.labels.max() >= len(classes):
             raise ValueError(f"{path} has the label {found.labels.max()}, {known}.")
-        names = (*classes, NEITHER)  # -1 is the last
+        names = (*classes, NEITHER)  # label -1 indexes the last
         for index, picture in enumerate(found.pictures):
             label = None if found.labels is None else names[found.labels[index]]
             yield Entry(str(path), self._input(picture), index, label)
@@ -171,10 +178,10 @@ class Source:
 
 
 class Classifier:
-    """Reads many pictures with one subject, a batch at a time, through a plan it keeps."""
+    """Classifies pictures with one model, batch by batch."""
 
     def __init__(self, subject: Subject, backend: Backend) -> None:
-        """Raises ShapeError if the network does not read one square map, as drawings are."""
+        """Raises ShapeError unless the network's input is one square map."""
         from engine.nn.inference import Reader
         from engine.nn.plan import Plan
 
@@ -186,25 +193,25 @@ class Classifier:
         self._plan.load(subject.parameters)
 
     def results(self, entries: Iterable[Entry]) -> Iterator[Result]:
-        """A result for each entry, in order."""
-        waiting: list[Entry] = []
+        """The prediction for each entry, in order."""
+        batch: list[Entry] = []
         for entry in entries:
-            waiting.append(entry)
-            if len(waiting) == self._plan.batch:
-                yield from self._read(waiting)
-                waiting = []
-        if waiting:
-            yield from self._read(waiting)
+            batch.append(entry)
+            if len(batch) == self._plan.batch:
+                yield from self._classify(batch)
+                batch = []
+        if batch:
+            yield from self._classify(batch)
 
-    def _read(self, entries: list[Entry]) -> Iterator[Result]:
-        """At most a batch; what is missing is filled up with blank pictures."""
+    def _classify(self, entries: list[Entry]) -> Iterator[Result]:
+        """Classify at most a batch, padded with blank pictures."""
         import numpy as np
 
         from engine.nn.inference import verdict, votes_of
 
         pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
-        for place, entry in enumerate(entries):
-            pictures[place, 0] = entry.picture
+        for index, entry in enumerate(entries):
+            pictures[index, 0] = entry.picture
         scores = self._backend.operations.to_host(self._plan.forward(pictures)).T
         classes = self.subject.network.classes
         for entry, votes in zip(entries, votes_of(self.subject.network, scores), strict=False):
@@ -214,7 +221,7 @@ class Classifier:
 
 @dataclass
 class Tally:
-    """Counts how often the verdict is the label."""
+    """Counts correct predictions by label."""
 
     classes: tuple[str, ...]
     seen: dict[str, int] = field(default_factory=dict)
@@ -223,11 +230,11 @@ class Tally:
 
     @property
     def labelled(self) -> int:
-        """How many pictures had a label."""
+        """Number of pictures with a label."""
         return sum(self.seen.values())
 
     def count(self, result: Result) -> None:
-        """Take a result in, if its picture has a label."""
+        """Count a prediction, if its picture has a label."""
         label = result.entry.label
         if label is None:
             return
@@ -236,13 +243,13 @@ class Tally:
         self.unsure += result.verdict == "unsure"
 
     def sentence(self) -> str:
-        """Such as: accuracy 97.0 % of 200 (X 98.0 % of 100, O 96.0 % of 100; 3 unsure)."""
-        parts = [self._share(name) for name in (*self.classes, NEITHER) if self.seen.get(name)]
+        """For example: accuracy 97.0 % of 200 (X 98.0 % of 100, O 96.0 % of 100; 3 unsure)."""
+        parts = [self._class_text(name) for name in (*self.classes, NEITHER) if self.seen.get(name)]
         total = sum(self.right.values()) / self.labelled
-        apart = f"{', '.join(parts)}; {self.unsure:,} unsure"
-        return f"accuracy {total:.1%} of {self.labelled:,} ({apart})".replace("%", " %")
+        details = f"{', '.join(parts)}; {self.unsure:,} unsure"
+        return f"accuracy {total:.1%} of {self.labelled:,} ({details})".replace("%", " %")
 
-    def _share(self, name: str) -> str:
+    def _class_text(self, name: str) -> str:
         return f"{name} {self.right[name] / self.seen[name]:.1%} of {self.seen[name]:,}"
 
 
@@ -251,7 +258,7 @@ def _is_npz(path: Path) -> bool:
 
 
 def _line(result: Result, width: int, percent: bool) -> str:
-    """A picture's line for people. Votes that are no shares, as the walk-through's, are not said in per cent."""
+    """A picture's line of text. Votes that are no shares, as the walk-through's, are not printed as percentages."""
 
     def text(vote: float) -> str:
         return f"{100 * vote:5.1f} %" if percent else f"{vote:5.2f}"
@@ -263,13 +270,13 @@ def _line(result: Result, width: int, percent: bool) -> str:
     return f"{name:<{width}}  {result.verdict:<6}  {text(max(result.votes.values()))}  ({votes}){wrong}"
 
 
-def _object(result: Result) -> str:
-    """A picture's line for programs. Six decimals: the rest of a float32 is noise."""
+def _json(result: Result) -> str:
+    """A picture's JSON object. Votes have six decimals: the rest of a float32 is noise."""
     entry = result.entry
     votes = {name: round(vote, 6) for name, vote in result.votes.items()}
-    described: dict[str, Any] = {"file": entry.file, "verdict": result.verdict, "votes": votes}
+    fields: dict[str, Any] = {"file": entry.file, "verdict": result.verdict, "votes": votes}
     if entry.index is not None:
-        described["index"] = entry.index
+        fields["index"] = entry.index
     if entry.label is not None:
-        described["label"] = entry.label
-    return json.dumps(described)
+        fields["label"] = entry.label
+    return json.dumps(fields)

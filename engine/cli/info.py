@@ -1,4 +1,4 @@
-"""`xo info`: what this program runs on and what it ships with. It changes nothing."""
+"""`xo info`: versions, the device, and the presets with their models."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import Any
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
     parser = subparsers.add_parser(
         "info",
         help="show versions, the device and the networks",
-        description="Show what this program runs on and what it ships with.",
+        description="Show versions, the device and the networks of this program.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report."""
     report = _report()
     if args.json:
         print(json.dumps(report))
@@ -30,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         if name != "presets":
             print(f"{name:<{width}}  {value}")
     for preset in report["presets"]:
-        numbers = f"reads {preset['input']}, {preset['layers']} layers, {preset['parameters']:,} parameters"
+        numbers = f"input {preset['input']}, {preset['layers']} layers, {preset['parameters']:,} parameters"
         print(f"{'preset':<{width}}  {preset['name']}: {numbers}, {preset['model']}")
     return 0
 
@@ -73,7 +71,7 @@ def _presets() -> list[dict[str, Any]]:
 
 
 def _model(name: str) -> str:
-    """Whether the preset can be used without training it first."""
+    """Where the preset's weights come from."""
     from engine.documents.presets import WALKTHROUGH, preset
     from engine.installation import asset
 

@@ -1,7 +1,4 @@
-"""The `xo` command: finds the sub-command that is asked for, runs it, and turns errors into one sentence.
-
-Not the sub-commands, which are in engine/cli. It loads no Qt, and of the rest only what is asked for.
-"""
+"""The `xo` command: imports and runs one sub-command, a module of engine/cli, and prints errors as one sentence."""
 
 from __future__ import annotations
 
@@ -19,21 +16,21 @@ FINE, FAILED, INTERRUPTED = 0, 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `xo` with these words, by default those of the process; returns the exit code.
+    """Run `xo` with these arguments, by default those of the process; returns the exit code.
 
-    0: fine. 1: an error the user can mend, told on stderr in one sentence. 130: Ctrl+C. Raises SystemExit, as
-    argparse does, with 2 for words that mean nothing and 0 after --help and --version.
+    0: success. 1: an error the user can fix, one sentence on stderr. 130: Ctrl+C. Raises SystemExit, as argparse
+    does, with 2 for invalid arguments and 0 after --help and --version.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    _print_anything()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _escape_unprintable()
     try:
-        commands = {name: import_module(f"engine.cli.{name}") for name in _wanted(words)}
-        args = _parser(commands).parse_args(words)
+        commands = {name: import_module(f"engine.cli.{name}") for name in _commands_to_load(arguments)}
+        args = _parser(commands).parse_args(arguments)
         return _run(commands[args.command], args)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has seen enough. What Python would still write at the end goes nowhere.
+        # The reader of the output has closed the pipe. What Python still flushes at exit goes to /dev/null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
 
@@ -50,7 +47,7 @@ def _run(command: ModuleType, args: argparse.Namespace) -> int:
     except DeviceError as error:
         return _failed(f"The GPU cannot be used ({error}); leave --device out, or use --device cpu.")
     except MemoryError:
-        return _failed("There is not enough memory for this; use a smaller picture or network.")
+        return _failed("Not enough memory; use a smaller picture or network.")
     except (ValueError, OSError) as error:
         return _failed(str(error))
 
@@ -60,15 +57,15 @@ def _failed(sentence: str) -> int:
     return FAILED
 
 
-def _wanted(words: Sequence[str]) -> Sequence[str]:
-    """The sub-commands to load: the one that is asked for, or all if the words name none, so that help can."""
-    if words[:1] == ["--version"]:
+def _commands_to_load(arguments: Sequence[str]) -> Sequence[str]:
+    """The named sub-command, or all if none is named, for the help text."""
+    if arguments[:1] == ["--version"]:
         return ()
-    return words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS
+    return arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
 
 
 def _parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("xo", description="Reads hand-drawn X and O with a small neural network.")
+    parser = argparse.ArgumentParser("xo", description="Classify hand-drawn X and O with a small neural network.")
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in commands.values():
@@ -77,7 +74,7 @@ def _parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when it is asked for."""
+    """Reads the version only if --version is given."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from engine.installation import program_version
@@ -86,8 +83,8 @@ class _Version(argparse.Action):
         parser.exit(FINE)
 
 
-def _print_anything() -> None:
-    """Print file names as best we can: one that the terminal cannot show is no reason to stop."""
+def _escape_unprintable() -> None:
+    """Escape characters that the terminal cannot encode, such as in file names, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

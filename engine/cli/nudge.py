@@ -1,4 +1,5 @@
-"""`xo nudge`: learning as the article tells it, a value at a time, watched or set beside backpropagation."""
+"""`xo nudge`: the article's way of learning, one value at a time, traced step by step or compared with
+backpropagation."""
 
 from __future__ import annotations
 
@@ -22,44 +23,44 @@ from engine.nudging import Curve, Nudge, Nudger, Nudging, backpropagated, centra
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
 
-LOWEST = 1e-6  # an error below it is drawn and written as below it
+LOWEST = 1e-6  # errors below it are drawn at it and written as "below"
 TITLE = "Error against multiplies: backpropagation and nudging"
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
     parser = subparsers.add_parser(
         "nudge",
-        help="learn as the article tells it: every value a little up, a little down",
-        description="Learns the article's ten 9 x 9 pictures by nudging every value a little up and a little down, "
-        "and by backpropagation from the same start, and prints the error that each has left after so many "
+        help="learn the article's way: every value a little up, a little down",
+        description="Learn the article's ten 9 x 9 pictures by nudging every value a little up and a little down, "
+        "and by backpropagation from the same start, and print the error of both after equal numbers of "
         "multiplies.",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the first weights and the order (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="of the initial weights and the order (default: 1)")
     parser.add_argument(
-        "--handmade", action="store_true", help="begin with the article's three features instead of drawn ones"
+        "--handmade", action="store_true", help="start with the article's three features instead of random ones"
     )
-    parser.add_argument("--size", type=float, default=0.3, help="how far a nudge goes (default: 0.3)")
+    parser.add_argument("--size", type=float, default=0.3, help="size of a nudge (default: 0.3)")
     parser.add_argument("--rate", type=float, default=0.1, help="backpropagation's learning rate (default: 0.1)")
-    parser.add_argument("--batch", type=int, default=1, help="pictures looked at at once (default: 1)")
-    parser.add_argument("--shuffle", action="store_true", help="nudge the values in an order drawn anew each time")
+    parser.add_argument("--batch", type=int, default=1, help="pictures in a batch (default: 1)")
+    parser.add_argument("--shuffle", action="store_true", help="nudge the values in a new random order each time")
     parser.add_argument(
-        "--multiplies", type=int, default=20_000_000, help="what each rule may spend (default: 20,000,000)"
+        "--multiplies", type=int, default=20_000_000, help="budget of each method (default: 20,000,000)"
     )
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--steps", type=int, metavar="N", help="print the first N nudges instead")
     other.add_argument(
-        "--check", action="store_true", help="print every value's central difference beside its gradient instead"
+        "--check", action="store_true", help="print every value's central difference and its gradient instead"
     )
-    other.add_argument("--svg", type=Path, metavar="FILE", help="draw the comparison, too")
+    other.add_argument("--svg", type=Path, metavar="FILE", help="also plot the comparison")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what was asked for. Raises ValueError for numbers that mean nothing, StorageError for a file."""
+    """Print nudges, the gradient check or the comparison. Raises ValueError for invalid numbers, StorageError for a
+    file."""
     nudging = Nudging(args.size, shuffled=args.shuffle, batch=args.batch, seed=args.seed)
     if args.steps is not None:
-        _watch(args, nudging)
+        _print_nudges(args, nudging)
     elif args.check:
         _check(args)
     else:
@@ -67,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _start(args: argparse.Namespace) -> Values:
-    """Drawn parameters; of which the features may be the article's, divided by 9 where it takes a mean."""
+def _initial(args: argparse.Namespace) -> Values:
+    """Random initial parameters, with --handmade the article's features, divided by 9 for its mean."""
     if args.seed < 0:
-        raise ValueError(f"A seed is a whole number from 0 up, not {args.seed}.")
+        raise ValueError(f"A seed is a whole number of at least 0, not {args.seed}.")
     values = TRAINABLE_WALKTHROUGH.initial(args.seed)
     if args.handmade:
         name = "01-conv2d.weight"
@@ -78,22 +79,19 @@ def _start(args: argparse.Namespace) -> Values:
     return values
 
 
-# -- watching ----------------------------------------------------------------------------------------------------
-
-
-def _watch(args: argparse.Namespace, nudging: Nudging) -> None:
+def _print_nudges(args: argparse.Namespace, nudging: Nudging) -> None:
     if args.steps < 1:
-        raise ValueError(f"There is nothing to watch in {args.steps} steps; ask for 1 or more.")
-    nudger = Nudger(TRAINABLE_WALKTHROUGH, Fixed(article_examples()), nudging, _start(args))
+        raise ValueError(f"There is nothing to print for {args.steps} steps; give --steps 1 or more.")
+    nudger = Nudger(TRAINABLE_WALKTHROUGH, Fixed(article_examples()), nudging, _initial(args))
     for nudge in islice(nudger.nudges(), args.steps):
         print(json.dumps(_nudge_json(nudge)) if args.json else _nudge_line(nudge))
 
 
 def _nudge_line(nudge: Nudge) -> str:
-    place = ", ".join(map(str, nudge.index))
-    outcome = {"up": "higher", "down": "lower", "same": "as it was"}[nudge.kept]
+    index = ", ".join(map(str, nudge.index))
+    outcome = {"up": "higher", "down": "lower", "same": "unchanged"}[nudge.kept]
     errors = f"error {nudge.error:.6f}, higher {nudge.error_up:.6f}, lower {nudge.error_down:.6f}"
-    return f"{nudge.number:>6}  {f'{nudge.name}[{place}]':<28} {nudge.before:+.4f}  {errors}: {outcome}"
+    return f"{nudge.number:>6}  {f'{nudge.name}[{index}]':<28} {nudge.before:+.4f}  {errors}: {outcome}"
 
 
 def _nudge_json(nudge: Nudge) -> dict[str, Any]:
@@ -112,47 +110,41 @@ def _nudge_json(nudge: Nudge) -> dict[str, Any]:
     }
 
 
-# -- checking ----------------------------------------------------------------------------------------------------
-
-
 def _check(args: argparse.Namespace) -> None:
-    """Each value's slope by trying and by backpropagation, of the mean error of all ten pictures at the start."""
-    network, given = TRAINABLE_WALKTHROUGH, article_examples()
-    start = _start(args)
-    shares = targets(given.labels, len(given.classes), np.float64)
-    found = central_differences(network, start, given.images, shares)
-    gradients = backpropagated(network, start, given.images, shares)
-    apart = []
+    """Print each value's central difference and gradient, of the mean error of all ten pictures at the start."""
+    network, dataset = TRAINABLE_WALKTHROUGH, article_examples()
+    initial = _initial(args)
+    shares = targets(dataset.labels, len(dataset.classes), np.float64)
+    differences = central_differences(network, initial, dataset.images, shares)
+    gradients = backpropagated(network, initial, dataset.images, shares)
+    deviations = []
     for name, gradient in gradients.items():
         for index in np.ndindex(gradient.shape):
-            slope, sentence = float(found.slopes[name][index]), found.sentence(name, index)
-            if sentence is None:
-                apart.append(abs(slope - float(gradient[index])))
-            _print_slope(args.json, name, index, slope, float(gradient[index]), sentence)
+            central, kink = float(differences.slopes[name][index]), differences.sentence(name, index)
+            if kink is None:
+                deviations.append(abs(central - float(gradient[index])))
+            _print_gradients(args.json, name, index, central, float(gradient[index]), kink)
     if not args.json:
-        kinks = sum(int(kinked.sum()) for kinked in found.kinked.values())
-        furthest = f", at most {max(apart):.1e} apart" if apart else ""
-        print(f"{len(apart)} values away from kinks and ties{furthest}; {kinks} values at one.")
+        kinks = sum(int(kinked.sum()) for kinked in differences.kinked.values())
+        largest = f", at most {max(deviations):.1e} apart" if deviations else ""
+        print(f"{len(deviations)} values away from kinks and ties{largest}; {kinks} values at one.")
 
 
-def _print_slope(
-    as_json: bool, name: str, index: tuple[int, ...], slope: float, gradient: float, sentence: str | None
+def _print_gradients(
+    as_json: bool, name: str, index: tuple[int, ...], central: float, gradient: float, kink: str | None
 ) -> None:
     if as_json:
-        about = {"name": name, "index": index, "central": slope, "gradient": gradient, "kink": sentence}
-        print(json.dumps(about))
+        line = {"name": name, "index": index, "central": central, "gradient": gradient, "kink": kink}
+        print(json.dumps(line))
         return
-    place = f"{name}[{', '.join(map(str, index))}]"
-    print(f"{place:<28} central {slope:+.9f}  backpropagation {gradient:+.9f}  {sentence or ''}".rstrip())
-
-
-# -- comparing ---------------------------------------------------------------------------------------------------
+    parameter = f"{name}[{', '.join(map(str, index))}]"
+    print(f"{parameter:<28} central {central:+.9f}  backpropagation {gradient:+.9f}  {kink or ''}".rstrip())
 
 
 def _compare(args: argparse.Namespace, nudging: Nudging) -> None:
-    marks, shown = _marks(args.multiplies)
+    marks, rows = _marks(args.multiplies)
     recipe = Recipe(SGD(args.rate, momentum=0), batch=args.batch, epochs=args.multiplies, seed=args.seed)
-    curves = compare(TRAINABLE_WALKTHROUGH, article_examples(), _start(args), marks, recipe, nudging)
+    curves = compare(TRAINABLE_WALKTHROUGH, article_examples(), _initial(args), marks, recipe, nudging)
     if args.svg is not None:
         write_atomically(args.svg, _picture(args, curves).encode())
     if args.json:
@@ -160,25 +152,26 @@ def _compare(args: argparse.Namespace, nudging: Nudging) -> None:
             print(json.dumps({"rule": curve.rule, "multiplies": curve.multiplies, "updates": curve.updates,
                               "errors": curve.errors}))  # fmt: skip
         return
-    print("\n".join(_table(curves, shown)))
+    print("\n".join(_table(curves, rows)))
     if args.svg is not None:
         print(f"wrote {args.svg}")
 
 
 def _marks(most: int) -> tuple[list[int], list[int]]:
-    """Where errors are measured, and which of these make a row of the table: from 10,000 up to `most`."""
+    """The numbers of multiplies at which errors are measured, and those that are rows of the table: from 10,000 up
+    to `most`."""
     if most < 20_000:
         raise ValueError(f"{most:,} multiplies are too few to learn with; give --multiplies 20000 or more.")
-    shown = [step * 10**power for power in range(4, 13) for step in (1, 2, 5) if step * 10**power < most]
+    rows = [step * 10**power for power in range(4, 13) for step in (1, 2, 5) if step * 10**power < most]
     fine = [round(10 ** (power / 12)) for power in range(12 * 3, 12 * 13) if 10 ** (power / 12) < most]
-    return sorted({*shown, *fine, most}), [*shown, most]
+    return sorted({*rows, *fine, most}), [*rows, most]
 
 
-def _table(curves: list[Curve], shown: list[int]) -> Iterator[str]:
-    """Markdown: one row a mark, one column a rule."""
+def _table(curves: list[Curve], rows: list[int]) -> Iterator[str]:
+    """Markdown: a row for each mark, a column for each method."""
     yield "| multiplies | " + " | ".join(curve.rule for curve in curves) + " |"
     yield "|" + "---:|" * (len(curves) + 1)
-    for mark in (0, *shown):
+    for mark in (0, *rows):
         cells = [_error_text(next(error for spent, error in _points(curve) if spent >= mark)) for curve in curves]
         yield f"| {mark:,} | " + " | ".join(cells) + " |"
 
@@ -193,7 +186,7 @@ def _error_text(error: float) -> str:
 
 def _picture(args: argparse.Namespace, curves: list[Curve]) -> str:
     subtitle = (
-        f"the article's ten 9 x 9 pictures, {args.batch} at a time; rate {args.rate:g}, nudges of {args.size:g}; "
+        f"the article's ten 9 x 9 pictures, batches of {args.batch}; rate {args.rate:g}, nudges of {args.size:g}; "
         f"seed {args.seed}"
     )
     lines = [Line(curve.rule, curve.multiplies, curve.errors) for curve in curves]

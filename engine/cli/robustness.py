@@ -1,5 +1,5 @@
-"""`xo robustness`: how many drawings are read rightly when they are shifted, sized, turned, thick or noisy, by
-a network and by whole-image comparison. It trains nothing."""
+"""`xo robustness`: accuracy of a network and of template matching on drawings that are shifted, scaled, rotated,
+thick or noisy."""
 
 from __future__ import annotations
 
@@ -17,75 +17,74 @@ if TYPE_CHECKING:
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
     parser = subparsers.add_parser(
         "robustness",
-        help="how well shifted, sized, turned, thick and noisy drawings are read",
-        description="Read drawings with one property varied, by a network and by comparison with one X and one O.",
+        help="measure the accuracy on shifted, scaled, rotated, thick and noisy drawings",
+        description="Measure the accuracy of a network and of template matching on drawings with one property "
+        "varied.",
     )
     add_subject(parser)
-    parser.add_argument("--svg", metavar="FILE", type=Path, help="draw the curves")
+    parser.add_argument("--svg", metavar="FILE", type=Path, help="plot the curves")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Try all drawings, print what was found. Raises ValueError for a network for other pictures."""
+    """Run all tests and print the result. Raises ValueError for a network with another input or other classes."""
     from engine.backends.backend import choose_backend
     from engine.explain.robustness import Trial
     from engine.formats.atomic_file import write_atomically
 
-    subject = chosen_subject(args)
-    trial = Trial(subject.network, subject.parameters, choose_backend(args.device))
-    while not trial.done:
-        trial.advance()
-    found = trial.report()
+    model = chosen_subject(args)
+    test = Trial(model.network, model.parameters, choose_backend(args.device))
+    while not test.done:
+        test.advance()
+    result = test.report()
     if args.svg is not None:
-        write_atomically(args.svg, _picture(subject, found).encode())
+        write_atomically(args.svg, _picture(model, result).encode())
     if args.json:
-        print(json.dumps(_plain(found)))
+        print(json.dumps(_json(result)))
     else:
-        print(_table(found))
+        print(_table(result))
     return 0
 
 
-def _plain(found: Robustness) -> dict[str, Any]:
-    """The curves as lists of numbers."""
-    network, whole = found.shares(found.network).round(4), found.shares(found.whole_image).round(4)
+def _json(result: Robustness) -> dict[str, Any]:
+    network, template = result.shares(result.network).round(4), result.shares(result.whole_image).round(4)
     return {
-        "drawings": int(found.tried.min()),
+        "drawings": int(result.tried.min()),
         "properties": [
             {
                 "name": each.name,
                 "unit": each.unit,
                 "values": list(each.values),
                 "network": network[row].tolist(),
-                "whole_image": whole[row].tolist(),
+                "whole_image": template[row].tolist(),
             }
-            for row, each in enumerate(found.properties)
+            for row, each in enumerate(result.properties)
         ],
     }
 
 
-def _table(found: Robustness) -> str:
-    """A Markdown table: a row for each curve, percents; the usual value of a property in brackets."""
-    lines = [f"Of {int(found.tried.min())} drawings at each value, read rightly in percent:", ""]
-    rights = (("network", found.shares(found.network)), ("whole image", found.shares(found.whole_image)))
-    for row, each in enumerate(found.properties):
+def _table(result: Robustness) -> str:
+    """Markdown tables: a row for each curve, in percent; the default value of a property in brackets."""
+    lines = [f"Accuracy in percent, on {int(result.tried.min())} drawings at each value:", ""]
+    curves = (("network", result.shares(result.network)), ("template matching", result.shares(result.whole_image)))
+    for row, each in enumerate(result.properties):
         heads = [
             f"[{_value(each, value)}]" if value == each.usual else _value(each, value) for value in each.values
         ]
         lines += [f"| {each.name}, {each.unit} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-        for name, shares in rights:
-            lines.append(f"| {name} | " + " | ".join(f"{round(100 * share, 1):g}" for share in shares[row]) + " |")
+        for name, accuracy in curves:
+            lines.append(f"| {name} | " + " | ".join(f"{round(100 * a, 1):g}" for a in accuracy[row]) + " |")
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
-def _picture(subject: Subject, found: Robustness) -> str:
+def _picture(model: Subject, result: Robustness) -> str:
     """The curves as SVG."""
     from engine.charts import Plot, multiples_chart
 
-    network, whole = found.shares(found.network), found.shares(found.whole_image)
+    network, template = result.shares(result.network), result.shares(result.whole_image)
     plots = [
         Plot(
             f"{each.name}, {each.unit}",
@@ -94,15 +93,16 @@ def _picture(subject: Subject, found: Robustness) -> str:
                 _value(each, each.values[len(each.values) // 2]),
                 _value(each, each.values[-1]),
             ),
-            (network[row].tolist(), whole[row].tolist()),
+            (network[row].tolist(), template[row].tolist()),
         )
-        for row, each in enumerate(found.properties)
+        for row, each in enumerate(result.properties)
     ]
     subtitle = (
-        f"X and O read rightly, of {int(found.tried.min())} drawings at each value; all else about them is as usual"
+        f"accuracy on {int(result.tried.min())} drawings of X and O at each value; "
+        "all other properties at their defaults"
     )
-    title = f"{subject.name} network, {found.side} × {found.side} pixels, and whole-image comparison"
-    return multiples_chart(title, subtitle, ("network", "whole image"), plots, 0.5)
+    title = f"{model.name} network, {result.side} × {result.side} pixels, and template matching"
+    return multiples_chart(title, subtitle, ("network", "template matching"), plots, 0.5)
 
 
 def _value(each: Property, value: float) -> str:

@@ -1,4 +1,4 @@
-"""`xo trace`: everything one network computes for one picture, as an npz file. It judges nothing."""
+"""`xo trace`: every layer's output for one picture, as an npz file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from engine.cli.classify import add_subject, chosen_subject
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
     parser = subparsers.add_parser(
         "trace",
-        help="write what every layer makes of a picture to an npz file",
-        description="Write what every layer makes of a picture to an npz file, the votes last.",
+        help="write every layer's output for a picture to an npz file",
+        description="Write every layer's output for a picture to an npz file, the votes last.",
     )
     parser.add_argument("image", metavar="IMAGE", type=Path, help="any picture")
     add_subject(parser)
@@ -22,7 +21,7 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the picture, write the arrays, list them. Raises ValueError for what cannot be."""
+    """Write the arrays and list their shapes. Raises ValueError for a file name that does not end in .npz."""
     from engine.backends.backend import choose_backend
     from engine.formats.array_files import npz_bytes
     from engine.formats.atomic_file import write_atomically

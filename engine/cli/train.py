@@ -1,4 +1,4 @@
-"""Course: a run from its beginning to its end, or to Ctrl+C. How it is told of is report's business."""
+"""`xo train`: the command's options, and the training run from its start to its end or to Ctrl+C."""
 
 from __future__ import annotations
 
@@ -27,54 +27,54 @@ from engine.formats.atomic_file import StorageError, shown
 from engine.nn.model import Subject
 from engine.training.trainer import Judged, Step, Trainer, TrainingError
 
-_ANSWER: Final = b"\nStopping after this step, and saving the run ...\n"
+_MESSAGE: Final = b"\nStopping after this step, and saving the run ...\n"
 
 
 class Interrupt:
-    """While it is entered, Ctrl+C sets `asked`. Pressed again it does nothing more, so that nobody loses what is
-    being saved. To be entered in the main thread, where Python lets signals be handled."""
+    """Context manager in which Ctrl+C sets `requested`. Pressing it again does nothing, so that saving is not
+    interrupted. To be entered in the main thread, where Python runs signal handlers."""
 
     def __init__(self) -> None:
         self.asked = False
-        self._at_once = False
-        self._before: Any = None
+        self._raises = False
+        self._previous: Any = None
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Meanwhile, where nothing can be lost, Ctrl+C also raises KeyboardInterrupt."""
-        self._at_once = True
+        """In this context Ctrl+C also raises KeyboardInterrupt; only where nothing can be lost."""
+        self._raises = True
         try:
             yield
         finally:
-            self._at_once = False
+            self._raises = False
 
     def __enter__(self) -> Interrupt:
-        self._before = signal.signal(signal.SIGINT, self._ask)
+        self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        signal.signal(signal.SIGINT, self._previous)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.asked:
             self.asked = True
-            with suppress(OSError):  # nobody is there to read it
-                os.write(2, _ANSWER)  # print() might be interrupted within itself
-            if self._at_once:
+            with suppress(OSError):  # stderr may be closed
+                os.write(2, _MESSAGE)  # print() is not reentrant
+            if self._raises:
                 raise KeyboardInterrupt
 
 
 SAVE_SECONDS: Final = 30.0
-# Steps that a GPU makes between two looks at it.
+# Steps that a GPU makes between two synchronizations.
 GPU_STRIDE: Final = 32
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 
 
 @dataclass(frozen=True)
 class _Interruptible:
-    """A source whose making of examples, which may take seconds, need not be waited for after Ctrl+C."""
+    """A data source whose generation of examples, which may take seconds, Ctrl+C interrupts."""
 
     source: Source
     interrupt: Interrupt
@@ -89,12 +89,12 @@ class _Interruptible:
 
 
 def follow(task: Task, backend: Backend, report: Report) -> int:
-    """Make the run, and write what came of it; returns the exit code. Raises ValueError and OSError."""
-    material, interrupt = task.material, Interrupt()
-    source = _Interruptible(material.source, interrupt)
+    """Train and write the model; returns the exit code. Raises ValueError and OSError."""
+    data, interrupt = task.material, Interrupt()
+    source = _Interruptible(data.source, interrupt)
     stride = GPU_STRIDE if backend.name == "gpu" else 1
     trainer = Trainer(
-        task.network, source, task.recipe, backend, task.start, material.held_out, task.checkpoint, stride
+        task.network, source, task.recipe, backend, task.start, data.held_out, task.checkpoint, stride
     )
     report.begin(task, backend, trainer)
     with interrupt:
@@ -106,38 +106,38 @@ def follow(task: Task, backend: Backend, report: Report) -> int:
             return _interrupted(task, trainer, report)
         result = result_of(task, trainer.result(), backend)
         save(task, result, backend, trainer.made, trainer.ended)
-        # It would hold a run that has ended.
-        for kept in {task.aside, task.resumed or task.aside}:
-            kept.unlink(missing_ok=True)
+        # The checkpoints of a finished run are of no use.
+        for checkpoint in {task.aside, task.resumed or task.aside}:
+            checkpoint.unlink(missing_ok=True)
     report.end(Outcome(trainer.ended, result, model=task.out), trainer)
     return DONE
 
 
 def _train(task: Task, trainer: Trainer, report: Report, interrupt: Interrupt) -> None:
-    """All steps until the run ends or is interrupted."""
-    with contextlib.suppress(KeyboardInterrupt):  # while examples were made: the run stands where it stood
+    """Make all steps until the run ends or is interrupted."""
+    with contextlib.suppress(KeyboardInterrupt):  # raised while examples are generated: the run is unchanged
         _steps(task, trainer, report, interrupt)
 
 
 def _steps(task: Task, trainer: Trainer, report: Report, interrupt: Interrupt) -> None:
-    begun, made, saved_at = perf_counter(), trainer.made, perf_counter()
+    started, made, saved_at = perf_counter(), trainer.made, perf_counter()
     for event in trainer.pieces():
         if isinstance(event, Step):
             report.step(event, trainer)
-        told = event is not None and event.number == trainer.made
-        if event is not None and told and not trainer.made % trainer.steps_an_epoch and not trainer.judging:
+        is_last = event is not None and event.number == trainer.made
+        if event is not None and is_last and not trainer.made % trainer.steps_an_epoch and not trainer.judging:
             score = event.judgement.score if isinstance(event, Judged) else None
-            speed = (trainer.made - made) * task.recipe.batch / (perf_counter() - begun)
+            speed = (trainer.made - made) * task.recipe.batch / (perf_counter() - started)
             report.epoch(Epoch(event.epoch, event.number, event.mean, score, speed), trainer)
         if interrupt.asked:
             return
         if perf_counter() - saved_at >= SAVE_SECONDS:
-            _save_aside(task, trainer, report)
+            _save_checkpoint(task, trainer, report)
             saved_at = perf_counter()
 
 
-def _save_aside(task: Task, trainer: Trainer, report: Report) -> None:
-    """Keep the run as it is now. That it cannot be kept is no reason to stop it."""
+def _save_checkpoint(task: Task, trainer: Trainer, report: Report) -> None:
+    """Save the run as it is now; a failure becomes a warning."""
     try:
         save_checkpoint(task.aside, task.at(trainer.checkpoint()))
     except StorageError as error:
@@ -149,7 +149,7 @@ def _interrupted(task: Task, trainer: Trainer, report: Report) -> int:
     report.end(Outcome("interrupted", aside=task.aside), trainer)
     sys.stdout.flush()
     print(
-        f"Stopped after step {trainer.made:,}; the run is kept in {shown(task.aside)}. Go on with: xo train "
+        f"Stopped after step {trainer.made:,}; the run is saved in {shown(task.aside)}. Resume with: xo train "
         f"--resume {shlex.quote(str(task.aside))}",
         file=sys.stderr,
     )
@@ -157,27 +157,27 @@ def _interrupted(task: Task, trainer: Trainer, report: Report) -> int:
 
 
 def _diverged(task: Task, trainer: Trainer, report: Report, error: TrainingError) -> int:
-    """Keep the last finite weights, beside the model that may be there from before."""
+    """Save the last finite weights to a file of their own, so that an existing model is not overwritten."""
     last = task.out.with_name(f"{task.out.stem}.diverged{MODEL}")
     origin = {"command": task.commands[0], "ended": "diverged", "steps": trainer.made}
     save_model(last, Subject(task.name, task.network, trainer.parameters(), None, origin))
     report.end(Outcome("diverged", model=last), trainer)
     sys.stdout.flush()
-    print(f"xo: {error} They are in {shown(last)}.{_way_back(task)}", file=sys.stderr)
+    print(f"xo: {error} They are in {shown(last)}.{_restart_hint(task)}", file=sys.stderr)
     return FAILED
 
 
-def _way_back(task: Task) -> str:
-    """What may be done with a run that was kept before it diverged."""
+def _restart_hint(task: Task) -> str:
+    """What the user can do with a run that was saved before it diverged."""
     if not task.aside.exists():
-        return " Begin again with a smaller --rate."
+        return " Start again with a smaller --rate."
     return (
-        f" {shown(task.aside)} holds the run as it was a little earlier: go on from it with xo train --resume "
-        f"{shlex.quote(str(task.aside))} --rate SMALLER, or remove it and begin again."
+        f" {shown(task.aside)} holds an earlier state of the run: resume it with xo train --resume "
+        f"{shlex.quote(str(task.aside))} --rate SMALLER, or remove it and start again."
     )
 
 
-# What may be given with --resume; whatever else there is belongs to the beginning of a run.
+# Options allowed with --resume; all others are fixed at the start of a run.
 ON_RESUME: Final = (
     *("resume", "out", "device", "json", "data"),
     *("rate", "l2", "clip", "epochs", "steps", "patience", "target", "seconds"),
@@ -190,13 +190,12 @@ examples:
   xo train --model mine.safetensors --data letters/ --freeze 01-conv2d,04-conv2d --out tuned.safetensors
   xo train --resume mine.checkpoint
 
-Ctrl+C saves the run beside the model, as NAME.checkpoint, and so does the program every half minute. Exit codes: 0
-done, 1 something you can mend, or a run that diverged, 2 wrong usage, 130 stopped with Ctrl+C.
+Ctrl+C saves the run next to the model, as NAME.checkpoint, and so does the program every half minute. Exit codes: 0
+success, 1 an error you can fix or a run that diverged, 2 wrong usage, 130 stopped with Ctrl+C.
 """
 
 
 def add(subparsers: Any) -> None:
-    """Add the sub-command."""
     parser = subparsers.add_parser(
         "train",
         help="train a network",
@@ -206,19 +205,19 @@ def add(subparsers: Any) -> None:
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", metavar="NAME", help="a network of this program (default: default)")
-    which.add_argument("--model", metavar="FILE", type=Path, help="a model file, whose weights to start from")
-    which.add_argument("--resume", metavar="FILE", type=Path, help="go on with an interrupted run; see below")
+    which.add_argument("--model", metavar="FILE", type=Path, help="a model file whose weights to start from")
+    which.add_argument("--resume", metavar="FILE", type=Path, help="resume an interrupted run; see below")
     parser.add_argument(
-        "--from-scratch", action="store_true", help="with --model: take only its network, and fresh weights"
+        "--from-scratch", action="store_true", help="with --model: use only its network, with fresh weights"
     )
     parser.add_argument(
-        "--out", metavar="FILE", type=Path, help="the model file to write, ending in .safetensors; needed"
+        "--out", metavar="FILE", type=Path, help="the model file to write, ending in .safetensors; required"
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
-    parser.add_argument("--json", action="store_true", help="print one JSON object an epoch, and one at the end")
-    _add_data(parser.add_argument_group("what it learns from"))
-    _add_recipe(parser.add_argument_group("how it learns (defaults: the preset's, or the default preset's)"))
-    _add_ends(parser.add_argument_group("when it ends, if not earlier than its epochs"))
+    parser.add_argument("--json", action="store_true", help="print one JSON object per epoch, and one at the end")
+    _add_data(parser.add_argument_group("training data"))
+    _add_recipe(parser.add_argument_group("training settings (defaults: the preset's, or the default preset's)"))
+    _add_stopping(parser.add_argument_group("stopping before the last epoch"))
     parser.set_defaults(wrong=parser.error)
 
 
@@ -233,73 +232,71 @@ def _add_data(group: Any) -> None:
         "--hold-out",
         metavar="SHARE",
         type=float,
-        help="the share, from 0 to 1, of examples that it is judged by and does not learn from (default: 0.2 of "
-        "those from files); of drawings, as many more are made",
+        help="the share, from 0 to 1, of examples held out for evaluation (default: 0.2 of those from files); "
+        "drawings are generated in addition",
     )
     group.add_argument(
         "--augment",
         metavar="SETTINGS",
-        help="see pictures from files a little differently in every epoch: shift=0.1,rotation=15,flip=yes",
+        help="data augmentation of pictures from files, anew in every epoch: shift=0.1,rotation=15,flip=yes",
     )
-    group.add_argument("--examples", metavar="N", type=int, help="drawings an epoch")
+    group.add_argument("--examples", metavar="N", type=int, help="drawings per epoch")
     group.add_argument(
         "--fixed",
         action="store_true",
-        help="the same drawings in every epoch, as in the window, not fresh ones",
+        help="the same drawings in every epoch, as in the window, instead of fresh ones",
     )
-    group.add_argument("--seed", metavar="N", type=int, help="of first weights, drawings, order and dropout")
-    group.add_argument("--data-seed", metavar="N", type=int, help="of the drawings, if not --seed")
+    group.add_argument("--seed", metavar="N", type=int, help="of initial weights, drawings, order and dropout")
+    group.add_argument("--data-seed", metavar="N", type=int, help="of the drawings (default: --seed)")
 
 
 def _add_recipe(group: Any) -> None:
     group.add_argument(
         "--optimizer",
         metavar="NAME",
-        help="sgd, adam or adamw, maybe with settings: adamw:decay=0.1,beta1=0.8",
+        help="sgd, adam or adamw, optionally with settings: adamw:decay=0.1,beta1=0.8",
     )
     group.add_argument("--recipe", metavar="NAME", help="another recipe of the preset: hanuschkin has augmented")
-    group.add_argument("--rate", metavar="R", type=float, help="the learning rate, where the schedule begins")
+    group.add_argument("--rate", metavar="R", type=float, help="the learning rate at the start of the schedule")
     group.add_argument("--momentum", metavar="M", type=float, help="of sgd")
     group.add_argument(
         "--schedule",
         metavar="NAME",
-        help="constant, cosine, linear or steps, maybe with settings: cosine:final=0.01,warmup=0.05",
+        help="constant, cosine, linear or steps, optionally with settings: cosine:final=0.01,warmup=0.05",
     )
-    group.add_argument("--l2", metavar="S", type=float, help="add S / 2 times the sum of all squared weights")
-    group.add_argument("--clip", metavar="LENGTH", type=float, help="shorten longer gradients to this length")
     group.add_argument(
-        "--freeze", metavar="LAYERS", help="layers that stay as they are, such as 01-conv2d,04-conv2d (xo info)"
+        "--l2", metavar="S", type=float, help="L2 regularization: adds S / 2 times the sum of all squared weights"
     )
-    group.add_argument("--batch", metavar="N", type=int, help="examples a step")
-    group.add_argument("--epochs", metavar="N", type=int, help="how often all examples are gone through")
+    group.add_argument("--clip", metavar="LENGTH", type=float, help="clip the gradient's norm to this length")
+    group.add_argument("--freeze", metavar="LAYERS", help="layers to freeze, such as 01-conv2d,04-conv2d (xo info)")
+    group.add_argument("--batch", metavar="N", type=int, help="examples per step")
+    group.add_argument("--epochs", metavar="N", type=int, help="passes over all examples")
 
 
-def _add_ends(group: Any) -> None:
+def _add_stopping(group: Any) -> None:
     group.add_argument("--steps", metavar="N", type=int, help="after so many steps")
     group.add_argument(
-        "--patience", metavar="N", type=int, help="after N epochs without a lower error on what is held out"
+        "--patience", metavar="N", type=int, help="after N epochs without a lower error on held-out examples"
     )
-    group.add_argument("--target", metavar="A", type=float, help="at this accuracy, 0 to 1, on what is held out")
+    group.add_argument("--target", metavar="A", type=float, help="at this accuracy, 0 to 1, on held-out examples")
     group.add_argument("--seconds", metavar="S", type=float, help="after so many seconds of training")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, judge, save; returns the exit code. Raises ValueError and OSError, one sentence."""
+    """Train, evaluate and save; returns the exit code. Raises ValueError and OSError with one sentence."""
     if args.resume is None and args.out is None:
-        args.wrong("--out is needed: the model file to write, such as --out mine.safetensors")
+        args.wrong("--out is required: the model file to write, such as --out mine.safetensors")
     given = [name for name, value in vars(args).items() if value not in (None, False)]
     fixed = sorted(set(given) - {*ON_RESUME, "command", "wrong"})
     if args.resume is not None and fixed:
-        words = fixed[0].replace("_", "-")
-        args.wrong(f"--{words} belongs to the beginning of a run, and cannot be given with --resume")
+        option = fixed[0].replace("_", "-")
+        args.wrong(f"--{option} can be given only at the start of a run, not with --resume")
     from engine.backends.backend import choose_backend, one_blas_thread
-
-    pass
     from engine.cli.train_options import task_of
     from engine.cli.train_output import JsonLines, Lines, OnTerminal
 
     report = JsonLines() if args.json else OnTerminal() if sys.stdout.isatty() else Lines()
-    # With more threads the same seed would give other bytes, and the window keeps to one too.
+    # With more threads the same seed would give other bytes; the window uses one thread too.
     with one_blas_thread():
         task = task_of(args, report.prepare)
         return follow(task, choose_backend(args.device), report)

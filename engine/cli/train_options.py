@@ -1,4 +1,4 @@
-"""Task: what `xo train` was asked for, made from the words of the command line or from a checkpoint file."""
+"""TrainJob: what `xo train` is to do, from the command's arguments or a checkpoint file; and back to arguments."""
 
 from __future__ import annotations
 
@@ -30,82 +30,82 @@ from engine.training.recipe import SCHEDULES, Recipe, Schedule, part
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}
-DRAWINGS: Final = "xo"  # what the generator's settings begin with
+DRAWINGS: Final = "xo"  # prefix of the generator's settings
 
 
 def optimizer_from(text: str) -> Optimizer:
-    """`sgd`, `adamw:decay=0.1`. Raises ValueError with one sentence."""
-    return _chosen("optimizer", OPTIMIZERS, text)
+    """Parse `sgd` or `adamw:decay=0.1`. Raises ValueError with one sentence."""
+    return _parse_part("optimizer", OPTIMIZERS, text)
 
 
 def schedule_from(text: str) -> Schedule:
-    """`cosine:final=0.01`. Raises ValueError with one sentence."""
-    return _chosen("schedule", SCHEDULES, text)
+    """Parse `cosine:final=0.01`. Raises ValueError with one sentence."""
+    return _parse_part("schedule", SCHEDULES, text)
 
 
 def with_momentum(optimizer: Optimizer, momentum: float) -> Optimizer:
-    """Raises ValueError for an optimizer that has none."""
+    """The optimizer with this momentum. Raises ValueError for an optimizer without momentum."""
     if not isinstance(optimizer, SGD):
-        raise ValueError(f"Momentum belongs to sgd, not to {optimizer.kind}; add --optimizer sgd, or leave it out.")
+        raise ValueError(f"Only sgd has momentum, not {optimizer.kind}; add --optimizer sgd, or leave it out.")
     return replace(optimizer, momentum=momentum)
 
 
 def is_drawings(text: str) -> bool:
-    """Whether --data means generated drawings, and no file: `xo`, `xo:size=0.3..0.9`."""
+    """Whether --data means generated drawings: `xo`, `xo:size=0.3..0.9`."""
     return text == DRAWINGS or text.startswith(f"{DRAWINGS}:")
 
 
-def drawings_from(text: str, usual: XOSettings) -> XOSettings:
-    """`xo:size=0.3..0.9,neither=0.25`, a range also as one number, and what it does not say as usual.
-
-    Raises ValueError with one sentence.
-    """
-    given = _named("drawings", text.partition(":")[2])
+def drawings_from(text: str, default: XOSettings) -> XOSettings:
+    """Parse `xo:size=0.3..0.9,neither=0.25`; other settings have their defaults. Raises ValueError with one
+    sentence."""
+    given = _parse_settings("drawings", text.partition(":")[2])
     for name, value in given.items():
-        # One number where a range is meant stands for itself alone.
-        if isinstance(getattr(usual, name, None), tuple) and isinstance(value, str):
+        # One number is a range of itself.
+        if isinstance(getattr(default, name, None), tuple) and isinstance(value, str):
             given[name] = [value, value]
     read = part("drawings", XOSettings, given, strict=False)
-    return replace(usual, **{name: getattr(read, name) for name in given})
+    return replace(default, **{name: getattr(read, name) for name in given})
 
 
 def augmentation_from(text: str) -> Augmentation:
-    """`shift=0.1,flip=yes`. Raises ValueError with one sentence."""
-    given = {name: _SWITCHES.get(str(value), value) for name, value in _named("augmentation", text).items()}
+    """Parse `shift=0.1,flip=yes`. Raises ValueError with one sentence."""
+    given = {
+        name: _SWITCHES.get(str(value), value) for name, value in _parse_settings("augmentation", text).items()
+    }
     return part("augmentation", Augmentation, given, strict=False)
 
 
-def _chosen(name: str, table: Mapping[str, type[Chosen]], text: str) -> Chosen:
+def _parse_part(name: str, table: Mapping[str, type[Chosen]], text: str) -> Chosen:
     kind, _, settings = text.partition(":")
     if kind not in table:
         raise ValueError(f"There is no {name} called {kind!r}; there are {', '.join(table)}.")
-    given = {name: _SWITCHES.get(str(value), value) for name, value in _named(name, settings).items()}
+    given = {name: _SWITCHES.get(str(value), value) for name, value in _parse_settings(name, settings).items()}
     return part(name, table[kind], given, strict=False)
 
 
-def _named(what: str, text: str) -> dict[str, str | list[str]]:
-    """`a=1,b=0.2..0.3` as words by name, a range as its two ends."""
-    found: dict[str, str | list[str]] = {}
+def _parse_settings(what: str, text: str) -> dict[str, str | list[str]]:
+    """`a=1,b=0.2..0.3` as strings by name, a range as its two ends."""
+    settings: dict[str, str | list[str]] = {}
     for item in text.split(",") if text else ():
         name, equals, value = item.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name or not value:
-            raise ValueError(f"The {what} cannot be told from {item!r}; write NAME=VALUE or NAME=LOW..HIGH.")
-        if name in found:
-            raise ValueError(f"The {what} are told {name} twice; leave one out.")
-        found[name] = value.split("..") if ".." in value else value
-    return found
+            raise ValueError(f"Invalid setting {item!r} of the {what}; write NAME=VALUE or NAME=LOW..HIGH.")
+        if name in settings:
+            raise ValueError(f"The setting {name} of the {what} is given twice; leave one out.")
+        settings[name] = value.split("..") if ".." in value else value
+    return settings
 
 
 HELD_OUT: Final = 0.2  # of examples from files
-ROOM: Final = 1 << 30  # bytes that the drawings of an epoch, or those held out, may take
+ROOM: Final = 1 << 30  # bytes of the drawings of an epoch, or of the held-out ones
 MODEL, CHECKPOINT = ".safetensors", ".checkpoint"
 
-# Told what is being done, reading or drawing, and for how many pictures of how many.
+# Called with what is being done, "reading" or "drawing", the number of pictures done, and the total.
 Progress = Callable[[str, int, int], None]
 
-# Options that are settings of a Recipe by the same name.
-_PLAIN = (
+# Options that are fields of a Recipe with the same name.
+_RECIPE_OPTIONS = (
     "batch",
     "epochs",
     "examples",
@@ -122,8 +122,12 @@ _PLAIN = (
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What a run learns from: source; held_out: None where no examples are held out; data: the files they come
-    from, None for drawings."""
+    """The data of a run.
+
+    source: the training examples of each epoch.
+    held_out: None if no examples are held out.
+    files: that the examples come from, None for drawings.
+    """
 
     source: Source
     held_out: Examples | None
@@ -133,11 +137,14 @@ class Material:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A run to be made or gone on with.
+    """A training run to start or resume.
 
-    name: what the network is called. commands: the words it was begun with, and those that changed it since. out:
-    the model file. start: parameters to begin with, None for fresh ones. checkpoint: where the run stands. resumed:
-    the file it goes on from.
+    name: of the network.
+    commands: the command that started the run, and the options that changed it since.
+    out: the model file.
+    start: initial parameters, None for fresh ones.
+    checkpoint: the state to resume from.
+    resumed_from: the checkpoint file.
     """
 
     name: str
@@ -152,88 +159,85 @@ class Task:
 
     @property
     def aside(self) -> Path:
-        """Where the run is kept while it is not done."""
+        """The file to which the run is saved until it is finished."""
         return self.out.with_suffix(CHECKPOINT)
 
     def at(self, checkpoint: Checkpoint) -> InterruptedRun:
-        """The task as it is kept in a file."""
+        """The job as it is saved in a checkpoint file."""
         return InterruptedRun(self.name, self.network, self.recipe, checkpoint, self.commands, self.material.data)
 
 
 def task_of(args: argparse.Namespace, progress: Progress) -> Task:
-    """The task that the words mean. progress: told how far the pictures are. Raises ValueError."""
-    return _begun(args, progress) if args.resume is None else _resumed(args, progress)
+    """The job of these arguments. progress: called while pictures are read or drawn. Raises ValueError."""
+    return _new_job(args, progress) if args.resume is None else _resumed_job(args, progress)
 
 
-def _begun(args: argparse.Namespace, progress: Progress) -> Task:
-    _check_place(args.out)
-    if args.out.with_suffix(CHECKPOINT).exists():
-        kept = args.out.with_suffix(CHECKPOINT)
+def _new_job(args: argparse.Namespace, progress: Progress) -> Task:
+    _check_writable(args.out)
+    checkpoint = args.out.with_suffix(CHECKPOINT)
+    if checkpoint.exists():
         raise ValueError(
-            f"{shown(kept)} holds a run that was interrupted; go on with it by xo train --resume "
-            f"{shlex.quote(str(kept))}, or remove it first."
+            f"{shown(checkpoint)} holds an interrupted run; resume it with xo train --resume "
+            f"{shlex.quote(str(checkpoint))}, or remove it first."
         )
     name, network, recipe, start = _network(args)
     recipe = _recipe(recipe, args)
     network.places(recipe.frozen)
     if args.data is None or is_drawings(args.data):
         if args.augment is not None:
-            raise ValueError("--augment is for pictures from files; drawings differ as their settings say.")
+            raise ValueError("--augment is for pictures from files; the settings of --data vary the drawings.")
         recipe = replace(recipe, data=drawings_from(args.data or DRAWINGS, recipe.data))
         if args.hold_out is not None:
-            recipe = replace(recipe, held_out=round(_times(args.hold_out) * recipe.examples))
+            recipe = replace(recipe, held_out=round(_check_multiple(args.hold_out) * recipe.examples))
         recipe = replace(recipe, data=replace(recipe.data, side=_side(network)))
-        material = _drawings(recipe, progress)
+        data = _drawings(recipe, progress)
     else:
         if args.examples is not None:
-            raise ValueError("--examples is for generated drawings; leave it out where --data names a file.")
+            raise ValueError("--examples is for generated drawings; leave it out if --data names a file.")
         if args.data_seed is not None:
-            raise ValueError("--data-seed is for generated drawings; leave it out where --data names a file.")
+            raise ValueError("--data-seed is for generated drawings; leave it out if --data names a file.")
         if args.fixed:
-            raise ValueError("--fixed is for generated drawings; examples from files are the same anyway.")
-        share = _share(HELD_OUT if args.hold_out is None else args.hold_out)
-        material = _files(FileData(os.path.abspath(args.data), share, ""), network, recipe, progress)
-    network, start = _for_classes(network, material.classes, start, recipe.seed)
-    return Task(name, network, recipe, material, (_command(args, recipe),), args.out, start)
+            raise ValueError("--fixed is for generated drawings; examples from files are always fixed.")
+        share = _check_share(HELD_OUT if args.hold_out is None else args.hold_out)
+        data = _files(FileData(os.path.abspath(args.data), share, ""), network, recipe, progress)
+    network, start = _for_classes(network, data.classes, start, recipe.seed)
+    return Task(name, network, recipe, data, (_command(args, recipe),), args.out, start)
 
 
-def _resumed(args: argparse.Namespace, progress: Progress) -> Task:
+def _resumed_job(args: argparse.Namespace, progress: Progress) -> Task:
     run = load_checkpoint(args.resume)
     out = args.resume.with_suffix(MODEL) if args.out is None else args.out
-    _check_place(out)
-    recipe, data = _recipe(run.recipe, args), run.data
-    if args.data is not None and (data is None or is_drawings(args.data)):
-        raise ValueError("--data with --resume says where the files of the run are now, and this run has none.")
-    if data is None:
-        material = _drawings(recipe, progress)
+    _check_writable(out)
+    recipe, original = _recipe(run.recipe, args), run.data
+    if args.data is not None and (original is None or is_drawings(args.data)):
+        raise ValueError("--data with --resume names the new path of the run's files, and this run has none.")
+    if original is None:
+        data = _drawings(recipe, progress)
     else:
-        place = data if args.data is None else replace(data, path=os.path.abspath(args.data))
-        material = _files(place, run.network, recipe, progress)
-        if material.data is None or material.data.digest != data.digest:
+        files = original if args.data is None else replace(original, path=os.path.abspath(args.data))
+        data = _files(files, run.network, recipe, progress)
+        if data.data is None or data.data.digest != original.digest:
             raise ValueError(
-                f"The examples in {shown(place.path)} are no longer those the run began with; put them back, or "
-                "begin a new run."
+                f"The examples in {shown(files.path)} are no longer those the run started with; restore them, or "
+                "start a new run."
             )
-    changed = [f"--{name} {getattr(args, name)}" for name in _given(args) if name in (*_PLAIN, "rate")]
+    changed = [f"--{name} {getattr(args, name)}" for name in _given(args) if name in (*_RECIPE_OPTIONS, "rate")]
     step = run.checkpoint.steps
     commands = (*run.commands, f"at step {step}: {' '.join(changed)}") if changed else run.commands
-    return Task(run.name, run.network, recipe, material, commands, out, None, run.checkpoint, args.resume)
-
-
-# --- the parts
+    return Task(run.name, run.network, recipe, data, commands, out, None, run.checkpoint, args.resume)
 
 
 def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | None]:
-    """The network, what it is called, how it usually learns, and its weights if it has some to start from."""
+    """Name, network, default recipe, and initial parameters, None for fresh ones."""
     if args.model is not None:
         if args.recipe is not None:
             raise ValueError("--recipe is for presets; leave it out, and give the settings one by one.")
-        subject = load_model(args.model)
+        model = load_model(args.model)
         assert DEFAULT.recipe is not None
-        start = None if args.from_scratch else dict(subject.parameters)
-        return subject.name, subject.network, DEFAULT.recipe, start
+        start = None if args.from_scratch else dict(model.parameters)
+        return model.name, model.network, DEFAULT.recipe, start
     if args.from_scratch:
-        raise ValueError("--from-scratch goes with --model; a preset's network starts from fresh weights anyway.")
+        raise ValueError("--from-scratch is for --model; a preset's network always starts from fresh weights.")
     chosen = preset(args.preset or DEFAULT.name)
     if chosen.recipe is None:
         raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
@@ -245,13 +249,15 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | N
 
 
 def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
-    """The recipe with what was given instead."""
+    """The recipe with the given options replaced."""
     optimizer = recipe.optimizer if args.optimizer is None else optimizer_from(args.optimizer)
     if args.momentum is not None:
         optimizer = with_momentum(optimizer, args.momentum)
     if args.rate is not None:
         optimizer = replace(optimizer, rate=args.rate)
-    given: dict[str, Any] = {name: getattr(args, name) for name in _PLAIN if getattr(args, name) is not None}
+    given: dict[str, Any] = {
+        name: getattr(args, name) for name in _RECIPE_OPTIONS if getattr(args, name) is not None
+    }
     if args.augment is not None:
         given["augmentation"] = augmentation_from(args.augment)
     if args.schedule is not None:
@@ -267,20 +273,20 @@ def _drawings(recipe: Recipe, progress: Progress) -> Material:
     for count in (recipe.examples, recipe.held_out):
         if 4 * count * recipe.data.side**2 > ROOM:
             raise ValueError(
-                f"{count:,} drawings of {recipe.data.side} × {recipe.data.side} pixels take more than 1 GiB; make "
-                "fewer with --examples."
+                f"{count:,} drawings of {recipe.data.side} × {recipe.data.side} pixels take more than 1 GiB; "
+                "reduce their number with --examples."
             )
     if not recipe.fresh:
-        return _fixed(recipe, progress)
+        return _fixed_drawings(recipe, progress)
     source = Generated(recipe.data, recipe.examples, recipe.drawn_by)
     progress("drawing", 0, recipe.held_out)
     return Material(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
 
 
-def _fixed(recipe: Recipe, progress: Progress) -> Material:
-    """The drawings that a window learns from: a Pool's, the same in every epoch."""
+def _fixed_drawings(recipe: Recipe, progress: Progress) -> Material:
+    """The drawings that the window trains on: an ExamplePool's, the same in every epoch."""
     total = recipe.examples + recipe.held_out
-    # A pool always judges by something; here it may be left out.
+    # A pool always has held-out examples; here they are optional.
     pool = Pool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.drawn_by))
     while pool.done < 1:
         progress("drawing", round(pool.done * total), total)
@@ -289,19 +295,20 @@ def _fixed(recipe: Recipe, progress: Progress) -> Material:
 
 
 def _files(data: FileData, network: Network, recipe: Recipe, progress: Progress) -> Material:
-    """The examples in files: to learn from, and held out."""
-    given = read_examples(Path(data.path), network.input_shape, partial(progress, "reading"))
-    learnt, held_out = given.split(data.hold_out, recipe.seed)
-    if not len(learnt):
-        raise ValueError(f"Nothing is left to learn from in {shown(data.path)}; hold a smaller share out.")
-    source = source_of(learnt, recipe.augmentation, recipe.seed)
-    return Material(source, held_out if len(held_out) else None, given.classes, replace(data, digest=given.digest))
+    """The examples of files, split into training and held-out ones."""
+    dataset = read_examples(Path(data.path), network.input_shape, partial(progress, "reading"))
+    training, held_out = dataset.split(data.hold_out, recipe.seed)
+    if not len(training):
+        raise ValueError(f"No examples are left to train on in {shown(data.path)}; hold out a smaller share.")
+    source = source_of(training, recipe.augmentation, recipe.seed)
+    files = replace(data, digest=dataset.digest)
+    return Material(source, held_out if len(held_out) else None, dataset.classes, files)
 
 
 def _for_classes(
     network: Network, classes: tuple[str, ...], start: Values | None, seed: int
 ) -> tuple[Network, Values | None]:
-    """The network with the data's classes, and the weights it has to start from, fresh where they no longer fit."""
+    """The network with the data's classes, and its initial parameters, fresh where the shapes no longer match."""
     fitted = network.with_classes(classes)
     if start is None or fitted.layers == network.layers:
         return fitted, start
@@ -312,39 +319,39 @@ def _for_classes(
 
 
 def _side(network: Network) -> int:
-    """The side of the drawings that it reads. Raises ShapeError if it reads none."""
+    """The side of the network's drawings. Raises ShapeError unless its input is one square map."""
     channels, height, width = network.input_shape
     if channels != 1 or height != width:
         raise ShapeError(
-            f"Generated drawings are one square map, but the network reads {shape_text(network.input_shape)}; give "
-            "it pictures with --data."
+            f"Generated drawings are one square map, but the network's input is {shape_text(network.input_shape)}; "
+            "give it pictures with --data."
         )
     return height
 
 
-def _times(times: float) -> float:
-    """Of drawings as many may be held out as one likes: they are made for it."""
-    if not 0 <= times < math.inf:
-        raise ValueError(f"The share that is held out must be at least 0, not {times:g}.")
-    return times
+def _check_multiple(multiple: float) -> float:
+    """Held-out drawings are generated in addition, so that their share has no upper limit."""
+    if not 0 <= multiple < math.inf:
+        raise ValueError(f"The share that is held out must be at least 0, not {multiple:g}.")
+    return multiple
 
 
-def _share(share: float) -> float:
+def _check_share(share: float) -> float:
     if not 0 <= share < 1:
         raise ValueError(f"The share that is held out must be at least 0 and below 1, not {share:g}.")
     return share
 
 
-def _check_place(out: Path) -> None:
-    """Raises ValueError before hours of training, and not after them, if a model cannot be written there."""
+def _check_writable(out: Path) -> None:
+    """Raises ValueError, before hours of training, if a model cannot be written there."""
     if out.suffix != MODEL:
-        raise ValueError(f"{shown(out)} cannot hold a model: give --out a name that ends in {MODEL}.")
+        raise ValueError(f"{shown(out)} is no name of a model file: give --out a name that ends in {MODEL}.")
     if out.is_dir():
         raise ValueError(f"{shown(out)} is a folder; give --out the name of a file.")
     if not out.parent.is_dir():
-        raise ValueError(f"{shown(out)} cannot be written: its folder does not exist; make it first.")
+        raise ValueError(f"{shown(out)} cannot be written: its folder does not exist; create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"{shown(out)} cannot be written: writing there is not allowed; choose another folder.")
+        raise ValueError(f"{shown(out)} cannot be written: its folder is read-only; choose another one.")
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -352,12 +359,12 @@ def _given(args: argparse.Namespace) -> list[str]:
 
 
 def _command(args: argparse.Namespace, recipe: Recipe) -> str:
-    """The words that make this run again, without folders, in which nothing may depend."""
+    """The command that repeats this run, without folders: the model file must not depend on them."""
     words = ["xo", "train", "--seed", str(recipe.seed)]
     if args.model is None:
         words += ["--preset", args.preset or DEFAULT.name]
     of_data, of_steps = ("data", "hold_out", "augment"), ("optimizer", "rate", "momentum", "schedule", "freeze")
-    for name in ("model", "recipe", *of_data, *of_steps, *_PLAIN, "out"):
+    for name in ("model", "recipe", *of_data, *of_steps, *_RECIPE_OPTIONS, "out"):
         value = getattr(args, name)
         if value is None or name == "seed":
             continue
@@ -367,56 +374,58 @@ def _command(args: argparse.Namespace, recipe: Recipe) -> str:
     return shlex.join(words)
 
 
-# Options that are told only where they are not what the command would take anyway, and how each is called.
-_UNLESS_USUAL: Final = ("l2", "clip", "steps", "patience", "target", "seconds")
+# Options that `command_arguments` omits where they have their defaults.
+_OPTIONAL: Final = ("l2", "clip", "steps", "patience", "target", "seconds")
 
 
 def words_of(recipe: Recipe, start: Sequence[str]) -> list[str]:
-    """What follows `xo train`. recipe: its drawings are a pool's, whatever `fresh` says. start: what says which
-    network and weights to begin with: --preset NAME, or --model FILE, maybe with --from-scratch.
+    """The arguments of `xo train` for a run of the window.
 
-    Raises ValueError for a recipe that the words cannot tell: without a limit that the preset's recipe has.
+    recipe: with a pool's drawings, whatever `fresh` is.
+    start: the network and weights to start from: --preset NAME, or --model FILE, optionally with --from-scratch.
+    Raises ValueError for a recipe without a limit that the preset's recipe has: no option removes it.
     """
-    usual = _usual(start)
+    default = _default_recipe(start)
     words = [*start, "--seed", str(recipe.seed)]
     if recipe.data_seed is not None:
         words += ["--data-seed", str(recipe.data_seed)]
     words += ["--fixed"]
     words += ["--examples", str(recipe.examples), "--hold-out", repr(recipe.held_out / recipe.examples)]
-    if drawn := _settings(recipe.data, usual.data, leave_out="side"):
-        words += ["--data", f"{DRAWINGS}:{drawn}"]
-    words += ["--optimizer", _part(recipe.optimizer), "--schedule", _part(recipe.schedule)]
+    if settings := _settings_text(recipe.data, default.data, leave_out="side"):
+        words += ["--data", f"{DRAWINGS}:{settings}"]
+    words += ["--optimizer", _part_text(recipe.optimizer), "--schedule", _part_text(recipe.schedule)]
     words += ["--batch", str(recipe.batch), "--epochs", str(recipe.epochs)]
-    for name in _UNLESS_USUAL:
+    for name in _OPTIONAL:
         value = getattr(recipe, name)
-        if value is None and getattr(usual, name) is not None:
-            raise ValueError(f"xo train has no word for a run without {name}.")
-        if value is not None and value != getattr(usual, name):
-            words += [f"--{name}", _number(value)]
+        if value is None and getattr(default, name) is not None:
+            raise ValueError(f"xo train has no option for a run without {name}.")
+        if value is not None and value != getattr(default, name):
+            words += [f"--{name}", _value_text(value)]
     return words + (["--freeze", ",".join(recipe.frozen)] if recipe.frozen else [])
 
 
-def _usual(start: Sequence[str]) -> Recipe:
-    """The recipe that the command begins with before it hears of settings."""
+def _default_recipe(start: Sequence[str]) -> Recipe:
+    """The recipe that the command uses without further options."""
     chosen = PRESETS[start[1]] if start[0] == "--preset" else DEFAULT
     if chosen.recipe is None:
         raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
     return chosen.recipe
 
 
-def _part(part: Optimizer | Schedule) -> str:
-    """`adamw:rate=0.003,decay=0.02`: every setting that is not its kind's own."""
-    told = _settings(part, type(part)())
-    return f"{part.kind}:{told}" if told else part.kind
+def _part_text(part: Optimizer | Schedule) -> str:
+    """`adamw:rate=0.003,decay=0.02`: every setting that differs from its default."""
+    settings = _settings_text(part, type(part)())
+    return f"{part.kind}:{settings}" if settings else part.kind
 
 
-def _settings(part: Optimizer | Schedule | XOSettings, usual: Any, leave_out: str = "") -> str:
-    told = {each.name: getattr(part, each.name) for each in fields(part) if each.name != leave_out}
-    return ",".join(f"{name}={_number(value)}" for name, value in told.items() if value != getattr(usual, name))
+def _settings_text(part: Optimizer | Schedule | XOSettings, default: Any, leave_out: str = "") -> str:
+    values = {each.name: getattr(part, each.name) for each in fields(part) if each.name != leave_out}
+    changed = {name: value for name, value in values.items() if value != getattr(default, name)}
+    return ",".join(f"{name}={_value_text(value)}" for name, value in changed.items())
 
 
-def _number(value: object) -> str:
-    """As the settings are read: yes and no, and a range as its two ends; no digit is lost."""
+def _value_text(value: object) -> str:
+    """As the settings are parsed: yes and no, a range as its two ends, numbers with all digits."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "..".join(map(repr, value)) if isinstance(value, tuple) else repr(value)

@@ -1,4 +1,4 @@
-"""Lines: a run told to people, a line an epoch, or on a terminal with a bar. Not what is told when: see report."""
+"""Output of `xo train`: the model file, and the log of a run as lines of text, with a progress bar, or as JSON."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from engine.training.trainer import ENDS, Step, Trainer
 
 REDRAW_SECONDS: Final = 0.1
 _WIDEST, _NARROWEST = 30, 6
-# What is left out first where the terminal is narrow.
+# What is omitted first where the terminal is narrow.
 _LEAST_NEEDED: Final = ("speed", "step", "bar", "held out", "left", "loss")
 _GAP: Final = "  "
 
 
 class Bar:
-    """Redraws itself at most ten times a second, as wide as the terminal is then."""
+    """A progress bar, redrawn at most ten times a second at the terminal's current width."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream, self._shown, self._drawn_at = stream, 0, 0.0
+        self._stream, self._length, self._drawn_at = stream, 0, 0.0
         self._full, self._empty = ("━", "─") if _can_show(stream, "━─") else ("#", "-")
 
     @property
@@ -42,31 +42,31 @@ class Bar:
         return perf_counter() - self._drawn_at >= REDRAW_SECONDS
 
     def draw(self, done: float, parts: dict[str, str]) -> None:
-        """Show the share `done`, 0 to 1, and these words; "bar" among them marks the place of the bar."""
+        """Show the share `done`, 0 to 1, and these texts; "bar" among them is the position of the bar."""
         self._drawn_at = perf_counter()
         text = self._fitted(done, parts, shutil.get_terminal_size().columns - 1)
-        self._stream.write("\r" + text + " " * (self._shown - len(text)))
+        self._stream.write("\r" + text + " " * (self._length - len(text)))
         self._stream.flush()
-        self._shown = len(text)
+        self._length = len(text)
 
     def clear(self) -> None:
-        """Leave the line empty, for other words to come."""
-        if self._shown:
-            self._stream.write("\r" + " " * self._shown + "\r")
+        """Clear the line, before other output."""
+        if self._length:
+            self._stream.write("\r" + " " * self._length + "\r")
             self._stream.flush()
-            self._shown = 0
+            self._length = 0
 
     def _fitted(self, done: float, parts: dict[str, str], columns: int) -> str:
-        """The parts that have room, in their order."""
-        left = dict(parts)
+        """The parts that fit into the columns, in their order."""
+        kept = dict(parts)
         for name in ("", *_LEAST_NEEDED):
-            left.pop(name, None)
-            words = [text for part, text in left.items() if part != "bar"]
-            room = columns - sum(map(len, words)) - len(_GAP) * (len(left) - 1)
-            if room >= (_NARROWEST if "bar" in left else 0):
+            kept.pop(name, None)
+            texts = [text for part, text in kept.items() if part != "bar"]
+            room = columns - sum(map(len, texts)) - len(_GAP) * (len(kept) - 1)
+            if room >= (_NARROWEST if "bar" in kept else 0):
                 break
-        bar = self._bar(done, min(room, _WIDEST)) if "bar" in left else ""
-        return _GAP.join(bar if part == "bar" else text for part, text in left.items())[: max(0, columns)]
+        bar = self._bar(done, min(room, _WIDEST)) if "bar" in kept else ""
+        return _GAP.join(bar if part == "bar" else text for part, text in kept.items())[: max(0, columns)]
 
     def _bar(self, done: float, width: int) -> str:
         full = round(min(max(done, 0.0), 1.0) * width)
@@ -74,7 +74,7 @@ class Bar:
 
 
 def duration(seconds: float) -> str:
-    """1:05, 2:03:04: what is left, as a clock shows it."""
+    """Minutes and seconds, or hours too: 1:05, 2:03:04."""
     whole = round(seconds)
     minutes, hours = divmod(whole, 60)[0] % 60, whole // 3600
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
@@ -90,8 +90,11 @@ def _can_show(stream: TextIO, text: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """score: on the held-out examples, None where there are none. calibration: None where they do not hold every
-    class and "neither", and nothing says when to be unsure."""
+    """A trained model's parameters and evaluation.
+
+    score: on the held-out examples, None if there are none.
+    calibration: of the "unsure" threshold, None unless they include every class and "neither".
+    """
 
     parameters: Values
     score: Score | None
@@ -99,15 +102,15 @@ class Result:
 
 
 def result_of(task: Task, parameters: Values, backend: Backend) -> Result:
-    """Read what is held out, and choose the threshold of "unsure"."""
+    """Evaluate on the held-out examples, and choose the threshold of "unsure"."""
     held_out, classes = task.material.held_out, task.network.classes
     if held_out is None:
         return Result(parameters, None, None)
-    judged = judge(task.network, parameters, held_out, backend)
-    found = None
-    if set(range(-1, len(classes))) <= set(held_out.labels.tolist()) and np.isfinite(judged.scores).all():
-        found = calibrate(softmax(judged.scores), held_out.labels, classes)
-    return Result(parameters, judged.score, found)
+    evaluation = judge(task.network, parameters, held_out, backend)
+    calibration = None
+    if set(range(-1, len(classes))) <= set(held_out.labels.tolist()) and np.isfinite(evaluation.scores).all():
+        calibration = calibrate(softmax(evaluation.scores), held_out.labels, classes)
+    return Result(parameters, evaluation.score, calibration)
 
 
 def save(task: Task, result: Result, backend: Backend, steps: int, ended: str) -> None:
@@ -118,11 +121,12 @@ def save(task: Task, result: Result, backend: Backend, steps: int, ended: str) -
 
 
 def _origin(task: Task, result: Result, backend: Backend, steps: int, ended: str) -> dict[str, Any]:
-    """What the model file says of where it comes from; nothing in it depends on when or in which folder."""
-    data = task.material.data
-    begun, *changed = task.commands
+    """The origin stored in the model file; it contains no time and no folder, so that equal runs give equal
+    bytes."""
+    files = task.material.data
+    command, *changed = task.commands
     origin = {
-        "command": begun,
+        "command": command,
         "recipe": task.recipe.to_json(),
         "device": backend.name,
         "versions": {"xo-gui": version("xo-gui"), "numpy": np.__version__},
@@ -131,34 +135,39 @@ def _origin(task: Task, result: Result, backend: Backend, steps: int, ended: str
     }
     if changed:
         origin["changed"] = changed
-    if data is not None:
-        origin["data"] = {"hold_out": data.hold_out, "sha256": data.digest}
+    if files is not None:
+        origin["data"] = {"hold_out": files.hold_out, "sha256": files.digest}
     return origin | ({} if result.score is None else {"held_out": judged(result.score, result.calibration)})
 
 
-def judged(score: Score, found: Calibration | None) -> dict[str, Any]:
-    """A judgement as plain values: null for what there was no example of."""
-    told = {
+def judged(score: Score, calibration: Calibration | None) -> dict[str, Any]:
+    """An evaluation as JSON values; null where there were no examples."""
+    values = {
         "loss": rounded(score.loss, 6),
         "accuracy": rounded(score.accuracy),
         "by_class": {name: rounded(share) for name, share in score.by_class.items()},
         "confusion": score.confusion.tolist(),
     }
-    if found is not None:
-        told["named"] = {name: rounded(share) for name, share in found.named.items()}
-        told["wrong"] = rounded(found.wrong)
-    return told
+    if calibration is not None:
+        values["named"] = {name: rounded(share) for name, share in calibration.named.items()}
+        values["wrong"] = rounded(calibration.wrong)
+    return values
 
 
 def rounded(value: float, digits: int = 5) -> float | None:
-    """A number that JSON can hold."""
+    """A rounded number for JSON, null if it is not finite."""
     return round(value, digits) if np.isfinite(value) else None
 
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """An epoch that is over, after `step` steps. mean: of the losses of its steps; score: how the held-out examples
-    are read now; speed: examples a second so far."""
+    """A finished epoch.
+
+    step: number of steps made so far.
+    mean_loss: of its steps.
+    score: on the held-out examples now.
+    examples_per_second: since the start of the run.
+    """
 
     number: int
     step: int
@@ -169,8 +178,12 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """How a run ended. reason: as in training.ENDS, or "interrupted" or "diverged". model: the file that was
-    written; aside: the one in which the run is kept."""
+    """How a run ended.
+
+    reason: as in training.ENDS, or "interrupted" or "diverged".
+    model: the file written.
+    checkpoint: the file in which the run is saved.
+    """
 
     reason: str
     result: Result | None = None
@@ -179,80 +192,70 @@ class Outcome:
 
 
 class Report(Protocol):
-    """What is told of a run."""
+    """The log of a run, as text or JSON."""
 
     def prepare(self, what: str, done: int, total: int) -> None:
-        """Before the run, so many of so many pictures are there; what: reading, or drawing."""
+        """Before the run, `done` of `total` pictures are ready; what: "reading" or "drawing"."""
         ...
 
-    def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
-        """The run begins, or goes on."""
-        ...
+    def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None: ...
 
-    def step(self, step: Step, trainer: Trainer) -> None:
-        """A step is made."""
-        ...
+    def step(self, step: Step, trainer: Trainer) -> None: ...
 
-    def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
-        """An epoch is over."""
-        ...
+    def epoch(self, epoch: Epoch, trainer: Trainer) -> None: ...
 
     def warn(self, sentence: str) -> None:
-        """Something went wrong that does not stop the run."""
+        """A problem that does not stop the run."""
         ...
 
-    def end(self, outcome: Outcome, trainer: Trainer) -> None:
-        """The run is over."""
-        ...
+    def end(self, outcome: Outcome, trainer: Trainer) -> None: ...
 
 
 def table(score: Score, columns: int) -> list[str]:
-    """How each class was read, as lines: what it was read as, if that has room, and the share that is right."""
+    """The confusion matrix with the accuracy of each class, as lines; without its columns if they do not fit."""
     classes = list(score.by_class)
     labelled = int(score.confusion[:-1].sum())
-    lines = [f"held out: {score.accuracy:.2%} of {labelled:,} read rightly, loss {score.loss:.4f}"]
+    lines = [f"held out: accuracy {score.accuracy:.2%} of {labelled:,}, loss {score.loss:.4f}"]
     names = [*classes, "neither"] if score.confusion[-1].any() else classes
-    first, width = max(map(len, names)), max(9, *(len(name) + 10 for name in classes))
-    counts = first + 2 + width * len(classes) + 9 <= columns
-    heads = "".join(f"{'read as ' + name:>{width}}" for name in classes) if counts else f"{'examples':>9}"
-    lines.append(f"{'':{first}}{heads}{'right':>10}")
-    for place, name in enumerate(names):
-        row = score.confusion[place]
-        cells = "".join(f"{count:{width},}" for count in row) if counts else f"{row.sum():9,}"
-        right = f"{score.by_class[name]:.2%}" if place < len(classes) and row.sum() else ""
-        lines.append(f"{name:{first}}{cells}{right:>10}".rstrip())
+    first, width = max(map(len, names)), max(9, *(len(name) + 12 for name in classes))
+    fits = first + 2 + width * len(classes) + 9 <= columns
+    heads = "".join(f"{'predicted ' + name:>{width}}" for name in classes) if fits else f"{'examples':>9}"
+    lines.append(f"{'':{first}}{heads}{'accuracy':>10}")
+    for index, name in enumerate(names):
+        row = score.confusion[index]
+        cells = "".join(f"{count:{width},}" for count in row) if fits else f"{row.sum():9,}"
+        accuracy = f"{score.by_class[name]:.2%}" if index < len(classes) and row.sum() else ""
+        lines.append(f"{name:{first}}{cells}{accuracy:>10}".rstrip())
     return lines
 
 
-_COLUMNS: Final = 100  # of a table where there is no terminal
+_COLUMNS: Final = 100  # of a table without a terminal
 
 
 class Lines:
-    """For people: a line an epoch."""
+    """Log as text: a line per epoch."""
 
     def __init__(self) -> None:
         self._warned = False
 
     def prepare(self, what: str, done: int, total: int) -> None:
-        """Nothing."""
+        pass
 
     def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
-        """What is trained on what."""
-        material, recipe = task.material, task.recipe
+        data, recipe = task.material, task.recipe
         print(f"{task.name} on {backend.title} ({backend.reason}), seed {recipe.seed}")
         drawings = "fresh drawings" if recipe.fresh else "drawings"
-        kind = drawings if material.data is None else "examples"
-        held_out = 0 if material.held_out is None else len(material.held_out)
-        print(f"{recipe.epochs} epochs of {material.source.count:,} {kind}, {held_out:,} held out")
+        kind = drawings if data.data is None else "examples"
+        held_out = 0 if data.held_out is None else len(data.held_out)
+        print(f"{recipe.epochs} epochs of {data.source.count:,} {kind}, {held_out:,} held out")
         if trainer.made:
-            print(f"goes on after step {trainer.made:,}")
-        sys.stdout.flush()  # into a pipe it would otherwise come with the first epoch
+            print(f"resumes after step {trainer.made:,}")
+        sys.stdout.flush()  # a pipe is block-buffered
 
     def step(self, step: Step, trainer: Trainer) -> None:
-        """Nothing."""
+        pass
 
     def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
-        """One line."""
         score, epochs = epoch.score, str(trainer.recipe.epochs)
         held_out = "" if score is None else f"  held out {score.accuracy:.2%}"
         number = f"{epoch.number:{len(epochs)}}"
@@ -260,13 +263,12 @@ class Lines:
         sys.stdout.flush()
 
     def warn(self, sentence: str) -> None:
-        """The first one; the others would be the same."""
+        """Print the first warning only; later ones are the same."""
         if not self._warned:
-            print(f"xo: {sentence} The run goes on.", file=sys.stderr)
+            print(f"xo: {sentence} Training continues.", file=sys.stderr)
         self._warned = True
 
     def end(self, outcome: Outcome, trainer: Trainer) -> None:
-        """How it reads what was held out, class by class."""
         result = outcome.result
         if result is None:
             return
@@ -275,9 +277,10 @@ class Lines:
         if result.score is not None:
             for line in table(result.score, self._columns()):
                 print(line)
-        if (found := result.calibration) is not None:
-            named = ", ".join(f"{name} {share:.2%}" for name, share in found.named.items())
-            print(f'"unsure" below {found.threshold:.3f}: {named} named rightly, {found.wrong:.2%} of all wrongly')
+        if (calibration := result.calibration) is not None:
+            named = ", ".join(f"{name} {share:.2%}" for name, share in calibration.named.items())
+            threshold, wrong = f"{calibration.threshold:.3f}", f"{calibration.wrong:.2%}"
+            print(f'"unsure" below {threshold}: {named} predicted correctly, {wrong} of all wrongly')
         print(f"wrote {outcome.model}")
 
     def _columns(self) -> int:
@@ -285,32 +288,29 @@ class Lines:
 
 
 class OnTerminal(Lines):
-    """For people at a terminal: a bar, and lines before and after it."""
+    """Log at a terminal: a progress bar, and lines of text before and after it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bar = Bar(sys.stdout)
-        self._begun, self._made_before, self._held_out = 0.0, 0, ""
+        self._started, self._made_before, self._held_out = 0.0, 0, ""
 
     def prepare(self, what: str, done: int, total: int) -> None:
-        """A bar of its own."""
         if self._bar.due:
             self._bar.draw(done / max(1, total), {"what": what, "bar": "", "count": f"{done:,} of {total:,}"})
 
     def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
-        """The clock runs."""
         self._bar.clear()
         super().begin(task, backend, trainer)
-        self._begun, self._made_before = perf_counter(), trainer.made
+        self._started, self._made_before = perf_counter(), trainer.made
 
     def step(self, step: Step, trainer: Trainer) -> None:
-        """Redraw the bar if it is time to."""
         if not self._bar.due:
             return
         recipe = trainer.recipe
-        whole, per_second = recipe.epochs * trainer.steps_an_epoch, self._steps_a_second(step)
-        whole = whole if recipe.steps is None else min(whole, recipe.steps)
-        left = (whole - step.number) / per_second
+        total, per_second = recipe.epochs * trainer.steps_an_epoch, self._steps_per_second(step)
+        total = total if recipe.steps is None else min(total, recipe.steps)
+        left = (total - step.number) / per_second
         if recipe.seconds is not None:
             left = min(left, recipe.seconds - trainer.seconds)
         parts = {
@@ -322,44 +322,40 @@ class OnTerminal(Lines):
             "speed": f"{per_second * recipe.batch:,.0f}/s",
             "left": f"{duration(max(0.0, left))} left",
         }
-        self._bar.draw(step.number / whole, {name: text for name, text in parts.items() if text or name == "bar"})
+        self._bar.draw(step.number / total, {name: text for name, text in parts.items() if text or name == "bar"})
 
     def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
-        """The bar shows it from now on."""
         if epoch.score is not None:
             self._held_out = f"held out {epoch.score.accuracy:.2%}"
 
     def warn(self, sentence: str) -> None:
-        """On a line of its own."""
         self._bar.clear()
         super().warn(sentence)
 
     def end(self, outcome: Outcome, trainer: Trainer) -> None:
-        """Instead of the bar."""
         self._bar.clear()
         super().end(outcome, trainer)
 
-    def _steps_a_second(self, step: Step) -> float:
-        return (step.number - self._made_before) / max(1e-9, perf_counter() - self._begun)
+    def _steps_per_second(self, step: Step) -> float:
+        return (step.number - self._made_before) / max(1e-9, perf_counter() - self._started)
 
     def _columns(self) -> int:
         return shutil.get_terminal_size().columns
 
 
 class JsonLines:
-    """For programs: one object an epoch, and one at the end."""
+    """Log as JSON: one object per epoch, and one at the end."""
 
     def prepare(self, what: str, done: int, total: int) -> None:
-        """Nothing."""
+        pass
 
     def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
-        """Nothing."""
+        pass
 
     def step(self, step: Step, trainer: Trainer) -> None:
-        """Nothing."""
+        pass
 
     def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
-        """{"event": "epoch", ...}"""
         _print(
             {
                 "event": "epoch",
@@ -374,27 +370,25 @@ class JsonLines:
         )
 
     def warn(self, sentence: str) -> None:
-        """On standard error, where there are words."""
-        print(f"xo: {sentence} The run goes on.", file=sys.stderr)
+        print(f"xo: {sentence} Training continues.", file=sys.stderr)
 
     def end(self, outcome: Outcome, trainer: Trainer) -> None:
-        """{"event": "end", ...}"""
         result = outcome.result
         score = None if result is None else result.score
-        found = None if result is None else result.calibration
+        calibration = None if result is None else result.calibration
         _print(
             {
                 "event": "end",
                 "reason": outcome.reason,
                 "step": trainer.made,
                 "seconds": round(trainer.seconds, 3),
-                "held_out": None if score is None else judged(score, found),
-                "threshold": None if found is None else found.threshold,
+                "held_out": None if score is None else judged(score, calibration),
+                "threshold": None if calibration is None else calibration.threshold,
                 "model": None if outcome.model is None else str(outcome.model),
                 "checkpoint": None if outcome.aside is None else str(outcome.aside),
             }
         )
 
 
-def _print(told: dict[str, Any]) -> None:
-    print(json.dumps(told), flush=True)
+def _print(event: dict[str, Any]) -> None:
+    print(json.dumps(event), flush=True)

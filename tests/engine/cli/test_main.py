@@ -212,7 +212,7 @@ def test_a_folder_stands_for_its_images(tmp_path: Path, capsys: pytest.CaptureFi
     assert found == [str(tmp_path / name) for name in names]
     (tmp_path / "empty").mkdir()
     assert run("classify", tmp_path / "empty", "--preset", "walkthrough") == 1
-    assert "has no images in it" in capsys.readouterr().err
+    assert "contains no images" in capsys.readouterr().err
 
 
 def test_npz_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ def test_nudges_can_be_watched(capsys: pytest.CaptureFixture[str]) -> None:
     first, *_, last = lines_of(capsys, "--steps", "57")
     assert re.fullmatch(
         r" +1  01-conv2d\.weight\[0, 0, 0, 0\] +[+-]\d\.\d{4}  error (\d\.\d+), higher (\d\.\d+), lower (\d\.\d+): "
-        r"(higher|lower|as it was)",
+        r"(higher|lower|unchanged)",
         first,
     )
     assert last.split()[:4] == ["57", "01-conv2d.weight[0,", "0,", "0,"]
@@ -106,7 +106,7 @@ def test_where_the_two_differ_the_command_says_why(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--steps", "0"], "nothing to watch in 0 steps"),
+        (["--steps", "0"], "nothing to print for 0 steps"),
         (["--multiplies", "19999"], "19,999 multiplies are too few"),
         (["--size", "0"], "nudge's size"),
         (["--batch", "0"], "batch of at least 1"),

@@ -10,7 +10,7 @@ import pytest
 
 import engine.explain.robustness
 from engine.backends.backend import choose_backend
-from engine.charts import MULTIPLES_CHART_TOP, PLOT_HIGH, Plot, multiples_chart
+from engine.charts import PLOT_HEIGHT, PLOTS_TOP, Plot, multiples_chart
 from engine.cli.main import main
 from engine.documents.model_file import shipped_subject
 from engine.explain.robustness import Trial
@@ -50,7 +50,7 @@ def test_the_picture_has_both_curves_of_every_property(tmp_path: Path) -> None:
     curves = [path for path in root.iter(f"{SVG}path") if path.get("stroke-linejoin")]
     assert len(curves) == 10
     words = " ".join(text.text or "" for text in root.iter(f"{SVG}text"))
-    for word in ("shift", "size", "rotation", "thickness", "noise", "network", "whole image", "chance"):
+    for word in ("shift", "size", "rotation", "thickness", "noise", "network", "template matching", "chance"):
         assert word in words
 
 
@@ -60,8 +60,8 @@ def test_a_curve_ends_where_its_shares_are_and_leaves_out_what_is_not_known() ->
     (curve,) = [p for p in ElementTree.fromstring(svg).iter(f"{SVG}path") if p.get("stroke-linejoin")]
     pieces = curve.get("d", "").split("M")[1:]
     heights = [[float(point.split()[1]) for point in piece.split("L")] for piece in pieces]
-    low = MULTIPLES_CHART_TOP + PLOT_HIGH
-    assert heights == [[low, MULTIPLES_CHART_TOP], [low - PLOT_HIGH / 2, low - PLOT_HIGH / 4]]
+    low = PLOTS_TOP + PLOT_HEIGHT
+    assert heights == [[low, PLOTS_TOP], [low - PLOT_HEIGHT / 2, low - PLOT_HEIGHT / 4]]
     with pytest.raises(ValueError, match="1 curves"):
         multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0], [1.0]))], 0.5)
 

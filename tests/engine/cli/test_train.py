@@ -255,20 +255,20 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--data", "xo:size=3"), "size must be from"),
         (("--data", "xo:size=0.9..0.3"), "must not start above its end"),
         (("--data", "xo:colour=1"), "The drawings has no setting called 'colour'"),
-        (("--data", "xo:size"), "cannot be told from 'size'"),
-        (("--data", "xo:cut=1,cut=0"), "are told cut twice"),
+        (("--data", "xo:size"), "Invalid setting 'size'"),
+        (("--data", "xo:cut=1,cut=0"), "setting cut of the drawings is given twice"),
         (("--augment", "shift=0.1"), "--augment is for pictures from files"),
         (("--optimizer", "lion"), "There is no optimizer called 'lion'; there are sgd, adam, adamw."),
         (("--optimizer", "adam:speed=1"), "no setting called 'speed'"),
         (("--optimizer", "adam:beta1=x"), "The optimizer is invalid"),
-        (("--momentum", "0.9"), "Momentum belongs to sgd, not to adamw"),
+        (("--momentum", "0.9"), "Only sgd has momentum, not adamw"),
         (("--schedule", "stairs"), "There is no schedule called 'stairs'"),
         (("--rate", "-1"), "learning rate must be a number above 0"),
         (("--batch", "0"), "batch of at least 1"),
         (("--hold-out", "-1"), "must be at least 0"),
         (("--data", "missing", "--hold-out", "1"), "must be at least 0 and below 1"),
         (("--data", "missing", "--fixed"), "--fixed is for generated drawings"),
-        (("--from-scratch",), "--from-scratch goes with --model"),
+        (("--from-scratch",), "--from-scratch is for --model"),
         (("--steps", "0"), "at least 1 step"),
         (("--hold-out", "0", "--patience", "2"), "give the run some"),
         (("--freeze", "03-dense"), "03-dense"),
@@ -301,12 +301,12 @@ def test_one_sentence(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "--out is needed"),
+        ((), "--out is required"),
         (("--out", "a.safetensors", "--epochs", "many"), "invalid int value"),
         (("--resume", "a.checkpoint", "--preset", "default"), "not allowed with"),
-        (("--resume", "a.checkpoint", "--batch", "3"), "--batch belongs to the beginning of a run"),
-        (("--resume", "a.checkpoint", "--hold-out", "0.3"), "--hold-out belongs to the beginning of a run"),
-        (("--resume", "a.checkpoint", "--fixed"), "--fixed belongs to the beginning of a run"),
+        (("--resume", "a.checkpoint", "--batch", "3"), "--batch can be given only at the start of a run"),
+        (("--resume", "a.checkpoint", "--hold-out", "0.3"), "--hold-out can be given only at the start of a run"),
+        (("--resume", "a.checkpoint", "--fixed"), "--fixed can be given only at the start of a run"),
     ],
     ids=" ".join,
 )
@@ -321,7 +321,7 @@ def test_a_network_that_reads_no_drawings(tmp_path: Path, capsys: pytest.Capture
     network = Network((1, 4, 5), (Flatten(), Dense(2)))
     save_model(tmp_path / "wide.safetensors", Subject("Wide", network, network.initial(1)))
     assert train("--model", tmp_path / "wide.safetensors", "--out", tmp_path / "a.safetensors") == 1
-    assert "the network reads 1 × 4 × 5; give it pictures" in capsys.readouterr().err
+    assert "the network's input is 1 × 4 × 5; give it pictures" in capsys.readouterr().err
 
 
 def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
@@ -334,7 +334,7 @@ def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
     assert printed.err.startswith(
         "xo: The error stopped being a finite number at step 2: the learning rate, 1e+30,"
     )
-    assert f"They are in {kept}. Begin again with a smaller --rate.\n" in printed.err
+    assert f"They are in {kept}. Start again with a smaller --rate.\n" in printed.err
     assert printed.err.count("\n") == 1
     end = json.loads(printed.out.splitlines()[-1])
     assert (end["event"], end["reason"], end["step"], end["model"]) == ("end", "diverged", 1, str(kept))
@@ -371,7 +371,7 @@ def test_a_run_that_was_interrupted_earlier_is_not_lost(out: Path, capsys: pytes
     aside = out.with_suffix(".checkpoint")
     aside.write_bytes(b"days of work")
     assert train("--out", out, *SHORT) == 1
-    assert f"go on with it by xo train --resume {aside}, or remove it first" in capsys.readouterr().err
+    assert f"resume it with xo train --resume {aside}, or remove it first" in capsys.readouterr().err
     assert aside.read_bytes() == b"days of work"
 
 
@@ -383,22 +383,22 @@ def interrupted(
 
     from engine.training.trainer import Trainer
 
-    stride = Trainer._stride
+    make_steps = Trainer._make_steps
 
     def stops(trainer: Trainer, epoch: int, row: int) -> object:
         if (epoch, row) == (1, 1):
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
-        return stride(trainer, epoch, row)
+        return make_steps(trainer, epoch, row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_stride", stops)
+        patch.setattr(Trainer, "_make_steps", stops)
         words = ("--data", letters, "--hold-out", 0.25, "--epochs", 3, "--batch", 9, "--patience", 3)
         assert train("--out", out, *words) == 130
     aside = out.with_suffix(".checkpoint")
     assert capfd.readouterr().err.splitlines()[1:] == [
         "Stopping after this step, and saving the run ...",
-        f"Stopped after step 5; the run is kept in {aside}. Go on with: xo train --resume {aside}",
+        f"Stopped after step 5; the run is saved in {aside}. Resume with: xo train --resume {aside}",
     ]
     return aside
 
@@ -437,7 +437,7 @@ def test_resumed_on_examples_that_moved_or_changed(
     kept = victim.read_bytes()
     victim.write_bytes((moved / "square" / "0.png").read_bytes())
     assert train("--resume", interrupted, "--data", moved) == 1
-    assert "are no longer those the run began with" in capfd.readouterr().err
+    assert "are no longer those the run started with" in capfd.readouterr().err
     assert load_checkpoint(interrupted).checkpoint.steps == before.checkpoint.steps
     victim.write_bytes(kept)
     assert train("--resume", interrupted, "--data", moved) == 0

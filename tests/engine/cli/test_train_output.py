@@ -126,7 +126,7 @@ def test_ctrl_c_on_a_terminal_and_on_from_there(tmp_path: Path) -> None:
     code, shown = on_terminal([*words, "--out", str(out)], 100, press=b"\x03\x03\x03", after=b"step ")
     assert code == 130
     assert "Stopping after this step, and saving the run ..." in shown
-    assert f"the run is kept in {aside}. Go on with: xo train --resume {aside}" in shown.replace("\r\n", "\n")
+    assert f"the run is saved in {aside}. Resume with: xo train --resume {aside}" in shown.replace("\r\n", "\n")
     assert not out.exists()
     assert 0 < load_checkpoint(aside).checkpoint.steps < 120
     assert main(["train", "--resume", str(aside)]) == 0
@@ -265,7 +265,7 @@ def test_a_disk_that_is_full_does_not_stop_the_run(
     assert main(["train", *FEW, "--epochs", "1", "--out", str(out)]) == 0
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
-    assert "no room left on the disk; free some space. The run goes on." in errors
+    assert "no room left on the disk; free some space. Training continues." in errors
     assert all(np.isfinite(values).all() for values in load_model(out).parameters.values())
 
 

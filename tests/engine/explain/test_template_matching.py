@@ -76,5 +76,5 @@ def test_other_sizes_have_a_plain_upright_x_and_a_round_o() -> None:
 
 
 def test_a_picture_of_another_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="exemplars are"):
+    with pytest.raises(ValueError, match="templates are"):
         compare(exemplars(9), np.zeros((8, 8), np.float32))
