@@ -121,8 +121,6 @@ class Device(Protocol):
         ...
 
 
-AnyLaunch = TypeVar("AnyLaunch", "Blocks", "Segments")
-
 # Threads of an elementwise block, and blocks for each of the device's multiprocessors.
 BLOCK_THREADS = 256
 BLOCKS_PER_PROCESSOR = 8
@@ -369,6 +367,9 @@ class Segments(Launch):
 
     def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (sum(self._blocks()),), (BLOCK_THREADS,)
+
+
+AnyLaunch = TypeVar("AnyLaunch", Blocks, Segments)
 
 
 def _if_it_fits(launch: AnyLaunch) -> AnyLaunch | None:
