@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import pytest
 import shiboken6
@@ -16,7 +17,8 @@ from xo_gui.__main__ import build, parse
 from xo_gui.views.votes.votes_view import VoteBars
 from xo_gui.window.main_window import MainWindow
 
-Points = list[tuple[float, float]]
+Points: TypeAlias = list[tuple[float, float]]
+OpenWindow: TypeAlias = Callable[..., MainWindow]
 
 X_ARMS: list[Points] = [
     [(0.2 + 0.6 * t / 12, 0.2 + 0.6 * t / 12) for t in range(13)],
@@ -97,7 +99,7 @@ def no_button_held() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_window(qapp, qtbot, monkeypatch) -> Iterator[Callable[..., MainWindow]]:
+def open_window(qapp, qtbot, monkeypatch) -> Iterator[OpenWindow]:
     """A function that opens the window with the given command line."""
     opened: list[MainWindow] = []
 
@@ -116,10 +118,10 @@ def open_window(qapp, qtbot, monkeypatch) -> Iterator[Callable[..., MainWindow]]
 
 
 @pytest.fixture
-def window(open_window) -> MainWindow:
+def window(open_window: OpenWindow) -> MainWindow:
     return open_window("--preset", "default")
 
 
 @pytest.fixture
-def hand(window, qtbot) -> Hand:
+def hand(window: MainWindow, qtbot: object) -> Hand:
     return Hand(window, qtbot)

@@ -233,7 +233,9 @@ def some_files(tmp_path) -> list[Path]:
     return [good, tiny, broken, model, damaged, text, tmp_path / "missing.png", tmp_path]
 
 
-def test_a_monkey_finds_nothing(window, some_files, tmp_path, qtbot, monkeypatch, effort: Effort) -> None:
+def test_a_monkey_finds_nothing(
+    window: MainWindow, some_files: list[Path], tmp_path: Path, qtbot, monkeypatch, effort: Effort
+) -> None:
     chosen = iter(range(10**9))
     names = ("", str(some_files[0]), str(some_files[2]))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (names[next(chosen) % len(names)], ""))

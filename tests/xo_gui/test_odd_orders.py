@@ -27,6 +27,7 @@ from engine.training.checkpoint import Checkpoint
 from engine.training.history import Branch, KeptRun, Origin
 from engine.training.trainer import Trainer
 from tests.conftest import Effort
+from tests.xo_gui.conftest import OpenWindow
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject
 from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, StartOver, Train, Wish
 
@@ -340,7 +341,9 @@ def test_any_actions_in_any_order(qapp: object, effort: Effort) -> None:
     )
 
 
-def test_any_actions_in_the_real_window_end_in_a_consistent_state(open_window, qtbot, effort: Effort) -> None:
+def test_any_actions_in_the_real_window_end_in_a_consistent_state(
+    open_window: OpenWindow, qtbot, effort: Effort
+) -> None:
     """The same with the engine in its thread, which is as quick or slow as the machine makes it."""
     window, rng, reference = open_window(), random.Random(11), Reference()
     session, control = window.session, window.training

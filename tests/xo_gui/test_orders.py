@@ -30,7 +30,9 @@ def happen(bench: Workbench, order: Order) -> None:
 
 
 @given(orders, orders, orders)
-def test_an_undo_while_it_runs_gives_back_what_was_and_stays(bench, first: Order, then: Order, last: Order) -> None:
+def test_an_undo_while_training_restores_the_model_for_good(
+    bench: Callable[[], Workbench], first: Order, then: Order, last: Order
+) -> None:
     on = bench()
     shipped = on.subject
     on.wish(OneStep())
@@ -48,7 +50,7 @@ def test_an_undo_while_it_runs_gives_back_what_was_and_stays(bench, first: Order
 
 
 @given(orders, orders)
-def test_run_and_pause_are_one_undo(bench, first: Order, then: Order) -> None:
+def test_run_and_pause_are_one_undo(bench: Callable[[], Workbench], first: Order, then: Order) -> None:
     on = bench()
     shipped = on.subject
     on.wish(Train())
@@ -64,7 +66,9 @@ def test_run_and_pause_are_one_undo(bench, first: Order, then: Order) -> None:
 
 
 @given(orders, orders)
-def test_running_on_is_not_stopped_by_what_the_engine_said_before(bench, first: Order, then: Order) -> None:
+def test_a_late_snapshot_does_not_stop_resumed_training(
+    bench: Callable[[], Workbench], first: Order, then: Order
+) -> None:
     on = bench()
     on.wish(OneStep())
     on.until_step(1)
@@ -74,7 +78,9 @@ def test_running_on_is_not_stopped_by_what_the_engine_said_before(bench, first: 
     assert on.settle().training.now.step == 4
 
 
-def test_a_network_that_is_left_while_it_trains_stands_still_and_its_history_is_found_again(bench) -> None:
+def test_a_network_replaced_while_training_is_paused_and_keeps_its_history(
+    bench: Callable[[], Workbench],
+) -> None:
     on = bench()
     on.wish(OneStep())
     on.settle()
@@ -92,7 +98,9 @@ def test_a_network_that_is_left_while_it_trains_stands_still_and_its_history_is_
     assert last.training.branches[0].end >= 3
 
 
-def test_what_it_came_to_while_one_looked_back_is_the_documents_once_one_looks_at_it(bench) -> None:
+def test_weights_trained_while_an_earlier_step_is_shown_are_committed_once_shown(
+    bench: Callable[[], Workbench],
+) -> None:
     on = bench()
     on.wish(OneEpoch())
     on.settle()
@@ -106,7 +114,9 @@ def test_what_it_came_to_while_one_looked_back_is_the_documents_once_one_looks_a
     assert on.subject.moment.step == 8
 
 
-def test_work_is_told_while_a_branch_is_looked_at_that_was_not_handed_over_yet(bench) -> None:
+def test_a_project_is_saved_while_a_branch_is_shown_that_the_saved_run_lacks(
+    bench: Callable[[], Workbench],
+) -> None:
     on = bench()
     on.wish(OneStep())
     on.settle()

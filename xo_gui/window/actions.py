@@ -122,9 +122,9 @@ class Menus:
         return action
 
     def _file(self) -> None:
-        exchange, menu = self._window.exchange, self._menu(tr("&File"))
-        self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), exchange.ask_open, Key.Open)
-        self.recent = exchange.recent_menu
+        files, menu = self._window.exchange, self._menu(tr("&File"))
+        self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), files.ask_open, Key.Open)
+        self.recent = files.recent_menu
         menu.addMenu(self.recent)
         self._action(
             menu, tr("Open &last session"), tr("Restore drawing, network and training of the last session"),
@@ -133,22 +133,22 @@ class Menus:
         menu.addSeparator()
         self._action(
             menu, tr("Save &drawing as picture…"), tr("Save the drawing as a PNG picture"),
-            exchange.ask_save_drawing, Key.Save,
+            files.ask_save_drawing, Key.Save,
         )  # fmt: skip
         self._action(
             menu, tr("Save &network…"), tr("Save the network with its weights as a model file"),
-            exchange.ask_save_model, Key.SaveAs,
+            files.ask_save_model, Key.SaveAs,
         )  # fmt: skip
         self._action(
             menu, tr("Save picture of the &window…"), tr("Save what the window shows as a PNG picture"),
-            exchange.ask_save_window, Key.Print,
+            files.ask_save_window, Key.Print,
         )  # fmt: skip
         menu.addSeparator()
         self._action(menu, tr("&Quit"), tr("Close the program"), self._window.close, Key.Quit, Role.QuitRole)
 
     def _edit(self) -> None:
         window, menu = self._window, self._menu(tr("&Edit"))
-        exchange = window.exchange
+        files = window.exchange
         stack = window.session.undo_stack
         for action, key in (
             (stack.createUndoAction(self._parent, tr("&Undo")), Key.Undo),
@@ -160,8 +160,8 @@ class Menus:
             )
             menu.addAction(action)
         menu.addSeparator()
-        self._action(menu, tr("&Copy"), tr("Copy a picture of the focused panel"), exchange.copy, Key.Copy)
-        self._action(menu, tr("&Paste"), tr("Make the copied picture the drawing"), exchange.paste, Key.Paste)
+        self._action(menu, tr("&Copy"), tr("Copy a picture of the focused panel"), files.copy, Key.Copy)
+        self._action(menu, tr("&Paste"), tr("Make the copied picture the drawing"), files.paste, Key.Paste)
         menu.addSeparator()
         drawing = window.drawing_view
         self._action(menu, tr("C&lear drawing"), tr("Clear the canvas"), drawing.clear, "Ctrl+L")
@@ -260,11 +260,11 @@ class TrainMenu(QObject):
         )  # fmt: skip
         menu.addSeparator()
         self.over = make(
-            menu, tr("Start &over"), tr("Begin a new run from the same initial weights; earlier runs are kept"),
+            menu, tr("Rest&art"), tr("Begin a new run from the same initial weights; earlier runs are kept"),
             self._restart, "Ctrl+R",
         )  # fmt: skip
         self.new = make(
-            menu, tr("&New start…"), tr("Begin a new run from other random weights, of a seed that you choose"),
+            menu, tr("&New seed…"), tr("Begin a new run from other random weights, of a seed that you choose"),
             self._ask_seed, "Ctrl+Shift+R",
         )  # fmt: skip
         self.on = make(
@@ -354,7 +354,7 @@ class TrainMenu(QObject):
         seed = self._window.training.intent.recipe.seed
         dialog = QInputDialog(self._parent)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(self.tr("New start"))
+        dialog.setWindowTitle(self.tr("New seed"))
         dialog.setLabelText(self.tr("Seed of the initial weights, the drawings and their order"))
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
         dialog.setIntRange(0, LARGEST_SEED)

@@ -26,7 +26,7 @@ from engine.training.recipe import Recipe
 from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS
-from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.autosave import session_folder
@@ -107,7 +107,7 @@ def left_in(folder: Path) -> list[Digest]:
 
 
 def test_a_window_killed_repeatedly_while_training_is_recovered(
-    folder: Path, open_window, qtbot, effort: Effort
+    folder: Path, open_window: OpenWindow, qtbot, effort: Effort
 ) -> None:
     """Every window resumes the session of the one before; in the end only the last seconds are missing."""
     rng, reached = random.Random(4), 0
@@ -145,9 +145,7 @@ def test_a_window_killed_repeatedly_while_training_is_recovered(
     assert window.session.document.drawing.is_empty
 
 
-def test_closed_at_any_moment_of_training_it_ends_well_and_is_the_last_session(
-    folder: Path, effort: Effort
-) -> None:
+def test_closed_at_any_time_while_training_it_is_saved_as_the_last_session(folder: Path, effort: Effort) -> None:
     rng = random.Random(5)
     children = [Child(rng.random() * 2.5) for _ in range(effort(2, 30))]
     for child in children:
@@ -162,7 +160,7 @@ def test_closed_at_any_moment_of_training_it_ends_well_and_is_the_last_session(
     assert session_digest(folder / "last.session").closed
 
 
-def test_an_interrupt_from_the_terminal_closes_it_as_its_button_does(folder: Path) -> None:
+def test_an_interrupt_from_the_terminal_closes_the_window(folder: Path) -> None:
     child = Child()
     child.until_step(3)
     child.process.send_signal(signal.SIGINT)
@@ -174,7 +172,7 @@ def test_an_interrupt_from_the_terminal_closes_it_as_its_button_does(folder: Pat
     assert session_digest(folder / "last.session").closed
 
 
-def test_after_closing_nothing_is_offered_and_file_opens_the_last_session(folder: Path, open_window, qtbot) -> None:
+def test_after_closing_the_file_menu_opens_the_last_session(folder: Path, open_window: OpenWindow, qtbot) -> None:
     first = open_window("--preset", "default")
     coach = Coach(first, qtbot)
     Hand(first, qtbot).draw(X_ARMS)
@@ -206,7 +204,7 @@ def action(window: MainWindow, name: str) -> QAction:
     return next(each for each in window.findChildren(QAction) if each.text().replace("&", "") == name)
 
 
-def test_a_window_that_nothing_was_done_in_leaves_nothing(folder: Path, open_window, qtbot) -> None:
+def test_an_unused_window_saves_nothing(folder: Path, open_window: OpenWindow, qtbot) -> None:
     window = open_window()
     action(window, "Open last session").trigger()
     assert "No session has been closed" in window.statusBar().currentMessage()
@@ -214,7 +212,7 @@ def test_a_window_that_nothing_was_done_in_leaves_nothing(folder: Path, open_win
     assert not list(folder.glob("*.session"))
 
 
-def test_two_windows_at_once_do_not_take_each_others_work(folder: Path, open_window, qtbot) -> None:
+def test_two_windows_at_once_do_not_take_each_others_work(folder: Path, open_window: OpenWindow, qtbot) -> None:
     first = open_window("--keep-every", "0.1")
     Hand(first, qtbot).draw(X_ARMS)
     qtbot.waitUntil(lambda: bool(list(folder.glob("*.session"))), timeout=10_000)
@@ -227,7 +225,7 @@ def test_two_windows_at_once_do_not_take_each_others_work(folder: Path, open_win
     assert [path.name for path in folder.glob("*.session")] == ["last.session"]
 
 
-def left_behind(folder: Path, open_window, qtbot) -> None:
+def left_behind(folder: Path, open_window: OpenWindow, qtbot) -> None:
     """Leave a file as a crashed window does."""
     window = open_window()
     Hand(window, qtbot).draw(X_ARMS)
@@ -235,7 +233,7 @@ def left_behind(folder: Path, open_window, qtbot) -> None:
     (folder / "last.session").replace(folder / "1.session")
 
 
-def test_what_is_discarded_is_the_last_session_until_another_ends(folder: Path, open_window, qtbot) -> None:
+def test_a_discarded_session_becomes_the_last_session(folder: Path, open_window: OpenWindow, qtbot) -> None:
     left_behind(folder, open_window, qtbot)
     window = open_window()
     assert "ended unexpectedly" in window.offer.words.text()
@@ -247,7 +245,7 @@ def test_what_is_discarded_is_the_last_session_until_another_ends(folder: Path, 
     qtbot.waitUntil(lambda: len(window.session.document.drawing.strokes) == 2, timeout=10_000)
 
 
-def test_an_unanswered_offer_is_repeated(folder: Path, open_window, qtbot) -> None:
+def test_an_unanswered_offer_is_repeated(folder: Path, open_window: OpenWindow, qtbot) -> None:
     left_behind(folder, open_window, qtbot)
     for _ in range(2):
         window = open_window()
@@ -258,8 +256,8 @@ def test_an_unanswered_offer_is_repeated(folder: Path, open_window, qtbot) -> No
 
 
 @pytest.mark.parametrize("where", ["header", "body", "all"])
-def test_a_damaged_file_is_moved_aside_and_said_and_stops_nothing(
-    folder: Path, open_window, qtbot, where: str
+def test_a_damaged_file_is_moved_aside_and_reported(
+    folder: Path, open_window: OpenWindow, qtbot, where: str
 ) -> None:
     left_behind(folder, open_window, qtbot)
     path = folder / "1.session"
@@ -280,7 +278,7 @@ def test_a_damaged_file_is_moved_aside_and_said_and_stops_nothing(
     assert len(window.session.document.drawing.strokes) == 1
 
 
-def test_a_folder_that_cannot_be_is_said_and_the_window_opens(folder: Path, open_window, qtbot) -> None:
+def test_an_unusable_folder_is_reported_and_the_window_opens(folder: Path, open_window: OpenWindow, qtbot) -> None:
     folder.parent.parent.mkdir(parents=True)
     folder.parent.write_text("a file where the folder should be")
     window = open_window()
@@ -289,7 +287,7 @@ def test_a_folder_that_cannot_be_is_said_and_the_window_opens(folder: Path, open
     window.close()
 
 
-def test_a_full_disk_is_said_once_and_all_goes_on(folder: Path, open_window, qtbot, monkeypatch) -> None:
+def test_a_full_disk_is_reported_once(folder: Path, open_window: OpenWindow, qtbot, monkeypatch) -> None:
     def full(path: Path, work: object) -> None:
         raise StorageError(f"{path.name} was not saved: there is no room left on the disk; free some space.")
 
@@ -311,8 +309,8 @@ def test_a_full_disk_is_said_once_and_all_goes_on(folder: Path, open_window, qtb
 
 
 @pytest.mark.expects_log
-def test_an_unexpected_fault_of_the_writing_is_logged_and_said_and_it_tries_again(
-    folder: Path, open_window, qtbot, monkeypatch
+def test_an_unexpected_error_is_logged_and_reported_and_saving_is_retried(
+    folder: Path, open_window: OpenWindow, qtbot, monkeypatch
 ) -> None:
     def broken(path: Path, work: object) -> None:
         raise RuntimeError("odd")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +35,7 @@ def drawn(number: int) -> Request:
 
 
 @pytest.fixture
-def thread(qapp):
+def thread(qapp: object) -> Iterator[EngineThread]:
     made = EngineThread("cpu")
     made.start()
     yield made
@@ -42,7 +43,7 @@ def thread(qapp):
     assert made.isFinished()
 
 
-def test_the_answer_to_the_last_of_many_requests_always_arrives(thread, qtbot) -> None:
+def test_the_answer_to_the_last_of_many_requests_always_arrives(thread: EngineThread, qtbot) -> None:
     taken: list[float] = []
     thread.snapshot_ready.connect(lambda: taken.append(thread.take().asked_at))
     for number in range(1, 501):
@@ -52,7 +53,7 @@ def test_the_answer_to_the_last_of_many_requests_always_arrives(thread, qtbot) -
     assert len(taken) < 500
 
 
-def test_a_sleeping_window_finds_one_snapshot_and_one_signal(thread, qtbot) -> None:
+def test_a_sleeping_window_finds_one_snapshot_and_one_signal(thread: EngineThread, qtbot) -> None:
     signals: list[None] = []
     thread.snapshot_ready.connect(lambda: signals.append(None))
     for number in range(1, 101):
@@ -65,7 +66,9 @@ def test_a_sleeping_window_finds_one_snapshot_and_one_signal(thread, qtbot) -> N
     assert thread.take() is None
 
 
-def test_the_engine_works_in_its_own_thread_and_signals_into_the_window_s(thread, qtbot, monkeypatch) -> None:
+def test_the_engine_works_in_its_own_thread_and_signals_into_the_window_s(
+    thread: EngineThread, qtbot, monkeypatch
+) -> None:
     worked_in: list[int] = []
     answer = Runner.answer
 
@@ -93,7 +96,7 @@ class Listener(QObject):
         self.received_in.append(threading.get_ident())
 
 
-def test_a_fault_in_the_engine_is_a_sentence_and_the_thread_lives_on(thread, qtbot) -> None:
+def test_a_fault_in_the_engine_is_a_sentence_and_the_thread_lives_on(thread: EngineThread, qtbot) -> None:
     bad = Subject("Strange", WALKTHROUGH.network, handmade_parameters())
     object.__setattr__(bad, "parameters", {})
     with qtbot.waitSignal(thread.snapshot_ready, timeout=5000):
@@ -118,7 +121,9 @@ def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
         assert time.perf_counter() - begun < 1
 
 
-def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(thread, qtbot) -> None:
+def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
+    thread: EngineThread, qtbot
+) -> None:
     subject = Subject("Tiny", TINY, TINY.initial(1))
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
     goal = Goal(1, subject, "fresh", "Run 1, seed 1", Recipe(batch=20, epochs=10**6), data, running=True)

@@ -6,19 +6,22 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea
 
+from tests.xo_gui.conftest import OpenWindow
 from xo_gui.views.training.training_view import TrainingView
 from xo_gui.window.docks import ScrolledFrame
 from xo_gui.window.main_window import LEAST_SIZE
 
 
-def test_in_the_smallest_window_no_panel_lies_over_another_and_tab_brings_what_it_reaches(open_window) -> None:
+def test_in_the_smallest_window_no_panels_overlap_and_tab_scrolls_to_the_focus(
+    open_window: OpenWindow,
+) -> None:
     window = open_window("--preset", "default", "--size", "{}x{}".format(*LEAST_SIZE))
-    there = {dock.objectName(): dock.geometry() for dock in window.panels.all if not dock.visibleRegion().isEmpty()}
-    assert {"Drawing", "Votes", "Training", "Curves", "Features over time", "Timeline"} <= set(there)
+    shown = {dock.objectName(): dock.geometry() for dock in window.panels.all if not dock.visibleRegion().isEmpty()}
+    assert {"Drawing", "Votes", "Training", "Curves", "Features over time", "Timeline"} <= set(shown)
     inside = QRect(0, 0, *LEAST_SIZE)
-    assert all(inside.contains(place) for place in there.values())
+    assert all(inside.contains(place) for place in shown.values())
     middle = window.centralWidget().geometry()
-    assert not any(one.intersects(other) for one, other in combinations([middle, *there.values()], 2))
+    assert not any(one.intersects(other) for one, other in combinations([middle, *shown.values()], 2))
     view = next(view for view in window.views if isinstance(view, TrainingView))
     button = view.new_button
     view.seed_box.setFocus()
@@ -27,7 +30,7 @@ def test_in_the_smallest_window_no_panel_lies_over_another_and_tab_brings_what_i
     assert button.visibleRegion().boundingRect() == button.rect()
 
 
-def test_in_a_usual_window_every_panel_has_the_room_it_needs(open_window) -> None:
+def test_in_the_first_window_no_panel_scrolls(open_window: OpenWindow) -> None:
     window = open_window("--preset", "default", "--size", "1280x800")
     frames = [dock.widget() for dock in window.panels.all if not dock.visibleRegion().isEmpty()]
     beside: list[QScrollArea] = [frame for frame in frames if isinstance(frame, ScrolledFrame)]

@@ -22,7 +22,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
 
 from engine.documents.model_file import save_model, shipped_subject
-from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from xo_gui.app.theme import DARK, LIGHT
 from xo_gui.window.main_window import MainWindow
 
@@ -121,7 +121,7 @@ def test_a_network_without_shipped_weights_opens_with_fresh_ones_and_says_so(han
     assert [output.shape[-1] for output in hand.window.last.readings[0].outputs[:4]] == [116, 116, 115, 115]
 
 
-def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window, qtbot) -> None:
+def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window: OpenWindow, qtbot) -> None:
     hand = Hand(open_window("--preset", "walkthrough"), qtbot)
     hand.window.drawing_view.example_x()
     hand.settle()

@@ -19,7 +19,7 @@ from engine.cli.main import main
 from engine.documents.model_file import load_model, save_model, shipped_subject
 from engine.training.optimizers import SGD, Adam
 from engine.training.recipe import Linear, Recipe, Steps
-from tests.xo_gui.conftest import X_ARMS, Hand
+from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.commands import LearnBy, Look
 from xo_gui.window.main_window import MainWindow
@@ -203,7 +203,7 @@ def test_every_action_has_a_mnemonic_and_a_tip_and_no_key_is_owned_by_two(coach:
 
 
 def test_a_network_that_is_no_preset_is_named_as_a_file(
-    open_window, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_window: OpenWindow, qtbot: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """xo train has no training preset of the walk-through, so its command takes the network from a file."""
     coach = Coach(open_window("--preset", "walkthrough"), qtbot)

@@ -17,7 +17,7 @@ from engine.documents.presets import DEFAULT
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.model import Moment, Subject
 from engine.nn.network import Network
-from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
+from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach, stroke_by_stroke
 from xo_gui.state.commands import Look
 from xo_gui.state.selection import Cell
@@ -341,7 +341,7 @@ def test_no_difference_is_computed_while_hidden(driver: CompareDriver, monkeypat
     assert driver.view._difference.first is driver.window.last.readings[0]
 
 
-def test_both_come_back_with_the_last_session(open_window, qtbot, tmp_path, monkeypatch) -> None:
+def test_both_come_back_with_the_last_session(open_window: OpenWindow, qtbot, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     driver = CompareDriver(open_window("--preset", "default"), qtbot)
     driver.click(driver.panel.step_button)
