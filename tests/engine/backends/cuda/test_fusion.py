@@ -163,11 +163,12 @@ def test_weight_gradients_run_in_parallel_with_input_gradients() -> None:
 @given(st.lists(TOUCHES, max_size=8))
 def test_nothing_runs_before_its_dependencies(program: list[list[tuple[np.ndarray, bool, bool, bool]]]) -> None:
     given_ones = [launch_of(str(number), touches) for number, touches in enumerate(program)]
-    done = launches(fused([(launch, (), {}) for launch in given_ones]))
+    fewer = launches(fused([(launch, (), {}) for launch in given_ones]))
+    done = [launch for launch in fewer if isinstance(launch, Segments)]
     places = {
         function.function: (number, segment, place)
         for number, launch in enumerate(done)
-        for segment, functions in enumerate(launch.segments)  # type: ignore[attr-defined]
+        for segment, functions in enumerate(launch.segments)
         for place, function in enumerate(functions)
     }
     assert len(places) == len(program)
