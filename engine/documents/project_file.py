@@ -55,9 +55,9 @@ class Work:
 
     recipe, data, pace: the training settings; pace in steps per second, None for unlimited
     run: training and its history, None if there is none
-    history_cursor: the point of the history that is shown, None for the current one
+    shown_point: the point of the history that is shown, None for the current one
     branch_names: by number, as given by the user
-    is_live: whether the first model is a point of the run's history
+    live: whether the first model is a point of the run's history
     saved_at: seconds since 1970
     was_running: whether training was running
     was_closed: whether the window was closed normally afterwards
@@ -89,7 +89,7 @@ class Digest:
 class _ProjectHeader(msgspec.Struct):
     """The header without networks and branches.
 
-    look, now: (branch, step) of the history cursor and of training
+    look, now: (branch, step) of the shown point and of training
     own: indices of the document's labelled drawings
     labels, weights: of all labelled drawings of the file
     """

@@ -131,10 +131,10 @@ def _parse_header(data: bytes) -> dict[str, Any]:
 
 def _pop_description(header: dict[str, Any], kind: str, newest: int) -> dict[str, Any]:
     """Removes the description from a header and returns it. Raises InvalidFile."""
-    header_metadata = header.pop("__metadata__", None)
-    if not isinstance(header_metadata, dict) or not isinstance(header_metadata.get(_METADATA_KEY), str):
+    metadata_entry = header.pop("__metadata__", None)
+    if not isinstance(metadata_entry, dict) or not isinstance(metadata_entry.get(_METADATA_KEY), str):
         raise Damage("was not written by this program; there is no description of a network in it")
-    description = _parse_json(header_metadata[_METADATA_KEY])
+    description = _parse_json(metadata_entry[_METADATA_KEY])
     found = description.get("kind", "model")
     if found != kind:
         content = KINDS.get(found, "something else") if isinstance(found, str) else "something else"

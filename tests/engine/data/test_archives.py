@@ -1,4 +1,4 @@
-"""Zip archives as data sets: what a folder cannot do, and what crafted ones may not do."""
+"""Zip archives as data sets: malformed and malicious archives."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_pictures_that_are_many_times_their_archive(path: Path, monkeypatch: pyt
 
 
 def claiming(data: bytes, size: int) -> bytes:
-    """An archive whose last file claims to unpack to so many bytes."""
+    """An archive whose last file claims to unpack to this many bytes."""
     crafted = bytearray(data)
     at = crafted.rindex(b"PK\x01\x02") + 24
     crafted[at : at + 4] = struct.pack("<I", size)

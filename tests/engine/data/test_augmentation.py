@@ -1,4 +1,4 @@
-"""Augmented examples: what each setting does to a picture, and that they follow the seed."""
+"""Data augmentation: the effect of each setting, and reproducibility."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def test_flips_give_the_eight_ways_a_square_lies_on_itself_and_nothing_else() ->
 
 
 def _middle(image: np.ndarray) -> np.ndarray:
-    """Where the ink's middle lies, (x, y) from the picture's, in pixels."""
+    """The centre of the ink, (x, y) from the centre of the picture, in pixels."""
     weight = image + 1
     y, x = np.mgrid[: len(image), : len(image)] - (len(image) - 1) / 2
     return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
 
 
 def _dots(settings: Augmentation, at: tuple[int, int]) -> np.ndarray:
-    """Where dots at (x, y) from the middle of 61 x 61 pixels come to lie, (500, 2)."""
+    """The positions of augmented dots at (x, y) from the centre of 61 x 61 pixels, (500, 2)."""
     image = np.full((61, 61), -1, np.float32)
     image[29 + at[1] : 32 + at[1], 29 + at[0] : 32 + at[0]] = 1
     many = Examples(np.tile(image, (500, 1, 1, 1)), np.zeros(500, np.int64), ("X", "O"))

@@ -1,4 +1,4 @@
-"""Examples from files: told by what they are, fitted as drawings are, and refused in one sentence."""
+"""Datasets from files: detection of the format, resampling, and error messages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refused(path: Path, shape: tuple[int, int, int] = SHAPE) -> str:
 
 
 def write_idx(folder: Path, labels: list[int], name: str = "train", packed: bool = False) -> Path:
-    """An IDX data set of the four pictures; gives its images file."""
+    """Writes the four pictures as an IDX data set; returns its images file."""
     folder.mkdir(exist_ok=True)
     end, pack = (".gz", gzip.compress) if packed else ("", bytes)
     (folder / f"{name}-labels-idx1-ubyte{end}").write_bytes(pack(idx_bytes(np.array(labels))))
@@ -39,7 +39,7 @@ def write_idx(folder: Path, labels: list[int], name: str = "train", packed: bool
     return images
 
 
-# --- pictures as the network reads them
+# --- resampling
 
 
 @pytest.mark.parametrize("side", [9, 6, 20, 32])
@@ -72,7 +72,7 @@ def test_pictures_of_the_networks_size_enter_to_the_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 9, 9), (1, 9, 8), (0, 9, 9)])
 def test_a_network_that_reads_something_else(tmp_path: Path, shape: tuple[int, int, int]) -> None:
-    """It is refused before anything is read."""
+    """The network is refused before anything is read."""
     with pytest.raises(ValueError, match=r"^The network reads .* one square map of ink; choose .*\.$"):
         read_examples(tmp_path / "missing", shape)
 

@@ -1,4 +1,4 @@
-"""Folders as data sets: what is a class and what is not, whatever else lies about; no picture is lost unsaid."""
+"""Image folders as data sets: classes, ignored files, and errors for unreadable pictures."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def zipped(path: Path, files: Files) -> Path:
 
 @pytest.fixture(params=["folder", "zip"])
 def laid(request: pytest.FixtureRequest, tmp_path: Path) -> Layout:
-    """Lays files out in a folder, and in an archive: what is said of one holds for the other."""
+    """Writes files to a folder and to a zip archive."""
     if request.param == "folder":
         return lambda files: on_disk(tmp_path / "set", files)
     return lambda files: zipped(tmp_path / "set.zip", files)
@@ -190,7 +190,7 @@ def test_more_files_than_are_looked_through(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def linked(tmp_path: Path) -> Path:
-    """A folder with two classes, where links can be made."""
+    """A folder with two classes, on a file system with links."""
     path = on_disk(tmp_path / "set", TWO)
     try:
         (path / "cross/link.png").symlink_to(path / "cross/a.png")
@@ -251,7 +251,7 @@ def test_a_folder_that_may_not_be_listed(linked: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names of files have at most 260 letters there")
 def test_folders_deeper_than_calls_may_be(linked: Path) -> None:
-    """Deeper ones would show the same with the limit that Python starts with, but no test could remove them."""
+    """Deeper folders could not be removed after the test, because of Python's recursion limit."""
     deep = linked / "cross"
     for _ in range(300):
         deep = deep / "d"

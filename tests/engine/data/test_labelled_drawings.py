@@ -1,4 +1,4 @@
-"""Drawings that a person labelled: as what and how often training meets them."""
+"""Labelled drawings: their labels and weights in the training data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)
 
 
 def line(x: float) -> Drawing:
-    """An upright line, told from others by its place."""
+    """A vertical line at a position."""
     return Drawing((Stroke(np.array([[x, 0.2, 0.1], [x, 0.8, 0.1]], np.float32)),))
 
 

@@ -1,4 +1,4 @@
-"""Where the examples of a run come from, and what is held out of them."""
+"""Data sources and held-out examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Document and Subject: what they refuse, and what an altered one keeps."""
+"""Document and Model: validation and copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files: they come back as they were, and whatever is wrong with one is said in one sentence."""
+"""Model files: round trips and error messages."""
 
 import json
 import math
@@ -40,7 +40,7 @@ def path(tmp_path: Path, subject: Subject) -> Path:
 
 
 def refused(path: Path) -> str:
-    """The sentence with which a file is refused, without its name, which holds the name of the test."""
+    """The error message for a file, without its path."""
     begun = time.process_time()
     with pytest.raises(StorageError) as raised:
         load_model(path)
@@ -53,7 +53,7 @@ def refused(path: Path) -> str:
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the description in the header."""
+    """Changes the description in the header."""
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     description = json.loads(header["__metadata__"][KEY])
@@ -288,7 +288,7 @@ def test_networks_that_cannot_be(path: Path, layers: object) -> None:
 
 
 def test_settings_that_would_keep_a_plan_busy(path: Path) -> None:
-    """All weights are there and all maps are small, but a pool looks at every place of its window."""
+    """Weights and maps are small, but a pooling window is huge."""
 
     def change(description: dict[str, Any]) -> None:
         layers = description["network"]["layers"]

@@ -1,4 +1,4 @@
-"""Session files: all comes back to the byte, a damaged one is one sentence, training goes on as if never left."""
+"""Project files: round trips to the byte, error messages, and resumed training."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ GOAL = Goal(1, SUBJECT, "fresh", "first", RECIPE, DATA, OWN[:1])
 
 
 def following(run: Run, goal: Goal) -> Training:
-    """What becomes of a goal once there is nothing left to do."""
+    """Follows a request until the run is idle; returns its report."""
     run.follow(goal)
     while run.busy:
         run.work(0.01)
@@ -63,7 +63,7 @@ def following(run: Run, goal: Goal) -> Training:
 
 
 def trained(budget: int = 2**20) -> tuple[Run, Goal, KeptRun]:
-    """A run with two branches, a change on the fly, other examples on the second, and patience."""
+    """A run with two branches, a recipe changed during training, other examples on the second, and patience."""
     run = Run(CPU, hand_over=HandOver(0.0, budget))
     following(run, replace(GOAL, running=True, until=9))
     faster = replace(RECIPE, optimizer=SGD(0.05, 0.9), patience=50)
@@ -173,7 +173,7 @@ def test_the_same_work_is_the_same_bytes(tmp_path: Path) -> None:
 
 
 def with_checksum(data: bytes) -> bytes:
-    """The checksum in the header made right, where the header can still be read."""
+    """Repairs the checksum in the header, if the header can be parsed."""
     try:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
@@ -187,7 +187,7 @@ def with_checksum(data: bytes) -> bytes:
 
 
 def refused(path: Path) -> str:
-    """Why it is not opened; "" if it is."""
+    """The error message; "" if the file opens."""
     try:
         load_session(path)
     except StorageError as error:

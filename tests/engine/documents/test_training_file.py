@@ -1,4 +1,4 @@
-"""Checkpoint files: a run goes on from one to the byte, and whatever is wrong with one is said in one sentence."""
+"""Checkpoint files: training resumed to the byte, and error messages."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def run_after(events: int, recipe: Recipe = RECIPE) -> InterruptedRun:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A run that was interrupted in its second epoch, judged once."""
+    """A run that was interrupted in its second epoch, after one evaluation."""
     path = tmp_path / "a.checkpoint"
     save_checkpoint(path, run_after(6))
     return path
 
 
 def refused(path: Path) -> str:
-    """The sentence with which a file is refused, without its name, which holds the name of the test."""
+    """The error message for a file, without its path."""
     begun = time.perf_counter()
     with pytest.raises(StorageError) as raised:
         load_checkpoint(path)
@@ -83,7 +83,7 @@ def parts(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def rewrite(path: Path, change: Callable[[dict[str, Any], dict[str, np.ndarray]], object]) -> None:
-    """Change the description or the tensors, and make the file right again."""
+    """Changes the description or the tensors, and repairs the file."""
     description, tensors = parts(path)
     change(description, tensors)
     path.write_bytes(save(tensors, {KEY: json.dumps(description)}))
@@ -105,7 +105,7 @@ def assert_same(back: InterruptedRun, run: InterruptedRun) -> None:
 
 @pytest.mark.parametrize("events", [0, 2, 3, 4, 6, 12])
 def test_comes_back_as_it_was_and_goes_on_as_if_it_had_never_stopped(tmp_path: Path, events: int) -> None:
-    """Before the first step, within an epoch, before and after a judgement, at the end."""
+    """Before the first step, within an epoch, before and after an evaluation, at the end."""
 
     def told(run: Trainer) -> list[tuple[object, ...]]:
         told = []

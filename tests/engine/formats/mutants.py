@@ -1,4 +1,4 @@
-"""Mutants: damaged versions of a file, from a seed, with the checksums of PNG, zip and gzip made right again.
+"""Mutants: randomly damaged versions of a file, from a seed, with repaired checksums of PNG, zip and gzip.
 
 Not the tests that read them. A reader that stops at a wrong checksum is not tested beyond it.
 """
@@ -28,7 +28,7 @@ def mutants(data: bytes, count: int, seed: int, repair: Callable[[bytes], bytes]
 
 
 def damage(data: bytearray, rng: random.Random) -> None:
-    """Change some bytes in place. Headers come first in most formats, so half of the damage goes there."""
+    """Changes some bytes in place, half of them at the beginning, where most formats have headers."""
     if not data:
         return
     at = rng.randrange(len(data) if rng.random() < 0.5 else min(len(data), 64))
@@ -51,7 +51,7 @@ def damage(data: bytearray, rng: random.Random) -> None:
 
 
 def with_png_sums(data: bytes) -> bytes:
-    """Every chunk's checksum made right, as far as the lengths lead."""
+    """Repairs the checksums of the chunks."""
     repaired, at = bytearray(data), 8
     while at + 12 <= len(repaired):
         length = int.from_bytes(repaired[at : at + 4], "big")
@@ -64,7 +64,7 @@ def with_png_sums(data: bytes) -> bytes:
 
 
 def zip_mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Half of them damaged as they lie, half damaged inside a member and packed again, with right checksums."""
+    """Damages half of them directly, and half inside a member, which is compressed again with a valid checksum."""
     yield from mutants(data, count // 2, seed)
     rng = random.Random(seed + 1)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -81,7 +81,7 @@ def zip_mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
 
 
 def gzip_mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Half of them damaged as they are packed, half damaged first and packed then; data: unpacked."""
+    """Damages half of them after, half before compression; data: unpacked."""
     yield from mutants(gzip.compress(data), count // 2, seed)
     yield from map(gzip.compress, mutants(data, count - count // 2, seed + 1))
 

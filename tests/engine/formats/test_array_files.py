@@ -1,4 +1,4 @@
-"""npz files of pictures: whatever they hold comes out as ink, and whatever is odd is said in one sentence."""
+"""npz files of pictures: conversion to ink, and error messages."""
 
 import io
 import struct
@@ -34,13 +34,13 @@ def npy_bytes(array: np.ndarray) -> bytes:
 
 
 def claimed_npy(shape: str, descr: str = "'|u1'", body: bytes = b"") -> bytes:
-    """An npy file whose header says what it likes."""
+    """An npy file with an arbitrary header."""
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header) + 1) + header + b"\n" + body
 
 
 def refused(path: Path, data: bytes | None = None) -> str:
-    """The sentence with which a file is refused, without its name, which holds the name of the test."""
+    """The error message for a file, without its path."""
     if data is not None:
         path.write_bytes(data)
     begun = time.process_time()
@@ -90,7 +90,7 @@ def test_pictures_come_out_as_ink(path: Path, save: Any, images: np.ndarray) -> 
 
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 20])
 def test_each_picture_by_itself(path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are worked on at once."""
+    """For every chunk size."""
     monkeypatch.setattr("engine.formats.array_files._CHUNK", chunk)
     mixed = GREY.copy()
     mixed[1::2] = 255 - mixed[1::2]
@@ -109,7 +109,7 @@ def test_labels_of_other_types(path: Path, labels: np.ndarray) -> None:
 
 
 def test_classes_have_names(path: Path) -> None:
-    """Those called "neither" or "none" are no classes: their pictures are neither, like those labelled -1."""
+    """Classes called "neither" or "none" become the label -1."""
     names = np.array(["triangle", "None", "Kreuz ✗", "neither"])
     for stored in (names, names.astype(">U8")):
         np.savez(path, images=GREY, labels=np.array([0, 1, 2, 3, -1]), classes=stored)
@@ -183,7 +183,7 @@ def test_arrays_that_are_no_pictures(path: Path, arrays: dict[str, np.ndarray], 
 
 
 def test_no_objects_are_unpickled(path: Path) -> None:
-    """Neither an array of objects nor a bare pickle is opened; the mark would be left by unpickling."""
+    """Arrays of objects and pickles are refused; unpickling would leave a file."""
     mark = path.with_name("mark")
 
     class Trap:
@@ -234,7 +234,7 @@ def test_bytes_that_do_not_agree(path: Path, length: int) -> None:
 
 
 def test_a_member_of_zeros_beyond_the_limit(path: Path) -> None:
-    """1.1 GiB in 1.1 MB. Written in parts, for the test too has better things to do with its memory."""
+    """1.1 GiB in 1.1 MB, written in parts to save memory."""
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
         archive.open("images.npy", "w", force_zip64=True) as member,
@@ -247,7 +247,7 @@ def test_a_member_of_zeros_beyond_the_limit(path: Path) -> None:
 
 
 def test_more_values_than_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packed bytes or booleans take four times their room as pictures."""
+    """Bytes and booleans take four times their size as pictures."""
     np.savez(path, images=GREY)
     monkeypatch.setattr("engine.formats.array_files.PICTURES_LIMIT", GREY.size - 1)
     assert "more than the 209 values that are read" in refused(path)

@@ -1,4 +1,4 @@
-"""Saving: the old file or the new one, whatever happens; and the limits on reading whole files."""
+"""Atomic writing, and the limits on reading whole files."""
 
 import errno
 import os
@@ -137,7 +137,7 @@ while True:
 
 
 def test_killed_while_saving(tmp_path: Path, effort: Effort) -> None:
-    """One whole version or the other, at whatever moment the process dies."""
+    """The file is complete whenever the process is killed."""
     target, rng = tmp_path / "model.safetensors", random.Random(5)
     whole = []
     for n in (0, 1):

@@ -1,4 +1,4 @@
-"""IDX files: every type of number, packed or not, comes out as ink; what is odd is said in one sentence."""
+"""IDX files: all types, gzipped or not, and error messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def idx_bytes(values: np.ndarray, dtype: str = "u1") -> bytes:
 
 
 def claimed(shape: tuple[int, ...], body: bytes, kind: int = 8) -> bytes:
-    """An IDX file whose header says what it likes."""
+    """An IDX file with an arbitrary header."""
     return struct.pack(f">HBB{len(shape)}I", 0, kind, len(shape), *shape) + body
 
 
@@ -38,7 +38,7 @@ def words_alone(part: object) -> str:
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """Where the images go; the labels beside it are good."""
+    """The path of an images file, beside a valid labels file."""
     (tmp_path / "labels").write_bytes(idx_bytes(LABELS))
     return tmp_path / "images"
 
@@ -75,7 +75,7 @@ def test_pictures_come_out_as_ink(images: Path, values: np.ndarray, dtype: str, 
 
 
 def test_pictures_in_several_parts_of_gzip(images: Path) -> None:
-    """gzip's own tool packs files one after another like this."""
+    """gzip allows several members in one file."""
     data = idx_bytes(GREY)
     images.write_bytes(gzip.compress(data[:50]) + gzip.compress(data[50:]))
     assert np.array_equal(read_idx(images, images.with_name("labels")).pictures, INK)

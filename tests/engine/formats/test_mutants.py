@@ -1,4 +1,4 @@
-"""Files damaged at random, from a seed: each opens, or is refused in one sentence, within a second."""
+"""Randomly damaged files: each opens or is refused with one sentence, within a second."""
 
 import io
 import sys
@@ -52,7 +52,7 @@ PICTURES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 def peak_mib() -> float:
-    """The most memory this process has ever had; 0 where the system counts it otherwise."""
+    """The peak memory of this process; 0 where it is unknown."""
     if sys.platform != "linux":
         return 0.0
     import resource
@@ -112,7 +112,7 @@ def test_npz(tmp_path: Path, effort: Effort) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx(tmp_path: Path, effort: Effort, packed: bool) -> None:
-    """Images and labels in turn; the other stays whole."""
+    """Damages images and labels in turn."""
     images, labels = tmp_path / "images", tmp_path / "labels"
     whole = {images: idx_bytes(NOISE[:5, :9, 0]), labels: idx_bytes(np.arange(5) % 2)}
     damaging = gzip_mutants if packed else mutants
@@ -123,7 +123,7 @@ def test_idx(tmp_path: Path, effort: Effort, packed: bool) -> None:
 
 
 def test_folders(tmp_path: Path, effort: Effort) -> None:
-    """One picture of a folder for each class is damaged."""
+    """Damages one picture of an image folder."""
     whole = {"X/a.png": picture_bytes("PNG"), "O/b.bmp": picture_bytes("BMP")}
     folder = on_disk(tmp_path / "set", whole)
     for name, data in whole.items():
@@ -143,7 +143,7 @@ def picture_bytes(kind: str) -> bytes:
 
 
 def examples(path: Path) -> None:
-    """Read it as a data set; what opens must be one."""
+    """Reads a data set and validates the result."""
     found = read_examples(path, (1, 12, 12))
     assert len(found) >= 2
     assert len(found.classes) >= 2

@@ -1,4 +1,4 @@
-"""Picture files: what is ink is found whatever the format, and what is no picture is said in one sentence."""
+"""Picture files: detection of ink in all formats, and error messages."""
 
 import io
 import struct
@@ -34,7 +34,7 @@ def written(path: Path, pixels: Any, mode: str | None = None, **options: Any) ->
 
 
 def refused(path: Path) -> str:
-    """The sentence with which a file is refused, without its name, which holds the name of the test."""
+    """The error message for a file, without its path."""
     with pytest.raises(StorageError) as raised:
         read_picture(path)
     sentence = str(raised.value)
@@ -110,7 +110,7 @@ def test_first_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
 def test_turned_upright(tmp_path: Path, turn: int, name: str) -> None:
-    """The picture is stored as a camera held this way would, and says so."""
+    """The picture is stored rotated, with its EXIF orientation."""
     stored = {
         1: F, 2: F[:, ::-1], 3: F[::-1, ::-1], 4: F[::-1], 5: F.T, 6: np.rot90(F), 7: F[::-1, ::-1].T,
         8: np.rot90(F, -1),
@@ -136,7 +136,7 @@ def test_colours_are_told_by_their_luminance(tmp_path: Path) -> None:
 @pytest.mark.parametrize("beneath", [0, 255])
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tif"])
 def test_strokes_on_nothing(tmp_path: Path, colour: tuple[int, int, int], beneath: int, name: str) -> None:
-    """What the transparent pixels' colour would be does not matter."""
+    """The colour of transparent pixels is ignored."""
     pixels = np.full((*F.shape, 4), beneath, np.uint8)
     pixels[F > 0, :3] = colour
     pixels[..., 3] = np.where(F > 0, 255, 0)
@@ -186,7 +186,7 @@ def test_wholly_transparent_is_blank(tmp_path: Path) -> None:
 
 
 def ring(side: int, thick: float) -> np.ndarray:
-    """An O that the frame cuts, as a mask."""
+    """An O that is cut off by the frame, as a mask."""
     y, x = np.mgrid[:side, :side] / (side - 1) * 2 - 1
     return abs(np.hypot(x, y) - 1.05) < thick
 
@@ -215,7 +215,7 @@ def test_a_mixed_border_leaves_it_to_the_whole() -> None:
 
 
 def test_narrow_pictures() -> None:
-    """Also where rows or columns are so few that top and bottom, or both sides, are the same."""
+    """Including pictures with a single row or column."""
     for shape in ((4, 4), (4, 5), (1, 7), (7, 1)):
         ink = np.full(shape, -1, np.float32)
         ink[-1, -1] = 1
@@ -249,7 +249,7 @@ def test_faint_pencil_is_stretched() -> None:
 
 
 def test_of_many_each_by_itself() -> None:
-    """Clear and faint ones, blank ones, and some with borders that are mixed or nothing but the middle."""
+    """High and low contrast, blank, and with ambiguous borders."""
     rng = np.random.default_rng(5)
     noise = rng.random((4, 6, 7), np.float32)
     squares = np.round(noise)
@@ -309,7 +309,7 @@ def test_not_an_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["PCX", "TGA", "ICO", "SGI", "EPS"])
 def test_formats_beyond_the_list(tmp_path: Path, kind: str) -> None:
-    """Pillow reads many more, some by starting other programs; the fewer, the fewer faults."""
+    """Pillow supports more formats, some through external programs; they are disabled."""
     path = tmp_path / "a.png"
     Image.fromarray(np.kron(DARK_ON_LIGHT, np.ones((8, 8), np.uint8))).convert("RGB").save(path, kind)
     assert "is not an image that can be read" in refused(path)
@@ -324,7 +324,7 @@ def test_empty_missing_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.jpg", "a.gif", "a.webp", "a.tif", "a.ppm"])
 def test_cut_short(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Half a picture is not read as a whole one, at whatever point it was cut."""
+    """A truncated picture is refused."""
     noise = np.random.default_rng(2).integers(0, 255, (60, 60, 3)).astype(np.uint8)
     options = {"compression": "tiff_lzw"} if name == "a.tif" else {}
     data = written(tmp_path / name, noise, **options).read_bytes()

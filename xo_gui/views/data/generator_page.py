@@ -51,10 +51,10 @@ def names() -> dict[str, str]:
     return {
         "pen_width": tr("pen width"), "size": tr("size"), "position": tr("position"), "cut": tr("cut off"),
         "cut_depth": tr("cut depth"), "rotation": tr("rotation"), "aspect": tr("width:height"),
-        "shear": tr("shear"), "bend": tr("bend"), "wobble": tr("wobble"), "arms": tr("arms of X"), "curve": tr("curve of X"),
-        "one_stroke": tr("one-stroke X"), "gap": tr("gap of O"), "drift": tr("drift of O"),
-        "lumps": tr("lumps of O"), "hook": tr("hooks"), "pressure": tr("pressure"), "softness": tr("softness"),
-        "noise": tr("noise"), "coarse": tr("coarse grid"), "neither": tr("neither"),
+        "shear": tr("shear"), "bend": tr("bend"), "wobble": tr("wobble"), "arms": tr("arms of X"),
+        "curve": tr("curve of X"), "one_stroke": tr("one-stroke X"), "gap": tr("gap of O"),
+        "drift": tr("drift of O"), "lumps": tr("lumps of O"), "hook": tr("hooks"), "pressure": tr("pressure"),
+        "softness": tr("softness"), "noise": tr("noise"), "coarse": tr("coarse grid"), "neither": tr("neither"),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The generator: reproducible, balanced, within its ranges, and one hand for canvas and examples alike."""
+"""The drawing generator: reproducible, balanced, within its ranges, and the same for drawings and examples."""
 
 import hashlib
 import subprocess
@@ -107,7 +107,7 @@ def test_an_x_crosses_near_its_middle_and_an_o_is_hollow() -> None:
 
 
 def test_an_x_is_never_a_plus() -> None:
-    """The line that halves the angle of its arms stays near the level, whatever the shear."""
+    """The bisector of the arms stays near horizontal under any shear."""
     settings = replace(PLAIN, cut=0.0, one_stroke=0.0, hook=(0.0, 0.0), wobble=(0.0, 0.0), bend=(0.0, 0.0))
     settings = replace(settings, shear=(0.5, 0.5), aspect=(0.6, 1.6))
     paths = sketch(["X"] * 300, settings, np.random.default_rng(15))
@@ -120,7 +120,7 @@ def test_an_x_is_never_a_plus() -> None:
 
 
 def test_what_one_picture_bears_does_not_reach_its_neighbours() -> None:
-    """An O is turned any way; the + beside it must not be, or it is an X."""
+    """An O has any rotation; a rotated plus would be an X."""
     kinds = ["X", "plus", "O"] * 60
     paths = sketch(kinds, PLAIN, np.random.default_rng(19))
     first = np.cumsum(paths.lengths) - paths.lengths
@@ -142,7 +142,7 @@ def test_cut_examples_lose_ink_at_an_edge_but_stay_in_sight() -> None:
 
 
 def test_what_is_neither_is_never_cut() -> None:
-    """A part of it might be an X or an O."""
+    """A part of another shape could look like an X or an O."""
     rng = np.random.default_rng(20)
     for _ in range(30):
         points = drawing("square", replace(PLAIN, cut=1.0), rng).strokes[0].points

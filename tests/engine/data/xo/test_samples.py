@@ -1,4 +1,4 @@
-"""The few drawings that show what a setting of the generator does."""
+"""Sample drawings for the preview of the generator."""
 
 from __future__ import annotations
 

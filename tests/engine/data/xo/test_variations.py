@@ -1,4 +1,4 @@
-"""The same drawings with one property changed: what changes is that property, and nothing else does."""
+"""Drawing variations: each changes one property only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def varied() -> Varied:
 
 
 def box(picture: np.ndarray) -> tuple[float, float, float, float]:
-    """Left, right, top, bottom of the ink, of the frame; the edge pixels by the share of them that is inked."""
+    """Left, right, top and bottom of the ink, as fractions of the frame, with subpixel edges."""
     found = []
     for axis in (0, 1):
         profile = (picture.max(axis=axis) + 1) / 2

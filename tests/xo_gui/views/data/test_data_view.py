@@ -1,4 +1,4 @@
-"""The data panel in the real window: own drawings, the generator's settings, the batch in use."""
+"""The data panel in the main window: labelled drawings, generator settings, and the current batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MINE, GENERATED, BATCH = range(3)
 
 
 class Reader:
-    """Looks at the data panel, and uses it."""
+    """Uses the data panel."""
 
     def __init__(self, window: MainWindow, hand: Hand) -> None:
         self.window, self.hand, self.qtbot = window, hand, hand.qtbot
@@ -36,7 +36,7 @@ class Reader:
         QTest.mouseClick(self.view.choices.button(page), Qt.MouseButton.LeftButton)
 
     def keep(self, *keys: str) -> None:
-        """Save what is on the canvas."""
+        """Saves the canvas with these labels."""
         for key in keys:
             self.hand.canvas.setFocus()
             QTest.keyClick(self.hand.canvas, key)
@@ -59,7 +59,7 @@ class Reader:
 
     @property
     def shown(self) -> np.ndarray:
-        """The live examples."""
+        """The generator's examples."""
         return np.stack([tile.picture for tile in self.view.generator.wall.tiles])
 
     def until_sampled(self) -> None:
@@ -78,7 +78,7 @@ def reader(window: MainWindow, hand: Hand) -> Reader:
 
 
 def drag(slider: RangeSlider, upper: bool, to: float) -> None:
-    """Drag a handle to a share of the slider's width."""
+    """Drags a handle to a fraction of the slider's width."""
     QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=slider.handle(upper).toPoint())
     goal = QPoint(round(to * slider.width()), slider.height() // 2)
     QTest.mouseMove(slider, goal)

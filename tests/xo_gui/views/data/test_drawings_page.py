@@ -1,4 +1,4 @@
-"""Saving the canvas with one key, and learning from what was saved, in the real window."""
+"""Labelling the canvas with one key, and training on labelled drawings, in the main window."""
 
 from __future__ import annotations
 
