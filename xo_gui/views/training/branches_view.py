@@ -1,5 +1,4 @@
-"""Branches view: every branch of the training, by name, with where it left another and how far it came. It draws no
-curves and overwrites nothing."""
+"""The Branches panel: a table of all branches of the training run."""
 
 from __future__ import annotations
 
@@ -30,20 +29,18 @@ _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
 
 
 class BranchTable(QTableWidget):
-    """Return goes to the end of the branch, as a double click does beside its name."""
+    """A table in which Return acts like a double click beside a name: it goes to the end of the branch."""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Return, where no name is being written."""
-        writing = self.state() == QAbstractItemView.State.EditingState
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not writing and self.currentItem() is not None:
+        editing = self.state() == QAbstractItemView.State.EditingState
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not editing and self.currentItem() is not None:
             self.cellDoubleClicked.emit(self.currentRow(), _STEPS)
         else:
             super().keyPressEvent(event)
 
 
 class BranchesView(View):
-    """A row for each branch: whether it is drawn, its line, its name, where it comes from, its last step, and how
-    well it read the held-out drawings last."""
+    """A row per branch: visibility, line style, name, origin, last step and held-out accuracy."""
 
     title = "Branches"
     calm = True
@@ -52,30 +49,27 @@ class BranchesView(View):
         super().__init__(parent)
         self._theme = DARK
         self._training: Training | None = None
-        self._intent: Intent | None = None
+        self._settings: Intent | None = None
         self._filling = False
-        self._make_table()
-        words = self.tr("Train, and every start and every way on from an earlier step is listed here.")
-        self.words = QuietWords(words, self)
-        self._make_buttons()
+        self._create_table()
+        self.words = QuietWords(self.tr("Train, and every run and branch of the training is listed here."), self)
+        self._create_buttons()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.words)
         column.addWidget(self.table, 1)
-        column.addLayout(self._row)
+        column.addLayout(self._buttons)
         self.setFocusProxy(self.table)
         self.set_theme(DARK)
         self._fill()
 
     def sizeHint(self) -> QSize:
-        """A few rows."""
         return QSize(290, 200)
 
-    # -- what is shown -----------------------------------------------------------------------------------------
+    # -- display -----------------------------------------------------------------------------------------------
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """The branches as they stand, a few times a second while one grows."""
         training = snapshot.training
         if training is self._training:
             return
@@ -83,12 +77,10 @@ class BranchesView(View):
         self._fill()
 
     def show_intent(self, intent: Intent) -> None:
-        """Which branches are drawn, and which one is looked at."""
-        self._intent = intent
+        self._settings = intent
         self._fill()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self.table.setStyleSheet(
             f"QTableWidget {{ border: none; outline: none; background: transparent; color: {theme.quiet}; }}"
@@ -107,7 +99,7 @@ class BranchesView(View):
             self._cell(row, _NAME).setIcon(swatch(theme, row, self.devicePixelRatioF()))
 
     def _fill(self) -> None:
-        """Write what has changed; a name that is being written is left alone."""
+        """Update the table, except while a name is being edited."""
         training = self._training
         branches = () if training is None else training.branches
         self.words.setVisible(not branches)
@@ -122,44 +114,44 @@ class BranchesView(View):
         for branch in branches:
             self._fill_row(branch)
         self._filling = False
-        seen = seen_branch(training, self._intent)
-        if len(branches) != before and seen is not None:
-            self.table.setCurrentCell(seen.number, _NAME)
-        self._enable()
+        shown = seen_branch(training, self._settings)
+        if len(branches) != before and shown is not None:
+            self.table.setCurrentCell(shown.number, _NAME)
+        self._enable_buttons()
 
     def _fill_row(self, branch: Branch) -> None:
         training, row = self._training, branch.number
         assert training is not None
-        hidden = self._intent is not None and row in self._intent.hidden
+        hidden = self._settings is not None and row in self._settings.hidden
         name = self._cell(row, _NAME)
         if name.icon().isNull():
             name.setIcon(swatch(self._theme, row, self.devicePixelRatioF()))
         name.setCheckState(Qt.CheckState.Unchecked if hidden else Qt.CheckState.Checked)
         parent = branch.parent
-        left = "–"
+        origin = "–"
         if parent is not None:
-            left = self.tr("{0} · {1}").format(training.branches[parent.branch].name, number(parent.step))
+            origin = self.tr("{0} · {1}").format(training.branches[parent.branch].name, number(parent.step))
         curves = branch.curves
-        share = f"{100 * curves.accuracies[-1]:.1f} %" if len(curves.accuracies) else "–"
-        seen = seen_branch(training, self._intent) is branch
-        for column, text in ((_NAME, branch.name), (_FROM, left), (_STEPS, number(branch.end)), (_HELD_OUT, share)):
+        accuracy = f"{100 * curves.accuracies[-1]:.1f} %" if len(curves.accuracies) else "–"
+        shown = seen_branch(training, self._settings) is branch
+        texts = {_NAME: branch.name, _FROM: origin, _STEPS: number(branch.end), _HELD_OUT: accuracy}
+        for column, text in texts.items():
             item = self._cell(row, column)
             if item.text() != text:
                 item.setText(text)
                 item.setToolTip(self._tip(column, branch))
-            item.setFont(font(SMALL_PX, strong=seen))
+            item.setFont(font(SMALL_PX, strong=shown))
 
     def _tip(self, column: int, branch: Branch) -> str:
-        """What a cell says in full."""
         if column == _FROM and branch.parent is not None and self._training is not None:
             parent = self._training.branches[branch.parent.branch].name
-            return self.tr("It went on from step {0} of {1}").format(number(branch.parent.step), parent)
+            return self.tr("Branches off {1} after step {0}").format(number(branch.parent.step), parent)
         tips = {
-            _FROM: self.tr("It began with weights of its own"),
+            _FROM: self.tr("A run of its own, without a parent"),
             _STEPS: self.tr("Its last step"),
-            _HELD_OUT: self.tr("Held-out drawings read rightly, when they were read last"),
+            _HELD_OUT: self.tr("Accuracy on held-out drawings, at the last evaluation"),
         }
-        return tips.get(column) or self.tr("Tick: draw it. F2 or a double click: rename.")
+        return tips.get(column) or self.tr("Tick to show its curves. F2 or a double click to rename.")
 
     def _cell(self, row: int, column: int) -> QTableWidgetItem:
         item = self.table.item(row, column)
@@ -174,20 +166,20 @@ class BranchesView(View):
             self.table.setItem(row, column, item)
         return item
 
-    # -- the person --------------------------------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------------------------
 
     def chosen(self) -> Branch | None:
-        """The branch whose row is chosen."""
+        """The branch of the current row."""
         row = self.table.currentRow()
         branches = () if self._training is None else self._training.branches
         return branches[row] if 0 <= row < len(branches) else None
 
-    def _enable(self) -> None:
+    def _enable_buttons(self) -> None:
         for button in (self.end_button, self.continue_button):
             button.setEnabled(self.chosen() is not None)
 
-    def _changed(self, item: QTableWidgetItem) -> None:
-        """A name was written, or a branch ticked."""
+    def _on_item_changed(self, item: QTableWidgetItem) -> None:
+        """Rename a branch, or set its visibility."""
         if self._filling or item.column() != _NAME or self._training is None:
             return
         branch = self._training.branches[item.row()]
@@ -198,26 +190,26 @@ class BranchesView(View):
             self._filling = True
             item.setText(branch.name)
             self._filling = False
-        if self._intent is not None and shown == (branch.number in self._intent.hidden):
+        if self._settings is not None and shown == (branch.number in self._settings.hidden):
             self.wished.emit(ShowBranch(branch.number, shown))
 
-    def _double_clicked(self, row: int, column: int) -> None:
+    def _on_double_click(self, row: int, column: int) -> None:
         if column != _NAME:
-            self._to_end()
+            self._show_end()
 
-    def _to_end(self) -> None:
+    def _show_end(self) -> None:
         branch, training = self.chosen(), self._training
         if branch is not None and training is not None:
             end = Moment(branch.number, branch.end)
             self.wished.emit(Look(None if end == training.now else end))
 
-    def _go_on(self) -> None:
-        self._to_end()
+    def _continue(self) -> None:
+        self._show_end()
         self.wished.emit(Train())
 
-    # -- what it is made of ------------------------------------------------------------------------------------
+    # -- layout ------------------------------------------------------------------------------------------------
 
-    def _make_table(self) -> None:
+    def _create_table(self) -> None:
         self.table = table = BranchTable(0, 4, self)
         table.setHorizontalHeaderLabels([self.tr("name"), self.tr("from"), self.tr("steps"), self.tr("held-out")])
         table.setAccessibleName(self.tr("Branches of the training"))
@@ -242,16 +234,16 @@ class BranchesView(View):
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
         for column in (_FROM, _STEPS, _HELD_OUT):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        table.itemChanged.connect(self._changed)
-        table.cellDoubleClicked.connect(self._double_clicked)
-        table.itemSelectionChanged.connect(self._enable)
+        table.itemChanged.connect(self._on_item_changed)
+        table.cellDoubleClicked.connect(self._on_double_click)
+        table.itemSelectionChanged.connect(self._enable_buttons)
 
-    def _make_buttons(self) -> None:
-        tip = self.tr("Look at the last step of the chosen branch")
-        self.end_button = CompactButton(self.tr("Go to its end"), tip, self._to_end, self, (4, 6))
-        tip = self.tr("Train on from the last step of the chosen branch; nothing is overwritten")
-        self.continue_button = CompactButton(self.tr("Continue from there"), tip, self._go_on, self, (4, 6))
-        self._row = QHBoxLayout()
-        self._row.setSpacing(4)
+    def _create_buttons(self) -> None:
+        tip = self.tr("Show the last step of the selected branch")
+        self.end_button = CompactButton(self.tr("Go to its end"), tip, self._show_end, self, (4, 6))
+        tip = self.tr("Continue training from the last step of the selected branch; nothing is overwritten")
+        self.continue_button = CompactButton(self.tr("Continue from there"), tip, self._continue, self, (4, 6))
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(4)
         for button in (self.end_button, self.continue_button):
-            self._row.addWidget(button, 1)
+            self._buttons.addWidget(button, 1)

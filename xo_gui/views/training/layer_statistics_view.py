@@ -1,5 +1,7 @@
-"""Inside view: how each layer's weights, values and gradients are spread, how fast it learns, and what of it is
-dead. It counts nothing itself, and has it counted only while somebody looks."""
+"""The Distributions panel: histograms of each layer's weights, values and gradients, gradient norms, dead features.
+
+The engine computes the statistics only while the panel is visible.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,18 @@ from xo_gui.views.view import View
 
 
 class InsideView(View):
-    """A row for each layer: weights, values, gradients, and the course of the gradient's size. Hovering, or the
-    arrow keys, says the numbers."""
+    """A row per layer: weights, values, gradients, and the gradient norm over time. Hovering, or the arrow keys,
+    shows the numbers."""
 
-    title = "Inside"
+    title = "Distributions"
     calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._shown: Statistics | None = None
         self.rows = InsideRows(self)
-        self.rows.said_here.connect(self._say)
-        self._make_head()
+        self.rows.said_here.connect(self._show_cell_text)
+        self._create_header()
         self.value = QLabel(self)
         self.value.setFont(font(SMALL_PX))
         self.value.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -41,86 +43,79 @@ class InsideView(View):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addLayout(self._head)
-        column.addWidget(self._names)
+        column.addLayout(self._top_row)
+        column.addWidget(self._column_names)
         column.addWidget(area, 1)
         column.addWidget(self.value)
         self.setFocusProxy(self.rows)
-        self.rows.chosen.connect(self._reveal)
+        self.rows.chosen.connect(self._scroll_to)
         self.set_theme(DARK)
-        self._say("")
-        self._say_when()
+        self._show_cell_text("")
+        self._update_header()
 
     def sizeHint(self) -> QSize:
-        """Three small histograms side by side."""
         return QSize(300, 200)
 
-    # -- what is shown -----------------------------------------------------------------------------------------
+    # -- display -----------------------------------------------------------------------------------------------
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """What was found last, if it was found in the network on the screen."""
         if not snapshot.readings:
             return
-        found = None if snapshot.training is None else snapshot.training.statistics
-        if found is not None and found.network != snapshot.readings[0].subject.network:
-            found = None
-        if found is not self._shown:
-            self._shown = found
-            self.rows.show_statistics(found)
-            self._say_when()
+        statistics = None if snapshot.training is None else snapshot.training.statistics
+        if statistics is not None and statistics.network != snapshot.readings[0].subject.network:
+            statistics = None
+        if statistics is not self._shown:
+            self._shown = statistics
+            self.rows.show_statistics(statistics)
+            self._update_header()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self.rows.set_theme(theme)
-        self._names.set_theme(theme)
+        self._column_names.set_theme(theme)
         self.log_button.setStyleSheet(
             f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 5px; }}"
             f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
             f"border-color: transparent; }} QToolButton:focus {{ border-color: {theme.o}; }}"
         )
 
-    def _say_when(self) -> None:
-        found = self._shown
-        rows = found is not None and bool(found.rows)
-        said = ""
-        if found is not None and rows:
-            said = self.tr("step {0} · {1} held-out drawings").format(found.at.step, found.examples)
-        self._when.setText(said)
-        self._names.setVisible(rows)
-        self.log_button.setVisible(rows)
-        self.value.setVisible(rows)
+    def _update_header(self) -> None:
+        statistics = self._shown
+        has_rows = statistics is not None and bool(statistics.rows)
+        text = ""
+        if statistics is not None and has_rows:
+            text = self.tr("step {0} · {1} held-out drawings").format(statistics.at.step, statistics.examples)
+        self._source.setText(text)
+        self._column_names.setVisible(has_rows)
+        self.log_button.setVisible(has_rows)
+        self.value.setVisible(has_rows)
 
-    def _say(self, text: str) -> None:
+    def _show_cell_text(self, text: str) -> None:
         self.value.setText(text or self.tr("Point at a layer to read its numbers."))
 
-    def _reveal(self, top: int, bottom: int) -> None:
-        """Scroll so that the row chosen by keyboard is seen."""
+    def _scroll_to(self, top: int, bottom: int) -> None:
         self._area.ensureVisible(0, (top + bottom) // 2, 0, (bottom - top) // 2)
 
-    # -- whether somebody looks --------------------------------------------------------------------------------
-
     def set_seen(self, seen: bool) -> None:
-        """Have it counted, or no longer."""
         self.wished.emit(LookInside(seen))
 
-    # -- what it is made of ------------------------------------------------------------------------------------
+    # -- layout ------------------------------------------------------------------------------------------------
 
-    def _make_head(self) -> None:
+    def _create_header(self) -> None:
         self.log_button = QToolButton(self)
         self.log_button.setText(self.tr("log"))
         self.log_button.setCheckable(True)
         self.log_button.setFont(font(SMALL_PX))
         self.log_button.setAccessibleName(self.tr("Logarithmic counts"))
-        tip = self.tr("Heights by the logarithm of the count: rare values can be seen beside frequent ones")
+        tip = self.tr("Logarithmic counts: rare values can be seen beside frequent ones")
         self.log_button.setToolTip(tip)
         self.log_button.setStatusTip(tip)
         self.log_button.toggled.connect(self.rows.set_log)
-        self._when = QLabel(self)
-        self._when.setFont(font(SMALL_PX))
-        self._when.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self._when.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._head = QHBoxLayout()
-        self._head.setSpacing(4)
-        self._head.addWidget(self._when, 1)
-        self._head.addWidget(self.log_button)
-        self._names = InsideHead(self.rows, self)
+        self._source = QLabel(self)
+        self._source.setFont(font(SMALL_PX))
+        self._source.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._source.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._top_row = QHBoxLayout()
+        self._top_row.setSpacing(4)
+        self._top_row.addWidget(self._source, 1)
+        self._top_row.addWidget(self.log_button)
+        self._column_names = InsideHead(self.rows, self)

@@ -1,4 +1,4 @@
-"""Timeline view: one long line of all steps, dragged to any moment of the training. It replays nothing itself."""
+"""The Timeline panel: a line of all steps of a branch; dragging along it shows any point of the training."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from xo_gui.views.training.curve_plot import branch_pen, seen_branch
 from xo_gui.views.view import View
 from xo_gui.widgets.number_text import short
 
-_LINE_Y, _HANDLE, _WORDS_Y = 10.0, 6.0, 30.0
+_LINE_Y, _HANDLE, _TEXT_Y = 10.0, 6.0, 30.0
 
 
 class TimelineView(View):
-    """From the branch's first step to now. Drag, or arrows, Home and End; Esc goes back to now."""
+    """The steps of a branch. Drag, or use arrows, Home and End; Esc shows the current step."""
 
     title = "Timeline"
     calm = True
@@ -40,78 +40,70 @@ class TimelineView(View):
         super().__init__(parent)
         self._theme = DARK
         self._training: Training | None = None
-        self._intent: Intent | None = None
+        self._settings: Intent | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Timeline of the training"))
         self.setMinimumHeight(44)
         self.hold_button = QToolButton(self)
-        self.hold_button.setText(self.tr("Compare with this moment"))
-        tip = self.tr("Hold the network as it is at the moment looked at, beside what becomes of it")
+        self.hold_button.setText(self.tr("Compare with this step"))
+        tip = self.tr("Keep the network as it is at the step shown, for comparison with how it goes on")
         self.hold_button.setToolTip(tip)
         self.hold_button.setStatusTip(tip)
         self.hold_button.setFont(font(SMALL_PX))
         self.hold_button.setStyleSheet("padding: 1px 8px")
-        self.hold_button.clicked.connect(self._hold)
+        self.hold_button.clicked.connect(self._compare)
         self.hold_button.hide()
 
     def sizeHint(self) -> QSize:
-        """Wide and low."""
         return QSize(800, 44)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """How far training has come, and the moment the maps are of."""
         if snapshot.training is not self._training:
             self._training = snapshot.training
             self.hold_button.setVisible(self._branch() is not None)
-            self.setAccessibleDescription(self._words())
+            self.setAccessibleDescription(self._text())
             self.update()
 
     def show_intent(self, intent: Intent) -> None:
-        """The moment looked at."""
-        self._intent = intent
+        self._settings = intent
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
         self._theme = theme
         self.update()
 
-    # -- the person --------------------------------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Look at the moment under the mouse."""
         if event.button() == Qt.MouseButton.LeftButton:
-            self._look_at(event.position().x())
+            self._show_step_at(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Drag through time."""
         if event.buttons() & Qt.MouseButton.LeftButton:
-            self._look_at(event.position().x())
+            self._show_step_at(event.position().x())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Step by step, to the start, to now."""
         branch, training = self._branch(), self._training
         moves = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: -50, Qt.Key.Key_PageDown: 50}
         if branch is None or training is None:
             super().keyPressEvent(event)
         elif event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_End):
-            self._look(branch.end) if event.key() == Qt.Key.Key_End else self.wished.emit(Look(None))
+            self._show_step(branch.end) if event.key() == Qt.Key.Key_End else self.wished.emit(Look(None))
         elif event.key() == Qt.Key.Key_Home:
-            self._look(0)
+            self._show_step(0)
         elif event.key() in moves:
-            self._look(self._place(training) + moves[Qt.Key(event.key())])
+            self._show_step(self._shown_step(training) + moves[Qt.Key(event.key())])
         else:
             super().keyPressEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """The tooltip says what was changed where the mouse is, or what a click does."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             QToolTip.showText(event.globalPos(), self.tip(event.pos().x()), self)
             return True
         return super().event(event)
 
     def tip(self, x: float) -> str:
-        """What is to be said of a place on the line."""
+        """The tooltip at a position: the changes there, the branching point, or what a click does."""
         branch, training = self._branch(), self._training
         if branch is None or training is None or not branch.end:
             return ""
@@ -121,39 +113,37 @@ class TimelineView(View):
         parent = branch.parent
         if parent is not None and abs(self._x(branch.start, branch) - x) <= _HANDLE:
             name = training.branches[parent.branch].name
-            return self.tr("here {0} left {1}, after step {2}").format(branch.name, name, parent.step)
-        return self.tr("Look back at step {0}").format(self._step_at(x, branch))
+            return self.tr("{0} branches off {1} here, after step {2}").format(branch.name, name, parent.step)
+        return self.tr("Show step {0}").format(self._step_at(x, branch))
 
-    def _hold(self) -> None:
+    def _compare(self) -> None:
         self.wished.emit(CompareWithThis())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The button keeps its corner."""
         super().resizeEvent(event)
         size = self.hold_button.sizeHint()
         self.hold_button.setGeometry(
-            self.width() - size.width(), round(_WORDS_Y + 1 - size.height() / 2), size.width(), size.height()
+            self.width() - size.width(), round(_TEXT_Y + 1 - size.height() / 2), size.width(), size.height()
         )
 
     def _step_at(self, x: float, branch: Branch) -> int:
         share = (x - _HANDLE) / max(self.width() - 2 * _HANDLE, 1)
         return round(min(max(share, 0.0), 1.0) * branch.end)
 
-    def _look_at(self, x: float) -> None:
+    def _show_step_at(self, x: float) -> None:
         branch = self._branch()
         if branch is not None and self.width() > 2 * _HANDLE:
-            self._look(self._step_at(x, branch))
+            self._show_step(self._step_at(x, branch))
 
-    def _look(self, step: int) -> None:
+    def _show_step(self, step: int) -> None:
         branch, training = self._branch(), self._training
         if branch is not None and training is not None:
-            at = Moment(branch.number, min(max(step, 0), branch.end))
-            self.wished.emit(Look(None if at == training.now else at))
+            point = Moment(branch.number, min(max(step, 0), branch.end))
+            self.wished.emit(Look(None if point == training.now else point))
 
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The line, what is shown of it, where branches left, and two lines of words."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         theme, training, branch = self._theme, self._training, self._branch()
@@ -161,8 +151,8 @@ class TimelineView(View):
         painter.setPen(self._pen(theme.line))
         painter.drawLine(*ends)
         if training is not None and branch is not None and branch.end:
-            x = self._x(self._place(training), branch)
-            self._paint_way(painter, branch, x)
+            x = self._x(self._shown_step(training), branch)
+            self._paint_path(painter, branch, x)
             self._paint_marks(painter, branch)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(theme.text))
@@ -173,16 +163,16 @@ class TimelineView(View):
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
         painter.setFont(font(SMALL_PX))
         painter.setPen(QColor(theme.quiet))
-        taken = 0 if self.hold_button.isHidden() else self.hold_button.width() + 12
-        box = QRectF(0, _WORDS_Y - 8, self.width() - taken, 18)
+        used = 0 if self.hold_button.isHidden() else self.hold_button.width() + 12
+        box = QRectF(0, _TEXT_Y - 8, self.width() - used, 18)
         facts, metrics = self._facts(), QFontMetricsF(painter.font())
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, facts)
         room = box.width() - (metrics.horizontalAdvance(facts) + 24 if facts else 0)
-        words = metrics.elidedText(self._words(), Qt.TextElideMode.ElideRight, room)
-        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, words)
+        text = metrics.elidedText(self._text(), Qt.TextElideMode.ElideRight, room)
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
 
-    def _paint_way(self, painter: QPainter, branch: Branch, x: float) -> None:
-        """The way to the moment looked at: thin as far as another branch made it, then the branch's own line."""
+    def _paint_path(self, painter: QPainter, branch: Branch, x: float) -> None:
+        """The path to the step shown: thin on ancestors, then the branch's own line."""
         start = min(self._x(branch.start if branch.parent is not None else 0, branch), x)
         painter.setPen(QPen(QColor(self._theme.quiet), 1.5))
         painter.drawLine(QPointF(_HANDLE, _LINE_Y), QPointF(start, _LINE_Y))
@@ -193,53 +183,49 @@ class TimelineView(View):
         return QPen(QColor(colour), 3, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
 
     def _paint_marks(self, painter: QPainter, branch: Branch) -> None:
-        """Where something was changed, and where this branch left the one before it."""
+        """Ticks at changes and at the start of the branch."""
         painter.setPen(QPen(QColor(self._theme.quiet), 1))
-        left = [] if branch.parent is None else [branch.start]
-        for step in (*left, *(mark.step for mark in branch.marks)):
+        start = [] if branch.parent is None else [branch.start]
+        for step in (*start, *(mark.step for mark in branch.marks)):
             x = self._x(step, branch)
             painter.drawLine(QPointF(x, _LINE_Y - 6), QPointF(x, _LINE_Y + 6))
 
-    def _words(self) -> str:
+    def _text(self) -> str:
         training, branch = self._training, self._branch()
         if training is None or branch is None:
-            return self.tr("Once the network trains, drag here to any moment of its training.")
-        step, count = self._place(training), len(training.branches)
-        where = (
-            branch.name if count == 1 else self.tr("{0} ({1} of {2})").format(branch.name, branch.number + 1, count)
-        )
-        if self._intent is None or self._intent.look is None:
-            return self.tr("step {0} · {1}").format(step, where)
-        said = self.tr("step {0} of {1} · {2} · looking back: the drawing is read by the network as it was then")
-        return said.format(step, branch.end, where)
+            return self.tr("Once the network trains, drag here to show any step of its training.")
+        step = self._shown_step(training)
+        if self._settings is None or self._settings.look is None:
+            return self.tr("step {0} · {1}").format(step, branch.name)
+        text = self.tr("step {0} of {1} · {2} · history: predictions are those of the network at this step")
+        return text.format(step, branch.end, branch.name)
 
     def _facts(self) -> str:
-        """Of the moment looked at, and how fast it goes."""
-        training, branch, intent = self._training, self._branch(), self._intent
-        if training is None or branch is None or intent is None:
+        """Speed, epoch, rate, seed and accuracy at the step shown."""
+        training, branch, settings = self._training, self._branch(), self._settings
+        if training is None or branch is None or settings is None:
             return ""
-        step, curves = self._place(training), branch.curves
+        step, curves = self._shown_step(training), branch.curves
         facts = []
         if training.state == "running":
             facts.append(self.tr("{0} steps/s").format(f"{training.speed:.0f}"))
         if training.steps_an_epoch:
             facts.append(self.tr("epoch {0}").format(max(step - 1, 0) // training.steps_an_epoch + 1))
         if len(curves.steps):
-            at = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
-            facts.append(self.tr("rate {0}").format(short(float(curves.rates[at]))))
-        facts.append(self.tr("seed {0}").format(intent.recipe.seed))
-        judged = int(np.searchsorted(curves.judged, step, side="right")) - 1
-        if judged >= 0:
-            facts.append(self.tr("held-out {0} %").format(f"{100 * curves.accuracies[judged]:.1f}"))
+            index = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
+            facts.append(self.tr("rate {0}").format(short(float(curves.rates[index]))))
+        facts.append(self.tr("seed {0}").format(settings.recipe.seed))
+        evaluated = int(np.searchsorted(curves.judged, step, side="right")) - 1
+        if evaluated >= 0:
+            facts.append(self.tr("held-out {0} %").format(f"{100 * curves.accuracies[evaluated]:.1f}"))
         return " · ".join(facts)
 
     def _branch(self) -> Branch | None:
-        """The branch that is looked at."""
-        return seen_branch(self._training, self._intent)
+        return seen_branch(self._training, self._settings)
 
-    def _place(self, training: Training) -> int:
-        """The step looked at: as wished, before the engine has followed."""
-        look = self._intent.look if self._intent is not None else None
+    def _shown_step(self, training: Training) -> int:
+        """The step requested, which the engine may not have reached yet."""
+        look = self._settings.look if self._settings is not None else None
         return training.now.step if look is None else look.step
 
     def _x(self, step: int, branch: Branch) -> float:

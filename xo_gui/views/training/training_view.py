@@ -1,5 +1,4 @@
-"""Training view: the buttons that train, the settings that may be changed while it runs, and how it stands. It
-trains nothing: it only wishes."""
+"""The Training panel: buttons to start, pause and restart, the main settings, and the state of training."""
 
 from __future__ import annotations
 
@@ -19,107 +18,106 @@ from xo_gui.views.view import View
 from xo_gui.widgets.buttons import CompactButton, QuietWords
 from xo_gui.widgets.sliders import SliderRow, slider_grid
 
-_STEPS = 20  # slider steps for a factor of ten of the rate
-_LEAST_RATE = -5  # powers of ten
+_STEPS = 20  # slider steps per decade of the rate
+_MIN_RATE = -5  # power of ten
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _PACES: tuple[float | None, ...] = (0.5, 1, 2, 5, 10, 25, 50, None)
-_LARGEST_SEED = 999_999
+_MAX_SEED = 999_999
 
 
 class TrainingView(View):
-    """Train, pause, one step, one epoch, reset, a new start; rate, batch and speed."""
+    """Start, pause, one step, one epoch, reset, a new seed; sliders for rate, batch and speed."""
 
     title = "Training"
     calm = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._intent: Intent | None = None
+        self._settings: Intent | None = None
         self._training: Training | None = None
-        self._make_buttons()
-        self._make_sliders()
-        self._make_seed()
+        self._create_buttons()
+        self._create_sliders()
+        self._create_seed_row()
         self.words = QuietWords("", self)
-        self._lay_out()
-        self._say()
+        self._create_layout()
+        self._update_text()
 
     def sizeHint(self) -> QSize:
-        """Room for the buttons in one row."""
         return QSize(210, 210)
 
-    # -- what is shown -----------------------------------------------------------------------------------------
+    # -- display -----------------------------------------------------------------------------------------------
 
     def show_intent(self, intent: Intent) -> None:
-        """The settings as they are, and the main button for what it would do."""
-        self._intent = intent
+        self._settings = intent
         recipe = intent.recipe
         self._show_rate(recipe.optimizer.rate)
-        place = min(range(len(_BATCHES)), key=lambda at: abs(_BATCHES[at] - recipe.batch))
-        self.batch_row.show_value(place, str(recipe.batch))
+        nearest = min(range(len(_BATCHES)), key=lambda index: abs(_BATCHES[index] - recipe.batch))
+        self.batch_row.show_value(nearest, str(recipe.batch))
         pace = _PACES.index(intent.pace) if intent.pace in _PACES else len(_PACES) - 1
-        self.pace_row.show_value(pace, self._pace_words(intent.pace))
+        self.pace_row.show_value(pace, self._pace_text(intent.pace))
         if not self.seed_box.hasFocus():
             before = self.seed_box.blockSignals(True)
             self.seed_box.setValue(recipe.seed)
             self.seed_box.blockSignals(before)
-        self._say()
+        self._update_text()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """How training stands."""
         if snapshot.training is not self._training:
             self._training = snapshot.training
-            self._say()
+            self._update_text()
 
     def _show_rate(self, rate: float) -> None:
         self.rate_row.show_value(round(_STEPS * math.log10(rate)), f"{rate:.2g}")
 
-    def _say(self) -> None:
-        """The main button's words and the sentence under the settings."""
-        intent = self._intent
-        # Other weights than training's are trained on from nowhere yet, whatever was trained before.
-        training = self._training if intent is not None and intent.live else None
-        running = intent is not None and intent.running
-        back = intent is not None and intent.look is not None
+    def _update_text(self) -> None:
+        """The main button's text and the sentence under the settings."""
+        settings = self._settings
+        # Weights that are not those of the training run have not been trained yet.
+        training = self._training if settings is not None and settings.live else None
+        running = settings is not None and settings.running
+        in_history = settings is not None and settings.look is not None
         if running:
             self.main_button.setText(self.tr("Pause"))
         elif training is None:
             self.main_button.setText(self.tr("▶ Train from scratch"))
-        elif back or training.state == "failed":
+        elif in_history or training.state == "failed":
             self.main_button.setText(self.tr("▶ Continue from here"))
         elif training.state == "diverged" and training.good is not None:
             self.main_button.setText(self.tr("▶ Continue from step {0}").format(training.good.step))
         else:
-            self.main_button.setText(self.tr("▶ Train on"))
+            self.main_button.setText(self.tr("▶ Resume"))
         self.words.setText(self._sentence(training))
         self.words.setToolTip("" if training is None else training.words)
-        good = None if training is None or running or back or training.good == training.now else training.good
-        self._offer(good)
+        stays = training is None or running or in_history or training.good == training.now
+        self._update_restart(None if stays or training is None else training.good)
 
-    def _offer(self, good: Moment | None) -> None:
-        """The way back to the last good moment, or to the best, in place of the seed."""
-        self._seed_row.setVisible(good is None)
-        self.good_button.setVisible(good is not None)
-        if good is not None:
-            self.good_button.setText(self.tr("Go to step {0}").format(good.step))
+    def _update_restart(self, point: Moment | None) -> None:
+        """Show the button to the last stable point, or the best one, in place of the seed."""
+        self._seed_row.setVisible(point is None)
+        self.good_button.setVisible(point is not None)
+        if point is not None:
+            self.good_button.setText(self.tr("Go to step {0}").format(point.step))
 
     def _sentence(self, training: Training | None) -> str:
         if training is None:
             return self.tr("Train from scratch, and see features form.")
         if training.state == "preparing":
-            return self.tr("Drawing examples: {0} %").format(f"{100 * training.prepared:.0f}")
+            return self.tr("Generating examples: {0} %").format(f"{100 * training.prepared:.0f}")
         if training.state == "diverged":
-            said = self.tr("The error ran away after step {0}: the rate is probably too high; choose a smaller one")
-            return said.format(training.now.step) + "."
+            text = self.tr(
+                "The error diverged after step {0}: the rate is probably too high; choose a smaller one."
+            )
+            return text.format(training.now.step)
         if training.words:
             return ending(training) or training.words
         if training.state == "running":
             return self.tr("epoch {0}, {1} steps/s").format(training.epoch, f"{training.speed:.0f}")
         return self.tr("Paused after step {0}.").format(training.now.step)
 
-    # -- what the person does ----------------------------------------------------------------------------------
+    # -- input -------------------------------------------------------------------------------------------------
 
-    def _main(self) -> None:
-        running = self._intent is not None and self._intent.running
+    def _start_or_pause(self) -> None:
+        running = self._settings is not None and self._settings.running
         self.wished.emit(Pause() if running else Train())
 
     def _step(self) -> None:
@@ -128,76 +126,76 @@ class TrainingView(View):
     def _epoch(self) -> None:
         self.wished.emit(OneEpoch())
 
-    def _go_back(self) -> None:
+    def _go_to_restart_point(self) -> None:
         if self._training is not None and self._training.good is not None:
             self.wished.emit(Look(self._training.good))
 
     def _reset(self) -> None:
         self.wished.emit(StartOver())
 
-    def _seed_chosen(self, seed: int) -> None:
-        if self._intent is not None and seed != self._intent.recipe.seed:
+    def _set_seed(self, seed: int) -> None:
+        if self._settings is not None and seed != self._settings.recipe.seed:
             self.wished.emit(StartOver(seed))
 
-    def _new_start(self) -> None:
-        self.seed_box.setValue(self.seed_box.value() % _LARGEST_SEED + 1)
+    def _next_seed(self) -> None:
+        self.seed_box.setValue(self.seed_box.value() % _MAX_SEED + 1)
 
-    def _rate_slid(self, place: int) -> None:
-        if self._intent is not None:
-            rate = float(f"{10 ** (place / _STEPS):.2g}")
-            recipe = self._intent.recipe
+    def _set_rate(self, position: int) -> None:
+        if self._settings is not None:
+            rate = float(f"{10 ** (position / _STEPS):.2g}")
+            recipe = self._settings.recipe
             self.wished.emit(LearnBy(replace(recipe, optimizer=replace(recipe.optimizer, rate=rate))))
 
-    def _batch_slid(self, place: int) -> None:
-        if self._intent is not None:
-            self.wished.emit(LearnBy(replace(self._intent.recipe, batch=_BATCHES[place])))
+    def _set_batch(self, position: int) -> None:
+        if self._settings is not None:
+            self.wished.emit(LearnBy(replace(self._settings.recipe, batch=_BATCHES[position])))
 
-    def _pace_slid(self, place: int) -> None:
-        self.wished.emit(Pace(_PACES[place]))
+    def _set_pace(self, position: int) -> None:
+        self.wished.emit(Pace(_PACES[position]))
 
-    def _pace_words(self, pace: float | None) -> str:
+    def _pace_text(self, pace: float | None) -> str:
         return self.tr("max") if pace is None else self.tr("{0:g}/s").format(pace)
 
-    # -- what it is made of ------------------------------------------------------------------------------------
+    # -- layout ------------------------------------------------------------------------------------------------
 
-    def _make_buttons(self) -> None:
-        self.main_button = CompactButton("", self.tr("Train or pause (Ctrl+Return)"), self._main, self)
+    def _create_buttons(self) -> None:
+        self.main_button = CompactButton("", self.tr("Train or pause (Ctrl+Return)"), self._start_or_pause, self)
         self.step_button = CompactButton(
-            self.tr("Step"), self.tr("Learn from one batch, then pause"), self._step, self
+            self.tr("Step"), self.tr("Train on one batch, then pause"), self._step, self
         )
-        tip = self.tr("Learn to the end of this pass over all examples, then pause")
+        tip = self.tr("Train to the end of this epoch, a pass over all examples, then pause")
         self.epoch_button = CompactButton(self.tr("Epoch"), tip, self._epoch, self)
-        tip = self.tr("Back to the same start, as a branch of its own; nothing is lost")
+        tip = self.tr("Restart from the same initial weights, as a new branch; nothing is lost")
         self.reset_button = CompactButton(self.tr("Reset"), tip, self._reset, self)
-        tip = self.tr("Look at the last moment before it got worse; Continue goes on from there")
-        self.good_button = CompactButton("", tip, self._go_back, self)
+        tip = self.tr("Show the last step before it got worse; Continue trains from there")
+        self.good_button = CompactButton("", tip, self._go_to_restart_point, self)
 
-    def _make_sliders(self) -> None:
+    def _create_sliders(self) -> None:
         self._grid_box = QWidget(self)
         grid: QGridLayout = slider_grid(self._grid_box)
-        self.rate_row = self._row(self.tr("rate"), (_LEAST_RATE * _STEPS, 0), self._rate_slid)
+        self.rate_row = self._row(self.tr("rate"), (_MIN_RATE * _STEPS, 0), self._set_rate)
         self.rate_row.explain(self.tr("Learning rate: how far each step moves the values"))
-        self.batch_row = self._row(self.tr("batch"), (0, len(_BATCHES) - 1), self._batch_slid)
-        self.batch_row.explain(self.tr("How many drawings each step learns from"))
-        self.pace_row = self._row(self.tr("speed"), (0, len(_PACES) - 1), self._pace_slid)
-        self.pace_row.explain(self.tr("Steps a second: slow enough to follow, or as fast as the machine goes"))
+        self.batch_row = self._row(self.tr("batch"), (0, len(_BATCHES) - 1), self._set_batch)
+        self.batch_row.explain(self.tr("Batch size: how many drawings each step uses"))
+        self.pace_row = self._row(self.tr("speed"), (0, len(_PACES) - 1), self._set_pace)
+        self.pace_row.explain(self.tr("Steps per second: slow enough to follow, or as fast as possible"))
         for place, row in enumerate((self.rate_row, self.batch_row, self.pace_row)):
             row.lay(grid, place)
 
-    def _make_seed(self) -> None:
+    def _create_seed_row(self) -> None:
         self._seed_row = QWidget(self)
         self.seed_box = QSpinBox(self)
-        self.seed_box.setRange(0, _LARGEST_SEED)
+        self.seed_box.setRange(0, _MAX_SEED)
         self.seed_box.setKeyboardTracking(False)
         self.seed_box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.seed_box.setAccessibleName(self.tr("Seed"))
-        self.seed_box.setToolTip(self.tr("The number that the first weights, the drawings and their order follow"))
-        self.seed_box.valueChanged.connect(self._seed_chosen)
-        tip = self.tr("Start over from other random weights, with the next seed")
-        self.new_button = CompactButton(self.tr("New"), tip, self._new_start, self)
-        self.new_button.setAccessibleName(self.tr("New start"))
+        self.seed_box.setToolTip(self.tr("Random seed of the initial weights, the drawings and their order"))
+        self.seed_box.valueChanged.connect(self._set_seed)
+        tip = self.tr("Restart from other random weights, with the next seed")
+        self.new_button = CompactButton(self.tr("New"), tip, self._next_seed, self)
+        self.new_button.setAccessibleName(self.tr("New seed"))
 
-    def _lay_out(self) -> None:
+    def _create_layout(self) -> None:
         first, last = QHBoxLayout(), QHBoxLayout(self._seed_row)
         last.setContentsMargins(0, 0, 0, 0)
         for button in (self.step_button, self.epoch_button, self.reset_button):

@@ -152,7 +152,7 @@ def test_a_click_on_the_curve_jumps_there(grove: Grove) -> None:
     assert grove.window.training.intent.look == Moment(0, 2)
     grove.until(lambda training: training.exact and training.shown == Moment(0, 2))
     # The timeline, the film and the curves are those of that branch now.
-    assert "step 2 of 10 · Run 1, seed 1 (1 of 2)" in grove.line.accessibleDescription()
+    assert "step 2 of 10 · Run 1, seed 1" in grove.line.accessibleDescription()
     assert {frame.moment.branch for frame in grove.training.frames} == {0}
     QTest.mouseMove(grove.curves.plot.viewport(), QPoint(1, 1))
     grove.qtbot.wait(30)
@@ -288,7 +288,7 @@ def test_numbers_of_a_logarithmic_axis_do_not_lie_over_each_other(qapp: object, 
 
 
 def test_branches_judged_by_different_drawings_say_so(grove: Grove) -> None:
-    words = "Branches here are judged by different held-out drawings."
+    words = "Branches here are evaluated on different held-out drawings."
     grove.two_branches()
     assert words not in grove.curves.value.text()
     grove.click(grove.panel.new_button)

@@ -52,7 +52,7 @@ def inside(window: MainWindow, qtbot: object) -> Inside:
 
 
 def test_the_panel_says_what_to_do_until_there_is_something_to_see(inside: Inside) -> None:
-    inside.tab("Inside")
+    inside.tab("Distributions")
     assert inside.view.isVisible()
     assert not inside.view.value.isVisible()
     inside.coach.click(inside.coach.panel.step_button)
@@ -63,7 +63,7 @@ def test_the_panel_says_what_to_do_until_there_is_something_to_see(inside: Insid
 
 
 def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside) -> None:
-    inside.tab("Inside")
+    inside.tab("Distributions")
     inside.coach.click(inside.coach.panel.step_button)
     inside.coach.stand()
     inside.until_seen()
@@ -86,7 +86,7 @@ def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside
 
 
 def test_the_keyboard_reaches_every_number(inside: Inside) -> None:
-    inside.tab("Inside")
+    inside.tab("Distributions")
     inside.coach.click(inside.coach.panel.step_button)
     inside.coach.stand()
     inside.until_seen()
@@ -101,7 +101,7 @@ def test_the_keyboard_reaches_every_number(inside: Inside) -> None:
 
 
 def test_a_moment_looked_back_at_shows_its_own_numbers(inside: Inside) -> None:
-    inside.tab("Inside")
+    inside.tab("Distributions")
     for step in (1, 2, 3):
         inside.coach.click(inside.coach.panel.step_button)
         inside.coach.until(lambda training, step=step: training.now.step == step)
@@ -123,7 +123,7 @@ def test_nothing_is_counted_behind_another_tab(inside: Inside) -> None:
     inside.coach.click(inside.coach.panel.step_button)
     inside.coach.stand()
     assert inside.coach.until(lambda training: training.statistics is not None).statistics.rows == ()
-    inside.tab("Inside")
+    inside.tab("Distributions")
     inside.until_seen()
     inside.tab("Features over time")
     assert not inside.window.training.goal.inside
@@ -135,7 +135,7 @@ def test_a_dead_feature_is_counted_and_named(inside: Inside) -> None:
     parameters = {name: values.copy() for name, values in subject.parameters.items()}
     parameters["01-conv2d.bias"][2] = -100
     inside.window.use_subject(replace(subject, parameters=parameters))
-    inside.tab("Inside")
+    inside.tab("Distributions")
     inside.window.training.wish(TrainOn())
     inside.coach.until(lambda training: training.now.step >= 1)
     inside.coach.click(inside.coach.panel.main_button)
