@@ -351,7 +351,7 @@ def _check_writable(out: Path) -> None:
     if not out.parent.is_dir():
         raise ValueError(f"{shown(out)} cannot be written: its folder does not exist; create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"{shown(out)} cannot be written: its folder is read-only; choose another one.")
+        raise ValueError(f"{shown(out)} cannot be written: no permission to write there; choose another folder.")
 
 
 def _given(args: argparse.Namespace) -> list[str]:

@@ -109,18 +109,18 @@ def font(px: int = TEXT_PX, strong: bool = False) -> QFont:
 
 @cache
 def _font(px: int, strong: bool) -> QFont:
-    made = QFont(FONT)
-    made.setPixelSize(px)
-    made.setWeight(QFont.Weight.DemiBold if strong else QFont.Weight.Normal)
-    made.setFeature(QFont.Tag("tnum"), 1)
-    return made
+    result = QFont(FONT)
+    result.setPixelSize(px)
+    result.setWeight(QFont.Weight.DemiBold if strong else QFont.Weight.Normal)
+    result.setFeature(QFont.Tag("tnum"), 1)
+    return result
 
 
 def heading_font() -> QFont:
     """The font of panel titles: small, semi-bold, letter-spaced."""
-    made = font(SMALL_PX, strong=True)
-    made.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8)
-    return made
+    result = font(SMALL_PX, strong=True)
+    result.setLetterSpacing(QFont.SpacingType.AbsoluteSpacing, 0.8)
+    return result
 
 
 def load_fonts() -> None:
@@ -143,7 +143,7 @@ def wear(app: QApplication, theme: Theme) -> None:
 
 
 def palette(theme: Theme) -> QPalette:
-    role, made = QPalette.ColorRole, QPalette()
+    role, result = QPalette.ColorRole, QPalette()
     pairs = {
         role.Window: theme.ground, role.WindowText: theme.text, role.Base: theme.ground, role.Text: theme.text,
         role.AlternateBase: theme.control, role.Button: theme.control, role.ButtonText: theme.text,
@@ -153,10 +153,10 @@ def palette(theme: Theme) -> QPalette:
         role.Shadow: theme.ground,
     }  # fmt: skip
     for which, colour in pairs.items():
-        made.setColor(which, QColor(colour))
+        result.setColor(which, QColor(colour))
     for which in (role.WindowText, role.Text, role.ButtonText):
-        made.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.faint))
-    return made
+        result.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.faint))
+    return result
 
 
 def style_sheet(theme: Theme) -> str:

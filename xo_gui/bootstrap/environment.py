@@ -166,7 +166,7 @@ def is_usable(own: Environment, spare: Environment, project: Project, extras: fr
 
 
 def cache_folder(root: Path) -> Path:
-    """Folder of the environment for a checkout that is read-only."""
+    """Folder of the environment for a checkout that cannot be written to."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData/Local")
     elif sys.platform == "darwin":
@@ -186,7 +186,7 @@ def install(project: Project, extras: frozenset[str], own: Environment, spare: E
         own.lock_file.open("a").close()
     except OSError as error:
         environment = spare
-        print_status(f"{ROOT} is read-only ({error.strerror}), so the environment is created elsewhere.")
+        print_status(f"{ROOT} cannot be written to ({error.strerror}), so the environment is created elsewhere.")
         spare.folder.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(environment.lock_file) as lock:
         if environment.is_ready(project, extras) and not environment.is_running():
@@ -319,9 +319,7 @@ def install_venv_package() -> None:
     elif shutil.which("apt-get"):
         exit_with(f"This Python cannot create virtual environments. Type: sudo apt install {package}")
     else:
-        exit_with(
-            "This Python cannot create virtual environments (no ensurepip): install a full one, or uv."
-        )
+        exit_with("This Python cannot create virtual environments (no ensurepip): install a full one, or uv.")
 
 
 def restart(environment: Environment, module: str) -> NoReturn:
