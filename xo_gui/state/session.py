@@ -131,12 +131,12 @@ class Session(QObject):
         cells = self.focus.cells
         found = []
         for number, subject in enumerate(self.document.subjects):
-            looked = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
+            selected = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
             shown: Wanted = {}
             for network, maps in (each[number] for each in self._visible_maps.values() if number < len(each)):
                 if maps and network == subject.network:
                     shown = joined(shown, maps)
-            found.append(wanted(subject.network, shown, looked))
+            found.append(wanted(subject.network, shown, selected))
         return tuple(found)
 
     def _refresh_needed_channels(self) -> None:

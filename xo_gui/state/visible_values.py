@@ -23,16 +23,16 @@ def is_small(network: Network) -> bool:
     return len(shapes) <= WHOLE_LAYERS and sum(map(math.prod, shapes)) <= WHOLE_VALUES
 
 
-def wanted(network: Network, shown: Wanted, looked: Iterable[tuple[int, int]]) -> Wanted | None:
+def wanted(network: Network, shown: Wanted, selected: Iterable[tuple[int, int]]) -> Wanted | None:
     """The channels needed of each layer; None for all of them.
 
     shown: visible channels, by layer.
-    looked: (layer, channel) of each selected value, which needs the layers that explain it as well.
+    selected: (layer, channel) of each selected value, which needs the layers that explain it as well.
     """
     if is_small(network):
         return None
     found = dict(shown)
-    for layer, channel in looked:
+    for layer, channel in selected:
         if 0 <= layer < len(network.shapes):
             found[layer] = _spanned(found.get(layer), range(channel, channel + 1))
             for other in (*_upstream(network, layer), *_downstream(network, layer)):
