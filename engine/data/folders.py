@@ -50,25 +50,6 @@ class Tree:
     pictures: list[Picture]
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden or created by an archiver or file server."""
-    return name.startswith(".") or name in _SYSTEM_FOLDERS
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file name has the suffix of a picture format, supported or not."""
-    return name.lower().endswith((*SUFFIXES, *_UNSUPPORTED))
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first three names and the number of the others."""
-    parts = [shown(name) for name in names[:3]]
-    if len(names) > 3:
-        parts.append(f"{len(names) - 3:,} more")
-    *front, last = parts
-    return f"{', '.join(front)} and {last}" if front else last
-
-
 def tree_of(path: Path) -> Tree:
     """Scans a folder on the disk, following links to folders.
 
@@ -141,6 +122,25 @@ def check_classes(path: Path, labels: NDArray[np.int64], classes: tuple[str, ...
     if len(present) < 2:
         only = f"one class only, {shown(classes[present[0]])}" if len(present) else "no class"
         raise StorageError(f"{shown(path)} has pictures of {only}; a network needs two or more to tell apart.")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden or created by an archiver or file server."""
+    return name.startswith(".") or name in _SYSTEM_FOLDERS
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file name has the suffix of a picture format, supported or not."""
+    return name.lower().endswith((*SUFFIXES, *_UNSUPPORTED))
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first three names and the number of the others."""
+    parts = [shown(name) for name in names[:3]]
+    if len(names) > 3:
+        parts.append(f"{len(names) - 3:,} more")
+    *front, last = parts
+    return f"{', '.join(front)} and {last}" if front else last
 
 
 def entries_of(folder: str) -> list[os.DirEntry[str]]:

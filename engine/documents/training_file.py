@@ -147,7 +147,7 @@ def _parse_run(data: bytes) -> InterruptedRun:
     """Parses the bytes of a checkpoint file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "run", FORMAT_VERSION)
     description = file.description
-    network, recipe = network_in(description), _parse_recipe(description)
+    network, recipe = network_in(description), _checkpoint_recipe(description)
     header = _convert(description, "standing", _CheckpointHeader)
     if not all(map(math.isfinite, (header.seconds, header.loss_sum, header.best or 0.0))):
         raise Damage("has a checkpoint with numbers that are not finite")
@@ -216,7 +216,7 @@ def _check_checkpoint(network: Network, recipe: Recipe, checkpoint: Checkpoint) 
             raise Damage(f"holds an optimizer state {name[:80]!r} with values that are not finite numbers")
 
 
-def _parse_recipe(description: Json) -> Recipe:
+def _checkpoint_recipe(description: Json) -> Recipe:
     recipe = description.get("recipe")
     if not isinstance(recipe, dict):
         raise Damage("has no recipe")

@@ -212,15 +212,15 @@ def test_missing_and_empty(tmp_path: Path) -> None:
     assert "holds no data set" in refused(tmp_path / "folder")
 
 
-LISTEN = """
+LISTEN = f"from engine.data.files import {read_examples.__name__} as read_files"
+LISTEN += """
 import json, sys
 from pathlib import Path
-from engine.data.files import read_examples
 paths, heard, listening = [Path(path) for path in sys.argv[1:]], [], False
 
 def read(path):
     try:
-        read_examples(path, (1, 8, 8))
+        read_files(path, (1, 8, 8))
     except ValueError:
         pass
 

@@ -122,12 +122,12 @@ def test_what_a_killed_save_left_is_removed_once_it_is_old(tmp_path: Path) -> No
     assert sorted(os.listdir(tmp_path)) == [".file.2.saving", ".other.1.saving", "file"]
 
 
-SAVES_FOR_EVER = """
+SAVES_FOR_EVER = f"from engine.nn.model import {Subject.__name__} as Model"
+SAVES_FOR_EVER += """
 import sys
-from engine.documents.document import Subject
 from engine.documents.presets import WALKTHROUGH
 from engine.documents.model_file import save_model
-subjects = [Subject(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial(n)) for n in (0, 1)]
+subjects = [Model(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial(n)) for n in (0, 1)]
 save_model(sys.argv[1], subjects[0])
 print("saving", flush=True)
 while True:

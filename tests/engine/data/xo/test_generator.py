@@ -18,11 +18,11 @@ from engine.data.xo.strokes import sketch
 from engine.drawings.raster import coverage, ink, render
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
-DIGEST = """
+DIGEST = f"from engine.data.xo.generator import {examples.__name__} as generate"
+DIGEST += """
 import hashlib
-from engine.data.xo.generator import examples
 from engine.data.xo.settings import XOSettings
-print(hashlib.sha256(examples(XOSettings(), 60, 7).images).hexdigest())
+print(hashlib.sha256(generate(XOSettings(), 60, 7).images).hexdigest())
 """
 
 
