@@ -1,4 +1,4 @@
-"""The first run's decisions, with every installer and probe replaced: nothing is installed and nothing asked."""
+"""The decisions of the bootstrap, with every installer and probe replaced: nothing is installed."""
 
 import ctypes
 import json
@@ -34,11 +34,11 @@ test = ["another-thing"]
 
 
 class Restarted(Exception):
-    """Stands for the process being replaced."""
+    """Raised instead of replacing the process."""
 
 
 class Checkout:
-    """A checkout in a temporary folder whose installers only write down what they were asked."""
+    """A checkout in a temporary folder whose installers only record their commands."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -241,7 +241,7 @@ def test_failing_installer_becomes_one_sentence_with_its_cause(capsys: pytest.Ca
 
 @pytest.fixture
 def bare_linux(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A Linux without a screen and without one library."""
+    """A Linux without a display and without one library."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XO_GUI_NO_APT", "1")

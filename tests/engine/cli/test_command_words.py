@@ -1,4 +1,4 @@
-"""A recipe told as the words of `xo train` and read again is the same recipe, to the last digit."""
+"""A recipe written as arguments of `xo train` and parsed again is the same recipe, to the last digit."""
 
 from __future__ import annotations
 

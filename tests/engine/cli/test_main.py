@@ -1,4 +1,4 @@
-"""The `xo` command as a user meets it: what it prints, what it writes, and how it fails."""
+"""The `xo` command from the outside: what it prints and writes, and how it fails."""
 
 import json
 import os

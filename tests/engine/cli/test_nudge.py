@@ -1,4 +1,4 @@
-"""`xo nudge` as a user meets it: a table, a picture, nudges to watch, slopes to compare, or one sentence."""
+"""`xo nudge` from the outside: table, plot, nudges, gradient check, and errors."""
 
 from __future__ import annotations
 

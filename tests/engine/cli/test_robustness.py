@@ -1,4 +1,4 @@
-"""`xo robustness` prints and draws what was tried; the chart holds every curve."""
+"""`xo robustness`: its table, JSON and plot."""
 
 from __future__ import annotations
 

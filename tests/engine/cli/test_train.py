@@ -1,4 +1,4 @@
-"""`xo train` as a user meets it: what it takes, what it prints, what it writes, and how it fails."""
+"""`xo train` from the outside: its options, what it prints and writes, and how it fails."""
 
 from __future__ import annotations
 

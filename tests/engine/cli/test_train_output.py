@@ -1,4 +1,4 @@
-"""`xo train` in processes of its own: on a terminal, stopped with Ctrl+C, killed; and what it goes on from then."""
+"""`xo train` in a process of its own: at a terminal, stopped with Ctrl+C, killed, and resumed."""
 
 from __future__ import annotations
 

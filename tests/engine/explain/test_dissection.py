@@ -1,4 +1,4 @@
-"""One step taken apart: what is shown before it is made is what is made; and the numbers of any one value."""
+"""Step traces: the traced update is the one that training makes, and the formulas of any one value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arithmetic, reach, gradients and contributions against the engine's own values and against brute force."""
+"""Value formulas, receptive fields, gradients and contributions against the engine's values and brute force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a value likes: the picture found by ascent, and the examples, against brute force and known optima."""
+"""Feature profiles: activation maximization and top examples, against brute force and known optima."""
 
 from __future__ import annotations
 

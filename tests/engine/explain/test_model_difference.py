@@ -1,4 +1,4 @@
-"""The difference of two readings: second minus first, layer by layer, where the layers match."""
+"""The difference of two predictions: second minus first, for the layers that match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many varied drawings are read rightly: against a direct count, by networks made to be blind, in slices."""
+"""Robustness against a direct count, with networks built to be insensitive, and in slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes the verdict: gradients, Grad-CAM, occlusion and the smallest change, against trying it out."""
+"""Saliency, Grad-CAM, occlusion and counterfactuals, against brute force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole pictures compared pixel by pixel: against plain loops, the article's pictures, and what it cannot do."""
+"""Template matching against plain loops and the article's pictures, and its limits."""
 
 from __future__ import annotations
 
