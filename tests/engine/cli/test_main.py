@@ -227,7 +227,7 @@ def test_npz_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_npz_with_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Labels are told by name where the file has names, in any order; others than the network's are refused."""
+    """Labels are matched by class name where the file has names, in any order; unknown classes are refused."""
     images, path = np.stack([PICTURES["X"], PICTURES["O"]]), tmp_path / "a.npz"
     np.savez(path, images=images, labels=np.array([2, 0]), classes=np.array(["O", "neither", "X"]))
     assert run("classify", path, "--preset", "walkthrough") == 0

@@ -37,7 +37,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def letters(tmp_path: Path) -> Path:
-    """A folder for each of three classes: a bar that lies, one that stands, a square; and one that is neither."""
+    """A folder for each of three classes: a horizontal bar, a vertical bar, a square; and one of no class."""
     shapes = {"dash": (slice(14, 18), slice(4, 28)), "stroke": (slice(4, 28), slice(14, 18))}
     shapes |= {"square": (slice(8, 24), slice(8, 24))}
     rng = np.random.default_rng(1)

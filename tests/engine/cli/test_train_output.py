@@ -120,7 +120,7 @@ def test_time_as_a_clock_shows_it(seconds: float, shown: str) -> None:
 
 
 def test_ctrl_c_on_a_terminal_and_on_from_there(tmp_path: Path) -> None:
-    """Ctrl+C thrice, as people do; what is written in the end are the bytes of a run that nobody stopped."""
+    """Ctrl+C three times; after resuming, the model has the bytes of an uninterrupted run."""
     out, aside = tmp_path / "a.safetensors", tmp_path / "a.checkpoint"
     words = [*FEW, "--epochs", "30", "--seed", "3"]
     code, shown = on_terminal([*words, "--out", str(out)], 100, press=b"\x03\x03\x03", after=b"step ")
@@ -224,7 +224,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_killed_at_any_moment_it_can_go_on(tmp_path: Path) -> None:
-    """Three times in a row, each time from what the last one left; the end is that of a run nobody killed."""
+    """Killed and resumed three times in a row; the result is that of an uninterrupted run."""
     out, aside, rng = tmp_path / "a.safetensors", tmp_path / "a.checkpoint", random.Random(5)
     words = [*FEW, "--epochs", "8", "--seed", "3"]
     begin = [sys.executable, "-c", SAVES_ALWAYS, "train"]
