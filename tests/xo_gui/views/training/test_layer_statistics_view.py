@@ -82,7 +82,7 @@ def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside
     before = np.concatenate([start[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
     moved = 100 * np.linalg.norm(weights - before) / np.linalg.norm(weights)
     assert after.startswith("step 1: gradient ")
-    assert after.endswith(f"weights moved by {moved:.2g} %")
+    assert after.endswith(f"weights changed by {moved:.2g} %")
 
 
 def test_the_keyboard_reaches_every_number(inside: Inside) -> None:
@@ -93,7 +93,7 @@ def test_the_keyboard_reaches_every_number(inside: Inside) -> None:
     rows = inside.view.rows
     rows.setFocus()
     QTest.keyClick(rows, Qt.Key.Key_Down)
-    assert inside.view.value.text().startswith("Features 1 · weights")
+    assert inside.view.value.text().startswith("Features 1 · norm of the weights")
     QTest.keyClick(rows, Qt.Key.Key_Down)
     QTest.keyClick(rows, Qt.Key.Key_Right)
     QTest.keyClick(rows, Qt.Key.Key_Right)
