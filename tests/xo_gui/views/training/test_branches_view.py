@@ -264,7 +264,7 @@ def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove)
 
     assert tip(4) == "here from step 4 left Run 1, seed 1, after step 4"
     assert tip(10) == "after step 10: rate 0.01"
-    assert tip(15) == "Look back at step 15"
+    assert tip(15) == "Show step 15"
 
 
 def test_a_chosen_row_keeps_the_colour_of_its_branch(qapp: object) -> None:
