@@ -300,11 +300,11 @@ class _TraceBuilder:
         middle = tuple(int(part) for part in readers[len(readers) // 2]) if reached.ndim == 3 else ()
         self.fans.append([])
         start = self.box(lower, shown.channel, shown.row, shown.column)
-        for channel, contribution in enumerate(brings(self._reading, above, place, middle).tolist()):
+        for channel, strength in enumerate(brings(self._reading, above, place, middle).tolist()):
             if channel not in upper.maps:
                 continue
             end = upper.tile(channel) if upper.is_map else upper.mark(channel)
-            self._add_fan_line(_connection(lower, start, upper, end), contribution)
+            self._add_fan_line(_connection(lower, start, upper, end), strength)
 
     def _follow_up(self, cell: Cell) -> Cell:
         """Follow the cell through the layers that do not connect channels; returns the last one."""
