@@ -262,7 +262,7 @@ def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove)
         QApplication.sendEvent(line, QHelpEvent(QEvent.Type.ToolTip, at, line.mapToGlobal(at)))
         return QToolTip.text()
 
-    assert tip(4) == "here from step 4 left Run 1, seed 1, after step 4"
+    assert tip(4) == "from step 4 branches off Run 1, seed 1 here, after step 4"
     assert tip(10) == "after step 10: rate 0.01"
     assert tip(15) == "Show step 15"
 

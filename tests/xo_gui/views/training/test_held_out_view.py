@@ -40,14 +40,14 @@ def trained(view: GalleryView, hand: Hand, qtbot: object) -> GalleryView:
         coach.click(coach.panel.step_button)
         coach.stand()
     coach.until(lambda training: training.judgement is not None)
-    qtbot.waitUntil(lambda: view._judgement is coach.training.judgement, timeout=10_000)
+    qtbot.waitUntil(lambda: view._evaluation is coach.training.judgement, timeout=10_000)
     assert hand.window.last.held_out is None
     return view
 
 
 def most(view: GalleryView, wrong: bool) -> tuple[int, int]:
     """The cell of X and O with the most drawings that are read wrongly, or rightly."""
-    counts = view._judgement.score.confusion
+    counts = view._evaluation.score.confusion
     cells = [(0, 1), (1, 0)] if wrong else [(0, 0), (1, 1)]
     return max(cells, key=lambda cell: counts[cell])
 
@@ -65,11 +65,11 @@ def click_cell(view: GalleryView, cell: tuple[int, int]) -> None:
 def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
     view: GalleryView, hand: Hand
 ) -> None:
-    hand.qtbot.waitUntil(lambda: view._judgement is not None, timeout=60_000)
+    hand.qtbot.waitUntil(lambda: view._evaluation is not None, timeout=60_000)
     subject, data = hand.window.session.document.subjects[0], hand.window.training.intent.data
     assert len(view._held_out) == data.held_out
-    assert view._judgement.score.accuracy > 0.99
-    assert len(view.wall.tiles) == view._judgement.score.confusion[[0, 1], [1, 0]].sum()
+    assert view._evaluation.score.accuracy > 0.99
+    assert len(view.wall.tiles) == view._evaluation.score.confusion[[0, 1], [1, 0]].sum()
     hand.window.panels.bring(FilmView)
     hand.draw(X_ARMS)
     hand.qtbot.waitUntil(lambda: hand.window.last.held_out is None, timeout=10_000)
@@ -87,7 +87,7 @@ def test_a_network_for_other_pictures_says_what_to_do_however_narrow_it_is(view:
 
 
 def test_a_cell_opens_the_drawings_behind_its_number_and_esc_all_mistakes(trained: GalleryView) -> None:
-    view, judgement = trained, trained._judgement
+    view, judgement = trained, trained._evaluation
     wrong = int(judgement.score.confusion[[0, 1], [1, 0]].sum())
     assert view.words.text().startswith(f"{wrong} of ")
     assert len(view.wall.tiles) == wrong
@@ -95,14 +95,14 @@ def test_a_cell_opens_the_drawings_behind_its_number_and_esc_all_mistakes(traine
     click_cell(view, cell)
     assert len(view.wall.tiles) == judgement.score.confusion[cell]
     votes = softmax(judgement.scores)
-    shown = view._places
+    shown = view._indices
     assert (view._held_out.labels[shown] == cell[0]).all()
     assert (votes[shown].argmax(1) == cell[1]).all()
     assert (np.diff(votes[shown].max(1)) <= 0).all()
     assert {tile.label for tile in view.wall.tiles} == {"XO"[cell[0]]}
     right = most(view, wrong=False)
     click_cell(view, right)
-    assert (np.diff(votes[view._places].max(1)) >= 0).all()
+    assert (np.diff(votes[view._indices].max(1)) >= 0).all()
     assert "the least sure first" in view.words.text()
     view.wall.setFocus()
     QTest.keyClick(view.wall, Qt.Key.Key_Escape)
@@ -117,7 +117,7 @@ def test_a_drawing_is_put_on_the_canvas_by_mouse_and_by_keys_and_read_as_the_tab
     click_cell(view, cell)
     QTest.mouseClick(view.wall, Qt.MouseButton.LeftButton, pos=view.wall.box(0).center())
     read(hand)
-    picture = view._held_out.images[view._places[0], 0]
+    picture = view._held_out.images[view._indices[0], 0]
     np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], picture)
     assert max(hand.votes, key=lambda name: hand.votes[name]) == "XO"[cell[1]]
     assert hand.window.session.undo_stack.undoText() == "Held-out drawing"
@@ -125,5 +125,5 @@ def test_a_drawing_is_put_on_the_canvas_by_mouse_and_by_keys_and_read_as_the_tab
     QTest.keyClick(view.wall, Qt.Key.Key_Right)
     QTest.keyClick(view.wall, Qt.Key.Key_Return)
     read(hand)
-    picture = view._held_out.images[view._places[1], 0]
+    picture = view._held_out.images[view._indices[1], 0]
     np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], picture)
