@@ -1,12 +1,10 @@
-"""Robustness view: how well drawings are read when one thing about them is not as usual, by the network and by
-whole-image comparison. It reads nothing."""
+"""The Robustness panel: accuracy of the network and of template matching for drawings with one varied property."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from time import perf_counter
-from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -35,9 +33,410 @@ from xo_gui.widgets.buttons import KeyedWidget
 from xo_gui.widgets.map_images import HostArray
 from xo_gui.widgets.number_text import MINUS, percent
 
+Point = tuple[int, int]
+_REDRAW_SECONDS = 0.15
+_AXIS, _TITLE, _TICKS, _GAP, _EDGE, _ROW_GAP, _PAD = 42.0, 17.0, 17.0, 16.0, 6.0, 5.0, 2.0
+_DASH, _SAMPLE = [4.0, 3.0], 20.0
+_COLUMNS = (6, 3, 2, 1)
+
+
+class RobustnessView(View):
+    """Five plots and a line of text; tests run only while the panel is visible."""
+
+    title = "Robustness"
+    calm = True
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._document: Document | None = None
+        self._result: Robustness | None = None
+        self._is_visible = False
+        self._drawn_at = 0.0
+        self._measured: tuple[Drawing, HostArray] | None = None
+        self._clicks: Counter[Point] = Counter()
+        self.plots, self.words = Multiples(self), QLabel(self)
+        self.plots.pointed.connect(self._update_text)
+        self.plots.picked.connect(self._put_on_canvas)
+        self.plots.setToolTip(
+            self.tr("Click to put a drawing like this on the canvas, a misclassified one if there is one")
+        )
+        self.words.setFont(font(SMALL_PX))
+        self.words.setWordWrap(True)
+        self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.plots, 1)
+        column.addWidget(self.words)
+        self.setAccessibleName(self.tr("Robustness to varied drawings"))
+        self._update_text()
+
+    def sizeHint(self) -> QSize:
+        return QSize(460, 190)
+
+    def set_seen(self, seen: bool) -> None:
+        if seen != self._is_visible:
+            self._is_visible = seen
+            self.watched.emit("robustness", seen)
+
+    def show_document(self, document: Document) -> None:
+        self._document = document
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        if not self._is_visible:
+            return
+        result = snapshot.robustness
+        redraw = _is_final(result) or perf_counter() - self._drawn_at > _REDRAW_SECONDS
+        if result is not self._result and redraw:
+            self._result, self._drawn_at = result, perf_counter()
+            self.plots.show_robustness(result)
+            self._update_text()
+        if snapshot.settled and snapshot.readings:
+            self._update_marks(snapshot.drawing, snapshot.readings[0].outputs[0][0])
+
+    def _update_marks(self, drawing: Drawing, image: HostArray) -> None:
+        """Measure the drawing on the canvas if it or its image has changed."""
+        before = self._measured
+        if before is None or before[0] is not drawing or not np.array_equal(before[1], image):
+            self._measured = drawing, image
+            self.plots.show_marks(measured(drawing, image))
+
+    def set_theme(self, theme: Theme) -> None:
+        self.plots.set_theme(theme)
+
+    def _update_text(self) -> None:
+        """The numbers of the selected point, or the progress."""
+        result, point = self._result, self.plots.point
+        if result is None:
+            text = self.tr("Drawings that are shifted, scaled, rotated, thickened and noisy are tested here.")
+            if self._document is not None and not tries(self._document.subjects[0].network):
+                text = self.tr(
+                    "Only a network that tells X from O can be tested with varied drawings: choose one above."
+                )
+        else:
+            text = standing_words(result) if point is None else point_words(result, *point)
+        if text != self.words.text():
+            self.words.setText(text)
+            self.plots.setAccessibleDescription(text)
+
+    def _put_on_canvas(self, point: Point) -> None:
+        """Put a drawing of this value on the canvas: first a misclassified one, then the following ones."""
+        result, document = self._result, self._document
+        if result is None or document is None:
+            return
+        errors = [int(first[point]) for first in (result.missed, result.fooled) if first[point] >= 0]
+        index = (errors[0] if errors else 0) + self._clicks[point]
+        self._clicks[point] += 1
+        self.edited.emit(document.with_drawing(result.drawing(*point, index)), self.tr("Varied drawing"), "")
+
+
+def _is_final(result: Robustness | None) -> bool:
+    return result is None or result.done >= 1
+
+
+class Multiples(KeyedWidget):
+    """The plots, small multiples of one kind.
+
+    point: the selected property and value, by index. point_changed(): another one is selected. clicked(point).
+    """
+
+    pointed = Signal()
+    picked = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = DARK
+        self._result: Robustness | None = None
+        self._marks: Mapping[str, float] = {}
+        self.point: Point | None = None
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(self.tr("Accuracy by shift, size, rotation, thickness and noise"))
+
+    def sizeHint(self) -> QSize:
+        return QSize(460, 160)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(290, 90)
+
+    def show_robustness(self, result: Robustness | None) -> None:
+        """Show these curves; None for none."""
+        self._result = result
+        if result is None:
+            self.point = None
+        self.update()
+
+    def show_marks(self, marks: Mapping[str, float]) -> None:
+        """Mark the values of the drawing on the canvas, by property, where known."""
+        if marks != self._marks:
+            self._marks = marks
+            self.update()
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self.update()
+
+    def grid(self) -> Grid:
+        """The layout of the plots."""
+        return Grid(self.width(), self.height(), 5 if self._result is None else len(self._result.properties))
+
+    def place(self, point: Point, share: float) -> QPointF:
+        """The position of a share at one value of one property, in logical pixels."""
+        box = self.grid().boxes[point[0]]
+        assert self._result is not None
+        steps = len(self._result.properties[point[0]].values) - 1
+        return QPointF(box.left() + box.width() * point[1] / steps, box.bottom() - box.height() * share)
+
+    # -- input -------------------------------------------------------------------------------------------------
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._set_point(self._point_at(event.position()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._set_point(self._point_at(event.position()))
+        if self.point is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(self.point)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._set_point(None)
+        super().leaveEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Left and right move between values, up and down between properties, Return puts a drawing on the canvas,
+        Esc deselects."""
+        key, result = Qt.Key(event.key()), self._result
+        step = {
+            Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
+        }.get(key)  # fmt: skip
+        if result is not None and step is not None:
+            rows, columns = result.tried.shape
+            first = result.properties[0]
+            row, column = self.point or (0, first.values.index(first.usual) - step[1])
+            self._set_point(((row + step[0]) % rows, min(max(column + step[1], 0), columns - 1)))
+        elif self.point is not None and key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.picked.emit(self.point)
+        elif self.point is not None and key == Qt.Key.Key_Escape:
+            self._set_point(None)
+        else:
+            super().keyPressEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._set_point(None)
+        super().focusOutEvent(event)
+
+    def _point_at(self, position: QPointF) -> Point | None:
+        """The nearest value in the plot at a position."""
+        if self._result is None:
+            return None
+        for row, box in enumerate(self.grid().boxes):
+            if box.adjusted(-8, -18, 8, 18).contains(position):
+                steps = len(self._result.properties[row].values) - 1
+                column = round(float(np.clip((position.x() - box.left()) / box.width(), 0, 1)) * steps)
+                return row, column
+        return None
+
+    def _set_point(self, point: Point | None) -> None:
+        if point != self.point:
+            self.point = point
+            self.update()
+            self.pointed.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._result is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        grid = self.grid()
+        MultiplesPainter(painter, self._theme, grid, self._result).paint(self._marks, self.point)
+        if self.hasFocus():
+            painter.setPen(self._theme.o)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+
+
+class Grid:
+    """The layout of `count` plots and a legend, with as many columns as make the plots largest.
+
+    boxes: the plots without titles and axes. key: the rectangle of the legend. columns: their number.
+    """
+
+    def __init__(self, width: float, height: float, count: int) -> None:
+        cells = count + 1
+        self.columns = max(_COLUMNS, key=lambda columns: self._score(width, height, cells, columns))
+        plot_width, plot_height = self._plot_size(width, height, cells, self.columns)
+        boxes = []
+        for index in range(cells):
+            row, column = divmod(index, self.columns)
+            left = _AXIS + column * (plot_width + _GAP)
+            top = _PAD + _TITLE + row * (plot_height + _TITLE + _TICKS + _ROW_GAP)
+            boxes.append(QRectF(left, top, plot_width, plot_height))
+        *self.boxes, self.key = boxes
+
+    @staticmethod
+    def _plot_size(width: float, height: float, cells: int, columns: int) -> tuple[float, float]:
+        rows = -(-cells // columns)
+        plot_width = (width - _AXIS - _EDGE - (columns - 1) * _GAP) / columns
+        plot_height = (height - 2 * _PAD - (rows - 1) * _ROW_GAP) / rows - _TITLE - _TICKS
+        return max(plot_width, 20.0), max(plot_height, 20.0)
+
+    def _score(self, width: float, height: float, cells: int, columns: int) -> float:
+        plot_width, plot_height = self._plot_size(width, height, cells, columns)
+        return min(plot_width, 1.3 * plot_height)
+
+
+class MultiplesPainter:
+    """Paints the plots of a RobustnessResult."""
+
+    def __init__(self, painter: QPainter, theme: Theme, grid: Grid, result: Robustness) -> None:
+        self._painter, self._theme, self._grid, self._result = painter, theme, grid, result
+        self._curves = result.shares(result.network), result.shares(result.whole_image)
+        self._metrics = QFontMetrics(font(SMALL_PX))
+        painter.setFont(font(SMALL_PX))
+
+    def paint(self, marks: Mapping[str, float], point: tuple[int, int] | None) -> None:
+        """Paint all plots and the legend.
+
+        marks: the value of each property of the drawing on the canvas, where known. point: the one highlighted.
+        """
+        for row, varied in enumerate(self._result.properties):
+            box = self._grid.boxes[row]
+            self._paint_frame(row, varied, box)
+            self._paint_mark(marks.get(varied.name), varied, box)
+            if point is not None and point[0] == row:
+                x = box.left() + box.width() * point[1] / (len(varied.values) - 1)
+                self._vertical_line(x, box, self._theme.quiet)
+            self._paint_curve(self._curves[1][row], box, self._theme.quiet, dashed=True)
+            self._paint_curve(self._curves[0][row], box, self._theme.text, dashed=False)
+            if point is not None and point[0] == row:
+                self._paint_dots(row, point[1], box)
+        self._paint_legend(marked=bool(marks))
+
+    # -- frame -------------------------------------------------------------------------------------------------
+
+    def _paint_frame(self, row: int, varied: Property, box: QRectF) -> None:
+        painter, theme = self._painter, self._theme
+        left_aligned = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.setPen(QColor(theme.text))
+        painter.setFont(font(SMALL_PX, strong=True))
+        name = QRectF(box.left(), box.top() - _TITLE, box.width(), _TITLE - 4)
+        painter.drawText(name, left_aligned, property_name(varied.name))
+        painter.setFont(font(SMALL_PX))
+        for share in (0.0, 1.0):
+            self._horizontal_line(box, share, theme.line, Qt.PenStyle.SolidLine)
+        self._horizontal_line(box, self._chance, theme.faint, Qt.PenStyle.DotLine)
+        painter.setPen(QColor(theme.quiet))
+        if row % self._grid.columns == 0:
+            for share in (0.0, 0.5, 1.0):
+                middle = box.bottom() - box.height() * share
+                label = QRectF(box.left() - _AXIS, middle - 8, _AXIS - 6, 16)
+                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                painter.drawText(label, right, f"{100 * share:.0f} %" if share == 1 else f"{100 * share:.0f}")
+        self._paint_ticks(varied, box)
+
+    def _paint_ticks(self, varied: Property, box: QRectF) -> None:
+        """The least and the greatest value, and the default if there is room."""
+        painter, last = self._painter, len(varied.values) - 1
+        default = varied.values.index(varied.usual)
+        texts = {column: value_text(varied.name, varied.values[column]) for column in (0, default, last)}
+        room = sum(self._metrics.horizontalAdvance(text) + 6 for text in texts.values())
+        for column, text in texts.items():
+            x = box.left() + box.width() * column / last
+            if column == default and 0 < default < last:
+                painter.setPen(QPen(QColor(self._theme.quiet), 1))
+                painter.drawLine(QPointF(x, box.bottom()), QPointF(x, box.bottom() + 3))
+                if room > box.width():
+                    continue
+            width = self._metrics.horizontalAdvance(text) + 2
+            left = x - width / 2 if 0 < column < last else x if column == 0 else x - width
+            painter.setPen(QColor(self._theme.quiet))
+            painter.drawText(QRectF(left, box.bottom() + 2, width, _TICKS - 2), Qt.AlignmentFlag.AlignCenter, text)
+
+    def _horizontal_line(self, box: QRectF, share: float, colour: str, style: Qt.PenStyle) -> None:
+        y = round(box.bottom() - box.height() * share) + 0.5
+        self._painter.setPen(QPen(QColor(colour), 1, style))
+        self._painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
+
+    def _vertical_line(self, x: float, box: QRectF, colour: str) -> None:
+        self._painter.setPen(QPen(QColor(colour), 1))
+        self._painter.drawLine(QPointF(round(x) + 0.5, box.top()), QPointF(round(x) + 0.5, box.bottom()))
+
+    @property
+    def _chance(self) -> float:
+        return 0.5  # of two classes
+
+    # -- curves ------------------------------------------------------------------------------------------------
+
+    def _points(self, shares: HostArray, box: QRectF) -> list[QPointF]:
+        last = len(shares) - 1
+        return [
+            QPointF(box.left() + box.width() * column / last, box.bottom() - box.height() * float(share))
+            for column, share in enumerate(shares)
+            if not np.isnan(share)
+        ]
+
+    def _paint_curve(self, shares: HostArray, box: QRectF, colour: str, dashed: bool) -> None:
+        pen = QPen(QColor(colour), 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
+        if dashed:
+            pen.setDashPattern(_DASH)
+        self._painter.setPen(pen)
+        self._painter.setBrush(Qt.BrushStyle.NoBrush)
+        self._painter.drawPolyline(QPolygonF(self._points(shares, box)))
+
+    def _paint_dots(self, row: int, column: int, box: QRectF) -> None:
+        for shares, colour in zip(self._curves, (self._theme.text, self._theme.quiet), strict=True):
+            share = shares[row, column]
+            if not np.isnan(share):
+                x = box.left() + box.width() * column / (shares.shape[1] - 1)
+                self._painter.setPen(QPen(QColor(self._theme.ground), 1.5))
+                self._painter.setBrush(QColor(colour))
+                self._painter.drawEllipse(QPointF(x, box.bottom() - box.height() * float(share)), 4, 4)
+
+    def _paint_mark(self, value: float | None, varied: Property, box: QRectF) -> None:
+        """A small triangle on the axis at the value of the drawing on the canvas."""
+        if value is None:
+            return
+        column = float(np.interp(value, varied.values, np.arange(len(varied.values))))
+        x, y = box.left() + box.width() * column / (len(varied.values) - 1), box.bottom()
+        self._paint_triangle(x, y)
+
+    # -- legend ------------------------------------------------------------------------------------------------
+
+    def _paint_legend(self, marked: bool) -> None:
+        theme, left, line = self._theme, self._grid.key.left(), self._metrics.height() + 2.0
+        lines = [
+            (_multiples_painter_tr("network"), QPen(QColor(theme.text), 1.6)),
+            (_multiples_painter_tr("templates"), QPen(QColor(theme.quiet), 1.6)),
+            (_multiples_painter_tr("chance"), QPen(QColor(theme.faint), 1, Qt.PenStyle.DotLine)),
+        ]
+        lines[1][1].setDashPattern(_DASH)
+        for index, (name, pen) in enumerate(lines):
+            middle = self._grid.key.top() + index * line + line / 2
+            self._painter.setPen(pen)
+            self._painter.drawLine(QPointF(left, middle), QPointF(left + _SAMPLE, middle))
+            self._paint_legend_text(name, left, middle)
+        if marked:
+            middle = self._grid.key.top() + len(lines) * line + line / 2
+            self._paint_triangle(left + _SAMPLE / 2, middle + 3.5)
+            self._paint_legend_text(_multiples_painter_tr("yours"), left, middle)
+
+    def _paint_legend_text(self, name: str, left: float, middle: float) -> None:
+        self._painter.setPen(QColor(self._theme.quiet))
+        box = QRectF(left + _SAMPLE + 6, middle - 8, self._grid.key.width() - _SAMPLE - 6, 16)
+        self._painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
+
+    def _paint_triangle(self, x: float, y: float) -> None:
+        self._painter.setPen(Qt.PenStyle.NoPen)
+        self._painter.setBrush(QColor(self._theme.held_out))
+        self._painter.drawPolygon(QPolygonF([QPointF(x - 4, y - 7), QPointF(x + 4, y - 7), QPointF(x, y)]))
+
+
+def _multiples_painter_tr(text: str) -> str:
+    return QCoreApplication.translate("MultiplesPainter", text)
+
 
 def property_name(name: str) -> str:
-    """What the window calls a property."""
+    """The translated name of a property."""
     names = {
         "shift": _tr("shift"),
         "size": _tr("size"),
@@ -49,7 +448,7 @@ def property_name(name: str) -> str:
 
 
 def value_text(name: str, value: float) -> str:
-    """A value with its unit: "−12 %" of the frame for a shift, "16°", "0.3" of the ink for noise."""
+    """A value with its unit: "−12 %" of the frame for a shift, "16°", "0.3" of the stroke's value for noise."""
     sign = MINUS if round(value, 3) < 0 else "+" if round(value, 3) > 0 and name in ("shift", "rotation") else ""
     if name == "rotation":
         return f"{sign}{abs(value):.0f}°"
@@ -59,445 +458,30 @@ def value_text(name: str, value: float) -> str:
     return f"{sign}{100 * abs(value):.{digits}f} %"
 
 
-def point_words(found: Robustness, row: int, column: int) -> str:
-    """What was found at one value of one property."""
-    each, tried = found.properties[row], int(found.tried[row, column])
-    head = f"{property_name(each.name)} {value_text(each.name, each.values[column])}"
-    if not tried:
-        return _tr("{0}: not read yet").format(head)
-    network, naive = (percent(int(right[row, column]) / tried) for right in (found.network, found.whole_image))
-    return _tr("{0}: network {1}, whole image {2} of {3} drawings").format(head, network, naive, tried)
+def point_words(result: Robustness, row: int, column: int) -> str:
+    """The accuracies at one value of one property."""
+    varied, count = result.properties[row], int(result.tried[row, column])
+    head = f"{property_name(varied.name)} {value_text(varied.name, varied.values[column])}"
+    if not count:
+        return _tr("{0}: not tested yet").format(head)
+    network = percent(int(result.network[row, column]) / count)
+    template = percent(int(result.whole_image[row, column]) / count)
+    text = _tr("{0}: network {1}, template matching {2} correct of {3} drawings")
+    return text.format(head, network, template, count)
 
 
-def standing_words(found: Robustness) -> str:
-    """How much has been read, and by which weights."""
-    if found.done < 1:
-        words = _tr("Read rightly: {0} of {1} drawings at each value").format(
-            int(found.tried.min()), found.together * found.rounds
+def standing_words(result: Robustness) -> str:
+    """The number of drawings tested, and the step of the weights."""
+    if result.done < 1:
+        text = _tr("Accuracy: {0} of {1} drawings at each value tested").format(
+            int(result.tried.min()), result.together * result.rounds
         )
     else:
-        words = _tr("Read rightly, of {0} drawings at each value").format(int(found.tried.min()))
-    if found.moment is not None:
-        return _tr("{0} · step {1}").format(words, found.moment.step)
-    return words
+        text = _tr("Accuracy on {0} drawings at each value").format(int(result.tried.min()))
+    if result.moment is not None:
+        return _tr("{0} · step {1}").format(text, result.moment.step)
+    return text
 
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("Robustness", text)
-
-
-MultiplesPainterHostArray: TypeAlias = "np.ndarray[Any, Any]"
-
-_AXIS, _HEAD, _FOOT, _GAP, _EDGE, _ROW_GAP, _PAD = 42.0, 17.0, 17.0, 16.0, 6.0, 5.0, 2.0
-_DASH, _SAMPLE = [4.0, 3.0], 20.0
-_COLUMNS = (6, 3, 2, 1)
-
-
-class Grid:
-    """Where `count` plots stand in so much room, and their key: as many beside each other as makes them largest.
-
-    boxes: their frames, without titles and axes; key: the room for the key; columns: how many stand beside each
-    other.
-    """
-
-    def __init__(self, width: float, height: float, count: int) -> None:
-        cells = count + 1
-        self.columns = max(_COLUMNS, key=lambda columns: self._size(width, height, cells, columns))
-        wide, high = self._cell(width, height, cells, self.columns)
-        boxes = []
-        for at in range(cells):
-            down, across = divmod(at, self.columns)
-            left, top = _AXIS + across * (wide + _GAP), _PAD + _HEAD + down * (high + _HEAD + _FOOT + _ROW_GAP)
-            boxes.append(QRectF(left, top, wide, high))
-        *self.boxes, self.key = boxes
-
-    @staticmethod
-    def _cell(width: float, height: float, cells: int, columns: int) -> tuple[float, float]:
-        rows = -(-cells // columns)
-        wide = (width - _AXIS - _EDGE - (columns - 1) * _GAP) / columns
-        high = (height - 2 * _PAD - (rows - 1) * _ROW_GAP) / rows - _HEAD - _FOOT
-        return max(wide, 20.0), max(high, 20.0)
-
-    def _size(self, width: float, height: float, cells: int, columns: int) -> float:
-        wide, high = self._cell(width, height, cells, columns)
-        return min(wide, 1.3 * high)
-
-
-class MultiplesPainter:
-    """Paints one Robustness."""
-
-    def __init__(self, painter: QPainter, theme: Theme, grid: Grid, found: Robustness) -> None:
-        self._painter, self._theme, self._grid, self._found = painter, theme, grid, found
-        self._curves = found.shares(found.network), found.shares(found.whole_image)
-        self._metrics = QFontMetrics(font(SMALL_PX))
-        painter.setFont(font(SMALL_PX))
-
-    def paint(self, marks: Mapping[str, float], point: tuple[int, int] | None) -> None:
-        """marks: the value of each property of the drawing on the canvas, where known. point: the one read."""
-        for row, each in enumerate(self._found.properties):
-            box = self._grid.boxes[row]
-            self._frame(row, each, box)
-            self._mark(marks.get(each.name), each, box)
-            if point is not None and point[0] == row:
-                self._line(box.left() + box.width() * point[1] / (len(each.values) - 1), box, self._theme.quiet)
-            self._curve(self._curves[1][row], box, self._theme.quiet, dashed=True)
-            self._curve(self._curves[0][row], box, self._theme.text, dashed=False)
-            if point is not None and point[0] == row:
-                self._dots(row, point[1], box)
-        self._key(marked=bool(marks))
-
-    # -- the frame ---------------------------------------------------------------------------------------------
-
-    def _frame(self, row: int, each: Property, box: QRectF) -> None:
-        painter, theme = self._painter, self._theme
-        painter.setPen(QColor(theme.text))
-        painter.setFont(font(SMALL_PX, strong=True))
-        name = QRectF(box.left(), box.top() - _HEAD, box.width(), _HEAD - 4)
-        painter.drawText(name, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, property_name(each.name))
-        painter.setFont(font(SMALL_PX))
-        for share in (0.0, 1.0):
-            self._level(box, share, theme.line, Qt.PenStyle.SolidLine)
-        self._level(box, self._chance, theme.faint, Qt.PenStyle.DotLine)
-        painter.setPen(QColor(theme.quiet))
-        if row % self._grid.columns == 0:
-            for share in (0.0, 0.5, 1.0):
-                middle = box.bottom() - box.height() * share
-                place = QRectF(box.left() - _AXIS, middle - 8, _AXIS - 6, 16)
-                right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                painter.drawText(place, right, f"{100 * share:.0f} %" if share == 1 else f"{100 * share:.0f}")
-        self._ticks(each, box)
-
-    def _ticks(self, each: Property, box: QRectF) -> None:
-        """The least and the most value, and the usual one if there is room."""
-        painter, last = self._painter, len(each.values) - 1
-        usual = each.values.index(each.usual)
-        texts = {column: value_text(each.name, each.values[column]) for column in (0, usual, last)}
-        room = sum(self._metrics.horizontalAdvance(text) + 6 for text in texts.values())
-        for column, text in texts.items():
-            x = box.left() + box.width() * column / last
-            if column == usual and 0 < usual < last:
-                painter.setPen(QPen(QColor(self._theme.quiet), 1))
-                painter.drawLine(QPointF(x, box.bottom()), QPointF(x, box.bottom() + 3))
-                if room > box.width():
-                    continue
-            wide = self._metrics.horizontalAdvance(text) + 2
-            left = x - wide / 2 if 0 < column < last else x if column == 0 else x - wide
-            painter.setPen(QColor(self._theme.quiet))
-            painter.drawText(QRectF(left, box.bottom() + 2, wide, _FOOT - 2), Qt.AlignmentFlag.AlignCenter, text)
-
-    def _level(self, box: QRectF, share: float, colour: str, style: Qt.PenStyle) -> None:
-        y = round(box.bottom() - box.height() * share) + 0.5
-        self._painter.setPen(QPen(QColor(colour), 1, style))
-        self._painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
-
-    def _line(self, x: float, box: QRectF, colour: str) -> None:
-        self._painter.setPen(QPen(QColor(colour), 1))
-        self._painter.drawLine(QPointF(round(x) + 0.5, box.top()), QPointF(round(x) + 0.5, box.bottom()))
-
-    @property
-    def _chance(self) -> float:
-        return 0.5  # of two classes
-
-    # -- the curves --------------------------------------------------------------------------------------------
-
-    def _points(self, shares: MultiplesPainterHostArray, box: QRectF) -> list[QPointF]:
-        last = len(shares) - 1
-        return [
-            QPointF(box.left() + box.width() * column / last, box.bottom() - box.height() * float(share))
-            for column, share in enumerate(shares)
-            if not np.isnan(share)
-        ]
-
-    def _curve(self, shares: MultiplesPainterHostArray, box: QRectF, colour: str, dashed: bool) -> None:
-        pen = QPen(QColor(colour), 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.FlatCap, Qt.PenJoinStyle.RoundJoin)
-        if dashed:
-            pen.setDashPattern(_DASH)
-        self._painter.setPen(pen)
-        self._painter.setBrush(Qt.BrushStyle.NoBrush)
-        self._painter.drawPolyline(QPolygonF(self._points(shares, box)))
-
-    def _dots(self, row: int, column: int, box: QRectF) -> None:
-        for shares, colour in zip(self._curves, (self._theme.text, self._theme.quiet), strict=True):
-            share = shares[row, column]
-            if not np.isnan(share):
-                x = box.left() + box.width() * column / (shares.shape[1] - 1)
-                self._painter.setPen(QPen(QColor(self._theme.ground), 1.5))
-                self._painter.setBrush(QColor(colour))
-                self._painter.drawEllipse(QPointF(x, box.bottom() - box.height() * float(share)), 4, 4)
-
-    def _mark(self, value: float | None, each: Property, box: QRectF) -> None:
-        """A small triangle on the axis, where the drawing on the canvas lies."""
-        if value is None:
-            return
-        column = float(np.interp(value, each.values, np.arange(len(each.values))))
-        x, y = box.left() + box.width() * column / (len(each.values) - 1), box.bottom()
-        self._triangle(x, y)
-
-    # -- the key -----------------------------------------------------------------------------------------------
-
-    def _key(self, marked: bool) -> None:
-        """What the lines and the triangle are, in the room of one more plot."""
-        theme, left, line = self._theme, self._grid.key.left(), self._metrics.height() + 2.0
-        lines = [
-            (_multiples_painter_tr("network"), QPen(QColor(theme.text), 1.6)),
-            (_multiples_painter_tr("whole image"), QPen(QColor(theme.quiet), 1.6)),
-            (_multiples_painter_tr("chance"), QPen(QColor(theme.faint), 1, Qt.PenStyle.DotLine)),
-        ]
-        lines[1][1].setDashPattern(_DASH)
-        for at, (name, pen) in enumerate(lines):
-            middle = self._grid.key.top() + at * line + line / 2
-            self._painter.setPen(pen)
-            self._painter.drawLine(QPointF(left, middle), QPointF(left + _SAMPLE, middle))
-            self._entry(name, left, middle)
-        if marked:
-            middle = self._grid.key.top() + len(lines) * line + line / 2
-            self._triangle(left + _SAMPLE / 2, middle + 3.5)
-            self._entry(_multiples_painter_tr("yours"), left, middle)
-
-    def _entry(self, name: str, left: float, middle: float) -> None:
-        self._painter.setPen(QColor(self._theme.quiet))
-        place = QRectF(left + _SAMPLE + 6, middle - 8, self._grid.key.width() - _SAMPLE - 6, 16)
-        self._painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
-
-    def _triangle(self, x: float, y: float) -> None:
-        self._painter.setPen(Qt.PenStyle.NoPen)
-        self._painter.setBrush(QColor(self._theme.held_out))
-        self._painter.drawPolygon(QPolygonF([QPointF(x - 4, y - 7), QPointF(x + 4, y - 7), QPointF(x, y)]))
-
-
-def _multiples_painter_tr(text: str) -> str:
-    return QCoreApplication.translate("MultiplesPainter", text)
-
-
-Point = tuple[int, int]
-
-
-class Multiples(KeyedWidget):
-    """pointed(): another point, or none, is under the mouse or the keys; `point` says which: property, value.
-    picked(point): it was clicked."""
-
-    pointed = Signal()
-    picked = Signal(object)
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._theme = DARK
-        self._found: Robustness | None = None
-        self._marks: Mapping[str, float] = {}
-        self.point: Point | None = None
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(self.tr("Drawings read rightly, by shift, size, rotation, thickness and noise"))
-
-    def sizeHint(self) -> QSize:
-        """Five plots side by side."""
-        return QSize(460, 160)
-
-    def minimumSizeHint(self) -> QSize:
-        """Three beside each other whose course can be made out."""
-        return QSize(290, 90)
-
-    def show_robustness(self, found: Robustness | None) -> None:
-        """Show these curves; None: there are none."""
-        self._found = found
-        if found is None:
-            self.point = None
-        self.update()
-
-    def show_marks(self, marks: Mapping[str, float]) -> None:
-        """Where the drawing on the canvas lies, by property, as far as that is known."""
-        if marks != self._marks:
-            self._marks = marks
-            self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
-        self._theme = theme
-        self.update()
-
-    def grid(self) -> Grid:
-        """Where the plots stand."""
-        return Grid(self.width(), self.height(), 5 if self._found is None else len(self._found.properties))
-
-    def place(self, point: Point, share: float) -> QPointF:
-        """Where a share of one value of one property is painted."""
-        box = self.grid().boxes[point[0]]
-        assert self._found is not None
-        steps = len(self._found.properties[point[0]].values) - 1
-        return QPointF(box.left() + box.width() * point[1] / steps, box.bottom() - box.height() * share)
-
-    # -- the person --------------------------------------------------------------------------------------------
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Read the value under the mouse."""
-        self._point_at(self._under(event.position()))
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Put a drawing of this value on the canvas."""
-        self._point_at(self._under(event.position()))
-        if self.point is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.picked.emit(self.point)
-
-    def leaveEvent(self, event: QEvent) -> None:
-        """Nothing is read any more."""
-        self._point_at(None)
-        super().leaveEvent(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Left and right go through the values, up and down through the properties, Return puts a drawing on the
-        canvas, Esc lets go."""
-        key, found = Qt.Key(event.key()), self._found
-        step = {
-            Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
-        }.get(key)  # fmt: skip
-        if found is not None and step is not None:
-            rows, columns = found.tried.shape
-            row, column = self.point or (0, found.properties[0].values.index(found.properties[0].usual) - step[1])
-            moved = (row + step[0]) % rows, min(max(column + step[1], 0), columns - 1)
-            self._point_at(moved)
-        elif self.point is not None and key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self.picked.emit(self.point)
-        elif self.point is not None and key == Qt.Key.Key_Escape:
-            self._point_at(None)
-        else:
-            super().keyPressEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """They are elsewhere."""
-        self._point_at(None)
-        super().focusOutEvent(event)
-
-    def _under(self, at: QPointF) -> Point | None:
-        """The value of a property whose column is nearest to a place in its plot."""
-        if self._found is None:
-            return None
-        for row, box in enumerate(self.grid().boxes):
-            if box.adjusted(-8, -18, 8, 18).contains(at):
-                steps = len(self._found.properties[row].values) - 1
-                column = round(float(np.clip((at.x() - box.left()) / box.width(), 0, 1)) * steps)
-                return row, column
-        return None
-
-    def _point_at(self, point: Point | None) -> None:
-        if point != self.point:
-            self.point = point
-            self.update()
-            self.pointed.emit()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """All plots."""
-        if self._found is None:
-            return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        grid = self.grid()
-        MultiplesPainter(painter, self._theme, grid, self._found).paint(self._marks, self.point)
-        if self.hasFocus():
-            painter.setPen(self._theme.o)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
-
-
-_REDRAW_SECONDS = 0.15
-
-
-class RobustnessView(View):
-    """Five plots and a line of words. It is tried only while the panel is seen."""
-
-    title = "How well"
-    calm = True
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._document: Document | None = None
-        self._found: Robustness | None = None
-        self._seen = False
-        self._drawn_at = 0.0
-        self._measured: tuple[Drawing, HostArray] | None = None
-        self._put_so_often: Counter[Point] = Counter()
-        self.plots, self.words = Multiples(self), QLabel(self)
-        self.plots.pointed.connect(self._say)
-        self.plots.picked.connect(self._put)
-        self.plots.setToolTip(
-            self.tr("Click to put a drawing like this on the canvas, a misread one if there is one")
-        )
-        self.words.setFont(font(SMALL_PX))
-        self.words.setWordWrap(True)
-        self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addWidget(self.plots, 1)
-        column.addWidget(self.words)
-        self.setAccessibleName(self.tr("How well varied drawings are read"))
-        self._say()
-
-    def sizeHint(self) -> QSize:
-        """Five plots side by side."""
-        return QSize(460, 190)
-
-    def set_seen(self, seen: bool) -> None:
-        """Ask for the numbers only while they are looked at."""
-        if seen != self._seen:
-            self._seen = seen
-            self.watched.emit("robustness", seen)
-
-    def show_document(self, document: Document) -> None:
-        """What a drawing that is picked changes."""
-        self._document = document
-
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        """The curves as far as they are known, and where the drawing on the canvas lies."""
-        if not self._seen:
-            return
-        found = snapshot.robustness
-        if found is not self._found and (_stands(found) or perf_counter() - self._drawn_at > _REDRAW_SECONDS):
-            self._found, self._drawn_at = found, perf_counter()
-            self.plots.show_robustness(found)
-            self._say()
-        if snapshot.settled and snapshot.readings:
-            self._measure(snapshot.drawing, snapshot.readings[0].outputs[0][0])
-
-    def _measure(self, drawing: Drawing, picture: HostArray) -> None:
-        """Mark where the drawing lies, if it or its picture is another; a stroke under way is not measured."""
-        before = self._measured
-        if before is None or before[0] is not drawing or not np.array_equal(before[1], picture):
-            self._measured = drawing, picture
-            self.plots.show_marks(measured(drawing, picture))
-
-    def set_theme(self, theme: Theme) -> None:
-        """Wear these colours."""
-        self.plots.set_theme(theme)
-
-    def _say(self) -> None:
-        """What the point under the mouse says, or how much is known."""
-        found, point = self._found, self.plots.point
-        if found is None:
-            words = self.tr("Drawings that are shifted, sized, turned, thickened and noisy are read here.")
-            if self._document is not None and not tries(self._document.subjects[0].network):
-                words = self.tr(
-                    "Only a network that tells X from O can be tried with varied drawings: choose one above."
-                )
-        else:
-            words = standing_words(found) if point is None else point_words(found, *point)
-        if words != self.words.text():
-            self.words.setText(words)
-            self.plots.setAccessibleDescription(words)
-
-    def _put(self, point: Point) -> None:
-        """Put a drawing of this value on the canvas: first one that was misread, then others in turn."""
-        found, document = self._found, self._document
-        if found is None or document is None:
-            return
-        misread = [int(first[point]) for first in (found.missed, found.fooled) if first[point] >= 0]
-        turn = self._put_so_often[point]
-        self._put_so_often[point] += 1
-        number = (misread[0] if misread else 0) + turn
-        drawing = found.drawing(*point, number)
-        self.edited.emit(document.with_drawing(drawing), self.tr("Varied drawing"), "")
-
-
-def _stands(found: Robustness | None) -> bool:
-    """Whether there will be no more of it soon."""
-    return found is None or found.done >= 1

@@ -39,11 +39,11 @@ def looked(view: RobustnessView, hand: Hand) -> Robustness:
     hand.window.panels.bring(RobustnessView)
 
     def known() -> None:
-        assert view._found is not None
-        assert view._found.done == 1
+        assert view._result is not None
+        assert view._result.done == 1
 
     hand.qtbot.waitUntil(known, timeout=60_000)
-    return view._found
+    return view._result
 
 
 def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_at(
@@ -66,10 +66,11 @@ def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_a
 def test_the_mouse_reads_a_value_and_both_curves_have_their_look(view: RobustnessView, hand: Hand) -> None:
     found = looked(view, hand)
     tried = int(found.tried[SHIFT, 0])
-    assert view.words.text() == f"Read rightly, of {tried} drawings at each value"
+    assert view.words.text() == f"Accuracy on {tried} drawings at each value"
     QTest.mouseMove(view.plots, view.plots.place((SHIFT, 0), 0.5).toPoint())
     network, whole = (100 * found.shares(right)[SHIFT, 0] for right in (found.network, found.whole_image))
-    expected = f"shift −30 %: network {network:.0f} %, whole image {whole:.0f} % of {tried} drawings"
+    values = f"network {network:.0f} %, template matching {whole:.0f} % correct of {tried} drawings"
+    expected = f"shift −30 %: {values}"
     hand.qtbot.waitUntil(lambda: view.words.text() == expected)
     assert view.plots.accessibleDescription() == expected
     shot = view.plots.grab().toImage()
@@ -77,7 +78,7 @@ def test_the_mouse_reads_a_value_and_both_curves_have_their_look(view: Robustnes
         near = view.plots.place((SHIFT, 0), share / 100).toPoint()
         assert QColor(shot.pixelColor(near)).name() == colour
     QTest.mouseMove(view.plots, QPoint(1, view.plots.height() - 1))
-    hand.qtbot.waitUntil(lambda: view.words.text().startswith("Read rightly"))
+    hand.qtbot.waitUntil(lambda: view.words.text().startswith("Accuracy"))
 
 
 def test_a_click_puts_a_misread_drawing_on_the_canvas_and_then_others(view: RobustnessView, hand: Hand) -> None:
@@ -145,20 +146,20 @@ def test_training_moves_the_curves_and_pausing_tries_the_moment_shown(
     moment = coach.stand().now
 
     def tried() -> None:
-        assert view._found is not None
-        assert view._found.moment == moment
-        assert view._found.done == 1
+        assert view._result is not None
+        assert view._result.moment == moment
+        assert view._result.done == 1
 
     hand.qtbot.waitUntil(tried, timeout=60_000)
-    assert view._found is not before
+    assert view._result is not before
     assert view.words.text().endswith(f"step {moment.step}")
-    np.testing.assert_array_equal(view._found.whole_image, before.whole_image)
-    assert not np.array_equal(view._found.network, before.network)
+    np.testing.assert_array_equal(view._result.whole_image, before.whole_image)
+    assert not np.array_equal(view._result.network, before.network)
 
 
 def test_a_network_for_other_pictures_says_so(view: RobustnessView, hand: Hand) -> None:
     looked(view, hand)
     hand.window.use_preset("hanuschkin")
     hand.settle()
-    assert view._found is None
+    assert view._result is None
     assert "choose one above" in view.words.text()
