@@ -174,7 +174,7 @@ def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner
     assert not np.array_equal(tuner.window.session.document.subjects[0].parameters["10-dense.weight"], votes)
     for name in ("04-conv2d", "08-dense", "10-dense"):
         tuner.tick_box(boxes[name])
-    assert "nothing will be learnt" in tuner.view.words.text()
+    assert "training changes nothing" in tuner.view.words.text()
     tuner.window.menus.presets["walkthrough"].trigger()
     assert [box.text() for box in tuner.view.layers.values()] == ["Features"]
     assert tuner.recipe.frozen == ()
