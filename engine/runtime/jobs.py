@@ -476,7 +476,7 @@ class Onlookers:
         self, network: Network, training_set: Examples, backend: Backend, previous: Onlookers | None
     ) -> None:
         self._step_trace = SlowMotion(network, training_set, backend)
-        self._statistics = previous._statistics if previous is not None else Insight(network, backend)
+        self._statistics: Insight = previous._statistics if previous is not None else Insight(network, backend)
         self._training_accuracy = Recall(network, backend, training_set)
 
     @property

@@ -199,7 +199,7 @@ class ConfusionTable(QWidget):
         )
 
     def sizeHint(self) -> QSize:
-        rows, columns = (3, 2) if self._counted is None else self._counted.counts.shape
+        rows, columns = (3, 2) if self._confusion is None else self._confusion.counts.shape
         return QSize(int(_HEADER_WIDTH + columns * _CELL_WIDTH), int(_HEADER_HEIGHT + rows * _CELL_HEIGHT) + 2)
 
     def minimumSizeHint(self) -> QSize:

@@ -127,8 +127,8 @@ def test_what_cannot_be_is_one_sentence_and_changes_nothing(tuner: Tuner) -> Non
         ("momentum", "1.5", "momentum must be at least 0 and below 1"),
         ("batch", "0", "batch of at least 1"),
         ("epochs", "-3", "epochs of at least 1"),
-        ("batch", "2.5", "“2.5” is not a number"),
-        ("rate", "-", "“-” is not a number"),
+        ("batch", "2.5", "“2.5” is not a valid number"),
+        ("rate", "-", "“-” is not a valid number"),
     ):
         tuner.type(name, text)
         assert sentence in tuner.said, text
@@ -223,8 +223,8 @@ def test_a_stop_says_which_and_train_goes_on_only_when_it_is_lifted(tuner: Tuner
 
 def test_why_it_stopped(tuner: Tuner) -> None:
     for name, value, words in (
-        ("epochs", "1", "Epoch 1 of 1 is done: give it more"),
-        ("target", "20", "rightly: raise the target"),
+        ("epochs", "1", "Epoch 1 of 1 is done: raise the number of epochs"),
+        ("target", "20", "%: raise the target"),
         ("seconds", "0.05", "The 0.05 s of training are over"),
         ("patience", "1", "No lower error in the last epoch"),
     ):
@@ -244,7 +244,7 @@ def test_why_it_stopped(tuner: Tuner) -> None:
         assert words in tuner.panel.words.text(), name
     best = tuner.training.good.step
     assert best == tuner.training.now.step - 10
-    assert tuner.panel.main_button.text() == "▶ Train on"
+    assert tuner.panel.main_button.text() == "▶ Resume"
     assert tuner.panel.good_button.text() == f"Go to step {best}"
     tuner.click(tuner.panel.good_button)
     tuner.until(lambda training: training.exact and training.shown.step == best)

@@ -134,7 +134,7 @@ def test_dragging_the_timeline_shows_the_network_as_it_was_and_continuing_branch
     QTest.mouseMove(line, QPoint(line.width() // 4, 10))
     QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 4, 10))
     report = coach.until(lambda training: training.exact and training.shown.step < 10)
-    assert "looking back" in line.accessibleDescription()
+    assert "history" in line.accessibleDescription()
     then = coach.window.last.readings[0].subject.parameters["01-conv2d.weight"]
     assert not np.array_equal(then, end)
     np.testing.assert_array_equal(coach.weights, end)
@@ -211,7 +211,7 @@ def test_other_weights_are_not_said_to_be_trained_on(coach: Coach) -> None:
     """Undone, or changed by hand, the weights are none of training's: Train begins afresh, and says so."""
     coach.click(coach.panel.step_button)
     coach.stand()
-    assert coach.panel.main_button.text() == "▶ Train on"
+    assert coach.panel.main_button.text() == "▶ Resume"
     coach.window.session.undo_stack.undo()
     assert coach.panel.main_button.text() == "▶ Train from scratch"
     assert coach.window.menus.train.train.text() == "&Train from scratch"
