@@ -40,7 +40,7 @@ class Goal:
     data, labelled_drawings: the examples.
     running: train, otherwise pause.
     stop_at_step: the step to pause at, None for none.
-    pace: steps per second at most, None for no limit.
+    speed_limit: steps per second at most, None for no limit.
     shown_point: the point of the history to show, None for the current one.
     step_query: what to trace of the step after the point shown, None for nothing.
     layer_statistics: the statistics of weights, values and gradients are visible.

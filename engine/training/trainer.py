@@ -150,7 +150,7 @@ class Trainer:
         recipe = self.recipe
         self.network.places(recipe.frozen)
         if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
-            raise ValueError("Patience and target look at held-out examples; give the run some.")
+            raise ValueError("Patience and target need held-out examples; give the run some.")
         if self.source.count < 1:
             raise ValueError("There are no examples to learn from; give the run some.")
         if self.held_out is not None:

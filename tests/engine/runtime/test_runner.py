@@ -1,4 +1,4 @@
-"""One Request, one Snapshot: what the window may rely on, without a thread."""
+"""The Runner: one Snapshot per Request, without a thread."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_notices_are_repeated_until_acknowledged() -> None:
 
 
 def colour() -> Subject:
-    """A network that cannot read drawings."""
+    """A network for colour images."""
     network = Network((3, 8, 8), (Flatten(), Dense(2)))
     return Subject("Colour", network, network.initial(1))
 

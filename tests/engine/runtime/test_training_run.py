@@ -1,4 +1,4 @@
-"""Training in slices, as the window asks for it: pause, step, look back, branch, change, diverge."""
+"""TrainingRun: pause, step, replay, branch, change of recipe, divergence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OWN = (OwnDrawing(DOT, "neither", 2),)
 
 
 def following(run: Run, goal: Goal) -> Training:
-    """What becomes of a goal once there is nothing left to do."""
+    """The report of a request once no work is left."""
     run.follow(goal)
     for _ in range(10_000):
         if not run.busy:
@@ -47,7 +47,7 @@ def following(run: Run, goal: Goal) -> Training:
 def straight(
     steps: int, recipe: Recipe = GOAL.recipe, data: PoolSettings = DATA, own: tuple[OwnDrawing, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """The parameters after so many steps of a trainer that nobody interrupts."""
+    """The parameters after so many steps of an uninterrupted trainer."""
     pool = Pool(data, own)
     while pool.done < 1:
         pool.grow()
@@ -132,7 +132,7 @@ def test_a_change_on_the_fly_is_marked_and_replayed() -> None:
 
 
 def test_only_what_a_step_is_made_with_is_marked() -> None:
-    """A slider that is dragged while it stands still passes many values, and comes to rest on one."""
+    """A slider dragged while paused passes many values, of which only the last is used."""
     run = Run(CPU)
     goal = replace(GOAL, running=True, until=10)
     following(run, goal)
@@ -286,7 +286,7 @@ def test_a_condition_that_ended_it_holds_until_it_is_lifted() -> None:
 
 
 def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that goes faster when the steps are made again: they must not end before the moment looked at."""
+    """With a clock that runs faster during the replay, which must not end before its target."""
     now, pace = 0.0, 1.0
 
     def clock() -> float:
@@ -308,7 +308,7 @@ def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch
 
 
 def test_where_patience_ended_it_the_best_moment_is_known() -> None:
-    """At so high a rate the error on what is held out soon goes up and down."""
+    """At this rate the held-out loss soon oscillates."""
     recipe = replace(GOAL.recipe, optimizer=SGD(0.4), patience=3)
     report = following(Run(CPU), replace(GOAL, recipe=recipe, running=True))
     assert (report.state, report.ended) == ("ended", "patience")

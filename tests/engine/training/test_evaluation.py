@@ -1,4 +1,4 @@
-"""How well a network reads: errors, accuracies, the confusion matrix, and the threshold of "unsure"."""
+"""Evaluation: losses, accuracies, the confusion matrix, and the threshold of "unsure"."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_cross_entropy_is_the_log_of_the_vote_and_stays_finite() -> None:
 
 
 def test_a_score_counts_each_class_and_what_it_was_taken_for() -> None:
-    """Of four "a" two are read as such, of three "b" all, of two "c" none; one that is neither is read as "b"."""
+    """Two of four "a" are correct, all three "b", neither of two "c"; the one without a class is read as "b"."""
     read = np.array([0, 0, 1, 2, 1, 1, 1, 0, 1, 1])
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, -1])
     found = score(10 * np.eye(3)[read], labels, ("a", "b", "c"))
@@ -51,7 +51,7 @@ def test_what_there_is_no_example_of_has_no_accuracy() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 5, 33])
 def test_examples_are_read_alike_however_many_at_once(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Also by batch norm, which only learns from whole batches, and then reads each picture for itself."""
+    """Also with batch normalization, which uses batch statistics in training only."""
     network = Network((1, 5, 5), (Conv2D(2, 3), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
     rng = np.random.default_rng(1)
     parameters = {

@@ -1,4 +1,4 @@
-"""Frozen layers: not a byte of them changes, and the others learn as if the frozen ones were a fixed function."""
+"""Frozen layers do not change by a byte, and the others learn as if they were a fixed function."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def belongs(name: str, layers: tuple[str, ...]) -> bool:
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: f"{optimizer.kind}{optimizer.rate}")
 @pytest.mark.parametrize("frozen", FROZEN, ids="+".join)
 def test_not_a_byte_of_a_frozen_layer_changes(optimizer: Optimizer, frozen: tuple[str, ...]) -> None:
-    """Among the values are both zeros, for -0 plus 0 is 0."""
+    """The values include both zeros, because -0 plus 0 is 0."""
     recipe = Recipe(optimizer, batch=16, epochs=2, l2=0.1, clip=1.0, frozen=frozen, examples=40, data=DATA, seed=2)
     start = MIXED.initial(2)
     for values in start.values():

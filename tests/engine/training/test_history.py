@@ -1,4 +1,4 @@
-"""The history: nothing is overwritten, memory keeps to its budget, and every moment has a kept one before it."""
+"""The history: nothing is overwritten, the memory budget holds, and every point has a keyframe before it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_the_recipe_of_a_step_is_the_one_that_was_in_force() -> None:
 
 
 def test_what_a_branch_came_from_is_told_with_it() -> None:
-    """Of 10 steps, the last 4 with a batch of 7; a branch at 8 goes on with one of 9 from step 11."""
+    """10 steps, the last 4 with batches of 7; a branch from step 8 has batches of 9 from step 11."""
     history = History(frame_bytes=100)
     trained(history, 10)
     history.change(0, 6, Recipe(batch=7), "batch 7")

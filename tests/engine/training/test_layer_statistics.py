@@ -1,4 +1,4 @@
-"""What is found inside a network: histograms against plain counting, dead features, and what a step did."""
+"""Layer statistics: histograms against plain counting, dead features, and the last change."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RECIPE = Recipe(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=0.01)
 
 
 def goal_of(parameters: dict[str, np.ndarray]) -> Goal:
-    """To train from these weights, with somebody looking."""
+    """A request to train from these weights with visible statistics."""
     subject = Subject("Small", NETWORK, parameters)
     return Goal(1, subject, "weights", "first", RECIPE, DATA, inside=True)
 
@@ -58,7 +58,7 @@ def found(run: Run, goal: Goal) -> Statistics:
 
 
 def outputs_of(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """What every layer gives for the sample of held-out drawings, in one pass."""
+    """The outputs of every layer for the held-out sample, in one pass."""
     pool = Pool(DATA)
     while pool.done < 1:
         pool.grow()

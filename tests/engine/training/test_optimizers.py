@@ -1,4 +1,4 @@
-"""Optimizers against their published formulas, in plain Python numbers, and against PyTorch where it is there."""
+"""Optimizers against their published formulas in Python floats, and against PyTorch if installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RATES = (0.1, 0.1, 0.05, 0.2, 0.0, 0.01, 0.1)
 
 
 def path(optimizer: Optimizer, gradients: Sequence[float], rates: Sequence[float], weight: float) -> list[float]:
-    """Where a value at 1 is after each of these gradients; weight: 1 if it is one that may be shortened, else 0."""
+    """A value that starts at 1, after each of these gradients; weight: 1 if weight decay applies, else 0."""
     values, gradient, clock = np.ones(1), np.zeros(1), np.zeros(1, np.int64)
     vectors = {name: np.zeros(1) for name in optimizer.vectors}
     moving = Moving(values, gradient, np.array([weight]), vectors, np.zeros(1), np.array(rates), clock)
@@ -68,7 +68,7 @@ def test_sgd_follows_its_formula(momentum: float) -> None:
 def test_nesterov_stands_where_its_original_looks_ahead(momentum: float) -> None:
     """Sutskever et al. 2013, equations 3 and 4: v = momentum * v - rate * f'(theta + momentum * v); theta += v.
 
-    The values kept here are the places looked at, theta + momentum * v, for f(x) = 2 x^2 and a rate that stays.
+    The values here are theta + momentum * v, for f(x) = 2 x^2 and a constant rate.
     """
     optimizer, rate = SGD(0.1, momentum, nesterov=True), 0.1
     theta, v, looked, gradients = 1.0, 0.0, [], []
@@ -116,7 +116,7 @@ def test_settings_that_mean_nothing_are_refused(make: Callable[[], object], sent
     assert str(raised.value).endswith(".")
 
 
-# --- in a network: what is shortened, penalised and clipped
+# --- in a network: weight decay, L2 penalty and clipping
 
 LAYERS = (
     Conv2D(3, 3, padding="same"),
@@ -136,7 +136,7 @@ START["02-batchnorm2d.variance"] = np.ones(3, np.float32)
 
 
 def gradients(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The gradient of the mean error over all examples, without any stepper."""
+    """The gradient of the mean loss over all examples, computed by a plan alone."""
     plan = Plan(NETWORK, CPU, len(IMAGES), learn=True)
     plan.load(parameters)
     plan.forward(IMAGES)
@@ -210,7 +210,7 @@ TORCH_LAYERS = (Conv2D(4, 3, padding=1), Tanh(), MaxPool2D(), Flatten(), Dense(3
 def torch_path(
     torch: Any, recipe: Recipe, start: dict[str, np.ndarray], order: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Where PyTorch's optimizer of the same kind ends."""
+    """The final values of PyTorch's optimizer of the same kind."""
     values = {name: torch.tensor(array, requires_grad=True) for name, array in start.items()}
     proper = [value for value in values.values() if value.ndim > 1]
     others = [value for value in values.values() if value.ndim == 1]

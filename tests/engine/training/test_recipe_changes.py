@@ -1,4 +1,4 @@
-"""What was changed about a recipe, in words."""
+"""Descriptions of the differences between recipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paused, put away, taken up again: to the last byte as if it had never stopped."""
+"""A paused and resumed run gives the same bytes as one that never stopped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def begin(network: Network, recipe: Recipe, checkpoint: Checkpoint | None = None
 
 
 def told(event: Step | Judged) -> tuple[object, ...]:
-    """Everything an event says, so that two runs can be compared."""
+    """All fields of an event, to compare two runs."""
     if isinstance(event, Step):
         return "step", event.number, event.epoch, event.loss, event.mean, event.rate
     judgement = event.judgement
@@ -46,7 +46,7 @@ def told(event: Step | Judged) -> tuple[object, ...]:
 
 
 def state(trainer: Trainer) -> tuple[object, ...]:
-    """All that a run is at, but for the time it took."""
+    """The state of a run without its time."""
     at = trainer.checkpoint()
     best = None if at.best_parameters is None else digest(at.best_parameters)
     kept = (at.steps, at.loss_sum, at.judged, np.float64(at.accuracy).tobytes(), at.best, at.stale, best)
@@ -152,8 +152,8 @@ with one_blas_thread():
 
 
 def in_fresh_processes(seeds: Sequence[int], threads: Sequence[int]) -> list[str]:
-    """What runs in processes of their own end with, where so many threads are offered to matrix products; with one,
-    the process is held to one core too."""
+    """The results of runs in new processes whose matrix products may use so many threads; with one, the process is
+    restricted to one core too."""
 
     def run(seed: int, count: int) -> str:
         offered = {f"{library}_NUM_THREADS": str(count) for library in ("OPENBLAS", "MKL", "OMP", "VECLIB_MAXIMUM")}
@@ -167,7 +167,7 @@ def in_fresh_processes(seeds: Sequence[int], threads: Sequence[int]) -> list[str
 
 
 def test_the_same_seed_gives_the_same_bytes_in_ten_fresh_processes() -> None:
-    """Whether they are offered one core and thread, or two."""
+    """With one core and thread, and with two."""
     found = in_fresh_processes([3] * 10 + [4], [1, 2] * 5 + [1])
     assert len(set(found[:10])) == 1
     assert not set(found[10].split()) & set(found[0].split())
@@ -199,6 +199,6 @@ def test_between_the_pieces_of_a_step_nothing_has_changed_and_it_may_be_begun_ag
 
 
 def begin_in_slices(network: Network, recipe: Recipe) -> Trainer:
-    """A run that may be left after every call."""
+    """A run that is interrupted after every slice."""
     source = source_of(recipe)
     return Trainer(network, source, recipe, CPU, None, source.held_out(30), slice=0.0)

@@ -1,4 +1,4 @@
-"""Schedules: each is the curve it says it is, and a run moves with exactly these rates, resumed or not."""
+"""Schedules against their formulas; a run uses exactly these rates, resumed or not."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_run_moves_with_the_rates_of_its_schedule(
 
 @pytest.mark.parametrize("parts", [2, 3, 7, 29, 100])
 def test_a_stair_ends_exactly_where_its_part_does(parts: int) -> None:
-    """Whatever the quotients round to."""
+    """Regardless of how the quotients round."""
     schedule = Steps(parts, 0.5)
     for total in (parts, 3 * parts, 210, 1000):
         stairs = [round(-math.log2(schedule.factor(step / total))) for step in range(total)]

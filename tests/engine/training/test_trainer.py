@@ -1,4 +1,4 @@
-"""The training loop: what it goes through, why it ends, and what it does when numbers are no numbers."""
+"""The training loop: order of examples, stop conditions, and numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_average_that_overflows_stops_the_run() -> None:
 
 
 def order_of(seed: int) -> list[list[int]]:
-    """In which order a run with batches of one goes through six examples, in each of two epochs."""
+    """The order of six examples in a run with batches of one, by epoch."""
     images = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None]
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
     start = {"02-dense.weight": np.array([[1], [0]], np.float32), "02-dense.bias": np.zeros(2, np.float32)}
@@ -146,13 +146,13 @@ def picture(label: int) -> Examples:
 
 
 def start(first: float, second: float) -> dict[str, np.ndarray]:
-    """Scores to begin with for the one picture."""
+    """Initial scores of the one image."""
     weight = np.array([[first], [second]], np.float32)
     return {"02-dense.weight": weight, "02-dense.bias": np.zeros(2, np.float32)}
 
 
 def run(recipe: Recipe, *, held_out: int | None, scores: tuple[float, float] = (0, 0)) -> tuple[Trainer, list]:
-    """A run that is shown an X, and judged by a picture with another label: its events."""
+    """The events of a run on one X that is evaluated on an image with another label."""
     judges = None if held_out is None else picture(held_out)
     trainer = Trainer(ONE, Fixed(picture(0)), recipe, CPU, start(*scores), judges)
     return trainer, list(trainer.steps())
@@ -166,7 +166,7 @@ def test_a_run_without_conditions_ends_with_its_epochs() -> None:
 
 
 def test_a_target_ends_the_run_after_the_epoch_that_reaches_it() -> None:
-    """It begins by reading the X as an O, and each step of gradient descent moves the scores towards X."""
+    """The X is first predicted as an O, and each step of gradient descent moves the scores towards X."""
     trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=100, target=1.0), held_out=0, scores=(0, 0.5))
     accuracies = [event.judgement.score.accuracy for event in events if isinstance(event, Judged)]
     assert trainer.ended == "target"
@@ -195,7 +195,7 @@ def test_an_epoch_that_ends_with_the_last_step_is_judged() -> None:
 
 
 def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
-    """What is learnt makes the held-out O ever less likely, so that the first epoch is the best."""
+    """Training makes the held-out O less and less likely, so the first epoch is the best."""
     recipe = Recipe(SGD(0.1, 0.0), epochs=100, patience=4)
     trainer, events = run(recipe, held_out=1)
     losses = [event.judgement.score.loss for event in events if isinstance(event, Judged)]
@@ -209,7 +209,7 @@ def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
 
 
 def test_patience_counts_anew_when_the_error_falls() -> None:
-    """The error falls at each epoch, so patience never runs out, and the last epoch is what the run gives."""
+    """The loss falls in each epoch, so patience never ends the run, and the last epoch is the result."""
     trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=9, patience=1), held_out=0)
     assert (trainer.ended, len(events)) == ("epochs", 18)
     for name, values in trainer.parameters().items():
@@ -217,7 +217,7 @@ def test_patience_counts_anew_when_the_error_falls() -> None:
 
 
 def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that moves one second whenever it is looked at, and a month while nobody asks for a step."""
+    """With a clock that advances one second per reading, and a month between steps."""
     now = 0.0
 
     def clock() -> float:

@@ -1,4 +1,4 @@
-"""Branches and curves in the real window: compared on one plot, named by hand, read by the mouse, jumped to."""
+"""Branches and curves in the real window: comparison, renaming, hovering, and going to a step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from xo_gui.window.main_window import MainWindow
 
 
 class Grove(Coach):
-    """Makes branches, and handles the plot and the list of them."""
+    """Creates branches, and drives the plot and the table."""
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
@@ -33,7 +33,7 @@ class Grove(Coach):
         self.tab = Inside(self).tab
 
     def two_branches(self) -> None:
-        """An epoch, and another from step 4 on."""
+        """An epoch, and a second branch from step 4."""
         self.click(self.panel.epoch_button)
         self.until(lambda training: training.now == Moment(0, 10))
         self.stand()
@@ -47,7 +47,7 @@ class Grove(Coach):
         self.qtbot.wait(50)
 
     def at(self, step: float, value: float) -> QPoint:
-        """Where on the plot a step and a value, as the axis has it, lie."""
+        """The position of a step and a value, in units of the axis."""
         box = self.curves.plot.plotItem.vb
         return self.curves.plot.mapFromScene(box.mapViewToScene(box.viewRect().center().__class__(step, value)))
 
@@ -65,7 +65,7 @@ class Grove(Coach):
         QTest.mouseDClick(port, Qt.MouseButton.LeftButton, pos=self.cell(row, column))
 
     def drawn(self) -> set[int]:
-        """The branches whose lines are seen."""
+        """The branches with visible curves."""
         return {number for (number, _, _), item in self.curves.plot._items.items() if item.isVisible()}
 
 

@@ -1,4 +1,4 @@
-"""The drawings read worst, in the real window: sorted, opened from the table, put on the canvas by hand."""
+"""The mistakes panel in the real window: order, selection in the confusion matrix, drawings on the canvas."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def view(window: MainWindow) -> GalleryView:
 
 @pytest.fixture
 def trained(view: GalleryView, hand: Hand, qtbot: object) -> GalleryView:
-    """After a few steps, when much is still read wrongly."""
+    """After a few steps, with many misclassified drawings."""
     coach = Coach(hand.window, qtbot)
     for _ in range(3):
         coach.click(coach.panel.step_button)
@@ -46,14 +46,14 @@ def trained(view: GalleryView, hand: Hand, qtbot: object) -> GalleryView:
 
 
 def most(view: GalleryView, wrong: bool) -> tuple[int, int]:
-    """The cell of X and O with the most drawings that are read wrongly, or rightly."""
+    """The cell of X and O with the most misclassified, or correct, drawings."""
     counts = view._evaluation.score.confusion
     cells = [(0, 1), (1, 0)] if wrong else [(0, 0), (1, 1)]
     return max(cells, key=lambda cell: counts[cell])
 
 
 def read(hand: Hand) -> None:
-    """Until what is on the canvas is read, by the weights that training has."""
+    """Wait for the prediction for the canvas with the weights of the training run."""
     drawing = hand.window.session.document.drawing
     hand.qtbot.waitUntil(lambda: hand.window.last.drawing is drawing, timeout=10_000)
 

@@ -1,5 +1,4 @@
-"""Looking inside while it trains, in the real window: histograms, gradients, dead features, and when they are
-made."""
+"""The distributions panel in the real window: histograms, gradients, dead features, and when they are computed."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from xo_gui.window.main_window import MainWindow
 
 
 class Inside:
-    """Opens the panel by its tab, points at it, and reads what it says."""
+    """Opens the panel by its tab, hovers over it, and reads its text."""
 
     def __init__(self, coach: Coach) -> None:
         self.coach, self.window = coach, coach.window
@@ -32,7 +31,7 @@ class Inside:
         QTest.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(place).center())
 
     def until_seen(self) -> Training:
-        """Until the panel shows the moment that is shown."""
+        """Wait until the panel shows the current point."""
         self.coach.until(lambda training: bool(training.statistics and training.statistics.rows))
         training = self.coach.until(lambda training: training.exact and training.statistics.at == training.shown)
         self.coach.qtbot.wait(20)

@@ -1,5 +1,5 @@
-"""How well drawings are read, in the real window: the curves are tried while they are looked at, read with the
-mouse and the keys, and put drawings on the canvas."""
+"""The robustness panel in the real window: computed while visible, read by mouse and keyboard, drawings put on the
+canvas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)
 
 @pytest.fixture(autouse=True)
 def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two rounds of drawings are enough to see what is done with them."""
+    """Two rounds of drawings are enough."""
     monkeypatch.setattr(engine.explain.robustness, "ROUNDS", 2)
     monkeypatch.setattr("engine.runtime.jobs.ROUNDS", 2)
 
@@ -35,7 +35,7 @@ def view(window: MainWindow) -> RobustnessView:
 
 
 def looked(view: RobustnessView, hand: Hand) -> Robustness:
-    """Bring the panel to the front and wait until all is tried."""
+    """Bring the panel to the front and wait for the final result."""
     hand.window.panels.bring(RobustnessView)
 
     def known() -> None:

@@ -1,4 +1,4 @@
-"""The settings panel on the real window: every setting by mouse and keyboard, before a run and on the way."""
+"""The settings panel in the real window: every setting by mouse and keyboard, before and during a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
 
 
 class Tuner(Coach):
-    """Uses the settings panel as a person does."""
+    """Drives the settings panel like a user."""
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
@@ -47,7 +47,7 @@ class Tuner(Coach):
         return {name: row for form in forms for name, row in form.rows.items()}
 
     def type(self, name: str, text: str) -> None:
-        """Type a number over the one that is there, and press Return."""
+        """Replace a number and press Return."""
         box = self.rows()[name].box
         box.setFocus()
         box.selectAll()
@@ -61,7 +61,7 @@ class Tuner(Coach):
         QTest.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(8, box.height() // 2))
 
     def choose(self, box: QWidget, kind: str) -> None:
-        """By the keyboard: open the list, and go down to it."""
+        """By keyboard: open the list and go down to the item."""
         box.setFocus()
         place = box.findData(kind)
         QTest.keyClick(box, Qt.Key.Key_Home)

@@ -1,4 +1,4 @@
-"""Training in the real window: what the buttons do, what is seen, what is undone, and that drawing goes on."""
+"""Training in the real window: buttons, display, undo, and drawing meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xo_gui.window.main_window import MainWindow
 
 
 class Coach:
-    """Presses the buttons of the training panel and waits for what comes of it."""
+    """Presses the buttons of the training panel and waits for the result."""
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         self.window, self.qtbot = window, qtbot
@@ -49,7 +49,7 @@ class Coach:
         return self.training
 
     def stand(self) -> Training:
-        """Until training stands still and the document has its weights."""
+        """Wait until training pauses and the document has its weights."""
         self.until(lambda training: training.state not in ("preparing", "running"))
         self.qtbot.waitUntil(lambda: not self.window.training.intent.running, timeout=10_000)
         self.qtbot.wait(50)
@@ -69,7 +69,7 @@ def coach(window: MainWindow, qtbot: object) -> Coach:
 
 
 def stroke_by_stroke(coach: Coach, hand: Hand) -> Drawing:
-    """Draws an X whatever training does meanwhile."""
+    """Draws an X while training continues."""
     for stroke in X_ARMS:
         hand.press(stroke[0])
         for place in stroke[1:]:
@@ -208,7 +208,7 @@ def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach:
 
 
 def test_other_weights_are_not_said_to_be_trained_on(coach: Coach) -> None:
-    """Undone, or changed by hand, the weights are none of training's: Train begins afresh, and says so."""
+    """After an undo or an edit the weights are not those of the run: Train starts anew, and the button says so."""
     coach.click(coach.panel.step_button)
     coach.stand()
     assert coach.panel.main_button.text() == "▶ Resume"

@@ -1,4 +1,4 @@
-"""What is seen of training besides its errors: examples learnt from read again, names, the frames of a branch."""
+"""Training accuracy, branch names and the keyframes of a branch."""
 
 from __future__ import annotations
 

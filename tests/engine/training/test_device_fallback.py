@@ -1,4 +1,4 @@
-"""A device that fails: training and reading go on, from where they stood, and say so."""
+"""A failing device: training and prediction continue on the fallback and report it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RECIPE = Recipe(Adam(0.01), batch=20, epochs=5)
 
 
 class Failing(ArrayOperations):
-    """NumPy that pretends to be a GPU, and fails at its `at`-th allocation, transfer or run; for ever if it is
+    """A NumPy backend posing as a GPU that fails at its `at`-th allocation, transfer or run; for ever if it is
     lost, once if it only lacked memory."""
 
     def __init__(self, at: int, out_of_memory: bool) -> None:

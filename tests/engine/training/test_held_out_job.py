@@ -1,4 +1,4 @@
-"""A network that does not train is judged as training would judge it, in slices, while somebody looks."""
+"""HeldOutJob: an untrained network is evaluated in slices, with the same result as in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps taken apart while training goes on, as the window asks for it: before they are made, or now and then."""
+"""Step traces during training: before each slow step, from time to time otherwise."""
 
 from __future__ import annotations
 

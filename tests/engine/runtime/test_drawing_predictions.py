@@ -1,4 +1,4 @@
-"""What a subject makes of the person's own drawings, read a few at a time."""
+"""Predictions for the user's own drawings, a few at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def finished(reader: OwnReader) -> OwnReader:
 
 
 def at(step: int, state: str = "paused") -> SimpleNamespace:
-    """How training stands, as far as the reader asks."""
+    """A training report with the fields the job reads."""
     return SimpleNamespace(goal=1, shown=Moment(0, step), state=state)
 
 
