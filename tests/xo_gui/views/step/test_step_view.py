@@ -192,7 +192,7 @@ def test_slow_training_shows_the_four_phases_of_each_step_in_turn(driver: StepDr
     driver.until(lambda training: training.now.step == 4)
     driver.window.training.wish(Pause())
     driver.stand()
-    # test_slow_motion.py checks that the engine performs no step before its trace is shown.
+    # test_step_trace_job.py checks that the engine performs no step before its trace is shown.
     for step in (2, 3):
         acts = tuple(act for at, act in shown if at == step)
         assert acts, f"step {step + 1} was not shown"
