@@ -9,10 +9,10 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-TEXT, FAINT, GRID = "#1f2430", "#5b6472", "#e4e7eb"
+TEXT, SECONDARY_TEXT, GRID = "#1f2430", "#5b6472", "#e4e7eb"
 
 
-def beginning(width: int, height: int, title: str) -> list[str]:
+def svg_header(width: int, height: int, title: str) -> list[str]:
     """The first lines of an SVG on white; `title` is its accessible name."""
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -22,13 +22,13 @@ def beginning(width: int, height: int, title: str) -> list[str]:
     ]
 
 
-def text(
-    x: float, y: float, words: str, *, size: int = 12, weight: int = 400, fill: str = TEXT, anchor: str = "start"
+def svg_text(
+    x: float, y: float, content: str, *, size: int = 12, weight: int = 400, fill: str = TEXT, anchor: str = "start"
 ) -> str:
     """An SVG text element."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
-        f'text-anchor="{anchor}">{escape(words)}</text>'
+        f'text-anchor="{anchor}">{escape(content)}</text>'
     )
 
 
@@ -36,11 +36,11 @@ WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 86, 206, 92, 56
 # Colour-blind safe colours (Okabe and Ito 2008), each with a dash pattern of its own.
 STYLES: Final = (("#0072b2", ""), ("#d55e00", "7 4"), ("#5b6472", "2 4"), ("#009e73", "10 3 2 3"))
-APART = 17  # pixels between the labels of curves
+LABEL_SPACING = 17  # pixels between the labels of curves
 
 
 @dataclass(frozen=True)
-class Line:
+class ChartLine:
     """A curve: its name and points; those not above 0 are drawn on the edge."""
 
     name: str
@@ -70,7 +70,9 @@ class LogAxis:
         return [value for value in candidates if self._low - 1e-9 <= math.log10(value) <= self._high + 1e-9]
 
 
-def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequence[Line], lowest: float) -> str:
+def log_chart(
+    title: str, subtitle: str, x_title: str, y_title: str, lines: Sequence[ChartLine], lowest: float
+) -> str:
     """The SVG document of curves on two logarithmic axes.
 
     lowest: smaller values are drawn here; the x-axis starts at the least x above 0. Every curve has its own colour
@@ -83,9 +85,9 @@ def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequ
     highest = max([2 * lowest, *(y for line in lines for y in line.ys)])
     up = LogAxis(lowest, highest, HEIGHT - BOTTOM, TOP)
     parts = [
-        *beginning(WIDTH, HEIGHT, title),
-        text(20, 28, title, size=16, weight=600),
-        text(20, 48, subtitle, fill=FAINT),
+        *svg_header(WIDTH, HEIGHT, title),
+        svg_text(20, 28, title, size=16, weight=600),
+        svg_text(20, 48, subtitle, fill=SECONDARY_TEXT),
         *_grid(across, up, x_title, y_title, lowest),
     ]
     heights = _label_heights([up(line.ys[-1]) for line in lines])
@@ -94,14 +96,14 @@ def log_chart(title: str, subtitle: str, x_title: str, y_title: str, lines: Sequ
     return "\n".join([*parts, "</svg>", ""])
 
 
-def number_text(value: float) -> str:
+def tick_text(value: float) -> str:
     """The label of a tick: 0.001, 10,000, 3 million."""
     if value >= 1e6:
         return f"{value / 1e6:g} million"
     return f"{value:,.0f}" if value >= 1 else f"{value:.9f}".rstrip("0")
 
 
-def _line(line: Line, across: LogAxis, up: LogAxis, name_height: float, colour: str, dash: str) -> list[str]:
+def _line(line: ChartLine, across: LogAxis, up: LogAxis, name_height: float, colour: str, dash: str) -> list[str]:
     points = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in zip(line.xs, line.ys, strict=True))
     end_x, end_y = across(line.xs[-1]), up(line.ys[-1])
     return [
@@ -109,7 +111,7 @@ def _line(line: Line, across: LogAxis, up: LogAxis, name_height: float, colour: 
         'stroke-linejoin="round"/>',
         f'<path d="M{end_x:.1f} {end_y:.1f}L{WIDTH - RIGHT + 10} {name_height:.1f}h26" fill="none" '
         f'stroke="{colour}" stroke-dasharray="{dash}" stroke-width="1.5"/>',
-        text(WIDTH - RIGHT + 42, name_height + 4, line.name),
+        svg_text(WIDTH - RIGHT + 42, name_height + 4, line.name),
     ]
 
 
@@ -118,11 +120,11 @@ def _label_heights(heights: Sequence[float]) -> list[float]:
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     placed = list(heights)
     for above, below in pairwise(order):
-        placed[below] = max(placed[below], placed[above] + APART)
+        placed[below] = max(placed[below], placed[above] + LABEL_SPACING)
     limit = float(HEIGHT - BOTTOM)
     for index in reversed(order):
         placed[index] = min(placed[index], limit)
-        limit = placed[index] - APART
+        limit = placed[index] - LABEL_SPACING
     return placed
 
 
@@ -132,12 +134,12 @@ def _grid(across: LogAxis, up: LogAxis, x_title: str, y_title: str, lowest: floa
     for value in up.ticks():
         parts.append(f'<path d="M{left} {up(value):.1f}H{right}" stroke="{GRID}"/>')
         edge = "≤ " if value <= lowest else ""  # smaller values are drawn there, too
-        parts.append(text(left - 8, up(value) + 4, edge + number_text(value), fill=FAINT, anchor="end"))
+        parts.append(svg_text(left - 8, up(value) + 4, edge + tick_text(value), fill=SECONDARY_TEXT, anchor="end"))
     for value in across.ticks():
         parts.append(f'<path d="M{across(value):.1f} {top}V{bottom}" stroke="{GRID}"/>')
-        parts.append(text(across(value), bottom + 18, number_text(value), fill=FAINT, anchor="middle"))
-    parts.append(text((left + right) / 2, bottom + 42, x_title, anchor="middle"))
-    parts.append(text(20, top - 16, y_title))
+        parts.append(svg_text(across(value), bottom + 18, tick_text(value), fill=SECONDARY_TEXT, anchor="middle"))
+    parts.append(svg_text((left + right) / 2, bottom + 42, x_title, anchor="middle"))
+    parts.append(svg_text(20, top - 16, y_title))
     return parts
 
 
@@ -160,7 +162,9 @@ class Plot:
     curves: tuple[Sequence[float], ...]
 
 
-def multiples_chart(title: str, subtitle: str, names: Sequence[str], plots: Sequence[Plot], chance: float) -> str:
+def small_multiples_chart(
+    title: str, subtitle: str, names: Sequence[str], plots: Sequence[Plot], chance: float
+) -> str:
     """The SVG document of a row of small plots (small multiples).
 
     chance: a dotted line in every plot. Each curve has its own colour and dash, explained in a legend. Raises
@@ -171,9 +175,9 @@ def multiples_chart(title: str, subtitle: str, names: Sequence[str], plots: Sequ
     width = PLOTS_LEFT + len(plots) * (PLOT_WIDTH + PLOT_GAP)
     height = PLOTS_TOP + PLOT_HEIGHT + PLOTS_BOTTOM - 22
     parts = [
-        *beginning(width, height, title),
-        text(20, 26, title, size=16, weight=600),
-        text(20, 46, subtitle, fill=FAINT),
+        *svg_header(width, height, title),
+        svg_text(20, 26, title, size=16, weight=600),
+        svg_text(20, 46, subtitle, fill=SECONDARY_TEXT),
         *_legend((*names, "chance")),
     ]
     for index, plot in enumerate(plots):
@@ -183,25 +187,25 @@ def multiples_chart(title: str, subtitle: str, names: Sequence[str], plots: Sequ
 
 def _legend(names: Sequence[str]) -> list[str]:
     parts, x = [], 20.0
-    for (colour, dash), name in zip((*PLOT_STYLES[: len(names) - 1], (FAINT, "1 4")), names, strict=True):
+    for (colour, dash), name in zip((*PLOT_STYLES[: len(names) - 1], (SECONDARY_TEXT, "1 4")), names, strict=True):
         parts.append(f'<path d="M{x:.0f} 62h26" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
-        parts.append(text(x + 32, 66, name))
+        parts.append(svg_text(x + 32, 66, name))
         x += 60 + 7 * len(name)
     return parts
 
 
 def _plot(plot: Plot, left: float, chance: float, first: bool) -> list[str]:
     bottom, right = PLOTS_TOP + PLOT_HEIGHT, left + PLOT_WIDTH
-    parts = [text(left, PLOTS_TOP - 8, plot.title, weight=600)]
+    parts = [svg_text(left, PLOTS_TOP - 8, plot.title, weight=600)]
     for share in (0.0, 0.5, 1.0):
         y = bottom - PLOT_HEIGHT * share
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{GRID}"/>')
         if first:
-            parts.append(text(left - 8, y + 4, f"{100 * share:.0f} %", fill=FAINT, anchor="end"))
+            parts.append(svg_text(left - 8, y + 4, f"{100 * share:.0f} %", fill=SECONDARY_TEXT, anchor="end"))
     y = bottom - PLOT_HEIGHT * chance
-    parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{FAINT}" stroke-dasharray="1 4"/>')
+    parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{SECONDARY_TEXT}" stroke-dasharray="1 4"/>')
     for share, words, anchor in zip((0.0, 0.5, 1.0), plot.ticks, ("start", "middle", "end"), strict=True):
-        parts.append(text(left + PLOT_WIDTH * share, bottom + 17, words, fill=FAINT, anchor=anchor))
+        parts.append(svg_text(left + PLOT_WIDTH * share, bottom + 17, words, fill=SECONDARY_TEXT, anchor=anchor))
     for curve, (colour, dash) in reversed(list(zip(plot.curves, PLOT_STYLES, strict=False))):
         parts += _curve(curve, left, colour, dash)
     return parts

@@ -10,7 +10,7 @@ _KEY: Final = "setting"
 
 
 @dataclass(frozen=True)
-class Setting:
+class FormField:
     """What a form needs to know of a dataclass field beside its type and default.
 
     name: the label
@@ -22,25 +22,25 @@ class Setting:
     """
 
     name: str
-    text: str
+    description: str
     step: float = 0.0
-    usual: float | None = None
+    start_value: float | None = None
     unit: str = ""
     group: str = ""
 
 
-def explained(setting: Setting) -> Mapping[str, Setting]:
+def form_field(field: FormField) -> Mapping[str, FormField]:
     """The metadata of a dataclass field that is shown in a form."""
-    return {_KEY: setting}
+    return {_KEY: field}
 
 
-def settings_of(kind: Any, group: str = "") -> dict[str, Setting]:
+def form_fields_of(kind: Any, group: str = "") -> dict[str, FormField]:
     """The form fields of one group, by name, in order, of a dataclass or an instance."""
-    settings = {field.name: setting_of(field) for field in fields(kind)}
+    settings = {field.name: form_field_of(field) for field in fields(kind)}
     return {name: setting for name, setting in settings.items() if setting is not None and setting.group == group}
 
 
-def setting_of(field: Field[Any]) -> Setting | None:
+def form_field_of(field: Field[Any]) -> FormField | None:
     """The form field of a dataclass field, None if it is not shown."""
-    setting: Setting | None = field.metadata.get(_KEY)
+    setting: FormField | None = field.metadata.get(_KEY)
     return setting

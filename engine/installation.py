@@ -8,7 +8,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 
 
-def asset(name: str) -> Path:
+def asset_path(name: str) -> Path:
     """The path of the shipped file `name`, such as "default.safetensors" or "fonts/Inter-Regular.otf".
 
     Raises FileNotFoundError, with what to do, if it is missing.
@@ -21,7 +21,7 @@ def asset(name: str) -> Path:
     )
 
 
-def installed(distribution: str) -> str | None:
+def installed_version(distribution: str) -> str | None:
     """The version of an installed distribution, None if it is not installed."""
     try:
         return metadata.version(distribution)
@@ -31,11 +31,11 @@ def installed(distribution: str) -> str | None:
 
 def program_version() -> str:
     """The installed version of this program, "unknown (not installed)" in a bare checkout."""
-    return installed("xo-gui") or "unknown (not installed)"
+    return installed_version("xo-gui") or "unknown (not installed)"
 
 
 def cupy_version() -> str | None:
     """CuPy's version without importing it, which would take a second and may fail. None if it is not installed."""
     names = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
-    versions = [f"{version} ({name})" for name in names if (version := installed(name))]
+    versions = [f"{version} ({name})" for name in names if (version := installed_version(name))]
     return ", ".join(versions) or None

@@ -14,26 +14,26 @@ from xo_gui.bootstrap import ensure_environment, ensure_system_libraries
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from engine.nn.model import Subject
+    from engine.nn.model import Model
     from xo_gui.window.main_window import MainWindow
 
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 SETTLE_MS = 300
-EVERY = 10.0
+AUTOSAVE_SECONDS = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window, or render it to a file and exit; returns the exit code."""
     ensure_environment((), "xo_gui")
-    args = parse(arguments)
+    args = parse_arguments(arguments)
     offscreen = bool(args.screenshot or args.animation)
     if offscreen:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     ensure_system_libraries(screen=not offscreen)
-    return start(args)
+    return run(args)
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "xo-gui", description="See how a convolutional neural network reads a drawing."
     )
@@ -46,7 +46,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-every",
         type=_seconds,
-        default=EVERY,
+        default=AUTOSAVE_SECONDS,
         metavar="SECONDS",
         help="how often to autosave the project (default: 10)",
     )
@@ -77,45 +77,45 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def start(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Build the application and its window, and run it until the window closes."""
     os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
     from PySide6.QtWidgets import QApplication
 
-    from xo_gui.app.process import Garbage, Interrupt, open_log, report_faults
+    from xo_gui.app.process import GarbageCollector, SignalHandler, install_exception_hook, open_log
 
     crash = open_log()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     try:
-        window = build(app, args)
+        window = build_window(app, args)
     except (ValueError, OSError) as error:
         print(f"xo-gui: {error}", file=sys.stderr)
         return 1
-    report_faults(window.say)
-    Garbage(window)
+    install_exception_hook(window.show_message)
+    GarbageCollector(window)
     if crash:
-        window.say(crash)
+        window.show_message(crash)
     if args.screenshot:
-        return screenshot(app, window, args.screenshot)
+        return save_screenshot(app, window, args.screenshot)
     if args.animation:
-        return animate(app, window, args.animation)
-    Interrupt(window)
+        return save_animation(app, window, args.animation)
+    SignalHandler(window)
     window.show()
     return app.exec()
 
 
-def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
+def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     """The window with its session and its running engine thread. Raises ValueError or OSError for a file or preset
     that cannot be opened."""
     from engine.documents.document import Document
     from engine.documents.open_file import read_file
-    from engine.documents.project_file import Work
+    from engine.documents.project_file import ProjectState
     from engine.drawings.drawing import Drawing
-    from engine.nn.model import Subject
-    from xo_gui.app.preferences import Settings
-    from xo_gui.app.theme import load_fonts, theme_called, wear
-    from xo_gui.state.autosave import Recovery, session_folder
+    from engine.nn.model import Model
+    from xo_gui.app.preferences import Preferences
+    from xo_gui.app.theme import apply_theme, load_fonts, resolve_theme
+    from xo_gui.state.autosave import Autosave, session_folder
     from xo_gui.state.engine_thread import EngineThread
     from xo_gui.state.session import Session
     from xo_gui.window.main_window import MainWindow
@@ -126,55 +126,55 @@ def build(app: QApplication, args: argparse.Namespace) -> MainWindow:
     app.setApplicationName("xo-gui")
     app.setApplicationDisplayName("XO")
     load_fonts()
-    settings = Settings(app)
+    settings = Preferences(app)
     subject, error = _start_model(args.preset)
     drawing, work = Drawing(), None
     for path in (args.file, args.drawing):
         if path is not None:
             opened = read_file(path)
-            if isinstance(opened, Subject):
+            if isinstance(opened, Model):
                 subject = opened
-            elif isinstance(opened, Work):
+            elif isinstance(opened, ProjectState):
                 work = opened
             else:
                 drawing = Drawing(image=opened)
     theme = args.theme or settings.theme
-    wear(app, theme_called(theme))
+    apply_theme(app, resolve_theme(theme))
     thread = EngineThread(args.device, keep_every=args.keep_every)
     window = MainWindow(Session(Document(drawing, (subject,))), thread, settings, theme)
     thread.setParent(window)
     window.session.setParent(window)
     window.resize(*(args.size or (1280, 800)))
-    window.panels.make_room(window.width())
+    window.panels.adapt_to_width(window.width())
     if not args.size and not args.screenshot and not args.animation:
         window.restore_layout()
     if error:
-        window.say(error)
+        window.show_message(error)
     thread.start()
     if not args.screenshot:
-        window.put_aside(Recovery(window.session, window.training, session_folder(), args.keep_every, window))
+        window.start_autosave(Autosave(window.session, window.training, session_folder(), args.keep_every, window))
     if work is not None:
         window.training.restore(work)
     return window
 
 
-def _start_model(name: str | None) -> tuple[Subject, str]:
+def _start_model(name: str | None) -> tuple[Model, str]:
     """The model of a preset, and a message if its shipped weights could not be read or do not exist.
 
     Raises ValueError or OSError if the preset named cannot be opened.
     """
-    from engine.documents.model_file import shipped_subject
+    from engine.documents.model_file import shipped_model
     from engine.documents.presets import preset
 
     try:
-        return shipped_subject(name or "default"), preset(name or "default").untrained
+        return shipped_model(name or "default"), preset(name or "default").untrained_reason
     except (ValueError, OSError) as error:
         if name is not None:
             raise
-        return shipped_subject("walkthrough"), f"The walk-through network is shown instead: {error}"
+        return shipped_model("walkthrough"), f"The walk-through network is shown instead: {error}"
 
 
-def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
+def save_screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
     """Show the window until it has painted a prediction, save a picture of it, and close it."""
     from PySide6.QtCore import QTimer
 
@@ -187,13 +187,13 @@ def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
         """Request again after the first painting, whose times are those of a cold start; save the second."""
         latencies.append(latency)
         if len(latencies) == 1:
-            QTimer.singleShot(SETTLE_MS, window, window.ask_again)
+            QTimer.singleShot(SETTLE_MS, window, window.send_request)
         elif len(latencies) == 2:
             QTimer.singleShot(SETTLE_MS, window, save)
 
     def save() -> None:
         try:
-            files.write(path, files.png(window.grab().toImage()))
+            files.write_file(path, files.png_bytes(window.grab().toImage()))
             exit_codes.append(0)
         except (ValueError, OSError) as error:
             print(f"xo-gui: {error}", file=sys.stderr)
@@ -206,31 +206,31 @@ def screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
         window.close()
 
     window.shown.connect(painted)
-    QTimer.singleShot(PATIENCE_MS, window, give_up)
+    QTimer.singleShot(TIMEOUT_MS, window, give_up)
     window.show()
     app.exec()
     return exit_codes[0] if exit_codes else 1
 
 
-def animate(app: QApplication, window: MainWindow, path: Path) -> int:
+def save_animation(app: QApplication, window: MainWindow, path: Path) -> int:
     """Train while recording the window, save the recording, and close the window."""
     from PySide6.QtCore import QTimer
 
-    from xo_gui.window.recording import Animation
+    from xo_gui.window.recording import WindowRecorder
 
     try:
-        animation = Animation(window, path)
+        animation = WindowRecorder(window, path)
     except ValueError as error:
         print(f"xo-gui: {error}", file=sys.stderr)
         window.close()
         return 1
     animation.finished.connect(window.close)
     window.show()
-    QTimer.singleShot(SETTLE_MS, animation, animation.begin)
+    QTimer.singleShot(SETTLE_MS, animation, animation.start)
     app.exec()
-    if animation.trouble:
-        print(f"xo-gui: {animation.trouble}", file=sys.stderr)
-    return int(bool(animation.trouble))
+    if animation.error:
+        print(f"xo-gui: {animation.error}", file=sys.stderr)
+    return int(bool(animation.error))
 
 
 if __name__ == "__main__":

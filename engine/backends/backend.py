@@ -13,16 +13,24 @@ from typing import Literal, TypeAlias
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.backends.cuda import CupyDevice, DeviceFault, KernelOperations, first_line, fused
-from engine.backends.numpy import ArrayOperations
-from engine.backends.ops import Calls, Operations, replay
+from engine.backends.cuda import CudaOps, CupyDevice, DeviceFault, first_line, fuse_launches
+from engine.backends.numpy import NumpyOps
+from engine.backends.ops import Calls, Ops, replay
 
-__all__ = ["Backend", "Device", "DeviceError", "DeviceFault", "choose_backend", "numpy_backend", "one_blas_thread"]
+__all__ = [
+    "Backend",
+    "DeviceChoice",
+    "DeviceFault",
+    "DeviceUnavailable",
+    "choose_backend",
+    "numpy_backend",
+    "one_blas_thread",
+]
 
-Device: TypeAlias = Literal["auto", "cpu", "gpu"]
+DeviceChoice: TypeAlias = Literal["auto", "cpu", "gpu"]
 
 
-class DeviceError(RuntimeError):
+class DeviceUnavailable(RuntimeError):
     """The requested device cannot be used; the message is the reason, as a clause without a full stop."""
 
 
@@ -41,14 +49,14 @@ class Backend:
     name: Literal["cpu", "gpu"]
     title: str
     reason: str
-    operations: Operations
+    operations: Ops
     program: Callable[[Calls, int], Callable[[], None]]
-    wait: Callable[[], None]
+    synchronize: Callable[[], None]
 
 
 def numpy_backend(reason: str) -> Backend:
     """NumPy on the CPU."""
-    return Backend("cpu", "CPU", reason, ArrayOperations(), _repeated, lambda: None)
+    return Backend("cpu", "CPU", reason, NumpyOps(), _repeated, lambda: None)
 
 
 def _repeated(calls: Calls, times: int) -> Callable[[], None]:
@@ -70,10 +78,10 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-def choose_backend(device: Device = "auto") -> Backend:
+def choose_backend(device: DeviceChoice = "auto") -> Backend:
     """The backend for `device`. Call it in the thread that will compute: a CUDA context belongs to a thread.
 
-    auto: the GPU if a test kernel runs there, otherwise NumPy with the reason. Raises DeviceError if "gpu" is
+    auto: the GPU if a test kernel runs there, otherwise NumPy with the reason. Raises DeviceUnavailable if "gpu" is
     requested and none works, ValueError for an unknown device.
     """
     if device == "cpu":
@@ -82,48 +90,48 @@ def choose_backend(device: Device = "auto") -> Backend:
         raise ValueError(f"There is no device called {device!r}: choose auto, cpu or gpu.")
     try:
         return _cupy_backend()
-    except DeviceError as error:
+    except DeviceUnavailable as error:
         if device == "gpu":
             raise
         return numpy_backend(str(error))
 
 
 def _cupy_backend() -> Backend:
-    """CuPy on the first GPU, tested by running a kernel. Raises DeviceError with the reason."""
+    """CuPy on the first GPU, tested by running a kernel. Raises DeviceUnavailable with the reason."""
     # A partial installation, an old driver or a full card raise various errors; all mean that the GPU is unusable.
     try:
         import cupy
     except Exception as error:
         missing = getattr(error, "name", None) == "cupy"
-        raise DeviceError(
+        raise DeviceUnavailable(
             "CuPy not installed" if missing else f"CuPy cannot be loaded: {first_line(error)}"
         ) from error
     try:
         if not cupy.cuda.is_available():
-            raise DeviceError("no CUDA driver or no NVIDIA GPU")
+            raise DeviceUnavailable("no CUDA driver or no NVIDIA GPU")
         device = CupyDevice(cupy)
-        operations = KernelOperations(device)
+        operations = CudaOps(device)
         if not _computes(operations):
-            raise DeviceError("the GPU's test kernel gave a wrong result")
+            raise DeviceUnavailable("the GPU's test kernel gave a wrong result")
         name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    except DeviceError:
+    except DeviceUnavailable:
         raise
     except Exception as error:
-        raise DeviceError(f"the GPU's test kernel failed: {first_line(error)}") from error
+        raise DeviceUnavailable(f"the GPU's test kernel failed: {first_line(error)}") from error
     return Backend(
         "gpu",
         name,
         "test kernel ran",
         operations,
-        lambda calls, times: device.program(fused(calls), times),
-        device.wait,
+        lambda calls, times: device.program(fuse_launches(calls), times),
+        device.synchronize,
     )
 
 
-def _computes(operations: Operations) -> bool:
+def _computes(operations: Ops) -> bool:
     """Whether a small matrix product is correct, which needs memory, transfers, the compiler, shared memory and
     barriers."""
     left, right = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((3, 4), np.float32)
     out = operations.zeros((2, 4), np.float32)
-    replay(operations.product(operations.from_host(left), operations.from_host(right), out))
+    replay(operations.matmul(operations.from_host(left), operations.from_host(right), out))
     return bool(np.array_equal(operations.to_host(out), [[3] * 4, [12] * 4]))

@@ -15,7 +15,7 @@ MAX_BATCH: Final = 32
 MIN_BATCH: Final = 8
 
 
-def spectra_pay(padded: tuple[int, ...], out_channels: int, size: int) -> bool:
+def is_fourier_faster(padded: tuple[int, ...], out_channels: int, size: int) -> bool:
     """Whether training a convolution at stride 1 takes far fewer multiplications in the frequency domain.
 
     padded: (C, H, W, N), the shape of the padded input. All three products of a step are counted; the frequency
@@ -38,7 +38,7 @@ def spectra_pay(padded: tuple[int, ...], out_channels: int, size: int) -> bool:
     return direct > MIN_SAVING * (transforms + 3 * 4 * pairs * height * half * batch)
 
 
-def together(padded: tuple[int, int, int], out_channels: int, size: int) -> int:
+def preferred_batch(padded: tuple[int, int, int], out_channels: int, size: int) -> int:
     """The preferred batch size, a power of two; 1 where the frequency domain saves nothing.
 
     padded: (C, H, W), the shape of the padded input.
@@ -46,7 +46,7 @@ def together(padded: tuple[int, int, int], out_channels: int, size: int) -> int:
     count = MAX_BATCH
     while count >= MIN_BATCH and _bytes((*padded, count), out_channels) > MAX_BYTES:
         count //= 2
-    return count if spectra_pay((*padded, count), out_channels, size) else 1
+    return count if is_fourier_faster((*padded, count), out_channels, size) else 1
 
 
 def _bytes(padded: tuple[int, ...], out_channels: int) -> int:

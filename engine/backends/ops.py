@@ -30,13 +30,13 @@ def replay(calls: Iterable[Call]) -> None:
         function(*arguments, **keywords)
 
 
-def slices(run_until: Callable[[float], bool], seconds: float) -> Iterator[None]:
+def iter_slices(run_until: Callable[[float], bool], seconds: float) -> Iterator[None]:
     """Execute calls prepared by Ops.in_slices, yielding about every `seconds` until all are done."""
     while not run_until(perf_counter() + seconds):
         yield
 
 
-class TwoWay(Protocol):
+class DifferentiableOp(Protocol):
     """An operation with a gradient. `backward` is called at most once, after `forward`."""
 
     def forward(self) -> Calls:
@@ -48,7 +48,7 @@ class TwoWay(Protocol):
         ...
 
 
-class ConvolutionTwoWay(Protocol):
+class ConvolutionOp(Protocol):
     """A differentiable operation with a weight matrix."""
 
     def forward(self) -> Calls:
@@ -63,7 +63,7 @@ class ConvolutionTwoWay(Protocol):
 class _ConvThenPool:
     """A convolution followed by pooling; dmaps: scratch array for the gradient of the maps in between."""
 
-    def __init__(self, convolution: ConvolutionTwoWay, pool: TwoWay, dmaps: Array | None) -> None:
+    def __init__(self, convolution: ConvolutionOp, pool: DifferentiableOp, dmaps: Array | None) -> None:
         self._convolution, self._pool, self._dmaps = convolution, pool, dmaps
 
     def forward(self) -> Calls:
@@ -73,7 +73,7 @@ class _ConvThenPool:
         return self._pool.backward(dy, self._dmaps) + self._convolution.backward(self._dmaps, dx, dmatrix)
 
 
-class NormalizationTwoWay(Protocol):
+class NormalizationOp(Protocol):
     """A differentiable operation with parameters and running statistics."""
 
     def forward(self) -> Calls:
@@ -84,32 +84,32 @@ class NormalizationTwoWay(Protocol):
         """Calls that fill dx and dparameters, each unless it is None."""
         ...
 
-    def settle(self, buffers: Array, momentum: float) -> Calls:
+    def update_running_statistics(self, buffers: Array, momentum: float) -> Calls:
         """Calls that update the running statistics from the last forward pass; see Ops.batch_norm."""
         ...
 
 
-class Inlet(Protocol):
+class HostInput(Protocol):
     """Copies host values into an array at the start of a program; `calls` come first in the program."""
 
     calls: Calls
 
-    def put(self, values: HostArray) -> None:
+    def write(self, values: HostArray) -> None:
         """Set the values, of the array's shape and any strides, for the next run. Waits for the last run."""
         ...
 
 
-class Outlet(Protocol):
+class HostOutput(Protocol):
     """Copies arrays to the host at the end of a program; `calls` come last in the program."""
 
     calls: Calls
 
-    def take(self) -> list[HostArray]:
+    def read(self) -> list[HostArray]:
         """Copies of the arrays as of the end of the last run, for which it waits."""
         ...
 
 
-class Operations(ABC):
+class Ops(ABC):
     """The array operations of one backend.
 
     zeros, full, from_host, to_host and upload take effect at once; all others return prepared calls.
@@ -136,19 +136,19 @@ class Operations(ABC):
         """target = values, of any strides."""
 
     @abstractmethod
-    def inlet(self, target: Array) -> Inlet:
+    def host_input(self, target: Array) -> HostInput:
         """An input of a program that writes to `target`."""
 
     @abstractmethod
-    def outlet(self, sources: Sequence[Array]) -> Outlet:
+    def host_output(self, sources: Sequence[Array]) -> HostOutput:
         """An output of a program that reads `sources`."""
 
     @abstractmethod
-    def together(self, call_lists: Sequence[Calls]) -> Calls:
+    def in_parallel(self, call_lists: Sequence[Calls]) -> Calls:
         """Calls that execute independent lists of calls, in parallel where that is faster."""
 
     @abstractmethod
-    def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
+    def in_slices(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
         """`in_parallel` in time slices: the returned function resumes until perf_counter() reaches its argument, or
         slightly later, and returns whether all calls are done."""
 
@@ -167,7 +167,7 @@ class Operations(ABC):
         """out = left + right, of the same shape and any strides; out may be one of them."""
 
     @abstractmethod
-    def product(self, left: Array, right: Array, out: Array) -> Calls:
+    def matmul(self, left: Array, right: Array, out: Array) -> Calls:
         """out = left @ right, for matrices (m, k) @ (k, n) of any strides; n is usually the batch."""
 
     @abstractmethod
@@ -196,7 +196,7 @@ class Operations(ABC):
     @abstractmethod
     def convolution(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> ConvolutionTwoWay:
+    ) -> ConvolutionOp:
         """y[f] = sum(kernel f * window) / normalizer + bias[f] (cross-correlation).
 
         x: (C, H, W, N), already padded by `padding` on each side; its gradient is computed without the padding.
@@ -217,7 +217,7 @@ class Operations(ABC):
         pool_size: int,
         pool_stride: int,
         needs_gradient: bool,
-    ) -> ConvolutionTwoWay:
+    ) -> ConvolutionOp:
         """max_pool(convolution(x)); see both.
 
         conv_shape: (F, H', W'), the output of the convolution for one example.
@@ -232,7 +232,7 @@ class Operations(ABC):
         return _ConvThenPool(convolution, self.max_pool(maps, y, pool_size, pool_stride), dmaps)
 
     @abstractmethod
-    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:
+    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> DifferentiableOp:
         """y = the maximum of each window; windows past the right or bottom edge use the values that exist.
 
         x: (C, H, W, N), y: (C, H', W', N). The gradient goes to the maximum of a window, of equal values to the
@@ -240,18 +240,18 @@ class Operations(ABC):
         """
 
     @abstractmethod
-    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> TwoWay:
+    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> DifferentiableOp:
         """y = the mean of each window; windows past the edge average the values that exist.
 
         x: (C, H, W, N), y: (C, H', W', N). dx is 0 outside all windows.
         """
 
     @abstractmethod
-    def global_average(self, x: Array, y: Array) -> TwoWay:
+    def global_average_pool(self, x: Array, y: Array) -> DifferentiableOp:
         """y[c] = the mean of map c. x: (C, H, W, N), y: (C, N)."""
 
     @abstractmethod
-    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> TwoWay:
+    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> DifferentiableOp:
         """y = x / (1 - rate) for values that are kept, else 0 (inverted dropout, Srivastava et al. 2014).
 
         x, y: any shape (..., N).
@@ -268,7 +268,7 @@ class Operations(ABC):
     @abstractmethod
     def batch_norm(
         self, x: Array, parameters: Array, buffers: Array, y: Array, epsilon: float, training: bool
-    ) -> NormalizationTwoWay:
+    ) -> NormalizationOp:
         """y[c] = weight[c] * (x[c] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c] (Ioffe and Szegedy 2015).
 
         x, y: (C, H, W, N).
@@ -284,7 +284,7 @@ class Operations(ABC):
     # -- training -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def gather(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
+    def gather_batch(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
         """out[..., n] = table[order[step_index[0], first + n], ...]: part of a mini-batch.
 
         table: (examples, ...), with the other axes of out.
@@ -294,32 +294,34 @@ class Operations(ABC):
         """
 
     @abstractmethod
-    def advance(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+    def advance_counters(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
         """step_index[0] += 1 and rng_counter[0] += 1 if is_finite[0] != 0."""
 
     @abstractmethod
-    def check(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
+    def check_finite(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
         """is_finite[0] = 0 if any value is NaN or infinite, else unchanged. is_finite: (1,) int32."""
 
     @abstractmethod
-    def choose(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+    def restore_if(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
         """target = source if is_finite[0] == when; both one-dimensional and contiguous."""
 
     @abstractmethod
-    def record(self, loss: Array, step_index: Array, losses: Array) -> Calls:
+    def store_loss(self, loss: Array, step_index: Array, losses: Array) -> Calls:
         """losses[step_index[0]] = mean(loss). loss: (N,), losses: (steps,)."""
 
     @abstractmethod
-    def clip(self, gradients: Array, limit: float) -> Calls:
+    def clip_norm(self, gradients: Array, limit: float) -> Calls:
         """gradients *= min(1, limit / norm), with the Euclidean norm of the one-dimensional `gradients`."""
 
     @abstractmethod
-    def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
+    def add_l2_gradient(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
         """gradients += strength * weights * values: the gradient of strength / 2 * sum(weights * values^2). All
         one-dimensional."""
 
     @abstractmethod
-    def decay(self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
+    def weight_decay(
+        self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array
+    ) -> Calls:
         """values -= rates[step_index[0]] * strength * weights * values: decoupled weight decay (Loshchilov and
         Hutter 2019). All one-dimensional."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from engine.backends.ops import HostArray
 from engine.documents.presets import PRESETS
 from engine.nn.layers import (
+    Arrays,
     AvgPool2D,
     BatchNorm2D,
     Center,
@@ -27,7 +28,6 @@ from engine.nn.layers import (
     Shape,
     Sigmoid,
     Tanh,
-    Values,
     Votes,
 )
 from engine.nn.network import Network
@@ -39,7 +39,7 @@ HANUSCHKIN_EPOCH = 1400
 
 
 @dataclass(frozen=True)
-class Net:
+class BenchNet:
     """A named network and its training configuration. epoch: pictures per epoch, 0 if not reported."""
 
     name: str
@@ -52,39 +52,41 @@ def _conv_block(features: int) -> tuple[Conv2D, ReLU, MaxPool2D]:
     return Conv2D(features, 3, padding="same"), ReLU(), MaxPool2D()
 
 
-PLAIN = Recipe(SGD(0.01, momentum=0.9), batch=64)
+SGD_CONFIG = Recipe(SGD(0.01, momentum=0.9), batch=64)
 
-TINY = Net("tiny", Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(edge="drop"), Flatten(), Dense(2))), PLAIN)
-DEFAULT = Net("default", PRESETS["default"].network, PLAIN)
-LARGE = Net(
+TINY = BenchNet(
+    "tiny", Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(edge="drop"), Flatten(), Dense(2))), SGD_CONFIG
+)
+DEFAULT = BenchNet("default", PRESETS["default"].network, SGD_CONFIG)
+LARGE = BenchNet(
     "large",
     Network(
         (1, 64, 64),
         (*_conv_block(32), *_conv_block(64), *_conv_block(128), Flatten(), Dense(128), ReLU(), Dense(2)),
     ),
-    PLAIN,
+    SGD_CONFIG,
 )
 
 REFERENCE_NETS = (TINY, DEFAULT, LARGE)
 
 
-def hanuschkin_net() -> Net:
+def hanuschkin_net() -> BenchNet:
     """Hanuschkin's network and settings."""
     preset = PRESETS["hanuschkin"]
     assert preset.recipe is not None
-    return Net("hanuschkin", preset.network, preset.recipe, HANUSCHKIN_EPOCH)
+    return BenchNet("hanuschkin", preset.network, preset.recipe, HANUSCHKIN_EPOCH)
 
 
-def parameters(net: Net) -> Values:
+def start_parameters(net: BenchNet) -> Arrays:
     """Initial parameters, the same for every contender; He-initialized kernels, large enough to be compared."""
     layers = tuple(
         replace(layer, spread=None) if isinstance(layer, Conv2D) else layer for layer in net.network.layers
     )
-    values = Network(net.network.input_shape, layers, net.network.classes).initial(1)
+    values = Network(net.network.input_shape, layers, net.network.classes).initial_parameters(1)
     return {name: np.full_like(array, 0.01) if name.endswith("bias") else array for name, array in values.items()}
 
 
-def pictures(net: Net, count: int) -> tuple[HostArray, HostArray]:
+def noise_batch(net: BenchNet, count: int) -> tuple[HostArray, HostArray]:
     """Noise images (N, C, H, W) from -1 to 1, float32, and random labels (N,) int64.
 
     Their content makes no difference to the time, and nothing can be learnt from them so fast that gradients vanish
@@ -96,7 +98,7 @@ def pictures(net: Net, count: int) -> tuple[HostArray, HostArray]:
 
 
 # Windows that fit, extend over the edge, overlap, leave gaps, and are larger than the maps.
-POOLS: list[tuple[tuple[int, int, Literal["keep", "drop"]], Shape]] = [
+POOL_CASES: list[tuple[tuple[int, int, Literal["keep", "drop"]], Shape]] = [
     ((2, 2, "keep"), (2, 7, 7)),
     ((2, 2, "keep"), (2, 6, 8)),
     ((2, 2, "drop"), (2, 7, 5)),
@@ -109,7 +111,7 @@ POOLS: list[tuple[tuple[int, int, Literal["keep", "drop"]], Shape]] = [
     ((4, 4, "keep"), (1, 3, 3)),
 ]
 
-CASES: list[tuple[Layer, Shape]] = [
+LAYER_CASES: list[tuple[Layer, Shape]] = [
     (Conv2D(3, 3), (1, 7, 7)),
     (Conv2D(3, 3, mean=True), (1, 9, 9)),
     (Conv2D(4, 3, padding="same"), (3, 6, 5)),
@@ -120,7 +122,7 @@ CASES: list[tuple[Layer, Shape]] = [
     (Conv2D(5, 1), (3, 4, 4)),
     (Conv2D(2, 2, stride=4), (1, 9, 9)),
     (Conv2D(2, 3, padding=1, bias=False, mean=True), (1, 3, 3)),
-    *((kind(*options), shape) for kind in (MaxPool2D, AvgPool2D) for options, shape in POOLS),
+    *((kind(*options), shape) for kind in (MaxPool2D, AvgPool2D) for options, shape in POOL_CASES),
     (GlobalAvgPool(), (3, 4, 5)),
     (GlobalAvgPool(), (2, 1, 1)),
     *((kind(), shape) for kind in (ReLU, LeakyReLU, Tanh, Sigmoid) for shape in ((3, 5, 4), (11,))),
@@ -150,27 +152,27 @@ CASES: list[tuple[Layer, Shape]] = [
 
 
 # Each at inference, and in training mode where that differs.
-CASES_IN_MODES: list[tuple[Layer, Shape, bool]] = [
+LAYER_MODE_CASES: list[tuple[Layer, Shape, bool]] = [
     (layer, shape, training)
-    for layer, shape in CASES
-    for training in ((False, True) if layer.mixes_batch or layer.draws else (False,))
+    for layer, shape in LAYER_CASES
+    for training in ((False, True) if layer.uses_batch_statistics or layer.is_stochastic else (False,))
 ]
 
 
-def name_of(case: tuple[Layer, Shape]) -> str:
+def case_id(case: tuple[Layer, Shape]) -> str:
     """The pytest id of a case."""
     layer, shape = case
     return f"{layer}-{'x'.join(map(str, shape))}"
 
 
-def mode_name_of(value: Layer | Shape | bool) -> str:
+def mode_case_id(value: Layer | Shape | bool) -> str:
     """The pytest id of a part of a case with its mode."""
     if isinstance(value, bool):
         return "training" if value else "inference"
     return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def with_head(layer: Layer, shape: Shape) -> Network:
+def network_around(layer: Layer, shape: Shape) -> Network:
     """A network with `layer` between a first convolution (or Flatten and Dense) and a Dense of two classes, so that
     gradients flow through its parameters, into its input, and onward."""
     if len(shape) == 3:
@@ -181,7 +183,7 @@ def with_head(layer: Layer, shape: Shape) -> Network:
     return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)))
 
 
-def random_values(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray[Any, Any]]:
+def random_parameters(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray[Any, Any]]:
     """Random parameters, biases too, and buffers whose variances are never near 0."""
     values = {name: rng.normal(0, 0.7, shape) for name, shape in network.parameter_shapes.items()}
     return {name: 0.5 + abs(value) if name.endswith(".variance") else value for name, value in values.items()}

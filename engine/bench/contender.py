@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.backends.cuda import fused
+from engine.backends.cuda import fuse_launches
 from engine.backends.ops import Calls, HostArray
-from engine.bench.cases import Net, parameters, pictures
+from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.nn.losses import targets
 from engine.nn.plan import Plan
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 
 Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]
 
@@ -23,7 +23,7 @@ class BenchError(ValueError):
     """A measurement would be meaningless; the message says why."""
 
 
-def nothing() -> None:
+def no_op() -> None:
     """For contenders that need no preparation, or run synchronously."""
 
 
@@ -40,46 +40,48 @@ class Contender:
     name: str
     family: Family
     run: Callable[[], object]
-    answer: Callable[[], Mapping[str, HostArray]] | None
+    outputs: Callable[[], Mapping[str, HostArray]] | None
     units: int = 1
-    wait: Callable[[], object] = nothing
-    before: Callable[[], object] = nothing
+    wait: Callable[[], object] = no_op
+    before: Callable[[], object] = no_op
 
 
 @dataclass(frozen=True)
-class Entry:
+class ContenderEntry:
     """A contender that is not built yet; building one of another library may fail."""
 
     name: str
     make: Callable[[], Contender]
 
 
-def gathered(engine: Contender, others: Sequence[Entry], tolerance: float) -> tuple[list[Contender], list[str]]:
+def check_contenders(
+    engine: Contender, others: Sequence[ContenderEntry], tolerance: float
+) -> tuple[list[Contender], list[str]]:
     """The engine and those others that work, each after it has computed once; and a sentence for each other.
 
     tolerance: the largest difference from the engine's values, relative to the largest of the array. Raises
         BenchError, naming the contender, if it computes something else.
     """
     engine.before()
-    expected = engine.answer() if engine.answer is not None else {}
+    expected = engine.outputs() if engine.outputs is not None else {}
     contenders, notes = [engine], []
     for entry in others:
         # Any exception of another library means that it cannot be used here: the row goes on without it.
         try:
             contender = entry.make()
             contender.before()
-            outputs = None if contender.answer is None else contender.answer()
+            outputs = None if contender.outputs is None else contender.outputs()
         except Exception as error:  # noqa: BLE001
             message = str(error).strip() or type(error).__name__
             notes.append(f"{entry.name} did not run: {message.splitlines()[0].rstrip('.')}.")
             continue
         if outputs is not None:
-            check_same(contender.name, outputs, expected, tolerance)
+            check_equal(contender.name, outputs, expected, tolerance)
         contenders.append(contender)
     return contenders, notes
 
 
-def check_same(
+def check_equal(
     name: str, actual: Mapping[str, HostArray], expected: Mapping[str, HostArray], tolerance: float
 ) -> None:
     """Raises BenchError unless `actual` equals `expected` within `tolerance`, as in `check_contenders`."""
@@ -105,66 +107,66 @@ def _compare(contender: str, name: str, actual: HostArray, expected: HostArray, 
 
 
 # Steps per schedule of batches, and steps that a GPU is given at once.
-ROWS, AT_ONCE = 1024, 16
+SCHEDULE_STEPS, GPU_STEPS_AT_ONCE = 1024, 16
 # The number of different batches.
-BATCHES = 8
+BATCH_COUNT = 8
 
 
-def live(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
+def live_contender(net: BenchNet, backend: Backend) -> tuple[Contender, Callable[[], int]]:
     """One picture at a time, every activation kept and the pass waited for, as the window does.
 
     Returns the contender and the number of calls per pass, known after the first one.
     """
     counts: list[int] = []
-    plan = Plan(net.network, _counting_backend(backend, counts), 1, keep=True)
-    plan.load(parameters(net))
-    image = pictures(net, 1)[0]
+    plan = Plan(net.network, _counting_backend(backend, counts), 1, keep_outputs=True)
+    plan.load(start_parameters(net))
+    image = noise_batch(net, 1)[0]
 
     def run() -> None:
         plan.forward(image)
-        backend.wait()
+        backend.synchronize()
 
     def answer() -> dict[str, HostArray]:
         run()
         return dict(zip(net.network.names[1:], plan.outputs()[1:], strict=True))
 
-    return Contender(title(backend), "engine", run, answer), lambda: counts[0]
+    return Contender(engine_title(backend), "engine", run, answer), lambda: counts[0]
 
 
-def train(net: Net, backend: Backend) -> tuple[Contender, Callable[[], int]]:
+def train_contender(net: BenchNet, backend: Backend) -> tuple[Contender, Callable[[], int]]:
     """Whole training steps on batches of the recipe's size: fetch, forward, loss, backward, check, update.
 
     Its outputs are the change of every parameter in one step, divided by the learning rate. Returns the contender
     and the number of calls per step, known after the first one.
     """
     counts: list[int] = []
-    start, batch = parameters(net), net.recipe.batch
-    images, labels = pictures(net, BATCHES * batch)
-    stepper = Stepper(net.network, _counting_backend(backend, counts), net.recipe, start)
-    order = np.resize(np.arange(len(images)), (ROWS, batch))
-    rates = np.full(ROWS, net.recipe.optimizer.rate, np.float32)
-    stepper.feed(images, targets(labels, len(net.network.classes)), order, rates)
-    at_once = AT_ONCE if backend.name == "gpu" else 1
+    start, batch = start_parameters(net), net.recipe.batch
+    images, labels = noise_batch(net, BATCH_COUNT * batch)
+    stepper = TrainStep(net.network, _counting_backend(backend, counts), net.recipe, start)
+    order = np.resize(np.arange(len(images)), (SCHEDULE_STEPS, batch))
+    rates = np.full(SCHEDULE_STEPS, net.recipe.optimizer.rate, np.float32)
+    stepper.load_epoch(images, targets(labels, len(net.network.classes)), order, rates)
+    at_once = GPU_STEPS_AT_ONCE if backend.name == "gpu" else 1
     row = 0
 
     def run() -> None:
         nonlocal row
-        if row + at_once > ROWS:
-            stepper.seek(0, 0)
+        if row + at_once > SCHEDULE_STEPS:
+            stepper.set_position(0, 0)
             row = 0
         stepper.run(batch, at_once)
         row += at_once
 
     def answer() -> dict[str, HostArray]:
         stepper.run(batch, 1)
-        stepper.seek(0, 0)
+        stepper.set_position(0, 0)
         after = stepper.parameters()
         return {name: (after[name] - values) / net.recipe.optimizer.rate for name, values in start.items()}
 
-    return Contender(title(backend), "engine", run, answer, at_once, backend.wait), lambda: counts[0]
+    return Contender(engine_title(backend), "engine", run, answer, at_once, backend.synchronize), lambda: counts[0]
 
 
-def title(backend: Backend) -> str:
+def engine_title(backend: Backend) -> str:
     """The name of the engine in tables."""
     return f"this engine, {backend.title}"
 
@@ -173,7 +175,7 @@ def _counting_backend(backend: Backend, counts: list[int]) -> Backend:
     """The backend, recording the number of calls of every program it makes; on a GPU, of launches."""
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
-        counts.append(len(fused(calls) if backend.name == "gpu" else calls))
+        counts.append(len(fuse_launches(calls) if backend.name == "gpu" else calls))
         return backend.program(calls, times)
 
     return replace(backend, program=program)
@@ -182,7 +184,7 @@ def _counting_backend(backend: Backend, counts: list[int]) -> Backend:
 MATRIX_SIDE, COPIED_VALUES = 256, 1 << 20
 
 
-def yardstick(backend: Backend) -> Contender:
+def reference_work(backend: Backend) -> Contender:
     """Fixed work to compare with: a product of two 256 × 256 matrices and a copy of 2^20 float32 values.
 
     On a CPU by NumPy itself, so that it stays the same when the engine changes; on a GPU by the engine's
@@ -201,8 +203,8 @@ def yardstick(backend: Backend) -> Contender:
 
         return Contender("reference work (NumPy product and copy)", "yardstick", run, None)
     ops = backend.operations
-    calls = ops.product(ops.from_host(left), ops.from_host(right), ops.zeros(shape, np.float32))
+    calls = ops.matmul(ops.from_host(left), ops.from_host(right), ops.zeros(shape, np.float32))
     calls += ops.copy(ops.from_host(source), ops.zeros((COPIED_VALUES,), np.float32))
     return Contender(
-        "reference work (product and copy)", "yardstick", backend.program(calls, 1), None, wait=backend.wait
+        "reference work (product and copy)", "yardstick", backend.program(calls, 1), None, wait=backend.synchronize
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from engine.bench.report import Curve
-from engine.charts import FAINT, GRID, TEXT, beginning, text
+from engine.bench.report import ScalingCurve
+from engine.charts import GRID, SECONDARY_TEXT, TEXT, svg_header, svg_text
 
 PANEL_WIDTH, PANEL_HEIGHT, GAP, MARGIN = 340, 250, 30, 22
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 40, 44
@@ -14,7 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 14, 40, 44
 TIME, MULTIPLIES = "#0b5fa5", "#b3541e"
 
 
-def chart(curves: Sequence[Curve], title: str, subtitle: str) -> str:
+def cost_chart(curves: Sequence[ScalingCurve], title: str, subtitle: str) -> str:
     """The SVG document, two panels a row, on logarithmic axes: measured time with its quartiles, and a line
     proportional to the multiplies through the last point's time."""
     across = 2
@@ -22,9 +22,9 @@ def chart(curves: Sequence[Curve], title: str, subtitle: str) -> str:
     width = 2 * MARGIN + across * PANEL_WIDTH + (across - 1) * GAP
     height = 2 * MARGIN + 46 + down * PANEL_HEIGHT + (down - 1) * GAP
     parts = [
-        *beginning(width, height, title),
-        text(MARGIN, MARGIN + 14, title, size=16, weight=600),
-        text(MARGIN, MARGIN + 34, subtitle, fill=FAINT),
+        *svg_header(width, height, title),
+        svg_text(MARGIN, MARGIN + 14, title, size=16, weight=600),
+        svg_text(MARGIN, MARGIN + 34, subtitle, fill=SECONDARY_TEXT),
         *_legend(width - MARGIN - 346, MARGIN + 10),
     ]
     for place, curve in enumerate(curves):
@@ -38,20 +38,20 @@ def _legend(x: float, y: float) -> list[str]:
     return [
         f'<path d="M{x} {y}h26" stroke="{TIME}" stroke-width="2"/>',
         f'<circle cx="{x + 13}" cy="{y}" r="3.2" fill="{TIME}"/>',
-        text(x + 32, y + 4, "time, median and quartiles"),
+        svg_text(x + 32, y + 4, "time, median and quartiles"),
         f'<path d="M{x + 212} {y}h26" stroke="{MULTIPLIES}" stroke-width="1.5" stroke-dasharray="5 4"/>',
-        text(x + 244, y + 4, "as the multiplies"),
+        svg_text(x + 244, y + 4, "as the multiplies"),
     ]
 
 
-def _panel(curve: Curve) -> list[str]:
+def _panel(curve: ScalingCurve) -> list[str]:
     milliseconds = [1000 * value for value in (*curve.low, *curve.high)]
     expected = [1000 * curve.seconds[-1] * m / curve.multiplies[-1] for m in curve.multiplies]
     across = _Axis(curve.at, LEFT, PANEL_WIDTH - RIGHT)
     up = _Axis([*milliseconds, *expected], PANEL_HEIGHT - BOTTOM, TOP)
-    parts = [text(0, 14, f"Cost against {curve.of}", size=13, weight=600)]
+    parts = [svg_text(0, 14, f"Cost against {curve.of}", size=13, weight=600)]
     slopes = f"slope: multiplies {curve.multiplies_slope:.2f}, time {curve.seconds_slope:.2f}"
-    parts.append(text(0, 30, slopes, fill=FAINT))
+    parts.append(svg_text(0, 30, slopes, fill=SECONDARY_TEXT))
     parts += _grid(across, up, curve.of)
     line = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in zip(curve.at, expected, strict=True))
     parts.append(
@@ -73,12 +73,16 @@ def _grid(across: _Axis, up: _Axis, of: str) -> list[str]:
     parts = []
     for value in up.ticks():
         parts.append(f'<path d="M{LEFT} {up(value):.1f}H{PANEL_WIDTH - RIGHT}" stroke="{GRID}"/>')
-        parts.append(text(LEFT - 6, up(value) + 4, _number(value), fill=FAINT, anchor="end"))
+        parts.append(svg_text(LEFT - 6, up(value) + 4, _number(value), fill=SECONDARY_TEXT, anchor="end"))
     for value in across.ticks():
         parts.append(f'<path d="M{across(value):.1f} {TOP}V{PANEL_HEIGHT - BOTTOM}" stroke="{GRID}"/>')
-        parts.append(text(across(value), PANEL_HEIGHT - BOTTOM + 16, _number(value), fill=FAINT, anchor="middle"))
+        parts.append(
+            svg_text(
+                across(value), PANEL_HEIGHT - BOTTOM + 16, _number(value), fill=SECONDARY_TEXT, anchor="middle"
+            )
+        )
     middle = (LEFT + PANEL_WIDTH - RIGHT) / 2
-    parts.append(text(middle, PANEL_HEIGHT - BOTTOM + 34, of, anchor="middle"))
+    parts.append(svg_text(middle, PANEL_HEIGHT - BOTTOM + 34, of, anchor="middle"))
     parts.append(
         f'<text transform="translate(12 {(TOP + PANEL_HEIGHT - BOTTOM) / 2:.1f}) rotate(-90)" fill="{TEXT}" '
         'text-anchor="middle">milliseconds</text>'

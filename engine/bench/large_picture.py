@@ -19,19 +19,19 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend, choose_backend, one_blas_thread
-from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.bench.contender import Contender, title
+from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.bench.contender import Contender, engine_title
 from engine.nn.layers import (
-    Buffer,
+    Arrays,
     Conv2D,
     Layer,
+    LayerArrays,
     MaxPool2D,
+    PaddedInput,
     ReLU,
     Residual,
     Shape,
     ShapeError,
-    Stage,
-    Values,
     shape_text,
 )
 from engine.nn.network import layer_names
@@ -40,13 +40,13 @@ from engine.nn.plan import cheapest_order
 # Memory of the widest layer of a band: what stays in a core's cache, or fills a GPU.
 BAND_BYTES = {"cpu": 1_000_000, "gpu": 256_000_000}
 # Bands computed concurrently.
-LANES = 2
+CONCURRENT_BANDS = 2
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
 
 @dataclass(frozen=True)
-class Band:
+class RowBand:
     """Some rows of the last layer's maps. maps: (F, len(rows), W'), on the host, float32."""
 
     rows: range
@@ -62,18 +62,18 @@ def forward_in_bands(
 ) -> HostArray:
     """The maps (F, H', W') of the last layer for a picture (C, H, W), float32; see `iter_bands`."""
     maps: HostArray = np.empty(_shapes(layers, picture.shape)[-1], np.float32)
-    for band in bands(layers, parameters, picture, backend, band_rows):
+    for band in iter_bands(layers, parameters, picture, backend, band_rows):
         maps[:, band.rows.start : band.rows.stop] = band.maps
     return maps
 
 
-def bands(
+def iter_bands(
     layers: Sequence[Layer],
     parameters: Parameters,
     picture: HostArray,
     backend: Backend,
     band_rows: int | None = None,
-) -> Iterator[Band]:
+) -> Iterator[RowBand]:
     """The last layer's maps for a picture (C, H, W), float32, as bands of `band_rows` rows from the top down.
 
     layers: the first ones of a network, up to the last before one that reads the whole picture at once
@@ -94,7 +94,7 @@ def bands(
     cuts = [range(first, min(first + step, height)) for first in range(0, height, step)]
     key, group = None, None
     while cuts:
-        band_plans = [_BandPlan(placed, rows) for rows in cuts[:LANES]]
+        band_plans = [_BandPlan(placed, rows) for rows in cuts[:CONCURRENT_BANDS]]
         alike = [band_plan for band_plan in band_plans if band_plan.key == band_plans[0].key]
         if group is None or key != (band_plans[0].key, len(alike)):
             key, group = (band_plans[0].key, len(alike)), _BandGroup(alike, placed, backend)
@@ -109,16 +109,16 @@ class _BandGroup:
         self._backend, ops = backend, backend.operations
         first, last = placed[0], placed[-1]
         self._inputs = [
-            _RowBuffer(ops, first.shape, band_plan.input_rows[0], first.layer.margin) for band_plan in band_plans
+            _RowBuffer(ops, first.shape, band_plan.input_rows[0], first.layer.pad_width) for band_plan in band_plans
         ]
         self._outputs = [_RowBuffer(ops, last.output, band_plan.output_rows[-1], 0) for band_plan in band_plans]
         calls = [
             band_plan.calls(ops, below, above)
             for band_plan, below, above in zip(band_plans, self._inputs, self._outputs, strict=True)
         ]
-        self._run = backend.program(ops.together(calls), 1)
+        self._run = backend.program(ops.in_parallel(calls), 1)
 
-    def run(self, band_plans: Sequence[_BandPlan], picture: HostArray) -> Iterator[Band]:
+    def run(self, band_plans: Sequence[_BandPlan], picture: HostArray) -> Iterator[RowBand]:
         """The bands of plans with the geometry that the calls were made for."""
         ops = self._backend.operations
         for band_plan, below in zip(band_plans, self._inputs, strict=True):
@@ -127,7 +127,7 @@ class _BandGroup:
         self._run()
         for band_plan, above in zip(band_plans, self._outputs, strict=True):
             first = band_plan.rows.start - band_plan.output_rows[-1].start
-            yield Band(band_plan.rows, ops.to_host(above.values[:, first : first + len(band_plan.rows), :, 0]))
+            yield RowBand(band_plan.rows, ops.to_host(above.values[:, first : first + len(band_plan.rows), :, 0]))
 
 
 class _BandPlan:
@@ -167,25 +167,25 @@ class _BandPlan:
         ]
         return (*spans, *ends, *(inner and inner.key for inner in self._inner))
 
-    def calls(self, ops: Operations, x: _RowBuffer, y: _RowBuffer) -> Calls:
+    def calls(self, ops: Ops, x: _RowBuffer, y: _RowBuffer) -> Calls:
         """The calls that compute y, the rows of the last layer, from x."""
         calls: Calls = []
         for place, placed_layer in enumerate(self.placed):
             out = y
             if place + 1 < len(self.placed):
                 out = _RowBuffer(
-                    ops, placed_layer.output, self.output_rows[place], self.placed[place + 1].layer.margin
+                    ops, placed_layer.output, self.output_rows[place], self.placed[place + 1].layer.pad_width
                 )
             calls += self._layer(ops, place, x, out)
             x = out
         return calls
 
-    def _layer(self, ops: Operations, place: int, x: _RowBuffer, y: _RowBuffer) -> Calls:
+    def _layer(self, ops: Ops, place: int, x: _RowBuffer, y: _RowBuffer) -> Calls:
         placed_layer, inner = self.placed[place], self._inner[place]
         if inner is None:
             seen = x.seen(self.input_rows[place])
             return placed_layer.layer.forward(
-                ops, Stage(seen, y.values, block=placed_layer.parameters, state=placed_layer.buffers)
+                ops, LayerArrays(seen, y.values, parameters=placed_layer.parameters, buffers=placed_layer.buffers)
             )
         stacked = _RowBuffer(ops, placed_layer.output, inner.output_rows[-1], 0)
         rows = self.output_rows[place]
@@ -227,7 +227,7 @@ class _PlacedLayer:
 
     def _read(self, rows: range) -> range:
         """As given by the layer: clipped to the frame, and with stop before start where there is only padding."""
-        read = self.layer.reads(self.shape, rows, range(1))
+        read = self.layer.receptive_range(self.shape, rows, range(1))
         assert read is not None
         return read[0]
 
@@ -235,7 +235,7 @@ class _PlacedLayer:
 class _RowBuffer:
     """Some rows in memory: `have` of those of `shape`, with `margin` zeros where they touch the frame."""
 
-    def __init__(self, ops: Operations, shape: Shape, have: range, margin: int) -> None:
+    def __init__(self, ops: Ops, shape: Shape, have: range, margin: int) -> None:
         channels, height, width = shape
         self._height, self._have, self._margin = height, have, margin
         self._above = margin if have.start == 0 else 0
@@ -245,11 +245,11 @@ class _RowBuffer:
         )
         self.values = self._cells(have)
 
-    def seen(self, rows: range) -> Buffer:
+    def seen(self, rows: range) -> PaddedInput:
         """The input of a layer that reads only `rows`."""
         first = self._place(rows.start) if rows.start else 0
         last = self._place(rows.stop) if rows.stop < self._height else self._full.shape[1]
-        return Buffer(self._full[:, first:last], self._cells(rows))
+        return PaddedInput(self._full[:, first:last], self._cells(rows))
 
     def _cells(self, rows: range) -> Array:
         width = self._full.shape[2] - 2 * self._margin
@@ -272,7 +272,7 @@ def _shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
             shapes.append(layer.output_shape(shapes[-1]))
         except ShapeError as error:
             raise ShapeError(f"The network's {title} does not fit on {shape_text(shapes[-1])}: {error}.") from error
-        if layer.reads(shapes[-2], range(1), range(1)) is None:
+        if layer.receptive_range(shapes[-2], range(1), range(1)) is None:
             raise ShapeError(
                 f"The network's {title} reads the whole picture at once, so bands cannot be computed separately; "
                 "leave it and what follows out."
@@ -281,7 +281,7 @@ def _shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
 
 
 def _place_layers(
-    named: Sequence[tuple[str, Layer]], shape: Shape, parameters: Parameters, ops: Operations
+    named: Sequence[tuple[str, Layer]], shape: Shape, parameters: Parameters, ops: Ops
 ) -> list[_PlacedLayer]:
     """Layers, each with its parameters, found by name."""
     placed = []
@@ -295,8 +295,8 @@ def _place_layers(
             ]
             inner = _place_layers(inside, shape, parameters, ops)
         else:
-            stored = _load_array(name, layer.block_shape(shape), layer.parameters, shape, parameters, ops)
-            buffers = _load_array(name, layer.state_shape(shape), layer.state, shape, parameters, ops)
+            stored = _load_array(name, layer.parameter_shape(shape), layer.parameter_views, shape, parameters, ops)
+            buffers = _load_array(name, layer.buffer_shape(shape), layer.buffer_views, shape, parameters, ops)
         placed.append(_PlacedLayer(layer, shape, stored, buffers, tuple(inner)))
         shape = layer.output_shape(shape)
     return placed
@@ -308,7 +308,7 @@ def _load_array(
     views_of: Callable[[Array, Shape], dict[str, Array]],
     shape: Shape,
     parameters: Parameters,
-    ops: Operations,
+    ops: Ops,
 ) -> Array | None:
     """A layer's stored array, filled from the parameters by name. Raises ShapeError unless they are present and
     fit."""
@@ -337,21 +337,23 @@ def _widest_bytes(placed: Sequence[_PlacedLayer], rows: int, height: int) -> int
     first = (height - rows) // 2
     input_rows_by_layer = _BandPlan(placed, range(first, first + rows)).input_rows
     shapes = [
-        (placed_layer.shape[0], len(input_rows) + 2 * placed_layer.layer.margin, placed_layer.shape[2])
+        (placed_layer.shape[0], len(input_rows) + 2 * placed_layer.layer.pad_width, placed_layer.shape[2])
         for placed_layer, input_rows in zip(placed, input_rows_by_layer, strict=True)
     ]
-    return max(placed_layer.layer.work_bytes(shape) for placed_layer, shape in zip(placed, shapes, strict=True))
+    return max(
+        placed_layer.layer.workspace_bytes(shape) for placed_layer, shape in zip(placed, shapes, strict=True)
+    )
 
 
 def _union(first: range, second: range) -> range:
     return range(min(first.start, second.start), max(first.stop, second.stop))
 
 
-LAYERS: tuple[Layer, ...] = (Conv2D(16, 5, padding="same"), ReLU(), MaxPool2D())
-SIDES = (2448, 3264)
+PHOTO_LAYERS: tuple[Layer, ...] = (Conv2D(16, 5, padding="same"), ReLU(), MaxPool2D())
+PHOTO_SIZE = (2448, 3264)
 
 
-def photograph(height: int, width: int) -> HostArray:
+def make_photograph(height: int, width: int) -> HostArray:
     """A synthetic picture (1, height, width) of float32 from -1 to 1: soft light, hard edges and noise, always the
     same.
 
@@ -367,28 +369,31 @@ def photograph(height: int, width: int) -> HostArray:
     return picture
 
 
-def features() -> Values:
+def photo_parameters() -> Arrays:
     """Parameters of PHOTO_LAYERS, always the same."""
-    layer, shape = LAYERS[0], (1, *SIDES)
-    return {f"01-conv2d.{name}": values for name, values in layer.initial(shape, np.random.default_rng(1)).items()}
+    layer, shape = PHOTO_LAYERS[0], (1, *PHOTO_SIZE)
+    return {
+        f"01-conv2d.{name}": values
+        for name, values in layer.initial_parameters(shape, np.random.default_rng(1)).items()
+    }
 
 
-def multiplies(sides: tuple[int, int] = SIDES) -> int:
+def photo_multiplies(sides: tuple[int, int] = PHOTO_SIZE) -> int:
     """Multiplications for one picture."""
-    return LAYERS[0].multiplies((1, *sides))
+    return PHOTO_LAYERS[0].multiplies((1, *sides))
 
 
-def in_bands(backend: Backend, sides: tuple[int, int] = SIDES) -> Contender:
+def band_contender(backend: Backend, sides: tuple[int, int] = PHOTO_SIZE) -> Contender:
     """This engine, one band after the other."""
-    picture, parameters = photograph(*sides), features()
+    picture, parameters = make_photograph(*sides), photo_parameters()
 
     def run() -> HostArray:
-        return forward_in_bands(LAYERS, parameters, picture, backend)
+        return forward_in_bands(PHOTO_LAYERS, parameters, picture, backend)
 
-    return Contender(title(backend), "engine", run, lambda: {"maps": run()})
+    return Contender(engine_title(backend), "engine", run, lambda: {"maps": run()})
 
 
-def growth(sides: tuple[int, int] = SIDES) -> int | None:
+def memory_growth(sides: tuple[int, int] = PHOTO_SIZE) -> int | None:
     """The peak growth in bytes of a fresh process that holds the picture while it computes all maps on the CPU.
     None if unknown."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
@@ -396,7 +401,7 @@ def growth(sides: tuple[int, int] = SIDES) -> int | None:
 
 
 def _growth(sides: tuple[int, int]) -> int | None:
-    run = in_bands(choose_backend("cpu"), sides).run
+    run = band_contender(choose_backend("cpu"), sides).run
     before = _peak()
     with one_blas_thread():
         run()

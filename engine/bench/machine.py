@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 from engine.installation import cupy_version, program_version
 
 # Each changes the speed of a contender, so a report lists those that are set.
-TELLING = (
+SPEED_VARIABLES = (
     "OPENBLAS_CORETYPE",
     "OPENBLAS_L2_SIZE",
     "OPENBLAS_NUM_THREADS",
@@ -57,23 +57,27 @@ class Machine(msgspec.Struct, frozen=True):
     load: float | None = None
 
 
-def machine(device: str, versions: Mapping[str, str]) -> Machine:
+def this_machine(device: str, versions: Mapping[str, str]) -> Machine:
     """This machine. device: what computes; versions: of the contenders measured beside the engine."""
-    own = {"xo": program_version(), "Python": platform.python_version(), "NumPy": f"{np.__version__} ({blas()})"}
+    own = {
+        "xo": program_version(),
+        "Python": platform.python_version(),
+        "NumPy": f"{np.__version__} ({blas_text()})",
+    }
     own |= {"CuPy": cupy} if (cupy := cupy_version()) else {}
     return Machine(
-        processor(),
-        cores(),
-        flags(),
-        f"{system()} {platform.machine()}",
+        processor_name(),
+        core_count(),
+        simd_extensions(),
+        f"{system_name()} {platform.machine()}",
         device,
         own | dict(versions),
-        {name: os.environ[name] for name in TELLING if name in os.environ},
+        {name: os.environ[name] for name in SPEED_VARIABLES if name in os.environ},
         round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     )
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The CPU's model name, if the system knows it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -83,7 +87,7 @@ def processor() -> str:
     return platform.processor() or platform.machine() or "unknown"
 
 
-def system() -> str:
+def system_name() -> str:
     """The operating system's name and version; the distribution's on Linux."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -91,14 +95,14 @@ def system() -> str:
         return f"{platform.system()} {platform.release()}"
 
 
-def flags() -> str:
+def simd_extensions() -> str:
     """The SIMD extensions that NumPy detected, widest last."""
     config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
     extensions = config.get("SIMD Extensions", {})
     return ", ".join([*extensions.get("baseline", []), *extensions.get("found", [])]) or "unknown"
 
 
-def blas() -> str:
+def blas_text() -> str:
     """NumPy's BLAS library, its kernels and its threads."""
     libraries = [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
     if not libraries:
@@ -110,7 +114,7 @@ def blas() -> str:
     )
 
 
-def cores() -> int:
+def core_count() -> int:
     """The cores that this process may use, or all if unknown."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from engine.backends.ops import HostArray
-from engine.bench.cases import Net, parameters, pictures
+from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BenchError, Contender
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 
@@ -24,14 +24,14 @@ def onnx_version() -> str | None:
     return str(onnxruntime.__version__)
 
 
-def live(net: Net) -> Contender:
+def onnx_live_contender(net: BenchNet) -> Contender:
     """One picture at a time with one thread, every layer's output returned."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(_model(net), options, providers=["CPUExecutionProvider"])
-    image = pictures(net, 1)[0]
+    image = noise_batch(net, 1)[0]
     names = list(net.network.names[1:])
 
     def run() -> Any:
@@ -43,12 +43,12 @@ def live(net: Net) -> Contender:
     return Contender("onnxruntime, 1 thread", "onnxruntime", run, answer)
 
 
-def _model(net: Net) -> bytes:
+def _model(net: BenchNet) -> bytes:
     """The net with its parameters as ONNX bytes, every layer's output being a graph output. Raises BenchError for
     an unsupported layer."""
     from onnx import TensorProto, helper, numpy_helper
 
-    network, values = net.network, parameters(net)
+    network, values = net.network, start_parameters(net)
     nodes, outputs = [], []
     for below, name, layer, shape in zip(
         network.names, network.names[1:], network.layers, network.shapes[1:], strict=False
@@ -71,7 +71,7 @@ def _model(net: Net) -> bytes:
 def _operation(layer: Layer) -> tuple[str, dict[str, Any]]:
     match layer:
         case Conv2D(mean=False):
-            return "Conv", {"pads": [layer.margin] * 4, "strides": [layer.stride] * 2}
+            return "Conv", {"pads": [layer.pad_width] * 4, "strides": [layer.stride] * 2}
         case ReLU():
             return "Relu", {}
         case MaxPool2D():

@@ -9,61 +9,63 @@ import numpy as np
 from engine.backends.backend import Backend
 from engine.backends.ops import HostArray
 from engine.bench.cases import (
-    CASES,
+    LAYER_CASES,
     REFERENCE_NETS,
-    Net,
+    BenchNet,
+    case_id,
     hanuschkin_net,
-    name_of,
-    parameters,
-    pictures,
-    random_values,
-    with_head,
+    network_around,
+    noise_batch,
+    random_parameters,
+    start_parameters,
 )
-from engine.bench.report import Parity
+from engine.bench.report import ParityResult
 from engine.documents.presets import WALKTHROUGH
-from engine.nn.layers import Layer, Shape, Values
+from engine.nn.layers import Arrays, Layer, Shape
 from engine.nn.losses import targets
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 
 # Tolerances: of two summation orders in float32, and after ten consecutive steps.
 ABSOLUTE, RELATIVE, AFTER_STEPS = 1e-5, 1.3e-6, 1e-4
 STEPS, BATCH = 10, 3
 RECIPE = Recipe(SGD(0.01, momentum=0.9), batch=BATCH)
 # Replaces a difference that is not finite, which JSON cannot represent.
-BEYOND = 1e30
+NOT_FINITE = 1e30
 
 Cases = Sequence[tuple[Layer, Shape]]
 
 
-def nets() -> list[Net]:
+def compared_nets() -> list[BenchNet]:
     """The networks compared whole: those that are timed, and the presets."""
-    return [*REFERENCE_NETS, hanuschkin_net(), Net(WALKTHROUGH.name, WALKTHROUGH.network, RECIPE)]
+    return [*REFERENCE_NETS, hanuschkin_net(), BenchNet(WALKTHROUGH.name, WALKTHROUGH.network, RECIPE)]
 
 
 def parity(
-    backend: Backend, reference: Backend, cases: Cases = CASES, whole: Sequence[Net] | None = None
-) -> Iterator[Parity]:
+    backend: Backend, reference: Backend, cases: Cases = LAYER_CASES, compared: Sequence[BenchNet] | None = None
+) -> Iterator[ParityResult]:
     """All comparisons, one after the other, in float32.
 
     For every layer and network: outputs, gradients, the gradient in the input, and the parameters after ten steps
     of SGD.
     """
     for case in cases:
-        network, rng = with_head(*case), np.random.default_rng(5)
-        values = {name: array.astype(np.float32) for name, array in random_values(network, rng).items()}
+        network, rng = network_around(*case), np.random.default_rng(5)
+        values = {name: array.astype(np.float32) for name, array in random_parameters(network, rng).items()}
         images = rng.normal(0, 1, (BATCH, *network.input_shape)).astype(np.float32)
-        yield from _compare(name_of(case), network, values, images, (backend, reference))
-    for net in nets() if whole is None else whole:
-        yield from _compare(net.name, net.network, parameters(net), pictures(net, BATCH)[0], (backend, reference))
+        yield from _compare(case_id(case), network, values, images, (backend, reference))
+    for net in compared_nets() if compared is None else compared:
+        yield from _compare(
+            net.name, net.network, start_parameters(net), noise_batch(net, BATCH)[0], (backend, reference)
+        )
 
 
 def _compare(
-    subject: str, network: Network, values: Values, images: HostArray, sides: tuple[Backend, Backend]
-) -> Iterator[Parity]:
+    subject: str, network: Network, values: Arrays, images: HostArray, sides: tuple[Backend, Backend]
+) -> Iterator[ParityResult]:
     shares = targets(np.arange(BATCH) % len(network.classes), len(network.classes))
     passes = [_pass(network, values, images, shares, backend) for backend in sides]
     for what, actual in passes[0].items():
@@ -73,10 +75,10 @@ def _compare(
 
 
 def _pass(
-    network: Network, values: Values, images: HostArray, shares: HostArray, backend: Backend
+    network: Network, values: Arrays, images: HostArray, shares: HostArray, backend: Backend
 ) -> dict[str, list[HostArray]]:
     """The results of a forward and backward pass in training mode, and the scores of a pass at inference."""
-    training = Plan(network, backend, BATCH, keep=True, learn=True, input_gradient=True)
+    training = Plan(network, backend, BATCH, keep_outputs=True, learn=True, input_gradient=True)
     inference = Plan(network, backend, BATCH)
     for plan in (training, inference):
         plan.load(values)
@@ -85,22 +87,22 @@ def _pass(
     return {
         "outputs": training.outputs()[1:],
         "scores at inference": [backend.operations.to_host(inference.scores)],
-        "errors": [training.loss],
+        "errors": [training.host_losses],
         "gradients": list(training.parameter_gradients().values()),
         "gradient in the picture": [training.input_gradient()],
     }
 
 
 def _trained(
-    network: Network, values: Values, images: HostArray, shares: HostArray, backend: Backend
+    network: Network, values: Arrays, images: HostArray, shares: HostArray, backend: Backend
 ) -> list[HostArray]:
-    stepper = Stepper(network, backend, RECIPE, values)
+    stepper = TrainStep(network, backend, RECIPE, values)
     order = np.array([np.roll(np.arange(BATCH), step) for step in range(STEPS)])
-    stepper.feed(images, shares, order, np.full(STEPS, RECIPE.optimizer.rate, np.float32))
+    stepper.load_epoch(images, shares, order, np.full(STEPS, RECIPE.optimizer.rate, np.float32))
     # On a GPU the first half is launched call by call, the second as a graph.
     for _ in range(2):
         stepper.run(BATCH, STEPS // 2)
-    backend.wait()
+    backend.synchronize()
     return list(stepper.parameters().values())
 
 
@@ -111,16 +113,16 @@ def _difference(
     expected: Sequence[HostArray],
     absolute: float,
     relative: float,
-) -> Parity:
+) -> ParityResult:
     """The largest difference, and the largest relative to what is allowed."""
     difference = share = 0.0
     for value, reference in zip(actual, expected, strict=True):
         off = np.abs(value.astype(np.float64) - reference)
         difference = max(difference, _largest(off))
         share = max(share, _largest(off / (absolute + relative * np.abs(reference.astype(np.float64)))))
-    return Parity(subject, what, difference, share)
+    return ParityResult(subject, what, difference, share)
 
 
 def _largest(values: HostArray) -> float:
     largest = float(values.max(initial=0.0))
-    return largest if largest <= BEYOND else BEYOND
+    return largest if largest <= NOT_FINITE else NOT_FINITE

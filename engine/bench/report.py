@@ -12,8 +12,8 @@ import msgspec
 
 from engine.bench.contender import BenchError
 from engine.bench.machine import Machine
-from engine.bench.timing import Spread, Timing
-from engine.formats.atomic_file import read_whole
+from engine.bench.timing import Quartiles, Timing
+from engine.formats.atomic_file import read_bytes
 
 VERSION = 1
 LARGEST = 1 << 20
@@ -21,7 +21,7 @@ LARGEST = 1 << 20
 Kind: TypeAlias = Literal["live", "train", "photo"]
 
 
-class Floor(msgspec.Struct, frozen=True):
+class Roofline(msgspec.Struct, frozen=True):
     """The least time that work can take on a device: every call's start, then the longer of moving the bytes and
     making the multiplies. seconds: for one unit of work."""
 
@@ -31,7 +31,7 @@ class Floor(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class Row(msgspec.Struct, frozen=True):
+class BenchRow(msgspec.Struct, frozen=True):
     """The work of one network, and the time of each contender, the engine first.
 
     kind: of the work
@@ -49,29 +49,29 @@ class Row(msgspec.Struct, frozen=True):
     timings: tuple[Timing, ...]
     epoch: int = 0
     growth: int | None = 0
-    floor: Floor | None = msgspec.field(default=None, name="floor")
+    roofline: Roofline | None = msgspec.field(default=None, name="floor")
 
     @property
     def name(self) -> str:
         return f"{self.kind} {self.net}"
 
     @property
-    def engine(self) -> Timing:
+    def engine_timing(self) -> Timing:
         return self.timings[0]
 
     @property
-    def best(self) -> Timing | None:
+    def best_pytorch(self) -> Timing | None:
         """The timing of PyTorch's fastest mode; None without PyTorch."""
         candidates = [timing for timing in self.timings if timing.family == "pytorch"]
         return min(candidates, key=lambda timing: timing.seconds.median, default=None)
 
     @property
-    def yardstick(self) -> Timing | None:
+    def reference_timing(self) -> Timing | None:
         """The timing of the fixed reference work."""
         return next((timing for timing in self.timings if timing.family == "yardstick"), None)
 
 
-class Curve(msgspec.Struct, frozen=True):
+class ScalingCurve(msgspec.Struct, frozen=True):
     """How the cost of a convolution grows.
 
     of: what is varied, in words
@@ -90,7 +90,7 @@ class Curve(msgspec.Struct, frozen=True):
     seconds_slope: float
 
 
-class Parity(msgspec.Struct, frozen=True):
+class ParityResult(msgspec.Struct, frozen=True):
     """The difference of one result between two devices. share: the largest difference relative to the tolerance, at
     most 1 if within it."""
 
@@ -100,32 +100,32 @@ class Parity(msgspec.Struct, frozen=True):
     share: float
 
     @property
-    def fine(self) -> bool:
+    def is_within(self) -> bool:
         """Whether the difference is within the tolerance; false for NaN."""
         return self.share <= 1
 
 
-class Report(msgspec.Struct, frozen=True):
+class BenchReport(msgspec.Struct, frozen=True):
     """All results of one benchmark run. notes: sentences that a reader must know."""
 
     day: date
     machine: Machine
-    rows: tuple[Row, ...] = ()
-    curves: tuple[Curve, ...] = ()
-    parity: tuple[Parity, ...] = ()
+    rows: tuple[BenchRow, ...] = ()
+    curves: tuple[ScalingCurve, ...] = ()
+    parity: tuple[ParityResult, ...] = ()
     notes: tuple[str, ...] = ()
     version: int = VERSION
 
 
-def to_json(report: Report) -> bytes:
+def report_json(report: BenchReport) -> bytes:
     """The report as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
 
 
-def read_report(path: Path) -> Report:
-    """A saved report. Raises StorageError if there is no file, BenchError if it is not a report."""
+def read_report(path: Path) -> BenchReport:
+    """A saved report. Raises FileError if there is no file, BenchError if it is not a report."""
     try:
-        report = msgspec.json.decode(read_whole(path, LARGEST), type=Report)
+        report = msgspec.json.decode(read_bytes(path, LARGEST), type=BenchReport)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BenchError(f"{path} is no report of xo bench ({error}); give one that --json wrote.") from error
     if report.version != VERSION:
@@ -133,11 +133,11 @@ def read_report(path: Path) -> Report:
     return report
 
 
-MARGIN = 0.15
+REGRESSION_MARGIN = 0.15
 
 
 @dataclass(frozen=True)
-class Change:
+class RowChange:
     """The change of a row's ratio between two reports.
 
     against: what both ratios compare with
@@ -147,8 +147,8 @@ class Change:
 
     row: str
     against: str
-    before: Spread
-    now: Spread
+    before: Quartiles
+    now: Quartiles
     slower: bool
 
     @property
@@ -157,7 +157,7 @@ class Change:
         return self.now.median / self.before.median
 
 
-def changes(before: Report, now: Report, margin: float = MARGIN) -> list[Change]:
+def compare_reports(before: BenchReport, now: BenchReport, margin: float = REGRESSION_MARGIN) -> list[RowChange]:
     """The rows that both reports have, compared with PyTorch's best if both have it, else with the reference
     work."""
     old = {row.name: row for row in before.rows}
@@ -167,15 +167,15 @@ def changes(before: Report, now: Report, margin: float = MARGIN) -> list[Change]
             against, ratio_before, ratio_now = pair
             # Noise widens the quartiles: where they overlap, a worse median is not significant.
             slower = ratio_now.median < (1 - margin) * ratio_before.median and ratio_now.high < ratio_before.low
-            compared.append(Change(row.name, against, ratio_before, ratio_now, slower))
+            compared.append(RowChange(row.name, against, ratio_before, ratio_now, slower))
     return compared
 
 
-def _ratios(before: Row, now: Row) -> tuple[str, Spread, Spread] | None:
-    if before.best is not None and now.best is not None:
-        return "PyTorch", before.best.times, now.best.times
-    if before.yardstick is not None and now.yardstick is not None:
-        return "the reference work", before.yardstick.times, now.yardstick.times
+def _ratios(before: BenchRow, now: BenchRow) -> tuple[str, Quartiles, Quartiles] | None:
+    if before.best_pytorch is not None and now.best_pytorch is not None:
+        return "PyTorch", before.best_pytorch.times, now.best_pytorch.times
+    if before.reference_timing is not None and now.reference_timing is not None:
+        return "the reference work", before.reference_timing.times, now.reference_timing.times
     return None
 
 
@@ -187,27 +187,27 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A titled table: column names, and rows of as many cells."""
 
     title: str
-    head: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
-def tables(report: Report) -> list[Table]:
+def report_tables(report: BenchReport) -> list[ReportTable]:
     all_tables = [_rows(kind, [row for row in report.rows if row.kind == kind]) for kind in TITLES]
     all_tables += [_epochs(report.rows), _floors(report.rows), _curves(report.curves), _parity(report.parity)]
-    return [table for table in all_tables if table.lines]
+    return [table for table in all_tables if table.rows]
 
 
-def as_text(report: Report) -> str:
+def report_text(report: BenchReport) -> str:
     """The report for a terminal, as aligned columns."""
-    parts = [*about(report), ""]
-    for table in tables(report):
-        widths = [max(map(len, column)) for column in zip(table.head, *table.lines, strict=True)]
+    parts = [*report_header(report), ""]
+    for table in report_tables(report):
+        widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
         parts += [table.title, ""]
-        for line in (table.head, *table.lines):
+        for line in (table.header, *table.rows):
             cells = [
                 line[0].ljust(widths[0]),
                 *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
@@ -217,12 +217,12 @@ def as_text(report: Report) -> str:
     return "\n".join([*parts, *report.notes]).rstrip() + "\n"
 
 
-def as_markdown(report: Report, pictures: Sequence[str] = ()) -> str:
+def report_markdown(report: BenchReport, pictures: Sequence[str] = ()) -> str:
     """The report for a page. pictures: addresses of the curves' charts, relative to the page."""
-    parts = [" ".join(about(report)), ""]
-    for table in tables(report):
+    parts = [" ".join(report_header(report)), ""]
+    for table in report_tables(report):
         parts += [f"### {table.title}", ""]
-        for line in (table.head, ("---", *["--:"] * (len(table.head) - 1)), *table.lines):
+        for line in (table.header, ("---", *["--:"] * (len(table.header) - 1)), *table.rows):
             parts.append(f"| {' | '.join(line)} |")
         parts.append("")
     parts += [f"![What a convolution costs as it grows]({address})\n" for address in pictures]
@@ -230,7 +230,7 @@ def as_markdown(report: Report, pictures: Sequence[str] = ()) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def about(report: Report) -> list[str]:
+def report_header(report: BenchReport) -> list[str]:
     """What the report was measured on, and how to read it, in sentences."""
     machine = report.machine
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
@@ -252,7 +252,7 @@ def about(report: Report) -> list[str]:
     return sentences
 
 
-def regression_text(changes: Sequence[Change], margin: float = MARGIN) -> str:
+def regression_text(changes: Sequence[RowChange], margin: float = REGRESSION_MARGIN) -> str:
     """One line per row, the slower ones first."""
     lines = [
         f"Against the earlier report (slower: the ratio fell by more than {margin:.0%}, beyond both quartiles):"
@@ -268,7 +268,7 @@ def regression_text(changes: Sequence[Change], margin: float = MARGIN) -> str:
     return "\n".join(lines) + "\n"
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Three digits with a unit: 5.21 µs, 117 ms."""
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         if seconds * factor >= 0.9995 or unit == "µs":
@@ -277,7 +277,7 @@ def duration(seconds: float) -> str:
     raise AssertionError("unreachable")
 
 
-def _quartiles_text(spread: Spread) -> str:
+def _quartiles_text(spread: Quartiles) -> str:
     return f"{_ratio_text(spread.median)} ({_ratio_text(spread.low)} to {_ratio_text(spread.high)})"
 
 
@@ -285,14 +285,14 @@ def _ratio_text(value: float) -> str:
     return f"{value:.2g}×" if value < 0.1 else f"{value:.2f}×" if value < 9.995 else f"{value:.0f}×"
 
 
-def _rows(kind: str, rows: Sequence[Row]) -> Table:
+def _rows(kind: str, rows: Sequence[BenchRow]) -> ReportTable:
     """The rows of one kind: a line per contender, in order of first appearance, and a column per network."""
     others = [timing for row in rows for timing in row.timings if timing.family != "yardstick"]
     lines = [
         (name, *(_cell(row, name) for row in rows)) for name in dict.fromkeys(timing.name for timing in others)
     ]
-    against = [row.best or row.yardstick for row in rows]
-    baseline = "PyTorch's best" if any(row.best for row in rows) else "the reference work"
+    against = [row.best_pytorch or row.reference_timing for row in rows]
+    baseline = "PyTorch's best" if any(row.best_pytorch for row in rows) else "the reference work"
     if rows:
         lines.append(
             (
@@ -301,64 +301,70 @@ def _rows(kind: str, rows: Sequence[Row]) -> Table:
             )
         )
     growth = [f"; a process grows by {_megabytes(row.growth)}" for row in rows if row.growth != 0]
-    return Table(TITLES[kind] + "".join(growth), ("", *(row.net for row in rows)), tuple(lines))
+    return ReportTable(TITLES[kind] + "".join(growth), ("", *(row.net for row in rows)), tuple(lines))
 
 
-def _cell(row: Row, name: str) -> str:
+def _cell(row: BenchRow, name: str) -> str:
     timing = next((timing for timing in row.timings if timing.name == name), None)
     if timing is None:
         return ""
     median = timing.seconds.median
-    value = f"{row.pictures / median:,.0f}" if row.kind == "train" else duration(median)
+    value = f"{row.pictures / median:,.0f}" if row.kind == "train" else duration_text(median)
     return value if timing.family == "engine" else f"{value} ({_ratio_text(timing.times.median)})"
 
 
-def _epochs(rows: Sequence[Row]) -> Table:
+def _epochs(rows: Sequence[BenchRow]) -> ReportTable:
     lines = []
     for row in rows:
         if row.epoch:
-            seconds = {timing.family: timing for timing in (row.engine, row.best) if timing is not None}
+            seconds = {
+                timing.family: timing for timing in (row.engine_timing, row.best_pytorch) if timing is not None
+            }
             share = row.epoch / row.pictures
-            cells = [duration(share * timing.seconds.median) for timing in seconds.values()]
+            cells = [duration_text(share * timing.seconds.median) for timing in seconds.values()]
             lines.append((f"{row.net}, {row.epoch:,} pictures", *cells, *[""] * (2 - len(cells))))
-    return Table("Time of an epoch", ("net", "this engine", "PyTorch's best"), tuple(lines))
+    return ReportTable("Time of an epoch", ("net", "this engine", "PyTorch's best"), tuple(lines))
 
 
-def _floors(rows: Sequence[Row]) -> Table:
+def _floors(rows: Sequence[BenchRow]) -> ReportTable:
     lines = []
     for row in rows:
-        if row.floor is not None:
-            ratio = row.engine.seconds.median / row.floor.seconds
-            cells = (f"{row.floor.calls:,}", _megabytes(row.floor.bytes), f"{row.floor.multiplies / 1e6:,.2f} M")
-            lines.append((row.name, *cells, duration(row.floor.seconds), _ratio_text(ratio)))
+        if row.roofline is not None:
+            ratio = row.engine_timing.seconds.median / row.roofline.seconds
+            cells = (
+                f"{row.roofline.calls:,}",
+                _megabytes(row.roofline.bytes),
+                f"{row.roofline.multiplies / 1e6:,.2f} M",
+            )
+            lines.append((row.name, *cells, duration_text(row.roofline.seconds), _ratio_text(ratio)))
     head = ("row", "calls", "bytes", "multiplies", "roofline", "engine / roofline")
-    return Table("Roofline: calls started, then bytes moved or multiplies made", head, tuple(lines))
+    return ReportTable("Roofline: calls started, then bytes moved or multiplies made", head, tuple(lines))
 
 
-def _curves(curves: Sequence[Curve]) -> Table:
+def _curves(curves: Sequence[ScalingCurve]) -> ReportTable:
     lines = [
         (
             curve.of,
             f"{curve.at[0]:,} to {curve.at[-1]:,}",
             f"{curve.multiplies_slope:.3f}",
             f"{curve.seconds_slope:.2f}",
-            f"{duration(curve.seconds[0])} to {duration(curve.seconds[-1])}",
+            f"{duration_text(curve.seconds[0])} to {duration_text(curve.seconds[-1])}",
         )
         for curve in curves
     ]
     head = ("cost against", "range", "slope of multiplies", "slope of time", "time")
-    return Table(
+    return ReportTable(
         "How the cost of a convolution grows (slope 1 on logarithmic axes: in proportion)", head, tuple(lines)
     )
 
 
-def _parity(cases: Sequence[Parity]) -> Table:
+def _parity(cases: Sequence[ParityResult]) -> ReportTable:
     """One line per result compared, with its case nearest to the tolerance, and a line per failure."""
     lines = []
     for what in dict.fromkeys(case.what for case in cases):
         same = [case for case in cases if case.what == what]
         worst = max(same, key=lambda case: case.share)
-        wrong = [case for case in same if not case.fine]
+        wrong = [case for case in same if not case.is_within]
         lines.append(
             (
                 what,
@@ -372,7 +378,7 @@ def _parity(cases: Sequence[Parity]) -> Table:
             (f"DIFFERS: {what}", "", f"{case.difference:.1e}", f"{case.share:.2f}", case.subject) for case in wrong
         ]
     head = ("compared", "within", "largest difference", "share of the tolerance", "where")
-    return Table("Parity with NumPy on the CPU, float32", head, tuple(lines))
+    return ReportTable("Parity with NumPy on the CPU, float32", head, tuple(lines))
 
 
 def _megabytes(count: int | None) -> str:
@@ -385,20 +391,22 @@ def _megabytes(count: int | None) -> str:
     )
 
 
-BEGIN, END = "<!-- xo bench writes what follows -->", "<!-- up to here -->"
+BEGIN_MARK, END_MARK = "<!-- xo bench writes what follows -->", "<!-- up to here -->"
 
 
-def into_page(path: Path, tables: str) -> str:
+def markdown_section(path: Path, tables: str) -> str:
     """The new text of the file: the tables replace what is between BEGIN_MARK and END_MARK, each on a line of its
     own, if it exists, else are all of it.
 
-    Raises StorageError if the file cannot be read, BenchError if it has other text but not both marks, which is not
+    Raises FileError if the file cannot be read, BenchError if it has other text but not both marks, which is not
     overwritten.
     """
     if not path.exists():
         return tables
-    text = read_whole(path, LARGEST).decode("utf-8", "replace")
-    start, end = text.find(f"{BEGIN}\n"), text.find(f"\n{END}")
+    text = read_bytes(path, LARGEST).decode("utf-8", "replace")
+    start, end = text.find(f"{BEGIN_MARK}\n"), text.find(f"\n{END_MARK}")
     if start < 0 or end < start:
-        raise BenchError(f"{path} has no lines {BEGIN} and {END} to write between; add them, or choose a new file.")
-    return f"{text[:start]}{BEGIN}\n\n{tables}{text[end:]}"
+        raise BenchError(
+            f"{path} has no lines {BEGIN_MARK} and {END_MARK} to write between; add them, or choose a new file."
+        )
+    return f"{text[:start]}{BEGIN_MARK}\n\n{tables}{text[end:]}"

@@ -14,13 +14,13 @@ import numpy as np
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.ops import Calls, HostArray
 from engine.bench import contender, large_picture, onnx_contender, torch_contender
-from engine.bench.cases import REFERENCE_NETS, Net, hanuschkin_net
-from engine.bench.contender import Contender, Entry, gathered, yardstick
-from engine.bench.machine import machine
+from engine.bench.cases import REFERENCE_NETS, BenchNet, hanuschkin_net
+from engine.bench.contender import Contender, ContenderEntry, check_contenders, reference_work
+from engine.bench.machine import this_machine
 from engine.bench.parity import parity
-from engine.bench.report import Curve, Floor, Parity, Report, Row
-from engine.bench.timing import measure, spread, timings
-from engine.nn.layers import Conv2D, Layer, Stage, Values
+from engine.bench.report import BenchReport, BenchRow, ParityResult, Roofline, ScalingCurve
+from engine.bench.timing import collect_samples, quartiles, time_contenders
+from engine.nn.layers import Arrays, Conv2D, Layer, LayerArrays
 from engine.nn.network import Network
 
 # Sizes of the probes, by device: calls in sequence, values copied, rows of the square matrices multiplied.
@@ -31,16 +31,16 @@ SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Limits:
+class DeviceLimits:
     """The best performance of a device: seconds to start a call, bytes read or written per second, multiplies per
     second."""
 
-    call: float
-    bytes: float
-    multiplies: float
+    call_seconds: float
+    bytes_per_second: float
+    multiplies_per_second: float
 
 
-def limits(backend: Backend, seconds: float = SECONDS) -> Limits:
+def measure_limits(backend: Backend, seconds: float = SECONDS) -> DeviceLimits:
     """Measured with the backend's own operations: many tiny calls, one large copy, one large product."""
     ops, values, rows = backend.operations, VALUES[backend.name], ROWS[backend.name]
     # Each call needs the previous one's output elsewhere, so that no two can be fused.
@@ -52,20 +52,20 @@ def limits(backend: Backend, seconds: float = SECONDS) -> Limits:
     probes: list[Calls] = [
         chain,
         ops.copy(source, target),
-        ops.product(left, right, product),
+        ops.matmul(left, right, product),
     ]
     contenders = [
-        Contender(str(place), "yardstick", backend.program(calls, 1), None, wait=backend.wait)
+        Contender(str(place), "yardstick", backend.program(calls, 1), None, wait=backend.synchronize)
         for place, calls in enumerate(probes)
     ]
-    calls, copied, multiplied = (min(samples) for samples in measure(contenders, seconds))
-    return Limits(calls / CALLS, 8 * values / copied, rows**3 / multiplied)
+    calls, copied, multiplied = (min(samples) for samples in collect_samples(contenders, seconds))
+    return DeviceLimits(calls / CALLS, 8 * values / copied, rows**3 / multiplied)
 
 
-def floor(of: Limits, calls: int, moved: int, multiplies: int) -> Floor:
+def roofline(of: DeviceLimits, calls: int, moved: int, multiplies: int) -> Roofline:
     """Every call's start, then the longer of moving the bytes and multiplying (roofline model)."""
-    seconds = calls * of.call + max(moved / of.bytes, multiplies / of.multiplies)
-    return Floor(calls, moved, multiplies, seconds)
+    seconds = calls * of.call_seconds + max(moved / of.bytes_per_second, multiplies / of.multiplies_per_second)
+    return Roofline(calls, moved, multiplies, seconds)
 
 
 def live_bytes(network: Network) -> int:
@@ -74,14 +74,14 @@ def live_bytes(network: Network) -> int:
     return 4 * (2 * maps + sum(cost.parameters for cost in network.costs))
 
 
-def train_bytes(net: Net) -> int:
+def train_bytes(net: BenchNet) -> int:
     """Bytes of a step: every map and its gradient written once and read once, for each picture of the batch; and
     every parameter's value, gradient and velocity read and written."""
     maps = sum(math.prod(shape) for shape in net.network.shapes)
     return 4 * (4 * maps * net.recipe.batch + 6 * sum(cost.parameters for cost in net.network.costs))
 
 
-def train_multiplies(net: Net) -> int:
+def train_multiplies(net: BenchNet) -> int:
     """Multiplies of a step: those of the pass, as many for the parameters' gradient, and as many for the input's
     gradient, except in the lowest layer with parameters."""
     costs = net.network.costs
@@ -89,20 +89,20 @@ def train_multiplies(net: Net) -> int:
     return net.recipe.batch * (3 * sum(cost.multiplies for cost in costs) - lowest)
 
 
-def versions() -> dict[str, str]:
+def contender_versions() -> dict[str, str]:
     """Of the other contenders that are installed."""
     by_name = {"PyTorch": torch_contender.torch_version(), "onnxruntime": onnx_contender.onnx_version()}
     return {name: version for name, version in by_name.items() if version is not None}
 
 
-def missing(backend: Backend) -> list[str]:
+def missing_contenders(backend: Backend) -> list[str]:
     """A sentence for each contender that is not available."""
     notes = []
     if torch_contender.torch_version() is None:
         notes.append(
             "PyTorch is not installed (pip install torch), so the engine is only compared with the reference work."
         )
-    elif backend.name == "gpu" and not torch_contender.torch_sees_gpu():
+    elif backend.name == "gpu" and not torch_contender.torch_has_gpu():
         notes.append(
             "PyTorch is installed but cannot use the GPU, so the engine is only compared with the reference work."
         )
@@ -111,88 +111,92 @@ def missing(backend: Backend) -> list[str]:
     return notes
 
 
-def available_contenders(work: Literal["live", "train"], net: Net, backend: Backend) -> list[Entry]:
+def available_contenders(work: Literal["live", "train"], net: BenchNet, backend: Backend) -> list[ContenderEntry]:
     """The other contenders that can do this work on the device."""
     if backend.name == "gpu":
-        return torch_contender.on_gpu(work, net) if torch_contender.torch_sees_gpu() else []
-    contenders = torch_contender.on_processor(work, net) if torch_contender.torch_version() is not None else []
+        return torch_contender.gpu_contenders(work, net) if torch_contender.torch_has_gpu() else []
+    contenders = torch_contender.cpu_contenders(work, net) if torch_contender.torch_version() is not None else []
     if work == "live" and onnx_contender.onnx_version() is not None:
-        contenders.append(Entry("onnxruntime, 1 thread", lambda: onnx_contender.live(net)))
+        contenders.append(ContenderEntry("onnxruntime, 1 thread", lambda: onnx_contender.onnx_live_contender(net)))
     return contenders
 
 
 def available_photo_contenders(
-    backend: Backend, picture: HostArray, layers: Sequence[Layer], parameters: Values
-) -> list[Entry]:
+    backend: Backend, picture: HostArray, layers: Sequence[Layer], parameters: Arrays
+) -> list[ContenderEntry]:
     """The other contenders that can pass a picture (C, H, W) through the layers on the device."""
     is_available = (
-        torch_contender.torch_sees_gpu() if backend.name == "gpu" else torch_contender.torch_version() is not None
+        torch_contender.torch_has_gpu() if backend.name == "gpu" else torch_contender.torch_version() is not None
     )
-    return torch_contender.photo(backend.name, picture, layers, parameters) if is_available else []
+    return torch_contender.photo_contenders(backend.name, picture, layers, parameters) if is_available else []
 
 
 # Largest relative difference of a contender's values: of maps, and of the change in one step, which is the small
 # difference of two larger numbers.
 SAME_MAPS, SAME_STEP = 1e-4, 1e-2
 
-Noted: TypeAlias = tuple[Row, list[str]]
+RowWithNotes: TypeAlias = tuple[BenchRow, list[str]]
 
 
-def live(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
+def live_row(net: BenchNet, backend: Backend, seconds: float, limits: DeviceLimits | None) -> RowWithNotes:
     """The row of a live pass, and a sentence for each contender that did not run.
 
     limits: of the device, for the roofline. Raises BenchError if a contender computes something else, as do the
         rows below.
     """
-    engine, calls = contender.live(net, backend)
-    contenders, notes = gathered(
+    engine, calls = contender.live_contender(net, backend)
+    contenders, notes = check_contenders(
         engine, _with_reference(available_contenders("live", net, backend), backend), SAME_MAPS
     )
     multiplies = sum(cost.multiplies for cost in net.network.costs)
-    bound = None if limits is None else floor(limits, calls(), live_bytes(net.network), multiplies)
-    return Row("live", net.name, 1, multiplies, tuple(timings(contenders, seconds)), floor=bound), notes
-
-
-def train(net: Net, backend: Backend, seconds: float, limits: Limits | None) -> Noted:
-    """The row of a training step."""
-    engine, calls = contender.train(net, backend)
-    contenders, notes = gathered(
-        engine, _with_reference(available_contenders("train", net, backend), backend), SAME_STEP
-    )
-    multiplies = train_multiplies(net)
-    bound = None if limits is None else floor(limits, calls(), train_bytes(net), multiplies)
-    measured = tuple(timings(contenders, seconds))
-    return Row("train", net.name, net.recipe.batch, multiplies, measured, net.epoch, floor=bound), notes
-
-
-def photograph(backend: Backend, seconds: float, sides: tuple[int, int] = large_picture.SIDES) -> Noted:
-    """The row of the photograph, with the memory growth of a process on it."""
-    engine = large_picture.in_bands(backend, sides)
-    others = available_photo_contenders(
-        backend, large_picture.photograph(*sides), large_picture.LAYERS, large_picture.features()
-    )
-    contenders, notes = gathered(engine, _with_reference(others, backend), SAME_MAPS)
-    measured = tuple(timings(contenders, seconds))
-    return Row(
-        "photo",
-        f"{sides[1]} × {sides[0]}",
-        1,
-        large_picture.multiplies(sides),
-        measured,
-        growth=large_picture.growth(sides),
+    bound = None if limits is None else roofline(limits, calls(), live_bytes(net.network), multiplies)
+    return BenchRow(
+        "live", net.name, 1, multiplies, tuple(time_contenders(contenders, seconds)), roofline=bound
     ), notes
 
 
-def _with_reference(entries: Sequence[Entry], backend: Backend) -> list[Entry]:
+def train_row(net: BenchNet, backend: Backend, seconds: float, limits: DeviceLimits | None) -> RowWithNotes:
+    """The row of a training step."""
+    engine, calls = contender.train_contender(net, backend)
+    contenders, notes = check_contenders(
+        engine, _with_reference(available_contenders("train", net, backend), backend), SAME_STEP
+    )
+    multiplies = train_multiplies(net)
+    bound = None if limits is None else roofline(limits, calls(), train_bytes(net), multiplies)
+    measured = tuple(time_contenders(contenders, seconds))
+    return BenchRow("train", net.name, net.recipe.batch, multiplies, measured, net.epoch, roofline=bound), notes
+
+
+def photograph_row(
+    backend: Backend, seconds: float, sides: tuple[int, int] = large_picture.PHOTO_SIZE
+) -> RowWithNotes:
+    """The row of the photograph, with the memory growth of a process on it."""
+    engine = large_picture.band_contender(backend, sides)
+    others = available_photo_contenders(
+        backend, large_picture.make_photograph(*sides), large_picture.PHOTO_LAYERS, large_picture.photo_parameters()
+    )
+    contenders, notes = check_contenders(engine, _with_reference(others, backend), SAME_MAPS)
+    measured = tuple(time_contenders(contenders, seconds))
+    return BenchRow(
+        "photo",
+        f"{sides[1]} × {sides[0]}",
+        1,
+        large_picture.photo_multiplies(sides),
+        measured,
+        growth=large_picture.memory_growth(sides),
+    ), notes
+
+
+def _with_reference(entries: Sequence[ContenderEntry], backend: Backend) -> list[ContenderEntry]:
     """The reference work is what a row is compared with where there is no other contender."""
-    return [*entries, Entry("reference work", lambda: yardstick(backend))]
+    return [*entries, ContenderEntry("reference work", lambda: reference_work(backend))]
 
 
 CHANNELS = 8
 
 
 @dataclass(frozen=True)
-class Case:
+class ConvolutionCase:
     """A convolution of CHANNELS maps of side × side with `features` kernels of size × size, and a batch."""
 
     side: int = 64
@@ -207,11 +211,11 @@ class Case:
     def prepared(self, backend: Backend) -> Callable[[], None]:
         """One pass over noise, ready to run."""
         ops, rng, layer, shape = backend.operations, np.random.default_rng(5), self._layer, self._shape
-        x = layer.buffer(ops, shape, self.batch, np.float32)
+        x = layer.allocate_input(ops, shape, self.batch, np.float32)
         ops.upload(rng.standard_normal((*shape, self.batch), np.float32), x.values)
-        block = ops.from_host(rng.standard_normal(layer.block_shape(shape), np.float32))
+        block = ops.from_host(rng.standard_normal(layer.parameter_shape(shape), np.float32))
         y = ops.zeros((*layer.output_shape(shape), self.batch), np.float32)
-        return backend.program(layer.forward(ops, Stage(x, y, block)), 1)
+        return backend.program(layer.forward(ops, LayerArrays(x, y, block)), 1)
 
     @property
     def _layer(self) -> Conv2D:
@@ -222,65 +226,70 @@ class Case:
         return CHANNELS, self.side, self.side
 
 
-BASE = Case()
+BASE_CASE = ConvolutionCase()
 
 # What is varied, in words; the number that the cost should be proportional to; and the cases.
-CURVES: tuple[tuple[str, Callable[[Case], int], tuple[Case, ...]], ...] = (
+CURVES: tuple[tuple[str, Callable[[ConvolutionCase], int], tuple[ConvolutionCase, ...]], ...] = (
     (
         "pixels of the picture",
         lambda case: case.side**2,
-        tuple(replace(BASE, side=side) for side in (16, 24, 32, 48, 64, 96, 128, 192, 256)),
+        tuple(replace(BASE_CASE, side=side) for side in (16, 24, 32, 48, 64, 96, 128, 192, 256)),
     ),
     (
         "pixels of a feature",
         lambda case: case.size**2,
-        tuple(replace(BASE, size=size) for size in (1, 3, 5, 7, 9, 11, 13)),
+        tuple(replace(BASE_CASE, size=size) for size in (1, 3, 5, 7, 9, 11, 13)),
     ),
     (
         "number of features",
         lambda case: case.features,
-        tuple(replace(BASE, features=features) for features in (1, 2, 4, 8, 16, 32, 64, 128)),
+        tuple(replace(BASE_CASE, features=features) for features in (1, 2, 4, 8, 16, 32, 64, 128)),
     ),
     (
         "pictures in a batch",
         lambda case: case.batch,
-        tuple(replace(BASE, batch=batch) for batch in (1, 2, 4, 8, 16, 32, 64)),
+        tuple(replace(BASE_CASE, batch=batch) for batch in (1, 2, 4, 8, 16, 32, 64)),
     ),
 )
 
 
-def curves(backend: Backend, seconds: float) -> list[Curve]:
+def scaling_curves(backend: Backend, seconds: float) -> list[ScalingCurve]:
     """All scaling curves, each measured for about `seconds`."""
     return [_curve(of, number, cases, backend, seconds) for of, number, cases in CURVES]
 
 
 def _curve(
-    of: str, number: Callable[[Case], int], cases: tuple[Case, ...], backend: Backend, seconds: float
-) -> Curve:
+    of: str,
+    number: Callable[[ConvolutionCase], int],
+    cases: tuple[ConvolutionCase, ...],
+    backend: Backend,
+    seconds: float,
+) -> ScalingCurve:
     contenders = [
-        Contender(str(number(case)), "engine", case.prepared(backend), None, wait=backend.wait) for case in cases
+        Contender(str(number(case)), "engine", case.prepared(backend), None, wait=backend.synchronize)
+        for case in cases
     ]
-    spreads = [spread(samples) for samples in measure(contenders, seconds)]
+    spreads = [quartiles(samples) for samples in collect_samples(contenders, seconds)]
     values, multiplies = [number(case) for case in cases], [case.multiplies for case in cases]
     medians = [summary.median for summary in spreads]
-    return Curve(
+    return ScalingCurve(
         of,
         tuple(values),
         tuple(multiplies),
         tuple(medians),
         tuple(summary.low for summary in spreads),
         tuple(summary.high for summary in spreads),
-        slope(values, multiplies),
-        slope(values, medians),
+        log_log_slope(values, multiplies),
+        log_log_slope(values, medians),
     )
 
 
-def slope(xs: list[int], ys: list[int] | list[float]) -> float:
+def log_log_slope(xs: list[int], ys: list[int] | list[float]) -> float:
     """The exponent p of y ~ x^p, by least squares on logarithmic axes."""
     return float(np.polyfit(np.log(xs), np.log(ys), 1)[0])
 
 
-def described(case: Case = BASE) -> str:
+def case_text(case: ConvolutionCase = BASE_CASE) -> str:
     """The convolution that everything is varied from, in words."""
     return (
         f"{CHANNELS} maps of {case.side} × {case.side}, {case.features} features of {case.size} × {case.size}, "
@@ -294,7 +303,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass
-class Suite:
+class BenchSuite:
     """The measurements to make on `backend`.
 
     kinds: some of KINDS
@@ -308,17 +317,17 @@ class Suite:
     progress: Progress
     _notes: list[str] = field(default_factory=list, init=False)
 
-    def report(self) -> Report:
+    def report(self) -> BenchReport:
         """Measure everything. Raises BenchError if a contender computes something else."""
-        where = machine(f"{self.backend.title} ({self.backend.reason})", versions())
-        self._notes = missing(self.backend)
+        where = this_machine(f"{self.backend.title} ({self.backend.reason})", contender_versions())
+        self._notes = missing_contenders(self.backend)
         rows, curves, compared = tuple(self._rows()), self._curves(), self._parity()
-        return Report(date.today(), where, rows, curves, compared, tuple(dict.fromkeys(self._notes)))
+        return BenchReport(date.today(), where, rows, curves, compared, tuple(dict.fromkeys(self._notes)))
 
-    def _rows(self) -> Iterator[Row]:
+    def _rows(self) -> Iterator[BenchRow]:
         device_limits = self._limits()
-        plans: list[tuple[str, Callable[[], Noted]]] = []
-        for kind, timed in (("live", live), ("train", train)):
+        plans: list[tuple[str, Callable[[], RowWithNotes]]] = []
+        for kind, timed in (("live", live_row), ("train", train_row)):
             if kind in self.kinds:
                 plans += [
                     (f"{kind} {net.name}", partial(timed, net, self.backend, self.seconds, device_limits))
@@ -326,33 +335,36 @@ class Suite:
                 ]
         if "hanuschkin" in self.kinds:
             plans.append(
-                ("train hanuschkin", partial(train, hanuschkin_net(), self.backend, self.seconds, device_limits))
+                (
+                    "train hanuschkin",
+                    partial(train_row, hanuschkin_net(), self.backend, self.seconds, device_limits),
+                )
             )
         if "photo" in self.kinds:
-            plans.append(("photo", partial(photograph, self.backend, self.seconds)))
+            plans.append(("photo", partial(photograph_row, self.backend, self.seconds)))
         for number, (name, measured) in enumerate(plans, 1):
             self.progress(f"row {number} of {len(plans)}: {name}")
             row, notes = measured()
             self._notes += notes
             yield row
 
-    def _limits(self) -> Limits | None:
+    def _limits(self) -> DeviceLimits | None:
         """On a GPU only: on a CPU, what one thread can do says little about what all of them can."""
         if self.backend.name == "cpu" or not {"live", "train", "hanuschkin"} & set(self.kinds):
             return None
         self.progress("limits of the device")
-        return limits(self.backend)
+        return measure_limits(self.backend)
 
-    def _curves(self) -> tuple[Curve, ...]:
+    def _curves(self) -> tuple[ScalingCurve, ...]:
         if "scale" not in self.kinds:
             return ()
         self.progress("scaling of the cost")
-        return tuple(curves(self.backend, self.seconds))
+        return tuple(scaling_curves(self.backend, self.seconds))
 
-    def _parity(self) -> tuple[Parity, ...]:
+    def _parity(self) -> tuple[ParityResult, ...]:
         if "parity" not in self.kinds:
             return ()
-        results: list[Parity] = []
+        results: list[ParityResult] = []
         for result in parity(self.backend, numpy_backend("reference")):
             if not results or results[-1].subject != result.subject:
                 self.progress(f"parity: {result.subject}")

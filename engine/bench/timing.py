@@ -15,14 +15,14 @@ from engine.bench.contender import Contender, Family
 
 Clock: TypeAlias = Callable[[], float]
 
-FEWEST_ROUNDS, MOST_ROUNDS = 3, 25
+MIN_ROUNDS, MAX_ROUNDS = 3, 25
 # The least duration of a sample of short runs, and that of a run that needs no warm-up.
-SHORTEST_SAMPLE, LONG_RUN = 0.005, 0.05
+MIN_SAMPLE_SECONDS, LONG_RUN_SECONDS = 0.005, 0.05
 # A contender's threads may go on spinning for this time after its last call.
 SETTLE_SECONDS = 0.002
 
 
-class Spread(msgspec.Struct, frozen=True):
+class Quartiles(msgspec.Struct, frozen=True):
     """The median of some samples, and the quartiles below and above it."""
 
     median: float
@@ -40,41 +40,45 @@ class Timing(msgspec.Struct, frozen=True):
 
     name: str
     family: Family
-    seconds: Spread
-    times: Spread
+    seconds: Quartiles
+    times: Quartiles
     rounds: int
 
 
-def spread(samples: Sequence[float]) -> Spread:
+def quartiles(samples: Sequence[float]) -> Quartiles:
     """Of one or more samples."""
     low, median, high = (float(value) for value in np.percentile(samples, (25, 50, 75)))
-    return Spread(median, low, high)
+    return Quartiles(median, low, high)
 
 
-def timings(contenders: Sequence[Contender], seconds: float, clock: Clock = time.perf_counter) -> list[Timing]:
+def time_contenders(
+    contenders: Sequence[Contender], seconds: float, clock: Clock = time.perf_counter
+) -> list[Timing]:
     """Time the contenders, the first being the engine, for about `seconds` in all."""
-    samples = measure(contenders, seconds, clock)
+    samples = collect_samples(contenders, seconds, clock)
     return [
         Timing(
             contender.name,
             contender.family,
-            spread(own_samples),
-            spread([a / b for a, b in zip(own_samples, samples[0], strict=True)]),
+            quartiles(own_samples),
+            quartiles([a / b for a, b in zip(own_samples, samples[0], strict=True)]),
             len(own_samples),
         )
         for contender, own_samples in zip(contenders, samples, strict=True)
     ]
 
 
-def measure(contenders: Sequence[Contender], seconds: float, clock: Clock = time.perf_counter) -> list[list[float]]:
+def collect_samples(
+    contenders: Sequence[Contender], seconds: float, clock: Clock = time.perf_counter
+) -> list[list[float]]:
     """The samples of each contender, in seconds per unit of work, one per round.
 
     Every round takes each contender once, and starts with another one. A sample has as many runs as fit into its
     share of `seconds`, at least one.
     """
     alone = [_alone(contender, clock) for contender in contenders]
-    round_length = sum(max(length, SHORTEST_SAMPLE) for length in alone)
-    rounds = int(min(max(seconds / round_length, FEWEST_ROUNDS), MOST_ROUNDS))
+    round_length = sum(max(length, MIN_SAMPLE_SECONDS) for length in alone)
+    rounds = int(min(max(seconds / round_length, MIN_ROUNDS), MAX_ROUNDS))
     share = seconds / rounds / len(contenders)
     samples: list[list[float]] = [[] for _ in contenders]
     for number in range(rounds):
@@ -82,7 +86,7 @@ def measure(contenders: Sequence[Contender], seconds: float, clock: Clock = time
             index = (number + offset) % len(contenders)
             contender, length = contenders[index], alone[index]
             runs = max(1, int(share / length))
-            elapsed = _sample(contender, runs, clock, warm_up=length < LONG_RUN)
+            elapsed = _sample(contender, runs, clock, warm_up=length < LONG_RUN_SECONDS)
             samples[index].append(elapsed / runs / contender.units)
     return samples
 
@@ -90,7 +94,7 @@ def measure(contenders: Sequence[Contender], seconds: float, clock: Clock = time
 def _alone(contender: Contender, clock: Clock) -> float:
     """The approximate seconds of one run, found with as few runs as are measurable."""
     runs, elapsed = 1, _sample(contender, 1, clock, warm_up=True)
-    while elapsed < SHORTEST_SAMPLE:
+    while elapsed < MIN_SAMPLE_SECONDS:
         runs *= 4
         elapsed = _sample(contender, runs, clock, warm_up=False)
     return elapsed / runs

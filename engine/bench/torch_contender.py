@@ -11,10 +11,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.bench.cases import Net, parameters, pictures
-from engine.bench.contender import BATCHES, BenchError, Contender, Entry, nothing
-from engine.bench.machine import cores
+from engine.bench.cases import BenchNet, noise_batch, start_parameters
+from engine.bench.contender import BATCH_COUNT, BenchError, Contender, ContenderEntry, no_op
+from engine.bench.machine import core_count
 from engine.nn.layers import (
+    Arrays,
     AvgPool2D,
     Center,
     Conv2D,
@@ -27,7 +28,6 @@ from engine.nn.layers import (
     ReLU,
     Sigmoid,
     Tanh,
-    Values,
 )
 from engine.nn.network import Network, Parameters, layer_names
 from engine.training.optimizers import SGD
@@ -52,7 +52,7 @@ class TorchNetwork:
         import torch
 
         self.parameters: Tensors = {}
-        self.learnt: Tensors = {}
+        self.trainable: Tensors = {}
         self.steps: list[Step] = []
         for name, layer, shape in zip(network.names[1:], network.layers, network.shapes, strict=False):
             tensors: Tensors = {}
@@ -66,10 +66,10 @@ class TorchNetwork:
                 raise BenchError(f"The PyTorch contender does not support {type(layer).__name__}; leave it out.")
             self.steps.append(BUILDERS[type(layer)](torch, layer, tensors))
             self.parameters |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}
-            block = layer.block_shape(shape)
+            block = layer.parameter_shape(shape)
             if block is not None:
-                views = layer.parameters(np.empty(block, np.float32), shape)
-                self.learnt |= {f"{name}.{key}": tensors[key].requires_grad_() for key in views}
+                views = layer.parameter_views(np.empty(block, np.float32), shape)
+                self.trainable |= {f"{name}.{key}": tensors[key].requires_grad_() for key in views}
 
     def scores(self, images: Tensor) -> Tensor:
         for step in self.steps:
@@ -86,7 +86,7 @@ class TorchNetwork:
 
 
 def _conv(torch: Any, layer: Conv2D, tensors: Tensors) -> Step:
-    weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), layer.stride, layer.margin
+    weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), layer.stride, layer.pad_width
     if layer.mean:
         kernel_values = weight[0].numel()
         return lambda x: torch.conv2d(x, weight / kernel_values, bias, stride, padding)
@@ -147,7 +147,7 @@ def torch_version() -> str | None:
     return str(torch.__version__)
 
 
-def torch_sees_gpu() -> bool:
+def torch_has_gpu() -> bool:
     """Whether PyTorch is installed and can use a GPU."""
     if find_spec("torch") is None:
         return False
@@ -158,46 +158,48 @@ def torch_sees_gpu() -> bool:
 
 def thread_counts() -> list[int]:
     """The numbers of threads to try on a CPU: 1, 2, and all cores."""
-    return sorted({1, min(2, cores()), cores()})
+    return sorted({1, min(2, core_count()), core_count()})
 
 
-def on_processor(work: Literal["live", "train"], net: Net) -> list[Entry]:
+def cpu_contenders(work: Literal["live", "train"], net: BenchNet) -> list[ContenderEntry]:
     """PyTorch eager with each number of threads and either memory layout."""
     make = {"live": _live, "train": _train}[work]
     return [
-        Entry(title, partial(make, net, "cpu", "eager", layout, title, partial(set_threads, threads)))
+        ContenderEntry(title, partial(make, net, "cpu", "eager", layout, title, partial(set_threads, threads)))
         for layout in (False, True)
         for threads in thread_counts()
         for title in (_title(layout, threads),)
     ]
 
 
-def on_gpu(work: Literal["live", "train"], net: Net) -> list[Entry]:
+def gpu_contenders(work: Literal["live", "train"], net: BenchNet) -> list[ContenderEntry]:
     """PyTorch on the first GPU: eager, compiled and as a CUDA graph; in float32, with its fastest kernels."""
     _disable_tf32()
     make = {"live": _live, "train": _train}[work]
     modes: tuple[Mode, ...] = ("eager", "compiled", "CUDA graph")
     return [
-        Entry(title, partial(make, net, "cuda", mode, False, title, nothing))
+        ContenderEntry(title, partial(make, net, "cuda", mode, False, title, no_op))
         for mode in modes
         for title in (f"PyTorch {mode}, GPU",)
     ]
 
 
-def photo(
-    device: Literal["cpu", "gpu"], picture: HostArray, layers: Sequence[Layer], values: Values
-) -> list[Entry]:
+def photo_contenders(
+    device: Literal["cpu", "gpu"], picture: HostArray, layers: Sequence[Layer], values: Arrays
+) -> list[ContenderEntry]:
     """PyTorch eager on a picture (C, H, W) in one piece, from host memory to host memory."""
     if device == "gpu":
         _disable_tf32()
         return [
-            Entry(
+            ContenderEntry(
                 "PyTorch eager, GPU",
-                partial(_photo, picture, layers, values, "cuda", False, "PyTorch eager, GPU", nothing),
+                partial(_photo, picture, layers, values, "cuda", False, "PyTorch eager, GPU", no_op),
             )
         ]
     return [
-        Entry(title, partial(_photo, picture, layers, values, "cpu", layout, title, partial(set_threads, threads)))
+        ContenderEntry(
+            title, partial(_photo, picture, layers, values, "cpu", layout, title, partial(set_threads, threads))
+        )
         for layout in (False, True)
         for threads in thread_counts()
         for title in (_title(layout, threads),)
@@ -226,7 +228,7 @@ def _disable_tf32() -> None:
 def _synchronize_of(device: str) -> Callable[[], object]:
     import torch
 
-    return torch.cuda.synchronize if device == "cuda" else nothing
+    return torch.cuda.synchronize if device == "cuda" else no_op
 
 
 def _to_device(device: str, images: HostArray, channels_last: bool) -> Any:
@@ -237,13 +239,13 @@ def _to_device(device: str, images: HostArray, channels_last: bool) -> Any:
 
 
 def _live(
-    net: Net, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
+    net: BenchNet, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
 ) -> Contender:
     """One picture at a time, every layer's output returned and waited for."""
     import torch
 
-    network, wait = TorchNetwork(net.network, parameters(net), device, channels_last), _synchronize_of(device)
-    image = pictures(net, 1)[0]
+    network, wait = TorchNetwork(net.network, start_parameters(net), device, channels_last), _synchronize_of(device)
+    image = noise_batch(net, 1)[0]
     inputs = _to_device(device, image, channels_last)
     forward = torch.inference_mode()(network.outputs)
     if mode == "compiled":
@@ -269,13 +271,13 @@ def _live(
 
 
 def _train(
-    net: Net, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
+    net: BenchNet, device: str, mode: Mode, channels_last: bool, title: str, before: Callable[[], object]
 ) -> Contender:
     """Whole steps on prepared batches; the engine has to fetch its own."""
     import torch
 
-    network, recipe = TorchNetwork(net.network, parameters(net), device, channels_last), net.recipe
-    images, labels = pictures(net, BATCHES * recipe.batch)
+    network, recipe = TorchNetwork(net.network, start_parameters(net), device, channels_last), net.recipe
+    images, labels = noise_batch(net, BATCH_COUNT * recipe.batch)
     batches = _to_device(device, images, channels_last).split(recipe.batch)
     labels_by_batch = torch.from_numpy(labels).to(device).split(recipe.batch)
     optimizer = _optimizer(network, recipe)
@@ -308,7 +310,7 @@ def _train(
     def run() -> None:
         nonlocal batch
         work(batches[batch], labels_by_batch[batch])
-        batch = (batch + 1) % BATCHES
+        batch = (batch + 1) % BATCH_COUNT
 
     def answer() -> dict[str, HostArray]:
         run()
@@ -321,7 +323,7 @@ def _train(
 def _photo(
     picture: HostArray,
     layers: Sequence[Layer],
-    values: Values,
+    values: Arrays,
     device: str,
     channels_last: bool,
     title: str,
@@ -354,8 +356,8 @@ def _optimizer(network: TorchNetwork, recipe: Any) -> Any:
     import torch
 
     assert isinstance(recipe.optimizer, SGD)
-    weights = [tensor for tensor in network.learnt.values() if tensor.ndim > 1]
-    others = [tensor for tensor in network.learnt.values() if tensor.ndim <= 1]
+    weights = [tensor for tensor in network.trainable.values() if tensor.ndim > 1]
+    others = [tensor for tensor in network.trainable.values() if tensor.ndim <= 1]
     groups = [{"params": weights, "weight_decay": recipe.l2}, {"params": others}]
     return torch.optim.SGD(groups, lr=recipe.optimizer.rate, momentum=recipe.optimizer.momentum)
 

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends.backend import choose_backend, one_blas_thread
-from engine.bench.cost_chart import chart
+from engine.bench.cost_chart import cost_chart
 from engine.bench.report import (
-    MARGIN,
-    Report,
-    as_markdown,
-    as_text,
-    changes,
-    into_page,
+    REGRESSION_MARGIN,
+    BenchReport,
+    compare_reports,
+    markdown_section,
     read_report,
     regression_text,
-    to_json,
+    report_json,
+    report_markdown,
+    report_text,
 )
-from engine.bench.suite import KINDS, Suite, described
+from engine.bench.suite import KINDS, BenchSuite, case_text
 from engine.formats.atomic_file import write_atomically
 
 CHART = "cost.svg"
@@ -41,46 +41,51 @@ def add(subparsers: Any) -> None:
     option("--json", type=Path, metavar="FILE", help="write everything measured")
     option("--pictures", type=Path, metavar="FOLDER", help=f"plot the scaling curves, as {CHART} in this folder")
     option("--against", type=Path, metavar="FILE", help="compare ratios with an earlier --json file")
-    option("--margin", type=_positive, default=MARGIN, help=f"share by which a ratio may fall (default: {MARGIN})")
+    option(
+        "--margin",
+        type=_positive,
+        default=REGRESSION_MARGIN,
+        help=f"share by which a ratio may fall (default: {REGRESSION_MARGIN})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print and write; returns 1 if numbers differ or a row got slower.
 
-    Raises DeviceError if the device is missing, BenchError if a contender computes other numbers, StorageError for
-    a file that cannot be used.
+    Raises DeviceUnavailable if the device is missing, BenchError if a contender computes other numbers, FileError
+    for a file that cannot be used.
     """
     before = None if args.against is None else read_report(args.against)
     _check_folders([path for path in (args.markdown, args.json) if path is not None], args.pictures)
     backend = choose_backend(args.device)
     kinds = args.rows or [kind for kind in KINDS if kind != "parity" or backend.name == "gpu"]
     with one_blas_thread():
-        report = Suite(backend, kinds, args.seconds, _progress).report()
+        report = BenchSuite(backend, kinds, args.seconds, _progress).report()
     _progress("")
-    print(as_text(report), end="")
+    print(report_text(report), end="")
     _write(args, report)
-    found = [] if before is None else changes(before, report, args.margin)
+    found = [] if before is None else compare_reports(before, report, args.margin)
     if before is not None:
         print("\n" + regression_text(found, args.margin), end="")
-    wrong = [case for case in report.parity if not case.fine]
+    wrong = [case for case in report.parity if not case.is_within]
     if wrong:
         print(f"xo: {len(wrong)} of {len(report.parity)} comparisons with NumPy differ.", file=sys.stderr)
     return int(bool(wrong) or any(change.slower for change in found))
 
 
-def _write(args: argparse.Namespace, report: Report) -> None:
+def _write(args: argparse.Namespace, report: BenchReport) -> None:
     pictures = []
     if args.pictures is not None and report.curves:
         picture = args.pictures / CHART
-        title, caption = "What a convolution costs as it grows", f"Varied from {described()}."
-        write_atomically(picture, chart(report.curves, title, caption).encode())
+        title, caption = "What a convolution costs as it grows", f"Varied from {case_text()}."
+        write_atomically(picture, cost_chart(report.curves, title, caption).encode())
         pictures.append(picture)
     if args.markdown is not None:
         page = args.markdown
         addresses = [Path(os.path.relpath(picture, page.parent)).as_posix() for picture in pictures]
-        write_atomically(page, into_page(page, as_markdown(report, addresses)).encode())
+        write_atomically(page, markdown_section(page, report_markdown(report, addresses)).encode())
     if args.json is not None:
-        write_atomically(args.json, to_json(report))
+        write_atomically(args.json, report_json(report))
 
 
 def _check_folders(files: Sequence[Path], pictures: Path | None) -> None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.backends.backend import Backend
-    from engine.nn.model import Subject
+    from engine.nn.model import Model
 
     Array = NDArray[np.float32]
 
 
-def add_subject(parser: argparse.ArgumentParser) -> None:
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", metavar="NAME", help="a network of this program (default: default)")
     which.add_argument("--model", metavar="FILE", type=Path, help="a model file")
@@ -30,17 +30,19 @@ def add_subject(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_subject(args: argparse.Namespace) -> Subject:
+def chosen_model(args: argparse.Namespace) -> Model:
     """The model of --preset or --model. Raises ValueError or FileNotFoundError with one sentence."""
-    from engine.documents.model_file import load_model, shipped_subject
+    from engine.documents.model_file import load_model, shipped_model
     from engine.documents.presets import preset
 
     if args.model is not None:
         return load_model(args.model)
     name = "default" if args.preset is None else args.preset
-    if preset(name).untrained:
-        raise ValueError(f"{preset(name).untrained.removesuffix('.')}, then give the file it writes as --model.")
-    return shipped_subject(name)
+    if preset(name).untrained_reason:
+        raise ValueError(
+            f"{preset(name).untrained_reason.removesuffix('.')}, then give the file it writes as --model."
+        )
+    return shipped_model(name)
 
 
 BATCH = 64
@@ -55,7 +57,7 @@ def add(subparsers: Any) -> None:
         description="Classify pictures as X or O. A folder stands for the images in it, at any depth.",
     )
     parser.add_argument("files", metavar="FILES", nargs="+", type=Path, help="images, npz files, folders")
-    add_subject(parser)
+    add_model_arguments(parser)
     parser.add_argument("--fit", action="store_true", help="centre the ink and scale it to the frame first")
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
 
@@ -65,20 +67,20 @@ def run(args: argparse.Namespace) -> int:
     and OSError."""
     from engine.backends.backend import choose_backend
 
-    classifier = Classifier(chosen_subject(args), choose_backend(args.device))
-    source = Source(args.files, classifier.side, classifier.subject.network.classes, args.fit)
-    tally = Tally(classifier.subject.network.classes)
-    for result in classifier.results(source.entries()):
-        print(_json(result) if args.json else _line(result, source.width, classifier.percent))
+    classifier = Classifier(chosen_model(args), choose_backend(args.device))
+    source = PictureSource(args.files, classifier.side, classifier.model.network.classes, args.fit)
+    tally = Tally(classifier.model.network.classes)
+    for result in classifier.classify(source.entries()):
+        print(_json(result) if args.json else _line(result, source.width, classifier.shows_percent))
         tally.count(result)
-    if tally.labelled:
+    if tally.labelled_count:
         # In JSON mode, stdout contains nothing but the objects.
         print(tally.sentence(), file=sys.stderr if args.json else sys.stdout)
     return 1 if source.failed else 0
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class PictureEntry:
     """A picture to classify.
 
     picture: (side, side), -1 to 1.
@@ -93,26 +95,26 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Classification:
     """The prediction for one picture.
 
     votes: by class name, in the network's order.
     predicted_class: a class name or "unsure".
     """
 
-    entry: Entry
+    entry: PictureEntry
     votes: dict[str, float]
-    verdict: str
+    predicted_class: str
 
     @property
-    def right(self) -> bool | None:
+    def is_correct(self) -> bool | None:
         """Whether the predicted class is the label, for "neither" whether it is "unsure"; None without a label."""
         if self.entry.label is None:
             return None
-        return self.verdict == ("unsure" if self.entry.label == NEITHER else self.entry.label)
+        return self.predicted_class == ("unsure" if self.entry.label == NEITHER else self.entry.label)
 
 
-class Source:
+class PictureSource:
     """Reads the pictures of files and folders one after another, and prints which files it cannot read."""
 
     def __init__(self, paths: list[Path], side: int, classes: tuple[str, ...], fit: bool) -> None:
@@ -122,7 +124,7 @@ class Source:
         # Longest name of a picture; those of an npz file include an index.
         self.width = max((len(str(path)) + 6 * _is_npz(path) for path in self._paths), default=0)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PictureEntry]:
         """Every readable picture, in order; prints a sentence to stderr for each file that is not."""
         for path in self._paths:
             try:
@@ -132,26 +134,26 @@ class Source:
 
     def _expanded(self, path: Path) -> list[Path]:
         """The path itself, or the image files below a folder, sorted."""
-        from engine.formats.atomic_file import shown
-        from engine.formats.pictures import SUFFIXES
+        from engine.formats.atomic_file import quoted
+        from engine.formats.pictures import PICTURE_SUFFIXES
 
         if not path.is_dir():
             return [path]
         inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-        found = sorted(file for file in inside if file.suffix.lower() in SUFFIXES)
+        found = sorted(file for file in inside if file.suffix.lower() in PICTURE_SUFFIXES)
         if not found:
-            self._fail(f"{shown(path)} contains no images; name another folder.")
+            self._fail(f"{quoted(path)} contains no images; name another folder.")
         return found
 
-    def _of_image(self, path: Path) -> Iterator[Entry]:
+    def _of_image(self, path: Path) -> Iterator[PictureEntry]:
         from engine.formats.pictures import read_picture
 
-        yield Entry(str(path), self._input(read_picture(path)))
+        yield PictureEntry(str(path), self._input(read_picture(path)))
 
-    def _of_npz(self, path: Path) -> Iterator[Entry]:
-        from engine.formats.array_files import read_images
+    def _of_npz(self, path: Path) -> Iterator[PictureEntry]:
+        from engine.formats.array_files import read_npz
 
-        found = read_images(path)
+        found = read_npz(path)
         classes = self._classes if found.classes is None else found.classes
         known = f"but this network knows {', '.join(self._classes)}"
         if unknown := sorted(set(classes) - set(self._classes)):
@@ -161,16 +163,16 @@ class Source:
         names = (*classes, NEITHER)  # label -1 indexes the last
         for index, picture in enumerate(found.pictures):
             label = None if found.labels is None else names[found.labels[index]]
-            yield Entry(str(path), self._input(picture), index, label)
+            yield PictureEntry(str(path), self._input(picture), index, label)
 
     def _input(self, picture: Array) -> Array:
         from engine.drawings.drawing import Drawing
-        from engine.drawings.raster import fitted, render
+        from engine.drawings.raster import fit_to_frame, render
         from engine.formats.pictures import to_input
 
         if not self._fit:
             return to_input(picture, self._side)
-        return render(fitted(Drawing(image=picture)), self._side)
+        return render(fit_to_frame(Drawing(image=picture)), self._side)
 
     def _fail(self, sentence: str) -> None:
         self.failed = True
@@ -180,21 +182,21 @@ class Source:
 class Classifier:
     """Classifies pictures with one model, batch by batch."""
 
-    def __init__(self, subject: Subject, backend: Backend) -> None:
+    def __init__(self, subject: Model, backend: Backend) -> None:
         """Raises ShapeError unless the network's input is one square map."""
-        from engine.nn.inference import Reader
+        from engine.nn.inference import Predictor
         from engine.nn.plan import Plan
 
-        self.subject, self.side = subject, Reader(subject, backend).side
-        self.percent = subject.network.vote == "softmax"
+        self.model, self.side = subject, Predictor(subject, backend).side
+        self.shows_percent = subject.network.vote == "softmax"
         self._backend = backend
-        batch = max(1, min(BATCH, BATCH_BYTES // subject.network.picture_bytes))
+        batch = max(1, min(BATCH, BATCH_BYTES // subject.network.image_bytes))
         self._plan = Plan(subject.network, backend, batch)
         self._plan.load(subject.parameters)
 
-    def results(self, entries: Iterable[Entry]) -> Iterator[Result]:
+    def classify(self, entries: Iterable[PictureEntry]) -> Iterator[Classification]:
         """The prediction for each entry, in order."""
-        batch: list[Entry] = []
+        batch: list[PictureEntry] = []
         for entry in entries:
             batch.append(entry)
             if len(batch) == self._plan.batch:
@@ -203,20 +205,20 @@ class Classifier:
         if batch:
             yield from self._classify(batch)
 
-    def _classify(self, entries: list[Entry]) -> Iterator[Result]:
+    def _classify(self, entries: list[PictureEntry]) -> Iterator[Classification]:
         """Classify at most a batch, padded with blank pictures."""
         import numpy as np
 
-        from engine.nn.inference import verdict, votes_of
+        from engine.nn.inference import compute_votes, predict_class
 
         pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
         for index, entry in enumerate(entries):
             pictures[index, 0] = entry.picture
         scores = self._backend.operations.to_host(self._plan.forward(pictures)).T
-        classes = self.subject.network.classes
-        for entry, votes in zip(entries, votes_of(self.subject.network, scores), strict=False):
+        classes = self.model.network.classes
+        for entry, votes in zip(entries, compute_votes(self.model.network, scores), strict=False):
             shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}
-            yield Result(entry, shares, verdict(self.subject, votes, entry.picture))
+            yield Classification(entry, shares, predict_class(self.model, votes, entry.picture))
 
 
 @dataclass
@@ -224,40 +226,40 @@ class Tally:
     """Counts correct predictions by label."""
 
     classes: tuple[str, ...]
-    seen: dict[str, int] = field(default_factory=dict)
-    right: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    correct: dict[str, int] = field(default_factory=dict)
     unsure: int = 0
 
     @property
-    def labelled(self) -> int:
+    def labelled_count(self) -> int:
         """Number of pictures with a label."""
-        return sum(self.seen.values())
+        return sum(self.counts.values())
 
-    def count(self, result: Result) -> None:
+    def count(self, result: Classification) -> None:
         """Count a prediction, if its picture has a label."""
         label = result.entry.label
         if label is None:
             return
-        self.seen[label] = self.seen.get(label, 0) + 1
-        self.right[label] = self.right.get(label, 0) + bool(result.right)
-        self.unsure += result.verdict == "unsure"
+        self.counts[label] = self.counts.get(label, 0) + 1
+        self.correct[label] = self.correct.get(label, 0) + bool(result.is_correct)
+        self.unsure += result.predicted_class == "unsure"
 
     def sentence(self) -> str:
         """For example: accuracy 97.0 % of 200 (X 98.0 % of 100, O 96.0 % of 100; 3 unsure)."""
-        parts = [self._class_text(name) for name in (*self.classes, NEITHER) if self.seen.get(name)]
-        total = sum(self.right.values()) / self.labelled
+        parts = [self._class_text(name) for name in (*self.classes, NEITHER) if self.counts.get(name)]
+        total = sum(self.correct.values()) / self.labelled_count
         details = f"{', '.join(parts)}; {self.unsure:,} unsure"
-        return f"accuracy {total:.1%} of {self.labelled:,} ({details})".replace("%", " %")
+        return f"accuracy {total:.1%} of {self.labelled_count:,} ({details})".replace("%", " %")
 
     def _class_text(self, name: str) -> str:
-        return f"{name} {self.right[name] / self.seen[name]:.1%} of {self.seen[name]:,}"
+        return f"{name} {self.correct[name] / self.counts[name]:.1%} of {self.counts[name]:,}"
 
 
 def _is_npz(path: Path) -> bool:
     return path.suffix.lower() == ".npz"
 
 
-def _line(result: Result, width: int, percent: bool) -> str:
+def _line(result: Classification, width: int, percent: bool) -> str:
     """A picture's line of text. Votes that are no shares, as the walk-through's, are not printed as percentages."""
 
     def text(vote: float) -> str:
@@ -266,15 +268,15 @@ def _line(result: Result, width: int, percent: bool) -> str:
     entry = result.entry
     name = entry.file if entry.index is None else f"{entry.file}[{entry.index}]"
     votes = ", ".join(f"{label} {text(vote).strip()}" for label, vote in result.votes.items())
-    wrong = "" if result.right in (None, True) else f"  is {entry.label}"
-    return f"{name:<{width}}  {result.verdict:<6}  {text(max(result.votes.values()))}  ({votes}){wrong}"
+    wrong = "" if result.is_correct in (None, True) else f"  is {entry.label}"
+    return f"{name:<{width}}  {result.predicted_class:<6}  {text(max(result.votes.values()))}  ({votes}){wrong}"
 
 
-def _json(result: Result) -> str:
+def _json(result: Classification) -> str:
     """A picture's JSON object. Votes have six decimals: the rest of a float32 is noise."""
     entry = result.entry
     votes = {name: round(vote, 6) for name, vote in result.votes.items()}
-    fields: dict[str, Any] = {"file": entry.file, "verdict": result.verdict, "votes": votes}
+    fields: dict[str, Any] = {"file": entry.file, "verdict": result.predicted_class, "votes": votes}
     if entry.index is not None:
         fields["index"] = entry.index
     if entry.label is not None:

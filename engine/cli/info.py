@@ -37,17 +37,17 @@ def _report() -> dict[str, Any]:
     import numpy as np
 
     from engine.backends.backend import choose_backend
-    from engine.bench.machine import blas, cores
+    from engine.bench.machine import blas_text, core_count
     from engine.installation import cupy_version, program_version
 
     backend = choose_backend("auto")
     return {
         "xo": program_version(),
         "python": f"{platform.python_version()} ({sys.executable})",
-        "numpy": f"{np.__version__} ({blas()})",
+        "numpy": f"{np.__version__} ({blas_text()})",
         "cupy": cupy_version() or "not installed",
         "device": f"{backend.title} ({backend.reason})",
-        "cores": cores(),
+        "cores": core_count(),
         "platform": platform.platform(),
         "presets": _presets(),
     }
@@ -73,14 +73,14 @@ def _presets() -> list[dict[str, Any]]:
 def _model(name: str) -> str:
     """Where the preset's weights come from."""
     from engine.documents.presets import WALKTHROUGH, preset
-    from engine.installation import asset
+    from engine.installation import asset_path
 
     if name == WALKTHROUGH.name:
         return "made by hand"
-    if preset(name).untrained:
+    if preset(name).untrained_reason:
         return "fresh weights"
     try:
-        asset(f"{name}.safetensors")
+        asset_path(f"{name}.safetensors")
     except FileNotFoundError:
         return "trained model missing"
     return "trained model shipped"

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: ModuleType, args: argparse.Namespace) -> int:
-    from engine.backends.backend import DeviceError  # not before --help and --version, which need no NumPy
+    from engine.backends.backend import DeviceUnavailable  # not before --help and --version, which need no NumPy
 
     try:
         code = int(command.run(args))
@@ -44,7 +44,7 @@ def _run(command: ModuleType, args: argparse.Namespace) -> int:
         return code
     except BrokenPipeError:
         raise
-    except DeviceError as error:
+    except DeviceUnavailable as error:
         return _failed(f"The GPU cannot be used ({error}); leave --device out, or use --device cpu.")
     except MemoryError:
         return _failed("Not enough memory; use a smaller picture or network.")

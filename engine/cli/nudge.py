@@ -12,14 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from engine.charts import Line, log_chart
-from engine.data.pool import Fixed
+from engine.charts import ChartLine, log_chart
+from engine.data.pool import FixedSource
 from engine.data.xo.article import article_examples
-from engine.documents.presets import ARTICLE_FEATURES, TRAINABLE_WALKTHROUGH
+from engine.documents.presets import ARTICLE_KERNELS, TRAINABLE_WALKTHROUGH
 from engine.formats.atomic_file import write_atomically
-from engine.nn.layers import Values
+from engine.nn.layers import Arrays
 from engine.nn.losses import targets
-from engine.nudging import Curve, Nudge, Nudger, Nudging, backpropagated, central_differences, compare
+from engine.nudging import (
+    Nudge,
+    Nudger,
+    NudgingConfig,
+    RuleCurve,
+    backprop_gradients,
+    central_difference_gradients,
+    compare_rules,
+)
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
 
@@ -56,9 +64,9 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print nudges, the gradient check or the comparison. Raises ValueError for invalid numbers, StorageError for a
+    """Print nudges, the gradient check or the comparison. Raises ValueError for invalid numbers, FileError for a
     file."""
-    nudging = Nudging(args.size, shuffled=args.shuffle, batch=args.batch, seed=args.seed)
+    nudging = NudgingConfig(args.size, shuffled=args.shuffle, batch=args.batch, seed=args.seed)
     if args.steps is not None:
         _print_nudges(args, nudging)
     elif args.check:
@@ -68,28 +76,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _initial(args: argparse.Namespace) -> Values:
+def _initial(args: argparse.Namespace) -> Arrays:
     """Random initial parameters, with --handmade the article's features, divided by 9 for its mean."""
     if args.seed < 0:
         raise ValueError(f"A seed is a whole number of at least 0, not {args.seed}.")
-    values = TRAINABLE_WALKTHROUGH.initial(args.seed)
+    values = TRAINABLE_WALKTHROUGH.initial_parameters(args.seed)
     if args.handmade:
         name = "01-conv2d.weight"
-        values[name] = (ARTICLE_FEATURES / ARTICLE_FEATURES[0].size).astype(values[name].dtype)
+        values[name] = (ARTICLE_KERNELS / ARTICLE_KERNELS[0].size).astype(values[name].dtype)
     return values
 
 
-def _print_nudges(args: argparse.Namespace, nudging: Nudging) -> None:
+def _print_nudges(args: argparse.Namespace, nudging: NudgingConfig) -> None:
     if args.steps < 1:
         raise ValueError(f"There is nothing to print for {args.steps} steps; give --steps 1 or more.")
-    nudger = Nudger(TRAINABLE_WALKTHROUGH, Fixed(article_examples()), nudging, _initial(args))
-    for nudge in islice(nudger.nudges(), args.steps):
+    nudger = Nudger(TRAINABLE_WALKTHROUGH, FixedSource(article_examples()), nudging, _initial(args))
+    for nudge in islice(nudger.iter_nudges(), args.steps):
         print(json.dumps(_nudge_json(nudge)) if args.json else _nudge_line(nudge))
 
 
 def _nudge_line(nudge: Nudge) -> str:
     index = ", ".join(map(str, nudge.index))
-    outcome = {"up": "higher", "down": "lower", "same": "unchanged"}[nudge.kept]
+    outcome = {"up": "higher", "down": "lower", "same": "unchanged"}[nudge.direction]
     errors = f"error {nudge.error:.6f}, higher {nudge.error_up:.6f}, lower {nudge.error_down:.6f}"
     return f"{nudge.number:>6}  {f'{nudge.name}[{index}]':<28} {nudge.before:+.4f}  {errors}: {outcome}"
 
@@ -106,7 +114,7 @@ def _nudge_json(nudge: Nudge) -> dict[str, Any]:
         "error": nudge.error,
         "error_up": nudge.error_up,
         "error_down": nudge.error_down,
-        "kept": nudge.kept,
+        "kept": nudge.direction,
     }
 
 
@@ -115,12 +123,12 @@ def _check(args: argparse.Namespace) -> None:
     network, dataset = TRAINABLE_WALKTHROUGH, article_examples()
     initial = _initial(args)
     shares = targets(dataset.labels, len(dataset.classes), np.float64)
-    differences = central_differences(network, initial, dataset.images, shares)
-    gradients = backpropagated(network, initial, dataset.images, shares)
+    differences = central_difference_gradients(network, initial, dataset.images, shares)
+    gradients = backprop_gradients(network, initial, dataset.images, shares)
     deviations = []
     for name, gradient in gradients.items():
         for index in np.ndindex(gradient.shape):
-            central, kink = float(differences.slopes[name][index]), differences.sentence(name, index)
+            central, kink = float(differences.slopes[name][index]), differences.message(name, index)
             if kink is None:
                 deviations.append(abs(central - float(gradient[index])))
             _print_gradients(args.json, name, index, central, float(gradient[index]), kink)
@@ -141,10 +149,10 @@ def _print_gradients(
     print(f"{parameter:<28} central {central:+.9f}  backpropagation {gradient:+.9f}  {kink or ''}".rstrip())
 
 
-def _compare(args: argparse.Namespace, nudging: Nudging) -> None:
+def _compare(args: argparse.Namespace, nudging: NudgingConfig) -> None:
     marks, rows = _marks(args.multiplies)
     recipe = Recipe(SGD(args.rate, momentum=0), batch=args.batch, epochs=args.multiplies, seed=args.seed)
-    curves = compare(TRAINABLE_WALKTHROUGH, article_examples(), _initial(args), marks, recipe, nudging)
+    curves = compare_rules(TRAINABLE_WALKTHROUGH, article_examples(), _initial(args), marks, recipe, nudging)
     if args.svg is not None:
         write_atomically(args.svg, _picture(args, curves).encode())
     if args.json:
@@ -167,7 +175,7 @@ def _marks(most: int) -> tuple[list[int], list[int]]:
     return sorted({*rows, *fine, most}), [*rows, most]
 
 
-def _table(curves: list[Curve], rows: list[int]) -> Iterator[str]:
+def _table(curves: list[RuleCurve], rows: list[int]) -> Iterator[str]:
     """Markdown: a row for each mark, a column for each method."""
     yield "| multiplies | " + " | ".join(curve.rule for curve in curves) + " |"
     yield "|" + "---:|" * (len(curves) + 1)
@@ -176,7 +184,7 @@ def _table(curves: list[Curve], rows: list[int]) -> Iterator[str]:
         yield f"| {mark:,} | " + " | ".join(cells) + " |"
 
 
-def _points(curve: Curve) -> Iterator[tuple[int, float]]:
+def _points(curve: RuleCurve) -> Iterator[tuple[int, float]]:
     return zip(curve.multiplies, curve.errors, strict=True)
 
 
@@ -184,10 +192,10 @@ def _error_text(error: float) -> str:
     return f"below {LOWEST:.6f}" if error < LOWEST else f"{error:.6f}" if error < 0.01 else f"{error:.3f}"
 
 
-def _picture(args: argparse.Namespace, curves: list[Curve]) -> str:
+def _picture(args: argparse.Namespace, curves: list[RuleCurve]) -> str:
     subtitle = (
         f"the article's ten 9 x 9 pictures, batches of {args.batch}; rate {args.rate:g}, nudges of {args.size:g}; "
         f"seed {args.seed}"
     )
-    lines = [Line(curve.rule, curve.multiplies, curve.errors) for curve in curves]
+    lines = [ChartLine(curve.rule, curve.multiplies, curve.errors) for curve in curves]
     return log_chart(TITLE, subtitle, "multiplies spent", "mean error", lines, LOWEST)

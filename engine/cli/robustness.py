@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.classify import add_subject, chosen_subject
+from engine.cli.classify import add_model_arguments, chosen_model
 
 if TYPE_CHECKING:
-    from engine.data.xo.variations import Property
-    from engine.explain.robustness import Robustness
-    from engine.nn.model import Subject
+    from engine.data.xo.variations import DrawingProperty
+    from engine.explain.robustness import RobustnessResult
+    from engine.nn.model import Model
 
 
 def add(subparsers: Any) -> None:
@@ -23,7 +23,7 @@ def add(subparsers: Any) -> None:
         description="Measure the accuracy of a network and of template matching on drawings with one property "
         "varied.",
     )
-    add_subject(parser)
+    add_model_arguments(parser)
     parser.add_argument("--svg", metavar="FILE", type=Path, help="plot the curves")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
@@ -31,14 +31,14 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run all tests and print the result. Raises ValueError for a network with another input or other classes."""
     from engine.backends.backend import choose_backend
-    from engine.explain.robustness import Trial
+    from engine.explain.robustness import RobustnessTest
     from engine.formats.atomic_file import write_atomically
 
-    model = chosen_subject(args)
-    test = Trial(model.network, model.parameters, choose_backend(args.device))
-    while not test.done:
+    model = chosen_model(args)
+    test = RobustnessTest(model.network, model.parameters, choose_backend(args.device))
+    while not test.is_done:
         test.advance()
-    result = test.report()
+    result = test.result()
     if args.svg is not None:
         write_atomically(args.svg, _picture(model, result).encode())
     if args.json:
@@ -48,10 +48,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _json(result: Robustness) -> dict[str, Any]:
-    network, template = result.shares(result.network).round(4), result.shares(result.whole_image).round(4)
+def _json(result: RobustnessResult) -> dict[str, Any]:
+    network, template = (
+        result.accuracy(result.network_correct).round(4),
+        result.accuracy(result.template_correct).round(4),
+    )
     return {
-        "drawings": int(result.tried.min()),
+        "drawings": int(result.counts.min()),
         "properties": [
             {
                 "name": each.name,
@@ -65,13 +68,16 @@ def _json(result: Robustness) -> dict[str, Any]:
     }
 
 
-def _table(result: Robustness) -> str:
+def _table(result: RobustnessResult) -> str:
     """Markdown tables: a row for each curve, in percent; the default value of a property in brackets."""
-    lines = [f"Accuracy in percent, on {int(result.tried.min())} drawings at each value:", ""]
-    curves = (("network", result.shares(result.network)), ("template matching", result.shares(result.whole_image)))
+    lines = [f"Accuracy in percent, on {int(result.counts.min())} drawings at each value:", ""]
+    curves = (
+        ("network", result.accuracy(result.network_correct)),
+        ("template matching", result.accuracy(result.template_correct)),
+    )
     for row, each in enumerate(result.properties):
         heads = [
-            f"[{_value(each, value)}]" if value == each.usual else _value(each, value) for value in each.values
+            f"[{_value(each, value)}]" if value == each.baseline else _value(each, value) for value in each.values
         ]
         lines += [f"| {each.name}, {each.unit} | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
         for name, accuracy in curves:
@@ -80,11 +86,11 @@ def _table(result: Robustness) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _picture(model: Subject, result: Robustness) -> str:
+def _picture(model: Model, result: RobustnessResult) -> str:
     """The curves as SVG."""
-    from engine.charts import Plot, multiples_chart
+    from engine.charts import Plot, small_multiples_chart
 
-    network, template = result.shares(result.network), result.shares(result.whole_image)
+    network, template = result.accuracy(result.network_correct), result.accuracy(result.template_correct)
     plots = [
         Plot(
             f"{each.name}, {each.unit}",
@@ -98,12 +104,12 @@ def _picture(model: Subject, result: Robustness) -> str:
         for row, each in enumerate(result.properties)
     ]
     subtitle = (
-        f"accuracy on {int(result.tried.min())} drawings of X and O at each value; "
+        f"accuracy on {int(result.counts.min())} drawings of X and O at each value; "
         "all other properties at their defaults"
     )
     title = f"{model.name} network, {result.side} × {result.side} pixels, and template matching"
-    return multiples_chart(title, subtitle, ("network", "template matching"), plots, 0.5)
+    return small_multiples_chart(title, subtitle, ("network", "template matching"), plots, 0.5)
 
 
-def _value(each: Property, value: float) -> str:
+def _value(each: DrawingProperty, value: float) -> str:
     return f"{value:.0f}" if each.unit == "degrees" else f"{value:.3g}"

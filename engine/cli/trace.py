@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine.cli.classify import add_subject, chosen_subject
+from engine.cli.classify import add_model_arguments, chosen_model
 
 
 def add(subparsers: Any) -> None:
@@ -16,7 +16,7 @@ def add(subparsers: Any) -> None:
         description="Write every layer's output for a picture to an npz file, the votes last.",
     )
     parser.add_argument("image", metavar="IMAGE", type=Path, help="any picture")
-    add_subject(parser)
+    add_model_arguments(parser)
     parser.add_argument("--out", metavar="FILE.npz", type=Path, required=True, help="the file to write")
 
 
@@ -26,13 +26,13 @@ def run(args: argparse.Namespace) -> int:
     from engine.formats.array_files import npz_bytes
     from engine.formats.atomic_file import write_atomically
     from engine.formats.pictures import read_picture, to_input
-    from engine.nn.inference import Reader
+    from engine.nn.inference import Predictor
     from engine.nn.layers import shape_text
 
     if args.out.suffix.lower() != ".npz":
         raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")
-    reader = Reader(chosen_subject(args), choose_backend(args.device))
-    trace = reader.read(to_input(read_picture(args.image), reader.side)).trace()
+    reader = Predictor(chosen_model(args), choose_backend(args.device))
+    trace = reader.predict(to_input(read_picture(args.image), reader.side)).named_activations()
     write_atomically(args.out, npz_bytes(trace))
     width = max(map(len, trace))
     for key, array in trace.items():

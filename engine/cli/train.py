@@ -17,30 +17,30 @@ from types import FrameType, TracebackType
 from typing import Any, Final
 
 from engine.backends.backend import Backend
-from engine.cli.train_options import MODEL, Task
-from engine.cli.train_output import Epoch, Outcome, Report, result_of, save
-from engine.data.dataset import Examples
-from engine.data.pool import Source
+from engine.cli.train_options import MODEL_SUFFIX, TrainJob
+from engine.cli.train_output import EpochReport, RunOutcome, TrainingLog, save_result, train_result
+from engine.data.dataset import Dataset
+from engine.data.pool import DataSource
 from engine.documents.model_file import save_model
 from engine.documents.training_file import save_checkpoint
-from engine.formats.atomic_file import StorageError, shown
-from engine.nn.model import Subject
-from engine.training.trainer import Judged, Step, Trainer, TrainingError
+from engine.formats.atomic_file import FileError, quoted
+from engine.nn.model import Model
+from engine.training.trainer import Evaluated, StepDone, Trainer, TrainingError
 
 _MESSAGE: Final = b"\nStopping after this step, and saving the run ...\n"
 
 
-class Interrupt:
+class InterruptHandler:
     """Context manager in which Ctrl+C sets `requested`. Pressing it again does nothing, so that saving is not
     interrupted. To be entered in the main thread, where Python runs signal handlers."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._raises = False
         self._previous: Any = None
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
+    def raise_at_once(self) -> Iterator[None]:
         """In this context Ctrl+C also raises KeyboardInterrupt; only where nothing can be lost."""
         self._raises = True
         try:
@@ -48,7 +48,7 @@ class Interrupt:
         finally:
             self._raises = False
 
-    def __enter__(self) -> Interrupt:
+    def __enter__(self) -> InterruptHandler:
         self._previous = signal.signal(signal.SIGINT, self._handle)
         return self
 
@@ -58,8 +58,8 @@ class Interrupt:
         signal.signal(signal.SIGINT, self._previous)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self.asked:
-            self.asked = True
+        if not self.requested:
+            self.requested = True
             with suppress(OSError):  # stderr may be closed
                 os.write(2, _MESSAGE)  # print() is not reentrant
             if self._raises:
@@ -76,21 +76,21 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 class _Interruptible:
     """A data source whose generation of examples, which may take seconds, Ctrl+C interrupts."""
 
-    source: Source
-    interrupt: Interrupt
+    source: DataSource
+    interrupt: InterruptHandler
 
     @property
     def count(self) -> int:
         return self.source.count
 
-    def epoch(self, number: int) -> Examples:
-        with self.interrupt.at_once():
+    def epoch(self, number: int) -> Dataset:
+        with self.interrupt.raise_at_once():
             return self.source.epoch(number)
 
 
-def follow(task: Task, backend: Backend, report: Report) -> int:
+def run_training(task: TrainJob, backend: Backend, report: TrainingLog) -> int:
     """Train and write the model; returns the exit code. Raises ValueError and OSError."""
-    data, interrupt = task.material, Interrupt()
+    data, interrupt = task.data, InterruptHandler()
     source = _Interruptible(data.source, interrupt)
     stride = GPU_STRIDE if backend.name == "gpu" else 1
     trainer = Trainer(
@@ -102,78 +102,83 @@ def follow(task: Task, backend: Backend, report: Report) -> int:
             _train(task, trainer, report, interrupt)
         except TrainingError as error:
             return _diverged(task, trainer, report, error)
-        if trainer.ended is None:
+        if trainer.stop_reason is None:
             return _interrupted(task, trainer, report)
-        result = result_of(task, trainer.result(), backend)
-        save(task, result, backend, trainer.made, trainer.ended)
+        result = train_result(task, trainer.final_parameters(), backend)
+        save_result(task, result, backend, trainer.steps_made, trainer.stop_reason)
         # The checkpoints of a finished run are of no use.
-        for checkpoint in {task.aside, task.resumed or task.aside}:
+        for checkpoint in {task.checkpoint_path, task.resumed_from or task.checkpoint_path}:
             checkpoint.unlink(missing_ok=True)
-    report.end(Outcome(trainer.ended, result, model=task.out), trainer)
+    report.end(RunOutcome(trainer.stop_reason, result, model=task.out), trainer)
     return DONE
 
 
-def _train(task: Task, trainer: Trainer, report: Report, interrupt: Interrupt) -> None:
+def _train(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
     """Make all steps until the run ends or is interrupted."""
     with contextlib.suppress(KeyboardInterrupt):  # raised while examples are generated: the run is unchanged
         _steps(task, trainer, report, interrupt)
 
 
-def _steps(task: Task, trainer: Trainer, report: Report, interrupt: Interrupt) -> None:
-    started, made, saved_at = perf_counter(), trainer.made, perf_counter()
-    for event in trainer.pieces():
-        if isinstance(event, Step):
+def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
+    started, made, saved_at = perf_counter(), trainer.steps_made, perf_counter()
+    for event in trainer.iter_slices():
+        if isinstance(event, StepDone):
             report.step(event, trainer)
-        is_last = event is not None and event.number == trainer.made
-        if event is not None and is_last and not trainer.made % trainer.steps_an_epoch and not trainer.judging:
-            score = event.judgement.score if isinstance(event, Judged) else None
-            speed = (trainer.made - made) * task.recipe.batch / (perf_counter() - started)
-            report.epoch(Epoch(event.epoch, event.number, event.mean, score, speed), trainer)
-        if interrupt.asked:
+        is_last = event is not None and event.number == trainer.steps_made
+        if (
+            event is not None
+            and is_last
+            and not trainer.steps_made % trainer.steps_per_epoch
+            and not trainer.is_evaluation_due
+        ):
+            score = event.evaluation.metrics if isinstance(event, Evaluated) else None
+            speed = (trainer.steps_made - made) * task.recipe.batch / (perf_counter() - started)
+            report.epoch(EpochReport(event.epoch, event.number, event.mean_loss, score, speed), trainer)
+        if interrupt.requested:
             return
         if perf_counter() - saved_at >= SAVE_SECONDS:
             _save_checkpoint(task, trainer, report)
             saved_at = perf_counter()
 
 
-def _save_checkpoint(task: Task, trainer: Trainer, report: Report) -> None:
+def _save_checkpoint(task: TrainJob, trainer: Trainer, report: TrainingLog) -> None:
     """Save the run as it is now; a failure becomes a warning."""
     try:
-        save_checkpoint(task.aside, task.at(trainer.checkpoint()))
-    except StorageError as error:
+        save_checkpoint(task.checkpoint_path, task.interrupted_run(trainer.checkpoint()))
+    except FileError as error:
         report.warn(str(error))
 
 
-def _interrupted(task: Task, trainer: Trainer, report: Report) -> int:
-    save_checkpoint(task.aside, task.at(trainer.checkpoint()))
-    report.end(Outcome("interrupted", aside=task.aside), trainer)
+def _interrupted(task: TrainJob, trainer: Trainer, report: TrainingLog) -> int:
+    save_checkpoint(task.checkpoint_path, task.interrupted_run(trainer.checkpoint()))
+    report.end(RunOutcome("interrupted", checkpoint=task.checkpoint_path), trainer)
     sys.stdout.flush()
     print(
-        f"Stopped after step {trainer.made:,}; the run is saved in {shown(task.aside)}. Resume with: xo train "
-        f"--resume {shlex.quote(str(task.aside))}",
+        f"Stopped after step {trainer.steps_made:,}; the run is saved in {quoted(task.checkpoint_path)}. "
+        f"Resume with: xo train --resume {shlex.quote(str(task.checkpoint_path))}",
         file=sys.stderr,
     )
     return INTERRUPTED
 
 
-def _diverged(task: Task, trainer: Trainer, report: Report, error: TrainingError) -> int:
+def _diverged(task: TrainJob, trainer: Trainer, report: TrainingLog, error: TrainingError) -> int:
     """Save the last finite weights to a file of their own, so that an existing model is not overwritten."""
-    last = task.out.with_name(f"{task.out.stem}.diverged{MODEL}")
-    origin = {"command": task.commands[0], "ended": "diverged", "steps": trainer.made}
-    save_model(last, Subject(task.name, task.network, trainer.parameters(), None, origin))
-    report.end(Outcome("diverged", model=last), trainer)
+    last = task.out.with_name(f"{task.out.stem}.diverged{MODEL_SUFFIX}")
+    origin = {"command": task.commands[0], "ended": "diverged", "steps": trainer.steps_made}
+    save_model(last, Model(task.name, task.network, trainer.parameters(), None, origin))
+    report.end(RunOutcome("diverged", model=last), trainer)
     sys.stdout.flush()
-    print(f"xo: {error} They are in {shown(last)}.{_restart_hint(task)}", file=sys.stderr)
+    print(f"xo: {error} They are in {quoted(last)}.{_restart_hint(task)}", file=sys.stderr)
     return FAILED
 
 
-def _restart_hint(task: Task) -> str:
+def _restart_hint(task: TrainJob) -> str:
     """What the user can do with a run that was saved before it diverged."""
-    if not task.aside.exists():
+    if not task.checkpoint_path.exists():
         return " Start again with a smaller --rate."
     return (
-        f" {shown(task.aside)} holds an earlier state of the run: resume it with xo train --resume "
-        f"{shlex.quote(str(task.aside))} --rate SMALLER, or remove it and start again."
+        f" {quoted(task.checkpoint_path)} holds an earlier state of the run: resume it with xo train --resume "
+        f"{shlex.quote(str(task.checkpoint_path))} --rate SMALLER, or remove it and start again."
     )
 
 
@@ -292,11 +297,11 @@ def run(args: argparse.Namespace) -> int:
         option = fixed[0].replace("_", "-")
         args.wrong(f"--{option} can be given only at the start of a run, not with --resume")
     from engine.backends.backend import choose_backend, one_blas_thread
-    from engine.cli.train_options import task_of
-    from engine.cli.train_output import JsonLines, Lines, OnTerminal
+    from engine.cli.train_options import train_job
+    from engine.cli.train_output import JsonLog, TerminalLog, TextLog
 
-    report = JsonLines() if args.json else OnTerminal() if sys.stdout.isatty() else Lines()
+    report = JsonLog() if args.json else TerminalLog() if sys.stdout.isatty() else TextLog()
     # With more threads the same seed would give other bytes; the window uses one thread too.
     with one_blas_thread():
-        task = task_of(args, report.prepare)
-        return follow(task, choose_backend(args.device), report)
+        task = train_job(args, report.prepare)
+        return run_training(task, choose_backend(args.device), report)

@@ -12,33 +12,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from engine.data.augmentation import Augmentation, source_of
-from engine.data.dataset import Examples
-from engine.data.files import read_examples
-from engine.data.pool import Fixed, Generated, Pool, PoolSettings, Source
+from engine.data.augmentation import Augmentation, make_source
+from engine.data.dataset import Dataset
+from engine.data.files import read_dataset
+from engine.data.pool import DataSource, ExamplePool, FixedSource, GeneratedSource, PoolSettings
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT, PRESETS, preset
 from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint
-from engine.formats.atomic_file import shown
-from engine.nn.layers import ShapeError, Values, shape_text
+from engine.formats.atomic_file import quoted
+from engine.nn.layers import Arrays, ShapeError, shape_text
 from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
 from engine.training.optimizers import OPTIMIZERS, SGD, Optimizer
-from engine.training.recipe import SCHEDULES, Recipe, Schedule, part
+from engine.training.recipe import SCHEDULES, Recipe, Schedule, settings_from
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}
 DRAWINGS: Final = "xo"  # prefix of the generator's settings
 
 
-def optimizer_from(text: str) -> Optimizer:
+def parse_optimizer(text: str) -> Optimizer:
     """Parse `sgd` or `adamw:decay=0.1`. Raises ValueError with one sentence."""
     return _parse_part("optimizer", OPTIMIZERS, text)
 
 
-def schedule_from(text: str) -> Schedule:
+def parse_schedule(text: str) -> Schedule:
     """Parse `cosine:final=0.01`. Raises ValueError with one sentence."""
     return _parse_part("schedule", SCHEDULES, text)
 
@@ -55,7 +55,7 @@ def is_drawings(text: str) -> bool:
     return text == DRAWINGS or text.startswith(f"{DRAWINGS}:")
 
 
-def drawings_from(text: str, default: XOSettings) -> XOSettings:
+def parse_drawings(text: str, default: XOSettings) -> XOSettings:
     """Parse `xo:size=0.3..0.9,neither=0.25`; other settings have their defaults. Raises ValueError with one
     sentence."""
     given = _parse_settings("drawings", text.partition(":")[2])
@@ -63,16 +63,16 @@ def drawings_from(text: str, default: XOSettings) -> XOSettings:
         # One number is a range of itself.
         if isinstance(getattr(default, name, None), tuple) and isinstance(value, str):
             given[name] = [value, value]
-    read = part("drawings", XOSettings, given, strict=False)
+    read = settings_from("drawings", XOSettings, given, strict=False)
     return replace(default, **{name: getattr(read, name) for name in given})
 
 
-def augmentation_from(text: str) -> Augmentation:
+def parse_augmentation(text: str) -> Augmentation:
     """Parse `shift=0.1,flip=yes`. Raises ValueError with one sentence."""
     given = {
         name: _SWITCHES.get(str(value), value) for name, value in _parse_settings("augmentation", text).items()
     }
-    return part("augmentation", Augmentation, given, strict=False)
+    return settings_from("augmentation", Augmentation, given, strict=False)
 
 
 def _parse_part(name: str, table: Mapping[str, type[Chosen]], text: str) -> Chosen:
@@ -80,7 +80,7 @@ def _parse_part(name: str, table: Mapping[str, type[Chosen]], text: str) -> Chos
     if kind not in table:
         raise ValueError(f"There is no {name} called {kind!r}; there are {', '.join(table)}.")
     given = {name: _SWITCHES.get(str(value), value) for name, value in _parse_settings(name, settings).items()}
-    return part(name, table[kind], given, strict=False)
+    return settings_from(name, table[kind], given, strict=False)
 
 
 def _parse_settings(what: str, text: str) -> dict[str, str | list[str]]:
@@ -97,12 +97,12 @@ def _parse_settings(what: str, text: str) -> dict[str, str | list[str]]:
     return settings
 
 
-HELD_OUT: Final = 0.2  # of examples from files
-ROOM: Final = 1 << 30  # bytes of the drawings of an epoch, or of the held-out ones
-MODEL, CHECKPOINT = ".safetensors", ".checkpoint"
+DEFAULT_HELD_OUT: Final = 0.2  # of examples from files
+MAX_DRAWING_BYTES: Final = 1 << 30  # bytes of the drawings of an epoch, or of the held-out ones
+MODEL_SUFFIX, CHECKPOINT_SUFFIX = ".safetensors", ".checkpoint"
 
 # Called with what is being done, "reading" or "drawing", the number of pictures done, and the total.
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 # Options that are fields of a Recipe with the same name.
 _RECIPE_OPTIONS = (
@@ -121,7 +121,7 @@ _RECIPE_OPTIONS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class JobData:
     """The data of a run.
 
     source: the training examples of each epoch.
@@ -129,14 +129,14 @@ class Material:
     files: that the examples come from, None for drawings.
     """
 
-    source: Source
-    held_out: Examples | None
+    source: DataSource
+    held_out: Dataset | None
     classes: tuple[str, ...]
-    data: FileData | None = None
+    files: FileData | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainJob:
     """A training run to start or resume.
 
     name: of the network.
@@ -150,43 +150,43 @@ class Task:
     name: str
     network: Network
     recipe: Recipe
-    material: Material
+    data: JobData
     commands: tuple[str, ...]
     out: Path
-    start: Values | None = None
+    start: Arrays | None = None
     checkpoint: Checkpoint | None = None
-    resumed: Path | None = None
+    resumed_from: Path | None = None
 
     @property
-    def aside(self) -> Path:
+    def checkpoint_path(self) -> Path:
         """The file to which the run is saved until it is finished."""
-        return self.out.with_suffix(CHECKPOINT)
+        return self.out.with_suffix(CHECKPOINT_SUFFIX)
 
-    def at(self, checkpoint: Checkpoint) -> InterruptedRun:
+    def interrupted_run(self, checkpoint: Checkpoint) -> InterruptedRun:
         """The job as it is saved in a checkpoint file."""
-        return InterruptedRun(self.name, self.network, self.recipe, checkpoint, self.commands, self.material.data)
+        return InterruptedRun(self.name, self.network, self.recipe, checkpoint, self.commands, self.data.files)
 
 
-def task_of(args: argparse.Namespace, progress: Progress) -> Task:
+def train_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
     """The job of these arguments. progress: called while pictures are read or drawn. Raises ValueError."""
     return _new_job(args, progress) if args.resume is None else _resumed_job(args, progress)
 
 
-def _new_job(args: argparse.Namespace, progress: Progress) -> Task:
+def _new_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
     _check_writable(args.out)
-    checkpoint = args.out.with_suffix(CHECKPOINT)
+    checkpoint = args.out.with_suffix(CHECKPOINT_SUFFIX)
     if checkpoint.exists():
         raise ValueError(
-            f"{shown(checkpoint)} holds an interrupted run; resume it with xo train --resume "
+            f"{quoted(checkpoint)} holds an interrupted run; resume it with xo train --resume "
             f"{shlex.quote(str(checkpoint))}, or remove it first."
         )
     name, network, recipe, start = _network(args)
     recipe = _recipe(recipe, args)
-    network.places(recipe.frozen)
+    network.layer_indices(recipe.frozen)
     if args.data is None or is_drawings(args.data):
         if args.augment is not None:
             raise ValueError("--augment is for pictures from files; the settings of --data vary the drawings.")
-        recipe = replace(recipe, data=drawings_from(args.data or DRAWINGS, recipe.data))
+        recipe = replace(recipe, data=parse_drawings(args.data or DRAWINGS, recipe.data))
         if args.hold_out is not None:
             recipe = replace(recipe, held_out=round(_check_multiple(args.hold_out) * recipe.examples))
         recipe = replace(recipe, data=replace(recipe.data, side=_side(network)))
@@ -198,15 +198,15 @@ def _new_job(args: argparse.Namespace, progress: Progress) -> Task:
             raise ValueError("--data-seed is for generated drawings; leave it out if --data names a file.")
         if args.fixed:
             raise ValueError("--fixed is for generated drawings; examples from files are always fixed.")
-        share = _check_share(HELD_OUT if args.hold_out is None else args.hold_out)
+        share = _check_share(DEFAULT_HELD_OUT if args.hold_out is None else args.hold_out)
         data = _files(FileData(os.path.abspath(args.data), share, ""), network, recipe, progress)
     network, start = _for_classes(network, data.classes, start, recipe.seed)
-    return Task(name, network, recipe, data, (_command(args, recipe),), args.out, start)
+    return TrainJob(name, network, recipe, data, (_command(args, recipe),), args.out, start)
 
 
-def _resumed_job(args: argparse.Namespace, progress: Progress) -> Task:
+def _resumed_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
     run = load_checkpoint(args.resume)
-    out = args.resume.with_suffix(MODEL) if args.out is None else args.out
+    out = args.resume.with_suffix(MODEL_SUFFIX) if args.out is None else args.out
     _check_writable(out)
     recipe, original = _recipe(run.recipe, args), run.data
     if args.data is not None and (original is None or is_drawings(args.data)):
@@ -216,18 +216,18 @@ def _resumed_job(args: argparse.Namespace, progress: Progress) -> Task:
     else:
         files = original if args.data is None else replace(original, path=os.path.abspath(args.data))
         data = _files(files, run.network, recipe, progress)
-        if data.data is None or data.data.digest != original.digest:
+        if data.files is None or data.files.digest != original.digest:
             raise ValueError(
-                f"The examples in {shown(files.path)} are no longer those the run started with; restore them, or "
+                f"The examples in {quoted(files.path)} are no longer those the run started with; restore them, or "
                 "start a new run."
             )
     changed = [f"--{name} {getattr(args, name)}" for name in _given(args) if name in (*_RECIPE_OPTIONS, "rate")]
     step = run.checkpoint.steps
     commands = (*run.commands, f"at step {step}: {' '.join(changed)}") if changed else run.commands
-    return Task(run.name, run.network, recipe, data, commands, out, None, run.checkpoint, args.resume)
+    return TrainJob(run.name, run.network, recipe, data, commands, out, None, run.checkpoint, args.resume)
 
 
-def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | None]:
+def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Arrays | None]:
     """Name, network, default recipe, and initial parameters, None for fresh ones."""
     if args.model is not None:
         if args.recipe is not None:
@@ -241,16 +241,16 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Values | N
     chosen = preset(args.preset or DEFAULT.name)
     if chosen.recipe is None:
         raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
-    if args.recipe is not None and args.recipe not in chosen.others:
-        others = ", ".join(chosen.others) or "no other"
+    if args.recipe is not None and args.recipe not in chosen.other_recipes:
+        others = ", ".join(chosen.other_recipes) or "no other"
         raise ValueError(f"The network {chosen.name} has no recipe called {args.recipe!r}; it has {others}.")
-    recipe = chosen.recipe if args.recipe is None else chosen.others[args.recipe]
+    recipe = chosen.recipe if args.recipe is None else chosen.other_recipes[args.recipe]
     return chosen.title, chosen.network, recipe, None
 
 
 def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     """The recipe with the given options replaced."""
-    optimizer = recipe.optimizer if args.optimizer is None else optimizer_from(args.optimizer)
+    optimizer = recipe.optimizer if args.optimizer is None else parse_optimizer(args.optimizer)
     if args.momentum is not None:
         optimizer = with_momentum(optimizer, args.momentum)
     if args.rate is not None:
@@ -259,9 +259,9 @@ def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         name: getattr(args, name) for name in _RECIPE_OPTIONS if getattr(args, name) is not None
     }
     if args.augment is not None:
-        given["augmentation"] = augmentation_from(args.augment)
+        given["augmentation"] = parse_augmentation(args.augment)
     if args.schedule is not None:
-        given["schedule"] = schedule_from(args.schedule)
+        given["schedule"] = parse_schedule(args.schedule)
     if args.freeze is not None:
         given["frozen"] = tuple(name.strip() for name in args.freeze.split(","))
     if args.fixed:
@@ -269,50 +269,50 @@ def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     return replace(recipe, optimizer=optimizer, **given)
 
 
-def _drawings(recipe: Recipe, progress: Progress) -> Material:
+def _drawings(recipe: Recipe, progress: ProgressCallback) -> JobData:
     for count in (recipe.examples, recipe.held_out):
-        if 4 * count * recipe.data.side**2 > ROOM:
+        if 4 * count * recipe.data.side**2 > MAX_DRAWING_BYTES:
             raise ValueError(
                 f"{count:,} drawings of {recipe.data.side} × {recipe.data.side} pixels take more than 1 GiB; "
                 "reduce their number with --examples."
             )
     if not recipe.fresh:
         return _fixed_drawings(recipe, progress)
-    source = Generated(recipe.data, recipe.examples, recipe.drawn_by)
+    source = GeneratedSource(recipe.data, recipe.examples, recipe.drawing_seed)
     progress("drawing", 0, recipe.held_out)
-    return Material(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
+    return JobData(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
 
 
-def _fixed_drawings(recipe: Recipe, progress: Progress) -> Material:
+def _fixed_drawings(recipe: Recipe, progress: ProgressCallback) -> JobData:
     """The drawings that the window trains on: an ExamplePool's, the same in every epoch."""
     total = recipe.examples + recipe.held_out
     # A pool always has held-out examples; here they are optional.
-    pool = Pool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.drawn_by))
-    while pool.done < 1:
-        progress("drawing", round(pool.done * total), total)
-        pool.grow()
-    return Material(Fixed(pool.training), pool.held_out if recipe.held_out else None, CLASSES)
+    pool = ExamplePool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.drawing_seed))
+    while pool.progress < 1:
+        progress("drawing", round(pool.progress * total), total)
+        pool.generate_next()
+    return JobData(FixedSource(pool.training), pool.held_out if recipe.held_out else None, CLASSES)
 
 
-def _files(data: FileData, network: Network, recipe: Recipe, progress: Progress) -> Material:
+def _files(data: FileData, network: Network, recipe: Recipe, progress: ProgressCallback) -> JobData:
     """The examples of files, split into training and held-out ones."""
-    dataset = read_examples(Path(data.path), network.input_shape, partial(progress, "reading"))
+    dataset = read_dataset(Path(data.path), network.input_shape, partial(progress, "reading"))
     training, held_out = dataset.split(data.hold_out, recipe.seed)
     if not len(training):
-        raise ValueError(f"No examples are left to train on in {shown(data.path)}; hold out a smaller share.")
-    source = source_of(training, recipe.augmentation, recipe.seed)
+        raise ValueError(f"No examples are left to train on in {quoted(data.path)}; hold out a smaller share.")
+    source = make_source(training, recipe.augmentation, recipe.seed)
     files = replace(data, digest=dataset.digest)
-    return Material(source, held_out if len(held_out) else None, dataset.classes, files)
+    return JobData(source, held_out if len(held_out) else None, dataset.classes, files)
 
 
 def _for_classes(
-    network: Network, classes: tuple[str, ...], start: Values | None, seed: int
-) -> tuple[Network, Values | None]:
+    network: Network, classes: tuple[str, ...], start: Arrays | None, seed: int
+) -> tuple[Network, Arrays | None]:
     """The network with the data's classes, and its initial parameters, fresh where the shapes no longer match."""
     fitted = network.with_classes(classes)
     if start is None or fitted.layers == network.layers:
         return fitted, start
-    fresh = fitted.initial(seed)
+    fresh = fitted.initial_parameters(seed)
     return fitted, {
         name: start[name] if start[name].shape == values.shape else values for name, values in fresh.items()
     }
@@ -344,14 +344,16 @@ def _check_share(share: float) -> float:
 
 def _check_writable(out: Path) -> None:
     """Raises ValueError, before hours of training, if a model cannot be written there."""
-    if out.suffix != MODEL:
-        raise ValueError(f"{shown(out)} is no name of a model file: give --out a name that ends in {MODEL}.")
+    if out.suffix != MODEL_SUFFIX:
+        raise ValueError(
+            f"{quoted(out)} is no name of a model file: give --out a name that ends in {MODEL_SUFFIX}."
+        )
     if out.is_dir():
-        raise ValueError(f"{shown(out)} is a folder; give --out the name of a file.")
+        raise ValueError(f"{quoted(out)} is a folder; give --out the name of a file.")
     if not out.parent.is_dir():
-        raise ValueError(f"{shown(out)} cannot be written: its folder does not exist; create it first.")
+        raise ValueError(f"{quoted(out)} cannot be written: its folder does not exist; create it first.")
     if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"{shown(out)} cannot be written: no permission to write there; choose another folder.")
+        raise ValueError(f"{quoted(out)} cannot be written: no permission to write there; choose another folder.")
 
 
 def _given(args: argparse.Namespace) -> list[str]:
@@ -378,7 +380,7 @@ def _command(args: argparse.Namespace, recipe: Recipe) -> str:
 _OPTIONAL: Final = ("l2", "clip", "steps", "patience", "target", "seconds")
 
 
-def words_of(recipe: Recipe, start: Sequence[str]) -> list[str]:
+def command_arguments(recipe: Recipe, start: Sequence[str]) -> list[str]:
     """The arguments of `xo train` for a run of the window.
 
     recipe: with a pool's drawings, whatever `fresh` is.

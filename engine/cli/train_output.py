@@ -14,13 +14,13 @@ from typing import Any, Final, Protocol, TextIO
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.cli.train_options import Task
+from engine.cli.train_options import TrainJob
 from engine.documents.model_file import save_model
-from engine.nn.layers import Values
+from engine.nn.layers import Arrays
 from engine.nn.losses import softmax
-from engine.nn.model import Subject
-from engine.training.evaluation import Calibration, Score, calibrate, judge
-from engine.training.trainer import ENDS, Step, Trainer
+from engine.nn.model import Model
+from engine.training.evaluation import Calibration, Metrics, calibrate_threshold, evaluate
+from engine.training.trainer import STOP_MESSAGES, StepDone, Trainer
 
 REDRAW_SECONDS: Final = 0.1
 _WIDEST, _NARROWEST = 30, 6
@@ -29,7 +29,7 @@ _LEAST_NEEDED: Final = ("speed", "step", "bar", "held out", "left", "loss")
 _GAP: Final = "  "
 
 
-class Bar:
+class ProgressBar:
     """A progress bar, redrawn at most ten times a second at the terminal's current width."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -73,7 +73,7 @@ class Bar:
         return self._full * full + self._empty * (width - full)
 
 
-def duration(seconds: float) -> str:
+def clock_text(seconds: float) -> str:
     """Minutes and seconds, or hours too: 1:05, 2:03:04."""
     whole = round(seconds)
     minutes, hours = divmod(whole, 60)[0] % 60, whole // 3600
@@ -89,41 +89,41 @@ def _can_show(stream: TextIO, text: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class TrainResult:
     """A trained model's parameters and evaluation.
 
     score: on the held-out examples, None if there are none.
     calibration: of the "unsure" threshold, None unless they include every class and "neither".
     """
 
-    parameters: Values
-    score: Score | None
+    parameters: Arrays
+    metrics: Metrics | None
     calibration: Calibration | None
 
 
-def result_of(task: Task, parameters: Values, backend: Backend) -> Result:
+def train_result(task: TrainJob, parameters: Arrays, backend: Backend) -> TrainResult:
     """Evaluate on the held-out examples, and choose the threshold of "unsure"."""
-    held_out, classes = task.material.held_out, task.network.classes
+    held_out, classes = task.data.held_out, task.network.classes
     if held_out is None:
-        return Result(parameters, None, None)
-    evaluation = judge(task.network, parameters, held_out, backend)
+        return TrainResult(parameters, None, None)
+    evaluation = evaluate(task.network, parameters, held_out, backend)
     calibration = None
     if set(range(-1, len(classes))) <= set(held_out.labels.tolist()) and np.isfinite(evaluation.scores).all():
-        calibration = calibrate(softmax(evaluation.scores), held_out.labels, classes)
-    return Result(parameters, evaluation.score, calibration)
+        calibration = calibrate_threshold(softmax(evaluation.scores), held_out.labels, classes)
+    return TrainResult(parameters, evaluation.metrics, calibration)
 
 
-def save(task: Task, result: Result, backend: Backend, steps: int, ended: str) -> None:
-    """Write the model file. Raises StorageError."""
+def save_result(task: TrainJob, result: TrainResult, backend: Backend, steps: int, ended: str) -> None:
+    """Write the model file. Raises FileError."""
     threshold = None if result.calibration is None else result.calibration.threshold
     origin = _origin(task, result, backend, steps, ended)
-    save_model(task.out, Subject(task.name, task.network, result.parameters, threshold, origin))
+    save_model(task.out, Model(task.name, task.network, result.parameters, threshold, origin))
 
 
-def _origin(task: Task, result: Result, backend: Backend, steps: int, ended: str) -> dict[str, Any]:
+def _origin(task: TrainJob, result: TrainResult, backend: Backend, steps: int, ended: str) -> dict[str, Any]:
     """The origin stored in the model file; it contains no time and no folder, so that equal runs give equal
     bytes."""
-    files = task.material.data
+    files = task.data.files
     command, *changed = task.commands
     origin = {
         "command": command,
@@ -137,30 +137,32 @@ def _origin(task: Task, result: Result, backend: Backend, steps: int, ended: str
         origin["changed"] = changed
     if files is not None:
         origin["data"] = {"hold_out": files.hold_out, "sha256": files.digest}
-    return origin | ({} if result.score is None else {"held_out": judged(result.score, result.calibration)})
+    return origin | (
+        {} if result.metrics is None else {"held_out": metrics_json(result.metrics, result.calibration)}
+    )
 
 
-def judged(score: Score, calibration: Calibration | None) -> dict[str, Any]:
+def metrics_json(score: Metrics, calibration: Calibration | None) -> dict[str, Any]:
     """An evaluation as JSON values; null where there were no examples."""
     values = {
-        "loss": rounded(score.loss, 6),
-        "accuracy": rounded(score.accuracy),
-        "by_class": {name: rounded(share) for name, share in score.by_class.items()},
+        "loss": json_number(score.loss, 6),
+        "accuracy": json_number(score.accuracy),
+        "by_class": {name: json_number(share) for name, share in score.by_class.items()},
         "confusion": score.confusion.tolist(),
     }
     if calibration is not None:
-        values["named"] = {name: rounded(share) for name, share in calibration.named.items()}
-        values["wrong"] = rounded(calibration.wrong)
+        values["named"] = {name: json_number(share) for name, share in calibration.recall_by_class.items()}
+        values["wrong"] = json_number(calibration.misclassified)
     return values
 
 
-def rounded(value: float, digits: int = 5) -> float | None:
+def json_number(value: float, digits: int = 5) -> float | None:
     """A rounded number for JSON, null if it is not finite."""
     return round(value, digits) if np.isfinite(value) else None
 
 
 @dataclass(frozen=True, eq=False)
-class Epoch:
+class EpochReport:
     """A finished epoch.
 
     step: number of steps made so far.
@@ -171,13 +173,13 @@ class Epoch:
 
     number: int
     step: int
-    mean: float
-    score: Score | None
-    speed: float
+    mean_loss: float
+    metrics: Metrics | None
+    examples_per_second: float
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class RunOutcome:
     """How a run ended.
 
     reason: as in training.ENDS, or "interrupted" or "diverged".
@@ -186,32 +188,32 @@ class Outcome:
     """
 
     reason: str
-    result: Result | None = None
+    result: TrainResult | None = None
     model: Path | None = None
-    aside: Path | None = None
+    checkpoint: Path | None = None
 
 
-class Report(Protocol):
+class TrainingLog(Protocol):
     """The log of a run, as text or JSON."""
 
     def prepare(self, what: str, done: int, total: int) -> None:
         """Before the run, `done` of `total` pictures are ready; what: "reading" or "drawing"."""
         ...
 
-    def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None: ...
+    def begin(self, task: TrainJob, backend: Backend, trainer: Trainer) -> None: ...
 
-    def step(self, step: Step, trainer: Trainer) -> None: ...
+    def step(self, step: StepDone, trainer: Trainer) -> None: ...
 
-    def epoch(self, epoch: Epoch, trainer: Trainer) -> None: ...
+    def epoch(self, epoch: EpochReport, trainer: Trainer) -> None: ...
 
     def warn(self, sentence: str) -> None:
         """A problem that does not stop the run."""
         ...
 
-    def end(self, outcome: Outcome, trainer: Trainer) -> None: ...
+    def end(self, outcome: RunOutcome, trainer: Trainer) -> None: ...
 
 
-def table(score: Score, columns: int) -> list[str]:
+def confusion_lines(score: Metrics, columns: int) -> list[str]:
     """The confusion matrix with the accuracy of each class, as lines; without its columns if they do not fit."""
     classes = list(score.by_class)
     labelled = int(score.confusion[:-1].sum())
@@ -232,7 +234,7 @@ def table(score: Score, columns: int) -> list[str]:
 _COLUMNS: Final = 100  # of a table without a terminal
 
 
-class Lines:
+class TextLog:
     """Log as text: a line per epoch."""
 
     def __init__(self) -> None:
@@ -241,25 +243,28 @@ class Lines:
     def prepare(self, what: str, done: int, total: int) -> None:
         pass
 
-    def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
-        data, recipe = task.material, task.recipe
+    def begin(self, task: TrainJob, backend: Backend, trainer: Trainer) -> None:
+        data, recipe = task.data, task.recipe
         print(f"{task.name} on {backend.title} ({backend.reason}), seed {recipe.seed}")
         drawings = "fresh drawings" if recipe.fresh else "drawings"
-        kind = drawings if data.data is None else "examples"
+        kind = drawings if data.files is None else "examples"
         held_out = 0 if data.held_out is None else len(data.held_out)
         print(f"{recipe.epochs} epochs of {data.source.count:,} {kind}, {held_out:,} held out")
-        if trainer.made:
-            print(f"resumes after step {trainer.made:,}")
+        if trainer.steps_made:
+            print(f"resumes after step {trainer.steps_made:,}")
         sys.stdout.flush()  # a pipe is block-buffered
 
-    def step(self, step: Step, trainer: Trainer) -> None:
+    def step(self, step: StepDone, trainer: Trainer) -> None:
         pass
 
-    def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
-        score, epochs = epoch.score, str(trainer.recipe.epochs)
+    def epoch(self, epoch: EpochReport, trainer: Trainer) -> None:
+        score, epochs = epoch.metrics, str(trainer.recipe.epochs)
         held_out = "" if score is None else f"  held out {score.accuracy:.2%}"
         number = f"{epoch.number:{len(epochs)}}"
-        print(f"epoch {number}/{epochs}  loss {epoch.mean:.4f}{held_out}  {epoch.speed:,.0f} examples/s")
+        print(
+            f"epoch {number}/{epochs}  loss {epoch.mean_loss:.4f}{held_out}  "
+            f"{epoch.examples_per_second:,.0f} examples/s"
+        )
         sys.stdout.flush()
 
     def warn(self, sentence: str) -> None:
@@ -268,18 +273,18 @@ class Lines:
             print(f"xo: {sentence} Training continues.", file=sys.stderr)
         self._warned = True
 
-    def end(self, outcome: Outcome, trainer: Trainer) -> None:
+    def end(self, outcome: RunOutcome, trainer: Trainer) -> None:
         result = outcome.result
         if result is None:
             return
         best = " The weights are those of the best epoch." if outcome.reason == "patience" else ""
-        print(f"{ENDS[trainer.ended or 'epochs']} {trainer.made:,} steps were made.{best}")
-        if result.score is not None:
-            for line in table(result.score, self._columns()):
+        print(f"{STOP_MESSAGES[trainer.stop_reason or 'epochs']} {trainer.steps_made:,} steps were made.{best}")
+        if result.metrics is not None:
+            for line in confusion_lines(result.metrics, self._columns()):
                 print(line)
         if (calibration := result.calibration) is not None:
-            named = ", ".join(f"{name} {share:.2%}" for name, share in calibration.named.items())
-            threshold, wrong = f"{calibration.threshold:.3f}", f"{calibration.wrong:.2%}"
+            named = ", ".join(f"{name} {share:.2%}" for name, share in calibration.recall_by_class.items())
+            threshold, wrong = f"{calibration.threshold:.3f}", f"{calibration.misclassified:.2%}"
             print(f'"unsure" below {threshold}: {named} predicted correctly, {wrong} of all wrongly')
         print(f"wrote {outcome.model}")
 
@@ -287,28 +292,28 @@ class Lines:
         return _COLUMNS
 
 
-class OnTerminal(Lines):
+class TerminalLog(TextLog):
     """Log at a terminal: a progress bar, and lines of text before and after it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._bar = Bar(sys.stdout)
+        self._bar = ProgressBar(sys.stdout)
         self._started, self._made_before, self._held_out = 0.0, 0, ""
 
     def prepare(self, what: str, done: int, total: int) -> None:
         if self._bar.due:
             self._bar.draw(done / max(1, total), {"what": what, "bar": "", "count": f"{done:,} of {total:,}"})
 
-    def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
+    def begin(self, task: TrainJob, backend: Backend, trainer: Trainer) -> None:
         self._bar.clear()
         super().begin(task, backend, trainer)
-        self._started, self._made_before = perf_counter(), trainer.made
+        self._started, self._made_before = perf_counter(), trainer.steps_made
 
-    def step(self, step: Step, trainer: Trainer) -> None:
+    def step(self, step: StepDone, trainer: Trainer) -> None:
         if not self._bar.due:
             return
         recipe = trainer.recipe
-        total, per_second = recipe.epochs * trainer.steps_an_epoch, self._steps_per_second(step)
+        total, per_second = recipe.epochs * trainer.steps_per_epoch, self._steps_per_second(step)
         total = total if recipe.steps is None else min(total, recipe.steps)
         left = (total - step.number) / per_second
         if recipe.seconds is not None:
@@ -317,54 +322,54 @@ class OnTerminal(Lines):
             "epoch": f"epoch {step.epoch}/{recipe.epochs}",
             "bar": "",
             "step": f"step {step.number:,}",
-            "loss": f"loss {step.mean:.4f}",
+            "loss": f"loss {step.mean_loss:.4f}",
             "held out": self._held_out,
             "speed": f"{per_second * recipe.batch:,.0f}/s",
-            "left": f"{duration(max(0.0, left))} left",
+            "left": f"{clock_text(max(0.0, left))} left",
         }
         self._bar.draw(step.number / total, {name: text for name, text in parts.items() if text or name == "bar"})
 
-    def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
-        if epoch.score is not None:
-            self._held_out = f"held out {epoch.score.accuracy:.2%}"
+    def epoch(self, epoch: EpochReport, trainer: Trainer) -> None:
+        if epoch.metrics is not None:
+            self._held_out = f"held out {epoch.metrics.accuracy:.2%}"
 
     def warn(self, sentence: str) -> None:
         self._bar.clear()
         super().warn(sentence)
 
-    def end(self, outcome: Outcome, trainer: Trainer) -> None:
+    def end(self, outcome: RunOutcome, trainer: Trainer) -> None:
         self._bar.clear()
         super().end(outcome, trainer)
 
-    def _steps_per_second(self, step: Step) -> float:
+    def _steps_per_second(self, step: StepDone) -> float:
         return (step.number - self._made_before) / max(1e-9, perf_counter() - self._started)
 
     def _columns(self) -> int:
         return shutil.get_terminal_size().columns
 
 
-class JsonLines:
+class JsonLog:
     """Log as JSON: one object per epoch, and one at the end."""
 
     def prepare(self, what: str, done: int, total: int) -> None:
         pass
 
-    def begin(self, task: Task, backend: Backend, trainer: Trainer) -> None:
+    def begin(self, task: TrainJob, backend: Backend, trainer: Trainer) -> None:
         pass
 
-    def step(self, step: Step, trainer: Trainer) -> None:
+    def step(self, step: StepDone, trainer: Trainer) -> None:
         pass
 
-    def epoch(self, epoch: Epoch, trainer: Trainer) -> None:
+    def epoch(self, epoch: EpochReport, trainer: Trainer) -> None:
         _print(
             {
                 "event": "epoch",
                 "epoch": epoch.number,
                 "epochs": trainer.recipe.epochs,
                 "step": epoch.step,
-                "loss": rounded(epoch.mean, 6),
-                "held_out": None if epoch.score is None else judged(epoch.score, None),
-                "examples_per_second": round(epoch.speed, 1),
+                "loss": json_number(epoch.mean_loss, 6),
+                "held_out": None if epoch.metrics is None else metrics_json(epoch.metrics, None),
+                "examples_per_second": round(epoch.examples_per_second, 1),
                 "seconds": round(trainer.seconds, 3),
             }
         )
@@ -372,20 +377,20 @@ class JsonLines:
     def warn(self, sentence: str) -> None:
         print(f"xo: {sentence} Training continues.", file=sys.stderr)
 
-    def end(self, outcome: Outcome, trainer: Trainer) -> None:
+    def end(self, outcome: RunOutcome, trainer: Trainer) -> None:
         result = outcome.result
-        score = None if result is None else result.score
+        score = None if result is None else result.metrics
         calibration = None if result is None else result.calibration
         _print(
             {
                 "event": "end",
                 "reason": outcome.reason,
-                "step": trainer.made,
+                "step": trainer.steps_made,
                 "seconds": round(trainer.seconds, 3),
-                "held_out": None if score is None else judged(score, calibration),
+                "held_out": None if score is None else metrics_json(score, calibration),
                 "threshold": None if calibration is None else calibration.threshold,
                 "model": None if outcome.model is None else str(outcome.model),
-                "checkpoint": None if outcome.aside is None else str(outcome.aside),
+                "checkpoint": None if outcome.checkpoint is None else str(outcome.checkpoint),
             }
         )
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed
-from engine.drawings.drawing import Array
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource
+from engine.drawings.drawing import FloatArray
 
 # Second word of the seed: a random stream beside TRAINING_STREAM and HELD_OUT_STREAM in engine/data/pool.py.
-AUGMENTING: Final = 2
+AUGMENTATION_STREAM: Final = 2
 _CHUNK: Final = 8  # pictures sampled at once, so that the working set stays in the processor's cache
 
 
@@ -45,10 +45,10 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Augmented:
+class AugmentedSource:
     """The same examples in every epoch, under transforms that depend on the seed and the epoch number only."""
 
-    examples: Examples
+    examples: Dataset
     settings: Augmentation
     seed: int
 
@@ -56,19 +56,19 @@ class Augmented:
     def count(self) -> int:
         return len(self.examples)
 
-    def epoch(self, number: int) -> Examples:
+    def epoch(self, number: int) -> Dataset:
         original = self.examples
-        rng = np.random.default_rng((self.seed, AUGMENTING, number))
+        rng = np.random.default_rng((self.seed, AUGMENTATION_STREAM, number))
         matrices = _random_matrices(self.settings, original.images.shape[2:], len(original), rng)
-        return Examples(seen(original.images[:, 0], matrices)[:, None], original.labels, original.classes)
+        return Dataset(warp_affine(original.images[:, 0], matrices)[:, None], original.labels, original.classes)
 
 
-def source_of(examples: Examples, augmentation: Augmentation | None, seed: int) -> Fixed | Augmented:
+def make_source(examples: Dataset, augmentation: Augmentation | None, seed: int) -> FixedSource | AugmentedSource:
     """A source of these examples, augmented unless `augmentation` is None."""
-    return Fixed(examples) if augmentation is None else Augmented(examples, augmentation, seed)
+    return FixedSource(examples) if augmentation is None else AugmentedSource(examples, augmentation, seed)
 
 
-def seen(pictures: Array, matrices: Array) -> Array:
+def warp_affine(pictures: FloatArray, matrices: FloatArray) -> FloatArray:
     """Affine warp of pictures (N, H, W) with bilinear sampling; outside of them is background, -1.
 
     matrices: (N, 2, 3) float32, from output to input: output (x, y) shows the input at matrix @ (x, y, 1),
@@ -84,7 +84,7 @@ def seen(pictures: Array, matrices: Array) -> Array:
     return warped
 
 
-def _sample(padded: Array, matrices: Array) -> Array:
+def _sample(padded: FloatArray, matrices: FloatArray) -> FloatArray:
     """Bilinear samples of pictures padded with background: one pixel left and top, two right and bottom."""
     _, height, width = padded.shape
     centre_x, centre_y = np.float32((width - 4) / 2), np.float32((height - 4) / 2)
@@ -114,7 +114,9 @@ def _sample(padded: Array, matrices: Array) -> Array:
     return np.clip(upper, -1, 1, out=upper)  # rounding may exceed the range
 
 
-def _random_matrices(settings: Augmentation, shape: tuple[int, ...], count: int, rng: np.random.Generator) -> Array:
+def _random_matrices(
+    settings: Augmentation, shape: tuple[int, ...], count: int, rng: np.random.Generator
+) -> FloatArray:
     """A matrix (2, 3) for each of `count` pictures of `shape`, (H, W).
 
     The same random numbers are drawn whichever settings are 0, so that one setting does not change the others.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.drawings.drawing import Array
+from engine.drawings.drawing import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class Dataset:
     """Pictures with their labels and the names of the classes.
 
     images: (N, 1, H, W) float32, -1 background to 1 ink
@@ -22,7 +22,7 @@ class Examples:
     Raises ValueError for other shapes or dtypes, values outside -1 to 1 and labels without a class.
     """
 
-    images: Array
+    images: FloatArray
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
 
@@ -55,12 +55,12 @@ class Examples:
             sha256.update(np.ascontiguousarray(array).data)
         return sha256.hexdigest()
 
-    def take(self, indices: ArrayLike) -> Examples:
+    def take(self, indices: ArrayLike) -> Dataset:
         """The examples at `indices`, in this order. Raises IndexError for an index out of range."""
         index = np.asarray(indices, np.intp)
-        return Examples(self.images[index], self.labels[index], self.classes)
+        return Dataset(self.images[index], self.labels[index], self.classes)
 
-    def split(self, fraction: float, seed: int) -> tuple[Examples, Examples]:
+    def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
         """Shuffles and splits into a training and a held-out part; `fraction`, 0 to 1, is held out.
 
         The same seed gives the same parts. Raises ValueError for a fraction outside 0 to 1.

@@ -7,37 +7,37 @@ from typing import Final
 
 import numpy as np
 
-from engine.data.dataset import Examples
+from engine.data.dataset import Dataset
 from engine.data.folders import (
-    Progress,
+    ReadProgress,
     check_classes,
-    check_room,
-    entries_of,
-    listed,
+    check_total_size,
+    join_names,
+    list_entries,
     read_archive,
     read_tree,
-    tree_of,
+    scan_folder,
 )
-from engine.drawings.drawing import Array
+from engine.drawings.drawing import FloatArray
 from engine.formats.array_files import (
-    MOST_CLASSES,
-    PACKED_SUFFIX,
+    GZIP_SUFFIX,
+    MAX_CLASSES,
     Labels,
+    find_labels_file,
     is_idx,
-    labels_of_images,
     read_idx,
-    read_images,
+    read_npz,
 )
-from engine.formats.atomic_file import StorageError, shown, size_of
+from engine.formats.atomic_file import FileError, checked_size, quoted
 from engine.formats.pictures import to_input
 from engine.nn.layers import ShapeError, shape_text
 
 FILE_LIMIT: Final = 1 << 30
-XO: Final = ("X", "O")
+XO_CLASSES: Final = ("X", "O")
 _CHUNK = 1 << 20  # values resampled at once, to limit memory
 
 
-def read_examples(path: Path, input_shape: tuple[int, int, int], progress: Progress | None = None) -> Examples:
+def read_dataset(path: Path, input_shape: tuple[int, int, int], progress: ReadProgress | None = None) -> Dataset:
     """Reads a data set for a network with the input shape (1, side, side).
 
     path is one of
@@ -51,7 +51,7 @@ def read_examples(path: Path, input_shape: tuple[int, int, int], progress: Progr
     class names "neither" and "none" become the label -1.
 
     progress is called at intervals with the number of pictures read and the total; an exception from it stops the
-    reading. Raises ShapeError for a network without a single square input map; StorageError, one sentence that
+    reading. Raises ShapeError for a network without a single square input map; FileError, one sentence that
     names the file, for unreadable data, fewer than two classes with pictures, or more than 1 GiB.
     """
     channels, height, width = input_shape
@@ -63,39 +63,41 @@ def read_examples(path: Path, input_shape: tuple[int, int, int], progress: Progr
     path = Path(path)
     if path.is_dir():
         images = _find_images_file(path)
-        return _read_idx(images, height, progress) if images else read_tree(path, tree_of(path), height, progress)
-    size_of(path, FILE_LIMIT)
+        return (
+            _read_idx(images, height, progress) if images else read_tree(path, scan_folder(path), height, progress)
+        )
+    checked_size(path, FILE_LIMIT)
     if path.suffix.lower() == ".npz":
         return _read_npz(path, height, progress)
     if path.suffix.lower() == ".zip":
         return read_archive(path, height, progress)
     if is_idx(path):
         return _read_idx(path, height, progress)
-    raise StorageError(
-        f"{shown(path)} is not a data set that can be read; use a folder, or a zip of one, with a subfolder of "
+    raise FileError(
+        f"{quoted(path)} is not a data set that can be read; use a folder, or a zip of one, with a subfolder of "
         "pictures for each class, an npz with images and labels, or the images of an IDX data set."
     )
 
 
 def _find_images_file(folder: Path) -> Path | None:
-    """The images file of an IDX data set in a folder, or None. Raises StorageError if there are several."""
-    names = {entry.name for entry in entries_of(str(folder)) if "images" in entry.name}
+    """The images file of an IDX data set in a folder, or None. Raises FileError if there are several."""
+    names = {entry.name for entry in list_entries(str(folder)) if "images" in entry.name}
     # A gzip file is ignored if the same file is there unpacked.
-    single = [name for name in sorted(names) if name.removesuffix(PACKED_SUFFIX) not in names - {name}]
-    candidates = [path for path in map(folder.joinpath, single) if path.is_file() and labels_of_images(path)]
+    single = [name for name in sorted(names) if name.removesuffix(GZIP_SUFFIX) not in names - {name}]
+    candidates = [path for path in map(folder.joinpath, single) if path.is_file() and find_labels_file(path)]
     candidates = [path for path in candidates if is_idx(path)]
     training = [path for path in candidates if path.name.startswith("train")]
     if len(candidates) > 1 and len(training) != 1:
-        several = listed([path.name for path in candidates])
-        raise StorageError(f"{shown(folder)} holds several data sets, {several}; name one of these files.")
+        several = join_names([path.name for path in candidates])
+        raise FileError(f"{quoted(folder)} holds several data sets, {several}; name one of these files.")
     return next(iter(training or candidates), None)
 
 
-def _read_idx(path: Path, side: int, progress: Progress | None) -> Examples:
-    labels_path = labels_of_images(path)
+def _read_idx(path: Path, side: int, progress: ReadProgress | None) -> Dataset:
+    labels_path = find_labels_file(path)
     if labels_path is None:
-        raise StorageError(
-            f"{shown(path)} needs its labels beside it, in a file of the same name with 'labels' for 'images'; "
+        raise FileError(
+            f"{quoted(path)} needs its labels beside it, in a file of the same name with 'labels' for 'images'; "
             "put them there, or name the images."
         )
     data = read_idx(path, labels_path)
@@ -103,14 +105,14 @@ def _read_idx(path: Path, side: int, progress: Progress | None) -> Examples:
     return _resampled(path, data.pictures, *_encode_labels(path, data.labels), side, progress)
 
 
-def _read_npz(path: Path, side: int, progress: Progress | None) -> Examples:
-    data = read_images(path)
+def _read_npz(path: Path, side: int, progress: ReadProgress | None) -> Dataset:
+    data = read_npz(path)
     if data.labels is None:
-        raise StorageError(f"{shown(path)} has no array called labels; it needs one label for each image.")
+        raise FileError(f"{quoted(path)} has no array called labels; it needs one label for each image.")
     if data.classes is not None:
         labels, classes = data.labels, data.classes
     elif data.labels.max() <= 1:
-        labels, classes = data.labels, XO
+        labels, classes = data.labels, XO_CLASSES
     else:
         labels, classes = _encode_labels(path, data.labels)
     return _resampled(path, data.pictures, labels, classes, side, progress)
@@ -119,24 +121,29 @@ def _read_npz(path: Path, side: int, progress: Progress | None) -> Examples:
 def _encode_labels(path: Path, labels: Labels) -> tuple[Labels, tuple[str, ...]]:
     """Labels as indices into the sorted distinct labels, and these as class names; -1 stays -1."""
     distinct = np.unique(labels[labels >= 0])
-    if len(distinct) > MOST_CLASSES:
-        raise StorageError(f"{shown(path)} has {len(distinct):,} different labels; use at most {MOST_CLASSES:,}.")
+    if len(distinct) > MAX_CLASSES:
+        raise FileError(f"{quoted(path)} has {len(distinct):,} different labels; use at most {MAX_CLASSES:,}.")
     indices = np.where(labels < 0, -1, np.searchsorted(distinct, labels))
     return indices, tuple(str(label) for label in distinct)
 
 
 def _resampled(
-    path: Path, pictures: Array, labels: Labels, classes: tuple[str, ...], side: int, progress: Progress | None
-) -> Examples:
+    path: Path,
+    pictures: FloatArray,
+    labels: Labels,
+    classes: tuple[str, ...],
+    side: int,
+    progress: ReadProgress | None,
+) -> Dataset:
     """A Dataset of pictures (N, H, W), resampled to (side, side)."""
     check_classes(path, labels, classes)
-    check_room(path, len(pictures), side)
+    check_total_size(path, len(pictures), side)
     if pictures.shape[1:] == (side, side):
-        return Examples(pictures[:, None], labels, classes)
+        return Dataset(pictures[:, None], labels, classes)
     images = np.empty((len(pictures), 1, side, side), np.float32)
     chunk = max(1, _CHUNK // max(pictures[0].size, side * side))
     for start in range(0, len(pictures), chunk):
         images[start : start + chunk, 0] = to_input(pictures[start : start + chunk], side)
         if progress:
             progress(min(start + chunk, len(pictures)), len(pictures))
-    return Examples(images, labels, classes)
+    return Dataset(images, labels, classes)

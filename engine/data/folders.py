@@ -15,15 +15,15 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.dataset import Examples
-from engine.drawings.drawing import Array
-from engine.formats.array_files import PICTURES_LIMIT, named
-from engine.formats.atomic_file import MEBIBYTE, Damage, StorageError, shown, size_of
-from engine.formats.pictures import SUFFIXES, picture_of, read_picture, to_input
+from engine.data.dataset import Dataset
+from engine.drawings.drawing import FloatArray
+from engine.formats.array_files import PICTURES_LIMIT, resolve_classes
+from engine.formats.atomic_file import MEBIBYTE, FileError, InvalidFile, checked_size, quoted
+from engine.formats.pictures import PICTURE_SUFFIXES, decode_picture, read_picture, to_input
 
-Parts: TypeAlias = "tuple[str, ...]"
+PathParts: TypeAlias = "tuple[str, ...]"
 # Called with the number of pictures read and the total; an exception from it stops the reading.
-Progress: TypeAlias = "Callable[[int, int], None]"
+ReadProgress: TypeAlias = "Callable[[int, int], None]"
 
 ENTRIES_LIMIT: Final = 1_000_000
 # Unsupported picture formats: reported as unreadable, while files that are no pictures are ignored.
@@ -35,37 +35,37 @@ _PROGRESS_INTERVAL = 64  # pictures
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture in a tree. parts: its relative path. read: returns it as ink, or raises StorageError."""
+class PictureFile:
+    """A picture in a tree. parts: its relative path. read: returns it as ink, or raises FileError."""
 
-    parts: Parts
-    read: Callable[[], Array]
+    parts: PathParts
+    read: Callable[[], FloatArray]
 
 
 @dataclass(frozen=True)
-class Tree:
+class PictureTree:
     """All folders, by relative path, and all pictures, without hidden ones."""
 
-    folders: list[Parts]
-    pictures: list[Picture]
+    folders: list[PathParts]
+    pictures: list[PictureFile]
 
 
-def tree_of(path: Path) -> Tree:
+def scan_folder(path: Path) -> PictureTree:
     """Scans a folder on the disk, following links to folders.
 
-    Raises StorageError for a folder that cannot be listed, a folder reached twice through a link, and more than a
+    Raises FileError for a folder that cannot be listed, a folder reached twice through a link, and more than a
     million entries.
     """
-    tree, count = Tree([], []), 0
-    seen: dict[str, Parts] = {os.path.realpath(path): ()}
-    pending: list[tuple[str, str, Parts]] = [(str(path), os.path.realpath(path), ())]
+    tree, count = PictureTree([], []), 0
+    seen: dict[str, PathParts] = {os.path.realpath(path): ()}
+    pending: list[tuple[str, str, PathParts]] = [(str(path), os.path.realpath(path), ())]
     while pending:
         folder, real_folder, above = pending.pop()
-        for entry in entries_of(folder):
+        for entry in list_entries(folder):
             count += 1
             if count > ENTRIES_LIMIT:
-                raise StorageError(
-                    f"{shown(path)} has more than the {ENTRIES_LIMIT:,} files that are looked through; name a "
+                raise FileError(
+                    f"{quoted(path)} has more than the {ENTRIES_LIMIT:,} files that are looked through; name a "
                     "folder with only the pictures."
                 )
             parts = (*above, entry.name)
@@ -78,50 +78,50 @@ def tree_of(path: Path) -> Tree:
                 tree.folders.append(parts)
                 pending.append((entry.path, real, parts))
             elif is_picture(entry.name):
-                tree.pictures.append(Picture(parts, partial(read_picture, entry.path)))
+                tree.pictures.append(PictureFile(parts, partial(read_picture, entry.path)))
     return tree
 
 
-def read_tree(path: Path, tree: Tree, side: int, progress: Progress | None = None) -> Examples:
+def read_tree(path: Path, tree: PictureTree, side: int, progress: ReadProgress | None = None) -> Dataset:
     """Reads the pictures of a tree as (N, 1, side, side), with a class for each top-level folder.
 
     A picture at any depth belongs to the class of its top-level folder; "neither" and "none" become the label -1. A
     single folder around all others, as in many archives, is unwrapped. Pictures of another size are resampled.
     Classes and pictures are sorted by name, so that the order is reproducible.
 
-    Raises StorageError, one sentence that names `path`, for no classes, a class without pictures, more than 1 GiB
+    Raises FileError, one sentence that names `path`, for no classes, a class without pictures, more than 1 GiB
     of pixels, and pictures that cannot be read: an incomplete data set is refused.
     """
     tree = _unwrap(tree)
     folder_names = sorted(folder[0] for folder in tree.folders if len(folder) == 1)
     pictures = sorted((picture for picture in tree.pictures if len(picture.parts) > 1), key=lambda one: one.parts)
     _check_folders(path, tree, folder_names, {picture.parts[0] for picture in pictures})
-    check_room(path, len(pictures), side)
+    check_total_size(path, len(pictures), side)
     index = {name: at for at, name in enumerate(folder_names)}
     labels = np.array([index[picture.parts[0]] for picture in pictures], np.int64)
     try:
-        labels, classes = named(labels, folder_names)
-    except Damage as error:
-        raise StorageError(f"{shown(path)} {error}.") from error
+        labels, classes = resolve_classes(labels, folder_names)
+    except InvalidFile as error:
+        raise FileError(f"{quoted(path)} {error}.") from error
     check_classes(path, labels, classes)
-    return Examples(_read_pictures(path, pictures, side, progress)[:, None], labels, classes)
+    return Dataset(_read_pictures(path, pictures, side, progress)[:, None], labels, classes)
 
 
-def check_room(path: Path, count: int, side: int) -> None:
-    """Raises StorageError if `count` pictures of side x side exceed the size limit of a data set."""
+def check_total_size(path: Path, count: int, side: int) -> None:
+    """Raises FileError if `count` pictures of side x side exceed the size limit of a data set."""
     if count * side * side > PICTURES_LIMIT:
-        raise StorageError(
-            f"{shown(path)} has {count:,} pictures, which at {side} × {side} pixels take more than the "
+        raise FileError(
+            f"{quoted(path)} has {count:,} pictures, which at {side} × {side} pixels take more than the "
             f"{PICTURES_LIMIT * 4 // MEBIBYTE:,} MiB that are read; use fewer, or a network with a smaller input."
         )
 
 
 def check_classes(path: Path, labels: NDArray[np.int64], classes: tuple[str, ...]) -> None:
-    """Raises StorageError if fewer than two classes have pictures."""
+    """Raises FileError if fewer than two classes have pictures."""
     present = np.unique(labels[labels >= 0])
     if len(present) < 2:
-        only = f"one class only, {shown(classes[present[0]])}" if len(present) else "no class"
-        raise StorageError(f"{shown(path)} has pictures of {only}; a network needs two or more to tell apart.")
+        only = f"one class only, {quoted(classes[present[0]])}" if len(present) else "no class"
+        raise FileError(f"{quoted(path)} has pictures of {only}; a network needs two or more to tell apart.")
 
 
 def is_hidden(name: str) -> bool:
@@ -131,26 +131,26 @@ def is_hidden(name: str) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether a file name has the suffix of a picture format, supported or not."""
-    return name.lower().endswith((*SUFFIXES, *_UNSUPPORTED))
+    return name.lower().endswith((*PICTURE_SUFFIXES, *_UNSUPPORTED))
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """The first three names and the number of the others."""
-    parts = [shown(name) for name in names[:3]]
+    parts = [quoted(name) for name in names[:3]]
     if len(names) > 3:
         parts.append(f"{len(names) - 3:,} more")
     *front, last = parts
     return f"{', '.join(front)} and {last}" if front else last
 
 
-def entries_of(folder: str) -> list[os.DirEntry[str]]:
-    """Lists a folder. Raises StorageError if that fails."""
+def list_entries(folder: str) -> list[os.DirEntry[str]]:
+    """Lists a folder. Raises FileError if that fails."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise StorageError(f"{shown(folder)} cannot be listed: {reason}; repair or remove it.") from error
+        raise FileError(f"{quoted(folder)} cannot be listed: {reason}; repair or remove it.") from error
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -160,59 +160,59 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _check_new(path: Path, real: str, parts: Parts, seen: dict[str, Parts]) -> None:
+def _check_new(path: Path, real: str, parts: PathParts, seen: dict[str, PathParts]) -> None:
     if real in seen:
-        first = shown("/".join(seen[real])) or "itself"
-        again = shown("/".join(parts))
-        raise StorageError(f"{shown(path)} holds {first} again as {again}; remove the link from one to the other.")
+        first = quoted("/".join(seen[real])) or "itself"
+        again = quoted("/".join(parts))
+        raise FileError(f"{quoted(path)} holds {first} again as {again}; remove the link from one to the other.")
     seen[real] = parts
 
 
-def _unwrap(tree: Tree) -> Tree:
+def _unwrap(tree: PictureTree) -> PictureTree:
     """The tree without the outer folders that hold nothing but one folder."""
     for _ in range(_MAX_WRAPPERS):
         top_level = sum(len(folder) == 1 for folder in tree.folders)
         all_nested = all(len(picture.parts) > 2 for picture in tree.pictures)
         if top_level != 1 or not all_nested or len(tree.folders) == 1:
             break
-        tree = Tree(
+        tree = PictureTree(
             [folder[1:] for folder in tree.folders if len(folder) > 1],
-            [Picture(picture.parts[1:], picture.read) for picture in tree.pictures],
+            [PictureFile(picture.parts[1:], picture.read) for picture in tree.pictures],
         )
     return tree
 
 
-def _check_folders(path: Path, tree: Tree, folder_names: list[str], filled: set[str]) -> None:
-    name = shown(path)
+def _check_folders(path: Path, tree: PictureTree, folder_names: list[str], filled: set[str]) -> None:
+    name = quoted(path)
     if not folder_names and tree.pictures:
-        raise StorageError(f"{name} has pictures, but no folder for each class; put those of each class into one.")
+        raise FileError(f"{name} has pictures, but no folder for each class; put those of each class into one.")
     if not filled:
-        raise StorageError(
+        raise FileError(
             f"{name} holds no data set; give it a folder of pictures for each class, or name an npz or IDX file."
         )
     if {folder.casefold() for folder in folder_names} <= _SPLIT_NAMES:
-        several = listed(folder_names)
-        raise StorageError(f"{name} has {several} where its classes should be; name one of those folders.")
+        several = join_names(folder_names)
+        raise FileError(f"{name} has {several} where its classes should be; name one of those folders.")
     if empty := [folder for folder in folder_names if folder not in filled]:
-        raise StorageError(f"{name} has no pictures in {listed(empty)}; put some there, or remove what is empty.")
+        raise FileError(f"{name} has no pictures in {join_names(empty)}; put some there, or remove what is empty.")
 
 
-def _read_pictures(path: Path, pictures: list[Picture], side: int, progress: Progress | None) -> Array:
+def _read_pictures(path: Path, pictures: list[PictureFile], side: int, progress: ReadProgress | None) -> FloatArray:
     images = np.empty((len(pictures), side, side), np.float32)
-    failed: list[tuple[Picture, StorageError]] = []
+    failed: list[tuple[PictureFile, FileError]] = []
     for count, picture in enumerate(pictures, 1):
         try:
             images[count - 1] = to_input(picture.read(), side)
-        except StorageError as error:
+        except FileError as error:
             failed.append((picture, error))
         if progress and (count % _PROGRESS_INTERVAL == 0 or count == len(pictures)):
             progress(count, len(pictures))
     if len(failed) == 1:
         raise failed[0][1]
     if failed:
-        names = listed(["/".join(picture.parts) for picture, _ in failed])
-        raise StorageError(
-            f"{shown(path)} has {len(failed):,} pictures that cannot be read, {names}; repair or remove them."
+        names = join_names(["/".join(picture.parts) for picture, _ in failed])
+        raise FileError(
+            f"{quoted(path)} has {len(failed):,} pictures that cannot be read, {names}; repair or remove them."
         ) from failed[0][1]
     return images
 
@@ -233,13 +233,13 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _READ_ERRORS = (OSError, EOFError, ValueError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def read_archive(path: Path, side: int, progress: Progress | None = None) -> Examples:
+def read_archive(path: Path, side: int, progress: ReadProgress | None = None) -> Dataset:
     """Reads the pictures of a zip archive in memory, as `read_tree` does.
 
-    Raises StorageError, one sentence that names the file. The size that the archive claims to unpack to is checked
+    Raises FileError, one sentence that names the file. The size that the archive claims to unpack to is checked
     against its own size before anything is unpacked, and limits what is unpacked.
     """
-    size = size_of(path, FILE_LIMIT)
+    size = checked_size(path, FILE_LIMIT)
     with contextlib.ExitStack() as stack:
         with _file_errors(path):
             archive = stack.enter_context(zipfile.ZipFile(path))
@@ -249,25 +249,25 @@ def read_archive(path: Path, side: int, progress: Progress | None = None) -> Exa
 
 @contextlib.contextmanager
 def _file_errors(path: Path | str) -> Iterator[None]:
-    """Converts exceptions of the zip reader to StorageError."""
+    """Converts exceptions of the zip reader to FileError."""
     try:
         yield
-    except StorageError:
+    except FileError:
         raise
     except PermissionError as error:
-        raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
+        raise FileError(f"{quoted(path)} may not be read; ask for the permission, or copy it.") from error
     except MemoryError as error:
-        raise StorageError(f"{shown(path)} needs more memory than there is; unpack the archive.") from error
+        raise FileError(f"{quoted(path)} needs more memory than there is; unpack the archive.") from error
     except _READ_ERRORS as error:
-        raise StorageError(f"{shown(path)} is not a zip archive, or is damaged; get it again.") from error
+        raise FileError(f"{quoted(path)} is not a zip archive, or is damaged; get it again.") from error
 
 
-def _scan_archive(path: Path, archive: zipfile.ZipFile, size: int) -> Tree:
+def _scan_archive(path: Path, archive: zipfile.ZipFile, size: int) -> PictureTree:
     entries = archive.infolist()
     if len(entries) > ENTRIES_LIMIT:
-        raise StorageError(f"{shown(path)} holds more than the {ENTRIES_LIMIT:,} files that are looked through.")
-    folders: dict[Parts, None] = {}
-    pictures: dict[Parts, Picture] = {}
+        raise FileError(f"{quoted(path)} holds more than the {ENTRIES_LIMIT:,} files that are looked through.")
+    folders: dict[PathParts, None] = {}
+    pictures: dict[PathParts, PictureFile] = {}
     unpacked = 0
     for entry in entries:
         parts = _path_parts(path, entry)
@@ -278,48 +278,48 @@ def _scan_archive(path: Path, archive: zipfile.ZipFile, size: int) -> Tree:
         if entry.is_dir() or not is_picture(parts[-1]):
             continue
         if parts in pictures:
-            raise StorageError(f"{shown(path)} holds {shown(entry.filename)} twice; pack it again.")
+            raise FileError(f"{quoted(path)} holds {quoted(entry.filename)} twice; pack it again.")
         _check_entry(path, entry, size)
         unpacked += entry.file_size
-        pictures[parts] = Picture(parts, partial(_read_picture, path, archive, entry))
+        pictures[parts] = PictureFile(parts, partial(_read_picture, path, archive, entry))
     if unpacked > min(UNPACKED_LIMIT, max(_ALWAYS_READ, _MAX_RATIO * size)):
-        raise StorageError(
-            f"{shown(path)} claims to unpack to {unpacked / MEBIBYTE:,.0f} MiB, more than is safe for its size; "
+        raise FileError(
+            f"{quoted(path)} claims to unpack to {unpacked / MEBIBYTE:,.0f} MiB, more than is safe for its size; "
             "unpack it yourself and name the folder."
         )
-    return Tree(list(folders), list(pictures.values()))
+    return PictureTree(list(folders), list(pictures.values()))
 
 
-def _path_parts(path: Path, entry: zipfile.ZipInfo) -> Parts:
-    """The path of an entry. Raises StorageError if it leads out of the archive."""
+def _path_parts(path: Path, entry: zipfile.ZipInfo) -> PathParts:
+    """The path of an entry. Raises FileError if it leads out of the archive."""
     parts = tuple(entry.filename.removesuffix("/").split("/"))
     if not all(parts) or ".." in parts or "\\" in entry.filename or ":" in parts[0]:
-        raise StorageError(
-            f"{shown(path)} holds {entry.filename[:80]!r}, which leads out of it; it is not safe to open."
+        raise FileError(
+            f"{quoted(path)} holds {entry.filename[:80]!r}, which leads out of it; it is not safe to open."
         )
     return parts
 
 
 def _check_entry(path: Path, entry: zipfile.ZipInfo, size: int) -> None:
-    name = shown(entry.filename[:80])
+    name = quoted(entry.filename[:80])
     if entry.flag_bits & _ENCRYPTED_FLAG:
-        raise StorageError(f"{shown(path)} is locked with a password; pack it again without one.")
+        raise FileError(f"{quoted(path)} is locked with a password; pack it again without one.")
     if entry.compress_type not in _COMPRESSIONS:
-        raise StorageError(f"{shown(path)} is packed in a way that is not read; pack it as an ordinary zip.")
+        raise FileError(f"{quoted(path)} is packed in a way that is not read; pack it as an ordinary zip.")
     if entry.file_size > PICTURE_LIMIT:
-        raise StorageError(
-            f"{shown(path)} holds {name}, which unpacks to more than the {PICTURE_LIMIT // MEBIBYTE} MiB that are "
+        raise FileError(
+            f"{quoted(path)} holds {name}, which unpacks to more than the {PICTURE_LIMIT // MEBIBYTE} MiB that are "
             "read of one picture; unpack the archive and name the folder."
         )
     if entry.compress_size > size:
-        raise StorageError(f"{shown(path)} claims more bytes for {name} than it has; get it again.")
+        raise FileError(f"{quoted(path)} claims more bytes for {name} than it has; get it again.")
 
 
-def _read_picture(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+def _read_picture(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> FloatArray:
     """Reads a picture of the archive; errors name it as a file below the archive."""
     name = f"{path}/{entry.filename}"
     with _file_errors(name), archive.open(entry) as file:
         data = file.read(entry.file_size + 1)
         if len(data) != entry.file_size:
             raise zipfile.BadZipFile
-    return picture_of(data, name)
+    return decode_picture(data, name)

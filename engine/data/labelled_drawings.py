@@ -8,16 +8,16 @@ from typing import Final
 
 import numpy as np
 
-from engine.data.dataset import Examples
+from engine.data.dataset import Dataset
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 
-NEITHER: Final = "neither"
-HEAVIEST: Final = 20
+NO_CLASS: Final = "neither"
+MAX_WEIGHT: Final = 20
 
 
 @dataclass(frozen=True, eq=False)
-class OwnDrawing:
+class LabelledDrawing:
     """A drawing with its label.
 
     drawing: as the network reads it
@@ -32,17 +32,17 @@ class OwnDrawing:
     weight: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= HEAVIEST:
-            raise ValueError(f"A drawing's weight must be from 0 to {HEAVIEST}, not {self.weight}.")
+        if not 0 <= self.weight <= MAX_WEIGHT:
+            raise ValueError(f"A drawing's weight must be from 0 to {MAX_WEIGHT}, not {self.weight}.")
 
 
-def own_examples(labelled: Sequence[OwnDrawing], side: int, classes: tuple[str, ...]) -> Examples:
+def render_labelled(labelled: Sequence[LabelledDrawing], side: int, classes: tuple[str, ...]) -> Dataset:
     """Renders labelled drawings to (N, 1, side, side), each repeated `weight` times in a row.
 
     Raises ValueError for a label that is neither in `classes` nor "neither".
     """
     for each in labelled:
-        if each.label not in (*classes, NEITHER):
+        if each.label not in (*classes, NO_CLASS):
             raise ValueError(
                 f"A drawing is labelled {each.label}, but the classes of the network are {' and '.join(classes)}; "
                 "relabel the drawing or delete it."
@@ -52,9 +52,9 @@ def own_examples(labelled: Sequence[OwnDrawing], side: int, classes: tuple[str, 
     weights = [each.weight for each in counted_drawings]
     labels = [classes.index(each.label) if each.label in classes else -1 for each in counted_drawings]
     images = np.array(pictures, np.float32).reshape(len(pictures), 1, side, side)
-    return Examples(np.repeat(images, weights, 0), np.repeat(np.array(labels, np.int64), weights), classes)
+    return Dataset(np.repeat(images, weights, 0), np.repeat(np.array(labels, np.int64), weights), classes)
 
 
-def counted(labelled: Sequence[OwnDrawing]) -> int:
+def total_weight(labelled: Sequence[LabelledDrawing]) -> int:
     """The number of examples that the drawings add to an epoch."""
     return sum(each.weight for each in labelled)

@@ -8,20 +8,20 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from engine.data.dataset import Examples
-from engine.data.labelled_drawings import OwnDrawing, counted, own_examples
-from engine.data.xo.generator import CLASSES, examples, numbers
+from engine.data.dataset import Dataset
+from engine.data.labelled_drawings import LabelledDrawing, render_labelled, total_weight
+from engine.data.xo.generator import CLASSES, class_counts, generate_dataset
 from engine.data.xo.settings import XOSettings
 
 # Second words of the generator's seeds: separate random streams, so that no held-out drawing is ever trained on.
-TRAINING, HELD_OUT = 0, 1
+TRAINING_STREAM, HELD_OUT_STREAM = 0, 1
 
-PIECE: Final = 100  # drawings generated at once: about 10 ms
-OWN_PIECE: Final = 20  # labelled drawings may be large pictures or have many strokes
-BUDGET: Final = 256 * 2**20  # bytes
+CHUNK_SIZE: Final = 100  # drawings generated at once: about 10 ms
+LABELLED_CHUNK_SIZE: Final = 20  # labelled drawings may be large pictures or have many strokes
+CACHE_BUDGET: Final = 256 * 2**20  # bytes
 
 
-class Source(Protocol):
+class DataSource(Protocol):
     """The source of the examples of each epoch."""
 
     @property
@@ -29,38 +29,38 @@ class Source(Protocol):
         """Examples per epoch, constant."""
         ...
 
-    def epoch(self, number: int) -> Examples:
+    def epoch(self, number: int) -> Dataset:
         """The examples of epoch `number`, from 0; deterministic."""
         ...
 
 
 @dataclass(frozen=True)
-class Generated:
+class GeneratedSource:
     """Generates `count` new drawings for each epoch; held-out drawings use a separate random stream."""
 
     settings: XOSettings
     count: int
     seed: int
 
-    def epoch(self, number: int) -> Examples:
-        return examples(self.settings, self.count, (self.seed, TRAINING, number))
+    def epoch(self, number: int) -> Dataset:
+        return generate_dataset(self.settings, self.count, (self.seed, TRAINING_STREAM, number))
 
-    def held_out(self, count: int) -> Examples:
+    def held_out(self, count: int) -> Dataset:
         """`count` drawings that occur in no epoch."""
-        return examples(self.settings, count, (self.seed, HELD_OUT))
+        return generate_dataset(self.settings, count, (self.seed, HELD_OUT_STREAM))
 
 
 @dataclass(frozen=True)
-class Fixed:
+class FixedSource:
     """The same examples in every epoch."""
 
-    examples: Examples
+    examples: Dataset
 
     @property
     def count(self) -> int:
         return len(self.examples)
 
-    def epoch(self, number: int) -> Examples:
+    def epoch(self, number: int) -> Dataset:
         return self.examples
 
 
@@ -88,116 +88,121 @@ class PoolSettings:
                 raise ValueError(f"The data need {name} of at least 1, not {getattr(self, name)}.")
 
     @property
-    def numbers(self) -> tuple[int, int, int]:
+    def class_counts(self) -> tuple[int, int, int]:
         """The number of training examples that are X, O and neither."""
-        chunks = [numbers(self.drawing, min(PIECE, self.count - first)) for first in range(0, self.count, PIECE)]
+        chunks = [
+            class_counts(self.drawing, min(CHUNK_SIZE, self.count - first))
+            for first in range(0, self.count, CHUNK_SIZE)
+        ]
         crosses, circles, others = (sum(counts) for counts in zip(*chunks, strict=True))
         return crosses, circles, others
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """The training data of a branch: generated drawings, followed by the user's labelled drawings."""
 
-    data: PoolSettings
-    own: tuple[OwnDrawing, ...] = ()
+    generated: PoolSettings
+    labelled_drawings: tuple[LabelledDrawing, ...] = ()
 
     @property
     def count(self) -> int:
         """Examples per epoch."""
-        return self.data.count + counted(self.own)
+        return self.generated.count + total_weight(self.labelled_drawings)
 
     @property
     def nbytes(self) -> int:
         """Size of all pictures as float32, in bytes."""
-        return 4 * self.data.drawing.side**2 * (self.count + self.data.held_out)
+        return 4 * self.generated.drawing.side**2 * (self.count + self.generated.held_out)
 
 
-class Pool:
+class ExamplePool:
     """A fixed set of examples, generated in chunks.
 
     Each `generate_next` adds a chunk until `progress` is 1. labelled: drawings appended to the training
     examples, each repeated by its weight.
     """
 
-    def __init__(self, settings: PoolSettings, labelled: Sequence[OwnDrawing] = ()) -> None:
+    def __init__(self, settings: PoolSettings, labelled: Sequence[LabelledDrawing] = ()) -> None:
         self.settings, self._labelled = settings, tuple(labelled)
-        self._chunks: dict[int, list[Examples]] = {TRAINING: [], HELD_OUT: []}
-        self._rendered: list[Examples] = []
+        self._chunks: dict[int, list[Dataset]] = {TRAINING_STREAM: [], HELD_OUT_STREAM: []}
+        self._rendered: list[Dataset] = []
         self._generated = 0
-        self._joined: dict[int, Examples] = {}
+        self._joined: dict[int, Dataset] = {}
 
     @property
-    def done(self) -> float:
+    def progress(self) -> float:
         """The fraction of the examples that is generated, 0 to 1."""
         return self._generated / (self.settings.count + self.settings.held_out + len(self._labelled))
 
-    def grow(self) -> None:
+    def generate_next(self) -> None:
         """Generates one more chunk, if any is missing. Raises ValueError for a drawing with an unknown label."""
         if self._generated < len(self._labelled):
-            labelled = self._labelled[self._generated : self._generated + OWN_PIECE]
-            self._rendered.append(own_examples(labelled, self.settings.drawing.side, CLASSES))
+            labelled = self._labelled[self._generated : self._generated + LABELLED_CHUNK_SIZE]
+            self._rendered.append(render_labelled(labelled, self.settings.drawing.side, CLASSES))
             self._generated += len(labelled)
             return
-        if self.done == 1:
+        if self.progress == 1:
             return
-        for stream, count in ((TRAINING, self.settings.count), (HELD_OUT, self.settings.held_out)):
+        for stream, count in ((TRAINING_STREAM, self.settings.count), (HELD_OUT_STREAM, self.settings.held_out)):
             chunks = self._chunks[stream]
             if sum(map(len, chunks)) < count:
-                chunks.append(piece(self.settings, stream, len(chunks)))
+                chunks.append(generate_chunk(self.settings, stream, len(chunks)))
                 self._generated += len(chunks[-1])
                 return
 
-    def fill(self) -> None:
+    def generate_all(self) -> None:
         """Generates all missing chunks."""
-        while self.done < 1:
-            self.grow()
+        while self.progress < 1:
+            self.generate_next()
 
     @property
-    def training(self) -> Examples:
+    def training(self) -> Dataset:
         """The training examples, labelled drawings last. Raises ValueError while some are missing."""
-        return self._join(TRAINING, self._rendered)
+        return self._join(TRAINING_STREAM, self._rendered)
 
     @property
-    def held_out(self) -> Examples:
+    def held_out(self) -> Dataset:
         """The held-out examples. Raises ValueError while some are missing."""
-        return self._join(HELD_OUT, [])
+        return self._join(HELD_OUT_STREAM, [])
 
-    def _join(self, stream: int, more: list[Examples]) -> Examples:
-        if self.done < 1:
+    def _join(self, stream: int, more: list[Dataset]) -> Dataset:
+        if self.progress < 1:
             raise ValueError("The examples are not all generated yet.")
         if stream not in self._joined:
             chunks = self._chunks[stream] + more
             images = np.concatenate([chunk.images for chunk in chunks])
             labels = np.concatenate([chunk.labels for chunk in chunks])
-            self._joined[stream] = Examples(images, labels, chunks[0].classes)
+            self._joined[stream] = Dataset(images, labels, chunks[0].classes)
             self._chunks[stream] = []  # frees the copies
         return self._joined[stream]
 
 
-def piece(settings: PoolSettings, stream: int, number: int) -> Examples:
+def generate_chunk(settings: PoolSettings, stream: int, number: int) -> Dataset:
     """Chunk `number`, from 0, of the training or held-out stream: CHUNK_SIZE examples, fewer in the last chunk."""
-    count = settings.held_out if stream == HELD_OUT else settings.count
-    return examples(settings.drawing, min(PIECE, count - PIECE * number), (settings.seed, stream, number))
+    count = settings.held_out if stream == HELD_OUT_STREAM else settings.count
+    return generate_dataset(
+        settings.drawing, min(CHUNK_SIZE, count - CHUNK_SIZE * number), (settings.seed, stream, number)
+    )
 
 
-class Pools:
+class PoolCache:
     """LRU cache of pools. An evicted pool is generated again with the same bytes.
 
     budget: size of all pools in bytes; retained pools may exceed it.
     """
 
-    def __init__(self, budget: int = BUDGET) -> None:
+    def __init__(self, budget: int = CACHE_BUDGET) -> None:
         self._budget = budget
-        self._pools: dict[Lesson, Pool] = {}
+        self._pools: dict[TrainingData, ExamplePool] = {}
 
-    def of(self, data: Lesson) -> Pool:
+    def get(self, data: TrainingData) -> ExamplePool:
         """The pool of this training data, possibly incomplete."""
-        pool = self._pools.pop(data, None) or Pool(data.data, data.own)
+        pool = self._pools.pop(data, None) or ExamplePool(data.generated, data.labelled_drawings)
         self._pools[data] = pool
         return pool
 
-    def need(self, *retained: Lesson) -> None:
+    def retain(self, *retained: TrainingData) -> None:
         """Retains these pools; evicts others, least recently used first, until all fit the budget."""
         for data in [each for each in self._pools if each not in retained]:
             if sum(each.nbytes for each in self._pools) > self._budget:

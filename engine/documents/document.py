@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.data.labelled_drawings import OwnDrawing
+from engine.data.labelled_drawings import LabelledDrawing
 from engine.drawings.drawing import Drawing
-from engine.nn.model import Subject
+from engine.nn.model import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,13 +20,13 @@ class Document:
     """
 
     drawing: Drawing
-    subjects: tuple[Subject, ...]
-    fit: bool = False
-    own: tuple[OwnDrawing, ...] = ()
+    models: tuple[Model, ...]
+    fit_to_frame: bool = False
+    labelled_drawings: tuple[LabelledDrawing, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.subjects) <= 2:
-            raise ValueError(f"A document holds one or two networks, not {len(self.subjects)}.")
+        if not 1 <= len(self.models) <= 2:
+            raise ValueError(f"A document holds one or two networks, not {len(self.models)}.")
 
     def with_drawing(self, drawing: Drawing) -> Document:
         return replace(self, drawing=drawing)

@@ -11,24 +11,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.documents.presets import WALKTHROUGH, handmade_parameters, preset
-from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
-from engine.formats.safetensors_file import Json, Tensor, clause, end_of, pack, unpack
-from engine.installation import asset
-from engine.nn.model import Subject
+from engine.formats.atomic_file import (
+    MEBIBYTE,
+    FileError,
+    FilePath,
+    InvalidFile,
+    quoted,
+    read_bytes,
+    write_atomically,
+)
+from engine.formats.safetensors_file import Json, TensorInfo, one_line, pack, reason_text, unpack
+from engine.installation import asset_path
+from engine.nn.model import Model
 from engine.nn.network import Network
 
 FORMAT_VERSION = 1
 FILE_LIMIT = 64 * MEBIBYTE
 # Activations of one picture in all layers; without a limit, a small file could demand all the memory.
-PASS_LIMIT = 256 * MEBIBYTE
+ACTIVATION_LIMIT = 256 * MEBIBYTE
 
 _MAX_NAME_LENGTH = 200
 
 
-def save_model(path: FilePath, subject: Subject) -> None:
+def save_model(path: FilePath, subject: Model) -> None:
     """Writes a model, with float32 parameters; the same model gives the same bytes.
 
-    Raises StorageError if the file cannot be written, or could not be read again: over 64 MiB, an origin that is
+    Raises FileError if the file cannot be written, or could not be read again: over 64 MiB, an origin that is
     not plain JSON (an object of strings, finite numbers, lists and objects), a name of over 200 characters.
     """
     description = {
@@ -42,93 +50,97 @@ def save_model(path: FilePath, subject: Subject) -> None:
         data = pack(description, subject.parameters, FILE_LIMIT)
         _parse_model(data)  # ensures that the file can be opened again
     except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(f"{shown(path)} was not saved: the model {end_of(error)}.") from error
+        raise FileError(f"{quoted(path)} was not saved: the model {reason_text(error)}.") from error
     write_atomically(path, data)
 
 
-def load_model(path: FilePath) -> Subject:
+def load_model(path: FilePath) -> Model:
     """Reads a model file; parameters are float32 (F16 and F64 are converted) and read-only.
 
-    Raises StorageError, one sentence that names the file and says what is wrong with it.
+    Raises FileError, one sentence that names the file and says what is wrong with it.
     """
-    data = read_whole(path, FILE_LIMIT)
+    data = read_bytes(path, FILE_LIMIT)
     try:
         return _parse_model(data)
     except ValueError as error:
-        raise StorageError(f"{shown(path)} cannot be opened as a model: it {end_of(error)}.") from error
+        raise FileError(f"{quoted(path)} cannot be opened as a model: it {reason_text(error)}.") from error
 
 
-def shipped_subject(name: str) -> Subject:
+def shipped_model(name: str) -> Model:
     """The model of the preset called `name`: hand-made for the walk-through, with fresh weights where none are
     shipped (see Preset.untrained_reason), else trained.
 
-    Raises ValueError if there is no such preset, FileNotFoundError if its trained model is missing, StorageError if
+    Raises ValueError if there is no such preset, FileNotFoundError if its trained model is missing, FileError if
     it is damaged.
     """
     chosen = preset(name)
     if chosen is WALKTHROUGH:
-        return Subject(chosen.title, chosen.network, handmade_parameters())
-    if chosen.untrained:
+        return Model(chosen.title, chosen.network, handmade_parameters())
+    if chosen.untrained_reason:
         seed = 1 if chosen.recipe is None else chosen.recipe.seed
-        return Subject(chosen.title, chosen.network, chosen.network.initial(seed))
-    return load_model(asset(f"{name}.safetensors"))
+        return Model(chosen.title, chosen.network, chosen.network.initial_parameters(seed))
+    return load_model(asset_path(f"{name}.safetensors"))
 
 
 # --- parsing
 
 
-def name_in(description: Json) -> str:
+def parse_name(description: Json) -> str:
     """The name of the model in a file. Raises InvalidFile."""
     name = description.get("name")
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.strip()) <= _MAX_NAME_LENGTH:
-        raise Damage(f"has no name of 1 to {_MAX_NAME_LENGTH} printable characters")
+        raise InvalidFile(f"has no name of 1 to {_MAX_NAME_LENGTH} printable characters")
     return name
 
 
-def network_in(description: Json) -> Network:
+def parse_network(description: Json) -> Network:
     """The network in a file. Raises InvalidFile if it is invalid or too large to be run."""
     try:
         network = Network.from_json(_as_mapping(description.get("network")))
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
-        raise Damage(f"describes an invalid network: {clause(error)}") from error
-    if network.picture_bytes > PASS_LIMIT:
-        raise Damage(f"describes a network that takes more than {PASS_LIMIT // MEBIBYTE} MiB for one picture")
+        raise InvalidFile(f"describes an invalid network: {one_line(error)}") from error
+    if network.image_bytes > ACTIVATION_LIMIT:
+        raise InvalidFile(
+            f"describes a network that takes more than {ACTIVATION_LIMIT // MEBIBYTE} MiB for one picture"
+        )
     return network
 
 
-def needed_values(network: Network) -> int:
+def stored_value_count(network: Network) -> int:
     """The number of values that the network stores: weights, biases, running statistics."""
     return sum(math.prod(shape) for shape in network.parameter_shapes.values())
 
 
-def learnt_values(network: Network) -> int:
+def trainable_value_count(network: Network) -> int:
     """The number of trainable parameters."""
     return sum(cost.parameters for cost in network.costs)
 
 
-def check_count(expected: int, tensors: Mapping[str, Tensor], what: str) -> None:
+def check_value_count(expected: int, tensors: Mapping[str, TensorInfo], what: str) -> None:
     """Raises InvalidFile unless the tensors hold `expected` values.
 
     To be called before names and shapes are checked, which takes as much memory as the description demands.
     """
     count = sum(math.prod(tensor.shape) for tensor in tensors.values())
     if expected != count:
-        raise Damage(f"holds {count:,} {what} where its network needs {expected:,}")
+        raise InvalidFile(f"holds {count:,} {what} where its network needs {expected:,}")
 
 
 def _as_mapping(value: object) -> Json:
     if not isinstance(value, dict):
-        raise Damage("it is missing")
+        raise InvalidFile("it is missing")
     return value
 
 
-def _parse_model(data: bytes) -> Subject:
+def _parse_model(data: bytes) -> Model:
     """Parses the bytes of a model file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "model", FORMAT_VERSION)
     description = file.description
-    network = network_in(description)
-    check_count(needed_values(network), file.tensors, "weights")
-    return Subject(name_in(description), network, file.values(), _threshold(description), _origin(description))
+    network = parse_network(description)
+    check_value_count(stored_value_count(network), file.tensors, "weights")
+    return Model(
+        parse_name(description), network, file.float32_arrays(), _threshold(description), _origin(description)
+    )
 
 
 def _threshold(description: Json) -> float | None:
@@ -136,12 +148,12 @@ def _threshold(description: Json) -> float | None:
     if threshold is None:
         return None
     if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
-        raise Damage("has a threshold that is not a number from 0 to 1")
+        raise InvalidFile("has a threshold that is not a number from 0 to 1")
     return float(threshold)
 
 
 def _origin(description: Json) -> dict[str, Any]:
     origin = description.get("origin", {})
     if not isinstance(origin, dict):
-        raise Damage("has an origin that is not a JSON object")
+        raise InvalidFile("has an origin that is not a JSON object")
     return origin

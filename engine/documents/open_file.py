@@ -9,15 +9,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.documents.model_file import load_model
-from engine.documents.project_file import SUFFIX, Work, load_session
+from engine.documents.project_file import SUFFIX, ProjectState, load_project
 from engine.formats.pictures import read_picture
-from engine.nn.model import Subject
+from engine.nn.model import Model
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True)
-class Opening:
+class OpenRequest:
     """A request to open a file, numbered from 1, so that a repeated Request does not open it again."""
 
     number: int
@@ -25,26 +25,26 @@ class Opening:
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
+class OpenResult:
     """The result of an OpenRequest: a model, a picture (H, W) float32 in -1..1, a project, or an error message."""
 
-    opening: Opening
-    found: Subject | HostArray | Work | None
-    trouble: str = ""
+    request: OpenRequest
+    content: Model | HostArray | ProjectState | None
+    error: str = ""
 
 
-def read_file(path: Path) -> Subject | HostArray | Work:
+def read_file(path: Path) -> Model | HostArray | ProjectState:
     """Reads a project, a model or, with any other suffix, a picture. Raises ValueError or OSError, one sentence."""
     if path.is_dir():
         raise ValueError(f"{path.name} is a folder; open one picture or one model file.")
     if path.suffix.lower() == SUFFIX:
-        return load_session(path)
+        return load_project(path)
     return load_model(path) if path.suffix.lower() == ".safetensors" else read_picture(path)
 
 
-def answer(request: Opening) -> Opened:
+def open_file(request: OpenRequest) -> OpenResult:
     """Reads the file; errors become a message."""
     try:
-        return Opened(request, read_file(request.path))
+        return OpenResult(request, read_file(request.path))
     except (ValueError, OSError) as error:
-        return Opened(request, None, str(error))
+        return OpenResult(request, None, str(error))

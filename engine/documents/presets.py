@@ -9,13 +9,13 @@ import numpy as np
 
 from engine.data.augmentation import Augmentation
 from engine.data.xo.settings import XOSettings
-from engine.nn.layers import Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Values, Votes
+from engine.nn.layers import Arrays, Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Votes
 from engine.nn.network import Network
 from engine.training.optimizers import SGD, AdamW
 from engine.training.recipe import Cosine, Recipe
 
 # Rohrer's three kernels ("features"): a falling line, a small cross, a rising line.
-ARTICLE_FEATURES = np.array(
+ARTICLE_KERNELS = np.array(
     [
         [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]],
         [[1, -1, 1], [-1, 1, -1], [1, -1, 1]],
@@ -25,7 +25,7 @@ ARTICLE_FEATURES = np.array(
 )[:, None]
 
 # Per class, the indices of the values that are high in the article's list of twelve values.
-ARTICLE_STRONG = ((0, 3, 4, 9, 10), (1, 2, 8, 11))
+ARTICLE_VOTE_INDICES = ((0, 3, 4, 9, 10), (1, 2, 8, 11))
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Preset:
     summary: str
     network: Network
     recipe: Recipe | None = None
-    others: Mapping[str, Recipe] = field(default_factory=dict)
-    untrained: str = ""
+    other_recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    untrained_reason: str = ""
 
 
 WALKTHROUGH = Preset(
@@ -53,7 +53,7 @@ WALKTHROUGH = Preset(
     "The article's worked example: 9 × 9 pixels and three hand-made features (kernels).",
     Network(
         (1, 9, 9),
-        (Conv2D(3, 3, mean=True), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Votes(ARTICLE_STRONG)),
+        (Conv2D(3, 3, mean=True), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Votes(ARTICLE_VOTE_INDICES)),
         vote="score",
     ),
 )
@@ -119,8 +119,8 @@ HANUSCHKIN = Preset(
             augmentation=Augmentation(shift=0.1, rotation=15, scale=0.2, shear=0.2, flip=True),
         )
     },
-    untrained="The Hanuschkin network comes with fresh weights only, because its pictures are under the GPL: "
-    "train it with xo train --preset hanuschkin --data FOLDER.",
+    untrained_reason="The Hanuschkin network comes with fresh weights only, because its pictures are under the "
+    "GPL: train it with xo train --preset hanuschkin --data FOLDER.",
 )
 
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in (DEFAULT, WALKTHROUGH, HANUSCHKIN)}
@@ -133,6 +133,6 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def handmade_parameters() -> Values:
+def handmade_parameters() -> Arrays:
     """The parameters of the walk-through: the article's kernels, with zero biases."""
-    return {"01-conv2d.weight": ARTICLE_FEATURES, "01-conv2d.bias": np.zeros(3, np.float32)}
+    return {"01-conv2d.weight": ARTICLE_KERNELS, "01-conv2d.bias": np.zeros(3, np.float32)}

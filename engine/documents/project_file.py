@@ -14,24 +14,41 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.data.labelled_drawings import OwnDrawing
-from engine.data.pool import Lesson, PoolSettings
+from engine.data.labelled_drawings import LabelledDrawing
+from engine.data.pool import PoolSettings, TrainingData
 from engine.documents.document import Document
-from engine.documents.model_file import name_in, needed_values, network_in
+from engine.documents.model_file import parse_name, parse_network, stored_value_count
 from engine.documents.training_file import (
-    branch_arrays,
-    branch_in,
-    described_branch,
-    lesson_in,
-    lesson_json,
-    origin_in,
-    recipe_in,
+    branch_description,
+    branch_to_arrays,
+    parse_branch,
+    parse_origin,
+    parse_recipe,
+    parse_training_data,
+    training_data_to_json,
 )
-from engine.drawings.drawing import Drawing, Stroke, Transform
-from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
-from engine.formats.safetensors_file import HEADER_LIMIT, Json, arrays, clause, described, end_of, pieces, unpack
-from engine.nn.model import Moment, Subject
-from engine.training.history import KeptRun
+from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
+from engine.formats.atomic_file import (
+    MEBIBYTE,
+    FileError,
+    FilePath,
+    InvalidFile,
+    quoted,
+    read_bytes,
+    write_atomically,
+)
+from engine.formats.safetensors_file import (
+    HEADER_LIMIT,
+    Json,
+    checked_arrays,
+    one_line,
+    pack_stacks,
+    read_description,
+    reason_text,
+    unpack,
+)
+from engine.nn.model import Model, RunPoint
+from engine.training.history import SavedRun
 from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -50,7 +67,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class ProjectState:
     """The state of the program that a project file holds.
 
     recipe, data, pace: the training settings; pace in steps per second, None for unlimited
@@ -66,24 +83,24 @@ class Work:
     document: Document
     recipe: Recipe
     data: PoolSettings
-    run: KeptRun | None = None
+    run: SavedRun | None = None
     pace: float | None = None
-    look: Moment | None = None
-    names: Mapping[int, str] = field(default_factory=dict)
+    shown_point: RunPoint | None = None
+    branch_names: Mapping[int, str] = field(default_factory=dict)
     live: bool = False
-    saved: float = 0.0
-    running: bool = False
-    closed: bool = False
+    saved_at: float = 0.0
+    was_running: bool = False
+    was_closed: bool = False
 
 
 @dataclass(frozen=True)
-class Digest:
+class ProjectSummary:
     """A summary of a project file. step: of training, None if there is none."""
 
-    saved: float
+    saved_at: float
     step: int | None
-    running: bool
-    closed: bool
+    was_running: bool
+    was_closed: bool
 
 
 class _ProjectHeader(msgspec.Struct):
@@ -109,68 +126,77 @@ class _ProjectHeader(msgspec.Struct):
     weights: list[_Count]
 
 
-def save_session(path: FilePath, project: Work) -> None:
-    """Writes a project file, in pieces that let other threads run. Raises StorageError."""
+def save_project(path: FilePath, project: ProjectState) -> None:
+    """Writes a project file, in pieces that let other threads run. Raises FileError."""
     document, run = project.document, project.run
     drawings = _DrawingTable(document, run)
     header = _ProjectHeader(
-        project.saved, project.running, project.closed, project.live, document.fit, project.pace,
-        None if project.look is None else (project.look.branch, project.look.step),
-        None if run is None else (run.now.branch, run.now.step),
+        project.saved_at, project.was_running, project.was_closed, project.live, document.fit_to_frame,
+        project.pace,
+        None if project.shown_point is None else (project.shown_point.branch, project.shown_point.step),
+        None if run is None else (run.current_point.branch, run.current_point.step),
         1 if run is None else run.spacing,
-        dict(project.names), drawings.indices(document.own), drawings.labels, drawings.weights,
+        dict(project.branch_names), drawings.indices(document.labelled_drawings), drawings.labels, drawings.weights,
     )  # fmt: skip
-    lines, origins = ((), ()) if run is None else (run.lines, run.origins)
+    lines, origins = ((), ()) if run is None else (run.branches, run.branch_origins)
     description = {
         "kind": "session",
         "version": FORMAT_VERSION,
         "told": msgspec.to_builtins(header, str_keys=True),
-        "subjects": [_model_entry(subject) for subject in document.subjects],
+        "subjects": [_model_entry(subject) for subject in document.models],
         "network": None if run is None else run.network.to_json(),
         "recipe": project.recipe.to_json(),
-        "data": lesson_json(Lesson(project.data), []),
+        "data": training_data_to_json(TrainingData(project.data), []),
         "branches": [
-            described_branch(line, lesson_json(origin.lesson, drawings.indices(origin.lesson.own)), origin.given)
+            branch_description(
+                line,
+                training_data_to_json(
+                    origin.training_data, drawings.indices(origin.training_data.labelled_drawings)
+                ),
+                origin.initial_model,
+            )
             for line, origin in zip(lines, origins, strict=True)
         ],
     }
     tensors: dict[str, HostArray | Sequence[HostArray]] = {
-        f"drawings.{name}": values for name, values in drawing_arrays(drawings.drawings).items()
+        f"drawings.{name}": values for name, values in drawings_to_arrays(drawings.drawings).items()
     }
-    for index, subject in enumerate(document.subjects):
+    for index, subject in enumerate(document.models):
         tensors |= {f"subject.{index}.{name}": np.asarray(values) for name, values in subject.parameters.items()}
     for index, line in enumerate(lines):
-        tensors |= {f"branch.{index}.{name}": values for name, values in branch_arrays(line).items()}
+        tensors |= {f"branch.{index}.{name}": values for name, values in branch_to_arrays(line).items()}
     try:
-        buffers = pieces(description, tensors, FILE_LIMIT)
+        buffers = pack_stacks(description, tensors, FILE_LIMIT)
     except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(f"{shown(path)} was not saved: the project {end_of(error)}.") from error
+        raise FileError(f"{quoted(path)} was not saved: the project {reason_text(error)}.") from error
     write_atomically(path, bytes(buffers[0]), *buffers[1:])
 
 
-def load_session(path: FilePath) -> Work:
+def load_project(path: FilePath) -> ProjectState:
     """Reads a project file; arrays are read-only.
 
-    Raises StorageError, one sentence that names the file and says what is wrong with it.
+    Raises FileError, one sentence that names the file and says what is wrong with it.
     """
-    data = read_whole(path, FILE_LIMIT)
+    data = read_bytes(path, FILE_LIMIT)
     try:
         return _parse_project(data)
     except ValueError as error:
-        raise StorageError(f"{shown(path)} cannot be restored: it {end_of(error)}.") from error
+        raise FileError(f"{quoted(path)} cannot be restored: it {reason_text(error)}.") from error
 
 
-def session_digest(path: FilePath) -> Digest:
-    """Reads the summary of a project file, from its header only. Raises StorageError."""
+def read_project_summary(path: FilePath) -> ProjectSummary:
+    """Reads the summary of a project file, from its header only. Raises FileError."""
     try:
         with open(path, "rb") as file:
-            description = described(file.read(8 + HEADER_LIMIT), "session", FORMAT_VERSION)
+            description = read_description(file.read(8 + HEADER_LIMIT), "session", FORMAT_VERSION)
         header = _parse_project_header(description)
     except OSError as error:
-        raise StorageError(f"{shown(path)} cannot be read: {clause(error)}.") from error
+        raise FileError(f"{quoted(path)} cannot be read: {one_line(error)}.") from error
     except ValueError as error:
-        raise StorageError(f"{shown(path)} cannot be restored: it {end_of(error)}.") from error
-    return Digest(header.saved, None if header.now is None else header.now[1], header.running, header.closed)
+        raise FileError(f"{quoted(path)} cannot be restored: it {reason_text(error)}.") from error
+    return ProjectSummary(
+        header.saved, None if header.now is None else header.now[1], header.running, header.closed
+    )
 
 
 # --- header
@@ -179,21 +205,24 @@ def session_digest(path: FilePath) -> Digest:
 class _DrawingTable:
     """All drawings of a project, each once: the document's input drawing, then the labelled drawings."""
 
-    def __init__(self, document: Document, run: KeptRun | None) -> None:
-        origins = () if run is None else run.origins
-        labelled = [*document.own, *(each for origin in origins for each in origin.lesson.own)]
+    def __init__(self, document: Document, run: SavedRun | None) -> None:
+        origins = () if run is None else run.branch_origins
+        labelled = [
+            *document.labelled_drawings,
+            *(each for origin in origins for each in origin.training_data.labelled_drawings),
+        ]
         unique = list({id(each): each for each in labelled}.values())
         self._index = {id(each): index for index, each in enumerate(unique)}
         self.drawings = [document.drawing, *(each.drawing for each in unique)]
         self.labels, self.weights = [each.label for each in unique], [each.weight for each in unique]
 
-    def indices(self, labelled: Sequence[OwnDrawing]) -> list[int]:
+    def indices(self, labelled: Sequence[LabelledDrawing]) -> list[int]:
         """Indices into the labelled drawings."""
         return [self._index[id(each)] for each in labelled]
 
 
-def _model_entry(subject: Subject) -> Json:
-    moment = subject.moment
+def _model_entry(subject: Model) -> Json:
+    moment = subject.run_point
     return {
         "name": subject.name,
         "network": subject.network.to_json(),
@@ -203,15 +232,15 @@ def _model_entry(subject: Subject) -> Json:
     }
 
 
-def _parse_project(data: bytes) -> Work:
+def _parse_project(data: bytes) -> ProjectState:
     """Parses the bytes of a project file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "session", FORMAT_VERSION)
-    description, header, tensors = file.description, _parse_project_header(file.description), arrays(file)
-    drawings = drawings_in(_with_prefix("drawings", tensors))
+    description, header, tensors = file.description, _parse_project_header(file.description), checked_arrays(file)
+    drawings = drawings_from_arrays(_with_prefix("drawings", tensors))
     if len(drawings) != 1 + len(header.labels) or len(header.labels) != len(header.weights):
-        raise Damage("holds drawings that do not fit their labels")
+        raise InvalidFile("holds drawings that do not fit their labels")
     labelled = [
-        OwnDrawing(drawing, label, weight)
+        LabelledDrawing(drawing, label, weight)
         for drawing, label, weight in zip(drawings[1:], header.labels, header.weights, strict=True)
     ]
     subjects = tuple(
@@ -219,13 +248,13 @@ def _parse_project(data: bytes) -> Work:
         for index, entry in enumerate(_list(description, "subjects"))
     )
     document = Document(drawings[0], subjects, header.fit, _select(labelled, header.own))
-    return Work(
+    return ProjectState(
         document,
-        recipe_in(description.get("recipe")),
-        lesson_in(description.get("data"), labelled).data,
+        parse_recipe(description.get("recipe")),
+        parse_training_data(description.get("data"), labelled).generated,
         _parse_run(description, header, tensors, labelled),
         header.pace,
-        None if header.look is None else Moment(*header.look),
+        None if header.look is None else RunPoint(*header.look),
         header.names,
         header.live,
         header.saved,
@@ -235,56 +264,56 @@ def _parse_project(data: bytes) -> Work:
 
 
 def _parse_run(
-    description: Json, header: _ProjectHeader, tensors: _Arrays, labelled: list[OwnDrawing]
-) -> KeptRun | None:
+    description: Json, header: _ProjectHeader, tensors: _Arrays, labelled: list[LabelledDrawing]
+) -> SavedRun | None:
     """The run in a file, None if there is none. Raises ValueError."""
     if header.now is None:
         return None
-    network, entries = network_in(description), _list(description, "branches")
+    network, entries = parse_network(description), _list(description, "branches")
     if not 0 < len(entries) <= _MAX_BRANCHES:
-        raise Damage(f"has {len(entries):,} branches, not 1 to {_MAX_BRANCHES:,}")
+        raise InvalidFile(f"has {len(entries):,} branches, not 1 to {_MAX_BRANCHES:,}")
     lines = [
-        branch_in(index, entry, _with_prefix(f"branch.{index}", tensors), network)
+        parse_branch(index, entry, _with_prefix(f"branch.{index}", tensors), network)
         for index, entry in enumerate(entries)
     ]
-    origins = tuple(origin_in(entry, labelled) for entry in entries)
+    origins = tuple(parse_origin(entry, labelled) for entry in entries)
     for line in lines:
         parent = line.branch.parent
         if parent is not None and not (
             parent.branch < line.branch.number and parent.step <= lines[parent.branch].branch.end
         ):
-            raise Damage("has a branch that leaves its parent where that has never been")
-    now = Moment(*header.now)
+            raise InvalidFile("has a branch that leaves its parent where that has never been")
+    now = RunPoint(*header.now)
     if now.branch >= len(lines) or now.step not in lines[now.branch].keyframes:
-        raise Damage("has no keyframe at its current step")
-    cursor = now if header.look is None else Moment(*header.look)
+        raise InvalidFile("has no keyframe at its current step")
+    cursor = now if header.look is None else RunPoint(*header.look)
     if cursor.branch >= len(lines) or cursor.step > lines[cursor.branch].branch.end:
-        raise Damage("shows a step of its history that does not exist")
+        raise InvalidFile("shows a step of its history that does not exist")
     if header.spacing & (header.spacing - 1):
-        raise Damage("has a spacing of keyframes that is not a power of two")
-    return KeptRun(network, tuple(lines), origins, now, header.spacing)
+        raise InvalidFile("has a spacing of keyframes that is not a power of two")
+    return SavedRun(network, tuple(lines), origins, now, header.spacing)
 
 
-def _parse_model(entry: Json, parameters: _Arrays) -> Subject:
-    network, threshold, origin = network_in(entry), entry.get("threshold"), entry.get("origin")
+def _parse_model(entry: Json, parameters: _Arrays) -> Model:
+    network, threshold, origin = parse_network(entry), entry.get("threshold"), entry.get("origin")
     count = sum(array.size for array in parameters.values())
-    if count != needed_values(network):
-        raise Damage(f"holds {count:,} weights where its network needs {needed_values(network):,}")
+    if count != stored_value_count(network):
+        raise InvalidFile(f"holds {count:,} weights where its network needs {stored_value_count(network):,}")
     if threshold is not None and (
         isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1
     ):
-        raise Damage("has a threshold that is not a number from 0 to 1")
+        raise InvalidFile("has a threshold that is not a number from 0 to 1")
     if not isinstance(origin, dict):
-        raise Damage("has an origin that is not a JSON object")
+        raise InvalidFile("has an origin that is not a JSON object")
     moment = entry.get("moment")
-    point = None if moment is None else Moment(*_convert(moment, tuple[_Count, _Count], "moment"))
-    return Subject(name_in(entry), network, parameters, threshold, origin, point)
+    point = None if moment is None else RunPoint(*_convert(moment, tuple[_Count, _Count], "moment"))
+    return Model(parse_name(entry), network, parameters, threshold, origin, point)
 
 
 def _parse_project_header(description: Json) -> _ProjectHeader:
     header: _ProjectHeader = _convert(description.get("told"), _ProjectHeader, "told")
     if not math.isfinite(header.saved):
-        raise Damage("has an invalid time of saving")
+        raise InvalidFile("has an invalid time of saving")
     return header
 
 
@@ -292,13 +321,13 @@ def _convert(value: object, kind: Any, key: str) -> Any:
     try:
         return msgspec.convert(value, kind, str_keys=True)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"has an invalid entry {key!r} ({clause(error)})") from error
+        raise InvalidFile(f"has an invalid entry {key!r} ({one_line(error)})") from error
 
 
 def _list(description: Json, key: str) -> list[dict[str, Any]]:
     entries = description.get(key)
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        raise Damage(f"has no {key}")
+        raise InvalidFile(f"has no {key}")
     return entries
 
 
@@ -307,16 +336,16 @@ def _with_prefix(prefix: str, tensors: _Arrays) -> _Arrays:
     return {name[len(prefix) + 1 :]: array for name, array in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def _select(labelled: Sequence[OwnDrawing], indices: Sequence[int]) -> tuple[OwnDrawing, ...]:
+def _select(labelled: Sequence[LabelledDrawing], indices: Sequence[int]) -> tuple[LabelledDrawing, ...]:
     if any(index >= len(labelled) for index in indices):
-        raise Damage("learns from drawings that are not there")
+        raise InvalidFile("learns from drawings that are not there")
     return tuple(labelled[index] for index in indices)
 
 
 # --- drawings
 
 
-def drawing_arrays(drawings: Sequence[Drawing]) -> dict[str, HostArray]:
+def drawings_to_arrays(drawings: Sequence[Drawing]) -> dict[str, HostArray]:
     """Drawings as arrays, by tensor name.
 
     points (p, 3): of all strokes, concatenated
@@ -337,16 +366,16 @@ def drawing_arrays(drawings: Sequence[Drawing]) -> dict[str, HostArray]:
     }
 
 
-def drawings_in(arrays: Mapping[str, HostArray]) -> list[Drawing]:
+def drawings_from_arrays(arrays: Mapping[str, HostArray]) -> list[Drawing]:
     """The inverse of `drawings_to_arrays`. Raises InvalidFile, or ValueError for an invalid drawing."""
     points, strokes, transforms, sizes, images = (_drawing_array(arrays, name) for name in _DRAWING_COLUMNS)
     if len(strokes) > _MAX_STROKES:
-        raise Damage(f"holds {len(strokes):,} strokes, more than {_MAX_STROKES:,}")
+        raise InvalidFile(f"holds {len(strokes):,} strokes, more than {_MAX_STROKES:,}")
     count, ends = len(transforms), np.cumsum(strokes[:, 1])
     if len(sizes) != count or (len(ends) and ends[-1] != len(points)) or images.size != sizes.prod(1).sum():
-        raise Damage("holds drawings whose parts do not fit together")
+        raise InvalidFile("holds drawings whose parts do not fit together")
     if not all(_are_counts(values) for values in (strokes, sizes)) or (strokes[:, 0] >= count).any():
-        raise Damage("holds strokes of drawings that are not there")
+        raise InvalidFile("holds strokes of drawings that are not there")
     strokes_of: list[list[Stroke]] = [[] for _ in range(count)]
     for end, (index, length, erase, grid) in zip(ends.astype(int), strokes.astype(int).tolist(), strict=True):
         strokes_of[index].append(Stroke(points[end - length : end].copy(), bool(erase), grid))
@@ -356,7 +385,7 @@ def drawings_in(arrays: Mapping[str, HostArray]) -> list[Drawing]:
     ):
         image = images[start : start + height * width].reshape(height, width).copy() if height * width else None
         start += height * width
-        drawings.append(Drawing(tuple(its_strokes), image, Transform(*transform.tolist())))
+        drawings.append(Drawing(tuple(its_strokes), image, DrawingTransform(*transform.tolist())))
     return drawings
 
 
@@ -364,7 +393,7 @@ def _drawing_array(arrays: Mapping[str, HostArray], name: str) -> HostArray:
     columns = _DRAWING_COLUMNS[name]
     array = arrays.get(name)
     if array is None or array.shape[1:] != ((columns,) if columns else ()) or not array.ndim:
-        raise Damage(f"lacks the {name} of its drawings")
+        raise InvalidFile(f"lacks the {name} of its drawings")
     return array
 
 

@@ -17,18 +17,32 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 import msgspec
 import numpy as np
 
-from engine.data.labelled_drawings import OwnDrawing
-from engine.data.pool import Lesson, PoolSettings
+from engine.data.labelled_drawings import LabelledDrawing
+from engine.data.pool import PoolSettings, TrainingData
 from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import check_count, learnt_values, name_in, needed_values, network_in
-from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, read_whole, shown, write_atomically
-from engine.formats.safetensors_file import Json, Unpacked, clause, end_of, pack, unpack
-from engine.nn.layers import Values
-from engine.nn.model import Moment
+from engine.documents.model_file import (
+    check_value_count,
+    parse_name,
+    parse_network,
+    stored_value_count,
+    trainable_value_count,
+)
+from engine.formats.atomic_file import (
+    MEBIBYTE,
+    FileError,
+    FilePath,
+    InvalidFile,
+    quoted,
+    read_bytes,
+    write_atomically,
+)
+from engine.formats.safetensors_file import Json, TensorFile, one_line, pack, reason_text, unpack
+from engine.nn.layers import Arrays
+from engine.nn.model import RunPoint
 from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
-from engine.training.history import Branch, Curves, Line, Mark, Origin
-from engine.training.recipe import Recipe, part
+from engine.training.history import Branch, BranchOrigin, BranchRecord, Curves, Mark
+from engine.training.recipe import Recipe, settings_from
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -95,17 +109,17 @@ class _CheckpointHeader(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def save_checkpoint(path: FilePath, run: InterruptedRun) -> None:
-    """Writes a checkpoint file; the same run gives the same bytes. Raises StorageError if it cannot be written, or
+    """Writes a checkpoint file; the same run gives the same bytes. Raises FileError if it cannot be written, or
     could not be read again."""
     checkpoint = run.checkpoint
     header = _CheckpointHeader(
         checkpoint.steps,
         checkpoint.seconds,
         checkpoint.loss_sum,
-        checkpoint.judged,
+        checkpoint.evaluated_epochs,
         checkpoint.accuracy if math.isfinite(checkpoint.accuracy) else None,
-        checkpoint.best if math.isfinite(checkpoint.best) else None,
-        checkpoint.stale,
+        checkpoint.best_loss if math.isfinite(checkpoint.best_loss) else None,
+        checkpoint.epochs_since_best,
     )
     description = {
         "kind": "run",
@@ -119,7 +133,7 @@ def save_checkpoint(path: FilePath, run: InterruptedRun) -> None:
     }
     groups = {
         "parameters": checkpoint.parameters,
-        "memory": checkpoint.memory,
+        "memory": checkpoint.optimizer_state,
         "best": checkpoint.best_parameters or {},
     }
     tensors = {f"{group}.{name}": array for group, values in groups.items() for name, array in values.items()}
@@ -127,36 +141,36 @@ def save_checkpoint(path: FilePath, run: InterruptedRun) -> None:
         data = pack(description, tensors, FILE_LIMIT)
         _parse_run(data)  # ensures that the file can be read again
     except (TypeError, ValueError, RecursionError) as error:
-        raise StorageError(f"{shown(path)} was not saved: the run {end_of(error)}.") from error
+        raise FileError(f"{quoted(path)} was not saved: the run {reason_text(error)}.") from error
     write_atomically(path, data)
 
 
 def load_checkpoint(path: FilePath) -> InterruptedRun:
     """Reads a checkpoint file; its arrays are float32 and read-only.
 
-    Raises StorageError, one sentence that names the file and says what is wrong with it.
+    Raises FileError, one sentence that names the file and says what is wrong with it.
     """
-    data = read_whole(path, FILE_LIMIT)
+    data = read_bytes(path, FILE_LIMIT)
     try:
         return _parse_run(data)
     except ValueError as error:
-        raise StorageError(f"{shown(path)} cannot be resumed from: it {end_of(error)}.") from error
+        raise FileError(f"{quoted(path)} cannot be resumed from: it {reason_text(error)}.") from error
 
 
 def _parse_run(data: bytes) -> InterruptedRun:
     """Parses the bytes of a checkpoint file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "run", FORMAT_VERSION)
     description = file.description
-    network, recipe = network_in(description), _checkpoint_recipe(description)
+    network, recipe = parse_network(description), _checkpoint_recipe(description)
     header = _convert(description, "standing", _CheckpointHeader)
     if not all(map(math.isfinite, (header.seconds, header.loss_sum, header.best or 0.0))):
-        raise Damage("has a checkpoint with numbers that are not finite")
+        raise InvalidFile("has a checkpoint with numbers that are not finite")
     _check_tensor_names(file)
     for group, count in _value_counts(network, recipe).items():
         tensors = {name: tensor for name, tensor in file.tensors.items() if name.startswith(f"{group}.")}
         if tensors or group != "best":
-            check_count(count, tensors, f"values called {group}")
-    arrays = _by_group(file.values())
+            check_value_count(count, tensors, f"values called {group}")
+    arrays = _by_group(file.float32_arrays())
     checkpoint = Checkpoint(
         arrays["parameters"],
         arrays["memory"],
@@ -171,7 +185,7 @@ def _parse_run(data: bytes) -> InterruptedRun:
     )
     _check_checkpoint(network, recipe, checkpoint)
     return InterruptedRun(
-        name_in(description),
+        parse_name(description),
         network,
         recipe,
         checkpoint,
@@ -180,21 +194,25 @@ def _parse_run(data: bytes) -> InterruptedRun:
     )
 
 
-def _check_tensor_names(file: Unpacked) -> None:
+def _check_tensor_names(file: TensorFile) -> None:
     for name in file.tensors:
         if name.partition(".")[0] not in _GROUPS:
-            raise Damage(f"holds {name[:80]!r}, which belongs to no run")
+            raise InvalidFile(f"holds {name[:80]!r}, which belongs to no run")
 
 
 def _value_counts(network: Network, recipe: Recipe) -> dict[str, int]:
     """The number of values that each group of tensors must have."""
-    optimizer_state = len(recipe.optimizer.vectors) * learnt_values(network) + 1
-    return {"parameters": needed_values(network), "memory": optimizer_state, "best": needed_values(network)}
+    optimizer_state = len(recipe.optimizer.state_names) * trainable_value_count(network) + 1
+    return {
+        "parameters": stored_value_count(network),
+        "memory": optimizer_state,
+        "best": stored_value_count(network),
+    }
 
 
-def _by_group(arrays: Values) -> dict[str, Values]:
+def _by_group(arrays: Arrays) -> dict[str, Arrays]:
     """Arrays by the first part of their names, then by the rest."""
-    groups: dict[str, Values] = {group: {} for group in _GROUPS}
+    groups: dict[str, Arrays] = {group: {} for group in _GROUPS}
     for name, array in arrays.items():
         group, _, rest = name.partition(".")
         groups[group][rest] = array
@@ -203,34 +221,34 @@ def _by_group(arrays: Values) -> dict[str, Values]:
 
 def _check_checkpoint(network: Network, recipe: Recipe, checkpoint: Checkpoint) -> None:
     """Checks names, shapes and values of the arrays. Raises ShapeError or ValueError."""
-    network.check(checkpoint.parameters)
+    network.check_parameters(checkpoint.parameters)
     if checkpoint.best_parameters is not None:
-        network.check(checkpoint.best_parameters)
+        network.check_parameters(checkpoint.best_parameters)
     shapes = network.parameter_shapes
-    for name, values in checkpoint.memory.items():
+    for name, values in checkpoint.optimizer_state.items():
         vector, _, parameter = name.partition(".")
-        is_known = vector in recipe.optimizer.vectors and shapes.get(parameter) == values.shape
+        is_known = vector in recipe.optimizer.state_names and shapes.get(parameter) == values.shape
         if not is_known and (name, values.shape) != ("count", (1,)):
-            raise Damage(f"holds an optimizer state {name[:80]!r} that its optimizer does not have")
+            raise InvalidFile(f"holds an optimizer state {name[:80]!r} that its optimizer does not have")
         if not np.isfinite(values).all():
-            raise Damage(f"holds an optimizer state {name[:80]!r} with values that are not finite numbers")
+            raise InvalidFile(f"holds an optimizer state {name[:80]!r} with values that are not finite numbers")
 
 
 def _checkpoint_recipe(description: Json) -> Recipe:
     recipe = description.get("recipe")
     if not isinstance(recipe, dict):
-        raise Damage("has no recipe")
+        raise InvalidFile("has no recipe")
     try:
         return Recipe.from_json(recipe)
     except ValueError as error:
-        raise Damage(f"has an invalid recipe: {clause(error)}") from error
+        raise InvalidFile(f"has an invalid recipe: {one_line(error)}") from error
 
 
 def _convert(description: Json, key: str, kind: type[_Part]) -> _Part:
     try:
         return msgspec.convert(description.get(key), kind)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"has an invalid entry {key!r} ({clause(error)})") from error
+        raise InvalidFile(f"has an invalid entry {key!r} ({one_line(error)})") from error
 
 
 # --- branches of the history, in project files
@@ -261,7 +279,7 @@ class _BranchHeader(msgspec.Struct):
     sets: list[_KeyframeSet]
 
 
-def described_branch(line: Line, lesson: Json, given: str | None) -> Json:
+def branch_description(line: BranchRecord, lesson: Json, given: str | None) -> Json:
     """The entry of a branch in the header.
 
     lesson: its training data, as of `training_data_to_json`
@@ -282,17 +300,17 @@ def described_branch(line: Line, lesson: Json, given: str | None) -> Json:
     return entry | {"recipes": recipes, "lesson": lesson, "given": given}
 
 
-def branch_arrays(line: Line) -> dict[str, HostArray | Sequence[HostArray]]:
+def branch_to_arrays(line: BranchRecord) -> dict[str, HostArray | Sequence[HostArray]]:
     """The curves and the stacked keyframes of a branch, by tensor name."""
     curves = line.branch.curves
     arrays: dict[str, HostArray | Sequence[HostArray]] = {
         "steps": curves.steps.astype(np.float64),
         "losses": curves.losses,
         "rates": curves.rates,
-        "judged": curves.judged.astype(np.float64),
+        "judged": curves.held_out_steps.astype(np.float64),
         "held_out_losses": curves.held_out_losses,
-        "accuracies": curves.accuracies,
-        "recalled": curves.recalled.astype(np.float64),
+        "accuracies": curves.held_out_accuracies,
+        "recalled": curves.training_accuracy_steps.astype(np.float64),
         "training_accuracies": curves.training_accuracies,
     }
     for index, ((memory, best), frames) in enumerate(_keyframe_sets(line)):
@@ -303,44 +321,45 @@ def branch_arrays(line: Line) -> dict[str, HostArray | Sequence[HostArray]]:
             if best:
                 arrays[f"{prefix}.best.{name}"] = [(frame.best_parameters or {})[name] for frame in frames]
         for name in memory:
-            arrays[f"{prefix}.memory.{name}"] = [frame.memory[name] for frame in frames]
+            arrays[f"{prefix}.memory.{name}"] = [frame.optimizer_state[name] for frame in frames]
     return arrays
 
 
 def _keyframe_row(frame: Checkpoint) -> list[float]:
     return [
-        frame.steps, frame.seconds, frame.loss_sum, frame.judged, frame.accuracy, frame.best, frame.stale,
+        frame.steps, frame.seconds, frame.loss_sum, frame.evaluated_epochs, frame.accuracy, frame.best_loss,
+        frame.epochs_since_best,
     ]  # fmt: skip
 
 
-def _keyframe_sets(line: Line) -> Iterator[tuple[tuple[tuple[str, ...], bool], list[Checkpoint]]]:
+def _keyframe_sets(line: BranchRecord) -> Iterator[tuple[tuple[tuple[str, ...], bool], list[Checkpoint]]]:
     """Keyframes by step, grouped by (names of the optimizer state, whether they have best parameters)."""
     frames = [line.keyframes[step] for step in sorted(line.keyframes)]
     for kind, group in groupby(
-        frames, lambda frame: (tuple(sorted(frame.memory)), frame.best_parameters is not None)
+        frames, lambda frame: (tuple(sorted(frame.optimizer_state)), frame.best_parameters is not None)
     ):
         yield kind, list(group)
 
 
-def branch_in(number: int, entry: Json, arrays: Mapping[str, HostArray], network: Network) -> Line:
+def parse_branch(number: int, entry: Json, arrays: Mapping[str, HostArray], network: Network) -> BranchRecord:
     """Parses the branch `number` from its entry in the header and its arrays, by tensor name. Raises ValueError."""
     try:
         header = msgspec.convert({key: entry.get(key) for key in _BranchHeader.__struct_fields__}, _BranchHeader)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise Damage(f"has an invalid branch ({clause(error)})") from error
+        raise InvalidFile(f"has an invalid branch ({one_line(error)})") from error
     if header.parent is not None and header.parent[1] != header.start:
-        raise Damage("has a branch that does not start where it leaves its parent")
+        raise InvalidFile("has a branch that does not start where it leaves its parent")
     keyframes = {
         frame.steps: frame
         for index, each in enumerate(header.sets)
         for frame in _parse_keyframes(index, each, arrays, network)
     }
     if header.start not in keyframes or not all(header.start <= step <= header.end for step in keyframes):
-        raise Damage("has a branch without a keyframe at its start, or with one beyond its end")
+        raise InvalidFile("has a branch without a keyframe at its start, or with one beyond its end")
     branch = Branch(
         number,
         header.name,
-        None if header.parent is None else Moment(*header.parent),
+        None if header.parent is None else RunPoint(*header.parent),
         header.start,
         header.end,
         _parse_curves(header, arrays),
@@ -348,7 +367,7 @@ def branch_in(number: int, entry: Json, arrays: Mapping[str, HostArray], network
         tuple(sorted(keyframes)),
         _parse_recipes(entry, header.start, network),
     )
-    return Line(branch, keyframes, frozenset(header.pinned) & keyframes.keys())
+    return BranchRecord(branch, keyframes, frozenset(header.pinned) & keyframes.keys())
 
 
 def _parse_curves(header: _BranchHeader, arrays: Mapping[str, HostArray]) -> Curves:
@@ -364,9 +383,9 @@ def _parse_curves(header: _BranchHeader, arrays: Mapping[str, HostArray]) -> Cur
         is_inside = bool(((at >= header.start) & (at <= header.end) & (at == np.floor(at))).all())
         # A step may be evaluated twice, if the number of steps of an epoch was changed.
         if not is_inside or (np.diff(at) < 0).any() or any(len(curve) != len(at) for curve in curves):
-            raise Damage("has curves that do not fit their branch")
+            raise InvalidFile("has curves that do not fit their branch")
     if len(steps) != header.end - header.start or (np.diff(steps) <= 0).any():
-        raise Damage("has a branch with more steps, or fewer, than its curve")
+        raise InvalidFile("has a branch with more steps, or fewer, than its curve")
     whole = [at.astype(np.int64) for at in (steps, judged, recalled)]
     return Curves(whole[0], losses, rates, whole[1], held_out_losses, accuracies, whole[2], training_accuracies)
 
@@ -378,14 +397,14 @@ def _parse_keyframes(
     prefix, count, shapes = f"set.{index}", header.count, network.parameter_shapes
     rows = arrays.get(f"{prefix}.standing")
     if rows is None or rows.shape != (count, _KEYFRAME_COLUMNS):
-        raise Damage("has a wrong number of keyframes")
+        raise InvalidFile("has a wrong number of keyframes")
     names = {"parameters": list(shapes), "memory": header.memory, "best": list(shapes) if header.best else []}
     stacks = {group: {name: arrays.get(f"{prefix}.{group}.{name}") for name in names[group]} for group in names}
     for group, named_stacks in stacks.items():
         for name, stack in named_stacks.items():
             shape = (1,) if (group, name) == ("memory", "count") else shapes.get(_parameter_name(group, name))
             if stack is None or shape is None or stack.shape != (count, *shape) or not np.isfinite(stack).all():
-                raise Damage(f"has keyframes without a valid {group} {name[:80]}")
+                raise InvalidFile(f"has keyframes without a valid {group} {name[:80]}")
     for row in range(count):
         frame: dict[str, dict[str, HostArray]] = {
             group: {name: stack[row] for name, stack in named_stacks.items() if stack is not None}
@@ -395,7 +414,7 @@ def _parse_keyframes(
         if not all(0 <= whole < 2**53 and whole == int(whole) for whole in (steps, judged, stale)) or not (
             0 <= seconds < 1e12
         ):
-            raise Damage("has keyframes with invalid counts")
+            raise InvalidFile("has keyframes with invalid counts")
         yield Checkpoint(
             frame["parameters"], frame["memory"], int(steps), seconds, loss_sum, int(judged), accuracy, best,
             int(stale), frame["best"] or None,
@@ -410,55 +429,55 @@ def _parameter_name(group: str, name: str) -> str:
 def _parse_recipes(entry: Json, start: int, network: Network) -> tuple[tuple[int, Recipe], ...]:
     pairs = entry.get("recipes")
     if not isinstance(pairs, list) or not pairs:
-        raise Damage("has a branch without a recipe")
+        raise InvalidFile("has a branch without a recipe")
     recipes = []
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int):
-            raise Damage("has a recipe without a first step")
-        recipe = recipe_in(pair[1])
-        network.places(recipe.frozen)
+            raise InvalidFile("has a recipe without a first step")
+        recipe = parse_recipe(pair[1])
+        network.layer_indices(recipe.frozen)
         recipes.append((pair[0], recipe))
     steps = [step for step, _ in recipes]
     if steps[0] != start or steps != sorted(set(steps)):
-        raise Damage("has recipes that do not follow each other")
+        raise InvalidFile("has recipes that do not follow each other")
     return tuple(recipes)
 
 
-def recipe_in(value: object) -> Recipe:
+def parse_recipe(value: object) -> Recipe:
     """Parses a recipe from its JSON. Raises InvalidFile."""
     if not isinstance(value, dict):
-        raise Damage("has no recipe")
+        raise InvalidFile("has no recipe")
     try:
         return Recipe.from_json(value)
     except (ValueError, TypeError) as error:
-        raise Damage(f"has an invalid recipe: {clause(error)}") from error
+        raise InvalidFile(f"has an invalid recipe: {one_line(error)}") from error
 
 
-def lesson_json(lesson: Lesson, labelled_indices: Sequence[int]) -> Json:
+def training_data_to_json(lesson: TrainingData, labelled_indices: Sequence[int]) -> Json:
     """Training data as JSON, with its labelled drawings as indices into all drawings of the file."""
-    settings: dict[str, Any] = msgspec.to_builtins(lesson.data)
+    settings: dict[str, Any] = msgspec.to_builtins(lesson.generated)
     return {"data": settings, "own": list(labelled_indices)}
 
 
-def origin_in(entry: Json, labelled: Sequence[OwnDrawing]) -> Origin:
+def parse_origin(entry: Json, labelled: Sequence[LabelledDrawing]) -> BranchOrigin:
     """Parses the origin of a branch; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
     name = entry.get("given")
     if name is not None and not (isinstance(name, str) and len(name) <= _MAX_NAME_LENGTH):
-        raise Damage("does not name the model with whose weights a branch started")
-    return Origin(lesson_in(entry.get("lesson"), labelled), name)
+        raise InvalidFile("does not name the model with whose weights a branch started")
+    return BranchOrigin(parse_training_data(entry.get("lesson"), labelled), name)
 
 
-def lesson_in(value: object, labelled: Sequence[OwnDrawing]) -> Lesson:
+def parse_training_data(value: object, labelled: Sequence[LabelledDrawing]) -> TrainingData:
     """Parses training data from its JSON; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
     if not isinstance(value, dict) or not isinstance(value.get("data"), dict) or "own" not in value:
-        raise Damage("does not describe its training data")
+        raise InvalidFile("does not describe its training data")
     settings = dict(value["data"])
     try:
-        drawing = part("data", XOSettings, settings.pop("drawing", None))
+        drawing = settings_from("data", XOSettings, settings.pop("drawing", None))
         pool_settings = msgspec.convert({**settings, "drawing": msgspec.to_builtins(drawing)}, PoolSettings)
         indices = msgspec.convert(value["own"], list[_Count])
     except (ValueError, OverflowError) as error:
-        raise Damage(f"has invalid training data: {clause(error)}") from error
+        raise InvalidFile(f"has invalid training data: {one_line(error)}") from error
     if pool_settings.count + pool_settings.held_out > _MAX_EXAMPLES or any(i >= len(labelled) for i in indices):
-        raise Damage(f"learns from drawings that are not there, or from more than {_MAX_EXAMPLES:,}")
-    return Lesson(pool_settings, tuple(labelled[index] for index in indices))
+        raise InvalidFile(f"learns from drawings that are not there, or from more than {_MAX_EXAMPLES:,}")
+    return TrainingData(pool_settings, tuple(labelled[index] for index in indices))

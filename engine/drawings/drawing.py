@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+FloatArray = NDArray[np.float32]
 
-THINNEST = 0.004  # the least pen diameter under any transform
+MIN_PEN_DIAMETER = 0.004  # the least pen diameter under any transform
 _SMOOTH_TOLERANCE = 0.0004  # largest distance of a smoothed polyline from its curve: 1/10 pixel at side 256
 _BENT_SPACING = 0.02  # longest straight piece before bending
 _BEND_STRENGTH = 2.0
 
 
 @dataclass(frozen=True)
-class Transform:
+class DrawingTransform:
     """An affine transform about the frame's centre, with a bend, in this order: bend, size, rotate, shift.
 
     shift_x, shift_y: frame units
@@ -50,9 +50,9 @@ class Transform:
 
     @property
     def is_identity(self) -> bool:
-        return self == Transform()
+        return self == DrawingTransform()
 
-    def forward(self, points: Array) -> Array:
+    def forward(self, points: FloatArray) -> FloatArray:
         """The transformed points, (n, 2) float32."""
         x, y = points[:, 0] - np.float32(0.5), points[:, 1] - np.float32(0.5)
         y = y + self._bend_offset(x)
@@ -65,7 +65,7 @@ class Transform:
             axis=1,
         )
 
-    def inverse(self, points: Array) -> Array:
+    def inverse(self, points: FloatArray) -> FloatArray:
         """The points (n, 2) that `forward` maps to these; float32, exact but for rounding."""
         x, y = points[:, 0] - np.float32(0.5 + self.shift_x), points[:, 1] - np.float32(0.5 + self.shift_y)
         cos, sin = self._rotation(1 / self.size)
@@ -77,7 +77,7 @@ class Transform:
         angle = math.radians(self.rotate)
         return np.float32(factor * math.cos(angle)), np.float32(factor * math.sin(angle))
 
-    def _bend_offset(self, x: Array) -> Array:
+    def _bend_offset(self, x: FloatArray) -> FloatArray:
         return np.float32(_BEND_STRENGTH * self.bend) * (x * x - np.float32(1 / 12))
 
 
@@ -93,7 +93,7 @@ class Stroke:
     Raises ValueError for points of another shape, values that are not finite, and a negative grid.
     """
 
-    points: Array
+    points: FloatArray
     erase: bool = False
     grid: int = 0
 
@@ -107,21 +107,21 @@ class Stroke:
             raise ValueError(f"A stroke's grid must be 0 (smooth) or above, not {self.grid}.")
         object.__setattr__(self, "points", points)
 
-    def path(self, transform: Transform | None = None) -> Array:
+    def path(self, transform: DrawingTransform | None = None) -> FloatArray:
         """The visible pen path: (m, 3) float32, x, y, diameter in frame units.
 
         Smoothed, then transformed; to be painted as straight pieces with round ends. The path of a grid stroke is
         transformed without smoothing.
         """
-        path = self.points if self.grid else smooth(self.points)
+        path = self.points if self.grid else smooth_path(self.points)
         if transform is None or transform.is_identity:
             return path
         if transform.bend:
             path = _subdivided(path, _BENT_SPACING)
         # An eraser gets thinner where ink gets thicker: both move the edge of the ink outward.
-        return moved(path, replace(transform, thicken=-transform.thicken) if self.erase else transform)
+        return transform_path(path, replace(transform, thicken=-transform.thicken) if self.erase else transform)
 
-    def transformed(self, transform: Transform) -> Stroke:
+    def transformed(self, transform: DrawingTransform) -> Stroke:
         """This stroke with the transform applied to its points; for smooth strokes only.
 
         Raises ValueError for a grid stroke, whose cells would not stay whole cells.
@@ -147,8 +147,8 @@ class Drawing:
     """
 
     strokes: tuple[Stroke, ...] = ()
-    image: Array | None = None
-    transform: Transform = Transform()
+    image: FloatArray | None = None
+    transform: DrawingTransform = DrawingTransform()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strokes", tuple(self.strokes))
@@ -169,20 +169,20 @@ class Drawing:
     def with_stroke(self, stroke: Stroke) -> Drawing:
         return replace(self, strokes=(*self.strokes, stroke))
 
-    def with_transform(self, transform: Transform) -> Drawing:
+    def with_transform(self, transform: DrawingTransform) -> Drawing:
         return replace(self, transform=transform)
 
     def cleared(self) -> Drawing:
         return Drawing()
 
 
-def moved(path: Array, transform: Transform) -> Array:
+def transform_path(path: FloatArray, transform: DrawingTransform) -> FloatArray:
     """A pen path (n, 3) transformed: x, y, diameter, float32."""
-    diameter = np.maximum(path[:, 2] * np.float32(transform.size) + np.float32(transform.thicken), THINNEST)
+    diameter = np.maximum(path[:, 2] * np.float32(transform.size) + np.float32(transform.thicken), MIN_PEN_DIAMETER)
     return np.column_stack([transform.forward(path[:, :2]), diameter]).astype(np.float32, copy=False)
 
 
-def smooth(points: Array) -> Array:
+def smooth_path(points: FloatArray) -> FloatArray:
     """A smooth polyline (m, 3) float32 through raw pointer positions (n, 3).
 
     It approximates the quadratic B-spline whose control points are the positions: it starts at the first, ends at
@@ -205,7 +205,7 @@ def smooth(points: Array) -> Array:
     return np.concatenate([points[:1], curve, middles[-1:], points[-1:]])
 
 
-def _subdivided(path: Array, spacing: float) -> Array:
+def _subdivided(path: FloatArray, spacing: float) -> FloatArray:
     steps = path[1:] - path[:-1]
     parts = np.maximum(np.ceil(np.hypot(steps[:, 0], steps[:, 1]) / spacing), 1).astype(np.intp)
     which = np.repeat(np.arange(len(parts)), parts)
@@ -214,7 +214,7 @@ def _subdivided(path: Array, spacing: float) -> Array:
     return np.concatenate([path[:-1][which] + t * steps[which], path[-1:]])
 
 
-def _read_only(values: Array) -> Array:
+def _read_only(values: FloatArray) -> FloatArray:
     """The values as read-only float32: shared if they are so already, else copied."""
     array = np.asarray(values, np.float32)
     if array is values and not array.flags.writeable:

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.drawings.drawing import Array, Transform
+from engine.drawings.drawing import DrawingTransform, FloatArray
 
 _WARP_SIDE = 128  # images are warped at this side or more, then averaged down
 
 
-def as_float32(values: NDArray[Any]) -> Array:
+def as_float32(values: NDArray[Any]) -> FloatArray:
     """The values as float32, typed as such."""
     return values.astype(np.float32, copy=False)
 
 
-def placed(image: Array, side: int, transform: Transform) -> Array:
+def place_image(image: FloatArray, side: int, transform: DrawingTransform) -> FloatArray:
     """An image under a transform: (side, side) float32."""
     if transform.is_identity:
         return area_resample(image, side)
@@ -33,7 +33,7 @@ def placed(image: Array, side: int, transform: Transform) -> Array:
     return warped if factor == 1 else area_resample(warped, side)
 
 
-def area_resample(image: Array, side: int) -> Array:
+def area_resample(image: FloatArray, side: int) -> FloatArray:
     """An image (H, W), or a batch (N, H, W), fitted whole and centred into (side, side) by exact area averaging;
     float32, -1 to 1.
 
@@ -51,7 +51,7 @@ def area_resample(image: Array, side: int) -> Array:
     return as_float32(np.clip(fit, -1, 1, out=fit))
 
 
-def _warp(source: Array, side: int, transform: Transform) -> Array:
+def _warp(source: FloatArray, side: int, transform: DrawingTransform) -> FloatArray:
     """The square source under a transform, sampled bilinearly at pixel centres; background outside."""
     size = len(source)
     centres = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side)
@@ -75,7 +75,7 @@ def _warp(source: Array, side: int, transform: Transform) -> Array:
     return as_float32(top.reshape(side, side))
 
 
-def _thicken(picture: Array, radius: float) -> Array:
+def _thicken(picture: FloatArray, radius: float) -> FloatArray:
     """Greyscale dilation by a disc of a radius in pixels; erosion for a negative radius.
 
     The disc is an octagon, made of plus-shaped and square steps of one pixel; a fraction of a step is a mixture.
@@ -103,7 +103,7 @@ def _square_steps() -> Iterator[bool]:
         share %= 1
 
 
-def _dilate_step(picture: Array, square: bool) -> Array:
+def _dilate_step(picture: FloatArray, square: bool) -> FloatArray:
     """The maximum over the neighbours of each pixel: all eight, or only the four beside it."""
     row_max = picture.copy()
     np.maximum(row_max[:, 1:], picture[:, :-1], out=row_max[:, 1:])
@@ -115,7 +115,7 @@ def _dilate_step(picture: Array, square: bool) -> Array:
     return dilated
 
 
-def _weights(length: int, padded: int, side: int) -> Array:
+def _weights(length: int, padded: int, side: int) -> FloatArray:
     """The share (side, length) of each pixel in each cell: `length` pixels centred in `padded`, divided into `side`
     cells."""
     edges = np.arange(side + 1) * (padded / side)

@@ -14,10 +14,10 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.drawings.drawing import Array, Drawing, Stroke, Transform
-from engine.drawings.image_ops import as_float32, placed
+from engine.drawings.drawing import Drawing, DrawingTransform, FloatArray, Stroke
+from engine.drawings.image_ops import as_float32, place_image
 
-Index = NDArray[np.intp]
+IntArray = NDArray[np.intp]
 
 _EDGE_INK = 0.5  # the share of ink at which fit_to_frame() finds an edge
 _FILLED = 0.8  # the share of the frame that fit_to_frame() fills
@@ -26,7 +26,7 @@ _PATCH_CHUNK = 1 << 15  # values per chunk, so that they stay in the CPU's cache
 
 
 @dataclass(frozen=True, eq=False)
-class Paths:
+class PenPaths:
     """Pen paths of many pictures, concatenated.
 
     points: (T, 3) float32, x, y, diameter in frame units
@@ -35,13 +35,13 @@ class Paths:
     image_count: number of pictures
     """
 
-    points: Array
-    lengths: Index
-    pictures: Index
-    count: int
+    points: FloatArray
+    lengths: IntArray
+    image_indices: IntArray
+    image_count: int
 
 
-def render(drawing: Drawing, side: int) -> Array:
+def render(drawing: Drawing, side: int) -> FloatArray:
     """The transformed drawing as a picture: (side, side) float32, -1 background to 1 ink.
 
     Without a transform, an image of (side, side) and the cells of a pixel canvas of this side are reproduced
@@ -54,12 +54,12 @@ def render(drawing: Drawing, side: int) -> Array:
     if drawing.image is None:
         picture = np.full((side, side), -1, np.float32)
     else:
-        picture = placed(drawing.image, side, drawing.transform)
+        picture = place_image(drawing.image, side, drawing.transform)
     for (grid, erase), strokes in groupby(drawing.strokes, _run):
         if grid:
             picture = _with_cells(picture, list(strokes), grid, drawing.transform)
             continue
-        cover = coverage(_paths([stroke.path(drawing.transform) for stroke in strokes]), side)[0]
+        cover = pen_coverage(_paths([stroke.path(drawing.transform) for stroke in strokes]), side)[0]
         if erase:
             np.minimum(picture, 1 - 2 * cover, out=picture)
         else:
@@ -67,19 +67,19 @@ def render(drawing: Drawing, side: int) -> Array:
     return picture
 
 
-def ink(picture: Array) -> float:
+def ink_share(picture: FloatArray) -> float:
     """The share of the frame covered by ink, 0 to 1; 0 is a blank picture. picture: any shape, -1 to 1."""
     return float((np.mean(picture, dtype=np.float64) + 1) / 2)
 
 
-def fitted(drawing: Drawing) -> Drawing:
+def fit_to_frame(drawing: Drawing) -> Drawing:
     """The drawing with its ink centred and its longer side filling four fifths of the frame.
 
     Rotation, bend and thickness of its transform are kept. A blank drawing is returned unchanged.
     """
     moved = drawing.with_transform(replace(drawing.transform, shift_x=0.0, shift_y=0.0, size=0.4))
     for _ in range(3):  # iterated, since the pen's thickness does not scale exactly with the size
-        box = ink_box(render(moved, _PROBE_SIDE))
+        box = ink_bounds(render(moved, _PROBE_SIDE))
         if box is None:
             return drawing
         left, top, right, bottom = box
@@ -96,7 +96,7 @@ def fitted(drawing: Drawing) -> Drawing:
     return moved
 
 
-def ink_box(picture: Array) -> tuple[float, float, float, float] | None:
+def ink_bounds(picture: FloatArray) -> tuple[float, float, float, float] | None:
     """Left, top, right, bottom of the ink of a picture (side, side), in frame units, to a fraction of a pixel; None
     for a picture that is blank or pale grey."""
     share = (picture + 1) / 2
@@ -114,13 +114,13 @@ def ink_box(picture: Array) -> tuple[float, float, float, float] | None:
     return left, top, right, bottom
 
 
-def coverage(paths: Paths, side: int, softness: Array | None = None) -> Array:
+def pen_coverage(paths: PenPaths, side: int, softness: FloatArray | None = None) -> FloatArray:
     """The share of each pixel that the pens cover: (count, side, side) float32, 0 to 1.
 
     softness: (count,) float32, the width in pixels over which the edge of the ink fades, per picture: 1 (the
         default) is the area formula, more is blurred, 0 is a hard edge (a pen is then at least a pixel wide)
     """
-    cover = np.zeros(paths.count * side * side, np.float32)
+    cover = np.zeros(paths.image_count * side * side, np.float32)
     pieces = _pieces(paths, side)
     soft = None if softness is None else np.maximum(np.asarray(softness, np.float32), np.float32(1e-3))
     if soft is not None:
@@ -141,7 +141,7 @@ def coverage(paths: Paths, side: int, softness: Array | None = None) -> Array:
         for first in range(0, len(chosen), step):
             _cover_patches(cover, pieces, chosen[first : first + step], corner, int(size), side, soft)
     np.minimum(cover, 1, out=cover)  # two halves of an overlap may add up to slightly more
-    return cover.reshape(paths.count, side, side)
+    return cover.reshape(paths.image_count, side, side)
 
 
 # --- pens
@@ -151,10 +151,10 @@ def coverage(paths: Paths, side: int, softness: Array | None = None) -> Array:
 class _Pieces:
     """Straight pieces of paths, in pixels: start and end (2, M), x then y; radius (2, M), at both."""
 
-    start: Array
-    end: Array
-    radius: Array
-    picture: Index
+    start: FloatArray
+    end: FloatArray
+    radius: FloatArray
+    picture: IntArray
 
 
 def _run(stroke: Stroke) -> tuple[int, bool]:
@@ -162,12 +162,12 @@ def _run(stroke: Stroke) -> tuple[int, bool]:
     return stroke.grid, stroke.erase and not stroke.grid
 
 
-def _paths(paths: Sequence[Array]) -> Paths:
+def _paths(paths: Sequence[FloatArray]) -> PenPaths:
     lengths = np.array([len(path) for path in paths], np.intp)
-    return Paths(np.concatenate(paths), lengths, np.zeros(len(paths), np.intp), 1)
+    return PenPaths(np.concatenate(paths), lengths, np.zeros(len(paths), np.intp), 1)
 
 
-def _pieces(paths: Paths, side: int) -> _Pieces:
+def _pieces(paths: PenPaths, side: int) -> _Pieces:
     """Paths cut into pieces about as long as their pen is wide, so that the patches around them stay small."""
     points = np.ascontiguousarray(paths.points.T) * np.float32(side)
     points[2] *= np.float32(0.5)
@@ -177,7 +177,7 @@ def _pieces(paths: Paths, side: int) -> _Pieces:
     joined[last[paths.lengths == 1]] = True  # a dot is a piece that ends where it starts
     start = np.flatnonzero(joined)
     end = np.minimum(start + 1, np.repeat(last, paths.lengths)[start])
-    picture = np.repeat(paths.pictures, np.maximum(paths.lengths - 1, 1))
+    picture = np.repeat(paths.image_indices, np.maximum(paths.lengths - 1, 1))
 
     a, b = points[:, start], points[:, end]
     step = b - a
@@ -195,7 +195,13 @@ def _pieces(paths: Paths, side: int) -> _Pieces:
 
 
 def _cover_patches(
-    cover: Array, pieces: _Pieces, chosen: Index, corner: Array, size: int, side: int, soft: Array | None
+    cover: FloatArray,
+    pieces: _Pieces,
+    chosen: IntArray,
+    corner: FloatArray,
+    size: int,
+    side: int,
+    soft: FloatArray | None,
 ) -> None:
     """Raise `cover` (flat) by the chosen pieces within a patch of size × size pixels around each."""
     start, step = pieces.start[:, chosen], pieces.end[:, chosen] - pieces.start[:, chosen]
@@ -237,7 +243,7 @@ def _cover_patches(
 # --- cells of the pixel canvas
 
 
-def cells(stroke: Stroke) -> Index:
+def grid_cells(stroke: Stroke) -> IntArray:
     """The cells that the path of a grid stroke crosses: (n, 2) intp, row and column, in order, with repeats.
 
     Cells outside the frame are left out. A cell is crossed if the path has some length, or a point, within it.
@@ -253,7 +259,7 @@ def cells(stroke: Stroke) -> Index:
     crossed = np.floor(np.concatenate([points[:, ::-1], between])).astype(np.intp)
     order = np.argsort(np.concatenate([ticks, middle]), kind="stable")
     crossed = crossed[order]
-    inside: Index = crossed[((crossed >= 0) & (crossed < stroke.grid)).all(axis=1)]
+    inside: IntArray = crossed[((crossed >= 0) & (crossed < stroke.grid)).all(axis=1)]
     return inside
 
 
@@ -273,20 +279,22 @@ def _crossings(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return crossed
 
 
-def _with_cells(picture: Array, strokes: Sequence[Stroke], grid: int, transform: Transform) -> Array:
+def _with_cells(
+    picture: FloatArray, strokes: Sequence[Stroke], grid: int, transform: DrawingTransform
+) -> FloatArray:
     """The picture with consecutive grid strokes on top, as one image of filled, emptied and untouched cells."""
     state = np.zeros((grid, grid), np.int8)
     for stroke in strokes:
-        row, column = cells(stroke).T
+        row, column = grid_cells(stroke).T
         state[row, column] = -1 if stroke.erase else 1
     side = len(picture)
-    filled = (placed(_mask(state == 1), side, transform) + 1) / 2
+    filled = (place_image(_mask(state == 1), side, transform) + 1) / 2
     # An emptied cell shrinks where ink gets thicker: both move the edge of the ink outward.
     shrunk = replace(transform, thicken=-transform.thicken)
-    emptied = (placed(_mask(state == -1), side, shrunk) + 1) / 2
+    emptied = (place_image(_mask(state == -1), side, shrunk) + 1) / 2
     emptied = np.minimum(emptied, 1 - filled)
     return as_float32(picture * (1 - filled - emptied) + (filled - emptied))
 
 
-def _mask(chosen: NDArray[np.bool_]) -> Array:
+def _mask(chosen: NDArray[np.bool_]) -> FloatArray:
     return np.where(chosen, np.float32(1), np.float32(-1))

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import Calls, HostArray
-from engine.nn.layers.value_formulas import Place
+from engine.nn.layers.value_formulas import CellIndex
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 SLICE_SECONDS = 0.01
 
 
-def drained(work: Generator[None, None, T]) -> T:
+def run_to_end(work: Generator[None, None, T]) -> T:
     """Run a generator to its end and return its return value."""
     while True:
         try:
@@ -47,7 +47,7 @@ class Gradients:
             self._backend,
             batch,
             dtype=np.float64,
-            keep=True,
+            keep_outputs=True,
             learn=True,
             input_gradient=True,
             training=False,
@@ -60,23 +60,23 @@ class Gradients:
         """Use these parameters. Raises ShapeError or ValueError if they do not fit the network."""
         self._plan.load(parameters)
 
-    def show(self, picture: HostArray) -> None:
+    def forward(self, picture: HostArray) -> None:
         """Forward pass of one picture (C, H, W). Raises ShapeError for another shape."""
         with np.errstate(over="ignore", invalid="ignore"):
             self._plan.forward(self._repeated(picture))
 
-    def show_in_pieces(self, picture: HostArray) -> Iterator[None]:
+    def forward_in_slices(self, picture: HostArray) -> Iterator[None]:
         """As `forward`, yielding between slices."""
-        self._plan.show(self._repeated(picture))
+        self._plan.set_input(self._repeated(picture))
         yield from self._in_slices([call for calls in self._plan.forward_calls for call in calls])
 
     def output(self, layer: int) -> HostArray:
         """The output of one layer, 0 for the input, in the last forward pass: float64, a copy."""
-        values = self._plan.stages[layer - 1].y if layer else self._plan.input
+        values = self._plan.layer_arrays[layer - 1].y if layer else self._plan.input
         return np.array(values[..., 0])
 
-    def climb(
-        self, picture: HostArray, targets: list[tuple[int, Place]]
+    def first_input_gradient(
+        self, picture: HostArray, targets: list[tuple[int, CellIndex]]
     ) -> Generator[None, None, tuple[int | None, HostArray]]:
         """Forward pass of one picture (C, H, W) up to the highest layer of `targets`, yielding between slices.
 
@@ -85,46 +85,46 @@ class Gradients:
         all are, and that gradient, (C, H, W) float64. `outputs` of layers above stay those of an earlier picture.
         """
         plan = self._plan
-        plan.show(self._repeated(picture))
+        plan.set_input(self._repeated(picture))
         top = max(layer for layer, _ in targets)
         yield from self._in_slices([call for calls in plan.forward_calls[:top] for call in calls])
         for index, (layer, cell) in enumerate(targets):
-            gradient = (yield from self.below_in_pieces(layer, [cell]))[0][0]
+            gradient = (yield from self.backward_in_slices(layer, [cell]))[0][0]
             if gradient.any():
                 return index, gradient
         return None, np.zeros(picture.shape)
 
-    def value(self, layer: int, cell: Place) -> float:
+    def value(self, layer: int, cell: CellIndex) -> float:
         """The value at `cell` of the output of `layer` in the last forward pass."""
-        return float(self._plan.stages[layer - 1].y[(*cell, 0)])
+        return float(self._plan.layer_arrays[layer - 1].y[(*cell, 0)])
 
     def outputs(self) -> list[HostArray]:
         """The input and every layer's output in the last forward pass, float64, (C, H, W) or (n,)."""
         return [output[0] for output in self._plan.outputs()]
 
-    def below(self, layer: int, cells: list[Place]) -> list[HostArray]:
+    def backward(self, layer: int, cells: list[CellIndex]) -> list[HostArray]:
         """The gradients of the values at `cells` of the output of `layer`, at most `batch` of them, in every output
         from the input (first) up to `layer` (last): float64, (cells, *shape), copies."""
-        return [each[: len(cells)] for each in self.carried(layer, self._one_hot(layer, cells))]
+        return [each[: len(cells)] for each in self.vjp(layer, self._one_hot(layer, cells))]
 
-    def below_in_pieces(
-        self, layer: int, cells: list[Place], lowest: int = 0
+    def backward_in_slices(
+        self, layer: int, cells: list[CellIndex], lowest: int = 0
     ) -> Generator[None, None, list[HostArray]]:
         """As `backward`, but only down to the output of `lowest` (first), yielding between slices."""
         gradients = yield from self._vjp(layer, self._one_hot(layer, cells), lowest)
         return [each[: len(cells)] for each in gradients]
 
-    def carried(self, layer: int, cotangents: HostArray) -> list[HostArray]:
+    def vjp(self, layer: int, cotangents: HostArray) -> list[HostArray]:
         """Vector-Jacobian products: as `backward`, for weighted sums of the values, `cotangents` (*shape, batch)
         being the weights."""
-        return drained(self._vjp(layer, cotangents, 0))
+        return run_to_end(self._vjp(layer, cotangents, 0))
 
     def _vjp(self, layer: int, cotangents: HostArray, lowest: int) -> Generator[None, None, list[HostArray]]:
         """The backward pass down to the output of `lowest`, in slices."""
         gradients, passed = [self._set_output_gradient(layer, cotangents)], range(layer - 1, lowest - 1, -1)
         yield from self._in_slices([call for at in passed for call in self._calls[at]])
         for at in passed:
-            below = self._plan.stages[at].dx
+            below = self._plan.layer_arrays[at].dx
             assert below is not None
             gradients.append(below)
         return [np.ascontiguousarray(np.moveaxis(each, -1, 0)) for each in reversed(gradients)]
@@ -133,7 +133,7 @@ class Gradients:
         """The picture as a batch, a view (batch, C, H, W)."""
         return np.broadcast_to(picture, (self.batch, *picture.shape))
 
-    def _one_hot(self, layer: int, cells: list[Place]) -> HostArray:
+    def _one_hot(self, layer: int, cells: list[CellIndex]) -> HostArray:
         """(*shape, batch): 1 at each cell, in a column of its own."""
         cotangents: HostArray = np.zeros((*self.network.shapes[layer], self.batch))
         for column, cell in enumerate(cells):
@@ -142,13 +142,13 @@ class Gradients:
 
     def _set_output_gradient(self, layer: int, cotangents: HostArray) -> HostArray:
         if layer:
-            top = self._plan.stages[layer - 1].dy
+            top = self._plan.layer_arrays[layer - 1].dy
             assert top is not None
             top[...] = cotangents
         return cotangents
 
     def _in_slices(self, calls: Calls) -> Iterator[None]:
-        go_on, done = self._backend.operations.sliced([calls]), False
+        go_on, done = self._backend.operations.in_slices([calls]), False
         while not done:
             with np.errstate(over="ignore", invalid="ignore"):
                 done = go_on(perf_counter() + SLICE_SECONDS)
@@ -166,21 +166,21 @@ class Contributions:
     For every l, values = sum of layers[l] + remainder[l].
     """
 
-    results: HostArray
+    values: HostArray
     layers: tuple[HostArray, ...]
-    rest: HostArray
+    remainder: HostArray
 
 
-def contributions(gradients: Gradients, layer: int, cells: list[Place]) -> Contributions:
+def contributions(gradients: Gradients, layer: int, cells: list[CellIndex]) -> Contributions:
     """Contributions of every value to those at `cells` of the output of `layer`, in the last forward pass."""
-    return drained(contributions_in_pieces(gradients, layer, cells))
+    return run_to_end(contributions_in_slices(gradients, layer, cells))
 
 
-def contributions_in_pieces(
-    gradients: Gradients, layer: int, cells: list[Place], lowest: int = 0
+def contributions_in_slices(
+    gradients: Gradients, layer: int, cells: list[CellIndex], lowest: int = 0
 ) -> Generator[None, None, Contributions]:
     """As `contributions`, only down to the output of `lowest`, yielding between slices."""
-    slopes = yield from gradients.below_in_pieces(layer, cells, lowest)
+    slopes = yield from gradients.backward_in_slices(layer, cells, lowest)
     layers = [gradients.output(at) * slope for at, slope in enumerate(slopes, lowest)]
     output = gradients.output(layer)
     values = np.array([output[cell] for cell in cells])
@@ -188,12 +188,12 @@ def contributions_in_pieces(
     return Contributions(values, tuple(layers), values - sums)
 
 
-def votes_traced(gradients: Gradients) -> Contributions:
+def score_contributions(gradients: Gradients) -> Contributions:
     """Contributions of every value to each class's score, in the last forward pass."""
-    return contributions(gradients, len(gradients.network.layers), scores_of(gradients))
+    return contributions(gradients, len(gradients.network.layers), score_cells(gradients))
 
 
-def scores_of(gradients: Gradients) -> list[Place]:
+def score_cells(gradients: Gradients) -> list[CellIndex]:
     """The cell of each class's score in the last output."""
     return [(at,) for at in range(len(gradients.network.classes))]
 
@@ -201,7 +201,7 @@ def scores_of(gradients: Gradients) -> list[Place]:
 def score_gradient(gradients: Gradients, target: int) -> HostArray:
     """Saliency, (C, H, W) float64: the gradient of the score of class `target` in each pixel, in the last forward
     pass (Simonyan et al. 2013)."""
-    gradient: HostArray = gradients.below(len(gradients.network.layers), [(target,)])[0][0]
+    gradient: HostArray = gradients.backward(len(gradients.network.layers), [(target,)])[0][0]
     return gradient
 
 
@@ -218,28 +218,28 @@ def grad_cam(gradients: Gradients, target: int) -> HostArray:
     weighted by its mean gradient, and the sum is clipped at 0 (Selvaraju et al. 2017). Raises ValueError for a
     network without feature maps.
     """
-    network, layer = gradients.network, last_maps(gradients)
-    slopes = gradients.below(len(network.layers), [(target,)])[layer][0]
+    network, layer = gradients.network, grad_cam_layer(gradients)
+    slopes = gradients.backward(len(network.layers), [(target,)])[layer][0]
     maps = gradients.outputs()[layer]
     weighted = np.einsum("c,chw->hw", slopes.mean(axis=(1, 2)), maps)
-    return spread(np.maximum(weighted, 0.0), network.input_shape[1:])
+    return upsample(np.maximum(weighted, 0.0), network.input_shape[1:])
 
 
-def last_maps(gradients: Gradients) -> int:
+def grad_cam_layer(gradients: Gradients) -> int:
     """The layer whose maps Grad-CAM uses, counted from 1. Raises ValueError if there is none."""
     network = gradients.network
     candidates = [
-        at for at, layer in enumerate(network.layers, 1) if len(network.shapes[at]) == 3 and layer.mixes_maps
+        at for at, layer in enumerate(network.layers, 1) if len(network.shapes[at]) == 3 and layer.connects_channels
     ]
     if not candidates:
         raise ValueError("Grad-CAM needs feature maps, and this network has none.")
     last = candidates[-1]
-    while last < len(network.layers) and network.layers[last].pointwise and len(network.shapes[last + 1]) == 3:
+    while last < len(network.layers) and network.layers[last].is_elementwise and len(network.shapes[last + 1]) == 3:
         last += 1
     return last
 
 
-def spread(values: HostArray, size: tuple[int, int]) -> HostArray:
+def upsample(values: HostArray, size: tuple[int, int]) -> HostArray:
     """Bilinear upsampling of `values` (h, w) to `size`, with half-pixel centres."""
     rows, columns = (_interpolation(count, length) for count, length in zip(values.shape, size, strict=True))
     upsampled: HostArray = rows @ values @ columns.T

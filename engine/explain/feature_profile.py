@@ -11,13 +11,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.data.dataset import Examples
-from engine.data.pool import Lesson
+from engine.data.dataset import Dataset
+from engine.data.pool import TrainingData
 from engine.explain.attribution import Gradients
-from engine.explain.feature_visualization import Ascended, Ascent
-from engine.explain.top_examples import Example, Favourites, Given, Spread
-from engine.nn.model import Subject
-from engine.nn.weight_editing import bias_of, slices, weighed_by
+from engine.explain.feature_visualization import ActivationMaximization, MaximizedInput
+from engine.explain.top_examples import ExampleReader, TopExample, TopExamples, ValueDistribution
+from engine.nn.model import Model
+from engine.nn.weight_editing import bias_of, kernel_slices, weight_layer_of
 
 # Seconds between two steps of the ascent, so that the picture is seen to form; and between two profiles.
 ASCENT_INTERVAL: Final = 0.012
@@ -27,13 +27,13 @@ COARSE_EXAMPLES: Final = 2_000
 # Layers whose top examples are cached.
 CACHED_LAYERS: Final = 3
 
-Key: TypeAlias = tuple[int, Lesson, bool]  # layer, training data, whether training changes the weights
+CacheKey: TypeAlias = tuple[int, TrainingData, bool]  # layer, training data, whether training changes the weights
 # Parts of a profile that have become better known: maximized_input, ascent_progress, ... as `_profile` reads them.
 _Parts: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FeatureQuery:
     """A feature to profile: the map, or value, `channel` of the output of `layer`, counted from 1.
 
     seed: of the noise that activation maximization starts from.
@@ -43,11 +43,11 @@ class Wanted:
     layer: int
     channel: int
     seed: int = 1
-    lesson: Lesson | None = None
+    training_data: TrainingData | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Weighed:
+class FeatureWeights:
     """The weights of a feature.
 
     layer: the layer they belong to, counted from 1.
@@ -60,13 +60,13 @@ class Weighed:
     bias: float | None
 
     @property
-    def size(self) -> float:
+    def norm(self) -> float:
         """The L2 norm of the weights."""
         return float(np.sqrt(np.square(self.weights, dtype=np.float64).sum()))
 
 
 @dataclass(frozen=True, eq=False)
-class Likes:
+class FeatureProfile:
     """What is known of a feature so far.
 
     maximized_input: None before activation maximization has started.
@@ -79,67 +79,67 @@ class Likes:
     message: why there are no examples, or no picture, one sentence.
     """
 
-    ascended: Ascended | None = None
-    climbed: float = 0.0
-    searched: float = 0.0
-    count: int = 0
-    most: tuple[Example, ...] = ()
-    least: tuple[Example, ...] = ()
-    spread: Spread | None = None
-    weighed: Weighed | None = None
-    words: str = ""
+    maximized_input: MaximizedInput | None = None
+    ascent_progress: float = 0.0
+    search_progress: float = 0.0
+    examples_read: int = 0
+    highest: tuple[TopExample, ...] = ()
+    lowest: tuple[TopExample, ...] = ()
+    distribution: ValueDistribution | None = None
+    weights: FeatureWeights | None = None
+    message: str = ""
 
     @property
-    def done(self) -> float:
+    def progress(self) -> float:
         """Share of all the work that is done."""
-        return (self.climbed + self.searched) / 2
+        return (self.ascent_progress + self.search_progress) / 2
 
 
-class Liking:
+class FeatureProfiler:
     """Profiles features of one model; caches the top examples of a few layers for the next query."""
 
     def __init__(self) -> None:
-        self._model: Subject | None = None
+        self._model: Model | None = None
         self._gradients: Gradients | None = None
-        self._top_examples: dict[Key, Favourites] = {}
+        self._top_examples: dict[CacheKey, TopExamples] = {}
 
-    def of(
-        self, subject: Subject, wanted: Wanted, made: Examples | None = None, learning: bool = False
-    ) -> Iterator[Likes | None]:
+    def iter_profiles(
+        self, model: Model, feature: FeatureQuery, generated: Dataset | None = None, is_training: bool = False
+    ) -> Iterator[FeatureProfile | None]:
         """Yields better and better profiles of a feature, or None at the end of a slice without one.
 
         generated: the generated examples of the training data, if they exist already.
         is_training: whether training changes the weights. If not, the ascent is slowed down, so that the picture is
             seen to form even where nothing else is left to do.
         """
-        self._set_model(subject)
-        parts: _Parts = {"weights": _weights(subject, wanted), "message": ""}
-        if wanted.lesson is not None and (
-            cached := self._top_examples.get((wanted.layer, wanted.lesson, learning))
+        self._set_model(model)
+        parts: _Parts = {"weights": _weights(model, feature), "message": ""}
+        if feature.training_data is not None and (
+            cached := self._top_examples.get((feature.layer, feature.training_data, is_training))
         ):
-            parts |= next(_ranked(cached, wanted.channel))
+            parts |= next(_ranked(cached, feature.channel))
         yield _profile(parts)
         published = perf_counter()
         for new in _alternate(
-            self._maximize(subject, wanted), self._search(subject, wanted, made, learning), not learning
+            self._maximize(model, feature), self._search(model, feature, generated, is_training), not is_training
         ):
             message = " ".join(filter(None, (parts["message"], new.pop("message", ""))))
             parts |= {**new, "message": message}
             profile = _profile(parts)
-            if perf_counter() - published >= RESULT_INTERVAL and profile.done < 1:
+            if perf_counter() - published >= RESULT_INTERVAL and profile.progress < 1:
                 yield profile
                 published = perf_counter()
             else:
                 yield None
         yield _profile(parts)
 
-    def _set_model(self, model: Subject) -> None:
+    def _set_model(self, model: Model) -> None:
         """Drop what is cached of other weights."""
         if self._model is None or not same_weights(model, self._model):
             self._top_examples.clear()
             self._model = model
 
-    def _maximize(self, model: Subject, feature: Wanted) -> Iterator[_Parts]:
+    def _maximize(self, model: Model, feature: FeatureQuery) -> Iterator[_Parts]:
         network = model.network
         try:
             if self._gradients is None or self._gradients.network != network:
@@ -148,22 +148,26 @@ class Liking:
             yield {"ascent_progress": 1.0, "message": str(error)}
             return
         self._gradients.load(model.parameters)
-        for step in Ascent(self._gradients, feature.layer, feature.channel, feature.seed).pieces():
-            yield {} if step is None else {"maximized_input": step, "ascent_progress": step.done}
+        for step in ActivationMaximization(
+            self._gradients, feature.layer, feature.channel, feature.seed
+        ).iter_slices():
+            yield {} if step is None else {"maximized_input": step, "ascent_progress": step.progress}
 
     def _search(
-        self, model: Subject, feature: Wanted, generated: Examples | None, is_training: bool
+        self, model: Model, feature: FeatureQuery, generated: Dataset | None, is_training: bool
     ) -> Iterator[_Parts]:
         """Ranks the examples for all features of the layer at once, so that the next one's are known at once."""
-        if feature.lesson is None:
+        if feature.training_data is None:
             yield {"search_progress": 1.0}
             return
-        key = feature.layer, feature.lesson, is_training
+        key = feature.layer, feature.training_data, is_training
         try:
             top_examples = self._top_examples.pop(key, None)
             if top_examples is None:
                 side, limit = model.network.input_shape[1], COARSE_EXAMPLES if is_training else None
-                top_examples = Favourites(model, feature.layer, Given(feature.lesson, side, generated, limit))
+                top_examples = TopExamples(
+                    model, feature.layer, ExampleReader(feature.training_data, side, generated, limit)
+                )
             self._top_examples[key] = top_examples
             for old in list(self._top_examples)[:-CACHED_LAYERS]:
                 del self._top_examples[old]
@@ -174,7 +178,7 @@ class Liking:
             yield {"search_progress": 1.0, "message": str(error)}
 
 
-def same_weights(one: Subject, other: Subject) -> bool:
+def same_weights(one: Model, other: Model) -> bool:
     """Whether two models have the same network and equal parameters; names are ignored."""
     if one is other:
         return True
@@ -184,8 +188,8 @@ def same_weights(one: Subject, other: Subject) -> bool:
     return all(mine[name] is theirs[name] or np.array_equal(mine[name], theirs[name]) for name in mine)
 
 
-def _profile(parts: _Parts) -> Likes:
-    return Likes(
+def _profile(parts: _Parts) -> FeatureProfile:
+    return FeatureProfile(
         parts.get("maximized_input"),
         parts.get("ascent_progress", 0.0),
         parts.get("search_progress", 0.0),
@@ -198,31 +202,37 @@ def _profile(parts: _Parts) -> Likes:
     )
 
 
-def _weights(model: Subject, feature: Wanted) -> Weighed | None:
-    layer = weighed_by(model.network, feature.layer)
+def _weights(model: Model, feature: FeatureQuery) -> FeatureWeights | None:
+    layer = weight_layer_of(model.network, feature.layer)
     if layer is None:
         return None
-    return Weighed(layer, slices(model, layer, feature.channel), bias_of(model, layer, feature.channel))
+    return FeatureWeights(
+        layer, kernel_slices(model, layer, feature.channel), bias_of(model, layer, feature.channel)
+    )
 
 
-def _searched(top_examples: Favourites, channel: int) -> Iterator[_Parts]:
+def _searched(top_examples: TopExamples, channel: int) -> Iterator[_Parts]:
     """Reads all examples; yields the ranking from time to time and at the end."""
     published = perf_counter()
-    while top_examples.done < 1:
-        top_examples.go_on()
+    while top_examples.progress < 1:
+        top_examples.advance()
         yield {}
-        if perf_counter() - published >= RESULT_INTERVAL and top_examples.done < 1:
+        if perf_counter() - published >= RESULT_INTERVAL and top_examples.progress < 1:
             yield from _ranked(top_examples, channel)
             published = perf_counter()
     yield from _ranked(top_examples, channel)
 
 
-def _ranked(top_examples: Favourites, channel: int) -> Iterator[_Parts]:
+def _ranked(top_examples: TopExamples, channel: int) -> Iterator[_Parts]:
     """The examples of one feature; before that {} each time a picture has to be generated again."""
-    distribution, progress, read = top_examples.spread(channel), top_examples.done, top_examples.read
-    sides: list[tuple[Example, ...]] = []
-    for side in (top_examples.most(channel), top_examples.least(channel)):
-        found: list[Example] = []
+    distribution, progress, read = (
+        top_examples.distribution(channel),
+        top_examples.progress,
+        top_examples.examples_read,
+    )
+    sides: list[tuple[TopExample, ...]] = []
+    for side in (top_examples.highest(channel), top_examples.lowest(channel)):
+        found: list[TopExample] = []
         for example in side:
             if example is None:
                 yield {}

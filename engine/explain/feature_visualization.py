@@ -15,20 +15,20 @@ import numpy as np
 from engine.backends.ops import HostArray
 from engine.explain.attribution import Gradients
 from engine.explain.receptive_field import Window
-from engine.explain.top_examples import window_of
-from engine.nn.layers.value_formulas import Place
+from engine.explain.top_examples import receptive_box
+from engine.nn.layers.value_formulas import CellIndex
 from engine.nn.network import Network
 
 STEPS: Final = 120
 # Noise to start from: mean, standard deviation, and blur in pixels, tried in turn until the value has a gradient. 0
 # is the grey between background and ink.
-NOISES: Final = ((0.0, 0.1, 0.0), (-0.9, 0.1, 0.0), (0.0, 0.5, 2.0), (0.0, 1.0, 2.0))
+NOISE_LEVELS: Final = ((0.0, 0.1, 0.0), (-0.9, 0.1, 0.0), (0.0, 0.5, 2.0), (0.0, 1.0, 2.0))
 # Pixels a side up to which a receptive field needs no smoothing.
-SMALL: Final = 9
+SMALL_WINDOW: Final = 9
 
 
 @dataclass(frozen=True)
-class Restraint:
+class Regularization:
     """Regularization of the ascent, which keeps the picture readable.
 
     decay: share by which every pixel shrinks towards 0 in a step.
@@ -39,15 +39,15 @@ class Restraint:
     rate: change in a step of a pixel whose gradient is the root mean square.
     """
 
-    fading: float = 0.0
+    decay: float = 0.0
     smoothing: float = 0.0
-    shift: int = 0
+    jitter: int = 0
     blur: tuple[float, float] = (0.0, 0.0)
     rate: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Ascended:
+class MaximizedInput:
     """A step of the ascent.
 
     picture: (C, H, W) float32, -1 to 1, background outside the window.
@@ -61,32 +61,32 @@ class Ascended:
     picture: HostArray
     window: Window
     value: float
-    done: float
-    words: str = ""
-    still: bool = False
+    progress: float
+    message: str = ""
+    is_stuck: bool = False
 
 
-def middle(network: Network, layer: int, channel: int) -> Place:
+def map_centre(network: Network, layer: int, channel: int) -> CellIndex:
     """The cell that represents a feature: the centre of its map, or the value itself after Flatten."""
     shape = network.shapes[layer]
     return (channel, shape[1] // 2, shape[2] // 2) if len(shape) == 3 else (channel,)
 
 
-def before_cut(network: Network, layer: int, cell: Place) -> tuple[int, Place] | None:
+def pre_activation(network: Network, layer: int, cell: CellIndex) -> tuple[int, CellIndex] | None:
     """The layer and cell of the pre-activation of the value at `cell` of `layer`: before the first layer, such as a
     ReLU, that zeroes negative values; None if there is none after the last layer with weights."""
-    found: tuple[int, Place] | None = None
+    found: tuple[int, CellIndex] | None = None
     for at in range(layer, 0, -1):
         below = network.layers[at - 1]
-        if below.mixes_maps:
+        if below.connects_channels:
             break
         cell = _below(network, at, cell)
-        if below.cuts:
+        if below.zeroes_negatives:
             found = at - 1, cell
     return found
 
 
-def _below(network: Network, layer: int, cell: Place) -> Place:
+def _below(network: Network, layer: int, cell: CellIndex) -> CellIndex:
     """The centre of what the value at `cell` of `layer` reads of the layer below, in the same map."""
     shape = network.shapes[layer - 1]
     if network.layers[layer - 1].reshapes:
@@ -94,19 +94,25 @@ def _below(network: Network, layer: int, cell: Place) -> Place:
         flat = int(np.ravel_multi_index(cell, above))
         return tuple(int(at) for at in np.unravel_index(flat, shape))
     if len(cell) != 3:
-        return middle(network, layer - 1, cell[0])
-    read = network.layers[layer - 1].reads(shape, range(cell[1], cell[1] + 1), range(cell[2], cell[2] + 1))
+        return map_centre(network, layer - 1, cell[0])
+    read = network.layers[layer - 1].receptive_range(
+        shape, range(cell[1], cell[1] + 1), range(cell[2], cell[2] + 1)
+    )
     rows, columns = (range(shape[1]), range(shape[2])) if read is None else read
     return cell[0], rows[len(rows) // 2], columns[len(columns) // 2]
 
 
-def restraint_for(window: Window) -> Restraint:
+def regularization_for(window: Window) -> Regularization:
     """Regularization for a receptive field of this size; a small one needs hardly any."""
     side = max(len(window[0]), len(window[1]))
-    return Restraint(0.03, 0.1, side // 14, (side / 10, side / 32)) if side > SMALL else Restraint(0.001, rate=0.02)
+    return (
+        Regularization(0.03, 0.1, side // 14, (side / 10, side / 32))
+        if side > SMALL_WINDOW
+        else Regularization(0.001, rate=0.02)
+    )
 
 
-class Ascent:
+class ActivationMaximization:
     """Gradient ascent in the input for the centre of map `channel`, or value `channel`, of the output of `layer`,
     counted from 1, with the parameters loaded into `gradients`.
 
@@ -119,23 +125,23 @@ class Ascent:
         layer: int,
         channel: int,
         seed: int,
-        restraint: Restraint | None = None,
+        regularization: Regularization | None = None,
         steps: int = STEPS,
     ) -> None:
         network = gradients.network
-        self.place = middle(network, layer, channel)
-        self.window = window_of(network, layer, self.place)
+        self.cell = map_centre(network, layer, channel)
+        self.window = receptive_box(network, layer, self.cell)
         self._gradients, self._layer, self._steps = gradients, layer, steps
-        self._regularization = restraint_for(self.window) if restraint is None else restraint
-        before = before_cut(network, layer, self.place)
-        self._targets = [(layer, self.place), *([] if before is None else [before])]
+        self._regularization = regularization_for(self.window) if regularization is None else regularization
+        before = pre_activation(network, layer, self.cell)
+        self._targets = [(layer, self.cell), *([] if before is None else [before])]
         self._rng = np.random.default_rng(seed)
 
-    def pieces(self) -> Iterator[Ascended | None]:
+    def iter_slices(self) -> Iterator[MaximizedInput | None]:
         """Yields the picture before the first and after every step, or None at the end of a slice within a step."""
         picture: HostArray = np.zeros(self._gradients.network.input_shape)
         target: int | None = None
-        for mean, std, blur in NOISES:
+        for mean, std, blur in NOISE_LEVELS:
             noise: HostArray = np.asarray(self._rng.standard_normal(picture.shape))
             # Restores the standard deviation, which blurring reduces.
             noise = max(1.0, 2 * blur * np.sqrt(np.pi)) * _blurred(noise, blur)
@@ -159,7 +165,7 @@ class Ascent:
         yield self._step_result(picture, 1.0, self._message(target))
 
     def _gradient(self, picture: HostArray) -> Generator[None, None, tuple[int | None, HostArray]]:
-        return self._gradients.climb(picture, self._targets)
+        return self._gradients.first_input_gradient(picture, self._targets)
 
     def _masked(self, picture: HostArray) -> HostArray:
         """The picture with background outside the receptive field."""
@@ -170,7 +176,7 @@ class Ascent:
         return masked
 
     def _jitter(self) -> tuple[int, int]:
-        most = self._regularization.shift
+        most = self._regularization.jitter
         down, right = self._rng.integers(-most, most + 1, 2).tolist()
         return down, right
 
@@ -184,7 +190,7 @@ class Ascent:
         rms = float(np.sqrt(np.square(direction).mean()))
         if rms > 0:
             part = part + regularization.rate * direction / rms
-        part = (1 - regularization.fading) * part
+        part = (1 - regularization.decay) * part
         if regularization.smoothing:
             part = (1 - regularization.smoothing) * part + regularization.smoothing * _neighbour_mean(part)
         stepped = picture.copy()
@@ -193,11 +199,11 @@ class Ascent:
 
     def _step_result(
         self, picture: HostArray, progress: float, message: str = "", *, is_stuck: bool = False
-    ) -> Ascended:
-        value = self._gradients.value(self._layer, self.place)
+    ) -> MaximizedInput:
+        value = self._gradients.value(self._layer, self.cell)
         copied = picture.astype(np.float32)
         copied.flags.writeable = False
-        return Ascended(copied, self.window, value, progress, message, is_stuck)
+        return MaximizedInput(copied, self.window, value, progress, message, is_stuck)
 
     def _message(self, target: int | None) -> str:
         """The remark on the last picture, whose gradient is that of this target."""

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.nn.inference import Reading
+from engine.nn.inference import Prediction
 from engine.nn.network import Network
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -16,7 +16,7 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 ROUNDING: Final = 1e-6
 
 
-def matching(first: Network, second: Network) -> frozenset[int]:
+def matching_layers(first: Network, second: Network) -> frozenset[int]:
     """The layers, 0 the input, whose values can be subtracted: the same index and shape in both networks.
 
     None if the input shapes differ; without the last layer if the class names or the numbers of layers differ.
@@ -32,51 +32,53 @@ def matching(first: Network, second: Network) -> frozenset[int]:
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
+class ModelDifference:
     """Second minus first, for the layers that match; each is subtracted on first access."""
 
-    first: Reading
-    second: Reading
+    first: Prediction
+    second: Prediction
     layers: frozenset[int]
     _values: dict[tuple[int, range], HostArray] = field(default_factory=dict)
     _most: dict[int, float] = field(default_factory=dict)
 
     @classmethod
-    def between(cls, first: Reading, second: Reading) -> Difference:
+    def between(cls, first: Prediction, second: Prediction) -> ModelDifference:
         """The difference of two predictions of the same drawing."""
-        return cls(first, second, matching(first.subject.network, second.subject.network))
+        return cls(first, second, matching_layers(first.model.network, second.model.network))
 
     def values(self, layer: int) -> HostArray:
         """(C, H, W) or (n,) float32, second minus first; NaN where either is. Raises KeyError unless the layer
         matches, Missing unless both predictions hold all of it."""
-        return self.maps(layer, range(self.first.outputs.shapes[layer][0]))
+        return self.channels(layer, range(self.first.activations.shapes[layer][0]))
 
-    def holds(self, layer: int, maps: range) -> bool:
+    def has(self, layer: int, channels: range) -> bool:
         """Whether a layer matches and both predictions hold these maps (or values) of it."""
-        both = (self.first.outputs, self.second.outputs)
-        return layer in self.layers and all(outputs.holds(layer, maps) for outputs in both)
+        both = (self.first.activations, self.second.activations)
+        return layer in self.layers and all(outputs.has(layer, channels) for outputs in both)
 
-    def maps(self, layer: int, maps: range) -> HostArray:
+    def channels(self, layer: int, channels: range) -> HostArray:
         """As `values`, for some maps (or values). Raises KeyError unless the layer matches, Missing unless both
         predictions hold them."""
         if layer not in self.layers:
             raise KeyError(layer)
-        if (layer, maps) not in self._values:
+        if (layer, channels) not in self._values:
             with np.errstate(over="ignore", invalid="ignore"):
-                difference = self.second.outputs.maps(layer, maps) - self.first.outputs.maps(layer, maps)
+                difference = self.second.activations.channels(layer, channels) - self.first.activations.channels(
+                    layer, channels
+                )
             difference.flags.writeable = False
-            self._values[layer, maps] = difference
-        return self._values[layer, maps]
+            self._values[layer, channels] = difference
+        return self._values[layer, channels]
 
     def largest(self, layer: int) -> float:
         """The largest absolute difference among the maps of a layer that both predictions hold; 0 if it is within
         rounding. Ignores values that are not finite. Raises KeyError unless the layer matches."""
         if layer not in self._most:
-            both = (self.first.outputs, self.second.outputs)
-            carried = [outputs.carried.get(layer, range(0)) for outputs in both]
+            both = (self.first.activations, self.second.activations)
+            carried = [outputs.available.get(layer, range(0)) for outputs in both]
             maps = range(max(each.start for each in carried), min(each.stop for each in carried))
-            most = _largest(self.maps(layer, maps)) if maps else 0.0
-            scale = max(_largest(outputs.maps(layer, maps)) for outputs in both) if most else 0.0
+            most = _largest(self.channels(layer, maps)) if maps else 0.0
+            scale = max(_largest(outputs.channels(layer, maps)) for outputs in both) if most else 0.0
             self._most[layer] = most if most > ROUNDING * scale else 0.0
         return self._most[layer]
 
@@ -84,7 +86,7 @@ class Difference:
         """The weights of a layer, second minus first; None without weights, or if their shapes differ."""
         found = []
         for prediction in (self.first, self.second):
-            model = prediction.subject
+            model = prediction.model
             names = model.network.names
             found.append(model.parameters.get(f"{names[layer]}.weight") if layer < len(names) else None)
         one, other = found

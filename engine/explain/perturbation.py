@@ -9,20 +9,20 @@ import numpy as np
 
 from engine.backends.backend import numpy_backend
 from engine.backends.ops import HostArray
-from engine.data.dataset import Examples
-from engine.data.xo.generator import CLASSES, examples
+from engine.data.dataset import Dataset
+from engine.data.xo.generator import CLASSES, generate_dataset
 from engine.data.xo.settings import XOSettings
 from engine.explain.attribution import Gradients
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.nn.weight_editing import switched_off
-from engine.training.evaluation import Judge, Judgement
+from engine.nn.weight_editing import ablated
+from engine.training.evaluation import Evaluation, Evaluator
 
 # Value of a covered pixel: background.
-COVER = -1.0
+COVER_VALUE = -1.0
 # Pictures in a batch: fewer for an expensive network, so that the first result comes early and cancelling is quick.
-MOST_MULTIPLIES, MAX_PICTURES = 4_000_000, 32
+MAX_MULTIPLIES, MAX_PICTURES = 4_000_000, 32
 
 
 def patches(length: int) -> tuple[int, list[int]]:
@@ -36,14 +36,14 @@ def patches(length: int) -> tuple[int, list[int]]:
 class Occlusion:
     """Occlusion sensitivity of one model (Zeiler and Fergus 2013); keeps its plan for the next drawing."""
 
-    def __init__(self, subject: Subject) -> None:
-        cost = sum(cost.multiplies for cost in subject.network.costs)
-        self.batch = max(1, min(MAX_PICTURES, MOST_MULTIPLIES // max(cost, 1)))
-        self._plan = Plan(subject.network, numpy_backend("explanations"), self.batch)
-        self._plan.load(subject.parameters)
-        self.subject = subject
+    def __init__(self, model: Model) -> None:
+        cost = sum(cost.multiplies for cost in model.network.costs)
+        self.batch = max(1, min(MAX_PICTURES, MAX_MULTIPLIES // max(cost, 1)))
+        self._plan = Plan(model.network, numpy_backend("explanations"), self.batch)
+        self._plan.load(model.parameters)
+        self.model = model
 
-    def drops(self, picture: HostArray, target: int) -> Iterator[tuple[float, HostArray]]:
+    def score_drops(self, picture: HostArray, target: int) -> Iterator[tuple[float, HostArray]]:
         """Yields the progress and (H, W) float64: for each pixel the mean drop of the score of `target` when a
         patch over it is covered, NaN where none was yet. A fixed random order covers the whole drawing early."""
         height, width = picture.shape[1:]
@@ -56,7 +56,7 @@ class Occlusion:
             chosen = [corners[at] for at in order[first : first + self.batch].tolist()]
             covered = np.repeat(picture[None], len(chosen), axis=0)
             for at, (row, column) in enumerate(chosen):
-                covered[at, :, row : row + patch_height, column : column + patch_width] = COVER
+                covered[at, :, row : row + patch_height, column : column + patch_width] = COVER_VALUE
             for (row, column), score in zip(chosen, self._scores(covered, target), strict=True):
                 sums[row : row + patch_height, column : column + patch_width] += unperturbed - score
                 counts[row : row + patch_height, column : column + patch_width] += 1
@@ -71,13 +71,13 @@ class Occlusion:
         return scores
 
 
-MOST_STEPS, HALVINGS = 40, 12
+MAX_STEPS, BISECTION_STEPS = 40, 12
 # Factor by which each step overshoots the point where the two scores would be equal.
-BEYOND = 1.02
+OVERSHOOT = 1.02
 
 
 @dataclass(frozen=True, eq=False)
-class Flip:
+class Counterfactual:
     """A change of the picture that changes the predicted class.
 
     change: (C, H, W) float64, to be added to the picture, which stays within -1 to 1.
@@ -86,11 +86,11 @@ class Flip:
     """
 
     change: HostArray
-    becomes: int | None
-    done: float
+    new_class: int | None
+    progress: float
 
 
-def flip(gradients: Gradients, picture: HostArray) -> Iterator[Flip]:
+def counterfactual(gradients: Gradients, picture: HostArray) -> Iterator[Counterfactual]:
     """Searches for a small change of the picture that changes the predicted class.
 
     Each step goes to the nearest decision boundary with the scores linearized (DeepFool, Moosavi-Dezfooli et al.
@@ -101,30 +101,30 @@ def flip(gradients: Gradients, picture: HostArray) -> Iterator[Flip]:
     layer, count = len(network.layers), len(network.classes)
     start = picture.astype(np.float64)
     current, original = start, int(_scores(gradients, start).argmax())
-    for step in range(MOST_STEPS):
+    for step in range(MAX_STEPS):
         scores = _scores(gradients, current)
         if int(scores.argmax()) != original:
             break
-        slopes = gradients.below(layer, [(at,) for at in range(count)])[0]
+        slopes = gradients.backward(layer, [(at,) for at in range(count)])[0]
         move = _nearest(scores, slopes, current, original)
         if move is None:
             break
         current = np.clip(current + move, -1.0, 1.0)
-        yield Flip(current - start, None, 0.7 * (step + 1) / MOST_STEPS)
+        yield Counterfactual(current - start, None, 0.7 * (step + 1) / MAX_STEPS)
     if int(_scores(gradients, current).argmax()) == original:
-        yield Flip(current - start, None, 1.0)
+        yield Counterfactual(current - start, None, 1.0)
         return
     low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
+    for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
         has_changed = int(_scores(gradients, start + middle * (current - start)).argmax()) != original
         low, high = (low, middle) if has_changed else (middle, high)
     change = high * (current - start)
-    yield Flip(change, int(_scores(gradients, start + change).argmax()), 1.0)
+    yield Counterfactual(change, int(_scores(gradients, start + change).argmax()), 1.0)
 
 
 def _scores(gradients: Gradients, picture: HostArray) -> HostArray:
-    gradients.show(picture)
+    gradients.forward(picture)
     return gradients.outputs()[-1]
 
 
@@ -141,62 +141,63 @@ def _nearest(scores: HostArray, slopes: HostArray, current: HostArray, original:
         gap = float(scores[original] - scores[other])
         if squared_norm > 0 and gap / np.sqrt(squared_norm) < shortest:
             shortest = gap / np.sqrt(squared_norm)
-            best = BEYOND * (gap + 1e-6) / squared_norm * slope
+            best = OVERSHOOT * (gap + 1e-6) / squared_norm * slope
     return best
 
 
 # Generated drawings: their seed is outside those of training, which start at 1; this many distinguish the features.
-SEED, COUNT = 70_707, 200
+GENERATED_SEED, GENERATED_COUNT = 70_707, 200
 # Held-out examples at most: each feature takes an evaluation of all.
-MOST = 500
+MAX_HELD_OUT = 500
 # Seconds of a slice.
-PIECE = 0.01
+SLICE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class Loss:
+class AblationEffect:
     """Effect of ablating a feature: the increase of the mean error and the drop of the accuracy."""
 
     channel: int
-    error: float
-    accuracy: float
+    error_increase: float
+    accuracy_drop: float
 
 
-def ablation(subject: Subject, layer: int, examples: Examples) -> Iterator[tuple[float, tuple[Loss, ...]]]:
+def ablation(model: Model, layer: int, examples: Dataset) -> Iterator[tuple[float, tuple[AblationEffect, ...]]]:
     """Yields the progress and the effects so far of ablating each feature (map or value) of `layer`, counted from
     1, which must have weights. examples: as `ablation_examples` returns them."""
-    network = subject.network
+    network = model.network
     yield 0.0, ()
-    evaluator = Judge(network, numpy_backend("explanations"), examples)
+    evaluator = Evaluator(network, numpy_backend("explanations"), examples)
     count = network.shapes[layer][0]
-    unablated: Judgement | None = None
-    effects: tuple[Loss, ...] = ()
+    unablated: Evaluation | None = None
+    effects: tuple[AblationEffect, ...] = ()
     for channel in range(-1, count):
-        parameters: Parameters = (
-            subject.parameters if channel < 0 else switched_off(subject, layer, channel).parameters
-        )
-        evaluation: Judgement | None = None
-        for evaluation in evaluator.pieces(parameters, PIECE):
+        parameters: Parameters = model.parameters if channel < 0 else ablated(model, layer, channel).parameters
+        evaluation: Evaluation | None = None
+        for evaluation in evaluator.iter_slices(parameters, SLICE_SECONDS):
             if evaluation is None:
                 yield (channel + 1) / (count + 2), effects
         assert evaluation is not None
         if unablated is None:
             unablated = evaluation
         else:
-            before, after = unablated.score, evaluation.score
-            effects = (*effects, Loss(channel, after.loss - before.loss, before.accuracy - after.accuracy))
+            before, after = unablated.metrics, evaluation.metrics
+            effects = (
+                *effects,
+                AblationEffect(channel, after.loss - before.loss, before.accuracy - after.accuracy),
+            )
     yield 1.0, effects
 
 
-def drawings(network: Network, held_out: Examples | None) -> tuple[Examples, bool]:
+def ablation_examples(network: Network, held_out: Dataset | None) -> tuple[Dataset, bool]:
     """The examples to evaluate, and whether they are held-out ones: the first of `held_out` if any fit, or else
     generated drawings, half of them X, always the same. Raises ValueError if there are none."""
     expected = network.input_shape, network.classes
     if held_out is not None and len(held_out) and expected == (held_out.images.shape[1:], held_out.classes):
-        return Examples(held_out.images[:MOST], held_out.labels[:MOST], held_out.classes), True
+        return Dataset(held_out.images[:MAX_HELD_OUT], held_out.labels[:MAX_HELD_OUT], held_out.classes), True
     if network.classes != CLASSES:
         raise ValueError("Only X and O can be generated: train this network to use its held-out examples.")
-    return examples(_settings(network), COUNT, SEED), False
+    return generate_dataset(_settings(network), GENERATED_COUNT, GENERATED_SEED), False
 
 
 def _settings(network: Network) -> XOSettings:

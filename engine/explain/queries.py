@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.backends.ops import HostArray
-from engine.explain.feature_profile import Likes, Wanted
-from engine.explain.perturbation import Loss
-from engine.nn.layers.value_formulas import Place
+from engine.explain.feature_profile import FeatureProfile, FeatureQuery
+from engine.explain.perturbation import AblationEffect
+from engine.nn.layers.value_formulas import CellIndex
 
 # worth: contributions of one value to the scores. ablation: of each feature of a layer, measured on the held-out
 # examples, or else on generated drawings. likes: the profile of one feature. flip: the counterfactual. The others
 # are attribution maps of the drawing for one class.
-Kind: TypeAlias = Literal[
+QueryKind: TypeAlias = Literal[
     "worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation", "likes"
 ]
 # These take many passes, and so are computed in slices, between two strokes.
-SLOW: frozenset[Kind] = frozenset(("occlusion", "flip", "ablation", "likes"))
+SLOW_KINDS: frozenset[QueryKind] = frozenset(("occlusion", "flip", "ablation", "likes"))
 # These do not depend on the drawing.
-ALONE: frozenset[Kind] = frozenset(("ablation", "likes"))
+INPUT_INDEPENDENT_KINDS: frozenset[QueryKind] = frozenset(("ablation", "likes"))
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """What is to be explained.
 
     model: index of the model in the document.
@@ -34,17 +34,17 @@ class Question:
     revision: increases to compute the same query again.
     """
 
-    kind: Kind
-    subject: int = 0
+    kind: QueryKind
+    model: int = 0
     layer: int = 0
-    place: Place = ()
+    cell: CellIndex = ()
     target: int | None = None
-    wanted: Wanted | None = None
-    again: int = 0
+    feature: FeatureQuery | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class Result:
     """What is known of a query so far.
 
     target: index of the class explained.
@@ -63,17 +63,17 @@ class Answer:
     message: why there is no result, one sentence.
     """
 
-    question: Question
+    query: Query
     target: int
     progress: float
     map: HostArray | None = None
-    worth: tuple[float, ...] = ()
-    rest: tuple[float, ...] = ()
-    traced: tuple[tuple[float, float], ...] = ()
-    becomes: int | None = None
+    contributions: tuple[float, ...] = ()
+    remainder: tuple[float, ...] = ()
+    layer_totals: tuple[tuple[float, float], ...] = ()
+    new_class: int | None = None
     distance: float = 0.0
-    losses: tuple[Loss, ...] = ()
-    likes: Likes | None = None
-    tried: int = 0
+    ablations: tuple[AblationEffect, ...] = ()
+    profile: FeatureProfile | None = None
+    example_count: int = 0
     held_out: bool = False
-    words: str = ""
+    message: str = ""

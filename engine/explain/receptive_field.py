@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.nn.layers.value_formulas import Place
+from engine.nn.layers.value_formulas import CellIndex
 from engine.nn.network import Network
 
 Window: TypeAlias = tuple[range, range]
@@ -35,7 +35,7 @@ def _below(network: Network, below: int, window: Window | None) -> Window | None
     """The receptive field in layer `below` of a window of the layer above it."""
     if window is None or not (window[0] and window[1]):
         return window
-    read = network.layers[below].reads(network.shapes[below], *window)
+    read = network.layers[below].receptive_range(network.shapes[below], *window)
     # A window that lies wholly in the padding comes as a range that ends before it begins.
     return (range(0), range(0)) if read is not None and not (read[0] and read[1]) else read
 
@@ -50,37 +50,37 @@ def _check(network: Network, layer: int, row: int, column: int) -> None:
 
 
 # Layers with more values than this are not searched for gaps.
-MOST_CELLS = 200_000
+MAX_CELLS = 200_000
 
 
-def cells_read(network: Network, layer: int, cell: Place) -> list[HostArray]:
+def receptive_mask(network: Network, layer: int, cell: CellIndex) -> list[HostArray]:
     """The exact receptive field: for the input (first) and every layer up to `layer` (last), a bool mask in its
     shape of the cells that the value at `cell` of `layer` depends on. Raises IndexError if there is no such
     value."""
     masks = [_one_cell(network, layer, cell)]
     for at in reversed(range(layer)):
-        masks.insert(0, network.layers[at].reads_of(network.shapes[at], masks[0]))
+        masks.insert(0, network.layers[at].receptive_mask(network.shapes[at], masks[0]))
     return masks
 
 
-def cells_reached(network: Network, layer: int, cell: Place) -> list[HostArray]:
+def influence_mask(network: Network, layer: int, cell: CellIndex) -> list[HostArray]:
     """For `layer` (first) and every layer above it, a bool mask in its shape of the cells that depend on the value
     at `cell` of `layer`. Raises IndexError if there is no such value."""
     masks = [_one_cell(network, layer, cell)]
     for at in range(layer, len(network.layers)):
-        masks.append(network.layers[at].reached_from(network.shapes[at], masks[-1]))
+        masks.append(network.layers[at].influence_mask(network.shapes[at], masks[-1]))
     return masks
 
 
 @lru_cache(maxsize=256)
-def runs_read(network: Network, layer: int, row: int, column: int) -> tuple[tuple[range, ...], ...] | None:
+def receptive_runs(network: Network, layer: int, row: int, column: int) -> tuple[tuple[range, ...], ...] | None:
     """(runs of rows, runs of columns) of the input whose crossings are the receptive field of a value of the maps
     of `layer`; None if it is not such a grid, or the layers are too large. Raises IndexError if there is no such
     value.
     """
-    if any(math.prod(shape) > MOST_CELLS for shape in network.shapes[: layer + 1]):
+    if any(math.prod(shape) > MAX_CELLS for shape in network.shapes[: layer + 1]):
         return None
-    mask: HostArray = np.any(cells_read(network, layer, (0, row, column))[0], axis=0)
+    mask: HostArray = np.any(receptive_mask(network, layer, (0, row, column))[0], axis=0)
     rows: HostArray = np.any(mask, axis=1)
     columns: HostArray = np.any(mask, axis=0)
     return (_runs(rows), _runs(columns)) if np.array_equal(mask, np.outer(rows, columns)) else None
@@ -92,7 +92,7 @@ def _runs(mask: HostArray) -> tuple[range, ...]:
     return tuple(range(first, last) for first, last in zip(ends[::2], ends[1::2], strict=True))
 
 
-def _one_cell(network: Network, layer: int, cell: Place) -> HostArray:
+def _one_cell(network: Network, layer: int, cell: CellIndex) -> HostArray:
     mask = np.zeros(network.shapes[layer], bool)
     if any(at < 0 for at in cell):
         raise IndexError(f"Layer {layer} has no value at {cell}.")

@@ -14,33 +14,33 @@ import numpy as np
 
 from engine.backends.backend import Backend
 from engine.data.xo.generator import CLASSES
-from engine.data.xo.variations import VALUES, Property, Varied, properties
+from engine.data.xo.variations import VALUES_PER_PROPERTY, DrawingProperty, DrawingVariations, drawing_properties
 from engine.drawings.drawing import Drawing
-from engine.explain.template_matching import exemplars, scores_of
+from engine.explain.template_matching import template_scores, templates
 from engine.nn.layers import shape_text
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.training.evaluation import unwarned
-from engine.training.train_step import reading_size
+from engine.training.evaluation import without_overflow_warnings
+from engine.training.train_step import inference_batch_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 SEED: Final = 90_210  # outside the seeds of training, which start at 1
 ROUNDS: Final = 16
-TOGETHER: Final = 20  # half of them X
+DRAWINGS_PER_ROUND: Final = 20  # half of them X
 _PIXELS: Final = 40_000  # drawn at once, about
 # Coarse to fine, so that the whole curve is visible before it is exact.
 _ORDER: Final = (0, 10, 3, 7, 1, 9, 2, 8, 4, 6, 5)
 # Length of a slice of a large network's pass.
-SLICE: Final = 0.005  # seconds
+SLICE_SECONDS: Final = 0.005  # seconds
 # While training changes the parameters: rounds of each test, and seconds from one start to the next.
-HURRIED_ROUNDS: Final = 2
-HURRIED_SECONDS: Final = 4.0
+COARSE_ROUNDS: Final = 2
+COARSE_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True, eq=False)
-class Robustness:
+class RobustnessResult:
     """What has been measured so far. The arrays are (properties, values) int64, read-only.
 
     properties: what was varied, through which values.
@@ -54,39 +54,41 @@ class Robustness:
     rounds: in total.
     """
 
-    properties: tuple[Property, ...]
-    tried: HostArray
-    network: HostArray
-    whole_image: HostArray
-    missed: HostArray
-    fooled: HostArray
-    done: float
+    properties: tuple[DrawingProperty, ...]
+    counts: HostArray
+    network_correct: HostArray
+    template_correct: HostArray
+    first_network_error: HostArray
+    first_template_error: HostArray
+    progress: float
     source: object
-    moment: Moment | None
+    run_point: RunPoint | None
     side: int
-    together: int
+    drawings_per_round: int
     rounds: int
 
-    def drawing(self, row: int, column: int, number: int) -> Drawing:
+    def drawing(self, row: int, column: int, index: int) -> Drawing:
         """The drawing of this index with a property (row) at a value (column)."""
-        turn, offset = divmod(number, self.together)
+        turn, offset = divmod(index, self.drawings_per_round)
         varied = self.properties[row]
-        return Varied(self.side, self.together, (SEED, turn)).drawing(offset, varied.name, varied.values[column])
+        return DrawingVariations(self.side, self.drawings_per_round, (SEED, turn)).drawing(
+            offset, varied.name, varied.values[column]
+        )
 
-    def shares(self, correct: HostArray) -> HostArray:
+    def accuracy(self, correct: HostArray) -> HostArray:
         """`network_correct` or `template_correct` as an accuracy, NaN where nothing was tested."""
         with np.errstate(invalid="ignore"):
-            accuracy: HostArray = correct / self.tried
+            accuracy: HostArray = correct / self.counts
         return accuracy
 
 
-def tries(network: Network) -> bool:
+def supports(network: Network) -> bool:
     """Whether the network can be tested: one square input map and the classes X and O."""
     channels, height, width = network.input_shape
     return channels == 1 and height == width and network.classes == CLASSES
 
 
-class Trial:
+class RobustnessTest:
     """Tests one network with its parameters round by round; the same ones give the same numbers."""
 
     def __init__(
@@ -95,41 +97,45 @@ class Trial:
         parameters: Parameters,
         backend: Backend,
         source: object = None,
-        moment: Moment | None = None,
+        moment: RunPoint | None = None,
     ) -> None:
         """Raises ValueError unless `supports(network)`, and what Plan raises."""
-        if not tries(network):
+        if not supports(network):
             raise ValueError(
                 f"Only a network with one square input map and the classes X and O can be tested, not one with "
                 f"input {shape_text(network.input_shape)} and classes {', '.join(network.classes)}."
             )
-        self.network, self.source, self.moment = network, source, moment
+        self.network, self.source, self.run_point = network, source, moment
         self._side = network.input_shape[1]
-        self.properties = properties(self._side)
-        per_round = 2 * max(1, min(TOGETHER, _PIXELS // self._side**2) // 2)
-        self._plan = Plan(network, backend, max(1, reading_size(network, per_round)))
+        self.properties = drawing_properties(self._side)
+        per_round = 2 * max(1, min(DRAWINGS_PER_ROUND, _PIXELS // self._side**2) // 2)
+        self._plan = Plan(network, backend, max(1, inference_batch_size(network, per_round)))
         self._plan.load(parameters)
         self._per_round, self._to_host = per_round, backend.operations.to_host
-        self._counts, self._network, self._template = np.zeros((3, len(self.properties), VALUES), np.int64)
-        self._network_errors, self._template_errors = np.full((2, len(self.properties), VALUES), -1, np.int64)
-        self.rounds = 0
+        self._counts, self._network, self._template = np.zeros(
+            (3, len(self.properties), VALUES_PER_PROPERTY), np.int64
+        )
+        self._network_errors, self._template_errors = np.full(
+            (2, len(self.properties), VALUES_PER_PROPERTY), -1, np.int64
+        )
+        self.rounds_done = 0
         self._slices = self._run()
-        self._result: Robustness | None = None
+        self._result: RobustnessResult | None = None
         self._part = 0.0
 
     @property
-    def done(self) -> bool:
-        return self.rounds >= ROUNDS
+    def is_done(self) -> bool:
+        return self.rounds_done >= ROUNDS
 
     def advance(self) -> None:
         """Run one slice, some milliseconds; does nothing when done."""
         next(self._slices, None)
 
-    def report(self) -> Robustness:
+    def result(self) -> RobustnessResult:
         """What has been measured so far: the same object until there is more."""
         if self._result is None:
-            progress = min((self.rounds + self._part) / ROUNDS, 1.0)
-            self._result = Robustness(
+            progress = min((self.rounds_done + self._part) / ROUNDS, 1.0)
+            self._result = RobustnessResult(
                 self.properties,
                 _frozen(self._counts),
                 _frozen(self._network),
@@ -138,7 +144,7 @@ class Trial:
                 _frozen(self._template_errors),
                 progress,
                 self.source,
-                self.moment,
+                self.run_point,
                 self._side,
                 self._per_round,
                 ROUNDS,
@@ -148,21 +154,21 @@ class Trial:
     def _run(self) -> Iterator[None]:
         settings = self._settings()
         for number in range(ROUNDS):
-            varied = Varied(self._side, self._per_round, (SEED, number))
+            varied = DrawingVariations(self._side, self._per_round, (SEED, number))
             yield
             for at, cells in enumerate(settings):
                 first = self.properties[cells[0][0]]
                 pictures = varied.pictures(first.name, first.values[cells[0][1]])
                 yield
                 network = (yield from self._predict(pictures)) == varied.labels
-                template = scores_of(exemplars(self._side), pictures).argmax(1) == varied.labels
+                template = template_scores(templates(self._side), pictures).argmax(1) == varied.labels
                 for cell in cells:
                     self._counts[cell] += len(pictures)
                     _count(network, number, cell, self._network, self._network_errors)
                     _count(template, number, cell, self._template, self._template_errors)
                 self._part, self._result = (at + 1) / len(settings), None
                 yield
-            self.rounds, self._part, self._result = number + 1, 0.0, None
+            self.rounds_done, self._part, self._result = number + 1, 0.0, None
 
     def _predict(self, pictures: HostArray) -> Generator[None, None, HostArray]:
         """Returns the class index with the highest score for each picture, (N,); -1 where a score is not finite."""
@@ -172,7 +178,7 @@ class Trial:
         for start in range(0, len(pictures), size):
             part = pictures[start : start + size]
             batch[: len(part), 0] = part
-            yield from unwarned(self._plan.slices(batch, SLICE))
+            yield from without_overflow_warnings(self._plan.iter_slices(batch, SLICE_SECONDS))
             scores = self._to_host(self._plan.scores)
             predicted.append(np.where(np.isfinite(scores).all(0), scores.argmax(0), -1)[: len(part)])
             yield
@@ -181,7 +187,7 @@ class Trial:
     def _settings(self) -> list[list[tuple[int, int]]]:
         """The (property, value) cells that share their drawings, in the order of the tests: the default values of
         all properties give the same drawings."""
-        default = [(row, each.values.index(each.usual)) for row, each in enumerate(self.properties)]
+        default = [(row, each.values.index(each.baseline)) for row, each in enumerate(self.properties)]
         rest = [(row, column) for column in _ORDER for row in range(len(self.properties))]
         return [default, *([cell] for cell in rest if cell not in default)]
 

@@ -11,25 +11,25 @@ import numpy as np
 
 from engine.backends.backend import Backend, choose_backend
 from engine.backends.ops import Array, replay
-from engine.explain.step_trace import ExamplePass, HostArray, Nudged, Place, Update
-from engine.nn.layers import Layer, Products, Stage, Values
+from engine.explain.step_trace import ExamplePass, HostArray, NudgeResult, ParameterIndex, ParameterUpdate
+from engine.nn.layers import Arrays, GradientTerms, Layer, LayerArrays
 from engine.nn.losses import softmax
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.nudging import Nudge, Probe
-from engine.nudging.central_differences import Kink, Kinks
+from engine.nudging import LossProbe, Nudge
+from engine.nudging.central_differences import Kink, KinkFinder
 from engine.training.checkpoint import Checkpoint
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
-from engine.training.trainer import Coming
+from engine.training.train_step import TrainStep
+from engine.training.trainer import NextBatch
 
 # Bytes of the examples passed together: little enough that a new request is noticed soon.
-TOGETHER_BYTES = 8_000_000
+CHUNK_BYTES = 8_000_000
 # Seconds of a slice, after which a new request is noticed.
-SLICE = 0.005
+SLICE_SECONDS = 0.005
 
 
-class Passes:
+class TracedPasses:
     """Forward and backward passes of batches of size `batch` in training mode: dropout draws the step's own random
     numbers, and a network with batch norm gets the whole batch at once."""
 
@@ -37,19 +37,19 @@ class Passes:
         """Raises ValueError for what does not fit into memory."""
         self.network, self.batch, self.recipe = network, batch, recipe
         self.chunk = batch
-        if not any(layer.mixes_batch for layer in network.layers):
-            self.chunk = even_share(batch, TOGETHER_BYTES // network.picture_bytes)
+        if not any(layer.uses_batch_statistics for layer in network.layers):
+            self.chunk = even_chunk(batch, CHUNK_BYTES // network.image_bytes)
         self._ops = backend.operations
         self._plan = Plan(
             network,
             backend,
             self.chunk,
-            keep=True,
+            keep_outputs=True,
             learn=True,
             input_gradient=True,
             frozen=recipe.frozen,
             seed=recipe.seed,
-            total=1,
+            total_examples=1,
         )
 
     def load(self, parameters: Parameters) -> None:
@@ -60,7 +60,7 @@ class Passes:
         starts = list(range(0, self.batch, self.chunk))
         return sorted(starts, key=lambda start: (not start <= first < start + self.chunk, start))
 
-    def through(self, images: HostArray, targets: HostArray, start: int, steps: int) -> Iterator[None]:
+    def run_chunk(self, images: HostArray, targets: HostArray, start: int, steps: int) -> Iterator[None]:
         """Pass one chunk in slices.
 
         images, targets: (N, C, H, W) and (N, classes), of the whole batch.
@@ -70,8 +70,8 @@ class Passes:
         plan, ops = self._plan, self._ops
         part = slice(start, start + self.chunk)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            plan.show(images[part])
-            ops.upload(np.array([steps % 2**32, start], np.uint32), plan.moment)
+            plan.set_input(images[part])
+            ops.upload(np.array([steps % 2**32, start], np.uint32), plan.rng_counter)
             ops.upload(targets[part].T, plan.targets)
         started = perf_counter()
         for calls in (*plan.forward_calls, plan.loss_calls, *plan.backward_calls):
@@ -79,37 +79,37 @@ class Passes:
                 # Never across a yield: the error state would also apply to the caller.
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                     replay((call,))
-                if perf_counter() - started > SLICE:
+                if perf_counter() - started > SLICE_SECONDS:
                     yield
                     started = perf_counter()
 
     def errors(self) -> HostArray:
         """The examples' errors in the chunk passed last, (n,)."""
-        return self._plan.loss
+        return self._plan.host_losses
 
-    def seen(self, example: int, start: int, targets: HostArray, maps: int) -> ExamplePass:
+    def example_pass(self, example: int, start: int, targets: HostArray, maps: int) -> ExamplePass:
         """One example of the chunk passed last; at most `maps` of each layer."""
         plan, column = self._plan, example - start
-        first = plan.stages[0]
-        outputs = [self._copy(array, column, maps) for array in (first.x.values, *(s.y for s in plan.stages))]
-        gradients = [self._copy(array, column, maps) for array in (first.dx, *(s.dy for s in plan.stages))]
+        first = plan.layer_arrays[0]
+        outputs = [self._copy(array, column, maps) for array in (first.x.values, *(s.y for s in plan.layer_arrays))]
+        gradients = [self._copy(array, column, maps) for array in (first.dx, *(s.dy for s in plan.layer_arrays))]
         scores = np.ascontiguousarray(self._ops.to_host(plan.scores)[:, column])
         with np.errstate(over="ignore", invalid="ignore"):
             votes = softmax(scores)
-        error = float(plan.loss[column])
+        error = float(plan.host_losses[column])
         return ExamplePass(example, tuple(outputs), tuple(gradients), scores, votes, targets[example], error)
 
-    def products(self, parameter: Place) -> Products | None:
+    def gradient_terms(self, parameter: ParameterIndex) -> GradientTerms | None:
         """The terms whose sum is the gradient of a parameter value, for the chunk passed last; None if the gradient
         is no such sum."""
         name, index = parameter
         owner, _, part = name.partition(".")
         at = self.network.names.index(owner) - 1
-        layer, buffers, part = _inner_layer(self.network.layers[at], self._plan.stages[at], part)
+        layer, buffers, part = _inner_layer(self.network.layers[at], self._plan.layer_arrays[at], part)
         if buffers.dy is None:
             return None
         x, dy = (np.moveaxis(self._ops.to_host(array), -1, 0) for array in (buffers.x.values, buffers.dy))
-        return layer.products(part, index, x, dy)
+        return layer.gradient_terms(part, index, x, dy)
 
     def _copy(self, array: Array, column: int, maps: int) -> HostArray:
         copied: HostArray = np.ascontiguousarray(self._ops.to_host(array[:maps, ..., column]))
@@ -117,15 +117,15 @@ class Passes:
         return copied
 
 
-def even_share(batch: int, most: int) -> int:
+def even_chunk(batch: int, most: int) -> int:
     """The largest divisor of `batch` that is at most `most`, at least 1."""
     return next(count for count in range(max(1, min(batch, most)), 0, -1) if batch % count == 0)
 
 
-def _inner_layer(layer: Layer, buffers: Stage, part: str) -> tuple[Layer, Stage, str]:
+def _inner_layer(layer: Layer, buffers: LayerArrays, part: str) -> tuple[Layer, LayerArrays, str]:
     """The layer that a parameter belongs to, inside blocks too: 1-conv2d.weight is the weight of the first
     child."""
-    children = layer.stack(buffers)
+    children = layer.children(buffers)
     if not children:
         return layer, buffers, part
     inner, _, part = part.partition(".")
@@ -133,16 +133,16 @@ def _inner_layer(layer: Layer, buffers: Stage, part: str) -> tuple[Layer, Stage,
     return _inner_layer(child, its, part)
 
 
-class Making:
+class StepReplay:
     """Makes training steps of one recipe, each from a given checkpoint."""
 
     def __init__(self, network: Network, backend: Backend, recipe: Recipe) -> None:
         self._network, self._backend, self.recipe = network, backend, recipe
-        self._steps: dict[Recipe, Stepper] = {}
+        self._steps: dict[Recipe, TrainStep] = {}
 
-    def make(
-        self, start: Checkpoint, batch: Coming, images: HostArray, targets: HostArray
-    ) -> Generator[None, None, Update]:
+    def replay(
+        self, start: Checkpoint, batch: NextBatch, images: HostArray, targets: HostArray
+    ) -> Generator[None, None, ParameterUpdate]:
         """One step from `start` with these examples, in slices. images: (N, C, H, W); targets: (N, classes).
 
         Raises DeviceFault; ShapeError or ValueError for the state of another optimizer.
@@ -156,69 +156,71 @@ class Making:
         if bare != self.recipe:
             step = yield from self._step(self.recipe, start, batch, images, targets)
         yield
-        state_before = start.memory or {name: np.zeros_like(values) for name, values in step.memory().items()}
-        return Update(
+        state_before = start.optimizer_state or {
+            name: np.zeros_like(values) for name, values in step.optimizer_state().items()
+        }
+        return ParameterUpdate(
             start.parameters,
             gradients,
             step.gradients(),
             _read_only(step.parameters()),
             state_before,
-            step.memory(),
+            step.optimizer_state(),
             float(batch.rate),
-            step.fine,
+            step.is_finite,
         )
 
     def _step(
-        self, recipe: Recipe, start: Checkpoint, batch: Coming, images: HostArray, targets: HostArray
-    ) -> Generator[None, None, Stepper]:
+        self, recipe: Recipe, start: Checkpoint, batch: NextBatch, images: HostArray, targets: HostArray
+    ) -> Generator[None, None, TrainStep]:
         """Returns the TrainStep after it has made the step."""
         step = self._steps.get(recipe)
         if step is None:
-            step = Stepper(self._network, self._backend, recipe, start.parameters)
+            step = TrainStep(self._network, self._backend, recipe, start.parameters)
             self._steps[recipe] = step
-        step.restore(start.parameters, start.memory)
+        step.restore(start.parameters, start.optimizer_state)
         size = len(images)
-        step.feed(images, targets, np.arange(size)[None], np.array([batch.rate], np.float32))
+        step.load_epoch(images, targets, np.arange(size)[None], np.array([batch.rate], np.float32))
         # The number of steps made determines the random numbers of dropout.
-        step.seek(0, start.steps)
-        yield from step.slices(size, SLICE)
+        step.set_position(0, start.steps)
+        yield from step.iter_slices(size, SLICE_SECONDS)
         return step
 
 
-def _read_only(arrays: Values) -> Values:
+def _read_only(arrays: Arrays) -> Arrays:
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
 
 
 # Half width of the central difference.
-STEP = 1e-5
+DIFFERENCE_STEP = 1e-5
 
 
-class Trying:
+class NudgeCheck:
     """Nudges parameter values of one network on batches, some examples at a time, in float64."""
 
     def __init__(self, network: Network, batch: int) -> None:
         """Raises ValueError for what does not fit into memory."""
         self._network, self.batch = network, batch
         # Two changed values and the unchanged network at once, in float64, twice the bytes of float32.
-        self._chunk = even_share(batch, TOGETHER_BYTES // (6 * network.picture_bytes))
-        self._probe = Probe(network, self._chunk, 2)
+        self._chunk = even_chunk(batch, CHUNK_BYTES // (6 * network.image_bytes))
+        self._probe = LossProbe(network, self._chunk, 2)
         self._plan = Plan(
-            network, choose_backend("cpu"), self._chunk, dtype=np.float64, keep=True, learn=True, training=False,
-            total=1,
+            network, choose_backend("cpu"), self._chunk, dtype=np.float64, keep_outputs=True, learn=True,
+            training=False, total_examples=1,
         )  # fmt: skip
-        self._positions = self._probe.base.parts(np.arange(len(self._probe.values)))
+        self._positions = self._probe.base.split_vector(np.arange(len(self._probe.parameter_vector)))
 
-    def nudged(
+    def check(
         self,
-        parameter: Place,
+        parameter: ParameterIndex,
         parameters: Parameters,
         images: HostArray,
         targets: HostArray,
         size: float,
         origin: tuple[int, int, tuple[int, ...]],
-    ) -> Generator[None, None, Nudged]:
+    ) -> Generator[None, None, NudgeResult]:
         """Nudge one value by `size` and compare with its gradient, in slices.
 
         images, targets: (N, C, H, W) and (N, classes).
@@ -229,17 +231,17 @@ class Trying:
         layer = self._network.names.index(name.partition(".")[0]) - 1
         self._probe.base.load(parameters)
         self._plan.load(parameters)
-        value = float(self._probe.values[position])
-        moves = (0.0, size, -size, STEP, -STEP)
+        value = float(self._probe.parameter_vector[position])
+        moves = (0.0, size, -size, DIFFERENCE_STEP, -DIFFERENCE_STEP)
         errors = np.zeros((len(moves), len(images)))
         gradient, kink = 0.0, None
         for start in range(0, len(images), self._chunk):
             part = slice(start, start + self._chunk)
-            errors[0, part] = self._probe.show(images[part], targets[part])
+            errors[0, part] = self._probe.set_batch(images[part], targets[part])
             yield
             for first in (1, 3):
                 changes = [(position, value + move) for move in moves[first : first + 2]]
-                errors[first : first + 2, part] = self._probe.errors(layer, changes)
+                errors[first : first + 2, part] = self._probe.perturbed_losses(layer, changes)
                 yield
             kink = kink or self._kink(layer, start)
             gradient += self._gradient(name, index, images[part], targets[part])
@@ -247,16 +249,16 @@ class Trying:
         mean, up, down, above, below = (float(row.mean()) for row in errors)
         number, epoch, examples = origin
         nudge = Nudge(number, epoch, examples, name, index, value, size, mean, up, down)
-        differs = any(each.draws or each.mixes_batch for each in self._network.layers)
-        central = (above - below) / (2 * STEP)
-        return Nudged(nudge, gradient / len(images), central, STEP, kink, differs)
+        differs = any(each.is_stochastic or each.uses_batch_statistics for each in self._network.layers)
+        central = (above - below) / (2 * DIFFERENCE_STEP)
+        return NudgeResult(nudge, gradient / len(images), central, DIFFERENCE_STEP, kink, differs)
 
     def _kink(self, layer: int, start: int) -> str | None:
         """The first kink between the two values of the central difference, which the probe evaluated last."""
-        found: Kink | None = Kinks(self._probe).found(layer, 1).get(0)
+        found: Kink | None = KinkFinder(self._probe).find(layer, 1).get(0)
         if found is None:
             return None
-        return replace(found, example=start + (found.example or 0)).sentence
+        return replace(found, example=start + (found.example or 0)).message
 
     def _gradient(self, name: str, index: tuple[int, ...], images: HostArray, targets: HostArray) -> float:
         """The gradient of the summed errors of these examples."""

@@ -7,19 +7,19 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.nn.layers import Products, Values
-from engine.nn.model import Moment
+from engine.nn.layers import Arrays, GradientTerms
+from engine.nn.model import RunPoint
 from engine.nn.network import Network
 from engine.nudging import Nudge
-from engine.training.optimizers import Line
+from engine.training.optimizers import FormulaLine
 from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-Place: TypeAlias = "tuple[str, tuple[int, ...]]"
+ParameterIndex: TypeAlias = "tuple[str, tuple[int, ...]]"
 
 
 @dataclass(frozen=True)
-class Inspection:
+class StepQuery:
     """What is wanted of the next step.
 
     example: index in its batch, from 0, of the example traced through the network.
@@ -30,12 +30,12 @@ class Inspection:
 
     example: int = 0
     maps: int = 64
-    weight: Place | None = None
+    weight: ParameterIndex | None = None
     nudge: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Update:
+class ParameterUpdate:
     """The update of all parameters, byte for byte as the step makes it.
 
     before, after: all parameters by name, running statistics included.
@@ -46,14 +46,14 @@ class Update:
     is_finite: False if a number was not finite; the step is then rejected and nothing changes.
     """
 
-    before: Values
-    gradients: Values
-    moved: Values
-    after: Values
-    remembered: Values
-    remembers: Values
+    before: Arrays
+    gradients: Arrays
+    optimizer_gradients: Arrays
+    after: Arrays
+    state_before: Arrays
+    state_after: Arrays
     rate: float
-    fine: bool
+    is_finite: bool
 
     def change(self, name: str) -> HostArray:
         """The difference that the step adds to a parameter."""
@@ -77,12 +77,12 @@ class ExamplePass:
     gradients: tuple[HostArray, ...]
     scores: HostArray
     votes: HostArray
-    shares: HostArray
+    targets: HostArray
     error: float
 
 
 @dataclass(frozen=True, eq=False)
-class Nudged:
+class NudgeResult:
     """A nudge of one parameter value, the article's way of learning, beside its gradient; all in float64, with the
     network in evaluation mode.
 
@@ -94,23 +94,23 @@ class Nudged:
     """
 
     nudge: Nudge
-    slope: float
-    central: float
+    gradient: float
+    central_difference: float
     step: float
     kink: str | None
-    at_rest: bool
+    differs_in_training: bool
 
     @property
     def agrees(self) -> bool | None:
         """Whether the nudge that is kept has the direction of the negative gradient; None where neither nudge
         lowers the error, or the gradient is 0."""
-        if self.nudge.kept == "same" or self.slope == 0:
+        if self.nudge.direction == "same" or self.gradient == 0:
             return None
-        return (self.nudge.kept == "up") == (self.slope < 0)
+        return (self.nudge.direction == "up") == (self.gradient < 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Worked:
+class WeightTrace:
     """The update of one parameter value as formulas with their numbers.
 
     gradient: of the batch's mean error.
@@ -122,19 +122,19 @@ class Worked:
     nudge_result: None until it has been computed.
     """
 
-    place: Place
+    parameter: ParameterIndex
     before: float
     after: float
     gradient: float
     frozen: bool
-    sums: HostArray | None
-    products: Products | None
-    lines: tuple[Line, ...]
-    nudged: Nudged | None
+    example_gradients: HostArray | None
+    gradient_terms: GradientTerms | None
+    lines: tuple[FormulaLine, ...]
+    nudge_result: NudgeResult | None
 
 
 @dataclass(frozen=True, eq=False)
-class Dissection:
+class StepTrace:
     """The step after `run_point` by `recipe`, read-only.
 
     epoch: from 0.
@@ -143,16 +143,16 @@ class Dissection:
     message: why there is nothing else, one sentence.
     """
 
-    moment: Moment
+    run_point: RunPoint
     recipe: Recipe
     network: Network
     epoch: int
-    places: HostArray
+    indices: HostArray
     errors: HostArray
-    update: Update | None
-    seen: ExamplePass | None
-    worked: Worked | None
-    words: str = ""
+    update: ParameterUpdate | None
+    example_pass: ExamplePass | None
+    weight_trace: WeightTrace | None
+    message: str = ""
 
     @property
     def error(self) -> float:

@@ -12,67 +12,76 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.dataset import Examples
-from engine.explain.step_passes import Making, Passes, Trying
-from engine.explain.step_trace import Dissection, ExamplePass, HostArray, Inspection, Nudged, Place, Update, Worked
-from engine.nn.layers import Products
+from engine.data.dataset import Dataset
+from engine.explain.step_passes import NudgeCheck, StepReplay, TracedPasses
+from engine.explain.step_trace import (
+    ExamplePass,
+    HostArray,
+    NudgeResult,
+    ParameterIndex,
+    ParameterUpdate,
+    StepQuery,
+    StepTrace,
+    WeightTrace,
+)
+from engine.nn.layers import GradientTerms
 from engine.nn.losses import targets
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
-from engine.training.optimizers import Line, Moved
+from engine.training.optimizers import FormulaLine, UpdateTerms
 from engine.training.recipe import Recipe
-from engine.training.trainer import Coming, coming
+from engine.training.trainer import NextBatch, next_batch
 
 # Bytes of a batch's pass up to which its buffers are kept for the next step.
-KEPT_BYTES = 200_000_000
+MAX_KEPT_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class StepStart:
     """The start of a step: the point of the run, the recipe, and the exact state."""
 
-    moment: Moment
+    run_point: RunPoint
     recipe: Recipe
     checkpoint: Checkpoint
 
 
-class Dissector:
+class StepTracer:
     """Traces steps of one network on one backend, with the same training examples."""
 
-    def __init__(self, network: Network, examples: Examples, backend: Backend) -> None:
+    def __init__(self, network: Network, examples: Dataset, backend: Backend) -> None:
         self.network, self.examples, self.backend = network, examples, backend
-        self._replay: Making | None = None
-        self._passes: Passes | None = None
-        self._nudge_check: Trying | None = None
-        self._shapes = learnt_shapes(network)
-        self._last_update: tuple[Moment, Recipe, Update] | None = None
+        self._replay: StepReplay | None = None
+        self._passes: TracedPasses | None = None
+        self._nudge_check: NudgeCheck | None = None
+        self._shapes = learnable_shapes(network)
+        self._last_update: tuple[RunPoint, Recipe, ParameterUpdate] | None = None
 
-    def pieces(self, start: Standing, query: Inspection) -> Generator[None, None, Dissection | None]:
+    def trace_in_slices(self, start: StepStart, query: StepQuery) -> Generator[None, None, StepTrace | None]:
         """Returns the trace of the next step, or None if training ends before it. The update is cached, so that
         another example or value of the same step comes at once. Raises DeviceFault."""
-        batch = coming(start.recipe, len(self.examples), start.checkpoint.steps)
+        batch = next_batch(start.recipe, len(self.examples), start.checkpoint.steps)
         if batch is None:
             return None
-        images, labels = self.examples.images[batch.places], self.examples.labels[batch.places]
+        images, labels = self.examples.images[batch.indices], self.examples.labels[batch.indices]
         shares = targets(labels, len(self.network.classes))
-        head = start.moment, start.recipe, self.network, batch.epoch, batch.places
-        trace = Dissection(*head, np.zeros(0), None, None, None)
+        head = start.run_point, start.recipe, self.network, batch.epoch, batch.indices
+        trace = StepTrace(*head, np.zeros(0), None, None, None)
         try:
             update = yield from self._update(start, batch, images, shares)
             query = self._valid(query, len(images))
             errors, example_pass, sums, products = yield from self._pass(start, query, images, shares)
-            trace = Dissection(*head, errors, update, example_pass, None)
+            trace = StepTrace(*head, errors, update, example_pass, None)
             if query.weight is None:
                 return trace
-            origin = start.checkpoint.steps + 1, batch.epoch + 1, tuple(int(index) for index in batch.places)
+            origin = start.checkpoint.steps + 1, batch.epoch + 1, tuple(int(index) for index in batch.indices)
             nudge = yield from self._nudge(query, update, images, shares, origin)
             worked = _weight_trace(self.network, start, update, query.weight, sums, products, nudge)
         except ValueError as error:  # such as a network too large to keep all its values
-            return Dissection(*head, trace.errors, trace.update, trace.seen, None, str(error))
-        return Dissection(*head, errors, update, example_pass, worked)
+            return StepTrace(*head, trace.errors, trace.update, trace.example_pass, None, str(error))
+        return StepTrace(*head, errors, update, example_pass, worked)
 
-    def _valid(self, query: Inspection, batch: int) -> Inspection:
+    def _valid(self, query: StepQuery, batch: int) -> StepQuery:
         """The query limited to this batch and network: it may stem from a longer batch or another network."""
         weight = query.weight
         if weight is not None:
@@ -81,51 +90,51 @@ class Dissector:
                 0 <= at < n for at, n in zip(weight[1], shape, strict=True)
             )
             weight = weight if shape and exists else None
-        return Inspection(min(max(query.example, 0), batch - 1), query.maps, weight, query.nudge)
+        return StepQuery(min(max(query.example, 0), batch - 1), query.maps, weight, query.nudge)
 
     def _update(
-        self, start: Standing, batch: Coming, images: HostArray, shares: HostArray
-    ) -> Generator[None, None, Update]:
-        if self._last_update is not None and self._last_update[:2] == (start.moment, start.recipe):
+        self, start: StepStart, batch: NextBatch, images: HostArray, shares: HostArray
+    ) -> Generator[None, None, ParameterUpdate]:
+        if self._last_update is not None and self._last_update[:2] == (start.run_point, start.recipe):
             return self._last_update[2]
         if self._replay is None or self._replay.recipe != start.recipe:
-            self._replay = Making(self.network, self.backend, start.recipe)
-        update = yield from self._replay.make(start.checkpoint, batch, images, shares)
-        self._last_update = start.moment, start.recipe, update
+            self._replay = StepReplay(self.network, self.backend, start.recipe)
+        update = yield from self._replay.replay(start.checkpoint, batch, images, shares)
+        self._last_update = start.run_point, start.recipe, update
         if self._is_large(len(images)):
             self._replay = None
         return update
 
     def _is_large(self, batch: int) -> bool:
         """Whether the buffers of a batch are allocated anew for each step, instead of being kept."""
-        return self.network.picture_bytes * batch > KEPT_BYTES
+        return self.network.image_bytes * batch > MAX_KEPT_BYTES
 
     def _pass(
-        self, start: Standing, query: Inspection, images: HostArray, shares: HostArray
-    ) -> Generator[None, None, tuple[HostArray, ExamplePass, HostArray | None, Products | None]]:
+        self, start: StepStart, query: StepQuery, images: HostArray, shares: HostArray
+    ) -> Generator[None, None, tuple[HostArray, ExamplePass, HostArray | None, GradientTerms | None]]:
         """Returns the batch's errors and the traced example's pass; for the queried value also every example's
         gradient and the terms of the traced example's gradient."""
         passes = self._passes
         if passes is None or passes.batch != len(images) or passes.recipe != start.recipe:
-            passes = self._passes = Passes(self.network, self.backend, start.recipe, len(images))
+            passes = self._passes = TracedPasses(self.network, self.backend, start.recipe, len(images))
         passes.load(start.checkpoint.parameters)
         errors, sums = np.zeros(len(images), np.float32), np.zeros(len(images))
         example_pass, example_terms, has_terms = None, None, query.weight is not None
         for first in passes.chunks(query.example):
-            yield from passes.through(images, shares, first, start.checkpoint.steps)
+            yield from passes.run_chunk(images, shares, first, start.checkpoint.steps)
             part = slice(first, first + passes.chunk)
             errors[part] = passes.errors()
             if example_pass is None:
-                example_pass = passes.seen(query.example, first, shares, query.maps)
-            terms = passes.products(query.weight) if query.weight is not None else None
+                example_pass = passes.example_pass(query.example, first, shares, query.maps)
+            terms = passes.gradient_terms(query.weight) if query.weight is not None else None
             if terms is None:
                 has_terms = False
                 continue
-            sums[part] = terms.sums()
+            sums[part] = terms.per_example()
             if first <= query.example < first + passes.chunk:
                 at_example = slice(query.example - first, query.example - first + 1)
                 inputs, gradients = terms.inputs[at_example].copy(), terms.gradients[at_example].copy()
-                example_terms = Products(inputs, gradients, terms.divisor)
+                example_terms = GradientTerms(inputs, gradients, terms.normalizer)
             yield
         assert example_pass is not None
         if self._is_large(passes.chunk):
@@ -134,79 +143,81 @@ class Dissector:
 
     def _nudge(
         self,
-        query: Inspection,
-        update: Update,
+        query: StepQuery,
+        update: ParameterUpdate,
         images: HostArray,
         shares: HostArray,
         origin: tuple[int, int, tuple[int, ...]],
-    ) -> Generator[None, None, Nudged | None]:
+    ) -> Generator[None, None, NudgeResult | None]:
         assert query.weight is not None
         if self._nudge_check is None or self._nudge_check.batch != len(images):
-            self._nudge_check = Trying(self.network, len(images))
-        result = yield from self._nudge_check.nudged(
+            self._nudge_check = NudgeCheck(self.network, len(images))
+        result = yield from self._nudge_check.check(
             query.weight, update.before, images, shares, query.nudge, origin
         )
         return result
 
 
-def learnt_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+def learnable_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """The shape of every learnable parameter by name, without running statistics."""
     buffers = {
         f"{name}.{part}"
         for name, layer, shape in zip(network.names[1:], network.layers, network.shapes, strict=False)
-        if (state := layer.state_shape(shape)) is not None
-        for part in layer.state(np.broadcast_to(np.float32(0), state), shape)
+        if (state := layer.buffer_shape(shape)) is not None
+        for part in layer.buffer_views(np.broadcast_to(np.float32(0), state), shape)
     }
     return {name: shape for name, shape in network.parameter_shapes.items() if name not in buffers}
 
 
 def _weight_trace(
     network: Network,
-    start: Standing,
-    update: Update,
-    parameter: Place,
+    start: StepStart,
+    update: ParameterUpdate,
+    parameter: ParameterIndex,
     sums: HostArray | None,
-    products: Products | None,
-    nudge: Nudged | None,
-) -> Worked:
+    products: GradientTerms | None,
+    nudge: NudgeResult | None,
+) -> WeightTrace:
     name, index = parameter
     before, after = (float(values[name][index]) for values in (update.before, update.after))
-    gradient, regularized = (float(values[name][index]) for values in (update.gradients, update.moved))
-    if name.partition(".")[0] in start.recipe.frozen:
-        return Worked(parameter, before, after, gradient, True, None, None, (), nudge)
-    state_before, state_after = (
-        {kind: float(state[f"{kind}.{name}"][index]) for kind in start.recipe.optimizer.vectors}
-        for state in (update.remembered, update.remembers)
+    gradient, regularized = (
+        float(values[name][index]) for values in (update.gradients, update.optimizer_gradients)
     )
-    count, has_decay = int(update.remembers["count"][0]), update.before[name].ndim > 1
+    if name.partition(".")[0] in start.recipe.frozen:
+        return WeightTrace(parameter, before, after, gradient, True, None, None, (), nudge)
+    state_before, state_after = (
+        {kind: float(state[f"{kind}.{name}"][index]) for kind in start.recipe.optimizer.state_names}
+        for state in (update.state_before, update.state_after)
+    )
+    count, has_decay = int(update.state_after["count"][0]), update.before[name].ndim > 1
     lines = [] if sums is None else [_mean_line(sums, gradient)]
     lines += _regularization_lines(start.recipe, update, before, gradient, regularized, has_decay)
-    lines += start.recipe.optimizer.worked(
-        Moved(before, after, regularized, update.rate, has_decay, state_before, state_after, count)
+    lines += start.recipe.optimizer.formula_lines(
+        UpdateTerms(before, after, regularized, update.rate, has_decay, state_before, state_after, count)
     )
-    return Worked(parameter, before, after, gradient, False, sums, products, tuple(lines), nudge)
+    return WeightTrace(parameter, before, after, gradient, False, sums, products, tuple(lines), nudge)
 
 
-def _mean_line(sums: HostArray, gradient: float) -> Line:
-    return Line("gradient", "sum ÷ examples", "{0} ÷ {1}", (float(sums.sum()), float(len(sums))), gradient)
+def _mean_line(sums: HostArray, gradient: float) -> FormulaLine:
+    return FormulaLine("gradient", "sum ÷ examples", "{0} ÷ {1}", (float(sums.sum()), float(len(sums))), gradient)
 
 
 def _regularization_lines(
-    recipe: Recipe, update: Update, before: float, gradient: float, regularized: float, has_decay: bool
-) -> list[Line]:
+    recipe: Recipe, update: ParameterUpdate, before: float, gradient: float, regularized: float, has_decay: bool
+) -> list[FormulaLine]:
     """The formulas of L2 and clipping, where they change this value's gradient."""
     lines = []
     with_l2 = gradient + recipe.l2 * before if has_decay else gradient
     if recipe.l2 and has_decay:
         numbers = (gradient, recipe.l2, before)
-        lines.append(Line("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, with_l2))
+        lines.append(FormulaLine("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, with_l2))
     if recipe.clip is not None and (norm := _gradient_norm(recipe, update)) > recipe.clip:
         numbers = (with_l2, recipe.clip, norm)
-        lines.append(Line("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, regularized))
+        lines.append(FormulaLine("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, regularized))
     return lines
 
 
-def _gradient_norm(recipe: Recipe, update: Update) -> float:
+def _gradient_norm(recipe: Recipe, update: ParameterUpdate) -> float:
     """L2 norm of the whole gradient before clipping, L2 regularization included."""
     squares = 0.0
     for name, values in update.gradients.items():
@@ -218,79 +229,79 @@ def _gradient_norm(recipe: Recipe, update: Update) -> float:
 
 
 # While training is fast: the least time between two traces in seconds, and the largest share of the time they take.
-EVERY: Final = 0.5
-SHARE: Final = 0.1
+MIN_INTERVAL: Final = 0.5
+TIME_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TraceRequest:
     """The step to trace, after a point of the run by a recipe, and what is queried of it.
 
     fast: whether training meanwhile makes more steps than could be traced.
     """
 
-    moment: Moment
+    run_point: RunPoint
     recipe: Recipe
-    inspection: Inspection
+    query: StepQuery
     fast: bool
 
-    def same(self, other: Wanted | None) -> bool:
+    def matches(self, other: TraceRequest | None) -> bool:
         """Whether the other is the same query of the same step, whatever its speed."""
         return other is not None and replace(other, fast=self.fast) == self
 
 
-class Watch:
+class LiveStepTracer:
     """Holds the trace of the last step and computes that of the next while training runs."""
 
-    def __init__(self, network: Network, examples: Examples, backend: Backend) -> None:
+    def __init__(self, network: Network, examples: Dataset, backend: Backend) -> None:
         self._network, self._examples = network, examples
-        self._tracer = Dissector(network, examples, backend)
-        self.found: Dissection | None = None
-        self._finished: Wanted | None = None
-        self._current: Wanted | None = None
-        self._slices: Generator[None, None, Dissection | None] = _nothing()
+        self._tracer = StepTracer(network, examples, backend)
+        self.result: StepTrace | None = None
+        self._finished: TraceRequest | None = None
+        self._current: TraceRequest | None = None
+        self._slices: Generator[None, None, StepTrace | None] = _nothing()
         self._spent, self._next = 0.0, 0.0
 
-    def due(self, request: Wanted | None) -> bool:
+    def is_due(self, request: TraceRequest | None) -> bool:
         """Whether there is work to do for this request now."""
-        if request is None or request.same(self._finished):
+        if request is None or request.matches(self._finished):
             return False
         if not request.fast or self._serves(request):
             return True
-        is_new = self._finished is None or request.inspection != self._finished.inspection
+        is_new = self._finished is None or request.query != self._finished.query
         return is_new or perf_counter() >= self._next
 
-    def advance(self, request: Wanted, checkpoint: Callable[[], Checkpoint]) -> bool:
+    def advance(self, request: TraceRequest, checkpoint: Callable[[], Checkpoint]) -> bool:
         """Run one slice; returns whether it was the last. checkpoint: returns the exact state at the request's
         point of the run."""
         started = perf_counter()
         if not self._serves(request):
-            start = Standing(request.moment, request.recipe, checkpoint())
+            start = StepStart(request.run_point, request.recipe, checkpoint())
             self._current, self._spent = request, 0.0
-            self._slices = self._tracer.pieces(start, request.inspection)
+            self._slices = self._tracer.trace_in_slices(start, request.query)
         has_ended = self._run_slice()
         self._spent += perf_counter() - started
         if has_ended:
             self._finished, self._current = self._current, None
-            self._next = perf_counter() + max(EVERY, self._spent * (1 / SHARE - 1))
+            self._next = perf_counter() + max(MIN_INTERVAL, self._spent * (1 / TIME_SHARE - 1))
         return has_ended
 
-    def _serves(self, request: Wanted) -> bool:
+    def _serves(self, request: TraceRequest) -> bool:
         """Whether the trace being computed answers this request; fast training may already be past its step."""
         current = self._current
         if current is None or not request.fast:
-            return request.same(current)
-        return (current.recipe, current.inspection) == (request.recipe, request.inspection)
+            return request.matches(current)
+        return (current.recipe, current.query) == (request.recipe, request.query)
 
     def _run_slice(self) -> bool:
         try:
             next(self._slices)
         except StopIteration as stop:
-            self.found = self.found if stop.value is None else stop.value
+            self.result = self.result if stop.value is None else stop.value
             return True
         except DeviceFault as fault:
             # The next trace is computed on the CPU; training itself reports the fault.
-            self._tracer = Dissector(self._network, self._examples, numpy_backend(str(fault)))
+            self._tracer = StepTracer(self._network, self._examples, numpy_backend(str(fault)))
             self._current = None
         return False
 

@@ -16,9 +16,9 @@ import numpy as np
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.data.xo.article import SIDE as ARTICLE_SIDE
 from engine.data.xo.generator import CLASSES
-from engine.data.xo.variations import usual
+from engine.data.xo.variations import baseline
 from engine.drawings.drawing import Drawing, Stroke
-from engine.drawings.raster import ink, render
+from engine.drawings.raster import ink_share, render
 from engine.nn.inference import BLANK_INK, UNSURE
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -27,7 +27,7 @@ _CIRCLE_POINTS = 48
 
 
 @dataclass(frozen=True, eq=False)
-class Exemplars:
+class Templates:
     """classes: the names; pictures: (classes, side, side) float32, read-only, -1 background to 1 ink."""
 
     classes: tuple[str, ...]
@@ -35,7 +35,7 @@ class Exemplars:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class TemplateMatch:
     """A picture (side, side) compared with each template.
 
     products: (classes, side, side) float32, read-only, pixel times pixel: 1 where both are ink or both are
@@ -45,15 +45,15 @@ class Comparison:
     predicted_class: the class with the highest score; "unsure" for a blank picture or a tie.
     """
 
-    exemplars: Exemplars
+    templates: Templates
     picture: HostArray
     products: HostArray
     scores: HostArray
-    verdict: str
+    predicted_class: str
 
 
 @lru_cache(maxsize=8)
-def exemplars(side: int) -> Exemplars:
+def templates(side: int) -> Templates:
     """An X and an O of (side, side): at 9 x 9 the article's own; otherwise an upright X and a round O, centred,
     without jitter, with the default size and pen width."""
     if side == ARTICLE_SIDE:
@@ -61,39 +61,39 @@ def exemplars(side: int) -> Exemplars:
     else:
         pictures = np.stack([render(_ideal(name, side), side) for name in CLASSES])
     pictures.flags.writeable = False
-    return Exemplars(CLASSES, pictures)
+    return Templates(CLASSES, pictures)
 
 
-def compare(given: Exemplars, picture: HostArray) -> Comparison:
+def match_templates(templates: Templates, picture: HostArray) -> TemplateMatch:
     """Compare `picture` (side, side), -1 to 1, with each template. Raises ValueError for another shape."""
-    if picture.shape != given.pictures.shape[1:]:
-        raise ValueError(f"The templates are {given.pictures.shape[1:]}, but the picture is {picture.shape}.")
-    products = given.pictures * picture
+    if picture.shape != templates.pictures.shape[1:]:
+        raise ValueError(f"The templates are {templates.pictures.shape[1:]}, but the picture is {picture.shape}.")
+    products = templates.pictures * picture
     products.flags.writeable = False
     scores = products.mean(axis=(1, 2), dtype=np.float64)
     top = int(scores.argmax())
-    unsure = ink(picture) < BLANK_INK or (scores == scores[top]).sum() > 1
-    return Comparison(given, picture, products, scores, UNSURE if unsure else given.classes[top])
+    unsure = ink_share(picture) < BLANK_INK or (scores == scores[top]).sum() > 1
+    return TemplateMatch(templates, picture, products, scores, UNSURE if unsure else templates.classes[top])
 
 
-def scores_of(given: Exemplars, pictures: HostArray) -> HostArray:
+def template_scores(templates: Templates, pictures: HostArray) -> HostArray:
     """The scores (N, classes) float32 of pictures (N, side, side)."""
-    count, pixels = len(pictures), given.pictures[0].size
-    sums: HostArray = pictures.reshape(count, pixels) @ given.pictures.reshape(-1, pixels).T
+    count, pixels = len(pictures), templates.pictures[0].size
+    sums: HostArray = pictures.reshape(count, pixels) @ templates.pictures.reshape(-1, pixels).T
     return sums / np.float32(pixels)
 
 
 def _ideal(name: str, side: int) -> Drawing:
     """The ideal shape of a class: straight lines from corner to corner, or a circle."""
-    look = usual(side)
-    radius = np.float32((look.size - look.pen) / 2)
+    look = baseline(side)
+    radius = np.float32((look.size - look.pen_width) / 2)
     if name == "X":
         lines = [[(-1.0, -1.0), (1.0, 1.0)], [(1.0, -1.0), (-1.0, 1.0)]]
     else:
         angles = [2 * math.pi * part / _CIRCLE_POINTS for part in range(_CIRCLE_POINTS + 1)]
         lines = [[(math.cos(angle), math.sin(angle)) for angle in angles]]
     return Drawing(
-        tuple(_stroke(np.array(line, np.float32) * radius + np.float32(0.5), look.pen) for line in lines)
+        tuple(_stroke(np.array(line, np.float32) * radius + np.float32(0.5), look.pen_width) for line in lines)
     )
 
 

@@ -10,22 +10,22 @@ from typing import Final
 import numpy as np
 
 from engine.backends.backend import numpy_backend
-from engine.backends.ops import HostArray, slices
-from engine.data.dataset import Examples
-from engine.data.labelled_drawings import NEITHER, own_examples
-from engine.data.pool import OWN_PIECE, PIECE, TRAINING, Lesson, piece
+from engine.backends.ops import HostArray, iter_slices
+from engine.data.dataset import Dataset
+from engine.data.labelled_drawings import NO_CLASS, render_labelled
+from engine.data.pool import CHUNK_SIZE, LABELLED_CHUNK_SIZE, TRAINING_STREAM, TrainingData, generate_chunk
 from engine.data.xo.generator import CLASSES
-from engine.explain.receptive_field import Window, cells_read, receptive_field
-from engine.nn.layers.value_formulas import Place
-from engine.nn.model import Subject
+from engine.explain.receptive_field import Window, receptive_field, receptive_mask
+from engine.nn.layers.value_formulas import CellIndex
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 
 # Examples kept of each feature, of the highest and of the lowest.
-NINE: Final = 9
+TOP_COUNT: Final = 9
 BINS: Final = 24
 # Multiplies and bytes of a batch, and seconds after which a pass pauses.
-MOST_MULTIPLIES, MOST_BYTES, SLICE = 20_000_000, 32 * 2**20, 0.008
+MAX_MULTIPLIES, MAX_BYTES, SLICE_SECONDS = 20_000_000, 32 * 2**20, 0.008
 # Values counted at once: some ms.
 MAX_VALUES: Final = 500_000
 # Bytes of the pictures kept of all features, beyond which pictures are generated again on access; and the number of
@@ -34,7 +34,7 @@ MAX_PICTURE_BYTES, MAX_PEAKS = 64 * 2**20, 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
+class TopExample:
     """An example and its value of a feature.
 
     index: among the examples.
@@ -44,7 +44,7 @@ class Example:
     window: that value's receptive field.
     """
 
-    number: int
+    index: int
     picture: HostArray
     label: str
     value: float
@@ -52,7 +52,7 @@ class Example:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class ValueDistribution:
     """Distribution of a feature's values over the examples read so far.
 
     count: number of those examples.
@@ -66,34 +66,34 @@ class Spread:
 
     count: int
     mean: float
-    deviation: float
-    low: float
-    high: float
-    zero: float
-    silent: float
+    std: float
+    minimum: float
+    maximum: float
+    zero_share: float
+    inactive_share: float
     peaks: HostArray
-    first: float
-    last: float
-    single: bool
+    bin_start: float
+    bin_stop: float
+    is_scalar: bool
 
 
-class Favourites:
+class TopExamples:
     """Ranks all examples for every feature of `layer`, counted from 1, slice by slice. Raises ValueError for a
     network whose classes are not X and O."""
 
-    def __init__(self, subject: Subject, layer: int, reader: Given) -> None:
-        network = subject.network
+    def __init__(self, model: Model, layer: int, reader: ExampleReader) -> None:
+        network = model.network
         if network.classes != CLASSES:
             raise ValueError("Only a network with the classes X and O can read generated drawings.")
         self._network, self._layer, self._reader = network, layer, reader
         self._shape = network.shapes[layer]
         count = self._shape[0]
-        self._parameters = subject.parameters
+        self._parameters = model.parameters
         self._labels = np.full(reader.count, -1, np.int64)
         # Of the highest values and, with the opposite sign, of the lowest: (2, features, NINE).
-        self._values = np.full((2, count, NINE), -np.inf, np.float32)
-        self._indices = np.full((2, count, NINE), -1, np.int64)
-        self._cells = np.zeros((2, count, NINE), np.int64)
+        self._values = np.full((2, count, TOP_COUNT), -np.inf, np.float32)
+        self._indices = np.full((2, count, TOP_COUNT), -1, np.int64)
+        self._cells = np.zeros((2, count, TOP_COUNT), np.int64)
         self._sums, self._squares = np.zeros(count), np.zeros(count)
         self._counts = np.zeros(count, np.int64)
         self._zeros, self._inactive = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -101,32 +101,32 @@ class Favourites:
         self._every = -(-reader.count * count // MAX_PEAKS)
         self._peaks = np.zeros((-(-reader.count // self._every), count), np.float32)
         self._pictures: dict[int, HostArray] | None = {}
-        if 2 * NINE * count * 4 * reader.side**2 > MAX_PICTURE_BYTES:
+        if 2 * TOP_COUNT * count * 4 * reader.side**2 > MAX_PICTURE_BYTES:
             self._pictures = None
         self._windows: dict[int, Window] = {}
-        self.read = 0
+        self.examples_read = 0
         self._slices = self._run()
 
     @property
-    def done(self) -> float:
+    def progress(self) -> float:
         """Share of the examples read."""
-        return self.read / self._reader.count
+        return self.examples_read / self._reader.count
 
-    def go_on(self) -> None:
+    def advance(self) -> None:
         """Run one slice, if any is left. Raises ValueError for a labelled drawing of an unknown class, and for a
         network that is too large."""
         with np.errstate(over="ignore", invalid="ignore"):  # weights of a diverged training overflow
             next(self._slices, None)
 
-    def most(self, channel: int) -> Iterator[Example | None]:
+    def highest(self, channel: int) -> Iterator[TopExample | None]:
         """The examples with the highest values, the highest first; None before a picture is generated again."""
         return self._top(0, channel)
 
-    def least(self, channel: int) -> Iterator[Example | None]:
+    def lowest(self, channel: int) -> Iterator[TopExample | None]:
         """The examples with the lowest values, the lowest first; None before a picture is generated again."""
         return self._top(1, channel)
 
-    def spread(self, channel: int) -> Spread | None:
+    def distribution(self, channel: int) -> ValueDistribution | None:
         """The distribution of the feature's values; None before the first example."""
         read = int(self._counts[channel])
         if not read:
@@ -140,7 +140,7 @@ class Favourites:
         first, last = (float(peaks[finite].min()), float(peaks[finite].max())) if finite.any() else (0.0, 0.0)
         by_class = [peaks[finite & (labels == label)] for label in (*range(len(CLASSES)), -1)]
         histogram = np.stack([np.histogram(each, BINS, (first, last))[0] for each in by_class])
-        return Spread(
+        return ValueDistribution(
             read,
             mean,
             float(np.sqrt(variance)),
@@ -154,7 +154,7 @@ class Favourites:
             len(self._shape) == 1,
         )
 
-    def _top(self, side: int, channel: int) -> Iterator[Example | None]:
+    def _top(self, side: int, channel: int) -> Iterator[TopExample | None]:
         sign = -1 if side else 1
         for value, index, cell in zip(
             self._values[side, channel].tolist(),
@@ -168,31 +168,31 @@ class Favourites:
             if picture is None:
                 yield None
                 picture = self._reader.picture(index)
-            label = (*CLASSES, NEITHER)[int(self._labels[index])]
-            yield Example(index, picture, label, sign * value, self._window(channel, cell))
+            label = (*CLASSES, NO_CLASS)[int(self._labels[index])]
+            yield TopExample(index, picture, label, sign * value, self._window(channel, cell))
 
     def _window(self, channel: int, flat: int) -> Window:
         """The receptive field of the value at a flat index of the feature's map."""
         key = flat if len(self._shape) == 3 else channel
         if key not in self._windows:
             cell = (channel, *divmod(flat, self._shape[2])) if len(self._shape) == 3 else (channel,)
-            self._windows[key] = window_of(self._network, self._layer, cell)
+            self._windows[key] = receptive_box(self._network, self._layer, cell)
         return self._windows[key]
 
     def _run(self) -> Iterator[None]:
         plan = self._plan()
         size, calls = plan.batch, [call for calls in plan.forward_calls[: self._layer] for call in calls]
         batch = np.zeros((size, *self._network.input_shape), np.float32)
-        for part in range(self._reader.parts):
-            examples, first = self._reader.part(part), self._reader.first(part)
+        for part in range(self._reader.part_count):
+            examples, first = self._reader.part(part), self._reader.first_index(part)
             yield
             for start in range(0, len(examples), size):
                 images = examples.images[start : start + size]
                 batch[: len(images)] = images
-                plan.show(batch)
-                for _ in slices(plan.backend.operations.sliced([calls]), SLICE):
+                plan.set_input(batch)
+                for _ in iter_slices(plan.backend.operations.in_slices([calls]), SLICE_SECONDS):
                     yield
-                output = plan.stages[self._layer - 1].y[..., : len(images)]
+                output = plan.layer_arrays[self._layer - 1].y[..., : len(images)]
                 yield from self._add(output, examples.labels[start : start + size], first + start)
                 self._keep_pictures(images, first + start)
                 yield
@@ -200,8 +200,8 @@ class Favourites:
     def _plan(self) -> Plan:
         network = self._network
         cost = sum(cost.multiplies for cost in network.costs[: self._layer])
-        size = min(MOST_MULTIPLIES // max(cost, 1), MOST_BYTES // network.picture_bytes, PIECE)
-        plan = Plan(network, numpy_backend("explanations"), max(1, size), keep=True)
+        size = min(MAX_MULTIPLIES // max(cost, 1), MAX_BYTES // network.image_bytes, CHUNK_SIZE)
+        plan = Plan(network, numpy_backend("explanations"), max(1, size), keep_outputs=True)
         plan.load(self._parameters)
         return plan
 
@@ -215,7 +215,7 @@ class Favourites:
                 yield
             some = slice(start, min(start + at_once, count))
             self._add_features(output[some].reshape(some.stop - start, -1, examples), some, first)
-        self.read = first + examples
+        self.examples_read = first + examples
 
     def _add_features(self, maps: HostArray, some: slice, first: int) -> None:
         """Add maps (features, cells, examples) of the features in `some`."""
@@ -239,7 +239,7 @@ class Favourites:
         """Keep the NINE largest of those kept and these (features, n); of equal ones the earlier comes first."""
         indices = np.broadcast_to(np.arange(first, first + values.shape[1]), values.shape)
         all_values = np.concatenate([self._values[side, some], values], axis=1)
-        order = np.argsort(-all_values, axis=1, kind="stable")[:, :NINE]
+        order = np.argsort(-all_values, axis=1, kind="stable")[:, :TOP_COUNT]
         for kept, new in ((self._values, values), (self._indices, indices), (self._cells, cells)):
             both = np.concatenate([kept[side, some], new], axis=1)
             kept[side, some] = np.take_along_axis(both, order, axis=1)
@@ -256,7 +256,7 @@ class Favourites:
             self._pictures[index] = picture
 
 
-class Given:
+class ExampleReader:
     """Reads training data part by part as pictures of `side`, generating them again on every access; labelled
     drawings come last, each once.
 
@@ -264,26 +264,30 @@ class Given:
     limit: number of generated examples that suffice.
     """
 
-    def __init__(self, lesson: Lesson, side: int, made: Examples | None = None, most: int | None = None) -> None:
-        self.lesson, self.side = lesson, side
-        drawing, total = replace(lesson.data.drawing, side=side), lesson.data.count
+    def __init__(
+        self, lesson: TrainingData, side: int, generated: Dataset | None = None, limit: int | None = None
+    ) -> None:
+        self.training_data, self.side = lesson, side
+        drawing, total = replace(lesson.generated.drawing, side=side), lesson.generated.count
         # Parts are generated whole, so that fewer examples are the first of them.
-        count = total if most is None else min(total, -(-most // PIECE) * PIECE)
-        self._settings = replace(lesson.data, drawing=drawing, count=count)
-        self._labelled = [replace(each, weight=1) for each in lesson.own if each.weight]
-        fits = made is not None and len(made) >= self._settings.count and made.images.shape[2] == side
-        self._generated = made if fits else None
-        self._last: tuple[int, Examples] | None = None
-        self._generated_parts = -(-self._settings.count // PIECE)
-        self.parts = self._generated_parts + -(-len(self._labelled) // OWN_PIECE)
+        count = total if limit is None else min(total, -(-limit // CHUNK_SIZE) * CHUNK_SIZE)
+        self._settings = replace(lesson.generated, drawing=drawing, count=count)
+        self._labelled = [replace(each, weight=1) for each in lesson.labelled_drawings if each.weight]
+        fits = (
+            generated is not None and len(generated) >= self._settings.count and generated.images.shape[2] == side
+        )
+        self._generated = generated if fits else None
+        self._last: tuple[int, Dataset] | None = None
+        self._generated_parts = -(-self._settings.count // CHUNK_SIZE)
+        self.part_count = self._generated_parts + -(-len(self._labelled) // LABELLED_CHUNK_SIZE)
         self.count = self._settings.count + len(self._labelled)
 
-    def first(self, part: int) -> int:
+    def first_index(self, part: int) -> int:
         """The index of the first example of a part."""
         beyond = part - self._generated_parts
-        return part * PIECE if beyond < 0 else self._settings.count + beyond * OWN_PIECE
+        return part * CHUNK_SIZE if beyond < 0 else self._settings.count + beyond * LABELLED_CHUNK_SIZE
 
-    def part(self, part: int) -> Examples:
+    def part(self, part: int) -> Dataset:
         """One part. Raises ValueError for a labelled drawing of an unknown class."""
         if self._last is None or self._last[0] != part:
             self._last = part, self._read_part(part)
@@ -292,29 +296,29 @@ class Given:
     def picture(self, index: int) -> HostArray:
         """One example's picture, (H, W)."""
         beyond = index - self._settings.count
-        part = index // PIECE if beyond < 0 else self._generated_parts + beyond // OWN_PIECE
-        picture: HostArray = self.part(part).images[index - self.first(part), 0]
+        part = index // CHUNK_SIZE if beyond < 0 else self._generated_parts + beyond // LABELLED_CHUNK_SIZE
+        picture: HostArray = self.part(part).images[index - self.first_index(part), 0]
         return picture
 
-    def _read_part(self, part: int) -> Examples:
-        first = self.first(part)
+    def _read_part(self, part: int) -> Dataset:
+        first = self.first_index(part)
         if part >= self._generated_parts:
             start = first - self._settings.count
-            return own_examples(self._labelled[start : start + OWN_PIECE], self.side, CLASSES)
+            return render_labelled(self._labelled[start : start + LABELLED_CHUNK_SIZE], self.side, CLASSES)
         if self._generated is None:
-            return piece(self._settings, TRAINING, part)
-        last = min(first + PIECE, self._settings.count)
-        return Examples(self._generated.images[first:last], self._generated.labels[first:last], CLASSES)
+            return generate_chunk(self._settings, TRAINING_STREAM, part)
+        last = min(first + CHUNK_SIZE, self._settings.count)
+        return Dataset(self._generated.images[first:last], self._generated.labels[first:last], CLASSES)
 
 
-def window_of(network: Network, layer: int, cell: Place) -> Window:
+def receptive_box(network: Network, layer: int, cell: CellIndex) -> Window:
     """The bounding (rows, columns) in the picture of the receptive field of the value at `cell` of the output of
     `layer`; empty where it depends on padding only. Raises IndexError if there is no such value."""
     row, column = cell[1:] if len(cell) == 3 else (0, 0)
     window = receptive_field(network, layer, row, column)[0] if len(network.shapes[layer]) == 3 else None
     if window is not None:
         return window
-    mask = np.any(cells_read(network, layer, cell)[0], axis=0)
+    mask = np.any(receptive_mask(network, layer, cell)[0], axis=0)
     return _extent(np.any(mask, axis=1)), _extent(np.any(mask, axis=0))
 
 

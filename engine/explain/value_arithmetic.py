@@ -7,25 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.nn.inference import Reading
-from engine.nn.layers import Values
-from engine.nn.layers.value_formulas import Arithmetic, Place
+from engine.nn.inference import Prediction
+from engine.nn.layers import Arrays
+from engine.nn.layers.value_formulas import CellIndex, ValueFormula
 from engine.nn.network import Network
 
 
 @dataclass(frozen=True, eq=False)
-class Softmax:
+class SoftmaxTerms:
     """Softmax of the scores, exp(score) / sum of all exp; all arrays (classes,) float64.
 
     exponentials: of the scores minus the largest, which keeps them finite and changes no probability.
     """
 
     scores: HostArray
-    powers: HostArray
-    shares: HostArray
+    exponentials: HostArray
+    probabilities: HostArray
 
 
-def place_in(network: Network, layer: int, channel: int, row: int = 0, column: int = 0) -> Place:
+def cell_index(network: Network, layer: int, channel: int, row: int = 0, column: int = 0) -> CellIndex:
     """The index of a value in the output of `layer`: (channel, row, column), or (channel,) after Flatten.
 
     Raises IndexError if there is no such value.
@@ -39,48 +39,52 @@ def place_in(network: Network, layer: int, channel: int, row: int = 0, column: i
     return cell
 
 
-def arithmetic(reading: Reading, layer: int, cell: Place) -> Arithmetic | None:
+def value_formula(prediction: Prediction, layer: int, cell: CellIndex) -> ValueFormula | None:
     """The formula of the value at `cell` of the output of `layer`, 1 the first; None for a pixel of the input.
 
     Raises IndexError if there is no such value, Missing if the prediction does not hold it or the layer below.
     """
-    network = reading.subject.network
-    cell = place_in(network, layer, *cell)
+    network = prediction.model.network
+    cell = cell_index(network, layer, *cell)
     if layer == 0:
         return None
     channel, *rest = cell
-    value = float(reading.outputs.maps(layer, range(channel, channel + 1))[(0, *rest)])
-    return network.layers[layer - 1].arithmetic(reading.outputs[layer - 1], cell, value, _arrays(reading, layer))
+    value = float(prediction.activations.channels(layer, range(channel, channel + 1))[(0, *rest)])
+    return network.layers[layer - 1].value_formula(
+        prediction.activations[layer - 1], cell, value, _arrays(prediction, layer)
+    )
 
 
-def is_known(reading: Reading, layer: int, channel: int) -> bool:
+def has_value_formula(prediction: Prediction, layer: int, channel: int) -> bool:
     """Whether the prediction holds what the formulas of this map of `layer` need: the map and the layer below."""
-    outputs = reading.outputs
-    return outputs.holds(layer, range(channel, channel + 1)) and (layer == 0 or outputs.holds(layer - 1))
+    outputs = prediction.activations
+    return outputs.has(layer, range(channel, channel + 1)) and (layer == 0 or outputs.has(layer - 1))
 
 
-def brings(reading: Reading, layer: int, cell: Place, above: Place) -> HostArray:
+def contribution(prediction: Prediction, layer: int, cell: CellIndex, above: CellIndex) -> HostArray:
     """(channels,) float64: the contributions of the value at `cell` of the input of `layer`, a convolution or dense
     layer, to the values of all its maps at `above`, (row, column), or () after Flatten.
 
     Raises IndexError if there is no such value, Missing if the prediction does not hold that layer.
     """
-    network = reading.subject.network
-    cell = place_in(network, layer - 1, *cell)
-    return network.layers[layer - 1].brings(reading.outputs[layer - 1], cell, above, _arrays(reading, layer))
+    network = prediction.model.network
+    cell = cell_index(network, layer - 1, *cell)
+    return network.layers[layer - 1].contributions(
+        prediction.activations[layer - 1], cell, above, _arrays(prediction, layer)
+    )
 
 
-def _arrays(reading: Reading, layer: int) -> Values:
+def _arrays(reading: Prediction, layer: int) -> Arrays:
     """The parameters and buffers of one layer by name."""
-    prefix = reading.subject.network.names[layer] + "."
-    arrays = reading.subject.parameters.items()
+    prefix = reading.model.network.names[layer] + "."
+    arrays = reading.model.parameters.items()
     return {name.removeprefix(prefix): array for name, array in arrays if name.startswith(prefix)}
 
 
-def softmax_of(reading: Reading) -> Softmax | None:
+def softmax_terms(prediction: Prediction) -> SoftmaxTerms | None:
     """The softmax that made the scores votes; None for a network whose scores are the votes."""
-    if reading.subject.network.vote != "softmax":
+    if prediction.model.network.vote != "softmax":
         return None
-    scores = reading.outputs[-1].astype(np.float64)
+    scores = prediction.activations[-1].astype(np.float64)
     exponentials = np.exp(scores - scores.max())
-    return Softmax(scores, exponentials, exponentials / exponentials.sum())
+    return SoftmaxTerms(scores, exponentials, exponentials / exponentials.sum())

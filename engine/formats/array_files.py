@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from engine.formats.atomic_file import MEBIBYTE, Damage, FilePath, StorageError, shown, size_of
+from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, InvalidFile, checked_size, quoted
 from engine.formats.pictures import as_ink
 
 Array = NDArray[np.float32]
@@ -31,10 +31,10 @@ Labels = NDArray[np.int64]
 FILE_LIMIT = 1024 * MEBIBYTE
 UNPACKED_LIMIT: Final = 1024 * MEBIBYTE
 PICTURES_LIMIT: Final = 1 << 28  # values; 1 GiB as float32
-MOST_CLASSES: Final = 1_000
+MAX_CLASSES: Final = 1_000
 # Pictures of classes with these names get the label -1.
-NEITHER: Final = ("neither", "none")
-PACKED_SUFFIX = ".gz"
+NO_CLASS_NAMES: Final = ("neither", "none")
+GZIP_SUFFIX = ".gz"
 
 _MAX_NAME_LENGTH = 100
 _DTYPE_KINDS = "uifb"
@@ -54,7 +54,7 @@ _lock = threading.Lock()  # because warning filters are global
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class LabelledPictures:
     """Pictures of a file, with labels and class names if it has them.
 
     pictures: (N, H, W) float32, -1 background to 1 ink
@@ -67,29 +67,29 @@ class Labelled:
     classes: tuple[str, ...] | None = None
 
 
-def read_images(path: FilePath) -> Labelled:
+def read_npz(path: FilePath) -> LabelledPictures:
     """Reads an npz file with `images` (N, H, W) and, optionally, `labels` (N,) and `classes` (K,).
 
     In the file, images are numbers or booleans in 0..1, -1..1, 0..255 or 0..65535, as in `numbers_to_ink`; labels
     are class indices, or -1 for no class; classes are names, as text. Up to 1 GiB packed, unpacked, and as float32.
 
-    Raises StorageError, one sentence that names the file. Nothing is unpickled, and every size that the file claims
+    Raises FileError, one sentence that names the file. Nothing is unpickled, and every size that the file claims
     is checked against its actual bytes before anything is allocated.
     """
-    size = size_of(path, FILE_LIMIT)
+    size = checked_size(path, FILE_LIMIT)
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
                 return _read_members(archive, size)
-        except Damage as error:
-            raise StorageError(f"{shown(path)} {error}.") from error
+        except InvalidFile as error:
+            raise FileError(f"{quoted(path)} {error}.") from error
         except PermissionError as error:
-            raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
+            raise FileError(f"{quoted(path)} may not be read; ask for the permission, or copy it.") from error
         except MemoryError as error:
-            raise StorageError(f"{shown(path)} needs more memory than there is; split it.") from error
+            raise FileError(f"{quoted(path)} needs more memory than there is; split it.") from error
         except _READ_ERRORS as error:
-            raise StorageError(f"{shown(path)} is not an npz file, or is damaged; save it again.") from error
+            raise FileError(f"{quoted(path)} is not an npz file, or is damaged; save it again.") from error
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -111,25 +111,25 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return packed.getvalue()
 
 
-def read_idx(images: FilePath, labels: FilePath) -> Labelled:
+def read_idx(images: FilePath, labels: FilePath) -> LabelledPictures:
     """Reads pictures from an IDX file with three axes (idx3-ubyte) and labels from one with one axis (idx1-ubyte).
 
     All types of the format are read, in the ranges of `numbers_to_ink`, gzipped or not. Up to 1 GiB packed,
     unpacked and as float32. The format has no class names.
 
-    Raises StorageError, one sentence that names the file. Every size that a file claims is checked against its
+    Raises FileError, one sentence that names the file. Every size that a file claims is checked against its
     actual bytes, or what gzip can unpack them to, before anything is allocated, and limits what is unpacked.
     """
     with _file_errors(images):
         values = _read_idx_array(images, "images", 3)
     with _file_errors(labels):
-        label_values = labels_of(_read_idx_array(labels, "labels", 1), len(values))
+        label_values = numbers_to_labels(_read_idx_array(labels, "labels", 1), len(values))
     with _file_errors(images):
-        return Labelled(ink_of(values), label_values)
+        return LabelledPictures(numbers_to_ink(values), label_values)
 
 
 def is_idx(path: FilePath) -> bool:
-    """Whether a regular file begins like IDX. Raises StorageError if it cannot be read."""
+    """Whether a regular file begins like IDX. Raises FileError if it cannot be read."""
     with _file_errors(path), _open_unpacked(path) as (file, _):
         try:
             header = file.read(4)
@@ -138,15 +138,15 @@ def is_idx(path: FilePath) -> bool:
         return len(header) == 4 and header[:2] == b"\0\0" and header[2] in _IDX_DTYPES and header[3] > 0
 
 
-def labels_of_images(images: Path) -> Path | None:
+def find_labels_file(images: Path) -> Path | None:
     """The labels file beside an images file, or None: named with "labels" for "images" and "idx1" for "idx3", with
     or without .gz."""
-    name = images.name.removesuffix(PACKED_SUFFIX)
+    name = images.name.removesuffix(GZIP_SUFFIX)
     labels_name = name.replace("images", "labels").replace("idx3", "idx1")
     if labels_name == name:
         return None
     # A labels file packed like the images file comes first.
-    suffixes = sorted(("", PACKED_SUFFIX), reverse=images.name != name)
+    suffixes = sorted(("", GZIP_SUFFIX), reverse=images.name != name)
     candidates = (images.with_name(labels_name + suffix) for suffix in suffixes)
     return next((path for path in candidates if path.is_file()), None)
 
@@ -154,23 +154,23 @@ def labels_of_images(images: Path) -> Path | None:
 # --- validation
 
 
-def check_claim(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], dimensions: int) -> int:
+def check_array_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], dimensions: int) -> int:
     """The size in bytes of an array with this shape and dtype. Raises InvalidFile if it cannot be pictures (three
     dimensions) or labels (one), or is too large."""
     if dtype.kind not in _DTYPE_KINDS or dtype.itemsize > 8:
-        raise Damage(f"holds {name} as {dtype.name[:40]}; they must be integers, real numbers or booleans")
+        raise InvalidFile(f"holds {name} as {dtype.name[:40]}; they must be integers, real numbers or booleans")
     if len(shape) != dimensions or not all(shape):
         expected = "(N, H, W), pictures × rows × columns" if dimensions == 3 else "(N,), one for each picture"
-        raise Damage(f"has {name} of shape {shape}; they must be {expected}, and not empty")
+        raise InvalidFile(f"has {name} of shape {shape}; they must be {expected}, and not empty")
     values = math.prod(shape)
     if values > PICTURES_LIMIT:
-        raise Damage(f"has {name} of shape {shape}, more than the {PICTURES_LIMIT:,} values that are read")
+        raise InvalidFile(f"has {name} of shape {shape}, more than the {PICTURES_LIMIT:,} values that are read")
     if values * dtype.itemsize > UNPACKED_LIMIT:
-        raise Damage(f"unpacks to more than the {UNPACKED_LIMIT // MEBIBYTE:,} MiB that are read; split it")
+        raise InvalidFile(f"unpacks to more than the {UNPACKED_LIMIT // MEBIBYTE:,} MiB that are read; split it")
     return values * dtype.itemsize
 
 
-def ink_of(values: NDArray[Any]) -> Array:
+def numbers_to_ink(values: NDArray[Any]) -> Array:
     """Converts numbers (N, H, W) to ink, -1 to 1.
 
     The range, 0..1, -1..1, 0..255 or 0..65535, is detected from the whole array; `as_ink` then separates ink from
@@ -178,10 +178,10 @@ def ink_of(values: NDArray[Any]) -> Array:
     """
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise Damage("has images with values that are not finite numbers")
+        raise InvalidFile("has images with values that are not finite numbers")
     white = next((white for white in _WHITE_LEVELS if high <= white), None)
     if white is None or low < -1 or (low < 0 and white > 1):
-        raise Damage(
+        raise InvalidFile(
             f"has images with values from {low:g} to {high:g}; use 0 to 1, -1 to 1, 0 to 255 or 0 to 65535"
         )
     pictures = np.empty(values.shape, np.float32)
@@ -194,31 +194,31 @@ def ink_of(values: NDArray[Any]) -> Array:
     return pictures
 
 
-def labels_of(values: NDArray[Any], count: int) -> Labels:
+def numbers_to_labels(values: NDArray[Any], count: int) -> Labels:
     """Converts numbers to `count` labels. Raises InvalidFile unless they are integers from -1 on."""
     if len(values) != count:
-        raise Damage(f"has {len(values):,} labels for {count:,} images; it needs one for each")
+        raise InvalidFile(f"has {len(values):,} labels for {count:,} images; it needs one for each")
     if not np.isfinite(values).all() or not ((values >= -1) & (values < 1 << 31) & (values % 1 == 0)).all():
-        raise Damage("has labels that are not integers from 0 on (or -1 for no class)")
+        raise InvalidFile("has labels that are not integers from 0 on (or -1 for no class)")
     return values.astype(np.int64)
 
 
-def named(labels: Labels, names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
+def resolve_classes(labels: Labels, names: Sequence[str]) -> tuple[Labels, tuple[str, ...]]:
     """Removes the names "neither" and "none" from the classes; their pictures get the label -1.
 
     labels: indices into `names`, or -1. Returns the new labels and the names of the classes. Raises InvalidFile for
     a label without a name, and for names that are unprintable, too long or not unique.
     """
     if labels.size and labels.max() >= len(names):
-        raise Damage(f"has the label {labels.max()}, but names only {len(names)} classes, from 0 on")
-    if len(names) > MOST_CLASSES:
-        raise Damage(f"has {len(names):,} classes; use at most {MOST_CLASSES:,}")
+        raise InvalidFile(f"has the label {labels.max()}, but names only {len(names)} classes, from 0 on")
+    if len(names) > MAX_CLASSES:
+        raise InvalidFile(f"has {len(names):,} classes; use at most {MAX_CLASSES:,}")
     for name in names:
         if not name.strip() or not name.isprintable() or len(name) > _MAX_NAME_LENGTH:
-            raise Damage(f"has a class called {name[:_MAX_NAME_LENGTH]!r}; give it a short, printable name")
+            raise InvalidFile(f"has a class called {name[:_MAX_NAME_LENGTH]!r}; give it a short, printable name")
     if len(set(names)) != len(names):
-        raise Damage("has two classes of the same name; rename one")
-    classes = tuple(name for name in names if name.casefold() not in NEITHER)
+        raise InvalidFile("has two classes of the same name; rename one")
+    classes = tuple(name for name in names if name.casefold() not in NO_CLASS_NAMES)
     index = {name: at for at, name in enumerate(classes)}
     new_labels = np.array([*(index.get(name, -1) for name in names), -1], np.int64)  # the label -1 indexes the last
     return new_labels[labels], classes
@@ -227,39 +227,41 @@ def named(labels: Labels, names: Sequence[str]) -> tuple[Labels, tuple[str, ...]
 # --- members of npz files
 
 
-def _read_members(archive: zipfile.ZipFile, size: int) -> Labelled:
+def _read_members(archive: zipfile.ZipFile, size: int) -> LabelledPictures:
     members = _checked_members(archive, size)
     if "images.npy" not in members:
-        raise Damage("has no array called images; it needs images (N, H, W) and may have labels (N,)")
+        raise InvalidFile("has no array called images; it needs images (N, H, W) and may have labels (N,)")
     values = _read_array(archive, members["images.npy"], "images", 3)
     if "labels.npy" not in members:
-        return Labelled(ink_of(values))
-    labels = labels_of(_read_array(archive, members["labels.npy"], "labels", 1), len(values))
+        return LabelledPictures(numbers_to_ink(values))
+    labels = numbers_to_labels(_read_array(archive, members["labels.npy"], "labels", 1), len(values))
     if "classes.npy" not in members:
-        return Labelled(ink_of(values), labels)
-    return Labelled(ink_of(values), *named(labels, _read_names(archive, members["classes.npy"])))
+        return LabelledPictures(numbers_to_ink(values), labels)
+    return LabelledPictures(
+        numbers_to_ink(values), *resolve_classes(labels, _read_names(archive, members["classes.npy"]))
+    )
 
 
 def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """The members by name, all of them checked, also unused ones."""
     entries = archive.infolist()
     if len(entries) > _MAX_MEMBERS:
-        raise Damage(f"has {len(entries):,} arrays, more than the {_MAX_MEMBERS:,} that are read")
+        raise InvalidFile(f"has {len(entries):,} arrays, more than the {_MAX_MEMBERS:,} that are read")
     members = {entry.filename: entry for entry in entries}
     if len(members) != len(entries):
-        raise Damage("has two arrays of the same name; save it again")
+        raise InvalidFile("has two arrays of the same name; save it again")
     if unsafe := next((name for name in members if _is_path_like(name)), None):
-        raise Damage(f"holds {unsafe[:80]!r}, which looks like a path; it is not safe to open")
+        raise InvalidFile(f"holds {unsafe[:80]!r}, which looks like a path; it is not safe to open")
     if sum(entry.file_size for entry in entries) > UNPACKED_LIMIT:
-        raise Damage(f"unpacks to more than the {UNPACKED_LIMIT // MEBIBYTE:,} MiB that are read; split it")
+        raise InvalidFile(f"unpacks to more than the {UNPACKED_LIMIT // MEBIBYTE:,} MiB that are read; split it")
     for entry in entries:
         if entry.flag_bits & 1:
-            raise Damage("is locked with a password; save it without one")
+            raise InvalidFile("is locked with a password; save it without one")
         ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: _DEFLATE_RATIO}.get(entry.compress_type)
         if ratio is None:
-            raise Damage("is packed in a way that NumPy does not use; save it with numpy.savez")
+            raise InvalidFile("is packed in a way that NumPy does not use; save it with numpy.savez")
         if entry.compress_size > size or entry.file_size > ratio * (entry.compress_size + 1):
-            raise Damage("claims to hold more than its bytes can; it is damaged")
+            raise InvalidFile("claims to hold more than its bytes can; it is damaged")
     return members
 
 
@@ -271,7 +273,7 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, di
     """Reads a member as an array, after checking shape, dtype and size."""
     with archive.open(member) as file:
         shape, fortran_order, dtype = _read_header(file)
-        size = check_claim(name, shape, dtype, dimensions)
+        size = check_array_header(name, shape, dtype, dimensions)
         data = _read_exactly(file, member, name, shape, size)
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
 
@@ -281,9 +283,11 @@ def _read_names(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> list[str]:
     with archive.open(member) as file:
         shape, _, dtype = _read_header(file)
         if dtype.kind != "U" or len(shape) != 1 or not dtype.itemsize:
-            raise Damage(f"has classes of shape {shape} as {dtype.name[:40]}; they must be (K,), names as text")
-        if shape[0] > MOST_CLASSES:
-            raise Damage(f"has {shape[0]:,} classes; use at most {MOST_CLASSES:,}")
+            raise InvalidFile(
+                f"has classes of shape {shape} as {dtype.name[:40]}; they must be (K,), names as text"
+            )
+        if shape[0] > MAX_CLASSES:
+            raise InvalidFile(f"has {shape[0]:,} classes; use at most {MAX_CLASSES:,}")
         data = _read_exactly(file, member, "classes", shape, shape[0] * dtype.itemsize)
     # Decoded here because NumPy does not check that the code points are valid.
     encoding = "utf-32-le" if dtype.str[0] == "<" else "utf-32-be"
@@ -294,10 +298,10 @@ def _read_names(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> list[str]:
 def _read_exactly(file: IO[bytes], member: zipfile.ZipInfo, name: str, shape: tuple[int, ...], size: int) -> bytes:
     """Reads the rest of a member, which must have `size` bytes."""
     if file.tell() + size != member.file_size:
-        raise Damage(f"claims {name} of shape {shape}, which does not agree with its bytes; it is damaged")
+        raise InvalidFile(f"claims {name} of shape {shape}, which does not agree with its bytes; it is damaged")
     data = file.read(size)
     if len(data) != size:
-        raise Damage("is cut short; save it again")
+        raise InvalidFile("is cut short; save it again")
     return data
 
 
@@ -306,10 +310,10 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]
     version = npy.read_magic(file)
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
-        raise Damage(f"is written in version {version[0]}.{version[1]} of NumPy's format, which is not read")
+        raise InvalidFile(f"is written in version {version[0]}.{version[1]} of NumPy's format, which is not read")
     shape, fortran_order, dtype = readers[version](file)
     if any(isinstance(length, bool) or not 0 <= length < 1 << 31 for length in shape):
-        raise Damage("has an array with an impossible shape; it is damaged")
+        raise InvalidFile("has an array with an impossible shape; it is damaged")
     return shape, fortran_order, dtype
 
 
@@ -318,19 +322,19 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]
 
 @contextlib.contextmanager
 def _file_errors(path: FilePath) -> Iterator[None]:
-    """Converts exceptions of the IDX reader to StorageError."""
+    """Converts exceptions of the IDX reader to FileError."""
     try:
         yield
-    except StorageError:
+    except FileError:
         raise
-    except Damage as error:
-        raise StorageError(f"{shown(path)} {error}.") from error
+    except InvalidFile as error:
+        raise FileError(f"{quoted(path)} {error}.") from error
     except PermissionError as error:
-        raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
+        raise FileError(f"{quoted(path)} may not be read; ask for the permission, or copy it.") from error
     except MemoryError as error:
-        raise StorageError(f"{shown(path)} needs more memory than there is; split it.") from error
+        raise FileError(f"{quoted(path)} needs more memory than there is; split it.") from error
     except (OSError, EOFError, zlib.error) as error:  # from gzip
-        raise StorageError(f"{shown(path)} is damaged or cut short; get it again where it came from.") from error
+        raise FileError(f"{quoted(path)} is damaged or cut short; get it again where it came from.") from error
 
 
 @contextlib.contextmanager
@@ -348,14 +352,14 @@ def _open_unpacked(path: FilePath) -> Iterator[tuple[BufferedIOBase, bool]]:
 
 def _read_idx_array(path: FilePath, name: str, axes: int) -> NDArray[Any]:
     """Reads the values of an IDX file, after checking that its size agrees with its header."""
-    size = size_of(path, FILE_LIMIT)
+    size = checked_size(path, FILE_LIMIT)
     with _open_unpacked(path) as (file, is_gzip):
         shape, dtype = _read_idx_header(file, name, axes)
-        expected, header_size = check_claim(name, shape, dtype, axes), 4 + 4 * axes
+        expected, header_size = check_array_header(name, shape, dtype, axes), 4 + 4 * axes
         limit = size * _DEFLATE_RATIO if is_gzip else size
         data = file.read(expected + 1) if header_size + expected <= limit else b""
     if len(data) != expected:
-        raise Damage(f"claims {name} of shape {shape}, which does not agree with its bytes; it is damaged")
+        raise InvalidFile(f"claims {name} of shape {shape}, which does not agree with its bytes; it is damaged")
     return np.frombuffer(data, dtype).reshape(shape)
 
 
@@ -363,10 +367,10 @@ def _read_idx_header(file: BufferedIOBase, name: str, axes: int) -> tuple[tuple[
     """Shape and dtype of an IDX file."""
     header = file.read(4)
     if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in _IDX_DTYPES:
-        raise Damage("is not an IDX file; name the images of a data set such as MNIST")
+        raise InvalidFile("is not an IDX file; name the images of a data set such as MNIST")
     if header[3] != axes:
-        raise Damage(f"has {header[3]} axes, but {name} have {axes}; is it another file of the same data set?")
+        raise InvalidFile(f"has {header[3]} axes, but {name} have {axes}; is it another file of the same data set?")
     lengths = file.read(4 * axes)
     if len(lengths) < 4 * axes:
-        raise Damage("is cut short; get it again where it came from")
+        raise InvalidFile("is cut short; get it again where it came from")
     return struct.unpack(f">{axes}I", lengths), np.dtype(_IDX_DTYPES[header[2]])

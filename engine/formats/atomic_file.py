@@ -23,55 +23,55 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-class StorageError(ValueError):
+class FileError(ValueError):
     """A file cannot be read or written; the message is a sentence that names the file and a remedy."""
 
 
-class Damage(ValueError):
+class InvalidFile(ValueError):
     """Invalid content of a file; the message is a predicate, to be put after the name of the file."""
 
 
-def shown(path: FilePath) -> str:
+def quoted(path: FilePath) -> str:
     """A path for use in a message: as it is, or its repr if it has unprintable characters."""
     text = os.fspath(path)
     return text if text.isprintable() else repr(text)
 
 
-def read_whole(path: FilePath, limit: int) -> bytes:
-    """Reads a file. Raises StorageError if it cannot be read or has more than `limit` bytes."""
-    size = size_of(path, limit)
+def read_bytes(path: FilePath, limit: int) -> bytes:
+    """Reads a file. Raises FileError if it cannot be read or has more than `limit` bytes."""
+    size = checked_size(path, limit)
     try:
         with open(path, "rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise StorageError(f"{shown(path)} cannot be read: {_reason(error)}.") from error
+        raise FileError(f"{quoted(path)} cannot be read: {_reason(error)}.") from error
     if len(data) > limit or len(data) < size:
-        raise StorageError(f"{shown(path)} changed while it was being read; try again.")
+        raise FileError(f"{quoted(path)} changed while it was being read; try again.")
     return data
 
 
-def size_of(path: FilePath, limit: int) -> int:
+def checked_size(path: FilePath, limit: int) -> int:
     """The size of a file in bytes, without opening it.
 
-    Raises StorageError if it is missing, not a regular file (opening a pipe could block for ever), empty, or larger
+    Raises FileError if it is missing, not a regular file (opening a pipe could block for ever), empty, or larger
     than `limit` bytes.
     """
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
-        raise StorageError(f"{shown(path)} does not exist; check the name.") from error
+        raise FileError(f"{quoted(path)} does not exist; check the name.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise StorageError(f"{shown(path)} cannot be read: {_reason(error)}.") from error
+        raise FileError(f"{quoted(path)} cannot be read: {_reason(error)}.") from error
     if stat.S_ISDIR(status.st_mode):
-        raise StorageError(f"{shown(path)} is a folder; name a file in it.")
+        raise FileError(f"{quoted(path)} is a folder; name a file in it.")
     if not stat.S_ISREG(status.st_mode):
-        raise StorageError(f"{shown(path)} is not an ordinary file; copy its content into one first.")
+        raise FileError(f"{quoted(path)} is not an ordinary file; copy its content into one first.")
     if status.st_size == 0:
-        raise StorageError(f"{shown(path)} is empty; save it again where it came from.")
+        raise FileError(f"{quoted(path)} is empty; save it again where it came from.")
     if status.st_size > limit:
-        raise StorageError(
-            f"{shown(path)} has {status.st_size / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE:,} MiB that "
-            "are read; choose a smaller file."
+        raise FileError(
+            f"{quoted(path)} has {status.st_size / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE:,} MiB "
+            "that are read; choose a smaller file."
         )
     return status.st_size
 
@@ -80,7 +80,7 @@ def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
     """Writes `data`, followed by `more`, to `path` atomically: readers see the old file or the new one.
 
     The data are written to a temporary file in the same folder and synced to the disk; then the temporary file
-    replaces the target. Permissions of an existing file are kept; a symbolic link is followed. Raises StorageError;
+    replaces the target. Permissions of an existing file are kept; a symbolic link is followed. Raises FileError;
     the old file is then unchanged and the temporary file removed.
     """
     try:
@@ -88,7 +88,7 @@ def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
         _remove_stale(target)
         _replace(target, (data, *more))
     except (OSError, ValueError) as error:
-        raise StorageError(f"{shown(path)} was not saved: {_remedy(error)}.") from error
+        raise FileError(f"{quoted(path)} was not saved: {_remedy(error)}.") from error
     _sync_folder(target.parent)
 
 

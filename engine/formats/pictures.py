@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.drawings.image_ops import area_resample
-from engine.formats.atomic_file import MEBIBYTE, FilePath, StorageError, shown, size_of
+from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, checked_size, quoted
 
 Array = NDArray[np.float32]
 Levels = NDArray[np.float64]
@@ -26,7 +26,7 @@ Flags = NDArray[np.bool_]
 
 FORMATS = ("PNG", "BMP", "JPEG", "GIF", "WEBP", "TIFF", "PPM")
 # Of the files that are read from a folder.
-SUFFIXES = (
+PICTURE_SUFFIXES = (
     ".png",
     ".bmp",
     ".dib",
@@ -78,14 +78,14 @@ def read_picture(path: FilePath) -> Array:
     alpha its amount. If it is a picture in itself, such as a page cut out, it is put on its median lightness and
     read like an opaque picture.
 
-    Raises StorageError, one sentence that names the file, for anything else.
+    Raises FileError, one sentence that names the file, for anything else.
     """
-    size = size_of(path, FILE_LIMIT)
+    size = checked_size(path, FILE_LIMIT)
     with _file_errors(path), open(path, "rb") as file:
         return _to_ink(_decode(file, size, path))
 
 
-def picture_of(data: bytes, name: FilePath) -> Array:
+def decode_picture(data: bytes, name: FilePath) -> Array:
     """Decodes the bytes of a picture file as `read_picture` does; `name` is used in error messages."""
     with _file_errors(name):
         return _to_ink(_decode(io.BytesIO(data), len(data), name))
@@ -93,23 +93,23 @@ def picture_of(data: bytes, name: FilePath) -> Array:
 
 @contextlib.contextmanager
 def _file_errors(path: FilePath) -> Iterator[None]:
-    """Converts exceptions of the decoders to StorageError and suppresses their warnings."""
+    """Converts exceptions of the decoders to FileError and suppresses their warnings."""
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
-        except StorageError:
+        except FileError:
             raise
         except Image.DecompressionBombError as error:
             raise _too_large(path) from error
         except UnidentifiedImageError as error:
-            raise StorageError(
-                f"{shown(path)} is not an image that can be read; use PNG, BMP, JPEG, GIF, WebP, TIFF or PPM."
+            raise FileError(
+                f"{quoted(path)} is not an image that can be read; use PNG, BMP, JPEG, GIF, WebP, TIFF or PPM."
             ) from error
         except PermissionError as error:
-            raise StorageError(f"{shown(path)} may not be read; ask for the permission, or copy it.") from error
+            raise FileError(f"{quoted(path)} may not be read; ask for the permission, or copy it.") from error
         except MemoryError as error:
-            raise StorageError(f"{shown(path)} needs more memory than there is; make it smaller.") from error
+            raise FileError(f"{quoted(path)} needs more memory than there is; make it smaller.") from error
         except _DECODE_ERRORS as error:
             raise _damaged(path) from error
 
@@ -205,7 +205,7 @@ def _rescale(grey: Array, background: float | Levels, strongest: float | Levels)
 
 
 def _decode(file: BinaryIO, size: int, path: FilePath) -> Image.Image:
-    """Decodes the first frame, upright. Raises StorageError or one of _DECODE_ERRORS."""
+    """Decodes the first frame, upright. Raises FileError or one of _DECODE_ERRORS."""
     image = Image.open(file, formats=FORMATS)
     _check_size(image, size, path)
     if any(tile[0] == "libtiff" for tile in _tiles(image)):
@@ -241,7 +241,7 @@ def _silent_libtiff() -> Iterator[None]:
 def _check_size(image: Image.Image, size: int, path: FilePath) -> None:
     pixels = image.width * image.height
     if pixels < 1:
-        raise StorageError(f"{shown(path)} has no pixels ({image.width} × {image.height}); choose another.")
+        raise FileError(f"{quoted(path)} has no pixels ({image.width} × {image.height}); choose another.")
     if pixels > PIXEL_LIMIT:
         raise _too_large(path, image.width, image.height)
     if pixels > _max_pixels(image, size):
@@ -269,13 +269,13 @@ def _tiles(image: Image.Image) -> list[Any]:
     return getattr(image, "tile", [])
 
 
-def _too_large(path: FilePath, width: int = 0, height: int = 0) -> StorageError:
+def _too_large(path: FilePath, width: int = 0, height: int = 0) -> FileError:
     size = f"{width:,} × {height:,} pixels, more than" if width else "more than"
-    return StorageError(f"{shown(path)} has {size} the 100 megapixels that are read; make it smaller.")
+    return FileError(f"{quoted(path)} has {size} the 100 megapixels that are read; make it smaller.")
 
 
-def _damaged(path: FilePath) -> StorageError:
-    return StorageError(f"{shown(path)} is damaged or cut short; save it again where it came from.")
+def _damaged(path: FilePath) -> FileError:
+    return FileError(f"{quoted(path)} is damaged or cut short; save it again where it came from.")
 
 
 # --- pixels

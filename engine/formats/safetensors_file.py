@@ -19,8 +19,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from engine.formats.atomic_file import MEBIBYTE, Buffer, Damage
-from engine.nn.layers import Values
+from engine.formats.atomic_file import MEBIBYTE, Buffer, InvalidFile
+from engine.nn.layers import Arrays
 
 Json: TypeAlias = "Mapping[str, Any]"
 
@@ -33,7 +33,7 @@ _ITEM_SIZES = {"F16": 2, "F32": 4, "F64": 8}
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 # The kinds of content, for error messages; a file without a kind is a model.
-KINDS = {
+CONTENT_KINDS = {
     "model": "a model",
     "run": "a training run that was interrupted",
     "session": "a project",
@@ -41,7 +41,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Tensor:
+class TensorInfo:
     """What the header claims of a tensor.
 
     dtype: "F16", "F32" or "F64"
@@ -54,21 +54,21 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Unpacked:
+class TensorFile:
     """A safetensors file with a validated header: its description, and its tensors by name."""
 
     data: bytes
     description: dict[str, Any]
-    tensors: dict[str, Tensor]
+    tensors: dict[str, TensorInfo]
 
-    def values(self) -> Values:
+    def float32_arrays(self) -> Arrays:
         """The tensors as read-only float32 arrays. Raises InvalidFile if they cannot be read."""
         try:
             loaded = load(self.data)
         except SafetensorError as error:
-            raise Damage(f"is damaged ({clause(error)}); fetch it again") from error
+            raise InvalidFile(f"is damaged ({one_line(error)}); fetch it again") from error
         if loaded.keys() != self.tensors.keys():
-            raise Damage("is damaged: its header can be read in two ways")
+            raise InvalidFile("is damaged: its header can be read in two ways")
         values = {}
         with np.errstate(over="ignore"):  # a float64 that overflows becomes infinite, which callers refuse
             for name in sorted(loaded):
@@ -84,30 +84,32 @@ def pack(description: Json, tensors: Mapping[str, Any], limit: int) -> bytes:
     is too large.
     """
     arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in tensors.items()}
-    data = save(arrays, metadata(description))
+    data = save(arrays, header_metadata(description))
     if len(data) > limit:
-        raise Damage(f"takes {len(data) / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read")
+        raise InvalidFile(
+            f"takes {len(data) / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read"
+        )
     return data
 
 
-def metadata(description: Json) -> dict[str, str]:
+def header_metadata(description: Json) -> dict[str, str]:
     """The metadata of a header. Raises TypeError, ValueError or RecursionError for what is not plain JSON."""
     return {_METADATA_KEY: json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)}
 
 
-def described(data: bytes, kind: str, newest: int) -> dict[str, Any]:
+def read_description(data: bytes, kind: str, newest: int) -> dict[str, Any]:
     """Reads the description from the beginning of a file, which must include the header. Raises InvalidFile."""
     return _pop_description(_parse_header(data), kind, newest)
 
 
-def unpack(data: bytes, kind: str, newest: int) -> Unpacked:
+def unpack(data: bytes, kind: str, newest: int) -> TensorFile:
     """Parses and validates the header of a file with content of a `kind`, in a format version up to `newest`.
 
     Raises InvalidFile.
     """
     header = _parse_header(data)
     description = _pop_description(header, kind, newest)
-    return Unpacked(data, description, {name: _parse_tensor(name, claim) for name, claim in header.items()})
+    return TensorFile(data, description, {name: _parse_tensor(name, claim) for name, claim in header.items()})
 
 
 # --- header
@@ -118,46 +120,48 @@ def _parse_header(data: bytes) -> dict[str, Any]:
     available = len(data) - 8
     length = int.from_bytes(data[:8], "little")
     if available < 2:
-        raise Damage("is cut short; fetch it again")
+        raise InvalidFile("is cut short; fetch it again")
     if length > available:
-        raise Damage("is not a safetensors file, or is cut short; fetch it again")
+        raise InvalidFile("is not a safetensors file, or is cut short; fetch it again")
     if length > HEADER_LIMIT:
-        raise Damage(f"has a header of more than {HEADER_LIMIT // MEBIBYTE} MiB; it is not a file of this program")
+        raise InvalidFile(
+            f"has a header of more than {HEADER_LIMIT // MEBIBYTE} MiB; it is not a file of this program"
+        )
     try:
         return _parse_json(data[8 : 8 + length].decode())
     except UnicodeDecodeError as error:
-        raise Damage("is not a safetensors file; choose another") from error
+        raise InvalidFile("is not a safetensors file; choose another") from error
 
 
 def _pop_description(header: dict[str, Any], kind: str, newest: int) -> dict[str, Any]:
     """Removes the description from a header and returns it. Raises InvalidFile."""
     metadata_entry = header.pop("__metadata__", None)
     if not isinstance(metadata_entry, dict) or not isinstance(metadata_entry.get(_METADATA_KEY), str):
-        raise Damage("was not written by this program; there is no description of a network in it")
+        raise InvalidFile("was not written by this program; there is no description of a network in it")
     description = _parse_json(metadata_entry[_METADATA_KEY])
     found = description.get("kind", "model")
     if found != kind:
-        content = KINDS.get(found, "something else") if isinstance(found, str) else "something else"
-        raise Damage(f"holds {content}, not {KINDS[kind]}; choose another")
+        content = CONTENT_KINDS.get(found, "something else") if isinstance(found, str) else "something else"
+        raise InvalidFile(f"holds {content}, not {CONTENT_KINDS[kind]}; choose another")
     _check_version(description, newest)
     return description
 
 
-def _parse_tensor(name: str, claim: object) -> Tensor:
+def _parse_tensor(name: str, claim: object) -> TensorInfo:
     """A tensor of the header, after checking that shape, dtype and number of bytes agree."""
     if not name or not name.isprintable() or ".." in name or "/" in name or "\\" in name:
-        raise Damage(f"holds a tensor with the name {name[:80]!r}, which looks like a path; it is not safe")
+        raise InvalidFile(f"holds a tensor with the name {name[:80]!r}, which looks like a path; it is not safe")
     dtype = claim.get("dtype") if isinstance(claim, dict) else None
     if isinstance(dtype, str) and dtype not in _ITEM_SIZES:
-        raise Damage(f"holds {name} as {dtype[:20]!r}, but weights are {', '.join(_ITEM_SIZES)}")
+        raise InvalidFile(f"holds {name} as {dtype[:20]!r}, but weights are {', '.join(_ITEM_SIZES)}")
     try:
-        tensor = msgspec.convert(claim, Tensor)
+        tensor = msgspec.convert(claim, TensorInfo)
     except msgspec.ValidationError as error:
-        raise Damage(f"describes {name} wrongly ({error})") from error
+        raise InvalidFile(f"describes {name} wrongly ({error})") from error
     begin, end = tensor.data_offsets
     has_valid_shape = len(tensor.shape) <= 8 and all(0 <= length < 1 << 31 for length in tensor.shape)
     if not has_valid_shape or begin < 0 or end - begin != math.prod(tensor.shape) * _ITEM_SIZES[tensor.dtype]:
-        raise Damage(f"claims a size for {name} that does not agree with its bytes")
+        raise InvalidFile(f"claims a size for {name} that does not agree with its bytes")
     return tensor
 
 
@@ -166,11 +170,11 @@ def _parse_json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, object_pairs_hook=_unique_dict, parse_constant=_refuse_constant)
     except RecursionError as error:
-        raise Damage("has a header nested too deeply") from error
+        raise InvalidFile("has a header nested too deeply") from error
     except json.JSONDecodeError as error:
-        raise Damage("has a header that is not JSON") from error
+        raise InvalidFile("has a header that is not JSON") from error
     if not isinstance(value, dict):
-        raise Damage("has a header that is not a JSON object")
+        raise InvalidFile("has a header that is not a JSON object")
     _check_depth(value)
     return value
 
@@ -178,12 +182,12 @@ def _parse_json(text: str) -> dict[str, Any]:
 def _unique_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise Damage("names something twice in its header")
+        raise InvalidFile("names something twice in its header")
     return result
 
 
 def _refuse_constant(name: str) -> None:
-    raise Damage(f"has {name} in its header where a number should be")
+    raise InvalidFile(f"has {name} in its header where a number should be")
 
 
 def _check_depth(value: object) -> None:
@@ -199,23 +203,23 @@ def _check_depth(value: object) -> None:
         if not nested:
             return
         level = nested
-    raise Damage("has a header nested too deeply")
+    raise InvalidFile("has a header nested too deeply")
 
 
 def _check_version(description: Json, newest: int) -> None:
     version = description.get("version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise Damage("does not say which version of the format it is")
+        raise InvalidFile("does not say which version of the format it is")
     if version > newest:
-        raise Damage("was written by a newer version of this program; install that to open it")
+        raise InvalidFile("was written by a newer version of this program; install that to open it")
 
 
-def end_of(error: Exception) -> str:
+def reason_text(error: Exception) -> str:
     """The message of an error as a predicate, to be put after the name of the file."""
-    return clause(error) if isinstance(error, Damage) else f"does not fit together: {clause(error)}"
+    return one_line(error) if isinstance(error, InvalidFile) else f"does not fit together: {one_line(error)}"
 
 
-def clause(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """The message of an error as one line of at most 300 characters, without the full stop."""
     message = " ".join(str(error).split()).rstrip(".")
     return message if len(message) <= 300 else message[:300] + " ..."
@@ -225,10 +229,10 @@ def clause(error: Exception) -> str:
 
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-Stack: TypeAlias = "Sequence[HostArray]"
+ArrayStack: TypeAlias = "Sequence[HostArray]"
 
 
-def pieces(description: Json, tensors: Mapping[str, HostArray | Stack], limit: int) -> list[Buffer]:
+def pack_stacks(description: Json, tensors: Mapping[str, HostArray | ArrayStack], limit: int) -> list[Buffer]:
     """The bytes of a file, as buffers in order, at most `limit` bytes; float64 is kept, all else becomes float32.
 
     A list of k arrays of the same shape becomes one tensor (k, *shape). Raises TypeError, ValueError or
@@ -247,28 +251,30 @@ def pieces(description: Json, tensors: Mapping[str, HostArray | Stack], limit: i
     for buffer in buffers:
         checksum = zlib.crc32(buffer, checksum)
     with_checksum = {**description, _CHECKSUM_KEY: checksum}
-    header = json.dumps({"__metadata__": metadata(with_checksum), **claims}, separators=(",", ":")).encode()
+    header = json.dumps({"__metadata__": header_metadata(with_checksum), **claims}, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     if len(header) > HEADER_LIMIT:
-        raise Damage(f"needs a header of more than {HEADER_LIMIT // MEBIBYTE} MiB")
+        raise InvalidFile(f"needs a header of more than {HEADER_LIMIT // MEBIBYTE} MiB")
     if len(header) + offset + 8 > limit:
-        raise Damage(f"takes {offset / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read")
+        raise InvalidFile(
+            f"takes {offset / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE} MiB that are read"
+        )
     return [len(header).to_bytes(8, "little") + header, *buffers]
 
 
-def arrays(file: Unpacked) -> dict[str, HostArray]:
+def checked_arrays(file: TensorFile) -> dict[str, HostArray]:
     """The arrays of a file, read-only, after verifying its checksum and layout. Raises InvalidFile."""
     start = 8 + int.from_bytes(file.data[:8], "little")
     body = memoryview(file.data)[start:]
     offset = 0
     for name, claim in sorted(file.tensors.items(), key=lambda item: item[1].data_offsets):
         if claim.data_offsets[0] != offset or claim.dtype not in _DTYPES:
-            raise Damage(f"is damaged: {name[:80]} is not at its expected position")
+            raise InvalidFile(f"is damaged: {name[:80]} is not at its expected position")
         offset = claim.data_offsets[1]
     if offset != len(body):
-        raise Damage("is damaged: it is cut short, or longer than it says")
+        raise InvalidFile("is damaged: it is cut short, or longer than it says")
     if zlib.crc32(body) != file.description.get(_CHECKSUM_KEY):
-        raise Damage("is damaged: its checksum does not match")
+        raise InvalidFile("is damaged: its checksum does not match")
     result = {}
     for name, claim in file.tensors.items():
         begin, end = claim.data_offsets
@@ -278,7 +284,7 @@ def arrays(file: Unpacked) -> dict[str, HostArray]:
     return result
 
 
-def _stack(values: HostArray | Stack) -> tuple[tuple[int, ...], np.dtype[Any], Stack]:
+def _stack(values: HostArray | ArrayStack) -> tuple[tuple[int, ...], np.dtype[Any], ArrayStack]:
     """Shape, dtype and members of a tensor. Raises ValueError for arrays of different shapes."""
     if isinstance(values, np.ndarray):
         return values.shape, _file_dtype(values), (values,)

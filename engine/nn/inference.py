@@ -9,26 +9,26 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.drawings.raster import ink
+from engine.drawings.raster import ink_share
 from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # Channels (maps, or values of a vector) to copy to the host, by layer, 0 being the input.
-Wanted: TypeAlias = Mapping[int, range]
+ChannelRanges: TypeAlias = Mapping[int, range]
 
 UNSURE = "unsure"
 # A canvas with less than this share of ink is blank; a single 32 × 32 pixel is 0.001.
 BLANK_INK = 0.002
 # On a GPU, layers are timed once in so many passes: launching them one by one takes many times as long.
-TIMED_EVERY = 50
+TIMING_INTERVAL = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class Prediction:
     """A model's prediction for one input.
 
     activations: the requested ones of the input and each layer, (C, H, W) or (n,), float32, read-only; the input
@@ -38,68 +38,68 @@ class Reading:
     layer_seconds: the time of each layer, in order, when last timed
     """
 
-    subject: Subject
-    outputs: Outputs
+    model: Model
+    activations: Activations
     votes: HostArray
-    verdict: str
-    seconds: tuple[float, ...]
+    predicted_class: str
+    layer_seconds: tuple[float, ...]
 
-    def trace(self) -> dict[str, HostArray]:
+    def named_activations(self) -> dict[str, HostArray]:
         """Every activation by its key, 00-input first and the votes last. Raises NotComputed unless all were
         requested."""
-        network = self.subject.network
-        values = dict(zip(network.names, self.outputs, strict=True))
+        network = self.model.network
+        values = dict(zip(network.names, self.activations, strict=True))
         if network.vote == "softmax":
-            values[f"{len(self.outputs):02d}-votes"] = self.votes
+            values[f"{len(self.activations):02d}-votes"] = self.votes
         return values
 
 
-def side_of(subject: Subject) -> int:
+def input_side(model: Model) -> int:
     """The side of a drawing for a model. Raises ShapeError unless its network's input is one square map."""
-    channels, height, width = subject.network.input_shape
+    channels, height, width = model.network.input_shape
     if channels != 1 or height != width:
         raise ShapeError(
-            f"{subject.name} reads {shape_text(subject.network.input_shape)}, "
+            f"{model.name} reads {shape_text(model.network.input_shape)}, "
             "but a drawing is one square map; choose a network with a 1 × n × n input."
         )
     return height
 
 
-class Reader:
+class Predictor:
     """Predicts one picture at a time with one model, through a reused plan."""
 
-    def __init__(self, subject: Subject, backend: Backend) -> None:
+    def __init__(self, model: Model, backend: Backend) -> None:
         """Raises ShapeError unless the network's input is one square map."""
-        self.subject, self.side = subject, side_of(subject)
-        self._plan = Plan(subject.network, backend, 1, keep=True)
-        self._plan.load(subject.parameters)
+        self.model, self.side = model, input_side(model)
+        self._plan = Plan(model.network, backend, 1, keep_outputs=True)
+        self._plan.load(model.parameters)
         self._is_cpu = backend.name == "cpu"
         self._seconds: tuple[float, ...] = ()
         self._passes = 0
 
-    def follow(self, subject: Subject) -> None:
+    def set_model(self, model: Model) -> None:
         """Use other parameters of the same network."""
-        self.subject = subject
-        self._plan.load(subject.parameters)
+        self.model = model
+        self._plan.load(model.parameters)
 
-    def read(self, picture: HostArray, wanted: Wanted | None = None) -> Reading:
+    def predict(self, picture: HostArray, channels: ChannelRanges | None = None) -> Prediction:
         """One pass over a picture (side, side) in -1..1. channels: the activations to copy to the host, None for
         all.
 
         Raises ShapeError for another shape, ValueError for values that are not finite.
         """
         if not np.isfinite(picture).all():
-            raise ValueError(f"{self.subject.name} cannot read a picture with values that are not finite numbers.")
+            raise ValueError(f"{self.model.name} cannot read a picture with values that are not finite numbers.")
         # Products of very large weights may overflow; the prediction is then "unsure", without a warning.
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = self._compute(picture[None, None], wanted)
-            votes = votes_of(self.subject.network, outputs[-1])
+            outputs = self._compute(picture[None, None], channels)
+            votes = compute_votes(self.model.network, outputs[-1])
         votes.flags.writeable = False
-        return Reading(self.subject, outputs, votes, verdict(self.subject, votes, picture), self._seconds)
+        return Prediction(self.model, outputs, votes, predict_class(self.model, votes, picture), self._seconds)
 
-    def _compute(self, images: HostArray, channels: Wanted | None) -> Outputs:
+    def _compute(self, images: HostArray, channels: ChannelRanges | None) -> Activations:
         """One pass; always timed on a CPU, and once in TIMING_INTERVAL passes on a GPU."""
-        timed = self._is_cpu or self._passes % TIMED_EVERY == 0
+        timed = self._is_cpu or self._passes % TIMING_INTERVAL == 0
         if self._passes == 0 and not self._is_cpu:
             # The first pass compiles both paths, so that no later stroke waits for that.
             self._plan.forward_timed(images)
@@ -110,44 +110,44 @@ class Reader:
         self._seconds = tuple(self._plan.forward_timed(images))
         return self._copied(self._plan.outputs()) if channels is None else self._copy_requested(channels)
 
-    def _untimed(self, images: HostArray, channels: Wanted | None) -> Outputs:
+    def _untimed(self, images: HostArray, channels: ChannelRanges | None) -> Activations:
         """One pass; all activations are copied as part of it, some after it."""
         if channels is None:
-            return self._copied(self._plan.read(images))
+            return self._copied(self._plan.forward_outputs(images))
         self._plan.forward(images)
         return self._copy_requested(channels)
 
-    def _copied(self, arrays: list[HostArray]) -> Outputs:
-        return Outputs.whole(array[0] for array in arrays)
+    def _copied(self, arrays: list[HostArray]) -> Activations:
+        return Activations.from_arrays(array[0] for array in arrays)
 
-    def _copy_requested(self, channels: Wanted) -> Outputs:
+    def _copy_requested(self, channels: ChannelRanges) -> Activations:
         """Of the last pass; nothing else is copied to the host."""
-        shapes = self.subject.network.shapes
-        parts = self._plan.outputs_of(requested := with_ends(channels, shapes))
-        return Outputs(shapes, {layer: (maps.start, parts[layer][0]) for layer, maps in requested.items()})
+        shapes = self.model.network.shapes
+        parts = self._plan.partial_outputs(requested := with_input_and_scores(channels, shapes))
+        return Activations(shapes, {layer: (maps.start, parts[layer][0]) for layer, maps in requested.items()})
 
 
-def votes_of(network: Network, scores: HostArray) -> HostArray:
+def compute_votes(network: Network, scores: HostArray) -> HostArray:
     """The votes for scores (..., classes): their softmax, or the scores if they are votes already."""
     return softmax(scores) if network.vote == "softmax" else scores.copy()
 
 
-def verdict(subject: Subject, votes: HostArray, picture: HostArray) -> str:
+def predict_class(model: Model, votes: HostArray, picture: HostArray) -> str:
     """The class with the most votes; "unsure" for a blank picture, votes that are not finite, a tie, or a vote
     below the threshold."""
     top = int(votes.argmax())
-    if ink(picture) < BLANK_INK or not np.isfinite(votes).all() or (votes == votes[top]).sum() > 1:
+    if ink_share(picture) < BLANK_INK or not np.isfinite(votes).all() or (votes == votes[top]).sum() > 1:
         return UNSURE
-    if subject.threshold is not None and votes[top] < subject.threshold:
+    if model.threshold is not None and votes[top] < model.threshold:
         return UNSURE
-    return subject.network.classes[top]
+    return model.network.classes[top]
 
 
-class Missing(LookupError):
+class NotComputed(LookupError):
     """Activations that were not requested when the prediction was made."""
 
 
-class Outputs(Sequence[HostArray]):
+class Activations(Sequence[HostArray]):
     """Activations (C, H, W) or (n,) by layer, read-only, the input first.
 
     activations[layer] is a whole layer, and raises NotComputed unless all of it was requested; `channels` returns
@@ -162,7 +162,7 @@ class Outputs(Sequence[HostArray]):
             array.flags.writeable = False
 
     @classmethod
-    def whole(cls, arrays: Iterable[HostArray]) -> Outputs:
+    def from_arrays(cls, arrays: Iterable[HostArray]) -> Activations:
         """All of every layer."""
         layers = list(arrays)
         return cls([array.shape for array in layers], {layer: (0, array) for layer, array in enumerate(layers)})
@@ -181,39 +181,39 @@ class Outputs(Sequence[HostArray]):
         if not -len(self) <= layer < len(self):
             raise IndexError(f"There are {len(self)} layers, but no layer {layer}.")
         layer %= len(self)
-        return self.maps(layer, range(self.shapes[layer][0]))
+        return self.channels(layer, range(self.shapes[layer][0]))
 
-    def maps(self, layer: int, wanted: range) -> HostArray:
+    def channels(self, layer: int, channels: range) -> HostArray:
         """Some channels of a layer, as a view. Raises NotComputed."""
-        if not self.holds(layer, wanted):
-            raise Missing(f"Channels {wanted.start} to {wanted.stop} of layer {layer} were not requested.")
+        if not self.has(layer, channels):
+            raise NotComputed(f"Channels {channels.start} to {channels.stop} of layer {layer} were not requested.")
         first, array = self._parts[layer]
-        return array[wanted.start - first : wanted.stop - first]
+        return array[channels.start - first : channels.stop - first]
 
-    def holds(self, layer: int, wanted: range | None = None) -> bool:
+    def has(self, layer: int, channels: range | None = None) -> bool:
         """Whether these channels of a layer are available, or all of it if None."""
         if layer not in self._parts:
             return False
         first, array = self._parts[layer]
-        start, stop = (0, self.shapes[layer][0]) if wanted is None else (wanted.start, wanted.stop)
+        start, stop = (0, self.shapes[layer][0]) if channels is None else (channels.start, channels.stop)
         return first <= start and stop <= first + len(array)
 
     @property
-    def carried(self) -> Wanted:
+    def available(self) -> ChannelRanges:
         return {layer: range(first, first + len(array)) for layer, (first, array) in self._parts.items()}
 
-    def parts(self) -> Iterator[tuple[int, range, HostArray]]:
+    def iter_parts(self) -> Iterator[tuple[int, range, HostArray]]:
         """The available layers in order: index, channels, array."""
         for layer, (first, array) in sorted(self._parts.items()):
             yield layer, range(first, first + len(array)), array
 
 
-def with_ends(wanted: Wanted, shapes: Sequence[Shape]) -> dict[int, range]:
+def with_input_and_scores(channels: ChannelRanges, shapes: Sequence[Shape]) -> dict[int, range]:
     """The requested channels, clipped to those that exist, with the input and the scores, which every prediction
     has."""
     clipped = {
         layer: range(max(maps.start, 0), min(maps.stop, shapes[layer][0]))
-        for layer, maps in wanted.items()
+        for layer, maps in channels.items()
         if 0 <= layer < len(shapes)
     }
     ends = {layer: range(shapes[layer][0]) for layer in (0, len(shapes) - 1)}

@@ -10,7 +10,7 @@ from engine.nn.network import Network, Parameters
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Model:
     """A network with parameters: what classifies a drawing, and what a model file holds.
 
     name: shown in the window
@@ -25,14 +25,14 @@ class Subject:
     parameters: Parameters
     threshold: float | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
-    moment: Moment | None = None
+    run_point: RunPoint | None = None
 
     def __post_init__(self) -> None:
-        self.network.check(self.parameters)
+        self.network.check_parameters(self.parameters)
 
 
 @dataclass(frozen=True, order=True)
-class Moment:
+class RunPoint:
     """A point of the training history: a number of steps made on a branch."""
 
     branch: int

@@ -12,16 +12,16 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.nn.layers import LAYERS, Cost, Dense, Layer, Residual, Shape, ShapeError, Values, shape_text
-from engine.nn.layers.layer import by_layer
-from engine.nn.layers.residual import DEEPEST
+from engine.nn.layers import LAYERS, Arrays, Cost, Dense, Layer, Residual, Shape, ShapeError, shape_text
+from engine.nn.layers.layer import group_by_layer
+from engine.nn.layers.residual import MAX_NESTING
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 
 GIBIBYTE = 1 << 30
 # Limits of what a personal computer can run; an eight-megapixel photograph stays below.
-PICTURE_LIMIT = 8 * GIBIBYTE
-WEIGHT_LIMIT = 1 * GIBIBYTE
+IMAGE_BYTES_LIMIT = 8 * GIBIBYTE
+PARAMETER_BYTES_LIMIT = 1 * GIBIBYTE
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Network:
             raise ValueError(f'A network\'s vote must be "softmax" or "score", not {self.vote!r}.')
         if self.shapes[-1] != (len(self.classes),):
             raise ShapeError(
-                f"The last layer, {self.title(len(self.layers))}, gives {shape_text(self.shapes[-1])} where "
+                f"The last layer, {self.layer_title(len(self.layers))}, gives {shape_text(self.shapes[-1])} where "
                 f"the {len(self.classes)} classes need a vector of {len(self.classes)}."
             )
         self._check_size()
@@ -64,18 +64,18 @@ class Network:
         parameter_bytes = [0, *(4 * cost.parameters for cost in self.costs)]
         plan_bytes = self._bytes_by_layer
         for sizes, what, limit in (
-            (plan_bytes, "one picture", PICTURE_LIMIT),
-            (parameter_bytes, "its parameters", WEIGHT_LIMIT),
+            (plan_bytes, "one picture", IMAGE_BYTES_LIMIT),
+            (parameter_bytes, "its parameters", PARAMETER_BYTES_LIMIT),
         ):
             if sum(sizes) > limit:
                 index = sizes.index(max(sizes))
                 raise ValueError(
                     f"The network would take more than {limit // GIBIBYTE} GiB for {what}, most of it in "
-                    f"{self.title(index) if index else 'the input'}; make it smaller."
+                    f"{self.layer_title(index) if index else 'the input'}; make it smaller."
                 )
 
     @property
-    def picture_bytes(self) -> int:
+    def image_bytes(self) -> int:
         """Approximate bytes of one image in a float32 plan."""
         return sum(self._bytes_by_layer)
 
@@ -83,7 +83,7 @@ class Network:
     def _bytes_by_layer(self) -> list[int]:
         """Approximate bytes of the input, and of every layer's output and workspace, in a plan."""
         pairs = zip(self.layers, self.shapes, strict=False)
-        return [4 * math.prod(self.input_shape), *(layer.pass_bytes(shape) for layer, shape in pairs)]
+        return [4 * math.prod(self.input_shape), *(layer.plan_bytes(shape) for layer, shape in pairs)]
 
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
@@ -93,13 +93,14 @@ class Network:
             try:
                 shapes.append(layer.output_shape(shapes[-1]))
             except ShapeError as error:
-                below = "the input" if index == 1 else self.title(index - 1)
+                below = "the input" if index == 1 else self.layer_title(index - 1)
                 raise ShapeError(
-                    f"The network's {self.title(index)} does not fit on {below}, {shape_text(shapes[-1])}: {error}."
+                    f"The network's {self.layer_title(index)} does not fit on {below}, "
+                    f"{shape_text(shapes[-1])}: {error}."
                 ) from error
         return tuple(shapes)
 
-    def title(self, index: int) -> str:
+    def layer_title(self, index: int) -> str:
         """The name of the layer at `index`, counted from 1, in error messages."""
         return f"layer {index} ({type(self.layers[index - 1]).__name__})"
 
@@ -115,8 +116,8 @@ class Network:
         shapes: dict[str, Shape] = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
             for block, views_of in (
-                (layer.block_shape(shape), layer.parameters),
-                (layer.state_shape(shape), layer.state),
+                (layer.parameter_shape(shape), layer.parameter_views),
+                (layer.buffer_shape(shape), layer.buffer_views),
             ):
                 if block is not None:
                     # A number broadcast to the array: its views have the right shapes and take no memory.
@@ -125,19 +126,19 @@ class Network:
         return shapes
 
     @cached_property
-    def signed(self) -> tuple[bool, ...]:
+    def can_be_negative(self) -> tuple[bool, ...]:
         """Whether the values of the input and of every layer can be negative."""
         signed = [True]
         for layer in self.layers:
-            signed.append(layer.signed(signed[-1]))
+            signed.append(layer.can_be_negative(signed[-1]))
         return tuple(signed)
 
     @cached_property
-    def scales(self) -> tuple[int, ...]:
+    def scale_sources(self) -> tuple[int, ...]:
         """For the input (0) and every layer, the last layer that changed the scale of its values."""
         sources = [0]
         for index, layer in enumerate(self.layers, 1):
-            sources.append(index if layer.rescales else sources[-1])
+            sources.append(index if layer.changes_scale else sources[-1])
         return tuple(sources)
 
     @cached_property
@@ -160,20 +161,20 @@ class Network:
             f"{len(classes)}; choose another."
         )
 
-    def initial(self, seed: int) -> Values:
+    def initial_parameters(self, seed: int) -> Arrays:
         """Initial parameters and buffers, float32, by name; the same seed gives the same bytes."""
         rng = np.random.default_rng(seed)
-        values: Values = {}
+        values: Arrays = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
-            values.update((f"{name}.{part}", array) for part, array in layer.initial(shape, rng).items())
+            values.update((f"{name}.{part}", array) for part, array in layer.initial_parameters(shape, rng).items())
         return values
 
-    def measured(self, images: np.ndarray[Any, Any]) -> Values:
+    def fit_input_statistics(self, images: np.ndarray[Any, Any]) -> Arrays:
         """The buffers, by name, that the first layer computes from the training images (N, C, H, W), to complete
         initial parameters."""
-        return {f"{self.names[1]}.{part}": array for part, array in self.layers[0].measured(images).items()}
+        return {f"{self.names[1]}.{part}": array for part, array in self.layers[0].fit(images).items()}
 
-    def check(self, parameters: Parameters) -> None:
+    def check_parameters(self, parameters: Parameters) -> None:
         """Raises ShapeError unless `parameters` are exactly this network's, ValueError unless they are finite."""
         for name, shape in self.parameter_shapes.items():
             if name not in parameters:
@@ -187,14 +188,14 @@ class Network:
                 raise ValueError(f"The network's {name} holds values that are not finite numbers.")
         if unknown := sorted(set(parameters) - set(self.parameter_shapes)):
             raise ShapeError(f"The network has no parameter {unknown[0]}.")
-        parts = by_layer(parameters)
+        parts = group_by_layer(parameters)
         for name, layer in zip(self.names[1:], self.layers, strict=True):
             try:
-                layer.check(parts.get(name, {}))
+                layer.check_parameters(parts.get(name, {}))
             except ValueError as error:
                 raise ValueError(f"The network's {name}.{error}.") from error
 
-    def places(self, names: Collection[str]) -> set[int]:
+    def layer_indices(self, names: Collection[str]) -> set[int]:
         """The indices, from 0, of the layers with these names (01-conv2d). Raises ValueError for an unknown
         name."""
         known = {name: index for index, name in enumerate(self.names[1:])}
@@ -274,8 +275,8 @@ def _layer_from_json(item: Any, depth: int) -> Layer:
     if unknown:
         raise ValueError(f"{kind} has no setting called {sorted(unknown)[0]!r}.")
     if LAYERS[kind] is Residual:
-        if depth >= DEEPEST or not isinstance(settings.get("layers"), list):
-            raise ValueError(f"{kind} needs a list of layers, nested at most {DEEPEST} deep.")
+        if depth >= MAX_NESTING or not isinstance(settings.get("layers"), list):
+            raise ValueError(f"{kind} needs a list of layers, nested at most {MAX_NESTING} deep.")
         return Residual(_layers_from_json(settings["layers"], "Its layer", depth + 1))
     try:
         return msgspec.convert(settings, LAYERS[kind])

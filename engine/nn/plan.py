@@ -15,13 +15,23 @@ from typing import Any
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.backends.ops import Array, Calls, HostArray, Inlet, Operations, Outlet, replay, slices
-from engine.nn.layers import Buffer, Conv2D, Layer, MaxPool2D, Shape, ShapeError, Stage, Values, shape_text
-from engine.nn.layers.layer import key_of
-from engine.nn.network import GIBIBYTE, PICTURE_LIMIT, Network, Parameters
+from engine.backends.ops import Array, Calls, HostArray, HostInput, HostOutput, Ops, iter_slices, replay
+from engine.nn.layers import (
+    Arrays,
+    Conv2D,
+    Layer,
+    LayerArrays,
+    MaxPool2D,
+    PaddedInput,
+    Shape,
+    ShapeError,
+    shape_text,
+)
+from engine.nn.layers.layer import derive_rng_key
+from engine.nn.network import GIBIBYTE, IMAGE_BYTES_LIMIT, Network, Parameters
 
 # A batch of one in float64 always fits.
-PLAN_LIMIT = 2 * PICTURE_LIMIT
+PLAN_BYTES_LIMIT = 2 * IMAGE_BYTES_LIMIT
 
 
 class Plan:
@@ -47,35 +57,35 @@ class Plan:
         batch: int,
         *,
         dtype: Any = np.float32,
-        keep: bool = False,
+        keep_outputs: bool = False,
         learn: bool = False,
         input_gradient: bool = False,
         training: bool | None = None,
         frozen: Collection[str] = (),
         seed: int = 0,
-        total: int | None = None,
-        memory: tuple[Array, Array] | None = None,
+        total_examples: int | None = None,
+        shared_parameters: tuple[Array, Array] | None = None,
     ) -> None:
         self.network, self.backend, self.batch, self.dtype = network, backend, batch, _float_dtype(dtype)
         _check_size(network, batch, self.dtype)
         self._ops = backend.operations
-        self._order, self._layers = _in_order(network.layers) if keep else _fused(network.layers)
-        self._keep, self._seed = keep, seed
+        self._order, self._layers = _in_order(network.layers) if keep_outputs else _fused(network.layers)
+        self._keep, self._seed = keep_outputs, seed
         self._learn, self._training = learn, learn if training is None else training
-        self._frozen = network.places(frozen)
-        self.moment: Array = self._ops.zeros((2,), np.uint32)
-        self._allocate_parameters(memory, learn)
-        self.stages = self._layer_arrays()
+        self._frozen = network.layer_indices(frozen)
+        self.rng_counter: Array = self._ops.zeros((2,), np.uint32)
+        self._allocate_parameters(shared_parameters, learn)
+        self.layer_arrays = self._layer_arrays()
         self.forward_calls: list[Calls] = [
             [] if layer.reshapes else layer.forward(self._ops, arrays)
-            for layer, arrays in zip(self._layers, self.stages, strict=True)
+            for layer, arrays in zip(self._layers, self.layer_arrays, strict=True)
         ]
         self._pass: Callable[[], None] | None = None
-        self._inlet: Inlet
-        self._pass_with_outputs: tuple[Callable[[], None], Inlet, Outlet] | None = None
+        self._inlet: HostInput
+        self._pass_with_outputs: tuple[Callable[[], None], HostInput, HostOutput] | None = None
         self._loss: Array | None = None
         if learn:
-            self._prepare_backward(input_gradient, total or batch)
+            self._prepare_backward(input_gradient, total_examples or batch)
 
     # -- building ----------------------------------------------------------------------------------------------
 
@@ -84,23 +94,26 @@ class Plan:
         buffers in a third."""
         network, ops = self.network, self._ops
         pairs = list(zip(network.layers, network.shapes, strict=False))
-        blocks = [layer.block_shape(shape) for layer, shape in pairs]
-        states = [layer.state_shape(shape) for layer, shape in pairs]
+        blocks = [layer.parameter_shape(shape) for layer, shape in pairs]
+        states = [layer.buffer_shape(shape) for layer, shape in pairs]
         sizes = ((_total_size(blocks),), (_total_size(states),))
-        self.values, self.state = memory or tuple(ops.zeros(size, self.dtype) for size in sizes)
-        if (self.values.shape, self.state.shape) != sizes:
+        self.parameter_vector, self.buffer_vector = memory or tuple(ops.zeros(size, self.dtype) for size in sizes)
+        if (self.parameter_vector.shape, self.buffer_vector.shape) != sizes:
             raise ShapeError("The shared parameters belong to a plan of another network.")
-        self.gradients: Array = ops.zeros((_total_size(blocks) if learn else 0,), self.dtype)
-        self._parameter_arrays, self._buffer_arrays = _split(self.values, blocks), _split(self.state, states)
-        self._gradient_arrays = _split(self.gradients, blocks) if learn else [None] * len(blocks)
+        self.gradient_vector: Array = ops.zeros((_total_size(blocks) if learn else 0,), self.dtype)
+        self._parameter_arrays, self._buffer_arrays = (
+            _split(self.parameter_vector, blocks),
+            _split(self.buffer_vector, states),
+        )
+        self._gradient_arrays = _split(self.gradient_vector, blocks) if learn else [None] * len(blocks)
 
-    def _layer_arrays(self) -> list[Stage]:
+    def _layer_arrays(self) -> list[LayerArrays]:
         buffers = self._buffers()
         self.input: Array = buffers[0].values
         self._image_view: Array = self.input.transpose(3, 0, 1, 2)
         self.scores: Array = buffers[-1].values
         return [
-            Stage(
+            LayerArrays(
                 buffers[position],
                 buffers[position + 1].values,
                 self._parameter_arrays[index],
@@ -108,26 +121,26 @@ class Plan:
                 self._buffer_arrays[index],
                 self._training and index not in self._frozen,
                 self._learn,
-                key_of(self._seed, index + 1),
-                self.moment,
+                derive_rng_key(self._seed, index + 1),
+                self.rng_counter,
             )
             for position, index in enumerate(self._order)
         ]
 
-    def _buffers(self) -> list[Buffer]:
+    def _buffers(self) -> list[PaddedInput]:
         """Memory for every layer's input, laid out as the layer wants it, and for the scores; a reshape shares its
         input's memory."""
         shapes: list[Shape] = [self.network.input_shape]
         for layer in self._layers:
             shapes.append(layer.output_shape(shapes[-1]))
         plain = self._ops.zeros((*shapes[-1], self.batch), self.dtype)
-        buffers = [Buffer(plain, plain)]
+        buffers = [PaddedInput(plain, plain)]
         for layer, shape in zip(reversed(self._layers), reversed(shapes[:-1]), strict=True):
             if layer.reshapes:
                 same = buffers[-1].values.reshape(*shape, self.batch)
-                buffers.append(Buffer(same, same))
+                buffers.append(PaddedInput(same, same))
             else:
-                buffers.append(layer.buffer(self._ops, shape, self.batch, self.dtype))
+                buffers.append(layer.allocate_input(self._ops, shape, self.batch, self.dtype))
         return buffers[::-1]
 
     def _prepare_backward(self, input_gradient: bool, total: int) -> None:
@@ -139,11 +152,13 @@ class Plan:
         dy: Array = ops.zeros(self.scores.shape, self.dtype)
         self.loss_calls = ops.softmax_cross_entropy(self.scores, self.targets, self.votes, self._loss, dy, total)
         layers = self._layers
-        learning = [position for position, arrays in enumerate(self.stages) if arrays.dblock is not None]
+        learning = [
+            position for position, arrays in enumerate(self.layer_arrays) if arrays.parameter_gradient is not None
+        ]
         lowest = 0 if input_gradient else min(learning, default=len(layers))
         self.backward_calls: list[Calls] = []
         for position in range(len(layers) - 1, lowest - 1, -1):
-            layer, arrays = layers[position], self.stages[position]
+            layer, arrays = layers[position], self.layer_arrays[position]
             arrays.dy = dy
             if position > lowest or input_gradient:
                 shape = arrays.x.values.shape
@@ -151,54 +166,61 @@ class Plan:
             if not layer.reshapes:
                 self.backward_calls.append(layer.backward(ops, arrays))
 
-    def settle_calls(self) -> Calls:
+    def update_statistics_calls(self) -> Calls:
         """The calls that update the buffers with the statistics of the last forward pass, for an accepted step."""
-        pairs = zip(self._layers, self.stages, strict=True)
-        return [call for layer, arrays in pairs if arrays.training for call in layer.settle(self._ops, arrays)]
+        pairs = zip(self._layers, self.layer_arrays, strict=True)
+        return [
+            call
+            for layer, arrays in pairs
+            if arrays.training
+            for call in layer.update_running_statistics(self._ops, arrays)
+        ]
 
     # -- parameters --------------------------------------------------------------------------------------------
 
     def load(self, parameters: Parameters) -> None:
         """Copy the parameters in. Raises ShapeError or ValueError unless they are this network's."""
-        self.network.check(parameters)
-        for name, view in self.views().items():
+        self.network.check_parameters(parameters)
+        for name, view in self.named_arrays().items():
             self._ops.upload(parameters[name], view)
 
-    def parameters(self) -> Values:
+    def parameters(self) -> Arrays:
         """Host copies of the parameters and buffers, by name."""
-        return {name: self._ops.to_host(view) for name, view in self.views().items()}
+        return {name: self._ops.to_host(view) for name, view in self.named_arrays().items()}
 
-    def parameter_gradients(self) -> Values:
+    def parameter_gradients(self) -> Arrays:
         """Host copies of the last backward pass's gradients by name; 0 for frozen layers."""
-        return {name: self._ops.to_host(view) for name, view in self.parts(self.gradients).items()}
+        return {name: self._ops.to_host(view) for name, view in self.split_vector(self.gradient_vector).items()}
 
-    def views(self) -> dict[str, Array]:
+    def named_arrays(self) -> dict[str, Array]:
         """The parameters and buffers by name, as views of `parameter_vector` and `buffer_vector`."""
         views: dict[str, Array] = {}
         network = self.network
         arrays = zip(self._parameter_arrays, self._buffer_arrays, strict=True)
         layers = zip(network.names[1:], network.layers, network.shapes, arrays, strict=False)
         for name, layer, shape, (block, state) in layers:
-            parts = {} if block is None else layer.parameters(block, shape)
-            parts |= {} if state is None else layer.state(state, shape)
+            parts = {} if block is None else layer.parameter_views(block, shape)
+            parts |= {} if state is None else layer.buffer_views(state, shape)
             views.update((f"{name}.{part}", view) for part, view in parts.items())
         return views
 
-    def parts(self, vector: Array) -> dict[str, Array]:
+    def split_vector(self, vector: Array) -> dict[str, Array]:
         """Views by parameter name of a flat vector laid out as `parameter_vector`, such as the gradients."""
         parts: dict[str, Array] = {}
         network = self.network
-        blocks = [layer.block_shape(shape) for layer, shape in zip(network.layers, network.shapes, strict=False)]
+        blocks = [
+            layer.parameter_shape(shape) for layer, shape in zip(network.layers, network.shapes, strict=False)
+        ]
         for name, layer, shape, block in zip(
             network.names[1:], network.layers, network.shapes, _split(vector, blocks), strict=False
         ):
             if block is not None:
-                parts.update((f"{name}.{part}", view) for part, view in layer.parameters(block, shape).items())
+                parts.update((f"{name}.{part}", view) for part, view in layer.parameter_views(block, shape).items())
         return parts
 
     # -- passes ------------------------------------------------------------------------------------------------
 
-    def show(self, images: HostArray) -> None:
+    def set_input(self, images: HostArray) -> None:
         """Copy a batch (N, C, H, W) into the input. Raises ShapeError unless it fits, ValueError unless it is
         numeric. The caller checks that it is finite: here that would cost time in every pass."""
         self._check_images(images)
@@ -208,13 +230,13 @@ class Plan:
         """One pass; returns the scores (classes, N) on the device, overwritten by the next pass."""
         self._check_images(images)
         if self._pass is None:
-            self._inlet = self._ops.inlet(self._image_view)
+            self._inlet = self._ops.host_input(self._image_view)
             self._pass = self.backend.program(self._inlet.calls + self._all_forward(), 1)
-        self._inlet.put(images)
+        self._inlet.write(images)
         self._pass()
         return self.scores
 
-    def read(self, images: HostArray) -> list[HostArray]:
+    def forward_outputs(self, images: HostArray) -> list[HostArray]:
         """One pass, and what `outputs` returns after it; a GPU copies them as part of the pass.
 
         Raises ValueError unless the plan keeps outputs.
@@ -222,13 +244,13 @@ class Plan:
         outputs = self._kept_outputs()
         self._check_images(images)
         if self._pass_with_outputs is None:
-            inlet, outlet = self._ops.inlet(self._image_view), self._ops.outlet(outputs)
+            inlet, outlet = self._ops.host_input(self._image_view), self._ops.host_output(outputs)
             calls = inlet.calls + self._all_forward() + outlet.calls
             self._pass_with_outputs = self.backend.program(calls, 1), inlet, outlet
         run, inlet, outlet = self._pass_with_outputs
-        inlet.put(images)
+        inlet.write(images)
         run()
-        return [_batch_first(array) for array in outlet.take()]
+        return [_batch_first(array) for array in outlet.read()]
 
     def _check_images(self, images: HostArray) -> None:
         expected = self._image_view.shape
@@ -242,22 +264,22 @@ class Plan:
     def _all_forward(self) -> Calls:
         return [call for calls in self.forward_calls for call in calls]
 
-    def slices(self, images: HostArray, seconds: float) -> Iterator[None]:
+    def iter_slices(self, images: HostArray, seconds: float) -> Iterator[None]:
         """A forward pass that yields about every `seconds`; the scores are complete when it ends. On a GPU it never
         yields."""
         if self.backend.name != "cpu":
             self.forward(images)
             return
-        self.show(images)
-        yield from slices(self._ops.sliced([self._all_forward()]), seconds)
+        self.set_input(images)
+        yield from iter_slices(self._ops.in_slices([self._all_forward()]), seconds)
 
     def forward_timed(self, images: HostArray) -> list[float]:
         """One pass; returns the seconds of each layer, in the order of the network."""
-        self.show(images)
+        self.set_input(images)
         marks = [perf_counter()]
         for calls in self.forward_calls:
             replay(calls)
-            self.backend.wait()
+            self.backend.synchronize()
             marks.append(perf_counter())
         return list(np.diff(marks))
 
@@ -275,7 +297,7 @@ class Plan:
             replay(calls)
 
     @property
-    def errors(self) -> Array:
+    def losses(self) -> Array:
         """The loss of each example of the last backward pass, (N,), on the device.
 
         Raises ValueError unless the plan was made to learn.
@@ -285,9 +307,9 @@ class Plan:
         return self._loss
 
     @property
-    def loss(self) -> HostArray:
+    def host_losses(self) -> HostArray:
         """A host copy of `losses`. Raises ValueError unless the plan was made to learn."""
-        return self._ops.to_host(self.errors)
+        return self._ops.to_host(self.losses)
 
     def outputs(self) -> list[HostArray]:
         """Copies on the host of the input and every layer's output of the last pass, (N, C, H, W) or (N, n).
@@ -296,26 +318,26 @@ class Plan:
         """
         return [_batch_first(self._ops.to_host(array)) for array in self._kept_outputs()]
 
-    def outputs_of(self, wanted: Mapping[int, range]) -> dict[int, HostArray]:
+    def partial_outputs(self, channels: Mapping[int, range]) -> dict[int, HostArray]:
         """Some channels of some layers (0 is the input) of `outputs`; nothing else is copied from the device.
         Raises ValueError unless the plan keeps outputs."""
         outputs = self._kept_outputs()
         return {
             layer: _batch_first(self._ops.to_host(outputs[layer][maps.start : maps.stop]))
-            for layer, maps in wanted.items()
+            for layer, maps in channels.items()
         }
 
     def _kept_outputs(self) -> list[Array]:
         if not self._keep:
             raise ValueError("Only a plan made with keep_outputs=True keeps the outputs of its layers.")
-        return [self.input, *(arrays.y for arrays in self.stages)]
+        return [self.input, *(arrays.y for arrays in self.layer_arrays)]
 
     def input_gradient(self) -> HostArray:
         """The last backward pass's gradient in the input, (N, C, H, W), on the host.
 
         Raises ValueError unless the plan computes it.
         """
-        first = self.stages[0].dx
+        first = self.layer_arrays[0].dx
         if first is None:
             raise ValueError("Only a plan made with input_gradient=True computes the gradient in the picture.")
         return np.ascontiguousarray(np.moveaxis(self._ops.to_host(first), -1, 0))
@@ -341,10 +363,10 @@ def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
     """Raises ValueError for an invalid batch, or one that needs more memory than PLAN_BYTES_LIMIT."""
     if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
         raise ValueError(f"A plan's batch must be a whole number of pictures, at least 1, not {batch!r}.")
-    most = PLAN_LIMIT // (network.picture_bytes * dtype.itemsize // 4)
+    most = PLAN_BYTES_LIMIT // (network.image_bytes * dtype.itemsize // 4)
     if batch > most:
         raise ValueError(
-            f"Reading {batch:,} pictures at a time would take more than {PLAN_LIMIT // GIBIBYTE} GiB; "
+            f"Reading {batch:,} pictures at a time would take more than {PLAN_BYTES_LIMIT // GIBIBYTE} GiB; "
             f"this network can read {most:,}, so make the batch smaller."
         )
 
@@ -369,7 +391,7 @@ def _split(vector: Array, shapes: list[Shape | None]) -> list[Array | None]:
 
 
 @dataclass(frozen=True)
-class PooledConv2D(Layer):
+class ConvMaxPool(Layer):
     """A convolution and the max pool after it as one operation (Operations.convolution_max_pool)."""
 
     convolution: Conv2D
@@ -378,33 +400,33 @@ class PooledConv2D(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return self.pool.output_shape(self.convolution.output_shape(shape))
 
-    def block_shape(self, shape: Shape) -> Shape:
-        return self.convolution.block_shape(shape)
+    def parameter_shape(self, shape: Shape) -> Shape:
+        return self.convolution.parameter_shape(shape)
 
-    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
-        return self.convolution.buffer(ops, shape, batch, dtype)
+    def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
+        return self.convolution.allocate_input(ops, shape, batch, dtype)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         layer = self.convolution
         between = layer.output_shape(arrays.x.values.shape[:-1])
-        arrays.work = ops.convolution_max_pool(
-            arrays.x.full,
-            arrays.block,
+        arrays.context = ops.convolution_max_pool(
+            arrays.x.padded,
+            arrays.parameters,
             arrays.y,
             layer.size,
             layer.stride,
-            layer.margin,
-            layer.divisor(arrays.x.values.shape[:-1]),
+            layer.pad_width,
+            layer.normalizer(arrays.x.values.shape[:-1]),
             between,
             self.pool.size,
             self.pool.stride,
-            arrays.learning,
+            arrays.needs_backward,
         )
-        calls: Calls = arrays.work.forward()
+        calls: Calls = arrays.context.forward()
         return calls
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
-        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx, arrays.dblock)
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx, arrays.parameter_gradient)
         return calls
 
 
@@ -432,7 +454,7 @@ def _fused(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
     for position in cheapest_order(layers):
         layer = layers[position]
         if fused and isinstance(layer, MaxPool2D) and isinstance(fused[-1], Conv2D):
-            fused[-1] = PooledConv2D(fused[-1], layer)
+            fused[-1] = ConvMaxPool(fused[-1], layer)
         else:
             indices.append(position)
             fused.append(layer)

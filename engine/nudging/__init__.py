@@ -1,23 +1,28 @@
 """Learning by nudging, as the article describes it: every value a little up, a little down. Central differences,
 and a comparison of both with backpropagation."""
 
-from engine.nudging.central_differences import CentralDifferences, Kink, backpropagated, central_differences
-from engine.nudging.comparison import Curve, compare
-from engine.nudging.nudger import Nudge, Nudger, NudgeState, Nudging
-from engine.nudging.probe import Probe, backward_multiplies, forward_multiplies
+from engine.nudging.central_differences import (
+    CentralDifferences,
+    Kink,
+    backprop_gradients,
+    central_difference_gradients,
+)
+from engine.nudging.comparison import RuleCurve, compare_rules
+from engine.nudging.nudger import Nudge, Nudger, NudgeState, NudgingConfig
+from engine.nudging.probe import LossProbe, backward_multiplies, forward_multiplies
 
 __all__ = [
     "CentralDifferences",
-    "Curve",
     "Kink",
+    "LossProbe",
     "Nudge",
     "NudgeState",
     "Nudger",
-    "Nudging",
-    "Probe",
-    "backpropagated",
+    "NudgingConfig",
+    "RuleCurve",
+    "backprop_gradients",
     "backward_multiplies",
-    "central_differences",
-    "compare",
+    "central_difference_gradients",
+    "compare_rules",
     "forward_multiplies",
 ]

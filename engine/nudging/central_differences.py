@@ -11,10 +11,10 @@ import numpy as np
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import HostArray
-from engine.nn.layers import Layer, Stage, Values
+from engine.nn.layers import Arrays, Layer, LayerArrays
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.nudging.probe import Probe
+from engine.nudging.probe import LossProbe
 
 # The largest rounding error of a value, in units in the last place of the largest one of its layer; a smaller
 # change counts as none.
@@ -32,16 +32,16 @@ class Kink:
     """
 
     layer: str
-    what: str
+    description: str
     cell: tuple[int, ...]
     example: int | None = None
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         where = "" if self.example is None else f" of example {self.example}"
         return (
             "The central difference and backpropagation may differ here: "
-            f"{self.layer} {self.what} in cell {self.cell}{where}."
+            f"{self.layer} {self.description} in cell {self.cell}{where}."
         )
 
 
@@ -58,21 +58,26 @@ class _KinkedLayer:
     perturbed: HostArray
 
 
-class Kinks:
+class KinkFinder:
     """Finds the kinks that the changes of a LossProbe cross; built after its `set_batch`, for that batch."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: LossProbe) -> None:
         self._probe = probe
         network = probe.network
         self._kinked_layers = [
             kinked_layer
             for place, layer in enumerate(network.layers)
             for kinked_layer in _kinked_layers(
-                place, 0, network.title(place + 1), layer, probe.base.stages[place], probe.tried.stages[place]
+                place,
+                0,
+                network.layer_title(place + 1),
+                layer,
+                probe.base.layer_arrays[place],
+                probe.perturbed.layer_arrays[place],
             )
         ]
 
-    def found(self, place: int, count: int) -> dict[int, Kink]:
+    def find(self, place: int, count: int) -> dict[int, Kink]:
         """The first kink or tie, in the order of the layers, of each pair of changes that crosses one, by the index
         of the pair.
 
@@ -92,7 +97,7 @@ class Kinks:
         base = np.broadcast_to(kinked_layer.base[..., None, :], (*shape, count, examples))
         points = np.stack([base, sides[..., 0, :], sides[..., 1, :]]).reshape(3, *shape, count * examples)
         near = ROUNDING * np.finfo(points.dtype).eps * np.abs(points).max(initial=0)
-        for gaps in kinked_layer.layer.gaps(points):
+        for gaps in kinked_layer.layer.distances_to_kink(points):
             low, high = gaps.min(0), gaps.max(0)
             crossed = (low < 0) & (high > 0) & (high - low > near)
             crossed = crossed.reshape(*crossed.shape[:-1], count, examples)
@@ -101,20 +106,20 @@ class Kinks:
                     *cell, example = (int(axis) for axis in np.argwhere(crossed[..., number, :])[0])
                     kinks[int(number)] = Kink(
                         kinked_layer.title,
-                        kinked_layer.layer.kink,
+                        kinked_layer.layer.kink_text,
                         tuple(cell),
                         example if examples > 1 else None,
                     )
 
 
 def _kinked_layers(
-    place: int, depth: int, title: str, layer: Layer, base: Stage, tried: Stage
+    place: int, depth: int, title: str, layer: Layer, base: LayerArrays, tried: LayerArrays
 ) -> Iterator[_KinkedLayer]:
     """The layers with kinks: this one, or those inside it."""
     x = base.x.values.copy()
-    if next(layer.gaps(x[None]), None) is not None:
+    if next(layer.distances_to_kink(x[None]), None) is not None:
         yield _KinkedLayer(place, depth, title, layer, x, tried.x.values)
-    for (inner_title, inner, below), (_, _, above) in zip(layer.stack(base), layer.stack(tried), strict=True):
+    for (inner_title, inner, below), (_, _, above) in zip(layer.children(base), layer.children(tried), strict=True):
         yield from _kinked_layers(place, depth + 1, f"{title}, {inner_title}", inner, below, above)
 
 
@@ -133,17 +138,17 @@ class CentralDifferences:
     kinks: the first kink crossed, by name and index
     """
 
-    slopes: Values
-    kinked: Values
+    slopes: Arrays
+    kinked: Arrays
     kinks: dict[tuple[str, tuple[int, ...]], Kink]
 
-    def sentence(self, name: str, index: tuple[int, ...]) -> str | None:
+    def message(self, name: str, index: tuple[int, ...]) -> str | None:
         """Why the two gradients may differ for this parameter, None where they agree."""
         kink = self.kinks.get((name, index))
-        return None if kink is None else kink.sentence
+        return None if kink is None else kink.message
 
 
-def central_differences(
+def central_difference_gradients(
     network: Network,
     parameters: Parameters,
     images: HostArray,
@@ -162,43 +167,48 @@ def central_differences(
     """
     if not step > 0:
         raise ValueError(f"The step of a central difference must be above 0, not {step!r}.")
-    probe = Probe(network, len(images), 2 * _pairs(network, len(images)), dtype)
+    probe = LossProbe(network, len(images), 2 * _pairs(network, len(images)), dtype)
     probe.base.load(parameters)
-    probe.show(images, shares)
-    search = Kinks(probe)
-    slopes, kinked = ({name: np.zeros(view.shape, kind) for name, view in probe.base.parts(probe.values).items()}
-                      for kind in (probe.values.dtype, np.bool_))  # fmt: skip
+    probe.set_batch(images, shares)
+    search = KinkFinder(probe)
+    views = probe.base.split_vector(probe.parameter_vector)
+    slopes, kinked = (
+        {name: np.zeros(view.shape, kind) for name, view in views.items()}
+        for kind in (probe.parameter_vector.dtype, np.bool_)
+    )
     kinks: dict[tuple[str, tuple[int, ...]], Kink] = {}
-    for name, where in probe.base.parts(np.arange(len(probe.values))).items():
+    for name, where in probe.base.split_vector(np.arange(len(probe.parameter_vector))).items():
         place = network.names.index(name.split(".")[0]) - 1
-        for first in range(0, where.size, probe.most // 2):
-            positions = where.ravel()[first : first + probe.most // 2]
+        for first in range(0, where.size, probe.max_changes // 2):
+            positions = where.ravel()[first : first + probe.max_changes // 2]
             slopes[name].ravel()[first : first + len(positions)] = _slopes(probe, place, positions, step)
-            for number, kink in search.found(place, len(positions)).items():
+            for number, kink in search.find(place, len(positions)).items():
                 index = tuple(int(axis) for axis in np.unravel_index(first + number, where.shape))
                 kinks[name, index] = kink
                 kinked[name][index] = True
     return CentralDifferences(slopes, kinked, kinks)
 
 
-def backpropagated(
+def backprop_gradients(
     network: Network, parameters: Parameters, images: HostArray, shares: HostArray, dtype: Any = np.float64
-) -> Values:
+) -> Arrays:
     """The gradient of the mean loss by parameter name, by backpropagation.
 
     In inference mode, as in central_differences. Raises ShapeError or ValueError for arrays that do not fit.
     """
-    plan = Plan(network, choose_backend("cpu"), len(images), dtype=dtype, keep=True, learn=True, training=False)
+    plan = Plan(
+        network, choose_backend("cpu"), len(images), dtype=dtype, keep_outputs=True, learn=True, training=False
+    )
     plan.load(parameters)
     plan.forward(images)
     plan.backward(shares)
     return plan.parameter_gradients()
 
 
-def _slopes(probe: Probe, place: int, positions: HostArray, step: float) -> HostArray:
+def _slopes(probe: LossProbe, place: int, positions: HostArray, step: float) -> HostArray:
     """Central differences (n,) of the parameters at these positions."""
-    sides = ((int(index), probe.values[index] + side) for index in positions for side in (step, -step))
-    errors = probe.errors(place, list(sides)).mean(1).reshape(-1, 2)
+    sides = ((int(index), probe.parameter_vector[index] + side) for index in positions for side in (step, -step))
+    errors = probe.perturbed_losses(place, list(sides)).mean(1).reshape(-1, 2)
     slopes: HostArray = (errors[:, 0] - errors[:, 1]) / (2 * step)
     return slopes
 
@@ -206,6 +216,6 @@ def _slopes(probe: Probe, place: int, positions: HostArray, step: float) -> Host
 def _pairs(network: Network, examples: int) -> int:
     """The number of parameters changed at once, so that the widest layer's work stays in the cache."""
     pairs = zip(network.layers, network.shapes, strict=False)
-    widest = 2 * examples * 2 * max(layer.work_bytes(shape) for layer, shape in pairs)
+    widest = 2 * examples * 2 * max(layer.workspace_bytes(shape) for layer, shape in pairs)
     largest = max(cost.parameters for cost in network.costs)
     return max(1, min(BATCH_BYTES // max(widest, 1), MAX_PAIRS, largest))

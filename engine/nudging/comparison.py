@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
-from engine.nudging.nudger import Nudger, Nudging
-from engine.nudging.probe import Probe, backward_multiplies, forward_multiplies
+from engine.nudging.nudger import Nudger, NudgingConfig
+from engine.nudging.probe import LossProbe, backward_multiplies, forward_multiplies
 from engine.training.recipe import Recipe
-from engine.training.trainer import Step, Trainer
+from engine.training.trainer import StepDone, Trainer
 
 
 @dataclass(frozen=True)
-class Curve:
+class RuleCurve:
     """The progress of one learning rule, point by point, the start included.
 
     rule: its name
@@ -34,9 +34,14 @@ class Curve:
     updates: list[int] = field(default_factory=list)
 
 
-def compare(
-    network: Network, examples: Examples, start: Parameters, marks: Sequence[int], recipe: Recipe, nudging: Nudging
-) -> list[Curve]:
+def compare_rules(
+    network: Network,
+    examples: Dataset,
+    start: Parameters,
+    marks: Sequence[int],
+    recipe: Recipe,
+    nudging: NudgingConfig,
+) -> list[RuleCurve]:
     """Train both rules on `examples` from `start` until each has spent the last of `marks` (ascending).
 
     Returns three curves: backpropagation by `recipe`; nudging, recomputing only what a change affects; and the same
@@ -50,15 +55,15 @@ def compare(
 
 
 def _backpropagation(
-    network: Network, examples: Examples, start: Parameters, marks: Sequence[int], recipe: Recipe
-) -> Curve:
-    trainer = Trainer(network, Fixed(examples), recipe, choose_backend("cpu"), parameters_at_start=start)
+    network: Network, examples: Dataset, start: Parameters, marks: Sequence[int], recipe: Recipe
+) -> RuleCurve:
+    trainer = Trainer(network, FixedSource(examples), recipe, choose_backend("cpu"), initial_parameters=start)
     per_example = forward_multiplies(network) + backward_multiplies(network, recipe.frozen)
     meter = _LossMeter(network, examples)
-    curve = _CurveRecorder(Curve("backpropagation"), marks, lambda: meter.error(trainer.parameters()))
+    curve = _CurveRecorder(RuleCurve("backpropagation"), marks, lambda: meter.error(trainer.parameters()))
     seen = 0
-    for step in trainer.steps():
-        assert isinstance(step, Step)  # no examples are held out, so nothing is evaluated
+    for step in trainer.run():
+        assert isinstance(step, StepDone)  # no examples are held out, so nothing is evaluated
         seen += min(recipe.batch, len(examples) - seen % len(examples))
         curve.update(seen * per_example, step.number)
         if curve.done:
@@ -67,18 +72,18 @@ def _backpropagation(
 
 
 def _nudging(
-    network: Network, examples: Examples, start: Parameters, marks: Sequence[int], nudging: Nudging
-) -> Iterator[Curve]:
-    nudger = Nudger(network, Fixed(examples), nudging, start)
+    network: Network, examples: Dataset, start: Parameters, marks: Sequence[int], nudging: NudgingConfig
+) -> Iterator[RuleCurve]:
+    nudger = Nudger(network, FixedSource(examples), nudging, start)
     meter, pass_multiplies = _LossMeter(network, examples), forward_multiplies(network)
     curves = [
-        _CurveRecorder(Curve(rule), marks, lambda: meter.error(nudger.parameters()))
+        _CurveRecorder(RuleCurve(rule), marks, lambda: meter.error(nudger.parameters()))
         for rule in ("nudging", "nudging, whole passes")
     ]
     article_multiplies = 0
-    for nudge in nudger.nudges():
+    for nudge in nudger.iter_nudges():
         # One pass when the turn of a picture begins, and one for each of the two changes.
-        begins = (nudge.number - 1) % nudger.values == 0
+        begins = (nudge.number - 1) % nudger.value_count == 0
         article_multiplies += (2 + begins) * len(nudge.examples) * pass_multiplies
         for curve, spent in zip(curves, (nudger.multiplies, article_multiplies), strict=True):
             curve.update(spent, nudge.number)
@@ -90,7 +95,7 @@ def _nudging(
 class _CurveRecorder:
     """Adds a point to a curve whenever the next mark is reached."""
 
-    def __init__(self, curve: Curve, marks: Sequence[int], measure: Callable[[], float]) -> None:
+    def __init__(self, curve: RuleCurve, marks: Sequence[int], measure: Callable[[], float]) -> None:
         self.curve, self._marks, self._measure = curve, list(marks), measure
         self._record(0, 0)
 
@@ -112,10 +117,10 @@ class _CurveRecorder:
 class _LossMeter:
     """Measures both rules alike: the mean loss of all examples, in float64."""
 
-    def __init__(self, network: Network, examples: Examples) -> None:
-        self._probe, self._images = Probe(network, len(examples), 1), examples.images
+    def __init__(self, network: Network, examples: Dataset) -> None:
+        self._probe, self._images = LossProbe(network, len(examples), 1), examples.images
         self._shares = targets(examples.labels, len(examples.classes), np.float64)
 
     def error(self, parameters: Parameters) -> float:
         self._probe.base.load(parameters)
-        return float(self._probe.show(self._images, self._shares).mean())
+        return float(self._probe.set_batch(self._images, self._shares).mean())

@@ -11,18 +11,18 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from engine.backends.ops import HostArray
-from engine.data.pool import Source
-from engine.nn.layers import Values
+from engine.data.pool import DataSource
+from engine.nn.layers import Arrays
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
-from engine.nudging.probe import Probe
-from engine.training.evaluation import check_fit
+from engine.nudging.probe import LossProbe
+from engine.training.evaluation import check_compatible
 
-Kept: TypeAlias = Literal["up", "down", "same"]
+NudgeDirection: TypeAlias = Literal["up", "down", "same"]
 
 
 @dataclass(frozen=True)
-class Nudging:
+class NudgingConfig:
     """The hyperparameters of nudging.
 
     size: the change up and down
@@ -80,7 +80,7 @@ class Nudge:
     error_down: float
 
     @property
-    def kept(self) -> Kept:
+    def direction(self) -> NudgeDirection:
         """The change kept: the one with the least loss; of equal ones none before "up" before "down"."""
         if self.error_down < self.error and not self.error_up <= self.error_down:
             return "down"
@@ -88,12 +88,12 @@ class Nudge:
 
     @property
     def after(self) -> float:
-        return self.before + {"up": self.size, "same": 0.0, "down": -self.size}[self.kept]
+        return self.before + {"up": self.size, "same": 0.0, "down": -self.size}[self.direction]
 
     @property
     def error_after(self) -> float:
         """The loss with the value kept."""
-        return {"up": self.error_up, "same": self.error, "down": self.error_down}[self.kept]
+        return {"up": self.error_up, "same": self.error, "down": self.error_down}[self.direction]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,8 @@ class NudgeState:
     error: the present loss of the current batch
     """
 
-    parameters: Values
-    nudges: int
+    parameters: Arrays
+    nudge_count: int
     error: float
 
 
@@ -125,27 +125,27 @@ class Nudger:
     def __init__(
         self,
         network: Network,
-        source: Source,
-        nudging: Nudging,
+        source: DataSource,
+        config: NudgingConfig,
         start: Parameters | NudgeState,
     ) -> None:
         if source.count < 1:
             raise ValueError("There are no examples to train on; give some.")
-        network.places(nudging.frozen)
-        self.network, self.source, self.nudging = network, source, nudging
-        self._probes: dict[int, Probe] = {}
-        self._main = self._probe(min(nudging.batch, source.count))
+        network.layer_indices(config.frozen)
+        self.network, self.source, self.config = network, source, config
+        self._probes: dict[int, LossProbe] = {}
+        self._main = self._probe(min(config.batch, source.count))
         state = start if isinstance(start, NudgeState) else NudgeState(dict(start), 0, 0.0)
         self._main.base.load(state.parameters)
-        self._count, self._error = state.nudges, state.error
+        self._count, self._error = state.nudge_count, state.error
         self._loaded: tuple[int, int] | None = None
         self._list_values()
 
     def _list_values(self) -> None:
         """The position of every trainable parameter, by name, in the order of the layers."""
-        positions = self._main.base.parts(np.arange(len(self._main.values)))
+        positions = self._main.base.split_vector(np.arange(len(self._main.parameter_vector)))
         self._positions = [
-            (name, where) for name, where in positions.items() if name.split(".")[0] not in self.nudging.frozen
+            (name, where) for name, where in positions.items() if name.split(".")[0] not in self.config.frozen
         ]
         if not self._positions:
             raise ValueError(
@@ -155,62 +155,62 @@ class Nudger:
         self._layers = [self.network.names.index(name.split(".")[0]) - 1 for name, _ in self._positions]
 
     @property
-    def values(self) -> int:
+    def value_count(self) -> int:
         """The number of parameters nudged per batch."""
         return self._ends[-1]
 
     @property
-    def batches(self) -> int:
+    def batch_count(self) -> int:
         """The number of batches per epoch."""
-        return -(-self.source.count // self.nudging.batch)
+        return -(-self.source.count // self.config.batch)
 
     @property
     def multiplies(self) -> int:
         """The multiplications made so far; see LossProbe for those it saves."""
         return sum(probe.multiplies for probe in self._probes.values())
 
-    def parameters(self) -> Values:
+    def parameters(self) -> Arrays:
         """Copies of the present parameters and buffers, by name."""
         return self._main.base.parameters()
 
     def state(self) -> NudgeState:
         return NudgeState(self.parameters(), self._count, self._error)
 
-    def nudges(self) -> Iterator[Nudge]:
+    def iter_nudges(self) -> Iterator[Nudge]:
         """Nudges one parameter at each next(), without end. It may be abandoned and called again.
 
         Raises ValueError, with the parameters unchanged, if the loss is not finite.
         """
         while True:
-            epoch, within = divmod(self._count, self.batches * self.values)
-            batch, turn = divmod(within, self.values)
+            epoch, within = divmod(self._count, self.batch_count * self.value_count)
+            batch, turn = divmod(within, self.value_count)
             if self._loaded != (epoch, batch):
                 self._load_batch(epoch, batch, turn)
             yield self._nudge(epoch, turn)
 
     def _nudge(self, epoch: int, turn: int) -> Nudge:
         name, index, layer, position = self._value(int(self._order[turn]))
-        probe, size = self._probes[len(self._examples)], self.nudging.size * self.nudging.shrink**epoch
-        before = float(probe.values[position])
-        up, down = probe.errors(layer, ((position, before + size), (position, before - size))).mean(1)
+        probe, size = self._probes[len(self._examples)], self.config.size * self.config.shrink**epoch
+        before = float(probe.parameter_vector[position])
+        up, down = probe.perturbed_losses(layer, ((position, before + size), (position, before - size))).mean(1)
         number = self._count + 1
         nudge = Nudge(
             number, epoch + 1, self._examples, name, index, before, size, self._error, float(up), float(down)
         )
-        probe.values[position] = nudge.after
+        probe.parameter_vector[position] = nudge.after
         self._count, self._error = number, nudge.error_after
         return nudge
 
     def _load_batch(self, epoch: int, batch: int, turn: int) -> None:
         """Load a batch, draw the order of its turns, and compute its loss."""
-        seed, size = self.nudging.seed, self.nudging.batch
+        seed, size = self.config.seed, self.config.batch
         examples = self.source.epoch(epoch)
-        check_fit(self.network, examples)
+        check_compatible(self.network, examples)
         order = np.random.default_rng((seed, epoch)).permutation(len(examples))
         chosen = order[batch * size : (batch + 1) * size]
         probe = self._probe(len(chosen))
         shares = targets(examples.labels[chosen], len(self.network.classes), np.float64)
-        error = float(probe.show(examples.images[chosen], shares).mean())
+        error = float(probe.set_batch(examples.images[chosen], shares).mean())
         if not np.isfinite(error):
             raise ValueError(
                 "The error is not a finite number, so no nudge can lower it; begin with smaller weights."
@@ -218,8 +218,8 @@ class Nudger:
         if turn == 0:
             self._error = error
         self._examples = tuple(int(example) for example in chosen)
-        make_order = np.random.default_rng((seed, epoch, batch)).permutation if self.nudging.shuffled else np.arange
-        self._order: HostArray = make_order(self.values)
+        make_order = np.random.default_rng((seed, epoch, batch)).permutation if self.config.shuffled else np.arange
+        self._order: HostArray = make_order(self.value_count)
         self._loaded = (epoch, batch)
 
     def _value(self, number: int) -> tuple[str, tuple[int, ...], int, int]:
@@ -230,9 +230,9 @@ class Nudger:
         index = tuple(int(axis) for axis in np.unravel_index(flat, where.shape))
         return name, index, self._layers[parameter], int(where[index])
 
-    def _probe(self, size: int) -> Probe:
+    def _probe(self, size: int) -> LossProbe:
         """The probe for batches of `size`; all share their parameters."""
         if size not in self._probes:
-            memory = (self._main.base.values, self._main.base.state) if self._probes else None
-            self._probes[size] = Probe(self.network, size, memory=memory)
+            memory = (self._main.base.parameter_vector, self._main.base.buffer_vector) if self._probes else None
+            self._probes[size] = LossProbe(self.network, size, shared_parameters=memory)
         return self._probes[size]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.backends.ops import Array, Calls, HostArray, Operations, replay
-from engine.nn.layers import Layer, Stage
+from engine.backends.ops import Array, Calls, HostArray, Ops, replay
+from engine.nn.layers import Layer, LayerArrays
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 
@@ -36,7 +36,7 @@ def backward_multiplies(network: Network, frozen: Collection[str] = ()) -> int:
     return sum(costs[place][0] for place in learning) + sum(below for _, below in costs[lowest + 1 :])
 
 
-class Probe:
+class LossProbe:
     """The losses of `examples` images under up to `max_changes` changes of one parameter each, tried at once.
 
     Only what a change affects is computed: the layers below keep their outputs, the parameter's own layer is
@@ -51,37 +51,45 @@ class Probe:
         self,
         network: Network,
         examples: int,
-        most: int = 2,
+        max_changes: int = 2,
         dtype: Any = np.float64,
-        memory: tuple[Array, Array] | None = None,
+        shared_parameters: tuple[Array, Array] | None = None,
     ) -> None:
-        self.network, self.examples, self.most = network, examples, most
+        self.network, self.examples, self.max_changes = network, examples, max_changes
         backend = choose_backend("cpu")
-        self.base = Plan(network, backend, examples, dtype=dtype, keep=True, memory=memory)
-        self.values: HostArray = self.base.values
-        self.tried = Plan(
-            network, backend, examples * most, dtype=dtype, keep=True, memory=(self.base.values, self.base.state)
+        self.base = Plan(
+            network, backend, examples, dtype=dtype, keep_outputs=True, shared_parameters=shared_parameters
+        )
+        self.parameter_vector: HostArray = self.base.parameter_vector
+        self.perturbed = Plan(
+            network,
+            backend,
+            examples * max_changes,
+            dtype=dtype,
+            keep_outputs=True,
+            shared_parameters=(self.base.parameter_vector, self.base.buffer_vector),
         )
         self.multiplies = 0
         self._current = 0
         self._base_loss, self._perturbed_loss = (
-            _CrossEntropy(backend.operations, plan.scores) for plan in (self.base, self.tried)
+            _CrossEntropy(backend.operations, plan.scores) for plan in (self.base, self.perturbed)
         )
         self._copies: dict[tuple[int, int], Calls] = {}
         self._upper_calls = [
-            [call for calls in self.tried.forward_calls[place + 1 :] for call in calls] + self._perturbed_loss.calls
+            [call for calls in self.perturbed.forward_calls[place + 1 :] for call in calls]
+            + self._perturbed_loss.calls
             for place in range(len(network.layers))
         ]
         self._costs = [examples * cost.multiplies for cost in network.costs]
         self._costs_from = [examples * forward_multiplies(network, place) for place in range(len(network.layers))]
 
-    def show(self, images: HostArray, shares: HostArray) -> HostArray:
+    def set_batch(self, images: HostArray, shares: HostArray) -> HostArray:
         """A whole pass over these images (examples, C, H, W) with target votes `shares` (examples, classes).
 
         Returns the loss of each, (examples,). Raises ShapeError unless they fit.
         """
         self._base_loss.targets[...] = shares.T
-        self._perturbed_loss.targets[...] = np.tile(shares.T, self.most)
+        self._perturbed_loss.targets[...] = np.tile(shares.T, self.max_changes)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self.base.forward(images)
             replay(self._base_loss.calls)
@@ -89,14 +97,14 @@ class Probe:
         self.multiplies += self._costs_from[0]
         return self._base_loss.errors.copy()
 
-    def errors(self, place: int, changes: Sequence[tuple[int, Any]]) -> HostArray:
+    def perturbed_losses(self, place: int, changes: Sequence[tuple[int, Any]]) -> HostArray:
         """The losses (changes, examples) of the current batch, for each change alone.
 
         place: the index of the layer that the changed parameters belong to
         changes: positions in `parameter_vector` and the new values; at most `max_changes`
         The array is overwritten by the next call. A loss that overflows is infinite or NaN, without a warning.
         """
-        calls, values = self.base.forward_calls[place], self.values
+        calls, values = self.base.forward_calls[place], self.parameter_vector
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._refresh(place)
             for column, (position, value) in enumerate(changes):
@@ -108,7 +116,7 @@ class Probe:
             replay(self._upper_calls[place])
         self._current = place
         self.multiplies += len(changes) * self._costs_from[place]
-        return self._perturbed_loss.errors.reshape(self.most, self.examples)[: len(changes)]
+        return self._perturbed_loss.errors.reshape(self.max_changes, self.examples)[: len(changes)]
 
     def _refresh(self, place: int) -> None:
         """Recompute the layers below `place` that a change has left stale."""
@@ -122,16 +130,18 @@ class Probe:
         key = (place, column)
         if key not in self._copies:
             part = slice(column * self.examples, (column + 1) * self.examples)
-            pairs = _output_pairs(self.network.layers[place], self.base.stages[place], self.tried.stages[place])
+            pairs = _output_pairs(
+                self.network.layers[place], self.base.layer_arrays[place], self.perturbed.layer_arrays[place]
+            )
             copy = self.base.backend.operations.copy
             self._copies[key] = [call for source, target in pairs for call in copy(source, target[..., part])]
         return self._copies[key]
 
 
-def _output_pairs(layer: Layer, source: Stage, target: Stage) -> list[tuple[Array, Array]]:
+def _output_pairs(layer: Layer, source: LayerArrays, target: LayerArrays) -> list[tuple[Array, Array]]:
     """A layer's output in two plans, and, for a layer with layers inside, their inputs."""
     pairs = [(source.y, target.y)]
-    for (_, inner, below), (_, _, above) in zip(layer.stack(source), layer.stack(target), strict=True):
+    for (_, inner, below), (_, _, above) in zip(layer.children(source), layer.children(target), strict=True):
         pairs += [(below.x.values, above.x.values), *_output_pairs(inner, below, above)]
     return pairs
 
@@ -139,7 +149,7 @@ def _output_pairs(layer: Layer, source: Stage, target: Stage) -> list[tuple[Arra
 class _CrossEntropy:
     """The loss of each column of scores (classes, N)."""
 
-    def __init__(self, ops: Operations, scores: Array) -> None:
+    def __init__(self, ops: Ops, scores: Array) -> None:
         self.targets, votes, dscores = (ops.zeros(scores.shape, scores.dtype) for _ in range(3))
         self.errors: HostArray = ops.zeros(scores.shape[1:], scores.dtype)
         self.calls = ops.softmax_cross_entropy(scores, self.targets, votes, self.errors, dscores, 1)

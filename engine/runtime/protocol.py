@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.data.pool import PoolSettings
-from engine.data.xo.generator import Samples
+from engine.data.xo.generator import GeneratorSamples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.documents.open_file import Opened, Opening
+from engine.documents.open_file import OpenRequest, OpenResult
 from engine.drawings.drawing import Drawing
-from engine.explain.queries import Answer, Question
-from engine.explain.robustness import Robustness
-from engine.explain.template_matching import Comparison
-from engine.nn.inference import Reading, Wanted
-from engine.runtime.jobs import Verdict
-from engine.runtime.training_protocol import Goal, Training
-from engine.training.evaluation import HeldOut
+from engine.explain.queries import Query, Result
+from engine.explain.robustness import RobustnessResult
+from engine.explain.template_matching import TemplateMatch
+from engine.nn.inference import ChannelRanges, Prediction
+from engine.runtime.jobs import DrawingPrediction
+from engine.runtime.training_protocol import TrainingReport, TrainingRequest
+from engine.training.evaluation import HeldOutEvaluation
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +44,20 @@ class Request:
     document: Document
     settled: bool = True
     acknowledged: int = 0
-    opening: Opening | None = None
-    asked_at: float = 0.0
-    goal: Goal | None = None
+    open_request: OpenRequest | None = None
+    requested_at: float = 0.0
+    training: TrainingRequest | None = None
     live: bool = False
     robustness: bool = False
-    sampled: XOSettings | None = None
-    question: Question | None = None
-    own: bool = False
+    sample_settings: XOSettings | None = None
+    query: Query | None = None
+    drawing_predictions: bool = False
     held_out: PoolSettings | None = None
-    wanted: tuple[Wanted | None, ...] = ()
+    visible_channels: tuple[ChannelRanges | None, ...] = ()
 
-    def wanted_of(self, index: int) -> Wanted | None:
+    def visible_channels_of(self, index: int) -> ChannelRanges | None:
         """The feature maps to return for the model at `index`; None for all."""
-        return self.wanted[index] if index < len(self.wanted) else None
+        return self.visible_channels[index] if index < len(self.visible_channels) else None
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,17 @@ class Snapshot:
 
     generation: int
     drawing: Drawing
-    readings: tuple[Reading, ...]
+    predictions: tuple[Prediction, ...]
     device: DeviceReport
     notices: tuple[Notice, ...]
-    opened: Opened | None
+    open_result: OpenResult | None
     settled: bool
-    asked_at: float
+    requested_at: float
     engine_seconds: float
-    training: Training | None = None
-    comparison: Comparison | None = None
-    robustness: Robustness | None = None
-    samples: Samples | None = None
-    answer: Answer | None = None
-    own: Mapping[Drawing, Verdict] = field(default_factory=dict)
-    held_out: HeldOut | None = None
+    training: TrainingReport | None = None
+    comparison: TemplateMatch | None = None
+    robustness: RobustnessResult | None = None
+    samples: GeneratorSamples | None = None
+    result: Result | None = None
+    drawing_predictions: Mapping[Drawing, DrawingPrediction] = field(default_factory=dict)
+    held_out: HeldOutEvaluation | None = None

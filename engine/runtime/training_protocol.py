@@ -11,24 +11,24 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.data.dataset import Examples
-from engine.data.labelled_drawings import OwnDrawing
-from engine.data.pool import Lesson, PoolSettings
-from engine.explain.step_trace import Dissection, Inspection
-from engine.nn.layers import Values
-from engine.nn.model import Moment, Subject
-from engine.training.evaluation import Judgement
-from engine.training.history import Branch, KeptRun, Origin
-from engine.training.layer_statistics import Statistics
+from engine.data.dataset import Dataset
+from engine.data.labelled_drawings import LabelledDrawing
+from engine.data.pool import PoolSettings, TrainingData
+from engine.explain.step_trace import StepQuery, StepTrace
+from engine.nn.layers import Arrays
+from engine.nn.model import Model, RunPoint
+from engine.training.evaluation import Evaluation
+from engine.training.history import Branch, BranchOrigin, SavedRun
+from engine.training.layer_statistics import NetworkStatistics
 from engine.training.recipe import Recipe
-from engine.training.trainer import End
+from engine.training.trainer import StopReason
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-State: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
+TrainingState: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Goal:
+class TrainingRequest:
     """The training the window asks for.
 
     run_id: rises with each new branch.
@@ -48,38 +48,38 @@ class Goal:
     branch_names: names given by the user, by branch number.
     """
 
-    number: int
-    subject: Subject
-    origin: Literal["fresh", "weights", "kept"] | Moment
-    name: str
+    run_id: int
+    model: Model
+    origin: Literal["fresh", "weights", "kept"] | RunPoint
+    branch_name: str
     recipe: Recipe
     data: PoolSettings
-    own: tuple[OwnDrawing, ...] = ()
+    labelled_drawings: tuple[LabelledDrawing, ...] = ()
     running: bool = False
-    until: int | None = None
-    pace: float | None = None
-    look: Moment | None = None
-    inspection: Inspection | None = None
-    inside: bool = False
-    kept: KeptRun | None = None
-    names: Mapping[int, str] = field(default_factory=dict)
+    stop_at_step: int | None = None
+    speed_limit: float | None = None
+    shown_point: RunPoint | None = None
+    step_query: StepQuery | None = None
+    layer_statistics: bool = False
+    saved_run: SavedRun | None = None
+    branch_names: Mapping[int, str] = field(default_factory=dict)
 
     @property
-    def lesson(self) -> Lesson:
+    def training_data(self) -> TrainingData:
         """The training data of the branch."""
-        return Lesson(self.data, self.own)
+        return TrainingData(self.data, self.labelled_drawings)
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Keyframe:
     """The parameters at a stored point of the history."""
 
-    moment: Moment
-    parameters: Values
+    point: RunPoint
+    parameters: Arrays
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class TrainingReport:
     """The state of a training run, read-only.
 
     run_id, request: of the TrainingRequest it answers, so that the report of an earlier request is recognized.
@@ -103,28 +103,28 @@ class Training:
     saved_run: everything needed to resume in another session; up to 10 s of training old, current when paused.
     """
 
-    goal: int
-    answers: Goal
-    state: State
-    words: str
-    ended: End | None
+    run_id: int
+    request: TrainingRequest
+    state: TrainingState
+    message: str
+    stop_reason: StopReason | None
     accuracy: float
-    prepared: float
-    now: Moment
-    shown: Moment
-    exact: bool
+    data_progress: float
+    current_point: RunPoint
+    shown_point: RunPoint
+    is_exact: bool
     epoch: int
-    steps_an_epoch: int
-    speed: float
-    good: Moment | None
+    steps_per_epoch: int
+    steps_per_second: float
+    restart_point: RunPoint | None
     branches: tuple[Branch, ...]
-    origins: tuple[Origin, ...]
-    frames: tuple[Frame, ...]
-    judgement: Judgement | None
-    examples: Examples | None
-    held_out: Examples | None
+    branch_origins: tuple[BranchOrigin, ...]
+    keyframes: tuple[Keyframe, ...]
+    evaluation: Evaluation | None
+    examples: Dataset | None
+    held_out: Dataset | None
     batch: HostArray
-    gradients: Values
-    dissection: Dissection | None = None
-    statistics: Statistics | None = None
-    kept: KeptRun | None = None
+    gradients: Arrays
+    step_trace: StepTrace | None = None
+    statistics: NetworkStatistics | None = None
+    saved_run: SavedRun | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.nn.layers import Values
+from engine.nn.layers import Arrays
 from engine.training.recipe import Recipe
 
 
@@ -22,19 +22,21 @@ class Checkpoint:
     best_parameters: those it was reached with, None without patience or before the first evaluation.
     """
 
-    parameters: Values
-    memory: Values
+    parameters: Arrays
+    optimizer_state: Arrays
     steps: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
-    judged: int = 0
+    evaluated_epochs: int = 0
     accuracy: float = float("nan")
-    best: float = float("inf")
-    stale: int = 0
-    best_parameters: Values | None = None
+    best_loss: float = float("inf")
+    epochs_since_best: int = 0
+    best_parameters: Arrays | None = None
 
 
-def fitting(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint:
+def adapt_checkpoint(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint:
     """The checkpoint for a run by `recipe`, without the optimizer state if that belongs to another optimizer."""
-    kinds = {name.partition(".")[0] for name in checkpoint.memory}
-    return checkpoint if kinds == {*recipe.optimizer.vectors, "count"} else replace(checkpoint, memory={})
+    kinds = {name.partition(".")[0] for name in checkpoint.optimizer_state}
+    return (
+        checkpoint if kinds == {*recipe.optimizer.state_names, "count"} else replace(checkpoint, optimizer_state={})
+    )

@@ -12,27 +12,27 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.dataset import Examples
-from engine.data.pool import HELD_OUT, PIECE, PoolSettings, piece
+from engine.data.dataset import Dataset
+from engine.data.pool import CHUNK_SIZE, HELD_OUT_STREAM, PoolSettings, generate_chunk
 from engine.nn.layers import ShapeError, shape_text
 from engine.nn.losses import cross_entropy
-from engine.nn.model import Moment, Subject
+from engine.nn.model import Model, RunPoint
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.training.history import History
-from engine.training.train_step import reading_size
+from engine.training.train_step import inference_batch_size
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 # Enough to fill a GPU, few enough for the feature maps of a large network.
 GPU_BATCH = 256
-MOST: Final = 400  # evaluations kept in the cache
-SLICE: Final = 0.005  # seconds of a slice within a forward pass
-SAMPLE: Final = 256  # training examples, evenly spread: they cost as much as a step or two
+MAX_EVALUATIONS: Final = 400  # evaluations kept in the cache
+SLICE_SECONDS: Final = 0.005  # seconds of a slice within a forward pass
+TRAINING_SAMPLE: Final = 256  # training examples, evenly spread: they cost as much as a step or two
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
+class Metrics:
     """Metrics of predictions.
 
     loss: mean cross-entropy of all examples.
@@ -48,23 +48,23 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class Evaluation:
     """A network's scores (N, classes) float32 for examples, inf or nan where they overflow, and their metrics."""
 
     scores: HostArray
-    score: Score
+    metrics: Metrics
 
 
-class Judge:
+class Evaluator:
     """Evaluates one network on the same examples with changing parameters, in slices."""
 
-    def __init__(self, network: Network, backend: Backend, examples: Examples) -> None:
+    def __init__(self, network: Network, backend: Backend, examples: Dataset) -> None:
         most = max(1, len(examples))
-        size = min(most, GPU_BATCH) if backend.name == "gpu" else reading_size(network, most)
+        size = min(most, GPU_BATCH) if backend.name == "gpu" else inference_batch_size(network, most)
         self._examples, self._network, self._backend = examples, network, backend
         self._plan = Plan(network, backend, size)
 
-    def pieces(self, parameters: Parameters, seconds: float = math.inf) -> Iterator[Judgement | None]:
+    def iter_slices(self, parameters: Parameters, seconds: float = math.inf) -> Iterator[Evaluation | None]:
         """Evaluate `parameters`: None after each batch and about every `seconds` within one, at last the result."""
         plan, images, size = self._plan, self._examples.images, self._plan.batch
         plan.load(parameters)
@@ -73,13 +73,13 @@ class Judge:
         for start in range(0, len(images), size):
             part = images[start : start + size]
             batch[: len(part)] = part
-            yield from unwarned(plan.slices(batch, seconds))
+            yield from without_overflow_warnings(plan.iter_slices(batch, seconds))
             scores[start : start + size] = self._backend.operations.to_host(plan.scores).T[: len(part)]
             yield None
-        yield Judgement(scores, score(scores, self._examples.labels, self._network.classes))
+        yield Evaluation(scores, compute_metrics(scores, self._examples.labels, self._network.classes))
 
 
-def unwarned(slices: Iterator[None]) -> Iterator[None]:
+def without_overflow_warnings(slices: Iterator[None]) -> Iterator[None]:
     """The slices of a forward pass without overflow warnings; the scores show an overflow anyway."""
     while True:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -88,7 +88,7 @@ def unwarned(slices: Iterator[None]) -> Iterator[None]:
         yield
 
 
-def check_fit(network: Network, examples: Examples) -> None:
+def check_compatible(network: Network, examples: Dataset) -> None:
     """Raises ShapeError unless the examples have the network's input shape and classes."""
     if examples.images.shape[1:] != network.input_shape:
         raise ShapeError(
@@ -102,13 +102,15 @@ def check_fit(network: Network, examples: Examples) -> None:
         )
 
 
-def judge(network: Network, parameters: Parameters, examples: Examples, backend: Backend) -> Judgement:
+def evaluate(network: Network, parameters: Parameters, examples: Dataset, backend: Backend) -> Evaluation:
     """Evaluate `parameters` on the examples, in one call."""
-    (result,) = (found for found in Judge(network, backend, examples).pieces(parameters) if found is not None)
+    (result,) = (
+        found for found in Evaluator(network, backend, examples).iter_slices(parameters) if found is not None
+    )
     return result
 
 
-def score(scores: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Score:
+def compute_metrics(scores: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Metrics:
     """The metrics of scores (N, classes) for labels (N,), -1 for "neither"; the loss is nan after an overflow."""
     predicted = scores.argmax(1)
     correct = predicted == labels
@@ -116,7 +118,7 @@ def score(scores: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Sco
     np.add.at(confusion, (np.where(labels < 0, len(classes), labels), predicted), 1)
     with np.errstate(over="ignore", invalid="ignore"):
         loss = float(cross_entropy(scores, labels).mean()) if len(labels) else float("nan")
-    return Score(
+    return Metrics(
         loss,
         _mean(correct[labels >= 0]),
         {name: _mean(correct[labels == index]) for index, name in enumerate(classes)},
@@ -128,14 +130,14 @@ def _mean(correct: HostArray) -> float:
     return float(correct.mean()) if len(correct) else float("nan")
 
 
-class Judgements:
+class EvaluationCache:
     """Evaluations of one network by point of the history, computed in slices."""
 
     def __init__(self) -> None:
-        self._known: dict[Moment, Judgement] = {}
-        self._current: tuple[Moment, Iterator[Judgement | None]] | None = None
+        self._known: dict[RunPoint, Evaluation] = {}
+        self._current: tuple[RunPoint, Iterator[Evaluation | None]] | None = None
 
-    def __contains__(self, point: Moment) -> bool:
+    def __contains__(self, point: RunPoint) -> bool:
         return point in self._known
 
     def clear(self) -> None:
@@ -143,18 +145,18 @@ class Judgements:
         self._known.clear()
         self._current = None
 
-    def remember(self, point: Moment, evaluation: Judgement) -> None:
+    def add(self, point: RunPoint, evaluation: Evaluation) -> None:
         """Add an evaluation; the oldest is dropped beyond MAX_EVALUATIONS."""
         self._known[point] = evaluation
-        while len(self._known) > MOST:
+        while len(self._known) > MAX_EVALUATIONS:
             del self._known[next(iter(self._known))]
 
     def advance(
         self,
-        point: Moment,
+        point: RunPoint,
         network: Network,
         backend: Backend,
-        held_out: Examples,
+        held_out: Dataset,
         parameters: Callable[[], Parameters | None],
         seconds: float = math.inf,
     ) -> None:
@@ -162,39 +164,39 @@ class Judgements:
         if self._current is None or self._current[0] != point:
             values = parameters()
             assert values is not None
-            self._current = point, Judge(network, backend, held_out).pieces(values, seconds)
+            self._current = point, Evaluator(network, backend, held_out).iter_slices(values, seconds)
         evaluation = next(self._current[1])
         if evaluation is not None:
-            self.remember(point, evaluation)
+            self.add(point, evaluation)
 
-    def at(self, point: Moment, running: bool) -> Judgement | None:
+    def at(self, point: RunPoint, running: bool) -> Evaluation | None:
         """The evaluation at a point; while training runs, the last one at or before it."""
         if not running or point in self._known:
             return self._known.get(point)
         steps = [known.step for known in self._known if known.branch == point.branch and known.step <= point.step]
-        return self._known[Moment(point.branch, max(steps))] if steps else None
+        return self._known[RunPoint(point.branch, max(steps))] if steps else None
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOutEvaluation:
     """Held-out examples and their evaluation."""
 
-    examples: Examples
-    judgement: Judgement
+    examples: Dataset
+    evaluation: Evaluation
 
 
-class Judging:
+class HeldOutJob:
     """Evaluates a model on the held-out examples of generator settings, in slices."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._model: Subject | None = None
+        self._model: Model | None = None
         self._settings: PoolSettings | None = None
-        self._examples: Examples | None = None
+        self._examples: Dataset | None = None
         self._slices: Iterator[None] | None = None
-        self._latest: HeldOut | None = None
+        self._latest: HeldOutEvaluation | None = None
 
-    def follow(self, model: Subject, settings: PoolSettings) -> None:
+    def update(self, model: Model, settings: PoolSettings) -> None:
         """Set model and settings, whose side and classes must be those of the network; nothing is repeated."""
         if model is self._model and settings == self._settings:
             return
@@ -208,55 +210,57 @@ class Judging:
         """Whether the evaluation is incomplete."""
         return self._slices is not None
 
-    def work(self, seconds: float) -> None:
+    def run_for(self, seconds: float) -> None:
         """Continue for about `seconds`. Raises what Evaluator raises for a network that is too large."""
         deadline = perf_counter() + seconds
         while self._slices is not None and perf_counter() < deadline:
             if next(self._slices, self) is self:
                 self._slices = None
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Do nothing until model or settings change."""
         self._slices = None
 
-    def report(self) -> HeldOut | None:
+    def report(self) -> HeldOutEvaluation | None:
         """The latest evaluation, None before the first."""
         return self._latest
 
-    def _iter_slices(self, model: Subject, settings: PoolSettings) -> Iterator[None]:
+    def _iter_slices(self, model: Model, settings: PoolSettings) -> Iterator[None]:
         if self._examples is None:
             chunks = []
-            for number in range(-(-settings.held_out // PIECE)):
-                chunks.append(piece(settings, HELD_OUT, number))
+            for number in range(-(-settings.held_out // CHUNK_SIZE)):
+                chunks.append(generate_chunk(settings, HELD_OUT_STREAM, number))
                 yield
             images = np.concatenate([chunk.images for chunk in chunks])
             labels = np.concatenate([chunk.labels for chunk in chunks])
-            self._examples = Examples(images, labels, chunks[0].classes)
+            self._examples = Dataset(images, labels, chunks[0].classes)
         examples = self._examples
-        for evaluation in Judge(model.network, self._backend, examples).pieces(model.parameters, SLICE):
+        for evaluation in Evaluator(model.network, self._backend, examples).iter_slices(
+            model.parameters, SLICE_SECONDS
+        ):
             if evaluation is not None:
-                self._latest = HeldOut(examples, evaluation)
+                self._latest = HeldOutEvaluation(examples, evaluation)
             yield
 
 
-class Recall:
+class TrainingAccuracyJob:
     """Measures the accuracy on a fixed sample of the training set, in slices."""
 
-    def __init__(self, network: Network, backend: Backend, training_set: Examples) -> None:
-        indices = np.unique(np.linspace(0, len(training_set) - 1, SAMPLE).round().astype(np.intp))
+    def __init__(self, network: Network, backend: Backend, training_set: Dataset) -> None:
+        indices = np.unique(np.linspace(0, len(training_set) - 1, TRAINING_SAMPLE).round().astype(np.intp))
         self._network, self._sample = network, training_set.take(indices)
-        self._evaluator = Judge(network, backend, self._sample)
-        self._slices: Iterator[Judgement | None] | None = None
-        self._point = Moment(-1, -1)
+        self._evaluator = Evaluator(network, backend, self._sample)
+        self._slices: Iterator[Evaluation | None] | None = None
+        self._point = RunPoint(-1, -1)
 
     @property
     def busy(self) -> bool:
         """Whether a measurement is running."""
         return self._slices is not None
 
-    def begin(self, point: Moment, parameters: Parameters, seconds: float) -> None:
+    def start(self, point: RunPoint, parameters: Parameters, seconds: float) -> None:
         """Measure the parameters of `point`, in slices of about `seconds`."""
-        self._point, self._slices = point, self._evaluator.pieces(parameters, seconds)
+        self._point, self._slices = point, self._evaluator.iter_slices(parameters, seconds)
 
     def advance(self, history: History) -> None:
         """Run one slice; the last one records the accuracy in the history."""
@@ -266,11 +270,11 @@ class Recall:
         except DeviceFault:
             # The trainer reports the fault; here one measurement is skipped.
             fallback = numpy_backend("the GPU failed")
-            self._evaluator, self._slices = Judge(self._network, fallback, self._sample), None
+            self._evaluator, self._slices = Evaluator(self._network, fallback, self._sample), None
             return
         if evaluation is not None:
             self._slices = None
-            history.recall(self._point.branch, self._point.step, evaluation.score.accuracy)
+            history.record_training_accuracy(self._point.branch, self._point.step, evaluation.metrics.accuracy)
 
 
 @dataclass(frozen=True)
@@ -282,11 +286,11 @@ class Calibration:
     """
 
     threshold: float
-    named: dict[str, float]
-    wrong: float
+    recall_by_class: dict[str, float]
+    misclassified: float
 
 
-def calibrate(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:
+def calibrate_threshold(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:
     """The threshold with the best mean recall over the classes and "neither".
 
     votes (N, classes), labels (N,) with -1 for neither. Thresholds from 1 / classes upward in steps of 0.005 are

@@ -15,17 +15,17 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.data.pool import Lesson
-from engine.nn.model import Moment
+from engine.data.pool import TrainingData
+from engine.nn.model import RunPoint
 from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
 from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-BUDGET = 256 * 2**20
+HISTORY_BYTES = 256 * 2**20
 # Independent of the budget, because each report goes through all keyframes.
-MOST_FRAMES = 4_096
+MAX_KEYFRAMES = 4_096
 _INITIAL_CAPACITY = 1024
 _ARRAY_OVERHEAD = 256  # bytes of an array object
 
@@ -50,10 +50,10 @@ class Curves:
     steps: HostArray
     losses: HostArray
     rates: HostArray
-    judged: HostArray
+    held_out_steps: HostArray
     held_out_losses: HostArray
-    accuracies: HostArray
-    recalled: HostArray
+    held_out_accuracies: HostArray
+    training_accuracy_steps: HostArray
     training_accuracies: HostArray
 
 
@@ -69,7 +69,7 @@ class Branch:
 
     number: int
     name: str
-    parent: Moment | None
+    parent: RunPoint | None
     start: int
     end: int
     curves: Curves
@@ -78,16 +78,16 @@ class Branch:
     recipes: tuple[tuple[int, Recipe], ...]
 
 
-def ancestry(branches: Sequence[Branch], point: Moment) -> tuple[Moment, ...]:
+def ancestry(branches: Sequence[Branch], point: RunPoint) -> tuple[RunPoint, ...]:
     """The last point on each branch along the path from a first branch to `point`."""
     branch = branches[point.branch]
     if branch.parent is None:
         return (point,)
-    before = ancestry(branches, Moment(branch.parent.branch, min(branch.parent.step, point.step)))
+    before = ancestry(branches, RunPoint(branch.parent.branch, min(branch.parent.step, point.step)))
     return before if point.step <= branch.start else (*before, point)
 
 
-def lineage(branches: Sequence[Branch], point: Moment) -> tuple[tuple[int, Recipe], ...]:
+def recipes_up_to(branches: Sequence[Branch], point: RunPoint) -> tuple[tuple[int, Recipe], ...]:
     """The recipes of all steps up to `point`, ancestors included, each with the step from which it applies."""
     path = ancestry(branches, point)
     found = [branches[path[0].branch].recipes[0]]
@@ -98,21 +98,21 @@ def lineage(branches: Sequence[Branch], point: Moment) -> tuple[tuple[int, Recip
     return tuple(found)
 
 
-def best(branch: Branch) -> Moment | None:
+def best_point(branch: Branch) -> RunPoint | None:
     """The point with the lowest loss on the held-out examples, None if they were never evaluated."""
     losses = branch.curves.held_out_losses
-    return Moment(branch.number, int(branch.curves.judged[int(losses.argmin())])) if len(losses) else None
+    return RunPoint(branch.number, int(branch.curves.held_out_steps[int(losses.argmin())])) if len(losses) else None
 
 
-def last_good(branch: Branch, classes: int) -> Moment:
+def last_stable_point(branch: Branch, classes: int) -> RunPoint:
     """The last point of a branch whose loss was at most twice that of uniform votes."""
     stable = np.flatnonzero(branch.curves.losses <= 2 * math.log(classes))
     # A step's loss is that of the weights before it.
-    return Moment(branch.number, int(branch.curves.steps[stable[-1]]) - 1 if len(stable) else branch.start)
+    return RunPoint(branch.number, int(branch.curves.steps[stable[-1]]) - 1 if len(stable) else branch.start)
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class BranchRecord:
     """A branch with everything needed to continue it.
 
     keyframes: by step, that of the start included. pinned: the steps of those that are never thinned.
@@ -123,7 +123,7 @@ class Line:
     pinned: frozenset[int]
 
 
-class Column:
+class GrowingArray:
     """An append-only array; views returned earlier keep their content."""
 
     def __init__(self, dtype: Any, start: HostArray | None = None) -> None:
@@ -156,26 +156,26 @@ class _GrowingBranch:
 
     number: int
     name: str
-    parent: Moment | None
+    parent: RunPoint | None
     start: int
     end: int
     recipes: list[tuple[int, Recipe]]
-    steps: Column = field(default_factory=lambda: Column(np.int64))
-    losses: Column = field(default_factory=lambda: Column(np.float32))
-    rates: Column = field(default_factory=lambda: Column(np.float32))
-    held_out_steps: Column = field(default_factory=lambda: Column(np.int64))
-    held_out_losses: Column = field(default_factory=lambda: Column(np.float32))
-    held_out_accuracies: Column = field(default_factory=lambda: Column(np.float32))
-    training_accuracy_steps: Column = field(default_factory=lambda: Column(np.int64))
-    training_accuracies: Column = field(default_factory=lambda: Column(np.float32))
+    steps: GrowingArray = field(default_factory=lambda: GrowingArray(np.int64))
+    losses: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
+    rates: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
+    held_out_steps: GrowingArray = field(default_factory=lambda: GrowingArray(np.int64))
+    held_out_losses: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
+    held_out_accuracies: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
+    training_accuracy_steps: GrowingArray = field(default_factory=lambda: GrowingArray(np.int64))
+    training_accuracies: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
     marks: list[Mark] = field(default_factory=list)
     keyframes: dict[int, Checkpoint] = field(default_factory=dict)
     pinned: set[int] = field(default_factory=set)
 
 
-def frame_bytes(keyframe: Checkpoint) -> int:
+def keyframe_bytes(keyframe: Checkpoint) -> int:
     """Bytes a keyframe takes in memory, array objects included."""
-    groups = (keyframe.parameters, keyframe.memory, keyframe.best_parameters or {})
+    groups = (keyframe.parameters, keyframe.optimizer_state, keyframe.best_parameters or {})
     return sum(array.nbytes + _ARRAY_OVERHEAD for group in groups for array in group.values())
 
 
@@ -189,16 +189,16 @@ class History:
     keyframe_bytes: size of one keyframe. budget: bytes all keyframes may take.
     """
 
-    def __init__(self, frame_bytes: int, budget: int = BUDGET) -> None:
-        self._max_keyframes = min(max(4, budget // max(frame_bytes, 1)), MOST_FRAMES)
+    def __init__(self, keyframe_bytes: int, budget: int = HISTORY_BYTES) -> None:
+        self._max_keyframes = min(max(4, budget // max(keyframe_bytes, 1)), MAX_KEYFRAMES)
         self._branches: list[_GrowingBranch] = []
         self.spacing = 1
-        self.changes = 0  # rises with every change
+        self.revision = 0  # rises with every change
 
     @classmethod
-    def taken_up(cls, records: Sequence[Line], spacing: int, budget: int = BUDGET) -> History:
+    def from_records(cls, records: Sequence[BranchRecord], spacing: int, budget: int = HISTORY_BYTES) -> History:
         """A history restored from `records`."""
-        history = cls(frame_bytes(next(iter(records[0].keyframes.values()))), budget)
+        history = cls(keyframe_bytes(next(iter(records[0].keyframes.values()))), budget)
         history.spacing = spacing
         for record in records:
             branch, curves = record.branch, record.branch.curves
@@ -210,14 +210,14 @@ class History:
                     branch.start,
                     branch.end,
                     list(branch.recipes),
-                    Column(np.int64, curves.steps),
-                    Column(np.float32, curves.losses),
-                    Column(np.float32, curves.rates),
-                    Column(np.int64, curves.judged),
-                    Column(np.float32, curves.held_out_losses),
-                    Column(np.float32, curves.accuracies),
-                    Column(np.int64, curves.recalled),
-                    Column(np.float32, curves.training_accuracies),
+                    GrowingArray(np.int64, curves.steps),
+                    GrowingArray(np.float32, curves.losses),
+                    GrowingArray(np.float32, curves.rates),
+                    GrowingArray(np.int64, curves.held_out_steps),
+                    GrowingArray(np.float32, curves.held_out_losses),
+                    GrowingArray(np.float32, curves.held_out_accuracies),
+                    GrowingArray(np.int64, curves.training_accuracy_steps),
+                    GrowingArray(np.float32, curves.training_accuracies),
                     list(branch.marks),
                     dict(record.keyframes),
                     set(record.pinned),
@@ -226,18 +226,18 @@ class History:
         history._thin()
         return history
 
-    def lines(self) -> tuple[Line, ...]:
+    def records(self) -> tuple[BranchRecord, ...]:
         """All branches with everything needed to continue them; arrays are shared, not copied."""
         return tuple(
-            Line(self._frozen(branch), dict(branch.keyframes), frozenset(branch.pinned))
+            BranchRecord(self._frozen(branch), dict(branch.keyframes), frozenset(branch.pinned))
             for branch in self._branches
         )
 
-    def begin(
-        self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: Moment | None = None
+    def add_branch(
+        self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: RunPoint | None = None
     ) -> int:
         """Add a branch that starts at `step` with `keyframe`; returns its number."""
-        self.changes += 1
+        self.revision += 1
         number = len(self._branches)
         branch = _GrowingBranch(number, name, parent, step, step, [(step, recipe)])
         branch.keyframes[step] = keyframe
@@ -250,31 +250,33 @@ class History:
         """Rename a branch; an unknown number is ignored."""
         if number < len(self._branches) and self._branches[number].name != name:
             self._branches[number].name = name
-            self.changes += 1
+            self.revision += 1
 
-    def change(self, number: int, step: int, recipe: Recipe, text: str) -> None:
+    def change_recipe(self, number: int, step: int, recipe: Recipe, text: str) -> None:
         """Set the recipe of a branch from `step` on, with a mark."""
-        self.changes += 1
+        self.revision += 1
         branch = self._branches[number]
         if branch.recipes[-1][0] == step:
             branch.recipes.pop()
         branch.recipes.append((step, recipe))
         branch.marks.append(Mark(step, text))
 
-    def recipe_at(self, point: Moment) -> tuple[Recipe, int | None]:
+    def recipe_at(self, point: RunPoint) -> tuple[Recipe, int | None]:
         """The recipe of the step after `point`, and the step at which the next recipe replaced it, if one did."""
         branch = self._branches[point.branch]
         if point.step < branch.start and branch.parent is not None:
-            return self.recipe_at(Moment(branch.parent.branch, point.step))
+            return self.recipe_at(RunPoint(branch.parent.branch, point.step))
         recipes = branch.recipes
         index = max(0, bisect_right([step for step, _ in recipes], point.step) - 1)
         return recipes[index][1], recipes[index + 1][0] if index + 1 < len(recipes) else None
 
-    def record(self, number: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]) -> None:
+    def record_step(
+        self, number: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]
+    ) -> None:
         """Record a step; `keyframe` is called for the checkpoint after it, if that is kept."""
         branch = self._branches[number]
         branch.end = step
-        self.changes += 1
+        self.revision += 1
         branch.steps.append(step)
         branch.losses.append(loss)
         branch.rates.append(rate)
@@ -282,45 +284,45 @@ class History:
             branch.keyframes[step] = keyframe()
             self._thin()
 
-    def judge(self, number: int, step: int, loss: float, accuracy: float) -> None:
+    def record_evaluation(self, number: int, step: int, loss: float, accuracy: float) -> None:
         """Record an evaluation on the held-out examples after `step`."""
         branch = self._branches[number]
-        self.changes += 1
+        self.revision += 1
         branch.held_out_steps.append(step)
         branch.held_out_losses.append(loss)
         branch.held_out_accuracies.append(accuracy)
 
-    def recall(self, number: int, step: int, accuracy: float) -> None:
+    def record_training_accuracy(self, number: int, step: int, accuracy: float) -> None:
         """Record the accuracy on a sample of the training set after `step`."""
         branch = self._branches[number]
-        self.changes += 1
+        self.revision += 1
         branch.training_accuracy_steps.append(step)
         branch.training_accuracies.append(accuracy)
 
-    def pin(self, point: Moment, keyframe: Checkpoint) -> None:
+    def pin(self, point: RunPoint, keyframe: Checkpoint) -> None:
         """Keep a keyframe at this point, regardless of the spacing."""
         branch = self._branches[point.branch]
-        self.changes += 1
+        self.revision += 1
         branch.keyframes[point.step] = keyframe
         branch.pinned.add(point.step)
 
-    def nearest(self, point: Moment) -> tuple[Moment, Checkpoint]:
+    def nearest_keyframe(self, point: RunPoint) -> tuple[RunPoint, Checkpoint]:
         """The last keyframe at or before `point`, on its branch or an ancestor. Raises KeyError for an unknown
         branch."""
         if not 0 <= point.branch < len(self._branches):
             raise KeyError(f"there is no branch {point.branch}")
         branch = self._branches[point.branch]
         if point.step < branch.start and branch.parent is not None:
-            return self.nearest(Moment(branch.parent.branch, point.step))
+            return self.nearest_keyframe(RunPoint(branch.parent.branch, point.step))
         step = max((step for step in branch.keyframes if step <= point.step), default=branch.start)
-        return Moment(branch.number, step), branch.keyframes[step]
+        return RunPoint(branch.number, step), branch.keyframes[step]
 
     def branches(self) -> tuple[Branch, ...]:
         """All branches, read-only."""
         return tuple(self._frozen(branch) for branch in self._branches)
 
     @property
-    def frames(self) -> int:
+    def keyframe_count(self) -> int:
         """Number of keyframes."""
         return sum(len(branch.keyframes) for branch in self._branches)
 
@@ -341,7 +343,7 @@ class History:
         )
 
     def _thin(self) -> None:
-        while self.frames > self._max_keyframes and self.spacing < 2**30:
+        while self.keyframe_count > self._max_keyframes and self.spacing < 2**30:
             self.spacing *= 2
             for branch in self._branches:
                 off = [step for step in branch.keyframes if step % self.spacing and step not in branch.pinned]
@@ -350,24 +352,24 @@ class History:
 
 
 # Seconds of training between two saved copies of a run, and the bytes the keyframes of one may take.
-EVERY: Final = 10.0
-KEPT_BUDGET: Final = 8 * 2**20
+SAVE_INTERVAL: Final = 10.0
+SAVED_KEYFRAME_BYTES: Final = 8 * 2**20
 
 
 @dataclass(frozen=True)
-class Origin:
+class BranchOrigin:
     """What a branch started from.
 
     initial_model: name of the model whose weights it started with, None for initialized weights or those of the
     parent.
     """
 
-    lesson: Lesson
-    given: str | None
+    training_data: TrainingData
+    initial_model: str | None
 
 
 @dataclass(frozen=True, eq=False)
-class KeptRun:
+class SavedRun:
     """A training run with its history, to be resumed.
 
     current_point: the last step made, a keyframe of its branch.
@@ -376,63 +378,65 @@ class KeptRun:
     """
 
     network: Network
-    lines: tuple[Line, ...]
-    origins: tuple[Origin, ...]
-    now: Moment
+    branches: tuple[BranchRecord, ...]
+    branch_origins: tuple[BranchOrigin, ...]
+    current_point: RunPoint
     spacing: int
-    goal: int = 0
+    run_id: int = 0
 
-    def __contains__(self, point: Moment) -> bool:
-        return 0 <= point.branch < len(self.lines) and point.step <= self.lines[point.branch].branch.end
+    def __contains__(self, point: RunPoint) -> bool:
+        return 0 <= point.branch < len(self.branches) and point.step <= self.branches[point.branch].branch.end
 
     @property
-    def standing(self) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """The checkpoint to resume from."""
-        return self.lines[self.now.branch].keyframes[self.now.step]
+        return self.branches[self.current_point.branch].keyframes[self.current_point.step]
 
 
-class HandOver:
+class SaveThrottle:
     """Makes the SavedRun of a run: a new one every `interval` seconds of training and when the run pauses, the last
     one in between. Arrays are shared, so each costs one copy of the parameters."""
 
-    def __init__(self, interval: float = EVERY, budget: int = KEPT_BUDGET) -> None:
+    def __init__(self, interval: float = SAVE_INTERVAL, budget: int = SAVED_KEYFRAME_BYTES) -> None:
         self._interval, self._budget = interval, budget
-        self.last: KeptRun | None = None
+        self.last: SavedRun | None = None
         self._revision = -1
         self._saved_at = perf_counter()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start with another history."""
         self.last, self._revision = None, -1
 
-    def kept(
+    def saved_run(
         self,
         run_id: int,
         network: Network,
         history: History,
-        origins: Sequence[Origin],
-        current: Moment,
+        origins: Sequence[BranchOrigin],
+        current: RunPoint,
         checkpoint: Callable[[], Checkpoint],
         *,
         at_once: bool,
-    ) -> KeptRun | None:
+    ) -> SavedRun | None:
         """The run to save, None before the first interval is over; at_once: regardless of the interval."""
-        known = self.last is not None and self.last.now == current and self._revision == history.changes
+        known = self.last is not None and self.last.current_point == current and self._revision == history.revision
         if known or not (at_once or perf_counter() - self._saved_at >= self._interval):
             return self.last
-        records = list(history.lines())
+        records = list(history.records())
         record = records[current.branch]
         records[current.branch] = replace(record, keyframes={**record.keyframes, current.step: checkpoint()})
-        thin = thinned(records, current, history.spacing, self._budget)
-        self.last = KeptRun(network, thin, tuple(origins), current, history.spacing, run_id)
-        self._revision, self._saved_at = history.changes, perf_counter()
+        thin = thin_keyframes(records, current, history.spacing, self._budget)
+        self.last = SavedRun(network, thin, tuple(origins), current, history.spacing, run_id)
+        self._revision, self._saved_at = history.revision, perf_counter()
         return self.last
 
 
-def thinned(records: Sequence[Line], current: Moment, spacing: int, budget: int) -> tuple[Line, ...]:
+def thin_keyframes(
+    records: Sequence[BranchRecord], current: RunPoint, spacing: int, budget: int
+) -> tuple[BranchRecord, ...]:
     """The branches with as many evenly spread keyframes as the budget allows: those at multiples of `spacing`, of
     twice that, and so on, and always the start of each branch and the current step."""
-    most = max(1, budget // max(frame_bytes(records[0].keyframes[records[0].branch.start]), 1))
+    most = max(1, budget // max(keyframe_bytes(records[0].keyframes[records[0].branch.start]), 1))
     thin = [_thinned(record, current, spacing) for record in records]
     while sum(len(record.keyframes) for record in thin) > most and spacing < 2**30:
         spacing *= 2
@@ -440,7 +444,7 @@ def thinned(records: Sequence[Line], current: Moment, spacing: int, budget: int)
     return tuple(thin)
 
 
-def _thinned(record: Line, current: Moment, spacing: int) -> Line:
+def _thinned(record: BranchRecord, current: RunPoint, spacing: int) -> BranchRecord:
     ends = {record.branch.start} | ({current.step} if current.branch == record.branch.number else set())
     keyframes = {step: at for step, at in record.keyframes.items() if not step % spacing or step in ends}
     branch = replace(record.branch, keyframes=tuple(sorted(keyframes)))

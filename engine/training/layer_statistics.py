@@ -11,20 +11,20 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.dataset import Examples
-from engine.nn.layers import Values
-from engine.nn.model import Moment
+from engine.data.dataset import Dataset
+from engine.nn.layers import Arrays
+from engine.nn.model import RunPoint
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 BINS: Final = 32  # even, so that 0 lies between two bins of a two-sided scale
-MOST_VALUES: Final = 250_000  # counted per layer: more would take long and show the same
-SAMPLE: Final = 64  # held-out examples that are used, at most
+MAX_VALUES: Final = 250_000  # counted per layer: more would take long and show the same
+MAX_EXAMPLES: Final = 64  # held-out examples that are used, at most
 _MIN_EXAMPLES: Final = 8
 # Seconds between two computations during training: of all statistics while visible, else of dead features.
-WATCHED, UNWATCHED = 0.25, 2.0
+SHOWN_INTERVAL, HIDDEN_INTERVAL = 0.25, 2.0
 # And this many times as long as the last computation took, so that training keeps most of the time.
 _SHOWN_FACTOR, _HIDDEN_FACTOR = 6.0, 40.0
 _SLICE_MULTIPLIES: Final = 200_000_000  # multiplications of one slice: a few ms
@@ -47,11 +47,11 @@ class Histogram:
     high: float
     total: int
     zeros: int
-    strange: int
+    nonfinite: int
     mean: float
-    spread: float
-    least: float
-    most: float
+    std: float
+    minimum: float
+    maximum: float
 
 
 def histogram(values: HostArray) -> Histogram:
@@ -73,11 +73,11 @@ def histogram(values: HostArray) -> Histogram:
 
 
 @dataclass(frozen=True, eq=False)
-class Move:
+class ParameterChange:
     """The last step's gradients, L2 penalty and clipping included, and its change of every parameter, by name."""
 
-    gradients: Values
-    changes: Values
+    gradients: Arrays
+    changes: Arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,35 +96,35 @@ class LayerStatistics:
     weights: Histogram | None = None
     values: Histogram | None = None
     gradients: Histogram | None = None
-    size: float | None = None
-    gradient_size: float | None = None
-    change: float | None = None
+    weight_norm: float | None = None
+    gradient_norm: float | None = None
+    relative_change: float | None = None
 
 
 @dataclass(frozen=True)
-class Dead:
+class DeadFeatures:
     """Features that are 0 on all examples.
 
     layer: the layer of the features. relu: the layer after which they are 0. channels: from 0.
     """
 
     layer: int
-    cut: int
+    relu: int
     channels: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class StatisticsHistory:
     """The norms along a branch, at the steps they were computed: steps (m,) int64; gradient_norms and
     relative_changes (m, groups) float32, nan where a group has none."""
 
     steps: HostArray
-    sizes: HostArray
-    changes: HostArray
+    gradient_norms: HostArray
+    relative_changes: HostArray
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
+class NetworkStatistics:
     """The statistics of a network at one point of its training.
 
     examples: number of held-out examples used.
@@ -134,80 +134,84 @@ class Statistics:
     """
 
     network: Network
-    at: Moment
+    point: RunPoint
     examples: int
-    dead: tuple[Dead, ...]
+    dead: tuple[DeadFeatures, ...]
     rows: tuple[LayerStatistics, ...]
-    course: Course
+    history: StatisticsHistory
 
 
-def rows_of(network: Network) -> tuple[tuple[int, ...], ...]:
+def layer_groups(network: Network) -> tuple[tuple[int, ...], ...]:
     """The layers that share statistics: an elementwise layer without parameters, such as a ReLU, joins the layer
     before it; identity layers and reshapes have none."""
     groups: list[list[int]] = []
     for number, (layer, shape) in enumerate(zip(network.layers, network.shapes, strict=False), 1):
-        if layer.reshapes or layer.relays:
+        if layer.reshapes or layer.is_identity:
             continue
-        if layer.pointwise and layer.block_shape(shape) is None and groups:
+        if layer.is_elementwise and layer.parameter_shape(shape) is None and groups:
             groups[-1].append(number)
         else:
             groups.append([number])
     return tuple(tuple(group) for group in groups)
 
 
-def learnt(network: Network, number: int) -> tuple[str, ...]:
+def parameter_names(network: Network, number: int) -> tuple[str, ...]:
     """The names of the parameters of a layer, such as 01-conv2d.weight, buffers excluded; `number` is from 1."""
     layer, shape = network.layers[number - 1], network.shapes[number - 1]
-    parameter_shape = layer.block_shape(shape)
+    parameter_shape = layer.parameter_shape(shape)
     if parameter_shape is None:
         return ()
     # Broadcast from one number: no memory is allocated.
-    views = layer.parameters(np.broadcast_to(np.float32(0), parameter_shape), shape)
+    views = layer.parameter_views(np.broadcast_to(np.float32(0), parameter_shape), shape)
     return tuple(f"{network.names[number]}.{name}" for name in views)
 
 
-def row_statistics(
-    network: Network, layers: tuple[int, ...], parameters: Parameters, change: Move | None, values: HostArray
+def compute_layer_statistics(
+    network: Network,
+    layers: tuple[int, ...],
+    parameters: Parameters,
+    change: ParameterChange | None,
+    values: HostArray,
 ) -> LayerStatistics:
     """The statistics of a group of layers. values: outputs of its last layer, (examples, ...)."""
-    names = [name for number in layers for name in learnt(network, number)]
+    names = [name for number in layers for name in parameter_names(network, number)]
     if not names:
-        return LayerStatistics(layers, values=histogram(some(values)))
+        return LayerStatistics(layers, values=histogram(subsample(values)))
     weights = _concatenated(parameters, names)
     norm = _norm(weights)
-    row = LayerStatistics(layers, histogram(some(weights)), histogram(some(values)), size=norm)
+    row = LayerStatistics(layers, histogram(subsample(weights)), histogram(subsample(values)), weight_norm=norm)
     if change is None:
         return row
     gradients, changes = _concatenated(change.gradients, names), _concatenated(change.changes, names)
     relative = _norm(changes) / norm if norm else None
     return LayerStatistics(
-        layers, row.weights, row.values, histogram(some(gradients)), norm, _norm(gradients), relative
+        layers, row.weights, row.values, histogram(subsample(gradients)), norm, _norm(gradients), relative
     )
 
 
-def some(values: HostArray) -> HostArray:
+def subsample(values: HostArray) -> HostArray:
     """At most MAX_VALUES of the values, (n,), evenly spaced."""
     flat = values.reshape(-1)
-    return flat[:: -(-flat.size // MOST_VALUES) or 1]
+    return flat[:: -(-flat.size // MAX_VALUES) or 1]
 
 
-def cuts_of(network: Network) -> Iterator[tuple[int, int]]:
+def relu_layers(network: Network) -> Iterator[tuple[int, int]]:
     """Every layer that sets negative values to 0, such as a ReLU, after the layer whose features it acts on."""
     for relu, layer in enumerate(network.layers, 1):
         number = relu
-        while layer.cuts and number and not network.layers[number - 1].mixes_maps:
+        while layer.zeroes_negatives and number and not network.layers[number - 1].connects_channels:
             number -= 1
-        if layer.cuts and number and network.shapes[number][0] == network.shapes[relu][0]:
+        if layer.zeroes_negatives and number and network.shapes[number][0] == network.shapes[relu][0]:
             yield number, relu
 
 
-def dead_of(network: Network, peaks: Mapping[int, HostArray]) -> tuple[Dead, ...]:
+def find_dead_features(network: Network, peaks: Mapping[int, HostArray]) -> tuple[DeadFeatures, ...]:
     """The dead features. peaks: by ReLU layer, the largest value of every channel on any example, (channels,)."""
     found = []
-    for layer, relu in cuts_of(network):
+    for layer, relu in relu_layers(network):
         channels = tuple(int(channel) for channel in np.flatnonzero(peaks[relu] == 0))
         if channels:
-            found.append(Dead(layer, relu, channels))
+            found.append(DeadFeatures(layer, relu, channels))
     return tuple(found)
 
 
@@ -219,7 +223,7 @@ def _norm(values: HostArray) -> float:
     return float(np.linalg.norm(values.astype(np.float64)))
 
 
-class Observer:
+class StatisticsObserver:
     """Computes the statistics of one network for changing parameters, in slices.
 
     latest: the last statistics, None before the first.
@@ -227,12 +231,12 @@ class Observer:
 
     def __init__(self, network: Network, backend: Backend) -> None:
         self.network, self._backend = network, backend
-        self.latest: Statistics | None = None
-        self._groups = rows_of(network)
-        self._relus = tuple(relu for _, relu in cuts_of(network))
+        self.latest: NetworkStatistics | None = None
+        self._groups = layer_groups(network)
+        self._relus = tuple(relu for _, relu in relu_layers(network))
         self._plan: Plan | None = None
-        self._slices: Iterator[Statistics | None] | None = None
-        self._point, self._complete = Moment(-1, -1), False
+        self._slices: Iterator[NetworkStatistics | None] | None = None
+        self._point, self._complete = RunPoint(-1, -1), False
         self._latest_complete = False
         self._started, self._worked = 0.0, 0.0
         self._history: dict[int, list[tuple[int, list[float], list[float]]]] = {}
@@ -242,7 +246,7 @@ class Observer:
         """Whether a computation is running."""
         return self._slices is not None
 
-    def due(self, point: Moment, complete: bool, running: bool) -> bool:
+    def is_due(self, point: RunPoint, complete: bool, running: bool) -> bool:
         """Whether statistics of `point` are to be computed.
 
         complete: all statistics, not only the dead features. running: `point` is the last step of running training.
@@ -251,20 +255,20 @@ class Observer:
             return True
         known = self.latest is not None and (self._latest_complete or not complete)
         if running:
-            interval = max(WATCHED, _SHOWN_FACTOR * self._worked)
+            interval = max(SHOWN_INTERVAL, _SHOWN_FACTOR * self._worked)
             if not complete:
-                interval = max(UNWATCHED, _HIDDEN_FACTOR * self._worked)
+                interval = max(HIDDEN_INTERVAL, _HIDDEN_FACTOR * self._worked)
             return not known or perf_counter() - self._started > interval
-        return not known or self.latest is None or self.latest.at != point
+        return not known or self.latest is None or self.latest.point != point
 
     def advance(
         self,
-        point: Moment,
+        point: RunPoint,
         complete: bool,
         running: bool,
-        held_out: Examples,
+        held_out: Dataset,
         parameters: Callable[[], Parameters | None],
-        last_change: Callable[[], Iterator[Move | None]],
+        last_change: Callable[[], Iterator[ParameterChange | None]],
     ) -> None:
         """One slice of the statistics of `point`; a running computation continues, unless another point is shown.
 
@@ -290,14 +294,14 @@ class Observer:
 
     def _iter_slices(
         self,
-        point: Moment,
+        point: RunPoint,
         complete: bool,
-        held_out: Examples,
+        held_out: Dataset,
         parameters: Parameters,
-        last_change: Callable[[], Iterator[Move | None]],
-    ) -> Iterator[Statistics | None]:
+        last_change: Callable[[], Iterator[ParameterChange | None]],
+    ) -> Iterator[NetworkStatistics | None]:
         """None after each slice, at last the statistics."""
-        change: Move | None = None
+        change: ParameterChange | None = None
         for found in last_change() if complete else ():
             change = found
             yield None
@@ -307,27 +311,27 @@ class Observer:
         for outputs, count in self._iter_outputs(held_out, parameters):
             self._update_peaks(peaks, outputs)
             for number, arrays in kept.items():
-                if complete and (not arrays or total * outputs[number][0].size < MOST_VALUES):
+                if complete and (not arrays or total * outputs[number][0].size < MAX_VALUES):
                     arrays.append(outputs[number])
             total += count
             yield None
         rows: list[LayerStatistics] = []
         for group in self._groups if complete else ():
             values = np.concatenate(kept[group[-1]])
-            rows.append(row_statistics(self.network, group, parameters, change, values))
+            rows.append(compute_layer_statistics(self.network, group, parameters, change, values))
             yield None
         if complete:
             self._add_to_history(point, rows)
-        dead = dead_of(self.network, peaks)
-        yield Statistics(self.network, point, total, dead, tuple(rows), self._branch_history(point))
+        dead = find_dead_features(self.network, peaks)
+        yield NetworkStatistics(self.network, point, total, dead, tuple(rows), self._branch_history(point))
 
-    def _iter_outputs(self, held_out: Examples, parameters: Parameters) -> Iterator[tuple[list[HostArray], int]]:
+    def _iter_outputs(self, held_out: Dataset, parameters: Parameters) -> Iterator[tuple[list[HostArray], int]]:
         """The input and the outputs of every layer, (n, ...) each, and n, batch by batch."""
         multiplies = max(1, sum(cost.multiplies for cost in self.network.costs))
-        images = held_out.images[: min(SAMPLE, max(_MIN_EXAMPLES, _TOTAL_MULTIPLIES // multiplies))]
+        images = held_out.images[: min(MAX_EXAMPLES, max(_MIN_EXAMPLES, _TOTAL_MULTIPLIES // multiplies))]
         if self._plan is None:
-            size = min(max(1, _SLICE_MULTIPLIES // multiplies), SAMPLE)
-            self._plan = Plan(self.network, self._backend, size, keep=True)
+            size = min(max(1, _SLICE_MULTIPLIES // multiplies), MAX_EXAMPLES)
+            self._plan = Plan(self.network, self._backend, size, keep_outputs=True)
         plan, size = self._plan, self._plan.batch
         plan.load(parameters)
         batch = np.zeros((size, *self.network.input_shape), np.float32)
@@ -346,20 +350,22 @@ class Observer:
             peak = values.reshape(len(values), values.shape[1], -1).max(axis=(0, 2))
             peaks[relu] = np.maximum(peaks[relu], peak) if relu in peaks else peak
 
-    def _add_to_history(self, point: Moment, rows: list[LayerStatistics]) -> None:
+    def _add_to_history(self, point: RunPoint, rows: list[LayerStatistics]) -> None:
         """Add to the history of the branch, which is ordered by step."""
-        if all(row.gradient_size is None for row in rows):
+        if all(row.gradient_norm is None for row in rows):
             return
         history = self._history.setdefault(point.branch, [])
         history[:] = [entry for entry in history if entry[0] != point.step]
-        norms = [np.nan if row.gradient_size is None else row.gradient_size for row in rows]
-        history.append((point.step, norms, [np.nan if row.change is None else row.change for row in rows]))
+        norms = [np.nan if row.gradient_norm is None else row.gradient_norm for row in rows]
+        history.append(
+            (point.step, norms, [np.nan if row.relative_change is None else row.relative_change for row in rows])
+        )
         history.sort(key=lambda entry: entry[0])
         if len(history) > _MAX_HISTORY:
             # Every second entry is dropped, the last kept, so that the history covers runs of any length.
             history[:] = history[(len(history) - 1) % 2 :: 2]
 
-    def _branch_history(self, point: Moment) -> Course:
+    def _branch_history(self, point: RunPoint) -> StatisticsHistory:
         history = self._history.get(point.branch, [])
         count = len(self._groups)
         arrays = (
@@ -369,4 +375,4 @@ class Observer:
         )
         for array in arrays:
             array.flags.writeable = False
-        return Course(*arrays)
+        return StatisticsHistory(*arrays)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from engine.backends.ops import Array, Calls, Operations
-from engine.form_fields import Setting, explained
+from engine.backends.ops import Array, Calls, Ops
+from engine.form_fields import FormField, form_field
 
 
 @dataclass(frozen=True)
-class Line:
+class FormulaLine:
     """One line of a formula with its numbers.
 
     name: of the result.
@@ -21,14 +21,14 @@ class Line:
     """
 
     name: str
-    words: str
+    text: str
     pattern: str
     numbers: tuple[float, ...]
     value: float
 
 
 @dataclass(frozen=True)
-class Moved:
+class UpdateTerms:
     """One parameter value in one optimizer step.
 
     gradient: L2 penalty and clipping included.
@@ -42,18 +42,18 @@ class Moved:
     after: float
     gradient: float
     rate: float
-    shortened: bool
-    remembered: dict[str, float]
-    remembers: dict[str, float]
+    is_decayed: bool
+    state_before: dict[str, float]
+    state_after: dict[str, float]
     count: int
 
 
 # Settings beyond this, or below its inverse, would be infinite or 0 in float32.
-LARGEST = 1e37
+MAX_SETTING = 1e37
 
 
 @dataclass(frozen=True)
-class Moving:
+class UpdateArrays:
     """The arrays of an optimizer step, flat (n,) unless stated.
 
     values, gradients: of the parameters.
@@ -65,11 +65,11 @@ class Moving:
 
     values: Array
     gradients: Array
-    weights: Array
-    vectors: dict[str, Array]
+    decay_mask: Array
+    state: dict[str, Array]
     count: Array
     rates: Array
-    clock: Array
+    step_index: Array
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,24 @@ class Optimizer:
     kind: ClassVar[str] = "optimizer"
     title: ClassVar[str] = "Optimizer"
     summary: ClassVar[str] = ""
-    vectors: ClassVar[tuple[str, ...]] = ()
+    state_names: ClassVar[tuple[str, ...]] = ()
     rate: float = field(
         default=0.01,
-        metadata=explained(Setting("rate", "Learning rate: how far each step moves against the gradient.")),
+        metadata=form_field(FormField("rate", "Learning rate: how far each step moves against the gradient.")),
     )
 
     def __post_init__(self) -> None:
         """Raises ValueError for a rate that is not a positive float32."""
-        if not 0 < self.rate <= LARGEST:
-            raise ValueError(f"The learning rate must be a number above 0, at most {LARGEST:g}, not {self.rate!r}.")
+        if not 0 < self.rate <= MAX_SETTING:
+            raise ValueError(
+                f"The learning rate must be a number above 0, at most {MAX_SETTING:g}, not {self.rate!r}."
+            )
 
-    def update(self, ops: Operations, arrays: Moving) -> Calls:
+    def update(self, ops: Ops, arrays: UpdateArrays) -> Calls:
         """The backend calls of one step."""
         raise NotImplementedError
 
-    def worked(self, terms: Moved) -> tuple[Line, ...]:
+    def formula_lines(self, terms: UpdateTerms) -> tuple[FormulaLine, ...]:
         """The update of one value as formulas with numbers; the last line gives the new value."""
         raise NotImplementedError
 
@@ -118,17 +120,17 @@ class SGD(Optimizer):
     summary: ClassVar[str] = (
         "Stochastic gradient descent: straight against the gradient, with momentum like a rolling ball."
     )
-    vectors: ClassVar[tuple[str, ...]] = ("velocity",)
+    state_names: ClassVar[tuple[str, ...]] = ("velocity",)
     momentum: float = field(
         default=0.9,
-        metadata=explained(
-            Setting("momentum", "How much of the last step's velocity the next one keeps; 0 for none.", 0.05)
+        metadata=form_field(
+            FormField("momentum", "How much of the last step's velocity the next one keeps; 0 for none.", 0.05)
         ),
     )
     nesterov: bool = field(
         default=False,
-        metadata=explained(
-            Setting("Nesterov", "Nesterov momentum: take the gradient where the momentum is about to lead.")
+        metadata=form_field(
+            FormField("Nesterov", "Nesterov momentum: take the gradient where the momentum is about to lead.")
         ),
     )
 
@@ -140,31 +142,31 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0:
             raise ValueError("Nesterov's look ahead needs a momentum above 0.")
 
-    def update(self, ops: Operations, arrays: Moving) -> Calls:
+    def update(self, ops: Ops, arrays: UpdateArrays) -> Calls:
         return ops.sgd(
             arrays.values,
             arrays.gradients,
-            arrays.vectors["velocity"],
+            arrays.state["velocity"],
             self.momentum,
             self.nesterov,
             arrays.rates,
-            arrays.clock,
+            arrays.step_index,
         )
 
-    def worked(self, terms: Moved) -> tuple[Line, ...]:
+    def formula_lines(self, terms: UpdateTerms) -> tuple[FormulaLine, ...]:
         """Velocity and value; without momentum the value only."""
         before, gradient, rate = terms.before, terms.gradient, terms.rate
         if not self.momentum:
             text, pattern = "value − rate × gradient", "{0} − {1} × {2}"
-            return (Line("new value", text, pattern, (before, rate, gradient), terms.after),)
-        old, new = terms.remembered["velocity"], terms.remembers["velocity"]
+            return (FormulaLine("new value", text, pattern, (before, rate, gradient), terms.after),)
+        old, new = terms.state_before["velocity"], terms.state_after["velocity"]
         text, pattern = "momentum × velocity − rate × gradient", "{0} × {1} − {2} × {3}"
-        velocity = Line("velocity", text, pattern, (self.momentum, old, rate, gradient), new)
+        velocity = FormulaLine("velocity", text, pattern, (self.momentum, old, rate, gradient), new)
         if not self.nesterov:
-            return velocity, Line("new value", "value + velocity", "{0} + {1}", (before, new), terms.after)
+            return velocity, FormulaLine("new value", "value + velocity", "{0} + {1}", (before, new), terms.after)
         text, pattern = "value + momentum × velocity − rate × gradient", "{0} + {1} × {2} − {3} × {4}"
         numbers = (before, self.momentum, new, rate, gradient)
-        return velocity, Line("new value", text, pattern, numbers, terms.after)
+        return velocity, FormulaLine("new value", text, pattern, numbers, terms.after)
 
 
 @dataclass(frozen=True)
@@ -177,26 +179,26 @@ class Adam(Optimizer):
     summary: ClassVar[str] = (
         "Gives each value its own step size: small where its gradient is large or changes much."
     )
-    vectors: ClassVar[tuple[str, ...]] = ("mean", "square")
+    state_names: ClassVar[tuple[str, ...]] = ("mean", "square")
     rate: float = field(
         default=0.001,
-        metadata=explained(Setting("rate", "Learning rate: about how far each step moves every value.")),
+        metadata=form_field(FormField("rate", "Learning rate: about how far each step moves every value.")),
     )
     beta1: float = field(
         default=0.9,
-        metadata=explained(
-            Setting("beta 1", "Average of the gradient: 0.9 is over about the last ten steps.", 0.01)
+        metadata=form_field(
+            FormField("beta 1", "Average of the gradient: 0.9 is over about the last ten steps.", 0.01)
         ),
     )
     beta2: float = field(
         default=0.999,
-        metadata=explained(
-            Setting("beta 2", "Average of the squared gradient: 0.999 is over about a thousand steps.", 0.001)
+        metadata=form_field(
+            FormField("beta 2", "Average of the squared gradient: 0.999 is over about a thousand steps.", 0.001)
         ),
     )
     epsilon: float = field(
         default=1e-8,
-        metadata=explained(Setting("epsilon", "Keeps steps small where the gradient is almost 0.")),
+        metadata=form_field(FormField("epsilon", "Keeps steps small where the gradient is almost 0.")),
     )
 
     def __post_init__(self) -> None:
@@ -204,40 +206,42 @@ class Adam(Optimizer):
         super().__post_init__()
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ValueError(f"Adam's betas must be at least 0 and below 1, not {self.beta1!r}, {self.beta2!r}.")
-        if not 1 / LARGEST <= self.epsilon <= LARGEST:
-            raise ValueError(f"Adam's epsilon must be from {1 / LARGEST:g} to {LARGEST:g}, not {self.epsilon!r}.")
+        if not 1 / MAX_SETTING <= self.epsilon <= MAX_SETTING:
+            raise ValueError(
+                f"Adam's epsilon must be from {1 / MAX_SETTING:g} to {MAX_SETTING:g}, not {self.epsilon!r}."
+            )
 
-    def update(self, ops: Operations, arrays: Moving) -> Calls:
+    def update(self, ops: Ops, arrays: UpdateArrays) -> Calls:
         return ops.adam(
             arrays.values,
             arrays.gradients,
-            arrays.vectors["mean"],
-            arrays.vectors["square"],
+            arrays.state["mean"],
+            arrays.state["square"],
             arrays.count,
             self.beta1,
             self.beta2,
             self.epsilon,
             arrays.rates,
-            arrays.clock,
+            arrays.step_index,
         )
 
-    def worked(self, terms: Moved) -> tuple[Line, ...]:
+    def formula_lines(self, terms: UpdateTerms) -> tuple[FormulaLine, ...]:
         """Both moving averages, and the value from their bias-corrected forms."""
         return self._adam_lines(terms, terms.before)
 
-    def _adam_lines(self, terms: Moved, start: float) -> tuple[Line, ...]:
+    def _adam_lines(self, terms: UpdateTerms, start: float) -> tuple[FormulaLine, ...]:
         """The update of a value that starts at `start`."""
-        old, new, gradient = terms.remembered, terms.remembers, terms.gradient
+        old, new, gradient = terms.state_before, terms.state_after, terms.gradient
         pattern = "{0} × {1} + {2} × {3}"
         numbers = (self.beta1, old["mean"], 1 - self.beta1, gradient)
-        mean = Line("mean", "β₁ × mean + (1 − β₁) × gradient", pattern, numbers, new["mean"])
+        mean = FormulaLine("mean", "β₁ × mean + (1 − β₁) × gradient", pattern, numbers, new["mean"])
         numbers = (self.beta2, old["square"], 1 - self.beta2, gradient)
-        square = Line("square", "β₂ × square + (1 − β₂) × gradient²", pattern + "²", numbers, new["square"])
+        square = FormulaLine("square", "β₂ × square + (1 − β₂) × gradient²", pattern + "²", numbers, new["square"])
         corrections = 1 - self.beta1**terms.count, 1 - self.beta2**terms.count
         text = "value − rate × (mean ÷ (1 − β₁ᵗ)) ÷ (√(square ÷ (1 − β₂ᵗ)) + ε)"
         pattern = "{0} − {1} × ({2} ÷ {3}) ÷ (√({4} ÷ {5}) + {6})"
         inserted = (start, terms.rate, new["mean"], corrections[0], new["square"], corrections[1], self.epsilon)
-        return mean, square, Line("new value", text, pattern, inserted, terms.after)
+        return mean, square, FormulaLine("new value", text, pattern, inserted, terms.after)
 
 
 @dataclass(frozen=True)
@@ -251,8 +255,8 @@ class AdamW(Adam):
     decay: float = field(
         default=0.01,
         kw_only=True,
-        metadata=explained(
-            Setting(
+        metadata=form_field(
+            FormField(
                 "decay", "Weight decay: each step reduces every weight, but no bias, by this share times the rate."
             )
         ),
@@ -261,20 +265,20 @@ class AdamW(Adam):
     def __post_init__(self) -> None:
         """Raises ValueError for a negative decay."""
         super().__post_init__()
-        if not 0 <= self.decay <= LARGEST:
-            raise ValueError(f"The decay must be a number from 0 to {LARGEST:g}, not {self.decay!r}.")
+        if not 0 <= self.decay <= MAX_SETTING:
+            raise ValueError(f"The decay must be a number from 0 to {MAX_SETTING:g}, not {self.decay!r}.")
 
-    def update(self, ops: Operations, arrays: Moving) -> Calls:
-        decay = ops.decay(arrays.values, arrays.weights, self.decay, arrays.rates, arrays.clock)
+    def update(self, ops: Ops, arrays: UpdateArrays) -> Calls:
+        decay = ops.weight_decay(arrays.values, arrays.decay_mask, self.decay, arrays.rates, arrays.step_index)
         return decay + super().update(ops, arrays)
 
-    def worked(self, terms: Moved) -> tuple[Line, ...]:
+    def formula_lines(self, terms: UpdateTerms) -> tuple[FormulaLine, ...]:
         """The decayed weight, then Adam's lines."""
-        if not (terms.shortened and self.decay):
-            return super().worked(terms)
+        if not (terms.is_decayed and self.decay):
+            return super().formula_lines(terms)
         left = terms.before - terms.rate * self.decay * terms.before
         text, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {3}"
-        decayed = Line("decayed", text, pattern, (terms.before, terms.rate, self.decay, terms.before), left)
+        decayed = FormulaLine("decayed", text, pattern, (terms.before, terms.rate, self.decay, terms.before), left)
         return (decayed, *self._adam_lines(terms, left))
 
 

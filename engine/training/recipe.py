@@ -11,10 +11,10 @@ import msgspec
 
 from engine.data.augmentation import Augmentation
 from engine.data.xo.settings import XOSettings
-from engine.form_fields import Setting, explained, setting_of
-from engine.training.optimizers import LARGEST, OPTIMIZERS, Adam, Optimizer
+from engine.form_fields import FormField, form_field, form_field_of
+from engine.training.optimizers import MAX_SETTING, OPTIMIZERS, Adam, Optimizer
 
-_FINAL = Setting("at the end", "What is left of the rate at the end of the run.", 0.01, unit="%")
+_FINAL = FormField("at the end", "What is left of the rate at the end of the run.", 0.01, unit="%")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Schedule:
     warmup: float = field(
         default=0.0,
         kw_only=True,
-        metadata=explained(
-            Setting(
+        metadata=form_field(
+            FormField(
                 "warmup", "The share of the run, at its start, over which the rate rises from 0.", 0.01, unit="%"
             )
         ),
@@ -61,7 +61,7 @@ class Cosine(Schedule):
     kind: ClassVar[str] = "cosine"
     title: ClassVar[str] = "Cosine"
     summary: ClassVar[str] = "The rate falls slowly, then quickly, then slowly again, like half a wave."
-    final: float = field(default=0.01, metadata=explained(_FINAL))
+    final: float = field(default=0.01, metadata=form_field(_FINAL))
 
     def __post_init__(self) -> None:
         """Raises ValueError for a final factor outside 0 to 1."""
@@ -79,7 +79,7 @@ class Linear(Schedule):
     kind: ClassVar[str] = "linear"
     title: ClassVar[str] = "Linear"
     summary: ClassVar[str] = "The rate falls along a straight line."
-    final: float = field(default=0.0, metadata=explained(_FINAL))
+    final: float = field(default=0.0, metadata=form_field(_FINAL))
 
     def __post_init__(self) -> None:
         """Raises ValueError for a final factor outside 0 to 1."""
@@ -91,19 +91,19 @@ class Linear(Schedule):
 
 
 @dataclass(frozen=True)
-class Steps(Schedule):
+class StepDecay(Schedule):
     """Multiplied by `factor_each` at the end of each of `parts` equal parts of the run."""
 
     kind: ClassVar[str] = "steps"
     title: ClassVar[str] = "Steps"
     summary: ClassVar[str] = "The rate falls in a few steps."
     parts: int = field(
-        default=3, metadata=explained(Setting("parts", "Into how many equal parts the run is divided.", 1))
+        default=3, metadata=form_field(FormField("parts", "Into how many equal parts the run is divided.", 1))
     )
     factor_each: float = field(
         default=0.1,
-        metadata=explained(
-            Setting("factor", "What is left of the rate from one part to the next.", 0.05, unit="%")
+        metadata=form_field(
+            FormField("factor", "What is left of the rate from one part to the next.", 0.05, unit="%")
         ),
     )
 
@@ -119,7 +119,9 @@ class Steps(Schedule):
         return float(self.factor_each ** min(int(done * self.parts + 1e-9), self.parts - 1))
 
 
-SCHEDULES: dict[str, type[Schedule]] = {schedule.kind: schedule for schedule in (Schedule, Cosine, Linear, Steps)}
+SCHEDULES: dict[str, type[Schedule]] = {
+    schedule.kind: schedule for schedule in (Schedule, Cosine, Linear, StepDecay)
+}
 
 
 def _need_share(name: str, value: float) -> None:
@@ -128,17 +130,17 @@ def _need_share(name: str, value: float) -> None:
 
 
 Part = TypeVar("Part")
-LEARNING, ENDING = "learning", "ending"  # groups of settings in the form
+LEARNING, STOPPING = "learning", "ending"  # groups of settings in the form
 
 
-def _learning(name: str, text: str, step: float = 0.0, start: float | None = None) -> Mapping[str, Setting]:
-    return explained(Setting(name, text, step, start, group=LEARNING))
+def _learning(name: str, text: str, step: float = 0.0, start: float | None = None) -> Mapping[str, FormField]:
+    return form_field(FormField(name, text, step, start, group=LEARNING))
 
 
 def _stopping(
     name: str, text: str, step: float = 0.0, start: float | None = None, unit: str = ""
-) -> Mapping[str, Setting]:
-    return explained(Setting(name, text, step, start, unit, ENDING))
+) -> Mapping[str, FormField]:
+    return form_field(FormField(name, text, step, start, unit, STOPPING))
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ class Recipe:
         for name, least in (("batch", 1), ("epochs", 1), ("examples", 1), ("held_out", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"A run needs {name} of at least {least}, not {getattr(self, name)}.")
-        if not 0 <= self.l2 <= LARGEST:
-            raise ValueError(f"A run's l2 must be a number from 0 to {LARGEST:g}, not {self.l2!r}.")
+        if not 0 <= self.l2 <= MAX_SETTING:
+            raise ValueError(f"A run's l2 must be a number from 0 to {MAX_SETTING:g}, not {self.l2!r}.")
         if self.steps is not None and self.steps < 1:
             raise ValueError(f"A run ends after at least 1 step, not after {self.steps}.")
         if self.patience is not None and self.patience < 1:
@@ -222,14 +224,14 @@ class Recipe:
             raise ValueError(f"A run's target must be an accuracy above 0, at most 1, not {self.target!r}.")
         for name in ("clip", "seconds"):
             limit = getattr(self, name)
-            if limit is not None and not 0 < limit <= LARGEST:
+            if limit is not None and not 0 < limit <= MAX_SETTING:
                 raise ValueError(f"A run's {name} must be above 0, not {limit!r}.")
         for seed in (self.seed, self.data_seed):
             if seed is not None and seed < 0:
                 raise ValueError(f"A seed is a whole number from 0 up, not {seed}.")
 
     @property
-    def drawn_by(self) -> int:
+    def drawing_seed(self) -> int:
         """The seed of the generated drawings."""
         return self.seed if self.data_seed is None else self.data_seed
 
@@ -250,15 +252,17 @@ class Recipe:
         optimizer, schedule, generator = (values.pop(name, {}) for name in ("optimizer", "schedule", "data"))
         augmentation = values.pop("augmentation", None)
         return replace(
-            part("recipe", cls, values),
+            settings_from("recipe", cls, values),
             optimizer=_of_kind("optimizer", OPTIMIZERS, optimizer),
             schedule=_of_kind("schedule", SCHEDULES, schedule),
-            data=part("data", XOSettings, generator),
-            augmentation=None if augmentation is None else part("augmentation", Augmentation, augmentation),
+            data=settings_from("data", XOSettings, generator),
+            augmentation=None
+            if augmentation is None
+            else settings_from("augmentation", Augmentation, augmentation),
         )
 
 
-def part(name: str, kind: type[Part], values: object, *, strict: bool = True) -> Part:
+def settings_from(name: str, kind: type[Part], values: object, *, strict: bool = True) -> Part:
     """A dataclass of settings from JSON values; strict: text is not converted to numbers.
 
     Raises ValueError with one sentence on the unknown or invalid setting; `name` is what it calls the settings.
@@ -284,10 +288,12 @@ def _of_kind(name: str, table: Mapping[str, type[Part]], values: object) -> Part
     """The settings of the class that their "kind" names. Raises ValueError."""
     if not isinstance(values, Mapping) or not isinstance(values.get("kind"), str) or values["kind"] not in table:
         raise ValueError(f"The {name} must be one of {', '.join(table)}.")
-    return part(name, table[values["kind"]], {key: value for key, value in values.items() if key != "kind"})
+    return settings_from(
+        name, table[values["kind"]], {key: value for key, value in values.items() if key != "kind"}
+    )
 
 
-def changes(before: Recipe, after: Recipe) -> list[str]:
+def describe_changes(before: Recipe, after: Recipe) -> list[str]:
     """The differences between two recipes, each in a few words: "rate 0.01"."""
     texts = []
     for old, new in ((before.optimizer, after.optimizer), (before.schedule, after.schedule)):
@@ -297,7 +303,7 @@ def changes(before: Recipe, after: Recipe) -> list[str]:
     return texts + _changed_settings(before, after)
 
 
-def endless(recipe: Recipe) -> Recipe:
+def without_stop_conditions(recipe: Recipe) -> Recipe:
     """The recipe without stop conditions, except the epochs, which the schedule spans."""
     return replace(recipe, steps=None, patience=None, target=None, seconds=None)
 
@@ -308,7 +314,7 @@ def _changed_settings(before: Optimizer | Schedule | Recipe, after: Optimizer | 
     for each in fields(after):
         value, old = getattr(after, each.name), getattr(before, each.name, None)
         if value != old and each.name not in ("optimizer", "schedule", "data") and (same or value is not False):
-            setting = setting_of(each)
+            setting = form_field_of(each)
             texts.append(_setting_text(each.name.replace("_", " ") if setting is None else setting.name, value))
     return texts
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Final
 
-from engine.data.pool import Pool
-from engine.nn.model import Moment
+from engine.data.pool import ExamplePool
+from engine.nn.model import RunPoint
 from engine.nn.network import Parameters
 from engine.training.checkpoint import Checkpoint
 from engine.training.history import History
-from engine.training.layer_statistics import Move
-from engine.training.recipe import Recipe, endless
-from engine.training.trainer import Judged, Step, Trainer
+from engine.training.layer_statistics import ParameterChange
+from engine.training.recipe import Recipe, without_stop_conditions
+from engine.training.trainer import Evaluated, StepDone, Trainer
 
 
 class Replay:
@@ -27,20 +27,20 @@ class Replay:
     def __init__(
         self,
         history: History,
-        target: Moment,
+        target: RunPoint,
         trainer: Callable[[Recipe, Checkpoint], Trainer],
-        before: Moment | None = None,
+        before: RunPoint | None = None,
     ) -> None:
-        self.wished, self._history, self._make_trainer = target, history, trainer
-        self.at, self.checkpoint = history.nearest(before or target)
+        self.target, self._history, self._make_trainer = target, history, trainer
+        self.point, self.checkpoint = history.nearest_keyframe(before or target)
         self.trainer: Trainer | None = None
         self._recipe: Recipe | None = None
-        self._slices: Iterator[Step | Judged | None] = iter(())
+        self._slices: Iterator[StepDone | Evaluated | None] = iter(())
 
     @property
-    def exact(self) -> bool:
+    def is_exact(self) -> bool:
         """Whether the target is reached."""
-        return self.at.step >= self.wished.step
+        return self.point.step >= self.target.step
 
     @property
     def parameters(self) -> Parameters:
@@ -49,68 +49,70 @@ class Replay:
 
     def advance(self) -> None:
         """One slice of a step."""
-        recipe = self._history.recipe_at(self.at)[0]
+        recipe = self._history.recipe_at(self.point)[0]
         if recipe is not self._recipe:
             self._set_recipe(recipe)
         assert self.trainer is not None
-        if isinstance(next(self._slices, None), Step):
-            self.at = replace(self.at, step=self.trainer.made)
-            if self.exact:
+        if isinstance(next(self._slices, None), StepDone):
+            self.point = replace(self.point, step=self.trainer.steps_made)
+            if self.is_exact:
                 self.checkpoint = self.trainer.checkpoint()
 
-    def last_step(self) -> Iterator[Move | None]:
+    def iter_last_change(self) -> Iterator[ParameterChange | None]:
         """Advances to the target, None after each slice; at last the change made by the step to it, None if the
         replay started there."""
-        while not self.exact:
+        while not self.is_exact:
             self.advance()
             yield None
-        yield None if self.trainer is None else self.trainer.last_move()
+        yield None if self.trainer is None else self.trainer.last_change()
 
     def _set_recipe(self, recipe: Recipe) -> None:
         self._recipe = recipe
         if self.trainer is not None:
             self.checkpoint = self.trainer.checkpoint()
         # The steps were made once, so no stop condition, such as the time, may end the replay.
-        self.trainer = self._make_trainer(endless(recipe), self.checkpoint)
-        self._slices = self.trainer.pieces()
+        self.trainer = self._make_trainer(without_stop_conditions(recipe), self.checkpoint)
+        self._slices = self.trainer.iter_slices()
 
 
-PASSING: Final = 0.050  # seconds the cursor rests on a point before its replay starts
+SETTLE_SECONDS: Final = 0.050  # seconds the cursor rests on a point before its replay starts
 
 
-class LookBack:
+class HistoryCursor:
     """The point of the history that is shown, and the replay to it.
 
     make_replay: gives the replay to a point. pool_of: gives the examples of a branch, possibly incomplete.
     """
 
-    def __init__(self, make_replay: Callable[[History, Moment], Replay], pool_of: Callable[[int], Pool]) -> None:
+    def __init__(
+        self, make_replay: Callable[[History, RunPoint], Replay], pool_of: Callable[[int], ExamplePool]
+    ) -> None:
         self._make_replay, self._pool_of = make_replay, pool_of
         self.replay: Replay | None = None
         self._moved_at = 0.0
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Show no point of the history."""
         self.replay = None
 
-    def due(self, point: Moment) -> bool:
+    def is_due(self, point: RunPoint) -> bool:
         """Whether the replay to `point` is incomplete."""
-        return self.replay is None or self.replay.wished != point or not self.replay.exact
+        return self.replay is None or self.replay.target != point or not self.replay.is_exact
 
-    def turn(self, history: History, point: Moment) -> None:
+    def move_to(self, history: History, point: RunPoint) -> None:
         """Move to another point; the nearest keyframe is shown first."""
-        if self.replay is None or self.replay.wished != point:
+        if self.replay is None or self.replay.target != point:
             self.replay, self._moved_at = self._make_replay(history, point), perf_counter()
 
-    def advance(self, history: History, point: Moment, deadline: float) -> None:
+    def advance(self, history: History, point: RunPoint, deadline: float) -> None:
         """One slice of the replay once the cursor rests, because starting one takes as long as some frames of a
         drag; before that, sleep until then or until perf_counter() is `deadline`."""
-        self.turn(history, point)
+        self.move_to(history, point)
         assert self.replay is not None
-        waiting = self._moved_at + PASSING - perf_counter()
-        if (pool := self._pool_of(self.replay.at.branch)).done < 1:
-            pool.grow()
-        elif self.replay.exact:
+        waiting = self._moved_at + SETTLE_SECONDS - perf_counter()
+        if (pool := self._pool_of(self.replay.point.branch)).progress < 1:
+            pool.generate_next()
+        elif self.replay.is_exact:
             return
         elif waiting > 0:
             sleep(min(waiting, max(0.0, deadline - perf_counter())))

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.backends.ops import Array, Calls, replay, slices
-from engine.nn.layers import ShapeError, Values
+from engine.backends.ops import Array, Calls, iter_slices, replay
+from engine.nn.layers import Arrays, ShapeError
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-from engine.training.optimizers import Moving
+from engine.training.optimizers import UpdateArrays
 from engine.training.recipe import Recipe
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
@@ -26,14 +26,14 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # which gains more than a nearer cache would.
 CACHE_BYTES = 40_000_000
 # Parts of a batch computed in parallel; their gradients are summed in order.
-LANES = 2
+PARALLEL_PARTS = 2
 # With fewer multiplications (about 0.3 ms) a part is not worth a thread.
-LANE_MULTIPLIES = 2_000_000
+MIN_PARALLEL_MULTIPLIES = 2_000_000
 # Larger batches are not faster in inference.
-READ_TOGETHER = 64
+MAX_INFERENCE_BATCH = 64
 
 
-class Stepper:
+class TrainStep:
     """Training steps on the loaded examples of an epoch, one batch each.
 
     A batch is cut into chunks whose size follows from the network and the batch alone, and their gradients are
@@ -69,15 +69,15 @@ class Stepper:
     def _chunk_size(self, parts: int) -> int:
         if self.backend.name == "cpu":
             return chunk_size(self.network, self.recipe.batch)
-        mixed = any(layer.mixes_batch for layer in self.network.layers)
+        mixed = any(layer.uses_batch_statistics for layer in self.network.layers)
         return self.recipe.batch if mixed else -(-self.recipe.batch // parts)
 
     def _allocate(self) -> None:
         """Everything a step changes lies in one vector, so that one call saves or restores it."""
-        ops, names = self._ops, self.recipe.optimizer.vectors
+        ops, names = self._ops, self.recipe.optimizer.state_names
         pairs = list(zip(self.network.layers, self.network.shapes, strict=False))
-        parameters = _total_size(layer.block_shape(shape) for layer, shape in pairs)
-        buffers = _total_size(layer.state_shape(shape) for layer, shape in pairs)
+        parameters = _total_size(layer.parameter_shape(shape) for layer, shape in pairs)
+        buffers = _total_size(layer.buffer_shape(shape) for layer, shape in pairs)
         self._everything: Array = ops.zeros((parameters * (1 + len(names)) + buffers + 1,), np.float32)
         self._before: Array = ops.zeros(self._everything.shape, np.float32)
         ends = [parameters * (index + 1) for index in range(1 + len(names))]
@@ -88,7 +88,7 @@ class Stepper:
 
     # -- examples ----------------------------------------------------------------------------------------------
 
-    def feed(self, images: HostArray, shares: HostArray, order: HostArray, rates: HostArray) -> None:
+    def load_epoch(self, images: HostArray, shares: HostArray, order: HostArray, rates: HostArray) -> None:
         """Load the examples of an epoch; the next step is the first row of `order`.
 
         images: (examples, C, H, W) float32.
@@ -112,9 +112,9 @@ class Stepper:
             self._loaded = images
         for values, target in ((shares, self._shares), (order, self._order), (rates, self._rates)):
             ops.upload(values, target)
-        self.seek(0, self.steps_made)
+        self.set_position(0, self.steps_made)
 
-    def seek(self, row: int, steps_made: int) -> None:
+    def set_position(self, row: int, steps_made: int) -> None:
         """Set the row of the order that the next step uses, and how many steps of the run precede it."""
         self._ops.upload(np.array([row], np.int64), self._step_index)
         self._ops.upload(np.array([steps_made % 2**32, 0], np.uint32), self._rng_counter)
@@ -126,12 +126,12 @@ class Stepper:
         key = (size, times)
         if key not in self._programs:
             first, parallel, last = self._step(size)
-            self._programs[key] = self.backend.program([*first, *self._ops.together(parallel), *last], times)
+            self._programs[key] = self.backend.program([*first, *self._ops.in_parallel(parallel), *last], times)
         with _no_warnings():
             self._programs[key]()
         self._complete = True
 
-    def slices(self, size: int, seconds: float) -> Iterator[None]:
+    def iter_slices(self, size: int, seconds: float) -> Iterator[None]:
         """As run(size), but yields about every `seconds` while the gradient is computed, so that the caller can do
         other work. The parameters change at the end, all at once."""
         if self.backend.name != "cpu":
@@ -141,8 +141,8 @@ class Stepper:
         first, parallel, last = self._step(size)
         # Referenced, because a worker thread lives as long as the calls that use it.
         if size not in self._parallel_calls:
-            self._parallel_calls[size] = self._ops.together(parallel)
-        run_until = self._ops.sliced(parallel)
+            self._parallel_calls[size] = self._ops.in_parallel(parallel)
+        run_until = self._ops.in_slices(parallel)
 
         def guarded(until: float) -> bool:
             # Never across a yield: NumPy's error state would apply to the caller.
@@ -151,13 +151,13 @@ class Stepper:
 
         with _no_warnings():
             replay(first)
-        yield from slices(guarded, seconds)
+        yield from iter_slices(guarded, seconds)
         with _no_warnings():
             replay(last)
         self._complete = True
 
     @property
-    def fine(self) -> bool:
+    def is_finite(self) -> bool:
         """False once a step was rejected because a number was not finite; waits for the steps to end."""
         return bool(self._ops.to_host(self._is_finite)[0])
 
@@ -172,24 +172,24 @@ class Stepper:
 
     # -- state -------------------------------------------------------------------------------------------------
 
-    def parameters(self) -> Values:
+    def parameters(self) -> Arrays:
         """Host copies of the parameters and buffers, by name."""
         return self._inference_plan.parameters()
 
-    def gradients(self) -> Values:
+    def gradients(self) -> Arrays:
         """Host copies of the last step's gradients by name, L2 penalty and clipping included."""
-        views = self._inference_plan.parts(self._gradients)
+        views = self._inference_plan.split_vector(self._gradients)
         return {name: self._ops.to_host(view) for name, view in views.items()}
 
-    def changes(self) -> Values:
+    def changes(self) -> Arrays:
         """The last step's change of each parameter, by name; empty before the first step and within one."""
         if not self._complete:
             return {}
         after = self._ops.to_host(self._values)
         change = after - self._ops.to_host(self._before[: len(self._values)])
-        return {name: np.asarray(view) for name, view in self._inference_plan.parts(change).items()}
+        return {name: np.asarray(view) for name, view in self._inference_plan.split_vector(change).items()}
 
-    def memory(self) -> Values:
+    def optimizer_state(self) -> Arrays:
         """Host copies of the optimizer state: its vectors shaped as the parameters, such as
         velocity.01-conv2d.weight, and "count" (1,), its number of steps."""
         return {name: self._ops.to_host(view) for name, view in self._state_views().items()}
@@ -217,7 +217,9 @@ class Stepper:
     def _state_views(self) -> dict[str, Array]:
         views: dict[str, Array] = {"count": self._count}
         for kind, vector in self._vectors.items():
-            views.update((f"{kind}.{name}", view) for name, view in self._inference_plan.parts(vector).items())
+            views.update(
+                (f"{kind}.{name}", view) for name, view in self._inference_plan.split_vector(vector).items()
+            )
         return views
 
     # -- calls -------------------------------------------------------------------------------------------------
@@ -236,12 +238,12 @@ class Stepper:
         ops, recipe = self._ops, self.recipe
         calls: Calls = []
         if recipe.l2:
-            calls += ops.penalise(self._values, self._decay_mask, recipe.l2, self._gradients)
+            calls += ops.add_l2_gradient(self._values, self._decay_mask, recipe.l2, self._gradients)
         if recipe.clip is not None:
-            calls += ops.clip(self._gradients, recipe.clip)
+            calls += ops.clip_norm(self._gradients, recipe.clip)
         calls += recipe.optimizer.update(
             ops,
-            Moving(
+            UpdateArrays(
                 self._values,
                 self._gradients,
                 self._decay_mask,
@@ -253,12 +255,12 @@ class Stepper:
         )
         calls += self._restore_frozen()
         if self._chunk >= size:
-            calls += self._plan(0, size, size).settle_calls()
+            calls += self._plan(0, size, size).update_statistics_calls()
         # A gradient that is not finite makes the parameters or the optimizer state not finite.
-        calls += ops.check((losses, self._everything), self._is_finite)
-        calls += ops.choose(self._is_finite, 0, self._before, self._everything)
-        calls += ops.record(losses, self._step_index, self._losses)
-        return calls + ops.advance(self._step_index, self._rng_counter, self._is_finite)
+        calls += ops.check_finite((losses, self._everything), self._is_finite)
+        calls += ops.restore_if(self._is_finite, 0, self._before, self._everything)
+        calls += ops.store_loss(losses, self._step_index, self._losses)
+        return calls + ops.advance_counters(self._step_index, self._rng_counter, self._is_finite)
 
     def _gradient_calls(self, size: int, losses: Array) -> tuple[list[Calls], Calls]:
         """Sum the gradient of the mean loss chunk by chunk, in parallel parts, and then the parts' sums."""
@@ -266,13 +268,17 @@ class Stepper:
         chunks = [(first, min(self._chunk, size - first)) for first in range(0, size, self._chunk)]
         parallel: list[Calls] = []
         sums: list[Array] = []
-        for part in range(min(LANES, len(chunks))):
+        for part in range(min(PARALLEL_PARTS, len(chunks))):
             total = self._gradients if part == 0 else ops.zeros(self._gradients.shape, np.float32)
             calls: Calls = []
-            for index, (first, count) in enumerate(chunks[part::LANES]):
+            for index, (first, count) in enumerate(chunks[part::PARALLEL_PARTS]):
                 plan = self._plan(part, count, size)
                 calls += self._pass_calls(plan, first, losses)
-                calls += ops.copy(plan.gradients, total) if index == 0 else ops.add(total, plan.gradients, total)
+                calls += (
+                    ops.copy(plan.gradient_vector, total)
+                    if index == 0
+                    else ops.add(total, plan.gradient_vector, total)
+                )
             parallel.append(calls)
             sums.append(total)
         return parallel, [call for other in sums[1:] for call in ops.add(self._gradients, other, self._gradients)]
@@ -280,13 +286,13 @@ class Stepper:
     def _pass_calls(self, plan: Plan, first: int, losses: Array) -> Calls:
         """Fetch the chunk that starts at `first`; forward and backward pass."""
         ops = self._ops
-        calls = ops.gather(self._images, self._order, self._step_index, first, plan.input)
-        calls += ops.gather(self._shares, self._order, self._step_index, first, plan.targets)
-        if any(layer.draws for layer in self.network.layers):
-            calls += ops.copy(self._rng_counter[:1], plan.moment[:1]) + ops.fill(plan.moment[1:], first)
+        calls = ops.gather_batch(self._images, self._order, self._step_index, first, plan.input)
+        calls += ops.gather_batch(self._shares, self._order, self._step_index, first, plan.targets)
+        if any(layer.is_stochastic for layer in self.network.layers):
+            calls += ops.copy(self._rng_counter[:1], plan.rng_counter[:1]) + ops.fill(plan.rng_counter[1:], first)
         for part in (*plan.forward_calls, plan.loss_calls, *plan.backward_calls):
             calls += part
-        return calls + ops.copy(plan.errors, losses[first : first + plan.batch])
+        return calls + ops.copy(plan.losses, losses[first : first + plan.batch])
 
     def _plan(self, part: int, size: int, total: int = 0) -> Plan:
         """The plan of a parallel part for chunks of `size` of a batch of `total`; inference if that is 0."""
@@ -299,23 +305,23 @@ class Stepper:
                 learn=bool(total),
                 frozen=self.recipe.frozen,
                 seed=self.recipe.seed,
-                total=total,
-                memory=(self._values, self._buffers),
+                total_examples=total,
+                shared_parameters=(self._values, self._buffers),
             )
         return self._plans[key]
 
     def _make_decay_mask(self) -> Array:
         """1 for weights that are trained, 0 for biases, scale factors and frozen layers."""
         mask: Array = self._ops.zeros(self._values.shape, np.float32)
-        for name, view in self._inference_plan.parts(mask).items():
+        for name, view in self._inference_plan.split_vector(mask).items():
             if view.ndim > 1 and not self._is_frozen(name):
                 self._ops.upload(np.ones(view.shape, np.float32), view)
         return mask
 
     def _restore_frozen(self) -> Calls:
         """Copy frozen parameters back: an update of 0 would change -0 to 0."""
-        before = self._inference_plan.parts(self._before[: len(self._values)])
-        current = self._inference_plan.parts(self._values)
+        before = self._inference_plan.split_vector(self._before[: len(self._values)])
+        current = self._inference_plan.split_vector(self._values)
         frozen = [name for name in current if self._is_frozen(name)]
         return [call for name in frozen for call in self._ops.copy(before[name], current[name])]
 
@@ -339,22 +345,22 @@ def chunk_size(network: Network, batch: int) -> int:
     A parallel part of the batch, or all of it where that is little work or a layer uses batch statistics; halved
     until it fits the cache, unless a layer prefers more, up to a parallel part.
     """
-    if any(layer.mixes_batch for layer in network.layers):
+    if any(layer.uses_batch_statistics for layer in network.layers):
         return batch
-    share = -(-batch // LANES)
+    share = -(-batch // PARALLEL_PARTS)
     pairs = zip(network.layers, network.shapes, strict=False)
-    little = share * sum(layer.multiplies(shape) for layer, shape in pairs) < LANE_MULTIPLIES
-    return max(cached_examples(network, batch if little else share), _preferred_batch(network, share))
+    little = share * sum(layer.multiplies(shape) for layer, shape in pairs) < MIN_PARALLEL_MULTIPLIES
+    return max(cache_batch_size(network, batch if little else share), _preferred_batch(network, share))
 
 
-def reading_size(network: Network, most: int) -> int:
+def inference_batch_size(network: Network, most: int) -> int:
     """Batch size for inference, at most `most`."""
-    return max(cached_examples(network, min(most, READ_TOGETHER)), _preferred_batch(network, most))
+    return max(cache_batch_size(network, min(most, MAX_INFERENCE_BATCH)), _preferred_batch(network, most))
 
 
-def cached_examples(network: Network, most: int) -> int:
+def cache_batch_size(network: Network, most: int) -> int:
     """The largest of `most`, half of it, a quarter and so on whose work memory fits the cache."""
-    widest = max(layer.work_bytes(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
+    widest = max(layer.workspace_bytes(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
     while most > 1 and most * widest > CACHE_BYTES:
         most = -(-most // 2)
     return most
@@ -362,5 +368,7 @@ def cached_examples(network: Network, most: int) -> int:
 
 def _preferred_batch(network: Network, most: int) -> int:
     """The batch the layers prefer, from 1 to `most`."""
-    preferred = max(layer.together(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
+    preferred = max(
+        layer.preferred_batch(shape) for layer, shape in zip(network.layers, network.shapes, strict=False)
+    )
     return max(1, min(preferred, most))

@@ -13,28 +13,28 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.dataset import Examples
-from engine.data.pool import Source
-from engine.nn.layers import Values
+from engine.data.dataset import Dataset
+from engine.data.pool import DataSource
+from engine.nn.layers import Arrays
 from engine.nn.losses import targets
 from engine.nn.network import Network, Parameters
 from engine.training.checkpoint import Checkpoint
-from engine.training.evaluation import Judge, Judgement, check_fit
-from engine.training.layer_statistics import Move
+from engine.training.evaluation import Evaluation, Evaluator, check_compatible
+from engine.training.layer_statistics import ParameterChange
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 # Seconds: the maximum age of the host copy that a run resumes from after a device fault.
-OLDEST = 1.0
+MAX_COPY_AGE = 1.0
 
 T = TypeVar("T")
-End: TypeAlias = Literal["epochs", "steps", "patience", "target", "seconds"]
+StopReason: TypeAlias = Literal["epochs", "steps", "patience", "target", "seconds"]
 
 # Shown to the user.
-ENDS: Final[dict[End, str]] = {
+STOP_MESSAGES: Final[dict[StopReason, str]] = {
     "epochs": "All epochs are done.",
     "steps": "All steps asked for are made.",
     "patience": "The error on the held-out examples has stopped falling.",
@@ -48,7 +48,7 @@ class TrainingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Step:
+class StepDone:
     """A step was made.
 
     number, epoch: counted from 1.
@@ -60,12 +60,12 @@ class Step:
     number: int
     epoch: int
     loss: float
-    mean: float
+    mean_loss: float
     rate: float
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Evaluated:
     """The held-out examples were evaluated after step `number`, at the end of an epoch.
 
     mean_loss: mean of the losses of the epoch.
@@ -73,8 +73,8 @@ class Judged:
 
     number: int
     epoch: int
-    mean: float
-    judgement: Judgement
+    mean_loss: float
+    evaluation: Evaluation
 
 
 @dataclass
@@ -96,38 +96,42 @@ class Trainer:
     """
 
     network: Network
-    source: Source
+    source: DataSource
     recipe: Recipe
     backend: Backend
-    parameters_at_start: Parameters | None = None
-    held_out: Examples | None = None
-    checkpoint_at_start: Checkpoint | None = None
-    stride: int = 1
-    slice: float = math.inf
-    ended: End | None = field(default=None, init=False)
+    initial_parameters: Parameters | None = None
+    held_out: Dataset | None = None
+    resume_from: Checkpoint | None = None
+    steps_per_call: int = 1
+    slice_seconds: float = math.inf
+    stop_reason: StopReason | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._check()
-        at = self.checkpoint_at_start or Checkpoint({}, {})
-        start = at.parameters or self.parameters_at_start or self._initialize()
+        at = self.resume_from or Checkpoint({}, {})
+        start = at.parameters or self.initial_parameters or self._initialize()
         self._last_batch: HostArray = np.zeros(0, np.int64)
         self._reported: tuple[int, bool] = (at.steps, False)
         self._restores = 0
-        self._fallback = Endurance(self.backend, replace(at, parameters=dict(start)))
-        self._with_fallback(lambda: self._restore(self._fallback.kept))
-        self.ended = self._stop_reason()
+        self._fallback = DeviceFallback(self.backend, replace(at, parameters=dict(start)))
+        self._with_fallback(lambda: self._restore(self._fallback.checkpoint))
+        self.stop_reason = self._stop_reason()
 
     def _restore(self, at: Checkpoint) -> None:
         """Allocate everything on the current device and continue from the checkpoint. Raises DeviceFault."""
         self._steps, self._seconds, self._loss_sum = at.steps, at.seconds, at.loss_sum
-        self._evaluated_epochs, self._accuracy = at.judged, at.accuracy
-        self._best_loss, self._epochs_since_best, self._best_parameters = at.best, at.stale, at.best_parameters
+        self._evaluated_epochs, self._accuracy = at.evaluated_epochs, at.accuracy
+        self._best_loss, self._epochs_since_best, self._best_parameters = (
+            at.best_loss,
+            at.epochs_since_best,
+            at.best_parameters,
+        )
         self.backend, self._restores = self._fallback.backend, self._restores + 1
-        self._evaluator: Judge | None = None
+        self._evaluator: Evaluator | None = None
         self._unreported = 0  # steps made together that are not yielded yet
-        self._stepper = Stepper(self.network, self.backend, self.recipe, at.parameters, self._fallback.parts)
-        if at.memory:
-            self._stepper.restore(at.parameters, at.memory)
+        self._stepper = TrainStep(self.network, self.backend, self.recipe, at.parameters, self._fallback.parts)
+        if at.optimizer_state:
+            self._stepper.restore(at.parameters, at.optimizer_state)
 
     def _with_fallback(self, action: Callable[[], T]) -> T:
         """Run an action on the device; after a fault repeat it on the fallback, at last the processor."""
@@ -142,34 +146,34 @@ class Trainer:
             self._with_fallback(partial(self._restore, at))
 
     @property
-    def words(self) -> list[str]:
+    def messages(self) -> list[str]:
         """Messages about the device, one sentence each; the reader clears the list."""
-        return self._fallback.words
+        return self._fallback.messages
 
     def _check(self) -> None:
         recipe = self.recipe
-        self.network.places(recipe.frozen)
+        self.network.layer_indices(recipe.frozen)
         if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
             raise ValueError("Patience and target need held-out examples; give the run some.")
         if self.source.count < 1:
             raise ValueError("There are no examples to learn from; give the run some.")
         if self.held_out is not None:
-            check_fit(self.network, self.held_out)
+            check_compatible(self.network, self.held_out)
 
     @property
-    def steps_an_epoch(self) -> int:
+    def steps_per_epoch(self) -> int:
         """Number of batches in an epoch."""
         return -(-self.source.count // self.recipe.batch)
 
     @property
-    def made(self) -> int:
+    def steps_made(self) -> int:
         """Number of steps made, those before a checkpoint included."""
         return self._steps
 
     @property
-    def judging(self) -> bool:
+    def is_evaluation_due(self) -> bool:
         """Whether an epoch has ended whose evaluation is not complete."""
-        return self.held_out is not None and self._evaluated_epochs < self._steps // self.steps_an_epoch
+        return self.held_out is not None and self._evaluated_epochs < self._steps // self.steps_per_epoch
 
     @property
     def accuracy(self) -> float:
@@ -186,50 +190,50 @@ class Trainer:
         """Seconds trained, without pauses."""
         return self._seconds
 
-    def steps(self) -> Iterator[Step | Judged]:
+    def run(self) -> Iterator[StepDone | Evaluated]:
         """Trains until the run ends, one update at each next(); `stop_reason` then says why.
 
         With held-out examples, each epoch's last StepDone is followed by an Evaluated. The iterator may be dropped;
         a new one continues. Raises TrainingError when the loss is not finite: the parameters are then those before
         that step, and no later step is made.
         """
-        for event in self.pieces():
+        for event in self.iter_slices():
             if event is not None:
                 yield event
 
-    def pieces(self) -> Iterator[Step | Judged | None]:
+    def iter_slices(self) -> Iterator[StepDone | Evaluated | None]:
         """As `run`, but also yields None within a step or evaluation, so that the caller can do other work."""
         events, restores = self._events(), self._restores
         if self._unreported:  # an earlier iterator was dropped before all steps of a call were yielded
-            self._unreported, self.ended = 0, self._stop_reason()
-        while self.ended is None:
+            self._unreported, self.stop_reason = 0, self._stop_reason()
+        while self.stop_reason is None:
             started = perf_counter()
             if self._restores != restores:
                 events, restores = self._events(), self._restores
             event = self._with_fallback(partial(self._next, events, restores))
             self._seconds += perf_counter() - started
             if not self._unreported:
-                self._with_fallback(lambda: self._fallback.keep(self._copy))
-                self.ended = self._stop_reason()
+                self._with_fallback(lambda: self._fallback.update_copy(self._copy))
+                self.stop_reason = self._stop_reason()
             yield self._unless_reported(event)
 
-    def _next(self, events: Iterator[Step | Judged | None], restores: int) -> Step | Judged | None:
+    def _next(self, events: Iterator[StepDone | Evaluated | None], restores: int) -> StepDone | Evaluated | None:
         """The next event, None if the run was restored since these events began. Raises DeviceFault."""
         return next(events) if self._restores == restores else None
 
-    def _unless_reported(self, event: Step | Judged | None) -> Step | Judged | None:
+    def _unless_reported(self, event: StepDone | Evaluated | None) -> StepDone | Evaluated | None:
         """The event, None if it was yielded before a fault set the run back."""
-        if event is None or (key := (event.number, isinstance(event, Judged))) <= self._reported:
+        if event is None or (key := (event.number, isinstance(event, Evaluated))) <= self._reported:
             return None
         self._reported = key
         return event
 
-    def _events(self) -> Iterator[Step | Judged | None]:
+    def _events(self) -> Iterator[StepDone | Evaluated | None]:
         """Endless steps and evaluations from the current position."""
         loaded = False
         while True:
-            epoch, row = divmod(self._steps, self.steps_an_epoch)
-            if self.held_out is not None and self.judging:
+            epoch, row = divmod(self._steps, self.steps_per_epoch)
+            if self.held_out is not None and self.is_evaluation_due:
                 yield from self._evaluate(self.held_out, epoch)
                 continue
             if row == 0 or not loaded:
@@ -237,22 +241,22 @@ class Trainer:
                 loaded = True
             yield from self._make_steps(epoch, row)
 
-    def parameters(self) -> Values:
+    def parameters(self) -> Arrays:
         """Host copies of the parameters and buffers, by name."""
         return self._with_fallback(lambda: self._stepper.parameters())
 
-    def gradients(self) -> Values:
+    def gradients(self) -> Arrays:
         """Host copies of the last step's gradients, by name."""
         return self._with_fallback(lambda: self._stepper.gradients())
 
-    def last_move(self) -> Move | None:
+    def last_change(self) -> ParameterChange | None:
         """The change made by the last step; None before this trainer's first, and within a step."""
         changes = self._with_fallback(lambda: self._stepper.changes())
-        return Move(self.gradients(), changes) if changes else None
+        return ParameterChange(self.gradients(), changes) if changes else None
 
-    def result(self) -> Values:
+    def final_parameters(self) -> Arrays:
         """The trained parameters: those of the best epoch if patience ended the run, else the current ones."""
-        best = self._best_parameters if self.ended == "patience" else None
+        best = self._best_parameters if self.stop_reason == "patience" else None
         return self.parameters() if best is None else {name: values.copy() for name, values in best.items()}
 
     def checkpoint(self) -> Checkpoint:
@@ -263,7 +267,7 @@ class Trainer:
         """The state of the run. Raises DeviceFault."""
         return Checkpoint(
             self._stepper.parameters(),
-            self._stepper.memory(),
+            self._stepper.optimizer_state(),
             self._steps,
             self._seconds,
             self._loss_sum,
@@ -274,35 +278,39 @@ class Trainer:
             self._best_parameters,
         )
 
-    def _initialize(self) -> Values:
+    def _initialize(self) -> Arrays:
         """Initial parameters, and the input statistics of the first epoch where the first layer needs them."""
-        values = self.network.initial(self.recipe.seed)
-        if self.network.layers[0].measures:
+        values = self.network.initial_parameters(self.recipe.seed)
+        if self.network.layers[0].fits_to_data:
             first = self.source.epoch(0)
-            check_fit(self.network, first)
-            values |= self.network.measured(first.images)
+            check_compatible(self.network, first)
+            values |= self.network.fit_input_statistics(first.images)
         return values
 
     def _load_epoch(self, epoch: int, row: int) -> None:
         """Load an epoch's examples, their order and the learning rates, and go to `row`."""
         examples, recipe = self.source.epoch(epoch), self.recipe
-        check_fit(self.network, examples)
-        order, rates = order_of(recipe, len(examples), epoch), rates_of(recipe, len(examples), epoch)
+        check_compatible(self.network, examples)
+        order, rates = epoch_order(recipe, len(examples), epoch), epoch_rates(recipe, len(examples), epoch)
         self._order, self._rates = order, rates
         shares = targets(examples.labels, len(self.network.classes))
-        self._stepper.feed(examples.images, shares, order, rates)
-        self._stepper.seek(row, self._steps)
+        self._stepper.load_epoch(examples.images, shares, order, rates)
+        self._stepper.set_position(row, self._steps)
 
-    def _make_steps(self, epoch: int, row: int) -> Iterator[Step | None]:
+    def _make_steps(self, epoch: int, row: int) -> Iterator[StepDone | None]:
         """Make the steps of one call and then yield each; None between slices."""
         batch, left = self.recipe.batch, self.source.count - row * self.recipe.batch
-        more = self.stride if self.recipe.steps is None else min(self.stride, self.recipe.steps - self._steps)
+        more = (
+            self.steps_per_call
+            if self.recipe.steps is None
+            else min(self.steps_per_call, self.recipe.steps - self._steps)
+        )
         size, times = min(batch, left), max(1, min(more, left // batch))
-        if times == 1 and self.slice < math.inf:
-            yield from self._stepper.slices(size, self.slice)
+        if times == 1 and self.slice_seconds < math.inf:
+            yield from self._stepper.iter_slices(size, self.slice_seconds)
         else:
             self._stepper.run(size, times)
-        finite = self._stepper.fine
+        finite = self._stepper.is_finite
         done = times if finite else self._stepper.steps_made - self._steps
         first, losses = self._steps, self._stepper.losses(row, row + done)
         self._steps += done
@@ -313,7 +321,7 @@ class Trainer:
         for index, (loss, mean) in enumerate(means):
             self._unreported = done - index - 1
             self._last_batch = self._order[row + index, :size]
-            yield Step(first + index + 1, epoch + 1, loss, mean, float(self._rates[row + index]))
+            yield StepDone(first + index + 1, epoch + 1, loss, mean, float(self._rates[row + index]))
         if not finite:
             raise TrainingError(
                 f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
@@ -321,39 +329,39 @@ class Trainer:
                 "The weights are those of the step before."
             )
 
-    def _evaluate(self, held_out: Examples, epoch: int) -> Iterator[Judged | None]:
+    def _evaluate(self, held_out: Dataset, epoch: int) -> Iterator[Evaluated | None]:
         """Evaluate the held-out examples and keep the best result."""
         if self._evaluator is None:
-            self._evaluator = Judge(self.network, self.backend, held_out)
+            self._evaluator = Evaluator(self.network, self.backend, held_out)
         parameters = self._stepper.parameters()
-        for evaluation in self._evaluator.pieces(parameters, self.slice):
+        for evaluation in self._evaluator.iter_slices(parameters, self.slice_seconds):
             if evaluation is None:
                 yield None
                 continue
-            self._evaluated_epochs, self._accuracy = epoch, evaluation.score.accuracy
+            self._evaluated_epochs, self._accuracy = epoch, evaluation.metrics.accuracy
             self._epochs_since_best += 1
-            if evaluation.score.loss < self._best_loss:
-                self._best_loss, self._epochs_since_best = evaluation.score.loss, 0
+            if evaluation.metrics.loss < self._best_loss:
+                self._best_loss, self._epochs_since_best = evaluation.metrics.loss, 0
                 self._best_parameters = None if self.recipe.patience is None else parameters
-            yield Judged(self._steps, epoch, self._loss_sum / self.steps_an_epoch, evaluation)
+            yield Evaluated(self._steps, epoch, self._loss_sum / self.steps_per_epoch, evaluation)
 
-    def _stop_reason(self) -> End | None:
+    def _stop_reason(self) -> StopReason | None:
         """The stop condition that is met, None for none."""
         recipe = self.recipe
         if recipe.target is not None and self._accuracy >= recipe.target:
             return "target"
         if recipe.patience is not None and self._epochs_since_best >= recipe.patience:
             return "patience"
-        if self._steps >= recipe.epochs * self.steps_an_epoch and not self.judging:
+        if self._steps >= recipe.epochs * self.steps_per_epoch and not self.is_evaluation_due:
             return "epochs"
-        if recipe.steps is not None and self._steps >= recipe.steps and not self.judging:
+        if recipe.steps is not None and self._steps >= recipe.steps and not self.is_evaluation_due:
             return "steps"
         if recipe.seconds is not None and self._seconds >= recipe.seconds:
             return "seconds"
         return None
 
 
-class Endurance:
+class DeviceFallback:
     """Keeps a host copy of a run, at most MAX_COPY_AGE seconds old, and chooses where it continues after a device
     fault: once on the same device in smaller chunks if memory was short, otherwise on the processor.
 
@@ -361,28 +369,28 @@ class Endurance:
     """
 
     def __init__(self, backend: Backend, start: Checkpoint) -> None:
-        self.backend, self.parts, self.kept = backend, 1, start
-        self.words: list[str] = []
+        self.backend, self.parts, self.checkpoint = backend, 1, start
+        self.messages: list[str] = []
         self._copied_at = perf_counter()
 
-    def keep(self, checkpoint: Callable[[], Checkpoint]) -> None:
+    def update_copy(self, checkpoint: Callable[[], Checkpoint]) -> None:
         """Replace the copy if it is too old; on the processor none is needed. Raises DeviceFault."""
-        if self.backend.name != "cpu" and perf_counter() - self._copied_at >= OLDEST:
-            self.kept, self._copied_at = checkpoint(), perf_counter()
+        if self.backend.name != "cpu" and perf_counter() - self._copied_at >= MAX_COPY_AGE:
+            self.checkpoint, self._copied_at = checkpoint(), perf_counter()
 
     def recover(self, fault: DeviceFault) -> Checkpoint:
         """Choose the device to continue on after a fault; returns the checkpoint to continue from."""
         if fault.out_of_memory and self.parts == 1:
             self.parts = 2
-            self.words.append("The GPU lacks memory: training goes on there in smaller parts.")
+            self.messages.append("The GPU lacks memory: training goes on there in smaller parts.")
         else:
             self.parts, self.backend = 1, numpy_backend("the GPU failed")
-            self.words.append(f"{fault} Training goes on with the processor, from step {self.kept.steps}.")
+            self.messages.append(f"{fault} Training goes on with the processor, from step {self.checkpoint.steps}.")
         self._copied_at = perf_counter()
-        return self.kept
+        return self.checkpoint
 
 
-def order_of(recipe: Recipe, count: int, epoch: int) -> HostArray:
+def epoch_order(recipe: Recipe, count: int, epoch: int) -> HostArray:
     """The shuffled order of an epoch: indices into `count` examples, (steps, batch) int64, a row per step; a last,
     shorter batch uses the start of its row."""
     steps = -(-count // recipe.batch)
@@ -391,7 +399,7 @@ def order_of(recipe: Recipe, count: int, epoch: int) -> HostArray:
     return order
 
 
-def rates_of(recipe: Recipe, count: int, epoch: int) -> HostArray:
+def epoch_rates(recipe: Recipe, count: int, epoch: int) -> HostArray:
     """The learning rate of each step of an epoch, (steps,) float32."""
     steps = -(-count // recipe.batch)
     total, first = recipe.epochs * steps, epoch * steps
@@ -401,7 +409,7 @@ def rates_of(recipe: Recipe, count: int, epoch: int) -> HostArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Coming:
+class NextBatch:
     """The batch of the next step.
 
     epoch, row: of the step, from 0. indices: (n,) int64, into the examples. rate: the learning rate, float32.
@@ -409,15 +417,15 @@ class Coming:
 
     epoch: int
     row: int
-    places: HostArray
+    indices: HostArray
     rate: np.float32
 
 
-def coming(recipe: Recipe, count: int, made: int) -> Coming | None:
+def next_batch(recipe: Recipe, count: int, made: int) -> NextBatch | None:
     """The batch of the step after `made` steps, None when all epochs are done."""
     epoch, row = divmod(made, -(-count // recipe.batch))
     if epoch >= recipe.epochs:
         return None
     size = min(recipe.batch, count - row * recipe.batch)
-    places = order_of(recipe, count, epoch)[row, :size]
-    return Coming(epoch, row, places, rates_of(recipe, count, epoch)[row])
+    places = epoch_order(recipe, count, epoch)[row, :size]
+    return NextBatch(epoch, row, places, epoch_rates(recipe, count, epoch)[row])

@@ -54,14 +54,16 @@ def generated(settings: object, fit: bool) -> tuple[object, object]:
     """Votes (N, 2) and labels (N,) for drawings made as `settings` say."""
     import numpy as np
 
-    from engine.data.xo.generator import drawing, examples
+    from engine.data.xo.generator import generate_dataset, generate_drawing
 
     if not fit:
-        made = examples(settings, COUNT, SEED)
+        made = generate_dataset(settings, COUNT, SEED)
         return read(made.images[:, 0]), made.labels
     rng = np.random.default_rng(SEED)
     labels = rng.choice([0, 1, -1], COUNT, p=[(1 - settings.neither) / 2] * 2 + [settings.neither])
-    return read([fitted_picture(drawing(("X", "O", "neither")[label], settings, rng)) for label in labels]), labels
+    return read(
+        [fitted_picture(generate_drawing(("X", "O", "neither")[label], settings, rng)) for label in labels]
+    ), labels
 
 
 def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
@@ -69,11 +71,11 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
     import numpy as np
 
     from engine.drawings.drawing import Drawing
-    from engine.formats.pictures import SUFFIXES, read_picture, to_input
+    from engine.formats.pictures import PICTURE_SUFFIXES, read_picture, to_input
 
     pictures, labels = [], []
     for letter, folder in folders.items():
-        for path in sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES):
+        for path in sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
             picture = read_picture(path)
             pictures.append(fitted_picture(Drawing(image=picture)) if fit else to_input(picture, 32))
             labels.append("XO".index(letter))
@@ -82,9 +84,9 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
 
 def fitted_picture(drawing: object) -> object:
     """The drawing, centred and sized to the frame, as the network reads it."""
-    from engine.drawings.raster import fitted, render
+    from engine.drawings.raster import fit_to_frame, render
 
-    return render(fitted(drawing), 32)
+    return render(fit_to_frame(drawing), 32)
 
 
 def read(pictures: object) -> object:
@@ -92,23 +94,23 @@ def read(pictures: object) -> object:
     import numpy as np
 
     from engine.backends.backend import choose_backend
-    from engine.data.dataset import Examples
-    from engine.documents.model_file import shipped_subject
+    from engine.data.dataset import Dataset
+    from engine.documents.model_file import shipped_model
     from engine.nn.losses import softmax
-    from engine.training.evaluation import judge
+    from engine.training.evaluation import evaluate
 
-    subject = shipped_subject("default")
+    subject = shipped_model("default")
     images = np.asarray(pictures, np.float32)[:, None]
     labels = np.full(len(images), -1)
-    given = Examples(images, labels, subject.network.classes)
-    return softmax(judge(subject.network, subject.parameters, given, choose_backend("cpu")).scores)
+    given = Dataset(images, labels, subject.network.classes)
+    return softmax(evaluate(subject.network, subject.parameters, given, choose_backend("cpu")).scores)
 
 
 def row(name: str, votes: object, labels: object) -> None:
     """Print one line of the table."""
-    from engine.documents.model_file import shipped_subject
+    from engine.documents.model_file import shipped_model
 
-    sure, top = votes.max(1) >= shipped_subject("default").threshold, votes.argmax(1)
+    sure, top = votes.max(1) >= shipped_model("default").threshold, votes.argmax(1)
     cells = [f"{(sure & (top == letter))[labels == letter].mean():.1%}" for letter in (0, 1)]
     cells.append(f"{(~sure)[labels < 0].mean():.1%}" if (labels < 0).any() else "")
     cells.append(f"{(sure & (top != labels)).mean():.2%}")

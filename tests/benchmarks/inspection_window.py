@@ -42,11 +42,13 @@ class Bench:
     """The window, and what is done with it."""
 
     def __init__(self, app: object, preset: str, size: str) -> None:
-        from xo_gui.__main__ import build, parse
+        from xo_gui.__main__ import build_window, parse_arguments
         from xo_gui.views.inspector.inspector_view import InspectorView
 
         self.app = app
-        self.window = build(app, parse(["--preset", preset, "--device", "cpu", "--size", size, "--theme", "dark"]))
+        self.window = build_window(
+            app, parse_arguments(["--preset", preset, "--device", "cpu", "--size", size, "--theme", "dark"])
+        )
         self.panel = next(view for view in self.window.views if isinstance(view, InspectorView))
         self.network = self.window.network_view
         self.window.show()
@@ -93,14 +95,14 @@ class Bench:
 
     def _cell(self, rng: random.Random) -> object:
         """Some value of a column that is shown."""
-        from xo_gui.state.selection import Cell
+        from xo_gui.state.selection import CellRef
 
-        shapes = self.window.last.readings[0].subject.network.shapes
+        shapes = self.window.last.predictions[0].model.network.shapes
         layer = rng.choice([at for at in range(len(shapes)) if self._column(at) is not None])
-        return Cell(layer, *(rng.randrange(side) for side in shapes[layer]))
+        return CellRef(layer, *(rng.randrange(side) for side in shapes[layer]))
 
     def _column(self, layer: int) -> object:
-        strip = self.network._strips[0].strip
+        strip = self.network._strips[0].layout
         return strip.column_of(layer) if strip is not None else None
 
     def _place(self, cell: object) -> object:
@@ -115,50 +117,50 @@ class Bench:
 
     def _is_worth_known(self) -> bool:
         """Of the value that is held, in the picture last painted."""
-        answer, asked = self.window.last.answer, self.panel._query
-        return answer is not None and answer.question == asked and answer.progress >= 1
+        answer, asked = self.window.last.result, self.panel._query
+        return answer is not None and answer.query == asked and answer.progress >= 1
 
     # --- methods
 
     def explain(self) -> None:
         """Every method, for both classes in turn."""
         self.panel.tabs.setCurrentIndex(2)
-        page = self.panel.gradient_page
+        page = self.panel.attribution_page
         quick: list[float] = []
         for round_ in range(10):
-            page.target.setCurrentIndex(1 + round_ % 2)
+            page.target_box.setCurrentIndex(1 + round_ % 2)
             for kind in QUICK:
                 wait(0.03)
                 begun = perf_counter()
-                page.method.setCurrentIndex(page.method.findData(kind))
+                page.method_box.setCurrentIndex(page.method_box.findData(kind))
                 self.until(lambda kind=kind: self._is_there(kind))
                 quick.append(perf_counter() - begun)
         table("method to painted picture", quick)
         for kind in SLOW:
             self._slow(kind)
-        page.method.setCurrentIndex(0)
+        page.method_box.setCurrentIndex(0)
         self.panel.tabs.setCurrentIndex(0)
 
     def _slow(self, kind: str) -> None:
         from PySide6.QtCore import Qt
         from PySide6.QtTest import QTest
 
-        page = self.panel.gradient_page
+        page = self.panel.attribution_page
         first, whole, stopped = [], [], []
         for _ in range(8):
-            page.method.setCurrentIndex(0)
+            page.method_box.setCurrentIndex(0)
             self.until(lambda: self._is_there("gradient"))
             begun = perf_counter()
-            page.method.setCurrentIndex(page.method.findData(kind))
+            page.method_box.setCurrentIndex(page.method_box.findData(kind))
             self.until(lambda: self._is_there(kind))
             first.append(perf_counter() - begun)
-            if self.window.last.answer.progress < 1 and len(stopped) < 4:
+            if self.window.last.result.progress < 1 and len(stopped) < 4:
                 begun = perf_counter()
                 QTest.mouseClick(page.stop_button, Qt.MouseButton.LeftButton)
-                self.until(lambda: self.window.last.answer is None)
+                self.until(lambda: self.window.last.result is None)
                 stopped.append(perf_counter() - begun)
             else:
-                self.until(lambda: self.window.last.answer.progress >= 1)
+                self.until(lambda: self.window.last.result.progress >= 1)
                 whole.append(perf_counter() - begun)
         table(f"{kind} to the first picture", first)
         for what, seconds in ((f"{kind} to the last", whole), (f"{kind}, Stop to nothing", stopped)):
@@ -166,24 +168,24 @@ class Bench:
                 table(what, seconds)
 
     def _is_there(self, kind: str) -> bool:
-        answer = self.window.last.answer
-        return answer is not None and answer.question == self.panel._query and answer.question.kind == kind
+        answer = self.window.last.result
+        return answer is not None and answer.query == self.panel._query and answer.query.kind == kind
 
     # --- strokes
 
     def draw(self, rounds: int) -> None:
         """Strokes with a held value and without, in turns."""
-        from xo_gui.state.selection import Cell
+        from xo_gui.state.selection import CellRef
 
-        cells = (Cell(1, 2, 11, 20), Cell(4, 9, 6, 5), Cell(8, 3), None)
+        cells = (CellRef(1, 2, 11, 20), CellRef(4, 9, 6, 5), CellRef(8, 3), None)
         found: dict[object, list[float]] = {cell: [] for cell in cells}
         now: list[float] = []
         asked = [0.0]
 
         def note(latency: float) -> None:
             """Of all pictures that answer one event, the first counts."""
-            if self.window.last.asked_at != asked[0]:
-                asked[0] = self.window.last.asked_at
+            if self.window.last.requested_at != asked[0]:
+                asked[0] = self.window.last.requested_at
                 now.append(latency)
 
         self.window.shown.connect(note)
@@ -203,9 +205,9 @@ class Bench:
 
     def train(self) -> None:
         """Press Train and go on."""
-        from xo_gui.state.commands import Train
+        from xo_gui.state.commands import Start
 
-        self.window.training.wish(Train())
+        self.window.training.execute(Start())
         wait(1.0)
 
 

@@ -40,19 +40,21 @@ def main() -> int:
 
 def measure(app: object, size: tuple[int, int], rounds: int) -> tuple[list[float], list[float]]:
     """Seconds from event to painted picture, and the engine's part, one for each picture painted."""
-    from xo_gui.__main__ import build, parse
+    from xo_gui.__main__ import build_window, parse_arguments
 
-    window = build(app, parse(["--preset", "default", "--size", f"{size[0]}x{size[1]}", "--theme", "dark"]))
+    window = build_window(
+        app, parse_arguments(["--preset", "default", "--size", f"{size[0]}x{size[1]}", "--theme", "dark"])
+    )
     whole: list[float] = []
     engine: list[float] = []
     window.shown.connect(whole.append)
-    show = window.network_view.show_snapshot
+    show = window.network_view.set_snapshot
 
     def watched(snapshot: object) -> None:
         engine.append(snapshot.engine_seconds)
         show(snapshot)
 
-    window.network_view.show_snapshot = watched
+    window.network_view.set_snapshot = watched
     window.show()
     wait(0.5)
     whole.clear()

@@ -66,11 +66,11 @@ class Bench:
     """The window, and what is done with it."""
 
     def __init__(self, app: object, size: str) -> None:
-        from xo_gui.__main__ import build, parse
+        from xo_gui.__main__ import build_window, parse_arguments
         from xo_gui.views.training.timeline_view import TimelineView
 
         arguments = ["--preset", "default", "--device", "cpu", "--size", size, "--theme", "dark"]
-        self.window = build(app, parse(arguments))
+        self.window = build_window(app, parse_arguments(arguments))
         self.line = next(view for view in self.window.views if isinstance(view, TimelineView))
         self.latencies: list[float] = []
         self._asked_at = 0.0
@@ -84,7 +84,7 @@ class Bench:
 
     def _note(self, latency: float) -> None:
         """Of all pictures that answer one event, the first counts."""
-        asked_at = self.window.last.asked_at
+        asked_at = self.window.last.requested_at
         if asked_at != self._asked_at:
             self._asked_at = asked_at
             self.latencies.append(latency)
@@ -96,16 +96,16 @@ class Bench:
 
     def wish(self, wish: object) -> None:
         """What a button of the training panel does."""
-        self.window.training.wish(wish)
+        self.window.training.execute(wish)
 
     def reach_99(self) -> None:
         """From pressing Train until an epoch's judgement says 99 %; then strokes while it trains on."""
-        from xo_gui.state.commands import Train
+        from xo_gui.state.commands import Start
 
         for stroke in strokes()[:2]:
             draw(self.window.drawing_view.canvas, stroke)
         begun, probe = perf_counter(), Probe()
-        self.wish(Train())
+        self.wish(Start())
         while self.accuracy < 0.99 and perf_counter() - begun < 60:
             wait(0.05)
         passed = perf_counter() - begun
@@ -122,9 +122,9 @@ class Bench:
         """The measurements that follow need more epochs than the window starts with."""
         from dataclasses import replace
 
-        from xo_gui.state.commands import LearnBy
+        from xo_gui.state.commands import SetConfig
 
-        self.wish(LearnBy(replace(self.window.training.intent.recipe, epochs=1000)))
+        self.wish(SetConfig(replace(self.window.training.settings.recipe, epochs=1000)))
 
     @property
     def accuracy(self) -> float:
@@ -145,12 +145,12 @@ class Bench:
         """Steps a second of both, in turns: the window, animating while nobody draws, and the loop of xo train."""
         import numpy as np
 
-        from xo_gui.state.commands import Pause, Train
+        from xo_gui.state.commands import Pause, Start
 
-        reading = self.window.last.readings[0]
-        alone, ratios = Alone(self.training, self.window.training.goal, reading.subject), []
+        reading = self.window.last.predictions[0]
+        alone, ratios = Alone(self.training, self.window.training.goal, reading.model), []
         for _ in range(rounds):
-            self.wish(Train())
+            self.wish(Start())
             wait(0.5)
             first, begun = self.training.now.step, perf_counter()
             wait(TURN_SECONDS)
@@ -164,9 +164,9 @@ class Bench:
 
     def train_to(self, steps: int) -> None:
         """Train on, without drawing."""
-        from xo_gui.state.commands import Pause, Train
+        from xo_gui.state.commands import Pause, Start
 
-        self.wish(Train())
+        self.wish(Start())
         while self.training.now.step < steps and self.training.state in ("running", "paused", "preparing"):
             wait(0.2)
         self.wish(Pause())
@@ -197,24 +197,24 @@ class Alone:
 
     def __init__(self, training: object, goal: object, subject: object) -> None:
         from engine.backends.backend import choose_backend
-        from engine.data.pool import Fixed
+        from engine.data.pool import FixedSource
         from engine.training.trainer import Trainer
 
-        source, backend = Fixed(training.examples), choose_backend("cpu")
+        source, backend = FixedSource(training.examples), choose_backend("cpu")
         values = subject.parameters  # how many values are 0, and so the speed, changes as a network learns
         trainer = Trainer(subject.network, source, goal.recipe, backend, values, training.held_out)
-        self._trainer, self._events = trainer, trainer.steps()
+        self._trainer, self._events = trainer, trainer.run()
 
     def speed(self, seconds: float) -> float:
         """Steps a second."""
         from engine.backends.backend import one_blas_thread
 
-        first, begun = self._trainer.made, perf_counter()
+        first, begun = self._trainer.steps_made, perf_counter()
         with one_blas_thread():
             while perf_counter() - begun < seconds:
                 for _ in islice(self._events, 20):
                     pass
-        return (self._trainer.made - first) / (perf_counter() - begun)
+        return (self._trainer.steps_made - first) / (perf_counter() - begun)
 
 
 if __name__ == "__main__":

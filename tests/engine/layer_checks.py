@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import Backend
-from engine.bench.cases import random_values, with_head
+from engine.bench.cases import network_around, random_parameters
 from engine.nn.layers import Layer, Shape
 from engine.nn.network import Network
 from engine.nn.plan import Plan
@@ -18,7 +18,9 @@ from tests.engine import reference
 STEP = 1e-6
 
 
-def plan_of(network: Network, backend: Backend, batch: int, values: dict[str, np.ndarray], **options: Any) -> Plan:
+def make_plan(
+    network: Network, backend: Backend, batch: int, values: dict[str, np.ndarray], **options: Any
+) -> Plan:
     """A plan with these parameters, in float64 by default."""
     plan = Plan(network, backend, batch, **{"dtype": np.float64} | options)
     plan.load(values)
@@ -29,13 +31,13 @@ def check_forward(
     layer: Layer, shape: Shape, training: bool, backend: Backend, dtype: type = np.float64, tolerance: float = 1e-12
 ) -> None:
     """The layer's output for three inputs equals its definition."""
-    network = with_head(layer, shape)
+    network = network_around(layer, shape)
     rng = np.random.default_rng(7)
-    values = random_values(network, rng)
+    values = random_parameters(network, rng)
     images = rng.normal(0, 1, (3, *network.input_shape))
-    plan = plan_of(network, backend, 3, values, dtype=dtype, keep=True, training=training, seed=5)
+    plan = make_plan(network, backend, 3, values, dtype=dtype, keep_outputs=True, training=training, seed=5)
     plan.forward(images.astype(dtype))
-    expected = reference.network_outputs(network, values, images, reference.Circumstances(training, seed=5))
+    expected = reference.network_outputs(network, values, images, reference.PassMode(training, seed=5))
     for got, wanted in zip(plan.outputs(), expected, strict=True):
         assert got.shape == wanted.shape
         np.testing.assert_allclose(got, wanted, rtol=tolerance * 10, atol=tolerance)
@@ -43,17 +45,17 @@ def check_forward(
 
 def check_gradient(layer: Layer, shape: Shape, training: bool, backend: Backend) -> None:
     """The gradient in every parameter and every pixel equals the central difference of the mean loss."""
-    network = with_head(layer, shape)
+    network = network_around(layer, shape)
     rng = np.random.default_rng(11)
-    values = random_values(network, rng)
+    values = random_parameters(network, rng)
     images = rng.normal(0, 1, (2, *network.input_shape))
     shares = np.array([[1.0, 0.0], [0.3, 0.7]])
-    plan = plan_of(network, backend, 2, values, learn=True, input_gradient=True, training=training)
+    plan = make_plan(network, backend, 2, values, learn=True, input_gradient=True, training=training)
 
     def error() -> float:
         plan.forward(images)
         plan.backward(shares)
-        return float(plan.loss.mean())
+        return float(plan.host_losses.mean())
 
     error()
     gradients = plan.parameter_gradients() | {"input": plan.input_gradient()}

@@ -35,7 +35,7 @@ Values = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Circumstances:
+class PassMode:
     """What a pass depends on beside its input and parameters: training mode, and the seed, step number and index of
     the first example that dropout masks follow from."""
 
@@ -45,11 +45,11 @@ class Circumstances:
     first: int = 0
 
 
-READING = Circumstances()
+INFERENCE = PassMode()
 
 
 def network_outputs(
-    network: Network, values: Values, images: np.ndarray, circumstances: Circumstances = READING
+    network: Network, values: Values, images: np.ndarray, circumstances: PassMode = INFERENCE
 ) -> list[np.ndarray]:
     """The images and every layer's outputs, (N, C, H, W) or (N, n)."""
     outputs = [images]
@@ -60,7 +60,7 @@ def network_outputs(
 
 
 def forward(
-    layer: Layer, x: np.ndarray, values: Values, circumstances: Circumstances = READING, key: int = 0
+    layer: Layer, x: np.ndarray, values: Values, circumstances: PassMode = INFERENCE, key: int = 0
 ) -> np.ndarray:
     """The layer's outputs for a batch (N, ...), by definition."""
     if isinstance(layer, BatchNorm2D):
@@ -182,7 +182,7 @@ def batch_statistics(maps: np.ndarray) -> tuple[float, float]:
     return mean, _mean([(v - mean) ** 2 for v in found])
 
 
-def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: Circumstances, key: int) -> np.ndarray:
+def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: PassMode, key: int) -> np.ndarray:
     y = x
     for index, inner in enumerate(layer.layers, 1):
         inner_values = _layer_values(values, f"{index}-{inner.kind}")
@@ -190,7 +190,7 @@ def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: Cir
     return x + y
 
 
-def _dropout(layer: Dropout, x: np.ndarray, circumstances: Circumstances, key: int) -> np.ndarray:
+def _dropout(layer: Dropout, x: np.ndarray, circumstances: PassMode, key: int) -> np.ndarray:
     y = np.zeros(x.shape)
     for n in range(len(x)):
         for index, value in enumerate(x[n].ravel()):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-def refusal(path: Path, read: Callable[[], object]) -> str:
+def error_sentence(path: Path, read: Callable[[], object]) -> str:
     """The message that `read` raises, without the path, which contains the name of the test."""
     with pytest.raises(ValueError, match=r"\.$") as raised:
         read()

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from engine.backends.backend import choose_backend
-from engine.data.pool import Generated
+from engine.data.pool import GeneratedSource
 from engine.data.xo.settings import XOSettings
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.network import Network
@@ -33,23 +33,23 @@ MIXED = Network(
     ),
 )
 # Without layers that use batch statistics, so that batches can be split.
-CUT = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
+SLICEABLE = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
 
 
-def source_of(recipe: Recipe) -> Generated:
+def generated_source(recipe: Recipe) -> GeneratedSource:
     """The generated drawings of a recipe."""
-    return Generated(recipe.data, recipe.examples, recipe.seed)
+    return GeneratedSource(recipe.data, recipe.examples, recipe.seed)
 
 
-def trained(recipe: Recipe, network: Network = SMALL) -> Trainer:
+def train_to_end(recipe: Recipe, network: Network = SMALL) -> Trainer:
     """A run from start to end."""
-    trainer = Trainer(network, source_of(recipe), recipe, CPU)
-    for _ in trainer.steps():
+    trainer = Trainer(network, generated_source(recipe), recipe, CPU)
+    for _ in trainer.run():
         pass
     return trainer
 
 
-def sizes(trainer: Trainer) -> set[int]:
+def chunk_sizes(trainer: Trainer) -> set[int]:
     """The sizes of the slices that batches of the run were split into."""
     return {size for _, size, total in trainer._stepper._plans if total}
 

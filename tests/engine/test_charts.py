@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.charts import APART, HEIGHT, TOP, WIDTH, Line, LogAxis, log_chart, number_text
+from engine.charts import HEIGHT, LABEL_SPACING, TOP, WIDTH, ChartLine, LogAxis, log_chart, tick_text
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(*lines: Line, lowest: float = 1e-3) -> ElementTree.Element:
+def drawn(*lines: ChartLine, lowest: float = 1e-3) -> ElementTree.Element:
     return ElementTree.fromstring(log_chart("A < B", "both & more", "so much", "error", lines, lowest))
 
 
@@ -36,7 +36,7 @@ def test_what_lies_beyond_an_axis_is_put_on_its_edge() -> None:
 
 
 def test_curves_fall_to_the_right_where_errors_do() -> None:
-    (curve,) = points(drawn(Line("one", [0, 10, 100, 1000], [1, 1, 0.1, 0])))
+    (curve,) = points(drawn(ChartLine("one", [0, 10, 100, 1000], [1, 1, 0.1, 0])))
     (x0, y0), (x1, y1), (x2, y2), (x3, y3) = curve
     assert x0 == x1 < x2 < x3
     assert x3 - x2 == pytest.approx(x2 - x1, abs=0.2)
@@ -47,18 +47,18 @@ def test_curves_fall_to_the_right_where_errors_do() -> None:
 
 @pytest.mark.parametrize("ends", [(0, 0, 0.5, 0.0011), (1, 1, 1, 1)])
 def test_names_do_not_cover_each_other_and_stay_beside_the_curves(ends: tuple[float, ...]) -> None:
-    lines = [Line(f"curve {place}", [1, 10], [1, end]) for place, end in enumerate(ends)]
+    lines = [ChartLine(f"curve {place}", [1, 10], [1, end]) for place, end in enumerate(ends)]
     picture = drawn(*lines)
     heights = sorted(
         float(text.get("y")) for text in picture.iter(f"{SVG}text") if (text.text or "").startswith("curve")
     )
     assert len(heights) == 4
-    assert all(below - above >= APART - 0.2 for above, below in pairwise(heights))
+    assert all(below - above >= LABEL_SPACING - 0.2 for above, below in pairwise(heights))
     assert TOP <= heights[0] < heights[-1] < HEIGHT
 
 
 def test_words_are_written_as_they_are() -> None:
-    picture = drawn(Line("x > y", [1, 2], [1, 2]))
+    picture = drawn(ChartLine("x > y", [1, 2], [1, 2]))
     words = [text.text for text in picture.iter(f"{SVG}text")]
     assert {"A < B", "both & more", "x > y", "so much", "error"} <= set(words)
     assert "≤ 0.001" in words
@@ -68,9 +68,9 @@ def test_words_are_written_as_they_are() -> None:
     ("value", "words"), [(1e-6, "0.000001"), (0.5, "0.5"), (1, "1"), (20_000, "20,000"), (3e6, "3 million")]
 )
 def test_numbers_as_people_write_them(value: float, words: str) -> None:
-    assert number_text(value) == words
+    assert tick_text(value) == words
 
 
 def test_a_single_place_is_no_curve() -> None:
     with pytest.raises(ValueError, match=r"two or more different x\.$"):
-        drawn(Line("dot", [0, 5, 5], [1, 1, 1]))
+        drawn(ChartLine("dot", [0, 5, 5], [1, 1, 1]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.cases import CASES, name_of, with_head
+from engine.bench.cases import LAYER_CASES, case_id, network_around
 from engine.documents.presets import PRESETS
 from engine.nn.layers import Layer, Shape, shape_text
 from engine.nn.network import Network
@@ -61,11 +61,11 @@ def _plain(number: float | Counted) -> float:
     return number.value if isinstance(number, Counted) else float(number)
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 def test_multiplies_are_those_that_the_definition_does(case: tuple[Layer, Shape]) -> None:
     layer, shape = case
     rng = np.random.default_rng(2)
-    values = {name: np.ones(array.shape) for name, array in layer.initial(shape, rng).items()}
+    values = {name: np.ones(array.shape) for name, array in layer.initial_parameters(shape, rng).items()}
     # All negative, so that LeakyReLU multiplies every one of them.
     picture = np.empty(shape, object)
     for place in np.ndindex(shape):
@@ -76,25 +76,25 @@ def test_multiplies_are_those_that_the_definition_does(case: tuple[Layer, Shape]
     assert 4 * made.size == layer.cost(shape).bytes
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 def test_parameters_are_all_that_is_drawn_but_not_what_is_gathered(case: tuple[Layer, Shape]) -> None:
     layer, shape = case
-    fresh = layer.initial(shape, np.random.default_rng(1))
+    fresh = layer.initial_parameters(shape, np.random.default_rng(1))
     learnt = {name: array.size for name, array in fresh.items() if name.split(".")[-1] in ("weight", "bias")}
     assert layer.cost(shape).parameters == sum(learnt.values())
-    gathered = layer.state_shape(shape)
+    gathered = layer.buffer_shape(shape)
     assert sum(array.size for array in fresh.values()) - sum(learnt.values()) == np.prod(gathered or (0,))
 
 
 @pytest.mark.parametrize(
     "network",
-    [*(with_head(*case) for case in CASES), *(preset.network for preset in PRESETS.values())],
+    [*(network_around(*case) for case in LAYER_CASES), *(preset.network for preset in PRESETS.values())],
     ids=lambda network: shape_text(network.input_shape) + "-" + "-".join(layer.kind for layer in network.layers),
 )
 def test_a_plan_takes_about_the_memory_that_a_network_says(network: Network) -> None:
     """The estimate decides whether a file may be opened, and how many pictures are read at once."""
-    batch = 1 + 200_000 // network.picture_bytes
-    values = network.initial(1)
+    batch = 1 + 200_000 // network.image_bytes
+    values = network.initial_parameters(1)
     tracemalloc.start()
     try:
         plan = Plan(network, choose_backend("cpu"), batch)
@@ -103,4 +103,4 @@ def test_a_plan_takes_about_the_memory_that_a_network_says(network: Network) -> 
     finally:
         tracemalloc.stop()
     held = 4 * sum(array.size for array in values.values())
-    assert taken - held < 2 * batch * network.picture_bytes + 100_000
+    assert taken - held < 2 * batch * network.image_bytes + 100_000

@@ -16,14 +16,14 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.documents.model_file import load_model, save_model
-from engine.nn.inference import Reader
+from engine.nn.inference import Predictor
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training.optimizers import Adam
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 
 CPU = choose_backend("cpu")
 # Stack frames beyond those of the test itself; recursion over a thousand layers would need a thousand.
@@ -84,13 +84,13 @@ def few_frames(does: Callable[[], Any]) -> Any:
         sys.setrecursionlimit(limit)
 
 
-def learn(network: Network) -> Stepper:
+def learn(network: Network) -> TrainStep:
     """Two steps with everything that a step can have."""
     rng = np.random.default_rng(1)
-    stepper = Stepper(network, CPU, Recipe(Adam(), batch=4, l2=0.1, clip=1.0), network.initial(1))
+    stepper = TrainStep(network, CPU, Recipe(Adam(), batch=4, l2=0.1, clip=1.0), network.initial_parameters(1))
     shares = rng.dirichlet([1, 1], 4).astype(np.float32)
     images = rng.normal(0, 1, (4, 1, 2, 2)).astype(np.float32)
-    stepper.feed(images, shares, np.tile(np.arange(4), (2, 1)), np.full(2, 0.01, np.float32))
+    stepper.load_epoch(images, shares, np.tile(np.arange(4), (2, 1)), np.full(2, 0.01, np.float32))
     stepper.run(4, 2)
     return stepper
 
@@ -100,12 +100,12 @@ def test_a_thousand_layers_are_built_read_and_trained_without_recursion(make: Ca
     network = few_frames(lambda: network_of(make(1000)))
     assert few_frames(lambda: Network.from_json(json.loads(json.dumps(network.to_json())))) == network
     stepper = few_frames(lambda: learn(network))
-    assert stepper.fine
-    before, after = network.initial(1), stepper.parameters()
+    assert stepper.is_finite
+    before, after = network.initial_parameters(1), stepper.parameters()
     assert len(after) > 1000
     moved = sum(not np.array_equal(after[name], value) for name, value in before.items())
     assert moved > 0.5 * len(after)
-    plan = few_frames(lambda: Plan(network, CPU, 1, keep=True))
+    plan = few_frames(lambda: Plan(network, CPU, 1, keep_outputs=True))
     plan.load(after)
     few_frames(lambda: plan.forward(np.ones((1, 1, 2, 2), np.float32)))
     assert all(np.isfinite(output).all() for output in plan.outputs())
@@ -114,13 +114,13 @@ def test_a_thousand_layers_are_built_read_and_trained_without_recursion(make: Ca
 def everything(network: Network) -> None:
     """Everything but files."""
     assert Network.from_json(network.to_json()).costs == network.costs
-    network.check(network.initial(1))
-    plan = Plan(network, CPU, 2, keep=True)
-    plan.load(network.initial(1))
+    network.check_parameters(network.initial_parameters(1))
+    plan = Plan(network, CPU, 2, keep_outputs=True)
+    plan.load(network.initial_parameters(1))
     plan.forward(np.zeros((2, 1, 2, 2)))
     plan.outputs()
     stepper = learn(network)
-    stepper.restore(stepper.parameters(), stepper.memory())
+    stepper.restore(stepper.parameters(), stepper.optimizer_state())
     stepper.gradients()
 
 
@@ -137,10 +137,10 @@ def test_twice_the_layers_are_twice_the_work(make: Callable[[int], Any]) -> None
 
 def test_a_deep_network_is_saved_and_opened_and_reads(tmp_path: Path) -> None:
     network = network_of(stacks(1000))
-    subject = Subject("Deep", network, network.initial(1))
+    subject = Model("Deep", network, network.initial_parameters(1))
     save_model(tmp_path / "deep.safetensors", subject)
     back = load_model(tmp_path / "deep.safetensors")
     assert back.network == network
-    reading = Reader(back, CPU).read(np.ones((2, 2), np.float32))
-    assert len(reading.outputs) == len(network.layers) + 1
-    assert list(reading.trace()) == [*network.names, "1004-votes"]
+    reading = Predictor(back, CPU).predict(np.ones((2, 2), np.float32))
+    assert len(reading.activations) == len(network.layers) + 1
+    assert list(reading.named_activations()) == [*network.names, "1004-votes"]

@@ -14,11 +14,11 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.runtime.training_protocol import Goal
+from engine.runtime.training_protocol import TrainingRequest
 from engine.training.optimizers import Adam
 from engine.training.recipe import Recipe
 from tests.conftest import Effort
@@ -39,19 +39,21 @@ def resident() -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise there")
 def test_memory_is_flat_while_it_trains(effort: Effort) -> None:
-    subject = Subject("Tiny", NETWORK, NETWORK.initial(1))
-    goal = Goal(1, subject, "fresh", "start 1", Recipe(Adam(1e-4), batch=20, epochs=10**6), DATA, running=True)
-    request = Request(1, Document(Drawing(), (subject,)), goal=goal, live=True)
-    runner = Runner("cpu", keep_every=0.1)
+    subject = Model("Tiny", NETWORK, NETWORK.initial_parameters(1))
+    goal = TrainingRequest(
+        1, subject, "fresh", "start 1", Recipe(Adam(1e-4), batch=20, epochs=10**6), DATA, running=True
+    )
+    request = Request(1, Document(Drawing(), (subject,)), training=goal, live=True)
+    runner = Runner("cpu", save_interval=0.1)
 
     def train_to(step: int) -> None:
         """As the engine thread does, with a picture now and then."""
-        made, wanted = 0, replace(request, goal=replace(goal, until=step))
+        made, wanted = 0, replace(request, training=replace(goal, stop_at_step=step))
         while made < step:
-            training = runner.answer(wanted).training
+            training = runner.compute(wanted).training
             assert training is not None
-            made = training.now.step
-            runner.work(0.02)
+            made = training.current_point.step
+            runner.run_for(0.02)
 
     train_to(effort(5_000, 20_000))
     before = resident()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource
 from engine.documents.presets import HANUSCHKIN
 from engine.nn.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.nn.network import Network
@@ -19,11 +19,11 @@ CPU = choose_backend("cpu")
 SMALL = Network((1, 6, 6), (Center(), Conv2D(2, 3, padding=1), ReLU(), Flatten(), Dense(2)))
 
 
-def some(count: int = 10, side: int = 6, seed: int = 1) -> Examples:
+def some(count: int = 10, side: int = 6, seed: int = 1) -> Dataset:
     """Pictures that are mostly background."""
     rng = np.random.default_rng(seed)
     images = np.where(rng.random((count, 1, side, side)) < 0.2, 1, -1).astype(np.float32)
-    return Examples(images, np.arange(count) % 2, ("X", "O"))
+    return Dataset(images, np.arange(count) % 2, ("X", "O"))
 
 
 def test_it_has_the_shapes_and_the_number_of_parameters_that_its_author_gives() -> None:
@@ -34,17 +34,17 @@ def test_it_has_the_shapes_and_the_number_of_parameters_that_its_author_gives() 
 
 
 def test_its_first_features_begin_as_small_as_its_author_s() -> None:
-    weights = HANUSCHKIN.network.initial(3)["02-conv2d.weight"]
+    weights = HANUSCHKIN.network.initial_parameters(3)["02-conv2d.weight"]
     assert weights.std() == pytest.approx(0.0001, rel=0.1)
 
 
 def test_a_fresh_run_centres_its_pictures_on_their_mean() -> None:
     given = some()
-    trainer = Trainer(SMALL, Fixed(given), Recipe(batch=4, epochs=2), CPU)
-    list(trainer.steps())
+    trainer = Trainer(SMALL, FixedSource(given), Recipe(batch=4, epochs=2), CPU)
+    list(trainer.run())
     values = trainer.parameters()
     np.testing.assert_allclose(values["01-center.mean"], [given.images.mean(dtype=np.float64)], rtol=1e-6)
-    plan = Plan(SMALL, CPU, len(given), keep=True)
+    plan = Plan(SMALL, CPU, len(given), keep_outputs=True)
     plan.load(values)
     plan.forward(given.images)
     assert plan.outputs()[1].mean() == pytest.approx(0, abs=1e-6)
@@ -52,15 +52,15 @@ def test_a_fresh_run_centres_its_pictures_on_their_mean() -> None:
 
 def test_a_run_that_goes_on_keeps_the_mean_it_began_with() -> None:
     recipe = Recipe(batch=4, epochs=2)
-    first = Trainer(SMALL, Fixed(some()), recipe, CPU)
-    next(first.steps())
+    first = Trainer(SMALL, FixedSource(some()), recipe, CPU)
+    next(first.run())
     checkpoint = first.checkpoint()
-    again = Trainer(SMALL, Fixed(some(seed=2)), recipe, CPU, checkpoint_at_start=checkpoint)
+    again = Trainer(SMALL, FixedSource(some(seed=2)), recipe, CPU, resume_from=checkpoint)
     assert again.parameters()["01-center.mean"] == checkpoint.parameters["01-center.mean"]
-    given = Trainer(SMALL, Fixed(some()), recipe, CPU, parameters_at_start=SMALL.initial(1))
+    given = Trainer(SMALL, FixedSource(some()), recipe, CPU, initial_parameters=SMALL.initial_parameters(1))
     assert given.parameters()["01-center.mean"] == 0
 
 
 def test_pictures_that_do_not_fit_are_refused_before_they_are_measured() -> None:
     with pytest.raises(ShapeError, match="The network reads pictures 1 × 6 × 6, but the examples are 1 × 7 × 7"):
-        Trainer(SMALL, Fixed(some(side=7)), Recipe(), CPU)
+        Trainer(SMALL, FixedSource(some(side=7)), Recipe(), CPU)

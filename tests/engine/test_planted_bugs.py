@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.backends.numpy import ArrayOperations
+from engine.backends.numpy import NumpyOps
 from engine.backends.ops import Calls
-from engine.bench.cases import CASES_IN_MODES
+from engine.bench.cases import LAYER_MODE_CASES
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -51,54 +51,54 @@ class Around:
         return self._sound.backward(*arguments) + (self._back(*arguments) if self._back else [])
 
 
-class SkipForgotten(ArrayOperations):
+class SkipForgotten(NumpyOps):
     def add(self, left, right, out):
         return then(np.copyto, out, left)
 
 
-class SumSlightlyOff(ArrayOperations):
-    def product(self, left, right, out):
-        return super().product(left, right, out) + then(np.multiply, out, 1 + 1e-9, out)
+class SumSlightlyOff(NumpyOps):
+    def matmul(self, left, right, out):
+        return super().matmul(left, right, out) + then(np.multiply, out, 1 + 1e-9, out)
 
 
-class CutBelowATenth(ArrayOperations):
+class CutBelowATenth(NumpyOps):
     def activation(self, kind, x, y, slope=0.0):
         return super().activation(kind, x, y, slope) + then(lambda: np.putmask(y, y < 0.1, 0))
 
 
-class GradientPassesEveryCut(ArrayOperations):
+class GradientPassesEveryCut(NumpyOps):
     def activation_gradient(self, kind, y, dy, dx, slope=0.0):
         return then(np.copyto, dx, dy)
 
 
-class LeakForgotten(ArrayOperations):
+class LeakForgotten(NumpyOps):
     def activation(self, kind, x, y, slope=0.0):
         return super().activation(kind, x, y, 0.0)
 
 
-class LeakForgottenOnTheWayBack(ArrayOperations):
+class LeakForgottenOnTheWayBack(NumpyOps):
     def activation_gradient(self, kind, y, dy, dx, slope=0.0):
         return super().activation_gradient(kind, y, dy, dx, 0.0)
 
 
-class TanhForSigmoidOnTheWayBack(ArrayOperations):
+class TanhForSigmoidOnTheWayBack(NumpyOps):
     def activation_gradient(self, kind, y, dy, dx, slope=0.0):
         return super().activation_gradient("tanh" if kind == "sigmoid" else "sigmoid", y, dy, dx, slope)
 
 
-class PoolMissesTheLastRow(ArrayOperations):
+class PoolMissesTheLastRow(NumpyOps):
     def max_pool(self, x, y, size, stride):
         rows = x.shape[1] - (size > 2 and x.shape[1] > 1)
         return super().max_pool(x[:, :rows], y, size, stride)
 
 
-class WinnerTakesALittleMoreThanAll(ArrayOperations):
+class WinnerTakesALittleMoreThanAll(NumpyOps):
     def max_pool(self, x, y, size, stride):
         more = 1 + 1e-4
         return Around(super().max_pool(x, y, size, stride), None, lambda dy, dx: then(np.multiply, dx, more, dx))
 
 
-class EdgeDividedByTheWholeWindow(ArrayOperations):
+class EdgeDividedByTheWholeWindow(NumpyOps):
     def average_pool(self, x, y, size, stride):
         def there(length: int, count: int) -> np.ndarray:
             starts = np.arange(count) * stride
@@ -108,13 +108,13 @@ class EdgeDividedByTheWholeWindow(ArrayOperations):
         return Around(super().average_pool(x, y, size, stride), lambda: then(np.multiply, y, share[..., None], y))
 
 
-class GradientOfTheMeanNotDivided(ArrayOperations):
-    def global_average(self, x, y):
+class GradientOfTheMeanNotDivided(NumpyOps):
+    def global_average_pool(self, x, y):
         size = x.shape[1] * x.shape[2]
-        return Around(super().global_average(x, y), None, lambda dy, dx: then(np.multiply, dx, size, dx))
+        return Around(super().global_average_pool(x, y), None, lambda dy, dx: then(np.multiply, dx, size, dx))
 
 
-class FeaturesTurnedRound(ArrayOperations):
+class FeaturesTurnedRound(NumpyOps):
     """Mathematical convolution in place of cross-correlation."""
 
     def convolution(self, x, matrix, y, size, *rest):
@@ -131,12 +131,12 @@ class FeaturesTurnedRound(ArrayOperations):
         return around
 
 
-class DivisorForgotten(ArrayOperations):
+class DivisorForgotten(NumpyOps):
     def convolution(self, x, matrix, y, size, stride, margin, divisor):
         return super().convolution(x, matrix, y, size, stride, margin, 1)
 
 
-class BiasGetsNoGradient(ArrayOperations):
+class BiasGetsNoGradient(NumpyOps):
     def convolution(self, x, matrix, y, size, *rest):
         has_bias = matrix.shape[1] > x.shape[0] * size * size
         return Around(
@@ -146,7 +146,7 @@ class BiasGetsNoGradient(ArrayOperations):
         )
 
 
-class BatchTakenAsConstantOnTheWayBack(ArrayOperations):
+class BatchTakenAsConstantOnTheWayBack(NumpyOps):
     """The gradient through mean and variance is left out."""
 
     def batch_norm(self, x, block, state, y, epsilon, training):
@@ -160,32 +160,32 @@ class BatchTakenAsConstantOnTheWayBack(ArrayOperations):
         return Around(super().batch_norm(x, block, state, y, epsilon, training), None, back)
 
 
-class BatchNormalizedWhileReading(ArrayOperations):
+class BatchNormalizedWhileReading(NumpyOps):
     def batch_norm(self, x, block, state, y, epsilon, training):
         return super().batch_norm(x, block, state, y, epsilon, True)
 
 
-class EpsilonForgotten(ArrayOperations):
+class EpsilonForgotten(NumpyOps):
     def batch_norm(self, x, block, state, y, epsilon, training):
         return super().batch_norm(x, block, state, y, 1e-12, training)
 
 
-class DropoutNotScaled(ArrayOperations):
+class DropoutNotScaled(NumpyOps):
     def dropout(self, x, y, rate, key, moment):
         return Around(super().dropout(x, y, rate, key, moment), lambda: then(np.multiply, y, 1 - rate, y))
 
 
-class DropoutTossedByAnotherKey(ArrayOperations):
+class DropoutTossedByAnotherKey(NumpyOps):
     def dropout(self, x, y, rate, key, moment):
         return super().dropout(x, y, rate, key + 1, moment)
 
 
-class DropoutForgottenOnTheWayBack(ArrayOperations):
+class DropoutForgottenOnTheWayBack(NumpyOps):
     def dropout(self, x, y, rate, key, moment):
         return Around(super().dropout(x, y, rate, key, moment), None, lambda dy, dx: then(np.copyto, dx, dy))
 
 
-class ErrorDividedByOneTooMany(ArrayOperations):
+class ErrorDividedByOneTooMany(NumpyOps):
     def softmax_cross_entropy(self, scores, targets, votes, loss, dscores, total):
         return super().softmax_cross_entropy(scores, targets, votes, loss, dscores, total + 1)
 
@@ -217,9 +217,9 @@ class ErrorDividedByOneTooMany(ArrayOperations):
         (Dense, ErrorDividedByOneTooMany),
     ],
 )
-def test_a_planted_bug_is_found(kind: type[Layer], planted: type[ArrayOperations]) -> None:
+def test_a_planted_bug_is_found(kind: type[Layer], planted: type[NumpyOps]) -> None:
     backend = replace(CPU, operations=planted())
-    for layer, shape, training in CASES_IN_MODES:
+    for layer, shape, training in LAYER_MODE_CASES:
         if type(layer) is kind:
             try:
                 check_forward(layer, shape, training, backend)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.backends.backend import choose_backend
-from engine.bench.cases import random_values
-from engine.nn.inference import votes_of
+from engine.bench.cases import random_parameters
+from engine.nn.inference import compute_votes
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -29,7 +29,7 @@ from engine.nn.layers import (
 )
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from tests.engine.layer_checks import plan_of
+from tests.engine.layer_checks import make_plan
 from tests.engine.random_networks import random_network
 
 CPU = choose_backend("cpu")
@@ -67,8 +67,8 @@ def maps_of(layers: tuple[Layer, ...], images: np.ndarray, seed: int = 1) -> np.
         shape = layer.output_shape(shape)
     head = (GlobalAvgPool(), Dense(2)) if len(shape) == 3 else (Dense(2),)
     network = Network(images.shape[1:], (*layers, *head))
-    values = random_values(network, np.random.default_rng(seed))
-    plan = plan_of(network, CPU, len(images), values, keep=True)
+    values = random_parameters(network, np.random.default_rng(seed))
+    plan = make_plan(network, CPU, len(images), values, keep_outputs=True)
     plan.forward(images)
     return plan.outputs()[len(layers)]
 
@@ -76,7 +76,7 @@ def maps_of(layers: tuple[Layer, ...], images: np.ndarray, seed: int = 1) -> np.
 def reach(layers: tuple[Layer, ...]) -> int:
     """How far from the frame of the last maps a value may depend on the frame of the picture: the sum of all
     paddings."""
-    return sum(reach(layer.layers) if isinstance(layer, Residual) else layer.margin for layer in layers)
+    return sum(reach(layer.layers) if isinstance(layer, Residual) else layer.pad_width for layer in layers)
 
 
 @fewer
@@ -144,11 +144,11 @@ def test_convolution_without_bias_is_linear(layer: Conv2D, one: float, other: fl
 def test_a_bias_is_added_to_every_value_and_nothing_else(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = Network((2, 6, 5), (Conv2D(3, 3, padding=1), GlobalAvgPool(), Dense(2)))
-    values, images = random_values(network, rng), rng.normal(0, 1, (2, 2, 6, 5))
+    values, images = random_parameters(network, rng), rng.normal(0, 1, (2, 2, 6, 5))
     more = rng.normal(0, 1, 3)
     made = []
     for bias in (values["01-conv2d.bias"], values["01-conv2d.bias"] + more):
-        plan = plan_of(network, CPU, 2, values | {"01-conv2d.bias": bias}, keep=True)
+        plan = make_plan(network, CPU, 2, values | {"01-conv2d.bias": bias}, keep_outputs=True)
         plan.forward(images)
         made.append(plan.outputs()[1])
     np.testing.assert_allclose(made[1] - made[0], np.broadcast_to(more[:, None, None], made[0].shape), rtol=1e-9)
@@ -159,9 +159,9 @@ def test_a_bias_is_added_to_every_value_and_nothing_else(seed: int) -> None:
 def test_pictures_of_a_batch_do_not_know_of_each_other(seed: int, batch: int) -> None:
     rng = np.random.default_rng(seed)
     network = random_network(rng)
-    values, images = random_values(network, rng), rng.normal(0, 1, (batch, *network.input_shape))
-    together = plan_of(network, CPU, batch, values).forward(images)
-    alone = plan_of(network, CPU, 1, values)
+    values, images = random_parameters(network, rng), rng.normal(0, 1, (batch, *network.input_shape))
+    together = make_plan(network, CPU, batch, values).forward(images)
+    alone = make_plan(network, CPU, 1, values)
     for place in range(batch):
         score = alone.forward(images[place : place + 1])[:, 0]
         np.testing.assert_allclose(together[:, place], score, rtol=1e-9, atol=1e-11)
@@ -173,14 +173,14 @@ def test_a_plan_that_keeps_nothing_gives_the_same(seed: int) -> None:
     """It may run a ReLU after the pool that follows it."""
     rng = np.random.default_rng(seed)
     network = random_network(rng)
-    values, shares = random_values(network, rng), rng.dirichlet([1, 1], 3)
+    values, shares = random_parameters(network, rng), rng.dirichlet([1, 1], 3)
     images = np.round(rng.normal(0, 1, (3, *network.input_shape)))
     found = []
     for keep in (True, False):
-        plan = plan_of(network, CPU, 3, values, learn=True, input_gradient=True, keep=keep)
+        plan = make_plan(network, CPU, 3, values, learn=True, input_gradient=True, keep_outputs=keep)
         scores = plan.forward(images).copy()
         plan.backward(shares)
-        found.append((scores, plan.gradients, plan.input_gradient()))
+        found.append((scores, plan.gradient_vector, plan.input_gradient()))
     for kept, quickly in zip(*found, strict=True):
         np.testing.assert_allclose(quickly, kept, rtol=1e-9, atol=1e-11)
 
@@ -192,7 +192,7 @@ def test_votes_are_shares_that_sum_to_one(scores: list[float]) -> None:
     network = Network((1, 1, 1), (Flatten(), Dense(len(scores))), classes)
     given_scores = np.array(scores, np.float32)
     with np.errstate(over="ignore"):  # differences beyond float32 are votes of 0
-        votes = votes_of(network, given_scores)
+        votes = compute_votes(network, given_scores)
     assert votes.sum() == pytest.approx(1, abs=1e-6)
     assert votes.min() >= 0
     assert votes[given_scores.argmax()] == votes.max()
@@ -209,7 +209,7 @@ def test_votes_are_shares_that_sum_to_one(scores: list[float]) -> None:
 def test_values_that_cannot_be_below_0_are_not(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = random_network(rng)
-    plan = plan_of(network, CPU, 3, random_values(network, rng), keep=True)
+    plan = make_plan(network, CPU, 3, random_parameters(network, rng), keep_outputs=True)
     plan.forward(rng.normal(0, 2, (3, *network.input_shape)))
-    for signed, output in zip(network.signed, plan.outputs(), strict=True):
+    for signed, output in zip(network.can_be_negative, plan.outputs(), strict=True):
         assert signed or output.min() >= 0

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
-from engine.bench.cases import CASES_IN_MODES, mode_name_of, random_values, with_head
+from engine.bench.cases import LAYER_MODE_CASES, mode_case_id, network_around, random_parameters
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -29,10 +29,10 @@ from engine.nn.layers import (
     Tanh,
     Votes,
 )
-from engine.nn.layers.layer import by_layer, key_of
+from engine.nn.layers.layer import derive_rng_key, group_by_layer
 from engine.nn.network import Network
 from tests.engine import reference
-from tests.engine.layer_checks import plan_of
+from tests.engine.layer_checks import make_plan
 from tests.engine.random_networks import random_network
 
 torch = pytest.importorskip("torch", reason="PyTorch, a partner for comparison only, is not installed")
@@ -51,7 +51,7 @@ class Partner:
         """Every layer's output. key: the seed that the layers' seeds are derived from."""
         outputs = []
         for place, (name, layer) in enumerate(zip(names, layers, strict=True), 1):
-            x = self.layer(layer, x, values.get(name, {}), key_of(key, place))
+            x = self.layer(layer, x, values.get(name, {}), derive_rng_key(key, place))
             outputs.append(x)
         return outputs
 
@@ -61,7 +61,7 @@ class Partner:
         match layer:
             case Conv2D():
                 taps = x.shape[1] * layer.size**2 if layer.mean else 1
-                y = functional.conv2d(x, values["weight"], stride=layer.stride, padding=layer.margin) / taps
+                y = functional.conv2d(x, values["weight"], stride=layer.stride, padding=layer.pad_width) / taps
                 return y + values["bias"][:, None, None] if layer.bias else y
             case MaxPool2D() | AvgPool2D():
                 sides = [min(layer.size, side) for side in x.shape[2:]]
@@ -94,12 +94,12 @@ class Partner:
                 return functional.batch_norm(x, mean, variance, *rest)
             case Residual():
                 names = [f"{place}-{inner.kind}" for place, inner in enumerate(layer.layers, 1)]
-                return x + self.pass_through(layer.layers, names, x, key, by_layer(values))[-1]
+                return x + self.pass_through(layer.layers, names, x, key, group_by_layer(values))[-1]
         raise AssertionError(f"PyTorch has no partner for {type(layer).__name__}")
 
     def _coins(self, layer: Dropout, x: Any, key: int) -> Any:
         """The engine's dropout mask, since PyTorch would draw its own."""
-        learning = reference.Circumstances(training=True)
+        learning = reference.PassMode(training=True)
         return torch.tensor(reference.forward(layer, np.ones(tuple(x.shape)), {}, learning, key))
 
 
@@ -109,13 +109,13 @@ def compare(
     """A forward and a backward pass in both, and the running statistics. keep: compare every output too."""
     images, shares = rng.normal(0, 1, (batch, *network.input_shape)), rng.dirichlet([1, 1], batch)
     options = {"learn": True, "input_gradient": True, "training": training}
-    plan = plan_of(network, CPU, batch, values, keep=keep, **options)
+    plan = make_plan(network, CPU, batch, values, keep_outputs=keep, **options)
     plan.forward(images)
     plan.backward(shares)
 
     partner, picture = Partner(values, training), torch.tensor(images, requires_grad=True)
     names = list(network.names[1:])
-    outputs = partner.pass_through(network.layers, names, picture, 0, by_layer(partner.values))
+    outputs = partner.pass_through(network.layers, names, picture, 0, group_by_layer(partner.values))
     loss = torch.nn.functional.cross_entropy(outputs[-1], torch.tensor(shares))
     loss.backward()
 
@@ -123,13 +123,13 @@ def compare(
     for got, wanted in zip(plan.outputs()[1:] if keep else (), outputs, strict=keep):
         np.testing.assert_allclose(got, wanted.detach().numpy(), **near)
     np.testing.assert_allclose(plan.scores.T, outputs[-1].detach().numpy(), **near)
-    assert plan.loss.mean() == pytest.approx(loss.item(), rel=1e-9)
+    assert plan.host_losses.mean() == pytest.approx(loss.item(), rel=1e-9)
     np.testing.assert_allclose(plan.input_gradient(), picture.grad.numpy(), **near)
     for name, gradient in plan.parameter_gradients().items():
         wanted = partner.values[name].grad
         np.testing.assert_allclose(gradient, 0 if wanted is None else wanted.numpy(), **near)
     if training:
-        replay(plan.settle_calls())
+        replay(plan.update_statistics_calls())
     for name, value in plan.parameters().items():
         np.testing.assert_allclose(value, partner.values[name].detach().numpy(), **near)
 
@@ -140,13 +140,13 @@ def test_random_networks(seed: int) -> None:
     network = random_network(rng)
     # PyTorch refuses to normalize a single value.
     batch = int(rng.integers(2, 5))
-    compare(network, random_values(network, rng), batch, seed % 2 == 1, rng)
+    compare(network, random_parameters(network, rng), batch, seed % 2 == 1, rng)
 
 
-@pytest.mark.parametrize(("layer", "shape", "training"), CASES_IN_MODES, ids=mode_name_of)
+@pytest.mark.parametrize(("layer", "shape", "training"), LAYER_MODE_CASES, ids=mode_case_id)
 def test_every_layer_and_its_options(layer: Layer, shape: Any, training: bool) -> None:
-    network, rng = with_head(layer, shape), np.random.default_rng(3)
-    compare(network, random_values(network, rng), 3, training, rng)
+    network, rng = network_around(layer, shape), np.random.default_rng(3)
+    compare(network, random_parameters(network, rng), 3, training, rng)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -166,4 +166,4 @@ def test_larger_networks_whose_maps_nobody_looks_at(seed: int) -> None:
         network = Network(shape, (*layers, GlobalAvgPool(), Dense(2)))
     except ShapeError:
         network = Network(shape, (*layers[:1], GlobalAvgPool(), Dense(2)))
-    compare(network, random_values(network, rng), int(rng.integers(2, 65)), seed % 2 == 1, rng, keep=False)
+    compare(network, random_parameters(network, rng), int(rng.integers(2, 65)), seed % 2 == 1, rng, keep=False)

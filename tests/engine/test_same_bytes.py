@@ -13,11 +13,11 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model
 from engine.documents.presets import DEFAULT
-from engine.nn.model import Subject
-from engine.runtime.training_protocol import Goal
-from engine.runtime.training_run import Run
+from engine.nn.model import Model
+from engine.runtime.training_protocol import TrainingRequest
+from engine.runtime.training_run import TrainingRun
 from engine.training.optimizers import SGD, AdamW
-from engine.training.recipe import Cosine, Recipe, Steps
+from engine.training.recipe import Cosine, Recipe, StepDecay
 
 # Counts that a pool generates in several slices, the last one short, and a batch that does not divide them.
 DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)
@@ -27,16 +27,16 @@ WORDS = ("--seed", "3", "--data-seed", "4", "--fixed", *COUNTS, "--device", "cpu
 
 def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
     """The result of a training run of the window when its recipe ends it."""
-    subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(8))
-    run = Run(choose_backend("cpu"))
+    subject = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(8))
+    run = TrainingRun(choose_backend("cpu"))
     with one_blas_thread():
-        run.follow(Goal(1, subject, "fresh", "first", recipe, DATA, running=True))
+        run.set_request(TrainingRequest(1, subject, "fresh", "first", recipe, DATA, running=True))
         while run.busy:
-            run.work(0.01)
+            run.run_for(0.01)
     report = run.report()
     assert report is not None
     assert report.state == "ended"
-    parameters = run.parameters()
+    parameters = run.shown_parameters()
     assert parameters is not None
     return dict(parameters)
 
@@ -49,7 +49,7 @@ def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
             ("--optimizer", "adamw:rate=0.003,decay=0.02", "--schedule", "cosine:final=0.05", "--steps", "7"),
         ),
         (
-            Recipe(SGD(0.05, 0.5, True), Steps(2), 50, 2, 0.01, 1.5, ("01-conv2d",), patience=9, seed=3),
+            Recipe(SGD(0.05, 0.5, True), StepDecay(2), 50, 2, 0.01, 1.5, ("01-conv2d",), patience=9, seed=3),
             (
                 *("--optimizer", "sgd:rate=0.05,momentum=0.5,nesterov=yes", "--schedule", "steps:parts=2"),
                 *("--batch", "50", "--epochs", "2", "--l2", "0.01", "--clip", "1.5", "--freeze", "01-conv2d"),

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.pool import Generated
+from engine.data.pool import GeneratedSource
 from engine.data.xo.settings import XOSettings
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.training.optimizers import SGD, Adam
 from engine.training.recipe import Recipe
-from engine.training.trainer import Step, Trainer, TrainingError
+from engine.training.trainer import StepDone, Trainer, TrainingError
 
 CPU = choose_backend("cpu")
 DATA = XOSettings(side=12, size=(0.6, 1.0))
@@ -24,17 +24,17 @@ RECIPE = Recipe(Adam(0.01), batch=10, epochs=3, examples=47, data=DATA)
 
 
 def trainer_of(stride: int, recipe: Recipe = RECIPE, judged: bool = False) -> Trainer:
-    source = Generated(DATA, recipe.examples, 1)
+    source = GeneratedSource(DATA, recipe.examples, 1)
     held_out = source.held_out(20) if judged else None
-    return Trainer(NETWORK, source, recipe, CPU, held_out=held_out, stride=stride)
+    return Trainer(NETWORK, source, recipe, CPU, held_out=held_out, steps_per_call=stride)
 
 
 def told(trainer: Trainer) -> list[tuple[object, ...]]:
     return [
-        (event.number, event.epoch, event.loss, event.mean, event.rate)
-        if isinstance(event, Step)
-        else (event.number, event.epoch, event.judgement.score.loss)
-        for event in trainer.steps()
+        (event.number, event.epoch, event.loss, event.mean_loss, event.rate)
+        if isinstance(event, StepDone)
+        else (event.number, event.epoch, event.evaluation.metrics.loss)
+        for event in trainer.run()
     ]
 
 
@@ -43,7 +43,7 @@ def told(trainer: Trainer) -> list[tuple[object, ...]]:
 def test_all_steps_are_told_and_are_the_same(stride: int, judged: bool) -> None:
     singly, together = trainer_of(1, judged=judged), trainer_of(stride, judged=judged)
     assert told(together) == told(singly)
-    assert together.ended == singly.ended == "epochs"
+    assert together.stop_reason == singly.stop_reason == "epochs"
     for name, values in singly.parameters().items():
         np.testing.assert_array_equal(together.parameters()[name], values)
     assert together.checkpoint().steps == 15
@@ -51,19 +51,19 @@ def test_all_steps_are_told_and_are_the_same(stride: int, judged: bool) -> None:
 
 def test_a_run_left_between_two_told_steps_stands_behind_all_that_are_made() -> None:
     trainer, whole = trainer_of(4), trainer_of(1)
-    list(islice(trainer.steps(), 2))
-    assert trainer.made == 4
-    list(islice(whole.steps(), 4))
+    list(islice(trainer.run(), 2))
+    assert trainer.steps_made == 4
+    list(islice(whole.run(), 4))
     for name, values in whole.parameters().items():
         np.testing.assert_array_equal(trainer.checkpoint().parameters[name], values)
-    assert [event.number for event in trainer.steps()] == list(range(5, 16))
+    assert [event.number for event in trainer.run()] == list(range(5, 16))
 
 
 def test_a_run_left_before_its_last_steps_are_told_is_over() -> None:
     trainer = trainer_of(32, replace(RECIPE, epochs=1, examples=40))
-    list(islice(trainer.steps(), 1))
-    assert list(trainer.steps()) == []
-    assert trainer.ended == "epochs"
+    list(islice(trainer.run(), 1))
+    assert list(trainer.run()) == []
+    assert trainer.stop_reason == "epochs"
 
 
 def test_divergence_within_a_stride_keeps_the_steps_before_it() -> None:
@@ -72,6 +72,8 @@ def test_divergence_within_a_stride_keeps_the_steps_before_it() -> None:
         trainer = trainer_of(stride, replace(RECIPE, optimizer=SGD(1e12)))
         steps = []
         with pytest.raises(TrainingError) as error:
-            steps.extend(trainer.steps())
-        ends.append((str(error.value), trainer.made, {n: v.tobytes() for n, v in trainer.parameters().items()}))
+            steps.extend(trainer.run())
+        ends.append(
+            (str(error.value), trainer.steps_made, {n: v.tobytes() for n, v in trainer.parameters().items()})
+        )
     assert ends[0] == ends[1]

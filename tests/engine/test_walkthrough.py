@@ -14,8 +14,8 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.nn.inference import Reader, Reading
-from engine.nn.model import Subject
+from engine.nn.inference import Prediction, Predictor
+from engine.nn.model import Model
 
 PICTURES = {
     "X": [
@@ -130,10 +130,10 @@ PRINTED_FIRST_MAP = """
 """
 
 
-def read(letter: str) -> Reading:
-    subject = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+def read(letter: str) -> Prediction:
+    subject = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
     picture = np.array([[1 if c == "#" else -1 for c in row] for row in PICTURES[letter]], np.float32)
-    return Reader(subject, choose_backend("cpu")).read(picture)
+    return Predictor(subject, choose_backend("cpu")).predict(picture)
 
 
 @pytest.mark.parametrize("letter", ["X", "O"])
@@ -154,7 +154,7 @@ def cut(value: float) -> str:
 
 @pytest.mark.parametrize("letter", ["X", "O"])
 def test_maps_relu_pools_and_list(letter: str) -> None:
-    trace = read(letter).trace()
+    trace = read(letter).named_activations()
     close(trace["01-conv2d"], MAPS_X9[letter])
     close(trace["02-relu"], np.maximum(MAPS_X9[letter], 0))
     close(trace["03-maxpool2d"], POOL4_X9[letter])
@@ -163,17 +163,17 @@ def test_maps_relu_pools_and_list(letter: str) -> None:
 
 
 def test_the_first_map_prints_as_on_the_slides() -> None:
-    printed = [[cut(value) for value in row] for row in read("X").trace()["01-conv2d"][0].tolist()]
+    printed = [[cut(value) for value in row] for row in read("X").named_activations()["01-conv2d"][0].tolist()]
     assert printed == [line.split() for line in PRINTED_FIRST_MAP.strip().splitlines()]
 
 
 @pytest.mark.parametrize(("letter", "votes"), [("X", (1.0, 5 / 9)), ("O", (5 / 9, 1.0))])
 def test_votes_and_verdict(letter: str, votes: tuple[float, float]) -> None:
     reading = read(letter)
-    assert list(reading.trace())[-1] == "06-votes"
-    np.testing.assert_allclose(reading.trace()["06-votes"], votes, rtol=0, atol=1e-6)
+    assert list(reading.named_activations())[-1] == "06-votes"
+    np.testing.assert_allclose(reading.named_activations()["06-votes"], votes, rtol=0, atol=1e-6)
     np.testing.assert_allclose(reading.votes, votes, rtol=0, atol=1e-6)
-    assert reading.verdict == letter
+    assert reading.predicted_class == letter
 
 
 def test_the_example_list_of_the_article() -> None:

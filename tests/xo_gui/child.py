@@ -13,37 +13,37 @@ from PySide6.QtWidgets import QApplication
 
 from engine.drawings.drawing import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
-from xo_gui.__main__ import build, parse
-from xo_gui.app.process import Garbage, Interrupt
-from xo_gui.state.commands import LearnBy, LearnFrom, Train
-from xo_gui.state.training_controller import WATCHED
+from xo_gui.__main__ import build_window, parse_arguments
+from xo_gui.app.process import GarbageCollector, SignalHandler
+from xo_gui.state.commands import SetConfig, SetData, Start
+from xo_gui.state.training_controller import DEFAULT_RECIPE
 from xo_gui.window.main_window import MainWindow
 
 KEEP_EVERY = "0.2"
 # The window's start values, but for longer than any test runs.
-ENDLESS = replace(WATCHED, epochs=100_000)
+ENDLESS = replace(DEFAULT_RECIPE, epochs=100_000)
 
 
 def print_step(window: MainWindow) -> None:
     """Print the training step shown, which the parent process waits for."""
     training = window.last.training if window.last is not None else None
     if training is not None:
-        print(f"step {training.now.step}", flush=True)
+        print(f"step {training.current_point.step}", flush=True)
 
 
 def begin(window: MainWindow) -> None:
     """Restore the offered session and resume training, or draw an X and train from scratch."""
-    recovery, session = window.recovery, window.session
+    recovery, session = window.autosave, window.session
     assert recovery is not None
     if recovery.offer is not None:
         recovery.restore()
-        recovery.offered.connect(lambda: window.training.wish(Train()))
+        recovery.offer_changed.connect(lambda: window.training.execute(Start()))
         return
     drawing = Drawing(tuple(Stroke(points) for points in STROKES))
     session.edit(session.document.with_drawing(drawing), "Pen stroke")
-    window.training.wish(LearnFrom(replace(window.training.intent.data, **DATA)))
-    window.training.wish(LearnBy(ENDLESS))
-    window.training.wish(Train())
+    window.training.execute(SetData(replace(window.training.settings.data, **DATA)))
+    window.training.execute(SetConfig(ENDLESS))
+    window.training.execute(Start())
 
 
 def close(window: MainWindow) -> None:
@@ -53,9 +53,9 @@ def close(window: MainWindow) -> None:
 
 def main(close_after: float | None) -> int:
     app = QApplication([])
-    window = build(app, parse(["--device", "cpu", "--theme", "dark", "--keep-every", KEEP_EVERY]))
-    Garbage(window)
-    Interrupt(window)
+    window = build_window(app, parse_arguments(["--device", "cpu", "--theme", "dark", "--keep-every", KEEP_EVERY]))
+    GarbageCollector(window)
+    SignalHandler(window)
     window.shown.connect(lambda: print_step(window))
     window.show()
     begin(window)

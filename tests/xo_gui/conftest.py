@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
-from xo_gui.__main__ import build, parse
+from xo_gui.__main__ import build_window, parse_arguments
 from xo_gui.views.votes.votes_view import VoteBars
 from xo_gui.window.main_window import MainWindow
 
@@ -58,23 +58,23 @@ class Hand:
     def settle(self) -> None:
         """Wait until the snapshot shown belongs to the current Document."""
         drawing = self.window.session.document.drawing
-        subjects = self.window.session.document.subjects
+        subjects = self.window.session.document.models
 
         def shown() -> None:
             snapshot = self.window.last
             assert snapshot is not None
             assert snapshot.drawing is drawing
-            assert tuple(reading.subject for reading in snapshot.readings) == subjects
+            assert tuple(reading.model for reading in snapshot.predictions) == subjects
 
         self.qtbot.waitUntil(shown, timeout=60_000)
 
     @property
     def votes(self) -> dict[str, float]:
-        reading = self.window.last.readings[0]
-        return dict(zip(reading.subject.network.classes, reading.votes.tolist(), strict=True))
+        reading = self.window.last.predictions[0]
+        return dict(zip(reading.model.network.classes, reading.votes.tolist(), strict=True))
 
     @property
-    def said(self) -> str:
+    def votes_text(self) -> str:
         """The accessible description of the votes."""
         return self.window.votes_view.findChild(VoteBars).accessibleDescription()
 
@@ -104,7 +104,9 @@ def open_window(qapp, qtbot, monkeypatch) -> Iterator[OpenWindow]:
     opened: list[MainWindow] = []
 
     def opener(*arguments: str) -> MainWindow:
-        window = build(qapp, parse(["--device", "cpu", "--theme", "dark", "--size", "1280x800", *arguments]))
+        window = build_window(
+            qapp, parse_arguments(["--device", "cpu", "--theme", "dark", "--size", "1280x800", *arguments])
+        )
         opened.append(window)
         with qtbot.waitSignal(window.shown, timeout=10_000):
             window.show()

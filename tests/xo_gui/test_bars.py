@@ -6,14 +6,14 @@ import numpy as np
 from PySide6.QtGui import QColor
 
 from xo_gui.app.theme import DARK
-from xo_gui.widgets.map_images import bars_picture
+from xo_gui.widgets.map_images import bars_image
 
 
 def lit(shares: list[float]) -> np.ndarray:
     """The pixels that are not background, (height, width) bool: 0 is at x = 10 of 21, bars 2 high and 5 apart."""
     tops = 1 + 5 * np.arange(len(shares))
-    picture = bars_picture(np.array(shares), (21, 5 * len(shares)), 10, 10, tops, 2, DARK)
-    background = QColor(DARK.ground).rgb()
+    picture = bars_image(np.array(shares), (21, 5 * len(shares)), 10, 10, tops, 2, DARK)
+    background = QColor(DARK.background).rgb()
     return np.array(
         [[picture.pixel(x, y) != background for x in range(picture.width())] for y in range(picture.height())]
     )
@@ -39,8 +39,8 @@ def test_long_bars_are_clipped_and_nan_has_no_bar() -> None:
 
 
 def test_signs_differ_in_colour_and_a_faint_bar_is_visible() -> None:
-    picture = bars_picture(np.array([0.1, -0.1]), (21, 10), 10, 10, np.array([0, 5]), 2, DARK)
-    above, below, ground = picture.pixelColor(10, 0), picture.pixelColor(9, 5), QColor(DARK.ground)
+    picture = bars_image(np.array([0.1, -0.1]), (21, 10), 10, 10, np.array([0, 5]), 2, DARK)
+    above, below, ground = picture.pixelColor(10, 0), picture.pixelColor(9, 5), QColor(DARK.background)
     assert above != below
     for colour in (above, below):
         assert abs(colour.lightness() - ground.lightness()) > 20

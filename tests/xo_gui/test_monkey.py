@@ -20,7 +20,7 @@ from PySide6.QtGui import QAction, QContextMenuEvent, QDropEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QDialog, QFileDialog, QWidget
 
-from engine.documents.model_file import save_model, shipped_subject
+from engine.documents.model_file import save_model, shipped_model
 from tests.conftest import Effort
 from xo_gui.window.main_window import MainWindow
 
@@ -227,7 +227,7 @@ def some_files(tmp_path) -> list[Path]:
     Image.new("L", (1, 1), 255).save(tiny)
     broken.write_bytes(good.read_bytes()[:60])
     model, damaged, text = tmp_path / "m.safetensors", tmp_path / "d.safetensors", tmp_path / "note.txt"
-    save_model(model, shipped_subject("default"))
+    save_model(model, shipped_model("default"))
     damaged.write_bytes(model.read_bytes()[:5000])
     text.write_text("neither a picture nor a model", encoding="utf-8")
     return [good, tiny, broken, model, damaged, text, tmp_path / "missing.png", tmp_path]
@@ -247,9 +247,9 @@ def test_a_monkey_finds_nothing(
     def at_rest() -> None:
         document, snapshot = session.document, window.last
         assert session.request().settled
-        assert canvas.growing is document.drawing
+        assert canvas.current_drawing is document.drawing
         assert snapshot.drawing is document.drawing
-        assert tuple(reading.subject for reading in snapshot.readings) == document.subjects
+        assert tuple(reading.model for reading in snapshot.predictions) == document.models
 
     for count in range(effort(6_000, 500_000)):
         monkey.step()

@@ -17,24 +17,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from engine.backends.backend import choose_backend
-from engine.data.pool import Fixed, Pool
+from engine.data.pool import ExamplePool, FixedSource
 from engine.documents.document import Document
-from engine.documents.project_file import load_session, save_session
-from engine.nn.model import Moment
+from engine.documents.project_file import load_project, save_project
+from engine.nn.model import RunPoint
 from engine.nn.network import Network
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.checkpoint import Checkpoint
-from engine.training.history import Branch, KeptRun, Origin
+from engine.training.history import Branch, BranchOrigin, SavedRun
 from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject
-from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneEpoch, OneStep, Pause, StartOver, Train, Wish
+from xo_gui.state.commands import Command, OneEpoch, OneStep, Pause, Restart, SetConfig, SetData, ShowPoint, Start
 
 CPU = choose_backend("cpu")
 EPOCHS = 4
 numbers = st.integers(0, 100)
-commands = st.sampled_from([Train(), Train(), Pause(), OneStep(), OneEpoch(), OneEpoch()])
+commands = st.sampled_from([Start(), Start(), Pause(), OneStep(), OneEpoch(), OneEpoch()])
 # Which part runs next: the engine reads a request, the engine works, the window takes a snapshot; mostly work.
 orders = st.lists(st.sampled_from([0, 1, 1, 1, 1, 2]), min_size=10, max_size=60)
 
@@ -54,7 +54,7 @@ def weights_of(parameters: object) -> bytes:
 
 
 def seen(document: Document) -> Seen:
-    first = document.subjects[0]
+    first = document.models[0]
     starts = tuple(round(float(each.points[0, 0]), 3) for each in document.drawing.strokes)
     return Seen(starts, first.network, weights_of(first.parameters))
 
@@ -65,16 +65,16 @@ class Reference:
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Checkpoint] = {}
 
-    def weights(self, network: Network, training: Training | KeptRun, moment: Moment) -> bytes:
+    def weights(self, network: Network, training: TrainingReport | SavedRun, moment: RunPoint) -> bytes:
         """The weights at a point of the branches of a training report or a saved run."""
-        kept = isinstance(training, KeptRun)
-        branches = [line.branch for line in training.lines] if kept else list(training.branches)
-        return weights_of(self._at(network, branches, training.origins, moment).parameters)
+        kept = isinstance(training, SavedRun)
+        branches = [line.branch for line in training.branches] if kept else list(training.branches)
+        return weights_of(self._at(network, branches, training.branch_origins, moment).parameters)
 
     def _at(
-        self, network: Network, branches: Sequence[Branch], origins: Sequence[Origin], moment: Moment
+        self, network: Network, branches: Sequence[Branch], origins: Sequence[BranchOrigin], moment: RunPoint
     ) -> Checkpoint:
-        branch, lesson = branches[moment.branch], origins[moment.branch].lesson
+        branch, lesson = branches[moment.branch], origins[moment.branch].training_data
         if branch.parent is not None and moment.step <= branch.start:
             return self._at(network, branches, origins, replace(branch.parent, step=moment.step))
         before = None if branch.parent is None else self._at(network, branches, origins, branch.parent)
@@ -90,12 +90,12 @@ class Reference:
         return before
 
     def _on(self, network: Network, lesson, recipe, before: Checkpoint | None, end: int) -> Checkpoint:
-        pool = Pool(lesson.data, lesson.own)
-        while pool.done < 1:
-            pool.grow()
-        trainer = Trainer(network, Fixed(pool.training), recipe, CPU, None, pool.held_out, before)
-        steps = trainer.steps()
-        while trainer.made < end:
+        pool = ExamplePool(lesson.generated, lesson.labelled_drawings)
+        while pool.progress < 1:
+            pool.generate_next()
+        trainer = Trainer(network, FixedSource(pool.training), recipe, CPU, None, pool.held_out, before)
+        steps = trainer.run()
+        while trainer.steps_made < end:
             next(steps)
         return trainer.checkpoint()
 
@@ -114,7 +114,7 @@ class User(RuleBasedStateMachine):
     def open(self, bench: Workbench) -> None:
         self.bench, self.edits, self.number, self.pen, self.came_back = bench, [], 0, None, False
         self.curves: dict[tuple[int, int], list[bytes]] = {}
-        bench.wish(LearnBy(replace(bench.control.intent.recipe, epochs=EPOCHS)))
+        bench.execute(SetConfig(replace(bench.control.settings.recipe, epochs=EPOCHS)))
         edit = bench.session.edit
 
         def watched(document: Document, text: str, merge: str = "") -> None:
@@ -132,7 +132,7 @@ class User(RuleBasedStateMachine):
         return self.bench.session.settled
 
     @property
-    def training(self) -> Training | None:
+    def training(self) -> TrainingReport | None:
         return None if self.bench.last is None else self.bench.last.training
 
     def edited(self, expected: Seen) -> None:
@@ -146,11 +146,11 @@ class User(RuleBasedStateMachine):
     def trained(self) -> None:
         """Apply the edits of training to the reference: they replace only the weights, by those of their step."""
         for document, text in self.edits:
-            moment = document.subjects[0].moment
+            moment = document.models[0].run_point
             assert text == f"training to step {moment.step}"
             training = self.training
             assert training is not None
-            weights = self.reference.weights(document.subjects[0].network, training, moment)
+            weights = self.reference.weights(document.models[0].network, training, moment)
             self.stack[self.at + 1 :] = [replace(self.stack[self.at], weights=weights)]
             self.at += 1
         self.edits.clear()
@@ -180,12 +180,12 @@ class User(RuleBasedStateMachine):
 
     @rule(back=st.booleans(), times=st.integers(1, 5))
     def turn_back_or_forth(self, back: bool, times: int) -> None:
-        stack, was = self.bench.session.undo_stack, self.document.subjects[0]
+        stack, was = self.bench.session.undo_stack, self.document.models[0]
         for _ in range(times):
             (stack.undo if back else stack.redo)()
             self.trained()
             self.at = max(0, self.at - 1) if back else min(len(self.stack) - 1, self.at + 1)
-        self.came_back = self.came_back or self.document.subjects[0] is not was
+        self.came_back = self.came_back or self.document.models[0] is not was
 
     @rule()
     def undo_all_and_redo_all(self) -> None:
@@ -203,22 +203,22 @@ class User(RuleBasedStateMachine):
     def choose_network(self, other: bool, seed: int) -> None:
         self.lift()
         chosen = subject(OTHER if other else NETWORK, seed)
-        self.bench.session.edit(replace(self.document, subjects=(chosen,)), "network")
+        self.bench.session.edit(replace(self.document, models=(chosen,)), "network")
         was = self.stack[self.at]
         self.edited(Seen(was.strokes, chosen.network, weights_of(chosen.parameters)))
 
     # -- training ----------------------------------------------------------------------------------------------
 
     @rule(command=commands, order=orders)
-    def train(self, command: Wish, order: list[int]) -> None:
+    def train(self, command: Command, order: list[int]) -> None:
         self.came_back = False
-        self.bench.wish(command)
+        self.bench.execute(command)
         self.pass_time(order)
 
     @rule(seed=st.one_of(st.none(), st.integers(1, 3)))
     def start_over(self, seed: int | None) -> None:
         self.came_back = False
-        self.bench.wish(StartOver(seed))
+        self.bench.execute(Restart(seed))
 
     @rule(
         rate=st.sampled_from([0.001, 0.003, 0.01]),
@@ -227,15 +227,17 @@ class User(RuleBasedStateMachine):
         command=commands,
         order=orders,
     )
-    def change(self, rate: float, batch: int, count: int | None, command: Wish, order: list[int]) -> None:
+    def change(self, rate: float, batch: int, count: int | None, command: Command, order: list[int]) -> None:
         """Change the hyperparameters from now on, or the data of the next run."""
-        intent, self.came_back = self.bench.control.intent, False
+        intent, self.came_back = self.bench.control.settings, False
         if count is not None:
-            self.bench.wish(LearnFrom(replace(intent.data, count=count, held_out=SMALL.held_out)))
+            self.bench.execute(SetData(replace(intent.data, count=count, held_out=SMALL.held_out)))
         else:
             recipe = intent.recipe
-            self.bench.wish(LearnBy(replace(recipe, batch=batch, optimizer=replace(recipe.optimizer, rate=rate))))
-        self.bench.wish(command)
+            self.bench.execute(
+                SetConfig(replace(recipe, batch=batch, optimizer=replace(recipe.optimizer, rate=rate)))
+            )
+        self.bench.execute(command)
         self.pass_time(order)
 
     @precondition(lambda self: self.training is not None and self.training.branches)
@@ -244,7 +246,7 @@ class User(RuleBasedStateMachine):
         assert self.training is not None
         self.came_back = False
         line = self.training.branches[branch % len(self.training.branches)]
-        self.bench.wish(Look(None if step is None else Moment(line.number, step % (line.end + 1))))
+        self.bench.execute(ShowPoint(None if step is None else RunPoint(line.number, step % (line.end + 1))))
 
     # -- time --------------------------------------------------------------------------------------------------
 
@@ -266,26 +268,29 @@ class User(RuleBasedStateMachine):
         """Wait until all work is done; the snapshot then equals the reference, and a stroke starts no training."""
         last = self.bench.settle()
         self.trained()
-        control, training, shown = self.bench.control, last.training, last.readings[0].subject
-        assert not control.intent.running
+        control, training, shown = self.bench.control, last.training, last.predictions[0].model
+        assert not control.settings.running
         assert not self.bench.notices
         if not control.live:
-            assert shown is self.document.subjects[0]
+            assert shown is self.document.models[0]
         else:
             assert training is not None
-            expected = self.reference.weights(shown.network, training, training.shown)
+            expected = self.reference.weights(shown.network, training, training.shown_point)
             assert weights_of(shown.parameters) == expected
-            assert training.exact
+            assert training.is_exact
             if self.came_back:  # and has asked for nothing else since
-                assert weights_of(shown.parameters) == weights_of(self.document.subjects[0].parameters)
-            assert training.shown.step == (training.now if control.goal.look is None else control.goal.look).step
+                assert weights_of(shown.parameters) == weights_of(self.document.models[0].parameters)
+            assert (
+                training.shown_point.step
+                == (training.current_point if control.goal.shown_point is None else control.goal.shown_point).step
+            )
         if training is not None:
             self.check_history(training)
         self.draw(50)
         again = self.bench.settle()
-        assert again.training is None or again.training.now == training.now
+        assert again.training is None or again.training.current_point == training.current_point
 
-    def check_history(self, training: Training) -> None:
+    def check_history(self, training: TrainingReport) -> None:
         """Earlier curves are unchanged, and keyframes equal the weights of training from the start."""
         run = self.bench.runner._run
         assert run is not None
@@ -296,10 +301,10 @@ class User(RuleBasedStateMachine):
             before = self.curves.get((first, branch.number), [])
             assert curve[: len(before)] == before
             self.curves[first, branch.number] = curve
-        network = run._request.subject.network
-        for line in run._history.lines():
+        network = run._request.model.network
+        for line in run._history.records():
             for step in sorted(line.keyframes)[-3:]:
-                expected = self.reference.weights(network, training, Moment(line.branch.number, step))
+                expected = self.reference.weights(network, training, RunPoint(line.branch.number, step))
                 assert weights_of(line.keyframes[step].parameters) == expected
 
     @rule(closed=st.booleans())
@@ -307,16 +312,16 @@ class User(RuleBasedStateMachine):
         """The program is closed or crashes; the next session restores the autosaved project."""
         self.pen = None
         path = Path(self.folder.name) / "1.session"
-        work = self.bench.control.work(self.bench.runner.kept() if closed else None)
-        save_session(path, work)
+        work = self.bench.control.project_state(self.bench.runner.saved_run() if closed else None)
+        save_project(path, work)
         expected = self.stack[self.at]
         if work.document is not self.document:  # its weights were not committed yet
             assert work.run is not None
-            weights = self.reference.weights(work.run.network, work.run, work.run.now)
+            weights = self.reference.weights(work.run.network, work.run, work.run.current_point)
             expected = replace(expected, weights=weights)
         self.open(Workbench(self.patch))
         self.stack, self.at = [seen(self.document)], 0
-        self.bench.control.restore(load_session(path))
+        self.bench.control.restore(load_project(path))
         self.edited(expected)
 
     # -- invariants --------------------------------------------------------------------------------------------
@@ -331,8 +336,8 @@ class User(RuleBasedStateMachine):
     def goals_are_numbered_upwards(self) -> None:
         goal = self.bench.control.goal
         if goal is not None:
-            assert goal.number >= self.number
-            self.number = goal.number
+            assert goal.run_id >= self.number
+            self.number = goal.run_id
 
 
 def test_any_actions_in_any_order(qapp: object, effort: Effort) -> None:
@@ -347,16 +352,18 @@ def test_any_actions_in_the_real_window_end_in_a_consistent_state(
     """The same with the engine in its thread, which is as quick or slow as the machine makes it."""
     window, rng, reference = open_window(), random.Random(11), Reference()
     session, control = window.session, window.training
-    session.edit(replace(session.document, subjects=(subject(),)), "network")
-    control.wish(LearnFrom(SMALL))
-    control.wish(LearnBy(replace(control.intent.recipe, batch=10, epochs=EPOCHS, seed=5)))
+    session.edit(replace(session.document, models=(subject(),)), "network")
+    control.execute(SetData(SMALL))
+    control.execute(SetConfig(replace(control.settings.recipe, batch=10, epochs=EPOCHS, seed=5)))
     first = session.undo_stack.index()
 
     def jump() -> None:
         training = window.last.training
         if training is not None and training.branches:
             line = rng.choice(training.branches)
-            control.wish(rng.choice([Look(None), Look(Moment(line.number, rng.randint(0, line.end)))]))
+            control.execute(
+                rng.choice([ShowPoint(None), ShowPoint(RunPoint(line.number, rng.randint(0, line.end)))])
+            )
 
     def draw() -> None:
         drawing = session.document.drawing.with_stroke(stroke(rng.random()))
@@ -366,35 +373,35 @@ def test_any_actions_in_the_real_window_end_in_a_consistent_state(
         if session.undo_stack.index() > first:
             session.undo_stack.undo()
 
-    commands = [Train(), Train(), Pause(), OneStep(), OneEpoch(), StartOver(), StartOver(3)]
-    acts = [*(partial(control.wish, command) for command in commands), undo, session.undo_stack.redo, draw, jump]
+    commands = [Start(), Start(), Pause(), OneStep(), OneEpoch(), Restart(), Restart(3)]
+    acts = [*(partial(control.execute, command) for command in commands), undo, session.undo_stack.redo, draw, jump]
 
     def at_rest() -> None:
         last = window.last
         assert last.generation == session.generation
         assert last.drawing is session.document.drawing
-        assert not control.intent.running
+        assert not control.settings.running
         assert (last.training is None) == (control.goal is None)
         if last.training is not None:
-            assert last.training.answers is control.goal
+            assert last.training.request is control.goal
             assert last.training.state in ("paused", "ended")
-            assert last.training.exact
+            assert last.training.is_exact
 
     for _ in range(effort(6, 1_000)):
         for _ in range(rng.randint(3, 12)):
             rng.choice(acts)()
             qtbot.wait(rng.choice([0, 0, 5, 30]))
-        control.wish(Pause())
+        control.execute(Pause())
         qtbot.waitUntil(at_rest, timeout=30_000)
-        last, held = window.last, session.document.subjects[0]
-        shown = last.readings[0].subject
+        last, held = window.last, session.document.models[0]
+        shown = last.predictions[0].model
         if control.live:
-            expected = reference.weights(NETWORK, last.training, last.training.shown)
+            expected = reference.weights(NETWORK, last.training, last.training.shown_point)
             assert weights_of(shown.parameters) == expected
         else:
             assert shown is held
-        if held.moment is not None and last.training is not None:
-            assert weights_of(held.parameters) == reference.weights(NETWORK, last.training, held.moment)
+        if held.run_point is not None and last.training is not None:
+            assert weights_of(held.parameters) == reference.weights(NETWORK, last.training, held.run_point)
 
 
 def test_back_at_the_weights_that_a_run_began_from_they_are_shown_and_not_the_run_s(qapp: object) -> None:

@@ -17,14 +17,14 @@ from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
-from xo_gui.state.commands import LearnBy, LearnFrom, Wish
+from xo_gui.state.commands import Command, SetConfig, SetData
 from xo_gui.state.mailbox import Mailbox
 from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingControl
+from xo_gui.state.training_controller import TrainingController
 
 NETWORK = Network((1, 8, 8), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
 OTHER = Network((1, 8, 8), (Flatten(), Dense(2)))
@@ -32,8 +32,8 @@ SMALL = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
 BATCH, TICK = 10, 0.001
 
 
-def subject(network: Network = NETWORK, seed: int = 1) -> Subject:
-    return Subject("Small" if network is NETWORK else "Other", network, network.initial(seed))
+def subject(network: Network = NETWORK, seed: int = 1) -> Model:
+    return Model("Small" if network is NETWORK else "Other", network, network.initial_parameters(seed))
 
 
 def stroke(x: float) -> Stroke:
@@ -41,13 +41,13 @@ def stroke(x: float) -> Stroke:
 
 
 class Workbench:
-    """Session, TrainingControl and Runner, and the two mailboxes between them."""
+    """Session, TrainingController and Runner, and the two mailboxes between them."""
 
     def __init__(self, patch: pytest.MonkeyPatch, document: Document | None = None) -> None:
         ticks = count(1)
         patch.setattr("engine.runtime.training_run.perf_counter", lambda: TICK * next(ticks))
         self.session = Session(document or Document(Drawing(), (subject(),)))
-        self.control = TrainingControl(self.session)
+        self.control = TrainingController(self.session)
         self.runner = Runner("cpu")
         self.requests: Mailbox[Request] = Mailbox()
         self.snapshots: Mailbox[Snapshot] = Mailbox()
@@ -56,12 +56,12 @@ class Workbench:
         self.notices: list[str] = []
         self.session.changed.connect(self.ask)
         self.control.changed.connect(self.ask)
-        self.session.noticed.connect(lambda notice: self.notices.append(notice.text))
-        self.wish(LearnFrom(SMALL))
-        self.wish(LearnBy(replace(self.control.intent.recipe, batch=BATCH, seed=5)))
+        self.session.notice_received.connect(lambda notice: self.notices.append(notice.text))
+        self.execute(SetData(SMALL))
+        self.execute(SetConfig(replace(self.control.settings.recipe, batch=BATCH, seed=5)))
 
-    def wish(self, command: Wish) -> None:
-        self.control.wish(command)
+    def execute(self, command: Command) -> None:
+        self.control.execute(command)
 
     def ask(self) -> None:
         self.requests.put(self.session.request(self.control.goal, self.control.live))
@@ -74,16 +74,16 @@ class Workbench:
         if request is None:
             return False
         self.request = request
-        self.snapshots.put(self.runner.answer(request))
+        self.snapshots.put(self.runner.compute(request))
         return True
 
     def work(self) -> bool:
         """The engine, without a pending Request, runs a slice of work; returns whether there was any."""
         if not self.requests.empty or self.request is None or not self.runner.busy:
             return False
-        self.runner.work(1.5 * TICK)
+        self.runner.run_for(1.5 * TICK)
         if not self.runner.busy or self.snapshots.empty:
-            self.snapshots.put(self.runner.answer(self.request))
+            self.snapshots.put(self.runner.compute(self.request))
         return True
 
     def take(self) -> bool:
@@ -91,11 +91,11 @@ class Workbench:
         snapshot = self.snapshots.take()
         if snapshot is None:
             return False
-        self.session.notice(snapshot.notices)
+        self.session.report_notices(snapshot.notices)
         if snapshot.generation >= self.session.generation:
-            if snapshot.readings:
+            if snapshot.predictions:
                 self.last = snapshot
-            self.control.hear(snapshot)
+            self.control.on_snapshot(snapshot)
         return True
 
     def settle(self, most: int = 5_000) -> Snapshot:
@@ -109,10 +109,14 @@ class Workbench:
     def until_step(self, step: int) -> None:
         """Run until a Snapshot shows this step or a later one."""
         for _ in range(5_000):
-            if self.last is not None and self.last.training is not None and self.last.training.now.step >= step:
+            if (
+                self.last is not None
+                and self.last.training is not None
+                and self.last.training.current_point.step >= step
+            ):
                 return
             assert self.take() or self.answer() or self.work()
 
     @property
-    def subject(self) -> Subject:
-        return self.session.document.subjects[0]
+    def subject(self) -> Model:
+        return self.session.document.models[0]

@@ -10,7 +10,7 @@ RECENT_LIMIT = 10
 THEME_NAMES = ("system", "dark", "light")
 
 
-class Settings:
+class Preferences:
     """Typed access to an INI file in the user's configuration folder; a damaged or missing value is the default."""
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -33,13 +33,13 @@ class Settings:
         names = stored if isinstance(stored, list) else [stored]
         return [Path(str(name)) for name in names if name][:RECENT_LIMIT]
 
-    def remember(self, path: Path) -> None:
+    def add_recent(self, path: Path) -> None:
         """Put `path` first among the recent files."""
         path = path.absolute()
         files = [path, *(known for known in self.recent if known != path)]
         self._store.setValue("recent", [str(known) for known in files[:RECENT_LIMIT]])
 
-    def forget_recent(self) -> None:
+    def clear_recent(self) -> None:
         """Clear the list of recent files."""
         self._store.remove("recent")
 

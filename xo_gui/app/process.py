@@ -52,7 +52,7 @@ def open_log() -> str | None:
     return f"The last run ended in a crash; its trace is in {folder / 'last-crash.txt'}." if crashed else None
 
 
-def report_faults(notify: Callable[[str], object]) -> None:
+def install_exception_hook(notify: Callable[[str], object]) -> None:
     """Log every uncaught exception, pass a sentence to `notify` and keep running; earlier hooks still run."""
     earlier = sys.excepthook
 
@@ -65,11 +65,11 @@ def report_faults(notify: Callable[[str], object]) -> None:
     sys.excepthook = hook
 
 
-EVERY_MS = 2_000
+INTERVAL_MS = 2_000
 FULL_EVERY = 15
 
 
-class Garbage(QObject):
+class GarbageCollector(QObject):
     """Runs garbage collection on a timer instead of Python's triggers; objects that exist already are frozen."""
 
     def __init__(self, parent: QObject) -> None:
@@ -80,7 +80,7 @@ class Garbage(QObject):
         self._collections = 0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._collect)
-        self._timer.start(EVERY_MS)
+        self._timer.start(INTERVAL_MS)
 
     def _collect(self) -> None:
         """Collect the young generations each time, and all of them every FULL_EVERY times."""
@@ -91,7 +91,7 @@ class Garbage(QObject):
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupt(QObject):
+class SignalHandler(QObject):
     """Closes its window on SIGINT or SIGTERM; to be created in the main thread.
 
     Python runs signal handlers only between two of its own bytecodes, and Qt's event loop may execute none for

@@ -11,7 +11,7 @@ from PySide6.QtCore import QDir, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
-from engine.installation import asset
+from engine.installation import asset_path
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -32,20 +32,20 @@ class Theme:
     """
 
     name: str
-    ground: str
-    line: str
+    background: str
+    border: str
     text: str
-    quiet: str
-    faint: str
+    secondary_text: str
+    disabled_text: str
     control: str
-    raised: str
+    hover: str
     x: str
     o: str
-    stops: tuple[str, str, str, str, str]
-    paper: str
+    value_stops: tuple[str, str, str, str, str]
+    canvas: str
     ink: str
     held_out: str
-    branches: tuple[str, ...] = ()
+    branch_colours: tuple[str, ...] = ()
 
     def class_colour(self, index: int) -> str:
         """The colour of the class at `index`: X, O, and the text colour for any further one."""
@@ -54,12 +54,12 @@ class Theme:
     @cached_property
     def value_table(self) -> HostArray:
         """The value scale as 255 RGB32 words, (255,) uint32, most negative first, 0 at index 127."""
-        return _table(self.stops)
+        return _table(self.value_stops)
 
     @cached_property
     def picture_table(self) -> HostArray:
         """The picture scale as 255 RGB32 words, (255,) uint32, from background to stroke."""
-        return _table((self.paper, self.ink))
+        return _table((self.canvas, self.ink))
 
 
 DARK = Theme(
@@ -75,7 +75,7 @@ LIGHT = Theme(
 THEMES = {"dark": DARK, "light": LIGHT}
 
 
-def theme_called(name: str) -> Theme:
+def resolve_theme(name: str) -> Theme:
     """The theme named "dark" or "light", or for "system" the desktop's current one."""
     if name == "system":
         scheme = QGuiApplication.styleHints().colorScheme()
@@ -126,10 +126,10 @@ def heading_font() -> QFont:
 def load_fonts() -> None:
     """Register the shipped font with Qt; without it the desktop's font is used."""
     for name in ("Inter-Regular.otf", "Inter-SemiBold.otf"):
-        QFontDatabase.addApplicationFont(QDir.toNativeSeparators(str(asset(f"fonts/{name}"))))
+        QFontDatabase.addApplicationFont(QDir.toNativeSeparators(str(asset_path(f"fonts/{name}"))))
 
 
-def wear(app: QApplication, theme: Theme) -> None:
+def apply_theme(app: QApplication, theme: Theme) -> None:
     """Set style, font, palette and style sheet of the application; returns early if `theme` is already applied,
     because Qt then restyles every widget."""
     sheet = style_sheet(theme)
@@ -145,17 +145,19 @@ def wear(app: QApplication, theme: Theme) -> None:
 def palette(theme: Theme) -> QPalette:
     role, result = QPalette.ColorRole, QPalette()
     pairs = {
-        role.Window: theme.ground, role.WindowText: theme.text, role.Base: theme.ground, role.Text: theme.text,
+        role.Window: theme.background, role.WindowText: theme.text,
+        role.Base: theme.background, role.Text: theme.text,
         role.AlternateBase: theme.control, role.Button: theme.control, role.ButtonText: theme.text,
-        role.ToolTipBase: theme.raised, role.ToolTipText: theme.text, role.PlaceholderText: theme.quiet,
-        role.Highlight: theme.o, role.HighlightedText: theme.ground, role.Link: theme.o, role.BrightText: theme.x,
-        role.Light: theme.raised, role.Midlight: theme.raised, role.Mid: theme.line, role.Dark: theme.line,
-        role.Shadow: theme.ground,
+        role.ToolTipBase: theme.hover, role.ToolTipText: theme.text, role.PlaceholderText: theme.secondary_text,
+        role.Highlight: theme.o, role.HighlightedText: theme.background,
+        role.Link: theme.o, role.BrightText: theme.x,
+        role.Light: theme.hover, role.Midlight: theme.hover, role.Mid: theme.border, role.Dark: theme.border,
+        role.Shadow: theme.background,
     }  # fmt: skip
     for which, colour in pairs.items():
         result.setColor(which, QColor(colour))
     for which in (role.WindowText, role.Text, role.ButtonText):
-        result.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.faint))
+        result.setColor(QPalette.ColorGroup.Disabled, which, QColor(theme.disabled_text))
     return result
 
 
@@ -163,49 +165,50 @@ def style_sheet(theme: Theme) -> str:
     """The style sheet for what the palette cannot express: flat buttons, thin sliders, plain panels."""
     return f"""
     QMenuBar, QMenu, QToolTip, QStatusBar {{ font-family: "{FONT}"; font-size: {TEXT_PX}px; }}
-    QFrame#offer {{ background: {theme.control}; border: none; border-bottom: 1px solid {theme.line}; }}
-    QFrame#offer QPushButton {{ background: {theme.raised}; }}
-    QLabel#panel-title {{ color: {theme.quiet}; }}
+    QFrame#offer {{ background: {theme.control}; border: none; border-bottom: 1px solid {theme.border}; }}
+    QFrame#offer QPushButton {{ background: {theme.hover}; }}
+    QLabel#panel-title {{ color: {theme.secondary_text}; }}
     QTabBar {{ font-family: "{FONT}"; font-size: {SMALL_PX}px; font-weight: 600; background: transparent; }}
-    QTabBar::tab {{ color: {theme.quiet}; background: transparent; padding: 8px 0 4px 0; margin: 0 0 0 16px;
-        border: none; border-bottom: 2px solid transparent; }}
+    QTabBar::tab {{ color: {theme.secondary_text}; background: transparent; padding: 8px 0 4px 0;
+        margin: 0 0 0 16px; border: none; border-bottom: 2px solid transparent; }}
     QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.text}; }}
     QTabBar#pages::tab {{ margin: 0 16px 0 0; padding: 4px 0 4px 0; }}
     QTabBar::tab:hover {{ color: {theme.text}; }}
-    QMainWindow, QDialog {{ background: {theme.ground}; }}
-    QMainWindow::separator {{ background: {theme.line}; width: 1px; height: 1px; }}
-    QMenuBar {{ background: {theme.ground}; padding: 4px 6px; border-bottom: 1px solid {theme.line}; }}
+    QMainWindow, QDialog {{ background: {theme.background}; }}
+    QMainWindow::separator {{ background: {theme.border}; width: 1px; height: 1px; }}
+    QMenuBar {{ background: {theme.background}; padding: 4px 6px; border-bottom: 1px solid {theme.border}; }}
     QMenuBar::item {{ padding: 5px 10px; border-radius: 5px; background: transparent; }}
-    QMenuBar::item:selected {{ background: {theme.raised}; }}
-    QMenu {{ background: {theme.control}; border: 1px solid {theme.line}; padding: 4px; }}
+    QMenuBar::item:selected {{ background: {theme.hover}; }}
+    QMenu {{ background: {theme.control}; border: 1px solid {theme.border}; padding: 4px; }}
     QMenu::item {{ padding: 5px 24px 5px 24px; border-radius: 4px; }}
-    QMenu::item:selected {{ background: {theme.raised}; }}
-    QMenu::item:disabled {{ color: {theme.faint}; }}
-    QMenu::separator {{ height: 1px; background: {theme.line}; margin: 4px 8px; }}
-    QStatusBar {{ border-top: 1px solid {theme.line}; color: {theme.quiet}; }}
+    QMenu::item:selected {{ background: {theme.hover}; }}
+    QMenu::item:disabled {{ color: {theme.disabled_text}; }}
+    QMenu::separator {{ height: 1px; background: {theme.border}; margin: 4px 8px; }}
+    QStatusBar {{ border-top: 1px solid {theme.border}; color: {theme.secondary_text}; }}
     QStatusBar::item {{ border: none; }}
-    QToolTip {{ color: {theme.text}; background: {theme.raised}; border: 1px solid {theme.line}; padding: 4px; }}
+    QToolTip {{ color: {theme.text}; background: {theme.hover}; border: 1px solid {theme.border}; padding: 4px; }}
     QPushButton, QToolButton {{ background: {theme.control}; border: 1px solid transparent; border-radius: 6px;
         padding: 5px 10px; color: {theme.text}; }}
     QToolButton#choice {{ padding: 3px 10px; }}
-    QPushButton:hover, QToolButton:hover {{ background: {theme.raised}; }}
+    QPushButton:hover, QToolButton:hover {{ background: {theme.hover}; }}
     QPushButton:checked, QToolButton:checked {{ border: 1px solid {theme.text}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {theme.o}; }}
-    QPushButton:disabled, QToolButton:disabled {{ color: {theme.faint}; }}
-    QComboBox, QSpinBox, QDoubleSpinBox, NumberBox {{ background: {theme.control}; border: 1px solid transparent;
+    QPushButton:disabled, QToolButton:disabled {{ color: {theme.disabled_text}; }}
+    QComboBox, QSpinBox, QDoubleSpinBox, NumberEdit {{ background: {theme.control}; border: 1px solid transparent;
         border-radius: 6px; padding: 3px 8px; color: {theme.text}; }}
-    QComboBox:hover, QSpinBox:hover, QDoubleSpinBox:hover, NumberBox:hover {{ background: {theme.raised}; }}
-    NumberBox {{ placeholder-text-color: {theme.quiet}; }}
-    QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, NumberBox:focus {{ border: 1px solid {theme.o}; }}
+    QComboBox:hover, QSpinBox:hover, QDoubleSpinBox:hover, NumberEdit:hover {{ background: {theme.hover}; }}
+    NumberEdit {{ placeholder-text-color: {theme.secondary_text}; }}
+    QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, NumberEdit:focus {{ border: 1px solid {theme.o}; }}
     QComboBox::drop-down {{ border: none; width: 16px; }}
-    QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.line}; }}
+    QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.border}; }}
     QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 6px;
         background: {theme.text}; border: 1px solid {theme.text}; }}
-    QSlider::handle:horizontal:disabled {{ background: {theme.faint}; border-color: {theme.faint}; }}
+    QSlider::handle:horizontal:disabled {{ background: {theme.disabled_text};
+        border-color: {theme.disabled_text}; }}
     QSlider::handle:horizontal:focus {{ border: 2px solid {theme.o}; }}
     QScrollBar:horizontal {{ height: 10px; background: transparent; }}
     QScrollBar:vertical {{ width: 10px; background: transparent; }}
-    QScrollBar::handle {{ background: {theme.line}; border-radius: 4px; min-width: 24px; min-height: 24px; }}
+    QScrollBar::handle {{ background: {theme.border}; border-radius: 4px; min-width: 24px; min-height: 24px; }}
     QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
     QScrollArea {{ border: none; }}
     QAbstractScrollArea::corner {{ border: none; background: transparent; }}

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.cli.train_options import words_of
-from engine.data.pool import Lesson
+from engine.cli.train_options import command_arguments
+from engine.data.pool import TrainingData
 from engine.data.xo.generator import CLASSES
 from engine.documents.presets import PRESETS
-from engine.nn.model import Moment, Subject
-from engine.runtime.training_protocol import Training
-from engine.training.history import Branch, Origin, ancestry, lineage
-from engine.training.recipe import Recipe, changes, endless
-from xo_gui.state.commands import Intent
+from engine.nn.model import Model, RunPoint
+from engine.runtime.training_protocol import TrainingReport
+from engine.training.history import Branch, BranchOrigin, ancestry, recipes_up_to
+from engine.training.recipe import Recipe, describe_changes, without_stop_conditions
+from xo_gui.state.commands import TrainingSettings
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainCommandLine:
     """A shell command for a training run.
 
     command: one line for a shell.
@@ -30,25 +30,31 @@ class Told:
 
     command: str
     step: int | None
-    lacks: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
-def of_a_start(subject: Subject, intent: Intent, lesson: Lesson, device: str) -> Told:
+def command_of_new_run(
+    subject: Model, intent: TrainingSettings, lesson: TrainingData, device: str
+) -> TrainCommandLine:
     """The command of the run that Start would begin. Raises ValueError if `xo train` cannot express it."""
-    return _command_line(subject, intent.recipe, Origin(lesson, None), None, [], device)
+    return _command_line(subject, intent.recipe, BranchOrigin(lesson, None), None, [], device)
 
 
-def of_a_run(subject: Subject, intent: Intent, training: Training, device: str) -> Told:
+def command_of_run(
+    subject: Model, intent: TrainingSettings, training: TrainingReport, device: str
+) -> TrainCommandLine:
     """The command that reproduces the weights shown; the whole run while it is running. Raises ValueError if
     `xo train` cannot express it."""
-    at = intent.look or training.now
-    path, recipes = ancestry(training.branches, at), lineage(training.branches, at)
-    changes_made = [*_recipe_changes(recipes), *_data_changes(training.branches, training.origins, path)]
+    at = intent.shown_point or training.current_point
+    path, recipes = ancestry(training.branches, at), recipes_up_to(training.branches, at)
+    changes_made = [*_recipe_changes(recipes), *_data_changes(training.branches, training.branch_origins, path)]
     step = None if intent.running or not at.step else at.step
-    return _command_line(subject, recipes[0][1], training.origins[path[0].branch], step, changes_made, device)
+    return _command_line(
+        subject, recipes[0][1], training.branch_origins[path[0].branch], step, changes_made, device
+    )
 
 
-def _check(subject: Subject) -> None:
+def _check(subject: Model) -> None:
     """Raises ValueError for a network whose classes the drawing generator does not have."""
     if subject.network.classes != CLASSES:
         message = _tr("{0} has the classes {1}, which no drawing is: give xo train its own pictures with --data.")
@@ -56,29 +62,37 @@ def _check(subject: Subject) -> None:
 
 
 def _command_line(
-    subject: Subject, recipe: Recipe, origin: Origin, step: int | None, changes_made: Sequence[str], device: str
-) -> Told:
+    subject: Model, recipe: Recipe, origin: BranchOrigin, step: int | None, changes_made: Sequence[str], device: str
+) -> TrainCommandLine:
     if step is not None:  # exactly this step, whatever stop condition ended the run
-        recipe = replace(endless(recipe), steps=step)
+        recipe = replace(without_stop_conditions(recipe), steps=step)
     _check(subject)
-    data = origin.lesson.data
+    data = origin.training_data.generated
     recipe = replace(recipe, data=data.drawing, examples=data.count, held_out=data.held_out, fresh=False)
     recipe = replace(recipe, data_seed=None if data.seed == recipe.seed else data.seed)
     start, missing = _start(subject, origin)
-    arguments = ["xo", "train", *words_of(recipe, start), "--device", device, "--out", "trained.safetensors"]
+    arguments = [
+        "xo",
+        "train",
+        *command_arguments(recipe, start),
+        "--device",
+        device,
+        "--out",
+        "trained.safetensors",
+    ]
     missing += changes_made
-    if own := origin.lesson.count - data.count:
+    if own := origin.training_data.count - data.count:
         missing.insert(0, _tr("your own drawings ({0} of the examples)").format(own))
-    return Told(shlex.join(arguments), step, tuple(missing))
+    return TrainCommandLine(shlex.join(arguments), step, tuple(missing))
 
 
-def _start(subject: Subject, origin: Origin) -> tuple[list[str], list[str]]:
+def _start(subject: Model, origin: BranchOrigin) -> tuple[list[str], list[str]]:
     """The arguments that name the initial weights, and what they need that the command does not include."""
     presets = [name for name, known in PRESETS.items() if known.recipe and known.network == subject.network]
-    if presets and origin.given is None:
+    if presets and origin.initial_model is None:
         return ["--preset", presets[0]], []
-    file = f"{origin.given or subject.name}.safetensors"
-    if origin.given is None:
+    file = f"{origin.initial_model or subject.name}.safetensors"
+    if origin.initial_model is None:
         network = _tr("the network, which it reads from {0}: save it there first").format(file)
         return ["--model", file, "--from-scratch"], [network]
     return ["--model", file], [_tr("the initial weights, which it reads from {0}").format(file)]
@@ -88,17 +102,19 @@ def _recipe_changes(recipes: Sequence[tuple[int, Recipe]]) -> list[str]:
     """Changes of the hyperparameters along the way; stop conditions are left out, as they do not affect weights."""
     found, (_, before) = [], recipes[0]
     for step, recipe in recipes[1:]:
-        if text := ", ".join(changes(endless(before), endless(recipe))):
+        if text := ", ".join(describe_changes(without_stop_conditions(before), without_stop_conditions(recipe))):
             found.append(_tr("the change at step {0}: {1}").format(step, text))
         before = recipe
     return found
 
 
-def _data_changes(branches: Sequence[Branch], origins: Sequence[Origin], path: Sequence[Moment]) -> list[str]:
+def _data_changes(
+    branches: Sequence[Branch], origins: Sequence[BranchOrigin], path: Sequence[RunPoint]
+) -> list[str]:
     """Branches along the way that trained on other examples."""
-    found, before = [], origins[path[0].branch].lesson
+    found, before = [], origins[path[0].branch].training_data
     for at in path[1:]:
-        lesson = origins[at.branch].lesson
+        lesson = origins[at.branch].training_data
         if lesson != before:
             found.append(_tr("the other examples from step {0} on").format(branches[at.branch].start))
         before = lesson

@@ -18,13 +18,13 @@ from typing import TypeAlias
 from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents.open_file import Opened
-from engine.documents.project_file import SUFFIX, Digest, Work, save_session, session_digest
-from engine.formats.atomic_file import StorageError
-from engine.training.history import KeptRun
+from engine.documents.open_file import OpenResult
+from engine.documents.project_file import SUFFIX, ProjectState, ProjectSummary, read_project_summary, save_project
+from engine.formats.atomic_file import FileError
+from engine.training.history import SavedRun
 from xo_gui.state.mailbox import Mailbox
 from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingControl
+from xo_gui.state.training_controller import TrainingController
 
 log = logging.getLogger(__name__)
 
@@ -41,41 +41,41 @@ def session_folder() -> Path:
     return user_state_path("xo-gui", appauthor=False) / "sessions"
 
 
-class Recovery(QObject):
+class Autosave(QObject):
     """Owns the window's autosave file and the sessions offered for recovery.
 
     offer_changed: the offered session changed. message(text): a sentence for the user.
     """
 
-    offered = Signal()
-    said = Signal(str)
+    offer_changed = Signal()
+    message = Signal(str)
 
     def __init__(
         self,
         session: Session,
-        control: TrainingControl,
+        control: TrainingController,
         folder: Path,
-        every: float = SAVE_INTERVAL,
+        interval: float = SAVE_INTERVAL,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._session, self._controller, self._folder = session, control, folder
-        self._interval = every
-        self._locks: dict[Path, Claim] = {}
-        self._thread: Keeper | None = None
+        self._interval = interval
+        self._locks: dict[Path, FileLock] = {}
+        self._thread: AutosaveThread | None = None
         self._path: Path | None = None
-        self._offers: list[tuple[Path, Digest]] = []  # the latest last
+        self._offers: list[tuple[Path, ProjectSummary]] = []  # the latest last
         self._saved_parts: tuple[object, ...] = ()
         self._restored: Path | None = None
         self._first = session.settled
 
     @property
-    def offer(self) -> Digest | None:
+    def offer(self) -> ProjectSummary | None:
         """The latest session of a crashed window, None if there is none."""
         return self._offers[-1][1] if self._offers else None
 
     @property
-    def last(self) -> Path | None:
+    def last_session(self) -> Path | None:
         """The project of the window that was closed last."""
         return self._last_path if self._last_path.exists() else None
 
@@ -97,13 +97,13 @@ class Recovery(QObject):
             self._acquire_path()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            self.said.emit(self.tr("Autosave is off, {0} cannot be used: {1}.").format(self._folder, reason))
+            self.message.emit(self.tr("Autosave is off, {0} cannot be used: {1}.").format(self._folder, reason))
             return
         if self._path is not None:
-            self._thread = Keeper(self._path, self._interval, self)
-            self._thread.troubled.connect(self._save_failed)
-        self._offers.sort(key=lambda offer: offer[1].saved)
-        self.offered.emit()
+            self._thread = AutosaveThread(self._path, self._interval, self)
+            self._thread.failed.connect(self._save_failed)
+        self._offers.sort(key=lambda offer: offer[1].saved_at)
+        self.offer_changed.emit()
 
     def _acquire_path(self) -> None:
         """Lock the first free file name, and collect the unlocked project files. Raises OSError."""
@@ -111,7 +111,7 @@ class Recovery(QObject):
             path = self._folder / f"{number}{SUFFIX}"
             if self._path is not None and not path.exists():
                 continue
-            if (lock := Claim.of(path.with_suffix(".lock"))) is None:
+            if (lock := FileLock.acquire(path.with_suffix(".lock"))) is None:
                 continue
             self._locks[path] = lock
             if path.exists():
@@ -121,8 +121,8 @@ class Recovery(QObject):
 
     def _add_offer(self, path: Path) -> None:
         try:
-            self._offers.append((path, session_digest(path)))
-        except StorageError as error:
+            self._offers.append((path, read_project_summary(path)))
+        except FileError as error:
             self._move_damaged(path, str(error))
 
     def _move_damaged(self, path: Path, reason: str) -> None:
@@ -133,32 +133,32 @@ class Recovery(QObject):
             log.warning("%s cannot be moved aside: %s", path, error)
             return
         message = self.tr("An autosaved session is damaged and was moved to {0}: {1}")
-        self.said.emit(message.format(aside, reason))
+        self.message.emit(message.format(aside, reason))
 
     # -- saving ------------------------------------------------------------------------------------------------
 
-    def note(self) -> None:
+    def save_if_changed(self) -> None:
         """Save the project in the background if anything changed since the last call."""
-        controller, intent = self._controller, self._controller.intent
-        parts = (self._session.settled, controller.goal, controller.kept, intent.recipe, intent.data)
+        controller, intent = self._controller, self._controller.settings
+        parts = (self._session.settled, controller.goal, controller.saved_run, intent.recipe, intent.data)
         if self._thread is None or tuple(map(id, parts)) == tuple(map(id, self._saved_parts)):
             return
         self._saved_parts = parts
         if self._is_worth_saving:
-            self._thread.keep(replace(controller.work(), saved=time.time()), self._move_of_restored)
+            self._thread.save(replace(controller.project_state(), saved_at=time.time()), self._move_of_restored)
 
     @property
     def _is_worth_saving(self) -> bool:
         return self._session.settled is not self._first or self._controller.goal is not None
 
-    def finish(self, run: KeptRun | None) -> None:
+    def finish(self, run: SavedRun | None) -> None:
         """Save a last time when the window closes, as `last.session`. run: the final state of training."""
         thread, path, self._thread = self._thread, self._path, None
         if thread is None or path is None:
             return
         last = None
         if self._is_worth_saving:
-            last = replace(self._controller.work(run), saved=time.time(), closed=True)
+            last = replace(self._controller.project_state(run), saved_at=time.time(), was_closed=True)
         try:
             if thread.finish(last, self._move_of_restored) and path.exists():
                 path.replace(self._last_path)
@@ -169,8 +169,8 @@ class Recovery(QObject):
         self._locks.clear()
 
     def _save_failed(self) -> None:
-        if self._thread is not None and self._thread.trouble:
-            self.said.emit(self._thread.trouble)
+        if self._thread is not None and self._thread.error:
+            self.message.emit(self._thread.error)
 
     # -- restoring ---------------------------------------------------------------------------------------------
 
@@ -189,60 +189,60 @@ class Recovery(QObject):
         except OSError as error:
             log.warning("%s cannot be put away: %s", path, error)
         self._unlock(path)
-        self.offered.emit()
+        self.offer_changed.emit()
 
-    def take(self, opened: Opened) -> bool:
+    def accept(self, opened: OpenResult) -> bool:
         """Handle a file that was read, if it is a project or was offered; returns whether it was handled."""
-        path, found = opened.opening.path, opened.found
+        path, found = opened.request.path, opened.content
         offers = [offer for offer in self._offers if offer[0] == path]
-        if isinstance(found, Work):
+        if isinstance(found, ProjectState):
             if offers:
                 self._restored = path
             self._controller.restore(found)
-            self.said.emit(self.tr("The session is restored; Undo reverts it."))
+            self.message.emit(self.tr("The session is restored; Undo reverts it."))
         elif offers:
-            self._move_damaged(path, opened.trouble)
+            self._move_damaged(path, opened.error)
         if offers:
             self._offers.remove(offers[0])
-            self.offered.emit()
-            if not isinstance(found, Work):
+            self.offer_changed.emit()
+            if not isinstance(found, ProjectState):
                 self._unlock(path)
-        return bool(offers) or isinstance(found, Work)
+        return bool(offers) or isinstance(found, ProjectState)
 
     def _unlock(self, path: Path) -> None:
         if lock := self._locks.pop(path, None):
             lock.release()
 
 
-class Keeper(QObject):
+class AutosaveThread(QObject):
     """Saves the latest project it was given in a thread of its own, at most once per interval.
 
     failed: a save failed with a new message. error: that message; "" after a successful save.
     """
 
-    troubled = Signal()
+    failed = Signal()
 
-    def __init__(self, path: Path, every: float = SAVE_INTERVAL, parent: QObject | None = None) -> None:
+    def __init__(self, path: Path, interval: float = SAVE_INTERVAL, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.trouble = ""
-        self._path, self._interval = path, every
-        self._mailbox: Mailbox[tuple[Work, FileMove | None]] = Mailbox()
+        self.error = ""
+        self._path, self._interval = path, interval
+        self._mailbox: Mailbox[tuple[ProjectState, FileMove | None]] = Mailbox()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="autosave", daemon=True)
         self._thread.start()
 
-    def keep(self, work: Work, then: FileMove | None = None) -> None:
+    def save(self, work: ProjectState, then: FileMove | None = None) -> None:
         """Save this next, and then move the file that it replaces."""
         self._mailbox.put((work, then))
 
-    def finish(self, work: Work | None, then: FileMove | None = None) -> bool:
+    def finish(self, work: ProjectState | None, then: FileMove | None = None) -> bool:
         """Save this or what is still pending, and end the thread; returns whether the last save succeeded."""
         if work is not None:
-            self.keep(work, then)
+            self.save(work, then)
         self._closing.set()
         self._mailbox.close()
         self._thread.join()
-        return not self.trouble
+        return not self.error
 
     def _run(self) -> None:
         while (item := self._mailbox.wait()) is not None:
@@ -252,31 +252,31 @@ class Keeper(QObject):
         if last is not None:
             self._write(*last)
 
-    def _write(self, work: Work, then: FileMove | None) -> None:
+    def _write(self, work: ProjectState, then: FileMove | None) -> None:
         try:
-            save_session(self._path, work)
+            save_project(self._path, work)
             if then is not None and then[0].exists():
                 then[0].replace(then[1])
         except Exception as error:
             message = str(error)
-            if not isinstance(error, StorageError):
+            if not isinstance(error, FileError):
                 log.exception("autosave failed")
                 message = f"Autosave failed, {type(error).__name__}: {error}. The log has more."
-            if self.trouble != message:
-                self.trouble = message
-                self.troubled.emit()
+            if self.error != message:
+                self.error = message
+                self.failed.emit()
             return
-        self.trouble = ""
+        self.error = ""
 
 
-class Claim:
+class FileLock:
     """A lock on a file, held until it is released or the process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
     @classmethod
-    def of(cls, path: Path) -> Claim | None:
+    def acquire(cls, path: Path) -> FileLock | None:
         """Lock `path`; None if it is locked already. Raises OSError if the file cannot be opened."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -6,16 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from engine.data.pool import Lesson, PoolSettings
-from engine.explain.step_trace import Inspection
-from engine.nn.model import Moment
+from engine.data.pool import PoolSettings, TrainingData
+from engine.explain.step_trace import StepQuery
+from engine.nn.model import RunPoint
 from engine.training.recipe import Recipe
 
-DataLook: TypeAlias = Literal["", "samples", "own"]
+DataPreview: TypeAlias = Literal["", "samples", "own"]
 
 
 @dataclass(frozen=True)
-class Train:
+class Start:
     """Train until a stop condition or Pause; from the shown point, if the history is being viewed."""
 
 
@@ -35,81 +35,81 @@ class OneEpoch:
 
 
 @dataclass(frozen=True)
-class StartOver:
+class Restart:
     """Begin a new run from the initial weights, those of `seed` if it is given; earlier branches stay."""
 
     seed: int | None = None
 
 
 @dataclass(frozen=True)
-class TrainOn:
+class TrainFromCurrentWeights:
     """Begin a new run from the weights shown."""
 
 
 @dataclass(frozen=True)
-class Look:
+class ShowPoint:
     """Show a point of the training history; None for the latest."""
 
-    moment: Moment | None
+    point: RunPoint | None
 
 
 @dataclass(frozen=True)
-class LearnBy:
+class SetConfig:
     """Train with these hyperparameters from the next step on."""
 
     recipe: Recipe
 
 
 @dataclass(frozen=True)
-class LearnFrom:
+class SetData:
     """Train on these examples from the next run on."""
 
     data: PoolSettings
 
 
 @dataclass(frozen=True)
-class LookAtData:
+class PreviewData:
     """Preview the data: generated examples, predictions for the user's own drawings, or nothing."""
 
-    what: DataLook
+    preview: DataPreview
 
 
 @dataclass(frozen=True)
-class LearnOn:
+class BranchWithNewData:
     """Continue from here on a new branch, with the examples of the latest SetData."""
 
 
 @dataclass(frozen=True)
-class Pace:
+class SetSpeedLimit:
     """Limit the steps per second; None for full speed."""
 
-    steps: float | None
+    steps_per_second: float | None
 
 
 @dataclass(frozen=True)
-class ShowBranch:
+class SetBranchVisible:
     """Show or hide a branch in the charts."""
 
     branch: int
-    shown: bool
+    visible: bool
 
 
 @dataclass(frozen=True)
-class LookInside:
+class CollectLayerStatistics:
     """Start or stop computing the histograms of weights, activations and gradients."""
 
-    on: bool
+    enabled: bool
 
 
 @dataclass(frozen=True)
-class Inspect:
+class InspectStep:
     """Trace the next training step for this query; None to stop."""
 
-    inspection: Inspection | None
+    query: StepQuery | None
 
 
 @dataclass(frozen=True)
-class Rename:
+class RenameBranch:
     """Rename a branch."""
 
     branch: int
@@ -129,12 +129,12 @@ class CompareWithFile:
 
 
 @dataclass(frozen=True)
-class CompareWithThis:
+class CompareWithCurrent:
     """Compare with a copy of the weights shown now."""
 
 
 @dataclass(frozen=True)
-class Swap:
+class SwapModels:
     """Swap the two compared models."""
 
 
@@ -143,33 +143,33 @@ class StopComparing:
     """Keep only the first model."""
 
 
-Wish: TypeAlias = (
-    Train
+Command: TypeAlias = (
+    Start
     | Pause
     | OneStep
     | OneEpoch
-    | StartOver
-    | TrainOn
-    | Look
-    | LearnBy
-    | LearnFrom
-    | LearnOn
-    | Pace
-    | LookInside
-    | LookAtData
-    | Inspect
-    | ShowBranch
-    | Rename
+    | Restart
+    | TrainFromCurrentWeights
+    | ShowPoint
+    | SetConfig
+    | SetData
+    | BranchWithNewData
+    | SetSpeedLimit
+    | CollectLayerStatistics
+    | PreviewData
+    | InspectStep
+    | SetBranchVisible
+    | RenameBranch
     | CompareWithPreset
     | CompareWithFile
-    | CompareWithThis
-    | Swap
+    | CompareWithCurrent
+    | SwapModels
     | StopComparing
 )
 
 
 @dataclass(frozen=True)
-class Intent:
+class TrainingSettings:
     """The current settings of training, for the Views to show.
 
     recipe: the hyperparameters.
@@ -185,10 +185,10 @@ class Intent:
 
     recipe: Recipe
     data: PoolSettings
-    pace: float | None = None
+    speed_limit: float | None = None
     running: bool = False
-    look: Moment | None = None
-    usual: PoolSettings | None = None
-    lesson: Lesson | None = None
+    shown_point: RunPoint | None = None
+    default_data: PoolSettings | None = None
+    training_data: TrainingData | None = None
     live: bool = False
-    hidden: frozenset[int] = frozenset()
+    hidden_branches: frozenset[int] = frozenset()

@@ -7,10 +7,10 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from engine.backends.backend import Device, one_blas_thread
+from engine.backends.backend import DeviceChoice, one_blas_thread
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
-from engine.training.history import EVERY, KeptRun
+from engine.training.history import SAVE_INTERVAL, SavedRun
 from xo_gui.state.mailbox import Mailbox
 
 log = logging.getLogger(__name__)
@@ -30,16 +30,18 @@ class EngineThread(QThread):
 
     snapshot_ready = Signal()
 
-    def __init__(self, device: Device = "auto", parent: QObject | None = None, keep_every: float = EVERY) -> None:
+    def __init__(
+        self, device: DeviceChoice = "auto", parent: QObject | None = None, keep_every: float = SAVE_INTERVAL
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("engine")
         self._device, self._keep_every = device, keep_every
-        self.kept: KeptRun | None = None  # the final run, once the thread has stopped
+        self.saved_run: SavedRun | None = None  # the final run, once the thread has stopped
         self._published_at = 0.0
         self._requests: Mailbox[Request] = Mailbox()
         self._snapshots: Mailbox[Snapshot] = Mailbox()
 
-    def ask(self, request: Request) -> None:
+    def submit(self, request: Request) -> None:
         """Make `request` the next one to compute."""
         self._requests.put(request)
 
@@ -53,21 +55,25 @@ class EngineThread(QThread):
         last: Request | None = None
         with one_blas_thread():
             while not self._requests.closed:
-                request = self._requests.wait(0 if runner.busy else runner.idle)
+                request = self._requests.wait(0 if runner.busy else runner.seconds_until_busy)
                 if request is not None:
                     last = request
-                    self._publish(runner.answer(request))
+                    self._publish(runner.compute(request))
                 elif last is not None and runner.busy:
                     self._run_slice(runner, last)
-            self.kept = runner.kept()
+            self.saved_run = runner.saved_run()
 
     def _run_slice(self, runner: Runner, last: Request) -> None:
         """Run a slice, and publish its results when all work is done or a new result is due, or else if the window
         has taken the last snapshot and FRAME_SECONDS have passed."""
-        runner.work(SLICE_SECONDS)
+        runner.run_for(SLICE_SECONDS)
         now = perf_counter()
-        if not runner.busy or runner.news or (self._snapshots.empty and now - self._published_at >= FRAME_SECONDS):
-            self._publish(runner.answer(last))
+        if (
+            not runner.busy
+            or runner.has_first_result
+            or (self._snapshots.empty and now - self._published_at >= FRAME_SECONDS)
+        ):
+            self._publish(runner.compute(last))
 
     def _publish(self, snapshot: Snapshot) -> None:
         self._published_at = perf_counter()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellRef:
     """One value of a network.
 
     layer: index of the activation; 0 is the input.
@@ -22,7 +22,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Focus:
+class Selection:
     """What is selected; neither undone nor saved with the Document.
 
     hovered: the value under the mouse.
@@ -31,13 +31,13 @@ class Focus:
     visible_reports: expensive reports on screen, named as the Request's fields.
     """
 
-    hovered: Cell | None = None
-    pinned: Cell | None = None
-    sliding: bool = False
-    watched: frozenset[str] = frozenset()
+    hovered: CellRef | None = None
+    pinned: CellRef | None = None
+    animating: bool = False
+    visible_reports: frozenset[str] = frozenset()
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[CellRef, ...]:
         """The value to explain first, then the pinned one. Hovering previews a value, except while animating."""
-        chosen = (self.pinned,) if self.sliding else (self.hovered, self.pinned)
+        chosen = (self.pinned,) if self.animating else (self.hovered, self.pinned)
         return tuple(cell for cell in chosen if cell is not None)

@@ -12,15 +12,15 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.documents.open_file import Opened, Opening
-from engine.explain.queries import Question
-from engine.nn.inference import Wanted
-from engine.nn.model import Subject
+from engine.documents.open_file import OpenRequest, OpenResult
+from engine.explain.queries import Query
+from engine.nn.inference import ChannelRanges
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Notice, Request
-from engine.runtime.training_protocol import Goal
-from xo_gui.state.selection import Cell, Focus
-from xo_gui.state.visible_values import joined, wanted
+from engine.runtime.training_protocol import TrainingRequest
+from xo_gui.state.selection import CellRef, Selection
+from xo_gui.state.visible_values import needed_channels, union
 
 UNDO_LIMIT = 500
 
@@ -56,24 +56,24 @@ class Session(QObject):
     """
 
     changed = Signal()
-    focus_changed = Signal()
-    asked = Signal()
-    noticed = Signal(object)
+    selection_changed = Signal()
+    request_changed = Signal()
+    notice_received = Signal(object)
 
     def __init__(self, document: Document, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.undo_stack = QUndoStack(self)
         self.undo_stack.setUndoLimit(UNDO_LIMIT)
-        self.focus = Focus()
+        self.selection = Selection()
         self._document = document
         self._preview: Document | None = None
         self._generation = 1
         self._acknowledged = 0
-        self._open_request: Opening | None = None
-        self._question: Question | None = None
+        self._open_request: OpenRequest | None = None
+        self._query: Query | None = None
         self._opened_number = 0
-        self._visible_maps: dict[str, tuple[tuple[Network, Wanted], ...]] = {}
-        self._requested_channels: tuple[Wanted | None, ...] = ()
+        self._visible_maps: dict[str, tuple[tuple[Network, ChannelRanges], ...]] = {}
+        self._requested_channels: tuple[ChannelRanges | None, ...] = ()
         self._changed_at = perf_counter()
 
     @property
@@ -102,79 +102,79 @@ class Session(QObject):
         self._preview = None
         self.undo_stack.push(Replace(self, self._document, document, text, merge))
 
-    def replace_subject(self, subject: Subject, text: str) -> None:
+    def replace_subject(self, subject: Model, text: str) -> None:
         """Make `subject` the first model, as one undo called `text`; a stroke in progress continues."""
-        self.replace_subjects((subject, *self._document.subjects[1:]), text)
+        self.replace_subjects((subject, *self._document.models[1:]), text)
 
-    def replace_subjects(self, subjects: tuple[Subject, ...], text: str) -> None:
+    def replace_subjects(self, subjects: tuple[Model, ...], text: str) -> None:
         """Replace the one or two models, as one undo called `text`; a stroke in progress continues."""
         drawing = None if self._preview is None else self._preview.drawing
-        self.edit(replace(self._document, subjects=subjects), text)
+        self.edit(replace(self._document, models=subjects), text)
         if drawing is not None:
             self.preview(self._document.with_drawing(drawing))
 
-    def look_at(self, focus: Focus) -> None:
+    def select(self, selection: Selection) -> None:
         """Replace the Selection."""
-        if focus != self.focus:
-            self.focus = focus
-            self.focus_changed.emit()
+        if selection != self.selection:
+            self.selection = selection
+            self.selection_changed.emit()
             self._refresh_needed_channels()
 
-    def show(self, panel: str, shown: tuple[tuple[Network, Wanted], ...]) -> None:
+    def set_visible_maps(self, panel: str, shown: tuple[tuple[Network, ChannelRanges], ...]) -> None:
         """Set which channels of which layers are visible in a panel, for each network shown there."""
         self._visible_maps[panel] = shown
         self._refresh_needed_channels()
 
     @property
-    def wanted(self) -> tuple[Wanted | None, ...]:
+    def needed_channels(self) -> tuple[ChannelRanges | None, ...]:
         """The channels of each layer that the engine has to send, for each model; None for all."""
-        cells = self.focus.cells
+        cells = self.selection.cells
         found = []
-        for number, subject in enumerate(self.document.subjects):
+        for number, subject in enumerate(self.document.models):
             selected = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
-            shown: Wanted = {}
+            shown: ChannelRanges = {}
             for network, maps in (each[number] for each in self._visible_maps.values() if number < len(each)):
                 if maps and network == subject.network:
-                    shown = joined(shown, maps)
-            found.append(wanted(subject.network, shown, selected))
+                    shown = union(shown, maps)
+            found.append(needed_channels(subject.network, shown, selected))
         return tuple(found)
 
     def _refresh_needed_channels(self) -> None:
-        if self.wanted != self._requested_channels:
-            self.asked.emit()
+        if self.needed_channels != self._requested_channels:
+            self.request_changed.emit()
 
-    def hover(self, cell: Cell | None) -> None:
+    def hover(self, cell: CellRef | None) -> None:
         """Select the value under the mouse; None for none."""
-        self.look_at(replace(self.focus, hovered=cell))
+        self.select(replace(self.selection, hovered=cell))
 
-    def pin(self, cell: Cell | None) -> None:
+    def pin(self, cell: CellRef | None) -> None:
         """Pin this value; None to deselect."""
-        self.look_at(replace(self.focus, pinned=cell, sliding=False))
+        self.select(replace(self.selection, pinned=cell, animating=False))
 
-    def slide(self, cell: Cell) -> None:
+    def step_to(self, cell: CellRef) -> None:
         """Pin this value as the next of an animation over its map."""
-        self.look_at(replace(self.focus, pinned=cell, sliding=True))
+        self.select(replace(self.selection, pinned=cell, animating=True))
 
-    def ask(self, question: Question | None) -> None:
+    def set_query(self, question: Query | None) -> None:
         """Set the query that the engine answers beside the prediction; None for none."""
-        if question != self._question:
-            self._question = question
-            self.asked.emit()
+        if question != self._query:
+            self._query = question
+            self.request_changed.emit()
 
-    def watch(self, report: str, seen: bool) -> None:
+    def set_report_visible(self, report: str, seen: bool) -> None:
         """Set whether an expensive report, named as the Request's field, is on screen and thus computed."""
-        watched = self.focus.watched | {report} if seen else self.focus.watched - {report}
-        if watched != self.focus.watched:
-            self.look_at(replace(self.focus, watched=watched))
+        watched = self.selection.visible_reports | {report} if seen else self.selection.visible_reports - {report}
+        if watched != self.selection.visible_reports:
+            self.select(replace(self.selection, visible_reports=watched))
             self._emit_changed()
 
     def request(
         self,
-        goal: Goal | None = None,
+        training: TrainingRequest | None = None,
         live: bool = False,
-        sampled: XOSettings | None = None,
-        own: bool = False,
-        data: PoolSettings | None = None,
+        sample_settings: XOSettings | None = None,
+        drawing_predictions: bool = False,
+        data_settings: PoolSettings | None = None,
     ) -> Request:
         """The complete Request of what should be true now.
 
@@ -184,7 +184,7 @@ class Session(QObject):
         drawing_predictions: whether predictions for the user's own drawings are on screen.
         data_settings: the settings of the held-out examples.
         """
-        self._requested_channels = self.wanted
+        self._requested_channels = self.needed_channels
         return Request(
             self._generation,
             self.document,
@@ -192,48 +192,48 @@ class Session(QObject):
             self._acknowledged,
             self._open_request,
             self._changed_at,
-            goal,
+            training,
             live,
-            sampled=sampled,
-            question=self._question,
-            own=own,
-            robustness="robustness" in self.focus.watched,
-            held_out=data if "held_out" in self.focus.watched else None,
-            wanted=self._requested_channels,
+            sample_settings=sample_settings,
+            query=self._query,
+            drawing_predictions=drawing_predictions,
+            robustness="robustness" in self.selection.visible_reports,
+            held_out=data_settings if "held_out" in self.selection.visible_reports else None,
+            visible_channels=self._requested_channels,
         )
 
-    def touch(self) -> None:
+    def restart_latency_clock(self) -> None:
         """Restart the latency measurement: a part of the Request that lives elsewhere changed just now."""
         self._changed_at = perf_counter()
 
-    def open(self, path: Path) -> Opening:
+    def open(self, path: Path) -> OpenRequest:
         """Have the engine read a file, so that the window never waits for a disk; the result carries the returned
         request."""
-        self._open_request = Opening(self._open_request.number + 1 if self._open_request else 1, path)
+        self._open_request = OpenRequest(self._open_request.number + 1 if self._open_request else 1, path)
         self._emit_changed()
         return self._open_request
 
-    def is_new(self, opened: Opened) -> bool:
+    def is_new(self, opened: OpenResult) -> bool:
         """Whether this is the first result of the latest open()."""
-        if opened.opening != self._open_request or opened.opening.number == self._opened_number:
+        if opened.request != self._open_request or opened.request.number == self._opened_number:
             return False
-        self._opened_number = opened.opening.number
+        self._opened_number = opened.request.number
         return True
 
-    def notice(self, notices: tuple[Notice, ...]) -> None:
+    def report_notices(self, notices: tuple[Notice, ...]) -> None:
         """Emit the notices that are new, and acknowledge them."""
         for notice in notices:
             if notice.number > self._acknowledged:
                 self._acknowledged = notice.number
-                self.noticed.emit(notice)
+                self.notice_received.emit(notice)
 
     def _adopt(self, document: Document) -> None:
-        if document.subjects != self._document.subjects:
+        if document.models != self._document.models:
             self._generation += 1
         self._preview, self._document = None, document
         self._emit_changed()
-        pinned = self.focus.pinned
-        if pinned is not None and pinned.subject >= len(document.subjects):
+        pinned = self.selection.pinned
+        if pinned is not None and pinned.subject >= len(document.models):
             self.pin(None)  # its model was removed
 
     def _emit_changed(self) -> None:

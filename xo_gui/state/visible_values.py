@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from engine.nn.inference import Wanted
+from engine.nn.inference import ChannelRanges
 from engine.nn.network import Network
 
 # A network of at most so many values, in so many layers, is sent whole: choosing would save nothing.
@@ -14,7 +14,7 @@ WHOLE_VALUES, WHOLE_LAYERS = 1_000_000, 100
 # How far back a value of a larger network is traced, in layers and in values.
 BACK_LAYERS, BACK_VALUES = 24, 1_000_000
 # Values of layers larger than this are not traced downstream: the masks alone would take longer than a frame.
-MOST_ONWARD = 500_000
+MAX_TRACED_VALUES = 500_000
 
 
 def is_small(network: Network) -> bool:
@@ -23,7 +23,9 @@ def is_small(network: Network) -> bool:
     return len(shapes) <= WHOLE_LAYERS and sum(map(math.prod, shapes)) <= WHOLE_VALUES
 
 
-def wanted(network: Network, shown: Wanted, selected: Iterable[tuple[int, int]]) -> Wanted | None:
+def needed_channels(
+    network: Network, shown: ChannelRanges, selected: Iterable[tuple[int, int]]
+) -> ChannelRanges | None:
     """The channels needed of each layer; None for all of them.
 
     shown: visible channels, by layer.
@@ -53,14 +55,14 @@ def _upstream(network: Network, layer: int) -> Iterable[int]:
 def _downstream(network: Network, layer: int) -> Iterable[int]:
     """The layers that a value passes through, up to the input of the next layer that connects channels."""
     for at in range(layer, len(network.shapes)):
-        if math.prod(network.shapes[at]) > MOST_ONWARD:
+        if math.prod(network.shapes[at]) > MAX_TRACED_VALUES:
             return
         yield at
-        if at == len(network.layers) or network.layers[at].mixes_maps:
+        if at == len(network.layers) or network.layers[at].connects_channels:
             return
 
 
-def joined(one: Wanted, other: Wanted) -> Wanted:
+def union(one: ChannelRanges, other: ChannelRanges) -> ChannelRanges:
     """The channels needed by either, as one range for each layer."""
     return {layer: _spanned(one.get(layer), other.get(layer)) for layer in {**one, **other}}
 

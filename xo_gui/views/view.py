@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QWidget
 from engine.documents.document import Document
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import Theme
-from xo_gui.state.commands import Intent
-from xo_gui.state.selection import Cell, Focus
+from xo_gui.state.commands import TrainingSettings
+from xo_gui.state.selection import CellRef, Selection
 
 
 class View(QWidget):
@@ -31,36 +31,36 @@ class View(QWidget):
     """
 
     title = ""
-    calm = False
+    is_throttled = False
 
     previewed = Signal(object)
     edited = Signal(object, str, str)
     hovered = Signal(object)
     pinned = Signal(object)
-    slid = Signal(object)
-    asked = Signal(object)
-    wished = Signal(object)
-    said = Signal(str)
-    watched = Signal(str, bool)
-    viewed = Signal(object)
+    stepped_to = Signal(object)
+    query_changed = Signal(object)
+    commanded = Signal(object)
+    message = Signal(str)
+    report_requested = Signal(str, bool)
+    visible_maps_changed = Signal(object)
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         """Show this Document, which includes an unfinished stroke."""
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show this Snapshot; it may belong to a slightly earlier drawing, but always to its own weights."""
 
-    def show_focus(self, selection: Focus) -> None:
+    def set_selection(self, selection: Selection) -> None:
         """Show what is hovered and pinned."""
 
-    def show_intent(self, settings: Intent) -> None:
+    def set_training(self, settings: TrainingSettings) -> None:
         """Show the training settings."""
 
-    def set_seen(self, visible: bool) -> None:
+    def set_panel_visible(self, visible: bool) -> None:
         """Set whether the panel is open and not covered by another tab."""
 
     def set_theme(self, theme: Theme) -> None:
         """Use the colours of this theme."""
 
 
-__all__ = ["Cell", "View"]
+__all__ = ["CellRef", "View"]

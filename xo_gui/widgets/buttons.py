@@ -59,7 +59,7 @@ class ButtonRows(QWidget):
         self.setFixedHeight(top + height)
 
 
-class TickBox(QCheckBox):
+class CheckBox(QCheckBox):
     """A check box whose empty square is visible on a dark background, unlike Fusion's."""
 
     def sizeHint(self) -> QSize:
@@ -108,7 +108,7 @@ class CompactButton(QPushButton):
         self,
         text: str,
         tip: str,
-        act: Callable[[], object],
+        on_click: Callable[[], object],
         parent: QWidget,
         padding: tuple[int, int] = (5, 8),
         small: bool = False,
@@ -116,7 +116,7 @@ class CompactButton(QPushButton):
         super().__init__(text, parent)
         self.setToolTip(tip)
         self.setStatusTip(tip)
-        self.clicked.connect(act)
+        self.clicked.connect(on_click)
         style = f"padding: {padding[0]}px {padding[1]}px; min-width: 10px"
         if small:
             self.setFont(font(SMALL_PX))
@@ -124,7 +124,7 @@ class CompactButton(QPushButton):
         self.setStyleSheet(style)
 
 
-class KeyedWidget(QWidget):
+class FocusFrameWidget(QWidget):
     """A widget that repaints when it gains or loses focus, so that it can paint a focus frame."""
 
     def focusInEvent(self, event: QFocusEvent) -> None:
@@ -136,7 +136,7 @@ class KeyedWidget(QWidget):
         self.update()
 
 
-class QuietWords(QLabel):
+class HintLabel(QLabel):
     """A word-wrapped label in the small font and the secondary text colour."""
 
     def __init__(self, text: str, parent: QWidget) -> None:

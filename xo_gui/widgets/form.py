@@ -9,16 +9,16 @@ from PySide6.QtCore import QCoreApplication, QObject, QPointF, QSignalBlocker, Q
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
 
-from engine.form_fields import Setting, settings_of
+from engine.form_fields import FormField, form_fields_of
 from xo_gui.app.theme import SMALL_PX, font
-from xo_gui.widgets.buttons import TickBox
+from xo_gui.widgets.buttons import CheckBox
 
 _MIN_POSITIVE: Final = 1e-6  # the first value above 0 of a number that steps through 1, 2, 5, 10
 _MANTISSAS: Final = (1.0, 2.0, 5.0)
 
 _ROW_GAP: Final = 3
 BOX_WIDTH: Final = 84
-COMPACT: Final = "padding: 1px 6px; border-radius: 5px; min-height: 16px"
+COMPACT_STYLE: Final = "padding: 1px 6px; border-radius: 5px; min-height: 16px"
 
 _ARROW_INSET, _ARROW_HALF_WIDTH, _ARROW_HEIGHT = 13.0, 4.0, 4.0
 
@@ -27,12 +27,12 @@ class SettingsForm(QWidget):
     """The form of one group of settings of a dataclass. chosen(name, value); rejected(text)."""
 
     chosen = Signal(str, object)
-    refused = Signal(str)
+    rejected = Signal(str)
 
     def __init__(self, group: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._group, self._kind = group, type(None)
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, FormRow] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -55,34 +55,34 @@ class SettingsForm(QWidget):
             row.deleteLater()
         self._kind, hints = kind, get_type_hints(kind)
         self.rows = {}
-        for at, (name, setting) in enumerate(settings_of(kind, self._group).items()):
-            row = Row(setting, hints[name], self)
+        for at, (name, setting) in enumerate(form_fields_of(kind, self._group).items()):
+            row = FormRow(setting, hints[name], self)
             row.setObjectName(name)
             row.chosen.connect(self._chosen)
-            row.refused.connect(self.refused)
-            row.lay(self._grid, at)
+            row.rejected.connect(self.rejected)
+            row.add_to_grid(self._grid, at)
             self.rows[name] = row
 
     def _chosen(self, value: object) -> None:
         self.chosen.emit(self.sender().objectName(), value)
 
 
-class Row(QObject):
+class FormRow(QObject):
     """The row of one setting: a check box for a bool, a labelled number input, or both for an optional number.
 
     chosen(value): the user changes the value. rejected(text): the typed text is not a number.
     """
 
     chosen = Signal(object)
-    refused = Signal(str)
+    rejected = Signal(str)
 
-    def __init__(self, setting: Setting, hint: Any, parent: QWidget) -> None:
+    def __init__(self, setting: FormField, hint: Any, parent: QWidget) -> None:
         super().__init__(parent)
         self.setting, self._is_optional = setting, type(None) in get_args(hint)
         kinds = {*(get_args(hint) or (hint,))} - {type(None)}
-        self.box = None if bool in kinds else NumberBox(setting, float not in kinds, parent)
-        self.check = TickBox(tr(setting.name), parent) if self.box is None or self._is_optional else None
-        self.label = None if self.check is not None else QLabel(tr(setting.name), parent)
+        self.box = None if bool in kinds else NumberEdit(setting, float not in kinds, parent)
+        self.check = CheckBox(translated(setting.name), parent) if self.box is None or self._is_optional else None
+        self.label = None if self.check is not None else QLabel(translated(setting.name), parent)
         self._set_up_widgets()
 
     @property
@@ -99,22 +99,22 @@ class Row(QObject):
             self.box.show_number(value)
             self.box.setEnabled(value is not None)
 
-    def lay(self, grid: QGridLayout, at: int) -> None:
+    def add_to_grid(self, grid: QGridLayout, at: int) -> None:
         """Add the widgets to a row of the grid."""
         widgets = self.widgets
         grid.addWidget(widgets[0], at, 0, 1, 2 if len(widgets) == 1 else 1)
         if len(widgets) == 2:
             grid.addWidget(widgets[1], at, 1)
 
-    def mark(self, on: bool) -> None:
+    def set_highlighted(self, on: bool) -> None:
         """Highlight the name, for a setting that a message refers to."""
         name = self.widgets[0]
         name.setFont(font(SMALL_PX, strong=on))
 
     def _set_up_widgets(self) -> None:
-        tip = tr(self.setting.text)
+        tip = translated(self.setting.description)
         if self.box is not None:
-            tip += tr(" Type it, or use the arrow keys.")
+            tip += translated(" Type it, or use the arrow keys.")
         for widget in self.widgets:
             widget.setToolTip(tip)
             widget.setStatusTip(tip)
@@ -123,33 +123,33 @@ class Row(QObject):
             self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             self.label.setBuddy(self.box)
         if self.check is not None:
-            self.check.setAccessibleName(tr(self.setting.name))
+            self.check.setAccessibleName(translated(self.setting.name))
             self.check.toggled.connect(self._toggled)
         if self.box is not None:
-            self.box.setStyleSheet(COMPACT)
+            self.box.setStyleSheet(COMPACT_STYLE)
             self.box.setFixedWidth(BOX_WIDTH)
-            self.box.setAccessibleName(tr(self.setting.name))
+            self.box.setAccessibleName(translated(self.setting.name))
             self.box.chosen.connect(self.chosen)
-            self.box.refused.connect(self.refused)
+            self.box.rejected.connect(self.rejected)
 
     def _toggled(self, on: bool) -> None:
         if self.box is None:
             self.chosen.emit(on)
             return
-        start_value = self.setting.usual or 1
+        start_value = self.setting.start_value or 1
         self.chosen.emit(start_value if on else None)
 
 
-class NumberBox(QLineEdit):
+class NumberEdit(QLineEdit):
     """A line edit for a number. whole: whether it must be an integer.
 
     chosen(number): the user enters another number. rejected(text): the typed text is not a number.
     """
 
     chosen = Signal(object)
-    refused = Signal(str)
+    rejected = Signal(str)
 
-    def __init__(self, setting: Setting, whole: bool, parent: QWidget | None = None) -> None:
+    def __init__(self, setting: FormField, whole: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._setting, self._whole = setting, whole
         self._value: float | None = None
@@ -192,16 +192,16 @@ class NumberBox(QLineEdit):
 
     def _step(self, steps: int) -> None:
         if self._value is not None:
-            self._commit(stepped(self._value, steps, self._setting.step, self._whole))
+            self._commit(stepped_number(self._value, steps, self._setting.step, self._whole))
 
     def _finish(self) -> None:
         if not self.isModified():
             return
         text = self.text()
         try:
-            value = read(text, self._whole) / self._scale
+            value = parse_number(text, self._whole) / self._scale
         except ValueError:
-            self.refused.emit(text)
+            self.rejected.emit(text)
             self._write()
             return
         self._commit(int(value) if self._whole else value)
@@ -212,14 +212,14 @@ class NumberBox(QLineEdit):
         self._write()  # by now the receiver has shown the number or rejected it
 
     def _write(self) -> None:
-        text = "" if self._value is None else shown(self._value, self._setting)
+        text = "" if self._value is None else number_with_unit(self._value, self._setting)
         self.setText(text)
         self.setModified(False)
         self.setCursorPosition(0)
         self.setAccessibleDescription(text)
 
 
-class ChoiceBox(QComboBox):
+class ComboBox(QComboBox):
     """A combo box that paints its arrow itself, because the style sheet removes it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -242,14 +242,14 @@ class ChoiceBox(QComboBox):
         painter.drawPolyline(QPolygonF([QPointF(x - half, y), QPointF(x, y + _ARROW_HEIGHT), QPointF(x + half, y)]))
 
 
-def shown(value: float, setting: Setting) -> str:
+def number_with_unit(value: float, setting: FormField) -> str:
     """A number with its unit, as short as it can be parsed again."""
     scaled = value * 100 if setting.unit == "%" else value
     text = str(scaled) if isinstance(scaled, int) else f"{scaled:.10g}"
     return f"{text} {setting.unit}" if setting.unit else text
 
 
-def read(text: str, whole: bool) -> float:
+def parse_number(text: str, whole: bool) -> float:
     """Parse a number, ignoring its unit. Raises ValueError for any other text."""
     figures = "".join(text.replace("\u2212", "-").replace(",", ".").split()).rstrip("%abcdefghijklmnopqrstuvwxyz")
     value = float(figures)
@@ -258,7 +258,7 @@ def read(text: str, whole: bool) -> float:
     return value
 
 
-def stepped(value: float, steps: int, step: float, whole: bool) -> float:
+def stepped_number(value: float, steps: int, step: float, whole: bool) -> float:
     """The number after `steps` presses of an arrow key: by `step`, or through 1, 2, 5, 10, 20 ..."""
     if step:
         return round(value + steps * step) if whole else float(f"{value + steps * step:.12g}")
@@ -286,6 +286,6 @@ def _round(power: int) -> tuple[float, ...]:
     return tuple(float(f"{first:g}e{power}") for first in _MANTISSAS)
 
 
-def tr(text: str) -> str:
+def translated(text: str) -> str:
     """A name or sentence of the engine in the user's language."""
     return QCoreApplication.translate("Settings", text)

@@ -12,7 +12,7 @@ from xo_gui.app.theme import SMALL_PX, Theme, colours, font, to_qimage
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-DRAWN = ("X", "O")  # the classes that have a symbol
+SYMBOL_CLASSES = ("X", "O")  # the classes that have a symbol
 
 
 def maps_atlas(values: HostArray, levels: HostArray, rows: int, theme: Theme) -> QImage:
@@ -39,7 +39,7 @@ def kernel_atlas(weights: HostArray, level: float, theme: Theme) -> QImage:
     return to_qimage(pixels.transpose(0, 2, 1, 3).reshape(features * height, channels * width))
 
 
-def bars_picture(
+def bars_image(
     shares: HostArray, size: tuple[int, int], zero: int, room: int, tops: HostArray, thick: int, theme: Theme
 ) -> QImage:
     """An image of values as bars one below the other, on the background colour.
@@ -59,7 +59,7 @@ def bars_picture(
     across = np.arange(width) - zero
     from_zero = np.where(known[:, None] > 0, across, -1 - across)
     inside = (from_zero >= 0) & (from_zero < np.rint(np.abs(known) * room)[:, None])
-    background = np.uint32(QColor(theme.ground).rgb())
+    background = np.uint32(QColor(theme.background).rgb())
     bars = np.where(inside, paint, background)
     down = np.arange(height)
     bar = np.searchsorted(tops, down, side="right") - 1
@@ -67,13 +67,13 @@ def bars_picture(
     return to_qimage(np.where(is_drawn[:, None], bars[bar], background))
 
 
-def source(channel: int, rows: int, cells: tuple[int, int]) -> QRect:
+def atlas_rect(channel: int, rows: int, cells: tuple[int, int]) -> QRect:
     """The rectangle of map `channel` in an atlas of `rows` maps down, each of `cells` (rows, columns)."""
     across, down = divmod(channel, rows)
     return QRect(across * cells[1], down * cells[0], cells[1], cells[0])
 
 
-def averaged(values: HostArray, side: float) -> HostArray:
+def downsampled(values: HostArray, side: float) -> HostArray:
     """Downsample maps (C, H, W) by area averaging to `side` pixels along their longer side.
 
     Maps of which a pixel covers fewer than two cells are returned unchanged.
@@ -101,7 +101,9 @@ def _tiled(pixels: HostArray, rows: int) -> HostArray:
     return grid.reshape(rows * height, across * width)
 
 
-def paint_class(painter: QPainter, theme: Theme, index: int, name: str, centre: QPointF, side: float) -> None:
+def paint_class_symbol(
+    painter: QPainter, theme: Theme, index: int, name: str, centre: QPointF, side: float
+) -> None:
     """Paint the cross or ring of a class, `side` wide, or the first three letters of any other name."""
     colour, half = QColor(theme.class_colour(index)), side / 2 - 1
     painter.save()
@@ -119,7 +121,7 @@ def paint_class(painter: QPainter, theme: Theme, index: int, name: str, centre: 
     painter.restore()
 
 
-def reads_dark(pixels: HostArray) -> HostArray:
+def needs_black_text(pixels: HostArray) -> HostArray:
     """Whether black text has more contrast than white on RGB32 pixels, by WCAG's relative luminance; bool."""
     parts = np.stack([(pixels >> shift) & 255 for shift in (16, 8, 0)], axis=-1) / 255.0
     linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)

@@ -9,15 +9,15 @@ from engine.nn.network import Network
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"
 TINY = 1e-7
-NONE = "–"
+NO_VALUE = "–"
 
 
-def number(value: int) -> str:
+def integer_text(value: int) -> str:
     """An integer with a narrow no-break space as thousands separator: 1 024."""
     return f"{value:,}".replace(",", NARROW_SPACE)
 
 
-def signed(value: float) -> str:
+def signed_text(value: float) -> str:
     """A value with its sign in three digits: +0.24, −12.5; 0.00 has no sign, infinity is −∞."""
     if math.isinf(value):
         return ("+" if value > 0 else MINUS) + "∞"
@@ -26,7 +26,7 @@ def signed(value: float) -> str:
     return text if not any(digit in "123456789" for digit in text) else ("+" if value > 0 else MINUS) + text
 
 
-def level(value: float) -> str:
+def limit_text(value: float) -> str:
     """A colour limit in two digits, as short as possible: 5.5, 13, 0.71, −0.5, 125."""
     text = f"{abs(value):.2g}" if abs(value) < 99.5 else f"{abs(value):.0f}"
     if value and not 0.001 <= abs(value) < 1e5:
@@ -35,16 +35,16 @@ def level(value: float) -> str:
     return (MINUS if value < 0 else "") + text
 
 
-def count(value: int) -> str:
+def count_text(value: int) -> str:
     """A count in few digits: 819, 205 k, 1.2 M."""
     for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if value >= size:
             share = value / size
             return f"{share:.1f}{NARROW_SPACE}{unit}" if share < 9.95 else f"{share:.0f}{NARROW_SPACE}{unit}"
-    return number(value)
+    return integer_text(value)
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A time in two or three digits: 11 µs, 1.2 ms."""
     for size, unit in ((1.0, "s"), (1e-3, "ms")):
         if seconds >= size:
@@ -52,18 +52,18 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e6:.0f}{NARROW_SPACE}µs"
 
 
-def span(cells: range) -> str:
+def range_text(cells: range) -> str:
     """Rows or columns counted from 1: "12", "10–14"."""
     return str(cells.start + 1) if len(cells) == 1 else f"{cells.start + 1}–{cells.stop}"
 
 
-def short(value: float) -> str:
+def short_text(value: float) -> str:
     """A number in three significant digits: 0.0123, −4.2e−05."""
     text = f"{abs(value):.3g}"
     return (MINUS if value < 0 else "") + text.replace("e-", f"e{MINUS}")
 
 
-def percent(share: float) -> str:
+def percent_text(share: float) -> str:
     """A share in whole percent, with one decimal where that would round to 0 or 100: "99.7 %"."""
     if share <= 0 or share >= 1 or 0.005 <= share < 0.995:
         return f"{100 * share:.0f} %"
@@ -73,26 +73,26 @@ def percent(share: float) -> str:
 def vote_text(network: Network, vote: float) -> str:
     """A vote in percent, or where votes are scores a number such as 0.56; a dash for values that are not finite."""
     if not math.isfinite(vote):
-        return NONE
+        return NO_VALUE
     # Softmax never reaches 1; float32 rounds it up, and "100 %" beside "0.1 %" would not add up.
-    return f"{vote:.2f}" if network.vote == "score" else percent(min(max(vote, 1e-6), 1 - 1e-6))
+    return f"{vote:.2f}" if network.vote == "score" else percent_text(min(max(vote, 1e-6), 1 - 1e-6))
 
 
-def fixed(value: float, cut: bool = False) -> str:
+def fixed_text(value: float, truncate: bool = False) -> str:
     """A value with two decimals and its sign, like `signed_text`; small values by their first digit: +0.0004.
 
     truncate: instead of rounding, as the article does: +0.55 for 5 / 9. Values below TINY are 0.
     """
-    if not cut and TINY <= abs(value) < 0.005:
+    if not truncate and TINY <= abs(value) < 0.005:
         return ("+" if value > 0 else MINUS) + f"{abs(value):.1g}".replace("e-0", f"e{MINUS}")
-    return signed(cut_off(value) if cut else value)
+    return signed_text(truncated(value) if truncate else value)
 
 
-def cell_text(value: float, cut: bool = False) -> str:
+def cell_text(value: float, truncate: bool = False) -> str:
     """A value for a small cell: ".29", "−.36", "1", "12", "0"."""
     if not math.isfinite(value):
         return "?"
-    value = cut_off(value) if cut else value
+    value = truncated(value) if truncate else value
     size = abs(value)
     if value == round(value) and size < 100:
         return (MINUS if value < 0 else "") + f"{size:.0f}"
@@ -100,20 +100,20 @@ def cell_text(value: float, cut: bool = False) -> str:
     return (MINUS if value < 0 and any(digit in "123456789" for digit in text) else "") + text
 
 
-def percent_lost(share: float) -> str:
+def percent_loss_text(share: float) -> str:
     """A loss in percent, positive losses with a minus: "−3.5 %", "0 %"."""
     text = f"{abs(100 * share):.1f}".removesuffix(".0")
     return f"{'' if text == '0' else MINUS if share > 0 else '+'}{text} %"
 
 
-def cut_off(value: float) -> float:
+def truncated(value: float) -> float:
     """Truncate a value to two decimals, with a tolerance for rounding errors."""
     if not math.isfinite(value):
         return value
     return math.trunc(value * 100 + math.copysign(1e-4, value)) / 100
 
 
-def figures(value: float) -> str:
+def four_digit_text(value: float) -> str:
     """A number in four significant digits: 0.4602, −12.35, 2.1e−7."""
     if value == 0 or value != value:
         return "0" if value == 0 else "?"

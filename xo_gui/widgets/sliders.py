@@ -21,8 +21,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
 
-from engine.drawings.drawing import Transform
-from xo_gui.widgets.buttons import KeyedWidget
+from engine.drawings.drawing import DrawingTransform
+from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.number_text import MINUS
 
 _SPACING, _ROW_GAP = 10, 3
@@ -38,7 +38,7 @@ class ThinSlider(QSlider):
     change_started: the user starts a change by mouse, key or wheel; all values up to the next one belong to it.
     """
 
-    grabbed = Signal()
+    change_started = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -47,7 +47,7 @@ class ThinSlider(QSlider):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Move the handle to the mouse before dragging."""
         if event.button() == Qt.MouseButton.LeftButton:
-            self.grabbed.emit()
+            self.change_started.emit()
             option = QStyleOptionSlider()
             self.initStyleOption(option)
             style, control = self.style(), QStyle.ComplexControl.CC_Slider
@@ -62,7 +62,7 @@ class ThinSlider(QSlider):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Treat a key that is held down as one change."""
         if not event.isAutoRepeat():
-            self.grabbed.emit()
+            self.change_started.emit()
         super().keyPressEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -70,7 +70,7 @@ class ThinSlider(QSlider):
         if not self.hasFocus():
             event.ignore()
             return
-        self.grabbed.emit()
+        self.change_started.emit()
         super().wheelEvent(event)
 
 
@@ -91,12 +91,12 @@ class SliderRow(QObject):
         for label in (self.label, self.value):
             label.installEventFilter(self)
 
-    def lay(self, grid: QGridLayout, row: int) -> None:
+    def add_to_grid(self, grid: QGridLayout, row: int) -> None:
         """Add the widgets to a row of the grid."""
         for column, widget in enumerate((self.label, self.slider, self.value)):
             grid.addWidget(widget, row, column)
 
-    def explain(self, text: str) -> None:
+    def set_help(self, text: str) -> None:
         """Set the tooltip and status tip."""
         for widget in (self.label, self.slider, self.value):
             widget.setToolTip(text)
@@ -137,31 +137,31 @@ class TransformSliders(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._transform = Transform()
+        self._transform = DrawingTransform()
         self._drags = 0
         self.rows: dict[str, SliderRow] = {}
-        self._controls = {control.field: control for control in controls()}
+        self._controls = {control.field: control for control in transform_controls()}
         grid = slider_grid(self)
         for place, control in enumerate(self._controls.values()):
             row = SliderRow(control.name, MINUS + "10.0 %", self)
             row.slider.setObjectName(control.field)
             row.slider.setRange(control.low, control.high)
             row.slider.setPageStep(10)
-            row.explain(self.tr("{} (double-click the name to reset)").format(control.tip))
-            row.slider.grabbed.connect(self._begin_change)
+            row.set_help(self.tr("{} (double-click the name to reset)").format(control.tip))
+            row.slider.change_started.connect(self._begin_change)
             row.slider.valueChanged.connect(self._slid)
             row.reset.connect(self._reset)
             row.setObjectName(control.field)
-            row.lay(grid, place)
+            row.add_to_grid(grid, place)
             self.rows[control.field] = row
         self.show_transform(self._transform)
 
-    def show_transform(self, transform: Transform) -> None:
+    def show_transform(self, transform: DrawingTransform) -> None:
         """Show a transform without emitting. Values between two slider steps are displayed exactly."""
         self._transform = transform
         for field, control in self._controls.items():
             value = control(transform)
-            self.rows[field].show_value(round(control.to_place(value)), control.show(value))
+            self.rows[field].show_value(round(control.to_step(value)), control.to_text(value))
 
     def _begin_change(self) -> None:
         self._drags += 1
@@ -173,17 +173,17 @@ class TransformSliders(QWidget):
     def _reset(self) -> None:
         self._begin_change()
         control = self._controls[self.sender().objectName()]
-        if control(self._transform) != control(Transform()):
-            self._move(control, control(Transform()))
+        if control(self._transform) != control(DrawingTransform()):
+            self._move(control, control(DrawingTransform()))
 
-    def _move(self, control: Control, value: float) -> None:
+    def _move(self, control: TransformControl, value: float) -> None:
         transform = replace(self._transform, **{control.field: value})
         self.show_transform(transform)
-        self.moved.emit(transform, control.edit, f"{control.field}-{self._drags}")
+        self.moved.emit(transform, control.undo_text, f"{control.field}-{self._drags}")
 
 
 @dataclass(frozen=True)
-class Control:
+class TransformControl:
     """One slider of the transform.
 
     field: of Transform.
@@ -195,41 +195,42 @@ class Control:
 
     field: str
     name: str
-    edit: str
+    undo_text: str
     tip: str
     low: int
     high: int
     to_value: Callable[[int], float]
-    to_place: Callable[[float], float]
-    show: Callable[[float], str]
+    to_step: Callable[[float], float]
+    to_text: Callable[[float], str]
 
-    def __call__(self, transform: Transform) -> float:
+    def __call__(self, transform: DrawingTransform) -> float:
         """The field's value of a transform."""
         value: float = getattr(transform, self.field)
         return value
 
 
-def controls() -> tuple[Control, ...]:
+def transform_controls() -> tuple[TransformControl, ...]:
     """The transform's sliders, in display order."""
     hundredths, degrees, thousandths = _in_steps(0.01), _in_steps(1), _in_steps(0.004)
     triple: Final = (lambda place: round(3 ** (place / 50), 4)), (lambda value: 50 * math.log(value, 3))
     return (
-        Control("shift_x", _tr("across"), _tr("Move across"), _tr("Moves the drawing left or right"),
+        TransformControl("shift_x", _tr("across"), _tr("Move across"), _tr("Moves the drawing left or right"),
                 -50, 50, *hundredths, _percent),
-        Control("shift_y", _tr("down"), _tr("Move down"), _tr("Moves the drawing up or down"),
+        TransformControl("shift_y", _tr("down"), _tr("Move down"), _tr("Moves the drawing up or down"),
                 -50, 50, *hundredths, _percent),
-        Control("size", _tr("size"), _tr("Size"), _tr("Shrinks or enlarges the drawing, pen included"),
+        TransformControl("size", _tr("size"), _tr("Size"), _tr("Shrinks or enlarges the drawing, pen included"),
                 -50, 50, *triple, lambda value: f"{100 * value:.0f} %"),
-        Control("rotate", _tr("rotate"), _tr("Rotate"), _tr("Turns the drawing about the middle of the frame"),
-                -90, 90, *degrees, lambda value: signed(value, 0, "°")),
-        Control("bend", _tr("bend"), _tr("Bend"), _tr("Bends the drawing like a bow"),
-                -50, 50, *_in_steps(0.02), lambda value: signed(value, 2, "")),
-        Control("thicken", _tr("thickness"), _tr("Thickness"), _tr("Makes the lines thicker or thinner"),
-                -25, 25, *thousandths, lambda value: signed(100 * value, 1, " %")),
+        TransformControl("rotate", _tr("rotate"), _tr("Rotate"),
+                _tr("Turns the drawing about the middle of the frame"),
+                -90, 90, *degrees, lambda value: signed_with_unit(value, 0, "°")),
+        TransformControl("bend", _tr("bend"), _tr("Bend"), _tr("Bends the drawing like a bow"),
+                -50, 50, *_in_steps(0.02), lambda value: signed_with_unit(value, 2, "")),
+        TransformControl("thicken", _tr("thickness"), _tr("Thickness"), _tr("Makes the lines thicker or thinner"),
+                -25, 25, *thousandths, lambda value: signed_with_unit(100 * value, 1, " %")),
     )  # fmt: skip
 
 
-class RangeSlider(KeyedWidget):
+class RangeSlider(FocusFrameWidget):
     """A slider with two handles between 0 and `maximum`, the lower never above the upper. moved(low, high).
 
     The mouse takes the nearer handle. Tab goes from one handle to the other before it leaves; arrow keys, Page Up
@@ -240,7 +241,7 @@ class RangeSlider(KeyedWidget):
 
     def __init__(self, most: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.most, self.low, self.high = most, 0, most
+        self.maximum, self.low, self.high = most, 0, most
         self._upper = False  # the focused handle
         self._dragging = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -249,7 +250,7 @@ class RangeSlider(KeyedWidget):
 
     def show_places(self, low: int, high: int) -> None:
         """Set the handles, clipped to the range, without emitting."""
-        places = min(max(low, 0), self.most), min(max(high, 0), self.most)
+        places = min(max(low, 0), self.maximum), min(max(high, 0), self.maximum)
         if places != (self.low, self.high):
             self.low, self.high = places
             self.update()
@@ -260,20 +261,20 @@ class RangeSlider(KeyedWidget):
     # --- places
 
     def _at(self, place: int) -> float:
-        return _HANDLE / 2 + place / self.most * (self.width() - _HANDLE)
+        return _HANDLE / 2 + place / self.maximum * (self.width() - _HANDLE)
 
-    def handle(self, upper: bool) -> QPointF:
+    def handle_centre(self, upper: bool) -> QPointF:
         """The centre of a handle."""
         return QPointF(self._at(self.high if upper else self.low), self.height() / 2)
 
     def _place(self, x: float) -> int:
-        return round((x - _HANDLE / 2) / max(self.width() - _HANDLE, 1) * self.most)
+        return round((x - _HANDLE / 2) / max(self.width() - _HANDLE, 1) * self.maximum)
 
     def _move(self, place: int) -> None:
         """Move the focused handle, at most to the other one."""
         low, high = self.low, self.high
         if self._upper:
-            high = min(max(place, low), self.most)
+            high = min(max(place, low), self.maximum)
         else:
             low = max(min(place, high), 0)
         if (low, high) != (self.low, self.high):
@@ -290,7 +291,7 @@ class RangeSlider(KeyedWidget):
             return
         x = event.position().x()
         below, above = abs(x - self._at(self.low)), abs(x - self._at(self.high))
-        self._upper = above < below or (above == below and x >= self._at(self.high) and self.high < self.most)
+        self._upper = above < below or (above == below and x >= self._at(self.high) and self.high < self.maximum)
         self._dragging = True
         self._move(self._place(x))
         self.update()
@@ -311,12 +312,12 @@ class RangeSlider(KeyedWidget):
         self._move(here + (1 if event.angleDelta().y() > 0 else -1))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        here, page = self.high if self._upper else self.low, max(1, self.most // 10)
+        here, page = self.high if self._upper else self.low, max(1, self.maximum // 10)
         target = {
             Qt.Key.Key_Left: here - 1, Qt.Key.Key_Right: here + 1,
             Qt.Key.Key_Down: here - 1, Qt.Key.Key_Up: here + 1,
             Qt.Key.Key_PageDown: here - page, Qt.Key.Key_PageUp: here + page,
-            Qt.Key.Key_Home: 0, Qt.Key.Key_End: self.most,
+            Qt.Key.Key_Home: 0, Qt.Key.Key_End: self.maximum,
         }.get(Qt.Key(event.key()))  # fmt: skip
         if target is None:
             super().keyPressEvent(event)
@@ -347,7 +348,7 @@ class RangeSlider(KeyedWidget):
             self.height() / 2,
             QPalette.ColorGroup.Normal if self.isEnabled() else QPalette.ColorGroup.Disabled,
         )
-        low, high = self.handle(False), self.handle(True)
+        low, high = self.handle_centre(False), self.handle_centre(True)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(palette.color(group, role.Mid))
         painter.drawRoundedRect(QRectF(0, middle - _GROOVE / 2, self.width(), _GROOVE), 1, 1)
@@ -361,11 +362,11 @@ class RangeSlider(KeyedWidget):
                 QPen(palette.color(role.Highlight), 2) if chosen else QPen(palette.color(role.Window), 1)
             )
             inset = 1.0 if chosen else 0.5
-            painter.drawEllipse(self.handle(upper), _HANDLE / 2 - inset, _HANDLE / 2 - inset)
+            painter.drawEllipse(self.handle_centre(upper), _HANDLE / 2 - inset, _HANDLE / 2 - inset)
         painter.end()
 
 
-def signed(value: float, digits: int, unit: str) -> str:
+def signed_with_unit(value: float, digits: int, unit: str) -> str:
     """A number with its sign and unit, 0 without: "+12 %", "−0.30", "0"."""
     if round(value, digits) == 0:
         return "0"
@@ -378,7 +379,7 @@ def _in_steps(step: float) -> tuple[Callable[[int], float], Callable[[float], fl
 
 
 def _percent(value: float) -> str:
-    return signed(100 * value, 0, " %")
+    return signed_with_unit(100 * value, 0, " %")
 
 
 def _tr(text: str) -> str:

@@ -24,18 +24,18 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidge
 
 from engine.data.xo.generator import CLASSES
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.widgets.buttons import KeyedWidget
-from xo_gui.widgets.map_images import paint_class, picture_atlas
+from xo_gui.widgets.buttons import FocusFrameWidget
+from xo_gui.widgets.map_images import paint_class_symbol, picture_atlas
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
-TILE, GAP, WORDS = 40, 5, 15
+TILE_SIDE, GAP, CAPTION_HEIGHT = 40, 5, 15
 _SYMBOL = 9.0
 _MARGIN = 4  # at the right, beside a scroll bar
 _MAX_PIXELS = 128  # a side: larger images are subsampled before they are painted
 
 
-class Thumbnails(KeyedWidget):
+class Thumbnails(FocusFrameWidget):
     """A grid of thumbnails that is as high as its rows need.
 
     picked(index): a thumbnail is activated. chosen: the current thumbnail has changed. key_pressed: a key
@@ -44,11 +44,11 @@ class Thumbnails(KeyedWidget):
 
     picked = Signal(int)
     chosen = Signal()
-    pressed = Signal(QKeyEvent)
-    menu_asked = Signal(int, QPoint)
+    key_pressed = Signal(QKeyEvent)
+    menu_requested = Signal(int, QPoint)
 
     def __init__(
-        self, name: str, tip: str, parent: QWidget, *, keeps_choice: bool = False, side: int = TILE
+        self, name: str, tip: str, parent: QWidget, *, click_selects: bool = False, side: int = TILE_SIDE
     ) -> None:
         """name: the accessible name.
         tip: what activating does.
@@ -57,9 +57,9 @@ class Thumbnails(KeyedWidget):
         """
         super().__init__(parent)
         self.side = side
-        self._theme, self._tip, self._click_selects = DARK, tip, keeps_choice
-        self.tiles: tuple[Tile, ...] = ()
-        self.at = 0
+        self._theme, self._tip, self._click_selects = DARK, tip, click_selects
+        self.tiles: tuple[Thumbnail, ...] = ()
+        self.current = 0
         self._images: dict[int, QImage] = {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
@@ -68,7 +68,7 @@ class Thumbnails(KeyedWidget):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 
-    def show_tiles(self, tiles: Sequence[Tile]) -> None:
+    def show_tiles(self, tiles: Sequence[Thumbnail]) -> None:
         """Show these thumbnails; images whose picture is the same object as before are reused."""
         before, images, self.tiles = self.tiles, self._images, tuple(tiles)
         self._images = {
@@ -76,15 +76,15 @@ class Thumbnails(KeyedWidget):
             for at, tile in enumerate(self.tiles)
             if at in images and at < len(before) and tile.picture is before[at].picture
         }
-        self.at = min(self.at, max(len(self.tiles) - 1, 0))
+        self.current = min(self.current, max(len(self.tiles) - 1, 0))
         if len(before) != len(self.tiles):
             self.updateGeometry()
         self._describe()
         self.update()
 
-    def choose(self, at: int) -> None:
+    def set_current(self, at: int) -> None:
         """Make a thumbnail the current one."""
-        self.at = at
+        self.current = at
         self._describe()
         self.update()
         self.chosen.emit()
@@ -97,8 +97,10 @@ class Thumbnails(KeyedWidget):
     def _describe(self) -> None:
         text = self.tr("{0} drawings").format(len(self.tiles))
         if self.tiles and self._click_selects:
-            tile = self.tiles[self.at]
-            text += self.tr("; selected: {0}, {1} {2} {3}").format(self.at + 1, tile.label, tile.words, tile.told)
+            tile = self.tiles[self.current]
+            text += self.tr("; selected: {0}, {1} {2} {3}").format(
+                self.current + 1, tile.label, tile.caption, tile.details
+            )
         if text != self.accessibleDescription():
             self.setAccessibleDescription(text)
 
@@ -112,57 +114,61 @@ class Thumbnails(KeyedWidget):
     def _columns(self, width: int) -> int:
         return max(1, (width - _MARGIN + GAP) // (self.side + GAP))
 
-    def box(self, at: int) -> QRect:
+    def tile_rect(self, at: int) -> QRect:
         """The rectangle of a thumbnail's image."""
         row, column = divmod(at, self.columns)
-        return QRect(column * (self.side + GAP) + 1, row * (self.side + WORDS + GAP) + 1, self.side, self.side)
+        return QRect(
+            column * (self.side + GAP) + 1, row * (self.side + CAPTION_HEIGHT + GAP) + 1, self.side, self.side
+        )
 
     def heightForWidth(self, width: int) -> int:
-        return max(1, -(-len(self.tiles) // self._columns(width))) * (self.side + WORDS + GAP)
+        return max(1, -(-len(self.tiles) // self._columns(width))) * (self.side + CAPTION_HEIGHT + GAP)
 
     def sizeHint(self) -> QSize:
         width = 4 * (self.side + GAP)
         return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self.side + 2, self.side + WORDS)
+        return QSize(self.side + 2, self.side + CAPTION_HEIGHT)
 
-    def under(self, at: QPointF) -> int | None:
+    def tile_at(self, at: QPointF) -> int | None:
         """The index of the thumbnail at a point, its caption included."""
         for index in range(len(self.tiles)):
-            if self.box(index).adjusted(0, 0, 0, WORDS).contains(at.toPoint()):
+            if self.tile_rect(index).adjusted(0, 0, 0, CAPTION_HEIGHT).contains(at.toPoint()):
                 return index
         return None
 
     # --- input
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        at = self.under(event.position())
+        at = self.tile_at(event.position())
         if at is not None:
-            self.choose(at)
+            self.set_current(at)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        at = self.under(event.position())
+        at = self.tile_at(event.position())
         if (
             at is not None
-            and at == self.at
+            and at == self.current
             and not self._click_selects
             and event.button() == Qt.MouseButton.LeftButton
         ):
             self.picked.emit(at)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        at = self.under(event.position())
+        at = self.tile_at(event.position())
         if at is not None and self._click_selects and event.button() == Qt.MouseButton.LeftButton:
             self.picked.emit(at)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Request a menu for the thumbnail under the mouse, or by key for the current one."""
         by_mouse = event.reason() == QContextMenuEvent.Reason.Mouse
-        at = self.under(QPointF(event.pos())) if by_mouse else self.at
+        at = self.tile_at(QPointF(event.pos())) if by_mouse else self.current
         if at is not None and at < len(self.tiles):
-            self.choose(at)
-            self.menu_asked.emit(at, event.globalPos() if by_mouse else self.mapToGlobal(self.box(at).center()))
+            self.set_current(at)
+            self.menu_requested.emit(
+                at, event.globalPos() if by_mouse else self.mapToGlobal(self.tile_rect(at).center())
+            )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrow keys, Home and End select; Return, Enter and Space activate."""
@@ -171,38 +177,38 @@ class Thumbnails(KeyedWidget):
             Qt.Key.Key_Home: -len(self.tiles), Qt.Key.Key_End: len(self.tiles),
         }.get(Qt.Key(event.key()))  # fmt: skip
         if self.tiles and step is not None and not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            self.choose(min(max(self.at + step, 0), len(self.tiles) - 1))
-            self.reveal()
+            self.set_current(min(max(self.current + step, 0), len(self.tiles) - 1))
+            self.scroll_to_current()
         elif self.tiles and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self.picked.emit(self.at)
+            self.picked.emit(self.current)
         else:
             event.ignore()
-            self.pressed.emit(event)
+            self.key_pressed.emit(event)
 
-    def reveal(self) -> None:
+    def scroll_to_current(self) -> None:
         """Scroll to the current thumbnail."""
         port = self.parentWidget()
         area = None if port is None else port.parentWidget()
         if isinstance(area, QScrollArea):
-            middle = self.box(self.at).center()
+            middle = self.tile_rect(self.current).center()
             area.ensureVisible(middle.x(), middle.y(), self.side, self.side)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
-        self.reveal()
+        self.scroll_to_current()
 
     def event(self, event: QEvent) -> bool:
         """Show a tooltip with the label and what activating does."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            at = self.under(QPointF(event.pos()))
+            at = self.tile_at(QPointF(event.pos()))
             text = "" if at is None else self._tip_of(self.tiles[at])
             QToolTip.showText(event.globalPos(), text, self)
             return True
         return super().event(event)
 
-    def _tip_of(self, tile: Tile) -> str:
-        first = f"{tile.label} {tile.words}".strip()
-        return f"{first}, {tile.told}\n{self._tip}" if tile.told else f"{first}\n{self._tip}"
+    def _tip_of(self, tile: Thumbnail) -> str:
+        first = f"{tile.label} {tile.caption}".strip()
+        return f"{first}, {tile.details}\n{self._tip}" if tile.details else f"{first}\n{self._tip}"
 
     # --- painting
 
@@ -210,51 +216,51 @@ class Thumbnails(KeyedWidget):
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
         for at, tile in enumerate(self.tiles):
-            box = self.box(at)
-            if box.adjusted(-1, -1, 1, WORDS).intersects(event.rect()):
+            box = self.tile_rect(at)
+            if box.adjusted(-1, -1, 1, CAPTION_HEIGHT).intersects(event.rect()):
                 self._paint_tile(painter, at, tile, box)
         painter.end()
 
-    def _paint_tile(self, painter: QPainter, at: int, tile: Tile, box: QRect) -> None:
+    def _paint_tile(self, painter: QPainter, at: int, tile: Thumbnail, box: QRect) -> None:
         theme = self._theme
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, max(tile.picture.shape) > self.side)
-        painter.setOpacity(0.4 if tile.quiet else 1.0)
+        painter.setOpacity(0.4 if tile.faded else 1.0)
         painter.drawImage(box, self._image(at, tile))
         painter.setOpacity(1.0)
-        is_current = at == self.at
-        idle = theme.text if is_current and self._click_selects else theme.line
+        is_current = at == self.current
+        idle = theme.text if is_current and self._click_selects else theme.border
         edge = theme.o if is_current and self.hasFocus() else idle
         painter.setPen(QPen(QColor(edge), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(box.adjusted(-1, -1, 0, 0))
-        if tile.patch is not None:
+        if tile.highlight is not None:
             self._paint_patch(painter, tile, box)
         if tile.badge:
             self._paint_badge(painter, tile.badge, box)
-        self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, WORDS - 2))
+        self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, CAPTION_HEIGHT - 2))
 
-    def _paint_patch(self, painter: QPainter, tile: Tile, box: QRect) -> None:
+    def _paint_patch(self, painter: QPainter, tile: Thumbnail, box: QRect) -> None:
         """Outline the highlighted part, visible on ink and on background; nothing for the whole image."""
-        assert tile.patch is not None
-        (rows, columns), (high, wide) = tile.patch, tile.picture.shape
+        assert tile.highlight is not None
+        (rows, columns), (high, wide) = tile.highlight, tile.picture.shape
         if not (rows and columns) or (len(rows), len(columns)) == (high, wide):
             return
         x, y = box.width() / wide, box.height() / high
         left, top = round(box.left() + columns.start * x), round(box.top() + rows.start * y)
         right, bottom = round(box.left() + columns.stop * x), round(box.top() + rows.stop * y)
         frame = QRect(left, top, max(right - left, 2) - 1, max(bottom - top, 2) - 1)
-        for colour, out in ((self._theme.ground, 1), (self._theme.stops[4], 0)):
+        for colour, out in ((self._theme.background, 1), (self._theme.value_stops[4], 0)):
             painter.setPen(QPen(QColor(colour), 1))
             painter.drawRect(frame.adjusted(-out, -out, out, out))
 
     def _paint_badge(self, painter: QPainter, text: str, box: QRect) -> None:
         wide = painter.fontMetrics().horizontalAdvance(text) + 6
-        place = QRectF(box.right() + 1 - wide, box.top(), wide, WORDS)
-        painter.fillRect(place, QColor(self._theme.raised))
+        place = QRectF(box.right() + 1 - wide, box.top(), wide, CAPTION_HEIGHT)
+        painter.fillRect(place, QColor(self._theme.hover))
         painter.setPen(QColor(self._theme.text))
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
-    def _paint_label(self, painter: QPainter, tile: Tile, place: QRectF) -> None:
+    def _paint_label(self, painter: QPainter, tile: Thumbnail, place: QRectF) -> None:
         """Paint the class's symbol, its letter and the caption; "neither" in full where there is room."""
         theme, middle = self._theme, place.center().y()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -262,17 +268,17 @@ class Thumbnails(KeyedWidget):
         if tile.label in CLASSES:
             index = CLASSES.index(tile.label)
             centre = QPointF(place.left() + _SYMBOL / 2 + 1, middle)
-            paint_class(painter, theme, index, tile.label, centre, _SYMBOL)
+            paint_class_symbol(painter, theme, index, tile.label, centre, _SYMBOL)
             painter.setPen(QColor(theme.class_colour(index)))
             painter.drawText(place.adjusted(_SYMBOL + 5, 0, 0, 0), left, tile.label)
         else:
             painter.setPen(QColor(theme.text))
-            painter.drawText(place, left, "?" if tile.words or self.side < TILE else tile.label)
-        painter.setPen(QColor(theme.quiet))
-        painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, tile.words)
+            painter.drawText(place, left, "?" if tile.caption or self.side < TILE_SIDE else tile.label)
+        painter.setPen(QColor(theme.secondary_text))
+        painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, tile.caption)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
-    def _image(self, at: int, tile: Tile) -> QImage:
+    def _image(self, at: int, tile: Thumbnail) -> QImage:
         if at not in self._images:
             thin = max(1, max(tile.picture.shape) // _MAX_PIXELS)
             self._images[at] = picture_atlas(tile.picture[None, ::thin, ::thin], self._theme)
@@ -280,7 +286,7 @@ class Thumbnails(KeyedWidget):
 
 
 @dataclass(frozen=True, eq=False)
-class Tile:
+class Thumbnail:
     """One image.
 
     picture: (H, W), -1 to 1.
@@ -294,14 +300,14 @@ class Tile:
 
     picture: HostArray
     label: str
-    words: str = ""
-    quiet: bool = False
+    caption: str = ""
+    faded: bool = False
     badge: str = ""
-    told: str = ""
-    patch: tuple[range, range] | None = None
+    details: str = ""
+    highlight: tuple[range, range] | None = None
 
 
-def scrolled(widget: QWidget, parent: QWidget) -> QScrollArea:
+def scroll_area(widget: QWidget, parent: QWidget) -> QScrollArea:
     """A vertical scroll area around a widget."""
     area = QScrollArea(parent)
     area.setWidget(widget)

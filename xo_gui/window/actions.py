@@ -11,33 +11,33 @@ from PySide6.QtWidgets import QInputDialog, QMainWindow, QMenu, QSpinBox, QWidge
 
 from engine.documents.presets import PRESETS
 from xo_gui.state.commands import (
+    Command,
+    CompareWithCurrent,
     CompareWithFile,
     CompareWithPreset,
-    CompareWithThis,
-    Look,
     OneEpoch,
     OneStep,
     Pause,
-    StartOver,
+    Restart,
+    ShowPoint,
+    Start,
     StopComparing,
-    Swap,
-    Train,
-    TrainOn,
-    Wish,
+    SwapModels,
+    TrainFromCurrentWeights,
 )
-from xo_gui.state.comparison_controller import Comparing
+from xo_gui.state.comparison_controller import ComparisonController
 from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingControl
+from xo_gui.state.training_controller import TrainingController
 from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.inspector.inspector_view import InspectorView
 from xo_gui.views.view import View
 from xo_gui.window.docks import Docks
-from xo_gui.window.import_export import Exchange
+from xo_gui.window.import_export import ImportExport
 
 # Makes an action from its menu, text, status tip, slot and shortcut.
 ActionMaker: TypeAlias = Callable[[QMenu, str, str, Callable[..., object], str | None], QAction]
 
-LARGEST_SEED = 999_999
+MAX_SEED = 999_999
 
 Key = QKeySequence.StandardKey
 Role = QAction.MenuRole
@@ -50,9 +50,9 @@ class ActionWindow(Protocol):
     """What the actions use of the main window: its parts, its slots and the name of the device."""
 
     session: Session
-    training: TrainingControl
-    comparing: Comparing
-    exchange: Exchange
+    training: TrainingController
+    comparison: ComparisonController
+    import_export: ImportExport
     panels: Docks
     views: list[View]
 
@@ -60,7 +60,7 @@ class ActionWindow(Protocol):
     def drawing_view(self) -> DrawingView: ...
     @property
     def device_name(self) -> str: ...
-    def say(self, text: str) -> None: ...
+    def show_message(self, text: str) -> None: ...
     def close(self) -> bool: ...
     def open_last_session(self) -> None: ...
     def theme_chosen(self) -> None: ...
@@ -87,11 +87,11 @@ class Menus:
         self.explain = ExplainMenu(window, parent, self._menu(tr("E&xplain")), self._action)
         self._help()
 
-    def choose_theme(self, name: str) -> None:
+    def check_theme(self, name: str) -> None:
         """Check the action of the theme `name`."""
         self.themes[name].setChecked(True)
 
-    def choose_preset(self, name: str) -> None:
+    def check_preset(self, name: str) -> None:
         """Check the action of the preset `name`; none if it is not a preset."""
         for known, action in self.presets.items():
             action.setChecked(known == name)
@@ -122,7 +122,7 @@ class Menus:
         return action
 
     def _file(self) -> None:
-        files, menu = self._window.exchange, self._menu(tr("&File"))
+        files, menu = self._window.import_export, self._menu(tr("&File"))
         self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), files.ask_open, Key.Open)
         self.recent = files.recent_menu
         menu.addMenu(self.recent)
@@ -148,7 +148,7 @@ class Menus:
 
     def _edit(self) -> None:
         window, menu = self._window, self._menu(tr("&Edit"))
-        files = window.exchange
+        files = window.import_export
         stack = window.session.undo_stack
         for action, key in (
             (stack.createUndoAction(self._parent, tr("&Undo")), Key.Undo),
@@ -210,12 +210,12 @@ class Menus:
     def _data(self) -> None:
         drawing, menu = self._window.drawing_view, self._menu(tr("&Data"))
         for text, tip, slot, key in (
-            (tr("&Save as X"), tr("Add the drawing to the training data as an X"), drawing.keep_x, "X"),
-            (tr("Save &as O"), tr("Add the drawing to the training data as an O"), drawing.keep_o, "O"),
+            (tr("&Save as X"), tr("Add the drawing to the training data as an X"), drawing.save_as_x, "X"),
+            (tr("Save &as O"), tr("Add the drawing to the training data as an O"), drawing.save_as_o, "O"),
             (
                 tr("Save as nei&ther"),
                 tr("Add the drawing to the training data as neither"),
-                drawing.keep_neither,
+                drawing.save_as_neither,
                 "N",
             ),
         ):
@@ -226,10 +226,10 @@ class Menus:
             drawing.canvas.addAction(action)
         self._action(menu, tr("Show the &data"), tr("Show the training data"), self._window.show_data, "Ctrl+D")
         menu.addSeparator()
-        self._action(menu, tr("Example &X"), tr("Draw a random X"), drawing.example_x, "Ctrl+Shift+X")
-        self._action(menu, tr("Example &O"), tr("Draw a random O"), drawing.example_o, "Ctrl+Shift+O")
+        self._action(menu, tr("Example &X"), tr("Draw a random X"), drawing.load_example_x, "Ctrl+Shift+X")
+        self._action(menu, tr("Example &O"), tr("Draw a random O"), drawing.load_example_o, "Ctrl+Shift+O")
         self._action(
-            menu, tr("Example of &neither"), tr("Draw something that is neither"), drawing.example_neither,
+            menu, tr("Example of &neither"), tr("Draw something that is neither"), drawing.load_example_neither,
             "Ctrl+Shift+N",
         )  # fmt: skip
 
@@ -259,25 +259,27 @@ class TrainMenu(QObject):
             "Ctrl+E",
         )  # fmt: skip
         menu.addSeparator()
-        self.over = make(
+        self.restart = make(
             menu, tr("Rest&art"), tr("Begin a new run from the same initial weights; earlier runs are kept"),
             self._restart, "Ctrl+R",
         )  # fmt: skip
-        self.new = make(
+        self.new_run = make(
             menu, tr("&New seed…"), tr("Begin a new run from other random weights, of a seed that you choose"),
             self._ask_seed, "Ctrl+Shift+R",
         )  # fmt: skip
-        self.on = make(
+        self.from_weights = make(
             menu, tr("Train from these &weights"), tr("Begin a new run from the weights shown"),
             self._train_from_weights, "Ctrl+Shift+T",
         )  # fmt: skip
         menu.addSeparator()
-        self.here = make(
+        self.branch_here = make(
             menu, tr("Continue &from here"), tr("Train from the step shown, as a new branch"), self._branch_here,
             "Ctrl+Shift+Return",
         )  # fmt: skip
-        self.now = make(menu, tr("&Back to now"), tr("Show the latest step again"), self._show_latest, "Ctrl+B")
-        self.good = make(
+        self.back_to_now = make(
+            menu, tr("&Back to now"), tr("Show the latest step again"), self._show_latest, "Ctrl+B"
+        )
+        self.last_good = make(
             menu,
             tr("Last &good step"),
             tr("Show the last step before training got worse"),
@@ -285,7 +287,7 @@ class TrainMenu(QObject):
             "Ctrl+G",
         )
         menu.addSeparator()
-        self.command = make(
+        self.copy_command = make(
             menu, tr("&Copy as command"), tr("Copy the xo train command that reproduces these weights"),
             self._copy, "Ctrl+Shift+C",
         )  # fmt: skip
@@ -294,20 +296,20 @@ class TrainMenu(QObject):
     def refresh(self) -> None:
         """Enable the actions that are possible now, and set the text of the first."""
         controller = self._window.training
-        goal, intent, training = controller.goal, controller.intent, controller.training
-        back = intent.look is not None
+        goal, intent, training = controller.goal, controller.settings, controller.training
+        back = intent.shown_point is not None
         stuck = training is not None and training.state in ("diverged", "failed")
-        good = training.good if training is not None else None
+        good = training.restart_point if training is not None else None
         state = (intent.running, goal is None, back, stuck, good, controller.live)
         if state == self._shown:
             return
         self._shown = state
         self._set_train_text(intent.running, goal is None or not controller.live)
-        self.over.setEnabled(goal is not None)
-        self.on.setEnabled(not intent.running and not back)
-        self.here.setEnabled(back or stuck)
-        self.now.setEnabled(back)
-        self.good.setEnabled(good is not None and intent.look != good)
+        self.restart.setEnabled(goal is not None)
+        self.from_weights.setEnabled(not intent.running and not back)
+        self.branch_here.setEnabled(back or stuck)
+        self.back_to_now.setEnabled(back)
+        self.last_good.setEnabled(good is not None and intent.shown_point != good)
 
     def _set_train_text(self, running: bool, fresh: bool) -> None:
         text, tip = self.tr("&Resume"), self.tr("Resume training")
@@ -320,11 +322,11 @@ class TrainMenu(QObject):
 
     # -- slots -------------------------------------------------------------------------------------------------
 
-    def _execute(self, command: Wish) -> None:
-        self._window.training.wish(command)
+    def _execute(self, command: Command) -> None:
+        self._window.training.execute(command)
 
     def _train(self) -> None:
-        self._execute(Pause() if self._window.training.intent.running else Train())
+        self._execute(Pause() if self._window.training.settings.running else Start())
 
     def _step(self) -> None:
         self._execute(OneStep())
@@ -333,54 +335,54 @@ class TrainMenu(QObject):
         self._execute(OneEpoch())
 
     def _restart(self) -> None:
-        self._execute(StartOver())
+        self._execute(Restart())
 
     def _train_from_weights(self) -> None:
-        self._execute(TrainOn())
+        self._execute(TrainFromCurrentWeights())
 
     def _branch_here(self) -> None:
-        self._execute(Train())
+        self._execute(Start())
 
     def _show_latest(self) -> None:
-        self._execute(Look(None))
+        self._execute(ShowPoint(None))
 
     def _show_last_good(self) -> None:
         training = self._window.training.training
-        if training is not None and training.good is not None:
-            self._execute(Look(training.good))
+        if training is not None and training.restart_point is not None:
+            self._execute(ShowPoint(training.restart_point))
 
     def _ask_seed(self) -> None:
         """Ask for a seed in a dialog that blocks nothing."""
-        seed = self._window.training.intent.recipe.seed
+        seed = self._window.training.settings.recipe.seed
         dialog = QInputDialog(self._parent)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setWindowTitle(self.tr("New seed"))
         dialog.setLabelText(self.tr("Seed of the initial weights, the drawings and their order"))
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
-        dialog.setIntRange(0, LARGEST_SEED)
-        dialog.setIntValue(seed % LARGEST_SEED + 1)
+        dialog.setIntRange(0, MAX_SEED)
+        dialog.setIntValue(seed % MAX_SEED + 1)
         for box in dialog.findChildren(QSpinBox):
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         dialog.intValueSelected.connect(self._restart_with_seed)
         dialog.open()
 
     def _restart_with_seed(self, seed: int) -> None:
-        self._execute(StartOver(seed))
+        self._execute(Restart(seed))
 
     def _copy(self) -> None:
         """Copy the command to the clipboard, and report what it does not include."""
         try:
-            line = self._window.training.told(self._window.device_name)
+            line = self._window.training.as_command_line(self._window.device_name)
         except ValueError as error:
-            self._window.say(str(error))
+            self._window.show_message(str(error))
             return
         QGuiApplication.clipboard().setText(line.command)
         message = self.tr("Copied: it makes the whole run.")
         if line.step is not None:
             message = self.tr("Copied: it makes these weights, those of step {0}.").format(line.step)
-        if line.lacks:
-            message += self.tr(" It does not include {0}.").format("; ".join(line.lacks))
-        self._window.say(message)
+        if line.missing:
+            message += self.tr(" It does not include {0}.").format("; ".join(line.missing))
+        self._window.show_message(message)
 
 
 class ExplainMenu(QObject):
@@ -395,13 +397,13 @@ class ExplainMenu(QObject):
             (
                 self.tr("&Slide the window"),
                 self.tr("Slide the pinned value's window over its map, or pause it"),
-                inspector.value_page.toggle,
+                inspector.value_page.toggle_playing,
                 "Ctrl+Space",
             ),
             (
                 self.tr("S&tep the window"),
                 self.tr("Move the pinned value's window on by one value"),
-                inspector.value_page.slide.step,
+                inspector.value_page.animation.advance,
                 "Ctrl+.",
             ),
             (
@@ -415,11 +417,11 @@ class ExplainMenu(QObject):
             make(menu, text, tip, slot, key)
 
     def _show_inspector(self) -> None:
-        self._window.panels.bring(InspectorView)
+        self._window.panels.show_panel(InspectorView)
 
     def _show_profile(self) -> None:
         self._show_inspector()
-        self._inspector.show_likes()
+        self._inspector.show_profile_page()
 
     def _deselect(self) -> None:
         self._window.session.pin(None)
@@ -445,10 +447,10 @@ class CompareMenu(QObject):
         self._add(
             make, self.menu, tr("&Current weights"),
             tr("Keep a copy of the weights shown, and see what further training changes"),
-            CompareWithThis(), "Ctrl+H",
+            CompareWithCurrent(), "Ctrl+H",
         )  # fmt: skip
         self.swap = self._add(
-            make, menu, tr("S&wap the two"), tr("Swap the two compared networks"), Swap(), "Ctrl+Shift+W",
+            make, menu, tr("S&wap the two"), tr("Swap the two compared networks"), SwapModels(), "Ctrl+Shift+W",
         )  # fmt: skip
         self.stop = self._add(
             make, menu, tr("&Stop comparing"), tr("Keep only the first network"), StopComparing(), "Ctrl+Shift+H",
@@ -458,10 +460,10 @@ class CompareMenu(QObject):
     def refresh(self) -> None:
         """Enable the actions that need two models."""
         for action in (self.swap, self.stop):
-            action.setEnabled(self._window.comparing.possible)
+            action.setEnabled(self._window.comparison.is_comparing)
 
     def _add(
-        self, make: ActionMaker, menu: QMenu, text: str, tip: str, command: Wish, key: str | None = None
+        self, make: ActionMaker, menu: QMenu, text: str, tip: str, command: Command, key: str | None = None
     ) -> QAction:
         action = make(menu, text, tip, self._execute, key)
         action.setData(command)
@@ -470,7 +472,7 @@ class CompareMenu(QObject):
     def _execute(self) -> None:
         action = self.sender()
         if isinstance(action, QAction):
-            self._window.comparing.wish(action.data())
+            self._window.comparison.execute(action.data())
 
 
 def keys_for(key: Key) -> list[QKeySequence]:

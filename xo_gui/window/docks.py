@@ -56,28 +56,28 @@ class Docks(QObject):
         dock = QDockWidget(view.title, self._window)
         dock.setObjectName(view.title)
         dock.setTitleBarWidget(PanelTitle(view.title))
-        dock.setWidget(ScrolledFrame(view) if panel.area == _BOTTOM else Frame(view))
+        dock.setWidget(ScrolledPanelFrame(view) if panel.area == _BOTTOM else PanelFrame(view))
         if panel.area == _LEFT:
             dock.setMinimumWidth(LEAST_LEFT)
-        if panel.behind is not None:
+        if panel.tabbed_with is not None:
             self._window.addDockWidget(panel.area, dock)
-            self._window.tabifyDockWidget(self.of(panel.behind), dock)
-            self.of(panel.behind).raise_()
-        elif self._row and panel.area == _BOTTOM and not panel.under:
+            self._window.tabifyDockWidget(self.dock_of(panel.tabbed_with), dock)
+            self.dock_of(panel.tabbed_with).raise_()
+        elif self._row and panel.area == _BOTTOM and not panel.below:
             self._window.splitDockWidget(self._row[-1], dock, Qt.Orientation.Horizontal)
             self._row.append(dock)
-        elif panel.under:
+        elif panel.below:
             self._window.addDockWidget(panel.area, dock, Qt.Orientation.Vertical)
             self._below.append(dock)
         else:
             self._window.addDockWidget(panel.area, dock)
             self._row += [dock] if panel.area == _BOTTOM else []
         dock.visibilityChanged.connect(self._update_titles)
-        dock.visibilityChanged.connect(view.set_seen)
+        dock.visibilityChanged.connect(view.set_panel_visible)
         dock.dockLocationChanged.connect(self._update_titles)
         self.all.append(dock)
 
-    def settle(self) -> None:
+    def apply_first_sizes(self) -> None:
         """Apply the first sizes, once all docks are added: fixed widths at the sides; the height needed at the
         bottom, and there widths in proportion to the size hints."""
         self._window.resize(*_FIRST_SIZE)
@@ -98,25 +98,27 @@ class Docks(QObject):
         to how much its size hint exceeds that."""
         tabs = [[dock, *self._window.tabifiedDockWidgets(dock)] for dock in self._row]
         frames = [[dock.widget() for dock in docks] for docks in tabs]
-        needed = [max(one.needs.width() for one in group if isinstance(one, ScrolledFrame)) for group in frames]
+        needed = [
+            max(one.needed_size.width() for one in group if isinstance(one, ScrolledPanelFrame)) for group in frames
+        ]
         hints = [max(one.sizeHint().width() for one in group) for group in frames]
         rest = _FIRST_SIZE[0] - LEFT_WIDTH - len(self._row) - sum(needed)  # a separator line for each dock
         share = max(rest, 0) / max(sum(hints) - sum(needed), 1)
         return [least + round(share * (hint - least)) for least, hint in zip(needed, hints, strict=True)]
 
-    def make_room(self, width: int) -> None:
+    def adapt_to_width(self, width: int) -> None:
         """In a window narrower than WIDE_WINDOW, hide the right area until a value is selected."""
         for dock in self.all:
             if self._window.dockWidgetArea(dock) == _RIGHT:
                 dock.setVisible(width >= WIDE_WINDOW)
 
-    def of(self, kind: type[View]) -> QDockWidget:
+    def dock_of(self, kind: type[View]) -> QDockWidget:
         """The dock of the view of this class. Raises StopIteration if there is none."""
         return next(dock for dock in self.all if dock.findChild(kind) is not None)
 
-    def bring(self, kind: type[View]) -> None:
+    def show_panel(self, kind: type[View]) -> None:
         """Show the view of this class, as the current one of its tabs."""
-        dock = self.of(kind)
+        dock = self.dock_of(kind)
         dock.show()
         dock.raise_()
 
@@ -159,7 +161,7 @@ class PanelTitle(QLabel):
         return QSize(0, 0) if self.isHidden() else super().minimumSizeHint()
 
 
-class Frame(QWidget):
+class PanelFrame(QWidget):
     """A view with the margins of a panel.
 
     It sets the view's geometry itself: a QLayout would pass every change of a label's text on to the window, which
@@ -193,7 +195,7 @@ class Frame(QWidget):
         return super().event(event)
 
 
-class ScrolledFrame(QScrollArea):
+class ScrolledPanelFrame(QScrollArea):
     """The frame of a panel beside others, which scrolls if it is smaller than its view needs."""
 
     def __init__(self, view: View) -> None:
@@ -212,15 +214,15 @@ class ScrolledFrame(QScrollArea):
             widget.setAutoFillBackground(False)
 
     @property
-    def needs(self) -> QSize:
+    def needed_size(self) -> QSize:
         """The size that shows the whole view, margins included."""
         return self._view.minimumSizeHint().expandedTo(self._view.minimumSize()).grownBy(_MARGINS)
 
     def sizeHint(self) -> QSize:
-        return self._view.sizeHint().grownBy(_MARGINS).expandedTo(self.needs)
+        return self._view.sizeHint().grownBy(_MARGINS).expandedTo(self.needed_size)
 
     def minimumSizeHint(self) -> QSize:
-        return self.needs.boundedTo(_MAX_MINIMUM_SIZE)
+        return self.needed_size.boundedTo(_MAX_MINIMUM_SIZE)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Pass on a changed size of the view, as Frame does, and let a visible scroll bar use the margin."""
@@ -238,7 +240,7 @@ class ScrolledFrame(QScrollArea):
         return super().eventFilter(watched, event)
 
 
-class Middle(QWidget):
+class CentralTabs(QWidget):
     """A stack of views with tabs over its upper left corner, which each view leaves empty."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -264,13 +266,13 @@ class Middle(QWidget):
         self.tabs.raise_()
         self._layout_tabs()
 
-    def bring(self, kind: type[View]) -> None:
+    def show_view(self, kind: type[View]) -> None:
         """Show the view of this class. Raises StopIteration if there is none."""
         indices = range(self._stack.count())
         self.tabs.setCurrentIndex(next(at for at in indices if isinstance(self._stack.widget(at), kind)))
 
     @property
-    def shown(self) -> View:
+    def current_view(self) -> View:
         """The view of the current tab."""
         view = self._stack.currentWidget()
         assert isinstance(view, View)
@@ -289,7 +291,7 @@ class Middle(QWidget):
 
     def _tab_changed(self, at: int) -> None:
         if at != self._stack.currentIndex():
-            self.shown.hide()  # so that it reports no visible maps before the next view reports its own
+            self.current_view.hide()  # so that it reports no visible maps before the next view reports its own
         self._stack.setCurrentIndex(at)
         self.tabs.raise_()
 

@@ -12,15 +12,15 @@ from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
 from engine.documents.model_file import save_model
-from engine.documents.open_file import Opened, Opening
-from engine.documents.project_file import SUFFIX, Work
+from engine.documents.open_file import OpenRequest, OpenResult
+from engine.documents.project_file import SUFFIX, ProjectState
 from engine.formats.atomic_file import write_atomically
-from engine.formats.pictures import SUFFIXES, as_ink
+from engine.formats.pictures import PICTURE_SUFFIXES, as_ink
 from engine.nn.layers import shape_text
-from engine.nn.model import Subject
-from xo_gui.app.preferences import Settings
-from xo_gui.state.autosave import Recovery
-from xo_gui.state.comparison_controller import Comparing
+from engine.nn.model import Model
+from xo_gui.app.preferences import Preferences
+from xo_gui.state.autosave import Autosave
+from xo_gui.state.comparison_controller import ComparisonController
 from xo_gui.state.session import Session
 from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.view import View
@@ -29,7 +29,7 @@ HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Save: TypeAlias = Callable[[], object]
 
 
-class Exchange(QObject):
+class ImportExport(QObject):
     """Opens, saves, copies and pastes for the menus and for dropped files.
 
     message(text): a sentence for the user. model_opened(model): a file's model is to replace the first one.
@@ -43,19 +43,19 @@ class Exchange(QObject):
         self,
         window: QWidget,
         session: Session,
-        settings: Settings,
-        comparing: Comparing,
+        settings: Preferences,
+        comparing: ComparisonController,
         views: Sequence[View],
         drawing_view: DrawingView,
     ) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, settings
         self._comparing, self._views, self._drawing_view = comparing, views, drawing_view
-        self.recovery: Recovery | None = None
+        self.autosave: Autosave | None = None
         self.recent_menu = QMenu(self.tr("Open &recent"), window)
         self.recent_menu.aboutToShow.connect(self.fill_recent)
-        self._comparison_request: Opening | None = None
-        self._first_request: Opening | None = None  # of several dropped files
+        self._comparison_request: OpenRequest | None = None
+        self._first_request: OpenRequest | None = None  # of several dropped files
 
     def open_path(self, path: Path, first: bool = False) -> None:
         """Open a picture as the drawing or a model as the network; an invalid file is only reported.
@@ -66,39 +66,39 @@ class Exchange(QObject):
         opening = self._session.open(path)
         self._first_request = opening if first else None
 
-    def show_opened(self, opened: Opened) -> None:
+    def on_opened(self, opened: OpenResult) -> None:
         """Use the content of an opened file, or report the error."""
-        name, found = opened.opening.path.name, opened.found
-        if opened.opening == self._comparison_request:
+        name, found = opened.request.path.name, opened.content
+        if opened.request == self._comparison_request:
             self._compare(opened)
             return
-        if self.recovery is not None and self.recovery.take(opened):
+        if self.autosave is not None and self.autosave.accept(opened):
             return
         if found is None:
-            self._report_opened(opened, opened.trouble)
+            self._report_opened(opened, opened.error)
             return
-        self._settings.remember(opened.opening.path)
-        if isinstance(found, Subject):
+        self._settings.add_recent(opened.request.path)
+        if isinstance(found, Model):
             self.model_opened.emit(found)
             shape = shape_text(found.network.input_shape)
             self._report_opened(opened, self.tr("The network of {0} is in use now, {1}.").format(name, shape))
-        elif not isinstance(found, Work):
-            self._drawing_view.put_image(found, self.tr("Open {0}").format(name))
+        elif not isinstance(found, ProjectState):
+            self._drawing_view.set_image(found, self.tr("Open {0}").format(name))
             self._report_opened(opened, self.tr("{0} is the drawing now.").format(name))
 
-    def _report_opened(self, opened: Opened, text: str) -> None:
-        if opened.opening == self._first_request:
+    def _report_opened(self, opened: OpenResult, text: str) -> None:
+        if opened.request == self._first_request:
             text = self.tr("{0} One file at a time: the others were not opened.").format(text)
         self.message.emit(text)
 
-    def _compare(self, opened: Opened) -> None:
+    def _compare(self, opened: OpenResult) -> None:
         """Compare with the model of a file; anything else is only reported."""
-        name, found = opened.opening.path.name, opened.found
-        if isinstance(found, Subject):
-            self._settings.remember(opened.opening.path)
-            self._comparing.put(found)
+        name, found = opened.request.path.name, opened.content
+        if isinstance(found, Model):
+            self._settings.add_recent(opened.request.path)
+            self._comparing.compare_with(found)
         elif found is None:
-            self.message.emit(opened.trouble)
+            self.message.emit(opened.error)
         else:
             message = self.tr("{0} contains no network to compare with; choose a model file (.safetensors).")
             self.message.emit(message.format(name))
@@ -108,7 +108,7 @@ class Exchange(QObject):
         self.message.emit(self.tr("Opening {0}…").format(path.name))
         self._comparison_request = self._session.open(path)
 
-    def ask_beside(self) -> None:
+    def ask_comparison_file(self) -> None:
         """Ask for the model file to compare with."""
         kinds = self.tr("Models (*.safetensors);;All files (*)")
         name, _ = QFileDialog.getOpenFileName(self._window, self.tr("Compare with a model"), "", kinds)
@@ -117,7 +117,7 @@ class Exchange(QObject):
 
     def ask_open(self) -> None:
         """Ask for the file to open."""
-        pattern = " ".join(f"*{suffix}" for suffix in (*SUFFIXES, ".safetensors", SUFFIX))
+        pattern = " ".join(f"*{suffix}" for suffix in (*PICTURE_SUFFIXES, ".safetensors", SUFFIX))
         name, _ = QFileDialog.getOpenFileName(
             self._window, self.tr("Open"), "", self.tr("Pictures and models ({0});;All files (*)").format(pattern)
         )
@@ -138,7 +138,7 @@ class Exchange(QObject):
         forget = menu.addAction(self.tr("&Clear list"))
         forget.setStatusTip(self.tr("Clear this list; the files stay where they are"))
         forget.setEnabled(bool(self._settings.recent))
-        forget.triggered.connect(self._settings.forget_recent)
+        forget.triggered.connect(self._settings.clear_recent)
 
     def _recent_chosen(self) -> None:
         action = self.sender()
@@ -148,16 +148,16 @@ class Exchange(QObject):
     def ask_save_drawing(self) -> None:
         """Ask where to save the canvas as a picture."""
         if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
-            self._write(path, png(self._drawing_view.picture()))
+            self._write(path, png_bytes(self._drawing_view.to_image()))
 
     def ask_save_window(self) -> None:
         """Ask where to save a picture of the window."""
         if path := self._ask_path(self.tr("Save picture"), "xo.png", self.tr("Picture (*.png)")):
-            self._write(path, png(self._window.grab().toImage()))
+            self._write(path, png_bytes(self._window.grab().toImage()))
 
     def ask_save_model(self) -> None:
         """Ask where to save the first model."""
-        subject = self._session.document.subjects[0]
+        subject = self._session.document.models[0]
         name = f"{subject.name.lower()}.safetensors"
         if path := self._ask_path(self.tr("Save network"), name, self.tr("Model (*.safetensors)")):
             self._save(path, lambda: save_model(path, subject))
@@ -167,7 +167,7 @@ class Exchange(QObject):
         return Path(chosen) if chosen else None
 
     def _write(self, path: Path, data: bytes) -> None:
-        self._save(path, lambda: write(path, data))
+        self._save(path, lambda: write_file(path, data))
 
     def _save(self, path: Path, save: Save) -> None:
         try:
@@ -182,26 +182,26 @@ class Exchange(QObject):
         focused = QApplication.focusWidget()
         view = next((v for v in self._views if focused is not None and v.isAncestorOf(focused)), None)
         if view is None or view is self._drawing_view:
-            put(self._drawing_view.picture())
+            copy_image(self._drawing_view.to_image())
             self.message.emit(self.tr("Copied the drawing."))
         else:
-            put(view.grab().toImage())
+            copy_image(view.grab().toImage())
             self.message.emit(self.tr("Copied a picture of the panel {0}.").format(view.title))
 
     def paste(self) -> None:
         """Replace the drawing by the copied picture."""
         try:
-            self._drawing_view.put_image(take(), self.tr("Paste"))
+            self._drawing_view.set_image(paste_image(), self.tr("Paste"))
         except ValueError as error:
             self.message.emit(str(error))
 
 
-def put(image: QImage) -> None:
+def copy_image(image: QImage) -> None:
     """Copy a picture to the clipboard."""
     QGuiApplication.clipboard().setImage(image)
 
 
-def take() -> HostArray:
+def paste_image() -> HostArray:
     """The picture of the clipboard as ink, (H, W) float32, -1 to 1. Raises ValueError if there is none."""
     image = QGuiApplication.clipboard().image()
     if image.isNull():
@@ -211,12 +211,12 @@ def take() -> HostArray:
     return as_ink(rows[:, : grey.width()].astype(np.float32) / 255)
 
 
-def write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Write a file atomically. Raises ValueError if that fails."""
     write_atomically(path, data)
 
 
-def png(image: QImage) -> bytes:
+def png_bytes(image: QImage) -> bytes:
     """A picture as the bytes of a PNG file."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)

@@ -13,30 +13,30 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
-from engine.documents.model_file import shipped_subject
+from engine.documents.model_file import shipped_model
 from engine.documents.presets import PRESETS, preset
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.runtime.protocol import Notice, Snapshot
-from xo_gui.app.preferences import Settings
-from xo_gui.app.theme import Theme, theme_called, wear
-from xo_gui.state.autosave import Recovery
-from xo_gui.state.comparison_controller import Comparing
+from xo_gui.app.preferences import Preferences
+from xo_gui.app.theme import Theme, apply_theme, resolve_theme
+from xo_gui.state.autosave import Autosave
+from xo_gui.state.comparison_controller import ComparisonController
 from xo_gui.state.engine_thread import EngineThread
 from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingControl
+from xo_gui.state.training_controller import TrainingController
 from xo_gui.views.compare.compare_view import CompareView
 from xo_gui.views.data.data_view import DataView
 from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.network.network_view import NetworkView, StripsView
+from xo_gui.views.network.network_view import LayerStripView, NetworkView
 from xo_gui.views.view import View
 from xo_gui.views.votes.votes_view import VotesView
 from xo_gui.window import about_dialog
 from xo_gui.window.actions import Menus
-from xo_gui.window.docks import MARGIN, Docks, Middle
-from xo_gui.window.import_export import Exchange
+from xo_gui.window.docks import MARGIN, CentralTabs, Docks
+from xo_gui.window.import_export import ImportExport
 from xo_gui.window.panels import PANELS
-from xo_gui.window.recovery_bar import Offer, under
+from xo_gui.window.recovery_bar import RecoveryBar, with_bar_above
 from xo_gui.window.status_bar import StatusBar
 
 # The latency shown is the median of this many strokes, updated this often, so that it can be read.
@@ -44,8 +44,8 @@ LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
 # While training runs, each throttled view is updated this often.
 THROTTLE_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the prediction's sentence takes three lines.
-LEAST_SIZE = (900, 640)
-LEAST_OF_TWO = 664  # the height with the votes of two networks
+MIN_SIZE = (900, 640)
+MIN_HEIGHT_OF_TWO = 664  # the height with the votes of two networks
 
 
 class MainWindow(QMainWindow):
@@ -57,23 +57,23 @@ class MainWindow(QMainWindow):
 
     shown = Signal(float)
 
-    def __init__(self, session: Session, thread: EngineThread, settings: Settings, theme: str) -> None:
+    def __init__(self, session: Session, thread: EngineThread, settings: Preferences, theme: str) -> None:
         super().__init__()
         self.session, self._thread, self._settings = session, thread, settings
-        self.training = TrainingControl(session)
-        self.comparing = Comparing(session, self.training)
+        self.training = TrainingController(session)
+        self.comparison = ComparisonController(session, self.training)
         self.setAcceptDrops(True)
-        self.setMinimumSize(*LEAST_SIZE)
+        self.setMinimumSize(*MIN_SIZE)
         self.views: list[View] = []
         self.panels = Docks(self)
-        self.recovery: Recovery | None = None
+        self.autosave: Autosave | None = None
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
         self._latency_written = self._throttled_at = 0.0
         self._throttling, self._turn = False, 0
         self._build_panels()
-        self.exchange = Exchange(self, session, settings, self.comparing, self.views, self.drawing_view)
+        self.import_export = ImportExport(self, session, settings, self.comparison, self.views, self.drawing_view)
         self.menus = Menus(self, self)
         self._build_preset_buttons()
         self._build_status()
@@ -85,40 +85,40 @@ class MainWindow(QMainWindow):
 
     def _build_panels(self) -> None:
         """Place each view as a tab of the central widget or in a dock around it."""
-        self.middle = Middle(self)
-        self.offer = Offer(self)
-        self.setCentralWidget(under(self.offer, self.middle))
+        self.central_tabs = CentralTabs(self)
+        self.recovery_bar = RecoveryBar(self)
+        self.setCentralWidget(with_bar_above(self.recovery_bar, self.central_tabs))
         for panel in PANELS:
             view = panel.view(self)
             self.views.append(view)
             if panel.area is None:
-                self.middle.add(view)
+                self.central_tabs.add(view)
             else:
                 self.panels.add(view, panel)
-        self.panels.settle()
+        self.panels.apply_first_sizes()
 
-    def put_aside(self, recovery: Recovery) -> None:
+    def start_autosave(self, recovery: Autosave) -> None:
         """Autosave from now on, and offer to restore what an earlier session left."""
-        self.recovery = self.exchange.recovery = recovery
-        recovery.said.connect(self.say)
-        recovery.offered.connect(self._offer_changed)
-        self.offer.restored.connect(recovery.restore)
-        self.offer.discarded.connect(recovery.discard)
-        self.session.changed.connect(recovery.note)
-        self.training.changed.connect(recovery.note)
+        self.autosave = self.import_export.autosave = recovery
+        recovery.message.connect(self.show_message)
+        recovery.offer_changed.connect(self._offer_changed)
+        self.recovery_bar.restored.connect(recovery.restore)
+        self.recovery_bar.discarded.connect(recovery.discard)
+        self.session.changed.connect(recovery.save_if_changed)
+        self.training.changed.connect(recovery.save_if_changed)
         recovery.start()
         self.drawing_view.canvas.setFocus()  # so that the first key pressed does not answer the offer
 
     def _offer_changed(self) -> None:
-        self.offer.show_digest(None if self.recovery is None else self.recovery.offer)
+        self.recovery_bar.show_digest(None if self.autosave is None else self.autosave.offer)
 
     def open_last_session(self) -> None:
         """Restore the project of the window that was closed last."""
-        path = None if self.recovery is None else self.recovery.last
+        path = None if self.autosave is None else self.autosave.last_session
         if path is None:
-            self.say(self.tr("No session has been closed yet; the next one can be opened here."))
+            self.show_message(self.tr("No session has been closed yet; the next one can be opened here."))
         else:
-            self.exchange.open_path(path)
+            self.import_export.open_path(path)
 
     def _view(self, kind: type[View]) -> View:
         return next(view for view in self.views if isinstance(view, kind))
@@ -174,24 +174,24 @@ class MainWindow(QMainWindow):
             view.edited.connect(self.session.edit)
             view.hovered.connect(self.session.hover)
             view.pinned.connect(self.session.pin)
-            view.slid.connect(self.session.slide)
-            view.asked.connect(self.session.ask)
-            view.wished.connect(self.training.wish)
-            view.wished.connect(self.comparing.wish)
-            view.said.connect(self.say)
-            view.watched.connect(self.session.watch)
-            view.viewed.connect(partial(self.session.show, view.title))
+            view.stepped_to.connect(self.session.step_to)
+            view.query_changed.connect(self.session.set_query)
+            view.commanded.connect(self.training.execute)
+            view.commanded.connect(self.comparison.execute)
+            view.message.connect(self.show_message)
+            view.report_requested.connect(self.session.set_report_visible)
+            view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
         self.training.changed.connect(self._intent_changed)
-        self.training.said.connect(self.say)
-        self.comparing.said.connect(self.say)
-        self.comparing.begun.connect(self.show_comparison)
-        self.comparing.file_wished.connect(self.exchange.ask_beside)
-        self.exchange.message.connect(self.say)
-        self.exchange.model_opened.connect(self.use_subject)
+        self.training.message.connect(self.show_message)
+        self.comparison.message.connect(self.show_message)
+        self.comparison.started.connect(self.show_comparison)
+        self.comparison.file_requested.connect(self.import_export.ask_comparison_file)
+        self.import_export.message.connect(self.show_message)
+        self.import_export.model_opened.connect(self.use_model)
         self.session.changed.connect(self._document_changed)
-        self.session.focus_changed.connect(self._focus_changed)
-        self.session.asked.connect(self.ask_again)
-        self.session.noticed.connect(self._noticed)
+        self.session.selection_changed.connect(self._focus_changed)
+        self.session.request_changed.connect(self.send_request)
+        self.session.notice_received.connect(self._noticed)
         self._thread.snapshot_ready.connect(self._take_snapshot)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
 
@@ -200,69 +200,71 @@ class MainWindow(QMainWindow):
     def _document_changed(self) -> None:
         document = self.session.document
         for view in self.views:
-            view.show_document(document)
-        self.ask_again()
-        self._update_network_facts(document.subjects[0])
+            view.set_document(document)
+        self.send_request()
+        self._update_network_facts(document.models[0])
         self.menus.compare.refresh()
-        self.setMinimumHeight(LEAST_SIZE[1] if len(document.subjects) == 1 else LEAST_OF_TWO)
+        self.setMinimumHeight(MIN_SIZE[1] if len(document.models) == 1 else MIN_HEIGHT_OF_TWO)
 
-    def ask_again(self) -> None:
+    def send_request(self) -> None:
         """Send the current Request to the engine."""
         training = self.training
-        own, data = training.looked == "own", training.intent.data
-        self._thread.ask(self.session.request(training.goal, training.live, training.sampled, own, data))
+        own, data = training.data_preview == "own", training.settings.data
+        self._thread.submit(self.session.request(training.goal, training.live, training.sample_settings, own, data))
 
     def _intent_changed(self) -> None:
-        intent = self.training.intent
+        intent = self.training.settings
         for view in self.views:
-            view.show_intent(intent)
+            view.set_training(intent)
         self.menus.train.refresh()
-        self.session.touch()
-        self.ask_again()
+        self.session.restart_latency_clock()
+        self.send_request()
 
     def _focus_changed(self) -> None:
-        if self.session.focus.pinned is not None and self.panels.of(InspectorView).isHidden():
-            self.panels.bring(InspectorView)
+        if self.session.selection.pinned is not None and self.panels.dock_of(InspectorView).isHidden():
+            self.panels.show_panel(InspectorView)
         for view in self.views:
-            view.show_focus(self.session.focus)
+            view.set_selection(self.session.selection)
 
     def _take_snapshot(self) -> None:
         snapshot = self._thread.take()
         if snapshot is None:
             return
-        self.session.notice(snapshot.notices)
-        if snapshot.opened is not None and self.session.is_new(snapshot.opened):
-            self.exchange.show_opened(snapshot.opened)
+        self.session.report_notices(snapshot.notices)
+        if snapshot.open_result is not None and self.session.is_new(snapshot.open_result):
+            self.import_export.on_opened(snapshot.open_result)
         if snapshot.generation < self.session.generation:
             return
         throttled = self._should_throttle(snapshot)
         due = self._next_throttled_view() if throttled else self.views
         for view in self.views:
-            if not view.calm or view in due:
-                view.show_snapshot(snapshot)
+            if not view.is_throttled or view in due:
+                view.set_snapshot(snapshot)
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
-        if snapshot.readings:
+        if snapshot.predictions:
             self._pending = self.last = snapshot
-        self.training.hear(snapshot)
-        self.comparing.hear(snapshot)
-        if self.recovery is not None:
-            self.recovery.note()
+        self.training.on_snapshot(snapshot)
+        self.comparison.on_snapshot(snapshot)
+        if self.autosave is not None:
+            self.autosave.save_if_changed()
         if not throttled:
             self.menus.train.refresh()
 
     def _should_throttle(self, snapshot: Snapshot) -> bool:
         """Whether training is running or the timeline is being dragged, as at the last update of every view."""
         training = snapshot.training
-        running = training is not None and training.state == "running" and training.shown == training.now
+        running = (
+            training is not None and training.state == "running" and training.shown_point == training.current_point
+        )
         # While the timeline is dragged, the step shown is only near the one meant.
-        dragged = training is not None and not training.exact
+        dragged = training is not None and not training.is_exact
         before, self._throttling = self._throttling, running or dragged
         return before and self._throttling
 
     def _next_throttled_view(self) -> list[View]:
         """The throttled view to update now, if any: they take turns, so that no snapshot waits for all of them."""
-        now, throttled = perf_counter(), [view for view in self.views if view.calm]
+        now, throttled = perf_counter(), [view for view in self.views if view.is_throttled]
         if now - self._throttled_at < THROTTLE_SECONDS / len(throttled):
             return []
         self._throttled_at, self._turn = now, (self._turn + 1) % len(throttled)
@@ -281,7 +283,7 @@ class MainWindow(QMainWindow):
 
     def _measure_latency(self, snapshot: Snapshot) -> None:
         now = perf_counter()
-        latency = now - snapshot.asked_at
+        latency = now - snapshot.requested_at
         if not snapshot.settled:
             self._latencies.append(latency)
         if now - self._latency_written > LATENCY_SECONDS:
@@ -295,14 +297,14 @@ class MainWindow(QMainWindow):
 
     # -- status bar --------------------------------------------------------------------------------------------
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show a sentence in the status bar."""
-        self._bar.say(text)
+        self._bar.show_message(text)
 
     def _noticed(self, notice: Notice) -> None:
-        self.say(notice.text)
+        self.show_message(notice.text)
 
-    def _update_network_facts(self, subject: Subject) -> None:
+    def _update_network_facts(self, subject: Model) -> None:
         network = subject.network
         count = sum(cost.parameters for cost in network.costs)
         facts = self.tr("{0} network · {1} weights").format(subject.name, f"{count:,}".replace(",", " "))
@@ -312,7 +314,7 @@ class MainWindow(QMainWindow):
         if facts != self._facts.text():
             self._facts.setText(facts)
             self.setWindowTitle(self.tr("{0} network — XO").format(subject.name))
-            self.menus.choose_preset(next((p.name for p in PRESETS.values() if p.title == subject.name), ""))
+            self.menus.check_preset(next((p.name for p in PRESETS.values() if p.title == subject.name), ""))
 
     # -- actions: networks -------------------------------------------------------------------------------------
 
@@ -325,19 +327,19 @@ class MainWindow(QMainWindow):
     def use_preset(self, name: str) -> None:
         """Use the preset `name` as the first model."""
         try:
-            self.use_subject(shipped_subject(name))
-            if untrained := preset(name).untrained:
-                self.say(untrained)
+            self.use_model(shipped_model(name))
+            if untrained := preset(name).untrained_reason:
+                self.show_message(untrained)
         except (ValueError, OSError) as error:
-            self.say(str(error))
-            self._update_network_facts(self.session.document.subjects[0])
+            self.show_message(str(error))
+            self._update_network_facts(self.session.document.models[0])
 
-    def use_subject(self, subject: Subject) -> None:
+    def use_model(self, subject: Model) -> None:
         """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own."""
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(subject.name)
-        self.session.edit(replace(document, subjects=(subject, *document.subjects[1:])), text)
+        self.session.edit(replace(document, models=(subject, *document.models[1:])), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept any file; one that cannot be opened is reported later."""
@@ -349,7 +351,7 @@ class MainWindow(QMainWindow):
         event.acceptProposedAction()
         urls = event.mimeData().urls()
         if urls:
-            self.exchange.open_path(Path(urls[0].toLocalFile()), first=len(urls) > 1)
+            self.import_export.open_path(Path(urls[0].toLocalFile()), first=len(urls) > 1)
 
     # -- actions: theme, layout, help --------------------------------------------------------------------------
 
@@ -362,11 +364,11 @@ class MainWindow(QMainWindow):
 
     def set_theme(self, name: str) -> None:
         """Apply the theme "system", "dark" or "light"."""
-        self.menus.choose_theme(name)
-        theme: Theme = theme_called(name)
+        self.menus.check_theme(name)
+        theme: Theme = resolve_theme(name)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
-        wear(app, theme)
+        apply_theme(app, theme)
         for view in self.views:
             view.set_theme(theme)
 
@@ -376,19 +378,19 @@ class MainWindow(QMainWindow):
 
     def show_comparison(self) -> None:
         """Bring the comparison to the front."""
-        self.middle.bring(CompareView)
+        self.central_tabs.show_view(CompareView)
 
     def find_layer(self) -> None:
         """Open the layer search of the visible network view."""
-        if not isinstance(self.middle.shown, StripsView):
-            self.middle.bring(NetworkView)
-        view = self.middle.shown
-        assert isinstance(view, StripsView)
+        if not isinstance(self.central_tabs.current_view, LayerStripView):
+            self.central_tabs.show_view(NetworkView)
+        view = self.central_tabs.current_view
+        assert isinstance(view, LayerStripView)
         view.search()
 
     def show_data(self) -> None:
         """Bring the training data to the front."""
-        self.panels.bring(DataView)
+        self.panels.show_panel(DataView)
 
     def toggle_full_screen(self) -> None:
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
@@ -416,6 +418,6 @@ class MainWindow(QMainWindow):
         self._settings.layout = (self.saveGeometry(), self.saveState())
         self._settings.save()
         self._thread.stop()
-        if self.recovery is not None:
-            self.recovery.finish(self._thread.kept)
+        if self.autosave is not None:
+            self.autosave.finish(self._thread.saved_run)
         event.accept()

@@ -14,15 +14,15 @@ from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.step.step_view import StepView
 from xo_gui.views.training.branches_view import BranchesView
 from xo_gui.views.training.curves_view import CurvesView
-from xo_gui.views.training.feature_history_view import FilmView
-from xo_gui.views.training.held_out_view import GalleryView
-from xo_gui.views.training.layer_statistics_view import InsideView
+from xo_gui.views.training.feature_history_view import FeatureHistoryView
+from xo_gui.views.training.held_out_view import HeldOutView
+from xo_gui.views.training.layer_statistics_view import LayerStatisticsView
 from xo_gui.views.training.robustness_view import RobustnessView
 from xo_gui.views.training.settings_view import SettingsView
 from xo_gui.views.training.timeline_view import TimelineView
 from xo_gui.views.training.training_view import TrainingView
 from xo_gui.views.view import View
-from xo_gui.views.votes.template_view import WholeImageView
+from xo_gui.views.votes.template_view import TemplateView
 from xo_gui.views.votes.votes_view import VotesView
 
 
@@ -37,27 +37,27 @@ class Panel:
 
     view: type[View]
     area: Qt.DockWidgetArea | None
-    under: bool = False
-    behind: type[View] | None = None
+    below: bool = False
+    tabbed_with: type[View] | None = None
 
 
 PANELS = (
     Panel(DrawingView, Qt.DockWidgetArea.LeftDockWidgetArea),
     Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
-    Panel(WholeImageView, Qt.DockWidgetArea.LeftDockWidgetArea, behind=VotesView),
+    Panel(TemplateView, Qt.DockWidgetArea.LeftDockWidgetArea, tabbed_with=VotesView),
     Panel(NetworkView, None),
     Panel(CompareView, None),
     Panel(StepView, None),
     Panel(InspectorView, Qt.DockWidgetArea.RightDockWidgetArea),
     Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
     Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
-    Panel(FilmView, Qt.DockWidgetArea.BottomDockWidgetArea),
-    Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, under=True),
+    Panel(FeatureHistoryView, Qt.DockWidgetArea.BottomDockWidgetArea),
+    Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, below=True),
     # Tabs come last: Qt would add a panel placed beside a tab as another tab.
-    Panel(SettingsView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=TrainingView),
-    Panel(GalleryView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
-    Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
-    Panel(BranchesView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=CurvesView),
-    Panel(InsideView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
-    Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, behind=FilmView),
+    Panel(SettingsView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=TrainingView),
+    Panel(HeldOutView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
+    Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
+    Panel(BranchesView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=CurvesView),
+    Panel(LayerStatisticsView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
+    Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
 )

@@ -11,7 +11,7 @@ from PIL import Image
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from xo_gui.state.commands import Pace, Pause, Train
+from xo_gui.state.commands import Pause, SetSpeedLimit, Start
 from xo_gui.window import import_export
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ TIMEOUT_MS: Final = 180_000
 FORMATS: Final = {".webp": "WEBP", ".gif": "GIF"}
 
 
-class Animation(QObject):
+class WindowRecorder(QObject):
     """Trains from scratch, slowly at first, then at full speed, and records the window.
 
     finished: the recording was saved, or `error` is the sentence that says why not.
@@ -41,18 +41,18 @@ class Animation(QObject):
         super().__init__(window)
         if path.suffix.lower() not in FORMATS:
             raise ValueError(f"An animation is a .webp or a .gif file, not {path.name}; change the name.")
-        self._window, self._path, self.trouble = window, path, ""
+        self._window, self._path, self.error = window, path, ""
         self._frames: list[Image.Image] = []
         self._timer = QTimer(self, interval=FRAME_INTERVAL_MS)
         self._timer.timeout.connect(self._record_frame)
         self._timeout = QTimer(self, interval=TIMEOUT_MS, singleShot=True)
         self._timeout.timeout.connect(self._give_up)
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start training and recording."""
         self._timeout.start()
-        self._window.training.wish(Pace(SLOW_PACE))
-        self._window.training.wish(Train())
+        self._window.training.execute(SetSpeedLimit(SLOW_PACE))
+        self._window.training.execute(Start())
         self._timer.start()
 
     def _record_frame(self) -> None:
@@ -61,11 +61,11 @@ class Animation(QObject):
             return
         self._frames.append(_scaled(self._window.grab().toImage()))
         if len(self._frames) == SLOW_FRAMES:
-            self._window.training.wish(Pace(None))
+            self._window.training.execute(SetSpeedLimit(None))
         elif len(self._frames) == SLOW_FRAMES + FAST_FRAMES:
             self._timer.stop()
             self._timeout.stop()
-            self._window.training.wish(Pause())
+            self._window.training.execute(Pause())
             self._save()
 
     def _save(self) -> None:
@@ -76,14 +76,14 @@ class Animation(QObject):
         options = {"quality": 70, "method": 4} if format_name == "WEBP" else {"optimize": True}
         first.save(data, format_name, save_all=True, append_images=others, duration=durations, loop=0, **options)
         try:
-            import_export.write(self._path, data.getvalue())
+            import_export.write_file(self._path, data.getvalue())
         except (ValueError, OSError) as error:
-            self.trouble = str(error)
+            self.error = str(error)
         self.finished.emit()
 
     def _give_up(self) -> None:
         self._timer.stop()
-        self.trouble = "Training was too slow to be recorded in time, so there is no animation."
+        self.error = "Training was too slow to be recorded in time, so there is no animation."
         self.finished.emit()
 
 

@@ -12,7 +12,7 @@ from xo_gui.app.theme import font
 MESSAGE_MS, CHARACTER_MS = 5_000, 50
 _SPACING = 24
 # Logical pixels that a fact may be wider than its text.
-SPARE = 24
+MAX_SPARE_WIDTH = 24
 
 
 class StatusBar(QStatusBar):
@@ -32,7 +32,7 @@ class StatusBar(QStatusBar):
 
     def add_fact(self, name: str, tip: str) -> QLabel:
         """Add an empty label at the right. name: its accessible name."""
-        label = Fact(self)
+        label = FactLabel(self)
         label.setAccessibleName(name)
         label.setToolTip(tip)
         label.setFont(font())
@@ -41,7 +41,7 @@ class StatusBar(QStatusBar):
         self._facts.append(label)
         return label
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """Show a sentence for as long as it takes to read it. The tooltip has its whole text."""
         self._tip = ""
         self._message_timer.start(MESSAGE_MS + CHARACTER_MS * len(text))
@@ -70,7 +70,7 @@ class StatusBar(QStatusBar):
             label.setVisible(width >= 0 or not text)
 
 
-class Fact(QLabel):
+class FactLabel(QLabel):
     """A label that keeps the width of its widest recent text, so that changing numbers move nothing.
 
     Its size is fixed: for a label that could change its size, Qt would lay out the whole window at every text.
@@ -81,5 +81,8 @@ class Fact(QLabel):
         super().setText(text)
         # The size hint would never be less than the fixed size.
         needed = self.fontMetrics().size(0, text).grownBy(self.contentsMargins())
-        if not needed.width() <= self.width() <= needed.width() + SPARE or self.height() != needed.height():
+        if (
+            not needed.width() <= self.width() <= needed.width() + MAX_SPARE_WIDTH
+            or self.height() != needed.height()
+        ):
             self.setFixedSize(needed)

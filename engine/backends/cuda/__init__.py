@@ -1,7 +1,7 @@
 """The array operations on a GPU: CUDA C kernels and their launches."""
 
-from engine.backends.cuda.device import CupyDevice, first_line, fused
-from engine.backends.cuda.launch import Device, DeviceFault
-from engine.backends.cuda.ops import KernelOperations
+from engine.backends.cuda.device import CupyDevice, first_line, fuse_launches
+from engine.backends.cuda.launch import CudaDevice, DeviceFault
+from engine.backends.cuda.ops import CudaOps
 
-__all__ = ["CupyDevice", "Device", "DeviceFault", "KernelOperations", "first_line", "fused"]
+__all__ = ["CudaDevice", "CudaOps", "CupyDevice", "DeviceFault", "first_line", "fuse_launches"]

@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backends.cuda.arrays import View, divided_by
+from engine.backends.cuda.arrays import ArrayView, divisor_struct
 
 Argument: TypeAlias = Any
 # Height, width and batch of feature maps.
-Windows: TypeAlias = tuple[int, int, int]
+MapShape: TypeAlias = tuple[int, int, int]
 
-C_NAMES = {
+C_TYPES = {
     np.dtype(np.float32): "float",
     np.dtype(np.float64): "double",
     np.dtype(np.int32): "int",
@@ -32,93 +32,93 @@ class Access:
     windows: index i reads exactly the 2 x 2 values of window i of maps with this height, width and batch.
     """
 
-    view: View
+    view: ArrayView
     write: bool = False
     elementwise: bool = False
     constant: bool = False
-    windows: Windows | None = None
+    windows: MapShape | None = None
 
-    def hinders(self, other: Access) -> bool:
+    def conflicts_with(self, other: Access) -> bool:
         """Whether the order of the two accesses matters."""
         written = self.write or other.write
         return written and not (self.constant and other.constant) and self.view.overlaps(other.view)
 
-    def follows(self, earlier: Access) -> bool:
+    def can_follow(self, earlier: Access) -> bool:
         """Whether a thread may do this after `earlier` without synchronizing with other threads."""
-        return not self.hinders(earlier) or (
-            self.elementwise and earlier.elementwise and self.view.same_places(earlier.view)
+        return not self.conflicts_with(earlier) or (
+            self.elementwise and earlier.elementwise and self.view.same_elements(earlier.view)
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Parameter:
+class KernelParameter:
     """A parameter of a kernel or device function; value: an array, or a NumPy scalar or structure."""
 
-    kind: str
+    c_type: str
     value: Argument
     access: Access | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Elementwise:
+class DeviceFunction:
     """A __device__ function of the .cuh files, applied to every index i < size; parameters: those after i."""
 
-    function: str
+    name: str
     size: int
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[KernelParameter, ...]
 
     @property
     def accesses(self) -> tuple[Access, ...]:
         return accesses_of(self.parameters)
 
-    def may_follow(self, accesses: Iterable[Access]) -> bool:
+    def can_follow(self, accesses: Iterable[Access]) -> bool:
         """Whether the thread of index i may apply this to i right after those accesses."""
         own = self.accesses
-        return all(access.follows(earlier) for earlier in accesses for access in own)
+        return all(access.can_follow(earlier) for earlier in accesses for access in own)
 
 
 def reads(
-    view: View, *, strided: bool = False, random_access: bool = False, windows: Windows | None = None
-) -> list[Parameter]:
+    view: ArrayView, *, strided: bool = False, random_access: bool = False, windows: MapShape | None = None
+) -> list[KernelParameter]:
     """A pointer to values that are read, element i by index i unless `random_access`.
 
     strided: followed by the Layout. windows: see Access.
     """
     access = Access(view, elementwise=not random_access and windows is None, windows=windows)
-    pointer = Parameter(f"const {C_NAMES[view.dtype]}*", view.array, access)
-    return [pointer, Parameter("Layout", view.layout())] if strided else [pointer]
+    pointer = KernelParameter(f"const {C_TYPES[view.dtype]}*", view.array, access)
+    return [pointer, KernelParameter("Layout", view.layout())] if strided else [pointer]
 
 
 def writes(
-    view: View, *, strided: bool = False, random_access: bool = False, constant: bool = False
-) -> list[Parameter]:
+    view: ArrayView, *, strided: bool = False, random_access: bool = False, constant: bool = False
+) -> list[KernelParameter]:
     """A pointer to values that are written and possibly read; constant: see Access."""
     access = Access(view, write=True, elementwise=not random_access, constant=constant)
-    pointer = Parameter(f"{C_NAMES[view.dtype]}*", view.array, access)
-    return [pointer, Parameter("Layout", view.layout())] if strided else [pointer]
+    pointer = KernelParameter(f"{C_TYPES[view.dtype]}*", view.array, access)
+    return [pointer, KernelParameter("Layout", view.layout())] if strided else [pointer]
 
 
-def number(value: Any) -> list[Parameter]:
+def scalar(value: Any) -> list[KernelParameter]:
     """A NumPy scalar, passed by value."""
-    return [Parameter(C_NAMES[value.dtype], value)]
+    return [KernelParameter(C_TYPES[value.dtype], value)]
 
 
-def whole(*values: int) -> list[Parameter]:
+def ints(*values: int) -> list[KernelParameter]:
     """An int for each value."""
-    return [Parameter("int", np.int32(value)) for value in values]
+    return [KernelParameter("int", np.int32(value)) for value in values]
 
 
-def divisor(value: int) -> list[Parameter]:
+def fast_divisor(value: int) -> list[KernelParameter]:
     """An int divisor, with its precomputed reciprocal."""
-    return [Parameter("Divisor", divided_by(value))]
+    return [KernelParameter("Divisor", divisor_struct(value))]
 
 
-def nothing(dtype: Any) -> list[Parameter]:
+def null_pointer(dtype: Any) -> list[KernelParameter]:
     """A null pointer to elements of `dtype`."""
-    return [Parameter(f"{C_NAMES[np.dtype(dtype)]}*", np.uintp(0))]
+    return [KernelParameter(f"{C_TYPES[np.dtype(dtype)]}*", np.uintp(0))]
 
 
-def accesses_of(parameters: Iterable[Parameter]) -> tuple[Access, ...]:
+def accesses_of(parameters: Iterable[KernelParameter]) -> tuple[Access, ...]:
     """The memory accesses of the parameters."""
     return tuple(parameter.access for parameter in parameters if parameter.access is not None)
 
@@ -127,7 +127,7 @@ _Key: TypeAlias = tuple[int, tuple[int, ...], tuple[int, ...], "np.dtype[Any]"]
 
 
 @dataclass
-class Glue:
+class CodeGenerator:
     """Generates the code that calls device functions in sequence, and the kernel parameters it needs.
 
     Elements accessed by several functions are kept in registers as CachedValue.
@@ -137,16 +137,16 @@ class Glue:
     window_input: the array whose element is finally stored in `cell`.
     """
 
-    functions: Sequence[Elementwise]
+    functions: Sequence[DeviceFunction]
     prefix: str
     index: str = "i"
-    output: View | None = None
-    window_input: View | None = None
+    output: ArrayView | None = None
+    window_input: ArrayView | None = None
 
     def parameters(self) -> list[str]:
         """Declarations of the kernel parameters."""
         return [
-            f"{given.kind} {self._name(place, part)}"
+            f"{given.c_type} {self._name(place, part)}"
             for place, function in enumerate(self.functions)
             for part, given in enumerate(function.parameters)
         ]
@@ -159,7 +159,7 @@ class Glue:
             arguments = [
                 self._argument(place, part, given, names) for part, given in enumerate(function.parameters)
             ]
-            lines.append(f"{function.function}({', '.join((self.index, *arguments))});")
+            lines.append(f"{function.name}({', '.join((self.index, *arguments))});")
         if self.window_input is not None:
             key = _key(self.window_input)
             lines.append(f"cell = {names[key] + '.value' if key in names else 'computed'};")
@@ -168,10 +168,10 @@ class Glue:
     def _name(self, place: int, part: int) -> str:
         return f"{self.prefix}{place}_{part}"
 
-    def _argument(self, place: int, part: int, given: Parameter, names: dict[_Key, str]) -> str:
+    def _argument(self, place: int, part: int, given: KernelParameter, names: dict[_Key, str]) -> str:
         access = given.access
         if access is not None and access.windows is not None and self.index == "w":
-            return f"WindowValues<{C_NAMES[access.view.dtype]}>{{cells}}"
+            return f"WindowValues<{C_TYPES[access.view.dtype]}>{{cells}}"
         if access is not None and access.elementwise and _key(access.view) in names:
             return names[_key(access.view)]
         return self._name(place, part)
@@ -191,11 +191,11 @@ class Glue:
             for part, given in enumerate(function.parameters)
             if given.access is not None and given.access.elementwise and _key(given.access.view) == key
         ]
-        kind = C_NAMES[key[3]]
+        kind = C_TYPES[key[3]]
         known = "computed, true" if self.output is not None and key == _key(self.output) else f"{kind}(), false"
         return f"CachedValue<{kind}> {name} = {{({kind}*){max(pointers)[1]}, {known}}};"
 
 
-def _key(view: View) -> _Key:
+def _key(view: ArrayView) -> _Key:
     """Equal for views of the same elements."""
     return view.start, view.extents, view.strides, view.dtype

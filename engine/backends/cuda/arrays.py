@@ -11,14 +11,14 @@ import numpy as np
 from engine.backends.ops import Array
 
 # As in layout.cuh.
-DIVISOR = np.dtype([("by", np.int32), ("magic", np.uint32), ("shift", np.int32)])
-LAYOUT = np.dtype([("extent", DIVISOR, 3), ("stride", np.int32, 4)])
+DIVISOR_DTYPE = np.dtype([("by", np.int32), ("magic", np.uint32), ("shift", np.int32)])
+LAYOUT_DTYPE = np.dtype([("extent", DIVISOR_DTYPE, 3), ("stride", np.int32, 4)])
 # The range of an int, less a margin for index overshoot in kernels.
-MOST = 2**31 - 2**24
+MAX_ELEMENTS = 2**31 - 2**24
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ArrayView:
     """A strided view of device memory.
 
     array: the array, kept alive.
@@ -43,15 +43,15 @@ class View:
         return math.prod(self.extents)
 
     @property
-    def contiguous(self) -> bool:
+    def is_contiguous(self) -> bool:
         """Whether its elements are adjacent in memory, in row-major order."""
         return self.extents == () or (len(self.extents) == 1 and self.strides == (1,))
 
-    def overlaps(self, other: View) -> bool:
+    def overlaps(self, other: ArrayView) -> bool:
         """Whether the address ranges intersect."""
         return self.start < other.stop and other.start < self.stop
 
-    def same_places(self, other: View) -> bool:
+    def same_elements(self, other: ArrayView) -> bool:
         """Whether element i of one is element i of the other, for every i."""
         own, others = ((view.start, view.extents, view.strides, view.dtype.itemsize) for view in (self, other))
         return own == others
@@ -60,26 +60,26 @@ class View:
         """The Layout structure for a kernel, a 0-d array. Raises ValueError for more than four axes."""
         if len(self.extents) > 4:
             raise ValueError(f"A kernel reads arrays of at most four axes, not {self.array.shape}.")
-        layout = np.zeros((), LAYOUT)
+        layout = np.zeros((), LAYOUT_DTYPE)
         inner = self.extents[:0:-1]
-        layout["extent"][: len(inner)] = [divided_by(extent).item() for extent in inner]
+        layout["extent"][: len(inner)] = [divisor_struct(extent).item() for extent in inner]
         strides = self.strides[::-1] or (1,)
         layout["stride"][: len(strides)] = strides
         return layout
 
 
-def divided_by(value: int) -> np.ndarray[Any, Any]:
+def divisor_struct(value: int) -> np.ndarray[Any, Any]:
     """The Divisor structure with which a kernel divides 0 <= n < 2^31 by `value` >= 1: n // value is
     n * magic >> 31 + shift (Granlund and Montgomery 1994)."""
     shift = (value - 1).bit_length()
-    return np.array((value, (1 << 31 + shift) // value + 1, shift), DIVISOR)
+    return np.array((value, (1 << 31 + shift) // value + 1, shift), DIVISOR_DTYPE)
 
 
-def view_of(address: int, array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> View:
+def view_of(address: int, array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> ArrayView:
     """A view of `array` from `address` on, strides in bytes. Raises ValueError for more than MAX_ELEMENTS."""
     itemsize = np.dtype(array.dtype).itemsize
     if math.prod(shape) == 0:
-        return View(array, address, address, (0,), (1,))
+        return ArrayView(array, address, address, (0,), (1,))
     axes: list[tuple[int, int]] = []
     last = 0
     for extent, stride in zip(shape, strides, strict=True):
@@ -89,7 +89,9 @@ def view_of(address: int, array: Array, shape: tuple[int, ...], strides: tuple[i
             axes[-1] = (axes[-1][0] * extent, step)
         elif extent > 1:
             axes.append((extent, step))
-    if max(last + 1, math.prod(shape)) > MOST:
-        raise ValueError(f"An array on a GPU may hold at most {MOST} values; this one has {math.prod(shape)}.")
+    if max(last + 1, math.prod(shape)) > MAX_ELEMENTS:
+        raise ValueError(
+            f"An array on a GPU may hold at most {MAX_ELEMENTS} values; this one has {math.prod(shape)}."
+        )
     stop = address + (last + 1) * itemsize
-    return View(array, address, stop, tuple(extent for extent, _ in axes), tuple(step for _, step in axes))
+    return ArrayView(array, address, stop, tuple(extent for extent, _ in axes), tuple(step for _, step in axes))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.cuda.launch import Blocks, DeviceFault, Launch, Segments
+from engine.backends.cuda.launch import BlockLaunch, DeviceFault, ElementwiseLaunch, Launch
 from engine.backends.ops import Array, Calls, HostArray, replay
 
 
@@ -28,7 +28,7 @@ def launches(calls: Calls) -> list[Launch]:
     return found
 
 
-def fused(calls: Calls) -> Calls:
+def fuse_launches(calls: Calls) -> Calls:
     """The same work in fewer launches (kernel fusion).
 
     An elementwise function is applied by the thread that has just computed its input, and independent elementwise
@@ -36,25 +36,25 @@ def fused(calls: Calls) -> Calls:
     """
     done: list[Launch] = []
     for launch in launches(calls):
-        if not (isinstance(launch, Segments) and _fuse(launch, done)):
+        if not (isinstance(launch, ElementwiseLaunch) and _fuse(launch, done)):
             done.append(launch)
     return [(launch, (), {}) for launch in done]
 
 
-def _fuse(launch: Segments, done: list[Launch]) -> bool:
+def _fuse(launch: ElementwiseLaunch, done: list[Launch]) -> bool:
     """Fuse a launch of one function with an earlier one, and return whether that was possible."""
     ((function,),) = launch.segments
-    candidate: tuple[int, Segments] | None = None
+    candidate: tuple[int, ElementwiseLaunch] | None = None
     for place in reversed(range(len(done))):
         earlier = done[place]
-        if launch.hinders(earlier):
-            longer = earlier.followed_by(function) if isinstance(earlier, Blocks | Segments) else None
+        if launch.conflicts_with(earlier):
+            longer = earlier.fused_with(function) if isinstance(earlier, BlockLaunch | ElementwiseLaunch) else None
             if longer is not None:
                 done[place] = longer
                 return True
             break
         # The earliest launch is best: it delays later launches least.
-        if isinstance(earlier, Segments) and (wider := earlier.beside(launch)) is not None:
+        if isinstance(earlier, ElementwiseLaunch) and (wider := earlier.merged_with(launch)) is not None:
             candidate = place, wider
     if candidate is None:
         return False
@@ -63,35 +63,35 @@ def _fuse(launch: Segments, done: list[Launch]) -> bool:
 
 
 @dataclass(frozen=True)
-class Turn:
+class StreamSlot:
     """The stream of a launch, 0 or 1, and the indices of launches in the other stream that it waits for."""
 
-    lane: int
-    after: tuple[int, ...]
+    stream: int
+    waits_for: tuple[int, ...]
 
 
-def turns(found: Sequence[Launch]) -> list[Turn]:
+def schedule_streams(found: Sequence[Launch]) -> list[StreamSlot]:
     """Assign launches in sequential order to two streams.
 
     The second stream is for launches that do not depend on the last one of the first, such as the weight gradient
     of a layer in parallel with its input gradient.
     """
-    slots: list[Turn] = []
+    slots: list[StreamSlot] = []
     # For each stream, the index of its last launch, and of the last one of the other stream that it has waited for.
     lasts, waited = [-1, -1], [-1, -1]
     for number, launch in enumerate(found):
-        needs = [earlier for earlier in range(number) if launch.hinders(found[earlier])]
+        needs = [earlier for earlier in range(number) if launch.conflicts_with(found[earlier])]
         latest = max(needs, default=-1)
         # After its latest dependency if that is the last launch of its stream, else in the other stream.
-        stream = slots[latest].lane if latest >= 0 else 0
+        stream = slots[latest].stream if latest >= 0 else 0
         if lasts[stream] > latest:
             stream = 1 - stream
-        others = [earlier for earlier in needs if slots[earlier].lane != stream and earlier > waited[stream]]
+        others = [earlier for earlier in needs if slots[earlier].stream != stream and earlier > waited[stream]]
         after = (max(others),) if others else ()
         if after:
             waited[stream] = after[0]
         lasts[stream] = number
-        slots.append(Turn(stream, after))
+        slots.append(StreamSlot(stream, after))
     return slots
 
 
@@ -144,7 +144,7 @@ class CupyDevice:
         self._busy = False
         return found
 
-    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
+    def pinned_array(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
         """Page-locked memory, which a GPU accesses at the same address."""
         kind, cuda = np.dtype(dtype), self._cupy.cuda
         size = int(np.prod(shape, dtype=np.int64))
@@ -166,7 +166,7 @@ class CupyDevice:
         """The repeated calls as one CUDA graph."""
         return _Program(self, calls, times)
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         if self._busy:
             try:
                 self._stream.synchronize()
@@ -174,7 +174,7 @@ class CupyDevice:
                 raise self._fault(error) from error
             self._busy = False
 
-    def launch(self, graph: Any) -> None:
+    def launch_graph(self, graph: Any) -> None:
         """Launch a captured graph. Without a context manager, as live passes spend their host time here."""
         self._busy = True
         try:
@@ -236,7 +236,7 @@ class _Program:
     def __init__(self, device: CupyDevice, calls: Calls, times: int) -> None:
         self._device, self._calls, self._times = device, calls, times
         self._graph: Any = None
-        self._slots: list[Turn] = []
+        self._slots: list[StreamSlot] = []
         self._runs = 0
 
     def __call__(self) -> None:
@@ -246,7 +246,7 @@ class _Program:
         if self._graph is None:
             self._launch()
         else:
-            self._device.launch(self._graph)
+            self._device.launch_graph(self._graph)
 
     def _launch(self) -> None:
         for _ in range(self._times):
@@ -258,7 +258,7 @@ class _Program:
         found = launches(self._calls)
         for launch in found:
             launch.prepare()
-        self._slots = turns(found)
+        self._slots = schedule_streams(found)
         try:
             with device._working():
                 stream.begin_capture()
@@ -278,17 +278,17 @@ class _Program:
         the first, at the end the first for the second."""
         device, streams = self._device, (self._device._stream, self._device._second)
         events: dict[int, Any] = {}
-        awaited = {number for slot in self._slots for number in slot.after}
+        awaited = {number for slot in self._slots for number in slot.waits_for}
         last, begun = -1, False
         before = self._event(streams[0])
         for number, (launch, slot) in enumerate(zip(launches(self._calls), self._slots, strict=True)):
-            stream = streams[slot.lane]
-            if slot.lane == 1:
+            stream = streams[slot.stream]
+            if slot.stream == 1:
                 last = number
-                if not begun and not slot.after:
+                if not begun and not slot.waits_for:
                     stream.wait_event(before)
                 begun = True
-            for earlier in slot.after:
+            for earlier in slot.waits_for:
                 stream.wait_event(events[earlier])
             device._current = stream
             launch()

@@ -10,11 +10,19 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from engine.backends.cuda.arguments import Access, Argument, Elementwise, Glue, Parameter, Windows, accesses_of
-from engine.backends.cuda.arrays import View, view_of
+from engine.backends.cuda.arguments import (
+    Access,
+    Argument,
+    CodeGenerator,
+    DeviceFunction,
+    KernelParameter,
+    MapShape,
+    accesses_of,
+)
+from engine.backends.cuda.arrays import ArrayView, view_of
 from engine.backends.ops import Array, Calls, HostArray
 
-FOLDER = Path(__file__).parent / "source"
+SOURCE_FOLDER = Path(__file__).parent / "source"
 
 # Headers included in every kernel, in order of dependency.
 HEADERS = (
@@ -32,7 +40,7 @@ HEADERS = (
 TILED = ("matmul", "convolution_forward", "convolution_input_gradient", "convolution_weight_gradient")
 
 
-def source(kernel: str, defines: str) -> str:
+def kernel_source(kernel: str, defines: str) -> str:
     """The complete source of `kernel`: `defines`, lines of #define, the headers, then the kernel. #line directives
     give compiler messages the right file."""
     parts = [*(f"{name}.cuh" for name in HEADERS), *(["tiles.cuh"] if kernel in TILED else [])]
@@ -42,7 +50,7 @@ def source(kernel: str, defines: str) -> str:
 
 @cache
 def _read(name: str) -> str:
-    return (FOLDER / name).read_text("utf-8")
+    return (SOURCE_FOLDER / name).read_text("utf-8")
 
 
 class DeviceFault(RuntimeError):
@@ -56,7 +64,7 @@ class DeviceFault(RuntimeError):
         self.out_of_memory = out_of_memory
 
 
-class Function(Protocol):
+class CompiledKernel(Protocol):
     """A compiled kernel, launched by calling it."""
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
@@ -65,15 +73,15 @@ class Function(Protocol):
         ...
 
 
-class Module(Protocol):
+class CompiledModule(Protocol):
     """A compiled module, as CuPy's RawModule."""
 
-    def get_function(self, name: str) -> Function:
+    def get_function(self, name: str) -> CompiledKernel:
         """The kernel of that name, compiled if it was not yet."""
         ...
 
 
-class Device(Protocol):
+class CudaDevice(Protocol):
     """A device that runs CUDA kernels, in the order of submission. All methods may raise DeviceFault.
 
     Its arrays have shape, strides, dtype, slicing, reshape, transpose and T, as in NumPy.
@@ -100,7 +108,7 @@ class Device(Protocol):
         """A NumPy copy of a contiguous array, after all earlier work."""
         ...
 
-    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
+    def pinned_array(self, shape: tuple[int, ...], dtype: Any) -> tuple[HostArray, Array]:
         """New pinned host memory, as a NumPy and as a device array. Concurrent access must be synchronized."""
         ...
 
@@ -108,7 +116,7 @@ class Device(Protocol):
         """The address of its first element, in bytes."""
         ...
 
-    def load(self, source: str, options: tuple[str, ...]) -> Module:
+    def load(self, source: str, options: tuple[str, ...]) -> CompiledModule:
         """Compile CUDA C with options such as -DSIZE=3. Raises ValueError with the compiler's log."""
         ...
 
@@ -116,7 +124,7 @@ class Device(Protocol):
         """A function that replays calls of these kernels `times` times, asynchronously."""
         ...
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         """Wait for all work; almost free if there is none."""
         ...
 
@@ -131,26 +139,26 @@ MAX_SEGMENTS = 16
 MAX_PARAMETER_BYTES = 4000
 
 
-class Kernels:
+class KernelCache:
     """Compiles each combination of kernel, options and fused functions once."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: CudaDevice) -> None:
         self.device = device
-        self._functions: dict[tuple[str, tuple[str, ...], str], Function] = {}
+        self._functions: dict[tuple[str, tuple[str, ...], str], CompiledKernel] = {}
 
     def view(
         self, array: Array, shape: tuple[int, ...] | None = None, strides: tuple[int, ...] | None = None
-    ) -> View:
+    ) -> ArrayView:
         """A view of a device array, optionally with another shape and strides in bytes, which may be 0. Raises
         ValueError for too many elements."""
         address = self.device.address(array)
         return view_of(address, array, shape or tuple(array.shape), strides or tuple(array.strides))
 
-    def function(self, kernel: str, options: tuple[str, ...], defines: str) -> Function:
+    def function(self, kernel: str, options: tuple[str, ...], defines: str) -> CompiledKernel:
         """The compiled kernel. Raises ValueError with the compiler's log, DeviceFault."""
         key = (kernel, options, defines)
         if key not in self._functions:
-            module = self.device.load(source(kernel, defines), options)
+            module = self.device.load(kernel_source(kernel, defines), options)
             self._functions[key] = module.get_function(kernel)
         return self._functions[key]
 
@@ -159,8 +167,8 @@ class Kernels:
 class Launch:
     """The base of all launches; calling one submits it to the device."""
 
-    kernels: Kernels
-    _function: Function | None = field(default=None, init=False)
+    kernels: KernelCache
+    _function: CompiledKernel | None = field(default=None, init=False)
     _arguments: tuple[Argument, ...] = field(default=(), init=False)
 
     @property
@@ -178,7 +186,7 @@ class Launch:
         return ()
 
     @property
-    def glue(self) -> str:
+    def defines(self) -> str:
         """The #define lines at the start of its source."""
         raise NotImplementedError
 
@@ -186,7 +194,7 @@ class Launch:
         """Compile the kernel if necessary. Raises ValueError with the compiler's log, DeviceFault."""
         if self._function is None:
             self._arguments = self._values()
-            self._function = self.kernels.function(self.kernel, self.options, self.glue)
+            self._function = self.kernels.function(self.kernel, self.options, self.defines)
 
     def __call__(self) -> None:
         if self._function is None:
@@ -201,13 +209,13 @@ class Launch:
     def _shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         raise NotImplementedError
 
-    def hinders(self, other: Launch) -> bool:
+    def conflicts_with(self, other: Launch) -> bool:
         """Whether the order of the two launches matters."""
-        return any(own.hinders(others) for own in self.accesses for others in other.accesses)
+        return any(own.conflicts_with(others) for own in self.accesses for others in other.accesses)
 
 
 @dataclass(eq=False)
-class Blocks(Launch):
+class BlockLaunch(Launch):
     """A launch of a kernel whose threads cooperate in blocks, with fused epilogues.
 
     compiler_options: its own.
@@ -220,14 +228,14 @@ class Blocks(Launch):
     """
 
     name: str
-    given: tuple[str, ...]
+    compiler_options: tuple[str, ...]
     grid: tuple[int, ...]
     block: tuple[int, ...]
-    parameters: tuple[Parameter, ...]
-    size: int = 0
-    windows: Windows | None = None
-    epilogue: tuple[Elementwise, ...] = ()
-    window_epilogue: tuple[Elementwise, ...] = ()
+    parameters: tuple[KernelParameter, ...]
+    output_size: int = 0
+    windows: MapShape | None = None
+    epilogue: tuple[DeviceFunction, ...] = ()
+    window_epilogue: tuple[DeviceFunction, ...] = ()
 
     @property
     def kernel(self) -> str:
@@ -235,7 +243,7 @@ class Blocks(Launch):
 
     @property
     def options(self) -> tuple[str, ...]:
-        return self.given
+        return self.compiler_options
 
     @property
     def accesses(self) -> tuple[Access, ...]:
@@ -246,9 +254,9 @@ class Blocks(Launch):
         return (*accesses_of(self.parameters), *_accesses(self.epilogue))
 
     @property
-    def glue(self) -> str:
-        epilogue = Glue(self.epilogue, "f", output=self._output, window_input=self._window_input)
-        window_epilogue = Glue(self.window_epilogue, "w", "w")
+    def defines(self) -> str:
+        epilogue = CodeGenerator(self.epilogue, "f", output=self._output, window_input=self._window_input)
+        window_epilogue = CodeGenerator(self.window_epilogue, "w", "w")
         parameters = "".join(f", {each}" for each in (*epilogue.parameters(), *window_epilogue.parameters()))
         return (
             f"#define EPILOGUE_PARAMETERS {parameters}\n#define EPILOGUE(i, computed, cell) {epilogue.body()}\n"
@@ -256,30 +264,32 @@ class Blocks(Launch):
         )
 
     @property
-    def _output(self) -> View | None:
+    def _output(self) -> ArrayView | None:
         """The output of which each element is written by one thread."""
         for access in accesses_of(self.parameters):
-            if access.write and access.elementwise and self.size:
+            if access.write and access.elementwise and self.output_size:
                 return access.view
         return None
 
     @property
-    def _window_input(self) -> View | None:
+    def _window_input(self) -> ArrayView | None:
         return next((access.view for access in _accesses(self.window_epilogue) if access.windows is not None), None)
 
-    def followed_by(self, function: Elementwise) -> Blocks | None:
+    def fused_with(self, function: DeviceFunction) -> BlockLaunch | None:
         """This launch with `function` added, None if that is impossible."""
         if len(self.epilogue) + len(self.window_epilogue) >= MAX_FUNCTIONS:
             return None
-        if function.size == self.size:
+        if function.size == self.output_size:
             independent = all(
-                not own.hinders(other) for own in function.accesses for other in _accesses(self.window_epilogue)
+                not own.conflicts_with(other)
+                for own in function.accesses
+                for other in _accesses(self.window_epilogue)
             )
-            fits = independent and function.may_follow(self._of_values)
+            fits = independent and function.can_follow(self._of_values)
             return _if_it_fits(replace(self, epilogue=(*self.epilogue, function))) if fits else None
-        if self.windows is not None and function.size * 4 == self.size:
-            fits = function.may_follow(_accesses(self.window_epilogue)) and all(
-                not own.hinders(value) or self._in_window(own, value)
+        if self.windows is not None and function.size * 4 == self.output_size:
+            fits = function.can_follow(_accesses(self.window_epilogue)) and all(
+                not own.conflicts_with(value) or self._in_window(own, value)
                 for own in function.accesses
                 for value in self._of_values
             )
@@ -290,11 +300,11 @@ class Blocks(Launch):
         """Whether an access of a window function meets only values written before by the same thread."""
         view = self._window_input
         ours = access.windows == self.windows and access.windows is not None and not access.write
-        same = view is None or view.same_places(access.view)
-        return ours and same and value.elementwise and access.view.same_places(value.view)
+        same = view is None or view.same_elements(access.view)
+        return ours and same and value.elementwise and access.view.same_elements(value.view)
 
     @property
-    def given_values(self) -> list[Parameter]:
+    def all_parameters(self) -> list[KernelParameter]:
         """All parameters, in order."""
         return [
             *self.parameters,
@@ -309,11 +319,11 @@ class Blocks(Launch):
 
 
 @dataclass(eq=False)
-class Segments(Launch):
+class ElementwiseLaunch(Launch):
     """A launch of the elementwise kernel: independent segments, each with its own blocks, of functions applied in
     sequence to every index."""
 
-    segments: tuple[tuple[Elementwise, ...], ...]
+    segments: tuple[tuple[DeviceFunction, ...], ...]
 
     @property
     def kernel(self) -> str:
@@ -324,34 +334,36 @@ class Segments(Launch):
         return tuple(access for segment in self.segments for function in segment for access in function.accesses)
 
     @property
-    def glue(self) -> str:
+    def defines(self) -> str:
         parameters: list[str] = []
         lines: list[str] = []
         for place, segment in enumerate(self.segments):
-            code = Glue(segment, f"s{place}_")
+            code = CodeGenerator(segment, f"s{place}_")
             parameters += [f"int blocks{place}", f"int count{place}", *code.parameters()]
             lines.append(f"SEGMENT(blocks{place}, count{place}, {code.body()})")
         return f"#define PARAMETERS {', '.join(parameters)}\n#define SEGMENTS {' '.join(lines)}"
 
-    def followed_by(self, function: Elementwise) -> Segments | None:
+    def fused_with(self, function: DeviceFunction) -> ElementwiseLaunch | None:
         """This launch with `function` added to one of its segments, None if that is impossible."""
         for place, segment in enumerate(self.segments):
             others = [one for other in self.segments if other is not segment for one in other]
-            independent = all(not own.hinders(access) for access in _accesses(others) for own in function.accesses)
+            independent = all(
+                not own.conflicts_with(access) for access in _accesses(others) for own in function.accesses
+            )
             fits = segment[0].size == function.size and len(segment) < MAX_FUNCTIONS and independent
-            if fits and function.may_follow(_accesses(segment)):
+            if fits and function.can_follow(_accesses(segment)):
                 longer = (*self.segments[:place], (*segment, function), *self.segments[place + 1 :])
                 return _if_it_fits(replace(self, segments=longer))
         return None
 
-    def beside(self, other: Segments) -> Segments | None:
+    def merged_with(self, other: ElementwiseLaunch) -> ElementwiseLaunch | None:
         """This launch with the segments of an independent one added, None if there are too many."""
         if len(self.segments) + len(other.segments) > MAX_SEGMENTS:
             return None
         return _if_it_fits(replace(self, segments=(*self.segments, *other.segments)))
 
     @property
-    def given_values(self) -> list[Parameter]:
+    def all_parameters(self) -> list[KernelParameter]:
         """All parameters in order, without the counts of blocks and elements."""
         return [given for segment in self.segments for function in segment for given in function.parameters]
 
@@ -369,18 +381,18 @@ class Segments(Launch):
         return (sum(self._blocks()),), (BLOCK_THREADS,)
 
 
-AnyLaunch = TypeVar("AnyLaunch", Blocks, Segments)
+AnyLaunch = TypeVar("AnyLaunch", BlockLaunch, ElementwiseLaunch)
 
 
 def _if_it_fits(launch: AnyLaunch) -> AnyLaunch | None:
     """The launch, None if its parameters take too many bytes; structures are aligned to at most eight bytes."""
-    sizes = [8 if given.access is not None else given.value.nbytes + 8 for given in launch.given_values]
+    sizes = [8 if given.access is not None else given.value.nbytes + 8 for given in launch.all_parameters]
     return launch if sum(sizes) <= MAX_PARAMETER_BYTES else None
 
 
-def _accesses(functions: Iterable[Elementwise]) -> tuple[Access, ...]:
+def _accesses(functions: Iterable[DeviceFunction]) -> tuple[Access, ...]:
     return tuple(access for function in functions for access in function.accesses)
 
 
-def _arguments(functions: Sequence[Elementwise]) -> list[Argument]:
+def _arguments(functions: Sequence[DeviceFunction]) -> list[Argument]:
     return [given.value for function in functions for given in function.parameters]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from engine.backends.cuda.arguments import Parameter, divisor, nothing, number, reads, whole, writes
-from engine.backends.cuda.arrays import View
-from engine.backends.cuda.launch import Blocks, Kernels
-from engine.backends.cuda.pointwise import calls_of
-from engine.backends.cuda.tiling import real
+from engine.backends.cuda.arguments import KernelParameter, fast_divisor, ints, null_pointer, reads, scalar, writes
+from engine.backends.cuda.arrays import ArrayView
+from engine.backends.cuda.launch import BlockLaunch, KernelCache
+from engine.backends.cuda.pointwise import elementwise_calls
+from engine.backends.cuda.tiling import real_option
 from engine.backends.ops import Array, Calls
 
 # The fewest values of a channel for a block, and the most blocks for a channel.
@@ -18,10 +18,10 @@ MAX_SLICES = 64
 THREADS = 256
 
 
-class BatchNorm:
+class CudaBatchNorm:
     def __init__(
         self,
-        kernels: Kernels,
+        kernels: KernelCache,
         x: Array,
         parameters: Array,
         buffers: Array,
@@ -44,9 +44,9 @@ class BatchNorm:
         calls = self._batch_statistics() if self._training else self._running_statistics()
         parameters = [
             *(*reads(self._x, strided=True), *_broadcast(self._mean, self._scale, self._affine)),
-            *(*writes(self._y, strided=True), *whole(self._channels), *divisor(self._count)),
+            *(*writes(self._y, strided=True), *ints(self._channels), *fast_divisor(self._count)),
         ]
-        return calls + calls_of(self._kernels, "normalize", self._y.size, parameters)
+        return calls + elementwise_calls(self._kernels, "normalize", self._y.size, parameters)
 
     def backward(self, dy: Array, dx: Array | None, dparameters: Array | None) -> Calls:
         if dx is None and dparameters is None:
@@ -59,19 +59,19 @@ class BatchNorm:
         parameters = [
             *(*reads(self._x, strided=True), *_broadcast(self._mean, self._scale, self._affine, self._sums)),
             *(*reads(gradient, strided=True), *writes(target, strided=True)),
-            *(*whole(self._channels), *divisor(self._count), *number(factor)),
+            *(*ints(self._channels), *fast_divisor(self._count), *scalar(factor)),
         ]
-        return calls + calls_of(self._kernels, "normalize_gradient", target.size, parameters)
+        return calls + elementwise_calls(self._kernels, "normalize_gradient", target.size, parameters)
 
-    def settle(self, buffers: Array, momentum: float) -> Calls:
+    def update_running_statistics(self, buffers: Array, momentum: float) -> Calls:
         correction = buffers.dtype.type(self._count / max(self._count - 1, 1))
         parameters = [
             *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(buffers), random_access=True)),
-            *(*whole(self._channels), *number(buffers.dtype.type(momentum)), *number(correction)),
+            *(*ints(self._channels), *scalar(buffers.dtype.type(momentum)), *scalar(correction)),
         ]
-        return calls_of(self._kernels, "update_running_statistics", self._channels, parameters)
+        return elementwise_calls(self._kernels, "update_running_statistics", self._channels, parameters)
 
-    def _reduce(self, gradient: View | None) -> Calls:
+    def _reduce(self, gradient: ArrayView | None) -> Calls:
         """Statistics of each channel's slices: mean and squared deviations of x, or the sums for the gradient."""
         backward = gradient is not None
         parameters = [
@@ -80,42 +80,46 @@ class BatchNorm:
             *(
                 _broadcast(self._mean, self._scale)
                 if backward
-                else (*nothing(self._x.dtype), *nothing(self._x.dtype))
+                else (*null_pointer(self._x.dtype), *null_pointer(self._x.dtype))
             ),
             *writes(self._parts, random_access=True),
-            *whole(self._count, self._slice_size),
+            *ints(self._count, self._slice_size),
         ]
-        options, grid = (real(self._x.dtype), f"-DBACKWARD={int(backward)}"), (self._slices, self._channels)
-        return [(Blocks(self._kernels, "batch_statistics", options, grid, (THREADS,), tuple(parameters)), (), {})]
+        options, grid = (real_option(self._x.dtype), f"-DBACKWARD={int(backward)}"), (self._slices, self._channels)
+        return [
+            (BlockLaunch(self._kernels, "batch_statistics", options, grid, (THREADS,), tuple(parameters)), (), {})
+        ]
 
     def _batch_statistics(self) -> Calls:
         parameters = [
             *reads(self._parts, random_access=True),
             *(given for view in (self._mean, self._variance, self._scale) for given in writes(view)),
-            *(*whole(self._slices, self._slice_size, self._count), *number(self._epsilon)),
+            *(*ints(self._slices, self._slice_size, self._count), *scalar(self._epsilon)),
         ]
-        return self._reduce(None) + calls_of(self._kernels, "combine_statistics", self._channels, parameters)
+        return self._reduce(None) + elementwise_calls(
+            self._kernels, "combine_statistics", self._channels, parameters
+        )
 
     def _running_statistics(self) -> Calls:
         parameters = [
             *(*reads(self._buffers, random_access=True), *writes(self._mean), *writes(self._scale)),
-            *(*whole(self._channels), *number(self._epsilon)),
+            *(*ints(self._channels), *scalar(self._epsilon)),
         ]
-        return calls_of(self._kernels, "load_running_statistics", self._channels, parameters)
+        return elementwise_calls(self._kernels, "load_running_statistics", self._channels, parameters)
 
     def _gradients(self, dparameters: Array | None) -> Calls:
         dtype = self._sums.dtype
         parameters = [
             *(*reads(self._parts, random_access=True), *writes(self._sums, random_access=True)),
             *(
-                nothing(dtype)
+                null_pointer(dtype)
                 if dparameters is None
                 else writes(self._kernels.view(dparameters), random_access=True)
             ),
-            *whole(self._channels, self._slices),
+            *ints(self._channels, self._slices),
         ]
-        return calls_of(self._kernels, "combine_gradients", self._channels, parameters)
+        return elementwise_calls(self._kernels, "combine_gradients", self._channels, parameters)
 
 
-def _broadcast(*views: View) -> Iterable[Parameter]:
+def _broadcast(*views: ArrayView) -> Iterable[KernelParameter]:
     return (given for view in views for given in reads(view, random_access=True))

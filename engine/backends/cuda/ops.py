@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 
 from engine.backends.cuda import pointwise, training_ops
-from engine.backends.cuda.convolution import Convolution, product
-from engine.backends.cuda.launch import Device, Kernels
-from engine.backends.cuda.normalization import BatchNorm
-from engine.backends.cuda.pointwise import Dropout, Inlet, Outlet
-from engine.backends.cuda.pooling import GlobalAverage, Pool
-from engine.backends.ops import Activation, Array, Calls, HostArray, Operations, replay
+from engine.backends.cuda.convolution import CudaConvolution, matmul
+from engine.backends.cuda.launch import CudaDevice, KernelCache
+from engine.backends.cuda.normalization import CudaBatchNorm
+from engine.backends.cuda.pointwise import CudaDropout, CudaHostInput, CudaHostOutput
+from engine.backends.cuda.pooling import CudaGlobalAveragePool, CudaPool
+from engine.backends.ops import Activation, Array, Calls, HostArray, Ops, replay
 
 
-class KernelOperations(Operations):
+class CudaOps(Ops):
     """The array operations on a CUDA device. Those that need contiguous arrays raise ValueError for others."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: CudaDevice) -> None:
         self.device = device
-        self._kernels = Kernels(device)
+        self._kernels = KernelCache(device)
         self._staging: dict[tuple[tuple[int, ...], str], Array] = {}
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -35,7 +35,7 @@ class KernelOperations(Operations):
 
     def to_host(self, array: Array) -> HostArray:
         """A copy on the host; a non-contiguous array is first copied into a contiguous one."""
-        if self._kernels.view(array).contiguous:
+        if self._kernels.view(array).is_contiguous:
             return self.device.to_host(array)
         packed = self._packed(tuple(array.shape), array.dtype)
         replay(self.copy(array, packed))
@@ -46,7 +46,7 @@ class KernelOperations(Operations):
         if values.shape != tuple(target.shape):
             raise ValueError(f"Values {values.shape} do not fit into {tuple(target.shape)}.")
         values = np.ascontiguousarray(values, target.dtype)
-        if self._kernels.view(target).contiguous:
+        if self._kernels.view(target).is_contiguous:
             self.device.upload(values, target)
             return
         packed = self._packed(values.shape, values.dtype)
@@ -60,23 +60,23 @@ class KernelOperations(Operations):
             self._staging[key] = self.device.zeros(shape, dtype)
         return self._staging[key]
 
-    def inlet(self, target: Array) -> Inlet:
+    def host_input(self, target: Array) -> CudaHostInput:
         """Through pinned host memory that the device reads."""
-        return Inlet(self._kernels, target)
+        return CudaHostInput(self._kernels, target)
 
-    def outlet(self, sources: Sequence[Array]) -> Outlet:
+    def host_output(self, sources: Sequence[Array]) -> CudaHostOutput:
         """Through pinned host memory that the device writes."""
-        return Outlet(self._kernels, sources)
+        return CudaHostOutput(self._kernels, sources)
 
-    def together(self, call_lists: Sequence[Calls]) -> Calls:
+    def in_parallel(self, call_lists: Sequence[Calls]) -> Calls:
         """One list after the other: a CUDA graph runs independent launches in parallel."""
         return [call for calls in call_lists for call in calls]
 
-    def sliced(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
+    def in_slices(self, call_lists: Sequence[Calls]) -> Callable[[float], bool]:
         """In a single slice: launches are asynchronous and take almost no time on the host."""
 
         def run_until(_: float) -> bool:
-            replay(self.together(call_lists))
+            replay(self.in_parallel(call_lists))
             return True
 
         return run_until
@@ -90,8 +90,8 @@ class KernelOperations(Operations):
     def add(self, left: Array, right: Array, out: Array) -> Calls:
         return pointwise.add(self._kernels, left, right, out)
 
-    def product(self, left: Array, right: Array, out: Array) -> Calls:
-        return product(self._kernels, left, right, out)
+    def matmul(self, left: Array, right: Array, out: Array) -> Calls:
+        return matmul(self._kernels, left, right, out)
 
     def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
         return pointwise.activation(self._kernels, kind, x, y, slope)
@@ -106,49 +106,51 @@ class KernelOperations(Operations):
 
     def convolution(
         self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> Convolution:
-        return Convolution(self._kernels, x, matrix, y, size, stride, padding, normalizer)
+    ) -> CudaConvolution:
+        return CudaConvolution(self._kernels, x, matrix, y, size, stride, padding, normalizer)
 
-    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> Pool:
-        return Pool(self._kernels, "max", x, y, size, stride)
+    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> CudaPool:
+        return CudaPool(self._kernels, "max", x, y, size, stride)
 
-    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> Pool:
-        return Pool(self._kernels, "average", x, y, size, stride)
+    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> CudaPool:
+        return CudaPool(self._kernels, "average", x, y, size, stride)
 
-    def global_average(self, x: Array, y: Array) -> GlobalAverage:
-        return GlobalAverage(self._kernels, x, y)
+    def global_average_pool(self, x: Array, y: Array) -> CudaGlobalAveragePool:
+        return CudaGlobalAveragePool(self._kernels, x, y)
 
-    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> Dropout:
-        return Dropout(self._kernels, x, y, rate, key, rng_counter)
+    def dropout(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> CudaDropout:
+        return CudaDropout(self._kernels, x, y, rate, key, rng_counter)
 
     def batch_norm(
         self, x: Array, parameters: Array, buffers: Array, y: Array, epsilon: float, training: bool
-    ) -> BatchNorm:
-        return BatchNorm(self._kernels, x, parameters, buffers, y, epsilon, training)
+    ) -> CudaBatchNorm:
+        return CudaBatchNorm(self._kernels, x, parameters, buffers, y, epsilon, training)
 
-    def gather(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
-        return training_ops.gather(self._kernels, table, order, step_index, first, out)
+    def gather_batch(self, table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
+        return training_ops.gather_batch(self._kernels, table, order, step_index, first, out)
 
-    def advance(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
-        return training_ops.advance(self._kernels, step_index, rng_counter, is_finite)
+    def advance_counters(self, step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+        return training_ops.advance_counters(self._kernels, step_index, rng_counter, is_finite)
 
-    def check(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
-        return training_ops.check(self._kernels, arrays, is_finite)
+    def check_finite(self, arrays: Sequence[Array], is_finite: Array) -> Calls:
+        return training_ops.check_finite(self._kernels, arrays, is_finite)
 
-    def choose(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
-        return training_ops.choose(self._kernels, is_finite, when, source, target)
+    def restore_if(self, is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+        return training_ops.restore_if(self._kernels, is_finite, when, source, target)
 
-    def record(self, loss: Array, step_index: Array, losses: Array) -> Calls:
-        return training_ops.record(self._kernels, loss, step_index, losses)
+    def store_loss(self, loss: Array, step_index: Array, losses: Array) -> Calls:
+        return training_ops.store_loss(self._kernels, loss, step_index, losses)
 
-    def clip(self, gradients: Array, limit: float) -> Calls:
-        return training_ops.clip(self._kernels, gradients, limit)
+    def clip_norm(self, gradients: Array, limit: float) -> Calls:
+        return training_ops.clip_norm(self._kernels, gradients, limit)
 
-    def penalise(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
-        return training_ops.penalise(self._kernels, values, weights, strength, gradients)
+    def add_l2_gradient(self, values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
+        return training_ops.add_l2_gradient(self._kernels, values, weights, strength, gradients)
 
-    def decay(self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
-        return training_ops.decay(self._kernels, values, weights, strength, rates, step_index)
+    def weight_decay(
+        self, values: Array, weights: Array, strength: float, rates: Array, step_index: Array
+    ) -> Calls:
+        return training_ops.weight_decay(self._kernels, values, weights, strength, rates, step_index)
 
     def sgd(
         self,

@@ -7,9 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.backends.cuda.arguments import Elementwise, Parameter, divisor, number, reads, whole, writes
-from engine.backends.cuda.arrays import View
-from engine.backends.cuda.launch import Kernels, Segments
+from engine.backends.cuda.arguments import (
+    DeviceFunction,
+    KernelParameter,
+    fast_divisor,
+    ints,
+    reads,
+    scalar,
+    writes,
+)
+from engine.backends.cuda.arrays import ArrayView
+from engine.backends.cuda.launch import ElementwiseLaunch, KernelCache
 from engine.backends.ops import Activation, Array, Calls, HostArray
 
 _FORWARD = {"relu": "relu", "leaky_relu": "leaky_relu", "tanh": "tanh_forward", "sigmoid": "sigmoid"}
@@ -21,49 +29,57 @@ _BACKWARD = {
 }
 
 
-def calls_of(kernels: Kernels, function: str, size: int, parameters: list[Parameter]) -> Calls:
+def elementwise_calls(kernels: KernelCache, function: str, size: int, parameters: list[KernelParameter]) -> Calls:
     """The launch of one device function for every index below `size`; no launch if `size` is 0."""
     if size == 0:
         return []
-    return [(Segments(kernels, ((Elementwise(function, size, tuple(parameters)),),)), (), {})]
+    return [(ElementwiseLaunch(kernels, ((DeviceFunction(function, size, tuple(parameters)),),)), (), {})]
 
 
 def _elementwise(
-    kernels: Kernels, function: str, inputs: tuple[Array, ...], out: Array, extra: list[Parameter] | None = None
+    kernels: KernelCache,
+    function: str,
+    inputs: tuple[Array, ...],
+    out: Array,
+    extra: list[KernelParameter] | None = None,
 ) -> Calls:
     """The launch of a device function that computes element i of `out` from element i of each input."""
     target = kernels.view(out)
     sources = [parameter for array in inputs for parameter in reads(kernels.view(array), strided=True)]
-    return calls_of(kernels, function, target.size, [*sources, *writes(target, strided=True), *(extra or [])])
+    return elementwise_calls(
+        kernels, function, target.size, [*sources, *writes(target, strided=True), *(extra or [])]
+    )
 
 
-def fill(kernels: Kernels, target: Array, value: float) -> Calls:
-    return _elementwise(kernels, "fill", (), target, number(target.dtype.type(value)))
+def fill(kernels: KernelCache, target: Array, value: float) -> Calls:
+    return _elementwise(kernels, "fill", (), target, scalar(target.dtype.type(value)))
 
 
-def copy(kernels: Kernels, source: Array, target: Array) -> Calls:
+def copy(kernels: KernelCache, source: Array, target: Array) -> Calls:
     return _elementwise(kernels, "copy", (source,), target)
 
 
-def add(kernels: Kernels, left: Array, right: Array, out: Array) -> Calls:
+def add(kernels: KernelCache, left: Array, right: Array, out: Array) -> Calls:
     return _elementwise(kernels, "add", (left, right), out)
 
 
-def activation(kernels: Kernels, kind: Activation, x: Array, y: Array, slope: float) -> Calls:
-    extra = number(x.dtype.type(slope)) if kind == "leaky_relu" else []
+def activation(kernels: KernelCache, kind: Activation, x: Array, y: Array, slope: float) -> Calls:
+    extra = scalar(x.dtype.type(slope)) if kind == "leaky_relu" else []
     return _elementwise(kernels, _FORWARD[kind], (x,), y, extra)
 
 
-def activation_gradient(kernels: Kernels, kind: Activation, y: Array, dy: Array, dx: Array, slope: float) -> Calls:
+def activation_gradient(
+    kernels: KernelCache, kind: Activation, y: Array, dy: Array, dx: Array, slope: float
+) -> Calls:
     slope = 0.0 if kind == "relu" else slope
-    extra = number(y.dtype.type(slope)) if kind in ("relu", "leaky_relu") else []
+    extra = scalar(y.dtype.type(slope)) if kind in ("relu", "leaky_relu") else []
     return _elementwise(kernels, _BACKWARD[kind], (y, dy), dx, extra)
 
 
-class Dropout:
+class CudaDropout:
     """Dropout, whose backward pass generates the same random numbers again."""
 
-    def __init__(self, kernels: Kernels, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> None:
+    def __init__(self, kernels: KernelCache, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> None:
         self._kernels, self._x, self._y, self._rng_counter = kernels, x, y, rng_counter
         self._key, self._threshold = np.uint32(key), np.uint32(min(round(rate * 2**32), 2**32 - 1))
         self._scale = x.dtype.type(1 / (1 - rate))
@@ -78,16 +94,16 @@ class Dropout:
         given, out, rng_counter = (self._kernels.view(array) for array in (source, target, self._rng_counter))
         parameters = [
             *(*reads(given, strided=True), *writes(out, strided=True), *reads(rng_counter, random_access=True)),
-            *(*number(self._key), *number(self._threshold), *number(self._scale), *divisor(source.shape[-1])),
+            *(*scalar(self._key), *scalar(self._threshold), *scalar(self._scale), *fast_divisor(source.shape[-1])),
         ]
-        return calls_of(self._kernels, "dropout", out.size, parameters)
+        return elementwise_calls(self._kernels, "dropout", out.size, parameters)
 
 
 def softmax_cross_entropy(
-    kernels: Kernels, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
+    kernels: KernelCache, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
 ) -> Calls:
     """Raises ValueError for non-contiguous arrays; see Ops.softmax_cross_entropy."""
-    logits, labels, probabilities, gradient = flat(kernels, scores, targets, votes, dscores)
+    logits, labels, probabilities, gradient = contiguous_views(kernels, scores, targets, votes, dscores)
     classes, batch = scores.shape
     parameters = [
         *(
@@ -96,41 +112,41 @@ def softmax_cross_entropy(
             *writes(probabilities, random_access=True),
         ),
         *(*writes(kernels.view(loss), strided=True), *writes(gradient, random_access=True)),
-        *(*whole(classes, batch), *number(scores.dtype.type(1 / total))),
+        *(*ints(classes, batch), *scalar(scores.dtype.type(1 / total))),
     ]
-    return calls_of(kernels, "softmax_cross_entropy", batch, parameters)
+    return elementwise_calls(kernels, "softmax_cross_entropy", batch, parameters)
 
 
-def flat(kernels: Kernels, *arrays: Array) -> list[View]:
+def contiguous_views(kernels: KernelCache, *arrays: Array) -> list[ArrayView]:
     """Views of the arrays. Raises ValueError unless each is contiguous."""
     views = [kernels.view(array) for array in arrays]
     for view in views:
-        if not view.contiguous:
+        if not view.is_contiguous:
             raise ValueError(f"This operation needs contiguous arrays; that of shape {view.array.shape} has gaps.")
     return views
 
 
-class Inlet:
-    def __init__(self, kernels: Kernels, target: Array) -> None:
+class CudaHostInput:
+    def __init__(self, kernels: KernelCache, target: Array) -> None:
         self._device = kernels.device
-        self._host, pinned = kernels.device.shared(tuple(target.shape), target.dtype)
+        self._host, pinned = kernels.device.pinned_array(tuple(target.shape), target.dtype)
         self.calls: Calls = copy(kernels, pinned, target)
 
-    def put(self, values: HostArray) -> None:
-        self._device.wait()
+    def write(self, values: HostArray) -> None:
+        self._device.synchronize()
         np.copyto(self._host, values)
 
 
-class Outlet:
-    def __init__(self, kernels: Kernels, sources: Sequence[Array]) -> None:
+class CudaHostOutput:
+    def __init__(self, kernels: KernelCache, sources: Sequence[Array]) -> None:
         self._device = kernels.device
         self._hosts: list[HostArray] = []
         self.calls: Calls = []
         for source in sources:
-            host, pinned = kernels.device.shared(tuple(source.shape), source.dtype)
+            host, pinned = kernels.device.pinned_array(tuple(source.shape), source.dtype)
             self._hosts.append(host)
             self.calls += copy(kernels, source, pinned)
 
-    def take(self) -> list[HostArray]:
-        self._device.wait()
+    def read(self) -> list[HostArray]:
+        self._device.synchronize()
         return [host.copy() for host in self._hosts]

@@ -8,25 +8,27 @@ from typing import Literal
 
 import numpy as np
 
-from engine.backends.cuda.arguments import Parameter, number, reads, whole, writes
-from engine.backends.cuda.arrays import DIVISOR, divided_by
-from engine.backends.cuda.launch import Blocks, Kernels
-from engine.backends.cuda.pointwise import calls_of
-from engine.backends.cuda.tiling import real
+from engine.backends.cuda.arguments import KernelParameter, ints, reads, scalar, writes
+from engine.backends.cuda.arrays import DIVISOR_DTYPE, divisor_struct
+from engine.backends.cuda.launch import BlockLaunch, KernelCache
+from engine.backends.cuda.pointwise import elementwise_calls
+from engine.backends.cuda.tiling import real_option
 from engine.backends.ops import Array, Calls
 
 # As in pools.cuh.
-POOL_GEOMETRY = np.dtype([(name, DIVISOR) for name in ("height", "width", "out_height", "out_width", "batch")])
+POOL_GEOMETRY = np.dtype(
+    [(name, DIVISOR_DTYPE) for name in ("height", "width", "out_height", "out_width", "batch")]
+)
 
 
-class Pool:
+class CudaPool:
     def __init__(
-        self, kernels: Kernels, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
+        self, kernels: KernelCache, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
     ) -> None:
         self._kernels, self._kind, self._x, self._y = kernels, kind, x, y
         self._template = f"<{size}, {stride}>"
-        sizes = tuple(divided_by(size).item() for size in (*x.shape[1:3], *y.shape[1:]))
-        self._geometry = Parameter("PoolGeometry", np.array(sizes, POOL_GEOMETRY))
+        sizes = tuple(divisor_struct(size).item() for size in (*x.shape[1:3], *y.shape[1:]))
+        self._geometry = KernelParameter("PoolGeometry", np.array(sizes, POOL_GEOMETRY))
         # Whether windows are 2 x 2 and tile the maps exactly.
         self._tiles_exactly = (size, stride) == (2, 2) and x.shape[1] % 2 == x.shape[2] % 2 == 0
         # The position of the maximum in each window.
@@ -40,18 +42,18 @@ class Pool:
         if self._argmax is not None:
             parameters += writes(self._kernels.view(self._argmax))
         function = f"{self._kind}_pool{self._template}"
-        return calls_of(self._kernels, function, y.size, [*parameters, self._geometry])
+        return elementwise_calls(self._kernels, function, y.size, [*parameters, self._geometry])
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         if dx is None:
             return []
         given, target = self._kernels.view(dy), self._kernels.view(dx)
-        if self._argmax is not None and self._tiles_exactly and target.contiguous:
+        if self._argmax is not None and self._tiles_exactly and target.is_contiguous:
             # Not fused with the kernel that computes dy, whose threads have too few adjacent values for fast
             # writes.
             parameters = [*reads(self._kernels.view(self._argmax)), *reads(given, strided=True, random_access=True)]
             parameters += [*writes(target, strided=True, random_access=True), self._geometry]
-            return calls_of(self._kernels, "max_pool_scatter", given.size, parameters)
+            return elementwise_calls(self._kernels, "max_pool_scatter", given.size, parameters)
         parameters = [
             *reads(given, strided=True, random_access=True),
             *writes(target, strided=True),
@@ -60,11 +62,11 @@ class Pool:
         if self._argmax is not None:
             parameters = [*reads(self._kernels.view(self._argmax), random_access=True), *parameters]
         function = f"{self._kind}_pool_gradient{self._template}"
-        return calls_of(self._kernels, function, target.size, parameters)
+        return elementwise_calls(self._kernels, function, target.size, parameters)
 
 
-class GlobalAverage:
-    def __init__(self, kernels: Kernels, x: Array, y: Array) -> None:
+class CudaGlobalAveragePool:
+    def __init__(self, kernels: KernelCache, x: Array, y: Array) -> None:
         self._kernels, self._x, self._y = kernels, x, y
 
     def forward(self) -> Calls:
@@ -74,11 +76,11 @@ class GlobalAverage:
         strides = (stride // self._x.dtype.itemsize for stride in self._x.strides[:3])
         parameters = [
             *reads(x, random_access=True),
-            *whole(*strides, *self._x.shape[1:], y.size),
+            *ints(*strides, *self._x.shape[1:], y.size),
             *writes(y, strided=True),
         ]
-        options, grid = (real(y.dtype), f"-DGROUPS={groups}"), (-(-y.size // 32),)
-        launch = Blocks(
+        options, grid = (real_option(y.dtype), f"-DGROUPS={groups}"), (-(-y.size // 32),)
+        launch = BlockLaunch(
             self._kernels, "global_average_pool", options, grid, (32, groups), tuple(parameters), y.size
         )
         return [(launch, (), {})]
@@ -92,6 +94,6 @@ class GlobalAverage:
         parameters = [
             *reads(expanded, strided=True, random_access=True),
             *writes(target, strided=True),
-            *number(factor),
+            *scalar(factor),
         ]
-        return calls_of(self._kernels, "scale", target.size, parameters)
+        return elementwise_calls(self._kernels, "scale", target.size, parameters)

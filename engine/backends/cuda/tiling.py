@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends.cuda.arguments import Parameter, nothing, reads, whole, writes
-from engine.backends.cuda.arrays import View
-from engine.backends.cuda.launch import Blocks, Kernels
+from engine.backends.cuda.arguments import KernelParameter, ints, null_pointer, reads, writes
+from engine.backends.cuda.arrays import ArrayView
+from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.ops import Calls
 
 # Steps along the inner axis loaded into shared memory at a time; the default limit of shared memory for a block.
@@ -22,56 +22,56 @@ MAX_SUM_LENGTH = 1024
 # The shortest slice of a sum, in steps of DEPTH.
 MIN_SLICE_STEPS = 2
 
-Wide: TypeAlias = Literal[1, 4]
+VectorWidth: TypeAlias = Literal[1, 4]
 
 
 @dataclass(frozen=True)
-class Tile:
+class TileShape:
     """The rows x columns of a product computed by a block, of which each thread computes thread_rows x
     thread_columns."""
 
     rows: int
     columns: int
-    high: int
-    wide: int
+    thread_rows: int
+    thread_columns: int
 
     @property
     def threads(self) -> int:
         """Threads of a tile."""
-        return self.rows // self.high * (self.columns // self.wide)
+        return self.rows // self.thread_rows * (self.columns // self.thread_columns)
 
     @property
-    def most_threads(self) -> int:
+    def max_threads(self) -> int:
         """The most threads of a block: more values per thread need more registers."""
-        values = self.high * self.wide
+        values = self.thread_rows * self.thread_columns
         return 256 if values > 32 else 512 if values > 8 else 1024
 
-    def blocks(self, rows: int, columns: int) -> tuple[int, int]:
+    def grid(self, rows: int, columns: int) -> tuple[int, int]:
         """The number of blocks that cover rows x columns, as (horizontal, vertical)."""
         return -(-columns // self.columns), -(-rows // self.rows)
 
 
 TILES = (
-    Tile(8, 32, 1, 4),
-    Tile(8, 64, 2, 4),
-    Tile(8, 128, 4, 4),
-    Tile(8, 256, 4, 8),
-    Tile(16, 64, 4, 4),
-    Tile(16, 128, 4, 8),
-    Tile(16, 256, 4, 16),
-    Tile(32, 32, 4, 4),
-    Tile(32, 64, 4, 8),
-    Tile(32, 128, 8, 8),
-    Tile(32, 256, 4, 16),
-    Tile(64, 64, 8, 4),
-    Tile(64, 128, 8, 8),
-    Tile(128, 64, 8, 8),
-    Tile(128, 128, 8, 8),
+    TileShape(8, 32, 1, 4),
+    TileShape(8, 64, 2, 4),
+    TileShape(8, 128, 4, 4),
+    TileShape(8, 256, 4, 8),
+    TileShape(16, 64, 4, 4),
+    TileShape(16, 128, 4, 8),
+    TileShape(16, 256, 4, 16),
+    TileShape(32, 32, 4, 4),
+    TileShape(32, 64, 4, 8),
+    TileShape(32, 128, 8, 8),
+    TileShape(32, 256, 4, 16),
+    TileShape(64, 64, 8, 4),
+    TileShape(64, 128, 8, 8),
+    TileShape(128, 64, 8, 8),
+    TileShape(128, 128, 8, 8),
 )
 
 
 @dataclass(frozen=True)
-class Sharing:
+class TilingConfig:
     """How a product is divided among blocks and threads.
 
     groups: thread groups of a block that share each sum.
@@ -79,7 +79,7 @@ class Sharing:
     depth: steps along the inner axis loaded at a time.
     """
 
-    tile: Tile
+    tile: TileShape
     groups: int
     slices: int
     depth: int
@@ -94,14 +94,19 @@ class Sharing:
         """Estimated registers of a thread: its values, a row and a column of operands, and prefetched operands."""
         tile = self.tile
         fetched = self.depth * (tile.rows + tile.columns) / tile.threads
-        return int(40 + tile.high * tile.wide + tile.high + tile.wide + fetched)
+        return int(40 + tile.thread_rows * tile.thread_columns + tile.thread_rows + tile.thread_columns + fetched)
 
     def options(self, dtype: np.dtype[Any]) -> tuple[str, ...]:
         """Compiler options for this tiling and dtype."""
         tile = self.tile
-        sides = {"TILE_M": tile.rows, "TILE_N": tile.columns, "THREAD_M": tile.high, "THREAD_N": tile.wide}
+        sides = {
+            "TILE_M": tile.rows,
+            "TILE_N": tile.columns,
+            "THREAD_M": tile.thread_rows,
+            "THREAD_N": tile.thread_columns,
+        }
         sides |= {"GROUPS": self.groups, "DEPTH": self.depth}
-        return (real(dtype), *(f"-D{name}={value}" for name, value in sides.items()))
+        return (real_option(dtype), *(f"-D{name}={value}" for name, value in sides.items()))
 
     def shared_bytes(self, itemsize: int) -> int:
         """Shared memory of a block in bytes, as in tiles.cuh."""
@@ -110,7 +115,7 @@ class Sharing:
         return max(operands, (self.groups - 1) * tile.rows * tile.columns * itemsize)
 
 
-def real(dtype: np.dtype[Any]) -> str:
+def real_option(dtype: np.dtype[Any]) -> str:
     """The compiler option for the type REAL. Raises ValueError for a dtype other than float32 and float64."""
     names = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
     if dtype not in names:
@@ -119,42 +124,42 @@ def real(dtype: np.dtype[Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Size:
+class ProductShape:
     """The dimensions (m, n, k) of a product; vector_widths: values fetched at once, of the left and right
     operand."""
 
     rows: int
     columns: int
-    members: int
-    wide: tuple[Wide, Wide] = (1, 1)
+    inner: int
+    vector_widths: tuple[VectorWidth, VectorWidth] = (1, 1)
 
 
 @cache
-def best_tiling(size: Size, itemsize: int, processors: int) -> Sharing:
+def best_tiling(size: ProductShape, itemsize: int, processors: int) -> TilingConfig:
     """The tiling with the lowest estimated time."""
     candidates = list(_candidates(size, itemsize, processors))
-    short = [tiling for tiling in candidates if size.members <= MAX_SUM_LENGTH * tiling.groups * tiling.slices]
-    return min(short or candidates, key=lambda tiling: microseconds(tiling, size, itemsize, processors))
+    short = [tiling for tiling in candidates if size.inner <= MAX_SUM_LENGTH * tiling.groups * tiling.slices]
+    return min(short or candidates, key=lambda tiling: estimate_microseconds(tiling, size, itemsize, processors))
 
 
-def _candidates(size: Size, itemsize: int, processors: int) -> Iterator[Sharing]:
+def _candidates(size: ProductShape, itemsize: int, processors: int) -> Iterator[TilingConfig]:
     """All tilings that fit a block."""
     for tile in TILES:
-        along, down = tile.blocks(size.rows, size.columns)
+        along, down = tile.grid(size.rows, size.columns)
         for groups in (1, 2, 4, 8, 16):
-            if groups > 1 and (tile.threads * groups > tile.most_threads or size.members < groups * 8):
+            if groups > 1 and (tile.threads * groups > tile.max_threads or size.inner < groups * 8):
                 continue
             for depth in DEPTHS:
-                if depth > 8 and size.members <= depth // 2 * groups:
+                if depth > 8 and size.inner <= depth // 2 * groups:
                     continue
-                single = Sharing(tile, groups, 1, depth)
+                single = TilingConfig(tile, groups, 1, depth)
                 if single.shared_bytes(itemsize) > SHARED_BYTES:
                     continue
-                max_slices = size.members // (MIN_SLICE_STEPS * depth * groups)
+                max_slices = size.inner // (MIN_SLICE_STEPS * depth * groups)
                 counts = {1, *(times * processors // (along * down) for times in (1, 2, 3, 4, 6, 8))}
                 for slices in counts:
                     if 1 <= slices <= max(1, max_slices):
-                        yield Sharing(tile, groups, slices, depth)
+                        yield TilingConfig(tile, groups, slices, depth)
 
 
 # An H200: clock in MHz; schedulers, threads, registers and bytes of shared memory of a multiprocessor.
@@ -169,20 +174,22 @@ WASTED, MIXED = 0.82, 2.7
 LAUNCH, SECOND_LAUNCH, PARTIAL_SUMS = 1.2, 1.4, 0.41
 
 
-def microseconds(tiling: Sharing, size: Size, itemsize: int, processors: int) -> float:
+def estimate_microseconds(tiling: TilingConfig, size: ProductShape, itemsize: int, processors: int) -> float:
     """Estimated time of a product in microseconds.
 
     A multiprocessor runs its share of the blocks in waves of as many as fit. A wave takes the longer of the issue
     time of all its threads and the latency of one, step by step.
     """
     tile, depth = tiling.tile, tiling.depth
-    along, down = tile.blocks(size.rows, size.columns)
-    steps = -(-size.members // (tiling.slices * tiling.groups * depth))
-    fetches = depth * (tile.rows / size.wide[0] + tile.columns / size.wide[1]) / tile.threads
+    along, down = tile.grid(size.rows, size.columns)
+    steps = -(-size.inner // (tiling.slices * tiling.groups * depth))
+    fetches = depth * (tile.rows / size.vector_widths[0] + tile.columns / size.vector_widths[1]) / tile.threads
     step_cycles = (
-        depth * (VALUE * tile.high * tile.wide + SIDE * (tile.high + tile.wide) + INNER) + FETCHED * fetches
+        depth
+        * (VALUE * tile.thread_rows * tile.thread_columns + SIDE * (tile.thread_rows + tile.thread_columns) + INNER)
+        + FETCHED * fetches
     )
-    last = LAST * tile.high * tile.wide * (1 + 0.04 * tiling.groups) + 100
+    last = LAST * tile.thread_rows * tile.thread_columns * (1 + 0.04 * tiling.groups) + 100
     resident = min(
         MAX_RESIDENT // tiling.threads,
         REGISTERS // (tiling.registers * tiling.threads),
@@ -204,7 +211,7 @@ def microseconds(tiling: Sharing, size: Size, itemsize: int, processors: int) ->
 
 
 @dataclass(frozen=True)
-class Product:
+class TiledProduct:
     """A matrix product by a tiled kernel.
 
     rows, columns, inner, vector_widths: see ProductShape.
@@ -216,38 +223,38 @@ class Product:
     name: str
     rows: int
     columns: int
-    members: int
-    wide: tuple[Wide, Wide]
+    inner: int
+    vector_widths: tuple[VectorWidth, VectorWidth]
     options: tuple[str, ...]
-    before: list[Parameter]
-    out: View
-    after: list[Parameter]
+    before: list[KernelParameter]
+    out: ArrayView
+    after: list[KernelParameter]
     windows: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
-class Bias:
+class BiasTerm:
     """The bias of element i, array[i // channel_size * step], added by the reduction of split sums."""
 
-    first: View
+    array: ArrayView
     step: int
-    values: int
+    channel_size: int
 
 
-def tiled(kernels: Kernels, product: Product, bias: Bias | None = None) -> Calls:
+def tiled_product_calls(kernels: KernelCache, product: TiledProduct, bias: BiasTerm | None = None) -> Calls:
     """The launch of a tiled kernel; with split sums, also the launch that reduces them and adds the bias, which the
     kernel itself adds otherwise."""
     rows, columns, dtype = product.rows, product.columns, product.out.dtype
-    size = Size(rows, columns, product.members, product.wide)
+    size = ProductShape(rows, columns, product.inner, product.vector_widths)
     tiling = best_tiling(size, dtype.itemsize, kernels.device.processors)
     parts, windows = tiling.slices, product.windows if tiling.slices == 1 else None
-    grid = (*tiling.tile.blocks(rows, columns), parts)
-    widths = (f"-DLEFT_VECTOR={product.wide[0]}", f"-DRIGHT_VECTOR={product.wide[1]}")
+    grid = (*tiling.tile.grid(rows, columns), parts)
+    widths = (f"-DLEFT_VECTOR={product.vector_widths[0]}", f"-DRIGHT_VECTOR={product.vector_widths[1]}")
     options = (*tiling.options(dtype), *widths, f"-DWINDOWS={int(windows is not None)}", *product.options)
 
-    def launch(target: list[Parameter], count: int) -> Blocks:
+    def launch(target: list[KernelParameter], count: int) -> BlockLaunch:
         parameters = (*product.before, *target, *product.after)
-        return Blocks(kernels, product.name, options, grid, (tiling.threads,), parameters, count, windows)
+        return BlockLaunch(kernels, product.name, options, grid, (tiling.threads,), parameters, count, windows)
 
     if parts == 1:
         return [(launch(writes(product.out), rows * columns), (), {})]
@@ -256,19 +263,23 @@ def tiled(kernels: Kernels, product: Product, bias: Bias | None = None) -> Calls
     return [(first, (), {}), (_reduction(kernels, scratch, parts, product.out, bias), (), {})]
 
 
-def _reduction(kernels: Kernels, parts: View, slices: int, out: View, bias: Bias | None) -> Blocks:
+def _reduction(
+    kernels: KernelCache, parts: ArrayView, slices: int, out: ArrayView, bias: BiasTerm | None
+) -> BlockLaunch:
     """The launch that sums parts (slices, count)."""
     # Many slices need many threads for each value, few do not.
     count, groups = out.size, 8 if slices <= 32 else 32
-    parameters = [*reads(parts, random_access=True), *whole(slices, count), *writes(out, strided=True)]
+    parameters = [*reads(parts, random_access=True), *ints(slices, count), *writes(out, strided=True)]
     if bias is None:
-        parameters += [*nothing(out.dtype), *whole(0, 1)]
+        parameters += [*null_pointer(out.dtype), *ints(0, 1)]
     else:
-        parameters += [*reads(bias.first, random_access=True), *whole(bias.step, bias.values)]
-    options = (real(out.dtype), f"-DGROUPS={groups}")
-    return Blocks(kernels, "reduce_slices", options, (-(-count // 32),), (32, groups), tuple(parameters), count)
+        parameters += [*reads(bias.array, random_access=True), *ints(bias.step, bias.channel_size)]
+    options = (real_option(out.dtype), f"-DGROUPS={groups}")
+    return BlockLaunch(
+        kernels, "reduce_slices", options, (-(-count // 32),), (32, groups), tuple(parameters), count
+    )
 
 
-def in_fours(view: View, *counts: int) -> Wide:
+def vector_width(view: ArrayView, *counts: int) -> VectorWidth:
     """How many values of an array can be fetched at once; counts: its row lengths and strides, in elements."""
     return 4 if view.dtype.itemsize == 4 and view.start % 16 == 0 and all(count % 4 == 0 for count in counts) else 1

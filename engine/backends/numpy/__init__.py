@@ -1,5 +1,5 @@
 """The array operations on NumPy, as prepared calls with preallocated buffers and views."""
 
-from engine.backends.numpy.ops import ArrayOperations
+from engine.backends.numpy.ops import NumpyOps
 
-__all__ = ["ArrayOperations"]
+__all__ = ["NumpyOps"]

@@ -17,7 +17,7 @@ def call(function: Callable[..., object], *arguments: object, out: Array) -> Cal
     return function, (*arguments, out), {}  # by position: a keyword costs a tenth of a small call
 
 
-def run(function: Callable[..., object], *arguments: object, **keywords: object) -> Call:
+def plain_call(function: Callable[..., object], *arguments: object, **keywords: object) -> Call:
     """A prepared call of any function."""
     return function, arguments, keywords
 
@@ -25,7 +25,7 @@ def run(function: Callable[..., object], *arguments: object, **keywords: object)
 _LINE = 64  # bytes of a cache line
 
 
-def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
+def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     """A new C-contiguous array of zeros, aligned to a cache line."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -34,8 +34,8 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:
+def aligned_full(shape: tuple[int, ...], value: float, dtype: Any) -> Array:
     """A new C-contiguous array filled with `value`, aligned to a cache line."""
-    array = zeros(shape, dtype)
+    array = aligned_zeros(shape, dtype)
     array.fill(value)
     return array

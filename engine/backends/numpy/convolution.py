@@ -6,17 +6,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.backends.convolution_cost import spectra_pay
-from engine.backends.numpy.calls import call, run, zeros
-from engine.backends.numpy.convolution_by_rows import Rows
+from engine.backends.convolution_cost import is_fourier_faster
+from engine.backends.numpy.calls import aligned_zeros, call, plain_call
+from engine.backends.numpy.convolution_by_rows import RowConvolution
 from engine.backends.numpy.fft_convolution import FourierConvolution
-from engine.backends.numpy.indexing import gather, gathers, places, scatter
-from engine.backends.numpy.row_layout import blocks, matrix_product
-from engine.backends.numpy.threads import Lanes
-from engine.backends.ops import Array, Call, Calls, ConvolutionTwoWay
+from engine.backends.numpy.indexing import flat_indices, is_take_faster, scatter_add, take
+from engine.backends.numpy.row_layout import column_blocks, matrix_product
+from engine.backends.numpy.threads import ThreadPair
+from engine.backends.ops import Array, Call, Calls, ConvolutionOp
 
 
-class Columns:
+class Im2colConvolution:
     """Convolution by im2col, one matrix product with the windows as columns: fewest calls, most memory; for short
     rows.
 
@@ -34,45 +34,45 @@ class Columns:
         self._windows = self._windows_of(x, height, width)
         self._x = x
         self._indices: Array | None = None
-        if gathers(x, width * batch, self._fan_in * height * width * batch):
-            indices = self._windows_of(places(x), height, width).reshape(self._fan_in, -1)
+        if is_take_faster(x, width * batch, self._fan_in * height * width * batch):
+            indices = self._windows_of(flat_indices(x), height, width).reshape(self._fan_in, -1)
             self._indices = np.ascontiguousarray(indices)
-        self._columns = zeros((matrix.shape[1], height * width * batch), x.dtype)
+        self._columns = aligned_zeros((matrix.shape[1], height * width * batch), x.dtype)
         self._columns[self._fan_in :] = normalizer
         self._rows = out_channels * matrix.shape[1]
-        self._column_blocks = blocks(self._columns, self._rows)
+        self._column_blocks = column_blocks(self._columns, self._rows)
 
-    def lay_out(self) -> Call:
+    def copy_windows(self) -> Call:
         """The call that copies the windows into the columns."""
         if self._indices is not None:
-            return gather(self._x, self._indices, self._columns[: self._fan_in])
-        return run(np.copyto, self._columns[: self._fan_in].reshape(self._windows.shape), self._windows)
+            return take(self._x, self._indices, self._columns[: self._fan_in])
+        return plain_call(np.copyto, self._columns[: self._fan_in].reshape(self._windows.shape), self._windows)
 
     def forward(self) -> Calls:
         y = self._y
-        flat = y if y[0].flags.c_contiguous else zeros(y.shape, y.dtype)
-        calls = [self.lay_out(), self._product(flat)]
+        flat = y if y[0].flags.c_contiguous else aligned_zeros(y.shape, y.dtype)
+        calls = [self.copy_windows(), self._product(flat)]
         if self._normalizer != 1:
             calls.append(call(np.multiply, flat, y.dtype.type(1 / self._normalizer), out=flat))
-        return calls if flat is y else [*calls, run(np.copyto, y, flat)]
+        return calls if flat is y else [*calls, plain_call(np.copyto, y, flat)]
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
         calls: Calls = []
         if self._normalizer != 1:
-            scaled = zeros(dy.shape, dy.dtype)
+            scaled = aligned_zeros(dy.shape, dy.dtype)
             calls.append(call(np.multiply, dy, dy.dtype.type(1 / self._normalizer), out=scaled))
             dy = scaled
         dblocks = self._blocks_of(dy)
         if dmatrix is not None:
-            parts = zeros((len(dblocks), *self._matrix.shape), dy.dtype)
+            parts = aligned_zeros((len(dblocks), *self._matrix.shape), dy.dtype)
             calls.append(call(np.matmul, dblocks, self._column_blocks.transpose(0, 2, 1), out=parts))
-            calls.append(run(np.add.reduce, parts, axis=0, out=dmatrix))
+            calls.append(plain_call(np.add.reduce, parts, axis=0, out=dmatrix))
         if dx is not None:
-            columns = zeros((self._fan_in, self._columns.shape[1]), dx.dtype)
+            columns = aligned_zeros((self._fan_in, self._columns.shape[1]), dx.dtype)
             weights = self._matrix[:, : self._fan_in].T
-            calls.append(call(np.matmul, weights, dblocks, out=blocks(columns, self._rows)))
+            calls.append(call(np.matmul, weights, dblocks, out=column_blocks(columns, self._rows)))
             dwindows = columns.reshape(self._windows.shape).transpose(1, 2, 0, 3, 4, 5)
-            calls += scatter(dwindows, dx, self._stride, self._padding)
+            calls += scatter_add(dwindows, dx, self._stride, self._padding)
         return calls
 
     def _windows_of(self, x: Array, height: int, width: int) -> Array:
@@ -90,10 +90,10 @@ class Columns:
     def _blocks_of(self, maps: Array) -> Array:
         """Column blocks of maps (F, H', W', N), each of which is contiguous."""
         shape, strides = (len(maps), self._columns.shape[1]), (maps.strides[0], maps.itemsize)
-        return blocks(as_strided(maps, shape, strides), self._rows)
+        return column_blocks(as_strided(maps, shape, strides), self._rows)
 
 
-class Halves:
+class SplitConvolution:
     """Im2col convolution of the upper and the lower half on two threads.
 
     The split does not depend on the number of cores, so the result is bitwise the same. Gradients, rarely needed
@@ -109,23 +109,23 @@ class Halves:
         stride: int,
         padding: int,
         normalizer: int,
-        threads: Lanes,
+        threads: ThreadPair,
     ) -> None:
         middle = y.shape[1] // 2
         upper = x[:, : (middle - 1) * stride + size], y[:, :middle]
         lower = x[:, middle * stride :], y[:, middle:]
         self._halves = [
-            Columns(half, matrix, out, size, stride, padding, normalizer) for half, out in (upper, lower)
+            Im2colConvolution(half, matrix, out, size, stride, padding, normalizer) for half, out in (upper, lower)
         ]
         self._whole = x, matrix, y, size, stride, padding, normalizer
         self._threads = threads
 
     def forward(self) -> Calls:
-        return self._threads.together([half.forward() for half in self._halves])
+        return self._threads.in_parallel([half.forward() for half in self._halves])
 
     def backward(self, dy: Array, dx: Array | None, dmatrix: Array | None) -> Calls:
-        whole = Columns(*self._whole)
-        return [whole.lay_out(), *whole.backward(dy, dx, dmatrix)]
+        whole = Im2colConvolution(*self._whole)
+        return [whole.copy_windows(), *whole.backward(dy, dx, dmatrix)]
 
 
 # From this many values in a row of windows, a matrix product for each row is as fast as one for all.
@@ -135,22 +135,22 @@ MIN_SPLIT_MULTIPLICATIONS = 8_000_000
 
 
 def convolution(
-    x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int, threads: Lanes
-) -> ConvolutionTwoWay:
+    x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int, threads: ThreadPair
+) -> ConvolutionOp:
     """The algorithm for these shapes; see Ops.convolution. threads: used by large convolutions of few examples."""
-    if stride == 1 and spectra_pay(x.shape, len(y), size):
+    if stride == 1 and is_fourier_faster(x.shape, len(y), size):
         return FourierConvolution(x, matrix, y, size, padding, normalizer)
     if y.shape[2] * y.shape[3] >= MIN_ROW_LENGTH:
-        return Rows(x, matrix, y, size, stride, padding, normalizer)
+        return RowConvolution(x, matrix, y, size, stride, padding, normalizer)
     if matrix.shape[1] * y.size >= MIN_SPLIT_MULTIPLICATIONS and y.shape[1] > 1:
-        return Halves(x, matrix, y, size, stride, padding, normalizer, threads)
-    return Columns(x, matrix, y, size, stride, padding, normalizer)
+        return SplitConvolution(x, matrix, y, size, stride, padding, normalizer, threads)
+    return Im2colConvolution(x, matrix, y, size, stride, padding, normalizer)
 
 
-def fits_pooled_rows(x: Array, y: Array, size: int, stride: int, pool_size: int, pool_stride: int) -> bool:
+def can_fuse_max_pool(x: Array, y: Array, size: int, stride: int, pool_size: int, pool_stride: int) -> bool:
     """Whether FusedConvMaxPool supports these shapes and is faster than a convolution followed by max pooling.
 
     x: (C, H, W, N), padded; y: the pooled output.
     """
     long = y.shape[2] * y.shape[3] >= MIN_ROW_LENGTH
-    return long and stride == 1 and pool_size == pool_stride > 1 and not spectra_pay(x.shape, len(y), size)
+    return long and stride == 1 and pool_size == pool_stride > 1 and not is_fourier_faster(x.shape, len(y), size)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.calls import call, plain_call
 from engine.backends.ops import Array, Calls
 
 
-class Transform:
+class RealDFT:
     """The discrete Fourier transform of real planes of up to `height` x `width`, and its inverse.
 
     X[u, v] = sum over i, j of x[i, j] * exp(-2 pi i (u i / height + v j / width)), for v up to width // 2: the rest
@@ -23,27 +23,29 @@ class Transform:
     """
 
     def __init__(self, height: int, width: int, dtype: Any) -> None:
-        self.height, self.width, self.half = height, width, width // 2 + 1
-        self.frequencies = height * self.half
+        self.height, self.width, self.half_width = height, width, width // 2 + 1
+        self.frequencies = height * self.half_width
         self._dtype = dtype
-        across = np.outer(np.arange(self.half), np.arange(width)) * (2 * np.pi / width)
+        across = np.outer(np.arange(self.half_width), np.arange(width)) * (2 * np.pi / width)
         down = np.outer(np.arange(height), np.arange(height)) * (2 * np.pi / height)
         self._across = np.concatenate([np.cos(across), -np.sin(across)]).astype(dtype)
         self._down = _complex(np.cos(down), -np.sin(down)).astype(dtype)
         # Every frequency but the first, and the middle one of an even width, also represents its conjugate.
-        twice = np.where((np.arange(self.half) == 0) | (2 * np.arange(self.half) == width), 1, 2)[:, None]
+        twice = np.where((np.arange(self.half_width) == 0) | (2 * np.arange(self.half_width) == width), 1, 2)[
+            :, None
+        ]
         back = np.concatenate([twice * np.cos(across), -twice * np.sin(across)]).T / (height * width)
         self._back_across = np.ascontiguousarray(back, dtype)
         self._back_down = _complex(np.cos(down), np.sin(down)).astype(dtype)
 
-    def spectrum(self, planes: int, batch: int) -> Array:
+    def empty_spectrum(self, planes: int, batch: int) -> Array:
         """An uninitialized array for a spectrum."""
         return np.empty((planes, 2, self.frequencies, batch), self._dtype)
 
     def forward(self, x: Array, spectrum: Array) -> Calls:
         """spectrum = the transform of x (planes, <= height, <= width, N), zero-padded."""
         planes, height, width, batch = x.shape
-        rows = np.empty((planes, height, 2 * self.half, batch), self._dtype)
+        rows = np.empty((planes, height, 2 * self.half_width, batch), self._dtype)
         matrix = self._down.reshape(2, self.height, self.height, 2)[:, :, :height]
         matrix = np.ascontiguousarray(matrix.reshape(2 * self.height, 2 * height))
         return [
@@ -60,7 +62,7 @@ class Transform:
         """x (planes, h, w, N) = the inverse transform, from row and column `first` on."""
         planes, height, width, batch = x.shape
         down, along = slice(first, first + height), slice(first, first + width)
-        rows = np.empty((planes, height, 2 * self.half, batch), self._dtype)
+        rows = np.empty((planes, height, 2 * self.half_width, batch), self._dtype)
         # Rows of the result alternate real and imaginary parts; columns are all real parts, then all imaginary
         # ones.
         matrix = self._back_down.reshape(2, self.height, self.height, 2)[:, down].transpose(1, 0, 3, 2)
@@ -91,11 +93,14 @@ class FourierConvolution:
         self._x, self._matrix, self._y = x, matrix, y
         self._size, self._padding, self._normalizer = size, padding, normalizer
         self._fan_in = in_channels * size * size
-        self._transform = transform = Transform(height, width, x.dtype)
-        self._maps, self._sums = transform.spectrum(in_channels, batch), transform.spectrum(out_channels, batch)
+        self._transform = transform = RealDFT(height, width, x.dtype)
+        self._maps, self._sums = (
+            transform.empty_spectrum(in_channels, batch),
+            transform.empty_spectrum(out_channels, batch),
+        )
         # The kernels as one plane, with the C x F channel pairs in place of the examples of a batch.
         self._kernels = np.empty((1, size, size, out_channels * in_channels), x.dtype)
-        self._kernel_spectrum = transform.spectrum(1, out_channels * in_channels)
+        self._kernel_spectrum = transform.empty_spectrum(1, out_channels * in_channels)
         self._products = np.empty((transform.frequencies, out_channels, 2, in_channels, 2), x.dtype)
 
     def forward(self) -> Calls:
@@ -107,9 +112,9 @@ class FourierConvolution:
         real, imaginary = self._kernel_spectrum.reshape(2, -1, out_channels, in_channels)
         products = self._products
         calls += [
-            run(np.copyto, products[:, :, 0, :, 0], real),
-            run(np.copyto, products[:, :, 1, :, 1], real),
-            run(np.copyto, products[:, :, 0, :, 1], imaginary),
+            plain_call(np.copyto, products[:, :, 0, :, 0], real),
+            plain_call(np.copyto, products[:, :, 1, :, 1], real),
+            plain_call(np.copyto, products[:, :, 0, :, 1], imaginary),
             call(np.negative, imaginary, out=products[:, :, 1, :, 0]),
         ]
         calls += transform.forward(self._x, self._maps)
@@ -152,7 +157,7 @@ class FourierConvolution:
             call(np.multiply, by_offset, dkernels.dtype.type(1 / self._normalizer), out=dweights),
         ]
         if dmatrix.shape[1] > self._fan_in:
-            calls.append(run(np.sum, dsums[:, 0, 0], axis=1, out=dmatrix[:, -1]))
+            calls.append(plain_call(np.sum, dsums[:, 0, 0], axis=1, out=dmatrix[:, -1]))
         return calls
 
     def _matrices(self, products: Array) -> Array:

@@ -8,17 +8,17 @@ from math import gcd
 
 import numpy as np
 
-from engine.backends.numpy.calls import call, full, run, zeros
+from engine.backends.numpy.calls import aligned_full, aligned_zeros, call, plain_call
 from engine.backends.numpy.convolution_by_rows import row_products
 from engine.backends.numpy.convolution_gradient import InputGradient
-from engine.backends.numpy.row_layout import Features
+from engine.backends.numpy.row_layout import KernelLayout
 from engine.backends.ops import Array, Calls
 
 # Bytes of the maps in between that are computed at a time.
 BAND_BYTES = 524_288
 
 
-class PooledRows:
+class FusedConvMaxPool:
     """The fused Ops.convolution_max_pool, for a convolution with stride 1 and pooling with stride = size.
 
     The columns of the maps in between are sorted by their position in a pooling window, and windows are padded with
@@ -37,7 +37,7 @@ class PooledRows:
         needs_gradient: bool,
     ) -> None:
         self._y, self._padding, self._pool = y, padding, pool
-        self._kernels = Features(matrix, len(x), size, normalizer)
+        self._kernels = KernelLayout(matrix, len(x), size, normalizer)
         self._height, self._width = (
             min(padded - size + 1, pooled * pool) for padded, pooled in zip(x.shape[1:3], y.shape[1:3], strict=True)
         )
@@ -45,7 +45,7 @@ class PooledRows:
         self._bands = self._cut(needs_gradient)
         # One band of the maps in between, reused for their gradient.
         shape = (len(y), self._bands[0].count, pool, y.shape[2], y.shape[3])
-        self._maps = zeros(shape, y.dtype)
+        self._maps = aligned_zeros(shape, y.dtype)
 
     def forward(self) -> Calls:
         missing = self._y.shape[2] * self._pool - self._width
@@ -54,7 +54,7 @@ class PooledRows:
             part = maps[:, : band.count]
             calls += self._products.forward(band.first, part)
             if missing:
-                calls.append(run(part[:, :, -missing:, -1].fill, -np.inf))
+                calls.append(plain_call(part[:, :, -missing:, -1].fill, -np.inf))
             calls += band.forward(part, self._y)
         return calls + self._kernels.add_bias(self._y)
 
@@ -63,35 +63,37 @@ class PooledRows:
         if dx is not None:
             gradient = InputGradient(self._kernels, dx, self._height, self._width, self._padding, self._pool)
         if dmatrix is not None:
-            self._products.start()
+            self._products.start_gradient()
         maps = self._maps
         calls: Calls = []
         for band in self._bands:
-            part = maps[:, : band.count] if gradient is None else gradient.rows(band.first, band.count)
+            part = (
+                maps[:, : band.count] if gradient is None else gradient.output_gradient_rows(band.first, band.count)
+            )
             calls += band.backward(dy, part)
             if dmatrix is not None:
-                calls += self._products.backward(band.first, part)
+                calls += self._products.add_gradient(band.first, part)
         if dmatrix is not None:
-            calls += self._products.finish(dy, dmatrix)
+            calls += self._products.finish_gradient(dy, dmatrix)
         return calls if gradient is None else calls + gradient.finish()
 
-    def _cut(self, needs_gradient: bool) -> list[Band]:
+    def _cut(self, needs_gradient: bool) -> list[PooledRowBand]:
         """Bands of equal size, except the last, in multiples of the rows that one product computes."""
         out_channels, height, columns, batch = self._y.shape
         row = self._y.itemsize * out_channels * self._pool**2 * columns * batch
         count = -(-height // max(1, BAND_BYTES // row))
-        unit = self._products.tile // gcd(self._products.tile, self._pool)
+        unit = self._products.tile_rows // gcd(self._products.tile_rows, self._pool)
         rows = -(-height // (count * unit)) * unit
         firsts, scratch = range(0, height, rows), dict[tuple[int, int], Array]()
         return [
-            Band(
+            PooledRowBand(
                 self._y, range(first, min(first + rows, height)), self._height, self._pool, needs_gradient, scratch
             )
             for first in firsts
         ]
 
 
-class Band:
+class PooledRowBand:
     """Max pooling of the `count` rows of the maps in between from `first` on into some rows of y, (F, P, Q, N).
 
     For the gradient it stores a mask for each position in a window but the last: the values that equal the maximum,
@@ -113,11 +115,11 @@ class Band:
         out_channels, _, *inner = y.shape
         # Below the last row of the maps, windows are padded with minus infinity.
         shape = (out_channels, len(rows) * pool, *inner)
-        across: Array = scratch.setdefault((len(rows), self.count), full(shape, -np.inf, y.dtype))
+        across: Array = scratch.setdefault((len(rows), self.count), aligned_full(shape, -np.inf, y.dtype))
         self._across = across
         others = range(pool - 1 if needs_gradient else 0)
-        self._masks_along = [zeros((out_channels, self.count, *inner), bool) for _ in others]
-        self._masks_down = [zeros((out_channels, len(rows), *inner), bool) for _ in others]
+        self._masks_along = [aligned_zeros((out_channels, self.count, *inner), bool) for _ in others]
+        self._masks_down = [aligned_zeros((out_channels, len(rows), *inner), bool) for _ in others]
 
     def forward(self, maps: Array, y: Array) -> Calls:
         """Calls that fill the band's rows of y from the maps (F, count, pool, Q, N)."""
@@ -127,7 +129,7 @@ class Band:
     def backward(self, dy: Array, dmaps: Array) -> Calls:
         """Calls that fill the gradient of the maps from that of y."""
         whole = self.count == self._across.shape[1]
-        dacross = self._across if whole else zeros(self._across.shape, dy.dtype)
+        dacross = self._across if whole else aligned_zeros(self._across.shape, dy.dtype)
         calls = _route(dy[:, self._rows], self._masks_down, self._down(dacross))
         return calls + _route(dacross[:, : self.count], self._masks_along, self._along(dmaps))
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backends.numpy.calls import call, run
+from engine.backends.numpy.calls import call, plain_call
 from engine.backends.ops import Array, Call, Calls
 
-Part = tuple[slice, ...]
+AxisSlices = tuple[slice, ...]
 
 # Bytes of maps processed at a time where several passes go over them.
 BLOCK_BYTES = 131_072
 
 
-def taps(x: Array, count: int, axis: int, size: int, stride: int) -> list[tuple[Array, Part]]:
+def window_views(x: Array, count: int, axis: int, size: int, stride: int) -> list[tuple[Array, AxisSlices]]:
     """For each position in a window of `size` along `axis`: the values of x, and the slice of the `count` windows
     that have one.
 
@@ -29,7 +29,9 @@ def taps(x: Array, count: int, axis: int, size: int, stride: int) -> list[tuple[
     return views
 
 
-def overlap(position: int, padding: int, stride: int, windows: int, length: int) -> tuple[slice, slice] | None:
+def valid_windows(
+    position: int, padding: int, stride: int, windows: int, length: int
+) -> tuple[slice, slice] | None:
     """The windows that have a pixel at `position`, and those pixels, as slices; None if there are none.
 
     Window w starts `padding` before pixel w * stride; the axis has `length` pixels.
@@ -43,7 +45,7 @@ def overlap(position: int, padding: int, stride: int, windows: int, length: int)
     )
 
 
-def blocks_along(maps: Array, axis: int) -> list[Part]:
+def cache_blocks(maps: Array, axis: int) -> list[AxisSlices]:
     """Slices that split maps (C, H, W, N) into blocks of about BLOCK_BYTES, complete along `axis` (1 or 2)."""
     other = 3 - axis
     channel = maps[0].nbytes
@@ -62,34 +64,34 @@ MAX_TAKE_ROW = 12
 MAX_TAKE_SIZE = 5_000
 
 
-def gathers(x: Array, row: int, count: int) -> bool:
+def is_take_faster(x: Array, row: int, count: int) -> bool:
     """Whether take is faster than a strided copy, for `count` elements of `x` in contiguous runs of `row`."""
     return row <= MAX_TAKE_ROW and count <= MAX_TAKE_SIZE and bool(x.flags.c_contiguous)
 
 
-def places(x: Array) -> Array:
+def flat_indices(x: Array) -> Array:
     """The flat index of every element of the contiguous `x`: int64 of its shape."""
     return np.arange(x.size).reshape(x.shape)
 
 
-def gather(x: Array, indices: Array, out: Array) -> Call:
+def take(x: Array, indices: Array, out: Array) -> Call:
     """out = x.flat[indices], for a contiguous `x` and indices of out's shape. Not bounds-checked, which makes it
     fast."""
-    return run(x.reshape(-1).take, np.ascontiguousarray(indices), None, out, "clip")
+    return plain_call(x.reshape(-1).take, np.ascontiguousarray(indices), None, out, "clip")
 
 
-def scatter(dwindows: Array, dx: Array, stride: int, padding: int) -> Calls:
+def scatter_add(dwindows: Array, dx: Array, stride: int, padding: int) -> Calls:
     """dx (C, H, W, N) = for every pixel the sum of the gradients of all windows that contain it (col2im).
 
     dwindows: (size, size, C, H', W', N), the gradients by row and column within a window. The first window starts
     `padding` outside of dx.
     """
     size, _, _, height, width, _ = dwindows.shape
-    calls = [run(dx.fill, 0)]
+    calls = [plain_call(dx.fill, 0)]
     for row in range(size):
         for column in range(size):
-            down = overlap(row, padding, stride, height, dx.shape[1])
-            along = overlap(column, padding, stride, width, dx.shape[2])
+            down = valid_windows(row, padding, stride, height, dx.shape[1])
+            along = valid_windows(column, padding, stride, width, dx.shape[2])
             if down is not None and along is not None:
                 pixels = dx[:, down[1], along[1]]
                 calls.append(call(np.add, pixels, dwindows[row, column, :, down[0], along[0]], out=pixels))

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from engine.backends.numpy.calls import call, run, zeros
+from engine.backends.numpy.calls import aligned_zeros, call, plain_call
 from engine.backends.ops import Array, Calls, HostArray
 
 _AXES = (1, 2, 3)  # the axes of (C, H, W, N) that statistics reduce over
 
 
-class BatchNorm:
+class NumpyBatchNorm:
     """Batch normalization; see Ops.batch_norm. With n = (x - mean) / deviation, and means over a channel's m
     values:
 
@@ -25,23 +25,23 @@ class BatchNorm:
     ) -> None:
         self._x, self._y, self._parameters, self._buffers = x, y, parameters, buffers
         self._training, self._epsilon = training, x.dtype.type(epsilon)
-        self._mean, self._variance, self._scale = (zeros((len(x), 1, 1, 1), x.dtype) for _ in range(3))
-        self._normal, self._work = zeros(x.shape, x.dtype), zeros(x.shape, x.dtype)
+        self._mean, self._variance, self._scale = (aligned_zeros((len(x), 1, 1, 1), x.dtype) for _ in range(3))
+        self._normal, self._work = aligned_zeros(x.shape, x.dtype), aligned_zeros(x.shape, x.dtype)
         self._count = int(np.prod(x.shape[1:]))
 
     def forward(self) -> Calls:
         mean, variance, scale, normal = self._mean, self._variance, self._scale, self._normal
         if self._training:
             calls = [
-                run(np.mean, self._x, axis=_AXES, out=mean, keepdims=True),
+                plain_call(np.mean, self._x, axis=_AXES, out=mean, keepdims=True),
                 call(np.subtract, self._x, mean, out=normal),
                 call(np.multiply, normal, normal, out=self._work),
-                run(np.mean, self._work, axis=_AXES, out=variance, keepdims=True),
+                plain_call(np.mean, self._work, axis=_AXES, out=variance, keepdims=True),
             ]
         else:
             calls = [
-                run(np.copyto, mean, self._per_channel(self._buffers[0])),
-                run(np.copyto, variance, self._per_channel(self._buffers[1])),
+                plain_call(np.copyto, mean, self._per_channel(self._buffers[0])),
+                plain_call(np.copyto, variance, self._per_channel(self._buffers[1])),
                 call(np.subtract, self._x, mean, out=normal),
             ]
         weight, bias = self._per_channel(self._parameters[0]), self._per_channel(self._parameters[1])
@@ -57,16 +57,16 @@ class BatchNorm:
 
     def backward(self, dy: Array, dx: Array | None, dparameters: Array | None) -> Calls:
         work, normal = self._work, self._normal
-        dweight, dbias, factor = (zeros((len(dy), 1, 1, 1), dy.dtype) for _ in range(3))
+        dweight, dbias, factor = (aligned_zeros((len(dy), 1, 1, 1), dy.dtype) for _ in range(3))
         calls = [
             call(np.multiply, dy, normal, out=work),
-            run(np.sum, work, axis=_AXES, out=dweight, keepdims=True),
-            run(np.sum, dy, axis=_AXES, out=dbias, keepdims=True),
+            plain_call(np.sum, work, axis=_AXES, out=dweight, keepdims=True),
+            plain_call(np.sum, dy, axis=_AXES, out=dbias, keepdims=True),
         ]
         if dparameters is not None:
             calls += [
-                run(np.copyto, dparameters[0], dweight[:, 0, 0, 0]),
-                run(np.copyto, dparameters[1], dbias[:, 0, 0, 0]),
+                plain_call(np.copyto, dparameters[0], dweight[:, 0, 0, 0]),
+                plain_call(np.copyto, dparameters[1], dbias[:, 0, 0, 0]),
             ]
         if dx is None:
             return calls
@@ -80,14 +80,14 @@ class BatchNorm:
                 call(np.subtract, dy, work, out=work),
             ]
         else:
-            calls.append(run(np.copyto, work, dy))
+            calls.append(plain_call(np.copyto, work, dy))
         calls.append(call(np.multiply, self._per_channel(self._parameters[0]), self._scale, out=factor))
         return [*calls, call(np.multiply, work, factor, out=dx)]
 
-    def settle(self, buffers: Array, momentum: float) -> Calls:
+    def update_running_statistics(self, buffers: Array, momentum: float) -> Calls:
         number = buffers.dtype.type
         correction = number(self._count / max(self._count - 1, 1))
-        part = zeros((2, len(self._x)), buffers.dtype)
+        part = aligned_zeros((2, len(self._x)), buffers.dtype)
         return [
             call(np.multiply, self._mean[:, 0, 0, 0], number(momentum), out=part[0]),
             call(np.multiply, self._variance[:, 0, 0, 0], number(momentum) * correction, out=part[1]),
@@ -102,7 +102,7 @@ class BatchNorm:
 _GOLDEN = np.uint32(0x9E3779B9)
 
 
-def mix(values: HostArray) -> HostArray:
+def mix_bits(values: HostArray) -> HostArray:
     """A hash of uint32 values (n,), a new array; see Ops.dropout."""
     mixed = values.copy()
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
@@ -112,22 +112,22 @@ def mix(values: HostArray) -> HostArray:
     return mixed
 
 
-class Dropout:
+class NumpyDropout:
     def __init__(self, x: Array, y: Array, rate: float, key: int, rng_counter: Array) -> None:
         self._x, self._y, self._rng_counter = x, y, rng_counter
         self._key, self._threshold = np.uint32(key), np.uint32(math.ceil(rate * 2**32))
         self._scale = x.dtype.type(1 / (1 - rate))
-        self._factor = zeros(x.shape, x.dtype)
+        self._factor = aligned_zeros(x.shape, x.dtype)
         self._indices = np.arange(int(np.prod(x.shape[:-1])), dtype=np.uint32)
 
     def forward(self) -> Calls:
-        return [run(self._draw), call(np.multiply, self._x, self._factor, out=self._y)]
+        return [plain_call(self._draw), call(np.multiply, self._x, self._factor, out=self._y)]
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         return [] if dx is None else [call(np.multiply, dy, self._factor, out=dx)]
 
     def _draw(self) -> None:
-        step = mix(self._key + self._rng_counter[:1] * _GOLDEN)
-        examples = mix(step + self._rng_counter[1] + np.arange(self._x.shape[-1], dtype=np.uint32))
-        random = mix((self._indices[:, None] + examples).ravel()).reshape(self._x.shape)
+        step = mix_bits(self._key + self._rng_counter[:1] * _GOLDEN)
+        examples = mix_bits(step + self._rng_counter[1] + np.arange(self._x.shape[-1], dtype=np.uint32))
+        random = mix_bits((self._indices[:, None] + examples).ravel()).reshape(self._x.shape)
         np.multiply(random >= self._threshold, self._scale, out=self._factor)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backends.numpy.calls import call, run, zeros
-from engine.backends.numpy.indexing import blocks_along, gather, gathers, places, taps
+from engine.backends.numpy.calls import aligned_zeros, call, plain_call
+from engine.backends.numpy.indexing import cache_blocks, flat_indices, is_take_faster, take, window_views
 from engine.backends.ops import Array, Calls
 
 
-class MaxPool:
+class NumpyMaxPool:
     """Max pooling; see Ops.max_pool. Reducing columns last routes the gradient of a tie to the first value in
     row-major order.
 
@@ -19,23 +19,23 @@ class MaxPool:
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
-        self._across = zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        self._across = aligned_zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
         self._down_first = x.shape[3] == 1
 
     def forward(self) -> Calls:
         if not self._down_first:
             return self._maximum(self._x, self._across, 2) + self._maximum(self._across, self._y, 1)
-        if gathers(self._x, 1, self._size**2 * self._y.size) and self._y.flags.c_contiguous:
+        if is_take_faster(self._x, 1, self._size**2 * self._y.size) and self._y.flags.c_contiguous:
             return self._halved()
         channels, _, width, batch = self._x.shape
-        down = zeros((channels, self._y.shape[1], width, batch), self._x.dtype)
+        down = aligned_zeros((channels, self._y.shape[1], width, batch), self._x.dtype)
         return self._maximum(self._x, down, 1) + self._maximum(down, self._y, 2)
 
     def _halved(self) -> Calls:
         """Window values as rows, reduced by the maximum of two halves until one row is left."""
         indices, last = self._indices(), self._y.reshape(1, -1)
-        values = last if len(indices) == 1 else zeros(indices.shape, self._x.dtype)
-        calls = [gather(self._x, indices, values)]
+        values = last if len(indices) == 1 else aligned_zeros(indices.shape, self._x.dtype)
+        calls = [take(self._x, indices, values)]
         while (count := len(values)) > 1:
             if count % 2:
                 calls.append(call(np.maximum, values[0], values[-1], out=values[0]))
@@ -48,7 +48,7 @@ class MaxPool:
     def _indices(self) -> Array:
         """The flat indices of all window values, (size * size, values of y). A window past the edge repeats its
         last row or column, which does not change the maximum."""
-        flat = places(self._x)
+        flat = flat_indices(self._x)
         down, along = (
             [np.minimum(np.arange(self._y.shape[axis]) * self._stride + position, self._x.shape[axis] - 1)
              for position in range(self._size)]
@@ -59,28 +59,28 @@ class MaxPool:
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         if dx is None:
             return []
-        dacross = zeros(self._across.shape, self._across.dtype)
+        dacross = aligned_zeros(self._across.shape, self._across.dtype)
         route = self._route if self._size <= self._stride else self._route_overlapping
         calls = self._maximum(self._x, self._across, 2) if self._down_first else []
         return calls + route(self._across, self._y, dy, dacross, 1) + route(self._x, self._across, dacross, dx, 2)
 
     def _views(self, x: Array, out: Array, axis: int) -> list[tuple[Array, tuple[slice, ...]]]:
-        return taps(x, out.shape[axis], axis, self._size, self._stride)
+        return window_views(x, out.shape[axis], axis, self._size, self._stride)
 
     def _maximum(self, x: Array, out: Array, axis: int) -> Calls:
         (first, _), *others = self._views(x, out, axis)
         if others and others[0][0].shape == out.shape:
             calls = [call(np.maximum, first, others.pop(0)[0], out=out)]
         else:
-            calls = [run(np.copyto, out, first)]
+            calls = [plain_call(np.copyto, out, first)]
         for values, part in others:
             calls.append(call(np.maximum, out[part], values, out=out[part]))
         return calls
 
     def _route(self, x: Array, out: Array, dout: Array, dx: Array, axis: int) -> Calls:
         """Route each value of dout to the first window position that equals the maximum."""
-        rest = zeros(dout.shape, dout.dtype)
-        mask = zeros(dout.shape, bool)
+        rest = aligned_zeros(dout.shape, dout.dtype)
+        mask = aligned_zeros(dout.shape, bool)
         calls: Calls = []
         remaining = dout
         targets = [target for target, _ in self._views(dx, out, axis)]
@@ -99,13 +99,13 @@ class MaxPool:
         routed."""
         calls: Calls = []
         scratch: dict[tuple[int, ...], tuple[Array, Array, Array]] = {}
-        for block in blocks_along(out, axis):
+        for block in cache_blocks(out, axis):
             shape = out[block].shape
             if shape not in scratch:
                 scratch[shape] = (
-                    zeros(shape, bool),
-                    zeros(shape, bool),
-                    zeros(shape, dout.dtype),
+                    aligned_zeros(shape, bool),
+                    aligned_zeros(shape, bool),
+                    aligned_zeros(shape, dout.dtype),
                 )
             calls += self._route_block(x[block], out[block], dout[block], dx[block], axis, *scratch[shape])
         return calls
@@ -116,7 +116,7 @@ class MaxPool:
         targets = [target for target, _ in self._views(dx, out, axis)]
         # The first `stride` positions write, the others add; dx beyond the windows is set to 0 here.
         beyond = (slice(None),) * axis + (slice(out.shape[axis] * self._stride, None),)
-        calls: Calls = [run(dx[beyond].fill, 0)]
+        calls: Calls = [plain_call(dx[beyond].fill, 0)]
         for place, (values, part) in enumerate(self._views(x, out, axis)):
             is_max = mask[part] if place else done
             calls.append(call(np.equal, values, out[part], out=is_max))
@@ -131,13 +131,13 @@ class MaxPool:
         return calls
 
 
-class AveragePool:
+class NumpyAveragePool:
     """Average pooling; see Ops.average_pool. Windows are summed along rows, then columns, and divided by their
     number of values."""
 
     def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
         self._x, self._y, self._size, self._stride = x, y, size, stride
-        self._across = zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
+        self._across = aligned_zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
         rows, columns = (self._counts(x.shape[axis], y.shape[axis]) for axis in (1, 2))
         self._share = (1 / np.outer(rows, columns)).astype(x.dtype)[:, :, None]
 
@@ -148,7 +148,7 @@ class AveragePool:
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         if dx is None:
             return []
-        share, dacross = zeros(dy.shape, dy.dtype), zeros(self._across.shape, dy.dtype)
+        share, dacross = aligned_zeros(dy.shape, dy.dtype), aligned_zeros(self._across.shape, dy.dtype)
         calls = [call(np.multiply, dy, self._share, out=share)]
         return calls + self._spread(share, dacross, 1) + self._spread(dacross, dx, 2)
 
@@ -157,23 +157,23 @@ class AveragePool:
         return np.minimum(starts + self._size, length) - starts
 
     def _sum(self, x: Array, out: Array, axis: int) -> Calls:
-        (first, _), *others = taps(x, out.shape[axis], axis, self._size, self._stride)
-        calls: Calls = [run(np.copyto, out, first)]
+        (first, _), *others = window_views(x, out.shape[axis], axis, self._size, self._stride)
+        calls: Calls = [plain_call(np.copyto, out, first)]
         return calls + [call(np.add, out[part], values, out=out[part]) for values, part in others]
 
     def _spread(self, dout: Array, dx: Array, axis: int) -> Calls:
-        calls: Calls = [run(dx.fill, 0)]
-        for target, part in taps(dx, dout.shape[axis], axis, self._size, self._stride):
+        calls: Calls = [plain_call(dx.fill, 0)]
+        for target, part in window_views(dx, dout.shape[axis], axis, self._size, self._stride):
             calls.append(call(np.add, target, dout[part], out=target))
         return calls
 
 
-class GlobalAverage:
+class NumpyGlobalAveragePool:
     def __init__(self, x: Array, y: Array) -> None:
         self._x, self._y = x, y
 
     def forward(self) -> Calls:
-        return [run(np.mean, self._x, axis=(1, 2), out=self._y)]
+        return [plain_call(np.mean, self._x, axis=(1, 2), out=self._y)]
 
     def backward(self, dy: Array, dx: Array | None) -> Calls:
         if dx is None:

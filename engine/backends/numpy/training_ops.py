@@ -7,7 +7,7 @@ from math import isfinite
 
 import numpy as np
 
-from engine.backends.numpy.calls import call, run, zeros
+from engine.backends.numpy.calls import aligned_zeros, call, plain_call
 from engine.backends.ops import Array, Call, Calls
 
 # Optimizer state below FLUSH_BELOW is set to 0 every FLUSH_EVERY steps: in so few steps a momentum of 0.9 does not
@@ -15,9 +15,9 @@ from engine.backends.ops import Array, Call, Calls
 FLUSH_BELOW, FLUSH_EVERY = 1e-30, 64
 
 
-def gather(table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
+def gather_batch(table: Array, order: Array, step_index: Array, first: int, out: Array) -> Calls:
     target, last = np.moveaxis(out, -1, 0), first + out.shape[-1]
-    picked = zeros(target.shape, table.dtype)
+    picked = aligned_zeros(target.shape, table.dtype)
     spaced = _spaced(picked)
 
     def pick() -> None:
@@ -29,7 +29,7 @@ def gather(table: Array, order: Array, step_index: Array, first: int, out: Array
         table.take(order[step_index[0], first:last], 0, picked, "clip")
         np.copyto(target, picked)
 
-    return [run(pick_directly if spaced is picked else pick)]
+    return [plain_call(pick_directly if spaced is picked else pick)]
 
 
 def _spaced(examples: Array) -> Array:
@@ -38,47 +38,47 @@ def _spaced(examples: Array) -> Array:
     pitch = examples.strides[0]
     if len(examples) < 8 or pitch % 1024:
         return examples
-    padded = zeros((len(examples), pitch + 64), np.uint8)
+    padded = aligned_zeros((len(examples), pitch + 64), np.uint8)
     return padded[:, :pitch].view(examples.dtype).reshape(examples.shape)
 
 
-def advance(step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
+def advance_counters(step_index: Array, rng_counter: Array, is_finite: Array) -> Calls:
     def count() -> None:
         if is_finite[0]:
             step_index[0] += 1
             rng_counter[0] += np.uint32(1)
 
-    return [run(count)]
+    return [plain_call(count)]
 
 
-def check(arrays: Sequence[Array], is_finite: Array) -> Calls:
+def check_finite(arrays: Sequence[Array], is_finite: Array) -> Calls:
     def test() -> None:
         # A finite sum means that all values are finite; only otherwise are they tested one by one.
         for array in arrays:
             if not isfinite(np.add.reduce(array, axis=None)) and not np.isfinite(array).all():
                 is_finite[0] = 0
 
-    return [run(test)]
+    return [plain_call(test)]
 
 
-def choose(is_finite: Array, when: int, source: Array, target: Array) -> Calls:
+def restore_if(is_finite: Array, when: int, source: Array, target: Array) -> Calls:
     def restore() -> None:
         if is_finite[0] == when:
             np.copyto(target, source)
 
-    return [run(restore)]
+    return [plain_call(restore)]
 
 
-def record(loss: Array, step_index: Array, losses: Array) -> Calls:
+def store_loss(loss: Array, step_index: Array, losses: Array) -> Calls:
     share = loss.dtype.type(1 / len(loss))
 
     def store() -> None:
         losses[step_index[0]] = np.add.reduce(loss) * share
 
-    return [run(store)]
+    return [plain_call(store)]
 
 
-def clip(gradients: Array, limit: float) -> Calls:
+def clip_norm(gradients: Array, limit: float) -> Calls:
     def rescale() -> None:
         norm = float(np.sqrt(np.dot(gradients, gradients)))
         if not np.isfinite(norm):  # the sum of squares may have overflowed float32
@@ -86,15 +86,15 @@ def clip(gradients: Array, limit: float) -> Calls:
         if norm > limit:
             np.multiply(gradients, gradients.dtype.type(limit / norm), out=gradients)
 
-    return [run(rescale)]
+    return [plain_call(rescale)]
 
 
-def penalise(values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
+def add_l2_gradient(values: Array, weights: Array, strength: float, gradients: Array) -> Calls:
     factors, work = weights * values.dtype.type(strength), np.empty_like(values)
     return [call(np.multiply, values, factors, out=work), call(np.add, gradients, work, out=gradients)]
 
 
-def decay(values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
+def weight_decay(values: Array, weights: Array, strength: float, rates: Array, step_index: Array) -> Calls:
     factors, work = weights * values.dtype.type(strength), np.empty_like(values)
 
     def shrink() -> None:
@@ -102,7 +102,7 @@ def decay(values: Array, weights: Array, strength: float, rates: Array, step_ind
         np.multiply(work, rates[step_index[0]], out=work)
         np.subtract(values, work, out=values)
 
-    return [run(shrink)]
+    return [plain_call(shrink)]
 
 
 def sgd(
@@ -127,7 +127,7 @@ def sgd(
         else:
             np.add(values, velocity, out=values)
 
-    return [run(update), _flush(velocity, step_index)]
+    return [plain_call(update), _flush(velocity, step_index)]
 
 
 def adam(
@@ -161,7 +161,7 @@ def adam(
         np.multiply(step, number(float(rates[step_index[0]]) / (1 - beta1 ** float(count[0]))), out=step)
         np.subtract(values, step, out=values)
 
-    return [run(update), _flush(mean, step_index), _flush(square, step_index)]
+    return [plain_call(update), _flush(mean, step_index), _flush(square, step_index)]
 
 
 def _flush(state: Array, step_index: Array) -> Call:
@@ -178,4 +178,4 @@ def _flush(state: Array, step_index: Array) -> Call:
             np.less(np.abs(state, out=size), FLUSH_BELOW, out=small)
             state[small] = 0
 
-    return run(flush)
+    return plain_call(flush)

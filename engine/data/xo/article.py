@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from engine.data.dataset import Examples
-from engine.drawings.drawing import Array
+from engine.data.dataset import Dataset
+from engine.drawings.drawing import FloatArray
 
 SIDE: Final = 9
 
@@ -29,17 +29,17 @@ _ROWS: Final = {
 }
 
 
-def _picture(rows: str) -> Array:
+def _picture(rows: str) -> FloatArray:
     picture = np.array([[1 if cell == "#" else -1 for cell in row] for row in rows.split()], np.float32)
     picture.flags.writeable = False
     return picture
 
 
 # By name: (9, 9) float32, read-only, -1 background to 1 ink.
-ARTICLE_PICTURES: Final[dict[str, Array]] = {name: _picture(rows) for name, rows in _ROWS.items()}
+ARTICLE_PICTURES: Final[dict[str, FloatArray]] = {name: _picture(rows) for name, rows in _ROWS.items()}
 
 
-def article_examples() -> Examples:
+def article_examples() -> Dataset:
     """The ten pictures as a Dataset, labelled X or O."""
     images = np.stack(list(ARTICLE_PICTURES.values()))[:, None]
-    return Examples(images, np.array(["XO".index(name[0]) for name in ARTICLE_PICTURES], np.int64), ("X", "O"))
+    return Dataset(images, np.array(["XO".index(name[0]) for name in ARTICLE_PICTURES], np.int64), ("X", "O"))

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.dataset import Examples
+from engine.data.dataset import Dataset
 from engine.data.xo.settings import XOSettings
-from engine.data.xo.strokes import between, sketch
-from engine.drawings.drawing import Array, Drawing, Stroke
+from engine.data.xo.strokes import pen_paths, uniform
+from engine.drawings.drawing import Drawing, FloatArray, Stroke
 from engine.drawings.image_ops import area_resample
-from engine.drawings.raster import Paths, coverage
+from engine.drawings.raster import PenPaths, pen_coverage
 
 CLASSES: Final = ("X", "O")
 _GRID_SIDES: Final = (9, 15)  # squares per side of a coarse grid: lowest, and highest + 1
@@ -25,22 +25,22 @@ _MIN_SQUARES = 5  # shorter side of a drawing that stays recognizable on a coars
 _FILLED = 0.5  # coverage from which a square is filled
 _CHUNK = 400  # pictures rendered at once, so that their values stay in the processor's cache
 
-EACH: Final = 6  # X, O and neither
-MOST_SIDE: Final = 128  # pixels: larger samples are too slow while a slider moves
+SAMPLES_PER_CLASS: Final = 6  # X, O and neither
+MAX_SAMPLE_SIDE: Final = 128  # pixels: larger samples are too slow while a slider moves
 _SAMPLES_SEED: Final = 1
 
 
-def drawing(kind: str, settings: XOSettings, rng: np.random.Generator) -> Drawing:
+def generate_drawing(kind: str, settings: XOSettings, rng: np.random.Generator) -> Drawing:
     """Generates a drawing as editable strokes, without noise and softness.
 
     kind: "X", "O", "neither" or a key of OTHER_GLYPHS. Raises ValueError for any other kind.
     """
-    paths = sketch([kind], settings, rng)
+    paths = pen_paths([kind], settings, rng)
     parts = np.split(paths.points, np.cumsum(paths.lengths)[:-1]) if len(paths.lengths) else []
     return Drawing(tuple(Stroke(part) for part in parts))
 
 
-def examples(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Examples:
+def generate_dataset(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Dataset:
     """Generates X and O, half each, and the fraction `settings.neither` of other shapes (label -1), shuffled.
 
     The images are (count, 1, side, side) float32. The same settings, count and seed give the same bytes.
@@ -49,17 +49,17 @@ def examples(settings: XOSettings, count: int, seed: int | Sequence[int]) -> Exa
     if count < 0:
         raise ValueError(f"The number of examples must be at least 0, not {count}.")
     rng = np.random.default_rng(seed)
-    labels = np.repeat(np.array([0, 1, -1], np.int64), numbers(settings, count))
+    labels = np.repeat(np.array([0, 1, -1], np.int64), class_counts(settings, count))
     rng.shuffle(labels)
     images = np.empty((count, 1, settings.side, settings.side), np.float32)
     for start in range(0, count, _CHUNK):
         chunk = slice(start, min(start + _CHUNK, count))
         kinds = [(*CLASSES, "neither")[label] for label in labels[chunk]]
         images[chunk, 0] = _render(kinds, settings, rng)
-    return Examples(images, labels, CLASSES)
+    return Dataset(images, labels, CLASSES)
 
 
-def numbers(settings: XOSettings, count: int) -> tuple[int, int, int]:
+def class_counts(settings: XOSettings, count: int) -> tuple[int, int, int]:
     """The number of X, O and other shapes in `count` examples."""
     neither = round(settings.neither * count)
     crosses = (count - neither + 1) // 2
@@ -67,30 +67,30 @@ def numbers(settings: XOSettings, count: int) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class GeneratorSamples:
     """Sample drawings for a preview: SAMPLES_PER_CLASS each of X, O and neither, in this order.
 
     settings: as requested, before the changes that `generate_samples` makes.
     """
 
     settings: XOSettings
-    examples: Examples
+    dataset: Dataset
 
 
-def samples(settings: XOSettings) -> Samples:
+def generate_samples(settings: XOSettings) -> GeneratorSamples:
     """Generates sample drawings from a fixed seed, so that a changed setting changes nothing else in them.
 
     A third of them is neither X nor O, and the side is at most MAX_SAMPLE_SIDE.
     """
-    adjusted = replace(settings, neither=1 / 3, side=min(settings.side, MOST_SIDE))
-    generated = examples(adjusted, 3 * EACH, _SAMPLES_SEED)
-    return Samples(settings, generated.take(np.argsort(generated.labels % 3, kind="stable")))
+    adjusted = replace(settings, neither=1 / 3, side=min(settings.side, MAX_SAMPLE_SIDE))
+    generated = generate_dataset(adjusted, 3 * SAMPLES_PER_CLASS, _SAMPLES_SEED)
+    return GeneratorSamples(settings, generated.take(np.argsort(generated.labels % 3, kind="stable")))
 
 
-def _render(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> Array:
+def _render(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> FloatArray:
     count = len(kinds)
-    paths = sketch(kinds, settings, rng)
-    pictures = coverage(paths, settings.side, between(rng, settings.softness, count))
+    paths = pen_paths(kinds, settings, rng)
+    pictures = pen_coverage(paths, settings.side, uniform(rng, settings.softness, count))
     _render_on_grid(pictures, paths, rng.random(count) < settings.coarse, int(rng.integers(*_GRID_SIDES)))
     pictures *= 2
     pictures -= 1
@@ -102,7 +102,7 @@ def _render(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator
     return np.clip(pictures, -1, 1, out=pictures)
 
 
-def _render_on_grid(pictures: Array, paths: Paths, selected: NDArray[np.bool_], grid: int) -> None:
+def _render_on_grid(pictures: FloatArray, paths: PenPaths, selected: NDArray[np.bool_], grid: int) -> None:
     """Renders the selected pictures (count, side, side), 0 to 1, on a coarse grid of grid x grid squares, in place.
 
     Drawings too small for the grid are unchanged.
@@ -110,7 +110,7 @@ def _render_on_grid(pictures: Array, paths: Paths, selected: NDArray[np.bool_], 
     side = pictures.shape[1]
     if grid >= side or not selected.any():
         return
-    filled = coverage(paths, grid, np.zeros(len(pictures), np.float32)) >= _FILLED
+    filled = pen_coverage(paths, grid, np.zeros(len(pictures), np.float32)) >= _FILLED
     for index in np.flatnonzero(selected):
         rows, columns = np.nonzero(filled[index])
         if len(rows) and min(np.ptp(rows), np.ptp(columns)) + 1 >= _MIN_SQUARES:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 Range = tuple[float, float]
 
-LEAST_SIZE: Final = 7.0  # pixels: a smaller X cannot be distinguished from an O
-LEAST_PEN: Final = 0.6  # pixels: a thinner line is hardly visible
+MIN_SIZE: Final = 7.0  # pixels: a smaller X cannot be distinguished from an O
+MIN_PEN_WIDTH: Final = 0.6  # pixels: a thinner line is hardly visible
 
 
 def _metadata(least: float, most: float, unit: str, text: str) -> dict[str, Any]:

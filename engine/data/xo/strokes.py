@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.xo.glyphs import NEITHER
-from engine.data.xo.settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
-from engine.drawings.drawing import Array
-from engine.drawings.raster import Index, Paths
+from engine.data.xo.glyphs import OTHER_GLYPHS
+from engine.data.xo.settings import MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
+from engine.drawings.drawing import FloatArray
+from engine.drawings.raster import IntArray, PenPaths
 
 ARM_POINTS = 22
-ROUND_POINTS = 52
+CIRCLE_POINTS = 52
 _LINK_POINTS = 12
 _HOOK_LENGTH = 0.15  # of a line's length, at either end
 _PRESSURE_LENGTH = 0.12
@@ -34,12 +34,12 @@ class _Lines:
     points: (T, 2) of all lines; lengths: (K,) points per line; pictures: (K,) the picture of each line
     """
 
-    points: Array
-    lengths: Index
-    pictures: Index
+    points: FloatArray
+    lengths: IntArray
+    pictures: IntArray
 
     @property
-    def picture_of_points(self) -> Index:
+    def picture_of_points(self) -> IntArray:
         return np.repeat(self.pictures, self.lengths)
 
 
@@ -53,9 +53,9 @@ class _ShapeParameters:
     is_cut: whether it is cut off by an edge
     """
 
-    stretch: Array
-    shear: Array
-    bend: Array
+    stretch: FloatArray
+    shear: FloatArray
+    bend: FloatArray
     is_cut: NDArray[np.bool_]
 
 
@@ -69,12 +69,12 @@ class _Outlines:
     """
 
     lines: _Lines
-    pictures: Index
-    rotation: Array
-    max_pen: Array
+    pictures: IntArray
+    rotation: FloatArray
+    max_pen: FloatArray
 
 
-def sketch(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> Paths:
+def pen_paths(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> PenPaths:
     """Generates the pen paths of one picture per kind, in units of the frame.
 
     Kinds are "X", "O", "neither" and the keys of OTHER_GLYPHS; raises ValueError for any other.
@@ -95,11 +95,11 @@ def sketch(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator)
 
 
 def _random_shapes(
-    count: int, o_indices: Index, others: Index, settings: XOSettings, rng: np.random.Generator
+    count: int, o_indices: IntArray, others: IntArray, settings: XOSettings, rng: np.random.Generator
 ) -> _ShapeParameters:
     low, high = settings.aspect
-    stretch = np.exp(around(rng, (math.log(low) / 2, math.log(high) / 2), count))
-    shear, bend = around(rng, settings.shear, count), around(rng, settings.bend, count)
+    stretch = np.exp(triangular(rng, (math.log(low) / 2, math.log(high) / 2), count))
+    shear, bend = triangular(rng, settings.shear, count), triangular(rng, settings.bend, count)
     bend[o_indices] *= np.float32(0.5)  # more would give an O corners
     is_cut = rng.random(count) < settings.cut
     is_cut[others] = False  # a part of another shape could look like an X or an O
@@ -120,7 +120,7 @@ def _concatenate(parts: Sequence[_Outlines]) -> _Outlines:
 
 
 def _x_outlines(
-    pictures: Index, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
+    pictures: IntArray, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
 ) -> _Outlines:
     count = len(pictures)
     low, high = settings.arms
@@ -128,22 +128,22 @@ def _x_outlines(
     half_arms = np.float32(high) - np.float32(high - low) * rng.random((count, 2, 2), np.float32) ** 2
     # A short arm could be cut off completely, which would leave a V.
     half_arms = np.where(shape.is_cut[pictures][:, None, None], np.maximum(half_arms, 0.8), half_arms)
-    arms = crosses(
+    arms = cross_arms(
         half_arms,
-        angles=around(rng, (-_ARM_DEVIATION, _ARM_DEVIATION), count, 2),
-        curve=around(rng, settings.curve, count, 2),
-        swing=around(rng, settings.curve, count, 2) * np.float32(0.4),
+        angles=triangular(rng, (-_ARM_DEVIATION, _ARM_DEVIATION), count, 2),
+        curve=triangular(rng, settings.curve, count, 2),
+        swing=triangular(rng, settings.curve, count, 2) * np.float32(0.4),
     )
     mirror = np.where(rng.random((count, 2)) < 0.5, np.float32(-1), np.float32(1))
     arms *= mirror[:, None, None, :]
     # The rotation starts from where the bisector of the arms is horizontal; otherwise a shear could make a plus.
     bisector = _bisector_angle(arms[:, :, -1] - arms[:, :, 0], shape.stretch[pictures], shape.shear[pictures])
-    rotation = np.radians(around(rng, settings.rotation, count)) - bisector
+    rotation = np.radians(triangular(rng, settings.rotation, count)) - bisector
 
     one_stroke = rng.random(count) < settings.one_stroke
-    bulge = between(rng, (0.0, 0.35), count) * mirror[:, 0]
+    bulge = uniform(rng, (0.0, 0.35), count) * mirror[:, 0]
     max_pen = half_arms.min(axis=(1, 2)) * np.where(one_stroke, np.float32(0.3), np.float32(0.6))
-    linked, separate = hands_linked(arms[one_stroke], bulge[one_stroke]), arms[~one_stroke]
+    linked, separate = link_arms(arms[one_stroke], bulge[one_stroke]), arms[~one_stroke]
     lines = _Lines(
         np.concatenate([linked.reshape(-1, 2), separate.reshape(-1, 2)]),
         np.repeat([linked.shape[1], ARM_POINTS], [len(linked), 2 * len(separate)]),
@@ -152,39 +152,39 @@ def _x_outlines(
     return _Outlines(lines, pictures, rotation, max_pen)
 
 
-def _bisector_angle(arms: Array, stretch: Array, shear: Array) -> Array:
+def _bisector_angle(arms: FloatArray, stretch: FloatArray, shear: FloatArray) -> FloatArray:
     """The angle of the bisector of two arms (n, 2, 2) after stretch and shear, in radians, -pi/4 to pi/4."""
     y = arms[..., 1] / stretch[:, None]
     x = arms[..., 0] * stretch[:, None] + shear[:, None] * y
     angle = np.arctan2(y, x).sum(axis=1) / 2
     quarter = np.float32(np.pi / 2)
-    return float32(angle - quarter * np.round(angle / quarter))
+    return as_float32(angle - quarter * np.round(angle / quarter))
 
 
 def _o_outlines(
-    pictures: Index, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
+    pictures: IntArray, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
 ) -> _Outlines:
     count = len(pictures)
-    gap = np.radians(around(rng, settings.gap, count))
+    gap = np.radians(triangular(rng, settings.gap, count))
     gap = np.where(shape.is_cut[pictures], np.minimum(gap, 0), gap)  # at most one opening
     direction = np.where(rng.random(count) < _COUNTERCLOCKWISE, np.float32(-1), np.float32(1))
-    points = rounds(
-        start=between(rng, (0, 2 * np.pi), count),
+    points = circles(
+        start=uniform(rng, (0, 2 * np.pi), count),
         sweep=(np.float32(2 * np.pi) - gap) * direction,
-        drift=around(rng, settings.drift, count),
-        lumps=between(rng, settings.lumps, count, 2),
-        phases=between(rng, (0, 2 * np.pi), count, 2),
+        drift=triangular(rng, settings.drift, count),
+        lumps=uniform(rng, settings.lumps, count, 2),
+        phases=uniform(rng, (0, 2 * np.pi), count, 2),
     )
-    lines = _Lines(points.reshape(-1, 2), np.full(count, ROUND_POINTS, np.intp), pictures)
+    lines = _Lines(points.reshape(-1, 2), np.full(count, CIRCLE_POINTS, np.intp), pictures)
     max_pen = np.full(count, _CIRCLE_MAX_PEN, np.float32)
-    return _Outlines(lines, pictures, between(rng, (-np.pi, np.pi), count), max_pen)
+    return _Outlines(lines, pictures, uniform(rng, (-np.pi, np.pi), count), max_pen)
 
 
-def _other_outlines(pictures: Index, kinds: Sequence[str], rng: np.random.Generator) -> _Outlines:
-    glyphs = [NEITHER[_glyph_name(kinds[picture], rng)] for picture in pictures.tolist()]
+def _other_outlines(pictures: IntArray, kinds: Sequence[str], rng: np.random.Generator) -> _Outlines:
+    glyphs = [OTHER_GLYPHS[_glyph_name(kinds[picture], rng)] for picture in pictures.tolist()]
     drawn = [glyph.draw(rng) for glyph in glyphs]
     lines = [line for picture in drawn for line in picture]
-    rotation = np.radians([rng.uniform(-glyph.turn, glyph.turn) for glyph in glyphs])
+    rotation = np.radians([rng.uniform(-glyph.max_rotation, glyph.max_rotation) for glyph in glyphs])
     return _Outlines(
         _Lines(
             np.concatenate([np.empty((0, 2), np.float32), *lines]),
@@ -192,16 +192,16 @@ def _other_outlines(pictures: Index, kinds: Sequence[str], rng: np.random.Genera
             np.repeat(pictures, np.array([len(picture) for picture in drawn], np.intp)),
         ),
         pictures,
-        float32(rotation),
-        np.array([glyph.room for glyph in glyphs], np.float32),
+        as_float32(rotation),
+        np.array([glyph.max_pen_width for glyph in glyphs], np.float32),
     )
 
 
 def _glyph_name(kind: str, rng: np.random.Generator) -> str:
     if kind == "neither":
-        return tuple(NEITHER)[rng.integers(len(NEITHER))]
-    if kind not in NEITHER:
-        raise ValueError(f"There is no kind {kind!r}; use X, O, neither, or one of {', '.join(NEITHER)}.")
+        return tuple(OTHER_GLYPHS)[rng.integers(len(OTHER_GLYPHS))]
+    if kind not in OTHER_GLYPHS:
+        raise ValueError(f"There is no kind {kind!r}; use X, O, neither, or one of {', '.join(OTHER_GLYPHS)}.")
     return kind
 
 
@@ -209,7 +209,7 @@ def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, 
     """Stretches, shears, bends and rotates the lines, and adds wobble and hooks."""
     lines = outlines.lines
     count, strokes = len(outlines.rotation), len(lines.lengths)
-    t = along_lines(lines.lengths)
+    t = relative_positions(lines.lengths)
     line = np.repeat(np.arange(strokes), lines.lengths)
     picture = lines.picture_of_points
 
@@ -220,9 +220,9 @@ def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, 
     y = y + 2 * shape.bend[picture] * (x * x - np.float32(0.5))
     x, y = x * cos[picture] - y * sin[picture], x * sin[picture] + y * cos[picture]
 
-    amount = 2 * between(rng, settings.wobble, count)
-    length = 2 * between(rng, settings.hook, strokes, 2) * (rng.random((strokes, 2)) < _HOOKED)
-    angle = between(rng, (0, 2 * np.pi), strokes, 2)
+    amount = 2 * uniform(rng, settings.wobble, count)
+    length = 2 * uniform(rng, settings.hook, strokes, 2) * (rng.random((strokes, 2)) < _HOOKED)
+    angle = uniform(rng, (0, 2 * np.pi), strokes, 2)
     ends = np.stack([length * np.cos(angle), length * np.sin(angle)], axis=-1).astype(np.float32)
     points = hooks(t, ends[line, 0], ends[line, 1])
     points += wobble(rng, t, line) * amount[picture][:, None]
@@ -232,8 +232,8 @@ def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, 
 
 
 def _place(
-    lines: _Lines, max_pen: Array, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
-) -> Paths:
+    lines: _Lines, max_pen: FloatArray, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
+) -> PenPaths:
     """Scales and places the lines in the frame, with the pen width at each point."""
     count = len(max_pen)
     picture = lines.picture_of_points
@@ -241,10 +241,10 @@ def _place(
     extent = high - low
     longest = np.maximum(extent.max(axis=1), np.float32(1e-3))
 
-    size = between(rng, _at_least(settings.size, LEAST_SIZE / settings.side), count)
+    size = uniform(rng, _at_least(settings.size, MIN_SIZE / settings.side), count)
     size = np.where(is_cut, np.maximum(size * np.float32(1.1), np.float32(0.4)), size)
-    thinnest, thickest = _at_least(settings.pen_width, LEAST_PEN / settings.side)
-    pen = np.exp(between(rng, (math.log(thinnest), math.log(thickest)), count))
+    thinnest, thickest = _at_least(settings.pen_width, MIN_PEN_WIDTH / settings.side)
+    pen = np.exp(uniform(rng, (math.log(thinnest), math.log(thickest)), count))
     max_pen = max_pen / longest
     pen = np.maximum(np.minimum(pen, size * max_pen / (1 + max_pen)), np.float32(thinnest))
     scale = np.maximum(size - pen, 0) / longest
@@ -252,13 +252,13 @@ def _place(
     box = extent * scale[:, None] + pen[:, None]
     centre, edge = _centres(box, is_cut, settings, rng)
     middle = (low + high) / 2
-    points = float32((lines.points - middle[picture]) * scale[picture][:, None] + centre[picture])
+    points = as_float32((lines.points - middle[picture]) * scale[picture][:, None] + centre[picture])
     width = _pen_widths(lines, pen, settings, rng)
     inside = ((points > edge[picture, 0]) & (points < edge[picture, 1])).all(axis=1)
     return _clip(np.column_stack([points, width]), inside, lines, count)
 
 
-def _boxes(points: Array, picture: Index, count: int) -> tuple[Array, Array]:
+def _boxes(points: FloatArray, picture: IntArray, count: int) -> tuple[FloatArray, FloatArray]:
     """The bounding box of each picture's points: (left, top) and (right, bottom), each (N, 2); 0 without points."""
     low, high = np.full((2, count), np.inf, np.float32), np.full((2, count), -np.inf, np.float32)
     for axis in (0, 1):
@@ -276,16 +276,16 @@ def _at_least(bounds: Range, least: float) -> Range:
 
 
 def _centres(
-    box: Array, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
-) -> tuple[Array, Array]:
+    box: FloatArray, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     """The centre of each drawing (N, 2), and the edges (N, 2 low and high, 2 axes) at which it is clipped."""
     count = len(box)
     free = np.maximum(1 - box, 0)
-    centre = (1 - free) / 2 + between(rng, settings.position, count, 2) * free
+    centre = (1 - free) / 2 + uniform(rng, settings.position, count, 2) * free
 
     # Half of the cuts are at the frame, half at the edge of a sheet within it.
-    inset = np.where(rng.random(count) < 0.5, between(rng, (0.02, 0.14), count), 0).astype(np.float32)
-    depth = around(rng, settings.cut_depth, count)
+    inset = np.where(rng.random(count) < 0.5, uniform(rng, (0.02, 0.14), count), 0).astype(np.float32)
+    depth = triangular(rng, settings.cut_depth, count)
     # An O that is cut deeper without touching the frame would look like a C.
     depth = np.where(inset > 0, np.minimum(depth, np.float32(_SHEET_CUT_DEPTH)), depth)
     axis = rng.integers(0, 3, count)  # 2: a corner, cut less on both axes
@@ -300,34 +300,34 @@ def _centres(
         sheet = cut & (inset > 0)
         edge[:, 0, k] = np.where(sheet & ~at_end[:, k], inset, edge[:, 0, k])
         edge[:, 1, k] = np.where(sheet & at_end[:, k], 1 - inset, edge[:, 1, k])
-    return float32(centre), edge
+    return as_float32(centre), edge
 
 
-def _pen_widths(lines: _Lines, pen: Array, settings: XOSettings, rng: np.random.Generator) -> Array:
+def _pen_widths(lines: _Lines, pen: FloatArray, settings: XOSettings, rng: np.random.Generator) -> FloatArray:
     strokes = len(lines.lengths)
     line = np.repeat(np.arange(strokes), lines.lengths)
-    landing, lifting, swell = around(rng, settings.pressure, 3, strokes)
-    factor = pressure(along_lines(lines.lengths), landing[line], lifting[line], swell[line] / 2)
-    low, high = _at_least(settings.pen_width, LEAST_PEN / settings.side)
-    return float32(np.clip(pen[lines.picture_of_points] * factor, low, high))
+    landing, lifting, swell = triangular(rng, settings.pressure, 3, strokes)
+    factor = pressure(relative_positions(lines.lengths), landing[line], lifting[line], swell[line] / 2)
+    low, high = _at_least(settings.pen_width, MIN_PEN_WIDTH / settings.side)
+    return as_float32(np.clip(pen[lines.picture_of_points] * factor, low, high))
 
 
-def _clip(points: Array, inside: NDArray[np.bool_], lines: _Lines, count: int) -> Paths:
+def _clip(points: FloatArray, inside: NDArray[np.bool_], lines: _Lines, count: int) -> PenPaths:
     """Removes the points outside, splitting lines where points are removed between others."""
     if inside.all():
-        return Paths(points, lines.lengths, lines.pictures, count)
+        return PenPaths(points, lines.lengths, lines.pictures, count)
     first = np.zeros(len(inside), bool)
     first[np.cumsum(lines.lengths) - lines.lengths] = True
     first[1:] |= ~inside[:-1]
     starts = np.flatnonzero(first[inside])
     lengths = np.diff(np.append(starts, int(inside.sum())))
-    return Paths(points[inside], lengths, lines.picture_of_points[inside][starts], count)
+    return PenPaths(points[inside], lengths, lines.picture_of_points[inside][starts], count)
 
 
 # --- lines
 
 
-def crosses(half_arms: Array, angles: Array, curve: Array, swing: Array) -> Array:
+def cross_arms(half_arms: FloatArray, angles: FloatArray, curve: FloatArray, swing: FloatArray) -> FloatArray:
     """The two arms of n X: (n, 2, ARM_POINTS, 2), from the upper to the lower end.
 
     half_arms: (n, 2, 2), lengths from the crossing to the upper and lower end; 1 reaches the corner of the box
@@ -342,10 +342,10 @@ def crosses(half_arms: Array, angles: Array, curve: Array, swing: Array) -> Arra
     distance = t * (upper + lower)
     aside = curve[:, :, None] * (4 * t * (1 - t)) + swing[:, :, None] * np.sin(np.float32(2 * np.pi) * t)
     aside = aside * (upper + lower)
-    return float32((distance - upper)[..., None] * along + aside[..., None] * beside)
+    return as_float32((distance - upper)[..., None] * along + aside[..., None] * beside)
 
 
-def hands_linked(arms: Array, bulge: Array) -> Array:
+def link_arms(arms: FloatArray, bulge: FloatArray) -> FloatArray:
     """X drawn in one stroke: (n, m, 2), down one arm, up along the side, and down the other.
 
     arms: (n, 2, ARM_POINTS, 2). bulge: (n,), horizontal bulge of the link between the arms.
@@ -357,7 +357,9 @@ def hands_linked(arms: Array, bulge: Array) -> Array:
     return np.concatenate([arms[:, 0], link, arms[:, 1]], axis=1)
 
 
-def rounds(start: Array, sweep: Array, drift: Array, lumps: Array, phases: Array) -> Array:
+def circles(
+    start: FloatArray, sweep: FloatArray, drift: FloatArray, lumps: FloatArray, phases: FloatArray
+) -> FloatArray:
     """n circles: (n, CIRCLE_POINTS, 2), from the start to the end of the stroke.
 
     start, sweep: (n,), radians; a sweep below 2 pi leaves a gap, one above overlaps the start; the sign is the
@@ -366,7 +368,7 @@ def rounds(start: Array, sweep: Array, drift: Array, lumps: Array, phases: Array
     lumps, phases: (n, 2), amplitude and phase of the second and third harmonic of the radius; the amplitude of the
         third is halved
     """
-    t = np.linspace(0, 1, ROUND_POINTS, dtype=np.float32)
+    t = np.linspace(0, 1, CIRCLE_POINTS, dtype=np.float32)
     angle = start[:, None] + sweep[:, None] * t
     radius = 1 + drift[:, None] * (t - np.float32(0.5))
     for k in (0, 1):
@@ -374,58 +376,58 @@ def rounds(start: Array, sweep: Array, drift: Array, lumps: Array, phases: Array
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
-def along_lines(lengths: NDArray[np.intp]) -> Array:
+def relative_positions(lengths: NDArray[np.intp]) -> FloatArray:
     """The relative position of each point along its line, 0 to 1, of concatenated lines; 0 for a single point."""
     first = np.cumsum(lengths) - lengths
     index = np.arange(int(lengths.sum())) - np.repeat(first, lengths)
-    return float32(index / np.repeat(np.maximum(lengths - 1, 1), lengths))
+    return as_float32(index / np.repeat(np.maximum(lengths - 1, 1), lengths))
 
 
-def wobble(rng: np.random.Generator, t: Array, line: NDArray[np.intp]) -> Array:
+def wobble(rng: np.random.Generator, t: FloatArray, line: NDArray[np.intp]) -> FloatArray:
     """Displacement (T, 2) by an unsteady hand, at most about 1: a slow sway and a small tremor, random per line.
 
     t: (T,), relative position of each point. line: (T,), index of its line.
     """
     count = int(line[-1]) + 1 if len(line) else 0
     two_pi = np.float32(2 * np.pi)
-    slow, fast = between(rng, (0.6, 2.0), count, 2), between(rng, (3.0, 6.5), count, 2)
+    slow, fast = uniform(rng, (0.6, 2.0), count, 2), uniform(rng, (3.0, 6.5), count, 2)
     phases = two_pi * rng.random((2, count, 2), np.float32)
     sway = np.sin(two_pi * slow[line] * t[:, None] + phases[0][line])
     tremor = np.sin(two_pi * fast[line] * t[:, None] + phases[1][line])
-    return float32(np.float32(0.75) * sway + np.float32(0.25) * tremor)
+    return as_float32(np.float32(0.75) * sway + np.float32(0.25) * tremor)
 
 
-def hooks(t: Array, landing: Array, lifting: Array) -> Array:
+def hooks(t: FloatArray, landing: FloatArray, lifting: FloatArray) -> FloatArray:
     """Displacement (T, 2) near the ends of lines.
 
     t: (T,), relative positions. landing, lifting: (T, 2), displacement at the start and at the end.
     """
     near_start = np.maximum(1 - t / np.float32(_HOOK_LENGTH), 0)[:, None]
     near_end = np.maximum(1 - (1 - t) / np.float32(_HOOK_LENGTH), 0)[:, None]
-    return float32(near_start**2 * landing + near_end**2 * lifting)
+    return as_float32(near_start**2 * landing + near_end**2 * lifting)
 
 
-def pressure(t: Array, landing: Array, lifting: Array, swell: Array) -> Array:
+def pressure(t: FloatArray, landing: FloatArray, lifting: FloatArray, swell: FloatArray) -> FloatArray:
     """Factors (T,) of the pen width: changes at the start, at the end and in the middle; inputs (T,), -1 to 1."""
     start = np.exp(t / np.float32(-_PRESSURE_LENGTH))
     end = np.exp((t - 1) / np.float32(_PRESSURE_LENGTH))
-    return float32(1 + landing * start + lifting * end + swell * np.sin(np.float32(np.pi) * t))
+    return as_float32(1 + landing * start + lifting * end + swell * np.sin(np.float32(np.pi) * t))
 
 
 # --- random numbers
 
 
-def float32(values: NDArray[Any]) -> Array:
+def as_float32(values: NDArray[Any]) -> FloatArray:
     """The values as float32, without a copy if possible; NumPy's own type annotations lose the dtype."""
     return values.astype(np.float32, copy=False)
 
 
-def between(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
+def uniform(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> FloatArray:
     """Uniform random numbers from low to high, float32."""
     low, high = bounds
-    return float32(np.float32(low) + np.float32(high - low) * rng.random(shape, np.float32))
+    return as_float32(np.float32(low) + np.float32(high - low) * rng.random(shape, np.float32))
 
 
-def around(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> Array:
+def triangular(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> FloatArray:
     """Triangular random numbers from low to high, float32: the mean of two uniform ones."""
-    return (between(rng, bounds, *shape) + between(rng, bounds, *shape)) * np.float32(0.5)
+    return (uniform(rng, bounds, *shape) + uniform(rng, bounds, *shape)) * np.float32(0.5)

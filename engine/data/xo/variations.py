@@ -14,31 +14,31 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.xo.settings import LEAST_PEN, LEAST_SIZE, Range, XOSettings
-from engine.data.xo.strokes import sketch
-from engine.drawings.drawing import Array, Drawing, Stroke, Transform, moved
-from engine.drawings.raster import Paths, coverage, ink_box
+from engine.data.xo.settings import MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
+from engine.data.xo.strokes import pen_paths
+from engine.drawings.drawing import Drawing, DrawingTransform, FloatArray, Stroke, transform_path
+from engine.drawings.raster import PenPaths, ink_bounds, pen_coverage
 
-VALUES: Final = 11
+VALUES_PER_PROPERTY: Final = 11
 _MAX_SHIFT: Final = 0.3  # of the frame; a drawing of baseline size is cut off from 0.19 on
 _PEN_RANGE_FACTOR: Final = math.sqrt(2)  # extends the range of the generator's pens at both ends
-_MIDDLE = VALUES // 2
+_MIDDLE = VALUES_PER_PROPERTY // 2
 _LINES_STREAM, _NOISE_STREAM = 0, 1  # last word of the seed
 
 
 @dataclass(frozen=True)
-class Usual:
+class Baseline:
     """Properties of an unchanged drawing, which is centred, upright and without noise.
 
     size: the longer side of its ink; pen_width: the width of its lines; both as fractions of the frame.
     """
 
     size: float
-    pen: float
+    pen_width: float
 
 
 @dataclass(frozen=True)
-class Property:
+class DrawingProperty:
     """A property of a drawing that is varied.
 
     name: "shift", "size", "rotation", "thickness" or "noise"
@@ -48,17 +48,17 @@ class Property:
 
     name: str
     values: tuple[float, ...]
-    usual: float
+    baseline: float
     unit: str
 
 
-def usual(side: int) -> Usual:
+def baseline(side: int) -> Baseline:
     """The middle of the generator's ranges of size and pen width, for pictures of this side."""
     (low, high), (thinnest, thickest) = _size_range(side), _pen_range(side)
-    return Usual((low + high) / 2, math.sqrt(thinnest * thickest))
+    return Baseline((low + high) / 2, math.sqrt(thinnest * thickest))
 
 
-def properties(side: int) -> tuple[Property, ...]:
+def drawing_properties(side: int) -> tuple[DrawingProperty, ...]:
     """The varied properties and their values, for pictures of this side.
 
     shift: horizontal, to the left below 0, of the frame
@@ -66,43 +66,43 @@ def properties(side: int) -> tuple[Property, ...]:
     rotation: degrees, clockwise; beyond 40 an X becomes a plus
     noise: standard deviation of the noise on each pixel, with ink 1 and background -1
     """
-    base, (thinnest, thickest) = usual(side), _pen_range(side)
-    pens = np.geomspace(thinnest / _PEN_RANGE_FACTOR, thickest * _PEN_RANGE_FACTOR, VALUES).tolist()
+    base, (thinnest, thickest) = baseline(side), _pen_range(side)
+    pens = np.geomspace(thinnest / _PEN_RANGE_FACTOR, thickest * _PEN_RANGE_FACTOR, VALUES_PER_PROPERTY).tolist()
     return (
-        Property("shift", _linspace(-_MAX_SHIFT, _MAX_SHIFT), 0.0, "of the frame"),
-        Property("size", _with_middle(_linspace(*_size_range(side)), base.size), base.size, "of the frame"),
-        Property("rotation", _linspace(-40.0, 40.0), 0.0, "degrees"),
-        Property("thickness", _with_middle(pens, base.pen), base.pen, "of the frame"),
-        Property("noise", _linspace(0.0, 1.0), 0.0, "of the ink"),
+        DrawingProperty("shift", _linspace(-_MAX_SHIFT, _MAX_SHIFT), 0.0, "of the frame"),
+        DrawingProperty("size", _with_middle(_linspace(*_size_range(side)), base.size), base.size, "of the frame"),
+        DrawingProperty("rotation", _linspace(-40.0, 40.0), 0.0, "degrees"),
+        DrawingProperty("thickness", _with_middle(pens, base.pen_width), base.pen_width, "of the frame"),
+        DrawingProperty("noise", _linspace(0.0, 1.0), 0.0, "of the ink"),
     )
 
 
-def transform_to(name: str, value: float, base: Usual) -> Transform:
+def transform_for(name: str, value: float, base: Baseline) -> DrawingTransform:
     """The transform that sets property `name` of a baseline drawing to `value`; for noise, the identity.
 
     Raises ValueError for an unknown name.
     """
     if name == "shift":
-        return Transform(shift_x=value)
+        return DrawingTransform(shift_x=value)
     if name == "size":
         factor = value / base.size
-        return Transform(size=factor, thicken=base.pen * (1 - factor))  # keeps the pen width
+        return DrawingTransform(size=factor, thicken=base.pen_width * (1 - factor))  # keeps the pen width
     if name == "rotation":
-        return Transform(rotate=value)
+        return DrawingTransform(rotate=value)
     if name == "thickness":
-        return Transform(thicken=value - base.pen)
+        return DrawingTransform(thicken=value - base.pen_width)
     if name == "noise":
-        return Transform()
+        return DrawingTransform()
     raise ValueError(f"A drawing has no property {name!r} that could be varied.")
 
 
-def measured(drawing: Drawing, picture: Array) -> dict[str, float]:
+def measure_drawing(drawing: Drawing, picture: FloatArray) -> dict[str, float]:
     """Measures the properties of a drawing, by name, with the help of its picture (side, side).
 
     Rotation is that of the transform. Thickness and noise are left out for drawings with an image; a blank drawing
     has no properties.
     """
-    box = ink_box(picture)
+    box = ink_bounds(picture)
     if box is None:
         return {}
     left, top, right, bottom = box
@@ -118,7 +118,7 @@ def measured(drawing: Drawing, picture: Array) -> dict[str, float]:
     return measurements
 
 
-class Varied:
+class DrawingVariations:
     """`count` generated drawings, X and O in turn, centred, upright and of baseline size and pen width.
 
     labels: (count,) int64. The same side, count and seed give the same drawings.
@@ -127,27 +127,29 @@ class Varied:
     def __init__(self, side: int, count: int, seed: Sequence[int]) -> None:
         self.side, self.count, self._seed = side, count, tuple(seed)
         self.labels: NDArray[np.int64] = np.arange(count, dtype=np.int64) % 2
-        self._baseline = usual(side)
-        paths = sketch(["XO"[label] for label in self.labels], _settings(self._baseline), self._rng(_LINES_STREAM))
+        self._baseline = baseline(side)
+        paths = pen_paths(
+            ["XO"[label] for label in self.labels], _settings(self._baseline), self._rng(_LINES_STREAM)
+        )
         parts = np.split(paths.points, np.cumsum(paths.lengths)[:-1])
         self._strokes = [Stroke(part) for part in parts]
-        self._pictures = paths.pictures
+        self._pictures = paths.image_indices
         smooth = [stroke.path() for stroke in self._strokes]
         lengths = np.array([len(path) for path in smooth], np.intp)
-        self._paths = Paths(np.concatenate(smooth), lengths, paths.pictures, count)
+        self._paths = PenPaths(np.concatenate(smooth), lengths, paths.image_indices, count)
 
     def drawing(self, index: int, name: str, value: float) -> Drawing:
         """A drawing with property `name` set to `value`: strokes under a transform, or with noise a picture."""
         if name == "noise" and value > 0:
             return Drawing(image=self.pictures(name, value)[index])
         strokes = [self._strokes[at] for at in np.flatnonzero(self._pictures == index)]
-        return Drawing(tuple(strokes), transform=transform_to(name, value, self._baseline))
+        return Drawing(tuple(strokes), transform=transform_for(name, value, self._baseline))
 
-    def pictures(self, name: str, value: float) -> Array:
+    def pictures(self, name: str, value: float) -> FloatArray:
         """All drawings with property `name` set to `value`: (count, side, side) float32, -1 background to 1 ink."""
-        transform = transform_to(name, value, self._baseline)
-        paths = replace(self._paths, points=moved(self._paths.points, transform))
-        pictures: Array = 2 * coverage(paths, self.side) - 1
+        transform = transform_for(name, value, self._baseline)
+        paths = replace(self._paths, points=transform_path(self._paths.points, transform))
+        pictures: FloatArray = 2 * pen_coverage(paths, self.side) - 1
         if name == "noise" and value > 0:
             pictures += np.float32(value) * self._rng(_NOISE_STREAM).standard_normal(pictures.shape, np.float32)
             np.clip(pictures, -1, 1, out=pictures)
@@ -157,10 +159,10 @@ class Varied:
         return np.random.default_rng((*self._seed, stream))
 
 
-def _settings(base: Usual) -> XOSettings:
+def _settings(base: Baseline) -> XOSettings:
     """The generator's settings for baseline drawings, with the default side, on which the lines do not depend."""
     return XOSettings(
-        pen_width=(base.pen, base.pen),
+        pen_width=(base.pen_width, base.pen_width),
         size=(base.size, base.size),
         position=(0.5, 0.5),
         rotation=(0.0, 0.0),
@@ -173,16 +175,16 @@ def _settings(base: Usual) -> XOSettings:
 def _size_range(side: int) -> Range:
     # 0.7: very small frames, where MIN_SIZE exceeds the frame, need a range that is not empty.
     low, high = XOSettings().size
-    return max(low, min(LEAST_SIZE / side, 0.7 * high)), high
+    return max(low, min(MIN_SIZE / side, 0.7 * high)), high
 
 
 def _pen_range(side: int) -> Range:
     low, high = XOSettings().pen_width
-    return max(low, min(LEAST_PEN / side, 0.7 * high)), high
+    return max(low, min(MIN_PEN_WIDTH / side, 0.7 * high)), high
 
 
 def _linspace(low: float, high: float) -> tuple[float, ...]:
-    return tuple(float(value) for value in np.linspace(low, high, VALUES).round(6))
+    return tuple(float(value) for value in np.linspace(low, high, VALUES_PER_PROPERTY).round(6))
 
 
 def _with_middle(values: Sequence[float], middle: float) -> tuple[float, ...]:

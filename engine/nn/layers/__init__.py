@@ -4,11 +4,11 @@ from engine.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.nn.layers.conv2d import Conv2D
 from engine.nn.layers.dense import Dense, Flatten
 from engine.nn.layers.dropout import Dropout
-from engine.nn.layers.layer import Buffer, Cost, Layer, Shape, ShapeError, Stage, Values, shape_text
+from engine.nn.layers.layer import Arrays, Cost, Layer, LayerArrays, PaddedInput, Shape, ShapeError, shape_text
 from engine.nn.layers.normalization import BatchNorm2D, Center
 from engine.nn.layers.pooling import AvgPool2D, GlobalAvgPool, MaxPool2D
 from engine.nn.layers.residual import Residual
-from engine.nn.layers.value_formulas import Products
+from engine.nn.layers.value_formulas import GradientTerms
 from engine.nn.layers.votes import Votes
 
 LAYERS: dict[str, type[Layer]] = {
@@ -34,9 +34,9 @@ LAYERS: dict[str, type[Layer]] = {
 
 __all__ = [
     "LAYERS",
+    "Arrays",
     "AvgPool2D",
     "BatchNorm2D",
-    "Buffer",
     "Center",
     "Conv2D",
     "Cost",
@@ -44,18 +44,18 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool",
+    "GradientTerms",
     "Layer",
+    "LayerArrays",
     "LeakyReLU",
     "MaxPool2D",
-    "Products",
+    "PaddedInput",
     "ReLU",
     "Residual",
     "Shape",
     "ShapeError",
     "Sigmoid",
-    "Stage",
     "Tanh",
-    "Values",
     "Votes",
     "shape_text",
 ]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from engine.backends.ops import Activation as Function
-from engine.backends.ops import Calls, HostArray, Operations
-from engine.nn.layers.layer import Layer, Shape, Stage, Values, need_number
-from engine.nn.layers.value_formulas import Bent, Place, flat_place
+from engine.backends.ops import Calls, HostArray, Ops
+from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, require_number
+from engine.nn.layers.value_formulas import CellIndex, ElementwiseFunction, flat_index
 
 # The functions with a kink at 0.
 _WITH_KINK: Final = ("relu", "leaky_relu")
@@ -20,11 +20,11 @@ _WITH_KINK: Final = ("relu", "leaky_relu")
 class Activation(Layer):
     """y = f(x) elementwise; dx = dy * f'(x), computed from y."""
 
-    pointwise: ClassVar[bool] = True
+    is_elementwise: ClassVar[bool] = True
     function: ClassVar[Function]
 
     @property
-    def leak(self) -> float:
+    def negative_slope(self) -> float:
         """The slope for negative x, of the functions that have one."""
         return 0.0
 
@@ -36,20 +36,20 @@ class Activation(Layer):
         """One per value, dy × slope; one more where the slope is computed from y; none for ReLU."""
         return 0, self.multiplies(shape) if self.function in _WITH_KINK else 2 * math.prod(shape)
 
-    def gaps(self, x: HostArray) -> Iterator[HostArray]:
+    def distances_to_kink(self, x: HostArray) -> Iterator[HostArray]:
         if self.function in _WITH_KINK:
             yield x
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Bent:
-        return Bent(flat_place(index, x.shape), self.function, float(x[index]), self.leak)
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> ElementwiseFunction:
+        return ElementwiseFunction(flat_index(index, x.shape), self.function, float(x[index]), self.negative_slope)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        return ops.activation(self.function, arrays.x.values, arrays.y, self.leak)
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        return ops.activation(self.function, arrays.x.values, arrays.y, self.negative_slope)
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         if arrays.dx is None:
             return []
-        return ops.activation_gradient(self.function, arrays.y, arrays.dy, arrays.dx, self.leak)
+        return ops.activation_gradient(self.function, arrays.y, arrays.dy, arrays.dx, self.negative_slope)
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class ReLU(Activation):
     kind: ClassVar[str] = "relu"
     function: ClassVar[Function] = "relu"
     commutes_with_max: ClassVar[bool] = True
-    cuts: ClassVar[bool] = True
+    zeroes_negatives: ClassVar[bool] = True
 
-    def signed(self, below: bool) -> bool:
+    def can_be_negative(self, input_negative: bool) -> bool:
         return False
 
 
@@ -77,10 +77,10 @@ class LeakyReLU(Activation):
 
     def __post_init__(self) -> None:
         """Raises ValueError for a slope outside (0, 1]."""
-        need_number(self, "slope", 0, 1, beyond_least=True)
+        require_number(self, "slope", 0, 1, exclusive_low=True)
 
     @property
-    def leak(self) -> float:
+    def negative_slope(self) -> float:
         return self.slope
 
 
@@ -92,7 +92,7 @@ class Tanh(Activation):
     function: ClassVar[Function] = "tanh"
 
     @property
-    def rescales(self) -> bool:
+    def changes_scale(self) -> bool:
         return True
 
 
@@ -104,8 +104,8 @@ class Sigmoid(Activation):
     function: ClassVar[Function] = "sigmoid"
 
     @property
-    def rescales(self) -> bool:
+    def changes_scale(self) -> bool:
         return True
 
-    def signed(self, below: bool) -> bool:
+    def can_be_negative(self, input_negative: bool) -> bool:
         return False

@@ -8,23 +8,23 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from engine.backends.convolution_cost import together
-from engine.backends.ops import Array, Calls, HostArray, Operations
+from engine.backends.convolution_cost import preferred_batch
+from engine.backends.ops import Array, Calls, HostArray, Ops
 from engine.nn.layers.layer import (
-    Buffer,
+    Arrays,
     Layer,
+    LayerArrays,
+    PaddedInput,
     Shape,
     ShapeError,
-    Stage,
-    Values,
-    need,
-    need_flag,
-    need_maps,
-    need_number,
-    need_whole,
+    require,
+    require_bool,
+    require_int,
+    require_maps,
+    require_number,
     shape_text,
 )
-from engine.nn.layers.value_formulas import Place, Products, WeightedSum, values_at, window_cells
+from engine.nn.layers.value_formulas import CellIndex, GradientTerms, WeightedSum, values_at, window_cells
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,34 @@ class Conv2D(Layer):
     def __post_init__(self) -> None:
         """Raises ValueError for invalid hyperparameters."""
         for name in ("features", "size", "stride"):
-            need_whole(self, name, 1)
-        need_whole(self, "padding", 0, "same")
+            require_int(self, name, 1)
+        require_int(self, "padding", 0, "same")
         even = self.padding == "same" and self.size % 2 == 0
-        need(self, "size", not even, 'odd with padding "same" (or give the padding as a number)')
-        need_flag(self, "mean")
-        need_flag(self, "bias")
+        require(self, "size", not even, 'odd with padding "same" (or give the padding as a number)')
+        require_bool(self, "mean")
+        require_bool(self, "bias")
         if self.spread is not None:
-            need_number(self, "spread", 0, 1000)
+            require_number(self, "spread", 0, 1000)
 
     @property
-    def mixes_maps(self) -> bool:
+    def connects_channels(self) -> bool:
         return True
 
     @property
-    def rescales(self) -> bool:
+    def changes_scale(self) -> bool:
         return True
 
-    def signed(self, below: bool) -> bool:
+    def can_be_negative(self, input_negative: bool) -> bool:
         return True
 
     @property
-    def margin(self) -> int:
+    def pad_width(self) -> int:
         return (self.size - 1) // 2 if self.padding == "same" else int(self.padding)
 
     def output_shape(self, shape: Shape) -> Shape:
         """(features, H', W') with H' = (H + 2*padding - size) // stride + 1. Raises ShapeError."""
-        channels, *sides = need_maps(self, shape)
-        padded = [side + 2 * self.margin for side in sides]
+        channels, *sides = require_maps(self, shape)
+        padded = [side + 2 * self.pad_width for side in sides]
         if min(padded) < self.size:
             raise ShapeError(
                 f"its features are {channels} × {self.size} × {self.size}, larger than the padded maps "
@@ -86,25 +86,25 @@ class Conv2D(Layer):
             )
         return (self.features, *((side - self.size) // self.stride + 1 for side in padded))
 
-    def block_shape(self, shape: Shape) -> Shape:
+    def parameter_shape(self, shape: Shape) -> Shape:
         """(features, C*size*size + 1): one row per kernel, its bias last; without biases one column less."""
         return self.features, self._kernel_values(shape) + self.bias
 
-    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def parameter_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         """weight (features, C, size, size) and, unless disabled, bias (features,)."""
-        weight = block[:, : self._kernel_values(shape)].reshape(self.features, shape[0], self.size, self.size)
-        return {"weight": weight, "bias": block[:, -1]} if self.bias else {"weight": weight}
+        weight = array[:, : self._kernel_values(shape)].reshape(self.features, shape[0], self.size, self.size)
+        return {"weight": weight, "bias": array[:, -1]} if self.bias else {"weight": weight}
 
-    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+    def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
         """Weights from N(0, spread^2), or N(0, 2 / (C*size*size)) (He et al. 2015), times C*size*size if `mean`;
         biases 0."""
         fan_in = self._kernel_values(shape)
         std = (math.sqrt(2 / fan_in) if self.spread is None else self.spread) * (fan_in if self.mean else 1)
         weight = rng.standard_normal((self.features, shape[0], self.size, self.size), np.float32)
-        values: Values = {"weight": weight * np.float32(std)}
+        values: Arrays = {"weight": weight * np.float32(std)}
         return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
 
-    def divisor(self, shape: Shape) -> int:
+    def normalizer(self, shape: Shape) -> int:
         """What the sum over a window is divided by: its number of values if `mean`, else 1."""
         return self._kernel_values(shape) if self.mean else 1
 
@@ -112,77 +112,81 @@ class Conv2D(Layer):
         """features * C*size*size * H' * W', and with `mean` a division per output value."""
         return math.prod(self.output_shape(shape)) * (self._kernel_values(shape) + self.mean)
 
-    def work_bytes(self, shape: Shape) -> int:
+    def workspace_bytes(self, shape: Shape) -> int:
         """All windows as columns (im2col)."""
         return 4 * self._kernel_values(shape) * math.prod(self.output_shape(shape)[1:])
 
-    def together(self, shape: Shape) -> int:
+    def preferred_batch(self, shape: Shape) -> int:
         """More than 1 where the kernels are large enough for FFT convolution."""
-        channels, height, width = need_maps(self, shape)
-        padded = (channels, height + 2 * self.margin, width + 2 * self.margin)
-        return together(padded, self.features, self.size) if self.stride == 1 else 1
+        channels, height, width = require_maps(self, shape)
+        padded = (channels, height + 2 * self.pad_width, width + 2 * self.pad_width)
+        return preferred_batch(padded, self.features, self.size) if self.stride == 1 else 1
 
-    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
+    def receptive_range(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
         return self._window(rows, shape[1]), self._window(columns, shape[2])
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> WeightedSum:
         kernel, *corner = index
         rows, columns = (
-            range(at * self.stride - self.margin, at * self.stride - self.margin + self.size) for at in corner
+            range(at * self.stride - self.pad_width, at * self.stride - self.pad_width + self.size) for at in corner
         )
         cells = np.stack([window_cells(x.shape, channel, rows, columns) for channel in range(len(x))])
-        weights = values["weight"][kernel].astype(np.float64)
-        bias = float(values["bias"][kernel]) if self.bias else None
-        return WeightedSum(cells, values_at(x, cells), weights, self.divisor(x.shape), bias)
+        weights = parameters["weight"][kernel].astype(np.float64)
+        bias = float(parameters["bias"][kernel]) if self.bias else None
+        return WeightedSum(cells, values_at(x, cells), weights, self.normalizer(x.shape), bias)
 
-    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
+    def gradient_terms(self, name: str, index: Shape, x: HostArray, dy: HostArray) -> GradientTerms:
         """The inputs are a weight's pixel at each position of the kernel, and 1 for a bias."""
         gradients = dy[:, index[0]]
-        if part == "bias":
-            return Products(np.ones_like(gradients), gradients)
+        if name == "bias":
+            return GradientTerms(np.ones_like(gradients), gradients)
         _, channel, row, column = index
-        pad, (high, wide) = self.margin, gradients.shape[1:]
+        pad, (high, wide) = self.pad_width, gradients.shape[1:]
         maps = np.pad(x[:, channel], ((0, 0), (pad, pad), (pad, pad)))
         inputs = maps[:, row :: self.stride, column :: self.stride][:, :high, :wide]
-        return Products(inputs, gradients, self.divisor(x.shape[1:]))
+        return GradientTerms(inputs, gradients, self.normalizer(x.shape[1:]))
 
-    def brings(self, x: HostArray, index: Place, above: Place, values: Values) -> HostArray:
+    def contributions(
+        self, x: HostArray, index: CellIndex, output_index: CellIndex, parameters: Arrays
+    ) -> HostArray:
         channel, *cell = index
-        down, right = (at - (top * self.stride - self.margin) for at, top in zip(cell, above, strict=True))
+        down, right = (
+            at - (top * self.stride - self.pad_width) for at, top in zip(cell, output_index, strict=True)
+        )
         if not (0 <= down < self.size and 0 <= right < self.size):
             return np.zeros(self.features)
-        weights = values["weight"][:, channel, down, right].astype(np.float64)
-        contributions: HostArray = weights * float(x[index]) / self.divisor(x.shape)
+        weights = parameters["weight"][:, channel, down, right].astype(np.float64)
+        contributions: HostArray = weights * float(x[index]) / self.normalizer(x.shape)
         return contributions
 
-    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
+    def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
         """The layer below writes directly into the padded array."""
         channels, height, width = shape
-        pad = self.margin
+        pad = self.pad_width
         full = ops.zeros((channels, height + 2 * pad, width + 2 * pad, batch), dtype)
-        return Buffer(full, full[:, pad : pad + height, pad : pad + width])
+        return PaddedInput(full, full[:, pad : pad + height, pad : pad + width])
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        arrays.work = ops.convolution(
-            arrays.x.full,
-            arrays.block,
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        arrays.context = ops.convolution(
+            arrays.x.padded,
+            arrays.parameters,
             arrays.y,
             self.size,
             self.stride,
-            self.margin,
-            self.divisor(arrays.x.values.shape[:-1]),
+            self.pad_width,
+            self.normalizer(arrays.x.values.shape[:-1]),
         )
-        calls: Calls = arrays.work.forward()
+        calls: Calls = arrays.context.forward()
         return calls
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
-        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx, arrays.dblock)
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx, arrays.parameter_gradient)
         return calls
 
     def _kernel_values(self, shape: Shape) -> int:
         return shape[0] * self.size * self.size
 
     def _window(self, cells: range, length: int) -> range:
-        first = cells.start * self.stride - self.margin
-        last = (cells.stop - 1) * self.stride - self.margin + self.size
+        first = cells.start * self.stride - self.pad_width
+        last = (cells.stop - 1) * self.stride - self.pad_width + self.size
         return range(max(first, 0), min(last, length))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.backends.ops import Calls, HostArray, Operations
-from engine.nn.layers.layer import Layer, Stage, Values, need_number
-from engine.nn.layers.value_formulas import Passed, Place, flat_place
+from engine.backends.ops import Calls, HostArray, Ops
+from engine.nn.layers.layer import Arrays, Layer, LayerArrays, require_number
+from engine.nn.layers.value_formulas import CellIndex, Identity, flat_index
 
 
 @dataclass(frozen=True)
@@ -16,32 +16,32 @@ class Dropout(Layer):
     mask; at inference y = x (Srivastava et al. 2014). The mask depends on seed, step, example and index alone."""
 
     kind: ClassVar[str] = "dropout"
-    pointwise: ClassVar[bool] = True
-    relays: ClassVar[bool] = True
+    is_elementwise: ClassVar[bool] = True
+    is_identity: ClassVar[bool] = True
     rate: float = 0.5
 
     def __post_init__(self) -> None:
         """Raises ValueError for a rate outside 0 to 0.999, at which one value in a thousand is kept."""
-        need_number(self, "rate", 0, 0.999)
+        require_number(self, "rate", 0, 0.999)
 
     @property
-    def draws(self) -> bool:
+    def is_stochastic(self) -> bool:
         return True
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Passed:
-        return Passed(flat_place(index, x.shape), float(x[index]), self.rate)
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> Identity:
+        return Identity(flat_index(index, x.shape), float(x[index]), self.rate)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         if not arrays.training:
             return ops.copy(arrays.x.values, arrays.y)
-        arrays.work = ops.dropout(arrays.x.values, arrays.y, self.rate, arrays.key, arrays.moment)
-        calls: Calls = arrays.work.forward()
+        arrays.context = ops.dropout(arrays.x.values, arrays.y, self.rate, arrays.rng_key, arrays.rng_counter)
+        calls: Calls = arrays.context.forward()
         return calls
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         if arrays.dx is None:
             return []
         if not arrays.training:
             return ops.copy(arrays.dy, arrays.dx)
-        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx)
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx)
         return calls

@@ -12,13 +12,13 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.nn.layers.value_formulas import Arithmetic, Place, Products
+from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.nn.layers.value_formulas import CellIndex, GradientTerms, ValueFormula
 
 Shape: TypeAlias = tuple[int, ...]
 
 
-Values: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
+Arrays: TypeAlias = "dict[str, np.ndarray[Any, Any]]"
 
 
 class ShapeError(ValueError):
@@ -41,16 +41,16 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Buffer:
+class PaddedInput:
     """Memory for a layer's input. padded: the whole, zero padding included; values: the view of the input
     itself."""
 
-    full: Array
+    padded: Array
     values: Array
 
 
 @dataclass
-class Stage:
+class LayerArrays:
     """The arrays of one layer in one plan, all batch-last.
 
     x: the input, padded
@@ -67,18 +67,18 @@ class Stage:
     context: whatever the forward calls save for the backward calls
     """
 
-    x: Buffer
+    x: PaddedInput
     y: Array
-    block: Array | None = None
-    dblock: Array | None = None
-    state: Array | None = None
+    parameters: Array | None = None
+    parameter_gradient: Array | None = None
+    buffers: Array | None = None
     training: bool = False
-    learning: bool = False
-    key: int = 0
-    moment: Array | None = None
+    needs_backward: bool = False
+    rng_key: int = 0
+    rng_counter: Array | None = None
     dy: Array | None = None
     dx: Array | None = None
-    work: Any = None
+    context: Any = None
 
 
 @dataclass(frozen=True)
@@ -89,39 +89,39 @@ class Layer:
     kind: ClassVar[str] = "layer"
     reshapes: ClassVar[bool] = False  # the output is the input in another shape
     commutes_with_max: ClassVar[bool] = False  # max(f(x)) == f(max(x))
-    pointwise: ClassVar[bool] = False  # at inference, y[i] depends on x[i] alone
-    cuts: ClassVar[bool] = False  # 0, with gradient 0, below a bound (ReLU)
-    relays: ClassVar[bool] = False  # at inference, y == x
-    measures: ClassVar[bool] = False  # takes statistics from the training data, see `fit`
-    kink: ClassVar[str] = "lies at its kink"  # the predicate of a message about a kink
+    is_elementwise: ClassVar[bool] = False  # at inference, y[i] depends on x[i] alone
+    zeroes_negatives: ClassVar[bool] = False  # 0, with gradient 0, below a bound (ReLU)
+    is_identity: ClassVar[bool] = False  # at inference, y == x
+    fits_to_data: ClassVar[bool] = False  # takes statistics from the training data, see `fit`
+    kink_text: ClassVar[str] = "lies at its kink"  # the predicate of a message about a kink
 
     @property
-    def margin(self) -> int:
+    def pad_width(self) -> int:
         """The width of the zero padding on each side of the input."""
         return 0
 
     @property
-    def mixes_batch(self) -> bool:
+    def uses_batch_statistics(self) -> bool:
         """Whether an example's output depends on the rest of its batch, which then cannot be split."""
         return False
 
     @property
-    def mixes_maps(self) -> bool:
+    def connects_channels(self) -> bool:
         """Whether an output channel reads all input channels."""
         return False
 
     @property
-    def rescales(self) -> bool:
+    def changes_scale(self) -> bool:
         """Whether the output's scale is unrelated to the input's: weighted sums and saturating functions, but not
         selection, clipping or averaging."""
         return False
 
-    def signed(self, below: bool) -> bool:
+    def can_be_negative(self, input_negative: bool) -> bool:
         """Whether outputs can be negative. input_negative: whether the inputs can."""
-        return below
+        return input_negative
 
     @property
-    def draws(self) -> bool:
+    def is_stochastic(self) -> bool:
         """Whether the layer is random in training mode."""
         return False
 
@@ -133,27 +133,27 @@ class Layer:
         """
         return shape
 
-    def block_shape(self, shape: Shape) -> Shape | None:
+    def parameter_shape(self, shape: Shape) -> Shape | None:
         """The shape of the stored parameter array for an input of `shape`; None without parameters."""
         return None
 
-    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def parameter_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         """The parameters by name, as views of the stored array."""
         return {}
 
-    def state_shape(self, shape: Shape) -> Shape | None:
+    def buffer_shape(self, shape: Shape) -> Shape | None:
         """The shape of the stored buffer array (running statistics); None without buffers."""
         return None
 
-    def state(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def buffer_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         """The buffers by name, as views of the stored array."""
         return {}
 
-    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+    def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
         """Initial parameters and buffers by name, float32, drawn from `rng`."""
         return {}
 
-    def measured(self, images: np.ndarray[Any, Any]) -> Values:
+    def fit(self, images: np.ndarray[Any, Any]) -> Arrays:
         """Buffers, by name, computed from the training images (N, C, H, W) when a run starts with fresh
         weights."""
         return {}
@@ -168,50 +168,50 @@ class Layer:
         Each product weight × value has one of each: gradient × value, and gradient × weight.
         """
         forward = self.multiplies(shape)
-        return (0 if self.block_shape(shape) is None else forward), forward
+        return (0 if self.parameter_shape(shape) is None else forward), forward
 
     def cost(self, shape: Shape) -> Cost:
         """The cost of one input of `shape`."""
-        stored = self.block_shape(shape)
+        stored = self.parameter_shape(shape)
         size = 4 * math.prod(self.output_shape(shape))
         return Cost(self.multiplies(shape), size, 0 if stored is None else math.prod(stored))
 
-    def work_bytes(self, shape: Shape) -> int:
+    def workspace_bytes(self, shape: Shape) -> int:
         """Bytes of float32 that one input of `shape` touches, to choose the slice of a batch that fits the
         cache."""
         return 4 * math.prod(self.output_shape(shape))
 
-    def pass_bytes(self, shape: Shape) -> int:
+    def plan_bytes(self, shape: Shape) -> int:
         """Approximate bytes of float32 per input of `shape` in a plan: output, workspace, and the padding, which
         can be wide with a large stride."""
-        padded = math.prod((shape[0], *(side + 2 * self.margin for side in shape[1:])))
-        return 4 * (math.prod(self.output_shape(shape)) + padded - math.prod(shape)) + self.work_bytes(shape)
+        padded = math.prod((shape[0], *(side + 2 * self.pad_width for side in shape[1:])))
+        return 4 * (math.prod(self.output_shape(shape)) + padded - math.prod(shape)) + self.workspace_bytes(shape)
 
-    def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def check_parameters(self, parameters: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Raises ValueError for invalid parameters or buffers, by name; the message is a clause about the name,
         which Network completes to a sentence. Network checks shapes and finiteness."""
 
-    def together(self, shape: Shape) -> int:
+    def preferred_batch(self, shape: Shape) -> int:
         """How many inputs of `shape` are worth computing at once on a CPU, even beyond its cache."""
         return 1
 
-    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
+    def receptive_range(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
         """The rows and columns of the input that the given rows and columns of the output read.
 
         None if an output reads the whole input. `shape` is the input's.
         """
         return rows, columns
 
-    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+    def receptive_mask(self, shape: Shape, mask: HostArray) -> HostArray:
         """bool (*shape): exactly the input cells that the output cells in `mask` read, gaps of strides left
         out."""
         return _receptive_mask(self, shape, mask)
 
-    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+    def influence_mask(self, shape: Shape, mask: HostArray) -> HostArray:
         """bool in the output's shape: exactly the output cells that read a cell in `mask` (*shape)."""
         return _influence_mask(self, shape, mask)
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Arithmetic:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> ValueFormula:
         """The formula of the output value at `index`, at inference.
 
         x: the whole input (*shape) on the host
@@ -220,7 +220,9 @@ class Layer:
         """
         raise NotImplementedError
 
-    def brings(self, x: HostArray, index: Place, above: Place, values: Values) -> HostArray:
+    def contributions(
+        self, x: HostArray, index: CellIndex, output_index: CellIndex, parameters: Arrays
+    ) -> HostArray:
         """float64 (channels,): what the input cell at `index` contributes to each channel of an output cell.
 
         Only for layers that connect channels.
@@ -229,10 +231,10 @@ class Layer:
         parameters: with the buffers, by name
         """
         cell, count = int(np.ravel_multi_index(index, x.shape)), self.output_shape(x.shape)[0]
-        formulas = [self.arithmetic(x, (channel, *above), 0.0, values) for channel in range(count)]
-        return np.array([float(formula.shares[formula.cells == cell].sum()) for formula in formulas])
+        formulas = [self.value_formula(x, (channel, *output_index), 0.0, parameters) for channel in range(count)]
+        return np.array([float(formula.contributions[formula.cells == cell].sum()) for formula in formulas])
 
-    def gaps(self, x: HostArray) -> Iterator[HostArray]:
+    def distances_to_kink(self, x: HostArray) -> Iterator[HostArray]:
         """Distances of the inputs from the kinks of the layer; none if it is smooth everywhere.
 
         x: (points, *shape, N), the same inputs at several points, the first being the current one. Each array
@@ -240,11 +242,11 @@ class Layer:
         """
         return iter(())
 
-    def stack(self, arrays: Stage) -> list[tuple[str, Layer, Stage]]:
+    def children(self, arrays: LayerArrays) -> list[tuple[str, Layer, LayerArrays]]:
         """The layers inside this one, each with its title and its arrays; none for a plain layer."""
         return []
 
-    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products | None:
+    def gradient_terms(self, name: str, index: Shape, x: HostArray, dy: HostArray) -> GradientTerms | None:
         """The terms whose sum is the gradient of one parameter in training mode; None if it is no sum of products.
 
         name, index: the parameter's name and index
@@ -253,21 +255,21 @@ class Layer:
         """
         return None
 
-    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
+    def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
         """Zeroed memory for the input, with the padding the layer needs."""
         plain = ops.zeros((*shape, batch), dtype)
-        return Buffer(plain, plain)
+        return PaddedInput(plain, plain)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         """The calls that compute arrays.y from arrays.x."""
         raise NotImplementedError
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         """The calls that compute arrays.dx and arrays.parameter_gradient, each unless it is None, from arrays.dy,
         after a forward pass."""
         raise NotImplementedError
 
-    def settle(self, ops: Operations, arrays: Stage) -> Calls:
+    def update_running_statistics(self, ops: Ops, arrays: LayerArrays) -> Calls:
         """The calls that update arrays.buffers with the statistics of the last forward pass, once its step is
         accepted."""
         return []
@@ -276,28 +278,28 @@ class Layer:
 def _receptive_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
     """bool (*shape): the input cells that any output cell in `mask` reads, of a layer with rows × columns
     windows."""
-    if layer.pointwise:
+    if layer.is_elementwise:
         return mask
     tables = _connection_tables(layer, shape)
     if tables is None:
-        return _filled(shape, mask.any()) if layer.mixes_maps else _whole_maps(shape, mask)
+        return _filled(shape, mask.any()) if layer.connects_channels else _whole_maps(shape, mask)
     rows, columns = tables
-    if layer.mixes_maps:
+    if layer.connects_channels:
         return np.broadcast_to(_carry(rows.T, np.any(mask, axis=0), columns), shape)
     return _map_by_map(mask, shape, lambda one: _carry(rows.T, one, columns))
 
 
 def _influence_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
     """bool in the output's shape: the output cells that read any input cell in `mask` (*shape)."""
-    if layer.pointwise:
+    if layer.is_elementwise:
         return mask
     output_shape = layer.output_shape(shape)
     tables = _connection_tables(layer, shape)
     if tables is None:
         whole: HostArray = np.any(mask.reshape(len(mask), -1), axis=1)
-        return _filled(output_shape, mask.any()) if layer.mixes_maps else whole
+        return _filled(output_shape, mask.any()) if layer.connects_channels else whole
     rows, columns = tables
-    if layer.mixes_maps:
+    if layer.connects_channels:
         return np.broadcast_to(_carry(rows, np.any(mask, axis=0), columns.T), output_shape)
     return _map_by_map(mask, output_shape, lambda one: _carry(rows, one, columns.T))
 
@@ -321,7 +323,7 @@ def _connection_tables(layer: Layer, shape: Shape) -> tuple[HostArray, HostArray
     """float32 tables (H', H) and (W', W): 1 where an output row (column) reads an input row (column). None if an
     output reads the whole input."""
     one = range(1)
-    if len(shape) != 3 or layer.reads(shape, one, one) is None:
+    if len(shape) != 3 or layer.receptive_range(shape, one, one) is None:
         return None
     output_shape = layer.output_shape(shape)
     tables = []
@@ -329,7 +331,7 @@ def _connection_tables(layer: Layer, shape: Shape) -> tuple[HostArray, HostArray
         table = np.zeros((output_shape[1 + axis], shape[1 + axis]), np.float32)
         for index in range(len(table)):
             cell = range(index, index + 1)
-            read = layer.reads(shape, *((cell, one) if axis == 0 else (one, cell)))
+            read = layer.receptive_range(shape, *((cell, one) if axis == 0 else (one, cell)))
             assert read is not None
             table[index, read[axis].start : max(read[axis].stop, read[axis].start)] = 1
         tables.append(table)
@@ -345,7 +347,7 @@ def _whole_maps(shape: Shape, mask: HostArray) -> HostArray:
     return np.broadcast_to(mask.reshape(-1, *(1 for _ in shape[1:])), shape)
 
 
-def need_maps(layer: Layer, shape: Shape) -> tuple[int, int, int]:
+def require_maps(layer: Layer, shape: Shape) -> tuple[int, int, int]:
     """`shape` as (channels, height, width). Raises ShapeError for a vector."""
     if len(shape) != 3:
         raise ShapeError(
@@ -354,23 +356,23 @@ def need_maps(layer: Layer, shape: Shape) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def need_vector(layer: Layer, shape: Shape) -> int:
+def require_vector(layer: Layer, shape: Shape) -> int:
     """`shape` as a length. Raises ShapeError for maps."""
     if len(shape) != 1:
         raise ShapeError(f"it needs a vector (n) but gets maps {shape_text(shape)}; put a Flatten before it")
     return shape[0]
 
 
-def by_layer(values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Values]:
+def group_by_layer(values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Arrays]:
     """Values whose names start with a layer's (01-conv2d.weight), grouped by layer."""
-    grouped: dict[str, Values] = {}
+    grouped: dict[str, Arrays] = {}
     for name, value in values.items():
         layer, _, part = name.partition(".")
         grouped.setdefault(layer, {})[part] = value
     return grouped
 
 
-def key_of(parent: int, index: int) -> int:
+def derive_rng_key(parent: int, index: int) -> int:
     """The random seed of the layer at `index`, counted from 1: the first 32 bits of BLAKE2s of it and the seed of
     the network, or block, that holds it. Thus no two layers' random numbers are related."""
     return int.from_bytes(hashlib.blake2s(f"{parent}/{index}".encode(), digest_size=4).digest(), "little")
@@ -378,10 +380,10 @@ def key_of(parent: int, index: int) -> int:
 
 # The largest size, stride, padding and number of kernels: far beyond practical networks. It bounds the cost of a
 # pool, which visits every cell of its window.
-LARGEST = 1 << 16
+MAX_HYPERPARAMETER = 1 << 16
 
 
-def need(layer: object, name: str, fits: bool, wanted: str) -> None:
+def require(layer: object, name: str, fits: bool, wanted: str) -> None:
     """Raises ValueError, naming the layer's kind, unless the hyperparameter fits; `wanted` says what it must
     be."""
     if not fits:
@@ -389,25 +391,25 @@ def need(layer: object, name: str, fits: bool, wanted: str) -> None:
         raise ValueError(f"{type(layer).__name__}'s {name} must be {wanted}, not {given}.")
 
 
-def need_whole(layer: object, name: str, least: int, otherwise: str = "") -> None:
+def require_int(layer: object, name: str, least: int, literal: str = "") -> None:
     """Raises ValueError unless the hyperparameter is an integer from `low` to MAX_HYPERPARAMETER, or equals
     `literal`."""
     value = getattr(layer, name)
-    fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST
-    other = f' or "{otherwise}"' if otherwise else ""
-    wanted = f"a whole number from {least} to {LARGEST:,}{other}"
-    need(layer, name, fits or (bool(otherwise) and value == otherwise), wanted)
+    fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= MAX_HYPERPARAMETER
+    other = f' or "{literal}"' if literal else ""
+    wanted = f"a whole number from {least} to {MAX_HYPERPARAMETER:,}{other}"
+    require(layer, name, fits or (bool(literal) and value == literal), wanted)
 
 
-def need_flag(layer: object, name: str) -> None:
+def require_bool(layer: object, name: str) -> None:
     """Raises ValueError unless the hyperparameter is True or False."""
-    need(layer, name, isinstance(getattr(layer, name), bool), "True or False")
+    require(layer, name, isinstance(getattr(layer, name), bool), "True or False")
 
 
-def need_number(layer: object, name: str, least: float, most: float, *, beyond_least: bool = False) -> None:
+def require_number(layer: object, name: str, low: float, high: float, *, exclusive_low: bool = False) -> None:
     """Raises ValueError unless the hyperparameter is a number from `low` to `high`; `exclusive_low` excludes
     `low`."""
     value = getattr(layer, name)
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-    start = f"above {least:g}, at most" if beyond_least else f"from {least:g} to"
-    need(layer, name, fits and not (beyond_least and value == least), f"a number {start} {most:g}")
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    start = f"above {low:g}, at most" if exclusive_low else f"from {low:g} to"
+    require(layer, name, fits and not (exclusive_low and value == low), f"a number {start} {high:g}")

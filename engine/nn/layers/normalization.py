@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.nn.layers.layer import Layer, Shape, Stage, Values, need_maps, need_number
-from engine.nn.layers.value_formulas import Normalized, Place, Products, Shifted, flat_place
+from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, require_maps, require_number
+from engine.nn.layers.value_formulas import CellIndex, Centered, GradientTerms, Normalized, flat_index
 
 
 @dataclass(frozen=True)
@@ -26,53 +26,53 @@ class BatchNorm2D(Layer):
     """
 
     kind: ClassVar[str] = "batchnorm2d"
-    pointwise: ClassVar[bool] = True
+    is_elementwise: ClassVar[bool] = True
     momentum: float = 0.1
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
         """Raises ValueError for invalid hyperparameters."""
-        need_number(self, "momentum", 0, 1, beyond_least=True)
-        need_number(self, "epsilon", 1e-12, 1)
+        require_number(self, "momentum", 0, 1, exclusive_low=True)
+        require_number(self, "epsilon", 1e-12, 1)
 
     @property
-    def rescales(self) -> bool:
+    def changes_scale(self) -> bool:
         return True
 
-    def signed(self, below: bool) -> bool:
+    def can_be_negative(self, input_negative: bool) -> bool:
         return True
 
     @property
-    def mixes_batch(self) -> bool:
+    def uses_batch_statistics(self) -> bool:
         return True
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's shape. Raises ShapeError unless the input is maps."""
-        return need_maps(self, shape)
+        return require_maps(self, shape)
 
-    def block_shape(self, shape: Shape) -> Shape:
+    def parameter_shape(self, shape: Shape) -> Shape:
         """(2, C): a row of weights, a row of biases."""
         return 2, shape[0]
 
-    def state_shape(self, shape: Shape) -> Shape:
+    def buffer_shape(self, shape: Shape) -> Shape:
         """(2, C): a row of running means, a row of running variances."""
         return 2, shape[0]
 
-    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def parameter_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         """weight (C,) and bias (C,)."""
-        return {"weight": block[0], "bias": block[1]}
+        return {"weight": array[0], "bias": array[1]}
 
-    def state(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def buffer_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         """mean (C,) and variance (C,)."""
-        return {"mean": block[0], "variance": block[1]}
+        return {"mean": array[0], "variance": array[1]}
 
-    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+    def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
         ones, zeros = np.ones(shape[0], np.float32), np.zeros(shape[0], np.float32)
         return {"weight": ones, "bias": zeros, "mean": zeros.copy(), "variance": ones.copy()}
 
-    def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    def check_parameters(self, parameters: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Raises ValueError for a negative variance."""
-        if (values["variance"] < 0).any():
+        if (parameters["variance"] < 0).any():
             raise ValueError("variance holds values below 0")
 
     def multiplies(self, shape: Shape) -> int:
@@ -83,34 +83,34 @@ class BatchNorm2D(Layer):
         """One per value for each; the batch statistics are not counted, nor in `multiplies`."""
         return math.prod(shape), math.prod(shape)
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Normalized:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> Normalized:
         mean, variance, weight, bias = (
-            float(values[name][index[0]]) for name in ("mean", "variance", "weight", "bias")
+            float(parameters[name][index[0]]) for name in ("mean", "variance", "weight", "bias")
         )
-        return Normalized(flat_place(index, x.shape), float(x[index]), mean, variance, self.epsilon, weight, bias)
+        return Normalized(flat_index(index, x.shape), float(x[index]), mean, variance, self.epsilon, weight, bias)
 
-    def products(self, part: str, index: Shape, x: HostArray, dy: HostArray) -> Products:
+    def gradient_terms(self, name: str, index: Shape, x: HostArray, dy: HostArray) -> GradientTerms:
         """The inputs are the map's normalized values for a weight, and 1 for a bias."""
         values, gradients = x[:, index[0]].astype(np.float64), dy[:, index[0]]
-        if part == "bias":
-            return Products(np.ones_like(gradients), gradients)
-        return Products((values - values.mean()) / np.sqrt(values.var() + self.epsilon), gradients)
+        if name == "bias":
+            return GradientTerms(np.ones_like(gradients), gradients)
+        return GradientTerms((values - values.mean()) / np.sqrt(values.var() + self.epsilon), gradients)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        arrays.work = ops.batch_norm(
-            arrays.x.values, arrays.block, arrays.state, arrays.y, self.epsilon, arrays.training
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        arrays.context = ops.batch_norm(
+            arrays.x.values, arrays.parameters, arrays.buffers, arrays.y, self.epsilon, arrays.training
         )
-        calls: Calls = arrays.work.forward()
+        calls: Calls = arrays.context.forward()
         return calls
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
-        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx, arrays.dblock)
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx, arrays.parameter_gradient)
         return calls
 
-    def settle(self, ops: Operations, arrays: Stage) -> Calls:
+    def update_running_statistics(self, ops: Ops, arrays: LayerArrays) -> Calls:
         if not arrays.training:
             return []
-        calls: Calls = arrays.work.settle(arrays.state, self.momentum)
+        calls: Calls = arrays.context.update_running_statistics(arrays.buffers, self.momentum)
         return calls
 
 
@@ -125,41 +125,41 @@ class Center(Layer):
     """
 
     kind: ClassVar[str] = "center"
-    measures: ClassVar[bool] = True
-    pointwise: ClassVar[bool] = True
+    fits_to_data: ClassVar[bool] = True
+    is_elementwise: ClassVar[bool] = True
 
-    def signed(self, below: bool) -> bool:
+    def can_be_negative(self, input_negative: bool) -> bool:
         return True
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's shape. Raises ShapeError unless the input is maps."""
-        return need_maps(self, shape)
+        return require_maps(self, shape)
 
-    def state_shape(self, shape: Shape) -> Shape:
+    def buffer_shape(self, shape: Shape) -> Shape:
         return (shape[0],)
 
-    def state(self, block: Array, shape: Shape) -> dict[str, Array]:
-        return {"mean": block}
+    def buffer_views(self, array: Array, shape: Shape) -> dict[str, Array]:
+        return {"mean": array}
 
-    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
+    def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
         return {"mean": np.zeros(shape[0], np.float32)}
 
-    def measured(self, images: np.ndarray[Any, Any]) -> Values:
+    def fit(self, images: np.ndarray[Any, Any]) -> Arrays:
         """The mean of each channel of the images (N, C, H, W), float32."""
         return {"mean": images.mean((0, 2, 3), np.float64).astype(np.float32)}
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Shifted:
-        return Shifted(flat_place(index, x.shape), float(x[index]), float(values["mean"][index[0]]))
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> Centered:
+        return Centered(flat_index(index, x.shape), float(x[index]), float(parameters["mean"][index[0]]))
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        x, dtype, means = arrays.x.values, arrays.y.dtype, arrays.state
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        x, dtype, means = arrays.x.values, arrays.y.dtype, arrays.buffers
         assert means is not None
         negated: Array = ops.zeros(x.shape, dtype)
         channels, cells = x.shape[0], math.prod(x.shape[1:])
-        broadcast = ops.product(
+        broadcast = ops.matmul(
             means.reshape(channels, 1), ops.full((1, cells), -1, dtype), negated.reshape(channels, cells)
         )
         return broadcast + ops.add(x, negated, arrays.y)
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         return [] if arrays.dx is None else ops.copy(arrays.dy, arrays.dx)

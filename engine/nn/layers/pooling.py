@@ -10,9 +10,19 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from engine.backends.ops import Calls, HostArray, Operations, TwoWay
-from engine.nn.layers.layer import Layer, Shape, ShapeError, Stage, Values, need, need_maps, need_whole, shape_text
-from engine.nn.layers.value_formulas import Largest, Place, WeightedSum, values_at, window_cells
+from engine.backends.ops import Calls, DifferentiableOp, HostArray, Ops
+from engine.nn.layers.layer import (
+    Arrays,
+    Layer,
+    LayerArrays,
+    Shape,
+    ShapeError,
+    require,
+    require_int,
+    require_maps,
+    shape_text,
+)
+from engine.nn.layers.value_formulas import CellIndex, Maximum, WeightedSum, values_at, window_cells
 
 
 @dataclass(frozen=True)
@@ -29,13 +39,13 @@ class Pool2D(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError for invalid hyperparameters."""
-        need_whole(self, "size", 1)
-        need_whole(self, "stride", 1)
-        need(self, "edge", self.edge in ("keep", "drop"), '"keep" or "drop"')
+        require_int(self, "size", 1)
+        require_int(self, "stride", 1)
+        require(self, "edge", self.edge in ("keep", "drop"), '"keep" or "drop"')
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H', W'). Raises ShapeError if no window fits."""
-        channels, *sides = need_maps(self, shape)
+        channels, *sides = require_maps(self, shape)
         if self.edge == "drop" and min(sides) < self.size:
             raise ShapeError(
                 f"its window is {self.size} × {self.size}, larger than the maps it gets, {shape_text(shape)}; "
@@ -43,26 +53,26 @@ class Pool2D(Layer):
             )
         return (channels, *(self._windows(side) for side in sides))
 
-    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
+    def receptive_range(self, shape: Shape, rows: range, columns: range) -> tuple[range, range]:
         return self._window(rows, shape[1]), self._window(columns, shape[2])
 
-    def window_of(self, shape: Shape, index: Place) -> HostArray:
+    def window_of(self, shape: Shape, index: CellIndex) -> HostArray:
         """int64 (h, w): flat indices, in row order, of the cells that the output at `index` reads."""
         channel, row, column = index
         cell = (range(row, row + 1), range(column, column + 1))
-        return window_cells(shape, channel, *self.reads(shape, *cell))
+        return window_cells(shape, channel, *self.receptive_range(shape, *cell))
 
-    def pool(self, ops: Operations, arrays: Stage) -> TwoWay:
+    def pool_op(self, ops: Ops, arrays: LayerArrays) -> DifferentiableOp:
         """The operation over windows."""
         raise NotImplementedError
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        arrays.work = self.pool(ops, arrays)
-        calls: Calls = arrays.work.forward()
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        arrays.context = self.pool_op(ops, arrays)
+        calls: Calls = arrays.context.forward()
         return calls
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
-        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx)
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx)
         return calls
 
     def _windows(self, length: int) -> int:
@@ -83,16 +93,16 @@ class MaxPool2D(Pool2D):
     row order."""
 
     kind: ClassVar[str] = "maxpool2d"
-    kink: ClassVar[str] = "has no clear winner"
+    kink_text: ClassVar[str] = "has no clear winner"
 
-    def pool(self, ops: Operations, arrays: Stage) -> TwoWay:
+    def pool_op(self, ops: Ops, arrays: LayerArrays) -> DifferentiableOp:
         return ops.max_pool(arrays.x.values, arrays.y, self.size, self.stride)
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Largest:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> Maximum:
         cells = self.window_of(x.shape, index)
-        return Largest(cells, values_at(x, cells))
+        return Maximum(cells, values_at(x, cells))
 
-    def gaps(self, x: HostArray) -> Iterator[HostArray]:
+    def distances_to_kink(self, x: HostArray) -> Iterator[HostArray]:
         """Every value of a window minus the one that is the maximum at the first point."""
         winner, *others = self._window_values(x)
         for other in others:
@@ -119,11 +129,11 @@ class AvgPool2D(Pool2D):
         """One per output value: the division."""
         return math.prod(self.output_shape(shape))
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> WeightedSum:
         cells = self.window_of(x.shape, index)
         return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
-    def pool(self, ops: Operations, arrays: Stage) -> TwoWay:
+    def pool_op(self, ops: Ops, arrays: LayerArrays) -> DifferentiableOp:
         return ops.average_pool(arrays.x.values, arrays.y, self.size, self.stride)
 
 
@@ -136,24 +146,24 @@ class GlobalAvgPool(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C,). Raises ShapeError unless the input is maps."""
-        return (need_maps(self, shape)[0],)
+        return (require_maps(self, shape)[0],)
 
     def multiplies(self, shape: Shape) -> int:
         """One per map: the division."""
         return shape[0]
 
-    def reads(self, shape: Shape, rows: range, columns: range) -> None:
+    def receptive_range(self, shape: Shape, rows: range, columns: range) -> None:
         return
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> WeightedSum:
         cells = window_cells(x.shape, index[0], range(x.shape[1]), range(x.shape[2]))
         return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        arrays.work = ops.global_average(arrays.x.values, arrays.y)
-        calls: Calls = arrays.work.forward()
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        arrays.context = ops.global_average_pool(arrays.x.values, arrays.y)
+        calls: Calls = arrays.context.forward()
         return calls
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
-        calls: Calls = arrays.work.backward(arrays.dy, arrays.dx)
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx)
         return calls

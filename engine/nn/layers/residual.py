@@ -9,23 +9,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Operations
+from engine.backends.ops import Array, Calls, HostArray, Ops
 from engine.nn.layers.layer import (
-    Buffer,
+    Arrays,
     Layer,
+    LayerArrays,
+    PaddedInput,
     Shape,
     ShapeError,
-    Stage,
-    Values,
-    by_layer,
-    key_of,
-    need,
+    derive_rng_key,
+    group_by_layer,
+    require,
     shape_text,
 )
-from engine.nn.layers.value_formulas import Place, Skipped, flat_place
+from engine.nn.layers.value_formulas import CellIndex, SkipSum, flat_index
 
 # Deeper nesting cannot be displayed.
-DEEPEST = 8
+MAX_NESTING = 8
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Residual(Layer):
     def __post_init__(self) -> None:
         """Raises ValueError without layers, or for nesting deeper than MAX_NESTING."""
         are_layers = isinstance(self.layers, tuple) and all(isinstance(layer, Layer) for layer in self.layers)
-        need(self, "layers", are_layers and bool(self.layers), "a tuple of one or more layers")
-        need(self, "layers", self.depth <= DEEPEST, f"nested at most {DEEPEST} deep")
+        require(self, "layers", are_layers and bool(self.layers), "a tuple of one or more layers")
+        require(self, "layers", self.depth <= MAX_NESTING, f"nested at most {MAX_NESTING} deep")
 
     @property
     def depth(self) -> int:
@@ -50,30 +50,30 @@ class Residual(Layer):
         return 1 + max(layer.depth if isinstance(layer, Residual) else 0 for layer in self.layers)
 
     @property
-    def margin(self) -> int:
-        return self.layers[0].margin
+    def pad_width(self) -> int:
+        return self.layers[0].pad_width
 
     @property
-    def mixes_batch(self) -> bool:
-        return any(layer.mixes_batch for layer in self.layers)
+    def uses_batch_statistics(self) -> bool:
+        return any(layer.uses_batch_statistics for layer in self.layers)
 
     @property
-    def mixes_maps(self) -> bool:
-        return any(layer.mixes_maps for layer in self.layers)
+    def connects_channels(self) -> bool:
+        return any(layer.connects_channels for layer in self.layers)
 
     @property
-    def rescales(self) -> bool:
-        return any(layer.rescales for layer in self.layers)
+    def changes_scale(self) -> bool:
+        return any(layer.changes_scale for layer in self.layers)
 
-    def signed(self, below: bool) -> bool:
-        inside = below
+    def can_be_negative(self, input_negative: bool) -> bool:
+        inside = input_negative
         for layer in self.layers:
-            inside = layer.signed(inside)
-        return below or inside
+            inside = layer.can_be_negative(inside)
+        return input_negative or inside
 
     @property
-    def draws(self) -> bool:
-        return any(layer.draws for layer in self.layers)
+    def is_stochastic(self) -> bool:
+        return any(layer.is_stochastic for layer in self.layers)
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's shape. Raises ShapeError if the layers change it, or do not fit each other."""
@@ -85,36 +85,36 @@ class Residual(Layer):
             )
         return shape
 
-    def block_shape(self, shape: Shape) -> Shape | None:
+    def parameter_shape(self, shape: Shape) -> Shape | None:
         """(n,): the parameters of the layers inside, one after the other."""
-        return self._total_size([layer.block_shape(inner) for layer, inner in self._inner_layers(shape)])
+        return self._total_size([layer.parameter_shape(inner) for layer, inner in self._inner_layers(shape)])
 
-    def state_shape(self, shape: Shape) -> Shape | None:
+    def buffer_shape(self, shape: Shape) -> Shape | None:
         """(n,): the buffers of the layers inside, one after the other."""
-        return self._total_size([layer.state_shape(inner) for layer, inner in self._inner_layers(shape)])
+        return self._total_size([layer.buffer_shape(inner) for layer, inner in self._inner_layers(shape)])
 
-    def parameters(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def parameter_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         views: dict[str, Array] = {}
         for (name, layer, inner), part in zip(
-            self._named_layers(shape), self._inner_parameters(block, shape), strict=True
+            self._named_layers(shape), self._inner_parameters(array, shape), strict=True
         ):
             if part is not None:
-                views |= {f"{name}.{key}": view for key, view in layer.parameters(part, inner).items()}
+                views |= {f"{name}.{key}": view for key, view in layer.parameter_views(part, inner).items()}
         return views
 
-    def state(self, block: Array, shape: Shape) -> dict[str, Array]:
+    def buffer_views(self, array: Array, shape: Shape) -> dict[str, Array]:
         views: dict[str, Array] = {}
         for (name, layer, inner), part in zip(
-            self._named_layers(shape), self._inner_buffers(block, shape), strict=True
+            self._named_layers(shape), self._inner_buffers(array, shape), strict=True
         ):
             if part is not None:
-                views |= {f"{name}.{key}": view for key, view in layer.state(part, inner).items()}
+                views |= {f"{name}.{key}": view for key, view in layer.buffer_views(part, inner).items()}
         return views
 
-    def initial(self, shape: Shape, rng: np.random.Generator) -> Values:
-        values: Values = {}
+    def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
+        values: Arrays = {}
         for name, layer, inner in self._named_layers(shape):
-            values |= {f"{name}.{key}": array for key, array in layer.initial(inner, rng).items()}
+            values |= {f"{name}.{key}": array for key, array in layer.initial_parameters(inner, rng).items()}
         return values
 
     def multiplies(self, shape: Shape) -> int:
@@ -126,61 +126,61 @@ class Residual(Layer):
         costs = [layer.gradient_multiplies(inner) for layer, inner in self._inner_layers(shape)]
         return sum(map(sum, costs)) - costs[0][1], costs[0][1]
 
-    def stack(self, arrays: Stage) -> list[tuple[str, Layer, Stage]]:
+    def children(self, arrays: LayerArrays) -> list[tuple[str, Layer, LayerArrays]]:
         """The layers inside; available after `forward`."""
         titles = [f"layer {index} ({type(layer).__name__}) in it" for index, layer in enumerate(self.layers, 1)]
-        return list(zip(titles, self.layers, arrays.work, strict=True))
+        return list(zip(titles, self.layers, arrays.context, strict=True))
 
-    def work_bytes(self, shape: Shape) -> int:
-        return max(layer.work_bytes(inner) for layer, inner in self._inner_layers(shape))
+    def workspace_bytes(self, shape: Shape) -> int:
+        return max(layer.workspace_bytes(inner) for layer, inner in self._inner_layers(shape))
 
-    def pass_bytes(self, shape: Shape) -> int:
+    def plan_bytes(self, shape: Shape) -> int:
         """Those of the layers inside, each with memory of its own, and the sum."""
-        return sum(layer.pass_bytes(inner) for layer, inner in self._inner_layers(shape)) + 4 * math.prod(shape)
+        return sum(layer.plan_bytes(inner) for layer, inner in self._inner_layers(shape)) + 4 * math.prod(shape)
 
-    def check(self, values: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        inside = by_layer(values)
+    def check_parameters(self, parameters: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        inside = group_by_layer(parameters)
         for index, layer in enumerate(self.layers, 1):
             name = f"{index}-{layer.kind}"
             try:
-                layer.check(inside.get(name, {}))
+                layer.check_parameters(inside.get(name, {}))
             except ValueError as error:
                 raise ValueError(f"{name}.{error}") from error
 
-    def together(self, shape: Shape) -> int:
-        return max(layer.together(inner) for layer, inner in self._inner_layers(shape))
+    def preferred_batch(self, shape: Shape) -> int:
+        return max(layer.preferred_batch(inner) for layer, inner in self._inner_layers(shape))
 
-    def reads(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
+    def receptive_range(self, shape: Shape, rows: range, columns: range) -> tuple[range, range] | None:
         read: tuple[range, range] | None = (rows, columns)
         for layer, inner in reversed(self._inner_layers(shape)):
             if read is not None and read[0] and read[1]:
-                read = layer.reads(inner, *read)
+                read = layer.receptive_range(inner, *read)
         if read is None:
             return None
         # A range wholly in the padding adds nothing to what the skip connection reads.
         return (_hull(read[0], rows), _hull(read[1], columns)) if read[0] and read[1] else (rows, columns)
 
-    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+    def receptive_mask(self, shape: Shape, mask: HostArray) -> HostArray:
         inside = mask
         for layer, inner in reversed(self._inner_layers(shape)):
-            inside = layer.reads_of(inner, inside)
+            inside = layer.receptive_mask(inner, inside)
         return mask | inside
 
-    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+    def influence_mask(self, shape: Shape, mask: HostArray) -> HostArray:
         inside = mask
         for layer, inner in self._inner_layers(shape):
-            inside = layer.reached_from(inner, inside)
+            inside = layer.influence_mask(inner, inside)
         return mask | inside
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> Skipped:
-        return Skipped(flat_place(index, x.shape), float(x[index]), y - float(x[index]))
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> SkipSum:
+        return SkipSum(flat_index(index, x.shape), float(x[index]), y - float(x[index]))
 
-    def buffer(self, ops: Operations, shape: Shape, batch: int, dtype: Any) -> Buffer:
-        return self.layers[0].buffer(ops, shape, batch, dtype)
+    def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
+        return self.layers[0].allocate_input(ops, shape, batch, dtype)
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         inner_arrays = self._inner_arrays(ops, arrays)
-        arrays.work = inner_arrays
+        arrays.context = inner_arrays
         calls = [
             call
             for layer, inner in zip(self.layers, inner_arrays, strict=True)
@@ -188,14 +188,14 @@ class Residual(Layer):
         ]
         return calls + ops.add(inner_arrays[-1].y, arrays.x.values, arrays.y)
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         shape, batch = arrays.x.values.shape[:-1], arrays.x.values.shape[-1]
-        shapes, gradients = self._shapes(shape), self._inner_parameters(arrays.dblock, shape)
+        shapes, gradients = self._shapes(shape), self._inner_parameters(arrays.parameter_gradient, shape)
         calls: Calls = []
         dy = arrays.dy
         for index in reversed(range(len(self.layers))):
-            layer, inner = self.layers[index], arrays.work[index]
-            inner.dy, inner.dblock = dy, gradients[index]
+            layer, inner = self.layers[index], arrays.context[index]
+            inner.dy, inner.parameter_gradient = dy, gradients[index]
             if index:
                 inner.dx = ops.zeros((*shapes[index], batch), arrays.x.values.dtype)
                 dy = inner.dx
@@ -206,33 +206,35 @@ class Residual(Layer):
             calls += ops.add(arrays.dx, arrays.dy, arrays.dx)
         return calls
 
-    def settle(self, ops: Operations, arrays: Stage) -> Calls:
+    def update_running_statistics(self, ops: Ops, arrays: LayerArrays) -> Calls:
         return [
-            call for layer, inner in zip(self.layers, arrays.work, strict=True) for call in layer.settle(ops, inner)
+            call
+            for layer, inner in zip(self.layers, arrays.context, strict=True)
+            for call in layer.update_running_statistics(ops, inner)
         ]
 
-    def _inner_arrays(self, ops: Operations, arrays: Stage) -> list[Stage]:
+    def _inner_arrays(self, ops: Ops, arrays: LayerArrays) -> list[LayerArrays]:
         """The arrays of each layer inside; each output is allocated the way the next layer wants its input."""
         shape, batch, dtype = arrays.x.values.shape[:-1], arrays.x.values.shape[-1], arrays.x.values.dtype
         shapes = self._shapes(shape)
-        parameters = self._inner_parameters(arrays.block, shape)
-        buffers = self._inner_buffers(arrays.state, shape)
+        parameters = self._inner_parameters(arrays.parameters, shape)
+        buffers = self._inner_buffers(arrays.buffers, shape)
         inner_arrays, x = [], arrays.x
         for index in range(len(self.layers)):
             if index + 1 < len(self.layers):
-                y = self.layers[index + 1].buffer(ops, shapes[index + 1], batch, dtype)
+                y = self.layers[index + 1].allocate_input(ops, shapes[index + 1], batch, dtype)
             else:
                 plain = ops.zeros((*shape, batch), dtype)
-                y = Buffer(plain, plain)
+                y = PaddedInput(plain, plain)
             inner_arrays.append(
                 replace(
                     arrays,
                     x=x,
                     y=y.values,
-                    block=parameters[index],
-                    state=buffers[index],
-                    key=key_of(arrays.key, index + 1),
-                    work=None,
+                    parameters=parameters[index],
+                    buffers=buffers[index],
+                    rng_key=derive_rng_key(arrays.rng_key, index + 1),
+                    context=None,
                 )
             )
             x = y
@@ -262,10 +264,10 @@ class Residual(Layer):
         return (sum(sizes),) if sizes else None
 
     def _inner_parameters(self, block: Array | None, shape: Shape) -> list[Array | None]:
-        return _split(block, [layer.block_shape(inner) for layer, inner in self._inner_layers(shape)])
+        return _split(block, [layer.parameter_shape(inner) for layer, inner in self._inner_layers(shape)])
 
     def _inner_buffers(self, block: Array | None, shape: Shape) -> list[Array | None]:
-        return _split(block, [layer.state_shape(inner) for layer, inner in self._inner_layers(shape)])
+        return _split(block, [layer.buffer_shape(inner) for layer, inner in self._inner_layers(shape)])
 
 
 def _split(block: Array | None, shapes: list[Shape | None]) -> list[Array | None]:

@@ -15,12 +15,12 @@ from engine.backends.ops import Activation as Function
 from engine.backends.ops import HostArray
 
 # The index of a value in an output: (channel, row, column), or (i,) in a vector.
-Place: TypeAlias = tuple[int, ...]
+CellIndex: TypeAlias = tuple[int, ...]
 OUTSIDE = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Arithmetic:
+class ValueFormula:
     """cells: flat indices, in row order, of the values read in the layer's input; int64 of any shape."""
 
     cells: HostArray
@@ -31,13 +31,13 @@ class Arithmetic:
         raise NotImplementedError
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         """The contribution of each cell to the result, in the shape of `cells`; a bias is no part of it."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedSum(Arithmetic):
+class WeightedSum(ValueFormula):
     """sum of value × weight, divided by `normalizer`, plus `bias` (None without).
 
     values, weights: in the shape of `cells`: (C, size, size) for a convolution window, (h, w) for a mean, (n,) for
@@ -46,7 +46,7 @@ class WeightedSum(Arithmetic):
 
     values: HostArray
     weights: HostArray
-    divisor: int = 1
+    normalizer: int = 1
     bias: float | None = None
 
     @property
@@ -60,27 +60,27 @@ class WeightedSum(Arithmetic):
 
     @property
     def result(self) -> float:
-        return self.total / self.divisor + (self.bias or 0.0)
+        return self.total / self.normalizer + (self.bias or 0.0)
 
     @property
-    def shares(self) -> HostArray:
-        shares: HostArray = self.products / self.divisor
+    def contributions(self) -> HostArray:
+        shares: HostArray = self.products / self.normalizer
         return shares
 
 
 @dataclass(frozen=True, eq=False)
-class Largest(Arithmetic):
+class Maximum(ValueFormula):
     """The maximum of `values` (h, w); of equal ones the first in row order."""
 
     values: HostArray
 
     @property
-    def winner(self) -> int:
+    def argmax(self) -> int:
         """The index of the maximum, in row order."""
         return int(self.values.argmax())
 
     @property
-    def tied(self) -> int:
+    def tie_count(self) -> int:
         """How many values equal the maximum, itself included."""
         return int((self.values == self.values.max()).sum())
 
@@ -89,19 +89,19 @@ class Largest(Arithmetic):
         return float(self.values.max())
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         shares = np.zeros(self.values.shape)
-        shares.flat[self.winner] = self.result
+        shares.flat[self.argmax] = self.result
         return shares
 
 
 @dataclass(frozen=True, eq=False)
-class Bent(Arithmetic):
+class ElementwiseFunction(ValueFormula):
     """A function of one value. negative_slope: of the functions that have one."""
 
     function: Function
     value: float
-    leak: float = 0.0
+    negative_slope: float = 0.0
 
     @property
     def result(self) -> float:
@@ -110,15 +110,15 @@ class Bent(Arithmetic):
             return math.tanh(x)
         if self.function == "sigmoid":
             return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
-        return x if x > 0 else self.leak * x
+        return x if x > 0 else self.negative_slope * x
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         return np.array([self.result])
 
 
 @dataclass(frozen=True, eq=False)
-class Normalized(Arithmetic):
+class Normalized(ValueFormula):
     """weight × (value - mean) / sqrt(variance + epsilon) + bias."""
 
     value: float
@@ -129,27 +129,27 @@ class Normalized(Arithmetic):
     bias: float
 
     @property
-    def spread(self) -> float:
+    def std(self) -> float:
         """The standard deviation."""
         return math.sqrt(self.variance + self.epsilon)
 
     @property
-    def normal(self) -> float:
+    def normalized(self) -> float:
         """The value in standard deviations from the mean."""
-        return (self.value - self.mean) / self.spread
+        return (self.value - self.mean) / self.std
 
     @property
     def result(self) -> float:
-        return self.weight * self.normal + self.bias
+        return self.weight * self.normalized + self.bias
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         """The part of the value, without those of mean and bias."""
-        return np.array([self.weight * self.value / self.spread])
+        return np.array([self.weight * self.value / self.std])
 
 
 @dataclass(frozen=True, eq=False)
-class Shifted(Arithmetic):
+class Centered(ValueFormula):
     """value - mean."""
 
     value: float
@@ -160,45 +160,45 @@ class Shifted(Arithmetic):
         return self.value - self.mean
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         return np.array([self.value])
 
 
 @dataclass(frozen=True, eq=False)
-class Passed(Arithmetic):
+class Identity(ValueFormula):
     """The value as it is. dropout_rate: the share that is zeroed in training mode, None without dropout."""
 
     value: float
-    rate: float | None = None
+    dropout_rate: float | None = None
 
     @property
     def result(self) -> float:
         return self.value
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         return np.array([self.value])
 
 
 @dataclass(frozen=True, eq=False)
-class Skipped(Arithmetic):
+class SkipSum(ValueFormula):
     """value + the output of the layers inside a residual block."""
 
     value: float
-    stack: float
+    branch: float
 
     @property
     def result(self) -> float:
-        return self.value + self.stack
+        return self.value + self.branch
 
     @property
-    def shares(self) -> HostArray:
+    def contributions(self) -> HostArray:
         """The value's own part; the block's has many sources."""
         return np.array([self.value])
 
 
 @dataclass(frozen=True, eq=False)
-class Products:
+class GradientTerms:
     """The terms of one parameter's gradient: sum(inputs * gradients) / normalizer.
 
     inputs: (N, *positions), what the parameter multiplies at each position of each example
@@ -207,16 +207,16 @@ class Products:
 
     inputs: HostArray
     gradients: HostArray
-    divisor: int = 1
+    normalizer: int = 1
 
-    def sums(self) -> HostArray:
+    def per_example(self) -> HostArray:
         """float64 (N,): each example's part of the gradient."""
         products = self.inputs.astype(np.float64) * self.gradients
-        summed: HostArray = products.reshape(len(products), -1).sum(1) / self.divisor
+        summed: HostArray = products.reshape(len(products), -1).sum(1) / self.normalizer
         return summed
 
 
-def flat_place(index: Place, shape: tuple[int, ...]) -> HostArray:
+def flat_index(index: CellIndex, shape: tuple[int, ...]) -> HostArray:
     """int64 (1,): the flat index of `index` in an array of `shape`."""
     return np.array([np.ravel_multi_index(index, shape)], np.int64)
 

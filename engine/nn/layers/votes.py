@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Operations
-from engine.nn.layers.layer import Layer, Shape, ShapeError, Stage, Values, need, need_vector
-from engine.nn.layers.value_formulas import Place, WeightedSum, values_at
+from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, ShapeError, require, require_vector
+from engine.nn.layers.value_formulas import CellIndex, WeightedSum, values_at
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class Votes(Layer):
     def __post_init__(self) -> None:
         """Raises ValueError without classes, or if a class has no position, a negative or a repeated one."""
         fits = isinstance(self.strong, tuple) and bool(self.strong) and all(map(_are_positions, self.strong))
-        need(self, "strong", fits, "one or more different positions, whole numbers from 0 up, for each class")
+        require(self, "strong", fits, "one or more different positions, whole numbers from 0 up, for each class")
 
     @property
-    def mixes_maps(self) -> bool:
+    def connects_channels(self) -> bool:
         return True
 
     @property
-    def rescales(self) -> bool:
+    def changes_scale(self) -> bool:
         return True
 
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position is beyond the vector."""
-        length, last = need_vector(self, shape), max(max(positions) for positions in self.strong)
+        length, last = require_vector(self, shape), max(max(positions) for positions in self.strong)
         if last >= length:
             raise ShapeError(
                 f"it reads position {last} (from 0) but gets a vector of {length}; choose positions in it"
@@ -57,29 +57,29 @@ class Votes(Layer):
         """One per class: the division."""
         return len(self.strong)
 
-    def reads(self, shape: Shape, rows: range, columns: range) -> None:
+    def receptive_range(self, shape: Shape, rows: range, columns: range) -> None:
         return
 
-    def reads_of(self, shape: Shape, mask: HostArray) -> HostArray:
+    def receptive_mask(self, shape: Shape, mask: HostArray) -> HostArray:
         is_read: HostArray = np.any(self.weights(shape[0])[mask] > 0, axis=0)
         return is_read
 
-    def reached_from(self, shape: Shape, mask: HostArray) -> HostArray:
+    def influence_mask(self, shape: Shape, mask: HostArray) -> HostArray:
         reads: HostArray = np.any(self.weights(shape[0])[:, mask] > 0, axis=1)
         return reads
 
-    def arithmetic(self, x: HostArray, index: Place, y: float, values: Values) -> WeightedSum:
+    def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> WeightedSum:
         cells = np.array(self.strong[index[0]], np.int64)
         return WeightedSum(cells, values_at(x, cells), np.ones(len(cells)), len(cells))
 
-    def forward(self, ops: Operations, arrays: Stage) -> Calls:
-        arrays.work = self._matrix(ops, arrays.x.values)
-        return ops.product(arrays.work, arrays.x.values, arrays.y)
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        arrays.context = self._matrix(ops, arrays.x.values)
+        return ops.matmul(arrays.context, arrays.x.values, arrays.y)
 
-    def backward(self, ops: Operations, arrays: Stage) -> Calls:
-        return [] if arrays.dx is None else ops.product(arrays.work.T, arrays.dy, arrays.dx)
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        return [] if arrays.dx is None else ops.matmul(arrays.context.T, arrays.dy, arrays.dx)
 
-    def _matrix(self, ops: Operations, x: Array) -> Array:
+    def _matrix(self, ops: Ops, x: Array) -> Array:
         return ops.from_host(self.weights(len(x), x.dtype))
 
 

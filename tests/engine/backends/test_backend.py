@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import Backend, DeviceError, choose_backend
+from engine.backends.backend import Backend, DeviceUnavailable, choose_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.pool import Generated
+from engine.data.pool import GeneratedSource
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.nn.inference import Reader
+from engine.nn.inference import Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.training.evaluation import judge
+from engine.training.evaluation import evaluate
 from engine.training.optimizers import SGD, Adam, Optimizer
 from engine.training.recipe import Recipe
 from engine.training.trainer import Trainer
@@ -86,7 +86,7 @@ def test_without_cupy_auto_is_the_cpu_with_the_reason() -> None:
 
 @pytest.mark.usefixtures("no_cupy")
 def test_without_cupy_the_gpu_is_refused() -> None:
-    with pytest.raises(DeviceError, match=r"^CuPy not installed$"):
+    with pytest.raises(DeviceUnavailable, match=r"^CuPy not installed$"):
         choose_backend("gpu")
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_device_is_refused() -> None:
 def test_a_working_gpu_is_chosen_with_its_name(device: Any) -> None:
     backend = choose_backend(device)
     assert (backend.name, backend.title, backend.reason) == ("gpu", "Make-believe GPU", "test kernel ran")
-    backend.wait()
+    backend.synchronize()
 
 
 def compiles_to(text: str) -> Callable[[Any], None]:
@@ -136,7 +136,7 @@ def test_a_broken_gpu_gives_a_one_line_error_and_auto_falls_back(
     spoil: Callable[[Any], None], words: str, cupy: Any
 ) -> None:
     spoil(cupy)
-    with pytest.raises(DeviceError, match=words) as error:
+    with pytest.raises(DeviceUnavailable, match=words) as error:
         choose_backend("gpu")
     assert "\n" not in str(error.value)
     assert not str(error.value).endswith(".")
@@ -161,11 +161,11 @@ def test_a_cupy_that_cannot_be_loaded_gives_the_reason(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("no_cupy")
 def test_the_runner_falls_back_to_the_cpu_with_one_notice() -> None:
     runner = Runner("gpu")
-    document = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
-    first, again = (runner.answer(Request(1, document)) for _ in range(2))
+    document = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+    first, again = (runner.compute(Request(1, document)) for _ in range(2))
     assert first.device.title == "CPU"
-    assert first.readings
-    assert again.readings
+    assert first.predictions
+    assert again.predictions
     (notice,) = again.notices
     assert notice.text == "The GPU cannot be used (CuPy not installed); the processor computes instead."
 
@@ -182,10 +182,12 @@ def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu
     recipe = Recipe(optimizer, batch=10, epochs=2, examples=45, data=DATA)
     ends, losses = [], []
     for backend in (CPU, gpu):
-        trainer = Trainer(SMALL, Generated(DATA, 45, 1), recipe, backend)
-        losses.append([event.loss for event in trainer.steps()])
-        held_out = Generated(DATA, 45, 1).held_out(20)
-        ends.append(trainer.parameters() | {"scores": judge(SMALL, trainer.parameters(), held_out, backend).scores})
+        trainer = Trainer(SMALL, GeneratedSource(DATA, 45, 1), recipe, backend)
+        losses.append([event.loss for event in trainer.run()])
+        held_out = GeneratedSource(DATA, 45, 1).held_out(20)
+        ends.append(
+            trainer.parameters() | {"scores": evaluate(SMALL, trainer.parameters(), held_out, backend).scores}
+        )
     assert len(losses[0]) == 10
     np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-4)
     for name, values in ends[0].items():
@@ -194,10 +196,10 @@ def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu
 
 @needs_compiler
 def test_a_prediction_consists_of_host_arrays(gpu: Backend) -> None:
-    subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
+    subject = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
     picture = np.full((32, 32), 0.5, np.float32)
-    there, here = (Reader(subject, backend).read(picture) for backend in (gpu, CPU))
-    for got, expected in zip((*there.outputs, there.votes), (*here.outputs, here.votes), strict=True):
+    there, here = (Predictor(subject, backend).predict(picture) for backend in (gpu, CPU))
+    for got, expected in zip((*there.activations, there.votes), (*here.activations, here.votes), strict=True):
         assert type(got) is np.ndarray
         np.testing.assert_allclose(got, expected, rtol=1.3e-6, atol=1e-5)
 
@@ -241,11 +243,13 @@ def test_without_graph_capture_steps_run_one_by_one_with_a_warning(
 def test_a_training_step_is_one_graph(gpu: Backend, cupy: Any) -> None:
     """Nothing in it synchronizes with the host, which a capture would refuse."""
     recipe = Recipe(batch=9, epochs=2, examples=45, data=DATA)
-    alone, together = (Trainer(SMALL, Generated(DATA, 45, 1), recipe, gpu, stride=stride) for stride in (1, 5))
-    assert len(list(alone.steps())) == 10
+    alone, together = (
+        Trainer(SMALL, GeneratedSource(DATA, 45, 1), recipe, gpu, steps_per_call=stride) for stride in (1, 5)
+    )
+    assert len(list(alone.run())) == 10
     (a_step,) = cupy.gpu.graphs
     assert a_step > 10
-    assert len(list(together.steps())) == 10
+    assert len(list(together.run())) == 10
     assert cupy.gpu.graphs == [a_step, 5 * a_step]
     for name, values in alone.parameters().items():
         np.testing.assert_array_equal(together.parameters()[name], values)
@@ -253,8 +257,8 @@ def test_a_training_step_is_one_graph(gpu: Backend, cupy: Any) -> None:
 
 @needs_compiler
 def test_a_pass_is_one_graph(gpu: Backend, cupy: Any) -> None:
-    plan = Plan(SMALL, gpu, 1, keep=True)
-    plan.load(SMALL.initial(1))
+    plan = Plan(SMALL, gpu, 1, keep_outputs=True)
+    plan.load(SMALL.initial_parameters(1))
     found = [gpu.operations.to_host(plan.forward(np.ones((1, 1, 12, 12), np.float32))) for _ in range(3)]
     assert len(cupy.gpu.graphs) == 1
     np.testing.assert_array_equal(found[2], found[0])
@@ -263,36 +267,36 @@ def test_a_pass_is_one_graph(gpu: Backend, cupy: Any) -> None:
 @needs_compiler
 def test_a_prediction_is_one_graph_from_input_to_feature_maps(gpu: Backend, cupy: Any) -> None:
     """And it equals a pass whose maps are fetched one by one; inputs never mix with the previous ones."""
-    plan = Plan(SMALL, gpu, 1, keep=True)
-    plan.load(SMALL.initial(1))
+    plan = Plan(SMALL, gpu, 1, keep_outputs=True)
+    plan.load(SMALL.initial_parameters(1))
     pictures = [np.full((1, 1, 12, 12), value, np.float32) for value in (1, -0.5, 0.25, 2)]
     for number, picture in enumerate(pictures):
-        read = plan.read(picture)
+        read = plan.forward_outputs(picture)
         calls = cupy.gpu.calls
         plan.forward(picture)
         for got, expected in zip(read, plan.outputs(), strict=True):
             np.testing.assert_array_equal(got, expected)
         if number == 3:
             before = cupy.gpu.calls
-            plan.read(picture)
+            plan.forward_outputs(picture)
             # The graph, and waiting for it.
             assert cupy.gpu.calls - before <= 2
         assert calls
     with pytest.raises(ValueError, match="keep_outputs=True"):
-        Plan(SMALL, gpu, 1).read(pictures[0])
+        Plan(SMALL, gpu, 1).forward_outputs(pictures[0])
 
 
 @needs_compiler
 def test_a_predictor_times_the_layers_of_a_gpu_only_occasionally(gpu: Backend, cupy: Any) -> None:
-    reader = Reader(Subject("Small", SMALL, SMALL.initial(1)), gpu)
+    reader = Predictor(Model("Small", SMALL, SMALL.initial_parameters(1)), gpu)
     picture = np.full((12, 12), 0.5, np.float32)
-    readings = [reader.read(picture) for _ in range(4)]
+    readings = [reader.predict(picture) for _ in range(4)]
     before = len(cupy.gpu.launches)
-    assert reader.read(picture).seconds == readings[1].seconds
-    assert len(readings[0].seconds) == len(SMALL.layers)
+    assert reader.predict(picture).layer_seconds == readings[1].layer_seconds
+    assert len(readings[0].layer_seconds) == len(SMALL.layers)
     assert len(cupy.gpu.launches) - before == cupy.gpu.graphs[-1]
     for reading in readings[1:]:
-        for got, expected in zip(reading.outputs, readings[0].outputs, strict=True):
+        for got, expected in zip(reading.activations, readings[0].activations, strict=True):
             np.testing.assert_array_equal(got, expected)
 
 
@@ -300,7 +304,7 @@ USES: dict[str, Callable[[Backend], object]] = {
     "allocate": lambda backend: backend.operations.zeros((3,), np.float32),
     "upload": lambda backend: backend.operations.from_host(np.ones(3, np.float32)),
     "launch": lambda backend: doubling(backend, 1)[0](),
-    "wait": lambda backend: (doubling(backend, 1)[0](), backend.wait()),
+    "wait": lambda backend: (doubling(backend, 1)[0](), backend.synchronize()),
     "fetch": lambda backend: backend.operations.to_host(backend.operations.zeros((3,), np.float32)),
 }
 
@@ -333,8 +337,8 @@ def test_every_gpu_failure_is_a_device_fault(
 @needs_compiler
 def test_only_requested_activations_are_transferred(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a layer in non-contiguous memory; and it equals a prediction with all activations."""
-    subject = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
-    on_gpu, on_cpu = Reader(subject, gpu), Reader(subject, CPU)
+    subject = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+    on_gpu, on_cpu = Predictor(subject, gpu), Predictor(subject, CPU)
     pictures = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32)).astype(np.float32)
     carried: list[int] = []
     get = fake_cupy.Array.get
@@ -346,11 +350,11 @@ def test_only_requested_activations_are_transferred(gpu: Backend, monkeypatch: p
 
     monkeypatch.setattr(fake_cupy.Array, "get", counted)
     wanted = {layer: range(1, 3) for layer in range(1, len(DEFAULT.network.layers))}
-    on_gpu.read(pictures[0], wanted)  # the first time compiles, both ways
+    on_gpu.predict(pictures[0], wanted)  # the first time compiles, both ways
     for picture in pictures:
         carried.clear()
-        there, here = on_gpu.read(picture, wanted).outputs, on_cpu.read(picture).outputs
-        assert there.carried == {0: range(1), **wanted, len(DEFAULT.network.layers): range(2)}
-        for layer, maps, values in there.parts():
-            np.testing.assert_allclose(values, here.maps(layer, maps), rtol=1.3e-6, atol=1e-5)
-        assert sum(carried) == sum(values.size for _, _, values in there.parts())
+        there, here = on_gpu.predict(picture, wanted).activations, on_cpu.predict(picture).activations
+        assert there.available == {0: range(1), **wanted, len(DEFAULT.network.layers): range(2)}
+        for layer, maps, values in there.iter_parts():
+            np.testing.assert_allclose(values, here.channels(layer, maps), rtol=1.3e-6, atol=1e-5)
+        assert sum(carried) == sum(values.size for _, _, values in there.iter_parts())

@@ -6,28 +6,28 @@ from datetime import date
 
 from engine.bench.contender import Family
 from engine.bench.machine import Machine
-from engine.bench.report import Report, Row
-from engine.bench.timing import Spread, Timing
+from engine.bench.report import BenchReport, BenchRow
+from engine.bench.timing import Quartiles, Timing
 
 MACHINE = Machine("Abacus", 2, "BEADS", "Desk 1", "hands (chosen)", {"Python": "3.11"}, {}, 0.25)
 
 
 def timing(name: str, family: Family, seconds: float, times: float, wide: float = 0.02) -> Timing:
     """A timing whose quartiles are a share `wide` below and above its median."""
-    spreads = [Spread(value, value * (1 - wide), value * (1 + wide)) for value in (seconds, times)]
+    spreads = [Quartiles(value, value * (1 - wide), value * (1 + wide)) for value in (seconds, times)]
     return Timing(name, family, *spreads, rounds=9)
 
 
 def row(
     net: str = "tiny", *, torch: dict[str, float] | None = None, yardstick: float = 5.0, wide: float = 0.02
-) -> Row:
+) -> BenchRow:
     """A live row in which the engine takes 10 µs, and others, by name, so many times as long."""
     timings = [timing("this engine, CPU", "engine", 1e-5, 1.0)]
     timings += [timing(name, "pytorch", 1e-5 * times, times, wide) for name, times in (torch or {}).items()]
     timings.append(timing("yardstick", "yardstick", 1e-5 * yardstick, yardstick, wide))
-    return Row("live", net, 1, 1000, tuple(timings))
+    return BenchRow("live", net, 1, 1000, tuple(timings))
 
 
-def report(*rows: Row) -> Report:
+def report(*rows: BenchRow) -> BenchReport:
     """A report of these rows."""
-    return Report(date(2026, 11, 24), MACHINE, rows)
+    return BenchReport(date(2026, 11, 24), MACHINE, rows)

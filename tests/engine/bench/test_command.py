@@ -14,8 +14,8 @@ from engine.bench import parity as parity_of
 from engine.bench import suite
 from engine.bench import suite as partners
 from engine.bench.cases import TINY
-from engine.bench.contender import Contender, Entry
-from engine.bench.report import Parity
+from engine.bench.contender import Contender, ContenderEntry
+from engine.bench.report import ParityResult
 from engine.cli.main import main
 
 QUICK = ["bench", "--device", "cpu", "--seconds", "0.02"]
@@ -69,7 +69,7 @@ def test_a_partner_that_does_not_run_is_named(
     def broken() -> Contender:
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr(partners, "available_contenders", lambda *_: [Entry("PyTorch compiled", broken)])
+    monkeypatch.setattr(partners, "available_contenders", lambda *_: [ContenderEntry("PyTorch compiled", broken)])
     assert main([*QUICK, "--rows", "live"]) == 0
     assert "PyTorch compiled did not run: no compiler." in capsys.readouterr().out
 
@@ -77,7 +77,7 @@ def test_a_partner_that_does_not_run_is_named(
 def test_the_curves_are_drawn_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.bench import suite as scaling
 
-    cases = tuple(replace(scaling.BASE, side=side, features=1) for side in (4, 8))
+    cases = tuple(replace(scaling.BASE_CASE, side=side, features=1) for side in (4, 8))
     monkeypatch.setattr(scaling, "CURVES", (("pixels", lambda case: case.side**2, cases),))
     (tmp_path / "pictures").mkdir()
     words = ["--rows", "scale", "--pictures", str(tmp_path / "pictures"), "--markdown", str(tmp_path / "page.md")]
@@ -106,7 +106,7 @@ def test_against_an_earlier_report(
 def test_numbers_that_differ_are_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(suite, "parity", lambda *_: iter([Parity("ReLU", "outputs", 1.0, 1e5)]))
+    monkeypatch.setattr(suite, "parity", lambda *_: iter([ParityResult("ReLU", "outputs", 1.0, 1e5)]))
     assert main([*QUICK, "--rows", "parity"]) == 1
     out, err = capsys.readouterr()
     assert "DIFFERS: outputs" in out
@@ -116,7 +116,7 @@ def test_numbers_that_differ_are_an_error(
 def test_the_processor_against_itself_is_fine(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = parity_of.CASES[:2]
+    few = parity_of.LAYER_CASES[:2]
     monkeypatch.setattr(suite, "parity", lambda *sides: parity_of.parity(*sides, few, [TINY]))
     assert main([*QUICK, "--rows", "parity"]) == 0
     assert "3 of 3" in capsys.readouterr().out
@@ -148,7 +148,7 @@ def test_wrong_words_are_wrong_usage(words: list[str], capsys: pytest.CaptureFix
 def test_a_place_that_is_not_there_is_refused_before_anything_is_measured(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(suite.Suite, "report", lambda self: pytest.fail("it measured"))
+    monkeypatch.setattr(suite.BenchSuite, "report", lambda self: pytest.fail("it measured"))
     assert main([*QUICK, option, str(tmp_path / "missing" / "file")]) == 1
     assert "does not exist" in capsys.readouterr().err
 
@@ -156,7 +156,7 @@ def test_a_place_that_is_not_there_is_refused_before_anything_is_measured(
 def test_an_earlier_report_that_is_none_is_refused_before_anything_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(suite.Suite, "report", lambda self: pytest.fail("it measured"))
+    monkeypatch.setattr(suite.BenchSuite, "report", lambda self: pytest.fail("it measured"))
     (tmp_path / "old.json").write_text("{}")
     assert main([*QUICK, "--against", str(tmp_path / "old.json")]) == 1
     assert "is no report of xo bench" in capsys.readouterr().err

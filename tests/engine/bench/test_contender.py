@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from engine.backends.ops import HostArray
-from engine.bench.contender import BenchError, Contender, Entry, gathered, nothing
+from engine.bench.contender import BenchError, Contender, ContenderEntry, check_contenders, no_op
 
 EXPECTED = {"maps": np.array([[1.0, -2.0]], np.float32), "scores": np.array([100.0], np.float32)}
 
 
 def someone(name: str, answer: dict[str, HostArray] | None) -> Contender:
-    return Contender(name, "pytorch", nothing, None if answer is None else lambda: answer)
+    return Contender(name, "pytorch", no_op, None if answer is None else lambda: answer)
 
 
 def against(answer: dict[str, HostArray], tolerance: float = 1e-4) -> list[Contender]:
-    return gathered(someone("engine", EXPECTED), [Entry("other", lambda: someone("other", answer))], tolerance)[0]
+    return check_contenders(
+        someone("engine", EXPECTED), [ContenderEntry("other", lambda: someone("other", answer))], tolerance
+    )[0]
 
 
 def test_the_same_within_tolerance_is_kept() -> None:
@@ -45,7 +47,7 @@ def test_whoever_cannot_compute_is_left_out_with_a_sentence() -> None:
     def broken() -> Contender:
         raise RuntimeError("no compiler found.\nand a page more")
 
-    kept, notes = gathered(someone("engine", EXPECTED), [Entry("compiled", broken)], 1e-4)
+    kept, notes = check_contenders(someone("engine", EXPECTED), [ContenderEntry("compiled", broken)], 1e-4)
     assert [contender.name for contender in kept] == ["engine"]
     assert notes == ["compiled did not run: no compiler found."]
 
@@ -55,7 +57,7 @@ def test_the_engine_itself_must_compute() -> None:
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        gathered(Contender("engine", "engine", nothing, broken), [], 1e-4)
+        check_contenders(Contender("engine", "engine", no_op, broken), [], 1e-4)
 
 
 def test_an_interruption_is_no_failure_of_a_partner() -> None:
@@ -63,17 +65,21 @@ def test_an_interruption_is_no_failure_of_a_partner() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        gathered(someone("engine", EXPECTED), [Entry("other", interrupted)], 1e-4)
+        check_contenders(someone("engine", EXPECTED), [ContenderEntry("other", interrupted)], 1e-4)
 
 
 def test_a_yardstick_has_nothing_to_compare() -> None:
-    kept, _ = gathered(someone("engine", EXPECTED), [Entry("rod", lambda: someone("rod", None))], 1e-4)
+    kept, _ = check_contenders(
+        someone("engine", EXPECTED), [ContenderEntry("rod", lambda: someone("rod", None))], 1e-4
+    )
     assert [contender.name for contender in kept] == ["engine", "rod"]
 
 
 def test_a_partner_is_prepared_before_it_computes() -> None:
     prepared: list[str] = []
     other = Contender(
-        "other", "pytorch", nothing, lambda: EXPECTED if prepared else {}, before=lambda: prepared.append("threads")
+        "other", "pytorch", no_op, lambda: EXPECTED if prepared else {}, before=lambda: prepared.append("threads")
     )
-    assert len(gathered(someone("engine", EXPECTED), [Entry("other", lambda: other)], 1e-4)[0]) == 2
+    assert (
+        len(check_contenders(someone("engine", EXPECTED), [ContenderEntry("other", lambda: other)], 1e-4)[0]) == 2
+    )

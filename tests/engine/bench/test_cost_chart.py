@@ -6,19 +6,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.bench.cost_chart import chart
-from engine.bench.report import Curve
+from engine.bench.cost_chart import cost_chart
+from engine.bench.report import ScalingCurve
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
-def curve(of: str = "pixels", seconds: tuple[float, ...] = (0.002, 0.004, 0.1)) -> Curve:
+def curve(of: str = "pixels", seconds: tuple[float, ...] = (0.002, 0.004, 0.1)) -> ScalingCurve:
     low, high = (tuple(factor * value for value in seconds) for factor in (0.9, 1.2))
-    return Curve(of, (1, 10, 100), (5, 50, 500), seconds, low, high, 1.0, 0.876)
+    return ScalingCurve(of, (1, 10, 100), (5, 50, 500), seconds, low, high, 1.0, 0.876)
 
 
-def drawn(*curves: Curve) -> ElementTree.Element:
-    return ElementTree.fromstring(chart(curves, "Cost & size", "below"))
+def drawn(*curves: ScalingCurve) -> ElementTree.Element:
+    return ElementTree.fromstring(cost_chart(curves, "Cost & size", "below"))
 
 
 def test_it_is_a_picture_with_a_title_and_both_slopes_of_every_curve() -> None:
@@ -52,5 +52,5 @@ def test_the_line_of_the_multiplies_is_straight_and_meets_the_last_point() -> No
 
 
 def test_times_all_alike_are_drawn_too() -> None:
-    flat = Curve("x", (1, 2), (5, 5), (0.01, 0.01), (0.01, 0.01), (0.01, 0.01), 0.0, 0.0)
+    flat = ScalingCurve("x", (1, 2), (5, 5), (0.01, 0.01), (0.01, 0.01), (0.01, 0.01), 0.0, 0.0)
     assert len(list(drawn(flat).iter(f"{SPACE}circle"))) == 2 + 1  # and the one of the legend

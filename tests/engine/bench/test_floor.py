@@ -6,15 +6,15 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.bench.cases import LARGE, TINY, hanuschkin_net
-from engine.bench.suite import Limits, floor, limits, live_bytes, train_bytes, train_multiplies
+from engine.bench.suite import DeviceLimits, live_bytes, measure_limits, roofline, train_bytes, train_multiplies
 
 CPU = choose_backend("cpu")
 
 
 def test_calls_add_up_and_of_bytes_and_multiplies_the_longer_counts() -> None:
-    device = Limits(call=1e-6, bytes=1e9, multiplies=1e12)
-    assert floor(device, 10, 2_000_000, 10).seconds == pytest.approx(10e-6 + 2e-3)
-    assert floor(device, 10, 10, 4 * 10**9).seconds == pytest.approx(10e-6 + 4e-3)
+    device = DeviceLimits(call_seconds=1e-6, bytes_per_second=1e9, multiplies_per_second=1e12)
+    assert roofline(device, 10, 2_000_000, 10).seconds == pytest.approx(10e-6 + 2e-3)
+    assert roofline(device, 10, 10, 4 * 10**9).seconds == pytest.approx(10e-6 + 4e-3)
 
 
 def test_what_a_net_moves_and_multiplies_by_hand() -> None:
@@ -36,8 +36,8 @@ def test_the_first_layer_with_parameters_has_no_gradient_in_its_input() -> None:
 def test_a_device_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.bench.suite.VALUES", {"cpu": 1 << 16})
     monkeypatch.setattr("engine.bench.suite.ROWS", {"cpu": 64})
-    found = limits(CPU, 0.01)
+    found = measure_limits(CPU, 0.01)
     # Any machine starts a call within a millisecond, and moves and multiplies more than a million values a second.
-    assert 0 < found.call < 1e-3
-    assert found.bytes > 1e6
-    assert found.multiplies > 1e6
+    assert 0 < found.call_seconds < 1e-3
+    assert found.bytes_per_second > 1e6
+    assert found.multiplies_per_second > 1e6

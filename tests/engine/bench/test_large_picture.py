@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.large_picture import Parameters, bands, forward_in_bands
+from engine.bench.large_picture import Parameters, forward_in_bands, iter_bands
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -59,7 +59,7 @@ def whole_numbers(layers: tuple[Layer, ...], shape: Shape, rng: np.random.Genera
 
 def in_one_pass(layers: tuple[Layer, ...], parameters: Parameters, picture: np.ndarray) -> np.ndarray:
     network = Network((picture.shape[0], picture.shape[1], picture.shape[2]), (*layers, *HEAD))
-    plan = Plan(network, CPU, 1, keep=True)
+    plan = Plan(network, CPU, 1, keep_outputs=True)
     plan.load(parameters)
     plan.forward(picture[None])
     return plan.outputs()[len(layers)][0]
@@ -91,7 +91,7 @@ def test_bands_come_from_the_top_down_and_leave_no_row_out() -> None:
     layers = (Conv2D(2, 3), MaxPool2D())
     picture = np.ones((1, 25, 8), np.float32)
     parameters = whole_numbers(layers, (1, 8, 8), np.random.default_rng(1))
-    given = list(bands(layers, parameters, picture, CPU, 5))
+    given = list(iter_bands(layers, parameters, picture, CPU, 5))
     assert [band.rows for band in given] == [range(0, 5), range(5, 10), range(10, 12)]
     assert [band.maps.shape for band in given] == [(2, 5, 3), (2, 5, 3), (2, 2, 3)]
 
@@ -100,7 +100,7 @@ def test_a_network_reads_a_photograph_of_another_size_with_its_own_parameters() 
     layers = (Conv2D(4, 3, padding="same"), ReLU(), MaxPool2D())
     network = Network((1, 8, 8), (*layers, *HEAD))
     picture = np.random.default_rng(2).standard_normal((1, 21, 34)).astype(np.float32)
-    parameters = network.initial(1)
+    parameters = network.initial_parameters(1)
     given = forward_in_bands(network.layers[:3], parameters, picture, CPU, 4)
     there = {name: values for name, values in parameters.items() if name.startswith("01")}
     larger = there | {"05-dense.weight": np.zeros((2, 4 * 11 * 17), np.float32), "05-dense.bias": np.zeros(2)}
@@ -117,7 +117,7 @@ def test_memory_stays_at_a_few_bands_whatever_the_height() -> None:
     for height in (200, 2000):
         picture = np.zeros((1, height, 300), np.float32)
         tracemalloc.start()
-        for band in bands(layers, parameters, picture, CPU):
+        for band in iter_bands(layers, parameters, picture, CPU):
             assert band.maps.shape[2] == 150
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

@@ -10,26 +10,26 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.backends.numpy import ArrayOperations
-from engine.backends.numpy.pooling import MaxPool
+from engine.backends.numpy import NumpyOps
+from engine.backends.numpy.pooling import NumpyMaxPool
 from engine.backends.ops import Calls
-from engine.bench.cases import CASES, DEFAULT, TINY, name_of
-from engine.bench.parity import BEYOND, nets, parity
-from engine.bench.report import Parity
+from engine.bench.cases import DEFAULT, LAYER_CASES, TINY, case_id
+from engine.bench.parity import NOT_FINITE, compared_nets, parity
+from engine.bench.report import ParityResult
 from engine.documents.presets import PRESETS
 
 CPU = choose_backend("cpu")
 
 
-def wrong(changed: type[ArrayOperations], kind: str) -> set[str]:
+def wrong(changed: type[NumpyOps], kind: str) -> set[str]:
     """The differences, over the layers whose name starts so, with these operations instead of NumPy's."""
     backend = replace(CPU, name="gpu", title="planted", operations=changed())
-    cases = [case for case in CASES if type(case[0]).__name__.startswith(kind)]
-    return {case.what for case in parity(backend, CPU, cases, []) if not case.fine}
+    cases = [case for case in LAYER_CASES if type(case[0]).__name__.startswith(kind)]
+    return {case.what for case in parity(backend, CPU, cases, []) if not case.is_within}
 
 
 def test_a_backend_agrees_with_itself_over_layers_and_nets() -> None:
-    cases = list(parity(CPU, CPU, CASES[::4], [TINY, DEFAULT]))
+    cases = list(parity(CPU, CPU, LAYER_CASES[::4], [TINY, DEFAULT]))
     assert {case.what for case in cases} == {
         "outputs",
         "scores at inference",
@@ -38,18 +38,18 @@ def test_a_backend_agrees_with_itself_over_layers_and_nets() -> None:
         "gradient in the picture",
         "parameters after 10 steps",
     }
-    assert all(case.fine and case.difference == 0 for case in cases)
+    assert all(case.is_within and case.difference == 0 for case in cases)
     assert {"tiny", "default"} <= {case.subject for case in cases}
 
 
 def test_every_layer_and_preset_is_compared() -> None:
-    subjects = {net.network for net in nets()}
+    subjects = {net.network for net in compared_nets()}
     assert all(preset.network in subjects for preset in PRESETS.values())
-    given = [case.subject for case in parity(CPU, CPU, whole=[]) if case.what == "outputs"]
-    assert given == [name_of(case) for case in CASES]
+    given = [case.subject for case in parity(CPU, CPU, compared=[]) if case.what == "outputs"]
+    assert given == [case_id(case) for case in LAYER_CASES]
 
 
-class OffConvolution(ArrayOperations):
+class OffConvolution(NumpyOps):
     """Adds a little to every value of a convolution."""
 
     def convolution(self, *arguments: Any, **keywords: Any) -> Any:
@@ -59,7 +59,7 @@ class OffConvolution(ArrayOperations):
         return whole
 
 
-class LastWins(ArrayOperations):
+class LastWins(NumpyOps):
     """Gives the gradient of equal values to the last of them in row order."""
 
     def max_pool(self, x: Any, y: Any, size: int, stride: int) -> Any:
@@ -72,13 +72,13 @@ class LastWins(ArrayOperations):
             def backward(dy: Any, dx: Any) -> Calls:
                 if dx is None or size > stride or x.shape[1] % size or x.shape[2] % size:
                     return right.backward(dy, dx)
-                turned = MaxPool(x[:, ::-1, ::-1], y[:, ::-1, ::-1], size, stride)
+                turned = NumpyMaxPool(x[:, ::-1, ::-1], y[:, ::-1, ::-1], size, stride)
                 return [*turned.forward(), *turned.backward(dy[:, ::-1, ::-1], dx[:, ::-1, ::-1])]
 
         return Wrong()
 
 
-class LeakyAtZero(ArrayOperations):
+class LeakyAtZero(NumpyOps):
     """Passes the gradient where a ReLU's value is exactly 0."""
 
     def activation_gradient(self, kind: Any, y: Any, dy: Any, dx: Any, slope: float = 0.0) -> Calls:
@@ -88,21 +88,21 @@ class LeakyAtZero(ArrayOperations):
         return [(np.multiply, (dy, np.float32(1)), {"out": dx, "where": y >= 0})]
 
 
-class NoMomentum(ArrayOperations):
+class NoMomentum(NumpyOps):
     """Drops its velocity."""
 
     def sgd(self, values: Any, gradients: Any, velocity: Any, momentum: float, *rest: Any) -> Calls:
         return super().sgd(values, gradients, velocity, 0.0, *rest)
 
 
-class OtherCoins(ArrayOperations):
+class OtherCoins(NumpyOps):
     """Draws dropout's mask with another key."""
 
     def dropout(self, x: Any, y: Any, rate: float, key: int, moment: Any) -> Any:
         return super().dropout(x, y, rate, key + 1, moment)
 
 
-class NoNumber(ArrayOperations):
+class NoNumber(NumpyOps):
     """Sigmoids that are NaN."""
 
     def activation(self, kind: Any, x: Any, y: Any, slope: float = 0.0) -> Calls:
@@ -121,21 +121,21 @@ class NoNumber(ArrayOperations):
         (NoNumber, "Sigmoid", "outputs"),
     ],
 )
-def test_a_wrong_operation_is_found(changed: type[ArrayOperations], kind: str, seen: str) -> None:
+def test_a_wrong_operation_is_found(changed: type[NumpyOps], kind: str, seen: str) -> None:
     assert seen in wrong(changed, kind)
 
 
 def test_what_is_no_number_can_be_written_down() -> None:
     backend = replace(CPU, operations=NoNumber())
-    cases = [case for case in CASES if type(case[0]).__name__ == "Sigmoid"]
-    found: list[Parity] = list(parity(backend, CPU, cases, []))
-    assert max(case.share for case in found) == BEYOND
+    cases = [case for case in LAYER_CASES if type(case[0]).__name__ == "Sigmoid"]
+    found: list[ParityResult] = list(parity(backend, CPU, cases, []))
+    assert max(case.share for case in found) == NOT_FINITE
 
 
 def test_a_device_that_only_rounds_otherwise_is_fine() -> None:
-    class Rounding(ArrayOperations):
-        def product(self, left: Any, right: Any, out: Any) -> Calls:
+    class Rounding(NumpyOps):
+        def matmul(self, left: Any, right: Any, out: Any) -> Calls:
             nudge: Callable[..., object] = np.multiply
-            return [*super().product(left, right, out), (nudge, (out, np.float32(1 + 1.2e-7)), {"out": out})]
+            return [*super().matmul(left, right, out), (nudge, (out, np.float32(1 + 1.2e-7)), {"out": out})]
 
     assert wrong(Rounding, "Dense") == set()

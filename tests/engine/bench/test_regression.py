@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.bench.report import changes, regression_text
-from engine.bench.timing import Spread
+from engine.bench.report import compare_reports, regression_text
+from engine.bench.timing import Quartiles
 from tests.engine.bench.made_up import report, row
 
 
 def slower(before: float, now: float, margin: float = 0.15, wide: float = 0.02) -> bool:
     old, new = (report(row(torch={"PyTorch": times}, wide=wide)) for times in (before, now))
-    (change,) = changes(old, new, margin)
+    (change,) = compare_reports(old, new, margin)
     return change.slower
 
 
@@ -35,35 +35,35 @@ def test_a_ratio_within_the_noise_proves_nothing() -> None:
 
 def test_the_times_themselves_do_not_matter() -> None:
     fast = row(torch={"PyTorch": 4.0})
-    timings = tuple(msgspec.structs.replace(each, seconds=Spread(1.0, 1.0, 1.0)) for each in fast.timings)
-    (change,) = changes(report(fast), report(msgspec.structs.replace(fast, timings=timings)))
+    timings = tuple(msgspec.structs.replace(each, seconds=Quartiles(1.0, 1.0, 1.0)) for each in fast.timings)
+    (change,) = compare_reports(report(fast), report(msgspec.structs.replace(fast, timings=timings)))
     assert not change.slower
 
 
 def test_pytorchs_best_mode_is_compared_whichever_it_is() -> None:
     before = row(torch={"1 thread": 3.0, "2 threads": 5.0})
     now = row(torch={"1 thread": 4.5, "2 threads": 2.9})
-    (change,) = changes(report(before), report(now))
+    (change,) = compare_reports(report(before), report(now))
     assert (change.against, change.before.median, change.now.median, change.slower) == ("PyTorch", 3.0, 2.9, False)
 
 
 def test_without_pytorch_on_both_sides_the_yardstick_is_compared() -> None:
     before, now = row(torch={"PyTorch": 3.0}, yardstick=10.0), row(yardstick=6.0)
-    (change,) = changes(report(before), report(now))
+    (change,) = compare_reports(report(before), report(now))
     assert (change.against, change.slower) == ("the reference work", True)
     assert change.factor == pytest.approx(0.6)
 
 
 def test_rows_of_one_report_alone_are_left_out() -> None:
-    assert [change.row for change in changes(report(row("tiny"), row("old")), report(row("new"), row("tiny")))] == [
-        "live tiny"
-    ]
+    assert [
+        change.row for change in compare_reports(report(row("tiny"), row("old")), report(row("new"), row("tiny")))
+    ] == ["live tiny"]
 
 
 def test_the_slower_rows_are_named_first_with_both_ratios_and_the_margin() -> None:
     before = report(row("fine", torch={"PyTorch": 3.0}), row("worse", torch={"PyTorch": 4.0}))
     now = report(row("fine", torch={"PyTorch": 3.0}), row("worse", torch={"PyTorch": 2.0}))
-    lines = regression_text(changes(before, now, 0.15), 0.15).splitlines()
+    lines = regression_text(compare_reports(before, now, 0.15), 0.15).splitlines()
     assert "more than 15%" in lines[0]
     assert lines[1] == "  SLOWER  live worse: 2.00 times PyTorch's speed, was 4.00 (-50%)"
     assert lines[2] == "  fine    live fine: 3.00 times PyTorch's speed, was 3.00 (+0%)"

@@ -10,7 +10,7 @@ import pytest
 
 from engine.bench import timing
 from engine.bench.contender import Contender
-from engine.bench.timing import FEWEST_ROUNDS, MOST_ROUNDS, Spread, measure, spread, timings
+from engine.bench.timing import MAX_ROUNDS, MIN_ROUNDS, Quartiles, collect_samples, quartiles, time_contenders
 
 
 @dataclass
@@ -53,13 +53,13 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_a_sample_is_the_time_of_one_unit_of_work(world: World) -> None:
     pair = [world.contender("a", 0.25), world.contender("b", 2.0, units=16)]
-    first, second = measure(pair, 60, world.clock)
+    first, second = collect_samples(pair, 60, world.clock)
     assert set(first) == {0.25}
     assert set(second) == {0.125}
 
 
 def test_what_is_done_behind_the_callers_back_is_waited_for(world: World) -> None:
-    (samples,) = measure([world.contender("gpu", 0.001, behind=0.01)], 2, world.clock)
+    (samples,) = collect_samples([world.contender("gpu", 0.001, behind=0.01)], 2, world.clock)
     assert samples == pytest.approx([0.011] * len(samples))
 
 
@@ -70,7 +70,7 @@ def test_preparing_and_warming_up_are_not_timed(world: World) -> None:
     quick = world.contender("a", lambda run: 0.01)
     # The first run after every preparation is slow.
     prepared = Contender("a", "engine", quick.run, None, before=prepare)
-    (samples,) = measure([prepared], 2, world.clock)
+    (samples,) = collect_samples([prepared], 2, world.clock)
     assert samples == pytest.approx([0.01] * len(samples))
 
 
@@ -84,14 +84,14 @@ def test_the_first_run_of_a_sample_warms_up(world: World) -> None:
     def cool() -> None:
         state["cold"] = True
 
-    (samples,) = measure([Contender("a", "engine", run, None, before=cool)], 2, world.clock)
+    (samples,) = collect_samples([Contender("a", "engine", run, None, before=cool)], 2, world.clock)
     assert samples == pytest.approx([0.01] * len(samples))
 
 
 def test_every_round_takes_each_once_and_begins_with_another(world: World) -> None:
     names = ("a", "b", "c")
     # So long that every sample is one run without a warm-up.
-    samples = measure([world.contender(name, 1.0) for name in names], 12, world.clock)
+    samples = collect_samples([world.contender(name, 1.0) for name in names], 12, world.clock)
     rounds = len(samples[0])
     assert {len(own) for own in samples} == {rounds}
     order = world.worked[-3 * rounds :]
@@ -100,17 +100,17 @@ def test_every_round_takes_each_once_and_begins_with_another(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    ("length", "seconds", "rounds"), [(10.0, 1, FEWEST_ROUNDS), (0.001, 100, MOST_ROUNDS), (1.0, 8, 8)]
+    ("length", "seconds", "rounds"), [(10.0, 1, MIN_ROUNDS), (0.001, 100, MAX_ROUNDS), (1.0, 8, 8)]
 )
 def test_long_work_gets_few_rounds_and_short_work_no_end_of_them(
     world: World, length: float, seconds: float, rounds: int
 ) -> None:
-    (samples,) = measure([world.contender("a", length)], seconds, world.clock)
+    (samples,) = collect_samples([world.contender("a", length)], seconds, world.clock)
     assert len(samples) == rounds
 
 
 def test_each_gets_the_same_time_not_the_same_number_of_runs(world: World) -> None:
-    measure([world.contender("short", 0.001), world.contender("long", 0.02)], 10, world.clock)
+    collect_samples([world.contender("short", 0.001), world.contender("long", 0.02)], 10, world.clock)
     runs = {name: world.worked.count(name) for name in ("short", "long")}
     assert runs["short"] / runs["long"] == pytest.approx(20, rel=0.1)
 
@@ -121,14 +121,14 @@ def test_the_ratio_is_taken_round_by_round(world: World) -> None:
         return 1.0 if run % 2 else 3.0
 
     pair = [world.contender("engine", busy), world.contender("other", lambda run: 2 * busy(run))]
-    engine, other = timings(pair, 30, world.clock)
-    assert engine.times == Spread(1, 1, 1)
-    assert other.times == Spread(2, 2, 2)
+    engine, other = time_contenders(pair, 30, world.clock)
+    assert engine.times == Quartiles(1, 1, 1)
+    assert other.times == Quartiles(2, 2, 2)
     assert other.seconds.high > other.seconds.low
 
 
 def test_quartiles() -> None:
-    assert spread([5, 1, 2, 4, 3]) == Spread(3, 2, 4)
+    assert quartiles([5, 1, 2, 4, 3]) == Quartiles(3, 2, 4)
 
 
 def test_no_garbage_is_collected_meanwhile_and_it_is_afterwards(world: World) -> None:
@@ -138,6 +138,6 @@ def test_no_garbage_is_collected_meanwhile_and_it_is_afterwards(world: World) ->
         world.now += 1
         seen.append(gc.isenabled())
 
-    measure([Contender("a", "engine", run, None)], 3, world.clock)
+    collect_samples([Contender("a", "engine", run, None)], 3, world.clock)
     assert not any(seen[1:])  # the very first warms up, untimed
     assert gc.isenabled()

@@ -13,15 +13,15 @@ from engine.backends.backend import choose_backend  # noqa: E402
 from engine.bench import contender as engine_contender  # noqa: E402
 from engine.bench import large_picture, torch_contender  # noqa: E402
 from engine.bench.cases import (  # noqa: E402  # noqa: E402
-    CASES,
     DEFAULT,
+    LAYER_CASES,
     TINY,
-    Net,
+    BenchNet,
     hanuschkin_net,
-    random_values,
-    with_head,
+    network_around,
+    random_parameters,
 )
-from engine.bench.contender import BenchError, gathered  # noqa: E402
+from engine.bench.contender import BenchError, check_contenders  # noqa: E402
 from engine.bench.suite import SAME_MAPS, SAME_STEP  # noqa: E402
 from engine.bench.torch_contender import BUILDERS, TorchNetwork  # noqa: E402
 from engine.nn.layers import AvgPool2D  # noqa: E402
@@ -33,14 +33,14 @@ NETS = [TINY, DEFAULT, replace(hanuschkin_net(), recipe=replace(hanuschkin_net()
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
-def test_every_mode_makes_the_engines_maps_and_moves(net: Net) -> None:
+def test_every_mode_makes_the_engines_maps_and_moves(net: BenchNet) -> None:
     for work, make, tolerance in (
-        ("live", engine_contender.live, SAME_MAPS),
-        ("train", engine_contender.train, SAME_STEP),
+        ("live", engine_contender.live_contender, SAME_MAPS),
+        ("train", engine_contender.train_contender, SAME_STEP),
     ):
         engine, _ = make(net, CPU)
-        entries = torch_contender.on_processor(work, net)
-        found, notes = gathered(engine, entries, tolerance)
+        entries = torch_contender.cpu_contenders(work, net)
+        found, notes = check_contenders(engine, entries, tolerance)
         assert notes == []
         assert [contender.family for contender in found] == ["engine"] + ["pytorch"] * len(entries)
         assert len(entries) == 2 * len(torch_contender.thread_counts())
@@ -48,33 +48,33 @@ def test_every_mode_makes_the_engines_maps_and_moves(net: Net) -> None:
 
 def test_a_step_that_forgets_l2_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     net = replace(TINY, recipe=replace(TINY.recipe, l2=0.5))
-    engine, _ = engine_contender.train(net, CPU)
-    entries = torch_contender.on_processor("train", net)
-    assert len(gathered(engine, entries, SAME_STEP)[0]) == 1 + len(entries)
-    engine, _ = engine_contender.train(replace(net, recipe=TINY.recipe), CPU)
+    engine, _ = engine_contender.train_contender(net, CPU)
+    entries = torch_contender.cpu_contenders("train", net)
+    assert len(check_contenders(engine, entries, SAME_STEP)[0]) == 1 + len(entries)
+    engine, _ = engine_contender.train_contender(replace(net, recipe=TINY.recipe), CPU)
     with pytest.raises(BenchError, match="computes something else"):
-        gathered(engine, entries, SAME_STEP)
+        check_contenders(engine, entries, SAME_STEP)
 
 
 def test_the_photograph_is_the_same() -> None:
     sides = (30, 41)
-    entries = torch_contender.photo(
-        "cpu", large_picture.photograph(*sides), large_picture.LAYERS, large_picture.features()
+    entries = torch_contender.photo_contenders(
+        "cpu", large_picture.make_photograph(*sides), large_picture.PHOTO_LAYERS, large_picture.photo_parameters()
     )
-    found, notes = gathered(large_picture.in_bands(CPU, sides), entries, SAME_MAPS)
+    found, notes = check_contenders(large_picture.band_contender(CPU, sides), entries, SAME_MAPS)
     assert (len(found), notes) == (1 + len(entries), [])
 
 
 def test_every_layer_that_has_a_counterpart_gives_the_same() -> None:
-    for layer, shape in CASES:
-        network = with_head(layer, shape)
+    for layer, shape in LAYER_CASES:
+        network = network_around(layer, shape)
         # PyTorch leaves windows that start beyond the edge out of an average, and refuses some of them.
         if type(layer) not in BUILDERS or (isinstance(layer, AvgPool2D) and layer.stride > layer.size):
             continue
         rng = np.random.default_rng(5)
-        values = {name: array.astype(np.float32) for name, array in random_values(network, rng).items()}
+        values = {name: array.astype(np.float32) for name, array in random_parameters(network, rng).items()}
         images = rng.normal(0, 1, (2, *network.input_shape)).astype(np.float32)
-        plan = Plan(network, CPU, 2, keep=True)
+        plan = Plan(network, CPU, 2, keep_outputs=True)
         plan.load(values)
         plan.forward(images)
         given = TorchNetwork(network, values).outputs(torch.from_numpy(images))
@@ -83,7 +83,7 @@ def test_every_layer_that_has_a_counterpart_gives_the_same() -> None:
 
 
 def test_a_layer_without_a_counterpart_is_named() -> None:
-    layer, shape = next(case for case in CASES if type(case[0]).__name__ == "Votes")
-    network = with_head(layer, shape)
+    layer, shape = next(case for case in LAYER_CASES if type(case[0]).__name__ == "Votes")
+    network = network_around(layer, shape)
     with pytest.raises(BenchError, match="does not support Votes"):
-        TorchNetwork(network, network.initial(1))
+        TorchNetwork(network, network.initial_parameters(1))

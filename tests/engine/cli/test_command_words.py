@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from engine.cli import train
 from engine.cli.main import _parser
-from engine.cli.train_options import task_of, words_of
+from engine.cli.train_options import command_arguments, train_job
 from engine.data.xo.settings import XOSettings
 from engine.documents.presets import DEFAULT
-from engine.form_fields import settings_of
+from engine.form_fields import form_fields_of
 from engine.training.optimizers import OPTIMIZERS, SGD
-from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe
+from engine.training.recipe import LEARNING, SCHEDULES, STOPPING, Recipe
 
 PRESET = ("--preset", "default")
 
@@ -23,7 +23,7 @@ PRESET = ("--preset", "default")
 def read_again(words: list[str]) -> Recipe:
     """The recipe that the command would learn by."""
     args = _parser({"train": train}).parse_args(["train", "--out", "a.safetensors", *words])
-    return task_of(args, lambda *told: None).recipe
+    return train_job(args, lambda *told: None).recipe
 
 
 shares = st.floats(0, 1, exclude_max=True)
@@ -69,22 +69,22 @@ def some(kinds: dict[str, type]) -> st.SearchStrategy:
     )
 )
 def test_there_and_back(recipe: Recipe) -> None:
-    assert read_again(words_of(recipe, PRESET)) == recipe
+    assert read_again(command_arguments(recipe, PRESET)) == recipe
 
 
-@pytest.mark.parametrize("name", [*settings_of(Recipe, LEARNING), *settings_of(Recipe, ENDING)])
+@pytest.mark.parametrize("name", [*form_fields_of(Recipe, LEARNING), *form_fields_of(Recipe, STOPPING)])
 def test_whatever_may_be_set_in_the_window_has_a_word(name: str) -> None:
     before = Recipe(data=DEFAULT.recipe.data, examples=5, held_out=5)
     after = replace(before, **{name: {"target": 0.5, "l2": 0.5, "clip": 0.5}.get(name, 7)})
-    assert words_of(after, PRESET) != words_of(before, PRESET)
+    assert command_arguments(after, PRESET) != command_arguments(before, PRESET)
 
 
 def test_what_is_as_usual_is_not_said() -> None:
     recipe = Recipe(SGD(0.01), data=DEFAULT.recipe.data, examples=100, held_out=25)
     words = "--preset default --seed 1 --fixed --examples 100 --hold-out 0.25 --optimizer sgd --schedule constant"
-    assert words_of(recipe, PRESET) == [*words.split(), "--batch", "64", "--epochs", "10"]
+    assert command_arguments(recipe, PRESET) == [*words.split(), "--batch", "64", "--epochs", "10"]
 
 
 def test_what_cannot_be_trained_has_no_words() -> None:
     with pytest.raises(ValueError, match="made by hand"):
-        words_of(Recipe(), ("--preset", "walkthrough"))
+        command_arguments(Recipe(), ("--preset", "walkthrough"))

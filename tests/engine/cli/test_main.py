@@ -15,7 +15,7 @@ from PIL import Image
 from engine.cli.main import main
 from engine.documents.model_file import save_model
 from engine.documents.presets import DEFAULT
-from engine.nn.model import Subject
+from engine.nn.model import Model
 
 # The article's pictures and values, from Rohrer's slides; maps are nine times the value.
 X = """
@@ -86,7 +86,7 @@ def draw(path: Path, name: str, *, inverted: bool = False) -> Path:
 def model(tmp_path: Path) -> Path:
     """A model file with softmax votes. It is untrained: what it says does not matter here."""
     path = tmp_path / "model.safetensors"
-    save_model(path, Subject("Untrained", DEFAULT.network, DEFAULT.network.initial(2)))
+    save_model(path, Model("Untrained", DEFAULT.network, DEFAULT.network.initial_parameters(2)))
     return path
 
 

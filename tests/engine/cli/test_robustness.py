@@ -10,10 +10,10 @@ import pytest
 
 import engine.explain.robustness
 from engine.backends.backend import choose_backend
-from engine.charts import PLOT_HEIGHT, PLOTS_TOP, Plot, multiples_chart
+from engine.charts import PLOT_HEIGHT, PLOTS_TOP, Plot, small_multiples_chart
 from engine.cli.main import main
-from engine.documents.model_file import shipped_subject
-from engine.explain.robustness import Trial
+from engine.documents.model_file import shipped_model
+from engine.explain.robustness import RobustnessTest
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -24,21 +24,21 @@ def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_and_the_json_hold_the_numbers_that_were_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    subject = shipped_subject("walkthrough")
-    trial = Trial(subject.network, subject.parameters, choose_backend("cpu"))
-    while not trial.done:
+    subject = shipped_model("walkthrough")
+    trial = RobustnessTest(subject.network, subject.parameters, choose_backend("cpu"))
+    while not trial.is_done:
         trial.advance()
-    found = trial.report()
+    found = trial.result()
     assert main(["robustness", "--preset", "walkthrough", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["drawings"] == 20
     assert [each["name"] for each in told["properties"]] == ["shift", "size", "rotation", "thickness", "noise"]
     for row, each in enumerate(told["properties"]):
-        assert each["network"] == pytest.approx((found.network[row] / 20).tolist())
-        assert each["whole_image"] == pytest.approx((found.whole_image[row] / 20).tolist())
+        assert each["network"] == pytest.approx((found.network_correct[row] / 20).tolist())
+        assert each["whole_image"] == pytest.approx((found.template_correct[row] / 20).tolist())
     assert main(["robustness", "--preset", "walkthrough"]) == 0
     printed = capsys.readouterr().out
-    shares = " | ".join(f"{5 * int(count)}" for count in found.network[0])
+    shares = " | ".join(f"{5 * int(count)}" for count in found.network_correct[0])
     assert f"| network | {shares} |" in printed
     assert "| [0] |" in printed
 
@@ -56,14 +56,14 @@ def test_the_picture_has_both_curves_of_every_property(tmp_path: Path) -> None:
 
 def test_a_curve_ends_where_its_shares_are_and_leaves_out_what_is_not_known() -> None:
     nan = float("nan")
-    svg = multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0, 1.0, nan, 0.5, 0.25],))], 0.5)
+    svg = small_multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0, 1.0, nan, 0.5, 0.25],))], 0.5)
     (curve,) = [p for p in ElementTree.fromstring(svg).iter(f"{SVG}path") if p.get("stroke-linejoin")]
     pieces = curve.get("d", "").split("M")[1:]
     heights = [[float(point.split()[1]) for point in piece.split("L")] for piece in pieces]
     low = PLOTS_TOP + PLOT_HEIGHT
     assert heights == [[low, PLOTS_TOP], [low - PLOT_HEIGHT / 2, low - PLOT_HEIGHT / 4]]
     with pytest.raises(ValueError, match="1 curves"):
-        multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0], [1.0]))], 0.5)
+        small_multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0], [1.0]))], 0.5)
 
 
 def test_an_untrained_preset_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

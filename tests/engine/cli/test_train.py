@@ -11,16 +11,16 @@ import pytest
 from PIL import Image
 
 from engine.cli.main import main
-from engine.cli.train_options import drawings_from, optimizer_from, schedule_from
+from engine.cli.train_options import parse_drawings, parse_optimizer, parse_schedule
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import DEFAULT
 from engine.documents.training_file import load_checkpoint
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.training.optimizers import SGD, Adam, AdamW
-from engine.training.recipe import Cosine, Linear, Schedule, Steps
+from engine.training.recipe import Cosine, Linear, Schedule, StepDecay
 from engine.training.trainer import Trainer
 
 SHORT = ("--examples", 40, "--epochs", 2, "--batch", 16, "--hold-out", 0.5)
@@ -161,19 +161,19 @@ def test_settings_reach_the_run(out: Path) -> None:
     assert recipe["schedule"] == {"kind": "linear", "final": 0.5, "warmup": 0.25}
     assert (recipe["l2"], recipe["clip"], recipe["batch"]) == (0.25, 2.0, 16)
     assert (recipe["data"]["cut"], recipe["data"]["neither"], recipe["data"]["side"]) == (0.0, 0.25, 32)
-    fresh = DEFAULT.network.initial(1)
+    fresh = DEFAULT.network.initial_parameters(1)
     for name, values in model.parameters.items():
         assert np.array_equal(values, fresh[name]) == name.startswith(("01-conv2d", "04-conv2d")), name
 
 
 def test_a_model_is_the_start_of_another(out: Path, tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
-    save_model(start, Subject("Mine", DEFAULT.network, DEFAULT.network.initial(77)))
+    save_model(start, Model("Mine", DEFAULT.network, DEFAULT.network.initial_parameters(77)))
     words = ("--rate", 1e-30, "--optimizer", "sgd", "--epochs", 1)
     assert train("--model", start, "--out", out, "--examples", 8, "--hold-out", 0, *words) == 0
     model = load_model(out)
     assert model.name == "Mine"
-    for name, values in DEFAULT.network.initial(77).items():
+    for name, values in DEFAULT.network.initial_parameters(77).items():
         np.testing.assert_allclose(model.parameters[name], values, atol=1e-20)
 
 
@@ -182,12 +182,14 @@ def test_a_model_is_the_start_of_another(out: Path, tmp_path: Path) -> None:
 
 def test_a_models_network_may_be_learnt_from_scratch(out: Path, tmp_path: Path) -> None:
     network = Network((1, 10, 10), (Flatten(), Dense(3), Dense(2)))
-    save_model(tmp_path / "own.safetensors", Subject("Own", network, network.initial(77)))
+    save_model(tmp_path / "own.safetensors", Model("Own", network, network.initial_parameters(77)))
     words = ("--model", tmp_path / "own.safetensors", "--from-scratch", *SHORT, "--steps", 1, "--seed", 4)
     assert train("--out", out, *words, "--freeze", "02-dense") == 0
     model = load_model(out)
     assert model.network == network
-    np.testing.assert_array_equal(model.parameters["02-dense.weight"], network.initial(4)["02-dense.weight"])
+    np.testing.assert_array_equal(
+        model.parameters["02-dense.weight"], network.initial_parameters(4)["02-dense.weight"]
+    )
     assert "--from-scratch" in model.origin["command"]
 
 
@@ -219,11 +221,11 @@ def test_neither_among_the_examples_gives_a_threshold(letters: Path, out: Path) 
 
 def test_what_was_learnt_stays_where_the_classes_change(letters: Path, out: Path, tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
-    save_model(start, Subject("Mine", DEFAULT.network, DEFAULT.network.initial(77)))
+    save_model(start, Model("Mine", DEFAULT.network, DEFAULT.network.initial_parameters(77)))
     words = ("--freeze", "01-conv2d,04-conv2d,08-dense", "--epochs", 1)
     assert train("--model", start, "--data", letters, "--out", out, *words) == 0
     model = load_model(out)
-    for name, values in DEFAULT.network.initial(77).items():
+    for name, values in DEFAULT.network.initial_parameters(77).items():
         if not name.startswith("10-dense"):
             np.testing.assert_array_equal(model.parameters[name], values)
     assert model.parameters["10-dense.weight"].shape == (3, 32)
@@ -319,7 +321,7 @@ def test_words_that_mean_nothing(capsys: pytest.CaptureFixture[str], words: tupl
 
 def test_a_network_that_reads_no_drawings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = Network((1, 4, 5), (Flatten(), Dense(2)))
-    save_model(tmp_path / "wide.safetensors", Subject("Wide", network, network.initial(1)))
+    save_model(tmp_path / "wide.safetensors", Model("Wide", network, network.initial_parameters(1)))
     assert train("--model", tmp_path / "wide.safetensors", "--out", tmp_path / "a.safetensors") == 1
     assert "the network's input is 1 × 4 × 5; give it pictures" in capsys.readouterr().err
 
@@ -340,7 +342,9 @@ def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
     assert (end["event"], end["reason"], end["step"], end["model"]) == ("end", "diverged", 1, str(kept))
     model = load_model(kept)
     assert all(np.isfinite(values).all() for values in model.parameters.values())
-    assert not np.array_equal(model.parameters["10-dense.weight"], DEFAULT.network.initial(1)["10-dense.weight"])
+    assert not np.array_equal(
+        model.parameters["10-dense.weight"], DEFAULT.network.initial_parameters(1)["10-dense.weight"]
+    )
     assert out.read_bytes() == b"the model of last week"
 
 
@@ -348,17 +352,17 @@ def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
 
 
 def test_settings_in_words() -> None:
-    assert optimizer_from("sgd") == SGD()
-    assert optimizer_from("sgd:momentum=0.5,nesterov=true") == SGD(momentum=0.5, nesterov=True)
-    assert optimizer_from("adam:beta1=0.5,epsilon=1e-6") == Adam(beta1=0.5, epsilon=1e-6)
-    assert optimizer_from("adamw:decay=0") == AdamW(decay=0)
-    assert schedule_from("constant:warmup=0.1") == Schedule(warmup=0.1)
-    assert schedule_from("cosine") == Cosine()
-    assert schedule_from("linear:final=0.5") == Linear(0.5)
-    assert schedule_from("steps:parts=4,factor-each=0.5") == Steps(4, 0.5)
+    assert parse_optimizer("sgd") == SGD()
+    assert parse_optimizer("sgd:momentum=0.5,nesterov=true") == SGD(momentum=0.5, nesterov=True)
+    assert parse_optimizer("adam:beta1=0.5,epsilon=1e-6") == Adam(beta1=0.5, epsilon=1e-6)
+    assert parse_optimizer("adamw:decay=0") == AdamW(decay=0)
+    assert parse_schedule("constant:warmup=0.1") == Schedule(warmup=0.1)
+    assert parse_schedule("cosine") == Cosine()
+    assert parse_schedule("linear:final=0.5") == Linear(0.5)
+    assert parse_schedule("steps:parts=4,factor-each=0.5") == StepDecay(4, 0.5)
     usual = XOSettings(side=20, neither=0.5)
-    assert drawings_from("xo", usual) == usual
-    given = drawings_from("xo:size=0.3..0.9, pen-width=0.1,rotation=-5..5,cut=0", usual)
+    assert parse_drawings("xo", usual) == usual
+    given = parse_drawings("xo:size=0.3..0.9, pen-width=0.1,rotation=-5..5,cut=0", usual)
     assert given == XOSettings(
         side=20, neither=0.5, size=(0.3, 0.9), pen_width=(0.1, 0.1), rotation=(-5.0, 5.0), cut=0.0
     )

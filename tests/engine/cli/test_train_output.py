@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from engine.cli.main import main
-from engine.cli.train_output import Bar, duration
+from engine.cli.train_output import ProgressBar, clock_text
 from engine.documents.model_file import load_model
 from engine.documents.training_file import load_checkpoint
 
@@ -81,7 +81,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, columns: int, encoding: str = "utf-8"
     monkeypatch.setenv("COLUMNS", str(columns))
     stream = io.TextIOWrapper(io.BytesIO(), encoding, newline="")
     parts = {"epoch": "epoch 3/40", "bar": "", "step": "step 1", "loss": "loss 0.1", "held out": "held out 90%"}
-    Bar(stream).draw(0.5, parts | {"speed": "9/s", "left": "0:05 left"})
+    ProgressBar(stream).draw(0.5, parts | {"speed": "9/s", "left": "0:05 left"})
     stream.seek(0)
     return stream.read()
 
@@ -116,7 +116,7 @@ def test_a_terminal_without_lines_shows_signs(monkeypatch: pytest.MonkeyPatch) -
     ("seconds", "shown"), [(0.4, "0:00"), (65, "1:05"), (3599.6, "1:00:00"), (7384, "2:03:04")]
 )
 def test_time_as_a_clock_shows_it(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown
+    assert clock_text(seconds) == shown
 
 
 def test_ctrl_c_on_a_terminal_and_on_from_there(tmp_path: Path) -> None:
@@ -177,11 +177,11 @@ SAYS_WHEN_IT_DRAWS = """
 import os, sys
 import engine.data.pool as sources
 from engine.cli.main import main
-examples = sources.examples
+generate_dataset = sources.generate_dataset
 def telling(*arguments):
     os.write(2, b"drawing\\n")
-    return examples(*arguments)
-sources.examples = telling
+    return generate_dataset(*arguments)
+sources.generate_dataset = telling
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -254,10 +254,10 @@ def test_a_disk_that_is_full_does_not_stop_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from engine.cli import train as course
-    from engine.formats.atomic_file import StorageError
+    from engine.formats.atomic_file import FileError
 
     def full(path: Path, run: object) -> None:
-        raise StorageError(f"{path} was not saved: there is no room left on the disk; free some space.")
+        raise FileError(f"{path} was not saved: there is no room left on the disk; free some space.")
 
     monkeypatch.setattr(course, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(course, "save_checkpoint", full)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.files import read_examples
+from engine.data.files import read_dataset
 from tests.engine.data.test_folders import CROSS, TWO, zipped
-from tests.engine.refusal import refusal
+from tests.engine.refusal import error_sentence
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def refused(path: Path) -> str:
-    return refusal(path, lambda: read_examples(path, (1, 9, 9)))
+    return error_sentence(path, lambda: read_dataset(path, (1, 9, 9)))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_cut_short_anywhere(path: Path) -> None:
         refused(path)
 
 
-MEASURE = f"from engine.data.files import {read_examples.__name__} as read"
+MEASURE = f"from engine.data.files import {read_dataset.__name__} as read"
 MEASURE += """
 import resource, sys, time
 from pathlib import Path
@@ -95,13 +95,13 @@ def test_a_picture_that_is_too_large(path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("engine.data.folders.PICTURE_LIMIT", len(CROSS) - 1)
     assert "holds cross/a.png, which unpacks to more than" in refused(path)
     monkeypatch.setattr("engine.data.folders.PICTURE_LIMIT", 1 << 20)
-    assert len(read_examples(path, (1, 9, 9))) == 2
+    assert len(read_dataset(path, (1, 9, 9))) == 2
 
 
 def test_pictures_that_are_many_times_their_archive(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("cross/b.png", CROSS + bytes(1 << 20))
-    assert len(read_examples(path, (1, 9, 9))) == 3
+    assert len(read_dataset(path, (1, 9, 9))) == 3
     monkeypatch.setattr("engine.data.folders._ALWAYS_READ", 1 << 20)
     assert "claims to unpack to 1 MiB, more than is safe" in refused(path)
 

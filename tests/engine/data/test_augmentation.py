@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.augmentation import Augmentation, Augmented, seen, source_of
-from engine.data.dataset import Examples
+from engine.data.augmentation import Augmentation, AugmentedSource, make_source, warp_affine
+from engine.data.dataset import Dataset
 from engine.nn.layers import Center, Conv2D, Dense, Flatten
 from engine.nn.network import Network
 from engine.training.recipe import Recipe
@@ -18,10 +18,10 @@ from engine.training.trainer import Trainer
 ALL = Augmentation(0.2, 30, 0.3, 0.2, True)
 
 
-def some(count: int = 21, height: int = 12, width: int = 12) -> Examples:
+def some(count: int = 21, height: int = 12, width: int = 12) -> Dataset:
     rng = np.random.default_rng(1)
     images = rng.uniform(-1, 1, (count, 1, height, width)).astype(np.float32)
-    return Examples(images, np.arange(count) % 2, ("X", "O"))
+    return Dataset(images, np.arange(count) % 2, ("X", "O"))
 
 
 def view(*numbers: float) -> np.ndarray:
@@ -30,26 +30,26 @@ def view(*numbers: float) -> np.ndarray:
 
 def test_a_view_shows_what_lies_there() -> None:
     picture = some(1, 5, 7).images[:, 0]
-    np.testing.assert_array_equal(seen(picture, view(1, 0, 0, 0, 1, 0)), picture)
-    np.testing.assert_array_equal(seen(picture, view(-1, 0, 0, 0, 1, 0))[0], picture[0, :, ::-1])
-    moved = seen(picture, view(1, 0, 2, 0, 1, -1))[0]  # it shows what lies two to the right and one up
+    np.testing.assert_array_equal(warp_affine(picture, view(1, 0, 0, 0, 1, 0)), picture)
+    np.testing.assert_array_equal(warp_affine(picture, view(-1, 0, 0, 0, 1, 0))[0], picture[0, :, ::-1])
+    moved = warp_affine(picture, view(1, 0, 2, 0, 1, -1))[0]  # it shows what lies two to the right and one up
     np.testing.assert_array_equal(moved[1:, :-2], picture[0, :-1, 2:])
     np.testing.assert_array_equal(moved[0], -1)
     np.testing.assert_array_equal(moved[:, -2:], -1)
-    half = seen(picture, view(1, 0, 0.5, 0, 1, 0))[0]
+    half = warp_affine(picture, view(1, 0, 0.5, 0, 1, 0))[0]
     np.testing.assert_allclose(half[:, :-1], (picture[0, :, :-1] + picture[0, :, 1:]) / 2, atol=1e-6)
 
 
 def test_a_quarter_turn_is_exact() -> None:
     picture = some(1).images[:, 0]
-    np.testing.assert_array_equal(seen(picture, view(0, 1, 0, -1, 0, 0))[0], np.rot90(picture[0], -1))
+    np.testing.assert_array_equal(warp_affine(picture, view(0, 1, 0, -1, 0, 0))[0], np.rot90(picture[0], -1))
 
 
 def test_every_picture_is_seen_through_its_own_view() -> None:
     pictures = some(19).images[:, 0]
     views = np.tile(view(1, 0, 0, 0, 1, 0), (19, 1, 1))
     views[:, 0, 2] = np.arange(19) % 3
-    found = seen(pictures, views)
+    found = warp_affine(pictures, views)
     for place, picture in enumerate(pictures):
         shift = place % 3
         np.testing.assert_array_equal(found[place, :, : 12 - shift], picture[:, shift:])
@@ -58,10 +58,10 @@ def test_every_picture_is_seen_through_its_own_view() -> None:
 def test_flips_give_the_eight_ways_a_square_lies_on_itself_and_nothing_else() -> None:
     picture = some(1).images[0, 0]
     ways = {np.rot90(side, turns).tobytes() for side in (picture, picture[::-1]) for turns in range(4)}
-    many = Examples(np.tile(picture, (200, 1, 1, 1)), np.zeros(200, np.int64), ("X", "O"))
-    assert {image.tobytes() for image in Augmented(many, Augmentation(flip=True), 1).epoch(0).images} == ways
+    many = Dataset(np.tile(picture, (200, 1, 1, 1)), np.zeros(200, np.int64), ("X", "O"))
+    assert {image.tobytes() for image in AugmentedSource(many, Augmentation(flip=True), 1).epoch(0).images} == ways
     wide = np.tile(picture[:8], (200, 1, 1, 1))
-    found = Augmented(Examples(wide, many.labels, ("X", "O")), Augmentation(flip=True), 1).epoch(0).images
+    found = AugmentedSource(Dataset(wide, many.labels, ("X", "O")), Augmentation(flip=True), 1).epoch(0).images
     assert len({image.tobytes() for image in found}) == 4
 
 
@@ -76,8 +76,8 @@ def _dots(settings: Augmentation, at: tuple[int, int]) -> np.ndarray:
     """The positions of augmented dots at (x, y) from the centre of 61 x 61 pixels, (500, 2)."""
     image = np.full((61, 61), -1, np.float32)
     image[29 + at[1] : 32 + at[1], 29 + at[0] : 32 + at[0]] = 1
-    many = Examples(np.tile(image, (500, 1, 1, 1)), np.zeros(500, np.int64), ("X", "O"))
-    return np.array([_middle(each[0]) for each in Augmented(many, settings, 3).epoch(0).images])
+    many = Dataset(np.tile(image, (500, 1, 1, 1)), np.zeros(500, np.int64), ("X", "O"))
+    return np.array([_middle(each[0]) for each in AugmentedSource(many, settings, 3).epoch(0).images])
 
 
 def test_each_setting_does_as_far_as_it_says() -> None:
@@ -96,34 +96,34 @@ def test_each_setting_does_as_far_as_it_says() -> None:
 
 def test_how_follows_the_seed_and_the_epoch_alone() -> None:
     given = some()
-    source = Augmented(given, ALL, 1)
-    first, again = source.epoch(3), Augmented(given, ALL, 1).epoch(3)
+    source = AugmentedSource(given, ALL, 1)
+    first, again = source.epoch(3), AugmentedSource(given, ALL, 1).epoch(3)
     assert first.images.tobytes() == again.images.tobytes()
     assert not np.array_equal(first.images, source.epoch(4).images)
-    assert not np.array_equal(first.images, Augmented(given, ALL, 2).epoch(3).images)
+    assert not np.array_equal(first.images, AugmentedSource(given, ALL, 2).epoch(3).images)
     np.testing.assert_array_equal(first.labels, given.labels)
     assert source.count == 21
 
 
 def test_without_settings_pictures_stay_as_they_are() -> None:
     given = some()
-    assert Augmented(given, Augmentation(), 1).epoch(0).images.tobytes() == given.images.tobytes()
-    assert source_of(given, None, 1).epoch(5) is given
-    assert source_of(given, ALL, 1) == Augmented(given, ALL, 1)
+    assert AugmentedSource(given, Augmentation(), 1).epoch(0).images.tobytes() == given.images.tobytes()
+    assert make_source(given, None, 1).epoch(5) is given
+    assert make_source(given, ALL, 1) == AugmentedSource(given, ALL, 1)
 
 
 def test_a_run_that_goes_on_sees_what_it_would_have_seen() -> None:
     network = Network((1, 12, 12), (Center(), Conv2D(2, 3), Flatten(), Dense(2)))
     recipe = Recipe(batch=8, epochs=3, augmentation=ALL)
-    source = source_of(some(), recipe.augmentation, recipe.seed)
+    source = make_source(some(), recipe.augmentation, recipe.seed)
     whole = Trainer(network, source, recipe, choose_backend("cpu"))
-    list(whole.steps())
+    list(whole.run())
     part = Trainer(network, source, recipe, choose_backend("cpu"))
-    for step in part.steps():
+    for step in part.run():
         if step.number == 5:
             break
-    rest = Trainer(network, source, recipe, choose_backend("cpu"), checkpoint_at_start=part.checkpoint())
-    list(rest.steps())
+    rest = Trainer(network, source, recipe, choose_backend("cpu"), resume_from=part.checkpoint())
+    list(rest.run())
     assert {n: v.tobytes() for n, v in rest.parameters().items()} == {
         n: v.tobytes() for n, v in whole.parameters().items()
     }

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.files import read_examples
+from engine.data.files import read_dataset
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from tests.engine.data.test_folders import CROSS, RING, TWO, on_disk, zipped
 from tests.engine.formats.test_idx import idx_bytes
-from tests.engine.refusal import refusal
+from tests.engine.refusal import error_sentence
 
 SHAPE = (1, 9, 9)
 INK = np.stack([ARTICLE_PICTURES[name] for name in ("X", "O", "X rotation", "O weight")])
@@ -26,7 +26,7 @@ GREY = ((INK + 1) / 2 * 255).astype(np.uint8)
 
 
 def refused(path: Path, shape: tuple[int, int, int] = SHAPE) -> str:
-    return refusal(path, lambda: read_examples(path, shape))
+    return error_sentence(path, lambda: read_dataset(path, shape))
 
 
 def write_idx(folder: Path, labels: list[int], name: str = "train", packed: bool = False) -> Path:
@@ -58,7 +58,7 @@ def test_a_picture_is_what_the_same_drawing_would_be(
     np.savez(tmp_path / "set.npz", images=grey, labels=np.array([0, 1]))
     drawn = [render(Drawing(image=1 - np.float32(2) * (one / np.float32(255))), side) for one in grey]
     for path in (tmp_path / "set", tmp_path / "set.npz"):
-        images = read_examples(path, (1, side, side)).images
+        images = read_dataset(path, (1, side, side)).images
         assert images.shape == (2, 1, side, side)
         assert images.dtype == np.float32
         np.testing.assert_allclose(images[:, 0], drawn, atol=2e-6)
@@ -67,14 +67,14 @@ def test_a_picture_is_what_the_same_drawing_would_be(
 def test_pictures_of_the_networks_size_enter_to_the_bit(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=GREY, labels=np.array([0, 1, 0, 1]))
     for path in (on_disk(tmp_path / "set", TWO), tmp_path / "a.npz", write_idx(tmp_path / "idx", [0, 1, 0, 1])):
-        assert np.array_equal(read_examples(path, SHAPE).images[:2, 0], INK[:2])
+        assert np.array_equal(read_dataset(path, SHAPE).images[:2, 0], INK[:2])
 
 
 @pytest.mark.parametrize("shape", [(3, 9, 9), (1, 9, 8), (0, 9, 9)])
 def test_a_network_that_reads_something_else(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     """The network is refused before anything is read."""
     with pytest.raises(ValueError, match=r"^The network reads .* one square map of ink; choose .*\.$"):
-        read_examples(tmp_path / "missing", shape)
+        read_dataset(tmp_path / "missing", shape)
 
 
 def test_progress_reaches_the_end_and_may_end_the_reading(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_progress_reaches_the_end_and_may_end_the_reading(tmp_path: Path) -> Non
     np.savez(tmp_path / "a.npz", images=np.repeat(GREY, 50, 0), labels=np.arange(200) % 2)
     for path in (on_disk(tmp_path / "set", files), zipped(tmp_path / "set.zip", files), tmp_path / "a.npz"):
         told: list[tuple[int, int]] = []
-        read_examples(path, (1, 8, 8), lambda done, of, told=told: told.append((done, of)))
+        read_dataset(path, (1, 8, 8), lambda done, of, told=told: told.append((done, of)))
         assert told[-1] == (200, 200)
         assert [done for done, _ in told] == sorted({done for done, _ in told})
 
@@ -90,7 +90,7 @@ def test_progress_reaches_the_end_and_may_end_the_reading(tmp_path: Path) -> Non
             raise RuntimeError("enough")
 
         with pytest.raises(RuntimeError, match="enough"):
-            read_examples(path, (1, 8, 8), enough)
+            read_dataset(path, (1, 8, 8), enough)
 
 
 # --- npz
@@ -99,7 +99,7 @@ def test_progress_reaches_the_end_and_may_end_the_reading(tmp_path: Path) -> Non
 def test_npz_with_names(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, images=GREY, labels=np.array([2, 1, 0, -1]), classes=np.array(["ring", "neither", "cross"]))
-    found = read_examples(path, SHAPE)
+    found = read_dataset(path, SHAPE)
     assert found.classes == ("ring", "cross")
     assert found.labels.tolist() == [1, -1, 0, -1]
 
@@ -117,7 +117,7 @@ def test_npz_without_names(
     tmp_path: Path, labels: list[int], classes: tuple[str, ...], expected: list[int]
 ) -> None:
     np.savez(tmp_path / "a.npz", images=GREY, labels=np.array(labels))
-    found = read_examples(tmp_path / "a.npz", SHAPE)
+    found = read_dataset(tmp_path / "a.npz", SHAPE)
     assert found.classes == classes
     assert found.labels.tolist() == expected
 
@@ -159,7 +159,7 @@ def test_many_small_pictures_are_not_fitted_beyond_the_limit(tmp_path: Path) -> 
 def test_idx_by_its_images_or_its_folder(tmp_path: Path, packed: bool) -> None:
     images = write_idx(tmp_path / "set", [7, 3, 7, 10], packed=packed)
     for path in (images, images.parent):
-        found = read_examples(path, SHAPE)
+        found = read_dataset(path, SHAPE)
         assert found.classes == ("3", "7", "10")
         assert found.labels.tolist() == [1, 0, 1, 2]
         assert np.array_equal(found.images[:, 0], INK)
@@ -169,7 +169,7 @@ def test_of_several_sets_the_one_to_train_on(tmp_path: Path) -> None:
     write_idx(tmp_path / "set", [0, 1, 0, 1], "t10k")
     for packed in (False, True):  # both, as some programs leave them
         write_idx(tmp_path / "set", [5, 6, 5, 6], "train", packed)
-    assert read_examples(tmp_path / "set", SHAPE).classes == ("5", "6")
+    assert read_dataset(tmp_path / "set", SHAPE).classes == ("5", "6")
     write_idx(tmp_path / "other", [0, 1, 0, 1], "a")
     write_idx(tmp_path / "other", [0, 1, 0, 1], "b")
     assert "holds several data sets, a-images-idx3-ubyte and b-images-idx3-ubyte;" in refused(tmp_path / "other")
@@ -177,7 +177,7 @@ def test_of_several_sets_the_one_to_train_on(tmp_path: Path) -> None:
 
 def test_files_that_are_only_called_like_idx_hide_no_folders(tmp_path: Path) -> None:
     path = on_disk(tmp_path / "set", {**TWO, "images.txt": b"1 a.png", "labels.txt": b"1 2", "images": b""})
-    assert read_examples(path, SHAPE).classes == ("cross", "ring")
+    assert read_dataset(path, SHAPE).classes == ("cross", "ring")
 
 
 def test_idx_without_its_labels(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_idx_without_its_labels(tmp_path: Path) -> None:
 def test_pictures_and_labels_that_do_not_belong_together(tmp_path: Path) -> None:
     images = write_idx(tmp_path / "set", [0, 1, 0])
     labels = tmp_path / "set/train-labels-idx1-ubyte"
-    assert "has 3 labels for 4 images" in refusal(labels, lambda: read_examples(images, SHAPE))
+    assert "has 3 labels for 4 images" in error_sentence(labels, lambda: read_dataset(images, SHAPE))
 
 
 # --- the rest
@@ -212,7 +212,7 @@ def test_missing_and_empty(tmp_path: Path) -> None:
     assert "holds no data set" in refused(tmp_path / "folder")
 
 
-LISTEN = f"from engine.data.files import {read_examples.__name__} as read_files"
+LISTEN = f"from engine.data.files import {read_dataset.__name__} as read_files"
 LISTEN += """
 import json, sys
 from pathlib import Path

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.dataset import Examples
-from engine.data.files import read_examples
+from engine.data.dataset import Dataset
+from engine.data.files import read_dataset
 from engine.data.xo.article import ARTICLE_PICTURES
-from tests.engine.refusal import refusal
+from tests.engine.refusal import error_sentence
 
 SHAPE = (1, 9, 9)
 # Files by their place below the folder; None is a folder without anything in it.
@@ -62,12 +62,12 @@ def laid(request: pytest.FixtureRequest, tmp_path: Path) -> Layout:
     return lambda files: zipped(tmp_path / "set.zip", files)
 
 
-def read(path: Path) -> Examples:
-    return read_examples(path, SHAPE)
+def read(path: Path) -> Dataset:
+    return read_dataset(path, SHAPE)
 
 
 def refused(path: Path) -> str:
-    return refusal(path, lambda: read(path))
+    return error_sentence(path, lambda: read(path))
 
 
 def test_classes_are_the_folders_and_pictures_their_files_sorted(laid: Layout) -> None:

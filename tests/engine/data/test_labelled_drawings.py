@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import OwnDrawing, own_examples
-from engine.data.pool import Fixed, Lesson, Pool, Pools, PoolSettings
+from engine.data.labelled_drawings import LabelledDrawing, render_labelled
+from engine.data.pool import ExamplePool, FixedSource, PoolCache, PoolSettings, TrainingData
 from engine.data.xo.settings import XOSettings
 from engine.drawings.drawing import Drawing, Stroke
 from engine.drawings.raster import render
 from engine.nn.losses import softmax
-from engine.training.evaluation import judge
+from engine.training.evaluation import evaluate
 from engine.training.recipe import Recipe
-from engine.training.trainer import Step, Trainer
+from engine.training.trainer import StepDone, Trainer
 from tests.engine.small_runs import SMALL
 
 DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)
@@ -28,25 +28,29 @@ def line(x: float) -> Drawing:
     return Drawing((Stroke(np.array([[x, 0.2, 0.1], [x, 0.8, 0.1]], np.float32)),))
 
 
-OWN = (OwnDrawing(line(0.2), "X", 3), OwnDrawing(line(0.5), "O", 0), OwnDrawing(line(0.8), "neither"))
+OWN = (
+    LabelledDrawing(line(0.2), "X", 3),
+    LabelledDrawing(line(0.5), "O", 0),
+    LabelledDrawing(line(0.8), "neither"),
+)
 
 
-def grown(pool: Pool) -> Pool:
-    while pool.done < 1:
-        pool.grow()
+def grown(pool: ExamplePool) -> ExamplePool:
+    while pool.progress < 1:
+        pool.generate_next()
     return pool
 
 
 def test_each_is_the_picture_that_a_network_reads_with_its_label_as_often_as_it_weighs() -> None:
-    made = own_examples(OWN, 12, ("X", "O"))
+    made = render_labelled(OWN, 12, ("X", "O"))
     assert made.labels.tolist() == [0, 0, 0, -1]
     for image, drawing in zip(made.images, [OWN[0].drawing] * 3 + [OWN[2].drawing], strict=True):
         np.testing.assert_array_equal(image[0], render(drawing, 12))
 
 
 def test_none_at_all_are_no_examples() -> None:
-    assert len(own_examples((), 12, ("X", "O"))) == 0
-    assert own_examples(OWN[1:2], 12, ("X", "O")).images.shape == (0, 1, 12, 12)
+    assert len(render_labelled((), 12, ("X", "O"))) == 0
+    assert render_labelled(OWN[1:2], 12, ("X", "O")).images.shape == (0, 1, 12, 12)
 
 
 @pytest.mark.parametrize("weight", [-1, 21])
@@ -57,23 +61,23 @@ def test_a_weight_that_is_none_is_refused(weight: int) -> None:
 
 def test_a_label_that_the_network_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match=r"labelled cat, but .* X and O; relabel"):
-        own_examples([OwnDrawing(line(0.5), "cat")], 12, ("X", "O"))
+        render_labelled([LabelledDrawing(line(0.5), "cat")], 12, ("X", "O"))
 
 
 def test_they_follow_the_generated_ones_and_are_never_held_out() -> None:
-    plain, pool = grown(Pool(DATA)), grown(Pool(DATA, OWN))
+    plain, pool = grown(ExamplePool(DATA)), grown(ExamplePool(DATA, OWN))
     np.testing.assert_array_equal(pool.training.images[:30], plain.training.images)
-    np.testing.assert_array_equal(pool.training.images[30:], own_examples(OWN, 12, ("X", "O")).images)
+    np.testing.assert_array_equal(pool.training.images[30:], render_labelled(OWN, 12, ("X", "O")).images)
     np.testing.assert_array_equal(pool.held_out.images, plain.held_out.images)
-    assert len(pool.training) == Lesson(DATA, OWN).count == 34
+    assert len(pool.training) == TrainingData(DATA, OWN).count == 34
 
 
 def test_an_epoch_meets_each_as_often_as_it_weighs() -> None:
-    pool = grown(Pool(DATA, OWN))
-    trainer = Trainer(SMALL, Fixed(pool.training), Recipe(batch=8, epochs=2), choose_backend("cpu"))
+    pool = grown(ExamplePool(DATA, OWN))
+    trainer = Trainer(SMALL, FixedSource(pool.training), Recipe(batch=8, epochs=2), choose_backend("cpu"))
     met: list[Counter[bytes]] = [Counter(), Counter()]
-    for event in trainer.steps():
-        assert isinstance(event, Step)
+    for event in trainer.run():
+        assert isinstance(event, StepDone)
         met[event.epoch - 1].update(pool.training.images[place].tobytes() for place in trainer.last_batch)
     for epoch in met:
         assert [epoch[render(own.drawing, 12).tobytes()] for own in OWN] == [3, 0, 1]
@@ -81,34 +85,34 @@ def test_an_epoch_meets_each_as_often_as_it_weighs() -> None:
 
 
 def test_many_are_rendered_piece_by_piece() -> None:
-    pool = Pool(DATA, [OwnDrawing(line(0.5), "X") for _ in range(250)])
-    shares = [pool.done]
-    while pool.done < 1:
-        pool.grow()
-        shares.append(pool.done)
+    pool = ExamplePool(DATA, [LabelledDrawing(line(0.5), "X") for _ in range(250)])
+    shares = [pool.progress]
+    while pool.progress < 1:
+        pool.generate_next()
+        shares.append(pool.progress)
     assert shares == sorted(set(shares))
     assert len(shares) == 1 + 13 + 2
     assert len(pool.training) == 280
 
 
 def test_a_lesson_asked_for_again_is_the_same_pool_and_one_let_go_the_same_bytes() -> None:
-    lessons = [Lesson(replace(DATA, seed=seed), OWN) for seed in range(1, 6)]
-    pools = Pools(budget=3 * lessons[0].nbytes)
-    made = [grown(pools.of(lesson)) for lesson in lessons]
-    assert pools.of(Lesson(replace(DATA, seed=1), OWN)) is made[0]
-    pools.need(lessons[1])
-    kept = [pools.of(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)]
+    lessons = [TrainingData(replace(DATA, seed=seed), OWN) for seed in range(1, 6)]
+    pools = PoolCache(budget=3 * lessons[0].nbytes)
+    made = [grown(pools.get(lesson)) for lesson in lessons]
+    assert pools.get(TrainingData(replace(DATA, seed=1), OWN)) is made[0]
+    pools.retain(lessons[1])
+    kept = [pools.get(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)]
     assert kept == [True, True, False, False, True]
-    again = grown(pools.of(lessons[2]))
+    again = grown(pools.get(lessons[2]))
     np.testing.assert_array_equal(again.training.images, made[2].training.images)
 
 
 def test_what_is_needed_is_kept_whatever_it_takes() -> None:
-    lessons = [Lesson(replace(DATA, seed=seed)) for seed in range(1, 5)]
-    pools = Pools(budget=0)
-    made = [pools.of(lesson) for lesson in lessons]
-    pools.need(lessons[0], lessons[2])
-    assert [pools.of(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)] == [
+    lessons = [TrainingData(replace(DATA, seed=seed)) for seed in range(1, 5)]
+    pools = PoolCache(budget=0)
+    made = [pools.get(lesson) for lesson in lessons]
+    pools.retain(lessons[0], lessons[2])
+    assert [pools.get(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)] == [
         True,
         False,
         True,
@@ -119,25 +123,25 @@ def test_what_is_needed_is_kept_whatever_it_takes() -> None:
 @pytest.mark.parametrize(("share", "count"), [(0.155, 250), (0.0, 7), (1.0, 101), (0.15, 100)])
 def test_how_many_of_each_there_are_is_known_before_any_is_drawn(share: float, count: int) -> None:
     data = replace(DATA, drawing=replace(DATA.drawing, neither=share), count=count)
-    labels = grown(Pool(data)).training.labels
-    assert data.numbers == tuple(int((labels == label).sum()) for label in (0, 1, -1))
+    labels = grown(ExamplePool(data)).training.labels
+    assert data.class_counts == tuple(int((labels == label).sum()) for label in (0, 1, -1))
 
 
 def test_a_lesson_knows_what_its_pictures_take() -> None:
-    pool = grown(Pool(DATA, OWN))
-    assert Lesson(DATA, OWN).nbytes == pool.training.images.nbytes + pool.held_out.images.nbytes
+    pool = grown(ExamplePool(DATA, OWN))
+    assert TrainingData(DATA, OWN).nbytes == pool.training.images.nbytes + pool.held_out.images.nbytes
 
 
 def test_a_shape_kept_as_neither_is_read_as_neither_more_than_without() -> None:
-    def surest(own: tuple[OwnDrawing, ...]) -> float:
+    def surest(own: tuple[LabelledDrawing, ...]) -> float:
         """The larger vote that a line gets, moved a little, from a network that learnt no other "neither"."""
         data = PoolSettings(XOSettings(side=12, size=(0.6, 1.0), neither=0.0), 200, 10)
-        source = Fixed(grown(Pool(data, own)).training)
+        source = FixedSource(grown(ExamplePool(data, own)).training)
         backend = choose_backend("cpu")
         trainer = Trainer(SMALL, source, Recipe(batch=20, epochs=30, seed=1), backend)
-        list(trainer.steps())
-        picture = own_examples([OwnDrawing(line(0.52), "neither")], 12, ("X", "O"))
-        return float(softmax(judge(SMALL, trainer.parameters(), picture, backend).scores).max())
+        list(trainer.run())
+        picture = render_labelled([LabelledDrawing(line(0.52), "neither")], 12, ("X", "O"))
+        return float(softmax(evaluate(SMALL, trainer.parameters(), picture, backend).scores).max())
 
-    kept = tuple(OwnDrawing(line(x), "neither", 20) for x in (0.4, 0.5, 0.6))
+    kept = tuple(LabelledDrawing(line(x), "neither", 20) for x in (0.4, 0.5, 0.6))
     assert surest(kept) < surest(()) - 0.15

@@ -5,39 +5,39 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed, Generated
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource, GeneratedSource
 from tests.engine.small_runs import DATA
 
 
 def test_generated_drawings_follow_the_seed_and_the_epoch() -> None:
     def drawn(seed: int, epoch: int) -> bytes:
-        return Generated(DATA, 10, seed).epoch(epoch).images.tobytes()
+        return GeneratedSource(DATA, 10, seed).epoch(epoch).images.tobytes()
 
     assert len({drawn(1, 0), drawn(1, 1), drawn(2, 0), drawn(2, 1)}) == 4
     assert drawn(2, 1) == drawn(2, 1)
 
 
 def test_held_out_drawings_are_never_trained_on() -> None:
-    source = Generated(DATA, 200, 1)
+    source = GeneratedSource(DATA, 200, 1)
     seen = {image.tobytes() for epoch in range(3) for image in source.epoch(epoch).images}
     assert not seen & {image.tobytes() for image in source.held_out(200).images}
 
 
 def test_a_fixed_source_gives_the_same_in_every_epoch() -> None:
-    examples = Generated(DATA, 20, 1).epoch(0)
-    assert Fixed(examples).epoch(0) is Fixed(examples).epoch(5) is examples
+    examples = GeneratedSource(DATA, 20, 1).epoch(0)
+    assert FixedSource(examples).epoch(0) is FixedSource(examples).epoch(5) is examples
 
 
 # Each picture holds its own number, so that it is known wherever it goes.
-NUMBERED = Examples(
+NUMBERED = Dataset(
     (np.arange(50, dtype=np.float32) / 100)[:, None, None, None] * np.ones((1, 1, 2, 2), np.float32),
     np.arange(50) % 3 - 1,
     ("X", "O"),
 )
 
 
-def numbers(part: Examples) -> list[int]:
+def numbers(part: Dataset) -> list[int]:
     assert (part.images == part.images[:, :, :1, :1]).all()
     found = np.rint(part.images[:, 0, 0, 0] * 100).astype(int)
     assert (part.labels == found % 3 - 1).all()

@@ -9,17 +9,17 @@ from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.nn.layers import ShapeError
-from engine.nn.model import Subject
+from engine.nn.model import Model
 
-SUBJECT = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+SUBJECT = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 
 
 def test_a_subject_needs_parameters_of_its_own_network() -> None:
     with pytest.raises(ShapeError, match=r"01-conv2d\.weight"):
-        Subject("Mixed up", DEFAULT.network, handmade_parameters())
+        Model("Mixed up", DEFAULT.network, handmade_parameters())
     spoilt = handmade_parameters() | {"01-conv2d.bias": np.full(3, np.inf, np.float32)}
     with pytest.raises(ValueError, match="not finite"):
-        Subject("Spoilt", WALKTHROUGH.network, spoilt)
+        Model("Spoilt", WALKTHROUGH.network, spoilt)
 
 
 @pytest.mark.parametrize("count", [0, 3])
@@ -29,8 +29,8 @@ def test_a_document_holds_one_or_two_subjects(count: int) -> None:
 
 
 def test_another_drawing_leaves_the_rest_of_the_document() -> None:
-    document, drawing = Document(Drawing(), (SUBJECT, SUBJECT), fit=True), Drawing()
+    document, drawing = Document(Drawing(), (SUBJECT, SUBJECT), fit_to_frame=True), Drawing()
     altered = document.with_drawing(drawing)
     assert altered.drawing is drawing
-    assert (altered.subjects, altered.fit) == (document.subjects, True)
+    assert (altered.models, altered.fit_to_frame) == (document.models, True)
     assert document.drawing is not drawing

@@ -16,15 +16,15 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model
-from engine.documents.project_file import load_session
+from engine.documents.project_file import load_project
 from engine.documents.training_file import load_checkpoint
-from engine.nn.model import Moment
-from engine.runtime.training_protocol import Goal
-from engine.runtime.training_run import Run
+from engine.nn.model import RunPoint
+from engine.runtime.training_protocol import TrainingRequest
+from engine.runtime.training_run import TrainingRun
 from engine.training.optimizers import SGD, AdamW
 from engine.training.recipe import Cosine
 from engine.training.trainer import Trainer
-from tests.engine.small_runs import MIXED, source_of
+from tests.engine.small_runs import MIXED, generated_source
 
 SAVED = Path(__file__).with_name("saved_by_0_1")
 CPU = choose_backend("cpu")
@@ -49,7 +49,7 @@ def test_model_opens() -> None:
     model = load_model(SAVED / "model.safetensors")
     assert (model.name, model.network, model.threshold) == ("Mixed — 1", MIXED, 0.8)
     assert model.origin == {"command": "xo train --seed 4"}
-    fresh = MIXED.initial(4)
+    fresh = MIXED.initial_parameters(4)
     assert model.parameters.keys() == fresh.keys()
     for name, values in fresh.items():
         np.testing.assert_array_equal(model.parameters[name], values)
@@ -62,27 +62,38 @@ def test_checkpoint_opens_and_training_goes_on(continued: Mapping[str, np.ndarra
     assert (recipe.optimizer, recipe.schedule) == (AdamW(0.01, decay=0.1), Cosine(0.1, warmup=0.2))
     assert (recipe.batch, recipe.epochs, recipe.frozen, recipe.patience) == (16, 3, ("04-residual",), 5)
     assert isinstance(recipe.data, XOSettings)
-    source = source_of(recipe)
+    source = generated_source(recipe)
     trainer = Trainer(MIXED, source, recipe, CPU, None, source.held_out(recipe.held_out), run.checkpoint)
-    for _ in trainer.steps():
+    for _ in trainer.run():
         pass
     assert_close(trainer.parameters(), continued, "checkpoint.")
 
 
 def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray]) -> None:
-    work = load_session(SAVED / "project.session")
-    (subject,) = work.document.subjects
-    assert (subject.name, subject.moment, work.names) == ("Small", Moment(1, 17), {0: "mine"})
-    assert [(own.label, own.weight) for own in work.document.own] == [("X", 1), ("neither", 3)]
+    work = load_project(SAVED / "project.session")
+    (subject,) = work.document.models
+    assert (subject.name, subject.run_point, work.branch_names) == ("Small", RunPoint(1, 17), {0: "mine"})
+    assert [(own.label, own.weight) for own in work.document.labelled_drawings] == [("X", 1), ("neither", 3)]
     assert len(work.document.drawing.strokes) == 3
     kept = work.run
     assert kept is not None
-    assert [line.branch.name for line in kept.lines][-1] == "second"
-    run = Run(CPU)
+    assert [line.branch.name for line in kept.branches][-1] == "second"
+    run = TrainingRun(CPU)
     recipe = replace(work.recipe, optimizer=SGD(0.05, 0.9), patience=50)
-    run.follow(
-        Goal(1, subject, "kept", "second", recipe, work.data, kept.origins[1].lesson.own, True, 31, kept=kept)
+    run.set_request(
+        TrainingRequest(
+            1,
+            subject,
+            "kept",
+            "second",
+            recipe,
+            work.data,
+            kept.branch_origins[1].training_data.labelled_drawings,
+            True,
+            31,
+            saved_run=kept,
+        )
     )
     while run.busy:
-        run.work(0.01)
-    assert_close(run.parameters(), continued, "session.")
+        run.run_for(0.01)
+    assert_close(run.shown_parameters(), continued, "session.")

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from engine.bench.cases import CASES, name_of, random_values, with_head
-from engine.documents.model_file import load_model, save_model, shipped_subject
+from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
+from engine.documents.model_file import load_model, save_model, shipped_model
 from engine.documents.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
-from engine.formats.atomic_file import StorageError
+from engine.formats.atomic_file import FileError
 from engine.nn.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 
 KEY = "xo-gui"
@@ -27,13 +27,13 @@ GATHERING = Network((1, 6, 6), (Center(), Conv2D(2), BatchNorm2D(), Flatten(), D
 
 
 @pytest.fixture
-def subject() -> Subject:
+def subject() -> Model:
     origin = {"seed": 3, "command": "xo train", "held_out": {"accuracy": 0.99}}
-    return Subject("Mine — 1", WALKTHROUGH.network, WALKTHROUGH.network.initial(3), 0.75, origin)
+    return Model("Mine — 1", WALKTHROUGH.network, WALKTHROUGH.network.initial_parameters(3), 0.75, origin)
 
 
 @pytest.fixture
-def path(tmp_path: Path, subject: Subject) -> Path:
+def path(tmp_path: Path, subject: Model) -> Path:
     path = tmp_path / "model.safetensors"
     save_model(path, subject)
     return path
@@ -42,7 +42,7 @@ def path(tmp_path: Path, subject: Subject) -> Path:
 def refused(path: Path) -> str:
     """The error message for a file, without its path."""
     begun = time.process_time()
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(FileError) as raised:
         load_model(path)
     assert time.process_time() - begun < 1
     sentence = str(raised.value)
@@ -68,7 +68,7 @@ def with_header(header: bytes, body: bytes = b"") -> bytes:
 @pytest.mark.parametrize("network", [WALKTHROUGH.network, DEFAULT.network, GATHERING])
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.915, 1.0])
 def test_comes_back_as_it_was(tmp_path: Path, network: Network, threshold: float | None) -> None:
-    subject = Subject("Net ×", network, network.initial(1), threshold, {"a": [1, None, {"b": "c"}]})
+    subject = Model("Net ×", network, network.initial_parameters(1), threshold, {"a": [1, None, {"b": "c"}]})
     save_model(tmp_path / "m", subject)
     back = load_model(tmp_path / "m")
     assert (back.name, back.network, back.threshold, back.origin) == ("Net ×", network, threshold, subject.origin)
@@ -79,13 +79,13 @@ def test_comes_back_as_it_was(tmp_path: Path, network: Network, threshold: float
         assert not back.parameters[name].flags.writeable
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 def test_every_layer_comes_back_with_all_that_it_learnt_and_gathered(
     tmp_path: Path, case: tuple[Layer, Shape]
 ) -> None:
-    network = with_head(*case)
-    values = random_values(network, np.random.default_rng(1))
-    subject = Subject("Any", network, {name: value.astype(np.float32) for name, value in values.items()})
+    network = network_around(*case)
+    values = random_parameters(network, np.random.default_rng(1))
+    subject = Model("Any", network, {name: value.astype(np.float32) for name, value in values.items()})
     save_model(tmp_path / "m", subject)
     back = load_model(tmp_path / "m")
     assert back.network == network
@@ -96,7 +96,7 @@ def test_every_layer_comes_back_with_all_that_it_learnt_and_gathered(
 
 def test_a_variance_below_0_is_damage(tmp_path: Path) -> None:
     network = Network((1, 3, 3), (BatchNorm2D(), Flatten(), Dense(2)))
-    save_model(tmp_path / "m", Subject("Any", network, network.initial(1)))
+    save_model(tmp_path / "m", Model("Any", network, network.initial_parameters(1)))
     data = bytearray((tmp_path / "m").read_bytes())
     tensors = load(bytes(data))
     described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
@@ -105,13 +105,13 @@ def test_a_variance_below_0_is_damage(tmp_path: Path) -> None:
     assert "01-batchnorm2d.variance holds values below 0" in refused(tmp_path / "m")
 
 
-def test_same_subject_same_bytes(path: Path, subject: Subject) -> None:
+def test_same_subject_same_bytes(path: Path, subject: Model) -> None:
     first = path.read_bytes()
     turned = dict(reversed(list(subject.parameters.items())))
     origin = dict(reversed(list(subject.origin.items())))
     for again in (
         subject,
-        Subject(subject.name, subject.network, turned, subject.threshold, origin),
+        Model(subject.name, subject.network, turned, subject.threshold, origin),
         load_model(path),
     ):
         save_model(path, again)
@@ -135,26 +135,26 @@ def test_other_floats_become_float32(path: Path, dtype: type) -> None:
 
 
 def test_shipped() -> None:
-    handmade = shipped_subject("walkthrough")
+    handmade = shipped_model("walkthrough")
     assert handmade.network is WALKTHROUGH.network
     assert handmade.threshold is None
-    fresh = shipped_subject("hanuschkin")
+    fresh = shipped_model("hanuschkin")
     assert (fresh.name, fresh.network, fresh.threshold) == ("Hanuschkin", HANUSCHKIN.network, None)
     with pytest.raises(ValueError, match="no preset called 'nothing'"):
-        shipped_subject("nothing")
+        shipped_model("nothing")
 
 
 def test_a_missing_shipped_file_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("engine.installation._HERE", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"default\.safetensors, which comes with this program, is missing"):
-        shipped_subject("default")
+        shipped_model("default")
 
 
 @pytest.mark.parametrize("origin", [{"loss": math.nan}, {"path": Path("a")}, {"n": np.float32(1)}])
-def test_an_origin_that_json_cannot_hold_is_not_saved(path: Path, subject: Subject, origin: dict[str, Any]) -> None:
+def test_an_origin_that_json_cannot_hold_is_not_saved(path: Path, subject: Model, origin: dict[str, Any]) -> None:
     before = path.read_bytes()
-    with pytest.raises(StorageError, match="was not saved"):
-        save_model(path, Subject("n", subject.network, subject.parameters, None, origin))
+    with pytest.raises(FileError, match="was not saved"):
+        save_model(path, Model("n", subject.network, subject.parameters, None, origin))
     assert path.read_bytes() == before
 
 
@@ -315,14 +315,14 @@ def test_inputs_that_cannot_be(path: Path, shape: object) -> None:
     refused(path)
 
 
-def test_the_old_file_outlives_a_failed_save(path: Path, subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_file_outlives_a_failed_save(path: Path, subject: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    another = Subject("another", subject.network, subject.parameters)
+    another = Model("another", subject.network, subject.parameters)
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="no room left"):
+    with pytest.raises(FileError, match="no room left"):
         save_model(path, another)
     assert path.read_bytes() == before

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import OwnDrawing
+from engine.data.labelled_drawings import LabelledDrawing
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.documents.project_file import Work, load_session, save_session, session_digest
-from engine.drawings.drawing import Drawing, Stroke, Transform
-from engine.formats.atomic_file import StorageError
+from engine.documents.project_file import ProjectState, load_project, read_project_summary, save_project
+from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
+from engine.formats.atomic_file import FileError
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Moment, Subject
+from engine.nn.model import Model, RunPoint
 from engine.nn.network import Network
-from engine.runtime.training_protocol import Goal, Training
-from engine.runtime.training_run import Run
-from engine.training.history import HandOver, KeptRun
+from engine.runtime.training_protocol import TrainingReport, TrainingRequest
+from engine.runtime.training_run import TrainingRun
+from engine.training.history import SavedRun, SaveThrottle
 from engine.training.optimizers import SGD, Adam
 from engine.training.recipe import Recipe
 from tests.conftest import Effort
@@ -40,45 +40,52 @@ def stroke(erase: bool = False, grid: int = 0) -> Stroke:
     return Stroke(RNG.random((5, 3)).astype(np.float32) * 0.5, erase, grid)
 
 
-OWN = tuple(OwnDrawing(Drawing((stroke(),)), label, weight) for label, weight in (("X", 1), ("neither", 3)))
-SUBJECT = Subject("Small", NETWORK, NETWORK.initial(9), 0.7, {"command": "xo train"})
+OWN = tuple(LabelledDrawing(Drawing((stroke(),)), label, weight) for label, weight in (("X", 1), ("neither", 3)))
+SUBJECT = Model("Small", NETWORK, NETWORK.initial_parameters(9), 0.7, {"command": "xo train"})
 DRAWING = Drawing(
     (stroke(), stroke(erase=True), stroke(grid=9)),
     np.clip(RNG.normal(size=(3, 5)), -1, 1).astype(np.float32),
-    Transform(0.1, -0.2, 1.5, 30, 0.2, 0.01),
+    DrawingTransform(0.1, -0.2, 1.5, 30, 0.2, 0.01),
 )
 DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
 RECIPE = Recipe(Adam(0.01), batch=10, epochs=100, seed=5)
-GOAL = Goal(1, SUBJECT, "fresh", "first", RECIPE, DATA, OWN[:1])
+GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", RECIPE, DATA, OWN[:1])
 
 
-def following(run: Run, goal: Goal) -> Training:
+def following(run: TrainingRun, goal: TrainingRequest) -> TrainingReport:
     """Follows a request until the run is idle; returns its report."""
-    run.follow(goal)
+    run.set_request(goal)
     while run.busy:
-        run.work(0.01)
+        run.run_for(0.01)
     report = run.report()
     assert report is not None
     return report
 
 
-def trained(budget: int = 2**20) -> tuple[Run, Goal, KeptRun]:
+def trained(budget: int = 2**20) -> tuple[TrainingRun, TrainingRequest, SavedRun]:
     """A run with two branches, a recipe changed during training, other examples on the second, and patience."""
-    run = Run(CPU, hand_over=HandOver(0.0, budget))
-    following(run, replace(GOAL, running=True, until=9))
+    run = TrainingRun(CPU, save_throttle=SaveThrottle(0.0, budget))
+    following(run, replace(GOAL, running=True, stop_at_step=9))
     faster = replace(RECIPE, optimizer=SGD(0.05, 0.9), patience=50)
-    following(run, replace(GOAL, recipe=faster, running=True, until=14))
+    following(run, replace(GOAL, recipe=faster, running=True, stop_at_step=14))
     goal = replace(
-        GOAL, number=2, origin=Moment(0, 6), name="second", recipe=faster, own=OWN, running=True, until=17
+        GOAL,
+        run_id=2,
+        origin=RunPoint(0, 6),
+        branch_name="second",
+        recipe=faster,
+        labelled_drawings=OWN,
+        running=True,
+        stop_at_step=17,
     )
-    kept = following(run, goal).kept
+    kept = following(run, goal).saved_run
     assert kept is not None
     return run, goal, kept
 
 
-def work_of(kept: KeptRun | None) -> Work:
-    document = Document(DRAWING, (replace(SUBJECT, moment=Moment(1, 17)),), True, OWN)
-    return Work(document, RECIPE, DATA, kept, 5.0, Moment(0, 3), {0: "mine"}, True, 1234.5, True)
+def work_of(kept: SavedRun | None) -> ProjectState:
+    document = Document(DRAWING, (replace(SUBJECT, run_point=RunPoint(1, 17)),), True, OWN)
+    return ProjectState(document, RECIPE, DATA, kept, 5.0, RunPoint(0, 3), {0: "mine"}, True, 1234.5, True)
 
 
 def assert_same_drawing(found: Drawing, expected: Drawing) -> None:
@@ -94,18 +101,18 @@ def assert_same_drawing(found: Drawing, expected: Drawing) -> None:
 
 def test_the_document_comes_back(tmp_path: Path) -> None:
     path, work = tmp_path / "a.session", work_of(None)
-    save_session(path, replace(work, look=None))
-    found = load_session(path)
+    save_project(path, replace(work, shown_point=None))
+    found = load_project(path)
     assert_same_drawing(found.document.drawing, DRAWING)
-    subject = found.document.subjects[0]
+    subject = found.document.models[0]
     assert (subject.name, subject.network, subject.threshold) == ("Small", NETWORK, 0.7)
-    assert (subject.origin, subject.moment) == ({"command": "xo train"}, Moment(1, 17))
+    assert (subject.origin, subject.run_point) == ({"command": "xo train"}, RunPoint(1, 17))
     for name, values in SUBJECT.parameters.items():
         np.testing.assert_array_equal(subject.parameters[name], values)
-    assert [(each.label, each.weight) for each in found.document.own] == [("X", 1), ("neither", 3)]
-    assert_same_drawing(found.document.own[1].drawing, OWN[1].drawing)
-    assert (found.document.fit, found.recipe, found.data, found.pace) == (True, RECIPE, DATA, 5.0)
-    assert (found.names, found.live, found.saved, found.running) == ({0: "mine"}, True, 1234.5, True)
+    assert [(each.label, each.weight) for each in found.document.labelled_drawings] == [("X", 1), ("neither", 3)]
+    assert_same_drawing(found.document.labelled_drawings[1].drawing, OWN[1].drawing)
+    assert (found.document.fit_to_frame, found.recipe, found.data, found.pace) == (True, RECIPE, DATA, 5.0)
+    assert (found.branch_names, found.live, found.saved_at, found.was_running) == ({0: "mine"}, True, 1234.5, True)
     assert found.run is None
 
 
@@ -115,15 +122,22 @@ def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to
 ) -> None:
     run, goal, kept = trained(budget)
     path = tmp_path / "a.session"
-    save_session(path, work_of(kept))
-    found = load_session(path).run
+    save_project(path, work_of(kept))
+    found = load_project(path).run
     assert found is not None
-    frames = sum(len(line.keyframes) for line in found.lines)
+    frames = sum(len(line.keyframes) for line in found.branches)
     assert frames == (3 if budget == 1 else 15 + 12)
-    again = Run(CPU)
-    back = replace(goal, number=1, origin="kept", kept=found, own=found.origins[1].lesson.own, running=False)
+    again = TrainingRun(CPU)
+    back = replace(
+        goal,
+        run_id=1,
+        origin="kept",
+        saved_run=found,
+        labelled_drawings=found.branch_origins[1].training_data.labelled_drawings,
+        running=False,
+    )
     report = following(again, back)
-    assert report.now == Moment(1, 17)
+    assert report.current_point == RunPoint(1, 17)
     was = run.report()
     assert was is not None
     for branch, expected in zip(report.branches, was.branches, strict=True):
@@ -133,18 +147,18 @@ def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to
         for one, other in zip(vars(branch.curves).values(), vars(expected.curves).values(), strict=True):
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
-    for look in (Moment(0, 3), Moment(0, 12), Moment(1, 2), Moment(1, 11)):
-        for each, wish in ((run, replace(goal, look=look)), (again, replace(back, look=look))):
-            assert following(each, wish).exact
-        assert_same(again.parameters(), run.parameters())
-    following(run, replace(goal, until=31))
-    following(again, replace(back, running=True, until=31))
-    assert_same(again.parameters(), run.parameters())
+    for look in (RunPoint(0, 3), RunPoint(0, 12), RunPoint(1, 2), RunPoint(1, 11)):
+        for each, wish in ((run, replace(goal, shown_point=look)), (again, replace(back, shown_point=look))):
+            assert following(each, wish).is_exact
+        assert_same(again.shown_parameters(), run.shown_parameters())
+    following(run, replace(goal, stop_at_step=31))
+    following(again, replace(back, running=True, stop_at_step=31))
+    assert_same(again.shown_parameters(), run.shown_parameters())
     # A branch wished for before the engine has heard of the restoring.
-    later, branch = Run(CPU), {"number": 3, "origin": Moment(0, 8), "running": True, "until": 12}
+    later, branch = TrainingRun(CPU), {"run_id": 3, "origin": RunPoint(0, 8), "running": True, "stop_at_step": 12}
     following(later, replace(back, **branch))
     following(run, replace(goal, **branch))
-    assert_same(later.parameters(), run.parameters())
+    assert_same(later.shown_parameters(), run.shown_parameters())
 
 
 def assert_same(found: object, expected: object) -> None:
@@ -157,18 +171,18 @@ def assert_same(found: object, expected: object) -> None:
 
 def test_the_header_alone_says_what_it_is_about(tmp_path: Path) -> None:
     path = tmp_path / "a.session"
-    save_session(path, work_of(trained()[2]))
-    digest = session_digest(path)
-    assert (digest.saved, digest.step, digest.running, digest.closed) == (1234.5, 17, True, False)
+    save_project(path, work_of(trained()[2]))
+    digest = read_project_summary(path)
+    assert (digest.saved_at, digest.step, digest.was_running, digest.was_closed) == (1234.5, 17, True, False)
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(StorageError, match=r"^[^\n]*a\.session cannot be restored: it [^\n]*\.$"):
-        session_digest(path)
+    with pytest.raises(FileError, match=r"^[^\n]*a\.session cannot be restored: it [^\n]*\.$"):
+        read_project_summary(path)
 
 
 def test_the_same_work_is_the_same_bytes(tmp_path: Path) -> None:
     work = work_of(trained()[2])
     for name in ("a", "b"):
-        save_session(tmp_path / name, work)
+        save_project(tmp_path / name, work)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -189,15 +203,15 @@ def with_checksum(data: bytes) -> bytes:
 def refused(path: Path) -> str:
     """The error message; "" if the file opens."""
     try:
-        load_session(path)
-    except StorageError as error:
+        load_project(path)
+    except FileError as error:
         return str(error)
     return ""
 
 
 def test_a_damaged_file_is_one_sentence(tmp_path: Path, effort: Effort) -> None:
     path = tmp_path / "a.session"
-    save_session(path, work_of(trained(1)[2]))
+    save_project(path, work_of(trained(1)[2]))
     data = path.read_bytes()
     opened = 0
     for mutant in mutants(data, effort(1_000, 100_000), 7, with_checksum):
@@ -210,9 +224,9 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, effort: Effort) -> None:
 
 def test_a_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.session"
-    save_session(path, replace(work_of(None), look=None))
+    save_project(path, replace(work_of(None), shown_point=None))
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StorageError, match="checksum"):
-        load_session(path)
+    with pytest.raises(FileError, match="checksum"):
+        load_project(path)

@@ -18,13 +18,13 @@ from safetensors.numpy import load, save
 from engine.data.xo.settings import XOSettings
 from engine.documents.model_file import load_model, save_model
 from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint, save_checkpoint
-from engine.formats.atomic_file import StorageError
-from engine.nn.model import Subject
+from engine.formats.atomic_file import FileError
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.training.optimizers import SGD, Adam, AdamW
-from engine.training.recipe import Cosine, Linear, Recipe, Schedule, Steps
-from engine.training.trainer import Judged, Step, Trainer
-from tests.engine.small_runs import CPU, DATA, MIXED, digest, source_of
+from engine.training.recipe import Cosine, Linear, Recipe, Schedule, StepDecay
+from engine.training.trainer import Evaluated, StepDone, Trainer
+from tests.engine.small_runs import CPU, DATA, MIXED, digest, generated_source
 
 KEY = "xo-gui"
 RECIPE = Recipe(
@@ -44,14 +44,14 @@ RECIPE = Recipe(
 
 
 def trainer(recipe: Recipe, saved: InterruptedRun | None = None) -> Trainer:
-    source = source_of(recipe)
+    source = generated_source(recipe)
     held_out = source.held_out(recipe.held_out)
     return Trainer(MIXED, source, recipe, CPU, None, held_out, saved and saved.checkpoint)
 
 
 def run_after(events: int, recipe: Recipe = RECIPE) -> InterruptedRun:
     paused = trainer(recipe)
-    list(islice(paused.steps(), events))
+    list(islice(paused.run(), events))
     return InterruptedRun("Mine — 1", MIXED, recipe, paused.checkpoint(), ("xo train --seed 4",))
 
 
@@ -66,7 +66,7 @@ def path(tmp_path: Path) -> Path:
 def refused(path: Path) -> str:
     """The error message for a file, without its path."""
     begun = time.perf_counter()
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(FileError) as raised:
         load_checkpoint(path)
     assert time.perf_counter() - begun < 1
     sentence = str(raised.value)
@@ -109,14 +109,16 @@ def test_comes_back_as_it_was_and_goes_on_as_if_it_had_never_stopped(tmp_path: P
 
     def told(run: Trainer) -> list[tuple[object, ...]]:
         told = []
-        for event in run.steps():
+        for event in run.run():
             found = (
-                (event.loss, event.mean, event.rate) if isinstance(event, Step) else (event.judgement.score.loss,)
+                (event.loss, event.mean_loss, event.rate)
+                if isinstance(event, StepDone)
+                else (event.evaluation.metrics.loss,)
             )
             told.append((event.number, event.epoch, *found))
         return told
 
-    assert [type(event) for event in islice(trainer(RECIPE).steps(), 4)] == [Step, Step, Step, Judged]
+    assert [type(event) for event in islice(trainer(RECIPE).run(), 4)] == [StepDone, StepDone, StepDone, Evaluated]
     straight, path = trainer(RECIPE), tmp_path / "a.checkpoint"
     run = run_after(events)
     save_checkpoint(path, run)
@@ -124,7 +126,7 @@ def test_comes_back_as_it_was_and_goes_on_as_if_it_had_never_stopped(tmp_path: P
     assert_same(back, run)
     resumed = trainer(back.recipe, back)
     assert told(straight)[events:] == told(resumed)
-    assert resumed.ended == straight.ended
+    assert resumed.stop_reason == straight.stop_reason
     for before, after in zip(trainer_arrays(straight), trainer_arrays(resumed), strict=True):
         assert digest(after) == digest(before)
 
@@ -132,14 +134,14 @@ def test_comes_back_as_it_was_and_goes_on_as_if_it_had_never_stopped(tmp_path: P
 def trainer_arrays(run: Trainer) -> tuple[dict[str, np.ndarray], ...]:
     at = run.checkpoint()
     assert at.best_parameters is not None
-    return at.parameters, at.memory, at.best_parameters
+    return at.parameters, at.optimizer_state, at.best_parameters
 
 
 @pytest.mark.parametrize(
     "recipe",
     [
         Recipe(SGD(0.1, 0.5, nesterov=True), Linear(0.2), target=0.9, seconds=3.5, data=DATA),
-        Recipe(SGD(0.1, 0.0), Steps(4, 0.3, warmup=0.1), data=replace(DATA, neither=0.0)),
+        Recipe(SGD(0.1, 0.0), StepDecay(4, 0.3, warmup=0.1), data=replace(DATA, neither=0.0)),
         Recipe(Adam(1e-3, 0.8, 0.9, 1e-6), Schedule(warmup=0.5), data=XOSettings(side=12)),
     ],
     ids=lambda recipe: recipe.schedule.kind,
@@ -162,9 +164,9 @@ def test_the_same_run_gives_the_same_bytes(path: Path) -> None:
 
 def test_a_model_is_no_run_and_a_run_no_model(path: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.safetensors"
-    save_model(model, Subject("n", MIXED, MIXED.initial(1)))
+    save_model(model, Model("n", MIXED, MIXED.initial_parameters(1)))
     assert "it holds a model, not a training run" in refused(model)
-    with pytest.raises(StorageError, match="it holds a training run that was interrupted, not a model"):
+    with pytest.raises(FileError, match="it holds a training run that was interrupted, not a model"):
         load_model(path)
     rewrite(path, lambda description, _: description.update(kind=["run"]))
     assert "it holds something else" in refused(path)
@@ -287,15 +289,15 @@ def test_a_network_too_large_for_its_weights_is_refused_before_it_is_laid_out(pa
 
 def test_what_could_not_be_opened_again_is_not_saved(path: Path) -> None:
     before, run = path.read_bytes(), load_checkpoint(path)
-    spoilt = {name: np.full_like(values, np.nan) for name, values in run.checkpoint.memory.items()}
+    spoilt = {name: np.full_like(values, np.nan) for name, values in run.checkpoint.optimizer_state.items()}
     large = Network(run.network.input_shape, run.network.layers)
     for bad in (
         replace(run, name=""),
-        replace(run, checkpoint=replace(run.checkpoint, memory=spoilt)),
+        replace(run, checkpoint=replace(run.checkpoint, optimizer_state=spoilt)),
         replace(run, checkpoint=replace(run.checkpoint, loss_sum=float("nan"))),
         replace(run, network=large, checkpoint=replace(run.checkpoint, parameters={})),
     ):
-        with pytest.raises(StorageError, match="was not saved"):
+        with pytest.raises(FileError, match="was not saved"):
             save_checkpoint(path, bad)
     assert path.read_bytes() == before
 
@@ -307,7 +309,7 @@ def test_the_old_file_outlives_a_failed_save(path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="no room left"):
+    with pytest.raises(FileError, match="no room left"):
         save_checkpoint(path, run_after(1))
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
 from engine.drawings.image_ops import area_resample
-from engine.drawings.raster import Paths, cells, coverage, fitted, ink, render
+from engine.drawings.raster import PenPaths, fit_to_frame, grid_cells, ink_share, pen_coverage, render
 
 
 def stroke(*points: tuple[float, float], width: float = 0.08, erase: bool = False, grid: int = 0) -> Stroke:
@@ -45,7 +45,7 @@ def test_a_fast_mouse_leaves_no_holes() -> None:
     rng = np.random.default_rng(3)
     for _ in range(30):
         k = int(rng.integers(3, 40))
-        found = cells(stroke(*rng.uniform(0, 1, (6, 2)).tolist(), grid=k))
+        found = grid_cells(stroke(*rng.uniform(0, 1, (6, 2)).tolist(), grid=k))
         steps = np.abs(np.diff(found, axis=0)).sum(axis=1)
         assert steps.max(initial=0) <= 2  # to the side, or through a corner within rounding
         assert (steps == 2).mean() < 0.02
@@ -54,7 +54,7 @@ def test_a_fast_mouse_leaves_no_holes() -> None:
 def test_cells_are_those_that_the_line_passes() -> None:
     rng = np.random.default_rng(4)
     points = rng.uniform(0, 1, (5, 2)).astype(np.float32)
-    found = {tuple(cell) for cell in cells(stroke(*points.tolist(), grid=13)).tolist()}
+    found = {tuple(cell) for cell in grid_cells(stroke(*points.tolist(), grid=13)).tolist()}
     t = np.linspace(0, 4, 200_001)
     walked = np.column_stack([np.interp(t, range(5), points[:, axis].astype(float)) for axis in (1, 0)]) * 13
     assert found == {tuple(cell) for cell in np.unique(np.floor(walked).astype(int), axis=0).tolist()}
@@ -69,8 +69,8 @@ def test_cells_are_erased_whole_and_in_order() -> None:
 
 
 def test_cells_outside_the_frame_are_left_out() -> None:
-    assert ink(render(Drawing((stroke((-0.5, 0.1), (1.5, 0.1), grid=4),)), 4)) == 0.25
-    assert ink(render(Drawing((stroke((-0.5, 0.1), grid=4),)), 4)) == 0
+    assert ink_share(render(Drawing((stroke((-0.5, 0.1), (1.5, 0.1), grid=4),)), 4)) == 0.25
+    assert ink_share(render(Drawing((stroke((-0.5, 0.1), grid=4),)), 4)) == 0
 
 
 def test_the_pixel_canvas_at_another_side_is_its_area() -> None:
@@ -87,7 +87,7 @@ def test_the_pixel_canvas_at_another_side_is_its_area() -> None:
 @pytest.mark.parametrize("y", [0.5, 0.51, 0.4837])
 def test_a_line_covers_its_length_times_its_width(width: float, y: float) -> None:
     side = 64
-    share = ink(render(Drawing((stroke((0.03, y), (0.97, y), width=width),)), side))
+    share = ink_share(render(Drawing((stroke((0.03, y), (0.97, y), width=width),)), side))
     middle = (render(Drawing((stroke((-1, y), (2, y), width=width),)), side) + 1) / 2
     assert middle.sum(axis=0) == pytest.approx(width * side, rel=1e-3)
     assert share == pytest.approx(0.94 * width + np.pi * width**2 / 4, rel=0.03)
@@ -96,7 +96,7 @@ def test_a_line_covers_its_length_times_its_width(width: float, y: float) -> Non
 @pytest.mark.parametrize("degrees", [7, 31, 38, 52, 80])
 def test_a_sloping_line_covers_its_area_too(degrees: float) -> None:
     dx, dy = 0.45 * np.cos(np.radians(degrees)), 0.45 * np.sin(np.radians(degrees))
-    share = ink(render(Drawing((stroke((0.5 - dx, 0.5 - dy), (0.5 + dx, 0.5 + dy), width=0.04),)), 64))
+    share = ink_share(render(Drawing((stroke((0.5 - dx, 0.5 - dy), (0.5 + dx, 0.5 + dy), width=0.04),)), 64))
     assert share == pytest.approx(0.9 * 0.04 + np.pi * 0.04**2 / 4, rel=0.02)
 
 
@@ -119,7 +119,7 @@ def test_every_pixel_has_the_coverage_that_its_distance_gives(side: int, reach: 
 
 def test_a_dot_is_round() -> None:
     picture = render(Drawing((stroke((0.5, 0.5), width=0.5),)), 64)
-    assert ink(picture) == pytest.approx(np.pi / 16, rel=0.02)
+    assert ink_share(picture) == pytest.approx(np.pi / 16, rel=0.02)
     assert picture[32, 32] == 1
     assert picture[17, 17] == -1  # a square would reach this corner
     np.testing.assert_allclose(picture, picture.T, atol=1e-6)
@@ -150,7 +150,7 @@ def test_a_batch_draws_each_picture_as_it_is_drawn_alone() -> None:
     rng = np.random.default_rng(5)
     paths = [np.column_stack([rng.uniform(0, 1, (2, 2)), [0.03 * i, 0.05]]).astype(np.float32) for i in range(1, 6)]
     pictures = np.array([0, 2, 2, 3, 0])
-    batch = coverage(Paths(np.concatenate(paths), np.full(5, 2), pictures, 5), 24)
+    batch = pen_coverage(PenPaths(np.concatenate(paths), np.full(5, 2), pictures, 5), 24)
     assert not batch[[1, 4]].any()
     for i in range(5):
         strokes = tuple(Stroke(path) for path, picture in zip(paths, pictures, strict=True) if picture == i)
@@ -159,8 +159,8 @@ def test_a_batch_draws_each_picture_as_it_is_drawn_alone() -> None:
 
 def test_softness_blurs_the_edge_and_keeps_the_ink() -> None:
     path = np.array([[-1, 0.503, 0.2], [2, 0.503, 0.2]], np.float32)
-    paths = Paths(np.tile(path, (3, 1)), np.full(3, 2), np.arange(3), 3)
-    hard, area, soft = coverage(paths, 32, np.array([0, 1, 4], np.float32))
+    paths = PenPaths(np.tile(path, (3, 1)), np.full(3, 2), np.arange(3), 3)
+    hard, area, soft = pen_coverage(paths, 32, np.array([0, 1, 4], np.float32))
     grey = [int(((column > 0.01) & (column < 0.99)).sum()) for column in (hard[:, 9], area[:, 9], soft[:, 9])]
     assert grey[0] == 0 < grey[1] <= 2 < grey[2]
     assert soft.sum() == pytest.approx(area.sum(), rel=0.01)
@@ -212,14 +212,14 @@ def as_cells() -> Drawing:
 def test_transforms_move_the_ink_where_they_should(make, width: float) -> None:
     drawing, side = make(), 64
     before = render(drawing, side)
-    moved = render(drawing.with_transform(Transform(shift_x=0.15, shift_y=-0.1)), side)
+    moved = render(drawing.with_transform(DrawingTransform(shift_x=0.15, shift_y=-0.1)), side)
     x, y = centroid(before)
     assert centroid(moved) == pytest.approx((x + 0.15, y - 0.1), abs=0.004)
-    assert ink(moved) == pytest.approx(ink(before), rel=0.03)
-    small = render(drawing.with_transform(Transform(size=0.5)), side)
+    assert ink_share(moved) == pytest.approx(ink_share(before), rel=0.03)
+    small = render(drawing.with_transform(DrawingTransform(size=0.5)), side)
     assert extent(small, 0) == pytest.approx(extent(before, 0) / 2, abs=0.04)
-    assert ink(small) == pytest.approx(ink(before) / 4, rel=0.1)
-    turned = render(drawing.with_transform(Transform(rotate=45)), side)
+    assert ink_share(small) == pytest.approx(ink_share(before) / 4, rel=0.1)
+    turned = render(drawing.with_transform(DrawingTransform(rotate=45)), side)
     assert extent(turned, 0) == pytest.approx(0.4 * 2**0.5 + width, abs=0.04)
     assert turned[31:33, 20].max() > 0 > -0.9 > turned[22, 22]
 
@@ -227,7 +227,10 @@ def test_transforms_move_the_ink_where_they_should(make, width: float) -> None:
 @pytest.mark.parametrize("make", [as_strokes, as_image, as_cells])
 def test_thickening_adds_ink_and_thinning_takes_it(make) -> None:
     drawing = make()
-    amounts = [ink(render(drawing.with_transform(Transform(thicken=t)), 64)) for t in (-0.03, 0.001, 0.05, 0.1)]
+    amounts = [
+        ink_share(render(drawing.with_transform(DrawingTransform(thicken=t)), 64))
+        for t in (-0.03, 0.001, 0.05, 0.1)
+    ]
     assert amounts == sorted(amounts)
     length = 2 * 0.4 * 2**0.5
     assert amounts[2] - amounts[1] == pytest.approx(length * 0.05, rel=0.2)
@@ -237,7 +240,7 @@ def test_an_erased_cell_closes_as_the_ink_around_it_thickens() -> None:
     cut, inked = (stroke((0.45, 0.45), grid=10, erase=True),), np.ones((10, 10), np.float32)
     gaps = []
     for thicken in (0.0, 0.04, 0.08):
-        row = render(Drawing(cut, inked, Transform(thicken=thicken)), 100)[45]
+        row = render(Drawing(cut, inked, DrawingTransform(thicken=thicken)), 100)[45]
         gaps.append((row[20:80] < 0).sum() / 100)
     assert gaps == pytest.approx([0.1, 0.06, 0.02], abs=0.011)
 
@@ -245,29 +248,29 @@ def test_an_erased_cell_closes_as_the_ink_around_it_thickens() -> None:
 def test_an_image_is_thickened_evenly_all_round() -> None:
     dot = np.full((64, 64), -1, np.float32)
     dot[31:33, 31:33] = 1
-    picture = render(Drawing(image=dot, transform=Transform(thicken=0.5)), 64)
+    picture = render(Drawing(image=dot, transform=DrawingTransform(thicken=0.5)), 64)
     row, column = np.nonzero(picture > 0)
     reach = np.hypot(row - 31.5, column - 31.5).max()
     assert reach == pytest.approx(17, abs=1.5)
-    assert ink(picture) == pytest.approx(np.pi * 17**2 / 64**2, rel=0.08)
+    assert ink_share(picture) == pytest.approx(np.pi * 17**2 / 64**2, rel=0.08)
 
 
 def test_thin_lines_do_not_vanish_when_an_image_shrinks() -> None:
     image = np.full((400, 400), -1, np.float32)
     image[:, 200] = 1
     for shift in np.linspace(0, 0.01, 6):
-        picture = render(Drawing(image=image, transform=Transform(size=0.2, shift_x=float(shift))), 32)
-        assert ink(picture) == pytest.approx(0.2**2 / 400, rel=0.15)
+        picture = render(Drawing(image=image, transform=DrawingTransform(size=0.2, shift_x=float(shift))), 32)
+        assert ink_share(picture) == pytest.approx(0.2**2 / 400, rel=0.15)
 
 
 def test_a_tiny_transform_does_not_make_an_image_jump() -> None:
     image = np.random.default_rng(8).uniform(-1, 1, (16, 16)).astype(np.float32)
-    near = render(Drawing(image=image, transform=Transform(shift_x=1e-5)), 16)
+    near = render(Drawing(image=image, transform=DrawingTransform(shift_x=1e-5)), 16)
     np.testing.assert_allclose(near, image, atol=0.01)
 
 
 def test_bending_an_image_and_its_strokes_agree() -> None:
-    transform = Transform(bend=0.5, rotate=20, size=1.2, shift_x=0.05)
+    transform = DrawingTransform(bend=0.5, rotate=20, size=1.2, shift_x=0.05)
     drawn = render(an_x().with_transform(transform), 64)
     warped = render(as_image().with_transform(transform), 64)
     # Warping also bends the pen, hence the tolerance; without bending the difference is five times as large.
@@ -277,22 +280,22 @@ def test_bending_an_image_and_its_strokes_agree() -> None:
 
 def test_fitting_centres_the_ink_and_fills_most_of_the_frame() -> None:
     for drawing in (
-        an_x().with_transform(Transform(size=0.3, shift_x=0.3, rotate=15)),
+        an_x().with_transform(DrawingTransform(size=0.3, shift_x=0.3, rotate=15)),
         Drawing((stroke((0.05, 0.1), (0.2, 0.14)),)),
-        as_image().with_transform(Transform(size=0.4, shift_y=-0.2, thicken=0.02)),
+        as_image().with_transform(DrawingTransform(size=0.4, shift_y=-0.2, thicken=0.02)),
     ):
-        picture = render(fitted(drawing), 128)
+        picture = render(fit_to_frame(drawing), 128)
         columns, rows = np.flatnonzero(picture.max(axis=0) > 0), np.flatnonzero(picture.max(axis=1) > 0)
         for inked in (columns, rows):
             assert (inked[0] + inked[-1] + 1) / 2 == pytest.approx(64, abs=1.5)
         assert max(np.ptp(columns), np.ptp(rows)) + 1 == pytest.approx(0.8 * 128, abs=3)
-    assert fitted(drawing).transform.thicken == 0.02
+    assert fit_to_frame(drawing).transform.thicken == 0.02
 
 
 def test_a_blank_drawing_is_blank_and_is_not_fitted() -> None:
     blank = Drawing((stroke((0.5, 0.5), erase=True),))
-    assert ink(render(blank, 32)) == 0
-    assert fitted(blank) is blank
+    assert ink_share(render(blank, 32)) == 0
+    assert fit_to_frame(blank) is blank
 
 
 def test_a_picture_needs_a_side() -> None:

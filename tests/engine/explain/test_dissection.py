@@ -9,21 +9,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.data.pool import Fixed
-from engine.data.xo.generator import examples
-from engine.explain.step_trace import Dissection, Inspection
-from engine.explain.step_tracer import Dissector, Standing
+from engine.data.pool import FixedSource
+from engine.data.xo.generator import generate_dataset
+from engine.explain.step_trace import StepQuery, StepTrace
+from engine.explain.step_tracer import StepStart, StepTracer
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
 from engine.nn.losses import cross_entropy
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.training.optimizers import SGD, Adam, AdamW, Line, Optimizer
+from engine.training.optimizers import SGD, Adam, AdamW, FormulaLine, Optimizer
 from engine.training.recipe import Cosine, Recipe
 from engine.training.trainer import Trainer
 from tests.engine.small_runs import CPU, DATA, MIXED, SMALL
 
-POOL = examples(DATA, 46, 7)
+POOL = generate_dataset(DATA, 46, 7)
 # Without kinks, so that finite differences are what they should be.
 STACK = Residual((Conv2D(3, 3, padding="same"), Tanh()))
 SMOOTH = Network((1, 12, 12), (Conv2D(3, 3, padding="same"), Tanh(), STACK, Flatten(), Dense(2)))
@@ -34,31 +34,29 @@ STRIDED = Network(
 RECIPE = Recipe(SGD(0.05), Cosine(0.1, warmup=0.2), batch=20, epochs=4, seed=3)
 
 
-def apart(
-    recipe: Recipe, steps: int, inspection: Inspection, network: Network = SMALL
-) -> tuple[Trainer, Dissection]:
+def apart(recipe: Recipe, steps: int, inspection: StepQuery, network: Network = SMALL) -> tuple[Trainer, StepTrace]:
     """A trainer that has made so many steps, and the next one taken apart."""
-    trainer = Trainer(network, Fixed(POOL), recipe, CPU)
-    taken = trainer.steps()
+    trainer = Trainer(network, FixedSource(POOL), recipe, CPU)
+    taken = trainer.run()
     for _ in range(steps):
         next(taken)
-    standing = Standing(Moment(0, steps), recipe, trainer.checkpoint())
-    found = ended(Dissector(network, POOL, CPU).pieces(standing, inspection))
+    standing = StepStart(RunPoint(0, steps), recipe, trainer.checkpoint())
+    found = ended(StepTracer(network, POOL, CPU).trace_in_slices(standing, inspection))
     assert found is not None
     return trainer, found
 
 
-def ended(pieces: Generator[None, None, Dissection | None]) -> Dissection | None:
+def ended(pieces: Generator[None, None, StepTrace | None]) -> StepTrace | None:
     """What comes of it in the end."""
     while True:
         try:
             next(pieces)
         except StopIteration as stop:
-            found: Dissection | None = stop.value
+            found: StepTrace | None = stop.value
             return found
 
 
-def plugged(line: Line) -> float:
+def plugged(line: FormulaLine) -> float:
     """A line of arithmetic, computed as it is written."""
     written = line.pattern.format(*(f"({number!r})" for number in line.numbers))
     for sign, meant in (("×", "*"), ("÷", "/"), ("−", "-"), ("²", "**2"), ("√", "sqrt")):
@@ -87,17 +85,17 @@ def test_the_step_shown_is_the_step_made_to_the_byte_and_its_formula_gives_it(na
     recipe = replace(RECIPE, optimizer=OPTIMIZERS[name], **more)
     for steps in (0, 4):
         for place in (("01-conv2d.weight", (2, 0, 1, 2)), ("05-dense.weight", (1, 40)), ("05-dense.bias", (0,))):
-            trainer, found = apart(recipe, steps, Inspection(weight=place))
-            update, worked = found.update, found.worked
+            trainer, found = apart(recipe, steps, StepQuery(weight=place))
+            update, worked = found.update, found.weight_trace
             assert update is not None
             assert worked is not None
-            made = next(trainer.steps())
-            after, memory = trainer.parameters(), trainer.checkpoint().memory
+            made = next(trainer.run())
+            after, memory = trainer.parameters(), trainer.checkpoint().optimizer_state
             for key, values in after.items():
                 np.testing.assert_array_equal(update.after[key], values)
             for key, values in memory.items():
-                np.testing.assert_array_equal(update.remembers[key], values)
-            np.testing.assert_array_equal(found.places, trainer.last_batch)
+                np.testing.assert_array_equal(update.state_after[key], values)
+            np.testing.assert_array_equal(found.indices, trainer.last_batch)
             assert (made.rate, made.loss) == pytest.approx((update.rate, found.error), rel=1e-5)
             for line in worked.lines:
                 assert plugged(line) == pytest.approx(line.value, rel=1e-4, abs=1e-8), line
@@ -109,8 +107,8 @@ def test_the_step_shown_is_the_step_made_to_the_byte_and_its_formula_gives_it(na
 
 @pytest.mark.parametrize("network", [SMALL, MIXED, SMOOTH], ids=["small", "mixed", "smooth"])
 def test_a_step_with_coins_and_running_means_is_told_beforehand_too(network: Network) -> None:
-    trainer, found = apart(replace(RECIPE, optimizer=AdamW(0.01)), 5, Inspection(), network)
-    next(trainer.steps())
+    trainer, found = apart(replace(RECIPE, optimizer=AdamW(0.01)), 5, StepQuery(), network)
+    next(trainer.run())
     assert found.update is not None
     for key, values in trainer.parameters().items():
         np.testing.assert_array_equal(found.update.after[key], values)
@@ -123,25 +121,27 @@ def test_every_parameter_s_gradient_is_the_sum_of_its_products(network: Network)
         if name.rpartition(".")[2] in ("mean", "variance"):
             continue
         index = tuple(int(rng.integers(size)) for size in shape)
-        _, found = apart(RECIPE, 1, Inspection(example=13, weight=(name, index)), network)
-        worked, update = found.worked, found.update
+        _, found = apart(RECIPE, 1, StepQuery(example=13, weight=(name, index)), network)
+        worked, update = found.weight_trace, found.update
         assert worked is not None
         assert update is not None
-        assert worked.sums is not None
-        assert worked.products is not None
+        assert worked.example_gradients is not None
+        assert worked.gradient_terms is not None
         assert worked.gradient == update.gradients[name][index]
-        assert worked.sums.mean() == pytest.approx(worked.gradient, rel=1e-5, abs=1e-6)
-        assert worked.products.sums().item() == pytest.approx(worked.sums[13], rel=1e-5, abs=1e-7)
+        assert worked.example_gradients.mean() == pytest.approx(worked.gradient, rel=1e-5, abs=1e-6)
+        assert worked.gradient_terms.per_example().item() == pytest.approx(
+            worked.example_gradients[13], rel=1e-5, abs=1e-7
+        )
 
 
 def test_gradient_maps_are_how_fast_the_error_rises_with_each_value() -> None:
     """Finite differences in float64: the layers from one place on, as a network of their own."""
-    trainer, found = apart(RECIPE, 3, Inspection(example=4, maps=1000), SMOOTH)
-    assert found.seen is not None
-    label = POOL.labels[found.places[4] : found.places[4] + 1]
+    trainer, found = apart(RECIPE, 3, StepQuery(example=4, maps=1000), SMOOTH)
+    assert found.example_pass is not None
+    label = POOL.labels[found.indices[4] : found.indices[4] + 1]
     parameters = trainer.parameters()
     for place in range(len(SMOOTH.layers)):
-        values, gradient = found.seen.outputs[place], found.seen.gradients[place]
+        values, gradient = found.example_pass.outputs[place], found.example_pass.gradients[place]
         shape = SMOOTH.shapes[place]
         if len(shape) == 1:
             shape, lists = (shape[0], 1, 1), (Flatten(),)
@@ -155,7 +155,7 @@ def test_gradient_maps_are_how_fast_the_error_rises_with_each_value() -> None:
             for key, value in parameters.items()
             if key.startswith(f"{old}.")
         }
-        plan = Plan(rest, CPU, 2, dtype=np.float64, keep=True)
+        plan = Plan(rest, CPU, 2, dtype=np.float64, keep_outputs=True)
         plan.load(its)
         rng = np.random.default_rng(place)
         for _ in range(5):
@@ -169,10 +169,10 @@ def test_gradient_maps_are_how_fast_the_error_rises_with_each_value() -> None:
 
 
 def test_what_is_seen_of_an_example_is_its_own_pass() -> None:
-    trainer, found = apart(RECIPE, 3, Inspection(example=17, maps=2))
-    seen, place = found.seen, int(found.places[17])
+    trainer, found = apart(RECIPE, 3, StepQuery(example=17, maps=2))
+    seen, place = found.example_pass, int(found.indices[17])
     assert seen is not None
-    plan = Plan(SMALL, CPU, 1, keep=True)
+    plan = Plan(SMALL, CPU, 1, keep_outputs=True)
     plan.load(trainer.parameters())
     plan.forward(POOL.images[place : place + 1])
     for mine, whole in zip(seen.outputs, plan.outputs(), strict=True):
@@ -180,7 +180,7 @@ def test_what_is_seen_of_an_example_is_its_own_pass() -> None:
     expected = cross_entropy(plan.outputs()[-1], POOL.labels[place : place + 1])
     assert seen.error == pytest.approx(float(expected[0]), rel=1e-5)
     assert found.errors[17] == pytest.approx(seen.error, rel=1e-6)
-    np.testing.assert_allclose(seen.gradients[-1], seen.votes - seen.shares, atol=1e-6)
+    np.testing.assert_allclose(seen.gradients[-1], seen.votes - seen.targets, atol=1e-6)
 
 
 @pytest.mark.parametrize("network", [SMALL, SMOOTH], ids=["small", "smooth"])
@@ -188,29 +188,29 @@ def test_the_nudge_is_what_trying_it_gives(network: Network) -> None:
     rng = np.random.default_rng(5)
     for name in network.parameter_shapes:
         index = tuple(int(rng.integers(size)) for size in network.parameter_shapes[name])
-        trainer, found = apart(RECIPE, 3, Inspection(weight=(name, index), nudge=0.2), network)
-        assert found.worked is not None
-        nudged = found.worked.nudged
+        trainer, found = apart(RECIPE, 3, StepQuery(weight=(name, index), nudge=0.2), network)
+        assert found.weight_trace is not None
+        nudged = found.weight_trace.nudge_result
         assert nudged is not None
         parameters = trainer.parameters()
-        plan = Plan(network, CPU, len(found.places), dtype=np.float64, keep=True)
+        plan = Plan(network, CPU, len(found.indices), dtype=np.float64, keep_outputs=True)
         tried = []
         for move in (0.0, 0.2, -0.2):
             changed = parameters | {name: parameters[name].astype(np.float64)}
             changed[name][index] += move
             plan.load(changed)
-            scores = np.asarray(plan.forward(POOL.images[found.places])).T
-            tried.append(float(cross_entropy(scores, POOL.labels[found.places]).mean()))
+            scores = np.asarray(plan.forward(POOL.images[found.indices])).T
+            tried.append(float(cross_entropy(scores, POOL.labels[found.indices]).mean()))
         nudge = nudged.nudge
         assert (nudge.error, nudge.error_up, nudge.error_down) == pytest.approx(tuple(tried), rel=1e-9)
-        assert nudge.kept == ("same", "up", "down")[int(np.argmin(tried))]
+        assert nudge.direction == ("same", "up", "down")[int(np.argmin(tried))]
         if nudged.kink is None:
-            assert nudged.central == pytest.approx(nudged.slope, abs=1e-7)
+            assert nudged.central_difference == pytest.approx(nudged.gradient, abs=1e-7)
         # The very gradient that the step goes by, for nothing here learns otherwise than it reads.
-        assert nudged.slope == pytest.approx(found.worked.gradient, rel=1e-3, abs=1e-6)
-        assert not nudged.at_rest
+        assert nudged.gradient == pytest.approx(found.weight_trace.gradient, rel=1e-3, abs=1e-6)
+        assert not nudged.differs_in_training
         if nudged.agrees is not None:
-            assert nudged.agrees == ((nudge.kept == "up") == (found.worked.gradient < 0))
+            assert nudged.agrees == ((nudge.direction == "up") == (found.weight_trace.gradient < 0))
 
 
 def test_a_kink_is_said() -> None:
@@ -218,24 +218,28 @@ def test_a_kink_is_said() -> None:
     network = Network((1, 12, 12), (Conv2D(1, 12), ReLU(), Flatten(), Dense(2)))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
     start["04-dense.weight"][:] = [[1], [-1]]
-    trainer = Trainer(network, Fixed(POOL), RECIPE, CPU, start)
-    standing = Standing(Moment(0, 0), RECIPE, trainer.checkpoint())
-    found = ended(Dissector(network, POOL, CPU).pieces(standing, Inspection(weight=("01-conv2d.bias", (0,)))))
+    trainer = Trainer(network, FixedSource(POOL), RECIPE, CPU, start)
+    standing = StepStart(RunPoint(0, 0), RECIPE, trainer.checkpoint())
+    found = ended(
+        StepTracer(network, POOL, CPU).trace_in_slices(standing, StepQuery(weight=("01-conv2d.bias", (0,))))
+    )
     assert found is not None
-    assert found.worked is not None
-    assert found.worked.nudged is not None
-    assert "layer 2 (ReLU)" in found.worked.nudged.kink
-    assert found.worked.nudged.central != pytest.approx(found.worked.nudged.slope, rel=0.1)
+    assert found.weight_trace is not None
+    assert found.weight_trace.nudge_result is not None
+    assert "layer 2 (ReLU)" in found.weight_trace.nudge_result.kink
+    assert found.weight_trace.nudge_result.central_difference != pytest.approx(
+        found.weight_trace.nudge_result.gradient, rel=0.1
+    )
 
 
 def test_no_step_comes_after_the_last_and_a_refused_one_changes_nothing() -> None:
-    trainer = Trainer(SMALL, Fixed(POOL), replace(RECIPE, epochs=1), CPU)
-    for _ in trainer.steps():
+    trainer = Trainer(SMALL, FixedSource(POOL), replace(RECIPE, epochs=1), CPU)
+    for _ in trainer.run():
         pass
-    standing = Standing(Moment(0, trainer.made), trainer.recipe, trainer.checkpoint())
-    assert ended(Dissector(SMALL, POOL, CPU).pieces(standing, Inspection())) is None
-    _, found = apart(replace(RECIPE, optimizer=SGD(1e36, momentum=0)), 2, Inspection())
+    standing = StepStart(RunPoint(0, trainer.steps_made), trainer.recipe, trainer.checkpoint())
+    assert ended(StepTracer(SMALL, POOL, CPU).trace_in_slices(standing, StepQuery())) is None
+    _, found = apart(replace(RECIPE, optimizer=SGD(1e36, momentum=0)), 2, StepQuery())
     assert found.update is not None
-    assert not found.update.fine
+    assert not found.update.is_finite
     for name, values in found.update.before.items():
         np.testing.assert_array_equal(found.update.after[name], values)

@@ -10,14 +10,14 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.explain.attribution import Gradients, contributions, contributions_in_pieces, votes_traced
-from engine.explain.receptive_field import cells_reached, cells_read, runs_read
-from engine.explain.value_arithmetic import arithmetic, brings, softmax_of
-from engine.nn.inference import Outputs, Reading
+from engine.explain.attribution import Gradients, contributions, contributions_in_slices, score_contributions
+from engine.explain.receptive_field import influence_mask, receptive_mask, receptive_runs
+from engine.explain.value_arithmetic import contribution, softmax_terms, value_formula
+from engine.nn.inference import Activations, Prediction
 from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
-from engine.nn.layers.value_formulas import OUTSIDE, Largest, WeightedSum
+from engine.nn.layers.value_formulas import OUTSIDE, Maximum, WeightedSum
 from engine.nn.losses import softmax
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from tests.engine.random_networks import random_network
@@ -30,7 +30,7 @@ SEEDS = range(60)
 
 def passed(network: Network, parameters: dict[str, Array], pictures: Array, dtype: Any = np.float32) -> list[Array]:
     """Every layer's output for pictures (N, C, H, W)."""
-    plan = Plan(network, CPU, len(pictures), dtype=dtype, keep=True)
+    plan = Plan(network, CPU, len(pictures), dtype=dtype, keep_outputs=True)
     plan.load(parameters)
     plan.forward(pictures)
     return plan.outputs()
@@ -40,17 +40,19 @@ def some(seed: int) -> tuple[Network, dict[str, Array], Array]:
     """A random network with odd strides, paddings and pools, parameters none of which is 0, and a picture."""
     rng = np.random.default_rng(seed)
     network = random_network(rng)
-    parameters = network.initial(seed)
+    parameters = network.initial_parameters(seed)
     for name, array in parameters.items():
         noise = rng.uniform(0.2, 0.9, array.shape).astype(np.float32)
         parameters[name] = array + noise if name.endswith(("bias", "mean", "variance")) else array
     return network, parameters, rng.standard_normal(network.input_shape).astype(np.float32)
 
 
-def read(network: Network, parameters: dict[str, Array], picture: Array) -> Reading:
+def read(network: Network, parameters: dict[str, Array], picture: Array) -> Prediction:
     outputs = tuple(output[0] for output in passed(network, parameters, picture[None]))
-    subject = Subject("some", network, parameters)
-    return Reading(subject, Outputs.whole(outputs), softmax(outputs[-1]), "X", (0.0,) * len(network.layers))
+    subject = Model("some", network, parameters)
+    return Prediction(
+        subject, Activations.from_arrays(outputs), softmax(outputs[-1]), "X", (0.0,) * len(network.layers)
+    )
 
 
 def some_places(shape: tuple[int, ...], rng: np.random.Generator, count: int = 6) -> list[tuple[int, ...]]:
@@ -63,30 +65,30 @@ def some_places(shape: tuple[int, ...], rng: np.random.Generator, count: int = 6
 def test_the_arithmetic_of_any_value_comes_to_the_engines_value(seed: int) -> None:
     reading = read(*some(seed))
     rng = np.random.default_rng(seed)
-    for layer in range(1, len(reading.outputs)):
-        for place in some_places(reading.outputs[layer].shape, rng):
-            spelled = arithmetic(reading, layer, place)
+    for layer in range(1, len(reading.activations)):
+        for place in some_places(reading.activations[layer].shape, rng):
+            spelled = value_formula(reading, layer, place)
             assert spelled is not None
-            value = float(reading.outputs[layer][place])
+            value = float(reading.activations[layer][place])
             assert spelled.result == pytest.approx(value, abs=1e-5 * max(1.0, abs(value)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_a_cell_brings_to_each_map_is_its_share_there(seed: int) -> None:
     reading, rng = read(*some(seed)), np.random.default_rng(seed)
-    for layer, made in enumerate(reading.subject.network.layers, 1):
-        if not made.mixes_maps:
+    for layer, made in enumerate(reading.model.network.layers, 1):
+        if not made.connects_channels:
             continue
-        shape = reading.outputs[layer].shape
-        for place in some_places(reading.outputs[layer - 1].shape, rng, 2):
+        shape = reading.activations[layer].shape
+        for place in some_places(reading.activations[layer - 1].shape, rng, 2):
             above = some_places(shape, rng, 1)[-1][1:]
-            mine = np.ravel_multi_index(place, reading.outputs[layer - 1].shape)
-            brought = brings(reading, layer, place, above)
+            mine = np.ravel_multi_index(place, reading.activations[layer - 1].shape)
+            brought = contribution(reading, layer, place, above)
             assert brought.shape == (shape[0],)
             for channel, one in enumerate(brought.tolist()):
-                spelled = arithmetic(reading, layer, (channel, *above))
+                spelled = value_formula(reading, layer, (channel, *above))
                 assert spelled is not None
-                assert one == pytest.approx(float(spelled.shares[spelled.cells == mine].sum()), abs=1e-9)
+                assert one == pytest.approx(float(spelled.contributions[spelled.cells == mine].sum()), abs=1e-9)
 
 
 def test_every_kind_of_layer_is_among_them() -> None:
@@ -100,18 +102,18 @@ def test_the_arithmetic_names_the_cells_that_it_read(seed: int) -> None:
     network, parameters, picture = some(seed)
     reading, rng = read(network, parameters, picture), np.random.default_rng(seed)
     for layer, made in enumerate(network.layers, 1):
-        below = reading.outputs[layer - 1]
-        place = some_places(reading.outputs[layer].shape, rng, 1)[-1]
-        spelled = arithmetic(reading, layer, place)
+        below = reading.activations[layer - 1]
+        place = some_places(reading.activations[layer].shape, rng, 1)[-1]
+        spelled = value_formula(reading, layer, place)
         assert spelled is not None
         inside = spelled.cells[spelled.cells != OUTSIDE]
-        if isinstance(spelled, WeightedSum | Largest):
+        if isinstance(spelled, WeightedSum | Maximum):
             np.testing.assert_allclose(spelled.values[spelled.cells != OUTSIDE], below.ravel()[inside])
             assert not spelled.values[spelled.cells == OUTSIDE].any()
-        one = np.zeros(reading.outputs[layer].shape, bool)
+        one = np.zeros(reading.activations[layer].shape, bool)
         one[place] = True
         if not isinstance(made, Residual):
-            assert set(inside.ravel().tolist()) == set(np.flatnonzero(made.reads_of(below.shape, one)))
+            assert set(inside.ravel().tolist()) == set(np.flatnonzero(made.receptive_mask(below.shape, one)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -128,11 +130,11 @@ def test_reach_both_ways_equals_following_every_change(seed: int) -> None:
             mask = np.zeros(made, bool)
             mask.flat[above] = True
             # Of pools, each cell of the window can win; of features, no weight is 0.
-            np.testing.assert_array_equal(np.asarray(layer.reads_of(shape, mask)).ravel(), moved[:, above])
+            np.testing.assert_array_equal(np.asarray(layer.receptive_mask(shape, mask)).ravel(), moved[:, above])
         for below in range(0, moved.shape[0], 3):
             mask = np.zeros(shape, bool)
             mask.flat[below] = True
-            np.testing.assert_array_equal(np.asarray(layer.reached_from(shape, mask)).ravel(), moved[below])
+            np.testing.assert_array_equal(np.asarray(layer.influence_mask(shape, mask)).ravel(), moved[below])
 
 
 def _tail(shape: tuple[int, ...]) -> tuple[Any, ...]:
@@ -149,7 +151,7 @@ def _moved(network: Network) -> Array:
         rng = np.random.default_rng(seed)
         parameters = {
             name: rng.uniform(0.2, 1.0, array.shape).astype(np.float32)
-            for name, array in network.initial(seed).items()
+            for name, array in network.initial_parameters(seed).items()
         }
         base = rng.uniform(0.1, 1.0, shape).astype(np.float32)
         for change in (50.0, -50.0):
@@ -162,10 +164,10 @@ def _moved(network: Network) -> Array:
 
 def test_reach_goes_through_whole_networks_without_the_gaps_of_strides() -> None:
     network = Network((1, 12, 12), (Conv2D(2, 2, stride=3), ReLU(), Conv2D(2, 3), Flatten(), Dense(2)))
-    seen = cells_read(network, 3, (0, 0, 0))[0][0]
+    seen = receptive_mask(network, 3, (0, 0, 0))[0][0]
     assert seen.sum() == 36, "nine windows of four pixels, the gaps between them unread"
     assert not seen[2].any()
-    up = cells_reached(network, 0, (0, 3, 3))
+    up = influence_mask(network, 0, (0, 3, 3))
     assert up[1].sum() == 2, "one place on each of two maps"
     assert up[-1].all()
 
@@ -177,7 +179,7 @@ def test_runs_without_gaps_are_what_is_read(seed: int) -> None:
         if len(shape) != 3:
             continue
         for place in some_places(shape, rng, 1):
-            runs, seen = runs_read(network, layer, *place[1:]), cells_read(network, layer, place)[0]
+            runs, seen = receptive_runs(network, layer, *place[1:]), receptive_mask(network, layer, place)[0]
             cells = seen.any(axis=0)
             if runs is None:  # only where no grid of rows and columns says it
                 assert not np.array_equal(cells, np.outer(cells.any(axis=1), cells.any(axis=0)))
@@ -191,22 +193,22 @@ def test_runs_without_gaps_are_what_is_read(seed: int) -> None:
 def test_a_skip_is_read_even_where_the_stack_looks_elsewhere() -> None:
     """The stack reads rows -1, 1 and 3 for rows 0, 1 and 2: of the corner only the padding."""
     network = Network((1, 3, 3), (Residual((Conv2D(1, 1, stride=2, padding=1),)), Flatten(), Dense(2)))
-    read_by_corner, read_by_middle = (cells_read(network, 1, (0, at, at))[0][0] for at in (0, 1))
+    read_by_corner, read_by_middle = (receptive_mask(network, 1, (0, at, at))[0][0] for at in (0, 1))
     assert np.argwhere(read_by_corner).tolist() == [[0, 0]]
     assert np.argwhere(read_by_middle).tolist() == [[1, 1]]
-    assert cells_reached(network, 0, (0, 0, 2))[1][0].sum() == 1
+    assert influence_mask(network, 0, (0, 0, 2))[1][0].sum() == 1
 
 
 def test_the_winner_of_a_pool_and_a_tie() -> None:
     network = Network((1, 4, 4), (MaxPool2D(), Flatten(), Dense(2)))
     picture = np.zeros((1, 4, 4), np.float32)
     picture[0, 1, 1], picture[0, 0, 3] = 2.0, -1.0
-    reading = read(network, network.initial(0), picture)
-    won, tied = arithmetic(reading, 1, (0, 0, 0)), arithmetic(reading, 1, (0, 0, 1))
-    assert isinstance(won, Largest)
-    assert isinstance(tied, Largest)
-    assert (won.winner, won.tied, won.result) == (3, 1, 2.0)
-    assert (tied.winner, tied.tied, tied.result) == (0, 3, 0.0)
+    reading = read(network, network.initial_parameters(0), picture)
+    won, tied = value_formula(reading, 1, (0, 0, 0)), value_formula(reading, 1, (0, 0, 1))
+    assert isinstance(won, Maximum)
+    assert isinstance(tied, Maximum)
+    assert (won.argmax, won.tie_count, won.result) == (3, 1, 2.0)
+    assert (tied.argmax, tied.tie_count, tied.result) == (0, 3, 0.0)
 
 
 def test_the_articles_first_window() -> None:
@@ -214,10 +216,10 @@ def test_the_articles_first_window() -> None:
     for at in range(1, 8):
         picture[0, at, at] = picture[0, at, 8 - at] = 1.0
     reading = read(WALKTHROUGH.network, handmade_parameters(), picture)
-    spelled = arithmetic(reading, 1, (0, 1, 1))
+    spelled = value_formula(reading, 1, (0, 1, 1))
     assert isinstance(spelled, WeightedSum)
     assert spelled.total == 9
-    assert spelled.divisor == 9
+    assert spelled.normalizer == 9
     assert (spelled.products == 1).all()
     assert spelled.result == 1
 
@@ -229,7 +231,7 @@ def test_every_sum_of_the_articles_slides(letter: str) -> None:
     reading = read(WALKTHROUGH.network, handmade_parameters(), np.array([rows], np.float32))
     sums = np.array(MAPS_X9[letter])
     for place in np.ndindex(*sums.shape):
-        spelled = arithmetic(reading, 1, place)
+        spelled = value_formula(reading, 1, place)
         assert isinstance(spelled, WeightedSum)
         assert spelled.total == sums[place]
         assert (np.abs(spelled.products) == 1).all()
@@ -237,10 +239,10 @@ def test_every_sum_of_the_articles_slides(letter: str) -> None:
 
 def test_softmax_is_what_the_votes_are() -> None:
     reading = read(*some(3))
-    made = softmax_of(reading)
+    made = softmax_terms(reading)
     assert made is not None
-    np.testing.assert_allclose(made.shares, reading.votes, rtol=1e-5)
-    np.testing.assert_allclose(made.powers / made.powers.sum(), made.shares)
+    np.testing.assert_allclose(made.probabilities, reading.votes, rtol=1e-5)
+    np.testing.assert_allclose(made.exponentials / made.exponentials.sum(), made.probabilities)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -249,10 +251,10 @@ def test_gradients_of_any_value_equal_central_differences(seed: int) -> None:
     rng, step = np.random.default_rng(seed), 1e-6
     gradients = Gradients(network)
     gradients.load(parameters)
-    gradients.show(picture)
+    gradients.forward(picture)
     layer = int(rng.integers(1, len(network.layers) + 1))
     place = some_places(network.shapes[layer], rng, 1)[-1]
-    found = gradients.below(layer, [place])
+    found = gradients.backward(layer, [place])
     assert [each.shape[1:] for each in found] == list(network.shapes[: layer + 1])
     slopes = found[0][0].ravel()
     pixels = rng.choice(picture.size, min(picture.size, 12), replace=False)
@@ -269,16 +271,16 @@ def test_contributions_and_the_rest_make_up_every_score(seed: int) -> None:
     network, parameters, picture = some(seed)
     gradients = Gradients(network, 2)
     gradients.load(parameters)
-    gradients.show(picture)
-    traced = votes_traced(gradients)
+    gradients.forward(picture)
+    traced = score_contributions(gradients)
     scores = passed(network, parameters, picture[None].astype(np.float64), np.float64)[-1][0]
-    np.testing.assert_allclose(traced.results, scores)
+    np.testing.assert_allclose(traced.values, scores)
     for layer, worth in enumerate(traced.layers):
         assert worth.shape == (2, *network.shapes[layer])
         np.testing.assert_allclose(
-            worth.reshape(2, -1).sum(axis=1) + traced.rest[layer], scores, rtol=1e-12, atol=1e-12
+            worth.reshape(2, -1).sum(axis=1) + traced.remainder[layer], scores, rtol=1e-12, atol=1e-12
         )
-    assert not traced.rest[-1].any()
+    assert not traced.remainder[-1].any()
 
 
 @pytest.mark.parametrize("seed", range(0, 60, 4))
@@ -287,10 +289,10 @@ def test_a_pass_in_pieces_that_stops_early_finds_the_same(seed: int, monkeypatch
     network, parameters, picture = some(seed)
     gradients = Gradients(network, 2)
     gradients.load(parameters)
-    gradients.show(picture)
-    whole, top = votes_traced(gradients), len(network.layers)
+    gradients.forward(picture)
+    whole, top = score_contributions(gradients), len(network.layers)
     for lowest in range(top + 1):
-        work, pieces = contributions_in_pieces(gradients, top, [(0,), (1,)], lowest), 0
+        work, pieces = contributions_in_slices(gradients, top, [(0,), (1,)], lowest), 0
         try:
             while True:
                 next(work)
@@ -301,7 +303,7 @@ def test_a_pass_in_pieces_that_stops_early_finds_the_same(seed: int, monkeypatch
         assert len(found.layers) == top + 1 - lowest
         for one, other in zip(found.layers, whole.layers[lowest:], strict=True):
             np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(found.rest, whole.rest[lowest:])
+        np.testing.assert_array_equal(found.remainder, whole.remainder[lowest:])
 
 
 def test_without_biases_the_contributions_alone_are_the_score() -> None:
@@ -311,33 +313,36 @@ def test_without_biases_the_contributions_alone_are_the_score() -> None:
         (Conv2D(3, 3, stride=2, padding=2, bias=False), ReLU(), MaxPool2D(3, 2), Flatten(), Dense(2, bias=False)),
     )
     gradients = Gradients(network, 2)
-    gradients.load(network.initial(4))
-    gradients.show(np.random.default_rng(1).standard_normal((1, 11, 10)).astype(np.float32))
-    np.testing.assert_allclose(votes_traced(gradients).rest, 0, atol=1e-12)
+    gradients.load(network.initial_parameters(4))
+    gradients.forward(np.random.default_rng(1).standard_normal((1, 11, 10)).astype(np.float32))
+    np.testing.assert_allclose(score_contributions(gradients).remainder, 0, atol=1e-12)
 
 
 def test_the_rest_is_what_the_biases_add() -> None:
     """Take the biases of the features away: what is missing is what they were said to add, with no ReLU."""
     network = Network((1, 6, 6), (Conv2D(2, 3), Flatten(), Dense(2)))
-    parameters, picture = network.initial(1), np.random.default_rng(2).standard_normal((1, 6, 6)).astype(np.float32)
+    parameters, picture = (
+        network.initial_parameters(1),
+        np.random.default_rng(2).standard_normal((1, 6, 6)).astype(np.float32),
+    )
     parameters["01-conv2d.bias"] = np.array([0.5, -0.25], np.float32)
     gradients = Gradients(network, 2)
     gradients.load(parameters)
-    gradients.show(picture)
-    traced = votes_traced(gradients)
+    gradients.forward(picture)
+    traced = score_contributions(gradients)
     bare = passed(network, parameters | {"01-conv2d.bias": np.zeros(2, np.float32)}, picture[None], np.float64)[-1][
         0
     ]
-    np.testing.assert_allclose(traced.rest[0], traced.results - bare, rtol=1e-6)
+    np.testing.assert_allclose(traced.remainder[0], traced.values - bare, rtol=1e-6)
 
 
 def test_contributions_to_a_cell_lie_where_it_reads() -> None:
     network = Network((1, 12, 12), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
     gradients = Gradients(network)
-    gradients.load(network.initial(2))
-    gradients.show(np.random.default_rng(3).standard_normal((1, 12, 12)).astype(np.float32))
+    gradients.load(network.initial_parameters(2))
+    gradients.forward(np.random.default_rng(3).standard_normal((1, 12, 12)).astype(np.float32))
     place = (1, 2, 3)
     found = contributions(gradients, 3, [place])
-    for worth, mask in zip(found.layers, cells_read(network, 3, place), strict=True):
+    for worth, mask in zip(found.layers, receptive_mask(network, 3, place), strict=True):
         assert not worth[0][~mask].any()
     assert (found.layers[2][0] != 0).sum() <= 1, "of the pool's window only the winner matters"

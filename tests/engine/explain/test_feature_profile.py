@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import OwnDrawing
-from engine.data.pool import Lesson, Pool, PoolSettings
+from engine.data.labelled_drawings import LabelledDrawing
+from engine.data.pool import ExamplePool, PoolSettings, TrainingData
 from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import shipped_subject
+from engine.documents.model_file import shipped_model
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.explain import explainer as explainer_module
@@ -21,13 +21,13 @@ from engine.explain import feature_profile as feature_profile_module
 from engine.explain import top_examples as top_examples_module
 from engine.explain.attribution import Gradients
 from engine.explain.explainer import Explainer
-from engine.explain.feature_profile import Likes, Liking, Wanted
-from engine.explain.feature_visualization import Ascended, Ascent, Restraint
-from engine.explain.queries import Question
-from engine.explain.top_examples import NINE, Example, Favourites, Given, Spread
-from engine.nn.inference import Reader, Reading
+from engine.explain.feature_profile import FeatureProfile, FeatureProfiler, FeatureQuery
+from engine.explain.feature_visualization import ActivationMaximization, MaximizedInput, Regularization
+from engine.explain.queries import Query
+from engine.explain.top_examples import TOP_COUNT, ExampleReader, TopExample, TopExamples, ValueDistribution
+from engine.nn.inference import Prediction, Predictor
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 
@@ -39,49 +39,53 @@ NETWORK = Network(
     (Conv2D(4, 3, stride=2, padding=2), Tanh(), AvgPool2D(2, 1), Conv2D(5, 2), ReLU(), Flatten(), Dense(2)),
 )
 ONE = Network((1, SIDE, SIDE), (Conv2D(2, 5), ReLU(), Flatten(), Dense(2)))
-LESSON = Lesson(PoolSettings(XOSettings(side=SIDE, neither=0.3), count=230, held_out=1, seed=4))
+LESSON = TrainingData(PoolSettings(XOSettings(side=SIDE, neither=0.3), count=230, held_out=1, seed=4))
 
 
-def subject(network: Network = NETWORK, seed: int = 3) -> Subject:
-    return Subject("small", network, network.initial(seed))
+def subject(network: Network = NETWORK, seed: int = 3) -> Model:
+    return Model("small", network, network.initial_parameters(seed))
 
 
-def gradients(of: Subject) -> Gradients:
+def gradients(of: Model) -> Gradients:
     made = Gradients(of.network)
     made.load(of.parameters)
     return made
 
 
-def ascended(of: Subject, layer: int, channel: int, seed: int = 1, **more: Any) -> list[Ascended]:
-    return [one for one in Ascent(gradients(of), layer, channel, seed, **more).pieces() if one is not None]
+def ascended(of: Model, layer: int, channel: int, seed: int = 1, **more: Any) -> list[MaximizedInput]:
+    return [
+        one
+        for one in ActivationMaximization(gradients(of), layer, channel, seed, **more).iter_slices()
+        if one is not None
+    ]
 
 
-def outputs(of: Subject, pictures: Array, layer: int, dtype: Any = np.float32) -> Array:
-    plan = Plan(of.network, CPU, len(pictures), dtype=dtype, keep=True)
+def outputs(of: Model, pictures: Array, layer: int, dtype: Any = np.float32) -> Array:
+    plan = Plan(of.network, CPU, len(pictures), dtype=dtype, keep_outputs=True)
     plan.load(of.parameters)
     plan.forward(pictures)
     return plan.outputs()[layer]
 
 
-def found_all(favourites: Favourites) -> Favourites:
-    while favourites.done < 1:
-        favourites.go_on()
+def found_all(favourites: TopExamples) -> TopExamples:
+    while favourites.progress < 1:
+        favourites.advance()
     return favourites
 
 
-def told(examples: Any) -> list[Example]:
+def told(examples: Any) -> list[TopExample]:
     return [one for one in examples if one is not None]
 
 
-def last(liking: Liking, of: Subject, wanted: Wanted) -> Likes:
-    return [one for one in liking.of(of, wanted, learning=True) if one is not None][-1]
+def last(liking: FeatureProfiler, of: Model, wanted: FeatureQuery) -> FeatureProfile:
+    return [one for one in liking.iter_profiles(of, wanted, is_training=True) if one is not None][-1]
 
 
-def climbed(of: Subject, picture: Array, layer: int, place: tuple[int, ...]) -> tuple[int | None, Array]:
+def climbed(of: Model, picture: Array, layer: int, place: tuple[int, ...]) -> tuple[int | None, Array]:
     found: list[tuple[int | None, Array]] = []
 
     def climbing() -> Iterator[None]:
-        found.append((yield from gradients(of).climb(picture, [(layer, place)])))
+        found.append((yield from gradients(of).first_input_gradient(picture, [(layer, place)])))
 
     list(climbing())
     return found[0]
@@ -113,30 +117,30 @@ def test_without_restraint_the_best_picture_of_one_feature_is_the_sign_of_its_we
     of = replace(of, parameters=dict(of.parameters) | {"01-conv2d.weight": weights})
     bias = of.parameters["01-conv2d.bias"]
     best = float(np.abs(weights[1]).sum() + bias[1])
-    way = ascended(of, 1, 1, restraint=Restraint())
+    way = ascended(of, 1, 1, regularization=Regularization())
     (rows, columns), end = way[-1].window, way[-1]
     assert (len(rows), len(columns)) == (5, 5)
     found = end.picture[0, rows.start : rows.stop, columns.start : columns.stop]
     np.testing.assert_array_equal(found, np.sign(weights[1, 0]))
     assert end.value == pytest.approx(best, rel=1e-6)
     assert end.value > way[0].value
-    examples = found_all(Favourites(of, 1, Given(LESSON, SIDE)))
-    assert end.value >= told(examples.most(1))[0].value
+    examples = found_all(TopExamples(of, 1, ExampleReader(LESSON, SIDE)))
+    assert end.value >= told(examples.highest(1))[0].value
 
 
 def test_with_restraint_it_still_beats_every_example_and_stays_within_its_bounds() -> None:
-    of = shipped_subject("default")
-    lesson = Lesson(PoolSettings(XOSettings(side=32), count=200, held_out=1))
+    of = shipped_model("default")
+    lesson = TrainingData(PoolSettings(XOSettings(side=32), count=200, held_out=1))
     for layer, channel in ((4, 5), (10, 0)):
         end = ascended(of, layer, channel)[-1]
-        best = told(found_all(Favourites(of, layer, Given(lesson, 32))).most(channel))[0]
+        best = told(found_all(TopExamples(of, layer, ExampleReader(lesson, 32))).highest(channel))[0]
         assert end.value > best.value
         assert np.abs(end.picture).max() <= 1
 
 
 @pytest.mark.parametrize("channel", range(3))
 def test_the_articles_features_come_out_as_the_strokes_they_are(channel: int) -> None:
-    of = Subject("article", WALKTHROUGH.network, handmade_parameters())
+    of = Model("article", WALKTHROUGH.network, handmade_parameters())
     end = ascended(of, 1, channel)[-1]
     rows, columns = end.window
     found = end.picture[0, rows.start : rows.stop, columns.start : columns.stop]
@@ -156,16 +160,16 @@ def test_a_dead_feature_says_so_and_one_that_nothing_moves_too() -> None:
     of = subject(ONE)
     dead = dict(of.parameters) | {"01-conv2d.bias": np.array([-99.0, 0.0], np.float32)}
     way = ascended(replace(of, parameters=dead), 2, 0)
-    assert "dead" in way[-1].words
+    assert "dead" in way[-1].message
     assert way[-1].value == 0
     before = [outputs(replace(of, parameters=dead), one.picture[None], 1)[0, 0, 3, 3] for one in (way[0], way[-1])]
     assert before[1] > before[0] + 1
     off = dict(of.parameters) | {"01-conv2d.weight": np.zeros((2, 1, 5, 5), np.float32)}
     still = ascended(replace(of, parameters=off), 1, 0)
     assert len(still) == 1
-    assert still[0].still
-    assert "This value has no gradient for any noise" in still[0].words
-    assert not ascended(of, 2, 1)[-1].words
+    assert still[0].is_stuck
+    assert "This value has no gradient for any noise" in still[0].message
+    assert not ascended(of, 2, 1)[-1].message
 
 
 def test_every_kind_of_layer_can_be_climbed_for() -> None:
@@ -176,7 +180,7 @@ def test_every_kind_of_layer_can_be_climbed_for() -> None:
     for of, at in ((subject(network), 6), (subject(), 7)):
         for layer in range(1, at + 1):
             way = ascended(of, layer, 1, steps=20)
-            assert way[-1].value > way[0].value or "dead" in way[-1].words
+            assert way[-1].value > way[0].value or "dead" in way[-1].message
 
 
 # --- the examples
@@ -185,37 +189,37 @@ def test_every_kind_of_layer_can_be_climbed_for() -> None:
 def test_the_nine_most_and_least_are_those_that_reading_all_of_them_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     of = subject()
     monkeypatch.setattr(top_examples_module, "MAX_VALUES", 9_000)  # some features at a time
-    pool = Pool(LESSON.data)
-    pool.fill()
+    pool = ExamplePool(LESSON.generated)
+    pool.generate_all()
     images, labels = pool.training.images, pool.training.labels
     for layer in (1, 4, 5, 7):
-        favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
+        favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, SIDE)))
         maps = outputs(of, images, layer)
         maps = maps.reshape(len(maps), maps.shape[1], -1)
         for channel in range(maps.shape[1]):
             peaks = maps[:, channel].max(axis=1)
             for found, order in (
-                (told(favourites.most(channel)), np.argsort(-peaks, kind="stable")),
-                (told(favourites.least(channel)), np.argsort(peaks, kind="stable")),
+                (told(favourites.highest(channel)), np.argsort(-peaks, kind="stable")),
+                (told(favourites.lowest(channel)), np.argsort(peaks, kind="stable")),
             ):
-                assert len(found) == NINE
-                np.testing.assert_allclose([one.value for one in found], peaks[order[:NINE]], atol=1e-6)
+                assert len(found) == TOP_COUNT
+                np.testing.assert_allclose([one.value for one in found], peaks[order[:TOP_COUNT]], atol=1e-6)
                 for one in found:
-                    assert one.value == pytest.approx(peaks[one.number], abs=1e-6)
-                    np.testing.assert_array_equal(one.picture, images[one.number, 0])
-                    assert one.label == ("X", "O", "neither")[labels[one.number]]
-            spread = favourites.spread(channel)
+                    assert one.value == pytest.approx(peaks[one.index], abs=1e-6)
+                    np.testing.assert_array_equal(one.picture, images[one.index, 0])
+                    assert one.label == ("X", "O", "neither")[labels[one.index]]
+            spread = favourites.distribution(channel)
             assert spread is not None
             check_spread(spread, maps[:, channel], peaks)
 
 
-def check_spread(spread: Spread, values: Array, peaks: Array) -> None:
+def check_spread(spread: ValueDistribution, values: Array, peaks: Array) -> None:
     assert spread.count == len(values)
-    said = (spread.mean, spread.deviation, spread.low, spread.high)
+    said = (spread.mean, spread.std, spread.minimum, spread.maximum)
     assert said == pytest.approx((values.mean(), values.std(), values.min(), values.max()), abs=1e-5)
-    assert spread.zero == pytest.approx((values == 0).mean())
-    assert spread.silent == pytest.approx((values == 0).all(axis=1).mean())
-    assert (spread.first, spread.last) == pytest.approx((peaks.min(), peaks.max()), abs=1e-6)
+    assert spread.zero_share == pytest.approx((values == 0).mean())
+    assert spread.inactive_share == pytest.approx((values == 0).all(axis=1).mean())
+    assert (spread.bin_start, spread.bin_stop) == pytest.approx((peaks.min(), peaks.max()), abs=1e-6)
     assert spread.peaks.sum() == len(peaks)
 
 
@@ -224,8 +228,8 @@ def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> No
     of, rng = subject(), np.random.default_rng(2)
     # A large bias: where a ReLU zeroes a value, changing a pixel changes nothing.
     of = replace(of, parameters=dict(of.parameters) | {"04-conv2d.bias": np.full(5, 9, np.float32)})
-    favourites = found_all(Favourites(of, layer, Given(LESSON, SIDE)))
-    for one in told(favourites.most(1))[:3]:
+    favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, SIDE)))
+    for one in told(favourites.highest(1))[:3]:
         start = rng.uniform(-1, 1, (1, SIDE, SIDE))
         moved = np.repeat(start[None], SIDE * SIDE + 1, axis=0)
         for pixel in range(SIDE * SIDE):
@@ -238,12 +242,12 @@ def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> No
 
 
 def test_pictures_that_take_too_much_room_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = found_all(Favourites(subject(), 1, Given(LESSON, SIDE)))
+    kept = found_all(TopExamples(subject(), 1, ExampleReader(LESSON, SIDE)))
     monkeypatch.setattr(top_examples_module, "MAX_PICTURE_BYTES", 0)
-    again = found_all(Favourites(subject(), 1, Given(LESSON, SIDE)))
-    assert next(again.least(2)) is None  # there is a pause before it
-    for one, other in zip(told(kept.least(2)), told(again.least(2)), strict=True):
-        assert one.number == other.number
+    again = found_all(TopExamples(subject(), 1, ExampleReader(LESSON, SIDE)))
+    assert next(again.lowest(2)) is None  # there is a pause before it
+    for one, other in zip(told(kept.lowest(2)), told(again.lowest(2)), strict=True):
+        assert one.index == other.index
         np.testing.assert_array_equal(one.picture, other.picture)
 
 
@@ -254,27 +258,27 @@ def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatc
     explainer = Explainer()
     reading = read(replace(of, parameters=parameters))
     for layer in (1, 4, 7):
-        explainer.follow(Question("likes", wanted=Wanted(layer, 1, 1, LESSON)), (reading,), True)
+        explainer.set_query(Query("likes", feature=FeatureQuery(layer, 1, 1, LESSON)), (reading,), True)
         while explainer.busy:
-            explainer.work(0.02)
-        assert explainer.answer is not None
-        assert explainer.answer.progress == 1
+            explainer.run_for(0.02)
+        assert explainer.result is not None
+        assert explainer.result.progress == 1
 
 
 def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothing() -> None:
     ink = np.ones((SIDE, SIDE), np.float32)
-    own = (OwnDrawing(Drawing(image=ink), "X", 7), OwnDrawing(Drawing(), "O", 0))
-    of, lesson = subject(), replace(LESSON, own=own)
-    given = Given(lesson, SIDE)
-    assert given.count == LESSON.data.count + 1
-    np.testing.assert_array_equal(given.picture(LESSON.data.count), ink)
-    pool = Pool(LESSON.data, own)
-    pool.fill()
-    at_hand = found_all(Favourites(of, 1, Given(lesson, SIDE, pool.training)))
-    made = found_all(Favourites(of, 1, given))
+    own = (LabelledDrawing(Drawing(image=ink), "X", 7), LabelledDrawing(Drawing(), "O", 0))
+    of, lesson = subject(), replace(LESSON, labelled_drawings=own)
+    given = ExampleReader(lesson, SIDE)
+    assert given.count == LESSON.generated.count + 1
+    np.testing.assert_array_equal(given.picture(LESSON.generated.count), ink)
+    pool = ExamplePool(LESSON.generated, own)
+    pool.generate_all()
+    at_hand = found_all(TopExamples(of, 1, ExampleReader(lesson, SIDE, pool.training)))
+    made = found_all(TopExamples(of, 1, given))
     for channel in range(4):
-        assert [one.number for one in told(made.most(channel))] == [
-            one.number for one in told(at_hand.most(channel))
+        assert [one.index for one in told(made.highest(channel))] == [
+            one.index for one in told(at_hand.highest(channel))
         ]
 
 
@@ -282,39 +286,39 @@ def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothi
 
 
 def test_another_feature_of_the_same_layer_is_answered_at_once() -> None:
-    liking, of = Liking(), subject()
-    first = last(liking, of, Wanted(1, 0, 1, LESSON))
-    assert (first.searched, first.count, first.done) == (1, LESSON.data.count, 1)
-    second = next(liking.of(of, Wanted(1, 2, 1, LESSON), learning=True))
+    liking, of = FeatureProfiler(), subject()
+    first = last(liking, of, FeatureQuery(1, 0, 1, LESSON))
+    assert (first.search_progress, first.examples_read, first.progress) == (1, LESSON.generated.count, 1)
+    second = next(liking.iter_profiles(of, FeatureQuery(1, 2, 1, LESSON), is_training=True))
     assert second is not None
-    assert len(second.most) == NINE
-    assert second.done < 1  # the picture is still to come
-    assert second.weighed is not None
-    np.testing.assert_array_equal(second.weighed.weights, of.parameters["01-conv2d.weight"][2])
-    other = next(liking.of(subject(seed=8), Wanted(1, 2, 1, LESSON), learning=True))
+    assert len(second.highest) == TOP_COUNT
+    assert second.progress < 1  # the picture is still to come
+    assert second.weights is not None
+    np.testing.assert_array_equal(second.weights.weights, of.parameters["01-conv2d.weight"][2])
+    other = next(liking.iter_profiles(subject(seed=8), FeatureQuery(1, 2, 1, LESSON), is_training=True))
     assert other is not None
-    assert not other.most  # of other weights nothing is known
+    assert not other.highest  # of other weights nothing is known
 
 
 def test_a_network_of_other_classes_still_gets_its_picture() -> None:
     of = subject(replace(NETWORK, classes=("a", "b")))
-    likes = last(Liking(), of, Wanted(7, 0, 1, LESSON))
-    assert "X and O" in likes.words
-    assert likes.ascended is not None
-    assert likes.ascended.done == 1
+    likes = last(FeatureProfiler(), of, FeatureQuery(7, 0, 1, LESSON))
+    assert "X and O" in likes.message
+    assert likes.maximized_input is not None
+    assert likes.maximized_input.progress == 1
 
 
 def test_examples_that_cannot_be_made_are_said_each_time_they_are_asked_for() -> None:
-    liking, of = Liking(), subject()
-    strange = replace(LESSON, own=(OwnDrawing(Drawing(), "Z"),))
+    liking, of = FeatureProfiler(), subject()
+    strange = replace(LESSON, labelled_drawings=(LabelledDrawing(Drawing(), "Z"),))
     for channel in (0, 1):
-        likes = last(liking, of, Wanted(1, channel, 1, strange))
-        assert "labelled Z" in likes.words
-        assert likes.done == 1
+        likes = last(liking, of, FeatureQuery(1, channel, 1, strange))
+        assert "labelled Z" in likes.message
+        assert likes.progress == 1
 
 
-def read(of: Subject) -> Reading:
-    return Reader(of, CPU).read(np.full((SIDE, SIDE), -1, np.float32))
+def read(of: Model) -> Prediction:
+    return Predictor(of, CPU).predict(np.full((SIDE, SIDE), -1, np.float32))
 
 
 def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_change_begins_anew(
@@ -322,38 +326,38 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
 ) -> None:
     monkeypatch.setattr(explainer_module, "REST_SECONDS", 0.0)
     monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
-    explainer, question = Explainer(), Question("likes", wanted=Wanted(1, 0, 1, LESSON))
+    explainer, question = Explainer(), Query("likes", feature=FeatureQuery(1, 0, 1, LESSON))
 
     def finish() -> None:
         while explainer.busy:
-            explainer.work(0.02)
+            explainer.run_for(0.02)
 
     monkeypatch.setattr(feature_profile_module, "COARSE_EXAMPLES", 100)
-    explainer.follow(question, (read(subject()),), True, learning=True)
+    explainer.set_query(question, (read(subject()),), True, is_training=True)
     finish()
-    first = explainer.answer
+    first = explainer.result
     assert first is not None
     assert first.progress == 1
-    assert first.likes is not None
-    assert first.likes.count == 100
+    assert first.profile is not None
+    assert first.profile.examples_read == 100
     explainer._free_at = explainer._rested_at = 0.0
-    explainer.follow(question, (read(subject(seed=9)),), True, learning=True)
+    explainer.set_query(question, (read(subject(seed=9)),), True, is_training=True)
     assert explainer.busy
-    explainer.work(0.0001)
-    assert explainer.answer is first
+    explainer.run_for(0.0001)
+    assert explainer.result is first
     finish()
-    second = explainer.answer
+    second = explainer.result
     assert second is not None
     assert second.progress == 1
     assert second is not first
-    explainer.follow(question, (read(subject(seed=9)),), True)  # the same weights, not learnt any more
+    explainer.set_query(question, (read(subject(seed=9)),), True)  # the same weights, not learnt any more
     finish()
-    assert explainer.answer is not None
-    assert explainer.answer.likes is not None
-    assert explainer.answer.likes.count == LESSON.data.count  # of which a part was enough before
-    explainer.follow(question, (read(subject(seed=9)),), True)
+    assert explainer.result is not None
+    assert explainer.result.profile is not None
+    assert explainer.result.profile.examples_read == LESSON.generated.count  # of which a part was enough before
+    explainer.set_query(question, (read(subject(seed=9)),), True)
     assert not explainer.busy
-    explainer.follow(question, (read(subject(seed=10)),), True)
+    explainer.set_query(question, (read(subject(seed=10)),), True)
     assert explainer.busy
-    explainer.work(0.0001)
-    assert explainer.answer is not second
+    explainer.run_for(0.0001)
+    assert explainer.result is not second

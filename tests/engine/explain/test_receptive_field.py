@@ -26,8 +26,8 @@ def influence(network: Network, layer: int) -> np.ndarray[Any, Any]:
     for place in range(height * width):
         # Large, so that a pixel under a maximum wins it wherever the weight above it is positive.
         pictures[place, :, place // width, place % width] += np.float32(1000)
-    plan = Plan(network, choose_backend("cpu"), len(pictures), keep=True)
-    plan.load(network.initial(3))
+    plan = Plan(network, choose_backend("cpu"), len(pictures), keep_outputs=True)
+    plan.load(network.initial_parameters(3))
     plan.forward(pictures)
     values = np.array(plan.outputs()[layer])
     # A product may round the same window differently at another place among its columns.

@@ -11,28 +11,35 @@ import engine.explain.robustness
 from engine.backends.backend import choose_backend
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
-from engine.data.xo.variations import Varied, properties
+from engine.data.xo.variations import DrawingVariations, drawing_properties
 from engine.documents.document import Document
-from engine.documents.model_file import shipped_subject
+from engine.documents.model_file import shipped_model
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
-from engine.explain.robustness import HURRIED_ROUNDS, SEED, TOGETHER, Robustness, Trial, tries
-from engine.explain.template_matching import compare, exemplars
-from engine.nn.inference import Reader
+from engine.explain.robustness import (
+    COARSE_ROUNDS,
+    DRAWINGS_PER_ROUND,
+    SEED,
+    RobustnessResult,
+    RobustnessTest,
+    supports,
+)
+from engine.explain.template_matching import match_templates, templates
+from engine.nn.inference import Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
-from engine.runtime.jobs import Trials
+from engine.runtime.jobs import RobustnessJob
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.runtime.training_protocol import Goal
+from engine.runtime.training_protocol import TrainingRequest
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
 
 CPU = choose_backend("cpu")
 SIDE = 12
 SMALL = Network((1, SIDE, SIDE), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)))
-SUBJECT = Subject("Small", SMALL, SMALL.initial(4))
+SUBJECT = Model("Small", SMALL, SMALL.initial_parameters(4))
 
 
 ROUNDS = 3
@@ -45,80 +52,80 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.runtime.jobs.ROUNDS", ROUNDS)
 
 
-def whole(trial: Trial, rounds: int = ROUNDS) -> Robustness:
-    while trial.rounds < rounds:
+def whole(trial: RobustnessTest, rounds: int = ROUNDS) -> RobustnessResult:
+    while trial.rounds_done < rounds:
         trial.advance()
-    return trial.report()
+    return trial.result()
 
 
-def comparing_network() -> Subject:
+def comparing_network() -> Model:
     """A network that is whole-image comparison: its one layer's weights are the exemplars."""
     network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)))
-    values = network.initial(0)
+    values = network.initial_parameters(0)
     name = next(name for name in values if name.endswith("weight"))
-    weights = exemplars(SIDE).pictures.reshape(2, -1).reshape(values[name].shape)
+    weights = templates(SIDE).pictures.reshape(2, -1).reshape(values[name].shape)
     values = {key: weights if key == name else np.zeros_like(array) for key, array in values.items()}
-    return Subject("Comparing", network, values)
+    return Model("Comparing", network, values)
 
 
-def ink_counting_network() -> Subject:
+def ink_counting_network() -> Model:
     """A network that sees only how much ink there is, wherever it is: the more, the more it says X."""
     network = Network((1, SIDE, SIDE), (GlobalAvgPool(), Dense(2)))
-    values = {name: np.zeros_like(array) for name, array in network.initial(0).items()}
+    values = {name: np.zeros_like(array) for name, array in network.initial_parameters(0).items()}
     weight = next(name for name in values if name.endswith("weight"))
     bias = next(name for name in values if name.endswith("bias"))
-    drawn = Varied(SIDE, 200, (1,))
+    drawn = DrawingVariations(SIDE, 200, (1,))
     ink = drawn.pictures("shift", 0.0).mean(axis=(1, 2))
     border = (np.median(ink[drawn.labels == 0]) + np.median(ink[drawn.labels == 1])) / 2
     sign = 1.0 if np.median(ink[drawn.labels == 0]) > border else -1.0
     values[weight] = np.array([[sign], [-sign]], np.float32).reshape(values[weight].shape)
     values[bias] = np.array([-sign * border, sign * border], np.float32)
-    return Subject("Counting ink", network, values)
+    return Model("Counting ink", network, values)
 
 
 def test_every_number_is_a_direct_count_of_drawings_read_one_by_one() -> None:
-    found, reader = whole(Trial(SMALL, SUBJECT.parameters, CPU), 1), Reader(SUBJECT, CPU)
-    varied = Varied(SIDE, TOGETHER, (SEED, 0))
-    for row, each in enumerate(properties(SIDE)):
-        for column in (0, each.values.index(each.usual), 10):
+    found, reader = whole(RobustnessTest(SMALL, SUBJECT.parameters, CPU), 1), Predictor(SUBJECT, CPU)
+    varied = DrawingVariations(SIDE, DRAWINGS_PER_ROUND, (SEED, 0))
+    for row, each in enumerate(drawing_properties(SIDE)):
+        for column in (0, each.values.index(each.baseline), 10):
             network = comparison = 0
             for label, picture in zip(varied.labels, varied.pictures(each.name, each.values[column]), strict=True):
-                network += int(reader.read(picture).votes.argmax() == label)
-                comparison += int(compare(exemplars(SIDE), picture).scores.argmax() == label)
-            assert (found.tried[row, column], found.network[row, column]) == (TOGETHER, network)
-            assert found.whole_image[row, column] == comparison
+                network += int(reader.predict(picture).votes.argmax() == label)
+                comparison += int(match_templates(templates(SIDE), picture).scores.argmax() == label)
+            assert (found.counts[row, column], found.network_correct[row, column]) == (DRAWINGS_PER_ROUND, network)
+            assert found.template_correct[row, column] == comparison
 
 
 def test_the_drawings_behind_a_number_can_be_had() -> None:
-    found, reader = whole(Trial(SMALL, SUBJECT.parameters, CPU)), Reader(SUBJECT, CPU)
+    found, reader = whole(RobustnessTest(SMALL, SUBJECT.parameters, CPU)), Predictor(SUBJECT, CPU)
     for row, column in ((0, 0), (1, 2), (2, 10), (3, 8), (4, 9)):
-        missed, fooled = int(found.missed[row, column]), int(found.fooled[row, column])
-        assert (missed < 0) == (found.network[row, column] == found.tried[row, column])
+        missed, fooled = int(found.first_network_error[row, column]), int(found.first_template_error[row, column])
+        assert (missed < 0) == (found.network_correct[row, column] == found.counts[row, column])
         for number, wrong in ((missed, True), (fooled, False)):
             if number >= 0:
                 picture = render(found.drawing(row, column, number), SIDE)
-                label, scores = number % 2, compare(exemplars(SIDE), picture).scores
-                read = reader.read(picture).votes if wrong else scores
+                label, scores = number % 2, match_templates(templates(SIDE), picture).scores
+                read = reader.predict(picture).votes if wrong else scores
                 assert read.argmax() != label, (row, column, number)
         if missed > 0:
             earlier = [render(found.drawing(row, column, number), SIDE) for number in range(missed)]
-            assert [int(reader.read(picture).votes.argmax()) for picture in earlier] == [
+            assert [int(reader.predict(picture).votes.argmax()) for picture in earlier] == [
                 n % 2 for n in range(missed)
             ]
 
 
 def test_the_usual_value_is_one_number_whatever_is_varied() -> None:
-    found = whole(Trial(SMALL, SUBJECT.parameters, CPU))
-    usual = [each.values.index(each.usual) for each in found.properties]
-    for right in (found.network, found.whole_image, found.tried):
+    found = whole(RobustnessTest(SMALL, SUBJECT.parameters, CPU))
+    usual = [each.values.index(each.baseline) for each in found.properties]
+    for right in (found.network_correct, found.template_correct, found.counts):
         assert len({int(right[row, column]) for row, column in enumerate(usual)}) == 1
 
 
 def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
     subject = comparing_network()
-    found = whole(Trial(subject.network, subject.parameters, CPU))
-    np.testing.assert_array_equal(found.network, found.whole_image)
-    shift = found.shares(found.network)[0]
+    found = whole(RobustnessTest(subject.network, subject.parameters, CPU))
+    np.testing.assert_array_equal(found.network_correct, found.template_correct)
+    shift = found.accuracy(found.network_correct)[0]
     assert shift[5] > 0.9
     assert shift[0] < 0.5
     assert shift[10] < 0.5
@@ -126,36 +133,36 @@ def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
 
 def test_a_network_that_does_not_mind_where_the_ink_is_reads_a_shifted_drawing_as_before() -> None:
     subject = ink_counting_network()
-    found = whole(Trial(subject.network, subject.parameters, CPU))
-    shift, size = found.shares(found.network)[:2]
+    found = whole(RobustnessTest(subject.network, subject.parameters, CPU))
+    shift, size = found.accuracy(found.network_correct)[:2]
     assert np.ptp(shift[3:8]) <= 0.05, "it stays in the frame this far"
     assert shift[5] > 0.7
     assert size[0] == pytest.approx(0.5, abs=0.05), "but a small drawing has little ink, whichever it is"
 
 
 def test_slices_give_the_same_numbers_as_one_go_and_the_report_only_grows() -> None:
-    trials = Trials(CPU)
-    trials.follow(SUBJECT, None)
+    trials = RobustnessJob(CPU)
+    trials.update(SUBJECT, None)
     before = np.zeros(1)
     while trials.busy:
-        trials.work(0.0005)
+        trials.run_for(0.0005)
         report = trials.report()
-        assert (report.tried.sum() >= before.sum()).all()
-        assert report.tried.min() <= report.tried.max() <= report.tried.min() + TOGETHER
-        before = report.tried
-    straight = whole(Trial(SMALL, SUBJECT.parameters, CPU))
-    assert report.done == straight.done == 1
-    assert (report.tried == ROUNDS * TOGETHER).all()
-    np.testing.assert_array_equal(report.network, straight.network)
-    np.testing.assert_array_equal(report.whole_image, straight.whole_image)
+        assert (report.counts.sum() >= before.sum()).all()
+        assert report.counts.min() <= report.counts.max() <= report.counts.min() + DRAWINGS_PER_ROUND
+        before = report.counts
+    straight = whole(RobustnessTest(SMALL, SUBJECT.parameters, CPU))
+    assert report.progress == straight.progress == 1
+    assert (report.counts == ROUNDS * DRAWINGS_PER_ROUND).all()
+    np.testing.assert_array_equal(report.network_correct, straight.network_correct)
+    np.testing.assert_array_equal(report.template_correct, straight.template_correct)
 
 
 def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None:
-    subject = shipped_subject("default")
-    found = whole(Trial(subject.network, subject.parameters, CPU), 2)
-    assert found.shares(found.network)[0].min() > 0.95
-    assert found.shares(found.whole_image)[0, 0] < 0.5
-    assert found.shares(found.whole_image)[0, 5] > 0.9
+    subject = shipped_model("default")
+    found = whole(RobustnessTest(subject.network, subject.parameters, CPU), 2)
+    assert found.accuracy(found.network_correct)[0].min() > 0.95
+    assert found.accuracy(found.template_correct)[0, 0] < 0.5
+    assert found.accuracy(found.template_correct)[0, 5] > 0.9
 
 
 @pytest.mark.parametrize(
@@ -167,16 +174,16 @@ def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None
     ],
 )
 def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
-    assert not tries(network)
+    assert not supports(network)
     with pytest.raises(ValueError, match="can be tested"):
-        Trial(network, network.initial(0), CPU)
+        RobustnessTest(network, network.initial_parameters(0), CPU)
 
 
 def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> None:
     broken = {name: array * np.float32(1e30) for name, array in SUBJECT.parameters.items()}
-    found = whole(Trial(SMALL, broken, CPU), 1)
-    assert found.network.max() == 0
-    assert found.whole_image.max() == TOGETHER
+    found = whole(RobustnessTest(SMALL, broken, CPU), 1)
+    assert found.network_correct.max() == 0
+    assert found.template_correct.max() == DRAWINGS_PER_ROUND
 
 
 # -- what a Runner does of it
@@ -184,103 +191,108 @@ def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> 
 
 def test_it_is_tried_only_while_somebody_looks() -> None:
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)))
-    assert runner.answer(request).robustness is None
+    assert runner.compute(request).robustness is None
     assert not runner.busy
     looking = replace(request, robustness=True)
-    assert runner.answer(looking).robustness.done == 0
+    assert runner.compute(looking).robustness.progress == 0
     while runner.busy:
-        runner.work(0.01)
-    found = runner.answer(looking).robustness
-    assert found.done == 1
-    assert runner.answer(looking).robustness is found, "it is not tried again"
+        runner.run_for(0.01)
+    found = runner.compute(looking).robustness
+    assert found.progress == 1
+    assert runner.compute(looking).robustness is found, "it is not tried again"
     assert not runner.busy
-    other = Subject("Other", SMALL, SMALL.initial(5))
-    first = runner.answer(replace(looking, document=Document(Drawing(), (other,)))).robustness
+    other = Model("Other", SMALL, SMALL.initial_parameters(5))
+    first = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).robustness
     assert first is found, "until something is known of the new one"
     while runner.busy:
-        runner.work(0.01)
-    later = runner.answer(replace(looking, document=Document(Drawing(), (other,)))).robustness
+        runner.run_for(0.01)
+    later = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).robustness
     assert later.source is other
-    assert not np.array_equal(later.network, found.network)
-    np.testing.assert_array_equal(later.whole_image, found.whole_image)
-    assert runner.answer(request).robustness is None
+    assert not np.array_equal(later.network_correct, found.network_correct)
+    np.testing.assert_array_equal(later.template_correct, found.template_correct)
+    assert runner.compute(request).robustness is None
 
 
 def test_a_stroke_under_way_has_the_engine_to_itself() -> None:
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
-    runner.answer(request)
+    runner.compute(request)
     assert runner.busy
-    before = runner.answer(replace(request, settled=False)).robustness
+    before = runner.compute(replace(request, settled=False)).robustness
     assert not runner.busy
-    runner.work(0.05)
-    assert runner.answer(replace(request, settled=False)).robustness is before
-    runner.answer(request)
+    runner.run_for(0.05)
+    assert runner.compute(replace(request, settled=False)).robustness is before
+    runner.compute(request)
     assert runner.busy
 
 
 def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() -> None:
     data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 100, 20, seed=3)
-    goal = Goal(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=400), data, running=True)
-    request = Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True, robustness=True)
+    goal = TrainingRequest(
+        1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=400), data, running=True
+    )
+    request = Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True, robustness=True)
     runner = Runner("cpu")
-    snapshot = runner.answer(request)
+    snapshot = runner.compute(request)
     for _ in range(20_000):
-        runner.work(0.002)
-        snapshot = runner.answer(request)
-        if snapshot.robustness.tried.min() >= HURRIED_ROUNDS * TOGETHER and snapshot.training.now.step > 5:
+        runner.run_for(0.002)
+        snapshot = runner.compute(request)
+        if (
+            snapshot.robustness.counts.min() >= COARSE_ROUNDS * DRAWINGS_PER_ROUND
+            and snapshot.training.current_point.step > 5
+        ):
             break
     assert snapshot.training.state == "running"
-    step = snapshot.training.now.step
-    runner.work(0.01)
-    runner.work(0.01)
-    assert runner.answer(request).training.now.step > step, "training goes on"
-    assert runner.answer(request).robustness.tried.max() == HURRIED_ROUNDS * TOGETHER
-    paused = replace(request, goal=replace(goal, running=False))
-    snapshot = runner.answer(paused)
+    step = snapshot.training.current_point.step
+    runner.run_for(0.01)
+    runner.run_for(0.01)
+    assert runner.compute(request).training.current_point.step > step, "training goes on"
+    assert runner.compute(request).robustness.counts.max() == COARSE_ROUNDS * DRAWINGS_PER_ROUND
+    paused = replace(request, training=replace(goal, running=False))
+    snapshot = runner.compute(paused)
     while runner.busy:  # as the engine's thread does
-        runner.work(0.01)
+        runner.run_for(0.01)
         if not runner.busy:
-            snapshot = runner.answer(paused)
-    assert snapshot.robustness.done == 1
-    assert snapshot.robustness.moment == snapshot.training.now
-    again = whole(Trial(SMALL, snapshot.readings[0].subject.parameters, CPU))
-    np.testing.assert_array_equal(snapshot.robustness.network, again.network)
+            snapshot = runner.compute(paused)
+    assert snapshot.robustness.progress == 1
+    assert snapshot.robustness.run_point == snapshot.training.current_point
+    again = whole(RobustnessTest(SMALL, snapshot.predictions[0].model.parameters, CPU))
+    np.testing.assert_array_equal(snapshot.robustness.network_correct, again.network_correct)
 
 
 def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise ValueError("There is no room for it.")
 
-    monkeypatch.setattr(Trial, "advance", refuse)
+    monkeypatch.setattr(RobustnessTest, "advance", refuse)
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
-    runner.answer(request)
+    runner.compute(request)
     for _ in range(3):
-        runner.work(0.01)
-    snapshot = runner.answer(request)
+        runner.run_for(0.01)
+    snapshot = runner.compute(request)
     assert [notice.text for notice in snapshot.notices] == ["Robustness: not available. There is no room for it."]
     assert snapshot.robustness is None
-    assert len(snapshot.readings) == 1
+    assert len(snapshot.predictions) == 1
     assert not runner.busy
-    runner.answer(replace(request, acknowledged=1))
-    assert runner.answer(replace(request, acknowledged=1)).notices == ()
+    runner.compute(replace(request, acknowledged=1))
+    assert runner.compute(replace(request, acknowledged=1)).notices == ()
 
 
 def test_the_same_moment_of_another_run_is_tried_anew() -> None:
     data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 20, 20, seed=3)
-    goal = Goal(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=4), data)
+    goal = TrainingRequest(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=4), data)
     runner = Runner("cpu")
-    runner.answer(Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True))
+    runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True))
     while runner.busy:
-        runner.work(0.01)
-    training = runner.answer(Request(1, Document(Drawing(), (SUBJECT,)), goal=goal, live=True)).training
-    trials, other = Trials(CPU), replace(SUBJECT, parameters=SMALL.initial(5))
-    trials.follow(SUBJECT, training)
-    trials.work(60)
+        runner.run_for(0.01)
+    training = runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True)).training
+    trials, other = RobustnessJob(CPU), replace(SUBJECT, parameters=SMALL.initial_parameters(5))
+    trials.update(SUBJECT, training)
+    trials.run_for(60)
     first = trials.report()
-    assert first.moment == training.now
-    trials.follow(other, training)
+    assert first.run_point == training.current_point
+    trials.update(other, training)
     assert not trials.busy, "the same moment has the same parameters"
-    trials.follow(other, replace(training, goal=2))
-    trials.work(60)
-    assert trials.report().moment == training.now
-    assert not np.array_equal(trials.report().network, first.network)
+    trials.update(other, replace(training, run_id=2))
+    trials.run_for(60)
+    assert trials.report().run_point == training.current_point
+    assert not np.array_equal(trials.report().network_correct, first.network_correct)

@@ -9,25 +9,32 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.dataset import Examples
-from engine.data.pool import Lesson, PoolSettings
-from engine.data.xo.generator import examples
+from engine.data.dataset import Dataset
+from engine.data.pool import PoolSettings, TrainingData
+from engine.data.xo.generator import generate_dataset
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing, Stroke
-from engine.explain.attribution import Gradients, grad_cam, gradient_times_input, last_maps, score_gradient, spread
-from engine.explain.explainer import Explainer, Learnt
-from engine.explain.perturbation import COUNT, SEED, Occlusion, flip, patches
-from engine.explain.queries import Answer, Question
-from engine.nn.inference import Reader, Reading
+from engine.explain.attribution import (
+    Gradients,
+    grad_cam,
+    grad_cam_layer,
+    gradient_times_input,
+    score_gradient,
+    upsample,
+)
+from engine.explain.explainer import AvailableExamples, Explainer
+from engine.explain.perturbation import GENERATED_COUNT, GENERATED_SEED, Occlusion, counterfactual, patches
+from engine.explain.queries import Query, Result
+from engine.nn.inference import Prediction, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.nn.weight_editing import switched_off
+from engine.nn.weight_editing import ablated
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.training.evaluation import judge
+from engine.training.evaluation import evaluate
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -36,25 +43,25 @@ SMALL = Network((1, 10, 10), LAYERS, classes=("a", "b", "c"))
 PICTURE = np.random.default_rng(7).uniform(-1, 1, (1, 10, 10)).astype(np.float32)
 
 
-def subject(network: Network = SMALL, seed: int = 3) -> Subject:
-    return Subject("small", network, network.initial(seed))
+def subject(network: Network = SMALL, seed: int = 3) -> Model:
+    return Model("small", network, network.initial_parameters(seed))
 
 
-def scores(pictures: Array, of: Subject) -> Array:
+def scores(pictures: Array, of: Model) -> Array:
     plan = Plan(of.network, CPU, len(pictures), dtype=np.float64)
     plan.load(of.parameters)
     return np.array(plan.forward(pictures)).T.copy()
 
 
-def shown(of: Subject, picture: Array = PICTURE) -> Gradients:
+def shown(of: Model, picture: Array = PICTURE) -> Gradients:
     gradients = Gradients(of.network, len(of.network.classes))
     gradients.load(of.parameters)
-    gradients.show(picture)
+    gradients.forward(picture)
     return gradients
 
 
-def read(of: Subject, picture: Array = PICTURE) -> Reading:
-    return Reader(of, CPU).read(picture[0])
+def read(of: Model, picture: Array = PICTURE) -> Prediction:
+    return Predictor(of, CPU).predict(picture[0])
 
 
 @pytest.mark.parametrize("target", range(3))
@@ -75,10 +82,10 @@ def test_grad_cam_weighs_the_last_maps_by_what_moving_a_whole_map_does_to_the_sc
     """The mean gradient of a map is how the score moves if all of it moves, divided by its places."""
     of = subject()
     gradients = shown(of)
-    assert last_maps(gradients) == 5
+    assert grad_cam_layer(gradients) == 5
     maps = gradients.outputs()[5]
     top = Network(tuple(maps.shape), (Flatten(), Dense(3)), classes=("a", "b", "c"))
-    head = Subject(
+    head = Model(
         "head",
         top,
         {"02-dense.weight": of.parameters["07-dense.weight"], "02-dense.bias": of.parameters["07-dense.bias"]},
@@ -90,14 +97,14 @@ def test_grad_cam_weighs_the_last_maps_by_what_moving_a_whole_map_does_to_the_sc
         more[channel] += 1.0
         moved.append((scores(more[None], head)[0, 1] - base) / maps[0].size)
     coarse = np.maximum(np.einsum("c,chw->hw", np.array(moved), maps), 0)
-    np.testing.assert_allclose(grad_cam(gradients, 1), spread(coarse, (10, 10)), atol=1e-9)
+    np.testing.assert_allclose(grad_cam(gradients, 1), upsample(coarse, (10, 10)), atol=1e-9)
 
 
 def test_spreading_keeps_a_flat_map_flat_and_peaks_in_their_place() -> None:
-    assert np.allclose(spread(np.full((3, 2), 4.0), (10, 7)), 4.0)
+    assert np.allclose(upsample(np.full((3, 2), 4.0), (10, 7)), 4.0)
     peak = np.zeros((4, 4))
     peak[1, 2] = 1.0
-    made = spread(peak, (16, 16))
+    made = upsample(peak, (16, 16))
     row, column = np.unravel_index(made.argmax(), made.shape)
     assert (4 <= row < 8, 8 <= column < 12) == (True, True)
 
@@ -105,15 +112,15 @@ def test_spreading_keeps_a_flat_map_flat_and_peaks_in_their_place() -> None:
 def test_a_network_without_maps_says_that_it_has_no_grad_cam() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
     explainer = Explainer()
-    explainer.follow(Question("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
-    assert explainer.answer is not None
-    assert explainer.answer.map is None
-    assert "needs feature maps" in explainer.answer.words
+    explainer.set_query(Query("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
+    assert explainer.result is not None
+    assert explainer.result.map is None
+    assert "needs feature maps" in explainer.result.message
 
 
 def test_occlusion_is_the_mean_drop_of_all_patches_over_a_pixel() -> None:
     of = subject()
-    *_, (done, drops) = Occlusion(of).drops(PICTURE, 2)
+    *_, (done, drops) = Occlusion(of).score_drops(PICTURE, 2)
     assert done == 1
     (tall, rows), (broad, columns) = patches(10), patches(10)
     sums, counts = np.zeros((10, 10)), np.zeros((10, 10))
@@ -138,12 +145,12 @@ def test_patches_reach_from_edge_to_edge(length: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_smallest_change_flips_the_verdict_and_half_of_it_does_not(seed: int) -> None:
     of = subject(seed=seed)
-    *_, found = flip(shown(of), PICTURE)
+    *_, found = counterfactual(shown(of), PICTURE)
     first = int(scores(PICTURE[None], of)[0].argmax())
-    assert found.becomes is not None
+    assert found.new_class is not None
     changed = PICTURE + found.change
     assert np.abs(changed).max() <= 1
-    assert int(scores(changed[None], of)[0].argmax()) == found.becomes != first
+    assert int(scores(changed[None], of)[0].argmax()) == found.new_class != first
     nearly = PICTURE + 0.99 * found.change
     assert int(scores(nearly[None], of)[0].argmax()) == first
     # No straight way at random is as short: the change is small, not only enough.
@@ -156,46 +163,46 @@ def test_the_smallest_change_flips_the_verdict_and_half_of_it_does_not(seed: int
 def test_where_no_pixel_matters_there_is_no_change_to_be_found() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
     still = {"02-dense.weight": np.zeros((2, 16), np.float32), "02-dense.bias": np.array([1, 0], np.float32)}
-    *_, found = flip(shown(Subject("still", network, still), PICTURE[:, :4, :4]), PICTURE[:, :4, :4])
-    assert found.becomes is None
+    *_, found = counterfactual(shown(Model("still", network, still), PICTURE[:, :4, :4]), PICTURE[:, :4, :4])
+    assert found.new_class is None
 
 
 # --- questions
 
 
-def answered(explainer: Explainer, question: Question, reading: Reading, settled: bool = True) -> Answer | None:
-    explainer.follow(question, (reading,), settled)
+def answered(explainer: Explainer, question: Query, reading: Prediction, settled: bool = True) -> Result | None:
+    explainer.set_query(question, (reading,), settled)
     while explainer.busy:
-        explainer.work(0.01)
-    return explainer.answer
+        explainer.run_for(0.01)
+    return explainer.result
 
 
 def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
     """Above the last ReLU all is straight: taking a value away takes its worth from each score."""
     of = subject()
     reading = read(of)
-    values = reading.outputs[6]
+    values = reading.activations[6]
     place = int(values.argmax())
-    answer = answered(Explainer(), Question("worth", layer=6, place=(place,)), reading)
+    answer = answered(Explainer(), Query("worth", layer=6, cell=(place,)), reading)
     assert answer is not None
     expected = of.parameters["07-dense.weight"][:, place] * values[place]
-    np.testing.assert_allclose(answer.worth, expected, rtol=1e-5)
+    np.testing.assert_allclose(answer.contributions, expected, rtol=1e-5)
     everything = of.parameters["07-dense.weight"] @ values
-    np.testing.assert_allclose(answer.rest, reading.outputs[-1] - everything, atol=1e-5)
+    np.testing.assert_allclose(answer.remainder, reading.activations[-1] - everything, atol=1e-5)
 
 
 def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() -> None:
     of = subject()
     reading = read(of)
-    answer = answered(Explainer(), Question("worth", layer=7, place=(1,)), reading)
+    answer = answered(Explainer(), Query("worth", layer=7, cell=(1,)), reading)
     assert answer is not None
-    assert len(answer.traced) == 7, "the drawing and six layers below the scores"
-    for brought, added in answer.traced:
-        assert brought + added == pytest.approx(float(reading.outputs[-1][1]), abs=1e-5)
-    weighed = float(of.parameters["07-dense.weight"][1].astype(np.float64) @ reading.outputs[6])
-    assert answer.traced[-1] == pytest.approx((weighed, float(of.parameters["07-dense.bias"][1])), abs=1e-5)
+    assert len(answer.layer_totals) == 7, "the drawing and six layers below the scores"
+    for brought, added in answer.layer_totals:
+        assert brought + added == pytest.approx(float(reading.activations[-1][1]), abs=1e-5)
+    weighed = float(of.parameters["07-dense.weight"][1].astype(np.float64) @ reading.activations[6])
+    assert answer.layer_totals[-1] == pytest.approx((weighed, float(of.parameters["07-dense.bias"][1])), abs=1e-5)
     assert answer.map is not None
-    assert answer.traced[0][0] == pytest.approx(float(answer.map.sum()))
+    assert answer.layer_totals[0][0] == pytest.approx(float(answer.map.sum()))
 
 
 def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_as_it_is_known(
@@ -203,74 +210,74 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
 ) -> None:
     monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr("engine.explain.attribution.SLICE_SECONDS", 0.0)
-    reading, question = read(subject()), Question("worth", layer=6, place=(1,))
+    reading, question = read(subject()), Query("worth", layer=6, cell=(1,))
     explainer, small = Explainer(), Explainer()
-    explainer.follow(question, (reading,), True)
-    assert explainer.answer is None
-    assert not explainer.news
+    explainer.set_query(question, (reading,), True)
+    assert explainer.result is None
+    assert not explainer.has_first_result
     pieces = 0
-    while not explainer.news:
+    while not explainer.has_first_result:
         assert explainer.busy
-        explainer.work(0.0)
+        explainer.run_for(0.0)
         pieces += 1
         assert pieces < 100
     assert pieces > 10, "somebody who draws meanwhile is never held up by more than one call"
-    explainer.follow(question, (reading,), True)
-    assert not explainer.news
+    explainer.set_query(question, (reading,), True)
+    assert not explainer.has_first_result
     monkeypatch.undo()
     whole = answered(small, question, reading)
-    assert explainer.answer is not None
+    assert explainer.result is not None
     assert whole is not None
-    assert explainer.answer.worth == whole.worth
-    np.testing.assert_array_equal(explainer.answer.map, whole.map)
+    assert explainer.result.contributions == whole.contributions
+    np.testing.assert_array_equal(explainer.result.map, whole.map)
 
 
 def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_and_is_answered_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    question, now = Question("worth", layer=6, place=(1,)), [0.0]
+    question, now = Query("worth", layer=6, cell=(1,)), [0.0]
     monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr(
         "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + 0.01) or now[0]
     )
     explainer = Explainer()
-    explainer.follow(question, (read(subject()),), True, learning=True)
+    explainer.set_query(question, (read(subject()),), True, is_training=True)
     assert explainer.busy, "the first time somebody waits for it"
     while explainer.busy:
-        explainer.work(0.0)
+        explainer.run_for(0.0)
     begun = now[0]
-    explainer.follow(question, (read(subject(seed=4)),), True, learning=True)
+    explainer.set_query(question, (read(subject(seed=4)),), True, is_training=True)
     assert not explainer.busy
     while not explainer.busy and now[0] < 100:
         pass
     assert explainer.busy
     assert now[0] - begun > 0.1
     other = read(subject(seed=5))
-    explainer.follow(question, (other,), True, learning=True)
-    explainer.follow(question, (other,), True, learning=False)
+    explainer.set_query(question, (other,), True, is_training=True)
+    explainer.set_query(question, (other,), True, is_training=False)
     assert explainer.busy, "when training stands, nothing is left out"
 
 
 def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_when_it_stands() -> None:
-    explainer, question, of = Explainer(), Question("gradient", target=0), subject()
+    explainer, question, of = Explainer(), Query("gradient", target=0), subject()
     answered(explainer, question, read(of))
-    given = [explainer.answer]
+    given = [explainer.result]
     for step in range(20):
         picture = np.clip(PICTURE + 0.01 * step, -1, 1).astype(np.float32)
-        explainer.follow(question, (read(of, picture),), False)
-        assert explainer.answer is not None
-        given.append(explainer.answer)
+        explainer.set_query(question, (read(of, picture),), False)
+        assert explainer.result is not None
+        given.append(explainer.result)
     # Kept meanwhile, so that no two of them can be taken for one.
     assert len({id(answer) for answer in given}) < 20
-    if not explainer.busy and explainer.idle is not None:
-        time.sleep(explainer.idle)
+    if not explainer.busy and explainer.seconds_until_busy is not None:
+        time.sleep(explainer.seconds_until_busy)
     while explainer.busy:
-        explainer.work(0.01)
-    assert explainer.idle is None
-    np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, picture), 0)[0])
+        explainer.run_for(0.01)
+    assert explainer.seconds_until_busy is None
+    np.testing.assert_allclose(explainer.result.map, score_gradient(shown(of, picture), 0)[0])
     last = np.clip(PICTURE - 0.3, -1, 1)
-    explainer.follow(question, (read(of, last),), True)
-    np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, last), 0)[0])
+    explainer.set_query(question, (read(of, last),), True)
+    np.testing.assert_allclose(explainer.result.map, score_gradient(shown(of, last), 0)[0])
 
 
 def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,44 +285,44 @@ def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch
     monkeypatch.setattr(
         "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + long[0]) or now[0]
     )
-    explainer, question, of = Explainer(), Question("gradient", target=0), subject()
-    explainer.follow(question, (read(of),), True)
+    explainer, question, of = Explainer(), Query("gradient", target=0), subject()
+    explainer.set_query(question, (read(of),), True)
     long[0] = 0.1  # something else has the processor
-    explainer.follow(question, (read(of, -PICTURE),), False)
+    explainer.set_query(question, (read(of, -PICTURE),), False)
     long[0], now[0] = 1e-4, now[0] + 100
     half = (0.5 * PICTURE).astype(np.float32)
-    explainer.follow(question, (read(of, half),), False)
-    assert explainer.answer is not None
-    np.testing.assert_allclose(explainer.answer.map, score_gradient(shown(of, half), 0)[0])
+    explainer.set_query(question, (read(of, half),), False)
+    assert explainer.result is not None
+    np.testing.assert_allclose(explainer.result.map, score_gradient(shown(of, half), 0)[0])
 
 
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
     explainer, reading = Explainer(), read(subject())
-    explainer.follow(Question("occlusion"), (reading,), True)
+    explainer.set_query(Query("occlusion"), (reading,), True)
     seen: list[float] = []
     while explainer.busy:
-        explainer.work(0.0001)
-        assert explainer.answer is not None
-        seen.append(explainer.answer.progress)
+        explainer.run_for(0.0001)
+        assert explainer.result is not None
+        seen.append(explainer.result.progress)
         if len(seen) == 2:
             break
     assert 0 < seen[0] < seen[1]
-    explainer.follow(None, (reading,), True)
+    explainer.set_query(None, (reading,), True)
     assert not explainer.busy
-    assert explainer.answer is None
+    assert explainer.result is None
 
 
 def test_slow_questions_wait_for_the_hand_to_rest() -> None:
     explainer, reading = Explainer(), read(subject())
-    explainer.follow(Question("occlusion"), (reading,), False)
+    explainer.set_query(Query("occlusion"), (reading,), False)
     assert not explainer.busy
-    explainer.follow(Question("occlusion"), (reading,), True)
+    explainer.set_query(Query("occlusion"), (reading,), True)
     assert explainer.busy
 
 
 def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
     explainer, of = Explainer(), subject()
-    question = Question("gradient", target=0)
+    question = Query("gradient", target=0)
     first = answered(explainer, question, read(of))
     assert answered(explainer, question, read(of)) is first
     other = answered(explainer, question, read(of, -PICTURE))
@@ -327,13 +334,13 @@ def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        Question("worth", layer=6, place=(99,)),
-        Question("worth", layer=60),
-        Question("gradient", target=7),
-        Question("ablation", layer=60),
+        Query("worth", layer=6, cell=(99,)),
+        Query("worth", layer=60),
+        Query("gradient", target=7),
+        Query("ablation", layer=60),
     ],
 )
-def test_a_value_that_is_not_there_has_no_answer(question: Question) -> None:
+def test_a_value_that_is_not_there_has_no_answer(question: Query) -> None:
     assert answered(Explainer(), question, read(subject())) is None
 
 
@@ -341,19 +348,19 @@ def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> 
     runner = Runner("cpu")
     network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)))
     document = Document(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),)), (subject(network),))
-    quick = runner.answer(Request(1, document, question=Question("gradient")))
-    assert quick.answer is not None
-    assert quick.answer.map is not None
-    assert quick.answer.map.shape == (16, 16)
-    request = Request(1, document, question=Question("occlusion"))
-    runner.answer(request)
+    quick = runner.compute(Request(1, document, query=Query("gradient")))
+    assert quick.result is not None
+    assert quick.result.map is not None
+    assert quick.result.map.shape == (16, 16)
+    request = Request(1, document, query=Query("occlusion"))
+    runner.compute(request)
     end = time.monotonic() + 30
     while runner.busy and time.monotonic() < end:
-        runner.work(0.01)
-    done = runner.answer(request).answer
+        runner.run_for(0.01)
+    done = runner.compute(request).result
     assert done is not None
     assert done.progress == 1
-    assert runner.answer(Request(1, document)).answer is None
+    assert runner.compute(Request(1, document)).result is None
 
 
 # --- features switched off
@@ -363,48 +370,48 @@ XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Den
 
 
 def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> None:
-    of = Subject("xo", XO, XO.initial(5))
-    answer = answered(Explainer(), Question("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
+    of = Model("xo", XO, XO.initial_parameters(5))
+    answer = answered(Explainer(), Query("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
     assert answer is not None
-    assert [loss.channel for loss in answer.losses] == [0, 1, 2]
-    given = examples(XOSettings(side=16, neither=0.0), COUNT, SEED)
-    whole = judge(XO, of.parameters, given, CPU).score
-    for loss in answer.losses:
+    assert [loss.channel for loss in answer.ablations] == [0, 1, 2]
+    given = generate_dataset(XOSettings(side=16, neither=0.0), GENERATED_COUNT, GENERATED_SEED)
+    whole = evaluate(XO, of.parameters, given, CPU).metrics
+    for loss in answer.ablations:
         parameters = dict(of.parameters)
         for part in ("weight", "bias"):
             parameters[f"01-conv2d.{part}"] = parameters[f"01-conv2d.{part}"].copy()
             parameters[f"01-conv2d.{part}"][loss.channel] = 0
-        without = judge(XO, parameters, given, CPU).score
-        assert loss.error == pytest.approx(without.loss - whole.loss, rel=1e-6)
-        assert loss.accuracy == pytest.approx(whole.accuracy - without.accuracy)
+        without = evaluate(XO, parameters, given, CPU).metrics
+        assert loss.error_increase == pytest.approx(without.loss - whole.loss, rel=1e-6)
+        assert loss.accuracy_drop == pytest.approx(whole.accuracy - without.accuracy)
 
 
 def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
     of, rng = subject(), np.random.default_rng(0)
-    given = Examples(
+    given = Dataset(
         rng.uniform(-1, 1, (30, 1, 10, 10)).astype(np.float32), rng.integers(0, 3, 30), of.network.classes
     )
-    explainer, question = Explainer(), Question("ablation", layer=4)
-    lesson = Lesson(PoolSettings(XOSettings()), ())
-    explainer.follow(question, (read(of),), True, learnt=Learnt(lesson, None, given))
+    explainer, question = Explainer(), Query("ablation", layer=4)
+    lesson = TrainingData(PoolSettings(XOSettings()), ())
+    explainer.set_query(question, (read(of),), True, available=AvailableExamples(lesson, None, given))
     while explainer.busy:
-        explainer.work(0.01)
-    answer = explainer.answer
+        explainer.run_for(0.01)
+    answer = explainer.result
     assert answer is not None
-    assert (answer.held_out, answer.tried, len(answer.losses)) == (True, 30, 5)
-    whole = judge(of.network, of.parameters, given, CPU).score
-    for loss in answer.losses:
-        without = judge(of.network, switched_off(of, 4, loss.channel).parameters, given, CPU).score
-        assert loss.error == pytest.approx(without.loss - whole.loss, rel=1e-5, abs=1e-7)
-        assert loss.accuracy == pytest.approx(whole.accuracy - without.accuracy)
+    assert (answer.held_out, answer.example_count, len(answer.ablations)) == (True, 30, 5)
+    whole = evaluate(of.network, of.parameters, given, CPU).metrics
+    for loss in answer.ablations:
+        without = evaluate(of.network, ablated(of, 4, loss.channel).parameters, given, CPU).metrics
+        assert loss.error_increase == pytest.approx(without.loss - whole.loss, rel=1e-5, abs=1e-7)
+        assert loss.accuracy_drop == pytest.approx(whole.accuracy - without.accuracy)
 
 
 def test_ablation_stays_while_the_drawing_changes_and_needs_a_network_of_x_and_o() -> None:
-    of, explainer = Subject("xo", XO, XO.initial(5)), Explainer()
-    question = Question("ablation", layer=5)
+    of, explainer = Model("xo", XO, XO.initial_parameters(5)), Explainer()
+    question = Query("ablation", layer=5)
     first = answered(explainer, question, read(of, np.zeros((1, 16, 16), np.float32)))
     assert answered(explainer, question, read(of, np.ones((1, 16, 16), np.float32))) is first
-    other = answered(Explainer(), Question("ablation", layer=1), read(subject()))
+    other = answered(Explainer(), Query("ablation", layer=1), read(subject()))
     assert other is not None
-    assert "X and O" in other.words
-    assert answered(Explainer(), Question("ablation", layer=2), read(subject())) is None, "a tanh has no weights"
+    assert "X and O" in other.message
+    assert answered(Explainer(), Query("ablation", layer=2), read(subject())) is None, "a tanh has no weights"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
-from engine.formats.array_files import npz_bytes, read_images
-from engine.formats.atomic_file import StorageError
+from engine.formats.array_files import npz_bytes, read_npz
+from engine.formats.atomic_file import FileError
 
 INK = np.where(np.random.default_rng(4).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))
 INK[:, [0, -1]] = INK[:, :, [0, -1]] = -1
@@ -44,8 +44,8 @@ def refused(path: Path, data: bytes | None = None) -> str:
     if data is not None:
         path.write_bytes(data)
     begun = time.process_time()
-    with pytest.raises(StorageError) as raised:
-        read_images(path)
+    with pytest.raises(FileError) as raised:
+        read_npz(path)
     assert time.process_time() - begun < 1
     sentence = str(raised.value)
     assert sentence.startswith(str(path))
@@ -79,7 +79,7 @@ def path(tmp_path: Path) -> Path:
 )
 def test_pictures_come_out_as_ink(path: Path, save: Any, images: np.ndarray) -> None:
     save(path, images=images, labels=np.array([0, 1, 1, 0, -1]))
-    found = read_images(path)
+    found = read_npz(path)
     assert found.pictures.dtype == np.float32
     assert np.array_equal(found.pictures, INK)
     assert found.labels is not None
@@ -95,7 +95,7 @@ def test_each_picture_by_itself(path: Path, chunk: int, monkeypatch: pytest.Monk
     mixed = GREY.copy()
     mixed[1::2] = 255 - mixed[1::2]
     np.savez(path, images=mixed)
-    found = read_images(path)
+    found = read_npz(path)
     assert np.array_equal(found.pictures, INK)
     assert found.labels is None
 
@@ -103,7 +103,7 @@ def test_each_picture_by_itself(path: Path, chunk: int, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("labels", [np.array([0, 1, 1, 0, 1], np.uint8), np.array([0.0, 1, 1, 0, 1])])
 def test_labels_of_other_types(path: Path, labels: np.ndarray) -> None:
     np.savez(path, images=GREY, labels=labels)
-    found = read_images(path).labels
+    found = read_npz(path).labels
     assert found is not None
     assert found.tolist() == [0, 1, 1, 0, 1]
 
@@ -113,7 +113,7 @@ def test_classes_have_names(path: Path) -> None:
     names = np.array(["triangle", "None", "Kreuz ✗", "neither"])
     for stored in (names, names.astype(">U8")):
         np.savez(path, images=GREY, labels=np.array([0, 1, 2, 3, -1]), classes=stored)
-        found = read_images(path)
+        found = read_npz(path)
         assert found.labels is not None
         assert found.classes == ("triangle", "Kreuz ✗")
         assert found.labels.tolist() == [0, -1, 1, -1, -1]
@@ -252,7 +252,7 @@ def test_more_values_than_are_read(path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("engine.formats.array_files.PICTURES_LIMIT", GREY.size - 1)
     assert "more than the 209 values that are read" in refused(path)
     monkeypatch.setattr("engine.formats.array_files.PICTURES_LIMIT", GREY.size)
-    assert read_images(path).pictures.shape == GREY.shape
+    assert read_npz(path).pictures.shape == GREY.shape
 
 
 @pytest.mark.parametrize("claim", [0xFFFFFFFE, 900_000_000, 1_000_000])

@@ -15,8 +15,8 @@ import pytest
 
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import WALKTHROUGH
-from engine.formats.atomic_file import StorageError, read_whole, write_atomically
-from engine.nn.model import Subject
+from engine.formats.atomic_file import FileError, read_bytes, write_atomically
+from engine.nn.model import Model
 from tests.conftest import Effort
 
 OLD, NEW = b"the old file", b"the new file" * 1000
@@ -63,7 +63,7 @@ def test_a_failure_keeps_the_old_file(
         raise OSError(number, os.strerror(number), "somewhere")
 
     monkeypatch.setattr(os, step, fail)
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(FileError) as raised:
         write_atomically(target, NEW)
     monkeypatch.undo()
     assert str(raised.value).startswith(f"{target} was not saved: ")
@@ -96,7 +96,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
     target.write_bytes(OLD)
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(StorageError, match="writing there is not allowed"):
+        with pytest.raises(FileError, match="writing there is not allowed"):
             write_atomically(target, NEW)
     finally:
         tmp_path.chmod(0o700)
@@ -107,7 +107,7 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_bytes(OLD)
-    with pytest.raises(StorageError, match="was not saved"):
+    with pytest.raises(FileError, match="was not saved"):
         write_atomically(tmp_path / name, NEW)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
@@ -122,12 +122,12 @@ def test_what_a_killed_save_left_is_removed_once_it_is_old(tmp_path: Path) -> No
     assert sorted(os.listdir(tmp_path)) == [".file.2.saving", ".other.1.saving", "file"]
 
 
-SAVES_FOR_EVER = f"from engine.nn.model import {Subject.__name__} as Model"
+SAVES_FOR_EVER = f"from engine.nn.model import {Model.__name__} as Model"
 SAVES_FOR_EVER += """
 import sys
 from engine.documents.presets import WALKTHROUGH
 from engine.documents.model_file import save_model
-subjects = [Model(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial(n)) for n in (0, 1)]
+subjects = [Model(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial_parameters(n)) for n in (0, 1)]
 save_model(sys.argv[1], subjects[0])
 print("saving", flush=True)
 while True:
@@ -141,7 +141,7 @@ def test_killed_while_saving(tmp_path: Path, effort: Effort) -> None:
     target, rng = tmp_path / "model.safetensors", random.Random(5)
     whole = []
     for n in (0, 1):
-        save_model(target, Subject(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial(n)))
+        save_model(target, Model(f"number {n}", WALKTHROUGH.network, WALKTHROUGH.network.initial_parameters(n)))
         whole.append(target.read_bytes())
     kills = 0
     while kills < effort(40, 200):
@@ -171,9 +171,9 @@ def test_killed_while_saving(tmp_path: Path, effort: Effort) -> None:
 def test_reading_stops_at_the_limit(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(bytes(100))
-    assert read_whole(file, 100) == bytes(100)
-    with pytest.raises(StorageError, match="more than the"):
-        read_whole(file, 99)
+    assert read_bytes(file, 100) == bytes(100)
+    with pytest.raises(FileError, match="more than the"):
+        read_bytes(file, 99)
 
 
 @pytest.mark.parametrize(
@@ -192,13 +192,13 @@ def test_what_is_no_file(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "empty").touch()
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StorageError, match=words) as raised:
-        read_whole(tmp_path / name, 100)
+    with pytest.raises(FileError, match=words) as raised:
+        read_bytes(tmp_path / name, 100)
     assert str(tmp_path / name) in str(raised.value)
 
 
 def test_a_name_with_a_line_break_stays_on_one_line(tmp_path: Path) -> None:
-    with pytest.raises(StorageError) as raised:
-        read_whole(tmp_path / "two\nlines", 100)
+    with pytest.raises(FileError) as raised:
+        read_bytes(tmp_path / "two\nlines", 100)
     assert "\n" not in str(raised.value)
     assert np.isin(list("two"), list(str(raised.value))).all()

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.formats.array_files import is_idx, labels_of_images, read_idx
-from tests.engine.refusal import refusal
+from engine.formats.array_files import find_labels_file, is_idx, read_idx
+from tests.engine.refusal import error_sentence
 
 INK = np.where(np.random.default_rng(6).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))
 INK[:, [0, -1]] = INK[:, :, [0, -1]] = -1
@@ -45,7 +45,7 @@ def images(tmp_path: Path) -> Path:
 
 def refused(images: Path, data: bytes) -> str:
     images.write_bytes(data)
-    return refusal(images, lambda: read_idx(images, images.with_name("labels")))
+    return error_sentence(images, lambda: read_idx(images, images.with_name("labels")))
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -94,21 +94,21 @@ def test_pictures_in_several_parts_of_gzip(images: Path) -> None:
     ],
 )
 def test_labels_are_found_beside_their_images(tmp_path: Path, name: str, beside: str) -> None:
-    assert labels_of_images(tmp_path / name) is None
+    assert find_labels_file(tmp_path / name) is None
     (tmp_path / beside).touch()
-    assert labels_of_images(tmp_path / name) == tmp_path / beside
+    assert find_labels_file(tmp_path / name) == tmp_path / beside
 
 
 def test_labels_are_not_their_own_labels(tmp_path: Path) -> None:
     (tmp_path / "train-labels-idx1-ubyte").touch()
-    assert labels_of_images(tmp_path / "train-labels-idx1-ubyte") is None
+    assert find_labels_file(tmp_path / "train-labels-idx1-ubyte") is None
 
 
 def test_labels_that_are_packed_as_the_images_are_come_first(tmp_path: Path) -> None:
     for name in ("labels", "labels.gz"):
         (tmp_path / name).touch()
-    assert labels_of_images(tmp_path / "images.gz") == tmp_path / "labels.gz"
-    assert labels_of_images(tmp_path / "images") == tmp_path / "labels"
+    assert find_labels_file(tmp_path / "images.gz") == tmp_path / "labels.gz"
+    assert find_labels_file(tmp_path / "images") == tmp_path / "labels"
 
 
 def test_what_begins_as_idx_does(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_labels_that_are_none(images: Path, labels: bytes, words: str) -> None:
     images.write_bytes(idx_bytes(GREY))
     beside = images.with_name("labels")
     beside.write_bytes(labels)
-    assert words in refusal(beside, lambda: read_idx(images, beside))
+    assert words in error_sentence(beside, lambda: read_idx(images, beside))
 
 
 def test_cut_short_anywhere(images: Path) -> None:

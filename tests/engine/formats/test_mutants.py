@@ -11,20 +11,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.files import read_examples
+from engine.data.files import read_dataset
 from engine.documents.model_file import load_model, save_model
 from engine.documents.presets import WALKTHROUGH
 from engine.documents.training_file import InterruptedRun, load_checkpoint, save_checkpoint
-from engine.formats.array_files import npz_bytes, read_idx, read_images
+from engine.formats.array_files import npz_bytes, read_idx, read_npz
 from engine.formats.pictures import read_picture
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.training.recipe import Recipe
 from engine.training.trainer import Trainer
 from tests.conftest import Effort
 from tests.engine.data.test_folders import on_disk, zipped
 from tests.engine.formats.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants
 from tests.engine.formats.test_idx import idx_bytes
-from tests.engine.small_runs import CPU, DATA, SMALL, source_of
+from tests.engine.small_runs import CPU, DATA, SMALL, generated_source
 
 NOISE = np.random.default_rng(9).integers(0, 256, (24, 20, 3)).astype(np.uint8)
 GROWTH_MIB = 256
@@ -107,7 +107,7 @@ def test_pictures(
 def test_npz(tmp_path: Path, effort: Effort) -> None:
     names = np.array(["X", "O"])
     data = npz_bytes({"images": NOISE[:5, :9, :].copy(), "labels": np.arange(5) % 2, "classes": names})
-    check(tmp_path / "a.npz", zip_mutants(data, effort(5_000, 300_000), 12), read_images)
+    check(tmp_path / "a.npz", zip_mutants(data, effort(5_000, 300_000), 12), read_npz)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -144,7 +144,7 @@ def picture_bytes(kind: str) -> bytes:
 
 def examples(path: Path) -> None:
     """Reads a data set and validates the result."""
-    found = read_examples(path, (1, 12, 12))
+    found = read_dataset(path, (1, 12, 12))
     assert len(found) >= 2
     assert len(found.classes) >= 2
     assert found.images.shape[1:] == (1, 12, 12)
@@ -152,13 +152,13 @@ def examples(path: Path) -> None:
 
 def test_models(tmp_path: Path, effort: Effort) -> None:
     path = tmp_path / "a.safetensors"
-    save_model(path, Subject("n", WALKTHROUGH.network, WALKTHROUGH.network.initial(1), 0.5, {"seed": 1}))
+    save_model(path, Model("n", WALKTHROUGH.network, WALKTHROUGH.network.initial_parameters(1), 0.5, {"seed": 1}))
     check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 13), load_model)
 
 
 def test_checkpoints(tmp_path: Path, effort: Effort) -> None:
     path, recipe = tmp_path / "a.checkpoint", Recipe(batch=4, epochs=1, examples=8, data=DATA)
-    trainer = Trainer(SMALL, source_of(recipe), recipe, CPU)
-    next(trainer.steps())
+    trainer = Trainer(SMALL, generated_source(recipe), recipe, CPU)
+    next(trainer.run())
     save_checkpoint(path, InterruptedRun("n", SMALL, recipe, trainer.checkpoint(), ("xo train",)))
     check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 14), load_checkpoint)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.formats.atomic_file import StorageError
+from engine.formats.atomic_file import FileError
 from engine.formats.pictures import as_ink, read_picture, to_input
 from tests.engine.formats.mutants import claimed_bmp, claimed_png, with_png_sums
 
@@ -35,7 +35,7 @@ def written(path: Path, pixels: Any, mode: str | None = None, **options: Any) ->
 
 def refused(path: Path) -> str:
     """The error message for a file, without its path."""
-    with pytest.raises(StorageError) as raised:
+    with pytest.raises(FileError) as raised:
         read_picture(path)
     sentence = str(raised.value)
     assert sentence.startswith(str(path))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.nn.inference import BLANK_INK, Reader, verdict, votes_of
+from engine.nn.inference import BLANK_INK, Predictor, compute_votes, predict_class
 from engine.nn.layers import Dense, Flatten, ShapeError
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 
 NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
-SUBJECT = Subject("Plain", NETWORK, NETWORK.initial(1), threshold=0.8)
+SUBJECT = Model("Plain", NETWORK, NETWORK.initial_parameters(1), threshold=0.8)
 INKED = np.ones((10, 10), np.float32)
 
 
@@ -36,48 +36,48 @@ def votes(*shares: float) -> np.ndarray:
 def test_the_verdict_is_the_top_vote_unless_it_is_below_the_threshold(
     shares: tuple[float, float], expected: str
 ) -> None:
-    assert verdict(SUBJECT, votes(*shares), INKED) == expected
+    assert predict_class(SUBJECT, votes(*shares), INKED) == expected
 
 
 def test_a_vote_that_equals_the_threshold_is_enough() -> None:
-    assert verdict(replace(SUBJECT, threshold=0.75), votes(0.75, 0.25), INKED) == "X"
+    assert predict_class(replace(SUBJECT, threshold=0.75), votes(0.75, 0.25), INKED) == "X"
 
 
 def test_without_a_threshold_only_a_tie_is_unsure() -> None:
     plain = replace(SUBJECT, threshold=None)
-    assert verdict(plain, votes(0.501, 0.499), INKED) == "X"
-    assert verdict(plain, votes(0.5, 0.5), INKED) == "unsure"
+    assert predict_class(plain, votes(0.501, 0.499), INKED) == "X"
+    assert predict_class(plain, votes(0.5, 0.5), INKED) == "unsure"
 
 
 def test_a_picture_with_hardly_any_ink_is_blank() -> None:
     picture = np.full((100, 100), -1, np.float32)
     needed = round(BLANK_INK * picture.size)
     picture.flat[: needed - 1] = 1
-    assert verdict(SUBJECT, votes(0.99, 0.01), picture) == "unsure"
+    assert predict_class(SUBJECT, votes(0.99, 0.01), picture) == "unsure"
     picture.flat[: needed + 1] = 1
-    assert verdict(SUBJECT, votes(0.99, 0.01), picture) == "X"
+    assert predict_class(SUBJECT, votes(0.99, 0.01), picture) == "X"
 
 
 def test_scores_that_are_votes_already_are_shown_as_they_are() -> None:
     scores = votes(1.0, 0.25)
     article = Network((1, 10, 10), (Flatten(), Dense(2)), vote="score")
-    np.testing.assert_array_equal(votes_of(article, scores), scores)
-    assert not np.shares_memory(votes_of(article, scores), scores)
-    np.testing.assert_allclose(votes_of(NETWORK, scores), np.exp(scores) / np.exp(scores).sum(), rtol=1e-6)
+    np.testing.assert_array_equal(compute_votes(article, scores), scores)
+    assert not np.shares_memory(compute_votes(article, scores), scores)
+    np.testing.assert_allclose(compute_votes(NETWORK, scores), np.exp(scores) / np.exp(scores).sum(), rtol=1e-6)
 
 
 def test_weights_whose_products_overflow_are_unsure_without_a_warning() -> None:
     huge = {name: np.full(shape, 3e38, np.float32) for name, shape in NETWORK.parameter_shapes.items()}
     huge["02-dense.weight"][1] *= -1
-    reading = Reader(Subject("Huge", NETWORK, huge), choose_backend("cpu")).read(INKED)
-    assert reading.verdict == "unsure"
+    reading = Predictor(Model("Huge", NETWORK, huge), choose_backend("cpu")).predict(INKED)
+    assert reading.predicted_class == "unsure"
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 9)])
 def test_a_network_that_reads_no_square_map_is_refused(shape: tuple[int, int, int]) -> None:
     network = Network(shape, (Flatten(), Dense(2)))
     with pytest.raises(ShapeError, match=r"^Odd reads .*; choose a network with a 1 × n × n input\.$"):
-        Reader(Subject("Odd", network, network.initial(1)), choose_backend("cpu"))
+        Predictor(Model("Odd", network, network.initial_parameters(1)), choose_backend("cpu"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -87,9 +87,9 @@ def test_a_picture_with_values_that_are_no_numbers_is_refused(value: float) -> N
     with pytest.raises(
         ValueError, match=r"^Plain cannot read a picture with values that are not finite numbers\.$"
     ):
-        Reader(SUBJECT, choose_backend("cpu")).read(picture)
+        Predictor(SUBJECT, choose_backend("cpu")).predict(picture)
 
 
 def test_a_picture_of_another_size_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"reads pictures 1 × 1 × 10 × 10, but got 1 × 1 × 9 × 9\.$"):
-        Reader(SUBJECT, choose_backend("cpu")).read(np.ones((9, 9), np.float32))
+        Predictor(SUBJECT, choose_backend("cpu")).predict(np.ones((9, 9), np.float32))

@@ -62,7 +62,11 @@ def test_a_spoiled_description_is_one_sentence(spoil: object, words: str) -> Non
 
 
 def test_initial_parameters_follow_the_seed() -> None:
-    first, again, other = DEFAULT.initial(1), DEFAULT.initial(1), DEFAULT.initial(2)
+    first, again, other = (
+        DEFAULT.initial_parameters(1),
+        DEFAULT.initial_parameters(1),
+        DEFAULT.initial_parameters(2),
+    )
     assert {n: v.tobytes() for n, v in first.items()} == {n: v.tobytes() for n, v in again.items()}
     assert not np.array_equal(first["01-conv2d.weight"], other["01-conv2d.weight"])
     assert all(values.dtype == np.float32 for values in first.values())
@@ -71,17 +75,19 @@ def test_initial_parameters_follow_the_seed() -> None:
 @pytest.mark.parametrize("preset", presets.PRESETS.values(), ids=lambda preset: preset.name)
 def test_parameter_shapes_are_those_of_fresh_parameters(preset: presets.Preset) -> None:
     network = preset.network
-    assert network.parameter_shapes == {name: values.shape for name, values in network.initial(0).items()}
+    assert network.parameter_shapes == {
+        name: values.shape for name, values in network.initial_parameters(0).items()
+    }
 
 
 def test_initial_weights_have_the_spread_of_he() -> None:
-    weights = DEFAULT.initial(5)["08-dense.weight"]
+    weights = DEFAULT.initial_parameters(5)["08-dense.weight"]
     assert weights.std() == pytest.approx(np.sqrt(2 / 1024), rel=0.02)
 
 
 @pytest.mark.parametrize(("mean", "scale"), [(False, 1), (True, 75)])
 def test_initial_features_match_as_strongly_whether_products_are_summed_or_averaged(mean: bool, scale: int) -> None:
-    values = Conv2D(200, 5, mean=mean).initial((3, 9, 9), np.random.default_rng(1))
+    values = Conv2D(200, 5, mean=mean).initial_parameters((3, 9, 9), np.random.default_rng(1))
     assert values["weight"].std() == pytest.approx(scale * np.sqrt(2 / 75), rel=0.02)
     np.testing.assert_array_equal(values["bias"], np.zeros(200))
 
@@ -101,8 +107,8 @@ def test_which_values_share_a_scale_and_which_can_be_below_0() -> None:
     layers = (Center(), Conv2D(3), ReLU(), AvgPool2D(), BatchNorm2D(), LeakyReLU(), Residual((ReLU(),)), stack)
     tail = (Sigmoid(), Dropout(), GlobalAvgPool(), Tanh(), Dense(4), ReLU(), Dense(2))
     network = Network((1, 9, 9), (*layers, *tail))
-    assert network.scales == (0, 0, 2, 2, 2, 5, 5, 5, 8, 9, 9, 9, 12, 13, 13, 15)
-    signed = [name for name, can in zip(network.names, network.signed, strict=True) if can]
+    assert network.scale_sources == (0, 0, 2, 2, 2, 5, 5, 5, 8, 9, 9, 9, 12, 13, 13, 15)
+    signed = [name for name, can in zip(network.names, network.can_be_negative, strict=True) if can]
     assert signed == [
         "00-input", "01-center", "02-conv2d", "05-batchnorm2d", "06-leakyrelu", "07-residual", "08-residual",
         "13-dense", "15-dense",
@@ -110,24 +116,24 @@ def test_which_values_share_a_scale_and_which_can_be_below_0() -> None:
 
 
 def test_wrong_parameters_are_named() -> None:
-    values = DEFAULT.initial(1)
+    values = DEFAULT.initial_parameters(1)
     with pytest.raises(ShapeError, match=r"08-dense.bias .* missing"):
-        DEFAULT.check({name: v for name, v in values.items() if name != "08-dense.bias"})
+        DEFAULT.check_parameters({name: v for name, v in values.items() if name != "08-dense.bias"})
     with pytest.raises(ShapeError, match=r"01-conv2d.weight to be 8 × 1 × 5 × 5, but it is 8 × 1 × 3 × 3"):
-        DEFAULT.check(values | {"01-conv2d.weight": np.zeros((8, 1, 3, 3), np.float32)})
+        DEFAULT.check_parameters(values | {"01-conv2d.weight": np.zeros((8, 1, 3, 3), np.float32)})
     with pytest.raises(ShapeError, match="to be 2 × 32, but it is 32 × 2"):
-        DEFAULT.check(values | {"10-dense.weight": np.zeros((32, 2), np.float32)})
+        DEFAULT.check_parameters(values | {"10-dense.weight": np.zeros((32, 2), np.float32)})
     with pytest.raises(ShapeError, match="no parameter 99-tail"):
-        DEFAULT.check(values | {"99-tail": np.zeros(3, np.float32)})
+        DEFAULT.check_parameters(values | {"99-tail": np.zeros(3, np.float32)})
     with pytest.raises(ValueError, match=r"08-dense.bias .* not finite"):
-        DEFAULT.check(values | {"08-dense.bias": np.full(32, np.nan, np.float32)})
+        DEFAULT.check_parameters(values | {"08-dense.bias": np.full(32, np.nan, np.float32)})
 
 
 def test_a_thousand_layers_are_built_and_run() -> None:
     deep = Network((1, 4, 4), (Conv2D(1, 3, padding="same"), ReLU()) * 499 + (Flatten(), Dense(2)))
     assert Network.from_json(deep.to_json()) == deep
     plan = Plan(deep, choose_backend("cpu"), 1, learn=True)
-    plan.load(deep.initial(1))
+    plan.load(deep.initial_parameters(1))
     plan.forward(np.ones((1, 1, 4, 4), np.float32))
     plan.backward(np.full((1, 2), 0.5))
     assert len(plan.parameter_gradients()) == 1000

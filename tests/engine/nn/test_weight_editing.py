@@ -7,12 +7,12 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.documents.document import Document
-from engine.documents.presets import ARTICLE_FEATURES, WALKTHROUGH, handmade_parameters
+from engine.documents.presets import ARTICLE_KERNELS, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.nn import weight_editing
-from engine.nn.inference import Reader
+from engine.nn.inference import Predictor
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
@@ -21,50 +21,50 @@ NETWORK = Network(
     (1, 8, 8), (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dense(6), ReLU(), Dense(2))
 )
 OWNERS = [(0, None), (1, 1), (2, 1), (3, 1), (4, 1), (5, None), (6, 6), (7, 6), (8, 8)]
-SUBJECT = Subject("some", NETWORK, NETWORK.initial(1), origin={"recipe": {"seed": 1}})
+SUBJECT = Model("some", NETWORK, NETWORK.initial_parameters(1), origin={"recipe": {"seed": 1}})
 
 
 @pytest.mark.parametrize(("layer", "owner"), OWNERS)
 def test_a_value_owes_itself_to_the_last_weights_below_it_on_its_own_map(layer: int, owner: int | None) -> None:
-    assert weight_editing.weighed_by(NETWORK, layer) == owner
+    assert weight_editing.weight_layer_of(NETWORK, layer) == owner
 
 
 def test_hand_made_votes_and_stacks_have_no_weights_of_their_own() -> None:
     network = Network((1, 4, 4), (Residual((Conv2D(1, 1),)), Flatten(), Votes(((0,), (1,)))))
-    assert weight_editing.weighed_by(network, 1) is None
-    assert weight_editing.weighed_by(network, 3) is None
+    assert weight_editing.weight_layer_of(network, 1) is None
+    assert weight_editing.weight_layer_of(network, 3) is None
 
 
 def test_one_weight_of_one_feature_changes_and_nothing_else() -> None:
-    weights = weight_editing.slices(SUBJECT, 1, 2)
+    weights = weight_editing.kernel_slices(SUBJECT, 1, 2)
     weights[0, 1, 2] = 5.0
-    changed = weight_editing.with_slices(SUBJECT, 1, 2, weights)
+    changed = weight_editing.with_kernel_slices(SUBJECT, 1, 2, weights)
     difference = changed.parameters["01-conv2d.weight"] != SUBJECT.parameters["01-conv2d.weight"]
     assert np.argwhere(difference).tolist() == [[2, 0, 1, 2]]
     same = set(SUBJECT.parameters) - {"01-conv2d.weight"}
     assert all(changed.parameters[name] is SUBJECT.parameters[name] for name in same)
-    assert (changed.origin, changed.moment) == ({}, None), "no longer what training made"
+    assert (changed.origin, changed.run_point) == ({}, None), "no longer what training made"
     assert SUBJECT.parameters["01-conv2d.weight"][2, 0, 1, 2] != 5.0
 
 
 def test_the_weights_of_a_list_lie_as_its_maps_or_in_rows() -> None:
-    weights = weight_editing.slices(SUBJECT, 6, 4)
+    weights = weight_editing.kernel_slices(SUBJECT, 6, 4)
     assert weights.shape == (3, 3, 3)
     assert weights[2, 0, 1] == SUBJECT.parameters["06-dense.weight"][4, 2 * 9 + 1]
-    assert weight_editing.slices(SUBJECT, 8, 0).shape == (1, 1, 6)
-    back = weight_editing.with_slices(SUBJECT, 6, 4, weights)
+    assert weight_editing.kernel_slices(SUBJECT, 8, 0).shape == (1, 1, 6)
+    back = weight_editing.with_kernel_slices(SUBJECT, 6, 4, weights)
     np.testing.assert_array_equal(back.parameters["06-dense.weight"], SUBJECT.parameters["06-dense.weight"])
 
 
 def test_a_feature_switched_off_gives_an_empty_map() -> None:
-    subject = Subject("walk", WALKTHROUGH.network, handmade_parameters())
-    off = weight_editing.switched_off(weight_editing.with_bias(subject, 1, 1, 0.5), 1, 1)
-    assert weight_editing.is_off(off, 1, 1)
-    assert not weight_editing.is_off(off, 1, 0)
+    subject = Model("walk", WALKTHROUGH.network, handmade_parameters())
+    off = weight_editing.ablated(weight_editing.with_bias(subject, 1, 1, 0.5), 1, 1)
+    assert weight_editing.is_ablated(off, 1, 1)
+    assert not weight_editing.is_ablated(off, 1, 0)
     maps = (
-        Reader(off, choose_backend("cpu"))
-        .read(np.random.default_rng(0).uniform(-1, 1, (9, 9)).astype(np.float32))
-        .outputs[1]
+        Predictor(off, choose_backend("cpu"))
+        .predict(np.random.default_rng(0).uniform(-1, 1, (9, 9)).astype(np.float32))
+        .activations[1]
     )
     assert not maps[1].any()
     assert maps[0].any()
@@ -74,18 +74,18 @@ def test_a_feature_switched_off_gives_an_empty_map() -> None:
 def test_a_normalised_feature_matches_itself_with_one(mean: bool) -> None:
     weights = np.random.default_rng(3).standard_normal((2, 3, 3)).astype(np.float32)
     network = Network((2, 3, 3), (Conv2D(1, 3, mean=mean, bias=False), Flatten(), Dense(2)))
-    subject = weight_editing.with_slices(
-        Subject("one", network, network.initial(0)), 1, 0, weight_editing.normalised(weights, mean)
+    subject = weight_editing.with_kernel_slices(
+        Model("one", network, network.initial_parameters(0)), 1, 0, weight_editing.normalized_kernel(weights, mean)
     )
-    own = weight_editing.slices(subject, 1, 0)
+    own = weight_editing.kernel_slices(subject, 1, 0)
     matched = float((own * own).sum()) / (own.size if mean else 1)
     assert matched == pytest.approx(1.0, rel=1e-6)
     np.testing.assert_allclose(own / own[0, 0, 0], weights / weights[0, 0, 0], rtol=1e-5)
-    assert not weight_editing.normalised(np.zeros((1, 2, 2), np.float32), mean).any()
+    assert not weight_editing.normalized_kernel(np.zeros((1, 2, 2), np.float32), mean).any()
 
 
 def test_the_articles_features_are_normalised_already() -> None:
-    np.testing.assert_allclose(weight_editing.normalised(ARTICLE_FEATURES[1], mean=True), ARTICLE_FEATURES[1])
+    np.testing.assert_allclose(weight_editing.normalized_kernel(ARTICLE_KERNELS[1], mean=True), ARTICLE_KERNELS[1])
 
 
 def test_what_is_no_number_is_refused() -> None:
@@ -95,12 +95,12 @@ def test_what_is_no_number_is_refused() -> None:
 
 def test_the_runner_reads_by_changed_weights_with_the_reader_it_has() -> None:
     runner, document = Runner("cpu"), Document(Drawing(), (SUBJECT,))
-    before = runner.answer(Request(1, document)).readings[0]
+    before = runner.compute(Request(1, document)).predictions[0]
     changed = weight_editing.with_bias(SUBJECT, 8, 1, 3.0)
-    after = runner.answer(Request(2, Document(Drawing(), (changed,)))).readings[0]
-    assert after.subject is changed
-    assert after.outputs[-1][1] == pytest.approx(before.outputs[-1][1] + 3.0, abs=1e-5)
-    both = runner.answer(Request(3, Document(Drawing(), (SUBJECT, changed)))).readings
-    assert [reading.subject for reading in both] == [SUBJECT, changed]
-    assert both[0].outputs[-1][1] == pytest.approx(before.outputs[-1][1], abs=1e-6)
-    assert both[1].outputs[-1][1] == pytest.approx(after.outputs[-1][1], abs=1e-6)
+    after = runner.compute(Request(2, Document(Drawing(), (changed,)))).predictions[0]
+    assert after.model is changed
+    assert after.activations[-1][1] == pytest.approx(before.activations[-1][1] + 3.0, abs=1e-5)
+    both = runner.compute(Request(3, Document(Drawing(), (SUBJECT, changed)))).predictions
+    assert [reading.model for reading in both] == [SUBJECT, changed]
+    assert both[0].activations[-1][1] == pytest.approx(before.activations[-1][1], abs=1e-6)
+    assert both[1].activations[-1][1] == pytest.approx(after.activations[-1][1], abs=1e-6)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bench.cases import CASES, name_of, random_values, with_head
+from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
 from engine.nn.network import Network
-from engine.nudging import CentralDifferences, backpropagated, central_differences
+from engine.nudging import CentralDifferences, backprop_gradients, central_difference_gradients
 from tests.engine.random_networks import random_network
 
 Values = dict[str, np.ndarray]
@@ -23,7 +23,9 @@ Values = dict[str, np.ndarray]
 def both(
     network: Network, values: Values, images: np.ndarray, shares: np.ndarray
 ) -> tuple[CentralDifferences, Values]:
-    return central_differences(network, values, images, shares), backpropagated(network, values, images, shares)
+    return central_difference_gradients(network, values, images, shares), backprop_gradients(
+        network, values, images, shares
+    )
 
 
 def agreeing(found: CentralDifferences, gradients: Values) -> dict[str, np.ndarray]:
@@ -35,10 +37,10 @@ def agreeing(found: CentralDifferences, gradients: Values) -> dict[str, np.ndarr
     }
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 def test_every_layer_agrees_with_backpropagation(case: tuple[Layer, Shape]) -> None:
-    network, rng = with_head(*case), np.random.default_rng(11)
-    values = random_values(network, rng)
+    network, rng = network_around(*case), np.random.default_rng(11)
+    values = random_parameters(network, rng)
     images = rng.normal(0, 1, (2, *network.input_shape))
     found, gradients = both(network, values, images, np.array([[1.0, 0.0], [0.3, 0.7]]))
     for name, agrees in agreeing(found, gradients).items():
@@ -49,7 +51,7 @@ def test_every_layer_agrees_with_backpropagation(case: tuple[Layer, Shape]) -> N
 def test_many_values_at_once_are_each_nudged_alone() -> None:
     """More parameters than fit in one batch of changes, and fewer in the last one."""
     network = Network((1, 30, 40), (Flatten(), Dense(4, bias=False), Tanh(), Dense(2)))
-    values = random_values(network, np.random.default_rng(0))
+    values = random_parameters(network, np.random.default_rng(0))
     values["02-dense.weight"] *= 0.02
     images = np.random.default_rng(1).normal(0, 1, (1, *network.input_shape))
     found, gradients = both(network, values, images, np.array([[1.0, 0.0]]))
@@ -64,7 +66,7 @@ def test_where_no_kink_is_found_the_two_agree(seed: int, whole: bool) -> None:
     """With integer values and pixels, ties and exact zeros are frequent; otherwise rare."""
     rng = np.random.default_rng(seed)
     network, batch = random_network(rng), int(rng.integers(1, 4))
-    values = random_values(network, rng)
+    values = random_parameters(network, rng)
     images = rng.normal(0, 1, (batch, *network.input_shape))
     if whole:
         images = np.round(images)
@@ -102,13 +104,13 @@ def test_a_value_that_moves_a_zero_into_a_relu_is_at_a_kink(layer: Layer, left: 
     assert gradients["01-conv2d.bias"] == pytest.approx(slope * (1 + left))
     assert found.slopes["01-conv2d.bias"] == pytest.approx(slope * (1 + (1 + left) / 2), abs=1e-4)
     assert found.kinked["01-conv2d.bias"].tolist() == [True]
-    assert found.sentence("01-conv2d.bias", (0,)) == (
+    assert found.message("01-conv2d.bias", (0,)) == (
         "The central difference and backpropagation may differ here: "
         f"layer 2 ({type(layer).__name__}) lies at its kink in cell (0, 0, 1)."
     )
     assert found.slopes["01-conv2d.weight"] == pytest.approx(slope * 0.5, abs=1e-9)
     assert found.kinked["01-conv2d.weight"].tolist() == [[[[False]]]]
-    assert found.sentence("01-conv2d.weight", (0, 0, 0, 0)) is None
+    assert found.message("01-conv2d.weight", (0, 0, 0, 0)) is None
 
 
 def test_a_kink_between_up_and_down_is_found_though_the_value_lies_beside_it() -> None:
@@ -117,7 +119,7 @@ def test_a_kink_between_up_and_down_is_found_though_the_value_lies_beside_it() -
     found, gradients = both(network, values, pictures, np.array([[0.0, 1.0]]))  # up and down by 1e-5
     assert found.kinked["01-conv2d.bias"].all()
     assert not agreeing(found, gradients)["01-conv2d.bias"]
-    finer = central_differences(network, values, pictures, np.array([[0.0, 1.0]]), step=1e-6)
+    finer = central_difference_gradients(network, values, pictures, np.array([[0.0, 1.0]]), step=1e-6)
     assert not finer.kinked["01-conv2d.bias"].any()
     assert agreeing(finer, gradients)["01-conv2d.bias"].all()
 
@@ -132,7 +134,7 @@ def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
     found, gradients = both(network, values, pictures, np.full((2, 2), 0.5))
     assert found.kinked["01-conv2d.weight"].ravel().tolist() == [True, True]
     assert found.kinked["01-conv2d.bias"].tolist() == [False]
-    assert found.sentence("01-conv2d.weight", (0, 1, 0, 0)) == (
+    assert found.message("01-conv2d.weight", (0, 1, 0, 0)) == (
         "The central difference and backpropagation may differ here: "
         "layer 2 (MaxPool2D) has no clear winner in cell (0, 0, 0) of example 1."
     )
@@ -141,17 +143,17 @@ def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
     assert all(agrees.all() for agrees in agreeing(alike, gradients).values())
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case[0], MaxPool2D)], ids=name_of)
+@pytest.mark.parametrize("case", [case for case in LAYER_CASES if isinstance(case[0], MaxPool2D)], ids=case_id)
 def test_a_pool_tells_of_each_window_how_far_its_values_are_from_the_first_winner(
     case: tuple[MaxPool2D, Shape],
 ) -> None:
     layer, shape = case
     x = np.random.default_rng(3).integers(0, 3, (2, *shape, 2)).astype(float)  # at two points, with ties
-    gaps = np.stack(list(layer.gaps(x)))
+    gaps = np.stack(list(layer.distances_to_kink(x)))
     channels, high, wide = layer.output_shape(shape)
     assert gaps.shape[1:] == (2, channels, high, wide, 2)
     for channel, row, column, example in np.ndindex(channels, high, wide, 2):
-        rows, columns = layer.reads(shape, range(row, row + 1), range(column, column + 1))
+        rows, columns = layer.receptive_range(shape, range(row, row + 1), range(column, column + 1))
         cells = [x[:, channel, r, c, example] for r in rows for c in columns]
         winner = max(cells, key=lambda cell: cell[0])  # the first of equal ones
         expected = {tuple(cell - winner) for cell in cells}
@@ -161,13 +163,13 @@ def test_a_pool_tells_of_each_window_how_far_its_values_are_from_the_first_winne
 def test_a_kink_inside_a_stack_is_found_from_inside_and_from_below() -> None:
     network, values = one_pixel(Residual((Conv2D(1, 1), ReLU())))
     values["02-residual.1-conv2d.bias"][:] = -0.5
-    found = central_differences(network, values, np.array([[[[0.5, 2.0]]]]), np.array([[0.0, 1.0]]))
+    found = central_difference_gradients(network, values, np.array([[[[0.5, 2.0]]]]), np.array([[0.0, 1.0]]))
     sentence = (
         "The central difference and backpropagation may differ here: "
         "layer 2 (Residual), layer 2 (ReLU) in it lies at its kink in cell (0, 0, 0)."
     )
-    assert found.sentence("01-conv2d.weight", (0, 0, 0, 0)) == sentence
-    assert found.sentence("02-residual.1-conv2d.bias", (0,)) == sentence
+    assert found.message("01-conv2d.weight", (0, 0, 0, 0)) == sentence
+    assert found.message("02-residual.1-conv2d.bias", (0,)) == sentence
     assert not found.kinked["04-dense.weight"].any()
 
 
@@ -184,7 +186,7 @@ def test_the_walk_through_has_exact_ties() -> None:
     # A bias moves a whole map alike: no tie is broken, and no match is near 0.
     assert agrees["01-conv2d.bias"].all()
     assert not found.kinked["01-conv2d.bias"].any()
-    sentences = {found.sentence(*place) for place in found.kinks}
+    sentences = {found.message(*place) for place in found.kinks}
     assert (
         "The central difference and backpropagation may differ here: "
         "layer 3 (MaxPool2D) has no clear winner in cell (0, 0, 1)."
@@ -193,9 +195,9 @@ def test_the_walk_through_has_exact_ties() -> None:
 
 def test_how_many_are_tried_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     image, shares = ARTICLE_PICTURES["X"][None, None].astype(np.float64), np.array([[1.0, 0.0]])
-    at_once = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
+    at_once = central_difference_gradients(WALKTHROUGH.network, handmade_parameters(), image, shares)
     monkeypatch.setattr(import_module("engine.nudging.central_differences"), "MAX_PAIRS", 4)
-    in_parts = central_differences(WALKTHROUGH.network, handmade_parameters(), image, shares)
+    in_parts = central_difference_gradients(WALKTHROUGH.network, handmade_parameters(), image, shares)
     assert in_parts.kinks == at_once.kinks
     for name, slopes in in_parts.slopes.items():
         np.testing.assert_allclose(slopes, at_once.slopes[name], atol=1e-9)
@@ -205,8 +207,8 @@ def test_how_many_are_tried_at_once_changes_nothing(monkeypatch: pytest.MonkeyPa
 def test_single_precision_can_be_asked_for() -> None:
     network, values = one_pixel(Tanh())
     pictures, shares = np.array([[[[0.5, -0.3]]]], np.float32), np.array([[0.0, 1.0]])
-    found = central_differences(network, values, pictures, shares, step=0.01, dtype=np.float32)
-    gradients = backpropagated(network, values, pictures, shares)
+    found = central_difference_gradients(network, values, pictures, shares, step=0.01, dtype=np.float32)
+    gradients = backprop_gradients(network, values, pictures, shares)
     for name, slopes in found.slopes.items():
         assert slopes.dtype == np.float32
         np.testing.assert_allclose(slopes, gradients[name], atol=1e-3)
@@ -215,10 +217,10 @@ def test_single_precision_can_be_asked_for() -> None:
 def test_a_step_that_leads_nowhere_is_refused() -> None:
     network, values = one_pixel(ReLU())
     with pytest.raises(ValueError, match=r"step .* above 0, not 0\.$"):
-        central_differences(network, values, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]), step=0)
+        central_difference_gradients(network, values, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]), step=0)
 
 
 def test_a_network_without_values_has_no_slopes() -> None:
     network = Network((1, 1, 2), (Flatten(), Votes(((0,), (1,)))))
-    found = central_differences(network, {}, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]))
+    found = central_difference_gradients(network, {}, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]))
     assert (found.slopes, found.kinked, found.kinks) == ({}, {}, {})

@@ -25,12 +25,12 @@ from engine.nn.layers import (
     Votes,
 )
 from engine.nn.network import Network
-from engine.nudging import Curve, Nudging, backward_multiplies, compare, forward_multiplies
+from engine.nudging import NudgingConfig, RuleCurve, backward_multiplies, compare_rules, forward_multiplies
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
 
 ARTICLE = article_examples()
-START = TRAINABLE_WALKTHROUGH.initial(1)
+START = TRAINABLE_WALKTHROUGH.initial_parameters(1)
 MARKS = [10_000, 100_000, 1_000_000, 3_000_000]
 
 
@@ -76,18 +76,18 @@ def test_multiplies_of_a_network_by_hand() -> None:
 
 
 @pytest.fixture(scope="module")
-def curves() -> list[Curve]:
-    return compare(
+def curves() -> list[RuleCurve]:
+    return compare_rules(
         TRAINABLE_WALKTHROUGH,
         ARTICLE,
         START,
         MARKS,
         Recipe(SGD(0.1, momentum=0), batch=1, epochs=1000),
-        Nudging(0.3),
+        NudgingConfig(0.3),
     )
 
 
-def test_both_rules_start_alike_and_learn(curves: list[Curve]) -> None:
+def test_both_rules_start_alike_and_learn(curves: list[RuleCurve]) -> None:
     starts = {curve.errors[0] for curve in curves}
     assert len(starts) == 1
     for curve in curves:
@@ -95,13 +95,13 @@ def test_both_rules_start_alike_and_learn(curves: list[Curve]) -> None:
         assert curve.errors[-1] < 0.1 * curve.errors[0], curve.rule
 
 
-def test_points_are_the_first_moments_at_which_marks_are_reached(curves: list[Curve]) -> None:
+def test_points_are_the_first_moments_at_which_marks_are_reached(curves: list[RuleCurve]) -> None:
     for curve in curves:
         for mark, spent in zip(MARKS, curve.multiplies[1:], strict=True):
             assert mark <= spent < mark + 2 * 2718, curve.rule
 
 
-def test_what_was_spent_by_hand(curves: list[Curve]) -> None:
+def test_what_was_spent_by_hand(curves: list[RuleCurve]) -> None:
     """A picture costs 1323 + 24 forward, and 1323 + 2 * 24 backward."""
     backpropagation, spared, whole = curves
     assert backpropagation.multiplies[1:] == [update * (1347 + 1371) for update in backpropagation.updates[1:]]
@@ -112,22 +112,24 @@ def test_what_was_spent_by_hand(curves: list[Curve]) -> None:
     assert spared.updates[-1] > 1.5 * whole.updates[-1]
 
 
-def test_backpropagation_gets_further_for_the_same_multiplies(curves: list[Curve]) -> None:
+def test_backpropagation_gets_further_for_the_same_multiplies(curves: list[RuleCurve]) -> None:
     backpropagation, spared, whole = curves
     assert backpropagation.errors[2] < 0.2 < min(spared.errors[2], whole.errors[2])
 
 
 def test_examples_of_a_shorter_last_batch_are_counted_as_they_are() -> None:
-    recipe, nudging = Recipe(SGD(0.1, momentum=0), batch=4, epochs=10), Nudging(0.3, batch=4)
-    backpropagation, _, whole = compare(TRAINABLE_WALKTHROUGH, ARTICLE, START, [60_000, 620_000], recipe, nudging)
+    recipe, nudging = Recipe(SGD(0.1, momentum=0), batch=4, epochs=10), NudgingConfig(0.3, batch=4)
+    backpropagation, _, whole = compare_rules(
+        TRAINABLE_WALKTHROUGH, ARTICLE, START, [60_000, 620_000], recipe, nudging
+    )
     # 4 + 4 + 2 pictures an epoch: the first 60,000 are reached with 24 pictures, the 7th update.
     assert (backpropagation.updates[1], backpropagation.multiplies[1]) == (7, 24 * 2718)
     assert whole.multiplies[1] == 1347 * 4 * (2 * whole.updates[1] + 1)
 
 
-def test_the_same_seed_gives_the_same_curves(curves: list[Curve]) -> None:
+def test_the_same_seed_gives_the_same_curves(curves: list[RuleCurve]) -> None:
     recipe = Recipe(SGD(0.1, momentum=0), batch=1, epochs=1000)
-    again = compare(TRAINABLE_WALKTHROUGH, ARTICLE, START, MARKS[:2], recipe, Nudging(0.3))
+    again = compare_rules(TRAINABLE_WALKTHROUGH, ARTICLE, START, MARKS[:2], recipe, NudgingConfig(0.3))
     for curve, other in zip(curves, again, strict=True):
         assert curve.errors[:3] == other.errors
         assert np.isfinite(curve.errors).all()

@@ -11,29 +11,29 @@ import pytest
 
 from engine.backends.backend import Backend, choose_backend
 from engine.backends.cuda import DeviceFault
-from engine.backends.numpy import ArrayOperations
+from engine.backends.numpy import NumpyOps
 from engine.backends.ops import Calls, replay
-from engine.data.pool import Fixed, Generated
+from engine.data.pool import FixedSource, GeneratedSource
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
 from engine.training.optimizers import Adam
 from engine.training.recipe import Recipe
-from engine.training.trainer import Judged, Step, Trainer
+from engine.training.trainer import Evaluated, StepDone, Trainer
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
-EXAMPLES = Generated(XOSettings(side=10, size=(0.6, 1.0)), 60, 1).epoch(0)
+EXAMPLES = GeneratedSource(XOSettings(side=10, size=(0.6, 1.0)), 60, 1).epoch(0)
 RECIPE = Recipe(Adam(0.01), batch=20, epochs=5)
 
 
-class Failing(ArrayOperations):
+class Failing(NumpyOps):
     """A NumPy backend posing as a GPU that fails at its `at`-th allocation, transfer or run; for ever if it is
     lost, once if it only lacked memory."""
 
@@ -77,9 +77,9 @@ def failing(at: int, out_of_memory: bool) -> tuple[Failing, Backend]:
     return operations, Backend("gpu", "Stumbling GPU", "test", operations, operations.program, lambda: None)
 
 
-def finished(backend: Backend) -> tuple[Trainer, list[Step | Judged]]:
-    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
-    return trainer, list(trainer.steps())
+def finished(backend: Backend) -> tuple[Trainer, list[StepDone | Evaluated]]:
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
+    return trainer, list(trainer.run())
 
 
 STRAIGHT, STEPS = finished(CPU)
@@ -95,7 +95,7 @@ def test_a_fault_at_any_call_loses_nothing_and_is_told(out_of_memory: bool) -> N
             break
         told = [(type(event), event.number) for event in events]
         assert told == [(type(event), event.number) for event in STEPS], at
-        assert len(trainer.words) == 1, at
+        assert len(trainer.messages) == 1, at
         assert trainer.backend.name == ("gpu" if out_of_memory else "cpu"), at
         for name, values in STRAIGHT.parameters().items():
             np.testing.assert_allclose(trainer.parameters()[name], values, atol=1e-5, err_msg=str(at))
@@ -104,37 +104,37 @@ def test_a_fault_at_any_call_loses_nothing_and_is_told(out_of_memory: bool) -> N
 def test_the_second_lack_of_memory_hands_over_to_the_processor() -> None:
     operations, backend = failing(60, True)
     operations.out_of_memory = True
-    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend)
-    events = trainer.steps()
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend)
+    events = trainer.run()
     while not operations.failures:
         next(events)
     operations.left = 3
     rest = list(events)
     assert rest[-1].number == 15
     assert trainer.backend.name == "cpu"
-    assert trainer.words[0].startswith("The GPU lacks memory")
-    assert trainer.words[1].startswith("The GPU stumbled. Training goes on with the processor, from step ")
+    assert trainer.messages[0].startswith("The GPU lacks memory")
+    assert trainer.messages[1].startswith("The GPU stumbled. Training goes on with the processor, from step ")
 
 
 def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: clock[0])
     operations, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend)
-    events = trainer.steps()
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend)
+    events = trainer.run()
     for _ in range(9):
         next(events)
         clock[0] += 0.4
     operations.left = 1
     assert [event.number for event in events] == list(range(10, 16))
-    (words,) = trainer.words
+    (words,) = trainer.messages
     assert words.endswith("from step 9.") or words.endswith("from step 7.")
 
 
 def test_a_fault_while_copying_does_not_lose_the_place() -> None:
     operations, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, Fixed(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
-    events = trainer.steps()
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
+    events = trainer.run()
     numbers = [next(events).number for _ in range(6)]
     operations.left = 1
     trainer.checkpoint()
@@ -146,10 +146,10 @@ def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None
     operations, backend = failing(40, False)
     monkeypatch.setattr("engine.runtime.runner.choose_backend", lambda device: backend)
     runner = Runner("gpu")
-    document = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
-    snapshots = [runner.answer(replace(Request(1, document), asked_at=float(at))) for at in range(30)]
+    document = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+    snapshots = [runner.compute(replace(Request(1, document), requested_at=float(at))) for at in range(30)]
     assert operations.failures == 1
-    assert all(snapshot.readings for snapshot in snapshots)
+    assert all(snapshot.predictions for snapshot in snapshots)
     assert [notice.text for notice in snapshots[-1].notices] == [
         "The GPU stumbled. The processor computes the predictions from now on."
     ]

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from engine.data.dataset import Examples
+from engine.data.dataset import Dataset
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
 from engine.nn.losses import cross_entropy, softmax, targets
 from engine.nn.network import Network
-from engine.training.evaluation import calibrate, judge, score
+from engine.training.evaluation import calibrate_threshold, compute_metrics, evaluate
 from tests.engine.small_runs import CPU
 
 
@@ -32,7 +32,7 @@ def test_a_score_counts_each_class_and_what_it_was_taken_for() -> None:
     """Two of four "a" are correct, all three "b", neither of two "c"; the one without a class is read as "b"."""
     read = np.array([0, 0, 1, 2, 1, 1, 1, 0, 1, 1])
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, -1])
-    found = score(10 * np.eye(3)[read], labels, ("a", "b", "c"))
+    found = compute_metrics(10 * np.eye(3)[read], labels, ("a", "b", "c"))
     assert found.accuracy == pytest.approx(5 / 9)
     assert found.by_class == {"a": 0.5, "b": 1.0, "c": 0.0}
     assert found.confusion.tolist() == [[2, 1, 1], [0, 3, 0], [1, 1, 0], [0, 1, 0]]
@@ -41,10 +41,10 @@ def test_a_score_counts_each_class_and_what_it_was_taken_for() -> None:
 
 
 def test_what_there_is_no_example_of_has_no_accuracy() -> None:
-    nothing = score(np.zeros((0, 2)), np.zeros(0, np.int64), ("X", "O"))
+    nothing = compute_metrics(np.zeros((0, 2)), np.zeros(0, np.int64), ("X", "O"))
     assert all(math.isnan(value) for value in (nothing.loss, nothing.accuracy, *nothing.by_class.values()))
     assert nothing.confusion.sum() == 0
-    neither = score(np.zeros((2, 2)), np.array([-1, -1]), ("X", "O"))
+    neither = compute_metrics(np.zeros((2, 2)), np.array([-1, -1]), ("X", "O"))
     assert neither.loss == pytest.approx(math.log(2))
     assert math.isnan(neither.accuracy)
 
@@ -58,13 +58,13 @@ def test_examples_are_read_alike_however_many_at_once(monkeypatch: pytest.Monkey
         name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in network.parameter_shapes.items()
     }
     images = rng.uniform(-1, 1, (count, 1, 5, 5)).astype(np.float32)
-    given = Examples(images, rng.integers(-1, 2, count), ("X", "O"))
-    whole = judge(network, parameters, given, CPU)
+    given = Dataset(images, rng.integers(-1, 2, count), ("X", "O"))
+    whole = evaluate(network, parameters, given, CPU)
     monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 4_000)
-    parts = judge(network, parameters, given, CPU)
+    parts = evaluate(network, parameters, given, CPU)
     assert parts.scores.shape == (count, 2)
     np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-5, atol=1e-6)
-    alone = [judge(network, parameters, given.take([place]), CPU).scores[0] for place in range(count)]
+    alone = [evaluate(network, parameters, given.take([place]), CPU).scores[0] for place in range(count)]
     np.testing.assert_allclose(parts.scores, np.reshape(alone, (count, 2)), rtol=1e-5, atol=1e-6)
 
 
@@ -74,10 +74,10 @@ def test_weights_so_large_that_scores_overflow_are_judged_without_a_warning() ->
         "02-dense.weight": np.full((1, 1), 3e38, np.float32),
         "03-dense.weight": np.array([[3e38], [-3e38]], np.float32),
     }
-    given = Examples(np.ones((3, 1, 1, 1), np.float32), np.array([0, 1, -1]), ("X", "O"))
-    found = judge(network, parameters, given, CPU)
-    assert math.isnan(found.score.loss)
-    assert found.score.confusion.sum() == 3
+    given = Dataset(np.ones((3, 1, 1, 1), np.float32), np.array([0, 1, -1]), ("X", "O"))
+    found = evaluate(network, parameters, given, CPU)
+    assert math.isnan(found.metrics.loss)
+    assert found.metrics.confusion.sum() == 3
 
 
 # --- the threshold
@@ -88,26 +88,26 @@ def test_the_threshold_parts_the_sure_from_the_unsure() -> None:
     labels = rng.integers(-1, 2, 900)
     top = np.where(labels < 0, rng.uniform(0.5, 0.7, 900), rng.uniform(0.8, 1.0, 900))
     votes = np.where((labels == 1)[:, None], np.stack([1 - top, top], 1), np.stack([top, 1 - top], 1))
-    found = calibrate(votes, labels, ("X", "O"))
+    found = calibrate_threshold(votes, labels, ("X", "O"))
     assert found.threshold == pytest.approx(0.75, abs=0.01)
-    assert found.named == {"X": 1.0, "O": 1.0, "neither": 1.0}
-    assert found.wrong == 0
+    assert found.recall_by_class == {"X": 1.0, "O": 1.0, "neither": 1.0}
+    assert found.misclassified == 0
     with pytest.raises(ValueError, match="every class and of neither"):
-        calibrate(votes[labels >= 0], labels[labels >= 0], ("X", "O"))
+        calibrate_threshold(votes[labels >= 0], labels[labels >= 0], ("X", "O"))
 
 
 def test_a_vote_at_the_threshold_counts_as_sure() -> None:
     votes, labels = np.array([[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.3, 0.7]]), np.array([0, 1, -1, 0])
-    at = calibrate(votes, labels, ("X", "O")).threshold
+    at = calibrate_threshold(votes, labels, ("X", "O")).threshold
     votes[3] = 1 - at, at
-    found = calibrate(votes, labels, ("X", "O"))
-    assert (found.threshold, found.wrong) == (at, 0.25)
+    found = calibrate_threshold(votes, labels, ("X", "O"))
+    assert (found.threshold, found.misclassified) == (at, 0.25)
 
 
 def test_among_many_classes_less_than_half_of_the_votes_may_be_sure() -> None:
     votes = np.full((6, 5), 0.15)
     votes[np.arange(5), np.arange(5)] = 0.4
     votes[5] = 0.2
-    found = calibrate(votes, np.array([0, 1, 2, 3, 4, -1]), ("a", "b", "c", "d", "e"))
+    found = calibrate_threshold(votes, np.array([0, 1, 2, 3, 4, -1]), ("a", "b", "c", "d", "e"))
     assert 0.2 < found.threshold <= 0.4
-    assert set(found.named.values()) == {1.0}
+    assert set(found.recall_by_class.values()) == {1.0}

@@ -7,15 +7,15 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training.optimizers import SGD, Adam, AdamW, Optimizer
 from engine.training.recipe import Recipe
 from engine.training.trainer import Trainer
-from tests.engine.small_runs import CPU, DATA, MIXED, source_of
+from tests.engine.small_runs import CPU, DATA, MIXED, generated_source
 
 OPTIMIZERS = [SGD(0.05), SGD(0.05, 0.5, nesterov=True), Adam(0.01), AdamW(0.01, decay=0.3)]
 FROZEN = [
@@ -37,14 +37,14 @@ def belongs(name: str, layers: tuple[str, ...]) -> bool:
 def test_not_a_byte_of_a_frozen_layer_changes(optimizer: Optimizer, frozen: tuple[str, ...]) -> None:
     """The values include both zeros, because -0 plus 0 is 0."""
     recipe = Recipe(optimizer, batch=16, epochs=2, l2=0.1, clip=1.0, frozen=frozen, examples=40, data=DATA, seed=2)
-    start = MIXED.initial(2)
+    start = MIXED.initial_parameters(2)
     for values in start.values():
         values.ravel()[:2] = -0.0, 0.0
-    trainer = Trainer(MIXED, source_of(recipe), recipe, CPU, start)
-    assert len(list(trainer.steps())) == 6
+    trainer = Trainer(MIXED, generated_source(recipe), recipe, CPU, start)
+    assert len(list(trainer.run())) == 6
     for name, values in trainer.parameters().items():
         assert (values.tobytes() == start[name].tobytes()) is belongs(name, frozen), name
-    remembered = {name: values for name, values in trainer.checkpoint().memory.items() if name != "count"}
+    remembered = {name: values for name, values in trainer.checkpoint().optimizer_state.items() if name != "count"}
     for name, values in remembered.items():
         assert values.any() != belongs(name.partition(".")[2], frozen), name
 
@@ -60,14 +60,14 @@ ABOVE = (Conv2D(3, 3, bias=False), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten()
 def test_the_others_learn_as_from_pictures_that_the_frozen_ones_made(
     optimizer: Optimizer, clip: float | None
 ) -> None:
-    given = source_of(Recipe(examples=48, data=DATA)).epoch(0)
+    given = generated_source(Recipe(examples=48, data=DATA)).epoch(0)
     whole, rest = Network((1, 12, 12), (*BELOW, *ABOVE)), Network((1, 12, 12), ABOVE)
-    start = whole.initial(1)
+    start = whole.initial_parameters(1)
     start["02-batchnorm2d.mean"], start["02-batchnorm2d.variance"] = np.float32([0.2]), np.float32([0.7])
-    plan = Plan(Network((1, 12, 12), (*BELOW, *ABOVE)), CPU, len(given), keep=True)
+    plan = Plan(Network((1, 12, 12), (*BELOW, *ABOVE)), CPU, len(given), keep_outputs=True)
     plan.load(start)
     plan.forward(given.images)
-    made = Examples(plan.outputs()[3], given.labels, given.classes)
+    made = Dataset(plan.outputs()[3], given.labels, given.classes)
 
     recipe = Recipe(optimizer, batch=16, epochs=3, l2=0.01, clip=clip, seed=1)
     frozen = Recipe(
@@ -75,10 +75,10 @@ def test_the_others_learn_as_from_pictures_that_the_frozen_ones_made(
     )
     above = {f"{int(name[:2]) - 3:02}{name[2:]}": values for name, values in start.items() if int(name[:2]) > 3}
     one, other = (
-        Trainer(whole, Fixed(given), frozen, CPU, start),
-        Trainer(rest, Fixed(made), recipe, CPU, above),
+        Trainer(whole, FixedSource(given), frozen, CPU, start),
+        Trainer(rest, FixedSource(made), recipe, CPU, above),
     )
-    losses = [[step.loss for step in islice(trainer.steps(), 9)] for trainer in (one, other)]
+    losses = [[step.loss for step in islice(trainer.run(), 9)] for trainer in (one, other)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
     for name, values in other.parameters().items():
         twin = one.parameters()[f"{int(name[:2]) + 3:02}{name[2:]}"]

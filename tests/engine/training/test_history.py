@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.training.checkpoint import Checkpoint
-from engine.training.history import Column, History, lineage
+from engine.training.history import GrowingArray, History, recipes_up_to
 from engine.training.recipe import Recipe
 
 RECIPE = Recipe()
@@ -17,15 +17,15 @@ def kept(step: int) -> Checkpoint:
     return Checkpoint({"w": np.full(25, step, np.float32)}, {}, step)
 
 
-def trained(history: History, steps: int, start: int = 0, parent: Moment | None = None) -> int:
-    branch = history.begin("a", RECIPE, start, kept(start), parent)
+def trained(history: History, steps: int, start: int = 0, parent: RunPoint | None = None) -> int:
+    branch = history.add_branch("a", RECIPE, start, kept(start), parent)
     for step in range(start + 1, start + steps + 1):
-        history.record(branch, step, 1 / step, 0.1, lambda step=step: kept(step))
+        history.record_step(branch, step, 1 / step, 0.1, lambda step=step: kept(step))
     return branch
 
 
 def test_a_column_grows_and_what_was_given_out_stays() -> None:
-    column = Column(np.float32)
+    column = GrowingArray(np.float32)
     column.append(1)
     first = column.view()
     for value in range(5_000):
@@ -38,18 +38,18 @@ def test_a_column_grows_and_what_was_given_out_stays() -> None:
 
 @pytest.mark.parametrize("steps", [50, 1_000, 20_000])
 def test_keyframes_keep_to_the_budget_and_reach_every_moment(steps: int) -> None:
-    history = History(frame_bytes=100, budget=6_400)
+    history = History(keyframe_bytes=100, budget=6_400)
     branch = trained(history, steps)
-    assert history.frames <= 64
+    assert history.keyframe_count <= 64
     for step in np.linspace(0, steps, 37).astype(int):
-        at, checkpoint = history.nearest(Moment(branch, int(step)))
+        at, checkpoint = history.nearest_keyframe(RunPoint(branch, int(step)))
         assert at.step == checkpoint.steps
         assert 0 <= step - at.step < history.spacing
     assert history.spacing < 4 * max(1, steps / 64)
 
 
 def test_curves_are_whole_however_few_moments_are_kept() -> None:
-    history = History(frame_bytes=100, budget=600)
+    history = History(keyframe_bytes=100, budget=600)
     trained(history, 3_000)
     (branch,) = history.branches()
     np.testing.assert_array_equal(branch.curves.steps, np.arange(1, 3_001))
@@ -57,49 +57,49 @@ def test_curves_are_whole_however_few_moments_are_kept() -> None:
 
 
 def test_a_moment_before_a_branch_is_looked_for_where_it_came_from() -> None:
-    history = History(frame_bytes=100)
+    history = History(keyframe_bytes=100)
     trained(history, 10)
-    branch = trained(history, 5, start=7, parent=Moment(0, 7))
-    assert history.nearest(Moment(branch, 3))[0] == Moment(0, 3)
-    assert history.nearest(Moment(branch, 9))[0] == Moment(branch, 9)
+    branch = trained(history, 5, start=7, parent=RunPoint(0, 7))
+    assert history.nearest_keyframe(RunPoint(branch, 3))[0] == RunPoint(0, 3)
+    assert history.nearest_keyframe(RunPoint(branch, 9))[0] == RunPoint(branch, 9)
     assert [seen.end for seen in history.branches()] == [10, 12]
 
 
 def test_what_is_pinned_stays_when_the_rest_is_thinned() -> None:
-    history = History(frame_bytes=100, budget=600)
+    history = History(keyframe_bytes=100, budget=600)
     branch = trained(history, 101)
-    history.pin(Moment(branch, 101), kept(101))
+    history.pin(RunPoint(branch, 101), kept(101))
     trained(history, 500)
     assert 101 in history.branches()[branch].keyframes
     assert 0 in history.branches()[branch].keyframes
 
 
 def test_the_recipe_of_a_step_is_the_one_that_was_in_force() -> None:
-    history = History(frame_bytes=100)
+    history = History(keyframe_bytes=100)
     branch = trained(history, 5)
     other = Recipe(batch=7)
-    history.change(branch, 5, other, "batch 7")
-    assert history.recipe_at(Moment(branch, 4)) == (RECIPE, 5)
-    assert history.recipe_at(Moment(branch, 5)) == (other, None)
+    history.change_recipe(branch, 5, other, "batch 7")
+    assert history.recipe_at(RunPoint(branch, 4)) == (RECIPE, 5)
+    assert history.recipe_at(RunPoint(branch, 5)) == (other, None)
     assert [(mark.step, mark.text) for mark in history.branches()[branch].marks] == [(5, "batch 7")]
 
 
 def test_what_a_branch_came_from_is_told_with_it() -> None:
     """10 steps, the last 4 with batches of 7; a branch from step 8 has batches of 9 from step 11."""
-    history = History(frame_bytes=100)
+    history = History(keyframe_bytes=100)
     trained(history, 10)
-    history.change(0, 6, Recipe(batch=7), "batch 7")
-    branch = history.begin("b", Recipe(batch=7), 8, kept(8), Moment(0, 8))
-    history.change(branch, 11, Recipe(batch=9), "batch 9")
+    history.change_recipe(0, 6, Recipe(batch=7), "batch 7")
+    branch = history.add_branch("b", Recipe(batch=7), 8, kept(8), RunPoint(0, 8))
+    history.change_recipe(branch, 11, Recipe(batch=9), "batch 9")
     for step in (9, 10, 11, 12):
-        history.record(branch, step, 0.1, 0.1, lambda: kept(12))
+        history.record_step(branch, step, 0.1, 0.1, lambda: kept(12))
     seen = history.branches()
-    assert lineage(seen, Moment(branch, 12)) == ((0, RECIPE), (6, Recipe(batch=7)), (11, Recipe(batch=9)))
-    assert lineage(seen, Moment(branch, 11)) == ((0, RECIPE), (6, Recipe(batch=7)))
-    assert lineage(seen, Moment(branch, 4)) == lineage(seen, Moment(0, 4)) == ((0, RECIPE),)
-    assert history.recipe_at(Moment(branch, 4)) == (RECIPE, 6)
+    assert recipes_up_to(seen, RunPoint(branch, 12)) == ((0, RECIPE), (6, Recipe(batch=7)), (11, Recipe(batch=9)))
+    assert recipes_up_to(seen, RunPoint(branch, 11)) == ((0, RECIPE), (6, Recipe(batch=7)))
+    assert recipes_up_to(seen, RunPoint(branch, 4)) == recipes_up_to(seen, RunPoint(0, 4)) == ((0, RECIPE),)
+    assert history.recipe_at(RunPoint(branch, 4)) == (RECIPE, 6)
 
 
 def test_a_branch_that_is_not_there_is_refused() -> None:
     with pytest.raises(KeyError):
-        History(100).nearest(Moment(3, 1))
+        History(100).nearest_keyframe(RunPoint(3, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.pool import Pool, PoolSettings
+from engine.data.pool import ExamplePool, PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.nn.layers import (
     BatchNorm2D,
@@ -22,12 +22,20 @@ from engine.nn.layers import (
     Residual,
     Tanh,
 )
-from engine.nn.model import Moment, Subject
+from engine.nn.model import Model, RunPoint
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.runtime.training_protocol import Goal
-from engine.runtime.training_run import Run
-from engine.training.layer_statistics import BINS, SAMPLE, Dead, Statistics, cuts_of, histogram, rows_of
+from engine.runtime.training_protocol import TrainingRequest
+from engine.runtime.training_run import TrainingRun
+from engine.training.layer_statistics import (
+    BINS,
+    MAX_EXAMPLES,
+    DeadFeatures,
+    NetworkStatistics,
+    histogram,
+    layer_groups,
+    relu_layers,
+)
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
 from tests.engine.runtime.test_training_run import following
@@ -40,31 +48,31 @@ DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 100, seed=3)
 RECIPE = Recipe(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=0.01)
 
 
-def goal_of(parameters: dict[str, np.ndarray]) -> Goal:
+def goal_of(parameters: dict[str, np.ndarray]) -> TrainingRequest:
     """A request to train from these weights with visible statistics."""
-    subject = Subject("Small", NETWORK, parameters)
-    return Goal(1, subject, "weights", "first", RECIPE, DATA, inside=True)
+    subject = Model("Small", NETWORK, parameters)
+    return TrainingRequest(1, subject, "weights", "first", RECIPE, DATA, layer_statistics=True)
 
 
 def fresh() -> dict[str, np.ndarray]:
-    return NETWORK.initial(9)
+    return NETWORK.initial_parameters(9)
 
 
-def found(run: Run, goal: Goal) -> Statistics:
+def found(run: TrainingRun, goal: TrainingRequest) -> NetworkStatistics:
     report = following(run, goal)
     assert report.statistics is not None
-    assert report.statistics.at == report.shown
+    assert report.statistics.point == report.shown_point
     return report.statistics
 
 
 def outputs_of(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:
     """The outputs of every layer for the held-out sample, in one pass."""
-    pool = Pool(DATA)
-    while pool.done < 1:
-        pool.grow()
-    plan = Plan(NETWORK, CPU, SAMPLE, keep=True)
+    pool = ExamplePool(DATA)
+    while pool.progress < 1:
+        pool.generate_next()
+    plan = Plan(NETWORK, CPU, MAX_EXAMPLES, keep_outputs=True)
     plan.load(parameters)
-    plan.forward(pool.held_out.images[:SAMPLE])
+    plan.forward(pool.held_out.images[:MAX_EXAMPLES])
     return plan.outputs()
 
 
@@ -85,21 +93,21 @@ def test_a_histogram_is_plain_counting(values: np.ndarray) -> None:
     assert got.high == np.abs(values).max()
     assert got.low == (-got.high if values.min() < 0 else 0)
     assert got.zeros == (values == 0).sum()
-    assert (got.least, got.most) == (values.min(), values.max())
-    np.testing.assert_allclose((got.mean, got.spread), (values.mean(), values.std()), rtol=1e-4, atol=1e-7)
+    assert (got.minimum, got.maximum) == (values.min(), values.max())
+    np.testing.assert_allclose((got.mean, got.std), (values.mean(), values.std()), rtol=1e-4, atol=1e-7)
 
 
 def test_what_is_no_number_is_counted_apart() -> None:
     got = histogram(np.array([1, -2, np.nan, np.inf, 0, -np.inf], np.float32))
-    assert (got.total, got.strange, got.zeros, got.counts.sum()) == (6, 3, 1, 3)
+    assert (got.total, got.nonfinite, got.zeros, got.counts.sum()) == (6, 3, 1, 3)
     assert (got.low, got.high) == (-2, 2)
     assert histogram(np.zeros((2, 3), np.float32)).counts[0] == 6
-    assert histogram(np.full(4, np.nan, np.float32)).strange == 4
+    assert histogram(np.full(4, np.nan, np.float32)).nonfinite == 4
     assert histogram(np.zeros(0, np.float32)).counts.sum() == 0
 
 
 def test_a_row_is_what_weighs_or_picks_and_what_bends_its_values() -> None:
-    assert rows_of(NETWORK) == ((1, 2), (3,), (6, 7), (8,))
+    assert layer_groups(NETWORK) == ((1, 2), (3,), (6, 7), (8,))
     deep = Network(
         (1, 8, 8),
         (
@@ -112,15 +120,15 @@ def test_a_row_is_what_weighs_or_picks_and_what_bends_its_values() -> None:
             Dense(2),
         ),
     )
-    assert rows_of(deep) == ((1,), (2, 3), (4, 5), (6,), (7,))
-    assert list(cuts_of(deep)) == [(1, 3)]
+    assert layer_groups(deep) == ((1,), (2, 3), (4, 5), (6,), (7,))
+    assert list(relu_layers(deep)) == [(1, 3)]
 
 
 def test_values_are_those_of_the_sample_and_weights_those_of_the_moment() -> None:
     parameters = fresh()
-    seen = found(Run(CPU), goal_of(parameters))
+    seen = found(TrainingRun(CPU), goal_of(parameters))
     outputs = outputs_of(parameters)
-    assert seen.examples == SAMPLE
+    assert seen.examples == MAX_EXAMPLES
     for row, place in zip(seen.rows, (2, 3, 7, 8), strict=True):
         values = outputs[place]
         assert row.values.total == values.size
@@ -130,56 +138,56 @@ def test_values_are_those_of_the_sample_and_weights_those_of_the_moment() -> Non
     weights = np.concatenate([parameters["01-conv2d.weight"].ravel(), parameters["01-conv2d.bias"].ravel()])
     first = seen.rows[0].weights
     np.testing.assert_array_equal(first.counts, np.histogram(weights, BINS, (first.low, first.high))[0])
-    assert seen.rows[0].size == pytest.approx(float(np.linalg.norm(weights)), rel=1e-5)
+    assert seen.rows[0].weight_norm == pytest.approx(float(np.linalg.norm(weights)), rel=1e-5)
     assert seen.rows[1].weights is None
     # No step has led here yet.
     assert seen.rows[0].gradients is None
 
 
-def moved(run: Run, goal: Goal, step: int) -> dict[str, np.ndarray]:
-    following(run, replace(goal, look=Moment(0, step), inside=False))
-    parameters = run.parameters()
+def moved(run: TrainingRun, goal: TrainingRequest, step: int) -> dict[str, np.ndarray]:
+    following(run, replace(goal, shown_point=RunPoint(0, step), layer_statistics=False))
+    parameters = run.shown_parameters()
     assert parameters is not None
     return dict(parameters)
 
 
 @pytest.mark.parametrize("budget", [2**20, 1])
 def test_gradient_and_change_are_those_of_the_step_that_led_there_also_looking_back(budget: int) -> None:
-    run = Run(CPU, budget)
-    goal = replace(goal_of(fresh()), running=True, until=12)
+    run = TrainingRun(CPU, budget)
+    goal = replace(goal_of(fresh()), running=True, stop_at_step=12)
     now = found(run, goal)
     before, after = moved(run, goal, 11), moved(run, goal, 12)
     names = ("01-conv2d.weight", "01-conv2d.bias")
     step = np.concatenate([(after[name] - before[name]).ravel() for name in names])
     length = np.linalg.norm(np.concatenate([after[name].ravel() for name in names]))
-    assert now.rows[0].change == pytest.approx(np.linalg.norm(step) / length, rel=1e-3)
+    assert now.rows[0].relative_change == pytest.approx(np.linalg.norm(step) / length, rel=1e-3)
     # Plain descent: the change is the rate times the gradient.
-    assert now.rows[0].gradient_size == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
-    assert now.rows[0].gradients.most == pytest.approx(-step.min() / 0.05, rel=1e-2)
-    back = found(run, replace(goal, look=Moment(0, 7)))
-    assert back.at == Moment(0, 7)
+    assert now.rows[0].gradient_norm == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
+    assert now.rows[0].gradients.maximum == pytest.approx(-step.min() / 0.05, rel=1e-2)
+    back = found(run, replace(goal, shown_point=RunPoint(0, 7)))
+    assert back.point == RunPoint(0, 7)
     earlier, then = moved(run, goal, 6), moved(run, goal, 7)
     step = np.concatenate([(then[name] - earlier[name]).ravel() for name in names])
-    assert back.rows[0].gradient_size == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
-    assert found(run, replace(goal, look=Moment(0, 0))).rows[0].gradients is None
-    assert back.course.steps.tolist() == [7, 12]
-    np.testing.assert_allclose(back.course.sizes[1, 0], now.rows[0].gradient_size, rtol=1e-6)
+    assert back.rows[0].gradient_norm == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
+    assert found(run, replace(goal, shown_point=RunPoint(0, 0))).rows[0].gradients is None
+    assert back.history.steps.tolist() == [7, 12]
+    np.testing.assert_allclose(back.history.gradient_norms[1, 0], now.rows[0].gradient_norm, rtol=1e-6)
 
 
 def test_rows_are_only_made_while_somebody_looks() -> None:
-    run = Run(CPU)
-    goal = replace(goal_of(fresh()), running=True, until=2, inside=False)
+    run = TrainingRun(CPU)
+    goal = replace(goal_of(fresh()), running=True, stop_at_step=2, layer_statistics=False)
     assert found(run, goal).rows == ()
-    assert len(found(run, replace(goal, inside=True)).rows) == 4
+    assert len(found(run, replace(goal, layer_statistics=True)).rows) == 4
 
 
 def test_looking_changes_nothing_of_what_training_comes_to() -> None:
     ends = []
     for inside in (False, True):
-        run = Run(CPU)
+        run = TrainingRun(CPU)
         for step in range(1, 16):
-            following(run, replace(goal_of(fresh()), running=True, until=step, inside=inside))
-        ends.append(run.parameters())
+            following(run, replace(goal_of(fresh()), running=True, stop_at_step=step, layer_statistics=inside))
+        ends.append(run.shown_parameters())
     for name, values in ends[0].items():
         np.testing.assert_array_equal(values, ends[1][name])
 
@@ -188,25 +196,25 @@ def test_a_feature_that_is_0_on_every_drawing_is_dead_until_it_is_revived() -> N
     parameters = fresh()
     parameters["01-conv2d.bias"][2] = -100
     parameters["06-dense.bias"][[0, 4]] = -1000
-    seen = found(Run(CPU), goal_of(parameters))
+    seen = found(TrainingRun(CPU), goal_of(parameters))
     dead = {each.layer: each for each in seen.dead}
-    assert dead[1] == Dead(1, 2, (2,))
+    assert dead[1] == DeadFeatures(1, 2, (2,))
     assert {0, 4} <= set(dead[6].channels)
     # What is dead is 0 everywhere, and what is not is above it somewhere.
     values = outputs_of(parameters)[7]
     assert dead[6].channels == tuple(np.flatnonzero(values.max(axis=0) == 0))
     parameters["01-conv2d.bias"][2] = 0.1
     parameters["06-dense.bias"][:] = 100
-    assert found(Run(CPU), goal_of(parameters)).dead == ()
+    assert found(TrainingRun(CPU), goal_of(parameters)).dead == ()
 
 
 def test_a_dead_feature_does_not_learn() -> None:
     parameters = fresh()
     parameters["01-conv2d.bias"][2] = -100
-    run = Run(CPU)
-    goal = replace(goal_of(parameters), recipe=replace(RECIPE, l2=0.0), running=True, until=10)
-    assert Dead(1, 2, (2,)) in found(run, goal).dead
-    learnt = run.parameters()["01-conv2d.weight"]
+    run = TrainingRun(CPU)
+    goal = replace(goal_of(parameters), recipe=replace(RECIPE, l2=0.0), running=True, stop_at_step=10)
+    assert DeadFeatures(1, 2, (2,)) in found(run, goal).dead
+    learnt = run.shown_parameters()["01-conv2d.weight"]
     np.testing.assert_array_equal(learnt[2], parameters["01-conv2d.weight"][2])
     assert not np.array_equal(learnt[1], parameters["01-conv2d.weight"][1])
 
@@ -216,17 +224,17 @@ def test_a_feature_that_is_ever_above_0_lives_however_little(monkeypatch: pytest
     below = outputs_of(parameters)[1][:, 1]
     parameters["01-conv2d.bias"][1] -= below.max() - 1e-3
     # The one drawing that wakes it is not the last: whoever looks one by one must not forget it.
-    assert int(below.max(axis=(1, 2)).argmax()) < SAMPLE - 1
+    assert int(below.max(axis=(1, 2)).argmax()) < MAX_EXAMPLES - 1
     values = outputs_of(parameters)[2][:, 1]
     assert 0 < values.max() < 2e-3
-    whole = found(Run(CPU), goal_of(parameters))
+    whole = found(TrainingRun(CPU), goal_of(parameters))
     assert all(1 not in dead.channels for dead in whole.dead if dead.layer == 1)
     # In pieces of one drawing each nothing else is found.
     monkeypatch.setattr("engine.training.layer_statistics._SLICE_MULTIPLIES", 1)
-    pieces = found(Run(CPU), goal_of(parameters))
+    pieces = found(TrainingRun(CPU), goal_of(parameters))
     assert (pieces.dead, pieces.examples) == (whole.dead, whole.examples)
     for one, other in zip(pieces.rows, whole.rows, strict=True):
         assert one.values.total == other.values.total
         np.testing.assert_allclose(
-            (one.values.mean, one.values.most), (other.values.mean, other.values.most), rtol=1e-5
+            (one.values.mean, one.values.maximum), (other.values.mean, other.values.maximum), rtol=1e-5
         )

@@ -16,9 +16,9 @@ from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Res
 from engine.nn.losses import targets
 from engine.nn.network import Network
 from engine.nn.plan import Plan
-from engine.training.optimizers import SGD, Adam, AdamW, Moving, Optimizer
+from engine.training.optimizers import SGD, Adam, AdamW, Optimizer, UpdateArrays
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 
 CPU = choose_backend("cpu")
 GRADIENTS = (0.5, -3.0, 0.25, 0.0, 2.0, -1e-4, 7.0)
@@ -28,8 +28,8 @@ RATES = (0.1, 0.1, 0.05, 0.2, 0.0, 0.01, 0.1)
 def path(optimizer: Optimizer, gradients: Sequence[float], rates: Sequence[float], weight: float) -> list[float]:
     """A value that starts at 1, after each of these gradients; weight: 1 if weight decay applies, else 0."""
     values, gradient, clock = np.ones(1), np.zeros(1), np.zeros(1, np.int64)
-    vectors = {name: np.zeros(1) for name in optimizer.vectors}
-    moving = Moving(values, gradient, np.array([weight]), vectors, np.zeros(1), np.array(rates), clock)
+    vectors = {name: np.zeros(1) for name in optimizer.state_names}
+    moving = UpdateArrays(values, gradient, np.array([weight]), vectors, np.zeros(1), np.array(rates), clock)
     update, found = optimizer.update(CPU.operations, moving), []
     for given in gradients:
         gradient[:] = given
@@ -146,9 +146,9 @@ def gradients(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def steps_of(recipe: Recipe, count: int) -> list[dict[str, np.ndarray]]:
     """The parameters at the start, and after each of `count` steps with all examples."""
-    stepper = Stepper(NETWORK, CPU, recipe, START)
+    stepper = TrainStep(NETWORK, CPU, recipe, START)
     order = np.tile(np.arange(8), (count, 1))
-    stepper.feed(IMAGES, targets(LABELS, 3), order, np.full(count, recipe.optimizer.rate, np.float32))
+    stepper.load_epoch(IMAGES, targets(LABELS, 3), order, np.full(count, recipe.optimizer.rate, np.float32))
     found = [stepper.parameters()]
     for _ in range(count):
         stepper.run(8)
@@ -191,14 +191,14 @@ def test_only_a_gradient_longer_than_the_limit_is_shortened(
     gradient: tuple[float, float], clipped: tuple[float, float]
 ) -> None:
     values = np.array(gradient, np.float32)
-    replay(CPU.operations.clip(values, 1.0))
+    replay(CPU.operations.clip_norm(values, 1.0))
     np.testing.assert_allclose(values, clipped, rtol=1e-6)
 
 
 def test_a_gradient_whose_square_overflows_is_clipped_all_the_same() -> None:
     gradient = np.array([3e30, 4e30], np.float32)
     with np.errstate(over="ignore"):
-        replay(CPU.operations.clip(gradient, 10.0))
+        replay(CPU.operations.clip_norm(gradient, 10.0))
     np.testing.assert_allclose(gradient, [6, 8], rtol=1e-6)
 
 
@@ -252,9 +252,9 @@ def torch_path(
 def test_pytorch_goes_the_same_way_while_the_rate_stays(recipe: Recipe) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch, an optional partner, is not installed")
     network = Network((1, 6, 6), TORCH_LAYERS, ("a", "b", "c"))
-    start, order = network.initial(3), np.random.default_rng(5).integers(0, 8, (25, 4))
-    stepper = Stepper(network, CPU, recipe, start)
-    stepper.feed(IMAGES, targets(LABELS, 3), order, np.full(25, recipe.optimizer.rate, np.float32))
+    start, order = network.initial_parameters(3), np.random.default_rng(5).integers(0, 8, (25, 4))
+    stepper = TrainStep(network, CPU, recipe, start)
+    stepper.load_epoch(IMAGES, targets(LABELS, 3), order, np.full(25, recipe.optimizer.rate, np.float32))
     stepper.run(4, 25)
     expected = torch_path(torch, recipe, start, order)
     for name, values in stepper.parameters().items():
@@ -268,9 +268,9 @@ def test_what_is_hardly_remembered_any_more_becomes_nothing_before_it_has_lost_i
 ) -> None:
     smallest = np.finfo(np.float32).tiny  # below it a processor takes a hundred times longer
     gradient, clock = np.array([1.0, 0.0, 1e-9], np.float32), np.zeros(1, np.int64)
-    vectors = {name: np.array([0, 1e-25, 0], np.float32) for name in optimizer.vectors}
+    vectors = {name: np.array([0, 1e-25, 0], np.float32) for name in optimizer.state_names}
     rates, weights = np.full(3000, 1e-3, np.float32), np.ones(3, np.float32)
-    moving = Moving(np.ones(3, np.float32), gradient, weights, vectors, np.zeros(1, np.float32), rates, clock)
+    moving = UpdateArrays(np.ones(3, np.float32), gradient, weights, vectors, np.zeros(1, np.float32), rates, clock)
     update = optimizer.update(CPU.operations, moving)
     for _ in range(3000):
         replay(update)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Cosine, Recipe, changes
+from engine.training.recipe import Cosine, Recipe, describe_changes
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,13 @@ from engine.training.recipe import Cosine, Recipe, changes
     ],
 )
 def test_there(after: Recipe, words: list[str]) -> None:
-    assert changes(Recipe(), after) == words
+    assert describe_changes(Recipe(), after) == words
 
 
 def test_and_back() -> None:
-    assert changes(Recipe(clip=1.0, frozen=("a",), steps=5), Recipe()) == ["no clip", "no frozen", "no steps"]
-    assert changes(Recipe(SGD(nesterov=True)), Recipe(SGD())) == ["no Nesterov"]
+    assert describe_changes(Recipe(clip=1.0, frozen=("a",), steps=5), Recipe()) == [
+        "no clip",
+        "no frozen",
+        "no steps",
+    ]
+    assert describe_changes(Recipe(SGD(nesterov=True)), Recipe(SGD())) == ["no Nesterov"]

@@ -18,8 +18,8 @@ from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
 from engine.training.optimizers import SGD, Adam, AdamW
 from engine.training.recipe import Cosine, Recipe
-from engine.training.trainer import Judged, Step, Trainer
-from tests.engine.small_runs import CPU, CUT, DATA, MIXED, SMALL, digest, source_of
+from engine.training.trainer import Evaluated, StepDone, Trainer
+from tests.engine.small_runs import CPU, DATA, MIXED, SLICEABLE, SMALL, digest, generated_source
 
 # Two epochs of three batches, the last of each shorter, each followed by a judgement: eight events.
 BASE = Recipe(Adam(0.01), Cosine(0.1), batch=16, epochs=2, examples=40, data=DATA, seed=4)
@@ -27,30 +27,44 @@ RUNS = {
     "everything": (MIXED, replace(BASE, clip=1.0, l2=0.01)),
     "momentum": (MIXED, replace(BASE, optimizer=SGD(0.05, 0.9, nesterov=True))),
     "frozen": (MIXED, replace(BASE, optimizer=AdamW(0.01, decay=0.1), frozen=("02-batchnorm2d", "04-residual"))),
-    "cut into chunks": (CUT, replace(BASE, optimizer=SGD(0.05))),
+    "cut into chunks": (SLICEABLE, replace(BASE, optimizer=SGD(0.05))),
     "patience": (SMALL, replace(BASE, optimizer=SGD(0.3), epochs=12, patience=2, seed=6)),
 }
 
 
 def begin(network: Network, recipe: Recipe, checkpoint: Checkpoint | None = None) -> Trainer:
-    source = source_of(recipe)
+    source = generated_source(recipe)
     return Trainer(network, source, recipe, CPU, None, source.held_out(30), checkpoint)
 
 
-def told(event: Step | Judged) -> tuple[object, ...]:
+def told(event: StepDone | Evaluated) -> tuple[object, ...]:
     """All fields of an event, to compare two runs."""
-    if isinstance(event, Step):
-        return "step", event.number, event.epoch, event.loss, event.mean, event.rate
-    judgement = event.judgement
-    return "judged", event.number, event.epoch, judgement.score.loss, judgement.scores.tobytes()
+    if isinstance(event, StepDone):
+        return "step", event.number, event.epoch, event.loss, event.mean_loss, event.rate
+    judgement = event.evaluation
+    return "judged", event.number, event.epoch, judgement.metrics.loss, judgement.scores.tobytes()
 
 
 def state(trainer: Trainer) -> tuple[object, ...]:
     """The state of a run without its time."""
     at = trainer.checkpoint()
     best = None if at.best_parameters is None else digest(at.best_parameters)
-    kept = (at.steps, at.loss_sum, at.judged, np.float64(at.accuracy).tobytes(), at.best, at.stale, best)
-    return digest(at.parameters), digest(at.memory), digest(trainer.result()), trainer.ended, *kept
+    kept = (
+        at.steps,
+        at.loss_sum,
+        at.evaluated_epochs,
+        np.float64(at.accuracy).tobytes(),
+        at.best_loss,
+        at.epochs_since_best,
+        best,
+    )
+    return (
+        digest(at.parameters),
+        digest(at.optimizer_state),
+        digest(trainer.final_parameters()),
+        trainer.stop_reason,
+        *kept,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -62,25 +76,25 @@ def a_small_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_goes_on_after_any_event_as_if_it_had_never_stopped(name: str) -> None:
     straight = begin(*RUNS[name])
-    events = [told(event) for event in straight.steps()]
+    events = [told(event) for event in straight.run()]
     assert any(event[0] == "judged" for event in events)
     if name == "patience":
-        assert straight.ended == "patience"
+        assert straight.stop_reason == "patience"
     for pause in range(len(events) + 1):
         paused = begin(*RUNS[name])
-        told_so_far = [told(event) for event in islice(paused.steps(), pause)]
+        told_so_far = [told(event) for event in islice(paused.run(), pause)]
         resumed = begin(*RUNS[name], paused.checkpoint())
-        assert told_so_far + [told(event) for event in resumed.steps()] == events, pause
+        assert told_so_far + [told(event) for event in resumed.run()] == events, pause
         assert state(resumed) == state(straight), pause
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_steps_may_be_left_and_asked_for_again(name: str) -> None:
     straight, events = begin(*RUNS[name]), []
-    wanted = [told(event) for event in straight.steps()]
+    wanted = [told(event) for event in straight.run()]
     broken = begin(*RUNS[name])
-    while broken.ended is None:
-        for event in broken.steps():
+    while broken.stop_reason is None:
+        for event in broken.run():
             events.append(told(event))
             break
     assert events == wanted
@@ -89,29 +103,29 @@ def test_steps_may_be_left_and_asked_for_again(name: str) -> None:
 
 def test_a_judgement_left_halfway_is_made_again() -> None:
     network, recipe = RUNS["cut into chunks"]
-    straight = [told(event) for event in begin(network, recipe).steps()]
+    straight = [told(event) for event in begin(network, recipe).run()]
     trainer, events = begin(network, recipe), []
-    for piece in trainer.pieces():
+    for piece in trainer.iter_slices():
         if piece is not None:
             events.append(told(piece))
-        elif trainer.judging:
+        elif trainer.is_evaluation_due:
             break
     resumed = begin(network, recipe, trainer.checkpoint())
-    assert events + [told(event) for event in resumed.steps()] == straight
+    assert events + [told(event) for event in resumed.run()] == straight
 
 
 def test_a_run_that_has_ended_stays_ended_until_its_condition_is_lifted() -> None:
     network, recipe = RUNS["patience"]
     ended = begin(network, recipe)
-    wanted = len([None for _ in ended.steps()])
+    wanted = len([None for _ in ended.run()])
     again = begin(network, recipe, ended.checkpoint())
-    assert (list(again.steps()), again.ended) == ([], "patience")
+    assert (list(again.run()), again.stop_reason) == ([], "patience")
     longer = begin(network, replace(recipe, patience=None), ended.checkpoint())
-    assert wanted + len(list(longer.steps())) == 12 * 4
-    assert longer.ended == "epochs"
+    assert wanted + len(list(longer.run())) == 12 * 4
+    assert longer.stop_reason == "epochs"
 
 
-@pytest.mark.parametrize("spoil", ["parameters", "memory"])
+@pytest.mark.parametrize("spoil", ["parameters", "optimizer_state"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_checkpoint_with_values_that_are_no_numbers_is_refused(spoil: str, value: float) -> None:
     network, recipe = RUNS["momentum"]
@@ -145,9 +159,9 @@ from tests.engine.small_runs import *
 recipe = Recipe(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})
 wide = Network((1, 12, 12), (Flatten(), Dense(300), ReLU(), Dense(300), ReLU(), Dense(2)))
 with one_blas_thread():
-    print(*(digest(trained(recipe, network).parameters()) for network in (MIXED, wide)))
+    print(*(digest(train_to_end(recipe, network).parameters()) for network in (MIXED, wide)))
     engine.training.train_step.CACHE_BYTES = 30_000
-    print(digest(trained(recipe, CUT).parameters()))
+    print(digest(train_to_end(recipe, SLICEABLE).parameters()))
 """
 
 
@@ -177,16 +191,16 @@ def test_the_same_seed_gives_the_same_bytes_in_ten_fresh_processes() -> None:
 def test_a_run_left_between_any_two_calls_comes_to_the_same_bytes(name: str) -> None:
     network, recipe = RUNS[name]
     whole, sliced = begin(network, recipe), begin_in_slices(network, recipe)
-    assert [told(event) for event in sliced.steps()] == [told(event) for event in whole.steps()]
+    assert [told(event) for event in sliced.run()] == [told(event) for event in whole.run()]
     assert state(sliced) == state(whole)
 
 
 def test_between_the_pieces_of_a_step_nothing_has_changed_and_it_may_be_begun_again() -> None:
     network, recipe = RUNS["momentum"]
     whole, sliced = begin(network, recipe), begin_in_slices(network, recipe)
-    next(whole.steps())
+    next(whole.run())
     before, pieces = state(sliced), 0
-    for event in sliced.pieces():
+    for event in sliced.iter_slices():
         if event is not None:
             break
         pieces += 1
@@ -194,11 +208,11 @@ def test_between_the_pieces_of_a_step_nothing_has_changed_and_it_may_be_begun_ag
         if pieces == 5:
             break
     assert pieces == 5
-    next(sliced.steps())
+    next(sliced.run())
     assert state(sliced) == state(whole)
 
 
 def begin_in_slices(network: Network, recipe: Recipe) -> Trainer:
     """A run that is interrupted after every slice."""
-    source = source_of(recipe)
-    return Trainer(network, source, recipe, CPU, None, source.held_out(30), slice=0.0)
+    source = generated_source(recipe)
+    return Trainer(network, source, recipe, CPU, None, source.held_out(30), slice_seconds=0.0)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource
 from engine.nn.layers import Dense, Flatten
 from engine.nn.network import Network
 from engine.training.optimizers import AdamW
-from engine.training.recipe import SCHEDULES, Cosine, Linear, Recipe, Schedule, Steps
-from engine.training.trainer import Step, Trainer
+from engine.training.recipe import SCHEDULES, Cosine, Linear, Recipe, Schedule, StepDecay
+from engine.training.trainer import StepDone, Trainer
 
 # Five blank pictures that are neither: nothing pulls at a weight, so that what decay leaves of it tells the rate.
-BLANK = Fixed(Examples(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
+BLANK = FixedSource(Dataset(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
 NETWORK = Network((1, 1, 1), (Flatten(), Dense(2, bias=False)))
 ONES = {"02-dense.weight": np.ones((2, 1), np.float32)}
 STEPS = 12  # four epochs of three batches of two, the last of one
@@ -35,8 +35,8 @@ CURVES: list[tuple[Schedule, Callable[[int], float]]] = [
     ),
     (Linear(0.25), lambda step: 1 - 0.75 * step / 12),
     (Linear(warmup=0.25), lambda step: step / 3 if step < 3 else 1 - (step - 3) / 9),
-    (Steps(3, 0.1), lambda step: 0.1 ** (step // 4)),
-    (Steps(6, 0.5, warmup=0.5), lambda step: step / 6 if step < 6 else 0.5 ** (step - 6)),
+    (StepDecay(3, 0.1), lambda step: 0.1 ** (step // 4)),
+    (StepDecay(6, 0.5, warmup=0.5), lambda step: step / 6 if step < 6 else 0.5 ** (step - 6)),
 ]
 
 
@@ -53,8 +53,8 @@ def test_a_run_moves_with_the_rates_of_its_schedule(
     run, steps, weights = trainer(schedule), [], [1.0]
 
     def go_on(run: Trainer, count: int) -> None:
-        for step in islice(run.steps(), count):
-            assert isinstance(step, Step)
+        for step in islice(run.run(), count):
+            assert isinstance(step, StepDone)
             steps.append(step)
             weights.append(float(run.parameters()["02-dense.weight"][1, 0]))
 
@@ -72,7 +72,7 @@ def test_a_run_moves_with_the_rates_of_its_schedule(
 @pytest.mark.parametrize("parts", [2, 3, 7, 29, 100])
 def test_a_stair_ends_exactly_where_its_part_does(parts: int) -> None:
     """Regardless of how the quotients round."""
-    schedule = Steps(parts, 0.5)
+    schedule = StepDecay(parts, 0.5)
     for total in (parts, 3 * parts, 210, 1000):
         stairs = [round(-math.log2(schedule.factor(step / total))) for step in range(total)]
         assert stairs == [step * parts // total for step in range(total)]
@@ -92,8 +92,8 @@ def test_every_schedule_starts_full_and_stays_between_0_and_1(kind: str) -> None
         (lambda: Cosine(warmup=-0.1), "warmup must be at least 0"),
         (lambda: Cosine(2), "final must be from 0 to 1"),
         (lambda: Linear(math.nan), "final must be from 0 to 1"),
-        (lambda: Steps(1), "at least 2 parts"),
-        (lambda: Steps(3, 1.5), "factor_each must be from 0 to 1"),
+        (lambda: StepDecay(1), "at least 2 parts"),
+        (lambda: StepDecay(3, 1.5), "factor_each must be from 0 to 1"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], object], sentence: str) -> None:

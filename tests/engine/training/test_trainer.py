@@ -10,23 +10,23 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.data.dataset import Examples
-from engine.data.pool import Fixed, Generated
+from engine.data.dataset import Dataset
+from engine.data.pool import FixedSource, GeneratedSource
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.nn.losses import cross_entropy
 from engine.nn.network import Network
-from engine.training.evaluation import judge
+from engine.training.evaluation import evaluate
 from engine.training.optimizers import SGD, Adam, AdamW, Optimizer
 from engine.training.recipe import Cosine, Recipe
-from engine.training.trainer import Judged, Step, Trainer, TrainingError
-from tests.engine.small_runs import CPU, DATA, SMALL, digest, sizes, source_of, trained
+from engine.training.trainer import Evaluated, StepDone, Trainer, TrainingError
+from tests.engine.small_runs import CPU, DATA, SMALL, chunk_sizes, digest, generated_source, train_to_end
 
 
 def test_training_learns_to_tell_x_from_o() -> None:
     recipe = Recipe(Adam(0.01), Cosine(0.05), batch=32, epochs=4, examples=2000, data=DATA)
-    held_out = Generated(DATA, 2000, 1).held_out(600)
-    before = judge(SMALL, SMALL.initial(1), held_out, CPU).score
-    after = judge(SMALL, trained(recipe).parameters(), held_out, CPU).score
+    held_out = GeneratedSource(DATA, 2000, 1).held_out(600)
+    before = evaluate(SMALL, SMALL.initial_parameters(1), held_out, CPU).metrics
+    after = evaluate(SMALL, train_to_end(recipe).parameters(), held_out, CPU).metrics
     assert before.accuracy < 0.8
     assert after.accuracy > 0.9
     assert after.loss < before.loss
@@ -35,27 +35,27 @@ def test_training_learns_to_tell_x_from_o() -> None:
 
 def test_a_batch_cut_into_chunks_moves_the_weights_as_a_whole_one_would(monkeypatch) -> None:
     recipe = Recipe(SGD(0.05), batch=20, epochs=1, examples=70, data=DATA)
-    coarse = trained(recipe)
+    coarse = train_to_end(recipe)
     monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 30_000)
-    fine = trained(recipe)
-    assert sizes(fine) == {5}
-    assert sizes(coarse) == {20, 10}
+    fine = train_to_end(recipe)
+    assert chunk_sizes(fine) == {5}
+    assert chunk_sizes(coarse) == {20, 10}
     for name, values in fine.parameters().items():
         np.testing.assert_allclose(values, coarse.parameters()[name], rtol=1e-4, atol=1e-5)
 
 
 def test_steps_and_epochs_are_counted_and_the_last_batch_may_be_short() -> None:
     recipe = Recipe(SGD(0.01), batch=32, epochs=2, examples=70, data=DATA)
-    trainer = Trainer(SMALL, Generated(DATA, 70, 1), recipe, CPU)
-    assert [(step.number, step.epoch) for step in trainer.steps()] == [
+    trainer = Trainer(SMALL, GeneratedSource(DATA, 70, 1), recipe, CPU)
+    assert [(step.number, step.epoch) for step in trainer.run()] == [
         (1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2)]  # fmt: skip
 
 
 def test_divergence_stops_within_one_step_and_keeps_the_last_finite_weights() -> None:
     recipe = Recipe(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
-    trainer = Trainer(SMALL, Generated(DATA, 320, 1), recipe, CPU)
+    trainer = Trainer(SMALL, GeneratedSource(DATA, 320, 1), recipe, CPU)
     with pytest.raises(TrainingError, match=r"step \d+: the learning rate, 1e\+30"):
-        for _ in trainer.steps():
+        for _ in trainer.run():
             pass
     assert all(np.isfinite(values).all() for values in trainer.parameters().values())
 
@@ -71,14 +71,14 @@ def test_a_step_that_overflows_leaves_the_weights_as_they_were(
     optimizer: Optimizer, weights: tuple[float, float]
 ) -> None:
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
-    source = Fixed(Examples(np.ones((2, 1, 1, 1), np.float32), np.array([0, 0]), ("X", "O")))
+    source = FixedSource(Dataset(np.ones((2, 1, 1, 1), np.float32), np.array([0, 0]), ("X", "O")))
     start = {
         "02-dense.weight": np.array(weights, np.float32)[:, None],
         "02-dense.bias": np.zeros(2, np.float32),
     }
     trainer = Trainer(network, source, Recipe(optimizer, epochs=1), CPU, start)
     with pytest.raises(TrainingError, match=r"step 1: .* those of the step before\.$"):
-        list(trainer.steps())
+        list(trainer.run())
     for name, values in trainer.parameters().items():
         np.testing.assert_array_equal(values, start[name])
 
@@ -88,10 +88,10 @@ def test_an_average_that_overflows_stops_the_run() -> None:
     network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2)))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
     start["03-dense.weight"][:, 0] = 1e20, -1e20
-    source = Fixed(Examples(np.ones((1, 1, 1, 1), np.float32), np.array([0]), ("X", "O")))
+    source = FixedSource(Dataset(np.ones((1, 1, 1, 1), np.float32), np.array([0]), ("X", "O")))
     trainer = Trainer(network, source, Recipe(Adam(), epochs=1), CPU, start)
     with pytest.raises(TrainingError, match="step 1"):
-        list(trainer.steps())
+        list(trainer.run())
 
 
 def order_of(seed: int) -> list[list[int]]:
@@ -99,10 +99,10 @@ def order_of(seed: int) -> list[list[int]]:
     images = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None]
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
     start = {"02-dense.weight": np.array([[1], [0]], np.float32), "02-dense.bias": np.zeros(2, np.float32)}
-    source = Fixed(Examples(images, np.zeros(6, np.int64), ("X", "O")))
+    source = FixedSource(Dataset(images, np.zeros(6, np.int64), ("X", "O")))
     trainer = Trainer(network, source, Recipe(SGD(1e-30), batch=1, epochs=2, seed=seed), CPU, start)
     errors = list(cross_entropy(np.stack([images.ravel(), np.zeros(6, np.float32)], 1), np.zeros(6, np.int64)))
-    found = [int(np.argmin(np.abs(np.array(errors) - step.loss))) for step in trainer.steps()]
+    found = [int(np.argmin(np.abs(np.array(errors) - step.loss))) for step in trainer.run()]
     return [found[:6], found[6:]]
 
 
@@ -114,25 +114,25 @@ def test_every_epoch_goes_through_all_examples_in_an_order_of_its_own_that_follo
 
 
 def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(monkeypatch) -> None:
-    examples = Generated(DATA, 7, 1).epoch(0)
-    start = SMALL.initial(1)
+    examples = GeneratedSource(DATA, 7, 1).epoch(0)
+    start = SMALL.initial_parameters(1)
     monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 15_000)
-    trainer = Trainer(SMALL, Fixed(examples), Recipe(batch=7, epochs=1), CPU, start)
-    (step,) = trainer.steps()
-    assert sizes(trainer) == {4, 3}
-    assert step.loss == pytest.approx(judge(SMALL, start, examples, CPU).score.loss, rel=1e-5)
+    trainer = Trainer(SMALL, FixedSource(examples), Recipe(batch=7, epochs=1), CPU, start)
+    (step,) = trainer.run()
+    assert chunk_sizes(trainer) == {4, 3}
+    assert step.loss == pytest.approx(evaluate(SMALL, start, examples, CPU).metrics.loss, rel=1e-5)
 
 
 def test_the_mean_of_an_epoch_is_that_of_its_steps_losses() -> None:
     recipe = Recipe(SGD(0.05), batch=32, epochs=2, examples=70, data=DATA)
-    source, losses = Generated(DATA, 70, 1), []
-    for event in Trainer(SMALL, source, recipe, CPU, None, source.held_out(10)).steps():
-        if isinstance(event, Judged):
-            assert event.mean == pytest.approx(np.mean(losses))
+    source, losses = GeneratedSource(DATA, 70, 1), []
+    for event in Trainer(SMALL, source, recipe, CPU, None, source.held_out(10)).run():
+        if isinstance(event, Evaluated):
+            assert event.mean_loss == pytest.approx(np.mean(losses))
             losses.clear()
         else:
             losses.append(event.loss)
-            assert event.mean == pytest.approx(np.mean(losses))
+            assert event.mean_loss == pytest.approx(np.mean(losses))
 
 
 # --- why a run ends
@@ -141,8 +141,8 @@ def test_the_mean_of_an_epoch_is_that_of_its_steps_losses() -> None:
 ONE = Network((1, 1, 1), (Flatten(), Dense(2)))
 
 
-def picture(label: int) -> Examples:
-    return Examples(np.ones((1, 1, 1, 1), np.float32), np.array([label]), ("X", "O"))
+def picture(label: int) -> Dataset:
+    return Dataset(np.ones((1, 1, 1, 1), np.float32), np.array([label]), ("X", "O"))
 
 
 def start(first: float, second: float) -> dict[str, np.ndarray]:
@@ -154,66 +154,68 @@ def start(first: float, second: float) -> dict[str, np.ndarray]:
 def run(recipe: Recipe, *, held_out: int | None, scores: tuple[float, float] = (0, 0)) -> tuple[Trainer, list]:
     """The events of a run on one X that is evaluated on an image with another label."""
     judges = None if held_out is None else picture(held_out)
-    trainer = Trainer(ONE, Fixed(picture(0)), recipe, CPU, start(*scores), judges)
-    return trainer, list(trainer.steps())
+    trainer = Trainer(ONE, FixedSource(picture(0)), recipe, CPU, start(*scores), judges)
+    return trainer, list(trainer.run())
 
 
 def test_a_run_without_conditions_ends_with_its_epochs() -> None:
     trainer, events = run(Recipe(SGD(0.1), epochs=3), held_out=1)
-    assert [type(event) for event in events] == [Step, Judged] * 3
-    assert trainer.ended == "epochs"
-    assert list(trainer.steps()) == []
+    assert [type(event) for event in events] == [StepDone, Evaluated] * 3
+    assert trainer.stop_reason == "epochs"
+    assert list(trainer.run()) == []
 
 
 def test_a_target_ends_the_run_after_the_epoch_that_reaches_it() -> None:
     """The X is first predicted as an O, and each step of gradient descent moves the scores towards X."""
     trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=100, target=1.0), held_out=0, scores=(0, 0.5))
-    accuracies = [event.judgement.score.accuracy for event in events if isinstance(event, Judged)]
-    assert trainer.ended == "target"
+    accuracies = [event.evaluation.metrics.accuracy for event in events if isinstance(event, Evaluated)]
+    assert trainer.stop_reason == "target"
     assert len(accuracies) > 1
     assert accuracies == [0.0] * (len(accuracies) - 1) + [1.0]
-    assert list(trainer.steps()) == []
+    assert list(trainer.run()) == []
 
 
 @pytest.mark.parametrize("stride", [1, 4])
 def test_a_run_ends_after_the_steps_asked_for_and_goes_on_to_the_same_bytes_when_more_are(stride: int) -> None:
     recipe = Recipe(Adam(0.01), Cosine(), batch=5, epochs=3, examples=50, data=DATA)
-    short = Trainer(SMALL, source_of(recipe), replace(recipe, steps=13), CPU, stride=stride)
-    assert [step.number for step in short.steps() if isinstance(step, Step)] == list(range(1, 14))
-    assert short.ended == "steps"
-    assert list(short.steps()) == []
+    short = Trainer(SMALL, generated_source(recipe), replace(recipe, steps=13), CPU, steps_per_call=stride)
+    assert [step.number for step in short.run() if isinstance(step, StepDone)] == list(range(1, 14))
+    assert short.stop_reason == "steps"
+    assert list(short.run()) == []
     longer = replace(recipe, steps=17)
-    more = Trainer(SMALL, source_of(recipe), longer, CPU, checkpoint_at_start=short.checkpoint(), stride=stride)
-    assert [step.number for step in more.steps()] == [14, 15, 16, 17]
-    assert digest(more.parameters()) == digest(trained(longer).parameters())
+    more = Trainer(
+        SMALL, generated_source(recipe), longer, CPU, resume_from=short.checkpoint(), steps_per_call=stride
+    )
+    assert [step.number for step in more.run()] == [14, 15, 16, 17]
+    assert digest(more.parameters()) == digest(train_to_end(longer).parameters())
 
 
 def test_an_epoch_that_ends_with_the_last_step_is_judged() -> None:
     trainer, events = run(Recipe(SGD(0.1), epochs=3, steps=2), held_out=1)
-    assert [type(event) for event in events] == [Step, Judged] * 2
-    assert trainer.ended == "steps"
+    assert [type(event) for event in events] == [StepDone, Evaluated] * 2
+    assert trainer.stop_reason == "steps"
 
 
 def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
     """Training makes the held-out O less and less likely, so the first epoch is the best."""
     recipe = Recipe(SGD(0.1, 0.0), epochs=100, patience=4)
     trainer, events = run(recipe, held_out=1)
-    losses = [event.judgement.score.loss for event in events if isinstance(event, Judged)]
-    assert trainer.ended == "patience"
+    losses = [event.evaluation.metrics.loss for event in events if isinstance(event, Evaluated)]
+    assert trainer.stop_reason == "patience"
     assert len(losses) == 5
     assert losses == sorted(losses)
     best, _ = run(replace(recipe, epochs=1), held_out=1)
     for name, values in best.parameters().items():
-        np.testing.assert_array_equal(trainer.result()[name], values)
+        np.testing.assert_array_equal(trainer.final_parameters()[name], values)
         assert not np.array_equal(trainer.parameters()[name], values)
 
 
 def test_patience_counts_anew_when_the_error_falls() -> None:
     """The loss falls in each epoch, so patience never ends the run, and the last epoch is the result."""
     trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=9, patience=1), held_out=0)
-    assert (trainer.ended, len(events)) == ("epochs", 18)
+    assert (trainer.stop_reason, len(events)) == ("epochs", 18)
     for name, values in trainer.parameters().items():
-        np.testing.assert_array_equal(trainer.result()[name], values)
+        np.testing.assert_array_equal(trainer.final_parameters()[name], values)
 
 
 def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,12 +228,12 @@ def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
         return now
 
     monkeypatch.setattr("engine.training.trainer.perf_counter", clock)
-    trainer = Trainer(ONE, Fixed(picture(0)), Recipe(epochs=100, seconds=5.0), CPU, start(0, 0))
+    trainer = Trainer(ONE, FixedSource(picture(0)), Recipe(epochs=100, seconds=5.0), CPU, start(0, 0))
     made = 0
-    for _ in trainer.steps():
+    for _ in trainer.run():
         made += 1
         now += 30 * 86400
-    assert (trainer.ended, made, trainer.seconds) == ("seconds", 5, 5.0)
+    assert (trainer.stop_reason, made, trainer.seconds) == ("seconds", 5, 5.0)
 
 
 @pytest.mark.parametrize(
@@ -263,15 +265,15 @@ def test_recipes_that_mean_nothing_are_refused(make: Callable[[], object], sente
 
 
 def test_what_does_not_fit_the_network_is_refused() -> None:
-    wide = Examples(np.zeros((1, 1, 2, 1), np.float32), np.array([0]), ("X", "O"))
+    wide = Dataset(np.zeros((1, 1, 2, 1), np.float32), np.array([0]), ("X", "O"))
     others = replace(picture(0), classes=("a", "b"))
     for source, held_out in ((wide, None), (others, None), (picture(0), wide), (picture(0), others)):
         with pytest.raises(ShapeError, match="choose"):
-            list(Trainer(ONE, Fixed(source), Recipe(), CPU, None, held_out).steps())
+            list(Trainer(ONE, FixedSource(source), Recipe(), CPU, None, held_out).run())
     with pytest.raises(ValueError, match="no layer called 03-dense"):
-        Trainer(ONE, Fixed(picture(0)), Recipe(frozen=("03-dense",)), CPU)
+        Trainer(ONE, FixedSource(picture(0)), Recipe(frozen=("03-dense",)), CPU)
     with pytest.raises(ValueError, match="no examples to learn from"):
-        Trainer(ONE, Fixed(picture(0).take([])), Recipe(), CPU)
+        Trainer(ONE, FixedSource(picture(0).take([])), Recipe(), CPU)
 
 
 # --- numbers that are none
@@ -279,36 +281,36 @@ def test_what_does_not_fit_the_network_is_refused() -> None:
 
 def test_a_refused_step_lets_no_later_one_through() -> None:
     recipe = Recipe(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
-    trainer = Trainer(SMALL, Generated(DATA, 320, 1), recipe, CPU)
+    trainer = Trainer(SMALL, GeneratedSource(DATA, 320, 1), recipe, CPU)
     with pytest.raises(TrainingError):
-        list(trainer.steps())
-    kept, made = trainer.checkpoint(), trainer.made
+        list(trainer.run())
+    kept, made = trainer.checkpoint(), trainer.steps_made
     for _ in range(3):
         with pytest.raises(TrainingError, match=f"at step {made + 1}:"):
-            list(trainer.steps())
+            list(trainer.run())
     after = trainer.checkpoint()
     assert (after.steps, after.loss_sum) == (kept.steps, kept.loss_sum)
-    for before, now in ((kept.parameters, after.parameters), (kept.memory, after.memory)):
+    for before, now in ((kept.parameters, after.parameters), (kept.optimizer_state, after.optimizer_state)):
         for name, values in before.items():
             np.testing.assert_array_equal(now[name], values)
     # Restored to where it began, it goes on.
-    trainer._stepper.restore(SMALL.initial(1), {})
-    assert len(list(islice(trainer.steps(), 1))) == 1
+    trainer._stepper.restore(SMALL.initial_parameters(1), {})
+    assert len(list(islice(trainer.run(), 1))) == 1
 
 
 def test_running_statistics_that_overflow_stop_the_run_and_stay_as_they_were() -> None:
     """Values of 1e20 are numbers, and so are error and gradient once they are normalized; their variance is not."""
     network = Network((1, 1, 2), (Conv2D(1, 1), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
-    values = network.initial(1) | {"01-conv2d.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
+    values = network.initial_parameters(1) | {"01-conv2d.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
     images = np.random.default_rng(1).uniform(-1, 1, (4, 1, 1, 2)).astype(np.float32)
-    source = Fixed(Examples(images, np.array([0, 1, 0, 1]), ("X", "O")))
+    source = FixedSource(Dataset(images, np.array([0, 1, 0, 1]), ("X", "O")))
     trainer = Trainer(network, source, Recipe(SGD(1e-3), batch=4, epochs=2), CPU, values)
     with pytest.raises(TrainingError, match="step 1"):
-        list(trainer.steps())
+        list(trainer.run())
     for name, array in trainer.parameters().items():
         np.testing.assert_array_equal(array, values[name])
 
 
 def test_pictures_that_hold_no_numbers_cannot_be_learnt_from() -> None:
     with pytest.raises(ValueError, match="must hold values from -1"):
-        Examples(np.full((1, 1, 1, 1), np.nan, np.float32), np.array([0]), ("X", "O"))
+        Dataset(np.full((1, 1, 1, 1), np.nan, np.float32), np.array([0]), ("X", "O"))

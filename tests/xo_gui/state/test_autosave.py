@@ -18,10 +18,10 @@ from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
 from engine.backends.backend import choose_backend
-from engine.data.pool import Fixed, Pool, PoolSettings
+from engine.data.pool import ExamplePool, FixedSource, PoolSettings
 from engine.documents.presets import DEFAULT
-from engine.documents.project_file import Digest, session_digest
-from engine.formats.atomic_file import StorageError
+from engine.documents.project_file import ProjectSummary, read_project_summary
+from engine.formats.atomic_file import FileError
 from engine.training.recipe import Recipe
 from engine.training.trainer import Trainer
 from tests.conftest import Effort
@@ -31,7 +31,7 @@ from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state.autosave import session_folder
 from xo_gui.state.commands import OneEpoch
-from xo_gui.state.training_controller import WATCHED
+from xo_gui.state.training_controller import DEFAULT_RECIPE
 from xo_gui.window.main_window import MainWindow
 
 ROOT = Path(__file__).parents[3]
@@ -91,19 +91,23 @@ class Child:
 def straight(steps: int, recipe: Recipe = ENDLESS) -> dict[str, np.ndarray]:
     """The default network's weights after `steps` steps of an uninterrupted run."""
     drawing = replace(DEFAULT.recipe.data if DEFAULT.recipe else recipe.data, side=32)
-    pool = Pool(PoolSettings(drawing, **DATA))
-    while pool.done < 1:
-        pool.grow()
-    trainer = Trainer(DEFAULT.network, Fixed(pool.training), recipe, choose_backend("cpu"), held_out=pool.held_out)
-    for event in trainer.steps():
+    pool = ExamplePool(PoolSettings(drawing, **DATA))
+    while pool.progress < 1:
+        pool.generate_next()
+    trainer = Trainer(
+        DEFAULT.network, FixedSource(pool.training), recipe, choose_backend("cpu"), held_out=pool.held_out
+    )
+    for event in trainer.run():
         if event.number == steps:
             break
     return trainer.parameters()
 
 
-def left_in(folder: Path) -> list[Digest]:
+def left_in(folder: Path) -> list[ProjectSummary]:
     """The sessions of crashed windows, the latest last."""
-    return sorted((session_digest(path) for path in folder.glob("[0-9]*.session")), key=lambda each: each.saved)
+    return sorted(
+        (read_project_summary(path) for path in folder.glob("[0-9]*.session")), key=lambda each: each.saved_at
+    )
 
 
 def test_a_window_killed_repeatedly_while_training_is_recovered(
@@ -119,29 +123,29 @@ def test_a_window_killed_repeatedly_while_training_is_recovered(
         left = left_in(folder)[-1]
         assert left.step is not None
         assert max(reached, sure) <= left.step
-        assert left.running
+        assert left.was_running
         reached = left.step
     window: MainWindow = open_window()
-    assert window.offer.isVisible()
-    assert "ended unexpectedly" in window.offer.words.text()
-    assert f"while training (step {reached:,})" in window.offer.words.text()
-    QTest.mouseClick(window.offer.restore_button, Qt.MouseButton.LeftButton)
+    assert window.recovery_bar.isVisible()
+    assert "ended unexpectedly" in window.recovery_bar.label.text()
+    assert f"while training (step {reached:,})" in window.recovery_bar.label.text()
+    QTest.mouseClick(window.recovery_bar.restore_button, Qt.MouseButton.LeftButton)
 
     def restored() -> bool:
         return window.last.training is not None and window.last.training.state == "paused"
 
     qtbot.waitUntil(restored, timeout=20_000)
-    assert not window.offer.isVisible()
+    assert not window.recovery_bar.isVisible()
     training, document = window.last.training, window.session.document
     for stroke, points in zip(document.drawing.strokes, STROKES, strict=True):
         np.testing.assert_array_equal(stroke.points, points)
-    assert training.now.step == document.subjects[0].moment.step == reached
+    assert training.current_point.step == document.models[0].run_point.step == reached
     assert len(training.branches[0].curves.losses) == reached
     expected = straight(reached)
     for name, values in expected.items():
-        np.testing.assert_array_equal(document.subjects[0].parameters[name], values)
+        np.testing.assert_array_equal(document.models[0].parameters[name], values)
     window.session.undo_stack.undo()
-    assert document.subjects[0].moment is not window.session.document.subjects[0].moment
+    assert document.models[0].run_point is not window.session.document.models[0].run_point
     assert window.session.document.drawing.is_empty
 
 
@@ -157,7 +161,7 @@ def test_closed_at_any_time_while_training_it_is_saved_as_the_last_session(folde
     names = {path.name for path in folder.iterdir()}
     assert "last.session" in names
     assert not {name for name in names if name != "last.session" and not name.endswith(".lock")}
-    assert session_digest(folder / "last.session").closed
+    assert read_project_summary(folder / "last.session").was_closed
 
 
 def test_an_interrupt_from_the_terminal_closes_the_window(folder: Path) -> None:
@@ -169,20 +173,20 @@ def test_an_interrupt_from_the_terminal_closes_the_window(folder: Path) -> None:
     assert child.process.stderr is not None
     assert child.process.stderr.read() == ""
     child.kill()
-    assert session_digest(folder / "last.session").closed
+    assert read_project_summary(folder / "last.session").was_closed
 
 
 def test_after_closing_the_file_menu_opens_the_last_session(folder: Path, open_window: OpenWindow, qtbot) -> None:
     first = open_window("--preset", "default")
     coach = Coach(first, qtbot)
     Hand(first, qtbot).draw(X_ARMS)
-    coach.window.training.wish(OneEpoch())
-    coach.until(lambda training: training.now.step == 10)
+    coach.window.training.execute(OneEpoch())
+    coach.until(lambda training: training.current_point.step == 10)
     coach.stand()
     weights, strokes = coach.weights, first.session.document.drawing.strokes
     first.close()
     window = open_window("--preset", "walkthrough")
-    assert not window.offer.isVisible()
+    assert not window.recovery_bar.isVisible()
     action(window, "Open last session").trigger()
     qtbot.waitUntil(lambda: window.session.undo_stack.count() == 1, timeout=10_000)
     again = Coach(window, qtbot)
@@ -192,12 +196,12 @@ def test_after_closing_the_file_menu_opens_the_last_session(folder: Path, open_w
         np.testing.assert_array_equal(one.points, other.points)
     assert "step 10" in again.line.accessibleDescription()
     assert again.panel.main_button.text() == "▶ Resume"
-    assert len(again.training.branches[0].curves.judged) == 1
+    assert len(again.training.branches[0].curves.held_out_steps) == 1
     again.click(again.panel.step_button)
-    again.until(lambda training: training.now.step == 11)
+    again.until(lambda training: training.current_point.step == 11)
     assert len(again.stand().branches) == 1
-    for name, values in straight(11, WATCHED).items():
-        np.testing.assert_array_equal(window.session.document.subjects[0].parameters[name], values)
+    for name, values in straight(11, DEFAULT_RECIPE).items():
+        np.testing.assert_array_equal(window.session.document.models[0].parameters[name], values)
 
 
 def action(window: MainWindow, name: str) -> QAction:
@@ -217,7 +221,7 @@ def test_two_windows_at_once_do_not_take_each_others_work(folder: Path, open_win
     Hand(first, qtbot).draw(X_ARMS)
     qtbot.waitUntil(lambda: bool(list(folder.glob("*.session"))), timeout=10_000)
     second = open_window("--keep-every", "0.1")
-    assert not second.offer.isVisible()
+    assert not second.recovery_bar.isVisible()
     Hand(second, qtbot).draw(CIRCLE)
     qtbot.waitUntil(lambda: len(list(folder.glob("*.session"))) == 2, timeout=10_000)
     second.close()
@@ -236,9 +240,9 @@ def left_behind(folder: Path, open_window: OpenWindow, qtbot) -> None:
 def test_a_discarded_session_becomes_the_last_session(folder: Path, open_window: OpenWindow, qtbot) -> None:
     left_behind(folder, open_window, qtbot)
     window = open_window()
-    assert "ended unexpectedly" in window.offer.words.text()
-    QTest.keyClick(window.offer.discard_button, Qt.Key.Key_Space)
-    assert not window.offer.isVisible()
+    assert "ended unexpectedly" in window.recovery_bar.label.text()
+    QTest.keyClick(window.recovery_bar.discard_button, Qt.Key.Key_Space)
+    assert not window.recovery_bar.isVisible()
     assert window.session.document.drawing.is_empty
     assert [path.name for path in folder.glob("*.session")] == ["last.session"]
     action(window, "Open last session").trigger()
@@ -249,7 +253,7 @@ def test_an_unanswered_offer_is_repeated(folder: Path, open_window: OpenWindow, 
     left_behind(folder, open_window, qtbot)
     for _ in range(2):
         window = open_window()
-        assert window.offer.isVisible()
+        assert window.recovery_bar.isVisible()
         assert window.focusWidget() is window.drawing_view.canvas
         window.close()
     assert (folder / "1.session").exists()
@@ -269,9 +273,9 @@ def test_a_damaged_file_is_moved_aside_and_reported(
     path.write_bytes(data)
     window = open_window()
     if where == "body":  # the start reads no more than the header
-        assert window.offer.isVisible()
-        QTest.mouseClick(window.offer.restore_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not window.offer.isVisible() and not path.exists(), timeout=10_000)
+        assert window.recovery_bar.isVisible()
+        QTest.mouseClick(window.recovery_bar.restore_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not window.recovery_bar.isVisible() and not path.exists(), timeout=10_000)
     assert (folder / "damaged.session").exists()
     assert "damaged" in window.statusBar().currentMessage()
     Hand(window, qtbot).draw(CIRCLE)
@@ -289,13 +293,13 @@ def test_an_unusable_folder_is_reported_and_the_window_opens(folder: Path, open_
 
 def test_a_full_disk_is_reported_once(folder: Path, open_window: OpenWindow, qtbot, monkeypatch) -> None:
     def full(path: Path, work: object) -> None:
-        raise StorageError(f"{path.name} was not saved: there is no room left on the disk; free some space.")
+        raise FileError(f"{path.name} was not saved: there is no room left on the disk; free some space.")
 
     said: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr("xo_gui.state.autosave.save_session", full)
+        patch.setattr("xo_gui.state.autosave.save_project", full)
         window = open_window("--keep-every", "0.1")
-        window.recovery.said.connect(said.append)
+        window.autosave.message.connect(said.append)
         hand = Hand(window, qtbot)
         hand.draw(X_ARMS)
         qtbot.waitUntil(lambda: len(said) == 1, timeout=10_000)
@@ -317,9 +321,9 @@ def test_an_unexpected_error_is_logged_and_reported_and_saving_is_retried(
 
     said: list[str] = []
     with monkeypatch.context() as patch:
-        patch.setattr("xo_gui.state.autosave.save_session", broken)
+        patch.setattr("xo_gui.state.autosave.save_project", broken)
         window = open_window("--keep-every", "0.1")
-        window.recovery.said.connect(said.append)
+        window.autosave.message.connect(said.append)
         hand = Hand(window, qtbot)
         hand.draw(X_ARMS)
         qtbot.waitUntil(lambda: len(said) == 1, timeout=10_000)

@@ -17,21 +17,21 @@ from engine.documents.document import Document
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Request
 from engine.runtime.runner import Runner
-from engine.runtime.training_protocol import Goal
+from engine.runtime.training_protocol import TrainingRequest
 from engine.training.recipe import Recipe
 from xo_gui.state.engine_thread import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
-DOCUMENT = Document(Drawing(), (Subject("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+DOCUMENT = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
 
 
 def drawn(number: int) -> Request:
     stroke = Stroke(np.array([[number / 1000, 0.5, 0.1]], np.float32))
-    return Request(1, DOCUMENT.with_drawing(Drawing((stroke,))), asked_at=number)
+    return Request(1, DOCUMENT.with_drawing(Drawing((stroke,))), requested_at=number)
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def thread(qapp: object) -> Iterator[EngineThread]:
 
 def test_the_answer_to_the_last_of_many_requests_always_arrives(thread: EngineThread, qtbot) -> None:
     taken: list[float] = []
-    thread.snapshot_ready.connect(lambda: taken.append(thread.take().asked_at))
+    thread.snapshot_ready.connect(lambda: taken.append(thread.take().requested_at))
     for number in range(1, 501):
-        thread.ask(drawn(number))
+        thread.submit(drawn(number))
     qtbot.waitUntil(lambda: bool(taken) and taken[-1] == 500, timeout=10_000)
     assert taken == sorted(taken)
     assert len(taken) < 500
@@ -57,12 +57,12 @@ def test_a_sleeping_window_finds_one_snapshot_and_one_signal(thread: EngineThrea
     signals: list[None] = []
     thread.snapshot_ready.connect(lambda: signals.append(None))
     for number in range(1, 101):
-        thread.ask(drawn(number))
+        thread.submit(drawn(number))
         time.sleep(0.002)
     time.sleep(0.1)
     qtbot.wait(50)
     assert len(signals) == 1
-    assert thread.take().asked_at == 100
+    assert thread.take().requested_at == 100
     assert thread.take() is None
 
 
@@ -70,16 +70,16 @@ def test_the_engine_works_in_its_own_thread_and_signals_into_the_window_s(
     thread: EngineThread, qtbot, monkeypatch
 ) -> None:
     worked_in: list[int] = []
-    answer = Runner.answer
+    answer = Runner.compute
 
     def watched(self: Runner, request: Request) -> object:
         worked_in.append(threading.get_ident())
         return answer(self, request)
 
-    monkeypatch.setattr(Runner, "answer", watched)
+    monkeypatch.setattr(Runner, "compute", watched)
     listener = Listener()
     thread.snapshot_ready.connect(listener.receive)
-    thread.ask(drawn(1))
+    thread.submit(drawn(1))
     qtbot.waitUntil(lambda: bool(listener.received_in), timeout=5000)
     assert worked_in[0] != threading.get_ident()
     assert listener.received_in == [threading.get_ident()]
@@ -97,16 +97,16 @@ class Listener(QObject):
 
 
 def test_a_fault_in_the_engine_is_a_sentence_and_the_thread_lives_on(thread: EngineThread, qtbot) -> None:
-    bad = Subject("Strange", WALKTHROUGH.network, handmade_parameters())
+    bad = Model("Strange", WALKTHROUGH.network, handmade_parameters())
     object.__setattr__(bad, "parameters", {})
     with qtbot.waitSignal(thread.snapshot_ready, timeout=5000):
-        thread.ask(Request(1, replace(DOCUMENT, subjects=(bad,))))
+        thread.submit(Request(1, replace(DOCUMENT, models=(bad,))))
     snapshot = thread.take()
-    assert snapshot.readings == ()
+    assert snapshot.predictions == ()
     assert "missing" in snapshot.notices[0].text
     with qtbot.waitSignal(thread.snapshot_ready, timeout=5000):
-        thread.ask(drawn(2))
-    assert thread.take().readings
+        thread.submit(drawn(2))
+    assert thread.take().predictions
 
 
 def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
@@ -115,7 +115,7 @@ def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
         thread.start()
         if busy:
             for number in range(50):
-                thread.ask(drawn(number))
+                thread.submit(drawn(number))
         begun = time.perf_counter()
         assert thread.stop()
         assert time.perf_counter() - begun < 1
@@ -124,20 +124,20 @@ def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
 def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
     thread: EngineThread, qtbot
 ) -> None:
-    subject = Subject("Tiny", TINY, TINY.initial(1))
+    subject = Model("Tiny", TINY, TINY.initial_parameters(1))
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
-    goal = Goal(1, subject, "fresh", "Run 1, seed 1", Recipe(batch=20, epochs=10**6), data, running=True)
+    goal = TrainingRequest(1, subject, "fresh", "Run 1, seed 1", Recipe(batch=20, epochs=10**6), data, running=True)
     signals: list[None] = []
     thread.snapshot_ready.connect(lambda: signals.append(None))
-    request = Request(1, Document(Drawing(), (subject,)), goal=goal, live=True)
-    thread.ask(request)
+    request = Request(1, Document(Drawing(), (subject,)), training=goal, live=True)
+    thread.submit(request)
     qtbot.waitUntil(lambda: bool(signals), timeout=10_000)
     time.sleep(0.5)
     qtbot.wait(50)
     assert len(signals) == 1
     first = thread.take()
     assert thread.take() is None
-    thread.ask(replace(request, asked_at=1.0))
+    thread.submit(replace(request, requested_at=1.0))
     qtbot.waitUntil(lambda: len(signals) == 2, timeout=10_000)
     # Training continued meanwhile, without waiting for the window.
-    assert thread.take().training.now.step > first.training.now.step
+    assert thread.take().training.current_point.step > first.training.current_point.step

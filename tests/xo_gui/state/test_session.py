@@ -9,13 +9,13 @@ import numpy as np
 from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.runtime.protocol import Notice
-from xo_gui.state.selection import Cell
+from xo_gui.state.selection import CellRef
 from xo_gui.state.session import Session
 
-WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
-OTHER = Subject("Default", DEFAULT.network, DEFAULT.network.initial(1))
+WALK = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
+OTHER = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
 
 
 def session() -> Session:
@@ -81,27 +81,27 @@ def test_the_generation_rises_only_when_the_network_is_replaced(qapp) -> None:
     owner = session()
     owner.edit(with_stroke(owner.document, 0.3), "Pen stroke")
     assert owner.generation == 1
-    owner.edit(replace(owner.document, subjects=(OTHER,)), "Default network")
+    owner.edit(replace(owner.document, models=(OTHER,)), "Default network")
     assert owner.generation == 2
     owner.undo_stack.undo()
     assert owner.generation == 3
-    assert owner.document.subjects == (WALK,)
+    assert owner.document.models == (WALK,)
 
 
 def test_a_notice_is_passed_on_once_and_acknowledged(qapp) -> None:
     owner = session()
     received: list[Notice] = []
-    owner.noticed.connect(received.append)
+    owner.notice_received.connect(received.append)
     first, second = Notice(1, "one"), Notice(2, "two")
-    owner.notice((first,))
-    owner.notice((first, second))
+    owner.report_notices((first,))
+    owner.report_notices((first, second))
     assert received == [first, second]
     assert owner.request().acknowledged == 2
 
 
 def test_hovering_is_not_an_edit(qapp, qtbot) -> None:
     owner = session()
-    with qtbot.waitSignal(owner.focus_changed, timeout=1000):
-        owner.hover(Cell(1, 2, 3, 4))
-    assert owner.focus.hovered == Cell(1, 2, 3, 4)
+    with qtbot.waitSignal(owner.selection_changed, timeout=1000):
+        owner.hover(CellRef(1, 2, 3, 4))
+    assert owner.selection.hovered == CellRef(1, 2, 3, 4)
     assert not owner.undo_stack.canUndo()

@@ -8,22 +8,22 @@ from PySide6.QtWidgets import QApplication, QScrollArea
 
 from tests.xo_gui.conftest import OpenWindow
 from xo_gui.views.training.training_view import TrainingView
-from xo_gui.window.docks import ScrolledFrame
-from xo_gui.window.main_window import LEAST_SIZE
+from xo_gui.window.docks import ScrolledPanelFrame
+from xo_gui.window.main_window import MIN_SIZE
 
 
 def test_in_the_smallest_window_no_panels_overlap_and_tab_scrolls_to_the_focus(
     open_window: OpenWindow,
 ) -> None:
-    window = open_window("--preset", "default", "--size", "{}x{}".format(*LEAST_SIZE))
+    window = open_window("--preset", "default", "--size", "{}x{}".format(*MIN_SIZE))
     shown = {dock.objectName(): dock.geometry() for dock in window.panels.all if not dock.visibleRegion().isEmpty()}
     assert {"Drawing", "Votes", "Training", "Curves", "Features over time", "Timeline"} <= set(shown)
-    inside = QRect(0, 0, *LEAST_SIZE)
+    inside = QRect(0, 0, *MIN_SIZE)
     assert all(inside.contains(place) for place in shown.values())
     middle = window.centralWidget().geometry()
     assert not any(one.intersects(other) for one, other in combinations([middle, *shown.values()], 2))
     view = next(view for view in window.views if isinstance(view, TrainingView))
-    button = view.new_button
+    button = view.new_seed_button
     view.seed_box.setFocus()
     QTest.keyClick(view.seed_box, Qt.Key.Key_Tab)
     assert QApplication.focusWidget() is button
@@ -33,7 +33,7 @@ def test_in_the_smallest_window_no_panels_overlap_and_tab_scrolls_to_the_focus(
 def test_in_the_first_window_no_panel_scrolls(open_window: OpenWindow) -> None:
     window = open_window("--preset", "default", "--size", "1280x800")
     frames = [dock.widget() for dock in window.panels.all if not dock.visibleRegion().isEmpty()]
-    beside: list[QScrollArea] = [frame for frame in frames if isinstance(frame, ScrolledFrame)]
+    beside: list[QScrollArea] = [frame for frame in frames if isinstance(frame, ScrolledPanelFrame)]
     assert len(beside) == 4
     for frame in beside:
         assert not frame.horizontalScrollBar().isVisible()

@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
 
-from engine.documents.model_file import save_model, shipped_subject
+from engine.documents.model_file import save_model, shipped_model
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from xo_gui.app.theme import DARK, LIGHT
 from xo_gui.window.main_window import MainWindow
@@ -30,14 +30,14 @@ from xo_gui.window.main_window import MainWindow
 def test_an_x_drawn_with_the_mouse_is_read_as_an_x(hand: Hand) -> None:
     hand.draw(X_ARMS)
     assert hand.votes["X"] > 0.9
-    assert hand.window.last.readings[0].verdict == "X"
-    assert "X" in hand.said
+    assert hand.window.last.predictions[0].predicted_class == "X"
+    assert "X" in hand.votes_text
 
 
 def test_an_o_drawn_with_the_mouse_is_read_as_an_o(hand: Hand) -> None:
     hand.draw(CIRCLE)
     assert hand.votes["O"] > 0.9
-    assert hand.window.last.readings[0].verdict == "O"
+    assert hand.window.last.predictions[0].predicted_class == "O"
 
 
 @pytest.mark.parametrize(("scale", "x", "y"), [(0.45, 0.05, 0.5), (0.45, 0.5, 0.05), (0.6, 0.38, 0.35)])
@@ -45,14 +45,14 @@ def test_small_and_off_centre_drawings_are_read_too(hand: Hand, scale: float, x:
     for strokes, letter in ((X_ARMS, "X"), (CIRCLE, "O")):
         hand.window.drawing_view.clear()
         hand.draw([[(x + scale * px, y + scale * py) for px, py in stroke] for stroke in strokes])
-        assert hand.window.last.readings[0].verdict == letter
+        assert hand.window.last.predictions[0].predicted_class == letter
 
 
 def test_one_arm_and_a_blank_canvas_are_unsure(hand: Hand) -> None:
     hand.settle()
-    assert hand.window.last.readings[0].verdict == "unsure"
+    assert hand.window.last.predictions[0].predicted_class == "unsure"
     hand.draw(X_ARMS[:1])
-    assert hand.window.last.readings[0].verdict == "unsure"
+    assert hand.window.last.predictions[0].predicted_class == "unsure"
     assert max(hand.votes.values()) < 0.85
 
 
@@ -62,7 +62,7 @@ def test_maps_and_votes_follow_while_the_button_is_down(hand: Hand) -> None:
     for place in X_ARMS[0][1:]:
         hand.move(place)
         hand.settle()
-        seen.append(hand.window.last.readings[0].outputs[1].copy())
+        seen.append(hand.window.last.predictions[0].activations[1].copy())
         assert hand.window.last.settled is False
     assert all(not np.array_equal(a, b) for a, b in pairwise(seen))
     assert not hand.window.session.undo_stack.canUndo()
@@ -77,26 +77,26 @@ def test_the_picture_of_the_network_changes_on_the_screen(hand: Hand) -> None:
 
 def test_right_button_erases_and_undo_brings_back(hand: Hand) -> None:
     hand.draw(X_ARMS)
-    ink = float((hand.window.last.readings[0].outputs[0] > 0).sum())
+    ink = float((hand.window.last.predictions[0].activations[0] > 0).sum())
     hand.draw(X_ARMS[:1], Qt.MouseButton.RightButton)
-    assert float((hand.window.last.readings[0].outputs[0] > 0).sum()) < 0.7 * ink
+    assert float((hand.window.last.predictions[0].activations[0] > 0).sum()) < 0.7 * ink
     hand.window.session.undo_stack.undo()
     hand.settle()
-    assert float((hand.window.last.readings[0].outputs[0] > 0).sum()) == ink
+    assert float((hand.window.last.predictions[0].activations[0] > 0).sum()) == ink
 
 
 def test_twenty_edits_undone_and_redone_give_the_same_bytes(hand: Hand) -> None:
     for number in range(20):
         hand.draw([[(0.1 + number / 30, 0.1), (0.1 + number / 30, 0.9)]])
-    end = hand.window.last.readings[0].outputs[0].tobytes()
+    end = hand.window.last.predictions[0].activations[0].tobytes()
     for _ in range(20):
         hand.window.session.undo_stack.undo()
     hand.settle()
-    assert (hand.window.last.readings[0].outputs[0] == -1).all()
+    assert (hand.window.last.predictions[0].activations[0] == -1).all()
     for _ in range(20):
         hand.window.session.undo_stack.redo()
     hand.settle()
-    assert hand.window.last.readings[0].outputs[0].tobytes() == end
+    assert hand.window.last.predictions[0].activations[0].tobytes() == end
 
 
 def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
@@ -104,12 +104,12 @@ def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
     drawing = hand.window.session.document.drawing
     hand.window.menus.presets["walkthrough"].trigger()
     hand.settle()
-    assert hand.window.last.readings[0].outputs[0].shape == (1, 9, 9)
-    assert hand.window.last.readings[0].verdict == "X"
+    assert hand.window.last.predictions[0].activations[0].shape == (1, 9, 9)
+    assert hand.window.last.predictions[0].predicted_class == "X"
     assert hand.window.session.document.drawing is drawing
     hand.window.session.undo_stack.undo()
     hand.settle()
-    assert hand.window.last.readings[0].outputs[0].shape == (1, 32, 32)
+    assert hand.window.last.predictions[0].activations[0].shape == (1, 32, 32)
     assert hand.window.menus.presets["default"].isChecked()
 
 
@@ -118,16 +118,16 @@ def test_a_network_without_shipped_weights_opens_with_fresh_ones_and_says_so(han
     hand.window.menus.presets["hanuschkin"].trigger()
     hand.settle()
     assert "fresh weights only" in hand.window.statusBar().currentMessage()
-    assert [output.shape[-1] for output in hand.window.last.readings[0].outputs[:4]] == [116, 116, 115, 115]
+    assert [output.shape[-1] for output in hand.window.last.predictions[0].activations[:4]] == [116, 116, 115, 115]
 
 
 def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window: OpenWindow, qtbot) -> None:
     hand = Hand(open_window("--preset", "walkthrough"), qtbot)
-    hand.window.drawing_view.example_x()
+    hand.window.drawing_view.load_example_x()
     hand.settle()
     assert hand.votes == pytest.approx({"X": 1.0, "O": 5 / 9}, abs=1e-6)
     hand.window.drawing_view.clear()
-    hand.window.drawing_view.example_o()
+    hand.window.drawing_view.load_example_o()
     hand.settle()
     assert hand.votes == pytest.approx({"X": 5 / 9, "O": 1.0}, abs=1e-6)
 
@@ -135,7 +135,7 @@ def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window: OpenWi
 def test_the_sliders_move_the_drawing_but_not_its_source(hand: Hand) -> None:
     hand.draw(X_ARMS)
     strokes = hand.window.session.document.drawing.strokes
-    before = hand.window.last.readings[0].outputs[0].copy()
+    before = hand.window.last.predictions[0].activations[0].copy()
     sliders = hand.window.drawing_view.findChildren(QAbstractSlider)
     moved = 0
     for slider in sliders:
@@ -144,11 +144,11 @@ def test_the_sliders_move_the_drawing_but_not_its_source(hand: Hand) -> None:
         slider.setFocus()
         QTest.keyClick(slider, Qt.Key.Key_PageUp)
         hand.settle()
-        assert not np.array_equal(hand.window.last.readings[0].outputs[0], before)
+        assert not np.array_equal(hand.window.last.predictions[0].activations[0], before)
         moved += 1
         hand.window.drawing_view.reset_transform()
         hand.settle()
-        np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0], before)
+        np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0], before)
     assert moved == 6
     assert hand.window.session.document.drawing.strokes is strokes
 
@@ -186,7 +186,7 @@ def test_light_and_dark_switch_live(hand: Hand) -> None:
         hand.qtbot.wait(30)
         image = hand.window.grab().toImage()
         corner = QColor(image.pixel(hand.window.width() - 3, hand.window.height() // 2))
-        assert corner == QColor(theme.ground)
+        assert corner == QColor(theme.background)
 
 
 # -- files ----------------------------------------------------------------------------------------------------
@@ -217,8 +217,8 @@ def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path,
     drop(hand.window, picture_file(tmp_path / "cross.png", dark_on_light))
     hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
     hand.settle()
-    assert hand.window.last.readings[0].verdict == "X"
-    hand.window.exchange.fill_recent()
+    assert hand.window.last.predictions[0].predicted_class == "X"
+    hand.window.import_export.fill_recent()
     assert hand.window.menus.recent.actions()[0].text() == "cross.png"
 
 
@@ -248,27 +248,27 @@ def test_a_wrong_file_says_so_and_changes_nothing(hand: Hand, tmp_path) -> None:
 
 def test_a_model_saved_and_dropped_reads_the_drawing(hand: Hand, tmp_path) -> None:
     path = tmp_path / "mine.safetensors"
-    save_model(path, shipped_subject("walkthrough"))
+    save_model(path, shipped_model("walkthrough"))
     drop(hand.window, path)
-    hand.qtbot.waitUntil(lambda: hand.window.session.document.subjects[0].name == "Walk-through", timeout=5000)
+    hand.qtbot.waitUntil(lambda: hand.window.session.document.models[0].name == "Walk-through", timeout=5000)
     hand.settle()
 
 
 def test_copy_and_paste_carry_the_drawing(hand: Hand) -> None:
     hand.draw(X_ARMS)
     hand.canvas.setFocus()
-    hand.window.exchange.copy()
+    hand.window.import_export.copy()
     hand.window.drawing_view.clear()
-    hand.window.exchange.paste()
+    hand.window.import_export.paste()
     hand.settle()
     assert hand.window.session.document.drawing.image is not None
-    assert hand.window.last.readings[0].verdict == "X"
+    assert hand.window.last.predictions[0].predicted_class == "X"
 
 
 def test_pasting_nothing_says_so(hand: Hand) -> None:
     QApplication.clipboard().setText("words")
     document = hand.window.session.document
-    hand.window.exchange.paste()
+    hand.window.import_export.paste()
     assert "no picture" in hand.window.statusBar().currentMessage()
     assert hand.window.session.document is document
 
@@ -279,7 +279,7 @@ def test_a_pasted_dark_on_light_picture_is_inverted(hand: Hand) -> None:
     for i in range(10, 30):
         image.setPixelColor(20, i, QColor("black"))
     QApplication.clipboard().setImage(image)
-    hand.window.exchange.paste()
+    hand.window.import_export.paste()
     pasted = hand.window.session.document.drawing.image
     assert pasted[20, 20] == 1
     assert pasted[0, 0] == -1
@@ -343,7 +343,7 @@ def test_a_sentence_is_not_wiped_out_by_what_the_mouse_passes_over(hand: Hand) -
     window, sentence = hand.window, "Something went wrong, and this says what to do. " * 4
     QApplication.sendEvent(window, QStatusTipEvent("a tip"))
     assert window.statusBar().currentMessage() == "a tip"
-    window.say(sentence)
+    window.show_message(sentence)
     for tip in ("another tip", ""):
         QApplication.sendEvent(window, QStatusTipEvent(tip))
         assert window.statusBar().currentMessage() == sentence
@@ -363,21 +363,21 @@ def test_undo_in_the_middle_of_a_stroke_takes_back_that_stroke_alone(hand: Hand)
     QTest.keyClick(hand.canvas, "z", Qt.KeyboardModifier.ControlModifier)
     hand.settle()
     assert hand.window.session.document.drawing == kept
-    assert hand.canvas.growing == kept
+    assert hand.canvas.current_drawing == kept
 
 
 def test_a_network_chosen_in_the_middle_of_a_stroke_ends_it_as_an_edit_of_its_own(hand: Hand, tmp_path) -> None:
     session, model = hand.window.session, tmp_path / "other.safetensors"
-    save_model(model, session.document.subjects[0])
+    save_model(model, session.document.models[0])
     QTest.keyClick(hand.canvas, Qt.Key.Key_Space)
     for _ in range(4):
         QTest.keyClick(hand.canvas, Qt.Key.Key_Right)
-    hand.window.exchange.open_path(model)
+    hand.window.import_export.open_path(model)
     hand.qtbot.waitUntil(lambda: session.undo_stack.count() == 2, timeout=5000)
     QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
     hand.settle()
     assert session.request().settled
-    assert hand.canvas.growing is session.document.drawing
+    assert hand.canvas.current_drawing is session.document.drawing
     assert len(session.document.drawing.strokes) == 1
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xo_gui.state.commands import LearnFrom
+from xo_gui.state.commands import SetData
 from xo_gui.window import recording
 from xo_gui.window.main_window import MainWindow
-from xo_gui.window.recording import Animation
+from xo_gui.window.recording import WindowRecorder
 
 
 @pytest.mark.parametrize("name", ["training.webp", "training.gif"])
@@ -21,12 +21,12 @@ def test_it_shows_the_window_training(
 ) -> None:
     monkeypatch.setattr(recording, "SLOW_FRAMES", 2)
     monkeypatch.setattr(recording, "FAST_FRAMES", 2)
-    window.training.wish(LearnFrom(replace(window.training.intent.data, count=200, held_out=50)))
-    made = Animation(window, tmp_path / name)
+    window.training.execute(SetData(replace(window.training.settings.data, count=200, held_out=50)))
+    made = WindowRecorder(window, tmp_path / name)
     with qtbot.waitSignal(made.finished, timeout=60_000):
-        made.begin()
-    assert made.trouble == ""
-    assert not window.training.intent.running
+        made.start()
+    assert made.error == ""
+    assert not window.training.settings.running
     with Image.open(tmp_path / name) as picture:
         assert picture.size == (960, 600)
         assert picture.n_frames >= 3
@@ -37,7 +37,7 @@ def test_it_shows_the_window_training(
 
 def test_another_kind_of_file_is_refused_with_a_sentence(window: MainWindow, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is a .webp or a .gif file, not training.png; change the name."):
-        Animation(window, tmp_path / "training.png")
+        WindowRecorder(window, tmp_path / "training.png")
 
 
 def test_where_it_cannot_be_written_that_is_said(
@@ -45,8 +45,8 @@ def test_where_it_cannot_be_written_that_is_said(
 ) -> None:
     monkeypatch.setattr(recording, "SLOW_FRAMES", 1)
     monkeypatch.setattr(recording, "FAST_FRAMES", 1)
-    window.training.wish(LearnFrom(replace(window.training.intent.data, count=200, held_out=50)))
-    made = Animation(window, tmp_path / "nowhere" / "training.webp")
+    window.training.execute(SetData(replace(window.training.settings.data, count=200, held_out=50)))
+    made = WindowRecorder(window, tmp_path / "nowhere" / "training.webp")
     with qtbot.waitSignal(made.finished, timeout=60_000):
-        made.begin()
-    assert "nowhere" in made.trouble
+        made.start()
+    assert "nowhere" in made.error

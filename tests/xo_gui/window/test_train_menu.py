@@ -16,12 +16,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog
 
 from engine.cli.main import main
-from engine.documents.model_file import load_model, save_model, shipped_subject
+from engine.documents.model_file import load_model, save_model, shipped_model
 from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Linear, Recipe, Steps
+from engine.training.recipe import Linear, Recipe, StepDecay
 from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import LearnBy, Look
+from xo_gui.state.commands import SetConfig, ShowPoint
 from xo_gui.window.main_window import MainWindow
 
 
@@ -51,13 +51,15 @@ def copied(coach: Coach) -> str:
 
 
 def assert_same_bytes(coach: Coach, made: dict[str, np.ndarray]) -> None:
-    shown = coach.window.session.document.subjects[0].parameters
+    shown = coach.window.session.document.models[0].parameters
     assert set(made) == set(shown)
     for name, values in made.items():
         assert values.tobytes() == shown[name].tobytes(), name
 
 
-OWN = Recipe(SGD(0.03, 0.8, nesterov=True), Steps(4, 0.5, warmup=0.1), 37, 3, 0.003, 2.0, ("04-conv2d",), steps=20)
+OWN = Recipe(
+    SGD(0.03, 0.8, nesterov=True), StepDecay(4, 0.5, warmup=0.1), 37, 3, 0.003, 2.0, ("04-conv2d",), steps=20
+)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +70,15 @@ OWN = Recipe(SGD(0.03, 0.8, nesterov=True), Steps(4, 0.5, warmup=0.1), 37, 3, 0.
 def test_the_copied_command_makes_the_same_bytes(
     coach: Coach, recipe: Recipe | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    default = coach.window.training.intent.recipe
-    coach.window.training.wish(LearnBy(recipe or replace(default, steps=13)))
+    default = coach.window.training.settings.recipe
+    coach.window.training.execute(SetConfig(recipe or replace(default, steps=13)))
     press(coach.window, "Ctrl+Return")
     report = coach.until(lambda training: training.state == "ended")
     coach.stand()
-    assert report.ended == ("target" if recipe and recipe.target else "steps")
+    assert report.stop_reason == ("target" if recipe and recipe.target else "steps")
     command = copied(coach)
     assert "not include" not in coach.window.statusBar().currentMessage()
-    assert f"step {report.now.step}" in coach.window.statusBar().currentMessage()
+    assert f"step {report.current_point.step}" in coach.window.statusBar().currentMessage()
     assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
 
 
@@ -84,17 +86,17 @@ def test_the_copied_command_makes_the_same_bytes_in_a_process_of_its_own(coach: 
     """Another process has its own threads and its own order of imports. Paused, with an earlier step shown."""
     for _ in range(2):
         press(coach.window, "Ctrl+E")
-        coach.until(lambda training: training.state == "paused" and training.now.step % 10 == 0)
+        coach.until(lambda training: training.state == "paused" and training.current_point.step % 10 == 0)
         coach.stand()
-    coach.window.training.wish(Look(replace(coach.training.now, step=14)))
-    coach.until(lambda training: training.exact and training.shown.step == 14)
+    coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=14)))
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 14)
     words = shlex.split(copied(coach))
     run = [sys.executable, "-m", "engine.cli.main", *words[1:]]
     root = str(Path(__file__).resolve().parents[3])
     done = subprocess.run(run, cwd=tmp_path, env={"PYTHONPATH": root}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     made = load_model(tmp_path / "trained.safetensors").parameters
-    shown = coach.window.last.readings[0].subject.parameters
+    shown = coach.window.last.predictions[0].model.parameters
     for name, values in made.items():
         assert values.tobytes() == shown[name].tobytes(), name
 
@@ -104,25 +106,25 @@ def test_before_training_the_command_is_that_of_the_whole_run(coach: Coach, hand
     command = copied(coach)
     assert command.startswith("xo train --preset default --seed 1 --fixed --examples 600 ")
     assert "--steps" not in command
-    assert f"--epochs {coach.window.training.intent.recipe.epochs}" in command
+    assert f"--epochs {coach.window.training.settings.recipe.epochs}" in command
     assert "whole run" in coach.window.statusBar().currentMessage()
 
 
 def test_what_the_command_does_not_include_is_reported(coach: Coach) -> None:
     press(coach.window, "Ctrl+T")
     coach.stand()
-    recipe = coach.window.training.intent.recipe
-    coach.window.training.wish(
-        LearnBy(replace(recipe, optimizer=replace(recipe.optimizer, rate=0.01), target=0.99))
+    recipe = coach.window.training.settings.recipe
+    coach.window.training.execute(
+        SetConfig(replace(recipe, optimizer=replace(recipe.optimizer, rate=0.01), target=0.99))
     )
     press(coach.window, "Ctrl+T")
-    coach.until(lambda training: training.now.step == 2)
+    coach.until(lambda training: training.current_point.step == 2)
     coach.stand()
     copied(coach)
     said = coach.window.statusBar().currentMessage()
     assert "does not include the change at step 1: rate 0.01." in said
     press(coach.window, "Ctrl+Shift+T")
-    coach.until(lambda training: training.now.branch == 1 and training.now.step >= 1)
+    coach.until(lambda training: training.current_point.branch == 1 and training.current_point.step >= 1)
     press(coach.window, "Ctrl+Return")
     coach.stand()
     words = shlex.split(copied(coach))
@@ -142,27 +144,27 @@ def test_only_actions_that_apply_are_enabled(coach: Coach, hand: Hand) -> None:
     hand.settle()
 
     def enabled() -> set[str]:
-        actions = {"train": menu.train, "over": menu.over, "on": menu.on, "here": menu.here}
-        actions |= {"now": menu.now, "good": menu.good}
+        actions = {"train": menu.train, "over": menu.restart, "on": menu.from_weights, "here": menu.branch_here}
+        actions |= {"now": menu.back_to_now, "good": menu.last_good}
         return {name for name, action in actions.items() if action.isEnabled()}
 
     assert (enabled(), menu.train.text()) == ({"train", "on"}, "&Train from scratch")
     press(coach.window, "Ctrl+Return")
-    coach.until(lambda training: training.now.step >= 3)
+    coach.until(lambda training: training.current_point.step >= 3)
     assert (enabled(), menu.train.text()) == ({"train", "over"}, "&Pause")
     press(coach.window, "Ctrl+Return")
-    made = coach.stand().now.step
+    made = coach.stand().current_point.step
     assert (enabled(), menu.train.text()) == ({"train", "over", "on"}, "&Resume")
-    coach.window.training.wish(Look(replace(coach.training.now, step=2)))
-    coach.until(lambda training: training.exact and training.shown.step == 2)
+    coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=2)))
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 2)
     assert enabled() == {"train", "over", "here", "now"}
     press(coach.window, "Ctrl+B")
-    coach.until(lambda training: training.shown.step == made)
+    coach.until(lambda training: training.shown_point.step == made)
     assert enabled() == {"train", "over", "on"}
-    coach.window.training.wish(Look(replace(coach.training.now, step=2)))
-    coach.until(lambda training: training.exact and training.shown.step == 2)
+    coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=2)))
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 2)
     press(coach.window, "Ctrl+Shift+Return")
-    coach.until(lambda training: training.now.branch == 1 and training.now.step > 2)
+    coach.until(lambda training: training.current_point.branch == 1 and training.current_point.step > 2)
     press(coach.window, "Ctrl+Return")
     assert coach.stand().branches[1].start == 2
 
@@ -171,7 +173,7 @@ def test_start_over_and_a_new_start(coach: Coach, qtbot: object) -> None:
     press(coach.window, "Ctrl+T")
     coach.stand()
     press(coach.window, "Ctrl+R")
-    coach.until(lambda training: training.now.branch == 1)
+    coach.until(lambda training: training.current_point.branch == 1)
     coach.stand()
     start = coach.weights
     press(coach.window, "Ctrl+Shift+R")
@@ -180,7 +182,7 @@ def test_start_over_and_a_new_start(coach: Coach, qtbot: object) -> None:
     assert dialog.intValue() == 2
     dialog.setIntValue(77)
     dialog.accept()
-    coach.until(lambda training: training.now.branch == 2)
+    coach.until(lambda training: training.current_point.branch == 2)
     coach.stand()
     assert coach.panel.seed_box.value() == 77
     assert not np.array_equal(coach.weights, start)
@@ -212,7 +214,7 @@ def test_a_network_that_is_no_preset_is_named_as_a_file(
     command = copied(coach)
     said = coach.window.statusBar().currentMessage()
     assert said.endswith("the network, which it reads from Walk-through.safetensors: save it there first.")
-    save_model(tmp_path / "Walk-through.safetensors", shipped_subject("walkthrough"))
+    save_model(tmp_path / "Walk-through.safetensors", shipped_model("walkthrough"))
     assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
     coach.window.menus.presets["hanuschkin"].trigger()
     assert copied(coach) == command

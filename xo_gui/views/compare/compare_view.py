@@ -12,26 +12,39 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollBar, QVBo
 
 from engine.documents.document import Document
 from engine.documents.presets import PRESETS
-from engine.explain.model_difference import Difference
-from engine.nn.inference import Reading
+from engine.explain.model_difference import ModelDifference
+from engine.nn.inference import Prediction
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, font
-from xo_gui.state.commands import CompareWithFile, CompareWithPreset, CompareWithThis, StopComparing, Swap, Wish
-from xo_gui.state.selection import Cell
-from xo_gui.views.compare.rows import DifferencePainter, DifferenceStrip, Row, RowNames, rows
-from xo_gui.views.compare.text import difference_words, gap_words, say_difference, say_weight_difference
-from xo_gui.views.network.column_painting import kept_font
+from xo_gui.state.commands import (
+    Command,
+    CompareWithCurrent,
+    CompareWithFile,
+    CompareWithPreset,
+    StopComparing,
+    SwapModels,
+)
+from xo_gui.state.selection import CellRef
+from xo_gui.views.compare.rows import (
+    ComparisonRow,
+    DifferencePainter,
+    DifferenceStripModel,
+    RowToggles,
+    comparison_rows,
+)
+from xo_gui.views.compare.text import difference_summary, difference_text, mismatch_text, weight_difference_summary
+from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layout import Box
-from xo_gui.views.network.model_names import LETTERS, names
-from xo_gui.views.network.network_view import StripsView
-from xo_gui.views.network.strip_painting import StripPainter, paint_ring, say_reading
-from xo_gui.views.network.strip_state import ShownStrip
-from xo_gui.views.network.strip_widget import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, Weight
-from xo_gui.views.network.trace import is_in
-from xo_gui.views.network.value_text import Readout
+from xo_gui.views.network.model_names import MODEL_LETTERS, model_labels
+from xo_gui.views.network.network_view import LayerStripView
+from xo_gui.views.network.strip_painting import StripPainter, paint_ring, prediction_text
+from xo_gui.views.network.strip_state import StripModel
+from xo_gui.views.network.strip_widget import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, WeightRef
+from xo_gui.views.network.trace import has_cell
+from xo_gui.views.network.value_text import CellSummary
 
 
-class CompareView(StripsView):
+class CompareView(LayerStripView):
     """A strip for each network, and one of the difference, second minus first, of the layers that match.
 
     Hovering a value in any strip shows it for both networks; a click pins it in the network clicked, and for the
@@ -41,16 +54,16 @@ class CompareView(StripsView):
     title = "Compare"
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self._rows: tuple[Row, ...] = ()
+        self._rows: tuple[ComparisonRow, ...] = ()
         self._names: tuple[str, ...] = ()
         self._hidden_snapshot: Snapshot | None = None  # the latest that came while the view was hidden
-        self._difference: Difference | None = None
+        self._difference: ModelDifference | None = None
         super().__init__(parent)
         self.start = CompareStart(self)
-        self.start.wished.connect(self.wished)
+        self.start.commanded.connect(self.commanded)
         self._buttons = self._make_buttons()
-        self._row_toggles = RowNames(self)
-        self._row_toggles.folding.connect(self._lay_out)
+        self._row_toggles = RowToggles(self)
+        self._row_toggles.folding_changed.connect(self._lay_out)
         self._side_bar = QScrollBar(Qt.Orientation.Vertical, self)
         self._side_bar.setAccessibleName(self.tr("Scroll to the other rows"))
         self._side_bar.hide()
@@ -61,34 +74,34 @@ class CompareView(StripsView):
 
     # --- what is shown
 
-    def show_document(self, document: Document) -> None:
-        comparing = len(document.subjects) == 2
+    def set_document(self, document: Document) -> None:
+        comparing = len(document.models) == 2
         if comparing == self.start.isVisibleTo(self):
             self._set_comparing(comparing)
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show both predictions and their difference; while hidden, only store the snapshot."""
         if not self.isVisible():
             self._hidden_snapshot = snapshot
             return
         self._hidden_snapshot = None
-        if len(snapshot.readings) != 2:
+        if len(snapshot.predictions) != 2:
             return
-        labels = names(snapshot.readings, snapshot.training, self._live)
+        labels = model_labels(snapshot.predictions, snapshot.training, self._live)
         if labels != self._names:
-            self._names, self._still = labels, None
-        super().show_snapshot(snapshot)
+            self._names, self._static_pixmap = labels, None
+        super().set_snapshot(snapshot)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         if self._hidden_snapshot is not None:
-            self.show_snapshot(self._hidden_snapshot)
+            self.set_snapshot(self._hidden_snapshot)
 
     def _set_comparing(self, comparing: bool) -> None:
         """Show the strips, or else the ways to start a comparison."""
         if not comparing:
-            self._large.put_away()
-            self._find.put_away()
+            self._map_zoom.dismiss()
+            self._search.dismiss()
         self.start.setVisible(not comparing)
         self._buttons.setVisible(comparing)
         self._row_toggles.setVisible(comparing)
@@ -96,40 +109,40 @@ class CompareView(StripsView):
         if not comparing:
             self._strips, self._networks, self._difference = [], [], None
             self._rows, self._names = (), ()
-            self._look(None)
+            self._hover(None)
         self._lay_out()
 
-    def _shown(self, snapshot: Snapshot) -> tuple[Reading, ...]:
-        return snapshot.readings
+    def _shown_predictions(self, snapshot: Snapshot) -> tuple[Prediction, ...]:
+        return snapshot.predictions
 
-    def _made(self, readings: Sequence[Reading]) -> list[ShownStrip]:
-        first, second = (ShownStrip(reading) for reading in readings)
-        first.letter, second.letter = LETTERS
-        self._difference = Difference.between(*readings)
+    def _make_strips(self, readings: Sequence[Prediction]) -> list[StripModel]:
+        first, second = (StripModel(reading) for reading in readings)
+        first.letter, second.letter = MODEL_LETTERS
+        self._difference = ModelDifference.between(*readings)
         if self._alike(readings):
             first.twin, second.twin = second, first
-        below = [DifferenceStrip(self._difference, first)] if self._difference.layers else []
+        below = [DifferenceStripModel(self._difference, first)] if self._difference.layers else []
         return [first, second, *below]
 
-    def _take(self, readings: Sequence[Reading], adapt: bool, replaced: bool) -> bool:
-        changed = [shown.take(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=False)]
-        self._difference = Difference.between(*readings)
+    def _update_strips(self, readings: Sequence[Prediction], adapt: bool, replaced: bool) -> bool:
+        changed = [shown.update(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=False)]
+        self._difference = ModelDifference.between(*readings)
         for shown in self._strips[2:]:
-            assert isinstance(shown, DifferenceStrip)
-            changed.append(shown.follow(self._difference, adapt))
+            assert isinstance(shown, DifferenceStripModel)
+            changed.append(shown.update_difference(self._difference, adapt))
         return any(changed)
 
     @staticmethod
-    def _alike(readings: Sequence[Reading]) -> bool:
-        first, second = (reading.subject.network for reading in readings)
+    def _alike(readings: Sequence[Prediction]) -> bool:
+        first, second = (reading.model.network for reading in readings)
         return first == second
 
-    def _say_calmly(self) -> None:
-        super()._say_calmly()
+    def _update_slow_texts(self) -> None:
+        super()._update_slow_texts()
         if self._difference is not None:
-            both = zip(LETTERS, self._names, self._strips[:2], strict=True)
-            texts = [f"{letter} {say_reading(name, shown.reading)}" for letter, name, shown in both]
-            texts += [difference_words(self._difference), gap_words(self._difference)]
+            both = zip(MODEL_LETTERS, self._names, self._strips[:2], strict=True)
+            texts = [f"{letter} {prediction_text(name, shown.prediction)}" for letter, name, shown in both]
+            texts += [difference_text(self._difference), mismatch_text(self._difference)]
             self.setAccessibleDescription("; ".join(filter(None, texts)))
 
     # --- layout
@@ -139,19 +152,19 @@ class CompareView(StripsView):
         wide = min(self.width() - 2 * MARGIN, 560)
         self.start.setGeometry(int(MARGIN), int(TOP + 32), int(wide), self.height() - int(TOP + 40))
 
-    def _place(self, area: Box) -> float:
+    def _layout_strips(self, area: Box) -> float:
         if len(self._strips) < 2:
             self._side_bar.hide()
             return 0.0
-        alike, differing = self._alike([shown.reading for shown in self._strips[:2]]), len(self._strips) > 2
+        alike, differing = self._alike([shown.prediction for shown in self._strips[:2]]), len(self._strips) > 2
         folded = self._row_toggles.folded
-        self._update_side_bar(area, rows(area, alike, differing, folded)[-1].bottom - area.bottom)
+        self._update_side_bar(area, comparison_rows(area, alike, differing, folded)[-1].bottom - area.bottom)
         moved = Box(area.x, area.y - self._side_bar.value(), area.width, area.height)
-        self._rows, widest = rows(moved, alike, differing, folded), 0.0
-        self._row_toggles.place(self._rows, area.y, differing)
+        self._rows, widest = comparison_rows(moved, alike, differing, folded), 0.0
+        self._row_toggles.set_rows(self._rows, area.y, differing)
         for shown, row in zip(self._strips, self._rows, strict=False):
-            shown.around, shown.folded = row.around, row.folded
-            widest = max(widest, self._laid(shown, row.tiles).width)
+            shown.decorations, shown.is_collapsed = row.around, row.folded
+            widest = max(widest, self._layout_strip(shown, row.tiles).width)
         size = self._buttons.sizeHint()
         line = self._rows[0].name
         self._buttons.setVisible(line.y >= area.y)
@@ -181,7 +194,7 @@ class CompareView(StripsView):
         else:
             self._side_bar.setValue(self._side_bar.value() - delta)
 
-    def _scroll_to(self, cell: Cell) -> None:
+    def _scroll_to(self, cell: CellRef) -> None:
         super()._scroll_to(cell)
         if cell.subject < len(self._rows) and not self._side_bar.isHidden():
             row, bar = self._rows[cell.subject], self._side_bar
@@ -192,62 +205,62 @@ class CompareView(StripsView):
 
     # --- painting
 
-    def _painter_of(self, painter: QPainter, shown: ShownStrip) -> StripPainter:
-        kind = DifferencePainter if isinstance(shown, DifferenceStrip) else StripPainter
+    def _painter_of(self, painter: QPainter, shown: StripModel) -> StripPainter:
+        kind = DifferencePainter if isinstance(shown, DifferenceStripModel) else StripPainter
         return kind(painter, self._theme, shown)
 
-    def _paint_waking(self, painter: QPainter) -> None:
+    def _paint_waiting(self, painter: QPainter) -> None:
         if self.start.isHidden():
-            super()._paint_waking(painter)
+            super()._paint_waiting(painter)
 
-    def _paint_still(self, ratio: float) -> QPixmap:
-        pixmap = super()._paint_still(ratio)
+    def _paint_static(self, ratio: float) -> QPixmap:
+        pixmap = super()._paint_static(ratio)
         if self._difference is not None and self._rows:
             painter = QPainter(pixmap)
             below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
-            painter.fillRect(below, QColor(self._theme.ground))  # over rows that do not fit
+            painter.fillRect(below, QColor(self._theme.background))  # over rows that do not fit
             painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
             self._paint_names(painter, self._difference)
             painter.end()
         return pixmap
 
-    def _paint_names(self, painter: QPainter, difference: Difference) -> None:
+    def _paint_names(self, painter: QPainter, difference: ModelDifference) -> None:
         """Write each model's name beside its letter, and a sentence beside that of the difference."""
-        face, metrics = kept_font(SMALL_PX + 1)
+        face, metrics = cached_font(SMALL_PX + 1)
         painter.setFont(face)
-        painter.setPen(QColor(self._theme.quiet))
-        labels = (*self._names, difference_words(difference))
+        painter.setPen(QColor(self._theme.secondary_text))
+        labels = (*self._names, difference_text(difference))
         for at, (row, label) in enumerate(zip(self._rows, labels, strict=True)):
             x = self._row_toggles.right(at) + 8
             room = row.name.right - x - (self._buttons.width() + 12 if at == 0 else 0)
             text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, room)
             painter.drawText(QRectF(x, row.name.y, room, 18), Qt.AlignmentFlag.AlignVCenter, text)
-        if mismatch := gap_words(difference):
+        if mismatch := mismatch_text(difference):
             self._paint_mismatch(painter, mismatch)
 
     def _paint_mismatch(self, painter: QPainter, text: str) -> None:
         """Write where the networks do not match beside the last column of the difference."""
-        strip = self._strips[2].strip if len(self._strips) > 2 else None
+        strip = self._strips[2].layout if len(self._strips) > 2 else None
         if strip is None or self._rows[2].folded:
             return
         left = max((column.right for column in strip.columns), default=strip.area.x - 24) + 24 - self._bar.value()
         room = self.width() - MARGIN - left
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(self._theme.quiet))
+        painter.setPen(QColor(self._theme.secondary_text))
         painter.drawText(
             QRectF(left, strip.area.y, min(room, 420.0), strip.area.height),
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap,
             text,
         )
 
-    def _paint_looked(self, painter: QPainter) -> None:
+    def _paint_selection(self, painter: QPainter) -> None:
         """Paint the selected value with its receptive field, and the same value in the other rows."""
-        super()._paint_looked(painter)
-        cell, _ = self._marked()
+        super()._paint_selection(painter)
+        cell, _ = self._selected_cell()
         if cell is None or self._weight is not None or self._difference is None:
             return
         for at, shown in enumerate(self._strips):
-            column = shown.strip.column_of(cell.layer) if shown.strip else None
+            column = shown.layout.column_of(cell.layer) if shown.layout else None
             if column is None or cell.channel not in column.maps or at == cell.subject:
                 continue
             if cell.layer in self._difference.layers:
@@ -255,27 +268,27 @@ class CompareView(StripsView):
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 row, col = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
-                paint_ring(painter, column.mark(cell.channel, row, col), self._theme)
+                paint_ring(painter, column.outline(cell.channel, row, col), self._theme)
                 painter.restore()
 
     # --- selection
 
-    def readout(self) -> Readout | None:
+    def selected_summary(self) -> CellSummary | None:
         """The selected value of both networks, and the difference."""
         if self._difference is None:
             return None
         if self._weight is not None:
-            return say_weight_difference(self._difference, *self._weight)
-        cell, _ = self._marked()
-        return None if cell is None else say_difference(self._difference, cell)
+            return weight_difference_summary(self._difference, *self._weight)
+        cell, _ = self._selected_cell()
+        return None if cell is None else difference_summary(self._difference, cell)
 
-    def _look(self, cell: Cell | None, weight: Weight | None = None) -> None:
+    def _hover(self, cell: CellRef | None, weight: WeightRef | None = None) -> None:
         """Hover a value; one of the difference counts as the first network's."""
         if cell is not None and cell.subject == 2:
             cell = replace(cell, subject=0)
         if weight is not None and weight[0] == 2:
             weight = (0, *weight[1:])
-        super()._look(cell, weight)
+        super()._hover(cell, weight)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Select the same value of the first network with A, of the second with B."""
@@ -283,10 +296,10 @@ class CompareView(StripsView):
         if at is None or not self._strips:
             super().keyPressEvent(event)
             return
-        network, cell = self._strips[at].reading.subject.network, self._marked()[0] or Cell(0, 0)
+        network, cell = self._strips[at].prediction.model.network, self._selected_cell()[0] or CellRef(0, 0)
         found = replace(cell, subject=at)
-        self._look(found if is_in(network, found) else Cell(0, 0, subject=at))
-        self._scroll_to(self._looked or found)
+        self._hover(found if has_cell(network, found) else CellRef(0, 0, subject=at))
+        self._scroll_to(self._hovered or found)
 
     # --- buttons
 
@@ -313,16 +326,16 @@ class CompareView(StripsView):
         return button
 
     def _swap(self) -> None:
-        self.wished.emit(Swap())
+        self.commanded.emit(SwapModels())
 
     def _stop(self) -> None:
-        self.wished.emit(StopComparing())
+        self.commanded.emit(StopComparing())
 
 
 class CompareStart(QWidget):
     """The ways to start a comparison. commanded(command): a button was clicked."""
 
-    wished = Signal(object)
+    commanded = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -349,10 +362,12 @@ class CompareStart(QWidget):
         ] + [(self.tr("A model file…"), self.tr("Run the network of a file on the drawing as well"),
               CompareWithFile())]))  # fmt: skip
         tip = self.tr("Keep a copy of the weights shown, and see what further training changes")
-        column.addLayout(self._row(self.tr("or a copy of"), [(self.tr("Current weights"), tip, CompareWithThis())]))
+        column.addLayout(
+            self._row(self.tr("or a copy of"), [(self.tr("Current weights"), tip, CompareWithCurrent())])
+        )
         column.addStretch()
 
-    def _row(self, title: str, choices: list[tuple[str, str, Wish]]) -> QHBoxLayout:
+    def _row(self, title: str, choices: list[tuple[str, str, Command]]) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(6)
         label = QLabel(title, self)
@@ -373,4 +388,4 @@ class CompareStart(QWidget):
     def _clicked(self) -> None:
         button = self.sender()
         if isinstance(button, QPushButton):
-            self.wished.emit(button.property("command"))
+            self.commanded.emit(button.property("command"))

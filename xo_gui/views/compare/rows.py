@@ -10,19 +10,19 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, QPointF, Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from engine.explain.model_difference import Difference
+from engine.explain.model_difference import ModelDifference
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, font
-from xo_gui.views.compare.text import BOTH
+from xo_gui.views.compare.text import DIFFERENCE_LABEL
 from xo_gui.views.network import column_painting as draw
-from xo_gui.views.network.colour_limits import calm
-from xo_gui.views.network.folding import Folds
-from xo_gui.views.network.layer_labels import Stage
-from xo_gui.views.network.layout import Box, Column, Strip
-from xo_gui.views.network.model_names import LETTERS
-from xo_gui.views.network.strip_painting import ABOVE, BELOW, RULE_TOP, StripPainter
-from xo_gui.views.network.strip_state import Around, ShownStrip
-from xo_gui.widgets.map_images import paint_class
-from xo_gui.widgets.number_text import MINUS, signed
+from xo_gui.views.network.colour_limits import rounded_limit
+from xo_gui.views.network.folding import FoldState
+from xo_gui.views.network.layer_labels import DisplayColumn
+from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
+from xo_gui.views.network.model_names import MODEL_LETTERS
+from xo_gui.views.network.strip_painting import FOOTER_SPACE, HEADER_SPACE, RULE_TOP, StripPainter
+from xo_gui.views.network.strip_state import StripDecorations, StripModel
+from xo_gui.widgets.map_images import paint_class_symbol
+from xo_gui.widgets.number_text import MINUS, signed_text
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -37,7 +37,7 @@ _TOGGLE_WIDTHS = (36, 36, 68)
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """The geometry of a row.
 
     name: the box of its name.
@@ -48,7 +48,7 @@ class Row:
 
     name: Box
     tiles: Box
-    around: Around
+    around: StripDecorations
     folded: bool = False
 
     @property
@@ -56,7 +56,9 @@ class Row:
         return self.name.bottom if self.folded else self.tiles.bottom + _below(self.around)
 
 
-def rows(area: Box, alike: bool, differing: bool, folded: Set[int] = frozenset()) -> tuple[Row, ...]:
+def comparison_rows(
+    area: Box, alike: bool, differing: bool, folded: Set[int] = frozenset()
+) -> tuple[ComparisonRow, ...]:
     """The rows of the first network, the second, and the difference.
 
     alike: whether both networks have the same columns, which then share one line of headers and one of legends.
@@ -74,41 +76,41 @@ def rows(area: Box, alike: bool, differing: bool, folded: Set[int] = frozenset()
     for at, one in enumerate(decorations):
         name, closed = Box(area.x, round(y + GAP), area.width, NAME_HEIGHT), at not in open_rows
         top = OFF_SCREEN if closed else round(y + GAP + NAME_HEIGHT + _above(one))
-        made.append(Row(name, Box(area.x, top, area.width, int(height)), one, closed))
+        made.append(ComparisonRow(name, Box(area.x, top, area.width, int(height)), one, closed))
         y += GAP + NAME_HEIGHT + (0 if closed else _above(one) + height + _below(one))
     return tuple(made)
 
 
-def _decorations(alike: bool, open_rows: list[int]) -> list[Around]:
+def _decorations(alike: bool, open_rows: list[int]) -> list[StripDecorations]:
     """What is written around each row's tiles. Equal columns have their headers above the first open row, and the
     legend of both networks below the last of theirs; the difference has a legend of its own."""
-    made = [Around(cost=False), Around(cost=False), Around(header=False, cost=False)]
+    made = [StripDecorations(cost=False), StripDecorations(cost=False), StripDecorations(header=False, cost=False)]
     both = [at for at in open_rows if at < 2]
     if not alike:
-        return made if both else [*made[:2], Around(cost=False)]
+        return made if both else [*made[:2], StripDecorations(cost=False)]
     for at in (0, 1):
         made[at] = replace(made[at], header=at == open_rows[0] if open_rows else True, legend=at in both[-1:])
-    return [*made[:2], Around(header=open_rows == [2], cost=False)]
+    return [*made[:2], StripDecorations(header=open_rows == [2], cost=False)]
 
 
-def _above(around: Around) -> float:
-    return ABOVE if around.header else NEAR
+def _above(around: StripDecorations) -> float:
+    return HEADER_SPACE if around.header else NEAR
 
 
-def _below(around: Around) -> float:
-    return BELOW if around.cost else LEGEND_HEIGHT if around.legend else NEAR
+def _below(around: StripDecorations) -> float:
+    return FOOTER_SPACE if around.cost else LEGEND_HEIGHT if around.legend else NEAR
 
 
-class RowNames(QObject):
+class RowToggles(QObject):
     """A button for each row on `parent`, checked while its row is open. folding_changed: a button was toggled."""
 
-    folding = Signal()
+    folding_changed = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._shown = False
         self.buttons: list[QToolButton] = []
-        for letter in (*LETTERS, BOTH):
+        for letter in (*MODEL_LETTERS, DIFFERENCE_LABEL):
             button = QToolButton(parent)
             button.setText(letter)
             button.setCheckable(True)
@@ -137,7 +139,7 @@ class RowNames(QObject):
         for button in self.buttons:
             button.setVisible(shown)
 
-    def place(self, rows: Sequence[Row], top: float, differing: bool) -> None:
+    def set_rows(self, rows: Sequence[ComparisonRow], top: float, differing: bool) -> None:
         """Move the buttons to the rows' names; those above `top` are hidden. differing: whether the third row has
         tiles."""
         for at, (row, button) in enumerate(zip(rows, self.buttons, strict=True)):
@@ -152,119 +154,121 @@ class RowNames(QObject):
     def _toggled(self) -> None:
         for button in self.buttons:
             button.setArrowType(Qt.ArrowType.DownArrow if button.isChecked() else Qt.ArrowType.RightArrow)
-        self.folding.emit()
+        self.folding_changed.emit()
 
 
-class DifferenceStrip(ShownStrip):
+class DifferenceStripModel(StripModel):
     """The columns of the layers that match; each layer's colours end at its largest difference."""
 
-    def __init__(self, difference: Difference, above: ShownStrip) -> None:
+    def __init__(self, difference: ModelDifference, above: StripModel) -> None:
         super().__init__(difference.first)
-        self.around = Around(header=False, cost=False)
+        self.decorations = StripDecorations(header=False, cost=False)
         self.difference = difference
         self._above = above
         self._layer_limits: dict[int, float] = {}
         self._least_limits: dict[int, float] = {}
 
-    def follow(self, difference: Difference, adapt: bool) -> bool:
+    def update_difference(self, difference: ModelDifference, adapt: bool) -> bool:
         """Show a new difference of the same networks. adapt: whether to adapt the colour limits to it. Returns
         whether a legend changes."""
         # The limits of a blank drawing are not kept: until the first stroke ends they only grow.
-        blank = float(np.ptp(self.difference.first.outputs[0])) == 0
+        blank = float(np.ptp(self.difference.first.activations[0])) == 0
         before = dict(self._layer_limits)
-        self.difference, self.reading = difference, difference.first
+        self.difference, self.prediction = difference, difference.first
         self._atlases.clear()
         self._kernels.clear()
         if adapt or blank:
             self._least_limits = {} if adapt else before
             self._layer_limits.clear()
-            self._kernel_levels.clear()
-            self._levels.clear()
-        return any(self.end(layer) != end for layer, end in before.items())
+            self._kernel_limits.clear()
+            self._limits.clear()
+        return any(self.limit(layer) != end for layer, end in before.items())
 
-    def end(self, layer: int) -> float:
+    def limit(self, layer: int) -> float:
         """The colour limit of a layer: the difference at which its colours end."""
         if layer not in self._layer_limits:
-            largest = calm(self.difference.largest(layer))
+            largest = rounded_limit(self.difference.largest(layer))
             self._layer_limits[layer] = max(largest, self._least_limits.get(layer, 0.0))
         return self._layer_limits[layer]
 
-    def same(self, column: Column) -> bool:
+    def is_same(self, column: ColumnLayout) -> bool:
         """Whether both networks have the same values there, up to rounding."""
-        return self.difference.largest(column.stage.shown) == 0
+        return self.difference.largest(column.display.layer) == 0
 
-    def lay_out(self, area: Box, ratio: float, folds: Folds) -> Strip:
+    def update_layout(self, area: Box, ratio: float, folds: FoldState) -> StripLayout:
         """Lay out the columns that match, at the first network's horizontal positions."""
-        above = self._above.strip
+        above = self._above.layout
         assert above is not None
         down = area.y - above.area.y
         columns = tuple(
-            replace(column, y=column.y + down, stage=_signed(column.stage))
+            replace(column, y=column.y + down, display=_signed(column.display))
             for column in above.columns
-            if column.stage.shown in self.difference.layers and column.stage.kind != "group"
+            if column.display.layer in self.difference.layers and column.display.kind != "group"
         )
         placed = Box(above.area.x, area.y, above.area.width, above.area.height)
-        self.strip = Strip(columns, placed, above.width, above.bottom + down, ratio)
+        self.layout = StripLayout(columns, placed, above.width, above.bottom + down, ratio)
         self._atlases.clear()
         self._tiles.clear()
-        self.look(self.seen)
-        return self.strip
+        self.set_visible_span(self.visible_span)
+        return self.layout
 
-    def levels(self, column: Column) -> HostArray:
+    def limits(self, column: ColumnLayout) -> HostArray:
         """The colour limit of a column's layer, (1,)."""
-        return np.array([self.end(column.stage.shown) / self.gain])
+        return np.array([self.limit(column.display.layer) / self.gain])
 
-    def values(self, column: Column) -> HostArray | None:
+    def values(self, column: ColumnLayout) -> HostArray | None:
         """The differences of the visible channels, second minus first; None until they arrive."""
-        layer, maps = column.stage.shown, self.channels(column)
-        return self.difference.maps(layer, maps) if self.difference.holds(layer, maps) else None
+        layer, maps = column.display.layer, self.visible_channels(column)
+        return self.difference.channels(layer, maps) if self.difference.has(layer, maps) else None
 
-    def _weights(self, column: Column) -> HostArray:
-        weights = self.difference.weights(column.stage.shown)
+    def _weights(self, column: ColumnLayout) -> HostArray:
+        weights = self.difference.weights(column.display.layer)
         return np.zeros_like(super()._weights(column)) if weights is None else weights
 
 
 class DifferencePainter(StripPainter):
     """Marks columns without a difference, and paints the difference of the votes in percentage points."""
 
-    def _values(self, column: Column) -> None:
-        shown = self._shown
-        assert isinstance(shown, DifferenceStrip)
-        if not shown.same(column):
+    def _values(self, column: ColumnLayout) -> None:
+        shown = self._strip
+        assert isinstance(shown, DifferenceStripModel)
+        if not shown.is_same(column):
             super()._values(column)
             return
         last = column.tile(column.maps.start + min(column.rows, len(column.maps)) - 1)
         # The tiles' frames are a pixel wider than the tiles.
         box = Box(column.x - 2, column.y - 2, column.width + 4, last.bottom - column.y + 4)
-        self._brush.fill(box, self._theme.ground)
-        self._brush.text(column.x, column.y + 12, _tr("the same"), self._theme.quiet)
+        self._brush.fill(box, self._theme.background)
+        self._brush.text(column.x, column.y + 12, _tr("the same"), self._theme.secondary_text)
 
-    def _legend(self, column: Column) -> None:
-        shown = self._shown
-        assert isinstance(shown, DifferenceStrip)
-        if not shown.same(column):
+    def _legend(self, column: ColumnLayout) -> None:
+        shown = self._strip
+        assert isinstance(shown, DifferenceStripModel)
+        if not shown.is_same(column):
             super()._legend(column)
 
-    def _votes(self, column: Column, level: float) -> None:
-        shown = self._shown
-        assert isinstance(shown, DifferenceStrip)
+    def _votes(self, column: ColumnLayout, level: float) -> None:
+        shown = self._strip
+        assert isinstance(shown, DifferenceStripModel)
         first, second = shown.difference.first, shown.difference.second
-        values = shown.difference.values(column.stage.shown)
-        shares = {reading.subject.network.vote for reading in (first, second)} == {"softmax"}
-        for index, name in enumerate(first.subject.network.classes):
+        values = shown.difference.values(column.display.layer)
+        shares = {reading.model.network.vote for reading in (first, second)} == {"softmax"}
+        for index, name in enumerate(first.model.network.classes):
             row, score = column.tile(index), float(values[index])
             vote = float(second.votes[index]) - float(first.votes[index])
             line = row.y + 13
-            centre = QPointF(row.x + draw.SYMBOL / 2, line - 5)
-            paint_class(self._brush.painter, self._theme, index, name, centre, draw.SYMBOL)
-            text = _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed(score)
+            centre = QPointF(row.x + draw.SYMBOL_SIZE / 2, line - 5)
+            paint_class_symbol(self._brush.painter, self._theme, index, name, centre, draw.SYMBOL_SIZE)
+            text = (
+                _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed_text(score)
+            )
             self._brush.text(row.x + 20, line, text, self._theme.text, TEXT_PX)
             if shares and column.tile_height >= 56:
-                text = _tr("score {0}").format(signed(score))
-                self._brush.text(row.x + 20, line + 16, text, self._theme.quiet)
+                text = _tr("score {0}").format(signed_text(score))
+                self._brush.text(row.x + 20, line + 16, text, self._theme.secondary_text)
 
 
-def _signed(stage: Stage) -> Stage:
+def _signed(stage: DisplayColumn) -> DisplayColumn:
     """The column with signed values; the difference of two pictures is shown as maps."""
     return replace(stage, signed=True, kind="maps" if stage.kind == "picture" else stage.kind)
 

@@ -19,20 +19,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data.dataset import Examples
-from engine.data.labelled_drawings import NEITHER, counted
-from engine.data.pool import Lesson
+from engine.data.dataset import Dataset
+from engine.data.labelled_drawings import NO_CLASS, total_weight
+from engine.data.pool import TrainingData
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import DataLook, Intent, LearnOn, LookAtData, StartOver, Train
-from xo_gui.views.data.drawings_page import OwnPage, learns, listed, tally
+from xo_gui.state.commands import BranchWithNewData, DataPreview, PreviewData, Restart, Start, TrainingSettings
+from xo_gui.views.data.drawings_page import DrawingsPage, can_train, counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CompactButton, QuietWords
-from xo_gui.widgets.thumbnails import HostArray, Thumbnails, Tile, scrolled
+from xo_gui.widgets.buttons import CompactButton, HintLabel
+from xo_gui.widgets.thumbnails import HostArray, Thumbnail, Thumbnails, scroll_area
 
 _UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 
@@ -45,37 +45,39 @@ class BatchPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._training: Training | None = None
+        self._training: TrainingReport | None = None
         self._generated = 0
-        self._examples: Examples | None = None
+        self._examples: Dataset | None = None
         self._batch: HostArray = np.zeros(0, np.int64)
         self._updated_at = 0.0
         self._update_timer = QTimer(self, singleShot=True)
         self._update_timer.timeout.connect(self._update)
         tip = self.tr("Put this drawing on the canvas")
-        self.wall = Thumbnails(self.tr("Drawings of the last step"), tip, self)
-        self.wall.picked.connect(self._put_on_canvas)
-        self.words = QLabel(self)
-        self.words.setFont(font(SMALL_PX))
+        self.thumbnails = Thumbnails(self.tr("Drawings of the last step"), tip, self)
+        self.thumbnails.picked.connect(self._put_on_canvas)
+        self.summary = QLabel(self)
+        self.summary.setFont(font(SMALL_PX))
         full = QWidget(self)
         column = QVBoxLayout(full)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.words)
-        column.addWidget(scrolled(self.wall, full), 1)
-        empty = QuietWords(self.tr("Train, or run one step: the drawings of the batch are shown here."), self)
+        column.addWidget(self.summary)
+        column.addWidget(scroll_area(self.thumbnails, full), 1)
+        empty = HintLabel(self.tr("Train, or run one step: the drawings of the batch are shown here."), self)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)
         self._pages.addWidget(full)
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         self._document = document
 
-    def show_intent(self, intent: Intent) -> None:
+    def set_training(self, settings: TrainingSettings) -> None:
         """Notes where the labelled drawings begin among the examples."""
-        self._generated = intent.data.count if intent.lesson is None else intent.lesson.data.count
+        self._generated = (
+            settings.data.count if settings.training_data is None else settings.training_data.generated.count
+        )
 
-    def show_training(self, training: Training | None) -> None:
+    def set_training_report(self, training: TrainingReport | None) -> None:
         """Shows the batch of the last step, at most every _UPDATE_INTERVAL, while the page is visible."""
         self._training = training
         if not self.isVisible() or self._update_timer.isActive():
@@ -87,7 +89,7 @@ class BatchPage(QWidget):
         self._update()
 
     def set_theme(self, theme: Theme) -> None:
-        self.wall.set_theme(theme)
+        self.thumbnails.set_theme(theme)
 
     def _update(self) -> None:
         self._updated_at, training = perf_counter(), self._training
@@ -98,26 +100,26 @@ class BatchPage(QWidget):
         self._examples, self._batch = examples, batch
         self._pages.setCurrentIndex(1 if len(batch) else 0)
         if training is None or examples is None or not len(batch):
-            self.wall.show_tiles(())
+            self.thumbnails.show_tiles(())
             return
-        names = (*examples.classes, NEITHER)
+        names = (*examples.classes, NO_CLASS)
         labels = [names[label] for label in examples.labels[batch]]
         is_labelled = batch >= self._generated
-        self.wall.show_tiles(
+        self.thumbnails.show_tiles(
             [
-                Tile(examples.images[at, 0], label, self.tr("mine") if labelled else "")
+                Thumbnail(examples.images[at, 0], label, self.tr("mine") if labelled else "")
                 for at, label, labelled in zip(batch, labels, is_labelled, strict=True)
             ]
         )
         counts = ", ".join(f"{labels.count(name)} {name}" for name in names)
-        text = self.tr("step {0}: {1}").format(training.now.step, counts)
+        text = self.tr("step {0}: {1}").format(training.current_point.step, counts)
         if is_labelled.any():
             text += self.tr("; {0} of yours").format(int(is_labelled.sum()))
-        self.words.setText(text)
+        self.summary.setText(text)
 
     def _put_on_canvas(self, at: int) -> None:
         if self._document is not None:
-            drawing = Drawing(image=self.wall.tiles[at].picture)
+            drawing = Drawing(image=self.thumbnails.tiles[at].picture)
             self.edited.emit(self._document.with_drawing(drawing), self.tr("Drawing of the batch"), "")
 
 
@@ -129,20 +131,24 @@ class DataView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._intent: Intent | None = None
-        self.own, self.generator, self.batch = OwnPage(self), GeneratorPage(self), BatchPage(self)
-        self.pages = QStackedWidget(self)
-        for page in (self.own, self.generator, self.batch):
-            self.pages.addWidget(page)
+        self._intent: TrainingSettings | None = None
+        self.drawings_page, self.generator_page, self.batch_page = (
+            DrawingsPage(self),
+            GeneratorPage(self),
+            BatchPage(self),
+        )
+        self.stack = QStackedWidget(self)
+        for page in (self.drawings_page, self.generator_page, self.batch_page):
+            self.stack.addWidget(page)
             page.edited.connect(self.edited)
-        self.generator.wished.connect(self.wished)
+        self.generator_page.commanded.connect(self.commanded)
         self._create_header()
         self._create_footer()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(self._header)
-        column.addWidget(self.pages, 1)
+        column.addWidget(self.stack, 1)
         column.addLayout(self._footer)
 
     def sizeHint(self) -> QSize:
@@ -150,32 +156,36 @@ class DataView(View):
 
     # -- state -------------------------------------------------------------------------------------------------
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         before, self._document = self._document, document
-        for page in (self.own, self.generator, self.batch):
-            page.show_document(document)
-        if before is None or before.own != document.own or before.subjects != document.subjects:
+        for page in (self.drawings_page, self.generator_page, self.batch_page):
+            page.set_document(document)
+        if (
+            before is None
+            or before.labelled_drawings != document.labelled_drawings
+            or before.models != document.models
+        ):
             self._update_summary()
 
-    def show_intent(self, intent: Intent) -> None:
-        self._intent = intent
-        self.generator.show_intent(intent)
-        self.batch.show_intent(intent)
+    def set_training(self, settings: TrainingSettings) -> None:
+        self._intent = settings
+        self.generator_page.set_training(settings)
+        self.batch_page.set_training(settings)
         self._update_summary()
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        self.generator.show_samples(snapshot.samples)
-        if self.own.show_verdicts(snapshot.own):
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        self.generator_page.set_samples(snapshot.samples)
+        if self.drawings_page.set_predictions(snapshot.drawing_predictions):
             self._update_summary()
-        self.batch.show_training(snapshot.training)
+        self.batch_page.set_training_report(snapshot.training)
 
     def set_theme(self, theme: Theme) -> None:
-        for page in (self.own, self.generator, self.batch):
+        for page in (self.drawings_page, self.generator_page, self.batch_page):
             page.set_theme(theme)
-        for button in self.choices.buttons():
+        for button in self.page_buttons.buttons():
             button.setStyleSheet(
-                f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 7px; }}"
-                f"QToolButton:hover {{ color: {theme.text}; background: {theme.raised}; }}"
+                f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 7px; }}"
+                f"QToolButton:hover {{ color: {theme.text}; background: {theme.hover}; }}"
                 f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
                 f"border-color: transparent; }}"
                 f"QToolButton:focus {{ border-color: {theme.o}; }}"
@@ -186,44 +196,50 @@ class DataView(View):
         document, intent = self._document, self._intent
         if document is None or intent is None:
             return
-        edited = Lesson(intent.data, document.own)
-        self._drawings_button.setText(self.tr("mine · {0}").format(len(document.own)))
-        is_pending = intent.lesson is not None and intent.lesson != edited
-        self.start_button.setVisible(is_pending)
-        self.go_on_button.setVisible(is_pending)
-        on_generator_page = self.pages.currentWidget() is self.generator
+        edited = TrainingData(intent.data, document.labelled_drawings)
+        self._drawings_button.setText(self.tr("mine · {0}").format(len(document.labelled_drawings)))
+        is_pending = intent.training_data is not None and intent.training_data != edited
+        self.restart_button.setVisible(is_pending)
+        self.continue_button.setVisible(is_pending)
+        on_generator_page = self.stack.currentWidget() is self.generator_page
         if is_pending:
             text = self.tr("Not trained on yet:")
-            self.words.setText(f"{text} {listed(intent.data.numbers)}" if on_generator_page else text)
-            self.words.setToolTip(self.tr("Changes here are used from the next start or branch on."))
+            self.summary.setText(f"{text} {counts_text(intent.data.class_counts)}" if on_generator_page else text)
+            self.summary.setToolTip(self.tr("Changes here are used from the next start or branch on."))
             return
-        if not learns(document):
+        if not can_train(document):
             text = self.tr("The classes of {0} are {1}: it cannot be trained on these.")
-            subject = document.subjects[0]
-            self.words.setText(text.format(subject.name, self.tr(" and ").join(subject.network.classes)))
-            self.words.setToolTip(self.words.text())
+            subject = document.models[0]
+            self.summary.setText(text.format(subject.name, self.tr(" and ").join(subject.network.classes)))
+            self.summary.setToolTip(self.summary.text())
             return
         generated = f"{intent.data.count:,}".replace(",", " ")
-        if not document.own and on_generator_page:
-            text = self.tr("Per epoch: {0}.").format(listed(intent.data.numbers))
-        elif not document.own:
+        if not document.labelled_drawings and on_generator_page:
+            text = self.tr("Per epoch: {0}.").format(counts_text(intent.data.class_counts))
+        elif not document.labelled_drawings:
             text = self.tr("Trains on {0} generated drawings.").format(generated)
-        elif self.pages.currentWidget() is self.own:
-            text = tally(document.own)
-            text += self.tr("; {0} predicted correctly.").format(self.own.right) if self.own.judged else "."
+        elif self.stack.currentWidget() is self.drawings_page:
+            text = label_counts_text(document.labelled_drawings)
+            text += (
+                self.tr("; {0} predicted correctly.").format(self.drawings_page.correct_count)
+                if self.drawings_page.has_predictions
+                else "."
+            )
         elif on_generator_page:
-            text = self.tr("{0}, and {1} of yours.").format(listed(intent.data.numbers), counted(document.own))
+            text = self.tr("{0}, and {1} of yours.").format(
+                counts_text(intent.data.class_counts), total_weight(document.labelled_drawings)
+            )
         else:
             text = self.tr("Trains on {0} generated, {1} of yours.")
-            text = text.format(generated, counted(document.own))
-        self.words.setText(text)
+            text = text.format(generated, total_weight(document.labelled_drawings))
+        self.summary.setText(text)
         tip = self.tr("Every epoch has {0} generated drawings and {1} of yours, each counted by its weight")
-        self.words.setToolTip(tip.format(generated, counted(document.own)))
+        self.summary.setToolTip(tip.format(generated, total_weight(document.labelled_drawings)))
 
     # -- user input --------------------------------------------------------------------------------------------
 
     def _set_page(self, page: int) -> None:
-        self.pages.setCurrentIndex(page)
+        self.stack.setCurrentIndex(page)
         self._update_summary()
         self._request_data()
 
@@ -237,22 +253,22 @@ class DataView(View):
 
     def _request_data(self) -> None:
         """Requests the data that the visible page needs."""
-        looks: tuple[DataLook, ...] = ("own", "samples", "")
-        self.wished.emit(LookAtData(looks[self.pages.currentIndex()] if self.isVisible() else ""))
+        looks: tuple[DataPreview, ...] = ("own", "samples", "")
+        self.commanded.emit(PreviewData(looks[self.stack.currentIndex()] if self.isVisible() else ""))
 
     def _restart(self) -> None:
-        self.wished.emit(StartOver())
-        self.wished.emit(Train())
+        self.commanded.emit(Restart())
+        self.commanded.emit(Start())
 
     def _continue(self) -> None:
-        self.wished.emit(LearnOn())
+        self.commanded.emit(BranchWithNewData())
 
     # -- widgets -----------------------------------------------------------------------------------------------
 
     def _create_header(self) -> None:
         self._header = QHBoxLayout()
         self._header.setSpacing(2)
-        self.choices = QButtonGroup(self)
+        self.page_buttons = QButtonGroup(self)
         for at, (name, tip) in enumerate(
             (
                 (self.tr("mine"), self.tr("The drawings that you saved with X, O or N on the canvas")),
@@ -269,23 +285,23 @@ class DataView(View):
             button.setFont(font(SMALL_PX))
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             button.setAccessibleName(self.tr("Data: {0}").format(name))
-            self.choices.addButton(button, at)
+            self.page_buttons.addButton(button, at)
             self._header.addWidget(button)
-        self._drawings_button = self.choices.button(0)
+        self._drawings_button = self.page_buttons.button(0)
         self._header.addStretch()
-        self.choices.idClicked.connect(self._set_page)
+        self.page_buttons.idClicked.connect(self._set_page)
 
     def _create_footer(self) -> None:
-        self.words = QLabel(self)
-        self.words.setFont(font(SMALL_PX))
-        self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.words.setWordWrap(True)
+        self.summary = QLabel(self)
+        self.summary.setFont(font(SMALL_PX))
+        self.summary.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.summary.setWordWrap(True)
         self._footer = QHBoxLayout()
         self._footer.setSpacing(4)
-        self._footer.addWidget(self.words, 1)
+        self._footer.addWidget(self.summary, 1)
         tip = self.tr("Start over from the same initial weights, with these drawings, on a new branch")
-        self.start_button = CompactButton(self.tr("Start over"), tip, self._restart, self, (3, 4), small=True)
+        self.restart_button = CompactButton(self.tr("Start over"), tip, self._restart, self, (3, 4), small=True)
         tip = self.tr("Continue from the current weights, with these drawings, on a new branch")
-        self.go_on_button = CompactButton(self.tr("Continue"), tip, self._continue, self, (3, 4), small=True)
-        for button in (self.start_button, self.go_on_button):
+        self.continue_button = CompactButton(self.tr("Continue"), tip, self._continue, self, (3, 4), small=True)
+        for button in (self.restart_button, self.continue_button):
             self._footer.addWidget(button)

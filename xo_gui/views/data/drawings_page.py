@@ -10,23 +10,23 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
-from engine.data.labelled_drawings import HEAVIEST, NEITHER, OwnDrawing
+from engine.data.labelled_drawings import MAX_WEIGHT, NO_CLASS, LabelledDrawing
 from engine.data.xo.generator import CLASSES
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 from engine.nn.inference import UNSURE
-from engine.runtime.jobs import Verdict
+from engine.runtime.jobs import DrawingPrediction
 from xo_gui.app.theme import Theme
-from xo_gui.widgets.buttons import CompactButton, QuietWords
+from xo_gui.widgets.buttons import CompactButton, HintLabel
 from xo_gui.widgets.number_text import vote_text
 from xo_gui.widgets.sliders import SliderRow
-from xo_gui.widgets.thumbnails import HostArray, Thumbnails, Tile, scrolled
+from xo_gui.widgets.thumbnails import HostArray, Thumbnail, Thumbnails, scroll_area
 
-LABELS = (*CLASSES, NEITHER)
+LABELS = (*CLASSES, NO_CLASS)
 
 _SIDE = 40  # pixels of a thumbnail
-_LABEL_KEYS = {Qt.Key.Key_X: "X", Qt.Key.Key_O: "O", Qt.Key.Key_N: NEITHER}
+_LABEL_KEYS = {Qt.Key.Key_X: "X", Qt.Key.Key_O: "O", Qt.Key.Key_N: NO_CLASS}
 _INCREASE_KEYS = (Qt.Key.Key_Plus, Qt.Key.Key_Equal)
 
 
@@ -35,29 +35,29 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("OwnWords", text)
 
 
-def learns(document: Document) -> bool:
+def can_train(document: Document) -> bool:
     """Whether the first model can be trained on these drawings: whether its classes are X and O."""
-    return document.subjects[0].network.classes == CLASSES
+    return document.models[0].network.classes == CLASSES
 
 
-def tally(labelled: Sequence[OwnDrawing]) -> str:
+def label_counts_text(labelled: Sequence[LabelledDrawing]) -> str:
     """The number of drawings of each label: "3 X, 2 O, 1 neither"."""
     counts = Counter(each.label for each in labelled)
-    return listed([counts[label] for label in LABELS])
+    return counts_text([counts[label] for label in LABELS])
 
 
-def listed(counts: Sequence[int]) -> str:
+def counts_text(counts: Sequence[int]) -> str:
     """Counts of X, O and neither: "6 800 X, 6 800 O, 2 400 neither"."""
     numbers = (f"{count:,}".replace(",", " ") for count in counts)
     return ", ".join(tr("{0} {1}").format(number, label) for number, label in zip(numbers, LABELS, strict=True))
 
 
-def blank_words(label: str) -> str:
+def blank_canvas_text(label: str) -> str:
     """The message for a blank canvas that is to be saved as an X or an O."""
     return tr("A blank canvas is not an {0}: draw one first, or save the blank as neither (N).").format(label)
 
 
-class OwnPage(QWidget):
+class DrawingsPage(QWidget):
     """Thumbnails of the labelled drawings and tools for the selected one. Signal `edited`: as of View."""
 
     edited = Signal(object, str, str)
@@ -65,8 +65,8 @@ class OwnPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._pictures: dict[OwnDrawing, HostArray] = {}
-        self._predictions: Mapping[Drawing, Verdict] = {}
+        self._pictures: dict[LabelledDrawing, HostArray] = {}
+        self._predictions: Mapping[Drawing, DrawingPrediction] = {}
         self._drag_count = 0
         self._create_thumbnails()
         self._create_tools()
@@ -75,83 +75,89 @@ class OwnPage(QWidget):
 
     # -- state -------------------------------------------------------------------------------------------------
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         """Shows the document's drawings, each rendered once, and selects a new one."""
         before, self._document = self._document, document
-        if before is not None and before.own == document.own and learns(before) == learns(document):
+        if (
+            before is not None
+            and before.labelled_drawings == document.labelled_drawings
+            and can_train(before) == can_train(document)
+        ):
             return
         known = {each.drawing: picture for each, picture in self._pictures.items()}
         self._pictures = {
             each: known[each.drawing] if each.drawing in known else render(each.drawing, _SIDE)
-            for each in document.own
+            for each in document.labelled_drawings
         }
-        self.wall.show_tiles([self._tile(each) for each in document.own])
-        if before is not None and len(document.own) > len(before.own):
-            self.wall.choose(len(document.own) - 1)
+        self.thumbnails.show_tiles([self._tile(each) for each in document.labelled_drawings])
+        if before is not None and len(document.labelled_drawings) > len(before.labelled_drawings):
+            self.thumbnails.set_current(len(document.labelled_drawings) - 1)
             self._reveal_timer.start(0)  # after the layout
-        self._pages.setCurrentIndex(1 if document.own else 0)
+        self._pages.setCurrentIndex(1 if document.labelled_drawings else 0)
         self._update_tools()
 
-    def show_verdicts(self, predictions: Mapping[Drawing, Verdict]) -> bool:
+    def set_predictions(self, predictions: Mapping[Drawing, DrawingPrediction]) -> bool:
         """Shows the predictions for the drawings; returns whether they have changed."""
         if predictions == self._predictions or self._document is None:
             return False
         self._predictions = predictions
-        self.wall.show_tiles([self._tile(each) for each in self._document.own])
+        self.thumbnails.show_tiles([self._tile(each) for each in self._document.labelled_drawings])
         return True
 
     @property
-    def judged(self) -> bool:
+    def has_predictions(self) -> bool:
         """Whether there are predictions, of a model with the classes X and O."""
-        return self._document is not None and learns(self._document) and bool(self._predictions)
+        return self._document is not None and can_train(self._document) and bool(self._predictions)
 
     @property
-    def right(self) -> int:
+    def correct_count(self) -> int:
         """The number of correct predictions; for the label "neither", unsure is correct."""
-        labelled = () if self._document is None else self._document.own
+        labelled = () if self._document is None else self._document.labelled_drawings
         return sum(self._is_correct(each) for each in labelled)
 
-    def _is_correct(self, labelled: OwnDrawing) -> bool:
+    def _is_correct(self, labelled: LabelledDrawing) -> bool:
         prediction = self._predictions.get(labelled.drawing)
-        return prediction is not None and prediction.word == (
-            UNSURE if labelled.label == NEITHER else labelled.label
+        return prediction is not None and prediction.predicted_class == (
+            UNSURE if labelled.label == NO_CLASS else labelled.label
         )
 
     def set_theme(self, theme: Theme) -> None:
-        self.wall.set_theme(theme)
+        self.thumbnails.set_theme(theme)
 
-    def _tile(self, labelled: OwnDrawing) -> Tile:
+    def _tile(self, labelled: LabelledDrawing) -> Thumbnail:
         weight = "" if labelled.weight == 1 else f"×{labelled.weight}"
         prediction, badge, description = self._predictions.get(labelled.drawing), "", ""
         if prediction is not None and self._document is not None:
-            network = self._document.subjects[0].network
+            network = self._document.models[0].network
             vote = vote_text(network, prediction.vote)
-            description = self.tr("prediction: {0}, {1}").format(prediction.word, vote)
-            if self.judged and not self._is_correct(labelled):
-                badge = f"→ {'?' if prediction.word == UNSURE else prediction.word}"
-        return Tile(self._pictures[labelled], labelled.label, weight, labelled.weight == 0, badge, description)
+            description = self.tr("prediction: {0}, {1}").format(prediction.predicted_class, vote)
+            if self.has_predictions and not self._is_correct(labelled):
+                badge = f"→ {'?' if prediction.predicted_class == UNSURE else prediction.predicted_class}"
+        return Thumbnail(self._pictures[labelled], labelled.label, weight, labelled.weight == 0, badge, description)
 
     def _update_tools(self) -> None:
         selected = self._selected
-        for label, button in self.buttons.items():
+        for label, button in self.label_buttons.items():
             button.setChecked(selected is not None and selected.label == label)
         weight = 1 if selected is None else selected.weight
         self.weight_row.show_value(weight, f"×{weight}")
 
     @property
-    def _selected(self) -> OwnDrawing | None:
-        labelled = () if self._document is None else self._document.own
-        return labelled[self.wall.at] if self.wall.at < len(labelled) else None
+    def _selected(self) -> LabelledDrawing | None:
+        labelled = () if self._document is None else self._document.labelled_drawings
+        return labelled[self.thumbnails.current] if self.thumbnails.current < len(labelled) else None
 
     # -- user input --------------------------------------------------------------------------------------------
 
-    def _replace_selected(self, after: OwnDrawing | None, text: str, merge: str = "") -> None:
+    def _replace_selected(self, after: LabelledDrawing | None, text: str, merge: str = "") -> None:
         """Replaces the selected drawing by `after`; None deletes it."""
         if self._document is None or self._selected is None:
             return
-        at, labelled = self.wall.at, self._document.own
+        at, labelled = self.thumbnails.current, self._document.labelled_drawings
         new = () if after is None else (after,)
-        self.edited.emit(replace(self._document, own=labelled[:at] + new + labelled[at + 1 :]), text, merge)
+        self.edited.emit(
+            replace(self._document, labelled_drawings=labelled[:at] + new + labelled[at + 1 :]), text, merge
+        )
 
     def relabel(self, label: str) -> None:
         """Changes the label of the selected drawing."""
@@ -159,24 +165,24 @@ class OwnPage(QWidget):
             self._replace_selected(replace(self._selected, label=label), self.tr("Relabel as {0}").format(label))
         self._update_tools()
 
-    def weigh(self, weight: int, merge: str = "") -> None:
+    def set_weight(self, weight: int, merge: str = "") -> None:
         """Sets the weight of the selected drawing, clipped to the valid range."""
-        weight = min(max(weight, 0), HEAVIEST)
+        weight = min(max(weight, 0), MAX_WEIGHT)
         if self._selected is not None and self._selected.weight != weight:
             text = self.tr("Weight ×{0}").format(weight)
             self._replace_selected(replace(self._selected, weight=weight), text, merge)
 
-    def delete(self) -> None:
+    def delete_selected(self) -> None:
         """Deletes the selected drawing."""
         self._replace_selected(None, self.tr("Delete drawing"))
 
-    def put(self) -> None:
+    def put_on_canvas(self) -> None:
         """Puts the selected drawing on the canvas."""
         if self._document is not None and self._selected is not None:
             self.edited.emit(self._document.with_drawing(self._selected.drawing), self.tr("Own drawing"), "")
 
     def _on_picked(self, at: int) -> None:
-        self.put()
+        self.put_on_canvas()
 
     def _on_key(self, event: QKeyEvent) -> None:
         """Letters relabel, plus and minus change the weight, Del deletes."""
@@ -187,11 +193,11 @@ class OwnPage(QWidget):
         if key in _LABEL_KEYS:
             self.relabel(_LABEL_KEYS[key])
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.delete()
+            self.delete_selected()
         elif key in _INCREASE_KEYS:
-            self.weigh(selected.weight + 1)
+            self.set_weight(selected.weight + 1)
         elif key == Qt.Key.Key_Minus:
-            self.weigh(selected.weight - 1)
+            self.set_weight(selected.weight - 1)
         else:
             return
         event.accept()
@@ -199,7 +205,7 @@ class OwnPage(QWidget):
     def _show_menu(self, at: int, position: QPoint) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction(self.tr("&Put on the canvas"), self.put)
+        menu.addAction(self.tr("&Put on the canvas"), self.put_on_canvas)
         menu.addSeparator()
         for label, text in zip(
             LABELS, (self.tr("Label as &X"), self.tr("Label as &O"), self.tr("Label as &neither")), strict=True
@@ -213,7 +219,7 @@ class OwnPage(QWidget):
         menu.addAction(self.tr("&Increase weight (+)"), self._increase_weight)
         menu.addAction(self.tr("D&ecrease weight (−)"), self._decrease_weight)
         menu.addSeparator()
-        menu.addAction(self.tr("&Delete (Del)"), self.delete)
+        menu.addAction(self.tr("&Delete (Del)"), self.delete_selected)
         menu.popup(position)
 
     def _relabel_by_menu(self) -> None:
@@ -223,64 +229,64 @@ class OwnPage(QWidget):
 
     def _increase_weight(self) -> None:
         if self._selected is not None:
-            self.weigh(self._selected.weight + 1)
+            self.set_weight(self._selected.weight + 1)
 
     def _decrease_weight(self) -> None:
         if self._selected is not None:
-            self.weigh(self._selected.weight - 1)
+            self.set_weight(self._selected.weight - 1)
 
     def _relabel_by_button(self) -> None:
         self.relabel(self.sender().objectName())
 
     def _on_slider_changed(self, weight: int) -> None:
-        self.weigh(weight, f"own-weight-{self._drag_count}")
+        self.set_weight(weight, f"own-weight-{self._drag_count}")
         self._update_tools()
 
     def _on_slider_grabbed(self) -> None:
         self._drag_count += 1
 
     def _reset_weight(self) -> None:
-        self.weigh(1)
+        self.set_weight(1)
 
     # -- widgets -----------------------------------------------------------------------------------------------
 
     def _create_thumbnails(self) -> None:
         tip = self.tr("Click: select. Double click or Return: put on the canvas. X, O, N: relabel. Del: delete")
-        self.wall = Thumbnails(self.tr("My drawings"), tip, self, keeps_choice=True)
+        self.thumbnails = Thumbnails(self.tr("My drawings"), tip, self, click_selects=True)
         self._reveal_timer = QTimer(self, singleShot=True)
-        self._reveal_timer.timeout.connect(self.wall.reveal)
-        self.wall.chosen.connect(self._update_tools)
-        self.wall.picked.connect(self._on_picked)
-        self.wall.pressed.connect(self._on_key)
-        self.wall.menu_asked.connect(self._show_menu)
+        self._reveal_timer.timeout.connect(self.thumbnails.scroll_to_current)
+        self.thumbnails.chosen.connect(self._update_tools)
+        self.thumbnails.picked.connect(self._on_picked)
+        self.thumbnails.key_pressed.connect(self._on_key)
+        self.thumbnails.menu_requested.connect(self._show_menu)
 
     def _create_tools(self) -> None:
-        self.buttons: dict[str, CompactButton] = {}
+        self.label_buttons: dict[str, CompactButton] = {}
         for label, text in zip(LABELS, ("X", "O", "?"), strict=True):
             tip = self.tr("Label the selected drawing as {0}").format(label)
             button = CompactButton(text, tip, self._relabel_by_button, self, (3, 7))
             button.setObjectName(label)
             button.setCheckable(True)
-            self.buttons[label] = button
+            self.label_buttons[label] = button
         tip = self.tr("Delete the selected drawing (Del); it can be undone")
-        self.delete_button = CompactButton(self.tr("Delete"), tip, self.delete, self, (3, 7))
-        for button in (*self.buttons.values(), self.delete_button):
+        self.delete_button = CompactButton(self.tr("Delete"), tip, self.delete_selected, self, (3, 7))
+        for button in (*self.label_buttons.values(), self.delete_button):
             button.setAccessibleName(button.toolTip())
         self._weight_box = QWidget(self)
         self.weight_row = SliderRow(self.tr("Weight"), "×20", self._weight_box)
-        self.weight_row.slider.setRange(0, HEAVIEST)
+        self.weight_row.slider.setRange(0, MAX_WEIGHT)
         self.weight_row.slider.setPageStep(5)
-        self.weight_row.explain(
+        self.weight_row.set_help(
             self.tr("How many times the selected drawing occurs in every epoch; 0 leaves it out (+ and −)")
         )
-        self.weight_row.slider.grabbed.connect(self._on_slider_grabbed)
+        self.weight_row.slider.change_started.connect(self._on_slider_grabbed)
         self.weight_row.slider.valueChanged.connect(self._on_slider_changed)
         self.weight_row.reset.connect(self._reset_weight)
 
     def _create_layout(self) -> None:
         tools = QHBoxLayout()
         tools.setSpacing(4)
-        for button in self.buttons.values():
+        for button in self.label_buttons.values():
             tools.addWidget(button)
         weight = QHBoxLayout(self._weight_box)
         weight.setContentsMargins(6, 0, 6, 0)
@@ -295,9 +301,9 @@ class OwnPage(QWidget):
         column = QVBoxLayout(full)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addWidget(scrolled(self.wall, full), 1)
+        column.addWidget(scroll_area(self.thumbnails, full), 1)
         column.addLayout(tools)
-        empty = QuietWords(
+        empty = HintLabel(
             self.tr(
                 "None yet. Draw on the canvas, then press X, O or N there: the drawing is saved here as an X, an O "
                 "or neither, and used for training."

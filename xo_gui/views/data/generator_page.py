@@ -18,20 +18,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data.labelled_drawings import NEITHER
+from engine.data.labelled_drawings import NO_CLASS
 from engine.data.pool import PoolSettings
-from engine.data.xo.generator import EACH, Samples
+from engine.data.xo.generator import SAMPLES_PER_CLASS, GeneratorSamples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent, LearnFrom
+from xo_gui.state.commands import SetData, TrainingSettings
 from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider
-from xo_gui.widgets.thumbnails import WORDS, Thumbnails, Tile, scrolled
+from xo_gui.widgets.thumbnails import CAPTION_HEIGHT, Thumbnail, Thumbnails, scroll_area
 
-COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
-MOST_VALUES: Final = 1 << 27  # pixels of all examples; 512 MiB as float32
-GIVEN: Final = ("side",)  # determined by the network
+EXAMPLE_COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
+MAX_VALUES: Final = 1 << 27  # pixels of all examples; 512 MiB as float32
+HIDDEN_SETTINGS: Final = ("side",)  # determined by the network
 
 _EXAMPLE_SIDE: Final = 32  # pixels
 _COLUMN_WIDTH: Final = 240  # pixels, for the name, slider and value of a setting
@@ -46,7 +46,7 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("SettingRows", text)
 
 
-def names() -> dict[str, str]:
+def setting_labels() -> dict[str, str]:
     """The label of each setting."""
     return {
         "pen_width": tr("pen width"), "size": tr("size"), "position": tr("position"), "cut": tr("cut off"),
@@ -58,7 +58,7 @@ def names() -> dict[str, str]:
     }  # fmt: skip
 
 
-def value_text(setting: Field[Any], value: Any) -> str:
+def setting_text(setting: Field[Any], value: Any) -> str:
     """The value or range of a setting as text: "2 to 14 %", "-38 to 38°"."""
     unit = setting.metadata["unit"]
     factor, digits, suffix = (100, 0, " %") if unit.startswith("of ") else (1, 2, "")
@@ -83,7 +83,7 @@ class SettingRow(QObject):
     Signals: changed(value); reset, on a double click on the label or the value.
     """
 
-    moved = Signal(object)
+    changed = Signal(object)
     reset = Signal()
 
     def __init__(self, setting: Field[Any], name: str, parent: QWidget) -> None:
@@ -107,10 +107,10 @@ class SettingRow(QObject):
         self.slider.setMinimumWidth(_MIN_SLIDER_WIDTH)
         self._set_up_widgets()
 
-    def show_value(self, value: Any) -> None:
+    def set_value(self, value: Any) -> None:
         """Shows the value without emitting `changed`."""
         self._value = value
-        text = value_text(self.setting, value)
+        text = setting_text(self.setting, value)
         if isinstance(self.slider, RangeSlider):
             self.slider.show_places(self._to_position(value[0]), self._to_position(value[1]))
         else:
@@ -132,7 +132,7 @@ class SettingRow(QObject):
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.label.setBuddy(self.slider)
         limits = metadata["least"], metadata["most"]
-        widest = value_text(self.setting, limits if isinstance(self.setting.default, tuple) else metadata["most"])
+        widest = setting_text(self.setting, limits if isinstance(self.setting.default, tuple) else metadata["most"])
         self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(widest))
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.slider.setAccessibleName(self.name)
@@ -162,8 +162,8 @@ class SettingRow(QObject):
         self._change((min(after_low, after_high), max(after_low, after_high)))
 
     def _change(self, value: Any) -> None:
-        self.show_value(value)
-        self.moved.emit(value)
+        self.set_value(value)
+        self.changed.emit(value)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.MouseButtonDblClick:
@@ -175,20 +175,20 @@ class SettingRow(QObject):
 class SettingRows(QWidget):
     """All settings as rows, in one or more columns. Signal: changed(settings)."""
 
-    moved = Signal(object)
+    changed = Signal(object)
 
     def __init__(self, first: tuple[SliderRow, ...] = (), parent: QWidget | None = None) -> None:
         """first: other rows, above the settings."""
         super().__init__(parent)
         self._first = first
-        self._settings, self.usual = XOSettings(), XOSettings()
+        self._settings, self.defaults = XOSettings(), XOSettings()
         self.rows: dict[str, SettingRow] = {}
-        labels = names()
+        labels = setting_labels()
         for setting in fields(XOSettings):
-            if setting.name not in GIVEN:
+            if setting.name not in HIDDEN_SETTINGS:
                 row = SettingRow(setting, labels.get(setting.name, setting.name), self)
                 row.setObjectName(setting.name)
-                row.moved.connect(self._on_row_changed)
+                row.changed.connect(self._on_row_changed)
                 row.reset.connect(self._on_reset)
                 self.rows[setting.name] = row
         self._grid = QGridLayout(self)
@@ -196,10 +196,10 @@ class SettingRows(QWidget):
         self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(3)
         self._columns = 0
-        self.arrange(1)
-        self.show_settings(self._settings)
+        self.set_column_count(1)
+        self.set_settings(self._settings)
 
-    def arrange(self, columns: int) -> None:
+    def set_column_count(self, columns: int) -> None:
         """Arranges the rows in this number of columns, column by column."""
         if columns == self._columns:
             return
@@ -218,78 +218,78 @@ class SettingRows(QWidget):
             if column:
                 self._grid.setColumnMinimumWidth(4 * column - 1, 8)
 
-    def show_settings(self, settings: XOSettings) -> None:
+    def set_settings(self, settings: XOSettings) -> None:
         """Shows the settings without emitting `changed`."""
         self._settings = settings
         for name, row in self.rows.items():
-            row.show_value(getattr(settings, name))
+            row.set_value(getattr(settings, name))
 
     def _on_row_changed(self, value: object) -> None:
         self._change(self.sender().objectName(), value)
 
     def _on_reset(self) -> None:
         name = self.sender().objectName()
-        self._change(name, getattr(self.usual, name))
+        self._change(name, getattr(self.defaults, name))
 
     def _change(self, name: str, value: Any) -> None:
         settings = replace(self._settings, **{name: value})
-        self.show_settings(settings)
-        self.moved.emit(settings)
+        self.set_settings(settings)
+        self.changed.emit(settings)
 
 
 class GeneratorPage(QWidget):
     """The settings of the generator, with examples. Signals `edited` and `commanded`: as of View."""
 
     edited = Signal(object, str, str)
-    wished = Signal(object)
+    commanded = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._intent: Intent | None = None
-        self._samples: Samples | None = None
+        self._intent: TrainingSettings | None = None
+        self._samples: GeneratorSamples | None = None
         tip = self.tr("Put this drawing on the canvas")
-        self.wall = Thumbnails(self.tr("Examples with these settings"), tip, self, side=_EXAMPLE_SIDE)
-        self.wall.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.wall.setFixedHeight(_EXAMPLE_SIDE + WORDS + 2)
-        self.wall.picked.connect(self._put_on_canvas)
+        self.thumbnails = Thumbnails(self.tr("Examples with these settings"), tip, self, side=_EXAMPLE_SIDE)
+        self.thumbnails.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.thumbnails.setFixedHeight(_EXAMPLE_SIDE + CAPTION_HEIGHT + 2)
+        self.thumbnails.picked.connect(self._put_on_canvas)
         self._create_count_rows()
-        self.rows = SettingRows((self.count_row, self.held_row))
-        self.rows.moved.connect(self._on_settings_changed)
+        self.rows = SettingRows((self.count_row, self.held_out_row))
+        self.rows.changed.connect(self._on_settings_changed)
         self._create_footer()
         self._create_layout()
 
     # -- state -------------------------------------------------------------------------------------------------
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         self._document = document
 
-    def show_intent(self, intent: Intent) -> None:
-        before, self._intent = self._intent, intent
-        if before is None or (before.data, before.usual) != (intent.data, intent.usual):
-            self._update_rows(intent)
+    def set_training(self, settings: TrainingSettings) -> None:
+        before, self._intent = self._intent, settings
+        if before is None or (before.data, before.default_data) != (settings.data, settings.default_data):
+            self._update_rows(settings)
         if not self.seed_box.hasFocus():
             blocked = self.seed_box.blockSignals(True)
-            self.seed_box.setValue(intent.data.seed)
+            self.seed_box.setValue(settings.data.seed)
             self.seed_box.blockSignals(blocked)
 
-    def _update_rows(self, intent: Intent) -> None:
+    def _update_rows(self, intent: TrainingSettings) -> None:
         data = intent.data
-        if intent.usual is not None:
-            self.rows.usual = intent.usual.drawing
-            self.reset_button.setEnabled(replace(data, seed=intent.usual.seed) != intent.usual)
-        self.rows.show_settings(data.drawing)
-        fitting = sum(count * data.drawing.side**2 <= MOST_VALUES for count in COUNTS)
-        for row, count in ((self.count_row, data.count), (self.held_row, data.held_out)):
+        if intent.default_data is not None:
+            self.rows.defaults = intent.default_data.drawing
+            self.reset_button.setEnabled(replace(data, seed=intent.default_data.seed) != intent.default_data)
+        self.rows.set_settings(data.drawing)
+        fitting = sum(count * data.drawing.side**2 <= MAX_VALUES for count in EXAMPLE_COUNTS)
+        for row, count in ((self.count_row, data.count), (self.held_out_row, data.held_out)):
             before = row.slider.blockSignals(True)
             row.slider.setRange(0, max(fitting - 1, 0))
             row.slider.blockSignals(before)
-            nearest = min(range(len(COUNTS)), key=lambda at: abs(COUNTS[at] - count))
+            nearest = min(range(len(EXAMPLE_COUNTS)), key=lambda at: abs(EXAMPLE_COUNTS[at] - count))
             row.show_value(nearest, f"{count:,}".replace(",", " "))
         side = data.drawing.side
-        self.side.setText(self.tr("{0} × {0} pixels, as the network's input").format(side))
+        self.side_label.setText(self.tr("{0} × {0} pixels, as the network's input").format(side))
 
-    def show_samples(self, samples: Samples | None) -> None:
+    def set_samples(self, samples: GeneratorSamples | None) -> None:
         """Shows samples of the generator; None leaves those that are shown."""
         if samples is not None and samples is not self._samples:
             self._samples = samples
@@ -299,25 +299,27 @@ class GeneratorPage(QWidget):
         """Shows as many samples of each class as fit into a row."""
         if self._samples is None:
             return
-        per_class = min(max(self.wall.columns // 3, 1), EACH)
-        examples = self._samples.examples
-        indices = [kind * EACH + at for kind in range(3) for at in range(per_class)]
-        names = (*examples.classes, NEITHER)
-        self.wall.show_tiles([Tile(examples.images[at, 0], names[examples.labels[at]]) for at in indices])
+        per_class = min(max(self.thumbnails.columns // 3, 1), SAMPLES_PER_CLASS)
+        examples = self._samples.dataset
+        indices = [kind * SAMPLES_PER_CLASS + at for kind in range(3) for at in range(per_class)]
+        names = (*examples.classes, NO_CLASS)
+        self.thumbnails.show_tiles(
+            [Thumbnail(examples.images[at, 0], names[examples.labels[at]]) for at in indices]
+        )
 
     def set_theme(self, theme: Theme) -> None:
-        self.wall.set_theme(theme)
+        self.thumbnails.set_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.rows.arrange(min(max(self.width() // _COLUMN_WIDTH, 1), 3))
+        self.rows.set_column_count(min(max(self.width() // _COLUMN_WIDTH, 1), 3))
         self._update_thumbnails()
 
     # -- user input --------------------------------------------------------------------------------------------
 
     def _set_data(self, data: PoolSettings) -> None:
         if self._intent is not None and data != self._intent.data:
-            self.wished.emit(LearnFrom(data))
+            self.commanded.emit(SetData(data))
 
     def _on_settings_changed(self, settings: XOSettings) -> None:
         if self._intent is not None:
@@ -325,11 +327,11 @@ class GeneratorPage(QWidget):
 
     def _on_count_changed(self, position: int) -> None:
         if self._intent is not None:
-            self._set_data(replace(self._intent.data, count=COUNTS[position]))
+            self._set_data(replace(self._intent.data, count=EXAMPLE_COUNTS[position]))
 
     def _on_held_out_changed(self, position: int) -> None:
         if self._intent is not None:
-            self._set_data(replace(self._intent.data, held_out=COUNTS[position]))
+            self._set_data(replace(self._intent.data, held_out=EXAMPLE_COUNTS[position]))
 
     def _on_seed_changed(self, seed: int) -> None:
         if self._intent is not None:
@@ -337,27 +339,27 @@ class GeneratorPage(QWidget):
 
     def _on_reset_count(self) -> None:
         intent = self._intent
-        if intent is not None and intent.usual is not None:
-            defaults = intent.usual
+        if intent is not None and intent.default_data is not None:
+            defaults = intent.default_data
             name = self.sender().objectName()
             self._set_data(replace(intent.data, **{name: getattr(defaults, name)}))
 
     def _on_reset_all(self) -> None:
-        if self._intent is not None and self._intent.usual is not None:
-            self._set_data(replace(self._intent.usual, seed=self._intent.data.seed))
+        if self._intent is not None and self._intent.default_data is not None:
+            self._set_data(replace(self._intent.default_data, seed=self._intent.data.seed))
 
     def _put_on_canvas(self, at: int) -> None:
         if self._document is not None:
-            drawing = Drawing(image=self.wall.tiles[at].picture)
+            drawing = Drawing(image=self.thumbnails.tiles[at].picture)
             self.edited.emit(self._document.with_drawing(drawing), self.tr("Generated drawing"), "")
 
     # -- widgets -----------------------------------------------------------------------------------------------
 
     def _create_count_rows(self) -> None:
         self.count_row = self._create_count_row("count", self.tr("train on"), self._on_count_changed)
-        self.count_row.explain(self.tr("How many generated drawings an epoch has"))
-        self.held_row = self._create_count_row("held_out", self.tr("held out"), self._on_held_out_changed)
-        self.held_row.explain(
+        self.count_row.set_help(self.tr("How many generated drawings an epoch has"))
+        self.held_out_row = self._create_count_row("held_out", self.tr("held out"), self._on_held_out_changed)
+        self.held_out_row.set_help(
             self.tr("How many further drawings the network is evaluated on; it is never trained on them")
         )
 
@@ -367,17 +369,17 @@ class GeneratorPage(QWidget):
         row.slider.setMinimumWidth(44)
         for label in (row.label, row.value):
             label.setFont(font(SMALL_PX))
-        row.slider.setRange(0, len(COUNTS) - 1)
+        row.slider.setRange(0, len(EXAMPLE_COUNTS) - 1)
         row.slider.setPageStep(1)
         row.slider.valueChanged.connect(slot)
         row.reset.connect(self._on_reset_count)
         return row
 
     def _create_footer(self) -> None:
-        self.side = QLabel(self)
-        self.side.setFont(font(SMALL_PX))
-        self.side.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.side.setWordWrap(True)
+        self.side_label = QLabel(self)
+        self.side_label.setFont(font(SMALL_PX))
+        self.side_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.side_label.setWordWrap(True)
         self.seed_box = QSpinBox(self)
         self.seed_box.setRange(0, _MAX_SEED)
         self.seed_box.setKeyboardTracking(False)
@@ -411,13 +413,13 @@ class GeneratorPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.rows)
-        column.addWidget(self.side)
+        column.addWidget(self.side_label)
         column.addLayout(footer)
         column.addStretch()
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.setSpacing(4)
-        page.addWidget(self.wall)
-        area = scrolled(content, self)
+        page.addWidget(self.thumbnails)
+        area = scroll_area(content, self)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         page.addWidget(area, 1)

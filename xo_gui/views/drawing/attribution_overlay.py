@@ -9,11 +9,11 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.explain.queries import Answer
+from engine.explain.queries import Result
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font
 from xo_gui.views.drawing.canvas import Canvas
-from xo_gui.views.network.colour_limits import calm
-from xo_gui.widgets.number_text import MINUS, level
+from xo_gui.views.network.colour_limits import rounded_limit
+from xo_gui.widgets.number_text import MINUS, limit_text
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # Alpha of the canvas colour over the strokes, so that the map's colours can be distinguished.
@@ -22,7 +22,7 @@ _VEIL_ALPHA = 130
 _MAX_ALPHA = 225
 
 
-class Overlay(QWidget):
+class AttributionOverlay(QWidget):
     """Covers the canvas with an attribution map and its legend; transparent for mouse events."""
 
     def __init__(self, canvas: Canvas) -> None:
@@ -31,25 +31,25 @@ class Overlay(QWidget):
         self._map: HostArray | None = None
         self._image: QImage | None = None
         self._level = 1.0
-        self._words = ("", "")
+        self._legend = ("", "")
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         canvas.installEventFilter(self)
         self.hide()
 
-    def show_answer(self, answer: Answer | None, classes: tuple[str, ...] = ()) -> None:
+    def show_result(self, result: Result | None, classes: tuple[str, ...] = ()) -> None:
         """Show the map of a result; hides the overlay if it has none, or explains a single value.
 
         classes: the network's class names, for the legend.
         """
-        attribution = None if answer is None or answer.question.kind == "worth" else answer.map
+        attribution = None if result is None or result.query.kind == "worth" else result.map
         if attribution is None:
             self.hide()
         elif attribution is not self._map:
             self._map = attribution
             self._make_image()
-        if answer is not None:
-            self._words = self._legend_texts(answer, classes)
+        if result is not None:
+            self._legend = self._legend_texts(result, classes)
         if attribution is not None:
             self.setGeometry(self._canvas.rect())
             self.show()
@@ -67,7 +67,7 @@ class Overlay(QWidget):
     def _make_image(self) -> None:
         assert self._map is not None
         finite = np.nan_to_num(self._map)
-        self._level = calm(float(np.abs(finite).max()))
+        self._level = rounded_limit(float(np.abs(finite).max()))
         self._image = _translucent_image(finite, self._level, self._theme)
         self.update()
 
@@ -76,7 +76,7 @@ class Overlay(QWidget):
             return
         painter = QPainter(self)
         frame = self._canvas.frame()
-        veil = QColor(self._theme.paper)
+        veil = QColor(self._theme.canvas)
         veil.setAlpha(_VEIL_ALPHA)
         painter.fillRect(frame, veil)
         painter.drawImage(frame, self._image)
@@ -88,9 +88,9 @@ class Overlay(QWidget):
         painter.setFont(font(SMALL_PX))
         metrics = painter.fontMetrics()
         has_negative = self._map is not None and bool((np.nan_to_num(self._map) < 0).any())
-        parts = [(self._theme.stops[4], f"+{level(self._level)} {self._words[1]}")]
+        parts = [(self._theme.value_stops[4], f"+{limit_text(self._level)} {self._legend[1]}")]
         if has_negative:
-            parts.insert(0, (self._theme.stops[0], f"{MINUS}{level(self._level)} {self._words[0]}"))
+            parts.insert(0, (self._theme.value_stops[0], f"{MINUS}{limit_text(self._level)} {self._legend[0]}"))
         texts = [text for _, text in parts]
         width = sum(24 + metrics.horizontalAdvance(text) for text in texts)
         if width > frame.width() - 16:  # class names may be long
@@ -98,7 +98,7 @@ class Overlay(QWidget):
             texts = [metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) for text in texts]
             width = sum(24 + metrics.horizontalAdvance(text) for text in texts)
         x, y = frame.left() + 6, frame.bottom() - 22
-        painter.fillRect(QRectF(x, y, width + 4, 17), QColor(self._theme.ground))
+        painter.fillRect(QRectF(x, y, width + 4, 17), QColor(self._theme.background))
         for (colour, _), text in zip(parts, texts, strict=True):
             painter.fillRect(QRectF(x + 5, y + 4, 9, 9), QColor(colour))
             painter.setPen(QColor(self._theme.text))
@@ -106,12 +106,12 @@ class Overlay(QWidget):
             painter.drawText(QRectF(x + 18, y, across + 2, 17), Qt.AlignmentFlag.AlignVCenter, text)
             x += 24 + across
 
-    def _legend_texts(self, answer: Answer, classes: tuple[str, ...]) -> tuple[str, str]:
+    def _legend_texts(self, answer: Result, classes: tuple[str, ...]) -> tuple[str, str]:
         """The meanings of violet and green."""
         name = classes[answer.target] if answer.target < len(classes) else ""
-        if answer.question.kind == "flip":
+        if answer.query.kind == "flip":
             return self.tr("taken away"), self.tr("added")
-        if answer.question.kind == "gradient":
+        if answer.query.kind == "gradient":
             return self.tr("lowers {0}").format(name), self.tr("raises {0}").format(name)
         return self.tr("against {0}").format(name), self.tr("for {0}").format(name)
 

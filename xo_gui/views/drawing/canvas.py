@@ -28,19 +28,19 @@ from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
 from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.drawing.canvas_painting import (
-    Cells,
-    GrowingInk,
+    CellRenderer,
+    LiveStrokePainter,
     PenStroke,
     paint_cell,
     paint_cells,
-    paint_cross_hair,
+    paint_crosshair,
     paint_edge,
     paint_grid,
-    paint_invitation,
     paint_pen,
+    paint_placeholder,
 )
 
-Place = tuple[float, float]
+FramePoint = tuple[float, float]
 
 _KEY_STEPS: Final = 32  # key presses across a smooth canvas
 _SHIFT_FACTOR: Final = 4
@@ -53,10 +53,10 @@ _COMMANDS: Final = (
     Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
 )
 
-PIXEL_CANVAS = 16  # the largest input side that is drawn cell by cell
-PEN, THINNEST_PEN, WIDEST_PEN = 0.08, 0.02, 0.3
-PEN_STEP = 1.2
-LEAST_SIDE, BEST_SIDE, MOST_SIDE = 140, 240, 360
+MAX_GRID = 16  # the largest input side that is drawn cell by cell
+DEFAULT_PEN, MIN_PEN, MAX_PEN = 0.08, 0.02, 0.3
+PEN_FACTOR = 1.2
+MIN_SIDE, PREFERRED_SIDE, MAX_SIDE = 140, 240, 360
 _EDGE = 1
 _MIN_PRESSURE_FACTOR = 0.4
 
@@ -82,7 +82,7 @@ class Canvas(QWidget):
     stroke_done = Signal(object)
     stroke_cancelled = Signal()
     pen_changed = Signal()
-    clear_asked = Signal()
+    clear_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,19 +90,19 @@ class Canvas(QWidget):
         self._drawing = Drawing()
         self._side, self._fit, self._pixels_shown = 32, False, False
         self._placeholder = self._placeholder_text(("X", "O"))
-        self._pen, self._erasing = PEN, False
+        self._pen, self._erasing = DEFAULT_PEN, False
         self._stroke: PenStroke | None = None
         self._device = _Device.LEFT
         self._growing = self._drawing  # with the current stroke
-        self._ink, self._cells = GrowingInk(), Cells()
+        self._ink, self._cells = LiveStrokePainter(), CellRenderer()
         self._mouse: tuple[float, float] | None = None
-        self._keys = KeyPen()
+        self._keys = KeyboardPen()
         self._focused_by_key = False
         self.setMouseTracking(True)
         self.setTabletTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMaximumSize(MOST_SIDE, MOST_SIDE)
+        self.setMaximumSize(MAX_SIDE, MAX_SIDE)
         self.setAccessibleName(self.tr("Canvas"))
         # No tooltip, because it would cover the drawing.
         self.setStatusTip(
@@ -122,31 +122,31 @@ class Canvas(QWidget):
     @property
     def grid(self) -> int:
         """The side in cells of a pixel canvas, whose pen fills whole cells; 0 for a smooth pen."""
-        return self._side if self._side <= PIXEL_CANVAS else 0
+        return self._side if self._side <= MAX_GRID else 0
 
     @property
-    def pen(self) -> float:
+    def pen_diameter(self) -> float:
         """The pen's diameter relative to the frame."""
         return self._pen
 
     @property
-    def erasing(self) -> bool:
+    def is_erasing(self) -> bool:
         """Whether the left button and the keyboard pen erase."""
         return self._erasing
 
     @property
-    def growing(self) -> Drawing:
+    def current_drawing(self) -> Drawing:
         """The drawing on the canvas, including the current stroke."""
         return self._growing
 
     @property
-    def busy(self) -> bool:
+    def is_drawing(self) -> bool:
         return self._stroke is not None
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         """Show the Document's drawing; one that did not come from this canvas ends the current stroke."""
-        network, grid = document.subjects[0].network, self.grid
-        self._side, self._fit = network.input_shape[1], document.fit
+        network, grid = document.models[0].network, self.grid
+        self._side, self._fit = network.input_shape[1], document.fit_to_frame
         self._placeholder = self._placeholder_text(network.classes)
         is_own = document.drawing is self._drawing or document.drawing is self._growing
         if self._stroke is None or not is_own or grid != self.grid:
@@ -154,7 +154,7 @@ class Canvas(QWidget):
             self._drawing = self._growing = document.drawing
         self.update()
 
-    def show_pixels(self, shown: bool) -> None:
+    def set_pixels_shown(self, shown: bool) -> None:
         """Set whether the network's input is shown instead of the drawing."""
         self._pixels_shown = shown
         self.update()
@@ -163,9 +163,9 @@ class Canvas(QWidget):
         self._theme = theme
         self.update()
 
-    def set_pen(self, diameter: float) -> None:
+    def set_pen_diameter(self, diameter: float) -> None:
         """Set the pen's diameter relative to the frame, clipped to its limits."""
-        self._pen = min(max(diameter, THINNEST_PEN), WIDEST_PEN)
+        self._pen = min(max(diameter, MIN_PEN), MAX_PEN)
         self.pen_changed.emit()
         self.update()
 
@@ -176,10 +176,10 @@ class Canvas(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(BEST_SIDE, MOST_SIDE)
+        return QSize(PREFERRED_SIDE, MAX_SIDE)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(LEAST_SIDE, LEAST_SIDE)
+        return QSize(MIN_SIDE, MIN_SIDE)
 
     def _placeholder_text(self, classes: tuple[str, ...]) -> str:
         return self.tr("Draw an X or an O") if classes == ("X", "O") else self.tr("Draw something")
@@ -211,7 +211,7 @@ class Canvas(QWidget):
             self.stroke_changed.emit(self._growing)
             self.update()
 
-    def finish(self) -> None:
+    def finish_stroke(self) -> None:
         """End the current stroke, if there is one."""
         if self._stroke is None:
             return
@@ -233,7 +233,7 @@ class Canvas(QWidget):
             return
         self._move_pointer(event.position())
         if self._stroke is not None and self._device is _Device.KEYS:
-            self.finish()
+            self.finish_stroke()
         self._keys.place = None
         if self._stroke is None and not self._from_tablet(event):
             device = _Device(event.button())
@@ -249,12 +249,12 @@ class Canvas(QWidget):
         if event.buttons() & self._device.value:
             self._extend(self._to_frame(event.position()), self._pen)
         else:  # the release went elsewhere
-            self.finish()
+            self.finish_stroke()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._stroke is not None and event.button() == self._device.value:
             self._extend(self._to_frame(event.position()), self._pen)
-            self.finish()
+            self.finish_stroke()
 
     def leaveEvent(self, event: QEvent) -> None:
         self._mouse = None
@@ -294,7 +294,7 @@ class Canvas(QWidget):
         elif event.type() == QEvent.Type.TabletMove:
             self._extend(place, diameter)
         elif event.type() == QEvent.Type.TabletRelease:
-            self.finish()
+            self.finish_stroke()
 
     # --- keys
 
@@ -303,7 +303,7 @@ class Canvas(QWidget):
         if (
             event.type() == QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)
-            and _is_canvas_key(event, self.busy)
+            and _is_canvas_key(event, self.is_drawing)
         ):
             event.accept()
             return True
@@ -311,11 +311,11 @@ class Canvas(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
-        if not _is_canvas_key(event, self.busy):
+        if not _is_canvas_key(event, self.is_drawing):
             super().keyPressEvent(event)
         elif self._keys.move(event, self.grid):
             if self._device is _Device.KEYS:
-                self._extend(self._keys.take(self.grid), self._pen)
+                self._extend(self._keys.ensure_place(self.grid), self._pen)
             self.update()
         elif key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
@@ -323,18 +323,18 @@ class Canvas(QWidget):
         elif _is_cancel_key(event):
             self._cancel()
         elif event.text() in ("[", "]"):
-            self.set_pen(self._pen * (PEN_STEP if event.text() == "]" else 1 / PEN_STEP))
+            self.set_pen_diameter(self._pen * (PEN_FACTOR if event.text() == "]" else 1 / PEN_FACTOR))
         elif key in (Qt.Key.Key_E, Qt.Key.Key_P):
             self.set_erasing(key == Qt.Key.Key_E)
-        elif not self.busy:
-            self.clear_asked.emit()
+        elif not self.is_drawing:
+            self.clear_requested.emit()
 
     def _toggle_keyboard_stroke(self) -> None:
-        place = self._keys.take(self.grid)
-        if not self.busy:
+        place = self._keys.ensure_place(self.grid)
+        if not self.is_drawing:
             self._begin(place, self._pen, self._erasing, _Device.KEYS)
         elif self._device is _Device.KEYS:
-            self.finish()
+            self.finish_stroke()
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         self._focused_by_key = event.reason() in _KEY_FOCUS_REASONS
@@ -343,13 +343,13 @@ class Canvas(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """End a keyboard stroke when the focus is lost."""
         if self._device is _Device.KEYS:
-            self.finish()
+            self.finish_stroke()
         self._keys.place = None
         super().focusOutEvent(event)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """End the current stroke, because a hidden widget gets no release event."""
-        self.finish()
+        self.finish_stroke()
         super().hideEvent(event)
 
     # --- painting
@@ -366,7 +366,7 @@ class Canvas(QWidget):
             self._ink.paint(painter, frame, self._drawing, self._stroke, self._theme, ratio)
         if self._growing.is_empty:
             second = self.tr("or drop a picture here")
-            paint_invitation(painter, frame, self._placeholder, second, self._theme)
+            paint_placeholder(painter, frame, self._placeholder, second, self._theme)
         self._paint_pen(painter, frame)
         focused = self.hasFocus()
         paint_edge(
@@ -378,9 +378,9 @@ class Canvas(QWidget):
         ratio = self.devicePixelRatioF()
         fit = self._fit and self._pixels_shown
         if self._stroke is not None and self.grid and not fit:
-            picture = self._cells.growing(self._drawing, self._growing.strokes[-1])
+            picture = self._cells.render_with_stroke(self._drawing, self._growing.strokes[-1])
         else:
-            picture = self._cells.picture(self._growing, self._side, fit)
+            picture = self._cells.render(self._growing, self._side, fit)
         paint_cells(painter, frame.topLeft(), picture, self._theme, round(frame.width() * ratio))
         if self.grid:
             paint_grid(painter, frame, self.grid, self._theme)
@@ -393,7 +393,7 @@ class Canvas(QWidget):
         painter.setClipRect(frame)
         erase = self._stroke.erase if self._stroke is not None else self._erasing
         if self._keys.place is not None:
-            paint_cross_hair(painter, frame, self._to_widget(place), self._theme)
+            paint_crosshair(painter, frame, self._to_widget(place), self._theme)
         if self.grid:
             paint_cell(painter, frame, self.grid, place, self._theme)
         else:
@@ -401,16 +401,16 @@ class Canvas(QWidget):
         painter.restore()
 
 
-class KeyPen:
+class KeyboardPen:
     """The pen that the arrow keys move; Home, End, Page Up and Page Down move it diagonally, Shift further.
 
     place: in frame units; None while the keyboard is not in use.
     """
 
     def __init__(self) -> None:
-        self.place: Place | None = None
+        self.place: FramePoint | None = None
 
-    def take(self, grid: int) -> Place:
+    def ensure_place(self, grid: int) -> FramePoint:
         """The position, initially the middle of the frame, or of its middle cell if grid > 0."""
         if self.place is None:
             middle = (grid // 2 + 0.5) / grid if grid else 0.5
@@ -425,7 +425,7 @@ class KeyPen:
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         step = (_SHIFT_FACTOR if shift else 1) / (grid or _KEY_STEPS)
         edge = 0.5 / grid if grid else 0.0
-        x, y = self.take(grid)
+        x, y = self.ensure_place(grid)
         self.place = min(max(x + right * step, edge), 1 - edge), min(max(y + down * step, edge), 1 - edge)
         return True
 

@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPainterPath, QPen, QPixmap
 
-from engine.drawings.drawing import THINNEST, Array, Drawing, Stroke, Transform, smooth
-from engine.drawings.raster import Index, cells, fitted, render
+from engine.drawings.drawing import MIN_PEN_DIAMETER, Drawing, DrawingTransform, FloatArray, Stroke, smooth_path
+from engine.drawings.raster import IntArray, fit_to_frame, grid_cells, render
 from xo_gui.app.theme import DARK, LARGE_PX, SMALL_PX, Theme, colours, font, to_qimage
 
 # Largest side of a transformed image; more pixels are not visible and slow the sliders.
@@ -21,11 +21,11 @@ _MIN_RING = 5.0
 _LINE_GAP = 6.0
 
 
-class GrowingInk:
+class LiveStrokePainter:
     """Paints a drawing with the current stroke: its settled part once, onto a copy of the pixmap, and its tail."""
 
     def __init__(self) -> None:
-        self._ink = Ink()
+        self._ink = DrawingPixmap()
         self._live: QPixmap | None = None
         self._live_key: tuple[PenStroke | None, Theme] = None, DARK
 
@@ -45,11 +45,11 @@ class GrowingInk:
         if stroke is None:
             painter.drawPixmap(frame.topLeft(), finished)
             return
-        colour = theme.paper if stroke.erase else theme.ink
+        colour = theme.canvas if stroke.erase else theme.ink
         if self._live is None or self._live.size() != finished.size():
             self._live = QPixmap(finished)
-            stroke.retell()
-        settled = stroke.settled()
+            stroke.reset_settled()
+        settled = stroke.take_settled()
         if len(settled):
             onto = QPainter(self._live)
             onto.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -63,7 +63,7 @@ class GrowingInk:
         painter.restore()
 
 
-class Ink:
+class DrawingPixmap:
     """Paints drawings as the network reads them; caches the last one, so that a further stroke costs one stroke."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Ink:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for stroke in added:
             path = stroke.path(drawing.transform)
-            paint_line(painter, path, pixels / ratio, theme.paper if stroke.erase else theme.ink)
+            paint_line(painter, path, pixels / ratio, theme.canvas if stroke.erase else theme.ink)
         painter.end()
         self._drawing, self._key = drawing, key
         return self._pixmap
@@ -96,7 +96,7 @@ class Ink:
         """Start a pixmap with what needs rasterizing; returns the strokes that are left to paint."""
         self._pixmap = QPixmap(pixels, pixels)
         self._pixmap.setDevicePixelRatio(ratio)
-        self._pixmap.fill(QColor(theme.paper))
+        self._pixmap.fill(QColor(theme.canvas))
         grids = [count for count, stroke in enumerate(drawing.strokes, 1) if stroke.grid]
         rasterized = grids[-1] if grids else 0
         if rasterized or drawing.image is not None:
@@ -119,7 +119,7 @@ class PenStroke:
     smooth pen.
     """
 
-    def __init__(self, transform: Transform, erase: bool = False, grid: int = 0) -> None:
+    def __init__(self, transform: DrawingTransform, erase: bool = False, grid: int = 0) -> None:
         self.erase, self.grid = erase, grid
         self._transform = transform
         # The transform thickens ink and thins erasers, so that both move the edge of the ink outward.
@@ -131,7 +131,7 @@ class PenStroke:
 
     def add(self, x: float, y: float, diameter: float) -> bool:
         """Add a point on the screen, in frame units; returns False, without adding, if the pen has not moved."""
-        min_diameter = THINNEST * self._transform.size + self._thicken
+        min_diameter = MIN_PEN_DIAMETER * self._transform.size + self._thicken
         point = np.array([(x, y, max(diameter, min_diameter))], np.float32)
         if self._count and np.array_equal(point[0, :2], self._screen[self._count - 1, :2]):
             return False
@@ -148,7 +148,7 @@ class PenStroke:
         """All points so far, as a stroke of the drawing."""
         return Stroke(self._source[: self._count].copy(), self.erase, self.grid)
 
-    def settled(self) -> Array:
+    def take_settled(self) -> FloatArray:
         """The part of the line on the screen that became final since the last call: (m, 3), m may be 0.
 
         A new point bends a smoothed line only beyond the middle of its last step. All parts together are the line
@@ -157,22 +157,22 @@ class PenStroke:
         if self._count < 3 or self._settled_count == self._count:
             return self._screen[:0]
         first = max(self._settled_count - 2, 0)
-        line = smooth(self._screen[first : self._count])
+        line = smooth_path(self._screen[first : self._count])
         self._settled_count = self._count
         return line[:-1] if first == 0 else line[1:-1]
 
-    def retell(self) -> None:
+    def reset_settled(self) -> None:
         """Restart `take_settled` at the first point."""
         self._settled_count = 0
 
-    def tail(self) -> Array:
+    def tail(self) -> FloatArray:
         """The end of the line on the screen, which may still bend: (1 or 2, 3)."""
         last = self._screen[max(self._count - 2, 0) : self._count]
         if self._count < 3:
             return last.copy()
         return np.stack([last.mean(axis=0, dtype=np.float32), last[1]])
 
-    def _to_source(self, point: Array) -> Array:
+    def _to_source(self, point: FloatArray) -> FloatArray:
         """The point (1, 3) of the untransformed drawing that appears at `point`."""
         if self._transform.is_identity:
             return point
@@ -180,7 +180,7 @@ class PenStroke:
         return np.column_stack([self._transform.inverse(point[:, :2]), diameter])
 
 
-class Cells:
+class CellRenderer:
     """Renders drawings at the size of a network's input, and caches the last one."""
 
     def __init__(self) -> None:
@@ -188,34 +188,34 @@ class Cells:
         self._options = (0, False)
         self._picture = np.empty((0, 0), np.float32)
 
-    def picture(self, drawing: Drawing, side: int, fit: bool) -> Array:
+    def render(self, drawing: Drawing, side: int, fit: bool) -> FloatArray:
         """Render the drawing, fitted to the frame first if `fit`: (side, side) float32, -1 to 1."""
         if drawing is not self._drawing or self._options != (side, fit):
-            self._picture = render(fitted(drawing) if fit else drawing, side)
+            self._picture = render(fit_to_frame(drawing) if fit else drawing, side)
             self._drawing, self._options = drawing, (side, fit)
         return self._picture
 
-    def growing(self, drawing: Drawing, stroke: Stroke) -> Array:
+    def render_with_stroke(self, drawing: Drawing, stroke: Stroke) -> FloatArray:
         """Render the drawing with a further stroke of the pixel canvas, at the stroke's grid.
 
         Without a transform only the new cells are computed, whatever the length of the drawing.
         """
         if not drawing.transform.is_identity:
             return render(drawing.with_stroke(stroke), stroke.grid)
-        picture = self.picture(drawing, stroke.grid, False).copy()
-        row, column = cells(stroke).T
+        picture = self.render(drawing, stroke.grid, False).copy()
+        row, column = grid_cells(stroke).T
         picture[row, column] = -1 if stroke.erase else 1
         return picture
 
 
-def cell_image(picture: Array, theme: Theme, pixels: int) -> QImage:
+def cell_image(picture: FloatArray, theme: Theme, pixels: int) -> QImage:
     """An image of (side, side) as square cells of whole pixels that together fill `pixels`."""
     sizes = np.diff(_edges(len(picture), pixels))
     image = colours(picture, -1, 1, theme.picture_table)
     return to_qimage(image.repeat(sizes, axis=1).repeat(sizes, axis=0))
 
 
-def paint_cells(painter: QPainter, corner: QPointF, picture: Array, theme: Theme, pixels: int) -> None:
+def paint_cells(painter: QPainter, corner: QPointF, picture: FloatArray, theme: Theme, pixels: int) -> None:
     """Paint the image of `cell_image` with its top left at `corner`; `pixels` are device pixels.
 
     It is painted row by row, because creating a full image for every pen movement costs several times as much.
@@ -232,7 +232,7 @@ def paint_cells(painter: QPainter, corner: QPointF, picture: Array, theme: Theme
     painter.restore()
 
 
-def paint_line(painter: QPainter, path: Array, scale: float, colour: str) -> None:
+def paint_line(painter: QPainter, path: FloatArray, scale: float, colour: str) -> None:
     """Paint a line (n, 3) of x, y and diameter as round-capped segments; `scale` logical pixels are one frame."""
     x, y, diameter = (path * np.float32(scale)).T.tolist()
     places = [QPointF(*place) for place in zip(x, y, strict=True)]
@@ -259,7 +259,7 @@ def paint_grid(painter: QPainter, frame: QRectF, side: int, theme: Theme) -> Non
     ratio = painter.device().devicePixelRatio()
     pixels = round(frame.width() * ratio)
     hair = 1 / ratio
-    colour = QColor(theme.line)
+    colour = QColor(theme.border)
     for cell in range(1, side):
         edge = -(-cell * pixels // side) / ratio
         painter.fillRect(QRectF(frame.left() + edge, frame.top(), hair, frame.height()), colour)
@@ -271,9 +271,9 @@ def paint_edge(painter: QPainter, frame: QRectF, theme: Theme, focused: bool, by
     outside = QPainterPath()
     outside.addRect(frame.adjusted(-1, -1, 1, 1))
     outside.addRoundedRect(frame.adjusted(-0.5, -0.5, 0.5, 0.5), CORNER, CORNER)
-    painter.fillPath(outside, QColor(theme.ground))
+    painter.fillPath(outside, QColor(theme.background))
     width = 2.0 if by_keys else 1.0
-    colour = theme.o if by_keys else theme.quiet if focused else theme.line
+    colour = theme.o if by_keys else theme.secondary_text if focused else theme.border
     inset = width / 2 - 1
     painter.setPen(QPen(QColor(colour), width))
     painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -302,16 +302,16 @@ def paint_cell(painter: QPainter, frame: QRectF, side: int, place: tuple[float, 
         painter.drawRect(QRectF(left, top, cell, cell).adjusted(2, 2, -2, -2))
 
 
-def paint_cross_hair(painter: QPainter, frame: QRectF, centre: QPointF, theme: Theme) -> None:
+def paint_crosshair(painter: QPainter, frame: QRectF, centre: QPointF, theme: Theme) -> None:
     """Paint two hairlines through the position of the keyboard pen."""
-    painter.setPen(QPen(QColor(theme.faint), 1))
+    painter.setPen(QPen(QColor(theme.disabled_text), 1))
     painter.drawLine(QPointF(frame.left(), centre.y()), QPointF(frame.right(), centre.y()))
     painter.drawLine(QPointF(centre.x(), frame.top()), QPointF(centre.x(), frame.bottom()))
 
 
-def paint_invitation(painter: QPainter, frame: QRectF, first: str, second: str, theme: Theme) -> None:
+def paint_placeholder(painter: QPainter, frame: QRectF, first: str, second: str, theme: Theme) -> None:
     """Paint two lines of placeholder text in the middle of an empty canvas, over its grid."""
-    painter.setPen(QColor(theme.quiet))
+    painter.setPen(QColor(theme.secondary_text))
     large, small = font(LARGE_PX), font(SMALL_PX)
     room = frame.adjusted(8, 8, -8, -8)
     heights = [QFontMetricsF(which).height() for which in (large, small)]
@@ -320,7 +320,7 @@ def paint_invitation(painter: QPainter, frame: QRectF, first: str, second: str, 
         painter.setFont(which)
         line = QRectF(room.left(), top, room.width(), height)
         box = painter.boundingRect(line, Qt.AlignmentFlag.AlignCenter, text)
-        painter.fillRect(box.adjusted(-6, -_LINE_GAP / 2, 6, _LINE_GAP / 2), QColor(theme.paper))
+        painter.fillRect(box.adjusted(-6, -_LINE_GAP / 2, 6, _LINE_GAP / 2), QColor(theme.canvas))
         painter.drawText(line, Qt.AlignmentFlag.AlignCenter, text)
         top += height + _LINE_GAP
 
@@ -337,14 +337,14 @@ def _grew(before: Drawing, after: Drawing) -> bool:
     )
 
 
-def _edges(side: int, pixels: int) -> Index:
+def _edges(side: int, pixels: int) -> IntArray:
     """The edges of `side` cells in pixels: (side + 1,)."""
     return -(-np.arange(side + 1) * pixels // side)
 
 
 def _outline(theme: Theme, dashed: bool = False) -> tuple[QPen, QPen]:
     """The pens of a halo and a line, together visible on the canvas colour and on ink."""
-    halo, line = QColor(theme.paper), QPen(QColor(theme.quiet), 1.25)
+    halo, line = QColor(theme.canvas), QPen(QColor(theme.secondary_text), 1.25)
     halo.setAlpha(150)
     if dashed:
         line.setDashPattern([3.0, 2.5])

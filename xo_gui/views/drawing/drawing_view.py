@@ -14,23 +14,23 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data.labelled_drawings import NEITHER, OwnDrawing
+from engine.data.labelled_drawings import NO_CLASS, LabelledDrawing
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.data.xo.article import SIDE as ARTICLE_SIDE
-from engine.data.xo.generator import drawing as example_drawing
+from engine.data.xo.generator import generate_drawing as example_drawing
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.drawings.drawing import Array, Drawing, Transform
-from engine.drawings.raster import fitted, ink, render
+from engine.drawings.drawing import Drawing, DrawingTransform, FloatArray
+from engine.drawings.raster import fit_to_frame, ink_share, render
 from engine.nn.inference import BLANK_INK
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.data.drawings_page import blank_words, tally
-from xo_gui.views.drawing.attribution_overlay import Overlay
-from xo_gui.views.drawing.canvas import MOST_SIDE, PEN, PEN_STEP, THINNEST_PEN, WIDEST_PEN, Canvas
+from xo_gui.views.data.drawings_page import blank_canvas_text, label_counts_text
+from xo_gui.views.drawing.attribution_overlay import AttributionOverlay
+from xo_gui.views.drawing.canvas import DEFAULT_PEN, MAX_PEN, MAX_SIDE, MIN_PEN, PEN_FACTOR, Canvas
 from xo_gui.views.drawing.canvas_painting import cell_image
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import ButtonRows, TickBox
+from xo_gui.widgets.buttons import ButtonRows, CheckBox
 from xo_gui.widgets.sliders import SliderRow, TransformSliders, slider_grid
 
 _GAP, _SMALL_GAP = 10, 4
@@ -52,7 +52,7 @@ class DrawingView(View):
         self._rng = np.random.default_rng(seed)
         self._article_turns = {"X": 0, "O": 0}
         self.canvas = Canvas(self)
-        self.overlay = Overlay(self.canvas)
+        self.overlay = AttributionOverlay(self.canvas)
         self._make_buttons()
         self._make_sliders()
         self._make_choices()
@@ -60,7 +60,7 @@ class DrawingView(View):
         self.canvas.stroke_changed.connect(self._preview)
         self.canvas.stroke_done.connect(self._stroke_done)
         self.canvas.stroke_cancelled.connect(self._stroke_cancelled)
-        self.canvas.clear_asked.connect(self.clear)
+        self.canvas.clear_requested.connect(self.clear)
         self.canvas.pen_changed.connect(self._show_pen)
         self._show_pen()
 
@@ -77,18 +77,18 @@ class DrawingView(View):
         tip = self.tr("Clear the canvas (Del); it can be undone")
         self.clear_button = self._button(self.tr("Clear"), tip, self.clear)
         tip = self.tr("Put an example of an X on the canvas, another one with each click")
-        self.x_button = self._button("X", tip, self.example_x, self.tr("Example of an X"))
+        self.x_button = self._button("X", tip, self.load_example_x, self.tr("Example of an X"))
         tip = self.tr("Put an example of an O on the canvas, another one with each click")
-        self.o_button = self._button("O", tip, self.example_o, self.tr("Example of an O"))
+        self.o_button = self._button("O", tip, self.load_example_o, self.tr("Example of an O"))
         tip = self.tr("Put something on the canvas that is neither an X nor an O")
-        self.neither_button = self._button("?", tip, self.example_neither, self.tr("Example of neither"))
+        self.neither_button = self._button("?", tip, self.load_example_neither, self.tr("Example of neither"))
 
     def _make_sliders(self) -> None:
         self._pen_box = QWidget(self)
         self.pen_row = SliderRow(self.tr("pen size"), "\u221210.0 %", self._pen_box)
-        self.pen_row.slider.setRange(round(THINNEST_PEN * _PEN_STEPS), round(WIDEST_PEN * _PEN_STEPS))
-        self.pen_row.explain(self.tr("How wide the pen and the eraser draw ([ and ])"))
-        self.pen_row.lay(slider_grid(self._pen_box), 0)
+        self.pen_row.slider.setRange(round(MIN_PEN * _PEN_STEPS), round(MAX_PEN * _PEN_STEPS))
+        self.pen_row.set_help(self.tr("How wide the pen and the eraser draw ([ and ])"))
+        self.pen_row.add_to_grid(slider_grid(self._pen_box), 0)
         self.pen_row.slider.valueChanged.connect(self._pen_slid)
         self.pen_row.reset.connect(self._reset_pen)
         self.sliders = TransformSliders(self)
@@ -99,7 +99,7 @@ class DrawingView(View):
             row.label.setMinimumWidth(width)
 
     def _make_choices(self) -> None:
-        self.fit_box = TickBox(self.tr("Fit to frame"), self)
+        self.fit_box = CheckBox(self.tr("Fit to frame"), self)
         self._explain(self.fit_box, self.tr("Centre and size the drawing before the network reads it"))
         self.fit_box.toggled.connect(self._fit)
         self.reset_button = self._button(
@@ -110,9 +110,9 @@ class DrawingView(View):
         policy = self.reset_button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.reset_button.setSizePolicy(policy)
-        self.pixels_box = TickBox(self.tr("Show the network's pixels"), self)
+        self.pixels_box = CheckBox(self.tr("Show the network's pixels"), self)
         self._explain(self.pixels_box, self.tr("Show the drawing exactly as the network sees it"))
-        self.pixels_box.toggled.connect(self.canvas.show_pixels)
+        self.pixels_box.toggled.connect(self.canvas.set_pixels_shown)
 
     def _lay_out(self) -> None:
         self.buttons = ButtonRows(
@@ -156,34 +156,34 @@ class DrawingView(View):
 
     # --- what is shown
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         """Show the Document's drawing, transform and options without emitting."""
         self._document = document
-        self.canvas.show_document(document)
-        if not self.canvas.busy or document.drawing is not self.canvas.growing:
+        self.canvas.set_document(document)
+        if not self.canvas.is_drawing or document.drawing is not self.canvas.current_drawing:
             self._before = document
         transform = document.drawing.transform
         self.sliders.show_transform(transform)
         self.reset_button.setVisible(not transform.is_identity)
         before = self.fit_box.blockSignals(True)
-        self.fit_box.setChecked(document.fit)
+        self.fit_box.setChecked(document.fit_to_frame)
         self.fit_box.blockSignals(before)
         self._pen_box.setEnabled(not self.canvas.grid)
-        self.pixels_box.setEnabled(not self.canvas.grid or document.fit)
+        self.pixels_box.setEnabled(not self.canvas.grid or document.fit_to_frame)
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show the attribution map, and describe the prediction for screen readers."""
         text = self.tr("blank")
-        if snapshot.readings and not snapshot.drawing.is_empty:
-            reading = snapshot.readings[0]
-            network, top = reading.subject.network, int(reading.votes.argmax())
+        if snapshot.predictions and not snapshot.drawing.is_empty:
+            reading = snapshot.predictions[0]
+            network, top = reading.model.network, int(reading.votes.argmax())
             vote = float(reading.votes[top])
             text = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
             text = f"{network.classes[top]}, {text}"
-        explained = snapshot.answer.question.subject if snapshot.answer is not None else 0
-        readings, fit = snapshot.readings, self._document is not None and self._document.fit
-        classes = readings[explained].subject.network.classes if explained < len(readings) else ()
-        self.overlay.show_answer(None if fit else snapshot.answer, classes)
+        explained = snapshot.result.query.model if snapshot.result is not None else 0
+        readings, fit = snapshot.predictions, self._document is not None and self._document.fit_to_frame
+        classes = readings[explained].model.network.classes if explained < len(readings) else ()
+        self.overlay.show_result(None if fit else snapshot.result, classes)
         if self.canvas.accessibleDescription() != text:
             self.canvas.setAccessibleDescription(text)
 
@@ -196,7 +196,7 @@ class DrawingView(View):
 
     def end_stroke(self) -> None:
         """Finish the current stroke as an edit of its own, before another edit."""
-        self.canvas.finish()
+        self.canvas.finish_stroke()
 
     def clear(self) -> None:
         """Clear the canvas and reset the transform."""
@@ -206,7 +206,7 @@ class DrawingView(View):
         if not (drawing.is_empty and drawing.transform.is_identity):
             self._edit(drawing.cleared(), self.tr("Clear"))
 
-    def example(self, kind: str) -> None:
+    def load_example(self, kind: str) -> None:
         """Put an example on the canvas: "X", "O", or another kind of the generator, such as "neither".
 
         For a 9 x 9 network, X and O are the article's pictures, the next variant with each call.
@@ -221,14 +221,14 @@ class DrawingView(View):
                 drawing = example_drawing(kind, XOSettings(), self._rng)
         self._edit(drawing, self.tr("Example {}").format(kind))
 
-    def example_x(self) -> None:
-        self.example("X")
+    def load_example_x(self) -> None:
+        self.load_example("X")
 
-    def example_o(self) -> None:
-        self.example("O")
+    def load_example_o(self) -> None:
+        self.load_example("O")
 
-    def example_neither(self) -> None:
-        self.example("neither")
+    def load_example_neither(self) -> None:
+        self.load_example("neither")
 
     def use_pen(self) -> None:
         self.canvas.set_erasing(False)
@@ -237,50 +237,50 @@ class DrawingView(View):
         self.canvas.set_erasing(True)
 
     def pen_bigger(self) -> None:
-        self.canvas.set_pen(self.canvas.pen * PEN_STEP)
+        self.canvas.set_pen_diameter(self.canvas.pen_diameter * PEN_FACTOR)
 
     def pen_smaller(self) -> None:
-        self.canvas.set_pen(self.canvas.pen / PEN_STEP)
+        self.canvas.set_pen_diameter(self.canvas.pen_diameter / PEN_FACTOR)
 
     def reset_transform(self) -> None:
         if self._document is not None and not self._document.drawing.transform.is_identity:
-            drawing = self._document.drawing.with_transform(Transform())
+            drawing = self._document.drawing.with_transform(DrawingTransform())
             self._edit(drawing, self.tr("Reset transform"))
 
-    def put_image(self, picture: Array, text: str) -> None:
+    def set_image(self, picture: FloatArray, text: str) -> None:
         """Replace the drawing by an image (H, W), -1 to 1; text: the undo text."""
         self._edit(Drawing(image=picture), text)
 
-    def picture(self) -> QImage:
+    def to_image(self) -> QImage:
         """An image of the drawing in the theme's colours for saving and copying; cells stay sharp."""
-        drawing, grid = self.canvas.growing, self.canvas.grid
+        drawing, grid = self.canvas.current_drawing, self.canvas.grid
         shown = render(drawing, grid or _PICTURE_SIDE)
         return cell_image(shown, self._theme, grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
 
     # --- labelled drawings
 
-    def keep(self, label: str) -> None:
+    def save_as(self, label: str) -> None:
         """Add the drawing, fitted if the Document says so, to the labelled ones; label: "X", "O" or "neither"."""
         self.end_stroke()
         document = self._document
         if document is None:
             return
-        drawing = fitted(document.drawing) if document.fit else document.drawing
-        if label != NEITHER and ink(render(drawing, document.subjects[0].network.input_shape[1])) < BLANK_INK:
-            self.said.emit(blank_words(label))
+        drawing = fit_to_frame(document.drawing) if document.fit_to_frame else document.drawing
+        if label != NO_CLASS and ink_share(render(drawing, document.models[0].network.input_shape[1])) < BLANK_INK:
+            self.message.emit(blank_canvas_text(label))
             return
-        drawings = (*document.own, OwnDrawing(drawing, label))
-        self.edited.emit(replace(document, own=drawings), self.tr("Save as {0}").format(label), "")
-        self.said.emit(self.tr("Saved as {0}: {1}.").format(label, tally(drawings)))
+        drawings = (*document.labelled_drawings, LabelledDrawing(drawing, label))
+        self.edited.emit(replace(document, labelled_drawings=drawings), self.tr("Save as {0}").format(label), "")
+        self.message.emit(self.tr("Saved as {0}: {1}.").format(label, label_counts_text(drawings)))
 
-    def keep_x(self) -> None:
-        self.keep("X")
+    def save_as_x(self) -> None:
+        self.save_as("X")
 
-    def keep_o(self) -> None:
-        self.keep("O")
+    def save_as_o(self) -> None:
+        self.save_as("O")
 
-    def keep_neither(self) -> None:
-        self.keep(NEITHER)
+    def save_as_neither(self) -> None:
+        self.save_as(NO_CLASS)
 
     # --- input
 
@@ -300,33 +300,35 @@ class DrawingView(View):
         if self._document is not None and self._before is not None:
             self.previewed.emit(self._document.with_drawing(self._before.drawing))
 
-    def _transform_changed(self, transform: Transform, text: str, merge: str) -> None:
+    def _transform_changed(self, transform: DrawingTransform, text: str, merge: str) -> None:
         if self._document is not None:
             self._edit(self._document.drawing.with_transform(transform), text, merge)
 
     def _fit(self, fit: bool) -> None:
         if self._document is not None:
-            self.edited.emit(replace(self._document, fit=fit), self.tr("Fit to frame"), "")
+            self.edited.emit(replace(self._document, fit_to_frame=fit), self.tr("Fit to frame"), "")
 
     def _pen_slid(self, place: int) -> None:
-        self.canvas.set_pen(place / _PEN_STEPS)
+        self.canvas.set_pen_diameter(place / _PEN_STEPS)
 
     def _reset_pen(self) -> None:
-        self.canvas.set_pen(PEN)
+        self.canvas.set_pen_diameter(DEFAULT_PEN)
 
     def _show_pen(self) -> None:
-        self.pen_button.setChecked(not self.canvas.erasing)
-        self.eraser_button.setChecked(self.canvas.erasing)
-        self.pen_row.show_value(round(self.canvas.pen * _PEN_STEPS), f"{100 * self.canvas.pen:.0f} %")
+        self.pen_button.setChecked(not self.canvas.is_erasing)
+        self.eraser_button.setChecked(self.canvas.is_erasing)
+        self.pen_row.show_value(
+            round(self.canvas.pen_diameter * _PEN_STEPS), f"{100 * self.canvas.pen_diameter:.0f} %"
+        )
 
-    def _article_picture(self, kind: str) -> Array:
+    def _article_picture(self, kind: str) -> FloatArray:
         names = [name for name in ARTICLE_PICTURES if name.split()[0] == kind]
         name = names[self._article_turns[kind] % len(names)]
         self._article_turns[kind] += 1
-        self.said.emit(self.tr("The article's {}").format(name.replace(" ", ": ", 1)))
+        self.message.emit(self.tr("The article's {}").format(name.replace(" ", ": ", 1)))
         return ARTICLE_PICTURES[name]
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Limit the height of the square canvas to the panel's width."""
-        self.canvas.setMaximumHeight(min(self.width(), MOST_SIDE))
+        self.canvas.setMaximumHeight(min(self.width(), MAX_SIDE))
         super().resizeEvent(event)

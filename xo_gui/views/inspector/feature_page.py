@@ -18,19 +18,27 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain.queries import Answer, Question
-from engine.explain.value_arithmetic import arithmetic
+from engine.explain.queries import Query, Result
+from engine.explain.value_arithmetic import value_formula
 from engine.nn import weight_editing
-from engine.nn.inference import Reading
+from engine.nn.inference import Prediction
 from engine.nn.layers.value_formulas import WeightedSum
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.selection import Cell
-from xo_gui.views.inspector.sheet import Sheet, SheetArea
-from xo_gui.views.inspector.sheet_blocks import Block, Heading, Line, Lines, Note, Rank, Ranked
-from xo_gui.views.inspector.weight_editor import FeatureBoard, level_of
+from xo_gui.state.selection import CellRef
+from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
+from xo_gui.views.inspector.sheet_blocks import (
+    Heading,
+    Paragraph,
+    RankedList,
+    RankedRow,
+    SheetBlock,
+    TextLine,
+    TextLines,
+)
+from xo_gui.views.inspector.weight_editor import WeightEditor, weight_limit
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.widgets.number_text import percent_lost, signed
+from xo_gui.widgets.number_text import percent_loss_text, signed_text
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 MAX_WEIGHT = 1000.0
@@ -44,56 +52,56 @@ class FeaturePage(QWidget):
     """
 
     edited = Signal(object, str, str)
-    picked = Signal(object)
+    feature_clicked = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._prediction: Reading | None = None
-        self._model: Subject | None = None
-        self._cell: Cell | None = None
+        self._prediction: Prediction | None = None
+        self._model: Model | None = None
+        self._cell: CellRef | None = None
         self._layer: int | None = None
         self._strokes = 0
-        self._before_ablation: dict[tuple[int, int], Subject] = {}
+        self._before_ablation: dict[tuple[int, int], Model] = {}
         self._build()
 
     def _build(self) -> None:
-        self.note = QLabel(self)
-        self.note.setFont(font(SMALL_PX))
-        self.note.setWordWrap(True)
-        self.note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.message_label = QLabel(self)
+        self.message_label.setFont(font(SMALL_PX))
+        self.message_label.setWordWrap(True)
+        self.message_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._title = ""
-        self.board = FeatureBoard(self)
-        self.board.begun.connect(self._start_stroke)
-        self.board.painted.connect(self._paint)
-        self.board.chosen.connect(self._show_selected_weight)
-        self.slice = QSpinBox(self)
-        self.slice.setPrefix(self.tr("on map "))
-        self.slice.setAccessibleName(self.tr("Map below"))
-        self.slice.setToolTip(self.tr("The map of the layer below that the weights shown apply to"))
-        self.slice.valueChanged.connect(self._show_weights)
-        self.brush = self._number(self.tr("paint"), self.tr("The value that painting sets a weight to"))
-        self.brush.setValue(1.0)
-        self.weight = self._number(self.tr("this weight"), self.tr("The weight of the selected cell"))
-        self.bias = self._number(self.tr("bias"), self.tr("What is added to every match of this feature"))
-        self.weight.valueChanged.connect(self._type_weight)
-        self.bias.valueChanged.connect(self._type_bias)
+        self.editor = WeightEditor(self)
+        self.editor.stroke_started.connect(self._start_stroke)
+        self.editor.weight_painted.connect(self._paint)
+        self.editor.cell_selected.connect(self._show_selected_weight)
+        self.slice_box = QSpinBox(self)
+        self.slice_box.setPrefix(self.tr("on map "))
+        self.slice_box.setAccessibleName(self.tr("Map below"))
+        self.slice_box.setToolTip(self.tr("The map of the layer below that the weights shown apply to"))
+        self.slice_box.valueChanged.connect(self._show_weights)
+        self.brush_box = self._number(self.tr("paint"), self.tr("The value that painting sets a weight to"))
+        self.brush_box.setValue(1.0)
+        self.weight_box = self._number(self.tr("this weight"), self.tr("The weight of the selected cell"))
+        self.bias_box = self._number(self.tr("bias"), self.tr("What is added to every match of this feature"))
+        self.weight_box.valueChanged.connect(self._type_weight)
+        self.bias_box.valueChanged.connect(self._type_bias)
         tip = self.tr("Scale the weights so that the feature, matched with itself, gives 1")
         self.normalise_button = self._button(self.tr("Normalise"), tip, self._normalise)
         tip = self.tr("Use the values in this value's window as the feature, as the article does")
         self.copy_button = self._button(self.tr("Copy"), tip, self._copy)
-        self.off_button = self._button(self.tr("Switch off"), "", self._toggle_ablation)
+        self.ablate_button = self._button(self.tr("Switch off"), "", self._toggle_ablation)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(4)
-        for widget in (self.note, self.slice, self.board):
+        for widget in (self.message_label, self.slice_box, self.editor):
             column.addWidget(widget)
         self._numbers = QWidget(self)
         numbers = QGridLayout(self._numbers)
         numbers.setContentsMargins(0, 0, 0, 0)
         numbers.setVerticalSpacing(2)
-        self._buttons = (self.normalise_button, self.copy_button, self.off_button)
+        self._buttons = (self.normalise_button, self.copy_button, self.ablate_button)
         names = (self.tr("paint"), self.tr("this weight"), self.tr("bias"))
-        for at, (name, box) in enumerate(zip(names, (self.brush, self.weight, self.bias), strict=True)):
+        for at, (name, box) in enumerate(zip(names, (self.brush_box, self.weight_box, self.bias_box), strict=True)):
             label = QLabel(name, self)
             label.setFont(font(SMALL_PX))
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -102,8 +110,8 @@ class FeaturePage(QWidget):
             numbers.addWidget(self._buttons[at], 2, at)
         column.addWidget(self._numbers)
         self.sheet = Sheet(self)
-        self.sheet.picked.connect(self.picked)
-        column.addWidget(SheetArea(self.sheet), 1)
+        self.sheet.cell_clicked.connect(self.feature_clicked)
+        column.addWidget(SheetScrollArea(self.sheet), 1)
 
     def _number(self, name: str, tip: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox(self)
@@ -123,12 +131,12 @@ class FeaturePage(QWidget):
         return button
 
     def set_theme(self, theme: Theme) -> None:
-        self.board.set_theme(theme)
+        self.editor.set_theme(theme)
         self.sheet.set_theme(theme)
 
     # --- what is shown
 
-    def show_feature(self, prediction: Reading | None, model: Subject | None, cell: Cell | None) -> None:
+    def set_feature(self, prediction: Prediction | None, model: Model | None, cell: CellRef | None) -> None:
         """Show the weights behind `cell`; None of all three shows what to do.
 
         model: the model to edit, whose parameters may be newer than the prediction's.
@@ -137,70 +145,71 @@ class FeaturePage(QWidget):
         self._prediction, self._model, self._cell = prediction, model, cell
         self._layer = None
         if model is not None and cell is not None:
-            self._layer = weight_editing.weighed_by(model.network, cell.layer)
+            self._layer = weight_editing.weight_layer_of(model.network, cell.layer)
         available = self._layer is not None
-        for widget in (self.board, self.weight, self.brush, self.bias, *self._buttons):
+        for widget in (self.editor, self.weight_box, self.brush_box, self.bias_box, *self._buttons):
             widget.setEnabled(available)
-        self.board.setVisible(available)
+        self.editor.setVisible(available)
         self._numbers.setVisible(available)
-        self.note.setVisible(not available)
+        self.message_label.setVisible(not available)
         if self._layer is None or model is None or cell is None:
-            self.note.setText(self._empty_text(cell))
-            self.slice.hide()
+            self.message_label.setText(self._empty_text(cell))
+            self.slice_box.hide()
             return
         names = layer_names(model.network)
         is_list = len(model.network.shapes[self._layer]) == 1
         title = self.tr("{0} · weights of value {1}") if is_list else self.tr("{0} · feature {1} (kernel)")
         self._title = title.format(names[self._layer], cell.channel + 1)
         weights = self._weights()
-        self._set_silently(self.slice, lambda: self.slice.setRange(1, len(weights)))
-        self.slice.setVisible(len(weights) > 1)
+        self._set_silently(self.slice_box, lambda: self.slice_box.setRange(1, len(weights)))
+        self.slice_box.setVisible(len(weights) > 1)
         if not same:
             strongest = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).argmax())
-            self._set_silently(self.slice, lambda: self.slice.setValue(strongest + 1))
-            self._set_decimals(level_of(weights))
-            self._set_silently(self.brush, lambda: self.brush.setValue(level_of(weights)))
+            self._set_silently(self.slice_box, lambda: self.slice_box.setValue(strongest + 1))
+            self._set_decimals(weight_limit(weights))
+            self._set_silently(self.brush_box, lambda: self.brush_box.setValue(weight_limit(weights)))
         self._show_weights()
 
     @staticmethod
-    def question(prediction: Reading, pinned: Cell) -> Question | None:
+    def query(prediction: Prediction, pinned: CellRef) -> Query | None:
         """The ablation query for the pinned cell's layer; None if it has no weights."""
-        layer = weight_editing.weighed_by(prediction.subject.network, pinned.layer)
-        return None if layer is None else Question("ablation", pinned.subject, layer)
+        layer = weight_editing.weight_layer_of(prediction.model.network, pinned.layer)
+        return None if layer is None else Query("ablation", pinned.subject, layer)
 
-    def show_losses(self, result: Answer | None) -> None:
+    def set_ablation(self, result: Result | None) -> None:
         """List the features of the layer by the error that ablating each adds, the largest first."""
         cell, layer = self._cell, self._layer
         if cell is None or layer is None or self._model is None:
-            self.sheet.show_blocks([], False)
+            self.sheet.set_blocks([], False)
             return
-        blocks: list[Block] = []
-        if result is None or result.words:
+        blocks: list[SheetBlock] = []
+        if result is None or result.message:
             blocks.append(Heading(self.tr("ablation: the cost of switching each one off")))
-            blocks.append(Note(result.words if result else self.tr("Starts when you stop drawing.")))
+            blocks.append(Paragraph(result.message if result else self.tr("Starts when you stop drawing.")))
         else:
             title = self.tr("each switched off, on {0} held-out drawings:")
             if not result.held_out:
                 title = self.tr("each switched off, on {0} generated drawings:")
-            blocks.append(Heading(title.format(result.tried)))
+            blocks.append(Heading(title.format(result.example_count)))
             if result.progress < 1:
-                blocks.append(Lines((Line(self.tr("done"), f"{100 * result.progress:.0f} %"),)))
-        losses = sorted(result.losses, key=lambda loss: -loss.error) if result else []
-        most = max((abs(loss.error) for loss in losses), default=0.0) or 1.0
+                blocks.append(TextLines((TextLine(self.tr("done"), f"{100 * result.progress:.0f} %"),)))
+        losses = sorted(result.ablations, key=lambda loss: -loss.error_increase) if result else []
+        most = max((abs(loss.error_increase) for loss in losses), default=0.0) or 1.0
         shape = self._model.network.shapes[layer]
         row, column = (shape[1] // 2, shape[2] // 2) if len(shape) == 3 else (0, 0)
         word = self.tr("feature {0}") if len(shape) == 3 else self.tr("value {0}")
         ranks = tuple(
-            Rank(
-                word.format(loss.channel + 1), signed(loss.error), percent_lost(loss.accuracy), loss.error / most,
-                Cell(layer, loss.channel, row, column, cell.subject), chosen=loss.channel == cell.channel,
+            RankedRow(
+                word.format(loss.channel + 1), signed_text(loss.error_increase),
+                percent_loss_text(loss.accuracy_drop), loss.error_increase / most,
+                CellRef(layer, loss.channel, row, column, cell.subject), is_selected=loss.channel == cell.channel,
             )
             for loss in losses
         )  # fmt: skip
         heads = "", self.tr("error"), self.tr("accuracy")
-        self.sheet.show_blocks([*blocks, Ranked(ranks, heads)] if ranks else blocks, False)
+        self.sheet.set_blocks([*blocks, RankedList(ranks, heads)] if ranks else blocks, False)
 
-    def _is_same_feature(self, cell: Cell) -> bool:
+    def _is_same_feature(self, cell: CellRef) -> bool:
         assert self._cell is not None
         return (cell.layer, cell.channel, cell.subject) == (
             self._cell.layer,
@@ -208,7 +217,7 @@ class FeaturePage(QWidget):
             self._cell.subject,
         )
 
-    def _empty_text(self, cell: Cell | None) -> str:
+    def _empty_text(self, cell: CellRef | None) -> str:
         if cell is None:
             return self.tr("Click a value of a map, a hidden value or a vote to edit the weights behind it.")
         return self.tr("This value has no weights of its own. Click a value of a feature map, or a vote.")
@@ -217,41 +226,41 @@ class FeaturePage(QWidget):
         assert self._model is not None
         assert self._layer is not None
         assert self._cell is not None
-        return weight_editing.slices(self._model, self._layer, self._cell.channel)
+        return weight_editing.kernel_slices(self._model, self._layer, self._cell.channel)
 
     def _show_weights(self) -> None:
         if self._layer is None or self._model is None or self._cell is None:
             return
         weights = self._weights()
-        self._set_decimals(level_of(weights))
-        self.board.show_weights(self._title, weights[self.slice.value() - 1], level_of(weights))
+        self._set_decimals(weight_limit(weights))
+        self.editor.set_weights(self._title, weights[self.slice_box.value() - 1], weight_limit(weights))
         bias = weight_editing.bias_of(self._model, self._layer, self._cell.channel)
-        self.bias.setEnabled(bias is not None)
-        self._set_silently(self.bias, lambda: self.bias.setValue(bias or 0.0))
-        ablated = weight_editing.is_off(self._model, self._layer, self._cell.channel)
-        self.off_button.setText(self.tr("Switch on") if ablated else self.tr("Switch off"))
-        self.off_button.setEnabled(not ablated or self._key in self._before_ablation)
-        self.off_button.setToolTip(
+        self.bias_box.setEnabled(bias is not None)
+        self._set_silently(self.bias_box, lambda: self.bias_box.setValue(bias or 0.0))
+        ablated = weight_editing.is_ablated(self._model, self._layer, self._cell.channel)
+        self.ablate_button.setText(self.tr("Switch on") if ablated else self.tr("Switch off"))
+        self.ablate_button.setEnabled(not ablated or self._key in self._before_ablation)
+        self.ablate_button.setToolTip(
             self.tr("Restore the feature's weights")
             if ablated
             else self.tr("Ablation: set all its weights to 0 and see how the votes change")
         )
         self.copy_button.setEnabled(self._window() is not None)
-        self._show_selected_weight(*self.board.cell)
+        self._show_selected_weight(*self.editor.selected_cell)
 
     def _set_decimals(self, level: float) -> None:
         """Small weights need more decimals."""
         decimals = 3 + max(0, -math.floor(math.log10(level)) - 1)
-        for box in (self.brush, self.weight, self.bias):
+        for box in (self.brush_box, self.weight_box, self.bias_box):
             if box.decimals() != decimals and not box.hasFocus():
                 self._set_silently(box, lambda box=box: box.setDecimals(decimals))
                 box.setSingleStep(0.05 * 10.0 ** (3 - decimals))
 
     def _show_selected_weight(self, row: int, column: int) -> None:
         if self._layer is not None:
-            weights = self._weights()[self.slice.value() - 1]
+            weights = self._weights()[self.slice_box.value() - 1]
             if row < weights.shape[0] and column < weights.shape[1]:
-                self._set_silently(self.weight, lambda: self.weight.setValue(float(weights[row, column])))
+                self._set_silently(self.weight_box, lambda: self.weight_box.setValue(float(weights[row, column])))
 
     @staticmethod
     def _set_silently(box: QWidget, setter: Any) -> None:
@@ -277,14 +286,14 @@ class FeaturePage(QWidget):
         if self._layer is None:
             return
         weights = self._weights()
-        weights[self.slice.value() - 1, row, column] = sign * self.brush.value()
+        weights[self.slice_box.value() - 1, row, column] = sign * self.brush_box.value()
         self._set_weights(weights, self.tr("Paint feature {0}"), f"paint {self._strokes}")
 
     def _type_weight(self, value: float) -> None:
         if self._layer is None:
             return
-        weights, (row, column) = self._weights(), self.board.cell
-        weights[self.slice.value() - 1, row, column] = value
+        weights, (row, column) = self._weights(), self.editor.selected_cell
+        weights[self.slice_box.value() - 1, row, column] = value
         self._set_weights(weights, self.tr("Weight of feature {0}"), f"weight {self._key} {row} {column}")
 
     def _type_bias(self, value: float) -> None:
@@ -296,24 +305,26 @@ class FeaturePage(QWidget):
     def _normalise(self) -> None:
         if self._layer is not None:
             self._set_weights(
-                weight_editing.normalised(self._weights(), self._is_mean), self.tr("Normalise feature {0}"), ""
+                weight_editing.normalized_kernel(self._weights(), self._is_mean),
+                self.tr("Normalise feature {0}"),
+                "",
             )
 
     def _window(self) -> HostArray | None:
         """The values of the layer below that the kernel was applied to; None if they are no window."""
         if self._prediction is None or self._cell is None or self._layer is None:
             return None
-        network, cell = self._prediction.subject.network, self._cell
+        network, cell = self._prediction.model.network, self._cell
         between = network.layers[self._layer : cell.layer]
-        if len(network.shapes[self._layer]) != 3 or not all(layer.pointwise for layer in between):
+        if len(network.shapes[self._layer]) != 3 or not all(layer.is_elementwise for layer in between):
             return None
-        formula = arithmetic(self._prediction, self._layer, (cell.channel, cell.row, cell.column))
+        formula = value_formula(self._prediction, self._layer, (cell.channel, cell.row, cell.column))
         return formula.values.astype(np.float32) if isinstance(formula, WeightedSum) else None
 
     def _copy(self) -> None:
         window = self._window()
         if window is not None:
-            normalised = weight_editing.normalised(window, self._is_mean)
+            normalised = weight_editing.normalized_kernel(window, self._is_mean)
             self._set_weights(normalised, self.tr("Copy the window as feature {0}"), "")
 
     def _toggle_ablation(self) -> None:
@@ -321,14 +332,14 @@ class FeaturePage(QWidget):
         if self._layer is None or self._model is None or self._cell is None:
             return
         model, channel = self._model, self._cell.channel
-        if not weight_editing.is_off(model, self._layer, channel):
+        if not weight_editing.is_ablated(model, self._layer, channel):
             self._before_ablation[self._key] = model
             self._emit_edited(
-                weight_editing.switched_off(model, self._layer, channel), self.tr("Switch feature {0} off"), ""
+                weight_editing.ablated(model, self._layer, channel), self.tr("Switch feature {0} off"), ""
             )
         elif before := self._before_ablation.get(self._key):
-            restored = weight_editing.with_slices(
-                model, self._layer, channel, weight_editing.slices(before, self._layer, channel)
+            restored = weight_editing.with_kernel_slices(
+                model, self._layer, channel, weight_editing.kernel_slices(before, self._layer, channel)
             )
             bias = weight_editing.bias_of(before, self._layer, channel)
             if bias is not None:
@@ -346,10 +357,10 @@ class FeaturePage(QWidget):
         assert self._layer is not None
         assert self._cell is not None
         self._emit_edited(
-            weight_editing.with_slices(self._model, self._layer, self._cell.channel, weights), text, merge
+            weight_editing.with_kernel_slices(self._model, self._layer, self._cell.channel, weights), text, merge
         )
 
-    def _emit_edited(self, model: Subject, text: str, merge: str) -> None:
+    def _emit_edited(self, model: Model, text: str, merge: str) -> None:
         assert self._cell is not None
         self._model = model
         self._show_weights()

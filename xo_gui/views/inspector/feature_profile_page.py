@@ -10,66 +10,74 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from engine.backends.ops import HostArray
-from engine.data.labelled_drawings import NEITHER, counted
-from engine.data.pool import Lesson
+from engine.data.labelled_drawings import NO_CLASS, total_weight
+from engine.data.pool import TrainingData
 from engine.data.xo.generator import CLASSES
-from engine.explain.feature_profile import Likes, Wanted, Weighed
-from engine.explain.queries import Answer, Question
-from engine.explain.top_examples import Example
+from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights
+from engine.explain.queries import Query, Result
+from engine.explain.top_examples import TopExample
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent
-from xo_gui.state.selection import Cell
-from xo_gui.views.inspector.sheet import FOR_BAR, Sheet
+from xo_gui.state.commands import TrainingSettings
+from xo_gui.state.selection import CellRef
+from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
-    Block,
-    Grid,
+    CaptionedImage,
+    ClassHistograms,
     Heading,
-    Line,
-    Lines,
-    Note,
-    Pair,
-    Picture,
-    Portrait,
-    Spread,
-    SpreadRow,
+    HeatMap,
+    HistogramRow,
+    NumberGrid,
+    Paragraph,
+    SheetBlock,
+    SideBySide,
+    TextLine,
+    TextLines,
 )
-from xo_gui.views.inspector.weight_editor import MOST_NUMBERS, level_of
-from xo_gui.widgets.buttons import TickBox
-from xo_gui.widgets.number_text import MINUS, figures, fixed, level, number, percent, signed
-from xo_gui.widgets.thumbnails import Thumbnails, Tile
+from xo_gui.views.inspector.weight_editor import MAX_NUMBERED_SIDE, weight_limit
+from xo_gui.widgets.buttons import CheckBox
+from xo_gui.widgets.number_text import (
+    MINUS,
+    fixed_text,
+    four_digit_text,
+    integer_text,
+    limit_text,
+    percent_text,
+    signed_text,
+)
+from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails
 
 # Side of an example in pixels: three fit side by side into the narrow panel.
-SIDE = 74
+THUMBNAIL_SIDE = 74
 
 
-class LikesPage(QWidget):
+class FeatureProfilePage(QWidget):
     """What activates one value most and least, and its distribution.
 
     Signals: query_changed(); draw_requested(image, text), an image (H, W) for the canvas and the undo text.
     """
 
-    changed = Signal()
-    drawn = Signal(object, str)
+    query_changed = Signal()
+    draw_requested = Signal(object, str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.seed, self._repeat = 1, 0
-        self._query: Question | None = None
-        self._stopped_query: Question | None = None
-        self._training_data: Lesson | None = None
-        self.likes: Likes | None = None
+        self._query: Query | None = None
+        self._stopped_query: Query | None = None
+        self._training_data: TrainingData | None = None
+        self.profile: FeatureProfile | None = None
         self._shown_state: tuple[object, ...] = ()
         self._build()
 
     def _build(self) -> None:
-        self.picture, self.facts = Sheet(self), Sheet(self)
+        self.image_sheet, self.facts_sheet = Sheet(self), Sheet(self)
         for sheet, name in (
-            (self.picture, self.tr("Maximally activating input")),
-            (self.facts, self.tr("Its values and its weights")),
+            (self.image_sheet, self.tr("Maximally activating input")),
+            (self.facts_sheet, self.tr("Its values and its weights")),
         ):
             sheet.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             sheet.setAccessibleName(name)
-        self.picture.setToolTip(
+        self.image_sheet.setToolTip(
             self.tr(
                 "The maximally activating input: starts as noise and is changed step by step along the gradient, "
                 "until the value (of a map: the one in the middle; of a vote: its score) is as large as possible. "
@@ -81,23 +89,25 @@ class LikesPage(QWidget):
         self.stop_button = self._button(self.tr("Stop"), "", self._stop)
         self.draw_button = self._button(self.tr("Draw it"), self.tr("Put this picture on the canvas"), self._draw)
         tip = self.tr("Put this example on the canvas")
-        self.most = Thumbnails(self.tr("Examples that activate it most"), tip, self, side=SIDE)
-        self.least = Thumbnails(self.tr("Examples that activate it least"), tip, self, side=SIDE)
-        self.most.picked.connect(self._pick_most)
-        self.least.picked.connect(self._pick_least)
-        self.most.chosen.connect(self._scroll_to_selected)
-        self.least.chosen.connect(self._scroll_to_selected)
-        self.best, self.worst = QLabel(self), QLabel(self.tr("activate it least"), self)
-        for label in (self.best, self.worst):
+        self.top_examples = Thumbnails(self.tr("Examples that activate it most"), tip, self, side=THUMBNAIL_SIDE)
+        self.bottom_examples = Thumbnails(
+            self.tr("Examples that activate it least"), tip, self, side=THUMBNAIL_SIDE
+        )
+        self.top_examples.picked.connect(self._pick_most)
+        self.bottom_examples.picked.connect(self._pick_least)
+        self.top_examples.chosen.connect(self._scroll_to_selected)
+        self.bottom_examples.chosen.connect(self._scroll_to_selected)
+        self.top_label, self.bottom_label = QLabel(self), QLabel(self.tr("activate it least"), self)
+        for label in (self.top_label, self.bottom_label):
             label.setFont(font(SMALL_PX))
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.patches = TickBox(self.tr("patches"), self)
-        self.patches.setFont(font(SMALL_PX))
-        self.patches.setAccessibleName(self.tr("Patches only"))
-        self.patches.setToolTip(
+        self.patches_box = CheckBox(self.tr("patches"), self)
+        self.patches_box.setFont(font(SMALL_PX))
+        self.patches_box.setAccessibleName(self.tr("Patches only"))
+        self.patches_box.setToolTip(
             self.tr("Show only the receptive field in every example; beyond the edge it is 0, grey")
         )
-        self.patches.toggled.connect(self._show_examples)
+        self.patches_box.toggled.connect(self._show_examples)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -107,27 +117,27 @@ class LikesPage(QWidget):
             buttons.addWidget(button)
         inside = QWidget(self)
         column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 6, FOR_BAR - 10, 0)
+        column.setContentsMargins(0, 6, SCROLL_BAR_WIDTH - 10, 0)
         column.setSpacing(2)
-        column.addWidget(self.picture)
+        column.addWidget(self.image_sheet)
         column.addLayout(buttons)
         column.addSpacing(6)
         header = QHBoxLayout()
-        header.addWidget(self.best, 1)
-        header.addWidget(self.patches)
+        header.addWidget(self.top_label, 1)
+        header.addWidget(self.patches_box)
         column.addLayout(header)
-        for widget in (self.most, self.worst, self.least, self.facts):
+        for widget in (self.top_examples, self.bottom_label, self.bottom_examples, self.facts_sheet):
             column.addWidget(widget)
         column.addStretch(1)
-        self.area = QScrollArea(self)
-        self.area.setWidget(inside)
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.scroll_area = QScrollArea(self)
+        self.scroll_area.setWidget(inside)
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self.area)
+        whole.addWidget(self.scroll_area)
 
     def _button(self, name: str, tip: str, slot: object) -> QPushButton:
         button = QPushButton(name, self)
@@ -136,78 +146,84 @@ class LikesPage(QWidget):
         return button
 
     def set_theme(self, theme: Theme) -> None:
-        for widget in (self.picture, self.facts, self.most, self.least):
+        for widget in (self.image_sheet, self.facts_sheet, self.top_examples, self.bottom_examples):
             widget.set_theme(theme)
 
     # --- query and result
 
-    def question(self, pinned: Cell | None, settings: Intent | None) -> Question | None:
+    def query(self, pinned: CellRef | None, settings: TrainingSettings | None) -> Query | None:
         """The feature profile query for the pinned value; None without a value or after Stop."""
         if pinned is None or pinned.layer == 0:
             self._query = self._stopped_query = None
             return None
         self._training_data = _training_data(settings)
-        wanted = Wanted(pinned.layer, pinned.channel, self.seed, self._training_data)
-        query = Question("likes", pinned.subject, wanted=wanted, again=self._repeat)
+        wanted = FeatureQuery(pinned.layer, pinned.channel, self.seed, self._training_data)
+        query = Query("likes", pinned.subject, feature=wanted, revision=self._repeat)
         if query != self._query:
-            self._query, self._stopped_query, self.likes = query, None, None
+            self._query, self._stopped_query, self.profile = query, None, None
         return None if query == self._stopped_query else query
 
-    def show_answer(self, pinned: Cell | None, result: Answer | None) -> None:
+    def set_result(self, pinned: CellRef | None, result: Result | None) -> None:
         """Show the profile known so far; without a result the last one stays."""
         has_profile = pinned is not None and pinned.layer > 0
-        if result is not None and result.likes is not None:
-            self.likes = result.likes
-        profile = self.likes if has_profile else None
-        busy = has_profile and self._query != self._stopped_query and (profile is None or profile.done < 1)
+        if result is not None and result.profile is not None:
+            self.profile = result.profile
+        profile = self.profile if has_profile else None
+        busy = has_profile and self._query != self._stopped_query and (profile is None or profile.progress < 1)
         state = (pinned is None, has_profile, busy, profile, self.seed, self._training_data)
         if state == self._shown_state:
             return  # every snapshot of a stroke comes here
         self._shown_state = state
-        blocks = portrait(profile, self.seed) if has_profile else [Note(self._empty_text(pinned))]
-        self.picture.show_blocks(blocks, False)
+        blocks = (
+            maximized_input_blocks(profile, self.seed) if has_profile else [Paragraph(self._empty_text(pinned))]
+        )
+        self.image_sheet.set_blocks(blocks, False)
         self._show_buttons(has_profile, busy, profile)
         self._show_examples()
         data = self._training_data
-        total = 0 if data is None else data.data.count + counted(data.own)
-        self.best.setText(best_of(profile, total))
-        self.facts.show_blocks(facts(profile), False)
-        self.picture.setAccessibleDescription(said(profile))
+        total = 0 if data is None else data.generated.count + total_weight(data.labelled_drawings)
+        self.top_label.setText(top_examples_text(profile, total))
+        self.facts_sheet.set_blocks(profile_blocks(profile), False)
+        self.image_sheet.setAccessibleDescription(accessible_text(profile))
 
-    def _show_buttons(self, visible: bool, busy: bool, profile: Likes | None) -> None:
+    def _show_buttons(self, visible: bool, busy: bool, profile: FeatureProfile | None) -> None:
         for button in (self.seed_button, self.stop_button, self.draw_button):
             button.setVisible(visible)
         # Always or never visible: a scroll bar that comes and goes would change the width, and with it the height.
         policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOn if visible else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        self.area.setVerticalScrollBarPolicy(policy)
+        self.scroll_area.setVerticalScrollBarPolicy(policy)
         self.stop_button.setText(self.tr("Stop") if busy else self.tr("Again"))
         self.stop_button.setToolTip(
             self.tr("Stop and keep the picture") if busy else self.tr("Start again from the same noise")
         )
-        found = None if profile is None else profile.ascended
-        self.draw_button.setEnabled(found is not None and not found.still)
+        found = None if profile is None else profile.maximized_input
+        self.draw_button.setEnabled(found is not None and not found.is_stuck)
 
     def _show_examples(self) -> None:
         """Show the top and bottom examples, unless the value is 0 in all of them."""
-        profile = self.likes if self._query is not None else None
-        is_silent = profile is None or (profile.spread is not None and profile.spread.silent >= 1)
-        most, least = ((), ()) if profile is None or is_silent else (profile.most, profile.least)
+        profile = self.profile if self._query is not None else None
+        is_silent = profile is None or (
+            profile.distribution is not None and profile.distribution.inactive_share >= 1
+        )
+        most, least = ((), ()) if profile is None or is_silent else (profile.highest, profile.lowest)
         side = max((len(cells) for each in (*most, *least) for cells in each.window), default=0)
         # A receptive field as large as the picture has no patches.
         has_patches = any(0 < side < len(each.picture) for each in most)
-        self.patches.setVisible(has_patches)
-        patch_side = side if has_patches and self.patches.isChecked() else 0
-        self._show_thumbnails(self.most, self.best, most, patch_side)
-        self._show_thumbnails(self.least, self.worst, least, patch_side)
+        self.patches_box.setVisible(has_patches)
+        patch_side = side if has_patches and self.patches_box.isChecked() else 0
+        self._show_thumbnails(self.top_examples, self.top_label, most, patch_side)
+        self._show_thumbnails(self.bottom_examples, self.bottom_label, least, patch_side)
 
     @staticmethod
-    def _show_thumbnails(view: Thumbnails, label: QLabel, examples: tuple[Example, ...], patch_side: int) -> None:
+    def _show_thumbnails(
+        view: Thumbnails, label: QLabel, examples: tuple[TopExample, ...], patch_side: int
+    ) -> None:
         """patch_side: side of the patches in pixels; 0 shows whole pictures."""
         view.setVisible(bool(examples))
         label.setVisible(bool(examples))
         view.show_tiles([_tile(each, patch_side) for each in examples])
 
-    def _empty_text(self, pinned: Cell | None) -> str:
+    def _empty_text(self, pinned: CellRef | None) -> str:
         if pinned is not None:
             return self.tr("A pixel is drawn, not computed. Click a value of a map, a hidden value or a vote.")
         return self.tr(
@@ -220,145 +236,155 @@ class LikesPage(QWidget):
     def _reseed(self) -> None:
         self.seed += 1
         self._stopped_query = None
-        self.changed.emit()
+        self.query_changed.emit()
 
     def _stop(self) -> None:
         """Stop the search, or start it again if it has ended."""
-        if self._query == self._stopped_query or (self.likes is not None and self.likes.done >= 1):
+        if self._query == self._stopped_query or (self.profile is not None and self.profile.progress >= 1):
             self._repeat += 1
             self._stopped_query = None
         else:
             self._stopped_query = self._query
-        self.changed.emit()
+        self.query_changed.emit()
 
     def _draw(self) -> None:
-        if self.likes is not None and self.likes.ascended is not None:
-            self.drawn.emit(self.likes.ascended.picture[0], self.tr("Maximally activating input"))
+        if self.profile is not None and self.profile.maximized_input is not None:
+            self.draw_requested.emit(self.profile.maximized_input.picture[0], self.tr("Maximally activating input"))
 
     def _pick_most(self, at: int) -> None:
-        if self.likes is not None:
-            self.drawn.emit(self.likes.most[at].picture, self.tr("Most activating example"))
+        if self.profile is not None:
+            self.draw_requested.emit(self.profile.highest[at].picture, self.tr("Most activating example"))
 
     def _pick_least(self, at: int) -> None:
-        if self.likes is not None:
-            self.drawn.emit(self.likes.least[at].picture, self.tr("Least activating example"))
+        if self.profile is not None:
+            self.draw_requested.emit(self.profile.lowest[at].picture, self.tr("Least activating example"))
 
     def _scroll_to_selected(self) -> None:
-        view, inside = self.sender(), self.area.widget()
+        view, inside = self.sender(), self.scroll_area.widget()
         if isinstance(view, Thumbnails) and inside is not None and view.hasFocus():
-            middle = view.mapTo(inside, view.box(view.at).center())
-            self.area.ensureVisible(middle.x(), middle.y(), SIDE, SIDE)
+            middle = view.mapTo(inside, view.tile_rect(view.current).center())
+            self.scroll_area.ensureVisible(middle.x(), middle.y(), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 
-def _training_data(settings: Intent | None) -> Lesson | None:
+def _training_data(settings: TrainingSettings | None) -> TrainingData | None:
     """The training data of the shown network, or the default data it would be trained on."""
     if settings is None:
         return None
-    if settings.live and settings.lesson is not None:
-        return settings.lesson
-    return None if settings.usual is None else Lesson(settings.usual)
+    if settings.live and settings.training_data is not None:
+        return settings.training_data
+    return None if settings.default_data is None else TrainingData(settings.default_data)
 
 
 # --- the maximally activating input
 
 
-def portrait(profile: Likes | None, seed: int) -> list[Block]:
+def maximized_input_blocks(profile: FeatureProfile | None, seed: int) -> list[SheetBlock]:
     """The maximally activating input found so far, with its activation and that of the best example."""
-    if profile is None or profile.ascended is None:
-        message = profile.words if profile is not None else ""
-        return [Note(message or _tr("Searching for the maximally activating input…"))]
-    found = profile.ascended
+    if profile is None or profile.maximized_input is None:
+        message = profile.message if profile is not None else ""
+        return [Paragraph(message or _tr("Searching for the maximally activating input…"))]
+    found = profile.maximized_input
     rows, columns = found.window
     part = found.picture[0, rows.start : rows.stop, columns.start : columns.stop]
-    lines = [Line(_tr("value now") if found.done < 1 else _tr("value"), fixed(found.value), total=True)]
-    if profile.most:
-        lines.append(Line(_tr("best example"), fixed(profile.most[0].value)))
-    lines.append(Line(_tr("receptive field"), f"{len(rows)} × {len(columns)}"))
-    lines.append(Line(_tr("seed"), f"{seed}, {100 * found.done:.0f} %" if found.done < 1 else str(seed)))
-    if found.still:
-        return [Note(found.words), Lines((Line(_tr("value"), fixed(found.value)),))]
+    lines = [
+        TextLine(_tr("value now") if found.progress < 1 else _tr("value"), fixed_text(found.value), is_total=True)
+    ]
+    if profile.highest:
+        lines.append(TextLine(_tr("best example"), fixed_text(profile.highest[0].value)))
+    lines.append(TextLine(_tr("receptive field"), f"{len(rows)} × {len(columns)}"))
+    lines.append(
+        TextLine(_tr("seed"), f"{seed}, {100 * found.progress:.0f} %" if found.progress < 1 else str(seed))
+    )
+    if found.is_stuck:
+        return [Paragraph(found.message), TextLines((TextLine(_tr("value"), fixed_text(found.value)),))]
     if not part.size:
-        return [Note(_tr("Its receptive field in the picture is empty."))]
-    blocks: list[Block] = [Heading(_tr("maximally activating input")), Portrait(part, tuple(lines))]
-    return [*blocks, Note(found.words)] if found.words else blocks
+        return [Paragraph(_tr("Its receptive field in the picture is empty."))]
+    blocks: list[SheetBlock] = [Heading(_tr("maximally activating input")), CaptionedImage(part, tuple(lines))]
+    return [*blocks, Paragraph(found.message)] if found.message else blocks
 
 
-def best_of(profile: Likes | None, total: int) -> str:
+def top_examples_text(profile: FeatureProfile | None, total: int) -> str:
     """The title of the top examples, with the number of examples searched."""
-    if profile is None or profile.searched >= 1:
-        return _tr("activate it most, of {0}").format(number(profile.count if profile is not None else total))
-    return _tr("activate it most, {0} of {1}").format(number(profile.count), number(total))
+    if profile is None or profile.search_progress >= 1:
+        return _tr("activate it most, of {0}").format(
+            integer_text(profile.examples_read if profile is not None else total)
+        )
+    return _tr("activate it most, {0} of {1}").format(integer_text(profile.examples_read), integer_text(total))
 
 
-def example_told(example: Example) -> str:
+def example_tooltip(example: TopExample) -> str:
     rows, columns = example.window
     if not (rows and columns):
-        return _tr("example {0}").format(number(example.number + 1))
+        return _tr("example {0}").format(integer_text(example.index + 1))
     text = _tr("example {0}, rows {1} to {2}, columns {3} to {4}")
-    return text.format(number(example.number + 1), rows.start + 1, rows.stop, columns.start + 1, columns.stop)
+    return text.format(integer_text(example.index + 1), rows.start + 1, rows.stop, columns.start + 1, columns.stop)
 
 
-def facts(profile: Likes | None) -> list[Block]:
+def profile_blocks(profile: FeatureProfile | None) -> list[SheetBlock]:
     """The distribution of its activations, and its weights as an image and in numbers."""
     if profile is None:
         return []
-    blocks: list[Block] = [] if profile.ascended is None or not profile.words else [Note(profile.words)]
-    weights = _weight_blocks(profile.weighed) if profile.weighed is not None else []
+    blocks: list[SheetBlock] = (
+        [] if profile.maximized_input is None or not profile.message else [Paragraph(profile.message)]
+    )
+    weights = _weight_blocks(profile.weights) if profile.weights is not None else []
     return [*blocks, *_distribution_blocks(profile), *weights]
 
 
-def _distribution_blocks(profile: Likes) -> list[Block]:
-    spread = profile.spread
+def _distribution_blocks(profile: FeatureProfile) -> list[SheetBlock]:
+    spread = profile.distribution
     if spread is None:
         return []
-    names = (*CLASSES, NEITHER)
+    names = (*CLASSES, NO_CLASS)
     rows = tuple(
-        SpreadRow(at if at < len(CLASSES) else -1, name, spread.peaks[at])
+        HistogramRow(at if at < len(CLASSES) else -1, name, spread.peaks[at])
         for at, name in enumerate(names)
         if at < len(CLASSES) or spread.peaks[at].any()
     )
-    width = spread.last - spread.first
-    zero = -spread.first / width if spread.first < 0 < spread.last and math.isfinite(width) else None
-    title = _tr("value in each example") if spread.single else _tr("maximum in each example")
-    bars = Spread(title, rows, level(spread.first), level(spread.last), zero)
+    width = spread.bin_stop - spread.bin_start
+    zero = -spread.bin_start / width if spread.bin_start < 0 < spread.bin_stop and math.isfinite(width) else None
+    title = _tr("value in each example") if spread.is_scalar else _tr("maximum in each example")
+    bars = ClassHistograms(title, rows, limit_text(spread.bin_start), limit_text(spread.bin_stop), zero)
     values = [
-        Line(_tr("mean of all values"), f"{fixed(spread.mean)} ± {spread.deviation:.2f}"),
-        Line(_tr("minimum, maximum"), f"{signed(spread.low)}, {signed(spread.high)}"),
-        Line(_tr("exactly 0"), percent(spread.zero)),
+        TextLine(_tr("mean of all values"), f"{fixed_text(spread.mean)} ± {spread.std:.2f}"),
+        TextLine(_tr("minimum, maximum"), f"{signed_text(spread.minimum)}, {signed_text(spread.maximum)}"),
+        TextLine(_tr("exactly 0"), percent_text(spread.zero_share)),
     ]
-    if spread.silent >= 1:
-        return [Note(_tr("It is 0 in every example that was searched: none of them activates it."))]
-    if spread.silent:
-        values.append(Line(_tr("examples with only 0"), percent(spread.silent)))
-    return [bars, Lines(tuple(values))]
+    if spread.inactive_share >= 1:
+        return [Paragraph(_tr("It is 0 in every example that was searched: none of them activates it."))]
+    if spread.inactive_share:
+        values.append(TextLine(_tr("examples with only 0"), percent_text(spread.inactive_share)))
+    return [bars, TextLines(tuple(values))]
 
 
-def _weight_blocks(weighed: Weighed) -> list[Block]:
+def _weight_blocks(weighed: FeatureWeights) -> list[SheetBlock]:
     weights = weighed.weights
     count, high, wide = weights.shape
-    limit = level_of(weights)
-    if count == 1 and max(high, wide) <= MOST_NUMBERS:
-        image: Block = Pair(Grid(_tr("weights"), weights[0], "value", limit))
+    limit = weight_limit(weights)
+    if count == 1 and max(high, wide) <= MAX_NUMBERED_SIDE:
+        image: SheetBlock = SideBySide(NumberGrid(_tr("weights"), weights[0], "value", limit))
     else:
         title = _tr("weights, a square for each map below") if count > 1 else _tr("weights")
-        image = Picture(title, mosaic(weights), limit)
+        image = HeatMap(title, tile_slices(weights), limit)
     exact = weights.astype(np.float64)
     lines = [
-        Line(_tr("weights"), _shape(weights.shape)),
-        Line(_tr("mean"), figures(float(exact.mean()))),
-        Line(_tr("L2 norm"), figures(weighed.size)),
-        Line(_tr("minimum, maximum"), f"{figures(float(exact.min()))}, {figures(float(exact.max()))}"),
+        TextLine(_tr("weights"), _shape(weights.shape)),
+        TextLine(_tr("mean"), four_digit_text(float(exact.mean()))),
+        TextLine(_tr("L2 norm"), four_digit_text(weighed.norm)),
+        TextLine(
+            _tr("minimum, maximum"), f"{four_digit_text(float(exact.min()))}, {four_digit_text(float(exact.max()))}"
+        ),
     ]
     if weighed.bias is not None:
-        lines.append(Line(_tr("bias"), figures(weighed.bias)))
-    return [image, Lines(tuple(lines))]
+        lines.append(TextLine(_tr("bias"), four_digit_text(weighed.bias)))
+    return [image, TextLines(tuple(lines))]
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return " × ".join(str(side) for side in (shape if shape[0] > 1 else shape[1:]))
 
 
-def mosaic(weights: HostArray) -> HostArray:
+def tile_slices(weights: HostArray) -> HostArray:
     """Tile slices (n, h, w) into one image, with gaps of 0 between them."""
     count, high, wide = weights.shape
     across = max(1, min(count, round(math.sqrt(count * (high + 1) / (wide + 1) * 2))))
@@ -370,30 +396,30 @@ def mosaic(weights: HostArray) -> HostArray:
     return image
 
 
-def said(profile: Likes | None) -> str:
+def accessible_text(profile: FeatureProfile | None) -> str:
     """The description for screen readers."""
     if profile is None:
         return ""
-    parts = [profile.words]
-    if profile.ascended is not None:
-        value = fixed(profile.ascended.value).replace(MINUS, "-")
+    parts = [profile.message]
+    if profile.maximized_input is not None:
+        value = fixed_text(profile.maximized_input.value).replace(MINUS, "-")
         parts.append(_tr("The maximally activating input gives {0}.").format(value))
-        parts.append(profile.ascended.words)
-    for name, side in ((_tr("Activated most by"), profile.most), (_tr("Activated least by"), profile.least)):
+        parts.append(profile.maximized_input.message)
+    for name, side in ((_tr("Activated most by"), profile.highest), (_tr("Activated least by"), profile.lowest)):
         if side:
-            listed = ", ".join(f"{each.label} {fixed(each.value)}" for each in side)
+            listed = ", ".join(f"{each.label} {fixed_text(each.value)}" for each in side)
             parts.append(f"{name} {listed}.")
     return " ".join(filter(None, parts))
 
 
-def _tile(example: Example, patch_side: int) -> Tile:
-    tooltip, value = example_told(example), signed(example.value)
+def _tile(example: TopExample, patch_side: int) -> Thumbnail:
+    tooltip, value = example_tooltip(example), signed_text(example.value)
     if patch_side:
-        return Tile(_patch(example, patch_side), example.label, value, told=tooltip)
-    return Tile(example.picture, example.label, value, told=tooltip, patch=example.window)
+        return Thumbnail(_patch(example, patch_side), example.label, value, details=tooltip)
+    return Thumbnail(example.picture, example.label, value, details=tooltip, highlight=example.window)
 
 
-def _patch(example: Example, side: int) -> HostArray:
+def _patch(example: TopExample, side: int) -> HostArray:
     """The receptive field in an example, (side, side); beyond the picture's edge it is 0."""
     patch = np.zeros((side, side), np.float32)
     at: list[slice] = []

@@ -11,25 +11,25 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWid
 from engine.backends.ops import HostArray
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.explain.queries import Answer, Question
-from engine.explain.value_arithmetic import is_known
-from engine.nn.inference import Reading
-from engine.nn.model import Subject
+from engine.explain.queries import Query, Result
+from engine.explain.value_arithmetic import has_value_formula
+from engine.nn.inference import Prediction
+from engine.nn.model import Model
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent
-from xo_gui.state.selection import Cell, Focus
-from xo_gui.views.inspector.attribution_page import GradientPage
+from xo_gui.state.commands import TrainingSettings
+from xo_gui.state.selection import CellRef, Selection
+from xo_gui.views.inspector.attribution_page import AttributionPage
 from xo_gui.views.inspector.feature_page import FeaturePage
-from xo_gui.views.inspector.feature_profile_page import LikesPage
-from xo_gui.views.inspector.sheet_blocks import Note
+from xo_gui.views.inspector.feature_profile_page import FeatureProfilePage
+from xo_gui.views.inspector.sheet_blocks import Paragraph
 from xo_gui.views.inspector.value_page import ValuePage
-from xo_gui.views.inspector.value_text import Spelled
-from xo_gui.views.network.model_names import LETTERS
-from xo_gui.views.network.trace import is_in
-from xo_gui.views.network.value_text import say_cell
+from xo_gui.views.inspector.value_text import ValueContext
+from xo_gui.views.network.model_names import MODEL_LETTERS
+from xo_gui.views.network.trace import has_cell
+from xo_gui.views.network.value_text import cell_summary
 from xo_gui.views.view import View
-from xo_gui.widgets.number_text import fixed
+from xo_gui.widgets.number_text import fixed_text
 
 VALUE_PX = 24
 # Least time between two changes of the description for screen readers.
@@ -45,13 +45,13 @@ class InspectorView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._predictions: tuple[Reading, ...] = ()
-        self._result: Answer | None = None
-        self._query: Question | None = None
-        self._selection = Focus()
+        self._predictions: tuple[Prediction, ...] = ()
+        self._result: Result | None = None
+        self._query: Query | None = None
+        self._selection = Selection()
         self._document: Document | None = None
-        self._settings: Intent | None = None
-        self._edited_model: Subject | None = None
+        self._settings: TrainingSettings | None = None
+        self._edited_model: Model | None = None
         self._is_visible = False
         self._description_timer = QTimer(self, singleShot=True, interval=DESCRIPTION_MS)
         self._description_timer.timeout.connect(self._update_description)
@@ -70,22 +70,22 @@ class InspectorView(View):
         self._refresh()
 
     def _build(self) -> None:
-        self.place, self.value = QLabel(self), QLabel(self)
-        self.place.setFont(font(SMALL_PX))
-        self.place.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.place.setWordWrap(True)
-        self.value.setFont(font(VALUE_PX, strong=True))
+        self.place_label, self.value_label = QLabel(self), QLabel(self)
+        self.place_label.setFont(font(SMALL_PX))
+        self.place_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.place_label.setWordWrap(True)
+        self.value_label.setFont(font(VALUE_PX, strong=True))
         self.value_page, self.feature_page = ValuePage(self), FeaturePage(self)
-        self.gradient_page, self.likes_page = GradientPage(self), LikesPage(self)
+        self.attribution_page, self.profile_page = AttributionPage(self), FeatureProfilePage(self)
         self.feature_page.edited.connect(self._apply_edit)
-        self.feature_page.picked.connect(self.pinned)
-        self.value_page.picked.connect(self.pinned)
-        self.value_page.slid.connect(self.slid)
+        self.feature_page.feature_clicked.connect(self.pinned)
+        self.value_page.cell_clicked.connect(self.pinned)
+        self.value_page.stepped_to.connect(self.stepped_to)
         self.value_page.changed.connect(self._refresh)
-        self.gradient_page.changed.connect(self._refresh)
-        self.likes_page.changed.connect(self._refresh)
-        self.likes_page.drawn.connect(self._draw)
-        self.gradient_page.drawn.connect(self._draw)
+        self.attribution_page.query_changed.connect(self._refresh)
+        self.profile_page.query_changed.connect(self._refresh)
+        self.profile_page.draw_requested.connect(self._draw)
+        self.attribution_page.draw_requested.connect(self._draw)
         self.tabs, self._pages = QTabBar(self), QStackedWidget(self)
         self.tabs.setObjectName("pages")
         self.tabs.setDrawBase(False)
@@ -98,11 +98,15 @@ class InspectorView(View):
                 self.tr("Edit the weights behind this value"),
                 self.feature_page,
             ),
-            (self.tr("Gradient"), self.tr("What in the drawing changes the predicted class"), self.gradient_page),
+            (
+                self.tr("Gradient"),
+                self.tr("What in the drawing changes the predicted class"),
+                self.attribution_page,
+            ),
             (
                 self.tr("Profile"),
                 self.tr("Maximally activating input, and the examples that activate this value most and least"),
-                self.likes_page,
+                self.profile_page,
             ),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(name), tip)
@@ -111,7 +115,7 @@ class InspectorView(View):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        for widget in (self.place, self.value, self.tabs, self._pages):
+        for widget in (self.place_label, self.value_label, self.tabs, self._pages):
             column.addWidget(widget)
 
     def sizeHint(self) -> QSize:
@@ -123,26 +127,26 @@ class InspectorView(View):
 
     # --- state
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         self._document = document
 
-    def show_intent(self, settings: Intent) -> None:
+    def set_training(self, settings: TrainingSettings) -> None:
         self._settings = settings
         self._update_query(self._with_prediction(self._selection.pinned))
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show the same value of this snapshot; without predictions, keep the last ones."""
-        if snapshot.readings:
-            self._predictions, self._result = snapshot.readings, snapshot.answer
+        if snapshot.predictions:
+            self._predictions, self._result = snapshot.predictions, snapshot.result
             if not self._refresh_timer.isActive():
                 self._refresh_timer.start(0 if snapshot.settled else REFRESH_MS)
 
-    def show_focus(self, selection: Focus) -> None:
+    def set_selection(self, selection: Selection) -> None:
         if selection != self._selection:
             self._selection = selection
             self._refresh()
 
-    def set_seen(self, visible: bool) -> None:
+    def set_panel_visible(self, visible: bool) -> None:
         """Queries are sent only while the panel is visible."""
         self._is_visible = visible
         self._refresh()
@@ -150,81 +154,83 @@ class InspectorView(View):
     def set_theme(self, theme: Theme) -> None:
         self.value_page.set_theme(theme)
         self.feature_page.set_theme(theme)
-        self.gradient_page.set_theme(theme)
-        self.likes_page.set_theme(theme)
+        self.attribution_page.set_theme(theme)
+        self.profile_page.set_theme(theme)
 
-    def _shown_cell(self) -> tuple[Cell, Reading] | None:
+    def _shown_cell(self) -> tuple[CellRef, Prediction] | None:
         """The cell to show, with its prediction."""
         return next(filter(None, map(self._with_prediction, self._selection.cells)), None)
 
-    def _with_prediction(self, cell: Cell | None) -> tuple[Cell, Reading] | None:
+    def _with_prediction(self, cell: CellRef | None) -> tuple[CellRef, Prediction] | None:
         if cell is None or cell.subject >= len(self._predictions):
             return None
         prediction = self._predictions[cell.subject]
-        known = is_in(prediction.subject.network, cell) and is_known(prediction, cell.layer, cell.channel)
+        known = has_cell(prediction.model.network, cell) and has_value_formula(prediction, cell.layer, cell.channel)
         return (cell, prediction) if known else None
 
     def _refresh(self) -> None:
         pinned = self._with_prediction(self._selection.pinned)
-        self.value_page.stand(pinned[1] if pinned else None, pinned[0] if pinned else None)
+        self.value_page.set_pinned(pinned[1] if pinned else None, pinned[0] if pinned else None)
         self._update_query(pinned)
         if not self._is_visible:
             return
         shown = self._shown_cell()
-        self.place.setText(self._place_text(*shown) if shown else self.tr("nothing selected"))
-        self.value.setText(fixed(Spelled(shown[1], shown[0]).value, self.value_page.cut) if shown else "")
-        result = self._result if self._result and self._result.question == self._query else None
-        if self._pages.currentWidget() is self.gradient_page and self._predictions:
-            fit = self._document is not None and self._document.fit
-            self.gradient_page.show_answer(self._predictions[self._model_index()], result, fit)
+        self.place_label.setText(self._place_text(*shown) if shown else self.tr("nothing selected"))
+        self.value_label.setText(
+            fixed_text(ValueContext(shown[1], shown[0]).value, self.value_page.truncate) if shown else ""
+        )
+        result = self._result if self._result and self._result.query == self._query else None
+        if self._pages.currentWidget() is self.attribution_page and self._predictions:
+            fit = self._document is not None and self._document.fit_to_frame
+            self.attribution_page.set_result(self._predictions[self._model_index()], result, fit)
         elif self._pages.currentWidget() is self.feature_page:
             base = self._model_to_edit(pinned) if pinned else None
-            self.feature_page.show_feature(pinned[1] if pinned else None, base, pinned[0] if pinned else None)
-            self.feature_page.show_losses(result)
-        elif self._pages.currentWidget() is self.likes_page:
-            self.likes_page.show_answer(pinned[0] if pinned else None, result)
+            self.feature_page.set_feature(pinned[1] if pinned else None, base, pinned[0] if pinned else None)
+            self.feature_page.set_ablation(result)
+        elif self._pages.currentWidget() is self.profile_page:
+            self.profile_page.set_result(pinned[0] if pinned else None, result)
         elif shown is None:
             waiting = self._predictions and self._selection.pinned is not None
-            self.value_page.show_nothing(self.tr("Computing…") if waiting else self._empty_text())
+            self.value_page.show_message(self.tr("Computing…") if waiting else self._empty_text())
         else:
             cell, prediction = shown
             self.value_page.show_cell(prediction, cell, pinned is not None and cell == pinned[0], result)
         if not self._description_timer.isActive():
             self._description_timer.start()
 
-    def _place_text(self, cell: Cell, prediction: Reading) -> str:
+    def _place_text(self, cell: CellRef, prediction: Prediction) -> str:
         """The position of the value, with the letter of its network if there are two."""
-        place = say_cell(prediction, cell).place
-        return place if len(self._predictions) == 1 else f"{LETTERS[cell.subject]} · {place}"
+        place = cell_summary(prediction, cell).place
+        return place if len(self._predictions) == 1 else f"{MODEL_LETTERS[cell.subject]} · {place}"
 
-    def _model_to_edit(self, pinned: tuple[Cell, Reading]) -> Subject:
+    def _model_to_edit(self, pinned: tuple[CellRef, Prediction]) -> Model:
         """The model that an edit starts from: the shown one, or the last edit if its prediction is pending."""
         cell, prediction = pinned
         assert self._document is not None
-        training = self._settings is not None and (self._settings.running or self._settings.look is not None)
-        last = self._document.subjects[cell.subject] if cell.subject < len(self._document.subjects) else None
-        return last if last is not None and last is self._edited_model and not training else prediction.subject
+        training = self._settings is not None and (self._settings.running or self._settings.shown_point is not None)
+        last = self._document.models[cell.subject] if cell.subject < len(self._document.models) else None
+        return last if last is not None and last is self._edited_model and not training else prediction.model
 
     def _model_index(self) -> int:
         """The model whose prediction the heat maps explain."""
         shown = self._shown_cell()
         return shown[0].subject if shown else 0
 
-    def _update_query(self, pinned: tuple[Cell, Reading] | None) -> None:
+    def _update_query(self, pinned: tuple[CellRef, Prediction] | None) -> None:
         """Send the query that the visible page needs, if it has changed."""
-        query: Question | None = None
-        if self._is_visible and self._predictions and self._pages.currentWidget() is self.gradient_page:
+        query: Query | None = None
+        if self._is_visible and self._predictions and self._pages.currentWidget() is self.attribution_page:
             model = self._model_index()
-            query = self.gradient_page.question(self._predictions[model], model)
+            query = self.attribution_page.query(self._predictions[model], model)
         elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.feature_page:
-            query = self.feature_page.question(pinned[1], pinned[0])
-        elif self._is_visible and self._pages.currentWidget() is self.likes_page:
-            query = self.likes_page.question(pinned[0] if pinned else None, self._settings)
+            query = self.feature_page.query(pinned[1], pinned[0])
+        elif self._is_visible and self._pages.currentWidget() is self.profile_page:
+            query = self.profile_page.query(pinned[0] if pinned else None, self._settings)
         elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.value_page:
-            query = self.value_page.question(pinned[1], pinned[0])
+            query = self.value_page.query(pinned[1], pinned[0])
         if query != self._query:
             self._query = query
-            self.asked.emit(query)
+            self.query_changed.emit(query)
 
     def _empty_text(self) -> str:
         return self.tr(
@@ -235,31 +241,34 @@ class InspectorView(View):
     def _update_description(self) -> None:
         """Describe the position, the value and the paragraphs for screen readers."""
         page = self._pages.currentWidget()
-        sheets = {self.gradient_page: self.gradient_page.sheet, self.likes_page: self.likes_page.picture}
+        sheets = {
+            self.attribution_page: self.attribution_page.sheet,
+            self.profile_page: self.profile_page.image_sheet,
+        }
         sheet = sheets.get(page, self.value_page.sheet)
-        notes = [block.text for block in sheet.blocks if isinstance(block, Note)]
-        if page is self.likes_page:
+        notes = [block.text for block in sheet.blocks if isinstance(block, Paragraph)]
+        if page is self.profile_page:
             notes.append(sheet.accessibleDescription())
-        self.setAccessibleDescription(" ".join([self.place.text(), self.value.text(), *notes]).strip())
+        self.setAccessibleDescription(" ".join([self.place_label.text(), self.value_label.text(), *notes]).strip())
 
     # --- user actions
 
-    def _apply_edit(self, model: Subject, text: str, merge: str) -> None:
+    def _apply_edit(self, model: Model, text: str, merge: str) -> None:
         """Replace the pinned value's model in the Document."""
         pinned = self._with_prediction(self._selection.pinned)
         if pinned is None or self._document is None:
             return
-        models = list(self._document.subjects)
+        models = list(self._document.models)
         models[pinned[0].subject] = self._edited_model = model
-        self.edited.emit(replace(self._document, subjects=tuple(models)), text, merge)
+        self.edited.emit(replace(self._document, models=tuple(models)), text, merge)
 
     def _draw(self, image: HostArray, text: str) -> None:
         """Replace the drawing."""
         if self._document is not None:
             self.edited.emit(self._document.with_drawing(Drawing(image=image)), text, "")
 
-    def show_likes(self) -> None:
-        self.tabs.setCurrentIndex(self._pages.indexOf(self.likes_page))
+    def show_profile_page(self) -> None:
+        self.tabs.setCurrentIndex(self._pages.indexOf(self.profile_page))
 
     def _show_page(self, page: int) -> None:
         self._pages.setCurrentIndex(page)

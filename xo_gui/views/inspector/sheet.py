@@ -9,35 +9,35 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.inspector.sheet_blocks import Block
-from xo_gui.views.inspector.sheet_painting import Pass, Spot, height, paint
-from xo_gui.widgets.buttons import KeyedWidget
+from xo_gui.views.inspector.sheet_blocks import SheetBlock
+from xo_gui.views.inspector.sheet_painting import ClickTarget, PaintContext, block_height, paint_block
+from xo_gui.widgets.buttons import FocusFrameWidget
 
 # Room kept free for the scroll bar, visible or not: a sheet of the full width would change its height, and so
 # show and hide the bar, without end.
-FOR_BAR = 14
+SCROLL_BAR_WIDTH = 14
 
 
-class Sheet(KeyedWidget):
+class Sheet(FocusFrameWidget):
     """Signals: cell_clicked(Cell), and part_clicked(int) for another part of the sum."""
 
-    picked = Signal(object)
-    chosen = Signal(int)
+    cell_clicked = Signal(object)
+    part_clicked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.blocks: tuple[Block, ...] = ()
-        self._theme, self._cut, self._block_heights = DARK, False, 0
-        self._spots: list[Spot] = []
-        self._chosen = 0
+        self.blocks: tuple[SheetBlock, ...] = ()
+        self._theme, self._truncate, self._block_heights = DARK, False, 0
+        self._targets: list[ClickTarget] = []
+        self._target_index = 0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Arithmetic"))
 
-    def show_blocks(self, blocks: Sequence[Block], truncate: bool) -> None:
+    def set_blocks(self, blocks: Sequence[SheetBlock], truncate: bool) -> None:
         """Show these blocks, with the numbers in cells truncated or rounded."""
-        self.blocks, self._cut = tuple(blocks), truncate
+        self.blocks, self._truncate = tuple(blocks), truncate
         self._fit()
         self.update()
 
@@ -53,7 +53,7 @@ class Sheet(KeyedWidget):
         self._fit()
 
     def _fit(self) -> None:
-        total = round(sum(height(block, self.width()) for block in self.blocks))
+        total = round(sum(block_height(block, self.width()) for block in self.blocks))
         if total != self._block_heights:
             self._block_heights = total
             self.setFixedHeight(max(total, 1))
@@ -63,21 +63,21 @@ class Sheet(KeyedWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
         visible = self.visibleRegion().boundingRect()
-        context = Pass(painter, self._theme, float(self.width()), self._cut)
+        context = PaintContext(painter, self._theme, float(self.width()), self._truncate)
         top = 0.0
         for block in self.blocks:
-            bottom = top + height(block, context.width)
+            bottom = top + block_height(block, context.width)
             if top < visible.bottom() + 1 and bottom > visible.top():
-                paint(block, top, context)
+                paint_block(block, top, context)
             top = bottom
-        self._spots = context.spots
-        if self.hasFocus() and self._spots:
+        self._targets = context.targets
+        if self.hasFocus() and self._targets:
             painter.setPen(QPen(QColor(self._theme.o), 1.5))
-            painter.drawRect(self._spots[min(self._chosen, len(self._spots) - 1)].box)
+            painter.drawRect(self._targets[min(self._target_index, len(self._targets) - 1)].box)
         painter.end()
 
-    def _target_at(self, position: QPointF) -> Spot | None:
-        return next((spot for spot in self._spots if spot.box.contains(position)), None)
+    def _target_at(self, position: QPointF) -> ClickTarget | None:
+        return next((spot for spot in self._targets if spot.box.contains(position)), None)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         target = self._target_at(event.position())
@@ -94,22 +94,22 @@ class Sheet(KeyedWidget):
         """Arrow keys move between click targets; Enter activates one."""
         key = Qt.Key(event.key())
         step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}.get(key)
-        if not self._spots or (step is None and key not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)):
+        if not self._targets or (step is None and key not in (Qt.Key.Key_Return, Qt.Key.Key_Enter)):
             super().keyPressEvent(event)
         elif step is None:
-            self._activate(self._spots[min(self._chosen, len(self._spots) - 1)])
+            self._activate(self._targets[min(self._target_index, len(self._targets) - 1)])
         else:
-            self._chosen = min(max(self._chosen + step, 0), len(self._spots) - 1)
+            self._target_index = min(max(self._target_index + step, 0), len(self._targets) - 1)
             self.update()
 
-    def _activate(self, target: Spot) -> None:
+    def _activate(self, target: ClickTarget) -> None:
         if target.cell is not None:
-            self.picked.emit(target.cell)
-        elif target.choice is not None:
-            self.chosen.emit(target.choice)
+            self.cell_clicked.emit(target.cell)
+        elif target.part_index is not None:
+            self.part_clicked.emit(target.part_index)
 
 
-class SheetArea(QScrollArea):
+class SheetScrollArea(QScrollArea):
     """Vertical scroll area of a sheet."""
 
     def __init__(self, sheet: Sheet) -> None:
@@ -121,4 +121,4 @@ class SheetArea(QScrollArea):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._sheet.setFixedWidth(max(self.width() - FOR_BAR, 1))
+        self._sheet.setFixedWidth(max(self.width() - SCROLL_BAR_WIDTH, 1))

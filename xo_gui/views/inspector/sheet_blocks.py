@@ -7,13 +7,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from xo_gui.state.selection import Cell
+from xo_gui.state.selection import CellRef
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class NumberGrid:
     """Numbers (h, w) in coloured cells under a title.
 
     colour_scale: the greys of a picture, or the value colours up to ±limit.
@@ -24,36 +24,36 @@ class Grid:
 
     title: str
     values: HostArray
-    scale: Literal["picture", "value"]
-    level: float
-    outside: HostArray | None = None
-    ring: frozenset[int] = frozenset()
-    cells: tuple[Cell | None, ...] = ()
+    colour_scale: Literal["picture", "value"]
+    limit: float
+    padding_mask: HostArray | None = None
+    outlined: frozenset[int] = frozenset()
+    cells: tuple[CellRef | None, ...] = ()
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A labelled number; a total is ruled off from the lines above it."""
 
     label: str
     number: str
-    total: bool = False
+    is_total: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class SideBySide:
     """A grid, an optional sign, and beside them a second grid or text lines."""
 
-    left: Grid
+    left: NumberGrid
     sign: str = ""
-    right: Grid | tuple[Line, ...] = ()
+    right: NumberGrid | tuple[TextLine, ...] = ()
 
 
 @dataclass(frozen=True)
-class Lines:
+class TextLines:
     """Text lines one below the other."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Note:
+class Paragraph:
     """Wrapped text."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Rank:
+class RankedRow:
     """One product of a list.
 
     factors, number: "value × weight", and the product, as text.
@@ -82,28 +82,28 @@ class Rank:
     label: str
     factors: str
     number: str
-    share: float
-    cell: Cell | None = None
-    choice: int | None = None
-    chosen: bool = False
+    fraction: float
+    cell: CellRef | None = None
+    part_index: int | None = None
+    is_selected: bool = False
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedList:
     """Products, the largest first. headers: column headers for labels, factors and numbers."""
 
-    ranks: tuple[Rank, ...]
-    heads: tuple[str, str, str] | None = None
+    rows: tuple[RankedRow, ...]
+    headers: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True)
 class ClassBar:
     """The bar of one class: its length as a fraction, -1 to 1, of the longest, and its number."""
 
-    index: int
+    class_index: int
     name: str
     number: str
-    share: float
+    fraction: float
 
 
 @dataclass(frozen=True)
@@ -111,62 +111,73 @@ class ClassBars:
     """A bar for each class. has_negative_side: leaves room for negative bars even if there are none."""
 
     bars: tuple[ClassBar, ...]
-    signed: bool = False
+    has_negative_side: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class HeatMap:
     """Values (h, w) as coloured cells without numbers, under a title, with a legend up to ±limit."""
 
     title: str
     values: HostArray
-    level: float
+    limit: float
 
 
 @dataclass(frozen=True, eq=False)
-class Portrait:
+class CaptionedImage:
     """A grey picture (h, w), -1 to 1, with its scale below it and text lines beside it."""
 
-    picture: HostArray
-    lines: tuple[Line, ...] = ()
+    image: HostArray
+    lines: tuple[TextLine, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class SpreadRow:
+class HistogramRow:
     """Histogram counts of one class; `class_index` -1 is for examples of no class."""
 
-    index: int
+    class_index: int
     name: str
     counts: HostArray
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class ClassHistograms:
     """A histogram for each class over one axis. zero_fraction: the position of 0 on the axis, 0 to 1."""
 
     title: str
-    rows: tuple[SpreadRow, ...]
-    first: str
-    last: str
-    zero: float | None = None
+    rows: tuple[HistogramRow, ...]
+    axis_start: str
+    axis_end: str
+    zero_fraction: float | None = None
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of a table: its label, a text for each column, and the cell that a click leads to."""
 
     label: str
     texts: tuple[str, ...]
-    cell: Cell | None = None
-    total: bool = False
+    cell: CellRef | None = None
+    is_total: bool = False
 
 
 @dataclass(frozen=True)
-class Table:
+class NumberTable:
     """Rows of numbers under column headers."""
 
-    heads: tuple[str, ...]
-    rows: tuple[Row, ...]
+    headers: tuple[str, ...]
+    rows: tuple[TableRow, ...]
 
 
-Block: TypeAlias = Pair | Lines | Heading | Note | Ranked | ClassBars | Picture | Portrait | Spread | Table
+SheetBlock: TypeAlias = (
+    SideBySide
+    | TextLines
+    | Heading
+    | Paragraph
+    | RankedList
+    | ClassBars
+    | HeatMap
+    | CaptionedImage
+    | ClassHistograms
+    | NumberTable
+)

@@ -11,25 +11,25 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QStaticText
 
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
-from xo_gui.state.selection import Cell
+from xo_gui.state.selection import CellRef
 from xo_gui.views.inspector.sheet_blocks import (
-    Block,
+    CaptionedImage,
     ClassBars,
-    Grid,
+    ClassHistograms,
     Heading,
-    Line,
-    Lines,
-    Note,
-    Pair,
-    Picture,
-    Portrait,
-    Ranked,
-    Spread,
-    Table,
+    HeatMap,
+    NumberGrid,
+    NumberTable,
+    Paragraph,
+    RankedList,
+    SheetBlock,
+    SideBySide,
+    TextLine,
+    TextLines,
 )
-from xo_gui.views.network.column_painting import SYMBOL, kept_font
-from xo_gui.widgets.map_images import HostArray, paint_class, reads_dark
-from xo_gui.widgets.number_text import cell_text, level
+from xo_gui.views.network.column_painting import SYMBOL_SIZE, cached_font
+from xo_gui.widgets.map_images import HostArray, needs_black_text, paint_class_symbol
+from xo_gui.widgets.number_text import cell_text, limit_text
 
 GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: the largest width and height, and the least width for a number.
@@ -43,29 +43,29 @@ _TIMES_TEN, _SUPERSCRIPT = "· × 10", str.maketrans("-0123456789", "⁻⁰¹²�
 
 
 @dataclass(frozen=True)
-class Spot:
+class ClickTarget:
     """A clickable area of a sheet: it leads to a cell, or to another part of the same sum."""
 
     box: QRectF
-    cell: Cell | None = None
-    choice: int | None = None
+    cell: CellRef | None = None
+    part_index: int | None = None
 
 
 @dataclass
-class Pass:
+class PaintContext:
     """Everything the painting of a sheet needs. truncate: of numbers. targets: the click targets, collected."""
 
     painter: QPainter
     theme: Theme
     width: float
-    cut: bool
-    spots: list[Spot] = field(default_factory=list)
+    truncate: bool
+    targets: list[ClickTarget] = field(default_factory=list)
 
-    def text(
+    def draw_text(
         self, box: QRectF, text: str, colour: str, px: int = SMALL_PX, strong: bool = False, right: bool = False
     ) -> None:
         """Draw one line of text, vertically centred in `box` and elided to its width."""
-        face, metrics = kept_font(px, strong)
+        face, metrics = cached_font(px, strong)
         self.painter.setFont(face)
         self.painter.setPen(QColor(colour))
         fits = _text_width(text, px, strong) <= box.width()
@@ -77,56 +77,56 @@ class Pass:
 @lru_cache(maxsize=4096)
 def _text_width(text: str, px: int, strong: bool) -> float:
     """Cached: every paint measures the same few texts."""
-    return float(kept_font(px, strong)[1].horizontalAdvance(text))
+    return float(cached_font(px, strong)[1].horizontalAdvance(text))
 
 
-def height(block: Block, width: float) -> float:
+def block_height(block: SheetBlock, width: float) -> float:
     """Height of a block at `width`, the gap below it included."""
-    if isinstance(block, Pair):
+    if isinstance(block, SideBySide):
         return _pair_height(block, width) + GAP
-    if isinstance(block, Lines):
+    if isinstance(block, TextLines):
         return _lines_height(block.lines) + GAP
     if isinstance(block, Heading):
         return TITLE + 4
-    if isinstance(block, Note):
+    if isinstance(block, Paragraph):
         return _paragraph_box(block.text, width).height() + GAP
-    if isinstance(block, Ranked):
-        return RANK * len(block.ranks) + (TITLE if block.heads else 0) + GAP
-    if isinstance(block, Picture):
+    if isinstance(block, RankedList):
+        return RANK * len(block.rows) + (TITLE if block.headers else 0) + GAP
+    if isinstance(block, HeatMap):
         return TITLE + _heat_map_size(block, width)[1] + TITLE + GAP
-    if isinstance(block, Portrait):
+    if isinstance(block, CaptionedImage):
         return _image_height(block, width) + GAP
-    if isinstance(block, Spread):
+    if isinstance(block, ClassHistograms):
         return _histograms_height(block) + GAP
-    if isinstance(block, Table):
-        return TITLE + sum(LINE + (5 if row.total else 0) for row in block.rows) + GAP
+    if isinstance(block, NumberTable):
+        return TITLE + sum(LINE + (5 if row.is_total else 0) for row in block.rows) + GAP
     return BAR * len(block.bars) + GAP
 
 
-def paint(block: Block, top: float, context: Pass) -> None:
+def paint_block(block: SheetBlock, top: float, context: PaintContext) -> None:
     """Draw a block whose top edge is at y = `top`."""
-    if isinstance(block, Pair):
+    if isinstance(block, SideBySide):
         _paint_pair(block, top, context)
-    elif isinstance(block, Lines):
+    elif isinstance(block, TextLines):
         _paint_lines(block.lines, QRectF(0, top, context.width, 0), context)
     elif isinstance(block, Heading):
-        context.text(QRectF(0, top + 2, context.width, TITLE), block.text, context.theme.quiet)
-    elif isinstance(block, Note):
-        face, _ = kept_font(SMALL_PX)
+        context.draw_text(QRectF(0, top + 2, context.width, TITLE), block.text, context.theme.secondary_text)
+    elif isinstance(block, Paragraph):
+        face, _ = cached_font(SMALL_PX)
         context.painter.setFont(face)
-        context.painter.setPen(QColor(context.theme.quiet))
+        context.painter.setPen(QColor(context.theme.secondary_text))
         context.painter.drawText(
             _paragraph_box(block.text, context.width).translated(0, top), Qt.TextFlag.TextWordWrap, block.text
         )
-    elif isinstance(block, Ranked):
+    elif isinstance(block, RankedList):
         _paint_ranked(block, top, context)
-    elif isinstance(block, Picture):
+    elif isinstance(block, HeatMap):
         _paint_heat_map(block, top, context)
-    elif isinstance(block, Portrait):
+    elif isinstance(block, CaptionedImage):
         _paint_image(block, top, context)
-    elif isinstance(block, Spread):
+    elif isinstance(block, ClassHistograms):
         _paint_histograms(block, top, context)
-    elif isinstance(block, Table):
+    elif isinstance(block, NumberTable):
         _paint_table(block, top, context)
     else:
         _paint_class_bars(block, top, context)
@@ -134,44 +134,46 @@ def paint(block: Block, top: float, context: Pass) -> None:
 
 @lru_cache(maxsize=512)
 def _paragraph_box(text: str, width: float) -> QRectF:
-    metrics: QFontMetricsF = kept_font(SMALL_PX)[1]
+    metrics: QFontMetricsF = cached_font(SMALL_PX)[1]
     return metrics.boundingRect(QRectF(0, 0, width, 1000), Qt.TextFlag.TextWordWrap, text)
 
 
 # --- grids
 
 
-def _cell_width(grid: Grid, room: float) -> float:
+def _cell_width(grid: NumberGrid, room: float) -> float:
     return float(math.floor(min(room / grid.values.shape[1], MAX_CELL_WIDTH)))
 
 
-def _cell_size(grid: Grid, room: float) -> tuple[float, float]:
+def _cell_size(grid: NumberGrid, room: float) -> tuple[float, float]:
     side = _cell_width(grid, room)
     return side, min(side, MAX_CELL_HEIGHT)
 
 
-def _fits_side_by_side(pair: Pair, width: float) -> bool:
+def _fits_side_by_side(pair: SideBySide, width: float) -> bool:
     """Whether both parts have readable numbers side by side, or would have none even one below the other."""
     half = (width - SIGN) / 2
     whole = _cell_width(pair.left, width) >= MIN_NUMBER_WIDTH
     return _cell_width(pair.left, half) >= MIN_NUMBER_WIDTH or not whole
 
 
-def _pair_height(pair: Pair, width: float) -> float:
+def _pair_height(pair: SideBySide, width: float) -> float:
     side_by_side = _fits_side_by_side(pair, width)
     room = (width - SIGN) / 2 if side_by_side else width
     left = _grid_height(pair.left, room)
-    right = _grid_height(pair.right, room) if isinstance(pair.right, Grid) else TITLE + _lines_height(pair.right)
+    right = (
+        _grid_height(pair.right, room) if isinstance(pair.right, NumberGrid) else TITLE + _lines_height(pair.right)
+    )
     if not pair.right:
         return left
     return max(left, right) if side_by_side else left + GAP + right
 
 
-def _grid_height(grid: Grid, room: float) -> float:
+def _grid_height(grid: NumberGrid, room: float) -> float:
     return float(TITLE + grid.values.shape[0] * _cell_size(grid, room)[1])
 
 
-def _paint_pair(pair: Pair, top: float, context: Pass) -> None:
+def _paint_pair(pair: SideBySide, top: float, context: PaintContext) -> None:
     side_by_side = _fits_side_by_side(pair, context.width)
     room = (context.width - SIGN) / 2 if side_by_side else context.width
     _paint_grid(pair.left, 0.0, top, room, context)
@@ -180,10 +182,10 @@ def _paint_pair(pair: Pair, top: float, context: Pass) -> None:
     if side_by_side and pair.sign:
         wide = _cell_size(pair.left, room)[0] * pair.left.values.shape[1]
         box = QRectF(wide, top + TITLE, room + SIGN - wide, left - TITLE)
-        context.painter.setFont(kept_font(TEXT_PX)[0])
-        context.painter.setPen(QColor(context.theme.quiet))
+        context.painter.setFont(cached_font(TEXT_PX)[0])
+        context.painter.setPen(QColor(context.theme.secondary_text))
         context.painter.drawText(box, Qt.AlignmentFlag.AlignCenter, pair.sign)
-    if isinstance(pair.right, Grid):
+    if isinstance(pair.right, NumberGrid):
         _paint_grid(pair.right, x, y, room, context)
     elif pair.right:
         tall = _lines_height(pair.right)
@@ -191,21 +193,21 @@ def _paint_pair(pair: Pair, top: float, context: Pass) -> None:
         _paint_lines(pair.right, QRectF(x, lines, room, 0), context)
 
 
-def _paint_grid(grid: Grid, x: float, y: float, room: float, context: Pass) -> None:
+def _paint_grid(grid: NumberGrid, x: float, y: float, room: float, context: PaintContext) -> None:
     theme, painter = context.theme, context.painter
-    power = _exponent(grid.level)
+    power = _exponent(grid.limit)
     title = grid.title if not power else f"{grid.title} {_TIMES_TEN}{str(power).translate(_SUPERSCRIPT)}".strip()
-    context.text(QRectF(x, y, room, TITLE - 2), title, theme.quiet)
+    context.draw_text(QRectF(x, y, room, TITLE - 2), title, theme.secondary_text)
     wide, tall = _cell_size(grid, room)
-    table = theme.picture_table if grid.scale == "picture" else theme.value_table
-    pixels = colours(grid.values, -grid.level, grid.level, table)
-    if grid.outside is not None:
-        pixels = np.where(grid.outside, np.uint32(QColor(theme.control).rgb()), pixels)
+    table = theme.picture_table if grid.colour_scale == "picture" else theme.value_table
+    pixels = colours(grid.values, -grid.limit, grid.limit, table)
+    if grid.padding_mask is not None:
+        pixels = np.where(grid.padding_mask, np.uint32(QColor(theme.control).rgb()), pixels)
     high, across = grid.values.shape
     gap, top = (1.0 if wide >= 8 else 0.0), y + TITLE
     painter.drawImage(QRectF(x, top, across * wide, high * tall), to_qimage(pixels))
     if gap:
-        ground = QColor(theme.ground)
+        ground = QColor(theme.background)
         for column in range(across):
             painter.fillRect(QRectF(x + (column + 1) * wide - gap, top, gap, high * tall), ground)
         for row in range(high):
@@ -215,24 +217,26 @@ def _paint_grid(grid: Grid, x: float, y: float, room: float, context: Pass) -> N
     for place, cell in enumerate(grid.cells):
         if cell is not None:
             row, column = divmod(place, across)
-            context.spots.append(Spot(QRectF(x + column * wide, top + row * tall, wide, tall), cell))
-    for place in grid.ring:
+            context.targets.append(ClickTarget(QRectF(x + column * wide, top + row * tall, wide, tall), cell))
+    for place in grid.outlined:
         row, column = divmod(place, across)
         _outline(QRectF(x + column * wide, top + row * tall, wide - gap, tall - gap), context)
 
 
-def _paint_numbers(grid: Grid, pixels: HostArray, first: QRectF, step: tuple[float, float], context: Pass) -> None:
+def _paint_numbers(
+    grid: NumberGrid, pixels: HostArray, first: QRectF, step: tuple[float, float], context: PaintContext
+) -> None:
     """Draw every cell's number in black or white. first: rectangle of the first cell; step: pitch of the cells."""
     painter, (wide, tall) = context.painter, step
-    painter.setFont(kept_font(NUMBER_PX)[0])
-    values, dark = (grid.values * 10.0 ** -_exponent(grid.level)).tolist(), reads_dark(pixels).tolist()
+    painter.setFont(cached_font(NUMBER_PX)[0])
+    values, dark = (grid.values * 10.0 ** -_exponent(grid.limit)).tolist(), needs_black_text(pixels).tolist()
     for colour, is_dark in ((QColor("#000000"), True), (QColor("#ffffff"), False)):
         painter.setPen(colour)
         for row, line in enumerate(values):
             for column, value in enumerate(line):
                 if dark[row][column] is not is_dark:
                     continue
-                static = _static_number(cell_text(value, context.cut))
+                static = _static_number(cell_text(value, context.truncate))
                 size = static.size()
                 left = first.left() + column * wide + (first.width() - size.width()) / 2
                 painter.drawStaticText(
@@ -250,201 +254,224 @@ def _static_number(text: str) -> QStaticText:
     """Cached: a paint draws many numbers, of which few differ."""
     static = QStaticText(text)
     static.setTextFormat(Qt.TextFormat.PlainText)
-    static.prepare(font=kept_font(NUMBER_PX)[0])
+    static.prepare(font=cached_font(NUMBER_PX)[0])
     return static
 
 
-def _outline(box: QRectF, context: Pass) -> None:
+def _outline(box: QRectF, context: PaintContext) -> None:
     context.painter.setBrush(Qt.BrushStyle.NoBrush)
-    for colour, width in ((context.theme.ground, 3.4), (context.theme.text, 1.8)):
+    for colour, width in ((context.theme.background, 3.4), (context.theme.text, 1.8)):
         context.painter.setPen(QPen(QColor(colour), width))
         context.painter.drawRect(box)
 
 
-def _heat_map_size(block: Picture, width: float) -> tuple[float, float]:
+def _heat_map_size(block: HeatMap, width: float) -> tuple[float, float]:
     high, wide = block.values.shape
     scale = min(width / wide, MAX_HEAT_MAP_SIDE / max(high, wide))
     return float(round(wide * scale)), float(round(high * scale))
 
 
-def _paint_heat_map(block: Picture, top: float, context: Pass) -> None:
+def _paint_heat_map(block: HeatMap, top: float, context: PaintContext) -> None:
     theme = context.theme
-    context.text(QRectF(0, top, context.width, TITLE - 2), block.title, theme.quiet)
+    context.draw_text(QRectF(0, top, context.width, TITLE - 2), block.title, theme.secondary_text)
     wide, tall = _heat_map_size(block, context.width)
     box = QRectF(1, top + TITLE, wide, tall)
-    context.painter.drawImage(box, to_qimage(colours(block.values, -block.level, block.level, theme.value_table)))
-    context.painter.setPen(QPen(QColor(theme.line), 1.0))
+    context.painter.drawImage(box, to_qimage(colours(block.values, -block.limit, block.limit, theme.value_table)))
+    context.painter.setPen(QPen(QColor(theme.border), 1.0))
     context.painter.setBrush(Qt.BrushStyle.NoBrush)
     context.painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
     y = box.bottom() + 3
-    low, high = level(-block.level), level(block.level)
-    metrics = kept_font(SMALL_PX)[1]
+    low, high = limit_text(-block.limit), limit_text(block.limit)
+    metrics = cached_font(SMALL_PX)[1]
     start = metrics.horizontalAdvance(low) + 6
-    context.text(QRectF(0, y, context.width, TITLE - 2), low, theme.quiet)
+    context.draw_text(QRectF(0, y, context.width, TITLE - 2), low, theme.secondary_text)
     context.painter.drawImage(QRectF(start, y + 5, 48, 5), to_qimage(theme.value_table[None]))
-    context.text(QRectF(start + 54, y, context.width, TITLE - 2), high, theme.quiet)
+    context.draw_text(QRectF(start + 54, y, context.width, TITLE - 2), high, theme.secondary_text)
 
 
 # --- lines, lists and bars
 
 
-def _lines_height(lines: tuple[Line, ...]) -> float:
-    return sum(LINE + (5 if line.total else 0) for line in lines)
+def _lines_height(lines: tuple[TextLine, ...]) -> float:
+    return sum(LINE + (5 if line.is_total else 0) for line in lines)
 
 
-def _paint_lines(lines: tuple[Line, ...], box: QRectF, context: Pass) -> None:
+def _paint_lines(lines: tuple[TextLine, ...], box: QRectF, context: PaintContext) -> None:
     y = box.top()
     for line in lines:
-        if line.total:
-            context.painter.setPen(QPen(QColor(context.theme.line), 1.0))
+        if line.is_total:
+            context.painter.setPen(QPen(QColor(context.theme.border), 1.0))
             context.painter.drawLine(QLineF(box.left(), y + 2.5, box.right(), y + 2.5))
             y += 5
         row = QRectF(box.left(), y, box.width(), LINE)
-        wide = _text_width(line.number, TEXT_PX, line.total) + 2
-        context.text(row, line.number, context.theme.text, TEXT_PX, line.total, right=True)
-        context.text(row.adjusted(0, 0, -wide, 0), line.label, context.theme.quiet)
+        wide = _text_width(line.number, TEXT_PX, line.is_total) + 2
+        context.draw_text(row, line.number, context.theme.text, TEXT_PX, line.is_total, right=True)
+        context.draw_text(row.adjusted(0, 0, -wide, 0), line.label, context.theme.secondary_text)
         y += LINE
 
 
-def _paint_table(block: Table, top: float, context: Pass) -> None:
-    first = context.width - TABLE_COLUMN * len(block.heads)
-    for at, head in enumerate(block.heads):
-        context.text(
-            QRectF(first + at * TABLE_COLUMN, top, TABLE_COLUMN, TITLE - 2), head, context.theme.quiet, right=True
+def _paint_table(block: NumberTable, top: float, context: PaintContext) -> None:
+    first = context.width - TABLE_COLUMN * len(block.headers)
+    for at, head in enumerate(block.headers):
+        context.draw_text(
+            QRectF(first + at * TABLE_COLUMN, top, TABLE_COLUMN, TITLE - 2),
+            head,
+            context.theme.secondary_text,
+            right=True,
         )
     y = top + TITLE
     for row in block.rows:
-        if row.total:
-            context.painter.setPen(QPen(QColor(context.theme.line), 1.0))
+        if row.is_total:
+            context.painter.setPen(QPen(QColor(context.theme.border), 1.0))
             context.painter.drawLine(QLineF(0, y + 2.5, context.width, y + 2.5))
             y += 5
-        context.text(QRectF(0, y, first, LINE), row.label, context.theme.quiet)
+        context.draw_text(QRectF(0, y, first, LINE), row.label, context.theme.secondary_text)
         for at, text in enumerate(row.texts):
             box = QRectF(first + at * TABLE_COLUMN, y, TABLE_COLUMN, LINE)
-            context.text(box, text, context.theme.text, TEXT_PX, row.total, right=True)
+            context.draw_text(box, text, context.theme.text, TEXT_PX, row.is_total, right=True)
         if row.cell is not None:
-            context.spots.append(Spot(QRectF(0, y, context.width, LINE), row.cell))
+            context.targets.append(ClickTarget(QRectF(0, y, context.width, LINE), row.cell))
         y += LINE
 
 
-def _paint_ranked(block: Ranked, top: float, context: Pass) -> None:
-    if block.heads:
-        label, factors, number = block.heads
-        context.text(QRectF(0, top, 86, TITLE - 2), label, context.theme.quiet)
-        context.text(QRectF(88, top, 60, TITLE - 2), factors, context.theme.quiet)
-        context.text(QRectF(0, top, context.width, TITLE - 2), number, context.theme.quiet, right=True)
+def _paint_ranked(block: RankedList, top: float, context: PaintContext) -> None:
+    if block.headers:
+        label, factors, number = block.headers
+        context.draw_text(QRectF(0, top, 86, TITLE - 2), label, context.theme.secondary_text)
+        context.draw_text(QRectF(88, top, 60, TITLE - 2), factors, context.theme.secondary_text)
+        context.draw_text(
+            QRectF(0, top, context.width, TITLE - 2), number, context.theme.secondary_text, right=True
+        )
         top += TITLE
-    for at, rank in enumerate(block.ranks):
+    for at, rank in enumerate(block.rows):
         row = QRectF(0, top + at * RANK, context.width, RANK)
-        if rank.chosen:
+        if rank.is_selected:
             context.painter.fillRect(row.adjusted(-4, 0, 4, -1), QColor(context.theme.control))
-        context.text(row, rank.label, context.theme.text if rank.chosen else context.theme.quiet)
-        context.text(QRectF(88, row.top(), 96, RANK), rank.factors, context.theme.quiet)
-        context.text(row, rank.number, context.theme.text, right=True)
-        if rank.cell is not None or rank.choice is not None:
-            context.spots.append(Spot(row, rank.cell, rank.choice))
+        context.draw_text(row, rank.label, context.theme.text if rank.is_selected else context.theme.secondary_text)
+        context.draw_text(QRectF(88, row.top(), 96, RANK), rank.factors, context.theme.secondary_text)
+        context.draw_text(row, rank.number, context.theme.text, right=True)
+        if rank.cell is not None or rank.part_index is not None:
+            context.targets.append(ClickTarget(row, rank.cell, rank.part_index))
         if not rank.number:
             continue
         middle, half = context.width - 74, 24.0
-        length = half * min(abs(rank.share), 1.0)
+        length = half * min(abs(rank.fraction), 1.0)
         if math.isfinite(length) and length > 0.4:
-            colour = context.theme.stops[4] if rank.share > 0 else context.theme.stops[0]
-            left = middle if rank.share > 0 else middle - length
+            colour = context.theme.value_stops[4] if rank.fraction > 0 else context.theme.value_stops[0]
+            left = middle if rank.fraction > 0 else middle - length
             context.painter.fillRect(QRectF(left, row.top() + 6, length, RANK - 12), QColor(colour))
-        context.painter.setPen(QPen(QColor(context.theme.faint), 1.0))
+        context.painter.setPen(QPen(QColor(context.theme.disabled_text), 1.0))
         context.painter.drawLine(QLineF(middle, row.top() + 3, middle, row.bottom() - 3))
 
 
-def _paint_class_bars(block: ClassBars, top: float, context: Pass) -> None:
+def _paint_class_bars(block: ClassBars, top: float, context: PaintContext) -> None:
     number = max(_text_width(bar.number, TEXT_PX, False) for bar in block.bars) + 8
     left, right = 24.0, context.width - number
-    signed = block.signed or any(bar.share < 0 for bar in block.bars)
+    signed = block.has_negative_side or any(bar.fraction < 0 for bar in block.bars)
     zero = (left + right) / 2 if signed else left
     for at, bar in enumerate(block.bars):
         y = top + at * BAR
-        paint_class(context.painter, context.theme, bar.index, bar.name, QPointF(SYMBOL / 2, y + BAR / 2), SYMBOL)
+        paint_class_symbol(
+            context.painter,
+            context.theme,
+            bar.class_index,
+            bar.name,
+            QPointF(SYMBOL_SIZE / 2, y + BAR / 2),
+            SYMBOL_SIZE,
+        )
         context.painter.fillRect(QRectF(left, y + 6, right - left, 7), QColor(context.theme.control))
         room = (right - left) / 2 if signed else right - left
-        length = room * min(abs(bar.share), 1.0) if math.isfinite(bar.share) else 0.0
-        start = zero if bar.share >= 0 else zero - length
-        context.painter.fillRect(QRectF(start, y + 6, length, 7), QColor(context.theme.class_colour(bar.index)))
+        length = room * min(abs(bar.fraction), 1.0) if math.isfinite(bar.fraction) else 0.0
+        start = zero if bar.fraction >= 0 else zero - length
+        context.painter.fillRect(
+            QRectF(start, y + 6, length, 7), QColor(context.theme.class_colour(bar.class_index))
+        )
         if signed:
-            context.painter.setPen(QPen(QColor(context.theme.quiet), 1.0))
+            context.painter.setPen(QPen(QColor(context.theme.secondary_text), 1.0))
             context.painter.drawLine(QPointF(zero, y + 3), QPointF(zero, y + 16))
-        context.text(QRectF(0, y, context.width, BAR), bar.number, context.theme.text, TEXT_PX, right=True)
+        context.draw_text(QRectF(0, y, context.width, BAR), bar.number, context.theme.text, TEXT_PX, right=True)
 
 
 # --- images with text, and histograms
 
 
-def _image_height(block: Portrait, width: float) -> float:
+def _image_height(block: CaptionedImage, width: float) -> float:
     return max(_image_size(block, width)[1] + TITLE, len(block.lines) * 2 * LINE)
 
 
-def _image_size(block: Portrait, width: float) -> tuple[float, float]:
+def _image_size(block: CaptionedImage, width: float) -> tuple[float, float]:
     """Width and height of the image: a whole number of logical pixels per pixel where there is room."""
-    high, wide = block.picture.shape
+    high, wide = block.image.shape
     room = min(width - IMAGE_TEXT - IMAGE_GAP, MAX_IMAGE_SIDE)
     scale = room / max(high, wide)
     scale = float(int(scale)) if scale >= 2 else scale
     return wide * scale, high * scale
 
 
-def _paint_image(block: Portrait, top: float, context: Pass) -> None:
+def _paint_image(block: CaptionedImage, top: float, context: PaintContext) -> None:
     theme, painter = context.theme, context.painter
     wide, tall = _image_size(block, context.width)
     box = QRectF(1, top + 1, wide, tall)
-    painter.drawImage(box, to_qimage(colours(block.picture, -1.0, 1.0, theme.picture_table)))
-    painter.setPen(QPen(QColor(theme.line), 1.0))
+    painter.drawImage(box, to_qimage(colours(block.image, -1.0, 1.0, theme.picture_table)))
+    painter.setPen(QPen(QColor(theme.border), 1.0))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
     y, start = box.bottom() + 3, 20.0
-    context.text(QRectF(0, y, start, TITLE - 2), "−1", theme.quiet)
+    context.draw_text(QRectF(0, y, start, TITLE - 2), "−1", theme.secondary_text)
     painter.drawImage(QRectF(start, y + 5, 48, 5), to_qimage(theme.picture_table[None]))
     painter.drawRect(QRectF(start - 0.5, y + 4.5, 49, 6))
-    context.text(QRectF(start + 54, y, 20, TITLE - 2), "1", theme.quiet)
+    context.draw_text(QRectF(start + 54, y, 20, TITLE - 2), "1", theme.secondary_text)
     left = box.right() + IMAGE_GAP
     for at, line in enumerate(block.lines):
         row = QRectF(left, top + at * 2 * LINE - 2, context.width - left, LINE)
-        context.text(row, line.label, theme.quiet)
-        context.text(row.translated(0, LINE - 3), line.number, theme.text, TEXT_PX, line.total)
+        context.draw_text(row, line.label, theme.secondary_text)
+        context.draw_text(row.translated(0, LINE - 3), line.number, theme.text, TEXT_PX, line.is_total)
 
 
-def _histograms_height(block: Spread) -> float:
+def _histograms_height(block: ClassHistograms) -> float:
     return TITLE + HISTOGRAM_ROW * len(block.rows) + TITLE
 
 
-def _paint_histograms(block: Spread, top: float, context: Pass) -> None:
+def _paint_histograms(block: ClassHistograms, top: float, context: PaintContext) -> None:
     """All rows share one scale of counts and one axis; the class symbol is at the left."""
     theme, painter = context.theme, context.painter
-    context.text(QRectF(0, top, context.width, TITLE - 2), block.title, theme.quiet)
+    context.draw_text(QRectF(0, top, context.width, TITLE - 2), block.title, theme.secondary_text)
     max_count = max((float(np.max(row.counts)) for row in block.rows), default=0.0) or 1.0
     for at, row in enumerate(block.rows):
         y = top + TITLE + at * HISTOGRAM_ROW
-        if row.index >= 0:
-            paint_class(painter, theme, row.index, row.name, QPointF(SYMBOL / 2, y + HISTOGRAM_ROW / 2), SYMBOL)
+        if row.class_index >= 0:
+            paint_class_symbol(
+                painter,
+                theme,
+                row.class_index,
+                row.name,
+                QPointF(SYMBOL_SIZE / 2, y + HISTOGRAM_ROW / 2),
+                SYMBOL_SIZE,
+            )
         else:
-            context.text(QRectF(2, y, SIGN, HISTOGRAM_ROW), "?", theme.text)
+            context.draw_text(QRectF(2, y, SIGN, HISTOGRAM_ROW), "?", theme.text)
         box = QRectF(SIGN, y + 2, context.width - SIGN - 2, HISTOGRAM_ROW - 4)
         each = box.width() / len(row.counts)
-        colour = QColor(theme.class_colour(row.index) if row.index >= 0 else theme.quiet)
+        colour = QColor(theme.class_colour(row.class_index) if row.class_index >= 0 else theme.secondary_text)
         for place, count in enumerate(np.asarray(row.counts).tolist()):
             if count:
                 high = max(count / max_count * box.height(), 1.0)
                 bar = QRectF(box.left() + place * each, box.bottom() - high, max(each - 1, 1.0), high)
                 painter.fillRect(bar, colour)
-        painter.setPen(QPen(QColor(theme.line), 1.0))
+        painter.setPen(QPen(QColor(theme.border), 1.0))
         painter.drawLine(QLineF(box.left(), box.bottom() + 0.5, box.right(), box.bottom() + 0.5))
     y = top + TITLE + HISTOGRAM_ROW * len(block.rows)
     below = QRectF(SIGN, y, context.width - SIGN - 2, TITLE - 2)
-    context.text(below, block.first, theme.quiet, SMALL_PX)
-    context.text(below, block.last, theme.quiet, SMALL_PX, right=True)
-    metrics = kept_font(SMALL_PX)[1]
-    if block.zero is not None:
-        middle = below.left() + block.zero * below.width()
-        painter.setPen(QPen(QColor(theme.quiet), 1.0))
+    context.draw_text(below, block.axis_start, theme.secondary_text, SMALL_PX)
+    context.draw_text(below, block.axis_end, theme.secondary_text, SMALL_PX, right=True)
+    metrics = cached_font(SMALL_PX)[1]
+    if block.zero_fraction is not None:
+        middle = below.left() + block.zero_fraction * below.width()
+        painter.setPen(QPen(QColor(theme.secondary_text), 1.0))
         painter.drawLine(QLineF(middle, y - 2, middle, y + 2))
         wide = metrics.horizontalAdvance("0")
-        ends = metrics.horizontalAdvance(block.first) + 6, metrics.horizontalAdvance(block.last) + 6
+        ends = metrics.horizontalAdvance(block.axis_start) + 6, metrics.horizontalAdvance(block.axis_end) + 6
         if below.left() + ends[0] < middle - wide / 2 and middle + wide / 2 < below.right() - ends[1]:
-            context.text(QRectF(middle - wide / 2, y, wide + 2, TITLE - 2), "0", theme.quiet, SMALL_PX)
+            context.draw_text(
+                QRectF(middle - wide / 2, y, wide + 2, TITLE - 2), "0", theme.secondary_text, SMALL_PX
+            )

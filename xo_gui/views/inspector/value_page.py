@@ -9,20 +9,27 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
-from engine.explain.queries import Answer, Question
-from engine.explain.value_arithmetic import place_in
-from engine.nn.inference import Reading
+from engine.explain.queries import Query, Result
+from engine.explain.value_arithmetic import cell_index
+from engine.nn.inference import Prediction
 from engine.nn.network import Network
 from xo_gui.app.theme import Theme
-from xo_gui.state.selection import Cell
-from xo_gui.views.inspector.sheet import Sheet, SheetArea
-from xo_gui.views.inspector.sheet_blocks import Block, ClassBar, ClassBars, Heading, Note, Picture
-from xo_gui.views.inspector.value_text import MORE, MOST_RANKS, MOST_WANTED, Spelled, goes_on, spell
-from xo_gui.views.inspector.vote_breakdown import given_to_classes, split_up
-from xo_gui.views.network.colour_limits import calm
-from xo_gui.views.network.value_text import place_words, say_cell
-from xo_gui.widgets.buttons import TickBox
-from xo_gui.widgets.number_text import fixed
+from xo_gui.state.selection import CellRef
+from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
+from xo_gui.views.inspector.sheet_blocks import ClassBar, ClassBars, Heading, HeatMap, Paragraph, SheetBlock
+from xo_gui.views.inspector.value_text import (
+    MAX_ROWS,
+    MAX_ROWS_EXPANDED,
+    SHOW_MORE,
+    ValueContext,
+    downstream_text,
+    value_blocks,
+)
+from xo_gui.views.inspector.vote_breakdown import contribution_table, layer_table
+from xo_gui.views.network.colour_limits import rounded_limit
+from xo_gui.views.network.value_text import cell_summary, place_text
+from xo_gui.widgets.buttons import CheckBox
+from xo_gui.widgets.number_text import fixed_text
 
 # The most classes that a contribution is listed for.
 MAX_CLASSES = 10
@@ -38,160 +45,171 @@ class ValuePage(QWidget):
     the page has to be shown again.
     """
 
-    picked = Signal(object)
-    slid = Signal(object)
+    cell_clicked = Signal(object)
+    stepped_to = Signal(object)
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._selected_map: tuple[Cell, int] | None = None
-        self._cell: Cell | None = None
-        self._max_rows = MOST_RANKS
-        self.slide = Slide(self)
-        self.slide.moved.connect(self.slid)
-        self.slide.stopped.connect(self._show_playing)
+        self._selected_map: tuple[CellRef, int] | None = None
+        self._cell: CellRef | None = None
+        self._max_rows = MAX_ROWS
+        self.animation = WindowAnimation(self)
+        self.animation.moved.connect(self.stepped_to)
+        self.animation.stopped.connect(self._show_playing)
         self.sheet = Sheet(self)
-        self.sheet.picked.connect(self.picked)
-        self.sheet.chosen.connect(self._select_part)
+        self.sheet.cell_clicked.connect(self.cell_clicked)
+        self.sheet.part_clicked.connect(self._select_part)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addWidget(SheetArea(self.sheet))
+        column.addWidget(SheetScrollArea(self.sheet))
         column.addLayout(self._play_row())
-        self.cut_box = TickBox(self.tr("Truncate to 2 decimals"), self)
-        self.cut_box.setToolTip(
+        self.truncate_box = CheckBox(self.tr("Truncate to 2 decimals"), self)
+        self.truncate_box.setToolTip(
             self.tr("As the article does: show 5 ÷ 9 as 0.55 instead of 0.56; only the display changes")
         )
-        self.cut_box.toggled.connect(self.changed)
-        column.addWidget(self.cut_box)
+        self.truncate_box.toggled.connect(self.changed)
+        column.addWidget(self.truncate_box)
 
     def _play_row(self) -> QHBoxLayout:
         self.play_button, self.step_button = QPushButton(self), QPushButton(self.tr("Step"), self)
-        self.speed = QSlider(Qt.Orientation.Horizontal, self)
-        self.speed.setRange(0, 100)
-        self.speed.setValue(round(100 * math.log(self.slide.speed / SLOWEST) / math.log(FASTEST / SLOWEST)))
-        self.speed.setAccessibleName(self.tr("Speed of the sliding window"))
-        self.speed.setToolTip(self.tr("How many values per second the window moves on"))
-        self.speed.valueChanged.connect(self._set_speed)
+        self.speed_slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.speed_slider.setRange(0, 100)
+        self.speed_slider.setValue(
+            round(100 * math.log(self.animation.speed / SLOWEST) / math.log(FASTEST / SLOWEST))
+        )
+        self.speed_slider.setAccessibleName(self.tr("Speed of the sliding window"))
+        self.speed_slider.setToolTip(self.tr("How many values per second the window moves on"))
+        self.speed_slider.valueChanged.connect(self._set_speed)
         self.play_button.setToolTip(self.tr("Slide the window over its map, value by value"))
         self.step_button.setToolTip(self.tr("Move on by one value"))
         self.step_button.setAccessibleName(self.tr("Step the window"))
-        self.play_button.clicked.connect(self.toggle)
-        self.step_button.clicked.connect(self.slide.step)
+        self.play_button.clicked.connect(self.toggle_playing)
+        self.step_button.clicked.connect(self.animation.advance)
         row = QHBoxLayout()
         row.setContentsMargins(0, 4, 0, 4)
-        for widget in (self.play_button, self.step_button, self.speed):
+        for widget in (self.play_button, self.step_button, self.speed_slider):
             row.addWidget(widget)
         self._show_playing()
         return row
 
     @property
-    def cut(self) -> bool:
-        return self.cut_box.isChecked()
+    def truncate(self) -> bool:
+        return self.truncate_box.isChecked()
 
     def set_theme(self, theme: Theme) -> None:
         self.sheet.set_theme(theme)
 
-    def stand(self, prediction: Reading | None, pinned: Cell | None) -> None:
+    def set_pinned(self, prediction: Prediction | None, pinned: CellRef | None) -> None:
         """Set the pinned cell, from which the window can slide; None of both disables sliding."""
         can_slide = prediction is not None and pinned is not None
-        self.slide.stand(
-            prediction.subject.network if prediction and can_slide else None, pinned if can_slide else None
+        self.animation.set_position(
+            prediction.model.network if prediction and can_slide else None, pinned if can_slide else None
         )
-        for widget in (self.play_button, self.step_button, self.speed):
+        for widget in (self.play_button, self.step_button, self.speed_slider):
             widget.setEnabled(can_slide)
 
     @staticmethod
-    def question(prediction: Reading, pinned: Cell) -> Question:
+    def query(prediction: Prediction, pinned: CellRef) -> Query:
         """The contribution query for the pinned cell."""
-        place = place_in(prediction.subject.network, pinned.layer, pinned.channel, pinned.row, pinned.column)
-        return Question("worth", pinned.subject, pinned.layer, place)
+        place = cell_index(prediction.model.network, pinned.layer, pinned.channel, pinned.row, pinned.column)
+        return Query("worth", pinned.subject, pinned.layer, place)
 
-    def show_cell(self, prediction: Reading, cell: Cell, pinned: bool, result: Answer | None) -> None:
+    def show_cell(self, prediction: Prediction, cell: CellRef, pinned: bool, result: Result | None) -> None:
         """Show the arithmetic of a cell. result: its contributions, None while unknown."""
         if self._cell is None or _map_of(cell) != _map_of(self._cell):
-            self._max_rows = MOST_RANKS
+            self._max_rows = MAX_ROWS
         self._cell = cell
         selected = self._selected_map
         selected_map = selected[1] if selected and selected[0] == _map_of(cell) else None
-        blocks = spell(Spelled(prediction, cell, selected_map, self.cut, self._max_rows))
-        if downstream := goes_on(prediction, cell, self.cut):
-            blocks.append(Note(downstream))
+        blocks = value_blocks(ValueContext(prediction, cell, selected_map, self.truncate, self._max_rows))
+        if downstream := downstream_text(prediction, cell, self.truncate):
+            blocks.append(Paragraph(downstream))
         if pinned:
             blocks += self._contribution_blocks(prediction, cell, result)
         blocks += self._receptive_field_blocks(prediction, cell, result if pinned else None)
-        self.sheet.show_blocks(blocks, self.cut)
+        self.sheet.set_blocks(blocks, self.truncate)
 
-    def show_nothing(self, message: str) -> None:
+    def show_message(self, message: str) -> None:
         """Show a message instead of a cell."""
         self._cell = None
-        self.sheet.show_blocks([Note(message)], self.cut)
+        self.sheet.set_blocks([Paragraph(message)], self.truncate)
 
-    def _receptive_field_blocks(self, prediction: Reading, cell: Cell, result: Answer | None) -> list[Block]:
+    def _receptive_field_blocks(
+        self, prediction: Prediction, cell: CellRef, result: Result | None
+    ) -> list[SheetBlock]:
         """The receptive field in the drawing, and the contribution of each of its pixels."""
-        reads = say_cell(prediction, cell).reads
-        if not reads or cell.layer == 0 or (cell.layer == len(prediction.outputs) - 1 and result is None):
+        reads = cell_summary(prediction, cell).detail
+        if not reads or cell.layer == 0 or (cell.layer == len(prediction.activations) - 1 and result is None):
             return []
         text = reads[0].upper() + reads[1:] + "."
-        blocks: list[Block] = [Heading(_tr("in the drawing"))]
+        blocks: list[SheetBlock] = [Heading(_tr("in the drawing"))]
         if result is None or result.map is None:
-            return [*blocks, Note(text)]
+            return [*blocks, Paragraph(text)]
         contributions = result.map
         if not contributions.any():
-            return [*blocks, Note(text + " " + _tr("At present no pixel of it contributes anything."))]
+            return [*blocks, Paragraph(text + " " + _tr("At present no pixel of it contributes anything."))]
         row, column = np.unravel_index(np.abs(contributions).argmax(), contributions.shape)
-        largest = fixed(float(contributions[row, column]), self.cut)
-        text += " " + _tr("Largest contribution: {0} from {1}.").format(largest, place_words(int(row), int(column)))
-        limit = calm(float(np.abs(contributions).max()))
-        heat_map = Picture(_tr("contribution of each pixel"), contributions, limit)
-        return [*blocks, Note(text), *([heat_map] if cell.layer > 1 else [])]
+        largest = fixed_text(float(contributions[row, column]), self.truncate)
+        text += " " + _tr("Largest contribution: {0} from {1}.").format(largest, place_text(int(row), int(column)))
+        limit = rounded_limit(float(np.abs(contributions).max()))
+        heat_map = HeatMap(_tr("contribution of each pixel"), contributions, limit)
+        return [*blocks, Paragraph(text), *([heat_map] if cell.layer > 1 else [])]
 
-    def _contribution_blocks(self, prediction: Reading, cell: Cell, result: Answer | None) -> list[Block]:
+    def _contribution_blocks(
+        self, prediction: Prediction, cell: CellRef, result: Result | None
+    ) -> list[SheetBlock]:
         """The contribution to each class's score; for a score, where all of it comes from."""
-        network = prediction.subject.network
+        network = prediction.model.network
         names = network.classes[:MAX_CLASSES]
         if cell.layer == len(network.layers):
-            blocks = given_to_classes(prediction, cell, self.cut)
-            if result is not None and result.traced:
-                blocks += split_up(prediction, cell, result, self.cut)
+            blocks = contribution_table(prediction, cell, self.truncate)
+            if result is not None and result.layer_totals:
+                blocks += layer_table(prediction, cell, result, self.truncate)
             return blocks
-        known = result is not None and bool(result.worth)
-        contributions = result.worth if result is not None and known else (0.0,) * len(network.classes)
+        known = result is not None and bool(result.contributions)
+        contributions = result.contributions if result is not None and known else (0.0,) * len(network.classes)
         largest = max(map(abs, contributions)) or 1.0
         bars = tuple(
-            ClassBar(at, name, fixed(contributions[at], self.cut) if known else "…", contributions[at] / largest)
+            ClassBar(
+                at,
+                name,
+                fixed_text(contributions[at], self.truncate) if known else "…",
+                contributions[at] / largest,
+            )
             for at, name in enumerate(names)
         )
-        return [Heading(_tr("contribution to the score of each class")), ClassBars(bars, signed=True)]
+        return [Heading(_tr("contribution to the score of each class")), ClassBars(bars, has_negative_side=True)]
 
     # --- user actions
 
     def _select_part(self, part: int) -> None:
         """Show this map of the window, also while the window slides over the same map; or more rows of a list."""
-        if part == MORE:
-            self._max_rows = min(4 * self._max_rows, MOST_WANTED)
+        if part == SHOW_MORE:
+            self._max_rows = min(4 * self._max_rows, MAX_ROWS_EXPANDED)
             self.changed.emit()
         elif self._cell is not None:
             self._selected_map = (_map_of(self._cell), part)
             self.changed.emit()
 
-    def toggle(self) -> None:
-        if self.slide.playing:
-            self.slide.pause()
+    def toggle_playing(self) -> None:
+        if self.animation.is_playing:
+            self.animation.pause()
         else:
-            self.slide.play()
+            self.animation.play()
             self._show_playing()
 
     def _show_playing(self) -> None:
-        playing = self.slide.playing
+        playing = self.animation.is_playing
         self.play_button.setText(self.tr("❚❚ Pause") if playing else self.tr("▶ Slide the window"))
         self.play_button.setAccessibleName(self.tr("Pause the window") if playing else self.tr("Slide the window"))
 
     def _set_speed(self, position: int) -> None:
-        self.slide.speed = SLOWEST * (FASTEST / SLOWEST) ** (position / 100)
+        self.animation.speed = SLOWEST * (FASTEST / SLOWEST) ** (position / 100)
 
 
-class Slide(QObject):
+class WindowAnimation(QObject):
     """Slides the window over one map, value by value.
 
     Signals: moved(Cell); stopped(), at the end of the map or when paused.
@@ -203,20 +221,20 @@ class Slide(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._network: Network | None = None
-        self._cell: Cell | None = None
+        self._cell: CellRef | None = None
         self._pending_steps = 0.0
         self.speed = 6.0
         self._timer = QTimer(self, interval=TICK_MS)
         self._timer.timeout.connect(self._tick)
 
     @property
-    def playing(self) -> bool:
+    def is_playing(self) -> bool:
         return self._timer.isActive()
 
-    def stand(self, network: Network | None, cell: Cell | None) -> None:
+    def set_position(self, network: Network | None, cell: CellRef | None) -> None:
         """Set the current cell; a change from outside, such as a click, pauses the animation."""
         if cell != self._cell or network is not self._network:
-            if self.playing and (cell is None or network != self._network or cell != self._cell):
+            if self.is_playing and (cell is None or network != self._network or cell != self._cell):
                 self.pause()
             self._network, self._cell = network, cell
 
@@ -224,8 +242,8 @@ class Slide(QObject):
         """Start the animation, at the end of the map from its first value."""
         if self._network is None or self._cell is None:
             return
-        if following(self._network, self._cell) is None:
-            self._move_to(first(self._network, self._cell))
+        if next_cell(self._network, self._cell) is None:
+            self._move_to(first_cell(self._network, self._cell))
         self._pending_steps = 0.0
         self._timer.start()
 
@@ -233,40 +251,40 @@ class Slide(QObject):
         self._timer.stop()
         self.stopped.emit()
 
-    def step(self) -> None:
+    def advance(self) -> None:
         """Move on by one value, at the end of the map to its first."""
-        if self.playing:
+        if self.is_playing:
             self.pause()
         if self._network is not None and self._cell is not None:
-            self._move_to(following(self._network, self._cell) or first(self._network, self._cell))
+            self._move_to(next_cell(self._network, self._cell) or first_cell(self._network, self._cell))
 
     def _tick(self) -> None:
         self._pending_steps += self.speed * TICK_MS / 1000
         cell, network = self._cell, self._network
         while self._pending_steps >= 1 and cell is not None and network is not None:
             self._pending_steps -= 1
-            after = following(network, cell)
+            after = next_cell(network, cell)
             if after is None:
                 break
             cell = after
         if cell is not None and cell != self._cell:
             self._move_to(cell)
-        if cell is None or network is None or following(network, cell) is None:
+        if cell is None or network is None or next_cell(network, cell) is None:
             self.pause()
 
-    def _move_to(self, cell: Cell) -> None:
+    def _move_to(self, cell: CellRef) -> None:
         self._cell = cell
         self.moved.emit(cell)
 
 
-def first(network: Network, cell: Cell) -> Cell:
+def first_cell(network: Network, cell: CellRef) -> CellRef:
     """The first value of the map or list that holds `cell`."""
     if len(network.shapes[cell.layer]) == 3:
         return replace(cell, row=0, column=0)
     return replace(cell, channel=0)
 
 
-def following(network: Network, cell: Cell) -> Cell | None:
+def next_cell(network: Network, cell: CellRef) -> CellRef | None:
     """The next value of the map in row-major order, or of the list; None at the end."""
     shape = network.shapes[cell.layer]
     if len(shape) == 1:
@@ -276,9 +294,9 @@ def following(network: Network, cell: Cell) -> Cell | None:
     return replace(cell, row=cell.row + 1, column=0) if cell.row + 1 < shape[1] else None
 
 
-def _map_of(cell: Cell) -> Cell:
+def _map_of(cell: CellRef) -> CellRef:
     """Identifies a map by its first cell."""
-    return Cell(cell.layer, cell.channel, subject=cell.subject)
+    return CellRef(cell.layer, cell.channel, subject=cell.subject)
 
 
 def _tr(text: str) -> str:

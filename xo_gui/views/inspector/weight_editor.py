@@ -10,34 +10,34 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.inspector.sheet_blocks import Grid, Pair, Picture
+from xo_gui.views.inspector.sheet_blocks import HeatMap, NumberGrid, SideBySide
 from xo_gui.views.inspector.sheet_painting import (
     MAX_CELL_HEIGHT,
     MAX_CELL_WIDTH,
     MAX_HEAT_MAP_SIDE,
     TITLE,
-    Pass,
-    height,
-    paint,
+    PaintContext,
+    block_height,
+    paint_block,
 )
-from xo_gui.views.network.colour_limits import calm
-from xo_gui.widgets.buttons import KeyedWidget
+from xo_gui.views.network.colour_limits import rounded_limit
+from xo_gui.widgets.buttons import FocusFrameWidget
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # With more cells a side the weights are shown as a heat map without numbers.
-MOST_NUMBERS = 10
+MAX_NUMBERED_SIDE = 10
 _ARROW_KEYS = {
     Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
 }  # fmt: skip
 
 
-class FeatureBoard(KeyedWidget):
+class WeightEditor(FocusFrameWidget):
     """Signals: stroke_started(); weight_painted(row, column, sign), sign -1 for the right button;
     cell_selected(row, column)."""
 
-    begun = Signal()
-    painted = Signal(int, int, int)
-    chosen = Signal(int, int)
+    stroke_started = Signal()
+    weight_painted = Signal(int, int, int)
+    cell_selected = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,7 +45,7 @@ class FeatureBoard(KeyedWidget):
         self._weights: HostArray = np.zeros((1, 1), np.float32)
         self._limit = 1.0
         self.title = ""
-        self.cell = (0, 0)
+        self.selected_cell = (0, 0)
         self._sign = 0
         self._last_painted: tuple[int, int] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -57,11 +57,11 @@ class FeatureBoard(KeyedWidget):
             )
         )
 
-    def show_weights(self, title: str, weights: HostArray, limit: float) -> None:
+    def set_weights(self, title: str, weights: HostArray, limit: float) -> None:
         """Show the weights (h, w) of one slice; the colour scale ends at ±limit."""
         self.title = title
         if weights.shape != self._weights.shape:
-            self.cell = (0, 0)
+            self.selected_cell = (0, 0)
         self._weights, self._limit = weights, limit
         total = max(round(self._block_height()), 1)
         if total != self.height():
@@ -75,15 +75,15 @@ class FeatureBoard(KeyedWidget):
     def sizeHint(self) -> QSize:
         return QSize(240, round(self._block_height()))
 
-    def _block(self) -> Pair | Picture:
-        if max(self._weights.shape) > MOST_NUMBERS:
-            return Picture(self.title, self._weights, self._limit)
-        row, column = self.cell
+    def _block(self) -> SideBySide | HeatMap:
+        if max(self._weights.shape) > MAX_NUMBERED_SIDE:
+            return HeatMap(self.title, self._weights, self._limit)
+        row, column = self.selected_cell
         ring = frozenset({row * self._weights.shape[1] + column}) if self.hasFocus() else frozenset()
-        return Pair(Grid(self.title, self._weights, "value", self._limit, ring=ring))
+        return SideBySide(NumberGrid(self.title, self._weights, "value", self._limit, outlined=ring))
 
     def _block_height(self) -> float:
-        return height(self._block(), self._block_width())
+        return block_height(self._block(), self._block_width())
 
     def _block_width(self) -> float:
         return float(max(self.width(), 60))
@@ -91,7 +91,7 @@ class FeatureBoard(KeyedWidget):
     def _area(self) -> QRectF:
         """The rectangle of all cells, below the title."""
         high, wide = self._weights.shape
-        if max(high, wide) > MOST_NUMBERS:
+        if max(high, wide) > MAX_NUMBERED_SIDE:
             scale = min(self._block_width() / wide, MAX_HEAT_MAP_SIDE / max(high, wide))
             return QRectF(1, TITLE, round(wide * scale), round(high * scale))
         side = float(int(min(self._block_width() / wide, MAX_CELL_WIDTH)))
@@ -105,11 +105,13 @@ class FeatureBoard(KeyedWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        paint(self._block(), 0.0, Pass(painter, self._theme, self._block_width(), False))
-        if self.hasFocus() and max(self._weights.shape) > MOST_NUMBERS:
+        paint_block(self._block(), 0.0, PaintContext(painter, self._theme, self._block_width(), False))
+        if self.hasFocus() and max(self._weights.shape) > MAX_NUMBERED_SIDE:
             area, (high, wide) = self._area(), self._weights.shape
             step = area.width() / wide, area.height() / high
-            box = QRectF(area.left() + self.cell[1] * step[0], area.top() + self.cell[0] * step[1], *step)
+            box = QRectF(
+                area.left() + self.selected_cell[1] * step[0], area.top() + self.selected_cell[0] * step[1], *step
+            )
             painter.setPen(QPen(QColor(self._theme.text), 1.2))
             painter.drawRect(box)
         painter.end()
@@ -123,7 +125,7 @@ class FeatureBoard(KeyedWidget):
         self._select(*cell)
         if not event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             self._sign = -1 if event.button() == Qt.MouseButton.RightButton else 1
-            self.begun.emit()
+            self.stroke_started.emit()
             self._paint(cell)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
@@ -141,23 +143,26 @@ class FeatureBoard(KeyedWidget):
         if key in _ARROW_KEYS:
             down, right = _ARROW_KEYS[key]
             high, wide = self._weights.shape
-            self._select(min(max(self.cell[0] + down, 0), high - 1), min(max(self.cell[1] + right, 0), wide - 1))
+            self._select(
+                min(max(self.selected_cell[0] + down, 0), high - 1),
+                min(max(self.selected_cell[1] + right, 0), wide - 1),
+            )
         elif key == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self.begun.emit()
-            self.painted.emit(*self.cell, 1)
+            self.stroke_started.emit()
+            self.weight_painted.emit(*self.selected_cell, 1)
         else:
             super().keyPressEvent(event)
 
     def _select(self, row: int, column: int) -> None:
-        self.cell = (row, column)
-        self.chosen.emit(row, column)
+        self.selected_cell = (row, column)
+        self.cell_selected.emit(row, column)
         self.update()
 
     def _paint(self, cell: tuple[int, int]) -> None:
         self._last_painted = cell
-        self.painted.emit(*cell, self._sign)
+        self.weight_painted.emit(*cell, self._sign)
 
 
-def level_of(weights: HostArray) -> float:
+def weight_limit(weights: HostArray) -> float:
     """The colour limit for the slices of a kernel: the largest magnitude, rounded up; never 0."""
-    return calm(float(np.abs(weights).max()))
+    return rounded_limit(float(np.abs(weights).max()))

@@ -10,13 +10,13 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.nn.inference import Outputs
+from engine.nn.inference import Activations
 from engine.nn.network import Network
-from engine.runtime.training_protocol import Training
-from xo_gui.views.network.layer_labels import Stage
+from engine.runtime.training_protocol import TrainingReport
+from xo_gui.views.network.layer_labels import DisplayColumn
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-Mode = Literal["shared", "layer", "map"]
+LimitMode = Literal["shared", "layer", "map"]
 
 # Least number of seconds between two adaptations of the limits while training runs.
 ADAPT_SECONDS = 1.0
@@ -24,7 +24,7 @@ _ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Peaks:
+class ColourLimits:
     """The positive and negative peaks of every map: (channels,) arrays by layer, 0 the input.
 
     Peaks are 0 for maps without values yet; layers without any values have no entry.
@@ -32,30 +32,38 @@ class Peaks:
     """
 
     network: Network
-    rises: Mapping[int, HostArray]
-    falls: Mapping[int, HostArray]
-    blank: bool
+    positive_peaks: Mapping[int, HostArray]
+    negative_peaks: Mapping[int, HostArray]
+    is_blank: bool
 
     @classmethod
-    def of(cls, network: Network, outputs: Outputs) -> Peaks:
+    def from_activations(cls, network: Network, outputs: Activations) -> ColourLimits:
         """The peaks of the finite values among a prediction's activations."""
         rises: dict[int, HostArray] = {}
         falls: dict[int, HostArray] = {}
-        for layer, maps, values in outputs.parts():
+        for layer, maps, values in outputs.iter_parts():
             rise, fall = np.zeros((2, outputs.shapes[layer][0]), np.float32)
             rise[maps.start : maps.stop], fall[maps.start : maps.stop] = _peaks(values.reshape(len(values), -1))
             rises[layer], falls[layer] = rise, fall
         return cls(network, rises, falls, bool(outputs[0].min() == outputs[0].max()))
 
-    def with_at_least(self, other: Peaks) -> Peaks:
+    def widened_by(self, other: ColourLimits) -> ColourLimits:
         """The elementwise maximum with the peaks of `other`."""
-        return replace(self, rises=_maximum(self.rises, other.rises), falls=_maximum(self.falls, other.falls))
+        return replace(
+            self,
+            positive_peaks=_maximum(self.positive_peaks, other.positive_peaks),
+            negative_peaks=_maximum(self.negative_peaks, other.negative_peaks),
+        )
 
-    def with_unseen(self, other: Peaks) -> Peaks:
+    def filled_from(self, other: ColourLimits) -> ColourLimits:
         """These peaks, and for layers that have none those of `other`."""
-        return replace(self, rises={**other.rises, **self.rises}, falls={**other.falls, **self.falls})
+        return replace(
+            self,
+            positive_peaks={**other.positive_peaks, **self.positive_peaks},
+            negative_peaks={**other.negative_peaks, **self.negative_peaks},
+        )
 
-    def levels(self, display: Stage, mode: Mode, gain: float = 1.0) -> HostArray:
+    def limits(self, display: DisplayColumn, mode: LimitMode, gain: float = 1.0) -> HostArray:
         """The colour limits of a column: (1,) or, in mode "map" for maps, (channels,), float64.
 
         mode: "shared" for one limit from a layer up to the next convolution, "layer" for one a layer.
@@ -65,41 +73,41 @@ class Peaks:
             return np.ones(1)
         if mode == "map" and display.kind == "maps":
             zeros = np.zeros(display.count)
-            rises, falls = (peaks.get(display.shown, zeros) for peaks in (self.rises, self.falls))
+            rises, falls = (peaks.get(display.layer, zeros) for peaks in (self.positive_peaks, self.negative_peaks))
             pairs = zip(rises.tolist(), falls.tolist(), strict=True)
-            return np.array([calm(end_of_colours(*pair)) for pair in pairs]) / gain
-        layers = [display.shown]
+            return np.array([rounded_limit(colour_limit(*pair)) for pair in pairs]) / gain
+        layers = [display.layer]
         if mode == "shared":
-            scales = self.network.scales
-            ends = (at for at in range(display.group, len(scales)) if scales[at] != display.group)
-            layers = list(range(display.group, next(ends, len(scales))))
+            scales = self.network.scale_sources
+            ends = (at for at in range(display.scale_layer, len(scales)) if scales[at] != display.scale_layer)
+            layers = list(range(display.scale_layer, next(ends, len(scales))))
         rise, fall = (
             max((float(peaks[at].max()) for at in layers if at in peaks), default=0.0)
-            for peaks in (self.rises, self.falls)
+            for peaks in (self.positive_peaks, self.negative_peaks)
         )
-        return np.array([calm(end_of_colours(rise, fall))]) / gain
+        return np.array([rounded_limit(colour_limit(rise, fall))]) / gain
 
 
 @dataclass
-class Pace:
+class LimitAdapter:
     """Decides when limits may adapt; adapted_at: perf_counter() of the last adaptation."""
 
     adapted_at: float = 0.0
 
-    def holds(self, training: Training | None) -> bool:
+    def is_on_hold(self, training: TrainingReport | None) -> bool:
         """Whether to keep the limits: training runs or the timeline is dragged, and they have just adapted.
 
         Legends that change with every frame cannot be read, and take longer to paint than the maps.
         """
         now = perf_counter()
-        is_moving = training is not None and (training.state == "running" or not training.exact)
+        is_moving = training is not None and (training.state == "running" or not training.is_exact)
         if is_moving and now - self.adapted_at < ADAPT_SECONDS:
             return True
         self.adapted_at = now
         return False
 
 
-def calm(value: float) -> float:
+def rounded_limit(value: float) -> float:
     """Round up to a number that is easy to read and stable from stroke to stroke: 5.5 for 4.61, 1 for 0."""
     if not value > 0 or not math.isfinite(value):
         return 1.0
@@ -108,7 +116,7 @@ def calm(value: float) -> float:
     return next(step for step in _ROUND_STEPS if step >= value / power * (1 - 1e-6)) * power
 
 
-def end_of_colours(rise: float, fall: float) -> float:
+def colour_limit(rise: float, fall: float) -> float:
     """The limit of a symmetric colour scale for values from -fall to rise.
 
     Negative responses of trained features are far larger than positive ones, and ReLU zeroes them: negative values

@@ -10,22 +10,22 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
-from engine.nn.inference import Reading
+from engine.nn.inference import Prediction
 from engine.nn.layers import Votes
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
-from xo_gui.views.network.layer_labels import Stage
-from xo_gui.views.network.layout import Box, Column
+from xo_gui.views.network.layer_labels import DisplayColumn
+from xo_gui.views.network.layout import Box, ColumnLayout
 from xo_gui.widgets import number_text
-from xo_gui.widgets.map_images import bars_picture, paint_class, source
+from xo_gui.widgets.map_images import atlas_rect, bars_image, paint_class_symbol
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
-SYMBOL = 11.0
+SYMBOL_SIZE = 11.0
 # Width of the clickable arrow that turns a page.
-SIGN = 16.0
-HEIGHT = 14.0
-BAR_HEIGHT, WIDEST_BAR, SHORTEST_BAR = 5.0, 48.0, 14.0
+ARROW_WIDTH = 16.0
+LEGEND_HEIGHT = 14.0
+COLOUR_BAR_HEIGHT, MAX_COLOUR_BAR, MIN_COLOUR_BAR = 5.0, 48.0, 14.0
 
 
 @dataclass(frozen=True)
@@ -44,55 +44,55 @@ class Brush:
         self.painter.setPen(pen)
 
     def fill(self, box: Box, colour: QColor | str) -> None:
-        self.painter.fillRect(rect(box), QColor(colour))
+        self.painter.fillRect(qrect(box), QColor(colour))
 
     def text(self, x: float, y: float, text: str, colour: str, px: int = SMALL_PX, strong: bool = False) -> float:
         """Draw text with its baseline at y; returns the x of its right end."""
-        face, metrics = kept_font(px, strong)
+        face, metrics = cached_font(px, strong)
         self.painter.setFont(face)
         self.painter.setPen(QColor(colour))
         self.painter.drawText(QPointF(x, y), text)
         return x + metrics.horizontalAdvance(text)
 
 
-def header_width(display: Stage) -> float:
+def header_width(display: DisplayColumn) -> float:
     """The width of a column's header in logical pixels."""
-    small, strong = kept_font(SMALL_PX)[1], kept_font(TITLE_PX, True)[1]
-    lines = display.lines if display.pager is None else (display.lines[0], " ".join(display.pager[:2]))
+    small, strong = cached_font(SMALL_PX)[1], cached_font(TITLE_PX, True)[1]
+    lines = display.subtitle if display.pager is None else (display.subtitle[0], " ".join(display.pager[:2]))
     widths = [strong.horizontalAdvance(display.title), *(small.horizontalAdvance(line) for line in lines)]
-    return max(widths) + (2 * SIGN if display.pager else 0.0)
+    return max(widths) + (2 * ARROW_WIDTH if display.pager else 0.0)
 
 
-def paint_header(brush: Brush, column: Column, top: float, underlined: bool) -> None:
+def paint_header(brush: Brush, column: ColumnLayout, top: float, underlined: bool) -> None:
     """Paint the title and the subtitle, HEADER_HEIGHT in all."""
-    theme, display = brush.theme, column.stage
+    theme, display = brush.theme, column.display
     end = brush.text(column.x, top + 13, display.title, theme.text, TITLE_PX, strong=True)
     if underlined:
         brush.pen(theme.text)
         brush.painter.drawLine(QLineF(column.x, top + 16.5, end, top + 16.5))
-    for at, line in enumerate(display.lines[: 1 if display.pager else 2]):
-        brush.text(column.x, top + TITLE_LINE + 11 + at * SMALL_LINE, line, theme.quiet)
+    for at, line in enumerate(display.subtitle[: 1 if display.pager else 2]):
+        brush.text(column.x, top + TITLE_LINE + 11 + at * SMALL_LINE, line, theme.secondary_text)
 
 
-def paint_found(brush: Brush, column: Column, top: float) -> None:
+def paint_search_match(brush: Brush, column: ColumnLayout, top: float) -> None:
     """Highlight the header of a search match."""
     painter = brush.painter
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    brush.pen(brush.theme.quiet)
-    painter.setBrush(QColor(brush.theme.raised))
+    brush.pen(brush.theme.secondary_text)
+    painter.setBrush(QColor(brush.theme.hover))
     painter.drawRoundedRect(QRectF(column.x - 5.5, top - 3.5, column.width + 10, HEADER_HEIGHT + 5), 4, 4)
     painter.restore()
 
 
-def paint_frames(brush: Brush, column: Column, channels: range) -> None:
+def paint_frames(brush: Brush, column: ColumnLayout, channels: range) -> None:
     """Paint a thin outline around the tiles of `channels`."""
-    brush.pen(brush.theme.line)
+    brush.pen(brush.theme.border)
     brush.painter.setBrush(Qt.BrushStyle.NoBrush)
     brush.painter.drawRects([_outline(column.tile(channel), 1.0) for channel in channels])
 
 
-def paint_tiles(brush: Brush, column: Column, atlas: QImage, tiles: list[tuple[QRectF, QRect]]) -> None:
+def paint_tiles(brush: Brush, column: ColumnLayout, atlas: QImage, tiles: list[tuple[QRectF, QRect]]) -> None:
     """Draw maps from an atlas; tiles: the target and the source rectangle of each.
 
     Enlarged maps are drawn with nearest neighbour; shrunk ones are smoothed, so that no line is lost.
@@ -104,120 +104,143 @@ def paint_tiles(brush: Brush, column: Column, atlas: QImage, tiles: list[tuple[Q
     brush.painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
 
 
-def paint_kernels(brush: Brush, column: Column, atlas: QImage, features: range) -> None:
+def paint_kernels(brush: Brush, column: ColumnLayout, atlas: QImage, features: range) -> None:
     """Draw the kernels of `features` beside their maps, one slice for each input channel."""
     if column.kernels is None:
         return
     grid = column.kernels
     for feature in features:
         for channel in range(grid.channels):
-            where = source(
+            where = atlas_rect(
                 channel * (atlas.height() // grid.size) + feature, atlas.height() // grid.size, (grid.size,) * 2
             )
-            brush.painter.drawImage(rect(column.slice(feature, channel)), atlas, where)
+            brush.painter.drawImage(qrect(column.kernel_slice(feature, channel)), atlas, where)
 
 
-def paint_group(brush: Brush, column: Column, underlined: bool) -> None:
+def paint_collapsed_run(brush: Brush, column: ColumnLayout, underlined: bool) -> None:
     """Paint a collapsed run of layers as stacked sheets with the kinds of its layers in vertical text."""
     theme, painter, tile = brush.theme, brush.painter, column.tile(0)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    brush.pen(theme.quiet if underlined else theme.faint)
-    painter.setBrush(QColor(theme.ground))
+    brush.pen(theme.secondary_text if underlined else theme.disabled_text)
+    painter.setBrush(QColor(theme.background))
     for at in (2, 1, 0):
         sheet = QRectF(tile.x + 0.5 + 4 * at, tile.y + 0.5 + 4 * at, tile.width - 9, tile.height - 9)
         painter.drawRoundedRect(sheet, 3, 3)
-    face, metrics = kept_font(SMALL_PX)
+    face, metrics = cached_font(SMALL_PX)
     painter.setFont(face)
-    painter.setPen(QColor(theme.text if underlined else theme.quiet))
+    painter.setPen(QColor(theme.text if underlined else theme.secondary_text))
     painter.translate(tile.x + (tile.width - 8) / 2, tile.y + (tile.height - 8) / 2)
     painter.rotate(-90)
     room = tile.height - 24
-    text = metrics.elidedText(" · ".join(column.stage.kinds), Qt.TextElideMode.ElideRight, room)
+    text = metrics.elidedText(" · ".join(column.display.layer_kinds), Qt.TextElideMode.ElideRight, room)
     painter.drawText(QRectF(-room / 2, -10, room, 20), Qt.AlignmentFlag.AlignCenter, text)
     painter.restore()
 
 
-def paint_bars(brush: Brush, column: Column, values: HostArray, level: float) -> None:
+def paint_bars(brush: Brush, column: ColumnLayout, values: HostArray, level: float) -> None:
     """Paint values as bars from a dashed line at 0; a bar of full length has the value `level`."""
     shares, ratio = values / level, brush.ratio
-    for first in range(0, column.stage.count, column.rows):
+    for first in range(0, column.display.count, column.rows):
         row, part = column.tile(first), shares[first : first + column.rows]
         thick = max(round(min(row.height * 0.6, 11.0) * ratio), 1)
         tops = np.rint((np.arange(len(part)) * column.step_y + row.height / 2) * ratio - thick / 2).astype(np.intp)
         size = round(row.width * ratio), round((column.step_y * (len(part) - 1) + row.height) * ratio)
-        zero, room = _zero(column, row), row.width / 2 if column.stage.signed else row.width
+        zero, room = _zero(column, row), row.width / 2 if column.display.signed else row.width
         start, end = round((zero - 0.5 - row.x) * ratio), round((room - 2) * ratio)
-        picture = bars_picture(part, size, start, end, tops, thick, brush.theme)
+        picture = bars_image(part, size, start, end, tops, thick, brush.theme)
         brush.painter.drawImage(QRectF(row.x, row.y, size[0] / ratio, size[1] / ratio), picture)
-        brush.pen(brush.theme.quiet, dashed=True)
+        brush.pen(brush.theme.secondary_text, dashed=True)
         brush.painter.drawLine(QLineF(zero, row.y, zero, row.y + size[1] / ratio))
 
 
 def paint_list(
-    brush: Brush, column: Column, values: HostArray, colours: list[QColor], votes: Votes, classes: tuple[str, ...]
+    brush: Brush,
+    column: ColumnLayout,
+    values: HostArray,
+    colours: list[QColor],
+    votes: Votes,
+    classes: tuple[str, ...],
 ) -> None:
     """Paint values one below the other, each with its colour, number, and the classes whose votes use it."""
-    for channel in range(column.stage.count):
-        row, swatch = column.tile(channel), rect(column.swatch(channel))
+    for channel in range(column.display.count):
+        row, swatch = column.tile(channel), qrect(column.swatch(channel))
         side = swatch.width()
         brush.painter.fillRect(swatch, colours[channel])
-        brush.pen(brush.theme.line)
+        brush.pen(brush.theme.border)
         brush.painter.drawRect(swatch.adjusted(-0.5, -0.5, 0.5, 0.5))
         middle = row.y + row.height / 2
         brush.text(row.x + side + 8, middle + 4, f"{float(values[channel]):.2f}", brush.theme.text, SMALL_PX)
         x = row.x + side + 8 + 32
         for index, strong in enumerate(votes.strong):
             if channel in strong:
-                paint_class(brush.painter, brush.theme, index, classes[index], QPointF(x + 4, middle), 8)
+                paint_class_symbol(brush.painter, brush.theme, index, classes[index], QPointF(x + 4, middle), 8)
                 x += 13
 
 
-def paint_votes(brush: Brush, column: Column, reading: Reading, level: float) -> None:
+def paint_votes(brush: Brush, column: ColumnLayout, reading: Prediction, level: float) -> None:
     """Paint every class with its symbol, vote, and score as a bar from a dashed line."""
-    network = reading.subject.network
+    network = reading.model.network
     tall = column.tile_height >= 56
     for index, name in enumerate(network.classes):
         row = column.tile(index)
-        score, vote = float(reading.outputs[-1][index]), float(reading.votes[index])
+        score, vote = float(reading.activations[-1][index]), float(reading.votes[index])
         line = row.y + 13 if tall else row.y + row.height / 2 + 5
-        paint_class(brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL / 2, line - 5), SYMBOL)
-        is_predicted = name == reading.verdict
-        colour = brush.theme.text if is_predicted else brush.theme.quiet
+        paint_class_symbol(
+            brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL_SIZE / 2, line - 5), SYMBOL_SIZE
+        )
+        is_predicted = name == reading.predicted_class
+        colour = brush.theme.text if is_predicted else brush.theme.secondary_text
         brush.text(row.x + 20, line, number_text.vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
-                brush.text(row.x, row.y + 50, _tr("score {0}").format(number_text.signed(score)), brush.theme.quiet)
+                brush.text(
+                    row.x,
+                    row.y + 50,
+                    _tr("score {0}").format(number_text.signed_text(score)),
+                    brush.theme.secondary_text,
+                )
 
 
 def paint_legend(
-    painter: QPainter, theme: Theme, display: Stage, level: float | None, left: float, top: float, width: float
+    painter: QPainter,
+    theme: Theme,
+    display: DisplayColumn,
+    level: float | None,
+    left: float,
+    top: float,
+    width: float,
 ) -> None:
     """Paint the colour scale with its limits in `width` x LEGEND_HEIGHT. level: None if each map has its own."""
     low = -1.0 if display.signed else 0.0
     if level is None:
         names = (number_text.MINUS if display.signed else "0"), "+"
     else:
-        names = number_text.level(low * level), number_text.level(level)
-    face, metrics = kept_font(SMALL_PX)
+        names = number_text.limit_text(low * level), number_text.limit_text(level)
+    face, metrics = cached_font(SMALL_PX)
     widths = [metrics.horizontalAdvance(name) for name in names]
-    if level is not None and display.signed and sum(widths) + 10 + SHORTEST_BAR > width:
+    if level is not None and display.signed and sum(widths) + 10 + MIN_COLOUR_BAR > width:
         # In a narrow column both limits share one text, so that it stays off the next column's legend.
-        names = "", f"±{number_text.level(level)}"
+        names = "", f"±{number_text.limit_text(level)}"
         widths = [0.0, metrics.horizontalAdvance(names[1])]
-    bar = min(max(width - sum(widths) - 10, SHORTEST_BAR), WIDEST_BAR)
+    bar = min(max(width - sum(widths) - 10, MIN_COLOUR_BAR), MAX_COLOUR_BAR)
     painter.setFont(face)
-    painter.setPen(QColor(theme.quiet))
+    painter.setPen(QColor(theme.secondary_text))
     middle = Qt.AlignmentFlag.AlignVCenter
-    painter.drawText(QRectF(left, top, widths[0] + 1, HEIGHT), middle, names[0])
+    painter.drawText(QRectF(left, top, widths[0] + 1, LEGEND_HEIGHT), middle, names[0])
     start = left + widths[0] + (5 if names[0] else 0)
-    paint_scale(painter, theme, display, QRectF(start, top + (HEIGHT - BAR_HEIGHT) / 2, bar, BAR_HEIGHT))
-    painter.setPen(QColor(theme.quiet))
-    painter.drawText(QRectF(start + bar + 5, top, widths[1] + 1, HEIGHT), middle, names[1])
+    paint_colour_bar(
+        painter,
+        theme,
+        display,
+        QRectF(start, top + (LEGEND_HEIGHT - COLOUR_BAR_HEIGHT) / 2, bar, COLOUR_BAR_HEIGHT),
+    )
+    painter.setPen(QColor(theme.secondary_text))
+    painter.drawText(QRectF(start + bar + 5, top, widths[1] + 1, LEGEND_HEIGHT), middle, names[1])
 
 
-def paint_scale(painter: QPainter, theme: Theme, display: Stage, bar: QRectF) -> None:
+def paint_colour_bar(painter: QPainter, theme: Theme, display: DisplayColumn, bar: QRectF) -> None:
     """Paint the colour scale alone, as a rounded bar."""
     table = theme.picture_table if display.kind == "picture" else theme.value_table
     if not display.signed:
@@ -232,35 +255,35 @@ def paint_scale(painter: QPainter, theme: Theme, display: Stage, bar: QRectF) ->
     painter.restore()
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QColor(theme.line))
+    painter.setPen(QColor(theme.border))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(path)
     painter.restore()
 
 
 @cache
-def kept_font(px: int, strong: bool = False) -> tuple[QFont, QFontMetricsF]:
+def cached_font(px: int, strong: bool = False) -> tuple[QFont, QFontMetricsF]:
     """The program's font and its metrics, cached because every painted text needs them."""
     face = font(px, strong)
     return face, QFontMetricsF(face)
 
 
-def rect(box: Box) -> QRectF:
+def qrect(box: Box) -> QRectF:
     return QRectF(box.x, box.y, box.width, box.height)
 
 
-def _score(brush: Brush, column: Column, box: Box, index: int, share: float) -> None:
-    room = box.width / 2 if column.stage.signed else box.width
+def _score(brush: Brush, column: ColumnLayout, box: Box, index: int, share: float) -> None:
+    room = box.width / 2 if column.display.signed else box.width
     zero, length = _zero(column, box), min(abs(share), 1.0) * (room - 2)
     left = zero if share > 0 else zero - length
     brush.fill(Box(left, box.y + 3, length, box.height - 6), brush.theme.class_colour(index))
-    brush.pen(brush.theme.quiet, dashed=True)
+    brush.pen(brush.theme.secondary_text, dashed=True)
     brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
 
 
-def _zero(column: Column, tile: Box) -> float:
+def _zero(column: ColumnLayout, tile: Box) -> float:
     """The x of the value 0: the middle of a tile, or its left edge if no value can be negative."""
-    return round(tile.x + (tile.width / 2 if column.stage.signed else 0.0)) + 0.5
+    return round(tile.x + (tile.width / 2 if column.display.signed else 0.0)) + 0.5
 
 
 def _outline(box: Box, distance: float) -> QRectF:

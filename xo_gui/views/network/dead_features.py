@@ -9,40 +9,40 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.nn.network import Network
-from engine.runtime.training_protocol import Training
-from engine.training.layer_statistics import Dead
+from engine.runtime.training_protocol import TrainingReport
+from engine.training.layer_statistics import DeadFeatures
 from xo_gui.app.theme import SMALL_PX, Theme
-from xo_gui.views.network.column_painting import kept_font
-from xo_gui.views.network.layout import Box, Column, Strip
+from xo_gui.views.network.column_painting import cached_font
+from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 
 _SIDE, _MIN_TEXT_WIDTH = 9.0, 40.0
 _MIN_RING = 5.0
 
 
-class DeadMarks(QObject):
+class DeadFeatureMarks(QObject):
     """Marks the dead features of the training network on the widget that shows its columns.
 
     layout: returns the layout of the columns and its scroll offset, or None.
     """
 
-    def __init__(self, widget: QWidget, layout: Callable[[], tuple[Strip, float] | None]) -> None:
+    def __init__(self, widget: QWidget, layout: Callable[[], tuple[StripLayout, float] | None]) -> None:
         super().__init__(widget)
         self._layout, self._widget = layout, widget
-        self._dead: tuple[Dead, ...] = ()
+        self._dead: tuple[DeadFeatures, ...] = ()
         self._examples = 0
         # The last painted marks and what they were computed from, because every frame of training needs them.
-        self._painted: tuple[Strip, tuple[Dead, ...]] | None = None
+        self._painted: tuple[StripLayout, tuple[DeadFeatures, ...]] | None = None
         self._signs, self._tiles = QPainterPath(), list[Box]()
         widget.installEventFilter(self)
 
-    def take(self, training: Training | None, network: Network, live: bool) -> None:
+    def update(self, training: TrainingReport | None, network: Network, live: bool) -> None:
         """Mark the dead features of the training report. live: whether the columns show the training weights."""
         statistics = None if training is None else training.statistics
         applies = statistics is not None and live and statistics.network == network
         self._dead = statistics.dead if statistics is not None and applies else ()
         self._examples = 0 if statistics is None else statistics.examples
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """The number of dead features as text for screen readers; "" for none."""
         count = sum(len(dead.channels) for dead in self._dead)
         return _tr("{0} dead features").format(count) if count else ""
@@ -62,43 +62,43 @@ class DeadMarks(QObject):
             _paint_background(painter, theme, box)
         _paint_signs(painter, theme, self._signs)
 
-    def tip(self, x: float, y: float) -> str:
+    def tooltip_text(self, x: float, y: float) -> str:
         """The tooltip at a point of the widget, "" away from marks."""
         shown = self._layout()
         if shown is None:
             return ""
         layout, scrolled = shown
         for column, channel, box in self._boxes(layout):
-            if box.holds(x + scrolled, y):
+            if box.contains(x + scrolled, y):
                 kind = _tr("Feature {0}") if column.is_map else _tr("Value {0}")
-                return dead_words(kind.format(channel + 1), self._examples)
+                return dead_feature_text(kind.format(channel + 1), self._examples)
         return ""
 
-    def _boxes(self, layout: Strip) -> Iterator[tuple[Column, int, Box]]:
+    def _boxes(self, layout: StripLayout) -> Iterator[tuple[ColumnLayout, int, Box]]:
         """The tiles of dead features, in the column of their layer and in that of the ReLU that zeroes them."""
         for dead in self._dead:
-            columns = {id(column): column for column in map(layout.column_of, (dead.layer, dead.cut)) if column}
+            columns = {id(column): column for column in map(layout.column_of, (dead.layer, dead.relu)) if column}
             for column in columns.values():
                 for channel in filter(column.maps.__contains__, dead.channels):
                     yield column, channel, column.tile(channel)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            text = self.tip(event.pos().x(), event.pos().y())
+            text = self.tooltip_text(event.pos().x(), event.pos().y())
             if text:
                 QToolTip.showText(event.globalPos(), text, self._widget)
                 return True
         return super().eventFilter(watched, event)
 
 
-def paint_dead(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
+def paint_dead_mark(painter: QPainter, theme: Theme, middle: QPointF, side: float) -> None:
     """Paint a circle with a bar through it, `side` wide, in the text colour."""
     sign = QPainterPath()
     _add_sign(sign, middle, side)
     _paint_signs(painter, theme, sign)
 
 
-def dead_words(name: str, examples: int) -> str:
+def dead_feature_text(name: str, examples: int) -> str:
     """An explanation of a dead feature, with remedies."""
     text = _tr(
         "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings checked, so no gradient reaches it and "
@@ -117,10 +117,10 @@ def _mark_geometry(box: Box) -> tuple[QPointF, float]:
 
 def _paint_background(painter: QPainter, theme: Theme, box: Box) -> None:
     """Paint the background of a tile's mark, and the word "dead" where there is room."""
-    face, metrics = kept_font(SMALL_PX)
+    face, metrics = cached_font(SMALL_PX)
     word = _tr("dead")
     wide = metrics.horizontalAdvance(word) if box.width >= _MIN_TEXT_WIDTH else 0.0
-    background = QColor(theme.ground)
+    background = QColor(theme.background)
     background.setAlphaF(0.85)
     painter.fillRect(QRectF(box.x, box.y, _SIDE + 5 + (wide + 3 if wide else 0), _SIDE + 5), background)
     if wide:

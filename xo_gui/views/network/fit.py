@@ -8,8 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.nn.network import Network
-from xo_gui.views.network.layer_labels import Stage, foldable, stages_of, with_pager
-from xo_gui.views.network.layout import KERNEL_GAP, Box, Column, Kernels, Opened, Strip, gathered
+from xo_gui.views.network.layer_labels import DisplayColumn, display_columns, foldable_layers, with_pager
+from xo_gui.views.network.layout import (
+    KERNEL_GAP,
+    Box,
+    ColumnLayout,
+    LayerRange,
+    SliceGrid,
+    StripLayout,
+    collapse_runs,
+)
 
 TILE_GAP = 4.0
 # Free height below the tiles when rows are spread over the height.
@@ -17,7 +25,7 @@ FOOT_ROOM = 12.0
 SLICE_GAP = 1.0
 COLUMN_GAP, WIDEST_GAP = 16.0, 64.0
 # Below COMFORTABLE_SIDE ReLUs are folded to make room; above MAX_SIDE a map gains nothing.
-SMALLEST, READABLE, COMFORT, LARGEST = 16.0, 32.0, 60.0, 256.0
+MIN_SIDE, READABLE_SIDE, COMFORTABLE_SIDE, MAX_SIDE = 16.0, 32.0, 60.0, 256.0
 INPUT_SIDE = 100.0
 BAR_WIDTH, WIDEST_BAR, BAR_PITCH, TALLEST_BAR = 64.0, 110.0, 3.0, 30.0
 LIST_WIDTH, LIST_PITCH = 84.0, 12.0
@@ -29,15 +37,15 @@ _SCROLL_GROWTH = 1.33
 VOTE_WIDTH, WIDEST_VOTE, VOTE_PITCH, TALLEST_VOTE = 104.0, 150.0, 24.0, 72.0
 
 
-def arrange(
+def fit_columns(
     network: Network,
     area: Box,
     ratio: float = 1.0,
-    header_width: Callable[[Stage], float] = lambda display: 0.0,
-    chosen: Mapping[int, bool] | None = None,
-    pages: Mapping[int, int | None] | None = None,
-    opened: Opened | None = None,
-) -> Strip:
+    header_width: Callable[[DisplayColumn], float] = lambda display: 0.0,
+    fold_choices: Mapping[int, bool] | None = None,
+    page_starts: Mapping[int, int | None] | None = None,
+    expanded: LayerRange | None = None,
+) -> StripLayout:
     """Lay out the columns of a network in `area` with the largest possible tiles.
 
     ratio: device pixels per logical pixel.
@@ -50,54 +58,56 @@ def arrange(
     than COMFORTABLE_SIDE. Where even the smallest tiles do not fit, columns show one page of their maps; where that
     does not fit either, runs of columns are collapsed. The layout may still be wider than the area.
     """
-    chosen = chosen or {}
-    candidates = foldable(network)
-    folded = {layer for layer in candidates if chosen.get(layer, network.layers[layer - 1].relays)}
-    free = [layer for layer in reversed(candidates) if layer not in chosen and layer not in folded]
+    fold_choices = fold_choices or {}
+    candidates = foldable_layers(network)
+    folded = {layer for layer in candidates if fold_choices.get(layer, network.layers[layer - 1].is_identity)}
+    free = [layer for layer in reversed(candidates) if layer not in fold_choices and layer not in folded]
 
     def fit(count: int) -> _Fit:
-        displays = stages_of(network, folded | set(free[:count]))
+        displays = display_columns(network, folded | set(free[:count]))
         return _Fit(displays, area, ratio, header_width)
 
     # If folding all of them is not enough, trying each count would only cost time in a deep network.
     best = fit(len(free))
-    if best.largest_side() >= COMFORT:
-        best = next(option for option in map(fit, range(len(free) + 1)) if option.largest_side() >= COMFORT)
+    if best.largest_side() >= COMFORTABLE_SIDE:
+        best = next(
+            option for option in map(fit, range(len(free) + 1)) if option.largest_side() >= COMFORTABLE_SIDE
+        )
     side = best.largest_side()
     if not best.is_readable(side):
-        best, side = _paged(best, pages or {}, opened)
+        best, side = _paged(best, page_starts or {}, expanded)
     return best.strip(best.whole_cells(side))
 
 
-def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: Opened | None) -> tuple[_Fit, float]:
+def _paged(whole: _Fit, pages: Mapping[int, int | None], opened: LayerRange | None) -> tuple[_Fit, float]:
     """The widest pages that fit with readable tiles; where none fit, long runs are collapsed."""
     # Columns that show all maps are measured as pages: scrolling is expected there.
     paged = {scale_layer: first for scale_layer, first in pages.items() if first is not None}
     for page_width in _PAGE_WIDTHS if whole.min_width <= whole.area.width else ():
         option = replace(whole, pages=paged, page_width=page_width)
-        if option.total(READABLE) <= whole.area.width:
-            return replace(option, pages=pages), min(option.largest_side(), COMFORT)
+        if option.total(READABLE_SIDE) <= whole.area.width:
+            return replace(option, pages=pages), min(option.largest_side(), COMFORTABLE_SIDE)
     # Where scrolling is needed anyway, pages are only as narrow as the longest scroll demands.
     max_width, best = _MAX_SCROLL * whole.area.width, replace(whole, pages=paged, page_width=_PAGE_WIDTHS[-1])
     if whole.min_width <= max_width:
         options = (replace(best, page_width=page_width) for page_width in _PAGE_WIDTHS)
-        best = next((option for option in options if option.total(READABLE) <= max_width), best)
-    is_too_wide = whole.min_width > max_width or best.total(READABLE) > max_width
+        best = next((option for option in options if option.total(READABLE_SIDE) <= max_width), best)
+    is_too_wide = whole.min_width > max_width or best.total(READABLE_SIDE) > max_width
     best = replace(best, pages=pages)
     best = best.collapsed(opened) if is_too_wide else best
     # Where scrolling is needed, tiles may fill the width of the headers, and a third more.
-    room = max(whole.area.width, best.total(READABLE) * (1.0 if is_too_wide else _SCROLL_GROWTH))
-    return best, max(min(best.side_within(room), COMFORT), READABLE)
+    room = max(whole.area.width, best.total(READABLE_SIDE) * (1.0 if is_too_wide else _SCROLL_GROWTH))
+    return best, max(min(best.side_within(room), COMFORTABLE_SIDE), READABLE_SIDE)
 
 
 @dataclass(frozen=True)
 class _Fit:
     """Computes sizes for one choice of columns. page_width: in tiles, None to show all maps."""
 
-    displays: tuple[Stage, ...]
+    displays: tuple[DisplayColumn, ...]
     area: Box
     ratio: float
-    header_width: Callable[[Stage], float]
+    header_width: Callable[[DisplayColumn], float]
     pages: Mapping[int, int | None] = field(default_factory=dict)
     page_width: int | None = None
 
@@ -110,9 +120,9 @@ class _Fit:
         """The width of the headers alone."""
         return sum(self.headers) + COLUMN_GAP * (len(self.displays) - 1)
 
-    def collapsed(self, opened: Opened | None) -> _Fit:
+    def collapsed(self, opened: LayerRange | None) -> _Fit:
         """The same fit with long runs of columns collapsed."""
-        return replace(self, displays=gathered(self.displays, opened))
+        return replace(self, displays=collapse_runs(self.displays, opened))
 
     def largest_side(self) -> float:
         """The largest tile side with which everything fits, in whole device pixels; below MIN_SIDE if none does."""
@@ -121,8 +131,8 @@ class _Fit:
     def side_within(self, width: float) -> float:
         """The largest tile side with which all columns fit in `width`."""
         if self.min_width > width:  # saves the search for a thousand columns
-            return SMALLEST - 1 / self.ratio
-        low, high = int(SMALLEST * self.ratio) - 1, int(min(LARGEST, self.area.height) * self.ratio)
+            return MIN_SIDE - 1 / self.ratio
+        low, high = int(MIN_SIDE * self.ratio) - 1, int(min(MAX_SIDE, self.area.height) * self.ratio)
         while low < high:
             middle = (low + high + 1) // 2
             fits = self.total(middle / self.ratio) <= width
@@ -136,7 +146,7 @@ class _Fit:
     def is_readable(self, side: float) -> bool:
         """Whether tiles of `side` are large enough; where there are many, MIN_SIDE is."""
         are_many = any(self.grid(display, side)[0] > 1 for display in self.displays if display.kind == "maps")
-        return side >= (SMALLEST if are_many else READABLE)
+        return side >= (MIN_SIDE if are_many else READABLE_SIDE)
 
     def whole_cells(self, side: float) -> float:
         """`side`, or slightly less where that gives every cell of the maps equal device pixels."""
@@ -157,7 +167,7 @@ class _Fit:
         """The number of tiles that fit one below the other."""
         return max(1, int((self.area.height + TILE_GAP) // (side + TILE_GAP)))
 
-    def grid(self, display: Stage, side: float) -> tuple[int, int]:
+    def grid(self, display: DisplayColumn, side: float) -> tuple[int, int]:
         """The numbers of tiles across and down, of one page where the column is paged."""
         rows = {
             "maps": self.rows(side),
@@ -177,14 +187,14 @@ class _Fit:
             return across, -(-display.count // across)
         return self.page_width, rows
 
-    def _shows_all(self, display: Stage) -> bool:
-        return self.pages.get(display.group, 0) is None
+    def _shows_all(self, display: DisplayColumn) -> bool:
+        return self.pages.get(display.scale_layer, 0) is None
 
-    def maps(self, display: Stage, side: float) -> range:
+    def maps(self, display: DisplayColumn, side: float) -> range:
         """The maps that have a tile: all, or those of the current page."""
         across, down = self.grid(display, side)
         size = across * down
-        start = min(self.pages.get(display.group) or 0, display.count - 1) // size * size
+        start = min(self.pages.get(display.scale_layer) or 0, display.count - 1) // size * size
         return range(start, min(start + size, display.count))
 
     def widths(self, side: float) -> list[float]:
@@ -194,7 +204,7 @@ class _Fit:
             for display, header in zip(self.displays, self.headers, strict=True)
         ]
 
-    def pager(self, display: Stage, side: float) -> float:
+    def pager(self, display: DisplayColumn, side: float) -> float:
         """The width of a column's pager, 0 if it has none."""
         if self.page_width is None or display.kind != "maps":
             return 0.0
@@ -203,7 +213,7 @@ class _Fit:
         widest = range(display.count - 1, display.count)
         return self.header_width(with_pager(display, widest)) if has_pager else 0.0
 
-    def content(self, display: Stage, side: float, banks: bool = False) -> float:
+    def content(self, display: DisplayColumn, side: float, banks: bool = False) -> float:
         """The width of a column's tiles with the kernels beside them; kernels of several slices only if `banks`."""
         if display.kind == "picture":
             return self.input_side(display, side)
@@ -217,20 +227,20 @@ class _Fit:
         beside = kernels.width + KERNEL_GAP if kernels else 0.0
         return across * (beside + side + TILE_GAP) - TILE_GAP
 
-    def input_side(self, display: Stage, side: float) -> float:
+    def input_side(self, display: DisplayColumn, side: float) -> float:
         """The side of the input's tile: up to two tiles, in whole device pixels per cell."""
         return self.whole_side(display, max(side, min(2 * side + TILE_GAP, INPUT_SIDE)))
 
-    def whole_side(self, display: Stage, side: float) -> float:
+    def whole_side(self, display: DisplayColumn, side: float) -> float:
         """`side`, reduced to a whole number of device pixels per cell."""
         cells, pixels = max(display.shape[1:]), round(min(side, self.area.height) * self.ratio)
         return (pixels // cells * cells if pixels >= cells else pixels) / self.ratio
 
-    def kernels(self, display: Stage, side: float, banks: bool) -> Kernels | None:
+    def kernels(self, display: DisplayColumn, side: float, banks: bool) -> SliceGrid | None:
         """The slices of a kernel, at most about half a tile; None if a weight gets less than 2 device pixels."""
-        if display.kernel is None or (display.kernel[0] > 1 and not banks):
+        if display.kernel_shape is None or (display.kernel_shape[0] > 1 and not banks):
             return None
-        channels, size, _ = display.kernel
+        channels, size, _ = display.kernel_shape
         gap = 0.0 if channels == 1 else self.snap(SLICE_GAP)
         best = None
         for across in range(1, min(channels, 12) + 1):
@@ -241,29 +251,29 @@ class _Fit:
             )
             cell = math.floor(room * self.ratio) / self.ratio
             if cell * self.ratio >= 2 and (best is None or cell > best.cell):
-                best = Kernels(channels, size, across, cell, gap)
+                best = SliceGrid(channels, size, across, cell, gap)
         return best
 
-    def strip(self, side: float) -> Strip:
+    def strip(self, side: float) -> StripLayout:
         """The layout with tiles of `side`; spare width goes to kernels, the input, and the gaps, in this order."""
         widths, inputs, banks = self.widths(side), self.input_side(self.displays[0], side), set[int]()
         room = self.area.width - sum(widths) - 24.0 * (len(widths) - 1)
         for at, display in enumerate(self.displays):
-            if not display.kernel or display.kernel[0] == 1 or not self.kernels(display, side, True):
+            if not display.kernel_shape or display.kernel_shape[0] == 1 or not self.kernels(display, side, True):
                 continue
             more = max(self.content(display, side, True), self.headers[at]) - widths[at]
             if more <= room:
                 widths[at], room = widths[at] + more, room - more
                 banks.add(at)
         twice = self.whole_side(self.displays[0], 2 * side + TILE_GAP)
-        if twice - widths[0] <= room and side < COMFORT * 2:
+        if twice - widths[0] <= room and side < COMFORTABLE_SIDE * 2:
             widths[0], inputs = max(twice, self.headers[0]), twice
         gaps = max(1, len(widths) - 1)
         gap = min(max((self.area.width - sum(widths)) / gaps, COLUMN_GAP), WIDEST_GAP)
         gap = math.floor(gap * self.ratio) / self.ratio
         return self._placed(side, inputs, widths, gap, banks)
 
-    def _placed(self, side: float, inputs: float, widths: list[float], gap: float, banks: set[int]) -> Strip:
+    def _placed(self, side: float, inputs: float, widths: list[float], gap: float, banks: set[int]) -> StripLayout:
         across_down = [self.grid(display, side) for display in self.displays]
         rows = max(
             (down for display, (_, down) in zip(self.displays, across_down, strict=True) if display.kind == "maps"),
@@ -277,7 +287,7 @@ class _Fit:
         columns, x = [], self.area.x
         for at, display in enumerate(self.displays):
             kernels = self.kernels(display, side, at in banks)
-            column = Column(
+            column = ColumnLayout(
                 self._with_pager(display, side),
                 self.maps(display, side),
                 x,
@@ -293,18 +303,18 @@ class _Fit:
             )
             columns.append(self._with_tile_sizes(column, inputs, bottom - self.area.y))
             x = x + self.snap(widths[at]) + gap
-        return Strip(tuple(columns), self.area, columns[-1].right - self.area.x, bottom, self.ratio)
+        return StripLayout(tuple(columns), self.area, columns[-1].right - self.area.x, bottom, self.ratio)
 
-    def _with_pager(self, display: Stage, side: float) -> Stage:
+    def _with_pager(self, display: DisplayColumn, side: float) -> DisplayColumn:
         """The column with its pager text, if it has a pager."""
         return with_pager(display, self.maps(display, side)) if self.pager(display, side) else display
 
-    def _with_tile_sizes(self, column: Column, inputs: float, height: float) -> Column:
+    def _with_tile_sizes(self, column: ColumnLayout, inputs: float, height: float) -> ColumnLayout:
         """The column with the tile sizes of its kind."""
-        kind, side, rows = column.stage.kind, column.tile_width, column.rows
+        kind, side, rows = column.display.kind, column.tile_width, column.rows
         if kind == "maps":
             beside = column.kernels.width + KERNEL_GAP if column.kernels else 0.0
-            return replace(column, first=column.x + beside, step_x=side + TILE_GAP + beside)
+            return replace(column, first_x=column.x + beside, step_x=side + TILE_GAP + beside)
         if kind == "picture":
             return replace(column, tile_width=inputs, tile_height=inputs, step_x=inputs, step_y=inputs)
         tallest = {"bars": TALLEST_BAR, "list": height, "votes": TALLEST_VOTE, "group": height}[kind]

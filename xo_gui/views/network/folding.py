@@ -8,16 +8,16 @@ from typing import Literal
 from PySide6.QtCore import QLineF
 
 from xo_gui.app.theme import SMALL_PX
-from xo_gui.state.selection import Cell
-from xo_gui.views.network.column_painting import SIGN, SMALL_LINE, TITLE_LINE, Brush, kept_font
-from xo_gui.views.network.layout import Box, Column, Opened, Strip
+from xo_gui.state.selection import CellRef
+from xo_gui.views.network.column_painting import ARROW_WIDTH, SMALL_LINE, TITLE_LINE, Brush, cached_font
+from xo_gui.views.network.layout import Box, ColumnLayout, LayerRange, StripLayout
 
 # Previous page, next page; all maps at once, or back to a page.
-Way = Literal["back", "on", "all"]
+PagerPart = Literal["back", "on", "all"]
 
 
 @dataclass
-class Folds:
+class FoldState:
     """What the user has folded, paged and expanded.
 
     fold_choices: whether a pointwise layer is folded, by layer.
@@ -27,126 +27,128 @@ class Folds:
     unfolded_by_search: the layer that the last search unfolded.
     """
 
-    chosen: dict[int, bool] = field(default_factory=dict)
-    pages: dict[int, int | None] = field(default_factory=dict)
-    opened: Opened | None = None
-    unfolded: int | None = None
+    fold_choices: dict[int, bool] = field(default_factory=dict)
+    page_starts: dict[int, int | None] = field(default_factory=dict)
+    expanded: LayerRange | None = None
+    unfolded_by_search: int | None = None
 
     def clear(self) -> None:
         """Reset everything, as for another network."""
-        self.chosen.clear()
-        self.pages.clear()
-        self.opened = self.unfolded = None
+        self.fold_choices.clear()
+        self.page_starts.clear()
+        self.expanded = self.unfolded_by_search = None
 
-    def act(self, column: Column, part: Way | None, relu: int | None) -> None:
+    def apply_click(self, column: ColumnLayout, part: PagerPart | None, relu: int | None) -> None:
         """Apply a click on a column's header: turn a page, fold or unfold a pointwise layer, or expand a run."""
-        layers = column.stage.layers
+        layers = column.display.layers
         if part is not None:
-            self.turn(column, part)
+            self.turn_page(column, part)
         elif relu is not None:
-            self.chosen[relu] = column.stage.shown == relu
-            if self.opened is not None:
-                self.opened = (layers[0], layers[0])
+            self.fold_choices[relu] = column.display.layer == relu
+            if self.expanded is not None:
+                self.expanded = (layers[0], layers[0])
         else:
-            self.opened = (layers[0], layers[-1])
+            self.expanded = (layers[0], layers[-1])
 
-    def turn(self, column: Column, part: Way) -> None:
+    def turn_page(self, column: ColumnLayout, part: PagerPart) -> None:
         """Show another page, or all maps."""
-        self.pages[column.stage.group] = turned(column, part)
+        self.page_starts[column.display.scale_layer] = page_start_after(column, part)
 
-    def gather(self) -> None:
+    def collapse(self) -> None:
         """Collapse all runs of layers."""
-        self.opened = None
+        self.expanded = None
 
-    def turned_to(self, column: Column | None, cell: Cell, part: Way) -> Cell:
+    def turn_page_from(self, column: ColumnLayout | None, cell: CellRef, part: PagerPart) -> CellRef:
         """Turn a column's page; returns the cell in the same place there, or `cell` if there is no such page."""
-        if column is None or not column.paged or not leads(column, part):
+        if column is None or not column.is_paged or not can_turn(column, part):
             return cell
-        self.turn(column, part)
+        self.turn_page(column, part)
         size = column.across * column.rows
-        return replace(cell, channel=min(cell.channel + (size if part == "on" else -size), column.stage.count - 1))
+        return replace(
+            cell, channel=min(cell.channel + (size if part == "on" else -size), column.display.count - 1)
+        )
 
-    def show(self, layout: Strip, layer: int | None) -> None:
+    def reveal_match(self, layout: StripLayout, layer: int | None) -> None:
         """Expand the run that hides a search match and unfold its column; the previous match is folded again."""
-        if self.unfolded is not None:
-            self.chosen.pop(self.unfolded, None)
-            self.unfolded = None
+        if self.unfolded_by_search is not None:
+            self.fold_choices.pop(self.unfolded_by_search, None)
+            self.unfolded_by_search = None
         if layer is None:
             return
         self.reveal(layout, layer)
         column = layout.column_of(layer)
-        if layer not in self.chosen and (column is None or layer != column.stage.shown):
-            self.chosen[layer], self.unfolded = False, layer
+        if layer not in self.fold_choices and (column is None or layer != column.display.layer):
+            self.fold_choices[layer], self.unfolded_by_search = False, layer
 
-    def reveal(self, layout: Strip, layer: int, channel: int | None = None) -> bool:
+    def reveal(self, layout: StripLayout, layer: int, channel: int | None = None) -> bool:
         """Expand the run that hides a layer, and turn to a map of it; returns whether anything has changed."""
-        column = next((column for column in layout.columns if layer in column.stage.layers), None)
+        column = next((column for column in layout.columns if layer in column.display.layers), None)
         if column is None:
             return False
-        if column.stage.kind == "group":
-            self.opened = (layer, layer)
-            if channel is not None and self.pages.get(column.stage.group, 0) is not None:
-                self.pages[column.stage.group] = channel
+        if column.display.kind == "group":
+            self.expanded = (layer, layer)
+            if channel is not None and self.page_starts.get(column.display.scale_layer, 0) is not None:
+                self.page_starts[column.display.scale_layer] = channel
             return True
-        if channel is None or not column.is_map or channel in column.maps or channel >= column.stage.count:
+        if channel is None or not column.is_map or channel in column.maps or channel >= column.display.count:
             return False
-        self.pages[column.stage.group] = channel
+        self.page_starts[column.display.scale_layer] = channel
         return True
 
 
-def paint_pager(brush: Brush, column: Column, top: float, underlined: Way | None) -> None:
+def paint_pager(brush: Brush, column: ColumnLayout, top: float, underlined: PagerPart | None) -> None:
     """Paint "‹ 25–48 › of 512 × 126 × 126", or "of 512" where there is less room; active parts are brighter."""
-    assert column.stage.pager is not None
-    (text, *totals), boxes, theme = column.stage.pager, places(column, top), brush.theme
+    assert column.display.pager is not None
+    (text, *totals), boxes, theme = column.display.pager, pager_boxes(column, top), brush.theme
     end, base = column.x, top + TITLE_LINE + 11 + SMALL_LINE
     for part, box in boxes.items():
-        is_enabled = leads(column, part)
+        is_enabled = can_turn(column, part)
         if part == "all":
             brush.text(box.x, base, text, theme.text)
         else:
             arrow = "‹" if part == "back" else "›"
-            width = kept_font(SMALL_PX, True)[1].horizontalAdvance(arrow)
-            colour = theme.text if is_enabled else theme.faint
-            brush.text(box.x + (SIGN - width) / 2, base, arrow, colour, SMALL_PX, True)
+            width = cached_font(SMALL_PX, True)[1].horizontalAdvance(arrow)
+            colour = theme.text if is_enabled else theme.disabled_text
+            brush.text(box.x + (ARROW_WIDTH - width) / 2, base, arrow, colour, SMALL_PX, True)
         if underlined == part and is_enabled:
             brush.pen(theme.text)
             brush.painter.drawLine(QLineF(box.x + 1, base + 2.5, box.right - 1, base + 2.5))
         end = box.right
-    metrics = kept_font(SMALL_PX)[1]
+    metrics = cached_font(SMALL_PX)[1]
     fits = end + 4 + metrics.horizontalAdvance(totals[1]) <= column.right
-    brush.text(end + 4, base, totals[fits], theme.quiet)
+    brush.text(end + 4, base, totals[fits], theme.secondary_text)
 
 
-def places(column: Column, top: float) -> dict[Way, Box]:
+def pager_boxes(column: ColumnLayout, top: float) -> dict[PagerPart, Box]:
     """The parts of a column's pager, under a header that begins at `top`; empty for a column without a pager."""
-    if column.stage.pager is None:
+    if column.display.pager is None:
         return {}
-    text = column.stage.pager[0]
-    width, y = kept_font(SMALL_PX)[1].horizontalAdvance(text), top + TITLE_LINE + SMALL_LINE
-    if not column.paged:
+    text = column.display.pager[0]
+    width, y = cached_font(SMALL_PX)[1].horizontalAdvance(text), top + TITLE_LINE + SMALL_LINE
+    if not column.is_paged:
         return {"all": Box(column.x, y, width, SMALL_LINE)}
     return {
-        "back": Box(column.x, y, SIGN, SMALL_LINE),
-        "all": Box(column.x + SIGN, y, width, SMALL_LINE),
-        "on": Box(column.x + SIGN + width, y, SIGN, SMALL_LINE),
+        "back": Box(column.x, y, ARROW_WIDTH, SMALL_LINE),
+        "all": Box(column.x + ARROW_WIDTH, y, width, SMALL_LINE),
+        "on": Box(column.x + ARROW_WIDTH + width, y, ARROW_WIDTH, SMALL_LINE),
     }
 
 
-def way_at(column: Column, top: float, x: float, y: float) -> Way | None:
+def pager_part_at(column: ColumnLayout, top: float, x: float, y: float) -> PagerPart | None:
     """The part of a column's pager at a point."""
-    return next((part for part, box in places(column, top).items() if box.holds(x, y)), None)
+    return next((part for part, box in pager_boxes(column, top).items() if box.contains(x, y)), None)
 
 
-def leads(column: Column, part: Way) -> bool:
+def can_turn(column: ColumnLayout, part: PagerPart) -> bool:
     """Whether there is a page in this direction."""
-    return {"back": column.maps.start > 0, "on": column.maps.stop < column.stage.count, "all": True}[part]
+    return {"back": column.maps.start > 0, "on": column.maps.stop < column.display.count, "all": True}[part]
 
 
-def turned(column: Column, part: Way) -> int | None:
+def page_start_after(column: ColumnLayout, part: PagerPart) -> int | None:
     """The first map of the page that a click on this part leads to; None for all maps at once."""
     if part == "all":
-        return None if column.paged else 0
-    if not leads(column, part):
+        return None if column.is_paged else 0
+    if not can_turn(column, part):
         return column.maps.start
     size = column.across * column.rows
     return max(column.maps.start + (size if part == "on" else -size), 0)

@@ -30,9 +30,9 @@ from engine.nn.layers import (
     shape_text,
 )
 from engine.nn.network import Network
-from xo_gui.widgets.number_text import number
+from xo_gui.widgets.number_text import integer_text
 
-Kind = Literal["picture", "maps", "bars", "list", "votes", "group"]
+ColumnKind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 
 # A Flatten this short before hand-made Votes has a column that lists its values, as in the article.
 _SHORT_LIST = 24
@@ -40,7 +40,7 @@ _NAMES: deque[tuple[Network, tuple[str, ...]]] = deque(maxlen=4)
 
 
 @dataclass(frozen=True)
-class Stage:
+class DisplayColumn:
     """One column of the display.
 
     kind: "group" for a collapsed run of layers, which shows no values.
@@ -55,22 +55,22 @@ class Stage:
     pager: replaces the second line where not all maps are shown: the shown range, the count, and the shape.
     """
 
-    kind: Kind
-    shown: int
+    kind: ColumnKind
+    layer: int
     folded: tuple[int, ...]
     title: str
-    lines: tuple[str, str]
+    subtitle: tuple[str, str]
     shape: Shape
     signed: bool
-    group: int
-    kernel: Shape | None = None
-    kinds: tuple[str, ...] = ()
+    scale_layer: int
+    kernel_shape: Shape | None = None
+    layer_kinds: tuple[str, ...] = ()
     pager: tuple[str, str, str] | None = None
 
     @property
     def layers(self) -> tuple[int, ...]:
         """All layers of this column."""
-        return (self.shown, *self.folded)
+        return (self.layer, *self.folded)
 
     @property
     def count(self) -> int:
@@ -78,7 +78,7 @@ class Stage:
         return self.shape[0]
 
 
-def stages_of(network: Network, folded: Set[int] = frozenset()) -> tuple[Stage, ...]:
+def display_columns(network: Network, folded: Set[int] = frozenset()) -> tuple[DisplayColumn, ...]:
     """The columns of a network, the input first; layers in `folded` share the column before them."""
     columns: list[list[int]] = []
     for layer in range(len(network.shapes)):
@@ -89,13 +89,13 @@ def stages_of(network: Network, folded: Set[int] = frozenset()) -> tuple[Stage, 
     return tuple(_stage(network, shown, tuple(rest)) for shown, *rest in columns)
 
 
-def foldable(network: Network) -> tuple[int, ...]:
+def foldable_layers(network: Network) -> tuple[int, ...]:
     """The numbers of the layers that may share the column before them: pointwise ones, such as a ReLU, except the
     first and the last layer."""
     return tuple(
         place
         for place, layer in enumerate(network.layers[:-1], 1)
-        if layer.pointwise and place > 1 and not _has_no_column(network, place - 1)
+        if layer.is_elementwise and place > 1 and not _has_no_column(network, place - 1)
     )
 
 
@@ -104,14 +104,14 @@ def has_column(network: Network, layer: int) -> bool:
     return not _has_no_column(network, layer)
 
 
-def with_pager(display: Stage, maps: range) -> Stage:
+def with_pager(display: DisplayColumn, maps: range) -> DisplayColumn:
     """The column with a pager that says which maps are shown: "25–48", "of 512", "of 512 × 126 × 126"."""
     if len(maps) == display.count:
-        pager = _tr("all {0}").format(number(display.count)), "", "× " + shape_text(display.shape[1:])
+        pager = _tr("all {0}").format(integer_text(display.count)), "", "× " + shape_text(display.shape[1:])
     else:
-        shown = _tr("{0}–{1}").format(number(maps.start + 1), number(maps.stop))
+        shown = _tr("{0}–{1}").format(integer_text(maps.start + 1), integer_text(maps.stop))
         of = _tr("of {0}")
-        pager = shown, of.format(number(display.count)), of.format(shape_text(display.shape))
+        pager = shown, of.format(integer_text(display.count)), of.format(shape_text(display.shape))
     return replace(display, pager=pager)
 
 
@@ -139,7 +139,7 @@ def _layer_names(network: Network) -> tuple[str, ...]:
 
 def _has_no_column(network: Network, layer: int) -> bool:
     """Whether an identity layer has no column: a Flatten, or one after it, but for the article's short list."""
-    if layer == 0 or not network.layers[layer - 1].relays:
+    if layer == 0 or not network.layers[layer - 1].is_identity:
         return False
     if len(network.shapes[layer]) == 3:
         return False
@@ -149,24 +149,24 @@ def _has_no_column(network: Network, layer: int) -> bool:
     return not (feeds_votes and network.shapes[layer][0] <= _SHORT_LIST)
 
 
-def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> Stage:
+def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> DisplayColumn:
     source = network.layers[layer - 1] if layer else None
     kernel = (network.shapes[layer - 1][0], source.size, source.size) if isinstance(source, Conv2D) else None
-    return Stage(
+    return DisplayColumn(
         _kind(network, layer),
         layer,
         folded,
         _joined([_title(network, one) for one in (layer, *folded)]),
         _lines(network, layer, bool(folded)),
         network.shapes[layer],
-        network.signed[layer],
-        network.scales[layer],
+        network.can_be_negative[layer],
+        network.scale_sources[layer],
         kernel,
         tuple(_title(network, one) for one in (layer, *folded)),
     )
 
 
-def _kind(network: Network, layer: int) -> Kind:
+def _kind(network: Network, layer: int) -> ColumnKind:
     if layer == 0:
         return "picture"
     if layer == len(network.layers):
@@ -198,19 +198,19 @@ def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
         return _tr("as the network"), _tr("sees it, {0}").format(shape_text(shape[1:]))
     source = network.layers[layer - 1]
     description = _DESCRIPTIONS.get(type(source), _no_description)(source)
-    if source.mixes_maps and len(shape) == 1 and not description:
-        description = _tr("reads all {0}").format(number(network.shapes[layer - 1][0]))
+    if source.connects_channels and len(shape) == 1 and not description:
+        description = _tr("reads all {0}").format(integer_text(network.shapes[layer - 1][0]))
     if layer == len(network.layers):
-        return _tr("{0} classes").format(number(shape[0])), description
+        return _tr("{0} classes").format(integer_text(shape[0])), description
     if len(shape) == 1:
-        count = _tr("{0} values").format(number(shape[0]))
-        return (count, description) if source.mixes_maps else (description, count)
+        count = _tr("{0} values").format(integer_text(shape[0]))
+        return (count, description) if source.connects_channels else (description, count)
     return description + (_tr(", folded") if folded else ""), shape_text(shape)
 
 
 def _conv(layer: Conv2D) -> str:
     step = _tr(", step {0}").format(layer.stride) if layer.stride > 1 else ""
-    return _tr("{0} of {1} × {1}").format(number(layer.features), layer.size) + step
+    return _tr("{0} of {1} × {1}").format(integer_text(layer.features), layer.size) + step
 
 
 def _residual(layer: Residual) -> str:

@@ -12,18 +12,18 @@ from functools import cached_property
 
 from PySide6.QtCore import QCoreApplication
 
-from xo_gui.views.network.layer_labels import Stage
-from xo_gui.widgets.number_text import number
+from xo_gui.views.network.layer_labels import DisplayColumn
+from xo_gui.widgets.number_text import integer_text
 
 KERNEL_GAP = 6.0
 
 # A run is split into at most MAX_RUNS parts; one of at most MAX_EXPANDED columns is shown column by column.
-MOST_GROUPS, FEW = 6, 8
+MAX_RUNS, MAX_EXPANDED = 6, 8
 # Columns that are never collapsed: the input and the first features, and the votes.
-HEAD, TAIL = 2, 1
+FIRST_COLUMNS, LAST_COLUMNS = 2, 1
 
 # The first and the last layer of an expanded run.
-Opened = tuple[int, int]
+LayerRange = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Box:
         """The (x, y) of the centre."""
         return self.x + self.width / 2, self.y + self.height / 2
 
-    def holds(self, x: float, y: float) -> bool:
+    def contains(self, x: float, y: float) -> bool:
         return self.x <= x < self.right and self.y <= y < self.bottom
 
-    def part(self, shape: tuple[int, int], rows: range, columns: range) -> Box:
+    def sub_box(self, shape: tuple[int, int], rows: range, columns: range) -> Box:
         """The part of the cells `rows` x `columns` in a grid of `shape` (rows, columns) equal cells."""
         height, width = self.height / shape[0], self.width / shape[1]
         x, y = self.x + columns.start * width, self.y + rows.start * height
@@ -61,7 +61,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Kernels:
+class SliceGrid:
     """How one kernel is laid out beside its map: one slice per input channel in a small grid, row by row.
 
     size: weights along a slice's side. across: slices in a row. cell: the side of one weight. gap: between slices.
@@ -92,7 +92,7 @@ class Kernels:
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnLayout:
     """The tiles (maps, bars, votes) of a display column in an even grid, filled column by column.
 
     maps: the channels that have a tile: all, or those of the current page.
@@ -104,18 +104,18 @@ class Column:
     step_x, step_y: from one tile to the next.
     """
 
-    stage: Stage
+    display: DisplayColumn
     maps: range
     x: float
     y: float
     width: float
-    first: float
+    first_x: float
     rows: int
     tile_width: float
     tile_height: float
     step_x: float
     step_y: float
-    kernels: Kernels | None = None
+    kernels: SliceGrid | None = None
 
     @property
     def across(self) -> int:
@@ -123,9 +123,9 @@ class Column:
         return -(-len(self.maps) // self.rows)
 
     @property
-    def paged(self) -> bool:
+    def is_paged(self) -> bool:
         """Whether only a page of the maps is shown."""
-        return len(self.maps) < self.stage.count
+        return len(self.maps) < self.display.count
 
     @property
     def right(self) -> float:
@@ -135,20 +135,20 @@ class Column:
     @property
     def cells(self) -> tuple[int, int]:
         """The (rows, columns) of cells in a tile; a bar is one cell."""
-        shape = self.stage.shape
+        shape = self.display.shape
         return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
 
     def tile(self, channel: int) -> Box:
         """The tile of map, bar or vote `channel`, one of `maps`."""
         across, down = divmod(channel - self.maps.start, self.rows)
         return Box(
-            self.first + across * self.step_x, self.y + down * self.step_y, self.tile_width, self.tile_height
+            self.first_x + across * self.step_x, self.y + down * self.step_y, self.tile_width, self.tile_height
         )
 
     @property
     def is_map(self) -> bool:
         """Whether its tiles are maps rather than bars, listed values or votes."""
-        return len(self.stage.shape) == 3
+        return len(self.display.shape) == 3
 
     def swatch(self, channel: int) -> Box:
         """The coloured square of a listed value, at the left of its tile."""
@@ -156,18 +156,18 @@ class Column:
         side = math.floor(min(tile.height - 4, 24.0))
         return Box(tile.x, round(tile.y + (tile.height - side) / 2), side, side)
 
-    def mark(self, channel: int, rows: range = range(1), columns: range = range(1)) -> Box:
+    def outline(self, channel: int, rows: range = range(1), columns: range = range(1)) -> Box:
         """The box to outline for cells of a map, or for a whole bar, listed value or vote."""
         tile = self.tile(channel)
         if self.is_map:
-            return tile.part(self.cells, rows, columns)
-        if self.stage.kind == "list":
+            return tile.sub_box(self.cells, rows, columns)
+        if self.display.kind == "list":
             return self.swatch(channel)
-        if self.stage.kind == "votes":
+        if self.display.kind == "votes":
             return Box(tile.x - 7, tile.y - 5, tile.width + 7, tile.height - 8)
         return tile
 
-    def slice(self, feature: int, channel: int) -> Box:
+    def kernel_slice(self, feature: int, channel: int) -> Box:
         """The box of the kernel slice of `feature` for input map `channel`. Requires kernels."""
         assert self.kernels is not None
         grid, tile = self.kernels, self.tile(feature)
@@ -177,14 +177,14 @@ class Column:
         side = grid.size * grid.cell
         return Box(left + across * grid.pitch, top + down * grid.pitch, side, side)
 
-    def find(self, x: float, y: float) -> tuple[int, int, int] | None:
+    def cell_at(self, x: float, y: float) -> tuple[int, int, int] | None:
         """The (channel, row, column) at a point, None between tiles."""
         channel = self._near(x, y)
-        if channel is None or not (box := self.tile(channel)).holds(x, y):
+        if channel is None or not (box := self.tile(channel)).contains(x, y):
             return None
         return channel, *_cell_at(box, self.cells, x, y)
 
-    def find_weight(self, x: float, y: float) -> tuple[int, int, int, int] | None:
+    def weight_at(self, x: float, y: float) -> tuple[int, int, int, int] | None:
         """The (feature, channel, row, column) of the weight at a point, None if there is none."""
         if self.kernels is None:
             return None
@@ -192,105 +192,107 @@ class Column:
         if feature is None:
             return None
         for channel in range(self.kernels.channels):
-            if (box := self.slice(feature, channel)).holds(x, y):
+            if (box := self.kernel_slice(feature, channel)).contains(x, y):
                 return feature, channel, *_cell_at(box, (self.kernels.size,) * 2, x, y)
         return None
 
     def _near(self, x: float, y: float) -> int | None:
-        across, down = int((x - self.first) // self.step_x), int((y - self.y) // self.step_y)
+        across, down = int((x - self.first_x) // self.step_x), int((y - self.y) // self.step_y)
         channel = self.maps.start + across * self.rows + down
         inside = across >= 0 and 0 <= down < self.rows and channel in self.maps
         return channel if inside else None
 
 
 @dataclass(frozen=True)
-class Strip:
+class StripLayout:
     """The layout of all columns of one network.
 
     area: the space that was available. width: of all columns, larger than the area if scrolling is needed.
     bottom: of the tiles. ratio: device pixels per logical pixel.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[ColumnLayout, ...]
     area: Box
     width: float
     bottom: float
     ratio: float
 
     @cached_property
-    def places(self) -> Mapping[int, int]:
+    def column_indices(self) -> Mapping[int, int]:
         """The index of the column of every layer, except of layers in collapsed runs."""
         return {
             layer: at
             for at, column in enumerate(self.columns)
-            if column.stage.kind != "group"
-            for layer in column.stage.layers
+            if column.display.kind != "group"
+            for layer in column.display.layers
         }
 
-    def column_of(self, layer: int) -> Column | None:
+    def column_of(self, layer: int) -> ColumnLayout | None:
         """The column that shows `layer`, None if it has none (Flatten)."""
-        at = self.places.get(layer)
+        at = self.column_indices.get(layer)
         return None if at is None else self.columns[at]
 
-    def headed(self, layer: int) -> Column | None:
+    def column_starting_at(self, layer: int) -> ColumnLayout | None:
         """The column that begins with `layer`, a collapsed run included."""
-        return next((column for column in self.columns if column.stage.shown == layer), None)
+        return next((column for column in self.columns if column.display.layer == layer), None)
 
-    def column_at(self, x: float) -> Column | None:
+    def column_at(self, x: float) -> ColumnLayout | None:
         """The column at x, header included, None between columns."""
         return next((column for column in self.columns if column.x <= x < column.right), None)
 
 
-def gathered(displays: Sequence[Stage], opened: Opened | None = None) -> tuple[Stage, ...]:
+def collapse_runs(
+    displays: Sequence[DisplayColumn], expanded: LayerRange | None = None
+) -> tuple[DisplayColumn, ...]:
     """Collapse long runs of columns into columns of kind "group".
 
     expanded: the expanded run; every longer run that contains it is expanded too. (layer, layer) expands down to
     that layer.
     """
-    middle = displays[HEAD : len(displays) - TAIL]
-    if len(middle) <= FEW:
+    middle = displays[FIRST_COLUMNS : len(displays) - LAST_COLUMNS]
+    if len(middle) <= MAX_EXPANDED:
         return tuple(displays)
-    shown = (*displays[:HEAD], *_expanded(middle, opened), *displays[len(displays) - TAIL :])
+    shown = (*displays[:FIRST_COLUMNS], *_expanded(middle, expanded), *displays[len(displays) - LAST_COLUMNS :])
     return tuple(
-        display if display.kind == "group" or not display.shown else _numbered(display) for display in shown
+        display if display.kind == "group" or not display.layer else _numbered(display) for display in shown
     )
 
 
-def group_of(displays: Sequence[Stage]) -> Stage:
+def collapsed_run(displays: Sequence[DisplayColumn]) -> DisplayColumn:
     """One column that stands for all of these."""
-    first, last = displays[0].shown, displays[-1].layers[-1]
-    span = _tr("{0}–{1}").format(number(first), number(last))
-    return Stage(
+    first, last = displays[0].layer, displays[-1].layers[-1]
+    span = _tr("{0}–{1}").format(integer_text(first), integer_text(last))
+    return DisplayColumn(
         "group",
         first,
         tuple(range(first + 1, last + 1)),
-        number(last - first + 1),
+        integer_text(last - first + 1),
         (_tr("layers"), span),
         (1,),
         signed=False,
-        group=displays[0].group,
-        kinds=tuple(dict.fromkeys(kind for display in displays for kind in display.kinds)),
+        scale_layer=displays[0].scale_layer,
+        layer_kinds=tuple(dict.fromkeys(kind for display in displays for kind in display.layer_kinds)),
     )
 
 
-def _numbered(display: Stage) -> Stage:
+def _numbered(display: DisplayColumn) -> DisplayColumn:
     """The column with its layer's number in the title."""
-    return replace(display, title=_tr("{0} · {1}").format(number(display.shown), display.title))
+    return replace(display, title=_tr("{0} · {1}").format(integer_text(display.layer), display.title))
 
 
-def _expanded(run: Sequence[Stage], opened: Opened | None) -> Iterator[Stage]:
+def _expanded(run: Sequence[DisplayColumn], opened: LayerRange | None) -> Iterator[DisplayColumn]:
     """The columns of an expanded run: all if they are few, otherwise the collapsed parts."""
-    if len(run) <= FEW:
+    if len(run) <= MAX_EXPANDED:
         yield from run
         return
-    count = min(MOST_GROUPS, -(-len(run) // FEW))
+    count = min(MAX_RUNS, -(-len(run) // MAX_EXPANDED))
     for at in range(count):
         part = run[at * len(run) // count : (at + 1) * len(run) // count]
-        is_open = opened is not None and part[0].shown <= opened[0] and opened[1] <= part[-1].layers[-1]
+        is_open = opened is not None and part[0].layer <= opened[0] and opened[1] <= part[-1].layers[-1]
         if is_open:
             yield from _expanded(part, opened)
         else:
-            yield group_of(part)
+            yield collapsed_run(part)
 
 
 def _cell_at(box: Box, shape: tuple[int, int], x: float, y: float) -> tuple[int, int]:

@@ -22,35 +22,35 @@ from PySide6.QtWidgets import QToolButton, QWidget
 from engine.nn.inference import HostArray
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
-from xo_gui.state.selection import Cell
-from xo_gui.views.network.column_painting import kept_font
+from xo_gui.state.selection import CellRef
+from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.strip_state import ShownStrip
-from xo_gui.widgets.map_images import averaged, reads_dark
-from xo_gui.widgets.number_text import cell_text, number
+from xo_gui.views.network.strip_state import StripModel
+from xo_gui.widgets.map_images import downsampled, needs_black_text
+from xo_gui.widgets.number_text import cell_text, integer_text
 
 # The smallest cell that gets a number, and the largest cell.
-NUMBERS, LARGEST = 28.0, 64.0
+MIN_NUMBER_SIDE, MAX_CELL_SIDE = 28.0, 64.0
 _HEADER, _FOOT, _MARGIN, _ZOOM_STEP = 44.0, 8.0, 16.0, 1.25
 _SUMMARY_HEIGHT = 24
 _ARROWS = {
     Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
 }  # fmt: skip
 
-Marked = Callable[[], tuple[Cell | None, ShownStrip | None]]
+CellSource = Callable[[], tuple[CellRef | None, StripModel | None]]
 
 
-class LargeMap(QWidget):
+class MapZoom(QWidget):
     """Covers `view` after a double click on a value there, or Space; Esc closes it.
 
     hovered(cell), pinned(cell): the user points at a value, or clicks it. The wheel, + and - zoom; dragging and the
     arrow keys move; Page Up and Page Down change the map.
     """
 
-    looked = Signal(object)
-    held = Signal(object)
+    hovered = Signal(object)
+    pinned = Signal(object)
 
-    def __init__(self, view: QWidget, marked: Marked, pressed: Marked, room: Callable[[], QRect]) -> None:
+    def __init__(self, view: QWidget, marked: CellSource, pressed: CellSource, room: Callable[[], QRect]) -> None:
         """marked: returns the selected cell and its strip.
         pressed: the same for the last pressed cell, because a press may scroll the strip under the mouse.
         room: returns the part of `view` with the maps and the line under them, which stays visible.
@@ -58,8 +58,8 @@ class LargeMap(QWidget):
         super().__init__(view)
         self._view, self._marked, self._pressed, self._room = view, marked, pressed, room
         self._theme = DARK
-        self._cell: Cell | None = None
-        self._strip: ShownStrip | None = None
+        self._cell: CellRef | None = None
+        self._strip: StripModel | None = None
         self._side = 0.0
         self._corner = QPointF()
         self._drag_from: QPointF | None = None
@@ -68,7 +68,7 @@ class LargeMap(QWidget):
         self.close_button.setText("×")
         self.close_button.setToolTip(self.tr("Back to all maps"))
         self.close_button.setAccessibleName(self.tr("Back to all maps"))
-        self.close_button.clicked.connect(self.put_away)
+        self.close_button.clicked.connect(self.dismiss)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -78,7 +78,7 @@ class LargeMap(QWidget):
 
     # --- what is shown
 
-    def open(self, cell: Cell | None, strip: ShownStrip | None) -> None:
+    def open(self, cell: CellRef | None, strip: StripModel | None) -> None:
         """Show the map of a cell; does nothing for a cell of a vector."""
         if cell is not None and strip is not None and self._grid(cell, strip) is not None:
             self._cell, self._strip = cell, strip
@@ -89,14 +89,14 @@ class LargeMap(QWidget):
             self.setFocus()
             self._describe()
 
-    def put_away(self) -> None:
+    def dismiss(self) -> None:
         """Hide the map, and show all maps again."""
         if self._strip is not None:
             self._cell = self._strip = None
             self.hide()
             self._view.setFocus()
 
-    def follow(self) -> None:
+    def refresh(self) -> None:
         """Follow changed values and the selection."""
         if self._strip is None or self._cell is None:
             return
@@ -113,15 +113,17 @@ class LargeMap(QWidget):
         """The title: "Features 1 · map 3 of 512"."""
         assert self._cell is not None
         assert self._strip is not None
-        network = self._strip.reading.subject.network
+        network = self._strip.prediction.model.network
         count = network.shapes[self._cell.layer][0]
         text = self.tr("{0} · map {1} of {2}")
-        title = text.format(layer_names(network)[self._cell.layer], number(self._cell.channel + 1), number(count))
+        title = text.format(
+            layer_names(network)[self._cell.layer], integer_text(self._cell.channel + 1), integer_text(count)
+        )
         return f"{self._strip.letter} · {title}" if self._strip.letter else title
 
     @staticmethod
-    def _grid(cell: Cell, strip: ShownStrip) -> tuple[int, int] | None:
-        shape = strip.reading.subject.network.shapes[cell.layer]
+    def _grid(cell: CellRef, strip: StripModel) -> tuple[int, int] | None:
+        shape = strip.prediction.model.network.shapes[cell.layer]
         return (shape[1], shape[2]) if len(shape) == 3 else None
 
     def _describe(self) -> None:
@@ -142,7 +144,7 @@ class LargeMap(QWidget):
         grid = self._grid(self._cell, self._strip)
         assert grid is not None
         area, ratio = self._area(), self.devicePixelRatioF()
-        side = min(area.width() / grid[1], area.height() / grid[0], LARGEST)
+        side = min(area.width() / grid[1], area.height() / grid[0], MAX_CELL_SIDE)
         return math.floor(side * ratio) / ratio if side * ratio >= 1 else side
 
     def _fit_map(self) -> None:
@@ -167,12 +169,12 @@ class LargeMap(QWidget):
     def _zoom(self, factor: float, around: QPointF) -> None:
         """Zoom by a factor around a fixed point."""
         before = self._side
-        self._side = min(max(before * factor, self._min_side()), LARGEST)
-        if self._side >= NUMBERS:
+        self._side = min(max(before * factor, self._min_side()), MAX_CELL_SIDE)
+        if self._side >= MIN_NUMBER_SIDE:
             self._side = float(round(self._side))
         self._move_corner(around - (around - self._corner) * (self._side / before))
 
-    def _cell_at(self, place: QPointF) -> Cell | None:
+    def _cell_at(self, place: QPointF) -> CellRef | None:
         """The cell at a point of the widget."""
         if self._cell is None or self._strip is None or not self._area().contains(place):
             return None
@@ -191,33 +193,33 @@ class LargeMap(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(self._theme.ground))
+        painter.fillRect(self.rect(), QColor(self._theme.background))
         if self._cell is None or self._strip is None:
             return
         self._paint_header(painter)
-        outputs, maps = self._strip.reading.outputs, range(self._cell.channel, self._cell.channel + 1)
-        if outputs.holds(self._cell.layer, maps):
+        outputs, maps = self._strip.prediction.activations, range(self._cell.channel, self._cell.channel + 1)
+        if outputs.has(self._cell.layer, maps):
             painter.setClipRect(self._area())
-            self._paint_cells(painter, outputs.maps(self._cell.layer, maps)[0])
+            self._paint_cells(painter, outputs.channels(self._cell.layer, maps)[0])
             painter.setClipping(False)
         box = self._box(self._cell.row, self._cell.column)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(self._area().adjusted(-3, -3, 3, 3))
-        for colour, wide in ((self._theme.ground, 3.6), (self._theme.text, 1.6)):
+        for colour, wide in ((self._theme.background, 3.6), (self._theme.text, 1.6)):
             painter.setPen(QPen(QColor(colour), wide))
             painter.drawRoundedRect(box, 1.5, 1.5)
 
     def _paint_header(self, painter: QPainter) -> None:
         assert self._cell is not None
         assert self._strip is not None
-        grid = self._strip.reading.subject.network.shapes[self._cell.layer][1:]
+        grid = self._strip.prediction.model.network.shapes[self._cell.layer][1:]
         hints = self.tr("{0} · wheel or + to enlarge, drag to move, Page Up and Page Down for other maps, Esc back")
         room = self.width() - 2 * _MARGIN - 40
         for text, px, strong, colour, base in (
             (self.title(), TITLE_PX, True, self._theme.text, 16.0),
-            (hints.format(shape_text(grid)), SMALL_PX, False, self._theme.quiet, 33.0),
+            (hints.format(shape_text(grid)), SMALL_PX, False, self._theme.secondary_text, 33.0),
         ):
-            face, metrics = kept_font(px, strong)
+            face, metrics = cached_font(px, strong)
             painter.setFont(face)
             painter.setPen(QColor(colour))
             painter.drawText(QPointF(_MARGIN, base), metrics.elidedText(text, Qt.TextElideMode.ElideRight, room))
@@ -227,14 +229,14 @@ class LargeMap(QWidget):
         height, width = pixels.shape
         size = QSizeF(values.shape[1] * self._side, values.shape[0] * self._side)
         painter.drawImage(QRectF(self._corner, size), to_qimage(pixels))
-        if self._side < NUMBERS or (height, width) != values.shape:
+        if self._side < MIN_NUMBER_SIDE or (height, width) != values.shape:
             return
-        area, face = self._area(), kept_font(SMALL_PX)[0]
+        area, face = self._area(), cached_font(SMALL_PX)[0]
         rows = _visible_range(area.top() - self._corner.y(), area.height(), self._side, height)
         columns = _visible_range(area.left() - self._corner.x(), area.width(), self._side, width)
         painter.setFont(face)
         for row in rows:
-            black = reads_dark(pixels[row])
+            black = needs_black_text(pixels[row])
             for column in columns:
                 painter.setPen(QColor("#000000" if black[column] else "#ffffff"))
                 text = cell_text(float(values[row, column]))
@@ -246,11 +248,11 @@ class LargeMap(QWidget):
         assert self._strip is not None
         ratio, (small,) = self.devicePixelRatioF(), (values,)
         if self._side * ratio < 1:
-            (small,) = averaged(values[None], max(values.shape) * self._side * ratio)
-        column = self._strip.strip.column_of(self._cell.layer) if self._strip.strip else None
-        if column is None or column.stage.kind == "picture":
+            (small,) = downsampled(values[None], max(values.shape) * self._side * ratio)
+        column = self._strip.layout.column_of(self._cell.layer) if self._strip.layout else None
+        if column is None or column.display.kind == "picture":
             return colours(small, -1.0, 1.0, self._theme.picture_table)
-        levels = self._strip.levels(column)
+        levels = self._strip.limits(column)
         limit = float(levels[0] if len(levels) == 1 else levels[self._cell.channel])
         return colours(small, -limit, limit, self._theme.value_table)
 
@@ -298,11 +300,11 @@ class LargeMap(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         cell = self._cell_at(event.position())
         if self._drag_from is not None and not self._is_drag and cell is not None:
-            self.held.emit(cell)
+            self.pinned.emit(cell)
         self._drag_from = None
 
     def leaveEvent(self, event: QEvent) -> None:
-        self.looked.emit(None)
+        self.hovered.emit(None)
         super().leaveEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -310,11 +312,11 @@ class LargeMap(QWidget):
         key, cell = Qt.Key(event.key()), self._cell
         if cell is None or self._strip is None:
             return
-        shape = self._strip.reading.subject.network.shapes[cell.layer]
+        shape = self._strip.prediction.model.network.shapes[cell.layer]
         if key == Qt.Key.Key_Escape:
-            self.put_away()
+            self.dismiss()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.held.emit(cell)
+            self.pinned.emit(cell)
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
             factor = 1 / _ZOOM_STEP if key == Qt.Key.Key_Minus else _ZOOM_STEP
             self._zoom(factor, self._box(cell.row, cell.column).center())
@@ -329,13 +331,13 @@ class LargeMap(QWidget):
         else:
             super().keyPressEvent(event)
 
-    def _select(self, cell: Cell) -> None:
+    def _select(self, cell: CellRef) -> None:
         if cell != self._cell:
             is_other_map = self._cell is None or cell.channel != self._cell.channel
             self._cell = cell
             if is_other_map:
                 self._describe()
-            self.looked.emit(cell)
+            self.hovered.emit(cell)
             self.update()
 
     def _scroll_to_cell(self) -> None:

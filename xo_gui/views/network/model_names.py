@@ -6,37 +6,37 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.nn.inference import UNSURE, Reading
-from engine.nn.model import Subject
-from engine.runtime.training_protocol import Training
+from engine.nn.inference import UNSURE, Prediction
+from engine.nn.model import Model
+from engine.runtime.training_protocol import TrainingReport
 
-LETTERS = ("A", "B")
+MODEL_LETTERS = ("A", "B")
 
 
-def called(subject: Subject, training: Training | None = None, live: bool = False) -> str:
+def model_label(subject: Model, training: TrainingReport | None = None, live: bool = False) -> str:
     """The label of one of two models: its name and its training step.
 
     live: whether its parameters are those of the training run, or of the step shown of it.
     """
-    if live and training is not None and 0 <= training.shown.branch < len(training.branches):
-        at = training.shown
+    if live and training is not None and 0 <= training.shown_point.branch < len(training.branches):
+        at = training.shown_point
         point = _tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
     else:
         point = str(subject.origin.get("moment", ""))
     return f"{subject.name} · {point}" if point else subject.name
 
 
-def names(readings: Sequence[Reading], training: Training | None, live: bool) -> tuple[str, ...]:
+def model_labels(readings: Sequence[Prediction], training: TrainingReport | None, live: bool) -> tuple[str, ...]:
     """The label of each model; live: whether the first has the parameters of the training run."""
-    return tuple(called(reading.subject, training, live and not at) for at, reading in enumerate(readings))
+    return tuple(model_label(reading.model, training, live and not at) for at, reading in enumerate(readings))
 
 
-def agreement(readings: Sequence[Reading]) -> str:
+def agreement_text(readings: Sequence[Prediction]) -> str:
     """Whether two networks predict the same class, as a sentence; "" for any other number of networks."""
     if len(readings) != 2:
         return ""
-    first, second = (reading.verdict for reading in readings)
-    if readings[0].subject.network.classes != readings[1].subject.network.classes:
+    first, second = (reading.predicted_class for reading in readings)
+    if readings[0].model.network.classes != readings[1].model.network.classes:
         return _tr("Their classes differ.")
     if first == second:
         return _tr("Both are unsure.") if first == UNSURE else _tr("Both predict {0}.").format(first)

@@ -9,11 +9,11 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from xo_gui.state.selection import Cell
-from xo_gui.views.network.folding import Way
-from xo_gui.views.network.layout import Column, Strip
-from xo_gui.views.network.strip_painting import Header
-from xo_gui.views.network.strip_widget import StripsPanel, Weight, header_of, middle_of, under
+from xo_gui.state.selection import CellRef
+from xo_gui.views.network.folding import PagerPart
+from xo_gui.views.network.layout import ColumnLayout, StripLayout
+from xo_gui.views.network.strip_painting import HeaderTarget
+from xo_gui.views.network.strip_widget import LayerStripWidget, WeightRef, centre_cell, header_of_cell, hit_test
 
 _ARROWS = {
     Qt.Key.Key_Left: (0, -1),
@@ -22,10 +22,10 @@ _ARROWS = {
     Qt.Key.Key_Down: (1, 0),
 }
 
-PAGE_KEYS: Final[Mapping[Qt.Key, Way]] = {Qt.Key.Key_PageUp: "back", Qt.Key.Key_PageDown: "on"}
+PAGE_KEYS: Final[Mapping[Qt.Key, PagerPart]] = {Qt.Key.Key_PageUp: "back", Qt.Key.Key_PageDown: "on"}
 
 
-class StripsView(StripsPanel):
+class LayerStripView(LayerStripWidget):
     """A layer strip with mouse and keyboard input.
 
     Hovering or the arrow keys select a value; a click or Return pins it; Esc deselects. A click on a header, or F,
@@ -34,60 +34,60 @@ class StripsView(StripsPanel):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._large.looked.connect(self._look_into)
-        self._large.held.connect(self.pinned)
-        self._find.chosen.connect(self._show_found)
+        self._map_zoom.hovered.connect(self._hover_in_zoom)
+        self._map_zoom.pinned.connect(self.pinned)
+        self._search.match_changed.connect(self._show_match)
 
-    def _look(self, cell: Cell | None, weight: Weight | None = None) -> None:
-        changed = cell != self._looked
+    def _hover(self, cell: CellRef | None, weight: WeightRef | None = None) -> None:
+        changed = cell != self._hovered
         if changed or weight != self._weight:
-            self._looked, self._weight = cell, weight
-            self._large.follow()
+            self._hovered, self._weight = cell, weight
+            self._map_zoom.refresh()
             self.update()
         if changed:
             self.hovered.emit(cell)
 
-    def _look_into(self, cell: Cell | None) -> None:
-        self._look(cell)
+    def _hover_in_zoom(self, cell: CellRef | None) -> None:
+        self._hover(cell)
         if cell is not None:
             self._scroll_to(cell)
 
     def _hover_at(self, x: float, y: float) -> None:
         """Hover what lies at a point in strip coordinates."""
         self._pointed = x, y
-        hit = under(self._strips, x, y)
-        self._look(hit.cell, hit.weight)
+        hit = hit_test(self._strips, x, y)
+        self._hover(hit.cell, hit.weight)
         if hit.header != self._header:
-            self._header, self._still = hit.header, None
+            self._header, self._static_pixmap = hit.header, None
             self.setCursor(Qt.CursorShape.PointingHandCursor if hit.header else Qt.CursorShape.ArrowCursor)
             self.update()
 
-    def _click_header(self, header: Header) -> None:
+    def _click_header(self, header: HeaderTarget) -> None:
         """Apply a click on this header."""
-        layout = self._strips[header.subject].strip
-        column = layout.headed(header.layer) if layout else None
+        layout = self._strips[header.subject].layout
+        column = layout.column_starting_at(header.layer) if layout else None
         if column is not None:
-            self._folds.act(column, header.way, header.folds)
+            self._fold_state.apply_click(column, header.pager_part, header.folds)
             self._header = None
             self._lay_out()
             self._hover_at(*self._pointed)
-            layout = self._strips[header.subject].strip
-            self._bar.show_column(layout.headed(header.layer) if layout else None, self.width())
+            layout = self._strips[header.subject].layout
+            self._bar.scroll_to_column(layout.column_starting_at(header.layer) if layout else None, self.width())
 
     def search(self) -> None:
         """Open the layer search."""
         if self._strips:
-            self._find.open()
+            self._search.open()
             self._lay_out()
 
-    def _show_found(self) -> None:
+    def _show_match(self) -> None:
         """Scroll to the search match, and mark it."""
-        layer, layout = self._find.found, self._strips[0].strip if self._strips else None
+        layer, layout = self._search.match, self._strips[0].layout if self._strips else None
         if layout is not None:
-            self._folds.show(layout, layer)
+            self._fold_state.reveal_match(layout, layer)
         self._lay_out()
-        if layer is not None and (layout := self._strips[0].strip) is not None:
-            self._bar.show_column(layout.column_of(layer), self.width())
+        if layer is not None and (layout := self._strips[0].layout) is not None:
+            self._bar.scroll_to_column(layout.column_of(layer), self.width())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._hover_at(event.position().x() + self._bar.value(), event.position().y())
@@ -96,22 +96,22 @@ class StripsView(StripsPanel):
         """Pin a value or the centre of a weight's map, or apply a click on a header."""
         self._by_keyboard = False
         self._hover_at(event.position().x() + self._bar.value(), event.position().y())
-        self._pressed = self._marked() if self._looked else (None, None)
+        self._pressed = self._selected_cell() if self._hovered else (None, None)
         if event.button() != Qt.MouseButton.LeftButton:
             return
         if self._header is not None:
             self._click_header(self._header)
-        elif self._looked is not None:
-            self.pinned.emit(self._looked)
+        elif self._hovered is not None:
+            self.pinned.emit(self._hovered)
         elif self._weight is not None:
-            self.pinned.emit(middle_of(self._strips, self._weight))
+            self.pinned.emit(centre_cell(self._strips, self._weight))
 
     def leaveEvent(self, event: QEvent) -> None:
         self._hover_at(-1.0, -1.0)
         super().leaveEvent(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        self._bar.turn_wheel(event)
+        self._bar.scroll_by_wheel(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         self._by_keyboard = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
@@ -120,36 +120,36 @@ class StripsView(StripsPanel):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrow keys move the selection, with Ctrl by a whole map; Return pins; F folds; Esc deselects."""
-        key, (cell, strip) = Qt.Key(event.key()), self._marked()
+        key, (cell, strip) = Qt.Key(event.key()), self._selected_cell()
         leap = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        if key == Qt.Key.Key_Escape and (self._looked or self._weight or self._pinned):
-            self._look(None)
+        if key == Qt.Key.Key_Escape and (self._hovered or self._weight or self._pinned):
+            self._hover(None)
             self.pinned.emit(None)
-        elif key == Qt.Key.Key_Escape and self._folds.opened:
-            self._controls.overview.click()
+        elif key == Qt.Key.Key_Escape and self._fold_state.expanded:
+            self._controls.overview_button.click()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and cell:
             self.pinned.emit(cell)
         elif key == Qt.Key.Key_F and cell and strip:
-            if (header := header_of(strip, cell)) is not None:
+            if (header := header_of_cell(strip, cell)) is not None:
                 self._click_header(header)
-        elif key in PAGE_KEYS and cell and strip and strip.strip:
-            target = self._folds.turned_to(strip.strip.column_of(cell.layer), cell, PAGE_KEYS[key])
+        elif key in PAGE_KEYS and cell and strip and strip.layout:
+            target = self._fold_state.turn_page_from(strip.layout.column_of(cell.layer), cell, PAGE_KEYS[key])
             self._lay_out()
-            self._look(target)
-        elif self._strips and (neighbour := step((strip or self._strips[0]).strip, cell, key, leap)):
-            self._look(neighbour)
+            self._hover(target)
+        elif self._strips and (neighbour := next_cell((strip or self._strips[0]).layout, cell, key, leap)):
+            self._hover(neighbour)
             self._scroll_to(neighbour)
         else:
             super().keyPressEvent(event)
 
 
-class NetworkView(StripsView):
+class NetworkView(LayerStripView):
     """The layer strip of the first network."""
 
     title = "Network"
 
 
-def step(layout: Strip | None, cell: Cell | None, key: Qt.Key, leap: bool) -> Cell | None:
+def next_cell(layout: StripLayout | None, cell: CellRef | None, key: Qt.Key, by_map: bool) -> CellRef | None:
     """The cell that an arrow key leads to from `cell`; None for other keys.
 
     Without a cell it is the middle of the input. Within a map the step is one cell; at its edge, or with `by_map`,
@@ -157,21 +157,21 @@ def step(layout: Strip | None, cell: Cell | None, key: Qt.Key, leap: bool) -> Ce
     """
     if key not in _ARROWS or layout is None:
         return None
-    at = None if cell is None else layout.places.get(cell.layer)
+    at = None if cell is None else layout.column_indices.get(cell.layer)
     if cell is None or at is None:
         shape = layout.columns[0].cells
-        return Cell(layout.columns[0].stage.shown, 0, shape[0] // 2, shape[1] // 2)
+        return CellRef(layout.columns[0].display.layer, 0, shape[0] // 2, shape[1] // 2)
     column, (down, right) = layout.columns[at], _ARROWS[key]
     rows, columns = column.cells
     stays_inside = 0 <= cell.row + down < rows and 0 <= cell.column + right < columns
-    if stays_inside and not leap:
+    if stays_inside and not by_map:
         return _cell(column, cell, cell.channel, cell.row + down, cell.column + right)
     if down:
         return _map_below(column, cell, down)
     return _map_beside(layout, at, cell, right)
 
 
-def _map_below(column: Column, cell: Cell, down: int) -> Cell:
+def _map_below(column: ColumnLayout, cell: CellRef, down: int) -> CellRef:
     """The cell in the map below (down = 1) or above (-1), `cell` itself at the ends."""
     channel, start = cell.channel + down, column.maps.start
     if channel not in column.maps or (channel - start) // column.rows != (cell.channel - start) // column.rows:
@@ -179,7 +179,7 @@ def _map_below(column: Column, cell: Cell, down: int) -> Cell:
     return _cell(column, cell, channel, 0 if down > 0 else column.cells[0] - 1, cell.column)
 
 
-def _map_beside(layout: Strip, at: int, cell: Cell, right: int) -> Cell:
+def _map_beside(layout: StripLayout, at: int, cell: CellRef, right: int) -> CellRef:
     """The cell in the map beside it in the same column, or in the nearest map of the next column."""
     column = layout.columns[at]
     channel = cell.channel + right * column.rows
@@ -188,8 +188,8 @@ def _map_beside(layout: Strip, at: int, cell: Cell, right: int) -> Cell:
     if not 0 <= at + right < len(layout.columns):
         return cell
     other, box = layout.columns[at + right], column.tile(cell.channel)
-    if other.stage.kind == "group":  # a selection in it expands the run
-        return Cell(other.stage.layers[0 if right > 0 else -1], 0, subject=cell.subject)
+    if other.display.kind == "group":  # a selection in it expands the run
+        return CellRef(other.display.layers[0 if right > 0 else -1], 0, subject=cell.subject)
     middle = box.y + (cell.row + 0.5) * box.height / column.cells[0]
     across = 0 if right > 0 else other.across - 1
     nearest = min(max(int((middle - other.y) // other.step_y), 0), other.rows - 1)
@@ -198,5 +198,5 @@ def _map_beside(layout: Strip, at: int, cell: Cell, right: int) -> Cell:
     return _cell(other, cell, channel, row, 0 if right > 0 else other.cells[1] - 1)
 
 
-def _cell(column: Column, cell: Cell, channel: int, row: int, col: int) -> Cell:
-    return Cell(column.stage.shown, channel, row, col, cell.subject)
+def _cell(column: ColumnLayout, cell: CellRef, channel: int, row: int, col: int) -> CellRef:
+    return CellRef(column.display.layer, channel, row, col, cell.subject)

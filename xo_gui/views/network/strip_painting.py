@@ -8,37 +8,37 @@ from dataclasses import dataclass
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from engine.nn.inference import HostArray, Reading
+from engine.nn.inference import HostArray, Prediction
 from engine.nn.layers import Votes, shape_text
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme
-from xo_gui.state.selection import Cell
+from xo_gui.state.selection import CellRef
 from xo_gui.views.network import column_painting as draw
-from xo_gui.views.network.column_painting import kept_font, paint_legend, rect
-from xo_gui.views.network.folding import Way, paint_pager
+from xo_gui.views.network.column_painting import cached_font, paint_legend, qrect
+from xo_gui.views.network.folding import PagerPart, paint_pager
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.layout import KERNEL_GAP, Box, Column, Strip
-from xo_gui.views.network.strip_state import ShownStrip
-from xo_gui.views.network.trace import Trace, trace_of
-from xo_gui.views.network.value_text import Readout
+from xo_gui.views.network.layout import KERNEL_GAP, Box, ColumnLayout, StripLayout
+from xo_gui.views.network.strip_state import StripModel
+from xo_gui.views.network.trace import ReceptiveTrace, receptive_trace
+from xo_gui.views.network.value_text import CellSummary
 from xo_gui.widgets import number_text
-from xo_gui.widgets.number_text import number
+from xo_gui.widgets.number_text import integer_text
 
 # Height of the headers above the tiles of a strip, and of the legends and costs below them.
-ABOVE = draw.HEADER_HEIGHT + 8.0
+HEADER_SPACE = draw.HEADER_HEIGHT + 8.0
 LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
-BELOW = 41.0
+FOOTER_SPACE = 41.0
 
-PLACE_WIDTH, VALUE_WIDTH, GAP = 268.0, 56.0, 12.0
+PLACE_WIDTH, VALUE_WIDTH, SUMMARY_GAP = 268.0, 56.0, 12.0
 
 # A smaller cell gets a ring around its centre instead of an outline.
-LEAST_OUTLINE = 9.0
+MIN_OUTLINE = 9.0
 RING = 3.2
 # Line widths; the strongest line of each fan has the latter.
-THIN, THICK = 0.7, 3.6
+MIN_LINE_WIDTH, MAX_LINE_WIDTH = 0.7, 3.6
 
 
 @dataclass(frozen=True)
-class Header:
+class HeaderTarget:
     """A clickable column header.
 
     subject: the index of the model.
@@ -49,128 +49,128 @@ class Header:
 
     subject: int
     layer: int
-    way: Way | None = None
+    pager_part: PagerPart | None = None
     folds: int | None = None
 
 
 class StripPainter:
     """Paints the visible columns of a strip."""
 
-    def __init__(self, painter: QPainter, theme: Theme, strip: ShownStrip) -> None:
-        self._shown, self._theme = strip, theme
-        self._layout = strip.strip
+    def __init__(self, painter: QPainter, theme: Theme, strip: StripModel) -> None:
+        self._strip, self._theme = strip, theme
+        self._layout = strip.layout
         assert self._layout is not None
         self._brush = draw.Brush(painter, theme, self._layout.ratio)
 
-    def still(self, pointed: Header | None, found: int | None = None) -> None:
+    def paint_static(self, pointed: HeaderTarget | None, found: int | None = None) -> None:
         """Paint headers, outlines, legends and costs. pointed: the hovered header. found: the search match."""
-        around = self._shown.around
-        for column in self._shown.in_view:
-            if around.header and found in column.stage.layers:
-                draw.paint_found(self._brush, column, column.y - ABOVE)
-            is_pointed = pointed is not None and pointed.layer == column.stage.shown
+        around = self._strip.decorations
+        for column in self._strip.visible_columns:
+            if around.header and found in column.display.layers:
+                draw.paint_search_match(self._brush, column, column.y - HEADER_SPACE)
+            is_pointed = pointed is not None and pointed.layer == column.display.layer
             if around.header:
-                self._header(column, is_pointed, pointed.way if pointed is not None and is_pointed else None)
-            if column.stage.kind == "group":
-                draw.paint_group(self._brush, column, is_pointed)
+                self._header(column, is_pointed, pointed.pager_part if pointed is not None and is_pointed else None)
+            if column.display.kind == "group":
+                draw.paint_collapsed_run(self._brush, column, is_pointed)
                 if around.cost:
                     self._cost(column)
                 continue
-            if column.stage.kind in ("maps", "picture"):
-                draw.paint_frames(self._brush, column, self._shown.channels(column))
+            if column.display.kind in ("maps", "picture"):
+                draw.paint_frames(self._brush, column, self._strip.visible_channels(column))
             if around.legend:
                 self._legend(column)
             if around.cost:
                 self._cost(column)
 
-    def values(self) -> None:
+    def paint_values(self) -> None:
         """Paint maps, kernels, bars and votes; columns whose values have not arrived stay empty."""
-        for column in self._shown.in_view:
-            if column.stage.kind != "group":
+        for column in self._strip.visible_columns:
+            if column.display.kind != "group":
                 self._values(column)
 
-    def _header(self, column: Column, is_pointed: bool, part: Way | None) -> None:
-        draw.paint_header(self._brush, column, column.y - ABOVE, is_pointed and part is None)
-        if column.stage.pager is not None:
-            paint_pager(self._brush, column, column.y - ABOVE, part)
+    def _header(self, column: ColumnLayout, is_pointed: bool, part: PagerPart | None) -> None:
+        draw.paint_header(self._brush, column, column.y - HEADER_SPACE, is_pointed and part is None)
+        if column.display.pager is not None:
+            paint_pager(self._brush, column, column.y - HEADER_SPACE, part)
 
-    def _values(self, column: Column) -> None:
-        if column.stage.kind in ("maps", "picture"):
+    def _values(self, column: ColumnLayout) -> None:
+        if column.display.kind in ("maps", "picture"):
             self._maps(column)
-        elif (values := self._shown.values(column)) is None:
+        elif (values := self._strip.values(column)) is None:
             return
-        elif column.stage.kind == "bars":
-            draw.paint_bars(self._brush, column, values, float(self._shown.levels(column)[0]))
-        elif column.stage.kind == "list":
+        elif column.display.kind == "bars":
+            draw.paint_bars(self._brush, column, values, float(self._strip.limits(column)[0]))
+        elif column.display.kind == "list":
             self._list(column, values)
         else:
-            self._votes(column, float(self._shown.levels(column)[0]))
+            self._votes(column, float(self._strip.limits(column)[0]))
 
-    def _votes(self, column: Column, level: float) -> None:
-        draw.paint_votes(self._brush, column, self._shown.reading, level)
+    def _votes(self, column: ColumnLayout, level: float) -> None:
+        draw.paint_votes(self._brush, column, self._strip.prediction, level)
 
-    def _maps(self, column: Column) -> None:
-        atlas = self._shown.atlas(column, self._theme)
+    def _maps(self, column: ColumnLayout) -> None:
+        atlas = self._strip.atlas(column, self._theme)
         if atlas is not None:
             draw.paint_tiles(self._brush, column, atlas.image, atlas.tiles)
         if column.kernels is not None:
-            kernels, channels = self._shown.kernel_atlas(column, self._theme), self._shown.channels(column)
+            kernels, channels = self._strip.kernel_atlas(column, self._theme), self._strip.visible_channels(column)
             draw.paint_kernels(self._brush, column, kernels, channels)
 
-    def _list(self, column: Column, values: HostArray) -> None:
-        network = self._shown.reading.subject.network
-        votes = network.layers[column.stage.shown]
+    def _list(self, column: ColumnLayout, values: HostArray) -> None:
+        network = self._strip.prediction.model.network
+        votes = network.layers[column.display.layer]
         assert isinstance(votes, Votes)
-        colours = self._shown.swatches(column, self._theme)
+        colours = self._strip.swatches(column, self._theme)
         draw.paint_list(self._brush, column, values, colours, votes, network.classes)
 
-    def _legend(self, column: Column) -> None:
+    def _legend(self, column: ColumnLayout) -> None:
         assert self._layout is not None
         left, top = column.x, self._layout.bottom + LEGEND_TOP
         if column.kernels is not None:
             # The limit of the kernels' colours, under the kernels.
-            text = f"±{number_text.level(self._shown.kernel_level(column))}"
-            end = left + draw.kept_font(SMALL_PX)[1].horizontalAdvance(text)
-            self._brush.text(left, top + 11, text, self._theme.quiet)
+            text = f"±{number_text.limit_text(self._strip.kernel_limit(column))}"
+            end = left + draw.cached_font(SMALL_PX)[1].horizontalAdvance(text)
+            self._brush.text(left, top + 11, text, self._theme.secondary_text)
             left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
-        if column.stage.kind != "votes":
-            level = self._shown.legend_level(column)
-            paint_legend(self._brush.painter, self._theme, column.stage, level, left, top, column.right - left)
+        if column.display.kind != "votes":
+            level = self._strip.legend_limit(column)
+            paint_legend(self._brush.painter, self._theme, column.display, level, left, top, column.right - left)
 
-    def _cost(self, column: Column) -> None:
+    def _cost(self, column: ColumnLayout) -> None:
         assert self._layout is not None
         top = self._layout.bottom
-        self._brush.pen(self._theme.line)
+        self._brush.pen(self._theme.border)
         self._brush.painter.drawLine(QLineF(column.x, top + RULE_TOP + 0.5, column.right, top + RULE_TOP + 0.5))
-        metrics = draw.kept_font(SMALL_PX)[1]
+        metrics = draw.cached_font(SMALL_PX)[1]
         texts = self._cost_texts(column)
         fits = next((text for text in texts if metrics.horizontalAdvance(text) <= column.width), texts[-1])
-        self._brush.text(column.x, top + COST_BASE, fits, self._theme.quiet)
+        self._brush.text(column.x, top + COST_BASE, fits, self._theme.secondary_text)
 
-    def _cost_texts(self, column: Column) -> list[str]:
+    def _cost_texts(self, column: ColumnLayout) -> list[str]:
         """Multiplications and time of a column, from the longest wording to the shortest."""
-        if column.stage.kind == "picture":
-            pixels = number(column.stage.shape[1] * column.stage.shape[2])
+        if column.display.kind == "picture":
+            pixels = integer_text(column.display.shape[1] * column.display.shape[2])
             return [_tr("{0} pixels").format(pixels), pixels]
-        multiplies, seconds = self._shown.cost(column)
-        time, times = number_text.duration(seconds), number_text.count(multiplies)
+        multiplies, seconds = self._strip.cost(column)
+        time, times = number_text.duration_text(seconds), number_text.count_text(multiplies)
         if not multiplies:
             return [time]
         return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]
 
 
-def paint_looked(painter: QPainter, strip: ShownStrip, cell: Cell, theme: Theme, animating: bool) -> None:
+def paint_selection(painter: QPainter, strip: StripModel, cell: CellRef, theme: Theme, animating: bool) -> None:
     """Paint the receptive trace of a cell; animating: whether the animation has filled the map only up to it."""
-    if strip.strip is None:
+    if strip.layout is None:
         return
     if animating:
-        paint_unfilled(painter, strip.strip, cell, theme)
-    trace = trace_of(strip.reading.subject.network, strip.strip, cell, strip.reading)
+        paint_unfilled(painter, strip.layout, cell, theme)
+    trace = receptive_trace(strip.prediction.model.network, strip.layout, cell, strip.prediction)
     if trace is not None:
         paint_trace(painter, trace, theme)
 
 
-def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
+def paint_trace(painter: QPainter, trace: ReceptiveTrace, theme: Theme) -> None:
     """Paint lines, then outlines with a rim in the background colour, so that they are visible on any value."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -179,59 +179,61 @@ def paint_trace(painter: QPainter, trace: Trace, theme: Theme) -> None:
     painter.setPen(QPen(QColor(theme.text), 1.2))
     painter.drawLines([QLineF(*line) for line in trace.lines])
     if trace.tile is not None:
-        _outline(painter, rect(trace.tile).adjusted(-2, -2, 2, 2), theme, 2.0)
+        _outline(painter, qrect(trace.tile).adjusted(-2, -2, 2, 2), theme, 2.0)
     for window in trace.windows:
-        _outline(painter, rect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
+        _outline(painter, qrect(window).adjusted(-0.5, -0.5, 0.5, 0.5), theme, 1.2)
     for ring in trace.rings:
         paint_ring(painter, ring, theme)
     painter.restore()
 
 
-def paint_unfilled(painter: QPainter, layout: Strip, cell: Cell, theme: Theme) -> None:
+def paint_unfilled(painter: QPainter, layout: StripLayout, cell: CellRef, theme: Theme) -> None:
     """Cover what comes after `cell` in its map or vector: what the sliding window has not computed yet."""
     column = layout.column_of(cell.layer)
     if column is None:
         return
-    background = QColor(theme.ground)
+    background = QColor(theme.background)
     if not column.is_map:
-        for channel in range(cell.channel + 1, column.stage.count):
-            painter.fillRect(rect(column.tile(channel)), background)
+        for channel in range(cell.channel + 1, column.display.count):
+            painter.fillRect(qrect(column.tile(channel)), background)
         return
     if cell.channel not in column.maps:
         return
     (height, width), tile = column.cells, column.tile(cell.channel)
-    painter.fillRect(rect(tile.part((height, width), range(cell.row + 1, height), range(width))), background)
-    rest = tile.part((height, width), range(cell.row, cell.row + 1), range(cell.column + 1, width))
-    painter.fillRect(rect(rest), background)
+    painter.fillRect(qrect(tile.sub_box((height, width), range(cell.row + 1, height), range(width))), background)
+    rest = tile.sub_box((height, width), range(cell.row, cell.row + 1), range(cell.column + 1, width))
+    painter.fillRect(qrect(rest), background)
 
 
 def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:
     """Outline a cell; a small one gets a ring around its centre."""
-    if min(cell.width, cell.height) >= LEAST_OUTLINE:
-        _outline(painter, rect(cell), theme, 1.4)
+    if min(cell.width, cell.height) >= MIN_OUTLINE:
+        _outline(painter, qrect(cell), theme, 1.4)
         return
-    for colour, width in ((theme.ground, 3.0), (theme.text, 1.3)):
+    for colour, width in ((theme.background, 3.0), (theme.text, 1.3)):
         painter.setPen(QPen(QColor(colour), width))
         painter.drawEllipse(QPointF(*cell.centre), RING, RING)
 
 
-def paint_readout(painter: QPainter, theme: Theme, text: Readout, left: float, right: float, base: float) -> None:
+def paint_cell_summary(
+    painter: QPainter, theme: Theme, text: CellSummary, left: float, right: float, base: float
+) -> None:
     """Paint place, value and receptive field of a cell, from `left` to `right`, on the baseline `base`."""
-    small, metrics = kept_font(SMALL_PX)
-    strong, strong_metrics = kept_font(TEXT_PX, True)
+    small, metrics = cached_font(SMALL_PX)
+    strong, strong_metrics = cached_font(TEXT_PX, True)
     painter.setFont(small)
-    painter.setPen(QColor(theme.quiet))
+    painter.setPen(QColor(theme.secondary_text))
     painter.drawText(QPointF(left, base), text.place)
-    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(text.place) + GAP)
-    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(text.value) + GAP)
-    cut = metrics.elidedText(text.reads, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
+    value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(text.place) + SUMMARY_GAP)
+    reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(text.value) + SUMMARY_GAP)
+    cut = metrics.elidedText(text.detail, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
     painter.drawText(QPointF(reads, base), cut)
     painter.setFont(strong)
     painter.setPen(QColor(theme.text))
     painter.drawText(QPointF(value, base), text.value)
 
 
-def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
+def click_hint(strips: Sequence[StripModel], header: HeaderTarget | None) -> str:
     """What a click does: on the header under the mouse, or anywhere."""
     if header is None:
         return _tr(
@@ -239,41 +241,44 @@ def hint(strips: Sequence[ShownStrip], header: Header | None) -> str:
             "keys, Enter and Space do the same."
         )
     strip = strips[header.subject]
-    column = strip.strip.headed(header.layer) if strip.strip else None
+    column = strip.layout.column_starting_at(header.layer) if strip.layout else None
     if column is None:
         return ""
-    display = column.stage
-    if header.way is not None:
+    display = column.display
+    if header.pager_part is not None:
         texts = {
             "back": _tr("Click for the previous maps, or press Page Up."),
             "on": _tr("Click for the next maps, or press Page Down."),
             "all": _tr("Click to show all {0} maps, and scroll.").format(shape_text(display.shape)),
         }
-        return texts[header.way] if column.paged else _tr("Click to show one page of the maps at a time.")
+        return texts[header.pager_part] if column.is_paged else _tr("Click to show one page of the maps at a time.")
     if header.folds is None:
-        ends = number(display.layers[0]), number(display.layers[-1])
-        return _tr("Click to expand layers {0} to {1}: {2}.").format(*ends, ", ".join(display.kinds))
-    name = layer_names(strip.reading.subject.network)[header.folds]
-    if header.folds == display.shown:
+        ends = integer_text(display.layers[0]), integer_text(display.layers[-1])
+        return _tr("Click to expand layers {0} to {1}: {2}.").format(*ends, ", ".join(display.layer_kinds))
+    name = layer_names(strip.prediction.model.network)[header.folds]
+    if header.folds == display.layer:
         return _tr("Click to show {0} in the column before it.").format(name)
     return _tr("Click to show {0} in a column of its own.").format(name)
 
 
-def summary(strips: Sequence[ShownStrip]) -> str:
+def predictions_text(strips: Sequence[StripModel]) -> str:
     """The predictions of all models as text."""
-    return "; ".join(say_reading(strip.reading.subject.name, strip.reading) for strip in strips)
+    return "; ".join(prediction_text(strip.prediction.model.name, strip.prediction) for strip in strips)
 
 
-def say_reading(name: str, reading: Reading) -> str:
+def prediction_text(name: str, reading: Prediction) -> str:
     """The prediction of the model called `name`: "walk-through predicts X, 100 %"."""
     top = 100 * float(reading.votes.max())
-    return _tr("{0} predicts {1}, {2} %").format(name, reading.verdict, f"{top:.0f}")
+    return _tr("{0} predicts {1}, {2} %").format(name, reading.predicted_class, f"{top:.0f}")
 
 
-def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
+def _fan(painter: QPainter, trace: ReceptiveTrace, theme: Theme) -> None:
     """Paint lines as thick as their contributions; negative ones are dashed and violet."""
-    for carried, line in zip(trace.carried, trace.fan, strict=True):
-        pen = QPen(QColor(theme.stops[4] if carried > 0 else theme.stops[0]), THIN + (THICK - THIN) * abs(carried))
+    for carried, line in zip(trace.strengths, trace.fan, strict=True):
+        pen = QPen(
+            QColor(theme.value_stops[4] if carried > 0 else theme.value_stops[0]),
+            MIN_LINE_WIDTH + (MAX_LINE_WIDTH - MIN_LINE_WIDTH) * abs(carried),
+        )
         if carried < 0:
             pen.setDashPattern([2.0, 1.5])
         painter.setPen(pen)
@@ -281,7 +286,7 @@ def _fan(painter: QPainter, trace: Trace, theme: Theme) -> None:
 
 
 def _outline(painter: QPainter, box: QRectF, theme: Theme, width: float) -> None:
-    for colour, line_width in ((theme.ground, width + 1.6), (theme.text, width)):
+    for colour, line_width in ((theme.background, width + 1.6), (theme.text, width)):
         painter.setPen(QPen(QColor(colour), line_width))
         painter.drawRoundedRect(box, 1.5, 1.5)
 

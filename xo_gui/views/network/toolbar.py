@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QSli
 
 from engine.nn.network import Network
 from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.views.network.colour_limits import Mode
+from xo_gui.views.network.colour_limits import LimitMode
 from xo_gui.views.network.layer_labels import has_column, layer_names
-from xo_gui.widgets.number_text import number
+from xo_gui.widgets.number_text import integer_text
 
-MODES: tuple[Mode, ...] = ("shared", "layer", "map")
-MOST_GAIN = 16
+LIMIT_MODES: tuple[LimitMode, ...] = ("shared", "layer", "map")
+MAX_GAIN = 16
 
 
 class StripControls(QWidget):
@@ -25,7 +25,7 @@ class StripControls(QWidget):
     """
 
     changed = Signal()
-    gathered = Signal()
+    collapse_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,20 +44,20 @@ class StripControls(QWidget):
         self._buttons.idClicked.connect(self._emit_changed)
 
     @property
-    def mode(self) -> Mode:
+    def mode(self) -> LimitMode:
         """How colour limits are shared."""
-        return MODES[self._buttons.checkedId()]
+        return LIMIT_MODES[self._buttons.checkedId()]
 
     @property
     def gain(self) -> float:
         """The factor that strengthens faint values, 1 to MAX_GAIN."""
-        return float(MOST_GAIN ** (self.gain_slider.value() / 16))
+        return float(MAX_GAIN ** (self.gain_slider.value() / 16))
 
     def set_theme(self, theme: Theme) -> None:
         self.setStyleSheet(
-            f"QLabel {{ color: {theme.quiet}; }}"
-            f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 5px; }}"
-            f"QToolButton:hover {{ color: {theme.text}; background: {theme.raised}; }}"
+            f"QLabel {{ color: {theme.secondary_text}; }}"
+            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}"
+            f"QToolButton:hover {{ color: {theme.text}; background: {theme.hover}; }}"
             f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
             f"border-color: transparent; }}"
             f"QToolButton:focus {{ border-color: {theme.o}; }}"
@@ -73,15 +73,15 @@ class StripControls(QWidget):
             self.tr("Every layer has its own colours: its largest value gets the strongest"),
             self.tr("Every map has its own colours: compare places, not maps"),
         )
-        self.overview = QToolButton()
-        self.overview.setText(self.tr("overview"))
-        self.overview.setToolTip(self.tr("Collapse the expanded layers, to show the whole network"))
-        self.overview.setAccessibleName(self.tr("Overview of the network"))
-        self.overview.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.overview.setFont(font(SMALL_PX))
-        self.overview.clicked.connect(self.gathered)
-        self.overview.hide()
-        row.addWidget(self.overview)
+        self.overview_button = QToolButton()
+        self.overview_button.setText(self.tr("overview"))
+        self.overview_button.setToolTip(self.tr("Collapse the expanded layers, to show the whole network"))
+        self.overview_button.setAccessibleName(self.tr("Overview of the network"))
+        self.overview_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.overview_button.setFont(font(SMALL_PX))
+        self.overview_button.clicked.connect(self.collapse_requested)
+        self.overview_button.hide()
+        row.addWidget(self.overview_button)
         row.addWidget(self._labels[0])
         row.addSpacing(4)
         for at, (name, tip) in enumerate(zip(names, tips, strict=True)):
@@ -106,13 +106,13 @@ class StripControls(QWidget):
         self.changed.emit()
 
 
-class FindLine(QWidget):
+class LayerSearch(QWidget):
     """The layer search. match: the current match, None if there is none.
 
     match_changed(): the match has changed. closed(): the search was closed, and the focus is back on the parent.
     """
 
-    chosen = Signal()
+    match_changed = Signal()
     closed = Signal()
 
     def __init__(self, parent: QWidget, over: QWidget) -> None:
@@ -120,13 +120,13 @@ class FindLine(QWidget):
         super().__init__(parent)
         self._hidden_widget = over
         self._network: Network | None = None
-        self._entries: tuple[Called, ...] = ()
+        self._entries: tuple[LayerEntry, ...] = ()
         self._names: tuple[str, ...] = ()
-        self.found: int | None = None
+        self.match: int | None = None
         self._matches: list[int] = []
         self._at = 0
         self.setAutoFillBackground(True)
-        self.line, self.count = QLineEdit(), QLabel()
+        self.line, self.count_label = QLineEdit(), QLabel()
         self.line.setPlaceholderText(self.tr("Find a layer: features 3, pool, conv2d, 17"))
         self.line.setAccessibleName(self.tr("Find a layer"))
         self.line.setToolTip(
@@ -134,17 +134,17 @@ class FindLine(QWidget):
         )
         self.line.textChanged.connect(self._update_matches)
         self.line.installEventFilter(self)
-        self.count.setFont(font(SMALL_PX))
-        self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("8888 of 8888"))
-        self.count.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.before = self._button("‹", self.tr("Previous match"), lambda: self._go(-1))
-        self.next = self._button("›", self.tr("Next match"), lambda: self._go(1))
+        self.count_label.setFont(font(SMALL_PX))
+        self.count_label.setMinimumWidth(self.count_label.fontMetrics().horizontalAdvance("8888 of 8888"))
+        self.count_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.previous_button = self._button("‹", self.tr("Previous match"), lambda: self._go(-1))
+        self.next_button = self._button("›", self.tr("Next match"), lambda: self._go(1))
         self.close_button = self._button("×", self.tr("Close the search"), self._close)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         row.addWidget(self.line, 1)
-        for widget in (self.count, self.before, self.next, self.close_button):
+        for widget in (self.count_label, self.previous_button, self.next_button, self.close_button):
             row.addWidget(widget)
         self.hide()
 
@@ -160,10 +160,10 @@ class FindLine(QWidget):
     def show_network(self, network: Network) -> None:
         """Search in this network."""
         if network is not self._network:
-            self._network, self._entries, self._names = network, called(network), layer_names(network)
+            self._network, self._entries, self._names = network, layer_entries(network), layer_names(network)
             self._update_matches()
 
-    def place(self, right: float, bottom: float, room: float) -> None:
+    def place_at(self, right: float, bottom: float, room: float) -> None:
         """Set the bottom right corner; `room` limits the width."""
         width = round(min(room, 400))
         self.setGeometry(round(right) - width, round(bottom) - 26, width, 26)
@@ -177,19 +177,19 @@ class FindLine(QWidget):
         self.line.selectAll()
         self._update_matches()
 
-    def put_away(self) -> None:
+    def dismiss(self) -> None:
         """Close the search if it is open."""
         if not self.isHidden():
             self._close()
 
     def set_theme(self, theme: Theme) -> None:
-        self.count.setStyleSheet(f"color: {theme.quiet};")
+        self.count_label.setStyleSheet(f"color: {theme.secondary_text};")
 
     def _update_matches(self) -> None:
         """Find the matches of the text, and go to the first."""
         if self.isHidden():
             return
-        self._matches, self._at = found_layers(self._entries, self.line.text()), 0
+        self._matches, self._at = find_layers(self._entries, self.line.text()), 0
         self._show_match()
 
     def _go(self, offset: int) -> None:
@@ -198,7 +198,7 @@ class FindLine(QWidget):
             self._show_match()
 
     def _close(self) -> None:
-        self.found = None
+        self.match = None
         self.hide()
         self._hidden_widget.show()
         if isinstance(under := self.parent(), QWidget):
@@ -206,19 +206,19 @@ class FindLine(QWidget):
         self.closed.emit()
 
     def _show_match(self) -> None:
-        self.found = found = self._matches[self._at] if self._matches else None
-        for button in (self.before, self.next):
+        self.match = found = self._matches[self._at] if self._matches else None
+        for button in (self.previous_button, self.next_button):
             button.setEnabled(len(self._matches) > 1)
         if found is None:
-            self.count.setText(self.tr("none") if self.line.text().strip() else "")
-            self.line.setAccessibleDescription(self.count.text())
+            self.count_label.setText(self.tr("none") if self.line.text().strip() else "")
+            self.line.setAccessibleDescription(self.count_label.text())
         else:
-            position = number(self._at + 1), number(len(self._matches))
-            self.count.setText(self.tr("{0} of {1}").format(*position))
+            position = integer_text(self._at + 1), integer_text(len(self._matches))
+            self.count_label.setText(self.tr("{0} of {1}").format(*position))
             text = self.tr("{0}, layer {1} of {2}; match {3} of {4}")
-            place = number(found), number(len(self._names) - 1)
+            place = integer_text(found), integer_text(len(self._names) - 1)
             self.line.setAccessibleDescription(text.format(self._names[found], *place, *position))
-        self.chosen.emit()
+        self.match_changed.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Go to the next or previous match by Enter, Shift+Enter and the arrow keys."""
@@ -240,7 +240,7 @@ class FindLine(QWidget):
 
 
 @dataclass(frozen=True)
-class Called:
+class LayerEntry:
     """A layer in the search index.
 
     layer: 0 is the input. name: as displayed. search_text: all its names. numbers: that match it. All text is in
@@ -249,20 +249,20 @@ class Called:
 
     layer: int
     name: str
-    words: str
+    search_text: str
     numbers: frozenset[str]
 
-    def fits(self, word: str) -> bool:
+    def matches(self, word: str) -> bool:
         """Whether a search word matches this layer."""
-        return word in self.numbers if word.isdigit() else word in self.words
+        return word in self.numbers if word.isdigit() else word in self.search_text
 
 
-def called(network: Network) -> tuple[Called, ...]:
+def layer_entries(network: Network) -> tuple[LayerEntry, ...]:
     """The search index of all layers with a column: by displayed name ("Features 3"), kind ("Conv2D"), name in
     files ("05-conv2d"), number, and the number in its name."""
     names, kinds = layer_names(network), ("input", *(type(layer).__name__ for layer in network.layers))
     return tuple(
-        Called(
+        LayerEntry(
             layer,
             name.casefold(),
             f"{name} {kind} {key}".casefold(),
@@ -273,8 +273,8 @@ def called(network: Network) -> tuple[Called, ...]:
     )
 
 
-def found_layers(entries: tuple[Called, ...], text: str) -> list[int]:
+def find_layers(entries: tuple[LayerEntry, ...], text: str) -> list[int]:
     """The layers that match every word of `text`, exact names first; none without words."""
     words = text.casefold().split()
-    matches = [entry for entry in entries if words and all(map(entry.fits, words))]
+    matches = [entry for entry in entries if words and all(map(entry.matches, words))]
     return [entry.layer for entry in sorted(matches, key=lambda entry: entry.name != " ".join(words))]

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.explain.receptive_field import receptive_field, runs_read
-from engine.explain.value_arithmetic import arithmetic, brings, is_known, place_in
-from engine.nn.inference import Reading
+from engine.explain.receptive_field import receptive_field, receptive_runs
+from engine.explain.value_arithmetic import cell_index, contribution, has_value_formula, value_formula
+from engine.nn.inference import Prediction
 from engine.nn.layers import Flatten
-from engine.nn.layers.value_formulas import Arithmetic, Largest
+from engine.nn.layers.value_formulas import Maximum, ValueFormula
 from engine.nn.network import Network
-from xo_gui.state.selection import Cell
-from xo_gui.state.visible_values import MOST_ONWARD
-from xo_gui.views.network.layout import Box, Column, Strip
+from xo_gui.state.selection import CellRef
+from xo_gui.state.visible_values import MAX_TRACED_VALUES
+from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 
-Line = tuple[float, float, float, float]
+LineSegment = tuple[float, float, float, float]
 # The contribution of a line without values.
 _EQUAL = 1.0
 # A receptive field with gaps is outlined in at most this many parts.
@@ -29,7 +29,7 @@ _MAX_FAN = 16
 
 
 @dataclass(frozen=True)
-class Trace:
+class ReceptiveTrace:
     """The marks of a selected cell.
 
     tile: its map, None for a bar or a vote.
@@ -44,16 +44,18 @@ class Trace:
     tile: Box | None
     rings: tuple[Box, ...]
     windows: tuple[Box, ...]
-    lines: tuple[Line, ...]
-    fan: tuple[Line, ...]
-    carried: tuple[float, ...]
+    lines: tuple[LineSegment, ...]
+    fan: tuple[LineSegment, ...]
+    strengths: tuple[float, ...]
 
 
-def trace_of(network: Network, layout: Strip, cell: Cell, reading: Reading | None = None) -> Trace | None:
+def receptive_trace(
+    network: Network, layout: StripLayout, cell: CellRef, reading: Prediction | None = None
+) -> ReceptiveTrace | None:
     """The marks of a cell, None if no column shows it. reading: the values for contributions and pooling maxima."""
-    shown = cell if layout.column_of(cell.layer) else in_maps(network, cell)
+    shown = cell if layout.column_of(cell.layer) else unflattened(network, cell)
     column = layout.column_of(shown.layer)
-    if column is None or not is_in(network, cell):
+    if column is None or not has_cell(network, cell):
         return None
     builder = _TraceBuilder(network, layout, reading)
     builder.ring(column, shown.channel, shown.row, shown.column)
@@ -62,7 +64,7 @@ def trace_of(network: Network, layout: Strip, cell: Cell, reading: Reading | Non
         builder.back(shown)
         builder.forward(shown)
     builder.input_window(shown)
-    return Trace(
+    return ReceptiveTrace(
         column.tile(shown.channel) if column.is_map and shown.channel in column.maps else None,
         tuple(builder.rings),
         tuple(builder.windows),
@@ -71,17 +73,17 @@ def trace_of(network: Network, layout: Strip, cell: Cell, reading: Reading | Non
     )
 
 
-def in_maps(network: Network, cell: Cell) -> Cell:
+def unflattened(network: Network, cell: CellRef) -> CellRef:
     """The cell of the input map of Flatten, if `cell` is an output of Flatten; otherwise `cell`."""
     if cell.layer and isinstance(network.layers[cell.layer - 1], Flatten):
         shape = network.shapes[cell.layer - 1]
         if len(shape) == 3:
             channel, row, column = (int(place) for place in np.unravel_index(cell.channel, shape))
-            return Cell(cell.layer - 1, channel, row, column, cell.subject)
+            return CellRef(cell.layer - 1, channel, row, column, cell.subject)
     return cell
 
 
-def is_in(network: Network, cell: Cell) -> bool:
+def has_cell(network: Network, cell: CellRef) -> bool:
     """Whether the cell exists in the network."""
     if not 0 <= cell.layer < len(network.shapes):
         return False
@@ -93,30 +95,30 @@ def is_in(network: Network, cell: Cell) -> bool:
 class _TraceBuilder:
     """Collects the marks on the way from the cell to the input and to the next layer that connects channels."""
 
-    def __init__(self, network: Network, layout: Strip, reading: Reading | None) -> None:
+    def __init__(self, network: Network, layout: StripLayout, reading: Prediction | None) -> None:
         self._network, self._layout, self._reading = network, layout, reading
         self.rings: list[Box] = []
         self.windows: list[Box] = []
-        self.lines: list[Line] = []
-        self.fans: list[list[tuple[Line, float]]] = []
+        self.lines: list[LineSegment] = []
+        self.fans: list[list[tuple[LineSegment, float]]] = []
 
-    def box(self, column: Column, channel: int, row: int, col: int) -> Box:
+    def box(self, column: ColumnLayout, channel: int, row: int, col: int) -> Box:
         """The box of one cell of a column."""
-        return column.mark(channel, range(row, row + 1), range(col, col + 1))
+        return column.outline(channel, range(row, row + 1), range(col, col + 1))
 
-    def ring(self, column: Column, channel: int, row: int, col: int) -> None:
+    def ring(self, column: ColumnLayout, channel: int, row: int, col: int) -> None:
         """Mark one cell, if its map is on the visible page."""
         if channel in column.maps:
             self.rings.append(self.box(column, channel, row, col))
 
-    def feature(self, column: Column, channel: int) -> None:
+    def feature(self, column: ColumnLayout, channel: int) -> None:
         """Mark the kernel beside a map."""
         if column.kernels is not None and channel in column.maps:
-            first, last = column.slice(channel, 0), column.slice(channel, column.kernels.channels - 1)
+            first, last = column.kernel_slice(channel, 0), column.kernel_slice(channel, column.kernels.channels - 1)
             box = Box(first.x, first.y, column.kernels.width, last.bottom - first.y)
             self.windows.append(box)
 
-    def back(self, cell: Cell) -> None:
+    def back(self, cell: CellRef) -> None:
         """Follow the cell towards the input, up to the first layer that connects channels.
 
         With a prediction it continues from there at the value with the largest contribution. Beside the window a
@@ -126,12 +128,12 @@ class _TraceBuilder:
         layer = cell.layer
         while layer > 0:
             if isinstance(self._network.layers[layer - 1], Flatten):
-                inner = in_maps(self._network, Cell(layer, channel))
+                inner = unflattened(self._network, CellRef(layer, channel))
                 read = (range(inner.row, inner.row + 1), range(inner.column, inner.column + 1))
                 weighs, below = False, inner.channel
             else:
-                fields = self._network.layers[layer - 1].reads(self._network.shapes[layer - 1], *window)
-                weighs, below = self._network.layers[layer - 1].mixes_maps, channel
+                fields = self._network.layers[layer - 1].receptive_range(self._network.shapes[layer - 1], *window)
+                weighs, below = self._network.layers[layer - 1].connects_channels, channel
                 if fields is None and not weighs:
                     fields = self._whole_map(layer - 1)
                 if fields is not None and len(self._network.shapes[layer]) == 3 and not (fields[0] and fields[1]):
@@ -144,7 +146,7 @@ class _TraceBuilder:
             channels = range(self._network.shapes[layer - 1][0]) if weighs else (below,)
             if read[0]:
                 self._add_step(cell, channel, window, tuple(channels), read)
-            if self._reading is not None and not is_known(self._reading, layer, cell.channel):
+            if self._reading is not None and not has_value_formula(self._reading, layer, cell.channel):
                 return  # its values are not visible, so its formula is not known
             if not weighs:
                 cell = self._source(cell, below, read)
@@ -156,43 +158,47 @@ class _TraceBuilder:
             cell, channel, layer = strongest, strongest.channel, strongest.layer
             window = (range(cell.row, cell.row + 1), range(cell.column, cell.column + 1))
 
-    def _strongest(self, cell: Cell) -> Cell | None:
+    def _strongest(self, cell: CellRef) -> CellRef | None:
         """Mark and return the value with the largest contribution to `cell`, None if all are 0."""
         formula = self._formula(cell)
-        if formula is None or not formula.shares.any():
+        if formula is None or not formula.contributions.any():
             return None
-        place = int(formula.cells.flat[int(np.abs(formula.shares).argmax())])
+        place = int(formula.cells.flat[int(np.abs(formula.contributions).argmax())])
         shape = self._network.shapes[cell.layer - 1]
         channel, row, column = (*(int(part) for part in np.unravel_index(place, shape)), 0, 0)[:3]
-        found = Cell(cell.layer - 1, channel, row, column, cell.subject)
-        shown = found if self._layout.column_of(found.layer) else in_maps(self._network, found)
+        found = CellRef(cell.layer - 1, channel, row, column, cell.subject)
+        shown = found if self._layout.column_of(found.layer) else unflattened(self._network, found)
         lower = self._layout.column_of(shown.layer)
         if lower is not None:
             self.ring(lower, shown.channel, shown.row, shown.column)
         return found
 
-    def _source(self, cell: Cell, channel: int, read: tuple[range, range]) -> Cell:
+    def _source(self, cell: CellRef, channel: int, read: tuple[range, range]) -> CellRef:
         """The source of `cell` in the layer below: a max pooling's maximum, which is marked, or the first value."""
         under = replace(cell, layer=cell.layer - 1, channel=channel, row=read[0].start, column=read[1].start)
         formula = self._formula(cell)
-        if not isinstance(formula, Largest) or formula.values.size == 1:
+        if not isinstance(formula, Maximum) or formula.values.size == 1:
             return under
-        place = np.unravel_index(formula.cells.flat[formula.winner], self._network.shapes[under.layer])
+        place = np.unravel_index(formula.cells.flat[formula.argmax], self._network.shapes[under.layer])
         won = replace(under, row=int(place[1]), column=int(place[2]))
         lower = self._layout.column_of(won.layer)
         if lower is not None:
             self.ring(lower, won.channel, won.row, won.column)
         return won
 
-    def _formula(self, cell: Cell) -> Arithmetic | None:
-        if self._reading is None or cell.layer == 0 or not is_known(self._reading, cell.layer, cell.channel):
+    def _formula(self, cell: CellRef) -> ValueFormula | None:
+        if (
+            self._reading is None
+            or cell.layer == 0
+            or not has_value_formula(self._reading, cell.layer, cell.channel)
+        ):
             return None
-        place = place_in(self._network, cell.layer, cell.channel, cell.row, cell.column)
-        return arithmetic(self._reading, cell.layer, place)
+        place = cell_index(self._network, cell.layer, cell.channel, cell.row, cell.column)
+        return value_formula(self._reading, cell.layer, place)
 
     def _add_step(
         self,
-        cell: Cell,
+        cell: CellRef,
         channel: int,
         window: tuple[range, range],
         below: tuple[int, ...],
@@ -203,18 +209,18 @@ class _TraceBuilder:
         upper, lower = self._layout.column_of(cell.layer), self._layout.column_of(cell.layer - 1)
         if upper is None or lower is None or upper is lower:
             return
-        end = upper.mark(channel, *window) if channel in upper.maps else None
+        end = upper.outline(channel, *window) if channel in upper.maps else None
         self.fans.append([])
         formula = self._formula(cell) if len(below) > 1 else None
         # The formula of a residual block does not split the sum of its skip by map.
         is_split = formula is None or formula.cells.size % len(below) == 0
         contributions = [_EQUAL] * len(below)
         if formula is not None and is_split:
-            contributions = formula.shares.reshape(len(below), -1).sum(axis=1).tolist()
+            contributions = formula.contributions.reshape(len(below), -1).sum(axis=1).tolist()
         for index in below:
             if index not in lower.maps:
                 continue
-            part = lower.mark(index, *read)
+            part = lower.outline(index, *read)
             (self.rings if len(read[0]) == len(read[1]) == 1 else self.windows).append(part)
             if end is None:
                 continue
@@ -224,19 +230,19 @@ class _TraceBuilder:
             else:
                 self._add_fan_line(line, contributions[index])
 
-    def _add_fan_line(self, line: Line, contribution: float) -> None:
+    def _add_fan_line(self, line: LineSegment, contribution: float) -> None:
         self.fans[-1].append((line, contribution))
 
-    def fanned(self) -> tuple[tuple[Line, ...], tuple[float, ...]]:
+    def fanned(self) -> tuple[tuple[LineSegment, ...], tuple[float, ...]]:
         """The lines of all fans, and their contributions relative to the strongest of their fan."""
         lines, carried = [], []
         for fan in self.fans:
             most = max((abs(contribution) for _, contribution in fan), default=0.0)
             strongest = sorted(fan, key=lambda pair: -abs(pair[1]))
-            for line, contribution in strongest if self._reading is None else strongest[:_MAX_FAN]:
-                if contribution and math.isfinite(contribution / most):
+            for line, strength in strongest if self._reading is None else strongest[:_MAX_FAN]:
+                if strength and math.isfinite(strength / most):
                     lines.append(line)
-                    carried.append(contribution / most)
+                    carried.append(strength / most)
         return tuple(lines), tuple(carried)
 
     def _whole_map(self, layer: int) -> tuple[range, range]:
@@ -244,7 +250,7 @@ class _TraceBuilder:
         shape = self._network.shapes[layer]
         return (range(shape[1]), range(shape[2])) if len(shape) == 3 else (range(1), range(1))
 
-    def _connect_vector(self, cell: Cell) -> None:
+    def _connect_vector(self, cell: CellRef) -> None:
         """Mark the values of a vector, or the maps before its Flatten, that a vote or a hidden value weighs."""
         formula, upper = self._formula(cell), self._layout.column_of(cell.layer)
         under = cell.layer - 1
@@ -256,63 +262,69 @@ class _TraceBuilder:
         shape, below, end = (
             self._network.shapes[under],
             self._network.shapes[cell.layer - 1],
-            upper.mark(cell.channel),
+            upper.outline(cell.channel),
         )
         self.fans.append([])
         mask = np.arange(self._network.shapes[cell.layer][0]) == cell.channel
-        read = self._network.layers[cell.layer - 1].reads_of(below, mask).reshape(shape[0], -1)
+        read = self._network.layers[cell.layer - 1].receptive_mask(below, mask).reshape(shape[0], -1)
         contribution = np.where(read, _EQUAL, 0.0)
         if formula is not None:
             contribution[:] = 0.0
-            np.add.at(contribution.reshape(-1), formula.cells, formula.shares)
+            np.add.at(contribution.reshape(-1), formula.cells, formula.contributions)
         for channel in np.flatnonzero(read.any(axis=1)).tolist():
             if channel not in lower.maps:
                 continue
-            mark = lower.tile(channel) if lower.is_map else lower.mark(channel)
-            if lower.stage.kind == "list":
+            mark = lower.tile(channel) if lower.is_map else lower.outline(channel)
+            if lower.display.kind == "list":
                 self.rings.append(mark)
             self._add_fan_line(_connection(lower, mark, upper, end), float(contribution[channel].sum()))
 
-    def forward(self, cell: Cell) -> None:
+    def forward(self, cell: CellRef) -> None:
         """Follow the cell away from the input, up to and including the next layer that connects channels."""
         cell = self._follow_up(cell)
-        if cell.layer < len(self._network.layers) and self._network.layers[cell.layer].mixes_maps:
+        if cell.layer < len(self._network.layers) and self._network.layers[cell.layer].connects_channels:
             self._connect_readers(cell)
 
-    def _connect_readers(self, cell: Cell) -> None:
+    def _connect_readers(self, cell: CellRef) -> None:
         """Add lines for the contributions of `cell` to each map, hidden value or vote of the layer above; they end
         in the middle of the values it influences."""
         network, above = self._network, cell.layer + 1
-        shown = cell if self._layout.column_of(cell.layer) else in_maps(network, cell)
+        shown = cell if self._layout.column_of(cell.layer) else unflattened(network, cell)
         lower, upper = self._layout.column_of(shown.layer), self._layout.column_of(above)
-        large = math.prod(network.shapes[cell.layer]) > MOST_ONWARD
-        if self._reading is None or upper is None or lower is None or upper.stage.count > _MAX_MAPS_ABOVE or large:
+        large = math.prod(network.shapes[cell.layer]) > MAX_TRACED_VALUES
+        if (
+            self._reading is None
+            or upper is None
+            or lower is None
+            or upper.display.count > _MAX_MAPS_ABOVE
+            or large
+        ):
             return
-        if not self._reading.outputs.holds(cell.layer) or shown.channel not in lower.maps:
+        if not self._reading.activations.has(cell.layer) or shown.channel not in lower.maps:
             return
-        place = place_in(network, cell.layer, cell.channel, cell.row, cell.column)
+        place = cell_index(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(network.shapes[cell.layer], bool)
         mask[place] = True
-        reached = network.layers[cell.layer].reached_from(mask.shape, mask)
+        reached = network.layers[cell.layer].influence_mask(mask.shape, mask)
         if not reached.any():
             return
         readers = np.argwhere(reached[int(np.flatnonzero(reached.reshape(len(reached), -1).any(axis=1))[0])])
         middle = tuple(int(part) for part in readers[len(readers) // 2]) if reached.ndim == 3 else ()
         self.fans.append([])
         start = self.box(lower, shown.channel, shown.row, shown.column)
-        for channel, strength in enumerate(brings(self._reading, above, place, middle).tolist()):
+        for channel, strength in enumerate(contribution(self._reading, above, place, middle).tolist()):
             if channel not in upper.maps:
                 continue
-            end = upper.tile(channel) if upper.is_map else upper.mark(channel)
+            end = upper.tile(channel) if upper.is_map else upper.outline(channel)
             self._add_fan_line(_connection(lower, start, upper, end), strength)
 
-    def _follow_up(self, cell: Cell) -> Cell:
+    def _follow_up(self, cell: CellRef) -> CellRef:
         """Follow the cell through the layers that do not connect channels; returns the last one."""
-        while cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].mixes_maps:
+        while cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].connects_channels:
             below, shape = self._network.shapes[cell.layer], self._network.shapes[cell.layer + 1]
             if self._network.layers[cell.layer].reshapes and len(below) == 3:
                 place = int(np.ravel_multi_index((cell.channel, cell.row, cell.column), below))
-                cell = self._connect_above(cell, Cell(cell.layer + 1, place, subject=cell.subject))
+                cell = self._connect_above(cell, CellRef(cell.layer + 1, place, subject=cell.subject))
                 continue
             row, column = (self._reader(cell, 0), self._reader(cell, 1)) if len(shape) == 3 else (0, 0)
             if row is None or column is None:
@@ -320,7 +332,7 @@ class _TraceBuilder:
             cell = self._connect_above(cell, replace(cell, layer=cell.layer + 1, row=row, column=column))
         return cell
 
-    def _connect_above(self, cell: Cell, above: Cell) -> Cell:
+    def _connect_above(self, cell: CellRef, above: CellRef) -> CellRef:
         """Mark and connect the cell `above` that reads this one."""
         lower, upper = self._layout.column_of(cell.layer), self._layout.column_of(above.layer)
         if upper and lower is not upper:
@@ -332,33 +344,33 @@ class _TraceBuilder:
             self.lines.append(_connection(lower, start, upper, end))
         return above
 
-    def _reader(self, cell: Cell, axis: int) -> int | None:
+    def _reader(self, cell: CellRef, axis: int) -> int | None:
         """The first row (axis 0) or column (axis 1) one layer up that reads `cell`."""
         layer, shape = self._network.layers[cell.layer], self._network.shapes[cell.layer]
         for place in range(self._network.shapes[cell.layer + 1][1 + axis]):
-            read = layer.reads(shape, range(place, place + 1), range(place, place + 1))
+            read = layer.receptive_range(shape, range(place, place + 1), range(place, place + 1))
             if read is not None and (cell.row, cell.column)[axis] in read[axis]:
                 return place
         return None
 
-    def input_window(self, cell: Cell) -> None:
+    def input_window(self, cell: CellRef) -> None:
         """Mark the receptive field in the input, unless it is marked already."""
-        inner, column = in_maps(self._network, cell), self._layout.column_of(0)
+        inner, column = unflattened(self._network, cell), self._layout.column_of(0)
         window = receptive_field(self._network, inner.layer, inner.row, inner.column)[0]
         if inner.layer == 0 or column is None or window is None or not (window[0] and window[1]):
             return
-        runs = runs_read(self._network, inner.layer, inner.row, inner.column)
+        runs = receptive_runs(self._network, inner.layer, inner.row, inner.column)
         parts = [window]
         if runs is not None and 1 < len(runs[0]) * len(runs[1]) <= _MAX_PARTS:
             parts = [(rows, columns) for rows in runs[0] for columns in runs[1]]
-        for channel in range(column.stage.count):
+        for channel in range(column.display.count):
             for part in parts:
-                box = column.tile(channel).part(column.cells, *part)
+                box = column.tile(channel).sub_box(column.cells, *part)
                 if box not in self.windows and box not in self.rings:
                     self.windows.append(box)
 
 
-def _connection(lower: Column, start: Box, upper: Column, end: Box) -> Line:
+def _connection(lower: ColumnLayout, start: Box, upper: ColumnLayout, end: Box) -> LineSegment:
     """The line between two marks, only in the gap between their columns, so that it covers no values.
 
     It ends before the kernels beside the upper column's maps.

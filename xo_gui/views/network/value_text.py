@@ -6,85 +6,87 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.receptive_field import receptive_field, runs_read
-from engine.nn.inference import Reading
+from engine.explain.receptive_field import receptive_field, receptive_runs
+from engine.nn.inference import Prediction
 from engine.nn.network import Network
-from xo_gui.state.selection import Cell
+from xo_gui.state.selection import CellRef
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.trace import in_maps
-from xo_gui.widgets.number_text import NONE, fixed, number, span, vote_text
+from xo_gui.views.network.trace import unflattened
+from xo_gui.widgets.number_text import NO_VALUE, fixed_text, integer_text, range_text, vote_text
 
 # Of more runs of rows or columns than this only the first and the last are listed.
 _MAX_RUNS = 4
 
 
 @dataclass(frozen=True)
-class Readout:
+class CellSummary:
     """place: "Features 1 · map 3 · row 12, column 21". value: "+0.24". detail: the receptive field, or ""."""
 
     place: str
     value: str
-    reads: str = ""
+    detail: str = ""
 
 
-def say_cell(reading: Reading, cell: Cell) -> Readout:
+def cell_summary(reading: Prediction, cell: CellRef) -> CellSummary:
     """The summary of a value, with a dash until the engine has sent it. Raises IndexError for a missing cell."""
-    network = reading.subject.network
+    network = reading.model.network
     maps = range(cell.channel, cell.channel + 1)
-    if not reading.outputs.holds(cell.layer, maps):
+    if not reading.activations.has(cell.layer, maps):
         where = _map_place if len(network.shapes[cell.layer]) == 3 else _list_place
-        return Readout(where(network, cell), NONE)
-    (values,) = reading.outputs.maps(cell.layer, maps)
+        return CellSummary(where(network, cell), NO_VALUE)
+    (values,) = reading.activations.channels(cell.layer, maps)
     if values.ndim == 2:
         value = float(values[cell.row, cell.column])
-        return Readout(_map_place(network, cell), fixed(value), _receptive_field(network, cell))
+        return CellSummary(_map_place(network, cell), fixed_text(value), _receptive_field(network, cell))
     value = float(values)
     if cell.layer == len(network.layers):
         return _vote(reading, cell, value)
-    return Readout(_list_place(network, cell), fixed(value), _receptive_field(network, cell))
+    return CellSummary(_list_place(network, cell), fixed_text(value), _receptive_field(network, cell))
 
 
-def say_weight(reading: Reading, layer: int, place: tuple[int, int, int, int]) -> Readout:
+def weight_summary(reading: Prediction, layer: int, place: tuple[int, int, int, int]) -> CellSummary:
     """The summary of the weight (feature, channel, row, column) of `layer`."""
-    network = reading.subject.network
-    weight = float(reading.subject.parameters[f"{network.names[layer]}.weight"][place])
+    network = reading.model.network
+    weight = float(reading.model.parameters[f"{network.names[layer]}.weight"][place])
     feature, channel, row, column = (part + 1 for part in place)
     text = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
     if network.shapes[layer - 1][0] > 1:
         text += _tr(" on map {0}").format(channel)
-    return Readout(text + _tr(" · row {0}, column {1}").format(row, column), fixed(weight), _tr("a weight"))
+    return CellSummary(
+        text + _tr(" · row {0}, column {1}").format(row, column), fixed_text(weight), _tr("a weight")
+    )
 
 
-def place_words(row: int, column: int) -> str:
+def place_text(row: int, column: int) -> str:
     """A position counted from 1: "row 12, column 21"."""
     return _tr("row {0}, column {1}").format(row + 1, column + 1)
 
 
-def _vote(reading: Reading, cell: Cell, score: float) -> Readout:
-    network = reading.subject.network
+def _vote(reading: Prediction, cell: CellRef, score: float) -> CellSummary:
+    network = reading.model.network
     place = _tr("Votes · {0}").format(network.classes[cell.channel])
     if network.vote == "score":
-        return Readout(place, fixed(score), _tr("the mean of its strong values"))
+        return CellSummary(place, fixed_text(score), _tr("the mean of its strong values"))
     vote = _tr("a score; vote {0} (softmax)").format(vote_text(network, float(reading.votes[cell.channel])))
-    return Readout(place, fixed(score), vote)
+    return CellSummary(place, fixed_text(score), vote)
 
 
-def _list_place(network: Network, cell: Cell) -> str:
-    return _tr("{0} · value {1}").format(layer_names(network)[cell.layer], number(cell.channel + 1))
+def _list_place(network: Network, cell: CellRef) -> str:
+    return _tr("{0} · value {1}").format(layer_names(network)[cell.layer], integer_text(cell.channel + 1))
 
 
-def _map_place(network: Network, cell: Cell) -> str:
-    parts = [layer_names(network)[cell.layer], place_words(cell.row, cell.column)]
+def _map_place(network: Network, cell: CellRef) -> str:
+    parts = [layer_names(network)[cell.layer], place_text(cell.row, cell.column)]
     if cell.layer or network.input_shape[0] > 1:
         parts.insert(1, _tr("map {0}").format(cell.channel + 1))
     return " · ".join(parts)
 
 
-def _receptive_field(network: Network, cell: Cell) -> str:
+def _receptive_field(network: Network, cell: CellRef) -> str:
     """The part of the drawing that a value depends on."""
     if cell.layer == 0:
         return ""
-    inner = in_maps(network, cell)
+    inner = unflattened(network, cell)
     window = receptive_field(network, inner.layer, inner.row, inner.column)[0]
     if window is None:
         return _tr("receptive field: the whole drawing")
@@ -92,7 +94,7 @@ def _receptive_field(network: Network, cell: Cell) -> str:
         return _tr("receptive field: only padding")
     row, column = (_tr("row {0}"), _tr("rows {0}")), (_tr("column {0}"), _tr("columns {0}"))
     rows, columns = row[len(window[0]) > 1], column[len(window[1]) > 1]
-    runs = runs_read(network, inner.layer, inner.row, inner.column) or ((window[0],), (window[1],))
+    runs = receptive_runs(network, inner.layer, inner.row, inner.column) or ((window[0],), (window[1],))
     text = f"{rows.format(_spans(runs[0]))}, {columns.format(_spans(runs[1]))}"
     return _tr("receptive field: {0}").format(text)
 
@@ -100,7 +102,7 @@ def _receptive_field(network: Network, cell: Cell) -> str:
 def _spans(runs: tuple[range, ...]) -> str:
     """Runs of rows or columns: "3–7", "1–2, 4–5"; of many the first and the last."""
     listed = runs if len(runs) <= _MAX_RUNS else (runs[0], runs[-1])
-    return (", " if listed is runs else " … ").join(span(run) for run in listed)
+    return (", " if listed is runs else " … ").join(range_text(run) for run in listed)
 
 
 def _tr(text: str) -> str:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.data.dataset import Examples
+from engine.data.dataset import Dataset
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.widgets import number_text
 from xo_gui.widgets.map_images import picture_atlas
@@ -23,12 +23,12 @@ _MAX_CACHED = 512  # images
 class BatchStrip(QWidget):
     """Thumbnails in batch order, each above a bar of its error. Signal: example_chosen(index in the batch)."""
 
-    chosen = Signal(int)
+    example_chosen = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._examples: Examples | None = None
+        self._examples: Dataset | None = None
         self._indices: HostArray = np.zeros(0, np.int64)
         self._errors: HostArray = np.zeros(0)
         self._selected, self._first = 0, 0
@@ -42,7 +42,7 @@ class BatchStrip(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(120, self.sizeHint().height())
 
-    def show_batch(self, examples: Examples, indices: HostArray, errors: HostArray, at: int) -> None:
+    def set_batch(self, examples: Dataset, indices: HostArray, errors: HostArray, at: int) -> None:
         """Show a batch, given by its `indices` in `examples`, with the one at `at` selected."""
         if examples is not self._examples or len(self._images) > _MAX_CACHED:
             self._images.clear()
@@ -57,7 +57,7 @@ class BatchStrip(QWidget):
         self._images.clear()
         self.update()
 
-    def tiles(self) -> list[tuple[QRectF, int]]:
+    def visible_tiles(self) -> list[tuple[QRectF, int]]:
         """The boxes of the visible drawings, with their indices in the batch."""
         room = self.width() if self._fits(self.width()) >= len(self._indices) else self.width() - _MORE_TEXT
         shown = range(self._first, min(self._first + self._fits(room), len(self._indices)))
@@ -67,8 +67,8 @@ class BatchStrip(QWidget):
         """Choose the drawing under the mouse; right of the last, show the next ones."""
         at = self._index_at(event.position())
         if at is not None:
-            self.chosen.emit(at)
-        elif (tiles := self.tiles()) and event.position().x() > tiles[-1][0].right():
+            self.example_chosen.emit(at)
+        elif (tiles := self.visible_tiles()) and event.position().x() > tiles[-1][0].right():
             self._first = tiles[-1][1] + 1 if tiles[-1][1] + 1 < len(self._indices) else 0
             self.update()
 
@@ -79,10 +79,10 @@ class BatchStrip(QWidget):
             super().keyPressEvent(event)
             return
         at = min(max(self._selected + step, 0), len(self._indices) - 1)
-        shown = [index for _, index in self.tiles()]
+        shown = [index for _, index in self.visible_tiles()]
         if shown and at not in shown:
             self._first = at if step > 0 else max(0, at - len(shown) + 1)
-        self.chosen.emit(at)
+        self.example_chosen.emit(at)
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip:
@@ -97,20 +97,20 @@ class BatchStrip(QWidget):
         painter, theme = QPainter(self), self._theme
         painter.setFont(font(SMALL_PX))
         most = float(np.nan_to_num(self._errors, posinf=0).max(initial=1e-9))
-        tiles = self.tiles()
+        tiles = self.visible_tiles()
         for box, at in tiles:
             painter.drawImage(box, self._image(int(self._indices[at])))
             is_selected = at == self._selected
-            colour = theme.o if is_selected and self.hasFocus() else theme.text if is_selected else theme.line
+            colour = theme.o if is_selected and self.hasFocus() else theme.text if is_selected else theme.border
             painter.setPen(QPen(QColor(colour), 2 if is_selected else 1))
             painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
             share = float(np.nan_to_num(self._errors[at], posinf=most)) / most if len(self._errors) else 0.0
             bar = QRectF(box.x(), box.bottom() + 3, max(box.width() * min(share, 1.0), 1.0), _BAR)
-            painter.fillRect(bar, QColor(theme.text if is_selected else theme.faint))
+            painter.fillRect(bar, QColor(theme.text if is_selected else theme.disabled_text))
         left = len(self._indices) - (tiles[-1][1] + 1 if tiles else 0)
         if tiles and (left or self._first):
             text = self.tr("+{0} more").format(left) if left else self.tr("first ones")
-            painter.setPen(QColor(theme.quiet))
+            painter.setPen(QColor(theme.secondary_text))
             room = QRectF(tiles[-1][0].right() + 8, 1, _MORE_TEXT, _TILE)
             painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
 
@@ -119,7 +119,7 @@ class BatchStrip(QWidget):
             return ""
         label = int(self._examples.labels[self._indices[at]])
         name = self._examples.classes[label] if label >= 0 else self.tr("neither")
-        error = number_text.figures(float(self._errors[at])) if at < len(self._errors) else "?"
+        error = number_text.four_digit_text(float(self._errors[at])) if at < len(self._errors) else "?"
         return self.tr("Drawing {0} of {1}: {2}, error {3}").format(at + 1, len(self._indices), name, error)
 
     def _image(self, index: int) -> QImage:
@@ -132,4 +132,4 @@ class BatchStrip(QWidget):
         return max(1, int((room + _GAP) // (_TILE + _GAP)))
 
     def _index_at(self, at: QPointF) -> int | None:
-        return next((index for box, index in self.tiles() if box.contains(at)), None)
+        return next((index for box, index in self.visible_tiles() if box.contains(at)), None)

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.step_trace import Dissection
+from engine.explain.step_trace import StepTrace
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -26,112 +26,116 @@ from engine.nn.layers import (
     Residual,
 )
 from engine.nn.network import Network
-from xo_gui.views.network.layer_labels import Stage
+from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.widgets import number_text
 
-Act = Literal["forward", "error", "backward", "update"]
-ACTS: Final[tuple[Act, ...]] = ("forward", "error", "backward", "update")
-_TIME_SHARES: Final[dict[Act, float]] = {"forward": 0.3, "error": 0.2, "backward": 0.3, "update": 0.2}
+StepPhase = Literal["forward", "error", "backward", "update"]
+STEP_PHASES: Final[tuple[StepPhase, ...]] = ("forward", "error", "backward", "update")
+_TIME_SHARES: Final[dict[StepPhase, float]] = {"forward": 0.3, "error": 0.2, "backward": 0.3, "update": 0.2}
 
 
 @dataclass(frozen=True)
-class Beat:
+class PhaseStep:
     """A position in the step: its phase, and the column that the phase has reached, counted from the input."""
 
-    act: Act
+    phase: StepPhase
     column: int
 
 
-def beats_of(columns: int) -> tuple[Beat, ...]:
+def phase_steps(columns: int) -> tuple[PhaseStep, ...]:
     """All positions of a step: forward through each column, the error, backward through each, the update."""
     last = columns - 1
-    forward = [Beat("forward", at) for at in range(columns)]
-    backward = [Beat("backward", at) for at in range(last, -1, -1)]
-    return (*forward, Beat("error", last), *backward, Beat("update", 0))
+    forward = [PhaseStep("forward", at) for at in range(columns)]
+    backward = [PhaseStep("backward", at) for at in range(last, -1, -1)]
+    return (*forward, PhaseStep("error", last), *backward, PhaseStep("update", 0))
 
 
-def beat_at(positions: Sequence[Beat], fraction: float) -> int:
+def phase_step_at(positions: Sequence[PhaseStep], fraction: float) -> int:
     """The index of the position at this fraction, 0 to 1, of the time of a step.
 
     Every phase has its fixed part of the time for any number of layers, so that none is skipped.
     """
     for phase, part in _TIME_SHARES.items():
-        places = [at for at, position in enumerate(positions) if position.act == phase]
+        places = [at for at, position in enumerate(positions) if position.phase == phase]
         if fraction < part:
             return places[min(int(fraction / part * len(places)), len(places) - 1)]
         fraction -= part
     return len(positions) - 1
 
 
-def reached(position: Beat, phase: Literal["forward", "backward"], column: int) -> bool:
+def has_reached(position: PhaseStep, phase: Literal["forward", "backward"], column: int) -> bool:
     """Whether the forward or backward pass has reached the column at this position."""
-    if position.act == "update":
+    if position.phase == "update":
         return True
     if phase == "forward":
-        return position.act != "forward" or column <= position.column
-    return position.act == "backward" and column >= position.column
+        return position.phase != "forward" or column <= position.column
+    return position.phase == "backward" and column >= position.column
 
 
-def sentence(position: Beat, display_columns: Sequence[Stage], trace: Dissection) -> str:
+def phase_text(position: PhaseStep, display_columns: Sequence[DisplayColumn], trace: StepTrace) -> str:
     """One or two sentences on what happens at this position."""
     column, network = display_columns[position.column], trace.network
-    if position.act == "error":
+    if position.phase == "error":
         return _error_text(network, trace)
-    if position.act == "update":
+    if position.phase == "update":
         return _update_text(trace)
     votes = column.kind == "votes"
-    if position.act == "backward" and trace.seen is not None and not trace.seen.gradients[column.shown].any():
+    if (
+        position.phase == "backward"
+        and trace.example_pass is not None
+        and not trace.example_pass.gradients[column.layer].any()
+    ):
         return _tr("Backward: the gradient is 0 here, so the layers below learn nothing from this drawing.")
-    if position.act == "forward":
+    if position.phase == "forward":
         if position.column == 0:
             return _tr("Forward: a drawing of the batch goes in; its label is {0}.").format(_label_text(trace))
         if votes:
             return _tr("Forward: every value votes; the sums are the scores, their softmax the votes: {0}.").format(
                 _votes_text(network, trace)
             )
-        return _tr("Forward: {0}").format(_layer_text(_FORWARD, network, column.shown))
+        return _tr("Forward: {0}").format(_layer_text(_FORWARD, network, column.layer))
     if votes:
         return _tr("Backward: a score's gradient is its vote minus its target; below 0, a higher score is better.")
     if position.column == 0:
         return _tr("Backward: at green pixels more ink would raise the error, at violet pixels it would lower it.")
-    above = display_columns[position.column + 1].shown
+    above = display_columns[position.column + 1].layer
     return _tr("Backward: {0}").format(_layer_text(_BACKWARD, network, above))
 
 
-def _label_text(trace: Dissection) -> str:
-    assert trace.seen is not None
-    shares, classes = trace.seen.shares, trace.network.classes
+def _label_text(trace: StepTrace) -> str:
+    assert trace.example_pass is not None
+    shares, classes = trace.example_pass.targets, trace.network.classes
     return classes[int(shares.argmax())] if shares.max() > 0.99 else _tr("neither, so its target is equal votes")
 
 
-def _votes_text(network: Network, trace: Dissection) -> str:
-    assert trace.seen is not None
-    pairs = zip(network.classes, trace.seen.votes.tolist(), strict=True)
-    return ", ".join(f"{name} {number_text.percent(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
+def _votes_text(network: Network, trace: StepTrace) -> str:
+    assert trace.example_pass is not None
+    pairs = zip(network.classes, trace.example_pass.votes.tolist(), strict=True)
+    return ", ".join(f"{name} {number_text.percent_text(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
 
 
-def _error_text(network: Network, trace: Dissection) -> str:
-    assert trace.seen is not None
-    example, mean = trace.seen, number_text.figures(trace.error)
-    top = int(example.shares.argmax())
-    if example.shares[top] > 0.99 and example.votes[top] > 0:
+def _error_text(network: Network, trace: StepTrace) -> str:
+    assert trace.example_pass is not None
+    example, mean = trace.example_pass, number_text.four_digit_text(trace.error)
+    top = int(example.targets.argmax())
+    if example.targets[top] > 0.99 and example.votes[top] > 0:
         vote = float(example.votes[top])
-        logarithm = f"{number_text.MINUS}ln {vote:.3g} = {number_text.figures(-math.log(vote))}"
+        logarithm = f"{number_text.MINUS}ln {vote:.3g} = {number_text.four_digit_text(-math.log(vote))}"
         text = _tr("Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
             network.classes[top], logarithm
         )
     else:
         text = _tr("Error: the cross-entropy, how far the votes are from their targets: {0}.").format(
-            number_text.figures(example.error)
+            number_text.four_digit_text(example.error)
         )
-    return text + " " + _tr("Mean of the {0} drawings of the batch: {1}.").format(len(trace.places), mean)
+    return text + " " + _tr("Mean of the {0} drawings of the batch: {1}.").format(len(trace.indices), mean)
 
 
-def _update_text(trace: Dissection) -> str:
+def _update_text(trace: StepTrace) -> str:
     update = trace.update
     if update is None:
-        return trace.words
-    if not update.fine:
+        return trace.message
+    if not update.is_finite:
         return _tr("Update: a number is no longer finite, so the step is rejected. Choose a smaller learning rate.")
     return _tr(
         "Update: each weight moves against its mean gradient over the batch, in the direction that lowers the "

@@ -6,13 +6,13 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.explain.step_trace import Dissection, Place
+from engine.explain.step_trace import ParameterIndex, StepTrace
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
 from xo_gui.views.network import column_painting as draw
-from xo_gui.views.network.layer_labels import Stage, layer_names, stages_of
-from xo_gui.views.step.painting import HEADER, LEAST_TILE, StepColumn, StepPainter, StepPictures, lay_out
-from xo_gui.views.step.phases import Beat, reached
+from xo_gui.views.network.layer_labels import DisplayColumn, display_columns, layer_names
+from xo_gui.views.step.painting import HEADER, MIN_TILE, StepColumn, StepImages, StepPainter, layout_columns
+from xo_gui.views.step.phases import PhaseStep, has_reached
 from xo_gui.widgets import number_text
 
 _PAD = 8
@@ -21,19 +21,19 @@ _PAD = 8
 class StepStrip(QWidget):
     """All columns side by side, usually wider than the visible area. Signal: weight_clicked(its name and index)."""
 
-    picked = Signal(object)
+    weight_clicked = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._trace: Dissection | None = None
-        self._images: StepPictures | None = None
-        self._position = Beat("forward", 0)
-        self._weight: Place | None = None
-        self._hovered: Place | None = None
+        self._trace: StepTrace | None = None
+        self._images: StepImages | None = None
+        self._position = PhaseStep("forward", 0)
+        self._weight: ParameterIndex | None = None
+        self._hovered: ParameterIndex | None = None
         self._first_maps: dict[int, int] = {}
         self._max_maps = 64
-        self.stages: tuple[Stage, ...] = ()
+        self.display_columns: tuple[DisplayColumn, ...] = ()
         self._titles: tuple[str, ...] = ()
         self.columns: tuple[StepColumn, ...] = ()
         self.setMouseTracking(True)
@@ -42,24 +42,24 @@ class StepStrip(QWidget):
 
     # --- what is shown
 
-    def show_step(self, trace: Dissection, max_maps: int) -> None:
+    def set_step(self, trace: StepTrace, max_maps: int) -> None:
         """Show a step, of which the trace holds at most `max_maps` maps of each layer."""
         is_new_network = self._trace is None or self._trace.network != trace.network
         self._trace, self._max_maps = trace, max_maps
         if is_new_network:
-            self.stages, self._titles = stages_of(trace.network), layer_names(trace.network)
+            self.display_columns, self._titles = display_columns(trace.network), layer_names(trace.network)
             self._first_maps.clear()
             self._hovered = None
-        self._images = StepPictures(trace, self._theme)
+        self._images = StepImages(trace, self._theme)
         if is_new_network:
             self._lay_out()
         self.update()
 
-    def show_beat(self, position: Beat) -> None:
+    def set_phase_step(self, position: PhaseStep) -> None:
         self._position = position
         self.update()
 
-    def show_weight(self, weight: Place | None) -> None:
+    def set_weight(self, weight: ParameterIndex | None) -> None:
         """Outline this weight, and page to its kernel."""
         self._weight = weight
         for column in self.columns:
@@ -68,16 +68,16 @@ class StepStrip(QWidget):
                 and weight[0] == self._weight_name(column)
                 and not column.weight_box(weight[1], 0)
             ):
-                self._first_maps[column.stage.shown] = (
-                    weight[1][0] if weight[1][0] < min(column.stage.count, self._max_maps) else 0
+                self._first_maps[column.display_column.layer] = (
+                    weight[1][0] if weight[1][0] < min(column.display_column.count, self._max_maps) else 0
                 )
                 self._lay_out()
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        if self._trace is not None and self._trace.seen is not None:
-            self._images = StepPictures(self._trace, theme)
+        if self._trace is not None and self._trace.example_pass is not None:
+            self._images = StepImages(self._trace, theme)
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -89,16 +89,16 @@ class StepStrip(QWidget):
 
     @property
     def _min_height(self) -> int:
-        return int(HEADER + 2 * (2 * LEAST_TILE + 20))
+        return int(HEADER + 2 * (2 * MIN_TILE + 20))
 
-    def span(self, column: int) -> tuple[int, int]:
+    def column_span(self, column: int) -> tuple[int, int]:
         """The first and last x of a column."""
         if not self.columns:
             return 0, 0
         shown = self.columns[min(column, len(self.columns) - 1)]
         return int(shown.x), int(shown.right) + 2 * _PAD
 
-    def middle_of(self, weight: Place) -> QPoint | None:
+    def weight_centre(self, weight: ParameterIndex) -> QPoint | None:
         """The centre of a weight; None if it is not shown."""
         for column in self.columns:
             box = column.weight_box(weight[1], 0) if self._weight_name(column) == weight[0] else None
@@ -106,7 +106,7 @@ class StepStrip(QWidget):
                 return QPoint(round(box.centre[0]) + _PAD, round(box.centre[1]))
         return None
 
-    def rows(self) -> tuple[float, float]:
+    def row_tops(self) -> tuple[float, float]:
         """The y of the two rows."""
         return self.columns[0].tops if self.columns else (HEADER, HEADER)
 
@@ -120,39 +120,40 @@ class StepStrip(QWidget):
     def _lay_out(self) -> None:
         if self._trace is None:
             return
-        self.columns = lay_out(
-            self.stages, self.height() - 2.0, self._header_width, self._first_maps, self._max_maps
+        self.columns = layout_columns(
+            self.display_columns, self.height() - 2.0, self._header_width, self._first_maps, self._max_maps
         )
         self.updateGeometry()
         self.setMinimumWidth(self.sizeHint().width())
         self.update()
 
-    def _header_width(self, stage: Stage) -> float:
-        small, strong = draw.kept_font(SMALL_PX)[1], draw.kept_font(TITLE_PX, True)[1]
-        title = self._titles[stage.shown]
+    def _header_width(self, stage: DisplayColumn) -> float:
+        small, strong = draw.cached_font(SMALL_PX)[1], draw.cached_font(TITLE_PX, True)[1]
+        title = self._titles[stage.layer]
         return max(strong.horizontalAdvance(title), small.horizontalAdvance(self._shape_line(stage)))
 
-    def _shape_line(self, stage: Stage) -> str:
+    def _shape_line(self, stage: DisplayColumn) -> str:
         return shape_text(stage.shape) if len(stage.shape) == 3 else self.tr("{0} values").format(stage.shape[0])
 
-    def line(self, column: StepColumn) -> str:
+    def subtitle(self, column: StepColumn) -> str:
         """The line below a column's title: its shape, or which of its maps are shown."""
-        if column.more <= 0 or column.stage.kind == "votes":
-            return self._shape_line(column.stage)
+        if column.hidden_count <= 0 or column.display_column.kind == "votes":
+            return self._shape_line(column.display_column)
         return self.tr("{0}, +{1} more").format(
-            number_text.span(range(column.first, column.first + column.shown)), column.more
+            number_text.range_text(range(column.first_channel, column.first_channel + column.shown)),
+            column.hidden_count,
         )
 
     def _weight_name(self, column: StepColumn) -> str:
         assert self._trace is not None
-        return f"{self._trace.network.names[column.stage.shown]}.weight"
+        return f"{self._trace.network.names[column.display_column.layer]}.weight"
 
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
-        painter.fillRect(event.rect(), QColor(self._theme.ground))
+        painter.fillRect(event.rect(), QColor(self._theme.background))
         if self._images is None or not self.columns:
             return
         painter.translate(_PAD, 0)
@@ -161,10 +162,12 @@ class StepStrip(QWidget):
         step_painter = StepPainter(brush, self._images, self._position)
         for at, column in enumerate(self.columns):
             if column.right > first and column.x < last:
-                step_painter.column(column, at, self._titles[column.stage.shown], self.line(column))
-        step_painter.arrows(self.columns)
-        step_painter.mark(self.columns, self._hovered, self._theme.quiet)
-        step_painter.mark(self.columns, self._weight, self._theme.text)
+                step_painter.paint_column(
+                    column, at, self._titles[column.display_column.layer], self.subtitle(column)
+                )
+        step_painter.paint_arrows(self.columns)
+        step_painter.outline_weight(self.columns, self._hovered, self._theme.secondary_text)
+        step_painter.outline_weight(self.columns, self._weight, self._theme.text)
 
     # --- mouse and keys
 
@@ -183,7 +186,7 @@ class StepStrip(QWidget):
             return
         weight, column = self._weight_at(event.position()), self._header_at(event.position())
         if weight is not None:
-            self.picked.emit(weight)
+            self.weight_clicked.emit(weight)
         elif column is not None:
             self._show_next_maps(column)
 
@@ -209,7 +212,7 @@ class StepStrip(QWidget):
         weight = self._weight_at(at)
         if weight is not None and self._trace is not None and self._trace.update is not None:
             value = float(self._trace.update.before[weight[0]][weight[1]])
-            return self.tr("weight {0}: click to see its update").format(number_text.figures(value))
+            return self.tr("weight {0}: click to see its update").format(number_text.four_digit_text(value))
         if (text := self._value_text(at.x() - _PAD, at.y())) is not None:
             return text
         return self.tr("Show the next ones") if self._header_at(at) is not None else ""
@@ -221,18 +224,18 @@ class StepStrip(QWidget):
             if value_at is None or self._images is None:
                 continue
             row, index = value_at
-            if not reached(self._position, "forward" if row == 0 else "backward", number):
+            if not has_reached(self._position, "forward" if row == 0 else "backward", number):
                 return None
-            value = number_text.figures(float(self._images.values(column.stage, row)[index]))
+            value = number_text.four_digit_text(float(self._images.values(column.display_column, row)[index]))
             return self.tr("value {0}").format(value) if row == 0 else self.tr("gradient {0}").format(value)
         return None
 
     def _show_next_maps(self, column: StepColumn) -> None:
-        if column.more > 0:
-            self._first_maps[column.stage.shown] = column.first + column.shown
+        if column.hidden_count > 0:
+            self._first_maps[column.display_column.layer] = column.first_channel + column.shown
             self._lay_out()
 
-    def _weight_at(self, at: QPointF) -> Place | None:
+    def _weight_at(self, at: QPointF) -> ParameterIndex | None:
         if self._trace is None:
             return None
         for column in self.columns:
@@ -246,5 +249,10 @@ class StepStrip(QWidget):
             return None
         x = at.x() - _PAD
         return next(
-            (c for c in self.columns if c.x <= x < c.right and c.more > 0 and c.stage.kind != "votes"), None
+            (
+                c
+                for c in self.columns
+                if c.x <= x < c.right and c.hidden_count > 0 and c.display_column.kind != "votes"
+            ),
+            None,
         )

@@ -21,16 +21,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain.step_trace import Dissection, Inspection, Place
-from engine.explain.step_tracer import learnt_shapes
+from engine.explain.step_trace import ParameterIndex, StepQuery, StepTrace
+from engine.explain.step_tracer import learnable_shapes
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import Inspect, Intent, OneStep
+from xo_gui.state.commands import InspectStep, OneStep, TrainingSettings
 from xo_gui.views.step.batch_strip import BatchStrip
-from xo_gui.views.step.phases import ACTS, Beat, beat_at, beats_of, sentence
+from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phase_steps, phase_text
 from xo_gui.views.step.step_strip import StepStrip
-from xo_gui.views.step.weight_panel import WorkedPanel
+from xo_gui.views.step.weight_panel import WeightPanel
 from xo_gui.views.view import View
 from xo_gui.widgets import number_text
 from xo_gui.widgets.sliders import ThinSlider
@@ -58,12 +58,12 @@ class StepView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._trace: Dissection | None = None
-        self._report: Training | None = None
-        self._settings: Intent | None = None
-        self._query = Inspection(maps=MAX_MAPS)
+        self._trace: StepTrace | None = None
+        self._report: TrainingReport | None = None
+        self._settings: TrainingSettings | None = None
+        self._query = StepQuery(maps=MAX_MAPS)
         self._network: object = None
-        self._positions: tuple[Beat, ...] = beats_of(2)
+        self._positions: tuple[PhaseStep, ...] = phase_steps(2)
         self._index = 0
         self._is_playing, self._steps_seen = False, 0
         self._clock = QElapsedTimer()
@@ -71,23 +71,23 @@ class StepView(View):
         self._timer = QTimer(self, interval=PLAY_MS)
         self._timer.timeout.connect(self._advance)
         self.transport = StepTransport(self)
-        self.transport.played.connect(self._toggle_playing)
-        self.transport.next_asked.connect(self._next)
-        self.transport.act_chosen.connect(self._go_to_phase)
-        self.transport.slid.connect(self._go_to_slider)
-        self.words = QLabel(self)
-        self.words.setWordWrap(True)
-        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.transport.play_toggled.connect(self._toggle_playing)
+        self.transport.next_clicked.connect(self._next)
+        self.transport.phase_chosen.connect(self._go_to_phase)
+        self.transport.slider_moved.connect(self._go_to_slider)
+        self.text_label = QLabel(self)
+        self.text_label.setWordWrap(True)
+        self.text_label.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.strip = StepStrip(self)
-        self.strip.picked.connect(self.look_at)
-        self.batch = BatchStrip(self)
-        self.batch.chosen.connect(self._follow_example)
-        self.caption = QLabel(self)
-        self.caption.setFont(font(SMALL_PX))
-        self.caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.panel = WorkedPanel(self)
-        self.panel.picked.connect(self.look_at)
-        self.panel.hide()
+        self.strip.weight_clicked.connect(self.select_weight)
+        self.batch_strip = BatchStrip(self)
+        self.batch_strip.example_chosen.connect(self._follow_example)
+        self.caption_label = QLabel(self)
+        self.caption_label.setFont(font(SMALL_PX))
+        self.caption_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.weight_panel = WeightPanel(self)
+        self.weight_panel.weight_chosen.connect(self.select_weight)
+        self.weight_panel.hide()
         self._lay_out()
         self._show_position()
         self._update_text()
@@ -100,13 +100,13 @@ class StepView(View):
 
     # --- state
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.readings:
-            self._network = snapshot.readings[0].subject.network
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.predictions:
+            self._network = snapshot.predictions[0].model.network
         self._report = snapshot.training
         self._show_trace()
 
-    def show_intent(self, settings: Intent) -> None:
+    def set_training(self, settings: TrainingSettings) -> None:
         before, self._settings = self._settings, settings
         if settings.running and (before is None or not before.running):
             self._steps_seen = 0
@@ -115,7 +115,7 @@ class StepView(View):
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        for each in (self.strip, self.batch, self.panel):
+        for each in (self.strip, self.batch_strip, self.weight_panel):
             each.set_theme(theme)
         self.update()
 
@@ -123,31 +123,31 @@ class StepView(View):
         """Reserve the height of the longest sentence, so that the maps stay in place."""
         super().resizeEvent(event)
         lines = 1 if self.width() > _ONE_LINE_WIDTH else 2
-        self.words.setFixedHeight(lines * self.words.fontMetrics().lineSpacing() + 2)
+        self.text_label.setFixedHeight(lines * self.text_label.fontMetrics().lineSpacing() + 2)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Request traces while the view is visible."""
         super().showEvent(event)
-        self.wished.emit(Inspect(self._query))
+        self.commanded.emit(InspectStep(self._query))
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._set_playing(False)
-        self.wished.emit(Inspect(None))
+        self.commanded.emit(InspectStep(None))
 
     @property
-    def found(self) -> Dissection | None:
+    def trace(self) -> StepTrace | None:
         return self._trace
 
     @property
-    def beat(self) -> Beat:
+    def phase_step(self) -> PhaseStep:
         """The position in the step."""
         return self._positions[self._index]
 
     def _show_trace(self) -> None:
         """Show the latest trace if it is of the shown network."""
         report = self._report
-        trace = None if report is None else report.dissection
+        trace = None if report is None else report.step_trace
         live = self._settings is not None and self._settings.live
         if trace is not None and (not live or trace.network != self._network):
             trace = None
@@ -155,61 +155,68 @@ class StepView(View):
         if trace is before:
             self._update_text()
             return
-        if trace is None or trace.seen is None or report is None or report.examples is None:
+        if trace is None or trace.example_pass is None or report is None or report.examples is None:
             self._update_text()
             return
-        self.strip.show_step(trace, MAX_MAPS)
-        positions = beats_of(len(self.strip.stages))
+        self.strip.set_step(trace, MAX_MAPS)
+        positions = phase_steps(len(self.strip.display_columns))
         if positions != self._positions:
             fast = self._settings is not None and self._settings.running and not self._is_followed
-            self._positions, self._index = positions, len(positions) - 1 if fast else len(self.strip.stages) - 1
-            self.transport.set_beats(len(positions))
+            self._positions, self._index = (
+                positions,
+                len(positions) - 1 if fast else len(self.strip.display_columns) - 1,
+            )
+            self.transport.set_length(len(positions))
         self._deselect_missing(trace)
-        self.batch.show_batch(report.examples, trace.places, trace.errors, trace.seen.example)
-        self.panel.show_network(trace.network)
-        self.panel.show_place(self._query.weight)
-        self.panel.show_worked(trace.worked)
-        if before is None or before.moment != trace.moment:
+        self.batch_strip.set_batch(report.examples, trace.indices, trace.errors, trace.example_pass.example)
+        self.weight_panel.set_network(trace.network)
+        self.weight_panel.set_weight(self._query.weight)
+        self.weight_panel.set_weight_trace(trace.weight_trace)
+        if before is None or before.run_point != trace.run_point:
             self._start_step()
         self._show_position()
         self._update_text()
 
-    def _deselect_missing(self, trace: Dissection) -> None:
+    def _deselect_missing(self, trace: StepTrace) -> None:
         """Deselect a weight that the trained network does not have."""
         weight = self._query.weight
         if weight is None:
             return
-        shape = learnt_shapes(trace.network).get(weight[0], ())
+        shape = learnable_shapes(trace.network).get(weight[0], ())
         if len(shape) != len(weight[1]) or any(at >= size for at, size in zip(weight[1], shape, strict=True)):
-            self.look_at(None)
+            self.select_weight(None)
 
     def _update_text(self) -> None:
         """Show the sentence for the position, or what to do."""
         trace, report = self._trace, self._report
-        available = trace is not None and trace.seen is not None
+        available = trace is not None and trace.example_pass is not None
         self._pages.setCurrentIndex(1 if available else 0)
-        self.transport.set_there(available)
+        self.transport.set_available(available)
         if not available or trace is None:
-            self.empty.setText(self._empty_text())
+            self.empty_label.setText(self._empty_text())
             return
-        text = sentence(self.beat, self.strip.stages, trace)
-        if report is not None and report.words:
-            text = report.words + " " + text
-        self.words.setText(text)
+        text = phase_text(self.phase_step, self.strip.display_columns, trace)
+        if report is not None and report.message:
+            text = report.message + " " + text
+        self.text_label.setText(text)
         self.strip.setAccessibleDescription(text)
-        step = trace.moment.step + 1
-        done = report is not None and report.now.branch == trace.moment.branch and report.now.step >= step
+        step = trace.run_point.step + 1
+        done = (
+            report is not None
+            and report.current_point.branch == trace.run_point.branch
+            and report.current_point.step >= step
+        )
         caption = self.tr("Step {0}, done") if done else self.tr("Next: step {0}")
-        self.caption.setText(
-            self.tr("{0}\nerror {1}").format(caption.format(step), number_text.figures(trace.error))
+        self.caption_label.setText(
+            self.tr("{0}\nerror {1}").format(caption.format(step), number_text.four_digit_text(trace.error))
         )
 
     def _empty_text(self) -> str:
-        if self._trace is not None and self._trace.words:
-            return self._trace.words
+        if self._trace is not None and self._trace.message:
+            return self._trace.message
         report = self._report
-        if report is not None and report.words and self._settings is not None and self._settings.live:
-            return report.words
+        if report is not None and report.message and self._settings is not None and self._settings.live:
+            return report.message
         if self._settings is not None and self._settings.running:
             return self.tr("Computing the step…")
         return self.tr(
@@ -226,14 +233,14 @@ class StepView(View):
         return (
             settings is not None
             and settings.running
-            and settings.pace is not None
-            and settings.pace <= MAX_FOLLOWED_PACE
+            and settings.speed_limit is not None
+            and settings.speed_limit <= MAX_FOLLOWED_PACE
         )
 
     def _update_timer(self) -> None:
         if self._is_followed:
             assert self._settings is not None
-            assert self._settings.pace is not None
+            assert self._settings.speed_limit is not None
             self._timer.setInterval(TICK_MS)
         else:
             self._timer.setInterval(PLAY_MS)
@@ -256,14 +263,14 @@ class StepView(View):
         """Move on by one position, after the last command the step; while following training the clock decides."""
         if self._is_followed:
             assert self._settings is not None
-            assert self._settings.pace is not None
+            assert self._settings.speed_limit is not None
             if self.transport.slider.isSliderDown():
                 return
-            target = beat_at(self._positions, self._clock.elapsed() / 1000 * self._settings.pace)
+            target = phase_step_at(self._positions, self._clock.elapsed() / 1000 * self._settings.speed_limit)
             # A delayed window may skip layers, but no phase.
-            next_phase = ACTS[min(ACTS.index(self.beat.act) + 1, len(ACTS) - 1)]
+            next_phase = STEP_PHASES[min(STEP_PHASES.index(self.phase_step.phase) + 1, len(STEP_PHASES) - 1)]
             self.go_to(
-                min(target, max(at for at, position in enumerate(self._positions) if position.act == next_phase))
+                min(target, max(at for at, position in enumerate(self._positions) if position.phase == next_phase))
             )
             return
         if self._index + 1 < len(self._positions):
@@ -271,7 +278,7 @@ class StepView(View):
             return
         self._timer.stop()
         if self._is_playing:
-            self.wished.emit(OneStep())
+            self.commanded.emit(OneStep())
 
     def go_to(self, at: int) -> None:
         """Show the step up to the position with this index."""
@@ -280,41 +287,41 @@ class StepView(View):
         self._update_text()
 
     def _show_position(self) -> None:
-        position = self.beat
-        self.transport.show_beat(self._index, ACTS.index(position.act))
-        self.strip.show_beat(position)
-        if position.act != "update":
-            left, right = self.strip.span(position.column)
-            self.area.ensureVisible(right, 0, 40, 0)
-            self.area.ensureVisible(left, 0, 40, 0)
+        position = self.phase_step
+        self.transport.show_position(self._index, STEP_PHASES.index(position.phase))
+        self.strip.set_phase_step(position)
+        if position.phase != "update":
+            left, right = self.strip.column_span(position.column)
+            self.scroll_area.ensureVisible(right, 0, 40, 0)
+            self.scroll_area.ensureVisible(left, 0, 40, 0)
         self._row_labels.update()
 
     # --- user actions
 
-    def look_at(self, weight: Place | None) -> None:
+    def select_weight(self, weight: ParameterIndex | None) -> None:
         """Select a weight and show its update; None deselects."""
         self._query = replace(self._query, weight=weight)
-        self.strip.show_weight(weight)
-        if weight is not None and (at := self.strip.middle_of(weight)) is not None:
-            self.area.ensureVisible(at.x(), 0, 40, 0)
-        self.panel.setVisible(weight is not None)
-        self.panel.show_place(weight)
-        self.panel.show_worked(self._trace.worked if self._trace is not None else None)
-        self.wished.emit(Inspect(self._query))
+        self.strip.set_weight(weight)
+        if weight is not None and (at := self.strip.weight_centre(weight)) is not None:
+            self.scroll_area.ensureVisible(at.x(), 0, 40, 0)
+        self.weight_panel.setVisible(weight is not None)
+        self.weight_panel.set_weight(weight)
+        self.weight_panel.set_weight_trace(self._trace.weight_trace if self._trace is not None else None)
+        self.commanded.emit(InspectStep(self._query))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Space plays and pauses; Esc deselects the weight."""
         if event.key() == Qt.Key.Key_Space:
             self._set_playing(not self._is_playing)
         elif event.key() == Qt.Key.Key_Escape and self._query.weight is not None:
-            self.look_at(None)
+            self.select_weight(None)
         else:
             super().keyPressEvent(event)
 
     def _follow_example(self, example: int) -> None:
         """Follow another drawing of the batch."""
         self._query = replace(self._query, example=example)
-        self.wished.emit(Inspect(self._query))
+        self.commanded.emit(InspectStep(self._query))
 
     def _toggle_playing(self) -> None:
         self._set_playing(not self._is_playing)
@@ -336,50 +343,50 @@ class StepView(View):
             self.go_to(self._index + 1)
         else:
             self.go_to(0)
-            self.wished.emit(OneStep())
+            self.commanded.emit(OneStep())
 
     def _go_to_phase(self, phase: int) -> None:
         """Go to the end of the phase, where all of it is shown."""
-        self.go_to(max(at for at, position in enumerate(self._positions) if position.act == ACTS[phase]))
+        self.go_to(max(at for at, position in enumerate(self._positions) if position.phase == STEP_PHASES[phase]))
 
     def _go_to_slider(self, at: int) -> None:
         self._set_playing(False)
         self.go_to(at)
 
     def _lay_out(self) -> None:
-        self.area = QScrollArea(self)
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setWidget(self.strip)
-        self._row_labels = RowNames(self.row_names, self)
+        self.scroll_area = QScrollArea(self)
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setWidget(self.strip)
+        self._row_labels = StepRowLabels(self.row_labels, self)
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self._row_labels)
-        middle.addWidget(self.area, 1)
-        middle.addWidget(self.panel)
+        middle.addWidget(self.scroll_area, 1)
+        middle.addWidget(self.weight_panel)
         bottom = QHBoxLayout()
         bottom.setSpacing(14)
-        bottom.addWidget(self.caption)
-        bottom.addWidget(self.batch, 1)
+        bottom.addWidget(self.caption_label)
+        bottom.addWidget(self.batch_strip, 1)
         shown = QWidget(self)
         column = QVBoxLayout(shown)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.words)
+        column.addWidget(self.text_label)
         column.addLayout(middle, 1)
         column.addLayout(bottom)
-        self.empty = QLabel(self)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setWordWrap(True)
-        self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.empty_label = QLabel(self)
+        self.empty_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty_label.setWordWrap(True)
+        self.empty_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         waiting = QWidget(self)
         lines = QVBoxLayout(waiting)
         self.step_button = QPushButton(self.tr("Step"), waiting)
         self.step_button.setToolTip(self.tr("Train on one batch, then pause"))
         self.step_button.clicked.connect(self._next)
         lines.addStretch(2)
-        lines.addWidget(self.empty)
+        lines.addWidget(self.empty_label)
         lines.addWidget(self.step_button, 0, Qt.AlignmentFlag.AlignHCenter)
         lines.addStretch(3)
         self._pages = QStackedLayout()
@@ -391,10 +398,10 @@ class StepView(View):
         whole.addWidget(self.transport)
         whole.addLayout(self._pages, 1)
 
-    def row_names(self) -> tuple[tuple[float, str], tuple[float, str]]:
+    def row_labels(self) -> tuple[tuple[float, str], tuple[float, str]]:
         """The y and the label of the two rows."""
-        first, second = self.strip.rows()
-        if self.beat.act == "update":
+        first, second = self.strip.row_tops()
+        if self.phase_step.phase == "update":
             return (first, self.tr("values,\nnew\nweights")), (second, self.tr("gradients,\nchange of\nweights"))
         return (first, self.tr("values,\nweights")), (second, self.tr("gradients\nof the\nerror"))
 
@@ -405,21 +412,21 @@ class StepTransport(QWidget):
     Signals: play_toggled(); next_clicked(); phase_chosen(index of the phase); slider_moved(index of the position).
     """
 
-    played = Signal()
-    next_asked = Signal()
-    act_chosen = Signal(int)
-    slid = Signal(int)
+    play_toggled = Signal()
+    next_clicked = Signal()
+    phase_chosen = Signal(int)
+    slider_moved = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         tip = self.tr("Play the step, perform it, and continue with the next one (Space)")
         self.play_button = self._button("", tip)
-        self.play_button.clicked.connect(self.played)
+        self.play_button.clicked.connect(self.play_toggled)
         tip = self.tr("Move on by one layer; after the update, perform the step")
         self.next_button = self._button(self.tr("Next"), tip)
-        self.next_button.clicked.connect(self.next_asked)
+        self.next_button.clicked.connect(self.next_clicked)
         self._group = QButtonGroup(self)
-        self.acts: list[QToolButton] = []
+        self.phase_buttons: list[QToolButton] = []
         names = (self.tr("Forward"), self.tr("Error"), self.tr("Backward"), self.tr("Update"))
         tips = (
             self.tr("The values of every layer"),
@@ -431,38 +438,38 @@ class StepTransport(QWidget):
             button = self._button(name, tip)
             button.setCheckable(True)
             self._group.addButton(button, at)
-            self.acts.append(button)
-        self._group.idClicked.connect(self.act_chosen)
+            self.phase_buttons.append(button)
+        self._group.idClicked.connect(self.phase_chosen)
         self.slider = ThinSlider(self)
         self.slider.setPageStep(1)
         self.slider.setMinimumWidth(70)
         self.slider.setMaximumWidth(220)
         self.slider.setAccessibleName(self.tr("Position in the step"))
         self.slider.setToolTip(self.tr("Move through the step, layer by layer"))
-        self.slider.valueChanged.connect(self.slid)
+        self.slider.valueChanged.connect(self.slider_moved)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(3)
         row.addStretch(1)
-        for each in (self.play_button, self.next_button, *self.acts, self.slider):
+        for each in (self.play_button, self.next_button, *self.phase_buttons, self.slider):
             row.addWidget(each)
         self.show_playing(False)
 
-    def set_beats(self, count: int) -> None:
+    def set_length(self, count: int) -> None:
         """Set the number of positions."""
         before = self.slider.blockSignals(True)
         self.slider.setRange(0, count - 1)
         self.slider.blockSignals(before)
 
-    def set_there(self, available: bool) -> None:
-        for each in (*self.acts, self.slider, self.play_button):
+    def set_available(self, available: bool) -> None:
+        for each in (*self.phase_buttons, self.slider, self.play_button):
             each.setEnabled(available)
 
-    def show_beat(self, at: int, phase: int) -> None:
+    def show_position(self, at: int, phase: int) -> None:
         before = self.slider.blockSignals(True)
         self.slider.setValue(at)
         self.slider.blockSignals(before)
-        self.acts[phase].setChecked(True)
+        self.phase_buttons[phase].setChecked(True)
 
     def show_playing(self, playing: bool) -> None:
         self.play_button.setText("❚❚" if playing else "▶")
@@ -478,7 +485,7 @@ class StepTransport(QWidget):
         return button
 
 
-class RowNames(QWidget):
+class StepRowLabels(QWidget):
     """A label beside each row. rows: gives the y and the text of each."""
 
     def __init__(self, rows: Callable[[], tuple[tuple[float, str], ...]], parent: QWidget) -> None:

@@ -20,13 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain.step_trace import Nudged, Place, Worked
-from engine.explain.step_tracer import learnt_shapes
-from engine.nn.layers import Products
+from engine.explain.step_trace import NudgeResult, ParameterIndex, WeightTrace
+from engine.explain.step_tracer import learnable_shapes
+from engine.nn.layers import GradientTerms
 from engine.nn.network import Network
-from engine.training.optimizers import Line
+from engine.training.optimizers import FormulaLine
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
-from xo_gui.views.network.colour_limits import calm
+from xo_gui.views.network.colour_limits import rounded_limit
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.widgets import number_text
 
@@ -42,56 +42,56 @@ _AXES = {
 }
 
 
-class WorkedPanel(QWidget):
+class WeightPanel(QWidget):
     """Signal: weight_chosen(name and index of a weight, or None)."""
 
-    picked = Signal(object)
+    weight_chosen = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
         self._network: Network | None = None
-        self._weight_trace: Worked | None = None
-        self._weight: Place | None = None
-        self.chooser = QComboBox(self)
-        self.chooser.setFont(font(SMALL_PX))
-        self.chooser.setAccessibleName(self.tr("Parameter"))
-        self.chooser.setToolTip(self.tr("The layer, and its weights or biases"))
-        self.chooser.activated.connect(self._parameter_chosen)
+        self._weight_trace: WeightTrace | None = None
+        self._weight: ParameterIndex | None = None
+        self.parameter_box = QComboBox(self)
+        self.parameter_box.setFont(font(SMALL_PX))
+        self.parameter_box.setAccessibleName(self.tr("Parameter"))
+        self.parameter_box.setToolTip(self.tr("The layer, and its weights or biases"))
+        self.parameter_box.activated.connect(self._parameter_chosen)
         self.close_button = QToolButton(self)
         self.close_button.setText("×")
         self.close_button.setAccessibleName(self.tr("Close"))
         self.close_button.setToolTip(self.tr("Close and deselect the weight (Esc)"))
         self.close_button.clicked.connect(self._close)
-        self.boxes = [self._index_box() for _ in range(4)]
-        self.numbers, self.part, self.nudges = (self._label() for _ in range(3))
+        self.index_boxes = [self._index_box() for _ in range(4)]
+        self.update_label, self.part_label, self.nudge_label = (self._label() for _ in range(3))
         self._add_page_buttons()
-        self.maps = ProductMaps(self)
+        self.term_maps = GradientTermMaps(self)
         self._lay_out()
         self.setFixedWidth(_WIDTH)
 
     def sizeHint(self) -> QSize:
         return QSize(_WIDTH, 240)
 
-    def show_network(self, network: Network) -> None:
+    def set_network(self, network: Network) -> None:
         if network == self._network:
             return
         self._network = network
         names = dict(zip(network.names, layer_names(network), strict=True))
-        self.chooser.clear()
-        for name in learnt_shapes(network):
+        self.parameter_box.clear()
+        for name in learnable_shapes(network):
             layer, _, rest = name.partition(".")
-            self.chooser.addItem(f"{names[layer]}: {rest}", name)
+            self.parameter_box.addItem(f"{names[layer]}: {rest}", name)
 
-    def show_place(self, weight: Place | None) -> None:
+    def set_weight(self, weight: ParameterIndex | None) -> None:
         """Select a weight; None selects none."""
         self._weight = weight
         if weight is None or self._network is None:
             return
-        shape = learnt_shapes(self._network).get(weight[0], ())
-        self.chooser.setCurrentIndex(self.chooser.findData(weight[0]))
+        shape = learnable_shapes(self._network).get(weight[0], ())
+        self.parameter_box.setCurrentIndex(self.parameter_box.findData(weight[0]))
         tips = _AXES.get(len(shape), ("",) * len(shape))
-        for at, box in enumerate(self.boxes):
+        for at, box in enumerate(self.index_boxes):
             box.setVisible(at < len(shape))
             if at < len(shape) and at < len(weight[1]):
                 box.blockSignals(True)
@@ -102,40 +102,40 @@ class WorkedPanel(QWidget):
                 box.setToolTip(self.tr("Index, counted from 1"))
                 box.setAccessibleName(self.tr(tips[at]))
 
-    def show_worked(self, trace: Worked | None) -> None:
+    def set_weight_trace(self, trace: WeightTrace | None) -> None:
         """Show the numbers of the selected weight; None while they are unknown."""
-        self._weight_trace = trace if trace is not None and trace.place == self._weight else None
+        self._weight_trace = trace if trace is not None and trace.parameter == self._weight else None
         self._update_texts()
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.maps.set_theme(theme)
+        self.term_maps.set_theme(theme)
         self._update_texts()
 
     def _update_texts(self) -> None:
         trace = self._weight_trace
-        self.numbers.setText("" if trace is None else arithmetic(trace, self._theme))
-        self.part.setText("" if trace is None else part(trace))
-        self.maps.show_products(None if trace is None else trace.products)
-        self.nudges.setText("" if trace is None else nudges(trace.nudged, self._theme))
+        self.update_label.setText("" if trace is None else update_html(trace, self._theme))
+        self.part_label.setText("" if trace is None else part_text(trace))
+        self.term_maps.set_terms(None if trace is None else trace.gradient_terms)
+        self.nudge_label.setText("" if trace is None else nudge_html(trace.nudge_result, self._theme))
         self._show_page()
 
     def _parameter_chosen(self, at: int) -> None:
-        name = str(self.chooser.itemData(at))
+        name = str(self.parameter_box.itemData(at))
         if self._network is not None:
-            self.picked.emit((name, (0,) * len(learnt_shapes(self._network)[name])))
+            self.weight_chosen.emit((name, (0,) * len(learnable_shapes(self._network)[name])))
 
     def _index_changed(self) -> None:
         if self._weight is not None:
             count = len(self._weight[1])
-            self.picked.emit((self._weight[0], tuple(box.value() - 1 for box in self.boxes[:count])))
+            self.weight_chosen.emit((self._weight[0], tuple(box.value() - 1 for box in self.index_boxes[:count])))
 
     def _close(self) -> None:
-        self.picked.emit(None)
+        self.weight_chosen.emit(None)
 
     def _add_page_buttons(self) -> None:
         """Two buttons: the numbers of the step, or the article's nudging."""
-        self.sides = QButtonGroup(self)
+        self.page_buttons = QButtonGroup(self)
         names = (self.tr("Numbers"), self.tr("Nudge"))
         tips = (
             self.tr("The numbers of this step in the formulas of the optimizer"),
@@ -148,15 +148,15 @@ class WorkedPanel(QWidget):
             button.setCheckable(True)
             button.setChecked(at == 0)
             button.setFont(font(SMALL_PX))
-            self.sides.addButton(button, at)
-        self.sides.idClicked.connect(self._show_page)
+            self.page_buttons.addButton(button, at)
+        self.page_buttons.idClicked.connect(self._show_page)
 
     def _show_page(self) -> None:
-        numbers = self.sides.checkedId() == 0
-        self.numbers.setVisible(numbers)
-        self.part.setVisible(numbers and bool(self.part.text()))
-        self.maps.setVisible(numbers and self.maps.has_maps)
-        self.nudges.setVisible(not numbers)
+        numbers = self.page_buttons.checkedId() == 0
+        self.update_label.setVisible(numbers)
+        self.part_label.setVisible(numbers and bool(self.part_label.text()))
+        self.term_maps.setVisible(numbers and self.term_maps.has_maps)
+        self.nudge_label.setVisible(not numbers)
 
     def _index_box(self) -> QSpinBox:
         box = QSpinBox(self)
@@ -178,22 +178,22 @@ class WorkedPanel(QWidget):
 
     def _lay_out(self) -> None:
         first, second = QHBoxLayout(), QHBoxLayout()
-        first.addWidget(self.chooser, 1)
+        first.addWidget(self.parameter_box, 1)
         first.addWidget(self.close_button)
-        for box in self.boxes:
+        for box in self.index_boxes:
             second.addWidget(box, 1)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 8, 0)
         column.setSpacing(4)
-        for each in (self.numbers, self.part, self.maps, self.nudges):
+        for each in (self.update_label, self.part_label, self.term_maps, self.nudge_label):
             column.addWidget(each)
         column.addStretch(1)
-        self.area = QScrollArea(self)
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setWidget(inside)
+        self.scroll_area = QScrollArea(self)
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setWidget(inside)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(8, 0, 0, 0)
         whole.setSpacing(4)
@@ -201,20 +201,20 @@ class WorkedPanel(QWidget):
         whole.addLayout(second)
         third = QHBoxLayout()
         third.setSpacing(3)
-        for button in self.sides.buttons():
+        for button in self.page_buttons.buttons():
             third.addWidget(button)
         third.addStretch(1)
         whole.addLayout(third)
-        whole.addWidget(self.area, 1)
+        whole.addWidget(self.scroll_area, 1)
 
 
-class ProductMaps(QWidget):
+class GradientTermMaps(QWidget):
     """Three maps, input × gradient = product, at every position of the weight."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._products: Products | None = None
+        self._products: GradientTerms | None = None
         self.setAccessibleName(self.tr("Input times gradient, position by position"))
 
     def sizeHint(self) -> QSize:
@@ -223,7 +223,7 @@ class ProductMaps(QWidget):
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
 
-    def show_products(self, products: Products | None) -> None:
+    def set_terms(self, products: GradientTerms | None) -> None:
         """Show the terms of one example, (1, H, W); any other shape has no maps."""
         self._products = products if products is not None and products.inputs.ndim == 3 else None
         self.update()
@@ -245,15 +245,15 @@ class ProductMaps(QWidget):
         names = (self.tr("input"), self.tr("gradient"), self.tr("product"))
         maps = (inputs, gradients, inputs * gradients)
         for at, (name, values) in enumerate(zip(names, maps, strict=True)):
-            level = calm(float(np.abs(np.nan_to_num(values)).max(initial=0.0)))
+            level = rounded_limit(float(np.abs(np.nan_to_num(values)).max(initial=0.0)))
             high, wide = values.shape
             scale = _SIDE / max(high, wide)
             box = QRectF(at * (_SIDE + _BETWEEN) + 1, 1, wide * scale, high * scale)
             painter.drawImage(box, to_qimage(colours(values, -level, level, theme.value_table)))
-            painter.setPen(QColor(theme.line))
+            painter.setPen(QColor(theme.border))
             painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
-            painter.setPen(QColor(theme.quiet))
-            caption = f"{name}\n±{number_text.level(level)}"
+            painter.setPen(QColor(theme.secondary_text))
+            caption = f"{name}\n±{number_text.limit_text(level)}"
             painter.drawText(QRectF(box.x(), _SIDE + 2, _SIDE + 8, _CAPTION), Qt.AlignmentFlag.AlignLeft, caption)
             if at < 2:
                 sign = QRectF(box.x() + _SIDE, 0, _BETWEEN, _SIDE)
@@ -263,26 +263,30 @@ class ProductMaps(QWidget):
 # --- texts
 
 
-def arithmetic(trace: Worked, theme: Theme) -> str:
+def update_html(trace: WeightTrace, theme: Theme) -> str:
     """The optimizer's formulas as HTML, with the numbers plugged in, from the gradient to the new value."""
     if trace.frozen:
-        text = _tr("Its layer is frozen, so the weight stays {0}.").format(number_text.figures(trace.before))
+        text = _tr("Its layer is frozen, so the weight stays {0}.").format(
+            number_text.four_digit_text(trace.before)
+        )
         return f"{_P}{text}</p>"
-    change = f"{escape(_tr('change'))} <b>{number_text.figures(trace.after - trace.before)}</b>"
-    paragraphs = [f"{_P}{escape(_tr('value now'))} <b>{number_text.figures(trace.before)}</b>, {change}</p>"]
-    if trace.sums is None:
-        text = _tr("gradient of the batch's mean error: {0}").format(number_text.figures(trace.gradient))
-        paragraphs.append(f"{_QUIET.format(theme.quiet)}{text}</p>")
+    change = f"{escape(_tr('change'))} <b>{number_text.four_digit_text(trace.after - trace.before)}</b>"
+    paragraphs = [
+        f"{_P}{escape(_tr('value now'))} <b>{number_text.four_digit_text(trace.before)}</b>, {change}</p>"
+    ]
+    if trace.example_gradients is None:
+        text = _tr("gradient of the batch's mean error: {0}").format(number_text.four_digit_text(trace.gradient))
+        paragraphs.append(f"{_QUIET.format(theme.secondary_text)}{text}</p>")
     return "".join([*paragraphs, *(_formula_html(line, theme) for line in trace.lines)])
 
 
-def part(trace: Worked) -> str:
+def part_text(trace: WeightTrace) -> str:
     """The contribution of the followed drawing to the gradient."""
-    products, sums = trace.products, trace.sums
+    products, sums = trace.gradient_terms, trace.example_gradients
     if products is None or sums is None:
         return _tr("Its gradient is not a plain sum over positions.") if not trace.frozen else ""
-    count, total = products.inputs.size, number_text.figures(float(products.sums()[0]))
-    divided = _tr(", divided by {0}").format(products.divisor) if products.divisor != 1 else ""
+    count, total = products.inputs.size, number_text.four_digit_text(float(products.per_example()[0]))
+    divided = _tr(", divided by {0}").format(products.normalizer) if products.normalizer != 1 else ""
     if count == 1:
         factors = (float(products.inputs.item()), float(products.gradients.item()))
         product = " × ".join(_in_brackets(number, at) for at, number in enumerate(factors))
@@ -291,12 +295,12 @@ def part(trace: Worked) -> str:
     return text.format(count, divided, total)
 
 
-def nudges(result: Nudged | None, theme: Theme) -> str:
+def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
     """The article's nudging as HTML, compared with backpropagation."""
     if result is None:
         return ""
     nudge = result.nudge
-    size = number_text.figures(nudge.size)
+    size = number_text.four_digit_text(nudge.size)
     rows = (
         ("up", _tr("{0} higher").format(size), nudge.error_up),
         ("same", _tr("unchanged"), nudge.error),
@@ -304,25 +308,27 @@ def nudges(result: Nudged | None, theme: Theme) -> str:
     )
     table = "<table cellspacing='0' cellpadding='1' width='100%'>"
     for kept, name, error in rows:
-        best = kept == nudge.kept
+        best = kept == nudge.direction
         mark = f"✓ {_tr('kept')}" if best else ""
-        colour = theme.text if best else theme.quiet
+        colour = theme.text if best else theme.secondary_text
         cells = (name, f"{_tr('error')} {error:.6f}", mark)
         table += "<tr>" + "".join(f"<td style='color:{colour}'>{escape(cell)}</td>" for cell in cells) + "</tr>"
     below = _P.replace("margin-top:0", "margin-top:6px")
-    notes = "".join(f"{_QUIET.format(theme.quiet)}{escape(line)}</p>" for line in _numerical_gradient(result))
+    notes = "".join(
+        f"{_QUIET.format(theme.secondary_text)}{escape(line)}</p>" for line in _numerical_gradient(result)
+    )
     return f"{table}</table>{below}{escape(_comparison(result))}</p>{notes}"
 
 
-def _comparison(result: Nudged) -> str:
+def _comparison(result: NudgeResult) -> str:
     direction = _tr("leave it")
-    if result.slope > 0:
+    if result.gradient > 0:
         direction = _tr("lower the weight")
-    elif result.slope < 0:
+    elif result.gradient < 0:
         direction = _tr("raise the weight")
-    gradient = number_text.figures(result.slope)
+    gradient = number_text.four_digit_text(result.gradient)
     text = _tr("Backpropagation: the gradient is {0}, so {1}.").format(gradient, direction)
-    if result.agrees is None and result.nudge.kept == "same":
+    if result.agrees is None and result.nudge.direction == "same":
         verdict = _tr("Neither nudge lowers the error: the minimum is closer than one nudge.")
     elif result.agrees is None:
         verdict = _tr("The nudge moves it anyway.")
@@ -333,27 +339,30 @@ def _comparison(result: Nudged) -> str:
     return f"{text} {verdict}"
 
 
-def _numerical_gradient(result: Nudged) -> list[str]:
+def _numerical_gradient(result: NudgeResult) -> list[str]:
     """The central difference, and why it may differ from backpropagation."""
-    step, gradient = number_text.figures(result.step), number_text.figures(result.central)
+    step, gradient = (
+        number_text.four_digit_text(result.step),
+        number_text.four_digit_text(result.central_difference),
+    )
     lines = [_tr("Numerical gradient, {0} to each side: {1}").format(step, gradient)]
     if result.kink is not None:
         lines.append(result.kink)
-    if result.at_rest:
+    if result.differs_in_training:
         lines.append(_tr("Both use the network without dropout and batch statistics, unlike the step."))
     return lines
 
 
-def _formula_html(line: Line, theme: Theme) -> str:
+def _formula_html(line: FormulaLine, theme: Theme) -> str:
     plugged = line.pattern.format(*(_in_brackets(number, at) for at, number in enumerate(line.numbers)))
-    formula = f"{escape(line.words)}<br>= {escape(plugged)}"
-    head = f"{escape(_tr(line.name))} <b>{number_text.figures(line.value)}</b>"
-    return f"{_P}{head}<br><span style='color:{theme.quiet}'>{formula}</span></p>"
+    formula = f"{escape(line.text)}<br>= {escape(plugged)}"
+    head = f"{escape(_tr(line.name))} <b>{number_text.four_digit_text(line.value)}</b>"
+    return f"{_P}{head}<br><span style='color:{theme.secondary_text}'>{formula}</span></p>"
 
 
 def _in_brackets(number: float, at: int) -> str:
     """A number of a formula, in brackets if it is negative and not the first."""
-    text = number_text.figures(number)
+    text = number_text.four_digit_text(number)
     return f"({text})" if at and text.startswith(number_text.MINUS) else text
 
 

@@ -14,16 +14,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.history import Branch
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent, Look, Rename, ShowBranch, Train
-from xo_gui.views.training.curve_plot import seen_branch, swatch
+from xo_gui.state.commands import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
+from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CompactButton, QuietWords
-from xo_gui.widgets.number_text import number
+from xo_gui.widgets.buttons import CompactButton, HintLabel
+from xo_gui.widgets.number_text import integer_text
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
 
@@ -43,21 +43,23 @@ class BranchesView(View):
     """A row per branch: visibility, line style, name, origin, last step and held-out accuracy."""
 
     title = "Branches"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._training: Training | None = None
-        self._settings: Intent | None = None
+        self._training: TrainingReport | None = None
+        self._settings: TrainingSettings | None = None
         self._filling = False
         self._create_table()
-        self.words = QuietWords(self.tr("Train, and every run and branch of the training is listed here."), self)
+        self.hint_label = HintLabel(
+            self.tr("Train, and every run and branch of the training is listed here."), self
+        )
         self._create_buttons()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.words)
+        column.addWidget(self.hint_label)
         column.addWidget(self.table, 1)
         column.addLayout(self._buttons)
         self.setFocusProxy(self.table)
@@ -69,31 +71,32 @@ class BranchesView(View):
 
     # -- display -----------------------------------------------------------------------------------------------
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         training = snapshot.training
         if training is self._training:
             return
         self._training = training
         self._fill()
 
-    def show_intent(self, intent: Intent) -> None:
-        self._settings = intent
+    def set_training(self, settings: TrainingSettings) -> None:
+        self._settings = settings
         self._fill()
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.table.setStyleSheet(
-            f"QTableWidget {{ border: none; outline: none; background: transparent; color: {theme.quiet}; }}"
+            f"QTableWidget {{ border: none; outline: none; background: transparent;"
+            f" color: {theme.secondary_text}; }}"
             f"QTableWidget::item {{ padding: 0 4px; border: none; }}"
             f"QTableWidget::item:selected {{ background: {theme.control}; color: {theme.text}; }}"
-            f"QTableWidget::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.quiet}; "
+            f"QTableWidget::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.secondary_text}; "
             f"border-radius: 3px; background: transparent; }}"
-            f"QTableWidget::indicator:checked {{ background: {theme.quiet}; }}"
+            f"QTableWidget::indicator:checked {{ background: {theme.secondary_text}; }}"
             f"QTableWidget::indicator:checked:selected {{ background: {theme.text}; }}"
             f"QTableWidget:focus {{ border: 1px solid {theme.o}; }}"
-            f"QHeaderView::section {{ background: {theme.ground}; color: {theme.quiet}; border: none; "
+            f"QHeaderView::section {{ background: {theme.background}; color: {theme.secondary_text}; border: none; "
             f"padding: 2px 4px; }}"
-            f"QLineEdit {{ background: {theme.raised}; color: {theme.text}; border: none; padding: 0 2px; }}"
+            f"QLineEdit {{ background: {theme.hover}; color: {theme.text}; border: none; padding: 0 2px; }}"
         )
         for row in range(self.table.rowCount()):
             self._cell(row, _NAME).setIcon(swatch(theme, row, self.devicePixelRatioF()))
@@ -102,7 +105,7 @@ class BranchesView(View):
         """Update the table, except while a name is being edited."""
         training = self._training
         branches = () if training is None else training.branches
-        self.words.setVisible(not branches)
+        self.hint_label.setVisible(not branches)
         self.table.setVisible(bool(branches))
         for button in (self.end_button, self.continue_button):
             button.setVisible(bool(branches))
@@ -114,7 +117,7 @@ class BranchesView(View):
         for branch in branches:
             self._fill_row(branch)
         self._filling = False
-        shown = seen_branch(training, self._settings)
+        shown = shown_branch(training, self._settings)
         if len(branches) != before and shown is not None:
             self.table.setCurrentCell(shown.number, _NAME)
         self._enable_buttons()
@@ -122,7 +125,7 @@ class BranchesView(View):
     def _fill_row(self, branch: Branch) -> None:
         training, row = self._training, branch.number
         assert training is not None
-        hidden = self._settings is not None and row in self._settings.hidden
+        hidden = self._settings is not None and row in self._settings.hidden_branches
         name = self._cell(row, _NAME)
         if name.icon().isNull():
             name.setIcon(swatch(self._theme, row, self.devicePixelRatioF()))
@@ -130,11 +133,11 @@ class BranchesView(View):
         parent = branch.parent
         origin = "–"
         if parent is not None:
-            origin = self.tr("{0} · {1}").format(training.branches[parent.branch].name, number(parent.step))
+            origin = self.tr("{0} · {1}").format(training.branches[parent.branch].name, integer_text(parent.step))
         curves = branch.curves
-        accuracy = f"{100 * curves.accuracies[-1]:.1f} %" if len(curves.accuracies) else "–"
-        shown = seen_branch(training, self._settings) is branch
-        texts = {_NAME: branch.name, _FROM: origin, _STEPS: number(branch.end), _HELD_OUT: accuracy}
+        accuracy = f"{100 * curves.held_out_accuracies[-1]:.1f} %" if len(curves.held_out_accuracies) else "–"
+        shown = shown_branch(training, self._settings) is branch
+        texts = {_NAME: branch.name, _FROM: origin, _STEPS: integer_text(branch.end), _HELD_OUT: accuracy}
         for column, text in texts.items():
             item = self._cell(row, column)
             if item.text() != text:
@@ -145,7 +148,7 @@ class BranchesView(View):
     def _tip(self, column: int, branch: Branch) -> str:
         if column == _FROM and branch.parent is not None and self._training is not None:
             parent = self._training.branches[branch.parent.branch].name
-            return self.tr("Branches off {1} after step {0}").format(number(branch.parent.step), parent)
+            return self.tr("Branches off {1} after step {0}").format(integer_text(branch.parent.step), parent)
         tips = {
             _FROM: self.tr("A run of its own, without a parent"),
             _STEPS: self.tr("Its last step"),
@@ -168,7 +171,7 @@ class BranchesView(View):
 
     # -- input -------------------------------------------------------------------------------------------------
 
-    def chosen(self) -> Branch | None:
+    def selected_branch(self) -> Branch | None:
         """The branch of the current row."""
         row = self.table.currentRow()
         branches = () if self._training is None else self._training.branches
@@ -176,7 +179,7 @@ class BranchesView(View):
 
     def _enable_buttons(self) -> None:
         for button in (self.end_button, self.continue_button):
-            button.setEnabled(self.chosen() is not None)
+            button.setEnabled(self.selected_branch() is not None)
 
     def _on_item_changed(self, item: QTableWidgetItem) -> None:
         """Rename a branch, or set its visibility."""
@@ -185,27 +188,27 @@ class BranchesView(View):
         branch = self._training.branches[item.row()]
         shown = item.checkState() == Qt.CheckState.Checked
         if item.text().strip() not in ("", branch.name):
-            self.wished.emit(Rename(branch.number, item.text().strip()))
+            self.commanded.emit(RenameBranch(branch.number, item.text().strip()))
         elif item.text() != branch.name:
             self._filling = True
             item.setText(branch.name)
             self._filling = False
-        if self._settings is not None and shown == (branch.number in self._settings.hidden):
-            self.wished.emit(ShowBranch(branch.number, shown))
+        if self._settings is not None and shown == (branch.number in self._settings.hidden_branches):
+            self.commanded.emit(SetBranchVisible(branch.number, shown))
 
     def _on_double_click(self, row: int, column: int) -> None:
         if column != _NAME:
             self._show_end()
 
     def _show_end(self) -> None:
-        branch, training = self.chosen(), self._training
+        branch, training = self.selected_branch(), self._training
         if branch is not None and training is not None:
-            end = Moment(branch.number, branch.end)
-            self.wished.emit(Look(None if end == training.now else end))
+            end = RunPoint(branch.number, branch.end)
+            self.commanded.emit(ShowPoint(None if end == training.current_point else end))
 
     def _continue(self) -> None:
         self._show_end()
-        self.wished.emit(Train())
+        self.commanded.emit(Start())
 
     # -- layout ------------------------------------------------------------------------------------------------
 

@@ -12,20 +12,20 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFontMetricsF, QIcon, QMouseEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QMenu, QWidget
 
-from engine.nn.model import Moment
-from engine.runtime.training_protocol import Training
+from engine.nn.model import RunPoint
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.history import Branch, Curves
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent
+from xo_gui.state.commands import TrainingSettings
 
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Measure: TypeAlias = Literal["error", "accuracy", "rate"]
 
-MOST_POINTS: Final = 1_200
+MAX_POINTS: Final = 1_200
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class CurveLine:
     """One curve to draw. steps, values: (n,) each. held_out: of held-out examples. raw: not smoothed."""
 
     steps: HostArray
@@ -34,25 +34,25 @@ class Line:
     raw: bool = False
 
 
-def lines_of(curves: Curves, measure: Measure, window: int) -> tuple[Line, ...]:
+def curve_lines(curves: Curves, measure: Measure, window: int) -> tuple[CurveLine, ...]:
     """The curves of a branch, faint ones first. window: steps a loss is smoothed over, 1 for none."""
     if measure == "accuracy":
-        held_out = Line(curves.judged, curves.accuracies, held_out=True)
-        return Line(curves.recalled, curves.training_accuracies), held_out
+        held_out = CurveLine(curves.held_out_steps, curves.held_out_accuracies, held_out=True)
+        return CurveLine(curves.training_accuracy_steps, curves.training_accuracies), held_out
     if measure == "rate":
         corners = _corners(curves.rates)
-        return (Line(curves.steps[corners], curves.rates[corners]),)
-    held_out = Line(curves.judged, curves.held_out_losses, held_out=True)
-    raw = Line(*thinned(curves.steps, curves.losses), raw=True)
+        return (CurveLine(curves.steps[corners], curves.rates[corners]),)
+    held_out = CurveLine(curves.held_out_steps, curves.held_out_losses, held_out=True)
+    raw = CurveLine(*downsampled(curves.steps, curves.losses), raw=True)
     if window == 1:
-        return Line(raw.steps, raw.values), held_out
-    return raw, Line(*thinned(curves.steps, smoothed(curves.losses, window))), held_out
+        return CurveLine(raw.steps, raw.values), held_out
+    return raw, CurveLine(*downsampled(curves.steps, smoothed(curves.losses, window))), held_out
 
 
-def thinned(steps: HostArray, values: HostArray) -> tuple[HostArray, HostArray]:
+def downsampled(steps: HostArray, values: HostArray) -> tuple[HostArray, HostArray]:
     """At most MAX_POINTS points: means of equally many neighbours, at the last of their steps; the last step is
     included."""
-    size = -(-len(values) // (MOST_POINTS - 1))
+    size = -(-len(values) // (MAX_POINTS - 1))
     if size <= 1:
         return steps, values
     whole = len(values) // size * size
@@ -76,10 +76,10 @@ def smoothed(values: HostArray, window: int) -> HostArray:
 
 def _corners(values: HostArray) -> HostArray:
     """Indices that draw a mostly smooth curve: evenly spaced ones, and both sides of every jump."""
-    if len(values) <= MOST_POINTS:
+    if len(values) <= MAX_POINTS:
         return np.arange(len(values))
-    even = np.linspace(0, len(values) - 1, MOST_POINTS // 2).round().astype(np.intp)
-    jumps = np.flatnonzero(np.abs(np.diff(values)) > 0.02 * np.abs(values[:-1]))[: MOST_POINTS // 4]
+    even = np.linspace(0, len(values) - 1, MAX_POINTS // 2).round().astype(np.intp)
+    jumps = np.flatnonzero(np.abs(np.diff(values)) > 0.02 * np.abs(values[:-1]))[: MAX_POINTS // 4]
     indices: HostArray = np.unique(np.concatenate([even, jumps, jumps + 1]))
     return indices
 
@@ -93,7 +93,7 @@ def branch_pen(theme: Theme, number: int, width: float) -> QPen:
     """The pen of a branch: the first one solid in the text colour, the others dashed and coloured."""
     if number == 0:
         return QPen(QColor(theme.text), width)
-    pen = QPen(QColor(theme.branches[(number - 1) % len(theme.branches)]), width)
+    pen = QPen(QColor(theme.branch_colours[(number - 1) % len(theme.branch_colours)]), width)
     pen.setDashPattern(list(_DASHES[(number - 1) % len(_DASHES)]))
     pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     return pen
@@ -116,16 +116,16 @@ def swatch(theme: Theme, number: int, ratio: float) -> QIcon:
     return icon
 
 
-def seen_branch(training: Training | None, intent: Intent | None) -> Branch | None:
+def shown_branch(training: TrainingReport | None, intent: TrainingSettings | None) -> Branch | None:
     """The branch of the point shown, otherwise the one that trains."""
     if training is None:
         return None
-    look = None if intent is None else intent.look
-    number = training.now.branch if look is None else look.branch
+    look = None if intent is None else intent.shown_point
+    number = training.current_point.branch if look is None else look.branch
     return training.branches[number] if 0 <= number < len(training.branches) else None
 
 
-LEAST_ERROR: Final = 1e-4  # where a logarithmic axis draws an error of 0
+MIN_SHOWN_LOSS: Final = 1e-4  # where a logarithmic axis draws an error of 0
 _MAX_RINGS = 20  # along a held-out curve
 _MARK_ROWS, _ROW_HEIGHT = 3, 13.0
 _FACTORS: Final[tuple[tuple[float, tuple[int, ...]], ...]] = ((0.046, tuple(range(1, 10))), (0.3, (1, 2, 5)))
@@ -151,15 +151,15 @@ class ErrorAxis(pg.AxisItem):  # type: ignore[misc]
 class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
     """The plot. hovered(RunPoint or None): the step of the nearest branch under the mouse. clicked(RunPoint)."""
 
-    pointed = Signal(object)
-    picked = Signal(object)
+    hovered = Signal(object)
+    clicked = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, enableMenu=False, axisItems={"left": ErrorAxis("left")})
         self._theme = DARK
         self._log = False
         self._items: dict[tuple[int, int, bool], pg.PlotDataItem] = {}
-        self._lines: dict[int, tuple[Line, ...]] = {}
+        self._lines: dict[int, tuple[CurveLine, ...]] = {}
         self._branches: dict[int, Branch] = {}
         self._front: Branch | None = None
         self._marks: list[tuple[int, pg.InfiniteLine, pg.TextItem]] = []
@@ -193,16 +193,16 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
     def set_theme(self, theme: Theme) -> None:
         """Set the colours of the next drawing."""
         self._theme = theme
-        self.setBackground(theme.ground)
+        self.setBackground(theme.background)
         for name in ("left", "bottom"):
             axis = self.getAxis(name)
-            axis.setPen(pg.mkPen(theme.line))
-            axis.setTextPen(pg.mkPen(theme.quiet))
+            axis.setPen(pg.mkPen(theme.border))
+            axis.setTextPen(pg.mkPen(theme.secondary_text))
         self._shown_line.setPen(pg.mkPen(theme.text, style=Qt.PenStyle.DotLine))
-        self._hover_line.setPen(pg.mkPen(theme.faint))
+        self._hover_line.setPen(pg.mkPen(theme.disabled_text))
         self._marks_key = None
 
-    def show_branches(
+    def set_branches(
         self, branches: Sequence[Branch], front: Branch | None, measure: Measure, window: int, log: bool
     ) -> None:
         """Draw these branches, one in front; see curve_lines for measure and window."""
@@ -213,7 +213,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
             if self.getAxis(name).isVisible() != bool(branches):
                 self.showAxis(name, bool(branches))
         self._branches = {branch.number: branch for branch in branches}
-        self._lines = {number: lines_of(each.curves, measure, window) for number, each in self._branches.items()}
+        self._lines = {number: curve_lines(each.curves, measure, window) for number, each in self._branches.items()}
         used = {key for number in self._lines for key in self._draw(number, measure)}
         for key, item in self._items.items():
             item.setVisible(key in used)
@@ -221,7 +221,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         self.plotItem.vb.updateAutoRange()
         self._draw_marks(front if front is not None and front.number in self._branches else None)
 
-    def show_look(self, step: int | None) -> None:
+    def set_shown_point(self, step: int | None) -> None:
         """Mark the step shown, None for none."""
         self._shown_line.setVisible(step is not None)
         if step is not None:
@@ -263,15 +263,17 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         item = self._item(key)
         at = np.unique(np.linspace(0, len(steps) - 1, min(_MAX_RINGS, len(steps))).round().astype(int))
         item.setZValue(3)
-        ring, fill = pg.mkPen(colour), pg.mkBrush(self._theme.ground)
+        ring, fill = pg.mkPen(colour), pg.mkBrush(self._theme.background)
         item.setData(steps[at], values[at], pen=None, symbol="o", symbolSize=5, symbolPen=ring, symbolBrush=fill)
         return key
 
-    def _axis_values(self, line: Line, measure: Measure) -> HostArray:
+    def _axis_values(self, line: CurveLine, measure: Measure) -> HostArray:
         """The values in the axis's unit: accuracies in percent."""
         if measure == "accuracy":
             return 100 * line.values
-        return np.maximum(line.values, LEAST_ERROR if measure == "error" else 1e-12) if self._log else line.values
+        return (
+            np.maximum(line.values, MIN_SHOWN_LOSS if measure == "error" else 1e-12) if self._log else line.values
+        )
 
     def _item(self, key: tuple[int, int, bool]) -> pg.PlotDataItem:
         if key not in self._items:
@@ -280,7 +282,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
             item.setDynamicRangeLimit(None)
         return self._items[key]
 
-    def _is_faint(self, number: int, line: Line) -> bool:
+    def _is_faint(self, number: int, line: CurveLine) -> bool:
         """Whether a smoothed line is drawn over it."""
         return line.raw and len(self._lines[number]) == 3
 
@@ -300,10 +302,10 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
             self.removeItem(text)
         self._marks = []
         for mark in marks:
-            line = pg.InfiniteLine(mark.step, 90, pg.mkPen(self._theme.quiet, style=Qt.PenStyle.DashLine))
-            fill = QColor(self._theme.ground)
+            line = pg.InfiniteLine(mark.step, 90, pg.mkPen(self._theme.secondary_text, style=Qt.PenStyle.DashLine))
+            fill = QColor(self._theme.background)
             fill.setAlphaF(0.8)
-            text = pg.TextItem(mark.text, color=self._theme.quiet, anchor=(0, 0), fill=fill)
+            text = pg.TextItem(mark.text, color=self._theme.secondary_text, anchor=(0, 0), fill=fill)
             text.setFont(font(SMALL_PX))
             for item, height in ((line, 0), (text, 4)):
                 item.setZValue(height)
@@ -336,22 +338,22 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Mouse events of the viewport."""
         if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
-            self._set_hovered(self.moment_at(event.position()))
+            self._set_hovered(self.point_at(event.position()))
         elif isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonRelease:
-            point = self.moment_at(event.position())
+            point = self.point_at(event.position())
             if event.button() == Qt.MouseButton.LeftButton and point is not None:
-                self.picked.emit(point)
+                self.clicked.emit(point)
         elif event.type() == QEvent.Type.Leave:
             self._set_hovered(None)
         return bool(super().eventFilter(watched, event))
 
-    def _set_hovered(self, point: Moment | None) -> None:
+    def _set_hovered(self, point: RunPoint | None) -> None:
         self._hover_line.setVisible(point is not None)
         if point is not None:
             self._hover_line.setValue(point.step)
-        self.pointed.emit(point)
+        self.hovered.emit(point)
 
-    def moment_at(self, position: QPointF) -> Moment | None:
+    def point_at(self, position: QPointF) -> RunPoint | None:
         """The step at a viewport position, of the branch with the nearest curve."""
         box = self.plotItem.vb
         scene = self.mapToScene(position.toPoint())
@@ -362,7 +364,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         numbers = [number for number, branch in self._branches.items() if branch.start <= step <= branch.end]
         if not numbers:
             return None
-        return Moment(min(numbers, key=lambda number: self._distance(number, step, at.y())), step)
+        return RunPoint(min(numbers, key=lambda number: self._distance(number, step, at.y())), step)
 
     def _distance(self, number: int, step: int, y: float) -> tuple[float, bool]:
         """The sort key of a branch: the distance of its curves from y, then whether it is behind."""

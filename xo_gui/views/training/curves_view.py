@@ -15,20 +15,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.history import Branch
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent, Look
-from xo_gui.views.training.curve_plot import CurvePlot, Measure, seen_branch, smoothed
+from xo_gui.state.commands import ShowPoint, TrainingSettings
+from xo_gui.views.training.curve_plot import CurvePlot, Measure, shown_branch, smoothed
 from xo_gui.views.view import View
-from xo_gui.widgets.number_text import short
+from xo_gui.widgets.number_text import short_text
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _DEFAULT_WINDOW = 25
 # The least time between two moves of the mark while the timeline is dragged: each repaints the whole plot.
-SOON_MS = 40
+MARK_DELAY_MS = 40
 
 
 class CurvesView(View):
@@ -36,19 +36,19 @@ class CurvesView(View):
     step; a click shows the network at it."""
 
     title = "Curves"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._training: Training | None = None
-        self._settings: Intent | None = None
-        self._hovered: Moment | None = None
-        self._mark_timer = QTimer(self, singleShot=True, interval=SOON_MS)
+        self._training: TrainingReport | None = None
+        self._settings: TrainingSettings | None = None
+        self._hovered: RunPoint | None = None
+        self._mark_timer = QTimer(self, singleShot=True, interval=MARK_DELAY_MS)
         self._mark_timer.timeout.connect(self._mark_shown_point)
         self.plot = CurvePlot(self)
-        self.plot.pointed.connect(self._set_hovered)
-        self.plot.picked.connect(self._show_point)
+        self.plot.hovered.connect(self._set_hovered)
+        self.plot.clicked.connect(self._show_point)
         self._create_header()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -64,24 +64,28 @@ class CurvesView(View):
 
     # -- display -----------------------------------------------------------------------------------------------
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         training = snapshot.training
         if training is self._training:
             return
         self._training = training
         self._draw()
 
-    def show_intent(self, intent: Intent) -> None:
-        before, self._settings = self._settings, intent
-        if before is None or before.hidden != intent.hidden or _branch_of(before.look) != _branch_of(intent.look):
+    def set_training(self, settings: TrainingSettings) -> None:
+        before, self._settings = self._settings, settings
+        if (
+            before is None
+            or before.hidden_branches != settings.hidden_branches
+            or _branch_of(before.shown_point) != _branch_of(settings.shown_point)
+        ):
             self._mark_shown_point()
             self._draw()
         elif not self._mark_timer.isActive():
             self._mark_timer.start()
 
     def _mark_shown_point(self) -> None:
-        look = None if self._settings is None else self._settings.look
-        self.plot.show_look(None if look is None else look.step)
+        look = None if self._settings is None else self._settings.shown_point
+        self.plot.set_shown_point(None if look is None else look.step)
         self._update_text()
 
     def set_theme(self, theme: Theme) -> None:
@@ -100,33 +104,33 @@ class CurvesView(View):
     def _draw(self) -> None:
         """Draw the visible branches, the shown one in front."""
         branches = () if self._training is None else self._training.branches
-        hidden = frozenset[int]() if self._settings is None else self._settings.hidden
+        hidden = frozenset[int]() if self._settings is None else self._settings.hidden_branches
         visible = [branch for branch in branches if branch.number not in hidden]
         log = self.log_button.isChecked() and self.measure != "accuracy"
-        front = seen_branch(self._training, self._settings)
-        self.plot.show_branches(visible, front, self.measure, self.smoothing.currentData(), log)
+        front = shown_branch(self._training, self._settings)
+        self.plot.set_branches(visible, front, self.measure, self.smoothing.currentData(), log)
         self._update_text()
 
     # -- input -------------------------------------------------------------------------------------------------
 
-    def _set_hovered(self, point: Moment | None) -> None:
+    def _set_hovered(self, point: RunPoint | None) -> None:
         self._hovered = point
         self._update_text()
 
-    def _show_point(self, point: Moment) -> None:
+    def _show_point(self, point: RunPoint) -> None:
         if self._training is not None:
-            self.wished.emit(Look(None if point == self._training.now else point))
+            self.commanded.emit(ShowPoint(None if point == self._training.current_point else point))
 
     def _update_text(self) -> None:
         """The values at the step under the mouse, else at the one shown."""
-        branch, training, hovered = seen_branch(self._training, self._settings), self._training, self._hovered
+        branch, training, hovered = shown_branch(self._training, self._settings), self._training, self._hovered
         if hovered is not None and training is not None and hovered.branch < len(training.branches):
             branch = training.branches[hovered.branch]
         if branch is None or not len(branch.curves.steps):
             self.value.setText(self.tr("Train, and the error of every step\nis drawn here."))
             return
-        look = None if self._settings is None else self._settings.look
-        point = hovered or look or Moment(branch.number, branch.end)
+        look = None if self._settings is None else self._settings.shown_point
+        point = hovered or look or RunPoint(branch.number, branch.end)
         text = self._values_text(branch, point.step)
         if text != self.value.text():
             self.value.setText(text)
@@ -137,7 +141,7 @@ class CurvesView(View):
         curves = branch.curves
         index = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
         step = int(curves.steps[index])
-        rate = self.tr("rate {0}").format(short(float(curves.rates[index])))
+        rate = self.tr("rate {0}").format(short_text(float(curves.rates[index])))
         first = [self.tr("step {0}").format(step), branch.name, rate]
         marks = [mark.text for mark in branch.marks if abs(mark.step - step) <= self._mark_tolerance()]
         if self._hovered is not None and marks:
@@ -149,12 +153,12 @@ class CurvesView(View):
             smooth = self.tr(" (mean {0})").format(f"{mean:.3f}") if window > 1 else ""
             second.append(self.tr("error {0}").format(f"{curves.losses[index]:.3f}") + smooth)
         else:
-            measured = int(np.searchsorted(curves.recalled, step, side="right")) - 1
+            measured = int(np.searchsorted(curves.training_accuracy_steps, step, side="right")) - 1
             if measured >= 0:
                 second.append(self.tr("training {0} %").format(f"{100 * curves.training_accuracies[measured]:.1f}"))
-        evaluated = int(np.searchsorted(curves.judged, step, side="right")) - 1
+        evaluated = int(np.searchsorted(curves.held_out_steps, step, side="right")) - 1
         if evaluated >= 0:
-            accuracy = f"{100 * curves.accuracies[evaluated]:.1f}"
+            accuracy = f"{100 * curves.held_out_accuracies[evaluated]:.1f}"
             held_out = self.tr("held-out {0} %") if self.measure == "accuracy" else self.tr("held-out {1}, {0} %")
             second.append(held_out.format(accuracy, f"{curves.held_out_losses[evaluated]:.3f}"))
         lines = [" · ".join(first), " · ".join(second)]
@@ -166,8 +170,12 @@ class CurvesView(View):
         """Whether two visible branches have different held-out drawings, such as of another seed."""
         if self._training is None:
             return False
-        hidden = frozenset[int]() if self._settings is None else self._settings.hidden
-        data = [origin.lesson.data for number, origin in enumerate(self._training.origins) if number not in hidden]
+        hidden = frozenset[int]() if self._settings is None else self._settings.hidden_branches
+        data = [
+            origin.training_data.generated
+            for number, origin in enumerate(self._training.branch_origins)
+            if number not in hidden
+        ]
         return len({(each.drawing, each.held_out, each.seed) for each in data}) > 1
 
     def _mark_tolerance(self) -> float:
@@ -233,17 +241,17 @@ class CurvesView(View):
 
     def _style_header(self) -> None:
         theme = self._theme
-        self.value.setStyleSheet(f"color: {theme.quiet}")
+        self.value.setStyleSheet(f"color: {theme.secondary_text}")
         sheet = (
-            f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 5px; }}"
+            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}"
             f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
             f"border-color: transparent; }} QToolButton:focus {{ border-color: {theme.o}; }}"
-            f"QToolButton:disabled {{ color: {theme.faint}; }}"
+            f"QToolButton:disabled {{ color: {theme.disabled_text}; }}"
         )
         for button in (self.error_button, self.accuracy_button, self.rate_button, self.log_button):
             button.setStyleSheet(sheet)
 
 
-def _branch_of(look: Moment | None) -> int | None:
+def _branch_of(look: RunPoint | None) -> int | None:
     """The branch of a point of the history; None for the one that trains."""
     return None if look is None else look.branch

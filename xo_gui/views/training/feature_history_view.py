@@ -10,15 +10,15 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Frame, Training
+from engine.runtime.training_protocol import Keyframe, TrainingReport
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent, Look
-from xo_gui.views.network.colour_limits import calm
-from xo_gui.views.network.dead_features import paint_dead
+from xo_gui.state.commands import ShowPoint, TrainingSettings
+from xo_gui.views.network.colour_limits import rounded_limit
+from xo_gui.views.network.dead_features import paint_dead_mark
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.training.histogram_rows import dead_tip
+from xo_gui.views.training.histogram_rows import dead_tooltip
 from xo_gui.views.view import View
 from xo_gui.widgets.map_images import HostArray, kernel_atlas
 
@@ -28,18 +28,18 @@ _MAX_CHANNELS = 16  # input channels of a kernel that are drawn
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyframeBox:
     """A keyframe and its rectangle."""
 
     box: QRectF
-    frame: Frame
+    keyframe: Keyframe
 
 
-class FilmView(View):
+class FeatureHistoryView(View):
     """Keyframes side by side; a click shows the network at one. The layer is chosen at the top."""
 
     title = "Features over time"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,40 +48,40 @@ class FilmView(View):
         self.chooser.setToolTip(self.tr("Which layer's features are shown"))
         self.chooser.setFont(font(SMALL_PX))
         self.chooser.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
-        self.strip = FilmStrip(self)
+        self.strip = KeyframeStrip(self)
         self.chooser.currentIndexChanged.connect(self._on_layer_chosen)
-        self.strip.picked.connect(self.wished)
+        self.strip.commanded.connect(self.commanded)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.chooser, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.strip, 1)
-        self._training: Training | None = None
+        self._training: TrainingReport | None = None
         self._network: object = None
         self.setFocusProxy(self.strip)
 
     def sizeHint(self) -> QSize:
         return QSize(250, 200)
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.readings and snapshot.readings[0].subject.network is not self._network:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot.predictions and snapshot.predictions[0].model.network is not self._network:
             self._fill_chooser(snapshot)
         if snapshot.training is not self._training:
             self._training = snapshot.training
             training = self._training
-            keyframes, current = ((), None) if training is None else (training.frames, training.now)
-            self.strip.show_frames(keyframes, current)
+            keyframes, current = ((), None) if training is None else (training.keyframes, training.current_point)
+            self.strip.set_keyframes(keyframes, current)
             self._update_dead_features()
 
-    def show_intent(self, intent: Intent) -> None:
-        self.strip.show_look(intent.look)
+    def set_training(self, settings: TrainingSettings) -> None:
+        self.strip.set_shown_point(settings.shown_point)
 
     def set_theme(self, theme: Theme) -> None:
         self.strip.set_theme(theme)
 
     def _fill_chooser(self, snapshot: Snapshot) -> None:
         """List the layers with weights of the network shown."""
-        network = snapshot.readings[0].subject.network
+        network = snapshot.predictions[0].model.network
         same, self._network = network == self._network, network
         if same:
             return
@@ -95,63 +95,63 @@ class FilmView(View):
         self._on_layer_chosen()
 
     def _on_layer_chosen(self) -> None:
-        self.strip.show_layer(self.chooser.currentData() or "")
+        self.strip.set_layer(self.chooser.currentData() or "")
         self._update_dead_features()
 
     def _update_dead_features(self) -> None:
         statistics = None if self._training is None else self._training.statistics
         if statistics is None:
-            self.strip.show_dead((), 0)
+            self.strip.set_dead_features((), 0)
             return
         layer = str(self.chooser.currentData() or "").partition(".")[0]
         dead = (each.channels for each in statistics.dead if statistics.network.names[each.layer] == layer)
-        self.strip.show_dead(next(dead, ()), statistics.examples)
+        self.strip.set_dead_features(next(dead, ()), statistics.examples)
 
 
-class FilmStrip(QWidget):
+class KeyframeStrip(QWidget):
     """The keyframes. commanded(ShowPoint): one was clicked."""
 
-    picked = Signal(object)
+    commanded = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme, self._layer = DARK, ""
-        self._shown_point: Moment | None = None
-        self._current_point: Moment | None = None
+        self._shown_point: RunPoint | None = None
+        self._current_point: RunPoint | None = None
         self._dead: tuple[int, ...] = ()
         self._examples = 0
-        self._keyframes: tuple[Frame, ...] = ()
-        self._images: dict[Moment, QImage] = {}
+        self._keyframes: tuple[Keyframe, ...] = ()
+        self._images: dict[RunPoint, QImage] = {}
         self._limit = 1.0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Features over time"))
 
-    def show_frames(self, keyframes: tuple[Frame, ...], current_point: Moment | None) -> None:
+    def set_keyframes(self, keyframes: tuple[Keyframe, ...], current_point: RunPoint | None) -> None:
         """Show these keyframes, as many as there is room for."""
         self._current_point = current_point
-        known = {keyframe.moment for keyframe in keyframes}
-        if known != {keyframe.moment for keyframe in self._keyframes}:
+        known = {keyframe.point for keyframe in keyframes}
+        if known != {keyframe.point for keyframe in self._keyframes}:
             self._keyframes = keyframes
             self._images = {point: image for point, image in self._images.items() if point in known}
             self.setAccessibleDescription(
-                ", ".join(self.tr("step {0}").format(keyframe.moment.step) for keyframe in keyframes)
+                ", ".join(self.tr("step {0}").format(keyframe.point.step) for keyframe in keyframes)
             )
             self._update_limit()
 
-    def show_dead(self, channels: tuple[int, ...], examples: int) -> None:
+    def set_dead_features(self, channels: tuple[int, ...], examples: int) -> None:
         """Mark these features in the keyframe shown. examples: number of drawings on which they are 0."""
         if (channels, examples) != (self._dead, self._examples):
             self._dead, self._examples = channels, examples
             self.update()
 
-    def show_layer(self, layer: str) -> None:
+    def set_layer(self, layer: str) -> None:
         """Show the kernels of a layer, given by the name of its weight."""
         self._layer = layer
         self._images.clear()
         self._update_limit()
 
-    def show_look(self, point: Moment | None) -> None:
+    def set_shown_point(self, point: RunPoint | None) -> None:
         """Highlight the keyframe nearest to the point shown; None for the current one."""
         self._shown_point = point
         self.update()
@@ -161,7 +161,7 @@ class FilmStrip(QWidget):
         self._images.clear()
         self.update()
 
-    def places(self) -> list[Place]:
+    def keyframe_boxes(self) -> list[KeyframeBox]:
         """The painted keyframes and their rectangles: the first, the last, and what fits between."""
         keyframes = [keyframe for keyframe in self._keyframes if self._layer in keyframe.parameters]
         most = max(2, int((self.width() + _GAP) // (_MIN_WIDTH + _GAP)))
@@ -170,20 +170,20 @@ class FilmStrip(QWidget):
         width = min((self.width() + _GAP) / max(len(keyframes), 1) - _GAP, 84.0)
         height = min(float(self.height()), width * _MAX_ASPECT + _TEXT_HEIGHT)
         boxes = (QRectF(index * (width + _GAP), 0, width, height) for index in range(len(keyframes)))
-        return [Place(box, keyframe) for box, keyframe in zip(boxes, keyframes, strict=True)]
+        return [KeyframeBox(box, keyframe) for box, keyframe in zip(boxes, keyframes, strict=True)]
 
     # -- input -------------------------------------------------------------------------------------------------
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         box = self._box_at(event.position())
         if box is not None:
-            self._show(box.frame)
+            self._show(box.keyframe)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Left and right move between keyframes; Esc shows the current step."""
         move = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}.get(Qt.Key(event.key()))
         if event.key() == Qt.Key.Key_Escape:
-            self.picked.emit(Look(None))
+            self.commanded.emit(ShowPoint(None))
         elif move is None or not self._keyframes:
             super().keyPressEvent(event)
         else:
@@ -198,65 +198,65 @@ class FilmStrip(QWidget):
             return True
         return super().event(event)
 
-    def _tip(self, box: Place) -> str:
+    def _tip(self, box: KeyframeBox) -> str:
         """The step, and the dead features in the keyframe shown."""
-        text = self.tr("Show step {0}").format(box.frame.moment.step)
-        keyframes = [each.frame for each in self.places()]
-        if self._dead and box.frame is keyframes[self._shown_index(keyframes)]:
-            return text + "\n\n" + dead_tip(self._dead, self._examples)
+        text = self.tr("Show step {0}").format(box.keyframe.point.step)
+        keyframes = [each.keyframe for each in self.keyframe_boxes()]
+        if self._dead and box.keyframe is keyframes[self._shown_index(keyframes)]:
+            return text + "\n\n" + dead_tooltip(self._dead, self._examples)
         return text
 
-    def _show(self, keyframe: Frame) -> None:
-        self.picked.emit(Look(None if keyframe.moment == self._current_point else keyframe.moment))
+    def _show(self, keyframe: Keyframe) -> None:
+        self.commanded.emit(ShowPoint(None if keyframe.point == self._current_point else keyframe.point))
 
-    def _box_at(self, position: QPointF) -> Place | None:
-        return next((box for box in self.places() if box.box.contains(position)), None)
+    def _box_at(self, position: QPointF) -> KeyframeBox | None:
+        return next((box for box in self.keyframe_boxes() if box.box.contains(position)), None)
 
-    def _shown_index(self, keyframes: Sequence[Frame]) -> int:
+    def _shown_index(self, keyframes: Sequence[Keyframe]) -> int:
         """The index of the keyframe nearest to the point shown."""
         if self._shown_point is None:
             return len(keyframes) - 1
         step = self._shown_point.step
-        return min(range(len(keyframes)), key=lambda index: abs(keyframes[index].moment.step - step))
+        return min(range(len(keyframes)), key=lambda index: abs(keyframes[index].point.step - step))
 
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter, theme = QPainter(self), self._theme
         painter.setFont(font(SMALL_PX))
-        boxes = self.places()
+        boxes = self.keyframe_boxes()
         if not boxes:
-            painter.setPen(QColor(theme.quiet))
+            painter.setPen(QColor(theme.secondary_text))
             text = self.tr("Train, and the features of earlier steps are kept here.")
             painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
             return
-        current = boxes[self._shown_index([box.frame for box in boxes])]
+        current = boxes[self._shown_index([box.keyframe for box in boxes])]
         for box in boxes:
             self._paint_keyframe(painter, box, box is current)
 
-    def _paint_keyframe(self, painter: QPainter, place: Place, current: bool) -> None:
+    def _paint_keyframe(self, painter: QPainter, place: KeyframeBox, current: bool) -> None:
         theme, box = self._theme, place.box
         if current:
             painter.setPen(QColor(theme.o) if self.hasFocus() else Qt.PenStyle.NoPen)
             painter.setBrush(QColor(theme.control))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
-        image = self._image(place.frame)
+        image = self._image(place.keyframe)
         room = box.adjusted(_PAD, _PAD, -_PAD, -_TEXT_HEIGHT - _PAD)
         scale = min(room.width() / image.width(), room.height() / image.height())
         width, height = image.width() * scale, image.height() * scale
         target = QRectF(room.x() + (room.width() - width) / 2, room.y(), width, height)
         painter.drawImage(target, image)
         if current:
-            self._paint_dead_marks(painter, target, place.frame)
-        painter.setPen(QColor(theme.text if current else theme.quiet))
+            self._paint_dead_marks(painter, target, place.keyframe)
+        painter.setPen(QColor(theme.text if current else theme.secondary_text))
         label = QRectF(box.x(), box.bottom() - _TEXT_HEIGHT, box.width(), _TEXT_HEIGHT)
-        painter.drawText(label, Qt.AlignmentFlag.AlignCenter, str(place.frame.moment.step))
+        painter.drawText(label, Qt.AlignmentFlag.AlignCenter, str(place.keyframe.point.step))
         if current and self._dead and target.bottom() < label.top() - _TEXT_HEIGHT + 4:
             text = self.tr("{0} dead").format(len(self._dead))
             painter.drawText(label.translated(0, 4 - _TEXT_HEIGHT), Qt.AlignmentFlag.AlignCenter, text)
 
-    def _paint_dead_marks(self, painter: QPainter, target: QRectF, keyframe: Frame) -> None:
+    def _paint_dead_marks(self, painter: QPainter, target: QRectF, keyframe: Keyframe) -> None:
         """A mark on every dead feature; the weights of a dense layer are one image without marks."""
         shape = keyframe.parameters[self._layer].shape
         if len(shape) < 4:
@@ -269,21 +269,21 @@ class FilmStrip(QWidget):
             left = target.x() + right * target.width() / columns
             middle = QPointF(left + height / 2 - 1, target.y() + (down + 0.5) * height - 1)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(self._theme.ground))
+            painter.setBrush(QColor(self._theme.background))
             painter.drawEllipse(middle, side / 2 + 1.5, side / 2 + 1.5)
-            paint_dead(painter, self._theme, middle, side)
+            paint_dead_mark(painter, self._theme, middle, side)
 
-    def _image(self, keyframe: Frame) -> QImage:
-        if keyframe.moment not in self._images:
+    def _image(self, keyframe: Keyframe) -> QImage:
+        if keyframe.point not in self._images:
             weights = _kernel_grid(keyframe.parameters[self._layer])
-            self._images[keyframe.moment] = kernel_atlas(weights, self._limit, self._theme)
-        return self._images[keyframe.moment]
+            self._images[keyframe.point] = kernel_atlas(weights, self._limit, self._theme)
+        return self._images[keyframe.point]
 
     def _update_limit(self) -> None:
         """One colour scale for all keyframes, so that growing weights are visible."""
         arrays = [kept.parameters[self._layer] for kept in self._keyframes if self._layer in kept.parameters]
         finite = [np.abs(array[np.isfinite(array)]).max(initial=0.0) for array in arrays]
-        limit = calm(float(max(finite, default=1.0)))
+        limit = rounded_limit(float(max(finite, default=1.0)))
         if limit != self._limit:
             self._limit = limit
             self._images.clear()

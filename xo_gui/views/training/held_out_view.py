@@ -9,49 +9,49 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.data.dataset import Examples
+from engine.data.dataset import Dataset
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.explain.robustness import tries
-from engine.nn.inference import votes_of
+from engine.explain.robustness import supports
+from engine.nn.inference import compute_votes
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
-from engine.training.evaluation import Judgement
+from engine.training.evaluation import Evaluation
 from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import QuietWords
+from xo_gui.widgets.buttons import HintLabel
 from xo_gui.widgets.map_images import HostArray
 from xo_gui.widgets.number_text import vote_text
-from xo_gui.widgets.thumbnails import Thumbnails, Tile, scrolled
+from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
 
 _CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
 _SIDE = 52  # logical pixels of a thumbnail
 _MAX_SHOWN = 400
 
 
-class GalleryView(View):
+class HeldOutView(View):
     """The confusion matrix at the left, drawings at the right; a click on a cell shows its drawings, a click on a
     drawing puts it on the canvas."""
 
     title = "Mistakes"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._evaluation: Judgement | None = None
-        self._held_out: Examples | None = None
+        self._evaluation: Evaluation | None = None
+        self._held_out: Dataset | None = None
         self._indices: HostArray = np.zeros(0, np.int64)
-        self.table, self.words = ConfusionTable(self), QuietWords("", self)
+        self.table, self.summary_label = ConfusionTable(self), HintLabel("", self)
         tip = self.tr("Click to put it on the canvas")
-        self.wall = Thumbnails(self.tr("Misclassified drawings"), tip, self, side=_SIDE)
-        self._area = scrolled(self.wall, self)
-        self.table.chosen.connect(self._on_cell_selected)
-        self.wall.picked.connect(self._put_on_canvas)
-        self.wall.pressed.connect(self._on_key)
+        self.thumbnails = Thumbnails(self.tr("Misclassified drawings"), tip, self, side=_SIDE)
+        self._area = scroll_area(self.thumbnails, self)
+        self.table.selection_changed.connect(self._on_cell_selected)
+        self.thumbnails.picked.connect(self._put_on_canvas)
+        self.thumbnails.key_pressed.connect(self._on_key)
         drawings = QVBoxLayout()
         drawings.setSpacing(6)
-        drawings.addWidget(self.words)
+        drawings.addWidget(self.summary_label)
         drawings.addWidget(self._area, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -63,35 +63,37 @@ class GalleryView(View):
     def sizeHint(self) -> QSize:
         return QSize(420, 190)
 
-    def set_seen(self, seen: bool) -> None:
+    def set_panel_visible(self, visible: bool) -> None:
         """Evaluate a network that does not train only while the panel is visible."""
-        self.watched.emit("held_out", seen)
+        self.report_requested.emit("held_out", visible)
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         self._document = document
         if self._evaluation is None:
             self._fill()
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         held_out, training = snapshot.held_out, snapshot.training
-        evaluation: Judgement | None = None
-        examples: Examples | None = None
+        evaluation: Evaluation | None = None
+        examples: Dataset | None = None
         if held_out is not None:
-            evaluation, examples = held_out.judgement, held_out.examples
+            evaluation, examples = held_out.evaluation, held_out.examples
         elif training is not None:
-            evaluation, examples = training.judgement, training.held_out
+            evaluation, examples = training.evaluation, training.held_out
         if evaluation is not self._evaluation:
             self._evaluation, self._held_out = evaluation, examples
             classes = () if self._held_out is None else self._held_out.classes
-            self.table.show_counts(None if evaluation is None else Counted(classes, evaluation.score.confusion))
+            self.table.set_counts(
+                None if evaluation is None else ConfusionCounts(classes, evaluation.metrics.confusion)
+            )
             self._fill()
 
     def set_theme(self, theme: Theme) -> None:
         self.table.set_theme(theme)
-        self.wall.set_theme(theme)
+        self.thumbnails.set_theme(theme)
 
     def _on_cell_selected(self) -> None:
-        self.wall.at = 0
+        self.thumbnails.current = 0
         self._area.verticalScrollBar().setValue(0)
         self._fill()
 
@@ -101,9 +103,9 @@ class GalleryView(View):
         if evaluation is None or held_out is None or document is None:
             self._show_tiles((), self._empty_text)
             return
-        network = document.subjects[0].network
-        votes = votes_of(network, np.nan_to_num(evaluation.scores, posinf=1e30, neginf=-1e30))
-        self._indices = hardest_first(votes, held_out.labels, self.table.cell)
+        network = document.models[0].network
+        votes = compute_votes(network, np.nan_to_num(evaluation.scores, posinf=1e30, neginf=-1e30))
+        self._indices = worst_first(votes, held_out.labels, self.table.cell)
         shown = self._indices[:_MAX_SHOWN]
         tiles = tuple(self._tile(network, held_out, votes[index], int(index)) for index in shown)
         self._show_tiles(tiles, self._sentence(held_out, len(self._indices)))
@@ -111,25 +113,25 @@ class GalleryView(View):
     @property
     def _empty_text(self) -> str:
         """Why there is nothing, and what to do."""
-        if self._document is None or tries(self._document.subjects[0].network):
+        if self._document is None or supports(self._document.models[0].network):
             return self.tr("Held-out drawings are being evaluated; the mistakes appear here.")
         return self.tr("Only a network that tells X from O can be evaluated here: choose one above.")
 
-    def _show_tiles(self, tiles: tuple[Tile, ...], text: str) -> None:
-        self.wall.show_tiles(tiles)
+    def _show_tiles(self, tiles: tuple[Thumbnail, ...], text: str) -> None:
+        self.thumbnails.show_tiles(tiles)
         self._area.setVisible(bool(tiles))
-        self.words.setText(text)
+        self.summary_label.setText(text)
 
-    def _tile(self, network: Network, held_out: Examples, votes: HostArray, index: int) -> Tile:
+    def _tile(self, network: Network, held_out: Dataset, votes: HostArray, index: int) -> Thumbnail:
         """A thumbnail with the true class, the predicted one and its vote."""
         label, predicted = int(held_out.labels[index]), int(votes.argmax())
         vote, name = vote_text(network, float(votes[predicted])), held_out.classes[predicted]
         details = self.tr("predicted as {0} with {1}").format(name, vote)
         if label < 0:
-            return Tile(held_out.images[index, 0], self.tr("neither"), f"{vote} {name}", told=details)
-        return Tile(held_out.images[index, 0], held_out.classes[label], vote, told=details)
+            return Thumbnail(held_out.images[index, 0], self.tr("neither"), f"{vote} {name}", details=details)
+        return Thumbnail(held_out.images[index, 0], held_out.classes[label], vote, details=details)
 
-    def _sentence(self, held_out: Examples, count: int) -> str:
+    def _sentence(self, held_out: Dataset, count: int) -> str:
         """The number of drawings and their order."""
         cell, labelled = self.table.cell, int((held_out.labels >= 0).sum())
         if cell is None and not count:
@@ -152,11 +154,11 @@ class GalleryView(View):
     def _on_key(self, event: QKeyEvent) -> None:
         """Esc deselects the cell."""
         if event.key() == Qt.Key.Key_Escape and self.table.cell is not None:
-            self.table.let_go()
+            self.table.clear_selection()
             event.accept()
 
 
-def hardest_first(votes: HostArray, labels: HostArray, cell: tuple[int, int] | None) -> HostArray:
+def worst_first(votes: HostArray, labels: HostArray, cell: tuple[int, int] | None) -> HostArray:
     """Indices of the drawings to show, (n,), the surest first.
 
     cell: true class (the number of classes for "neither") and predicted class; where these agree, the least sure
@@ -175,7 +177,7 @@ def hardest_first(votes: HostArray, labels: HostArray, cell: tuple[int, int] | N
 
 
 @dataclass(frozen=True, eq=False)
-class Counted:
+class ConfusionCounts:
     """A confusion matrix. counts: (classes + 1, classes), true class ("neither" last) by predicted class."""
 
     classes: tuple[str, ...]
@@ -185,12 +187,12 @@ class Counted:
 class ConfusionTable(QWidget):
     """The confusion matrix: true class by predicted class. selection_changed: another cell is selected."""
 
-    chosen = Signal()
+    selection_changed = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._confusion: Counted | None = None
+        self._confusion: ConfusionCounts | None = None
         self.cell: tuple[int, int] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Confusion matrix"))
@@ -205,7 +207,7 @@ class ConfusionTable(QWidget):
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
 
-    def show_counts(self, confusion: Counted | None) -> None:
+    def set_counts(self, confusion: ConfusionCounts | None) -> None:
         """Show this confusion matrix; None for none."""
         self._confusion = confusion
         if confusion is None or (self.cell is not None and self.cell[1] >= len(confusion.classes)):
@@ -242,14 +244,14 @@ class ConfusionTable(QWidget):
             target = min(max(row + move[0], 0), rows - 1), min(max(column + move[1], 0), columns - 1)
             self._select(target if target != self.cell else self.cell, toggle=False)
 
-    def let_go(self) -> None:
+    def clear_selection(self) -> None:
         """Deselect the cell."""
         self._select(None)
 
     def _select(self, cell: tuple[int, int] | None, toggle: bool = True) -> None:
         self.cell = None if toggle and cell == self.cell else cell
         self.update()
-        self.chosen.emit()
+        self.selection_changed.emit()
 
     def _cell_at(self, position: QPointF) -> tuple[int, int] | None:
         if self._confusion is None:
@@ -275,7 +277,7 @@ class ConfusionTable(QWidget):
         """Headers and counts; mistakes are bold."""
         painter, theme, names = QPainter(self), self._theme, self._names()
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(theme.quiet))
+        painter.setPen(QColor(theme.secondary_text))
         columns = len(names) - 1
         centre, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(QRectF(_HEADER_WIDTH, 0, columns * _CELL_WIDTH, 16), centre, self.tr("predicted"))
@@ -284,14 +286,14 @@ class ConfusionTable(QWidget):
             head = QRectF(_HEADER_WIDTH + column * _CELL_WIDTH, 16, _CELL_WIDTH, 16)
             painter.drawText(head, centre, names[column])
         for row, name in enumerate(names):
-            painter.setPen(QColor(theme.class_colour(row) if row < columns else theme.quiet))
+            painter.setPen(QColor(theme.class_colour(row) if row < columns else theme.secondary_text))
             painter.drawText(QRectF(0, self.box(row, 0).y(), _HEADER_WIDTH, _CELL_HEIGHT), left, name)
             for column in range(columns):
                 self._paint_cell(painter, row, column, columns)
 
     def _paint_cell(self, painter: QPainter, row: int, column: int, columns: int) -> None:
         theme, box, confusion = self._theme, self.box(row, column), self._confusion
-        painter.setPen(QPen(QColor(theme.line), 1))
+        painter.setPen(QPen(QColor(theme.border), 1))
         painter.setBrush(QColor(theme.control) if (row, column) == self.cell else Qt.BrushStyle.NoBrush)
         if (row, column) == self.cell:
             painter.setPen(QPen(QColor(theme.o if self.hasFocus() else theme.text), 1))
@@ -300,6 +302,6 @@ class ConfusionTable(QWidget):
             return
         wrong = row < columns and row != column and confusion.counts[row, column] > 0
         painter.setFont(font(TEXT_PX, strong=wrong))
-        painter.setPen(QColor(theme.text if wrong or row == column else theme.quiet))
+        painter.setPen(QColor(theme.text if wrong or row == column else theme.secondary_text))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(int(confusion.counts[row, column])))
         painter.setFont(font(SMALL_PX))

@@ -9,15 +9,15 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt,
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.training.layer_statistics import BINS, Course, Histogram, LayerStatistics, Statistics
+from engine.training.layer_statistics import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.network.dead_features import paint_dead
+from xo_gui.views.network.dead_features import paint_dead_mark
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.widgets.number_text import MINUS, number, short
+from xo_gui.widgets.number_text import MINUS, integer_text, short_text
 
 _MAX_NAMED = 12
 
-ROW, _GAP, _HISTOGRAM_HEIGHT = 34.0, 10.0, 22.0
+ROW_HEIGHT, _GAP, _HISTOGRAM_HEIGHT = 34.0, 10.0, 22.0
 _NAME_WIDTH, _MIN_NAME_WIDTH = 92.0, 60.0
 _ARROWS = {
     Qt.Key.Key_Up: (-1, 0),
@@ -29,7 +29,7 @@ COLUMNS = ("weights", "values", "gradients", "course")
 
 
 @dataclass(frozen=True)
-class Spot:
+class StatisticsCell:
     """The cell under the mouse.
 
     column: of COLUMNS, None for the layer's name. position: horizontally in the cell, 0 to 1.
@@ -37,10 +37,10 @@ class Spot:
 
     row: int
     column: str | None
-    along: float = 0.0
+    position: float = 0.0
 
 
-def boxes(width: float) -> dict[str, tuple[float, float]]:
+def column_boxes(width: float) -> dict[str, tuple[float, float]]:
     """Left edge and width of every column of a widget of this width, in logical pixels."""
     narrow = width < 340
     name, gap = (_MIN_NAME_WIDTH, _GAP - 4) if narrow else (_NAME_WIDTH, _GAP)
@@ -49,7 +49,7 @@ def boxes(width: float) -> dict[str, tuple[float, float]]:
     return {column: (name + gap + index * (each + gap), each) for index, column in enumerate(COLUMNS)}
 
 
-class InsideHead(QWidget):
+class HistogramHeader(QWidget):
     """The column headers, which stay while `rows` are scrolled."""
 
     def __init__(self, rows: QWidget, parent: QWidget) -> None:
@@ -64,38 +64,38 @@ class InsideHead(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(self._theme.quiet))
+        painter.setPen(QColor(self._theme.secondary_text))
         metrics = QFontMetricsF(painter.font())
-        for column, (left, wide) in boxes(self._rows.width()).items():
-            fits = metrics.horizontalAdvance(title(column)) <= wide + 4
-            painter.drawText(QPointF(left, 11), title(column, brief=not fits))
+        for column, (left, wide) in column_boxes(self._rows.width()).items():
+            fits = metrics.horizontalAdvance(column_title(column)) <= wide + 4
+            painter.drawText(QPointF(left, 11), column_title(column, brief=not fits))
 
 
-class InsideRows(QWidget):
+class HistogramRows(QWidget):
     """The rows of histograms.
 
     cell_text_changed(text): on the cell under the mouse or selected by keyboard.
     row_selected(top, bottom): by keyboard, in logical pixels.
     """
 
-    said_here = Signal(str)
-    chosen = Signal(int, int)
+    cell_text_changed = Signal(str)
+    row_selected = Signal(int, int)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme, self._log = DARK, False
-        self._statistics: Statistics | None = None
+        self._statistics: NetworkStatistics | None = None
         self._names: tuple[str, ...] = ()
-        self._cell: Spot | None = None
+        self._cell: StatisticsCell | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Weights, values and gradients of every layer"))
 
     def sizeHint(self) -> QSize:
-        return QSize(200, int(ROW * max(1, len(self._rows))))
+        return QSize(200, int(ROW_HEIGHT * max(1, len(self._rows))))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(160, int(ROW * len(self._rows)) if self._rows else 40)
+        return QSize(160, int(ROW_HEIGHT * len(self._rows)) if self._rows else 40)
 
     # -- display -----------------------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class InsideRows(QWidget):
     def _rows(self) -> tuple[LayerStatistics, ...]:
         return () if self._statistics is None else self._statistics.rows
 
-    def show_statistics(self, statistics: Statistics | None) -> None:
+    def set_statistics(self, statistics: NetworkStatistics | None) -> None:
         """Show these statistics; None for none."""
         before = len(self._rows)
         if statistics is not None and (
@@ -116,7 +116,7 @@ class InsideRows(QWidget):
         if self._cell is not None and self._cell.row >= len(self._rows):
             self._cell = None
         self.setAccessibleDescription("; ".join(self._summaries()))
-        self.said_here.emit(self._cell_text())
+        self.cell_text_changed.emit(self._cell_text())
         self.update()
 
     def set_log(self, log: bool) -> None:
@@ -128,14 +128,14 @@ class InsideRows(QWidget):
         self._theme = theme
         self.update()
 
-    def name(self, row: LayerStatistics) -> str:
+    def row_name(self, row: LayerStatistics) -> str:
         """The name of a row: that of its first layer."""
         return self._names[row.layers[0]]
 
     def _summaries(self) -> list[str]:
-        return [summary(self.name(row), row, self.dead(row)) for row in self._rows]
+        return [row_summary(self.row_name(row), row, self.dead_features(row)) for row in self._rows]
 
-    def dead(self, row: LayerStatistics) -> tuple[int, ...]:
+    def dead_features(self, row: LayerStatistics) -> tuple[int, ...]:
         """The dead features of a row, counted from 0."""
         dead = () if self._statistics is None else self._statistics.dead
         return next((each.channels for each in dead if each.layer in row.layers), ())
@@ -144,22 +144,22 @@ class InsideRows(QWidget):
 
     def box(self, row: int, column: str) -> QRectF:
         """The rectangle of a cell, in logical pixels."""
-        left, wide = boxes(self.width())[column]
-        return QRectF(left, row * ROW + 2, wide, _HISTOGRAM_HEIGHT)
+        left, wide = column_boxes(self.width())[column]
+        return QRectF(left, row * ROW_HEIGHT + 2, wide, _HISTOGRAM_HEIGHT)
 
-    def _cell_at(self, at: QPointF) -> Spot | None:
-        row = int(at.y() // ROW)
+    def _cell_at(self, at: QPointF) -> StatisticsCell | None:
+        row = int(at.y() // ROW_HEIGHT)
         if not 0 <= row < len(self._rows):
             return None
-        for column, (left, wide) in boxes(self.width()).items():
+        for column, (left, wide) in column_boxes(self.width()).items():
             if left - _GAP / 2 <= at.x() < left + wide + _GAP / 2:
-                return Spot(row, column, min(max((at.x() - left) / wide, 0.0), 1.0))
-        return Spot(row, None)
+                return StatisticsCell(row, column, min(max((at.x() - left) / wide, 0.0), 1.0))
+        return StatisticsCell(row, None)
 
-    def _set_cell(self, cell: Spot | None) -> None:
+    def _set_cell(self, cell: StatisticsCell | None) -> None:
         if cell != self._cell:
             self._cell = cell
-            self.said_here.emit(self._cell_text())
+            self.cell_text_changed.emit(self._cell_text())
             self.update()
 
     def _cell_text(self) -> str:
@@ -169,16 +169,16 @@ class InsideRows(QWidget):
         row = self._rows[self._cell.row]
         histogram = _histogram(row, self._cell.column)
         if self._cell.column is None:
-            return summary(self.name(row), row, self.dead(row))
+            return row_summary(self.row_name(row), row, self.dead_features(row))
         if self._cell.column == "course":
-            history = self._statistics.course
-            return course(history, self._cell.row, self._history_index(history, self._cell.along), row)
+            history = self._statistics.history
+            return gradient_text(history, self._cell.row, self._history_index(history, self._cell.position), row)
         if histogram is None:
-            return missing(self._cell.column, row)
-        return bin_said(self._cell.column, histogram, min(int(self._cell.along * BINS), BINS - 1))
+            return missing_text(self._cell.column, row)
+        return bin_text(self._cell.column, histogram, min(int(self._cell.position * BINS), BINS - 1))
 
     @staticmethod
-    def _history_index(history: Course, position: float) -> int | None:
+    def _history_index(history: StatisticsHistory, position: float) -> int | None:
         if not len(history.steps):
             return None
         first, last = int(history.steps[0]), int(history.steps[-1])
@@ -200,13 +200,13 @@ class InsideRows(QWidget):
             super().keyPressEvent(event)
         else:
             all_columns: tuple[str | None, ...] = (None, *COLUMNS)
-            cell = self._cell or Spot(0 if arrow[0] >= 0 else len(self._rows) - 1, None)
+            cell = self._cell or StatisticsCell(0 if arrow[0] >= 0 else len(self._rows) - 1, None)
             first = self._cell is None
             row = cell.row if first else min(max(cell.row + arrow[0], 0), len(self._rows) - 1)
             index = all_columns.index(cell.column) + (0 if first else arrow[1])
             column = all_columns[min(max(index, 0), len(COLUMNS))]
-            self._set_cell(Spot(row, column, 1.0 if column == "course" else 0.5))
-            self.chosen.emit(int(row * ROW), int((row + 1) * ROW))
+            self._set_cell(StatisticsCell(row, column, 1.0 if column == "course" else 0.5))
+            self.row_selected.emit(int(row * ROW_HEIGHT), int((row + 1) * ROW_HEIGHT))
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip:
@@ -215,16 +215,18 @@ class InsideRows(QWidget):
             return True
         return super().event(event)
 
-    def _tip(self, cell: Spot | None) -> str:
+    def _tip(self, cell: StatisticsCell | None) -> str:
         if cell is None:
             return ""
         row = self._rows[cell.row]
         histogram = _histogram(row, cell.column)
-        if cell.column is None and self.dead(row):
-            return dead_tip(self.dead(row), 0 if self._statistics is None else self._statistics.examples)
+        if cell.column is None and self.dead_features(row):
+            return dead_tooltip(
+                self.dead_features(row), 0 if self._statistics is None else self._statistics.examples
+            )
         if histogram is None:
-            return explained(cell.column) if row.weights is not None else missing(cell.column or "", row)
-        return numbers(self.name(row), cell.column or "", histogram)
+            return column_help(cell.column) if row.weights is not None else missing_text(cell.column or "", row)
+        return histogram_text(self.row_name(row), cell.column or "", histogram)
 
     # -- painting ----------------------------------------------------------------------------------------------
 
@@ -232,7 +234,7 @@ class InsideRows(QWidget):
         painter, theme = QPainter(self), self._theme
         painter.setFont(font(SMALL_PX))
         if not self._rows:
-            painter.setPen(QColor(theme.quiet))
+            painter.setPen(QColor(theme.secondary_text))
             text = self.tr(
                 "Train, and the distributions of weights, values and gradients of every layer are drawn here, with "
                 "the norm of its gradient and its dead features."
@@ -243,21 +245,21 @@ class InsideRows(QWidget):
             self._paint_row(painter, index, row)
 
     def _paint_row(self, painter: QPainter, index: int, row: LayerStatistics) -> None:
-        theme, top = self._theme, index * ROW
+        theme, top = self._theme, index * ROW_HEIGHT
         if self._cell is not None and self._cell.row == index:
-            painter.fillRect(QRectF(0, top - 1, self.width(), ROW - 2), QColor(theme.control))
+            painter.fillRect(QRectF(0, top - 1, self.width(), ROW_HEIGHT - 2), QColor(theme.control))
             if self.hasFocus():
                 painter.setPen(QPen(QColor(theme.o), 1))
-                painter.drawRect(QRectF(0.5, top - 0.5, self.width() - 1, ROW - 3))
-        name_wide = boxes(self.width())[COLUMNS[0]][0] - _GAP
+                painter.drawRect(QRectF(0.5, top - 0.5, self.width() - 1, ROW_HEIGHT - 3))
+        name_wide = column_boxes(self.width())[COLUMNS[0]][0] - _GAP
         metrics = QFontMetricsF(painter.font())
         painter.setPen(QColor(theme.text))
-        name = metrics.elidedText(self.name(row), Qt.TextElideMode.ElideRight, name_wide)
+        name = metrics.elidedText(self.row_name(row), Qt.TextElideMode.ElideRight, name_wide)
         painter.drawText(QPointF(4, top + 13), name)
-        dead = self.dead(row)
+        dead = self.dead_features(row)
         if dead:
-            paint_dead(painter, theme, QPointF(8, top + 23), 7)
-            painter.drawText(QPointF(15, top + 27), dead_count(len(dead)))
+            paint_dead_mark(painter, theme, QPointF(8, top + 23), 7)
+            painter.drawText(QPointF(15, top + 27), dead_count_text(len(dead)))
         for column in COLUMNS[:3]:
             self._paint_histogram(painter, self.box(index, column), _histogram(row, column))
         self._paint_history(painter, self.box(index, "course"), index, row)
@@ -266,7 +268,7 @@ class InsideRows(QWidget):
         theme = self._theme
         if histogram is None:
             return
-        painter.setPen(QPen(QColor(theme.line), 1))
+        painter.setPen(QPen(QColor(theme.border), 1))
         painter.drawLine(QPointF(box.left(), box.bottom() + 0.5), QPointF(box.right(), box.bottom() + 0.5))
         heights = np.log1p(histogram.counts) if self._log else histogram.counts.astype(float)
         heights = heights / max(float(heights.max()), 1e-12) * box.height()
@@ -277,17 +279,17 @@ class InsideRows(QWidget):
                 negative = histogram.low < 0 and index < BINS // 2
                 high = max(height, 1.0)
                 bar = QRectF(box.left() + index * width, box.bottom() - high, width, high)
-                painter.fillRect(bar, QColor(theme.stops[0 if negative else 4]))
+                painter.fillRect(bar, QColor(theme.value_stops[0 if negative else 4]))
         zero = box.left() + (box.width() / 2 if histogram.low < 0 else 0)
-        painter.setPen(QPen(QColor(theme.quiet), 1))
+        painter.setPen(QPen(QColor(theme.secondary_text), 1))
         painter.drawLine(QPointF(zero, box.bottom()), QPointF(zero, box.bottom() + 3))
 
     def _paint_history(self, painter: QPainter, box: QRectF, index: int, row: LayerStatistics) -> None:
         """The logarithm of the gradient norm over the steps, and its last value."""
         theme, statistics = self._theme, self._statistics
-        if statistics is None or row.gradient_size is None:
+        if statistics is None or row.gradient_norm is None:
             return
-        steps, norms = statistics.course.steps, statistics.course.sizes[:, index]
+        steps, norms = statistics.history.steps, statistics.history.gradient_norms[:, index]
         positive = np.isfinite(norms) & (norms > 0)
         line = QRectF(box.left(), box.top(), box.width(), box.height() - 10)
         if positive.sum() > 1:
@@ -300,8 +302,8 @@ class InsideRows(QWidget):
             painter.setPen(QPen(QColor(theme.text), 1.2))
             painter.drawPolyline(QPolygonF(points))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        painter.setPen(QColor(theme.quiet))
-        painter.drawText(QPointF(box.left(), box.bottom() + 4), short(row.gradient_size))
+        painter.setPen(QColor(theme.secondary_text))
+        painter.drawText(QPointF(box.left(), box.bottom() + 4), short_text(row.gradient_norm))
 
 
 def _histogram(row: LayerStatistics, column: str | None) -> Histogram | None:
@@ -309,10 +311,10 @@ def _histogram(row: LayerStatistics, column: str | None) -> Histogram | None:
     return {"weights": row.weights, "values": row.values, "gradients": row.gradients}.get(column or "")
 
 
-def title(column: str, brief: bool = False) -> str:
+def column_title(column: str, brief: bool = False) -> str:
     """The header of a column; brief: a short one for narrow columns."""
     if brief:
-        return {"gradients": _tr("grad."), "course": _tr("norm")}.get(column) or title(column)
+        return {"gradients": _tr("grad."), "course": _tr("norm")}.get(column) or column_title(column)
     titles = {
         "weights": _tr("weights"),
         "values": _tr("values"),
@@ -322,36 +324,36 @@ def title(column: str, brief: bool = False) -> str:
     return titles[column]
 
 
-def share(value: float) -> str:
+def share_text(value: float) -> str:
     """A share in percent with two significant digits: 0.12 %."""
     return f"{100 * value:.2g} %".replace("e-", f"e{MINUS}")
 
 
-def bin_said(column: str, histogram: Histogram, index: int) -> str:
+def bin_text(column: str, histogram: Histogram, index: int) -> str:
     """The range and the count of a bin."""
     width = (histogram.high - histogram.low) / BINS
     low, high = histogram.low + index * width, histogram.low + (index + 1) * width
     text = _tr("{0} from {1} to {2}: {3} of {4}")
-    count, total = number(int(histogram.counts[index])), number(histogram.total)
-    return text.format(title(column), short(low), short(high), count, total)
+    count, total = integer_text(int(histogram.counts[index])), integer_text(histogram.total)
+    return text.format(column_title(column), short_text(low), short_text(high), count, total)
 
 
-def numbers(name: str, column: str, histogram: Histogram) -> str:
+def histogram_text(name: str, column: str, histogram: Histogram) -> str:
     """The summary statistics of a histogram, a line each."""
-    total, least, most = number(histogram.total), short(histogram.least), short(histogram.most)
+    total, least, most = integer_text(histogram.total), short_text(histogram.minimum), short_text(histogram.maximum)
     lines = [
-        f"{name} · {title(column)}",
+        f"{name} · {column_title(column)}",
         _tr("{0} numbers from {1} to {2}").format(total, least, most),
-        _tr("mean {0}, standard deviation {1}").format(short(histogram.mean), short(histogram.spread)),
+        _tr("mean {0}, standard deviation {1}").format(short_text(histogram.mean), short_text(histogram.std)),
     ]
     if histogram.zeros and histogram.total:
-        lines.append(_tr("{0} of them are exactly 0").format(share(histogram.zeros / histogram.total)))
-    if histogram.strange:
-        lines.append(_tr("{0} are not finite: the rate is too high").format(number(histogram.strange)))
-    return "\n".join([*lines, "", explained(column)])
+        lines.append(_tr("{0} of them are exactly 0").format(share_text(histogram.zeros / histogram.total)))
+    if histogram.nonfinite:
+        lines.append(_tr("{0} are not finite: the rate is too high").format(integer_text(histogram.nonfinite)))
+    return "\n".join([*lines, "", column_help(column)])
 
 
-def explained(column: str | None) -> str:
+def column_help(column: str | None) -> str:
     """The meaning of a column, for the tooltip."""
     meanings = {
         "weights": _tr("The distribution of this layer's weights and biases."),
@@ -364,7 +366,7 @@ def explained(column: str | None) -> str:
     return meanings.get(column or "", "")
 
 
-def missing(column: str, row: LayerStatistics) -> str:
+def missing_text(column: str, row: LayerStatistics) -> str:
     """Why a cell is empty."""
     if row.weights is None:
         return _tr("This layer has no weights, so it learns nothing.")
@@ -373,48 +375,50 @@ def missing(column: str, row: LayerStatistics) -> str:
     return ""
 
 
-def course(history: Course, row: int, index: int | None, current: LayerStatistics) -> str:
+def gradient_text(history: StatisticsHistory, row: int, index: int | None, current: LayerStatistics) -> str:
     """The gradient norm and the relative change of the weights at an index of the history."""
-    if index is None or current.gradient_size is None:
-        return missing("course", current)
-    text = _tr("step {0}: gradient {1}").format(int(history.steps[index]), short(float(history.sizes[index, row])))
-    change = float(history.changes[index, row])
-    return text + (_tr(", weights changed by {0}").format(share(change)) if change == change else "")
+    if index is None or current.gradient_norm is None:
+        return missing_text("course", current)
+    text = _tr("step {0}: gradient {1}").format(
+        int(history.steps[index]), short_text(float(history.gradient_norms[index, row]))
+    )
+    change = float(history.relative_changes[index, row])
+    return text + (_tr(", weights changed by {0}").format(share_text(change)) if change == change else "")
 
 
-def summary(name: str, row: LayerStatistics, dead: tuple[int, ...]) -> str:
+def row_summary(name: str, row: LayerStatistics, dead: tuple[int, ...]) -> str:
     """A row in one line: norms and dead features."""
     parts = [name]
-    if row.size is not None:
-        parts.append(_tr("norm of the weights {0}").format(short(row.size)))
-    if row.gradient_size is not None:
-        parts.append(_tr("of the gradient {0}").format(short(row.gradient_size)))
-    if row.change is not None:
-        parts.append(_tr("changed by {0}").format(share(row.change)))
+    if row.weight_norm is not None:
+        parts.append(_tr("norm of the weights {0}").format(short_text(row.weight_norm)))
+    if row.gradient_norm is not None:
+        parts.append(_tr("of the gradient {0}").format(short_text(row.gradient_norm)))
+    if row.relative_change is not None:
+        parts.append(_tr("changed by {0}").format(share_text(row.relative_change)))
     if dead:
-        parts.append(_tr("dead: {0}").format(named(dead)))
+        parts.append(_tr("dead: {0}").format(feature_list_text(dead)))
     return " · ".join(parts)
 
 
-def named(channels: tuple[int, ...]) -> str:
+def feature_list_text(channels: tuple[int, ...]) -> str:
     """Features counted from 1: "3, 7"; the first of many."""
     text = ", ".join(str(channel + 1) for channel in channels[:_MAX_NAMED])
     return text + (_tr(" and {0} more").format(len(channels) - _MAX_NAMED) if len(channels) > _MAX_NAMED else "")
 
 
-def dead_count(count: int) -> str:
+def dead_count_text(count: int) -> str:
     """The number of dead features."""
-    return _tr("{0} dead").format(number(count))
+    return _tr("{0} dead").format(integer_text(count))
 
 
-def dead_tip(channels: tuple[int, ...], examples: int) -> str:
+def dead_tooltip(channels: tuple[int, ...], examples: int) -> str:
     """What the dead features of a layer are, and what to do about them."""
     text = _tr(
         "Dead: {0}. After the ReLU they are 0 on all {1} held-out drawings used, so no gradient reaches them "
         "and they no longer learn. A lower rate keeps features alive; restart, or go back to an earlier step, "
         "to recover them."
     )
-    return text.format(named(channels), examples)
+    return text.format(feature_list_text(channels), examples)
 
 
 def _tr(text: str) -> str:

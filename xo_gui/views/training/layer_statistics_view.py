@@ -10,25 +10,25 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from engine.runtime.protocol import Snapshot
-from engine.training.layer_statistics import Statistics
+from engine.training.layer_statistics import NetworkStatistics
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import LookInside
-from xo_gui.views.training.histogram_rows import InsideHead, InsideRows
+from xo_gui.state.commands import CollectLayerStatistics
+from xo_gui.views.training.histogram_rows import HistogramHeader, HistogramRows
 from xo_gui.views.view import View
 
 
-class InsideView(View):
+class LayerStatisticsView(View):
     """A row per layer: weights, values, gradients, and the gradient norm over time. Hovering, or the arrow keys,
     shows the numbers."""
 
     title = "Distributions"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._shown: Statistics | None = None
-        self.rows = InsideRows(self)
-        self.rows.said_here.connect(self._show_cell_text)
+        self._shown: NetworkStatistics | None = None
+        self.rows = HistogramRows(self)
+        self.rows.cell_text_changed.connect(self._show_cell_text)
         self._create_header()
         self.value = QLabel(self)
         self.value.setFont(font(SMALL_PX))
@@ -48,7 +48,7 @@ class InsideView(View):
         column.addWidget(area, 1)
         column.addWidget(self.value)
         self.setFocusProxy(self.rows)
-        self.rows.chosen.connect(self._scroll_to)
+        self.rows.row_selected.connect(self._scroll_to)
         self.set_theme(DARK)
         self._show_cell_text("")
         self._update_header()
@@ -58,22 +58,22 @@ class InsideView(View):
 
     # -- display -----------------------------------------------------------------------------------------------
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        if not snapshot.readings:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        if not snapshot.predictions:
             return
         statistics = None if snapshot.training is None else snapshot.training.statistics
-        if statistics is not None and statistics.network != snapshot.readings[0].subject.network:
+        if statistics is not None and statistics.network != snapshot.predictions[0].model.network:
             statistics = None
         if statistics is not self._shown:
             self._shown = statistics
-            self.rows.show_statistics(statistics)
+            self.rows.set_statistics(statistics)
             self._update_header()
 
     def set_theme(self, theme: Theme) -> None:
         self.rows.set_theme(theme)
         self._column_names.set_theme(theme)
         self.log_button.setStyleSheet(
-            f"QToolButton {{ color: {theme.quiet}; background: transparent; padding: 1px 5px; }}"
+            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}"
             f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
             f"border-color: transparent; }} QToolButton:focus {{ border-color: {theme.o}; }}"
         )
@@ -83,7 +83,7 @@ class InsideView(View):
         has_rows = statistics is not None and bool(statistics.rows)
         text = ""
         if statistics is not None and has_rows:
-            text = self.tr("step {0} · {1} held-out drawings").format(statistics.at.step, statistics.examples)
+            text = self.tr("step {0} · {1} held-out drawings").format(statistics.point.step, statistics.examples)
         self._source.setText(text)
         self._column_names.setVisible(has_rows)
         self.log_button.setVisible(has_rows)
@@ -95,8 +95,8 @@ class InsideView(View):
     def _scroll_to(self, top: int, bottom: int) -> None:
         self._area.ensureVisible(0, (top + bottom) // 2, 0, (bottom - top) // 2)
 
-    def set_seen(self, seen: bool) -> None:
-        self.wished.emit(LookInside(seen))
+    def set_panel_visible(self, visible: bool) -> None:
+        self.commanded.emit(CollectLayerStatistics(visible))
 
     # -- layout ------------------------------------------------------------------------------------------------
 
@@ -118,4 +118,4 @@ class InsideView(View):
         self._top_row.setSpacing(4)
         self._top_row.addWidget(self._source, 1)
         self._top_row.addWidget(self.log_button)
-        self._column_names = InsideHead(self.rows, self)
+        self._column_names = HistogramHeader(self.rows, self)

@@ -22,18 +22,18 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.data.xo.variations import Property, measured
+from engine.data.xo.variations import DrawingProperty, measure_drawing
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.explain.robustness import Robustness, tries
+from engine.explain.robustness import RobustnessResult, supports
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import KeyedWidget
+from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.map_images import HostArray
-from xo_gui.widgets.number_text import MINUS, percent
+from xo_gui.widgets.number_text import MINUS, percent_text
 
-Point = tuple[int, int]
+PlotPoint = tuple[int, int]
 _REDRAW_SECONDS = 0.15
 _AXIS, _TITLE, _TICKS, _GAP, _EDGE, _ROW_GAP, _PAD = 42.0, 17.0, 17.0, 16.0, 6.0, 5.0, 2.0
 _DASH, _SAMPLE = [4.0, 3.0], 20.0
@@ -44,63 +44,63 @@ class RobustnessView(View):
     """Five plots and a line of text; tests run only while the panel is visible."""
 
     title = "Robustness"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._result: Robustness | None = None
+        self._result: RobustnessResult | None = None
         self._is_visible = False
         self._drawn_at = 0.0
         self._measured: tuple[Drawing, HostArray] | None = None
-        self._clicks: Counter[Point] = Counter()
-        self.plots, self.words = Multiples(self), QLabel(self)
-        self.plots.pointed.connect(self._update_text)
-        self.plots.picked.connect(self._put_on_canvas)
+        self._clicks: Counter[PlotPoint] = Counter()
+        self.plots, self.status_label = RobustnessPlots(self), QLabel(self)
+        self.plots.point_changed.connect(self._update_text)
+        self.plots.clicked.connect(self._put_on_canvas)
         self.plots.setToolTip(
             self.tr("Click to put a drawing like this on the canvas, a misclassified one if there is one")
         )
-        self.words.setFont(font(SMALL_PX))
-        self.words.setWordWrap(True)
-        self.words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self.words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.status_label.setFont(font(SMALL_PX))
+        self.status_label.setWordWrap(True)
+        self.status_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.status_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.plots, 1)
-        column.addWidget(self.words)
+        column.addWidget(self.status_label)
         self.setAccessibleName(self.tr("Robustness to varied drawings"))
         self._update_text()
 
     def sizeHint(self) -> QSize:
         return QSize(460, 190)
 
-    def set_seen(self, seen: bool) -> None:
-        if seen != self._is_visible:
-            self._is_visible = seen
-            self.watched.emit("robustness", seen)
+    def set_panel_visible(self, visible: bool) -> None:
+        if visible != self._is_visible:
+            self._is_visible = visible
+            self.report_requested.emit("robustness", visible)
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         self._document = document
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         if not self._is_visible:
             return
         result = snapshot.robustness
         redraw = _is_final(result) or perf_counter() - self._drawn_at > _REDRAW_SECONDS
         if result is not self._result and redraw:
             self._result, self._drawn_at = result, perf_counter()
-            self.plots.show_robustness(result)
+            self.plots.set_robustness(result)
             self._update_text()
-        if snapshot.settled and snapshot.readings:
-            self._update_marks(snapshot.drawing, snapshot.readings[0].outputs[0][0])
+        if snapshot.settled and snapshot.predictions:
+            self._update_marks(snapshot.drawing, snapshot.predictions[0].activations[0][0])
 
     def _update_marks(self, drawing: Drawing, image: HostArray) -> None:
         """Measure the drawing on the canvas if it or its image has changed."""
         before = self._measured
         if before is None or before[0] is not drawing or not np.array_equal(before[1], image):
             self._measured = drawing, image
-            self.plots.show_marks(measured(drawing, image))
+            self.plots.set_marks(measure_drawing(drawing, image))
 
     def set_theme(self, theme: Theme) -> None:
         self.plots.set_theme(theme)
@@ -110,46 +110,50 @@ class RobustnessView(View):
         result, point = self._result, self.plots.point
         if result is None:
             text = self.tr("Drawings that are shifted, scaled, rotated, thickened and noisy are tested here.")
-            if self._document is not None and not tries(self._document.subjects[0].network):
+            if self._document is not None and not supports(self._document.models[0].network):
                 text = self.tr(
                     "Only a network that tells X from O can be tested with varied drawings: choose one above."
                 )
         else:
-            text = standing_words(result) if point is None else point_words(result, *point)
-        if text != self.words.text():
-            self.words.setText(text)
+            text = status_text(result) if point is None else point_text(result, *point)
+        if text != self.status_label.text():
+            self.status_label.setText(text)
             self.plots.setAccessibleDescription(text)
 
-    def _put_on_canvas(self, point: Point) -> None:
+    def _put_on_canvas(self, point: PlotPoint) -> None:
         """Put a drawing of this value on the canvas: first a misclassified one, then the following ones."""
         result, document = self._result, self._document
         if result is None or document is None:
             return
-        errors = [int(first[point]) for first in (result.missed, result.fooled) if first[point] >= 0]
+        errors = [
+            int(first[point])
+            for first in (result.first_network_error, result.first_template_error)
+            if first[point] >= 0
+        ]
         index = (errors[0] if errors else 0) + self._clicks[point]
         self._clicks[point] += 1
         self.edited.emit(document.with_drawing(result.drawing(*point, index)), self.tr("Varied drawing"), "")
 
 
-def _is_final(result: Robustness | None) -> bool:
-    return result is None or result.done >= 1
+def _is_final(result: RobustnessResult | None) -> bool:
+    return result is None or result.progress >= 1
 
 
-class Multiples(KeyedWidget):
+class RobustnessPlots(FocusFrameWidget):
     """The plots, small multiples of one kind.
 
     point: the selected property and value, by index. point_changed(): another one is selected. clicked(point).
     """
 
-    pointed = Signal()
-    picked = Signal(object)
+    point_changed = Signal()
+    clicked = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._result: Robustness | None = None
+        self._result: RobustnessResult | None = None
         self._marks: Mapping[str, float] = {}
-        self.point: Point | None = None
+        self.point: PlotPoint | None = None
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Accuracy by shift, size, rotation, thickness and noise"))
@@ -160,14 +164,14 @@ class Multiples(KeyedWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(290, 90)
 
-    def show_robustness(self, result: Robustness | None) -> None:
+    def set_robustness(self, result: RobustnessResult | None) -> None:
         """Show these curves; None for none."""
         self._result = result
         if result is None:
             self.point = None
         self.update()
 
-    def show_marks(self, marks: Mapping[str, float]) -> None:
+    def set_marks(self, marks: Mapping[str, float]) -> None:
         """Mark the values of the drawing on the canvas, by property, where known."""
         if marks != self._marks:
             self._marks = marks
@@ -177,11 +181,11 @@ class Multiples(KeyedWidget):
         self._theme = theme
         self.update()
 
-    def grid(self) -> Grid:
+    def grid(self) -> PlotGrid:
         """The layout of the plots."""
-        return Grid(self.width(), self.height(), 5 if self._result is None else len(self._result.properties))
+        return PlotGrid(self.width(), self.height(), 5 if self._result is None else len(self._result.properties))
 
-    def place(self, point: Point, share: float) -> QPointF:
+    def position(self, point: PlotPoint, share: float) -> QPointF:
         """The position of a share at one value of one property, in logical pixels."""
         box = self.grid().boxes[point[0]]
         assert self._result is not None
@@ -196,7 +200,7 @@ class Multiples(KeyedWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._set_point(self._point_at(event.position()))
         if self.point is not None and event.button() == Qt.MouseButton.LeftButton:
-            self.picked.emit(self.point)
+            self.clicked.emit(self.point)
 
     def leaveEvent(self, event: QEvent) -> None:
         self._set_point(None)
@@ -210,12 +214,12 @@ class Multiples(KeyedWidget):
             Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
         }.get(key)  # fmt: skip
         if result is not None and step is not None:
-            rows, columns = result.tried.shape
+            rows, columns = result.counts.shape
             first = result.properties[0]
-            row, column = self.point or (0, first.values.index(first.usual) - step[1])
+            row, column = self.point or (0, first.values.index(first.baseline) - step[1])
             self._set_point(((row + step[0]) % rows, min(max(column + step[1], 0), columns - 1)))
         elif self.point is not None and key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
-            self.picked.emit(self.point)
+            self.clicked.emit(self.point)
         elif self.point is not None and key == Qt.Key.Key_Escape:
             self._set_point(None)
         else:
@@ -225,7 +229,7 @@ class Multiples(KeyedWidget):
         self._set_point(None)
         super().focusOutEvent(event)
 
-    def _point_at(self, position: QPointF) -> Point | None:
+    def _point_at(self, position: QPointF) -> PlotPoint | None:
         """The nearest value in the plot at a position."""
         if self._result is None:
             return None
@@ -236,11 +240,11 @@ class Multiples(KeyedWidget):
                 return row, column
         return None
 
-    def _set_point(self, point: Point | None) -> None:
+    def _set_point(self, point: PlotPoint | None) -> None:
         if point != self.point:
             self.point = point
             self.update()
-            self.pointed.emit()
+            self.point_changed.emit()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._result is None:
@@ -248,14 +252,14 @@ class Multiples(KeyedWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         grid = self.grid()
-        MultiplesPainter(painter, self._theme, grid, self._result).paint(self._marks, self.point)
+        RobustnessPainter(painter, self._theme, grid, self._result).paint(self._marks, self.point)
         if self.hasFocus():
             painter.setPen(self._theme.o)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 
 
-class Grid:
+class PlotGrid:
     """The layout of `count` plots and a legend, with as many columns as make the plots largest.
 
     boxes: the plots without titles and axes. key: the rectangle of the legend. columns: their number.
@@ -285,12 +289,12 @@ class Grid:
         return min(plot_width, 1.3 * plot_height)
 
 
-class MultiplesPainter:
+class RobustnessPainter:
     """Paints the plots of a RobustnessResult."""
 
-    def __init__(self, painter: QPainter, theme: Theme, grid: Grid, result: Robustness) -> None:
+    def __init__(self, painter: QPainter, theme: Theme, grid: PlotGrid, result: RobustnessResult) -> None:
         self._painter, self._theme, self._grid, self._result = painter, theme, grid, result
-        self._curves = result.shares(result.network), result.shares(result.whole_image)
+        self._curves = result.accuracy(result.network_correct), result.accuracy(result.template_correct)
         self._metrics = QFontMetrics(font(SMALL_PX))
         painter.setFont(font(SMALL_PX))
 
@@ -305,8 +309,8 @@ class MultiplesPainter:
             self._paint_mark(marks.get(varied.name), varied, box)
             if point is not None and point[0] == row:
                 x = box.left() + box.width() * point[1] / (len(varied.values) - 1)
-                self._vertical_line(x, box, self._theme.quiet)
-            self._paint_curve(self._curves[1][row], box, self._theme.quiet, dashed=True)
+                self._vertical_line(x, box, self._theme.secondary_text)
+            self._paint_curve(self._curves[1][row], box, self._theme.secondary_text, dashed=True)
             self._paint_curve(self._curves[0][row], box, self._theme.text, dashed=False)
             if point is not None and point[0] == row:
                 self._paint_dots(row, point[1], box)
@@ -314,7 +318,7 @@ class MultiplesPainter:
 
     # -- frame -------------------------------------------------------------------------------------------------
 
-    def _paint_frame(self, row: int, varied: Property, box: QRectF) -> None:
+    def _paint_frame(self, row: int, varied: DrawingProperty, box: QRectF) -> None:
         painter, theme = self._painter, self._theme
         left_aligned = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(theme.text))
@@ -323,9 +327,9 @@ class MultiplesPainter:
         painter.drawText(name, left_aligned, property_name(varied.name))
         painter.setFont(font(SMALL_PX))
         for share in (0.0, 1.0):
-            self._horizontal_line(box, share, theme.line, Qt.PenStyle.SolidLine)
-        self._horizontal_line(box, self._chance, theme.faint, Qt.PenStyle.DotLine)
-        painter.setPen(QColor(theme.quiet))
+            self._horizontal_line(box, share, theme.border, Qt.PenStyle.SolidLine)
+        self._horizontal_line(box, self._chance, theme.disabled_text, Qt.PenStyle.DotLine)
+        painter.setPen(QColor(theme.secondary_text))
         if row % self._grid.columns == 0:
             for share in (0.0, 0.5, 1.0):
                 middle = box.bottom() - box.height() * share
@@ -334,22 +338,22 @@ class MultiplesPainter:
                 painter.drawText(label, right, f"{100 * share:.0f} %" if share == 1 else f"{100 * share:.0f}")
         self._paint_ticks(varied, box)
 
-    def _paint_ticks(self, varied: Property, box: QRectF) -> None:
+    def _paint_ticks(self, varied: DrawingProperty, box: QRectF) -> None:
         """The least and the greatest value, and the default if there is room."""
         painter, last = self._painter, len(varied.values) - 1
-        default = varied.values.index(varied.usual)
+        default = varied.values.index(varied.baseline)
         texts = {column: value_text(varied.name, varied.values[column]) for column in (0, default, last)}
         room = sum(self._metrics.horizontalAdvance(text) + 6 for text in texts.values())
         for column, text in texts.items():
             x = box.left() + box.width() * column / last
             if column == default and 0 < default < last:
-                painter.setPen(QPen(QColor(self._theme.quiet), 1))
+                painter.setPen(QPen(QColor(self._theme.secondary_text), 1))
                 painter.drawLine(QPointF(x, box.bottom()), QPointF(x, box.bottom() + 3))
                 if room > box.width():
                     continue
             width = self._metrics.horizontalAdvance(text) + 2
             left = x - width / 2 if 0 < column < last else x if column == 0 else x - width
-            painter.setPen(QColor(self._theme.quiet))
+            painter.setPen(QColor(self._theme.secondary_text))
             painter.drawText(QRectF(left, box.bottom() + 2, width, _TICKS - 2), Qt.AlignmentFlag.AlignCenter, text)
 
     def _horizontal_line(self, box: QRectF, share: float, colour: str, style: Qt.PenStyle) -> None:
@@ -384,15 +388,15 @@ class MultiplesPainter:
         self._painter.drawPolyline(QPolygonF(self._points(shares, box)))
 
     def _paint_dots(self, row: int, column: int, box: QRectF) -> None:
-        for shares, colour in zip(self._curves, (self._theme.text, self._theme.quiet), strict=True):
+        for shares, colour in zip(self._curves, (self._theme.text, self._theme.secondary_text), strict=True):
             share = shares[row, column]
             if not np.isnan(share):
                 x = box.left() + box.width() * column / (shares.shape[1] - 1)
-                self._painter.setPen(QPen(QColor(self._theme.ground), 1.5))
+                self._painter.setPen(QPen(QColor(self._theme.background), 1.5))
                 self._painter.setBrush(QColor(colour))
                 self._painter.drawEllipse(QPointF(x, box.bottom() - box.height() * float(share)), 4, 4)
 
-    def _paint_mark(self, value: float | None, varied: Property, box: QRectF) -> None:
+    def _paint_mark(self, value: float | None, varied: DrawingProperty, box: QRectF) -> None:
         """A small triangle on the axis at the value of the drawing on the canvas."""
         if value is None:
             return
@@ -406,8 +410,8 @@ class MultiplesPainter:
         theme, left, line = self._theme, self._grid.key.left(), self._metrics.height() + 2.0
         lines = [
             (_multiples_painter_tr("network"), QPen(QColor(theme.text), 1.6)),
-            (_multiples_painter_tr("templates"), QPen(QColor(theme.quiet), 1.6)),
-            (_multiples_painter_tr("chance"), QPen(QColor(theme.faint), 1, Qt.PenStyle.DotLine)),
+            (_multiples_painter_tr("templates"), QPen(QColor(theme.secondary_text), 1.6)),
+            (_multiples_painter_tr("chance"), QPen(QColor(theme.disabled_text), 1, Qt.PenStyle.DotLine)),
         ]
         lines[1][1].setDashPattern(_DASH)
         for index, (name, pen) in enumerate(lines):
@@ -421,7 +425,7 @@ class MultiplesPainter:
             self._paint_legend_text(_multiples_painter_tr("yours"), left, middle)
 
     def _paint_legend_text(self, name: str, left: float, middle: float) -> None:
-        self._painter.setPen(QColor(self._theme.quiet))
+        self._painter.setPen(QColor(self._theme.secondary_text))
         box = QRectF(left + _SAMPLE + 6, middle - 8, self._grid.key.width() - _SAMPLE - 6, 16)
         self._painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
 
@@ -458,28 +462,28 @@ def value_text(name: str, value: float) -> str:
     return f"{sign}{100 * abs(value):.{digits}f} %"
 
 
-def point_words(result: Robustness, row: int, column: int) -> str:
+def point_text(result: RobustnessResult, row: int, column: int) -> str:
     """The accuracies at one value of one property."""
-    varied, count = result.properties[row], int(result.tried[row, column])
+    varied, count = result.properties[row], int(result.counts[row, column])
     head = f"{property_name(varied.name)} {value_text(varied.name, varied.values[column])}"
     if not count:
         return _tr("{0}: not tested yet").format(head)
-    network = percent(int(result.network[row, column]) / count)
-    template = percent(int(result.whole_image[row, column]) / count)
+    network = percent_text(int(result.network_correct[row, column]) / count)
+    template = percent_text(int(result.template_correct[row, column]) / count)
     text = _tr("{0}: network {1}, template matching {2} correct of {3} drawings")
     return text.format(head, network, template, count)
 
 
-def standing_words(result: Robustness) -> str:
+def status_text(result: RobustnessResult) -> str:
     """The number of drawings tested, and the step of the weights."""
-    if result.done < 1:
+    if result.progress < 1:
         text = _tr("Accuracy: {0} of {1} drawings at each value tested").format(
-            int(result.tried.min()), result.together * result.rounds
+            int(result.counts.min()), result.drawings_per_round * result.rounds
         )
     else:
-        text = _tr("Accuracy on {0} drawings at each value").format(int(result.tried.min()))
-    if result.moment is not None:
-        return _tr("{0} · step {1}").format(text, result.moment.step)
+        text = _tr("Accuracy on {0} drawings at each value").format(int(result.counts.min()))
+    if result.run_point is not None:
+        return _tr("{0} · step {1}").format(text, result.run_point.step)
     return text
 
 

@@ -14,21 +14,21 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from engine.documents.document import Document
 from engine.nn.network import Network
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.optimizers import OPTIMIZERS, Optimizer
-from engine.training.recipe import ENDING, LEARNING, SCHEDULES, Recipe, Schedule
+from engine.training.recipe import LEARNING, SCHEDULES, STOPPING, Recipe, Schedule
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import Intent, LearnBy
-from xo_gui.state.training_controller import ending
+from xo_gui.state.commands import SetConfig, TrainingSettings
+from xo_gui.state.training_controller import stop_reason_text
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import TickBox
-from xo_gui.widgets.form import COMPACT, ChoiceBox, SettingsForm, tr
-from xo_gui.widgets.number_text import number
-from xo_gui.widgets.thumbnails import scrolled
+from xo_gui.widgets.buttons import CheckBox
+from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm, translated
+from xo_gui.widgets.number_text import integer_text
+from xo_gui.widgets.thumbnails import scroll_area
 
 # Check boxes created at once; those of a very deep network follow in slices while visible.
-AT_ONCE = 24
+BOXES_PER_SLICE = 24
 
 
 class FrozenLayers(QWidget):
@@ -41,7 +41,7 @@ class FrozenLayers(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.boxes: dict[str, TickBox] = {}
+        self.boxes: dict[str, CheckBox] = {}
         self._pending: deque[tuple[str, str]] = deque()
         self._frozen: frozenset[str] = frozenset()
         self._rows = QVBoxLayout(self)
@@ -50,7 +50,7 @@ class FrozenLayers(QWidget):
         self._timer = QTimer(self, singleShot=True, interval=0)
         self._timer.timeout.connect(self._create_boxes)
 
-    def show_network(self, network: Network) -> None:
+    def set_network(self, network: Network) -> None:
         """Show the layers of another network."""
         for box in self.boxes.values():
             box.hide()
@@ -64,7 +64,7 @@ class FrozenLayers(QWidget):
         )
         self._create_boxes()
 
-    def show_frozen(self, names: Collection[str]) -> None:
+    def set_frozen(self, names: Collection[str]) -> None:
         """Check the boxes of these layers."""
         self._frozen = frozenset(names)
         for name, box in self.boxes.items():
@@ -82,13 +82,13 @@ class FrozenLayers(QWidget):
         self._timer.start()
 
     def _create_boxes(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._pending))):
+        for _ in range(min(BOXES_PER_SLICE, len(self._pending))):
             self._create_box(*self._pending.popleft())
         if self._pending and self.isVisible():
             self._timer.start()
 
     def _create_box(self, name: str, label: str) -> None:
-        box = TickBox(label, self)
+        box = CheckBox(label, self)
         tip = self.tr("Freeze {0}: its weights do not change while the other layers learn").format(label)
         box.setToolTip(tip)
         box.setStatusTip(tip)
@@ -127,12 +127,12 @@ class RateCurve(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(120, _CURVE_HEIGHT + _TEXT_HEIGHT)
 
-    def show_run(self, recipe: Recipe, steps_per_epoch: int, step: int) -> None:
+    def set_run(self, recipe: Recipe, steps_per_epoch: int, step: int) -> None:
         """Show the rate of a run after `step` steps."""
         state = (recipe, max(1, steps_per_epoch), step)
         if state != (self._recipe, self._steps_per_epoch, self._step):
             self._recipe, self._steps_per_epoch, self._step = state
-            self.setAccessibleDescription(self.words)
+            self.setAccessibleDescription(self.text)
             self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -140,12 +140,12 @@ class RateCurve(QWidget):
         self.update()
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The rate and the number of the current step."""
         if self._recipe is None:
             return ""
         return self.tr("now {0} · step {1} of {2}").format(
-            f"{self._rate(self._step / self._last):.3g}", number(self._step), number(self._last)
+            f"{self._rate(self._step / self._last):.3g}", integer_text(self._step), integer_text(self._last)
         )
 
     @property
@@ -171,25 +171,25 @@ class RateCurve(QWidget):
         ]
         done = min(self._step / self._last, 1.0)
         dot = QPointF(_DOT_RADIUS + wide * done, _DOT_RADIUS + high * (1 - self._rate(done) / top))
-        painter.setPen(QPen(QColor(theme.line), 1))
+        painter.setPen(QPen(QColor(theme.border), 1))
         painter.drawLine(QPointF(0, _CURVE_HEIGHT - 0.5), QPointF(self.width(), _CURVE_HEIGHT - 0.5))
-        painter.setPen(QPen(QColor(theme.quiet), 1.2))
+        painter.setPen(QPen(QColor(theme.secondary_text), 1.2))
         painter.drawPolyline(QPolygonF(points))
         self._paint_stop(painter, wide)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.text))
         painter.drawEllipse(dot, _DOT_RADIUS, _DOT_RADIUS)
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(theme.quiet))
+        painter.setPen(QColor(theme.secondary_text))
         box = QRectF(0, _CURVE_HEIGHT, self.width(), _TEXT_HEIGHT)
-        text = painter.fontMetrics().elidedText(self.words, Qt.TextElideMode.ElideRight, self.width())
+        text = painter.fontMetrics().elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_stop(self, painter: QPainter, wide: float) -> None:
         """A dashed line where the step limit ends the run before its epochs do."""
         steps = None if self._recipe is None else self._recipe.steps
         if steps is not None and steps < self._last:
-            painter.setPen(QPen(QColor(self._theme.quiet), 1, Qt.PenStyle.DashLine))
+            painter.setPen(QPen(QColor(self._theme.secondary_text), 1, Qt.PenStyle.DashLine))
             x = _DOT_RADIUS + wide * steps / self._last
             painter.drawLine(QPointF(x, 0), QPointF(x, _CURVE_HEIGHT))
 
@@ -211,15 +211,15 @@ class SettingsView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings: Intent | None = None
-        self._training: Training | None = None
+        self._settings: TrainingSettings | None = None
+        self._training: TrainingReport | None = None
         self._network: Network | None = None
         # The last settings of each kind, so that switching kinds loses nothing.
         self._last_of_kind: dict[str, Optimizer | Schedule] = {}
         self.curve = RateCurve(self)
-        self.words = QLabel(self)
-        self.words.setWordWrap(True)
-        self.words.setFont(font(SMALL_PX))
+        self.status_label = QLabel(self)
+        self.status_label.setWordWrap(True)
+        self.status_label.setFont(font(SMALL_PX))
         self._create_parts()
         self._create_layout()
 
@@ -229,38 +229,38 @@ class SettingsView(View):
     # -- display -----------------------------------------------------------------------------------------------
 
     @property
-    def layers(self) -> dict[str, TickBox]:
+    def layer_boxes(self) -> dict[str, CheckBox]:
         """The check boxes that freeze layers, by layer name."""
         return self._frozen.boxes
 
-    def show_document(self, document: Document) -> None:
-        network = document.subjects[0].network
+    def set_document(self, document: Document) -> None:
+        network = document.models[0].network
         if network is not self._network and network != self._network:
             self._network = network
-            self._frozen.show_network(network)
+            self._frozen.set_network(network)
             self._show_frozen()
 
-    def show_intent(self, intent: Intent) -> None:
-        before, self._settings = self._settings, intent
-        if before is None or before.recipe != intent.recipe:
-            self._show_recipe(intent.recipe)
+    def set_training(self, settings: TrainingSettings) -> None:
+        before, self._settings = self._settings, settings
+        if before is None or before.recipe != settings.recipe:
+            self._show_recipe(settings.recipe)
         self._show_run()
 
     def _show_recipe(self, recipe: Recipe) -> None:
         for choice, form, part in (
-            (self.optimizer, self.of_optimizer, recipe.optimizer),
-            (self.schedule, self.of_schedule, recipe.schedule),
+            (self.optimizer, self.optimizer_form, recipe.optimizer),
+            (self.schedule, self.schedule_form, recipe.schedule),
         ):
             self._last_of_kind[part.kind] = part
             with QSignalBlocker(choice):
                 choice.setCurrentIndex(choice.findData(part.kind))
-            choice.setAccessibleDescription(tr(part.summary))
+            choice.setAccessibleDescription(translated(part.summary))
             form.show_settings(part)
-        self.learning.show_settings(recipe)
-        self.ending.show_settings(recipe)
+        self.learning_form.show_settings(recipe)
+        self.stop_form.show_settings(recipe)
         self._show_frozen()
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.training is not self._training:
             self._training = snapshot.training
             self._show_run()
@@ -273,23 +273,29 @@ class SettingsView(View):
         if settings is None:
             return
         training = self._training if settings.live else None
-        examples = settings.lesson.count if settings.lesson is not None else settings.data.count
-        step = 0 if training is None else training.now.step if settings.look is None else settings.look.step
-        self.curve.show_run(settings.recipe, -(-examples // settings.recipe.batch), step)
-        ended = training.ended if training is not None and settings.look is None else None
-        for name, row in self.ending.rows.items():
-            row.mark(name == _STOP_SETTING.get(ended or ""))
-        self._show_message(ending(training) if training is not None and ended is not None else "")
+        examples = settings.training_data.count if settings.training_data is not None else settings.data.count
+        step = (
+            0
+            if training is None
+            else training.current_point.step
+            if settings.shown_point is None
+            else settings.shown_point.step
+        )
+        self.curve.set_run(settings.recipe, -(-examples // settings.recipe.batch), step)
+        ended = training.stop_reason if training is not None and settings.shown_point is None else None
+        for name, row in self.stop_form.rows.items():
+            row.set_highlighted(name == _STOP_SETTING.get(ended or ""))
+        self._show_message(stop_reason_text(training) if training is not None and ended is not None else "")
 
     def _show_message(self, text: str) -> None:
         if not text and self._frozen.all_frozen:
             text = self.tr("All layers are frozen: training changes nothing.")
-        self.words.setText(text)
-        self.words.setVisible(bool(text))
+        self.status_label.setText(text)
+        self.status_label.setVisible(bool(text))
 
     def _show_frozen(self) -> None:
         frozen = () if self._settings is None else self._settings.recipe.frozen
-        self._frozen.show_frozen(frozen)
+        self._frozen.set_frozen(frozen)
 
     # -- input -------------------------------------------------------------------------------------------------
 
@@ -300,14 +306,14 @@ class SettingsView(View):
         try:
             recipe = change(self._settings.recipe)
         except ValueError as error:
-            self.said.emit(str(error))
+            self.message.emit(str(error))
             self._show_recipe(self._settings.recipe)
             return
         if recipe != self._settings.recipe:
-            self.wished.emit(LearnBy(recipe))
+            self.commanded.emit(SetConfig(recipe))
 
     def _reject(self, text: str) -> None:
-        self.said.emit(self.tr("“{0}” is not a valid number here; type one such as 0.01 or 20.").format(text))
+        self.message.emit(self.tr("“{0}” is not a valid number here; type one such as 0.01 or 20.").format(text))
 
     def _set_in_optimizer(self, name: str, value: object) -> None:
         self._change_recipe(
@@ -340,32 +346,30 @@ class SettingsView(View):
         self.optimizer = self._choice(self.tr("Optimizer"), tip, OPTIMIZERS, self._choose_optimizer)
         tip = self.tr("How the learning rate changes over the run")
         self.schedule = self._choice(self.tr("Schedule"), tip, SCHEDULES, self._choose_schedule)
-        self.of_optimizer = self._form("", self._set_in_optimizer)
-        self.of_schedule = self._form("", self._set_in_schedule)
-        self.learning = self._form(LEARNING, self._set_in_recipe)
-        self.ending = self._form(ENDING, self._set_in_recipe)
+        self.optimizer_form = self._form("", self._set_in_optimizer)
+        self.schedule_form = self._form("", self._set_in_schedule)
+        self.learning_form = self._form(LEARNING, self._set_in_recipe)
+        self.stop_form = self._form(STOPPING, self._set_in_recipe)
         self._frozen = FrozenLayers(self)
         self._frozen.chosen.connect(self._set_frozen)
 
-    def _choice(
-        self, name: str, tip: str, kinds: Mapping[str, type[Any]], slot: Callable[[int], None]
-    ) -> ChoiceBox:
-        choice = ChoiceBox(self)
-        choice.setStyleSheet(COMPACT)
+    def _choice(self, name: str, tip: str, kinds: Mapping[str, type[Any]], slot: Callable[[int], None]) -> ComboBox:
+        choice = ComboBox(self)
+        choice.setStyleSheet(COMPACT_STYLE)
         choice.setAccessibleName(name)
         choice.setToolTip(tip)
         choice.setStatusTip(tip)
         choice.setFont(font(SMALL_PX))
         for index, (kind, settings) in enumerate(kinds.items()):
-            choice.addItem(tr(settings.title), kind)
-            choice.setItemData(index, tr(settings.summary), Qt.ItemDataRole.ToolTipRole)
+            choice.addItem(translated(settings.title), kind)
+            choice.setItemData(index, translated(settings.summary), Qt.ItemDataRole.ToolTipRole)
         choice.activated.connect(slot)
         return choice
 
     def _form(self, group: str, slot: Callable[[str, object], None]) -> SettingsForm:
         form = SettingsForm(group, self)
         form.chosen.connect(slot)
-        form.refused.connect(self._reject)
+        form.rejected.connect(self._reject)
         return form
 
     def _create_layout(self) -> None:
@@ -374,10 +378,10 @@ class SettingsView(View):
         rows.setContentsMargins(0, 0, 6, 0)
         rows.setSpacing(4)
         for title, *parts in (
-            (self.tr("Optimizer"), self.optimizer, self.of_optimizer, self.learning),
-            (self.tr("Schedule"), self.schedule, self.of_schedule),
+            (self.tr("Optimizer"), self.optimizer, self.optimizer_form, self.learning_form),
+            (self.tr("Schedule"), self.schedule, self.schedule_form),
             (self.tr("Freeze"), self._frozen),
-            (self.tr("Stop"), self.ending),
+            (self.tr("Stop"), self.stop_form),
         ):
             if rows.count():
                 rows.addSpacing(8)
@@ -385,7 +389,7 @@ class SettingsView(View):
             header.setFont(font(SMALL_PX, strong=True))
             line = QHBoxLayout()
             line.addWidget(header)
-            if isinstance(parts[0], ChoiceBox):
+            if isinstance(parts[0], ComboBox):
                 choice = parts.pop(0)
                 header.setBuddy(choice)
                 line.addWidget(choice, 1)
@@ -393,13 +397,13 @@ class SettingsView(View):
             for part in parts:
                 rows.addWidget(part)
         rows.addStretch()
-        scroll = scrolled(inside, self)
+        scroll = scroll_area(inside, self)
         scroll.verticalScrollBar().setAccessibleName(self.tr("Scroll through the settings"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.curve)
-        column.addWidget(self.words)
+        column.addWidget(self.status_label)
         column.addWidget(scroll, 1)
 
 

@@ -17,15 +17,15 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.history import Branch
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import CompareWithThis, Intent, Look
-from xo_gui.views.training.curve_plot import branch_pen, seen_branch
+from xo_gui.state.commands import CompareWithCurrent, ShowPoint, TrainingSettings
+from xo_gui.views.training.curve_plot import branch_pen, shown_branch
 from xo_gui.views.view import View
-from xo_gui.widgets.number_text import short
+from xo_gui.widgets.number_text import short_text
 
 _LINE_Y, _HANDLE, _TEXT_Y = 10.0, 6.0, 30.0
 
@@ -34,38 +34,38 @@ class TimelineView(View):
     """The steps of a branch. Drag, or use arrows, Home and End; Esc shows the current step."""
 
     title = "Timeline"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._training: Training | None = None
-        self._settings: Intent | None = None
+        self._training: TrainingReport | None = None
+        self._settings: TrainingSettings | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Timeline of the training"))
         self.setMinimumHeight(44)
-        self.hold_button = QToolButton(self)
-        self.hold_button.setText(self.tr("Compare with this step"))
+        self.compare_button = QToolButton(self)
+        self.compare_button.setText(self.tr("Compare with this step"))
         tip = self.tr("Keep the network as it is at the step shown, for comparison with how it goes on")
-        self.hold_button.setToolTip(tip)
-        self.hold_button.setStatusTip(tip)
-        self.hold_button.setFont(font(SMALL_PX))
-        self.hold_button.setStyleSheet("padding: 1px 8px")
-        self.hold_button.clicked.connect(self._compare)
-        self.hold_button.hide()
+        self.compare_button.setToolTip(tip)
+        self.compare_button.setStatusTip(tip)
+        self.compare_button.setFont(font(SMALL_PX))
+        self.compare_button.setStyleSheet("padding: 1px 8px")
+        self.compare_button.clicked.connect(self._compare)
+        self.compare_button.hide()
 
     def sizeHint(self) -> QSize:
         return QSize(800, 44)
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.training is not self._training:
             self._training = snapshot.training
-            self.hold_button.setVisible(self._branch() is not None)
+            self.compare_button.setVisible(self._branch() is not None)
             self.setAccessibleDescription(self._text())
             self.update()
 
-    def show_intent(self, intent: Intent) -> None:
-        self._settings = intent
+    def set_training(self, settings: TrainingSettings) -> None:
+        self._settings = settings
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -88,7 +88,7 @@ class TimelineView(View):
         if branch is None or training is None:
             super().keyPressEvent(event)
         elif event.key() in (Qt.Key.Key_Escape, Qt.Key.Key_End):
-            self._show_step(branch.end) if event.key() == Qt.Key.Key_End else self.wished.emit(Look(None))
+            self._show_step(branch.end) if event.key() == Qt.Key.Key_End else self.commanded.emit(ShowPoint(None))
         elif event.key() == Qt.Key.Key_Home:
             self._show_step(0)
         elif event.key() in moves:
@@ -117,12 +117,12 @@ class TimelineView(View):
         return self.tr("Show step {0}").format(self._step_at(x, branch))
 
     def _compare(self) -> None:
-        self.wished.emit(CompareWithThis())
+        self.commanded.emit(CompareWithCurrent())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        size = self.hold_button.sizeHint()
-        self.hold_button.setGeometry(
+        size = self.compare_button.sizeHint()
+        self.compare_button.setGeometry(
             self.width() - size.width(), round(_TEXT_Y + 1 - size.height() / 2), size.width(), size.height()
         )
 
@@ -138,8 +138,8 @@ class TimelineView(View):
     def _show_step(self, step: int) -> None:
         branch, training = self._branch(), self._training
         if branch is not None and training is not None:
-            point = Moment(branch.number, min(max(step, 0), branch.end))
-            self.wished.emit(Look(None if point == training.now else point))
+            point = RunPoint(branch.number, min(max(step, 0), branch.end))
+            self.commanded.emit(ShowPoint(None if point == training.current_point else point))
 
     # -- painting ----------------------------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class TimelineView(View):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         theme, training, branch = self._theme, self._training, self._branch()
         ends = (QPointF(_HANDLE, _LINE_Y), QPointF(self.width() - _HANDLE, _LINE_Y))
-        painter.setPen(self._pen(theme.line))
+        painter.setPen(self._pen(theme.border))
         painter.drawLine(*ends)
         if training is not None and branch is not None and branch.end:
             x = self._x(self._shown_step(training), branch)
@@ -162,8 +162,8 @@ class TimelineView(View):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(theme.quiet))
-        used = 0 if self.hold_button.isHidden() else self.hold_button.width() + 12
+        painter.setPen(QColor(theme.secondary_text))
+        used = 0 if self.compare_button.isHidden() else self.compare_button.width() + 12
         box = QRectF(0, _TEXT_Y - 8, self.width() - used, 18)
         facts, metrics = self._facts(), QFontMetricsF(painter.font())
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, facts)
@@ -174,7 +174,7 @@ class TimelineView(View):
     def _paint_path(self, painter: QPainter, branch: Branch, x: float) -> None:
         """The path to the step shown: thin on ancestors, then the branch's own line."""
         start = min(self._x(branch.start if branch.parent is not None else 0, branch), x)
-        painter.setPen(QPen(QColor(self._theme.quiet), 1.5))
+        painter.setPen(QPen(QColor(self._theme.secondary_text), 1.5))
         painter.drawLine(QPointF(_HANDLE, _LINE_Y), QPointF(start, _LINE_Y))
         painter.setPen(branch_pen(self._theme, branch.number, 3))
         painter.drawLine(QPointF(start, _LINE_Y), QPointF(x, _LINE_Y))
@@ -184,7 +184,7 @@ class TimelineView(View):
 
     def _paint_marks(self, painter: QPainter, branch: Branch) -> None:
         """Ticks at changes and at the start of the branch."""
-        painter.setPen(QPen(QColor(self._theme.quiet), 1))
+        painter.setPen(QPen(QColor(self._theme.secondary_text), 1))
         start = [] if branch.parent is None else [branch.start]
         for step in (*start, *(mark.step for mark in branch.marks)):
             x = self._x(step, branch)
@@ -195,7 +195,7 @@ class TimelineView(View):
         if training is None or branch is None:
             return self.tr("Once the network trains, drag here to show any step of its training.")
         step = self._shown_step(training)
-        if self._settings is None or self._settings.look is None:
+        if self._settings is None or self._settings.shown_point is None:
             return self.tr("step {0} · {1}").format(step, branch.name)
         text = self.tr("step {0} of {1} · {2} · history: predictions are those of the network at this step")
         return text.format(step, branch.end, branch.name)
@@ -208,25 +208,25 @@ class TimelineView(View):
         step, curves = self._shown_step(training), branch.curves
         facts = []
         if training.state == "running":
-            facts.append(self.tr("{0} steps/s").format(f"{training.speed:.0f}"))
-        if training.steps_an_epoch:
-            facts.append(self.tr("epoch {0}").format(max(step - 1, 0) // training.steps_an_epoch + 1))
+            facts.append(self.tr("{0} steps/s").format(f"{training.steps_per_second:.0f}"))
+        if training.steps_per_epoch:
+            facts.append(self.tr("epoch {0}").format(max(step - 1, 0) // training.steps_per_epoch + 1))
         if len(curves.steps):
             index = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
-            facts.append(self.tr("rate {0}").format(short(float(curves.rates[index]))))
+            facts.append(self.tr("rate {0}").format(short_text(float(curves.rates[index]))))
         facts.append(self.tr("seed {0}").format(settings.recipe.seed))
-        evaluated = int(np.searchsorted(curves.judged, step, side="right")) - 1
+        evaluated = int(np.searchsorted(curves.held_out_steps, step, side="right")) - 1
         if evaluated >= 0:
-            facts.append(self.tr("held-out {0} %").format(f"{100 * curves.accuracies[evaluated]:.1f}"))
+            facts.append(self.tr("held-out {0} %").format(f"{100 * curves.held_out_accuracies[evaluated]:.1f}"))
         return " · ".join(facts)
 
     def _branch(self) -> Branch | None:
-        return seen_branch(self._training, self._settings)
+        return shown_branch(self._training, self._settings)
 
-    def _shown_step(self, training: Training) -> int:
+    def _shown_step(self, training: TrainingReport) -> int:
         """The step requested, which the engine may not have reached yet."""
-        look = self._settings.look if self._settings is not None else None
-        return training.now.step if look is None else look.step
+        look = self._settings.shown_point if self._settings is not None else None
+        return training.current_point.step if look is None else look.step
 
     def _x(self, step: int, branch: Branch) -> float:
         return _HANDLE + (self.width() - 2 * _HANDLE) * step / max(branch.end, 1)

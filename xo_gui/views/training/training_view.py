@@ -9,13 +9,23 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Training
-from xo_gui.state.commands import Intent, LearnBy, Look, OneEpoch, OneStep, Pace, Pause, StartOver, Train
-from xo_gui.state.training_controller import ending
+from engine.runtime.training_protocol import TrainingReport
+from xo_gui.state.commands import (
+    OneEpoch,
+    OneStep,
+    Pause,
+    Restart,
+    SetConfig,
+    SetSpeedLimit,
+    ShowPoint,
+    Start,
+    TrainingSettings,
+)
+from xo_gui.state.training_controller import stop_reason_text
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CompactButton, QuietWords
+from xo_gui.widgets.buttons import CompactButton, HintLabel
 from xo_gui.widgets.sliders import SliderRow, slider_grid
 
 _STEPS = 20  # slider steps per decade of the rate
@@ -29,16 +39,16 @@ class TrainingView(View):
     """Start, pause, one step, one epoch, reset, a new seed; sliders for rate, batch and speed."""
 
     title = "Training"
-    calm = True
+    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings: Intent | None = None
-        self._training: Training | None = None
+        self._settings: TrainingSettings | None = None
+        self._training: TrainingReport | None = None
         self._create_buttons()
         self._create_sliders()
         self._create_seed_row()
-        self.words = QuietWords("", self)
+        self.status_label = HintLabel("", self)
         self._create_layout()
         self._update_text()
 
@@ -47,21 +57,21 @@ class TrainingView(View):
 
     # -- display -----------------------------------------------------------------------------------------------
 
-    def show_intent(self, intent: Intent) -> None:
-        self._settings = intent
-        recipe = intent.recipe
+    def set_training(self, settings: TrainingSettings) -> None:
+        self._settings = settings
+        recipe = settings.recipe
         self._show_rate(recipe.optimizer.rate)
         nearest = min(range(len(_BATCHES)), key=lambda index: abs(_BATCHES[index] - recipe.batch))
         self.batch_row.show_value(nearest, str(recipe.batch))
-        pace = _PACES.index(intent.pace) if intent.pace in _PACES else len(_PACES) - 1
-        self.pace_row.show_value(pace, self._pace_text(intent.pace))
+        pace = _PACES.index(settings.speed_limit) if settings.speed_limit in _PACES else len(_PACES) - 1
+        self.speed_row.show_value(pace, self._pace_text(settings.speed_limit))
         if not self.seed_box.hasFocus():
             before = self.seed_box.blockSignals(True)
             self.seed_box.setValue(recipe.seed)
             self.seed_box.blockSignals(before)
         self._update_text()
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.training is not self._training:
             self._training = snapshot.training
             self._update_text()
@@ -75,67 +85,67 @@ class TrainingView(View):
         # Weights that are not those of the training run have not been trained yet.
         training = self._training if settings is not None and settings.live else None
         running = settings is not None and settings.running
-        in_history = settings is not None and settings.look is not None
+        in_history = settings is not None and settings.shown_point is not None
         if running:
             self.main_button.setText(self.tr("Pause"))
         elif training is None:
             self.main_button.setText(self.tr("▶ Train from scratch"))
         elif in_history or training.state == "failed":
             self.main_button.setText(self.tr("▶ Continue from here"))
-        elif training.state == "diverged" and training.good is not None:
-            self.main_button.setText(self.tr("▶ Continue from step {0}").format(training.good.step))
+        elif training.state == "diverged" and training.restart_point is not None:
+            self.main_button.setText(self.tr("▶ Continue from step {0}").format(training.restart_point.step))
         else:
             self.main_button.setText(self.tr("▶ Resume"))
-        self.words.setText(self._sentence(training))
-        self.words.setToolTip("" if training is None else training.words)
-        stays = training is None or running or in_history or training.good == training.now
-        self._update_restart(None if stays or training is None else training.good)
+        self.status_label.setText(self._sentence(training))
+        self.status_label.setToolTip("" if training is None else training.message)
+        stays = training is None or running or in_history or training.restart_point == training.current_point
+        self._update_restart(None if stays or training is None else training.restart_point)
 
-    def _update_restart(self, point: Moment | None) -> None:
+    def _update_restart(self, point: RunPoint | None) -> None:
         """Show the button to the last stable point, or the best one, in place of the seed."""
         self._seed_row.setVisible(point is None)
-        self.good_button.setVisible(point is not None)
+        self.restart_button.setVisible(point is not None)
         if point is not None:
-            self.good_button.setText(self.tr("Go to step {0}").format(point.step))
+            self.restart_button.setText(self.tr("Go to step {0}").format(point.step))
 
-    def _sentence(self, training: Training | None) -> str:
+    def _sentence(self, training: TrainingReport | None) -> str:
         if training is None:
             return self.tr("Train from scratch, and see features form.")
         if training.state == "preparing":
-            return self.tr("Generating examples: {0} %").format(f"{100 * training.prepared:.0f}")
+            return self.tr("Generating examples: {0} %").format(f"{100 * training.data_progress:.0f}")
         if training.state == "diverged":
             text = self.tr(
                 "The error diverged after step {0}: the rate is probably too high; choose a smaller one."
             )
-            return text.format(training.now.step)
-        if training.words:
-            return ending(training) or training.words
+            return text.format(training.current_point.step)
+        if training.message:
+            return stop_reason_text(training) or training.message
         if training.state == "running":
-            return self.tr("epoch {0}, {1} steps/s").format(training.epoch, f"{training.speed:.0f}")
-        return self.tr("Paused after step {0}.").format(training.now.step)
+            return self.tr("epoch {0}, {1} steps/s").format(training.epoch, f"{training.steps_per_second:.0f}")
+        return self.tr("Paused after step {0}.").format(training.current_point.step)
 
     # -- input -------------------------------------------------------------------------------------------------
 
     def _start_or_pause(self) -> None:
         running = self._settings is not None and self._settings.running
-        self.wished.emit(Pause() if running else Train())
+        self.commanded.emit(Pause() if running else Start())
 
     def _step(self) -> None:
-        self.wished.emit(OneStep())
+        self.commanded.emit(OneStep())
 
     def _epoch(self) -> None:
-        self.wished.emit(OneEpoch())
+        self.commanded.emit(OneEpoch())
 
     def _go_to_restart_point(self) -> None:
-        if self._training is not None and self._training.good is not None:
-            self.wished.emit(Look(self._training.good))
+        if self._training is not None and self._training.restart_point is not None:
+            self.commanded.emit(ShowPoint(self._training.restart_point))
 
     def _reset(self) -> None:
-        self.wished.emit(StartOver())
+        self.commanded.emit(Restart())
 
     def _set_seed(self, seed: int) -> None:
         if self._settings is not None and seed != self._settings.recipe.seed:
-            self.wished.emit(StartOver(seed))
+            self.commanded.emit(Restart(seed))
 
     def _next_seed(self) -> None:
         self.seed_box.setValue(self.seed_box.value() % _MAX_SEED + 1)
@@ -144,14 +154,14 @@ class TrainingView(View):
         if self._settings is not None:
             rate = float(f"{10 ** (position / _STEPS):.2g}")
             recipe = self._settings.recipe
-            self.wished.emit(LearnBy(replace(recipe, optimizer=replace(recipe.optimizer, rate=rate))))
+            self.commanded.emit(SetConfig(replace(recipe, optimizer=replace(recipe.optimizer, rate=rate))))
 
     def _set_batch(self, position: int) -> None:
         if self._settings is not None:
-            self.wished.emit(LearnBy(replace(self._settings.recipe, batch=_BATCHES[position])))
+            self.commanded.emit(SetConfig(replace(self._settings.recipe, batch=_BATCHES[position])))
 
     def _set_pace(self, position: int) -> None:
-        self.wished.emit(Pace(_PACES[position]))
+        self.commanded.emit(SetSpeedLimit(_PACES[position]))
 
     def _pace_text(self, pace: float | None) -> str:
         return self.tr("max") if pace is None else self.tr("{0:g}/s").format(pace)
@@ -168,19 +178,19 @@ class TrainingView(View):
         tip = self.tr("Restart from the same initial weights, as a new branch; nothing is lost")
         self.reset_button = CompactButton(self.tr("Reset"), tip, self._reset, self)
         tip = self.tr("Show the last step before it got worse; Continue trains from there")
-        self.good_button = CompactButton("", tip, self._go_to_restart_point, self)
+        self.restart_button = CompactButton("", tip, self._go_to_restart_point, self)
 
     def _create_sliders(self) -> None:
         self._grid_box = QWidget(self)
         grid: QGridLayout = slider_grid(self._grid_box)
         self.rate_row = self._row(self.tr("rate"), (_MIN_RATE * _STEPS, 0), self._set_rate)
-        self.rate_row.explain(self.tr("Learning rate: how far each step moves the values"))
+        self.rate_row.set_help(self.tr("Learning rate: how far each step moves the values"))
         self.batch_row = self._row(self.tr("batch"), (0, len(_BATCHES) - 1), self._set_batch)
-        self.batch_row.explain(self.tr("Batch size: how many drawings each step uses"))
-        self.pace_row = self._row(self.tr("speed"), (0, len(_PACES) - 1), self._set_pace)
-        self.pace_row.explain(self.tr("Steps per second: slow enough to follow, or as fast as possible"))
-        for place, row in enumerate((self.rate_row, self.batch_row, self.pace_row)):
-            row.lay(grid, place)
+        self.batch_row.set_help(self.tr("Batch size: how many drawings each step uses"))
+        self.speed_row = self._row(self.tr("speed"), (0, len(_PACES) - 1), self._set_pace)
+        self.speed_row.set_help(self.tr("Steps per second: slow enough to follow, or as fast as possible"))
+        for place, row in enumerate((self.rate_row, self.batch_row, self.speed_row)):
+            row.add_to_grid(grid, place)
 
     def _create_seed_row(self) -> None:
         self._seed_row = QWidget(self)
@@ -192,8 +202,8 @@ class TrainingView(View):
         self.seed_box.setToolTip(self.tr("Random seed of the initial weights, the drawings and their order"))
         self.seed_box.valueChanged.connect(self._set_seed)
         tip = self.tr("Restart from other random weights, with the next seed")
-        self.new_button = CompactButton(self.tr("New"), tip, self._next_seed, self)
-        self.new_button.setAccessibleName(self.tr("New seed"))
+        self.new_seed_button = CompactButton(self.tr("New"), tip, self._next_seed, self)
+        self.new_seed_button.setAccessibleName(self.tr("New seed"))
 
     def _create_layout(self) -> None:
         first, last = QHBoxLayout(), QHBoxLayout(self._seed_row)
@@ -206,7 +216,7 @@ class TrainingView(View):
         label.setBuddy(self.seed_box)
         last.addWidget(label)
         last.addWidget(self.seed_box, 1)
-        last.addWidget(self.new_button, 1)
+        last.addWidget(self.new_seed_button, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -214,8 +224,8 @@ class TrainingView(View):
         column.addLayout(first)
         column.addWidget(self._grid_box)
         column.addWidget(self._seed_row)
-        column.addWidget(self.good_button)
-        column.addWidget(self.words, 1)
+        column.addWidget(self.restart_button)
+        column.addWidget(self.status_label, 1)
 
     def _row(self, name: str, ends: tuple[int, int], slot: object) -> SliderRow:
         row = SliderRow(name, "0.00001", self._grid_box)

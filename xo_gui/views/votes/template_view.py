@@ -20,22 +20,22 @@ from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
-from engine.drawings.raster import ink
-from engine.explain.template_matching import Comparison, Exemplars
-from engine.nn.inference import BLANK_INK, UNSURE, Reading
+from engine.drawings.raster import ink_share
+from engine.explain.template_matching import TemplateMatch, Templates
+from engine.nn.inference import BLANK_INK, UNSURE, Prediction
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import KeyedWidget, QuietWords
-from xo_gui.widgets.map_images import maps_atlas, paint_class, picture_atlas
-from xo_gui.widgets.number_text import signed
+from xo_gui.widgets.buttons import FocusFrameWidget, HintLabel
+from xo_gui.widgets.map_images import maps_atlas, paint_class_symbol, picture_atlas
+from xo_gui.widgets.number_text import signed_text
 
 # The least and the largest side of a picture, the gaps within and between pairs, the height of the scores.
 _MIN_SIDE, _MAX_SIDE, _INNER_GAP, _OUTER_GAP, _SCORE_HEIGHT = 34.0, 120.0, 4.0, 14.0, 18.0
 _COLOUR_LIMIT = np.ones(1, np.float32)
 
 
-class Overlays(KeyedWidget):
+class TemplatePairs(FocusFrameWidget):
     """A pair of pictures for each class, template and products, with the score below. picked(index): a template was
     clicked."""
 
@@ -44,8 +44,8 @@ class Overlays(KeyedWidget):
     def __init__(self, parent: View) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._comparison: Comparison | None = None
-        self._templates: Exemplars | None = None
+        self._comparison: TemplateMatch | None = None
+        self._templates: Templates | None = None
         self._images: list[QImage] = []
         self._focused = 0
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -57,11 +57,11 @@ class Overlays(KeyedWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(round(4 * _MIN_SIDE + 2 * _INNER_GAP + _OUTER_GAP), round(_MIN_SIDE + _SCORE_HEIGHT))
 
-    def show_comparison(self, comparison: Comparison | None) -> None:
+    def show_comparison(self, comparison: TemplateMatch | None) -> None:
         """Show a comparison; None for a network without templates."""
         self._comparison = comparison
-        if comparison is None or comparison.exemplars is not self._templates:
-            self._templates = None if comparison is None else comparison.exemplars
+        if comparison is None or comparison.templates is not self._templates:
+            self._templates = None if comparison is None else comparison.templates
             self._images = []
         description = "" if comparison is None else self._description(comparison)
         if description != self.accessibleDescription():
@@ -88,13 +88,13 @@ class Overlays(KeyedWidget):
         self.setMaximumHeight(round(self._side_for_width + _SCORE_HEIGHT))
         super().resizeEvent(event)
 
-    def _description(self, comparison: Comparison) -> str:
+    def _description(self, comparison: TemplateMatch) -> str:
         parts = []
-        for index, name in enumerate(comparison.exemplars.classes):
-            parts.append(f"{name}: {self._match_text(comparison, index)}, {signed(comparison.scores[index])}")
+        for index, name in enumerate(comparison.templates.classes):
+            parts.append(f"{name}: {self._match_text(comparison, index)}, {signed_text(comparison.scores[index])}")
         return "; ".join(parts)
 
-    def _match_text(self, comparison: Comparison, index: int) -> str:
+    def _match_text(self, comparison: TemplateMatch, index: int) -> str:
         products = comparison.products[index]
         return self.tr("{0} of {1} pixels match").format(int((products > 0).sum()), products.size)
 
@@ -105,10 +105,10 @@ class Overlays(KeyedWidget):
         if comparison is None:
             return
         if not self._images:
-            self._images = [picture_atlas(one[None], theme) for one in comparison.exemplars.pictures]
+            self._images = [picture_atlas(one[None], theme) for one in comparison.templates.pictures]
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
-        for index, name in enumerate(comparison.exemplars.classes):
+        for index, name in enumerate(comparison.templates.classes):
             template, products = self.boxes(index)
             painter.drawImage(template, self._images[index])
             painter.drawImage(products, maps_atlas(comparison.products[index][None], _COLOUR_LIMIT, 1, theme))
@@ -116,21 +116,21 @@ class Overlays(KeyedWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             for box in (template, products):
                 focused = self.hasFocus() and index == self._focused and box is template
-                painter.setPen(QPen(QColor(theme.o if focused else theme.line), 1))
+                painter.setPen(QPen(QColor(theme.o if focused else theme.border), 1))
                 painter.drawRect(box.adjusted(0, 0, -1, -1))
             self._paint_score(painter, comparison, index, name)
 
-    def _paint_score(self, painter: QPainter, comparison: Comparison, index: int, name: str) -> None:
+    def _paint_score(self, painter: QPainter, comparison: TemplateMatch, index: int, name: str) -> None:
         template, products = self.boxes(index)
-        predicted, middle = comparison.verdict == name, template.bottom() + _SCORE_HEIGHT / 2 + 1
+        predicted, middle = comparison.predicted_class == name, template.bottom() + _SCORE_HEIGHT / 2 + 1
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        paint_class(painter, self._theme, index, name, QPointF(template.left() + 5, middle), 10)
+        paint_class_symbol(painter, self._theme, index, name, QPointF(template.left() + 5, middle), 10)
         painter.setFont(font(SMALL_PX, strong=predicted))
-        painter.setPen(QColor(self._theme.text if predicted else self._theme.quiet))
+        painter.setPen(QColor(self._theme.text if predicted else self._theme.secondary_text))
         left, width = template.left(), products.right() - template.left()
         place = QRectF(left, middle - _SCORE_HEIGHT / 2, width, _SCORE_HEIGHT)
         right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
-        painter.drawText(place, right, signed(comparison.scores[index]))
+        painter.drawText(place, right, signed_text(comparison.scores[index]))
 
     # -- input -------------------------------------------------------------------------------------------------
 
@@ -154,11 +154,11 @@ class Overlays(KeyedWidget):
     def event(self, event: QEvent) -> bool:
         """Show the values of the pixel under the mouse as a tooltip."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.told_at(QPointF(event.pos())), self)
+            QToolTip.showText(event.globalPos(), self.tooltip_at(QPointF(event.pos())), self)
             return True
         return super().event(event)
 
-    def told_at(self, place: QPointF) -> str:
+    def tooltip_at(self, place: QPointF) -> str:
         """The tooltip at a position: the template's purpose, or the product of the pixel there."""
         comparison = self._comparison
         for index, name in enumerate(self._classes):
@@ -170,25 +170,27 @@ class Overlays(KeyedWidget):
                 return f"{pixel}\n{self._match_text(comparison, index)}"
         return ""
 
-    def _pixel_text(self, comparison: Comparison, index: int, box: QRectF, place: QPointF) -> str:
+    def _pixel_text(self, comparison: TemplateMatch, index: int, box: QRectF, place: QPointF) -> str:
         products, side = comparison.products[index], len(comparison.products[index])
         row, column = (
             int((place.y() - box.y()) / box.height() * side),
             int((place.x() - box.x()) / box.width() * side),
         )
         row, column = min(row, side - 1), min(column, side - 1)
-        product, template = float(products[row, column]), float(comparison.exemplars.pictures[index, row, column])
+        product, template = float(products[row, column]), float(comparison.templates.pictures[index, row, column])
         drawing = comparison.picture[row, column]
         text = self.tr("Row {0}, column {1}: drawing {2} × {3} {4} = {5}")
-        name = comparison.exemplars.classes[index]
-        return text.format(row + 1, column + 1, signed(float(drawing)), name, signed(template), signed(product))
+        name = comparison.templates.classes[index]
+        return text.format(
+            row + 1, column + 1, signed_text(float(drawing)), name, signed_text(template), signed_text(product)
+        )
 
     @property
     def _classes(self) -> tuple[str, ...]:
-        return () if self._comparison is None else self._comparison.exemplars.classes
+        return () if self._comparison is None else self._comparison.templates.classes
 
 
-class WholeImageView(View):
+class TemplateView(View):
     """The template of each class, its product with the drawing, the scores, and both predictions in a sentence. A
     click on a template puts it on the canvas, to be moved by the sliders."""
 
@@ -198,13 +200,13 @@ class WholeImageView(View):
         super().__init__(parent)
         self._theme = DARK
         self._document: Document | None = None
-        self._comparison: Comparison | None = None
-        self.overlays, self.sentence = Overlays(self), QuietWords("", self)
-        self.overlays.picked.connect(self._draw_template)
+        self._comparison: TemplateMatch | None = None
+        self.pairs, self.sentence = TemplatePairs(self), HintLabel("", self)
+        self.pairs.picked.connect(self._draw_template)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addWidget(self.overlays, 1)
+        column.addWidget(self.pairs, 1)
         column.addWidget(self.sentence)
         column.addStretch()
         self.setAccessibleName(self.tr("Template matching"))
@@ -212,29 +214,29 @@ class WholeImageView(View):
     def sizeHint(self) -> QSize:
         return QSize(240, 112)  # four small pictures and two lines
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         self._document = document
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
         self._comparison = snapshot.comparison
-        self.overlays.show_comparison(snapshot.comparison)
+        self.pairs.show_comparison(snapshot.comparison)
         if snapshot.comparison is None:
             text = self.tr("There are templates of X and O only: choose a network with these classes.")
         else:
-            text = self._sentence(snapshot.comparison, snapshot.readings[0])
+            text = self._sentence(snapshot.comparison, snapshot.predictions[0])
         if text != self.sentence.text():
             self.sentence.setText(text)
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.overlays.set_theme(theme)
+        self.pairs.set_theme(theme)
 
-    def _sentence(self, comparison: Comparison, reading: Reading) -> str:
-        if ink(reading.outputs[0]) < BLANK_INK:
+    def _sentence(self, comparison: TemplateMatch, reading: Prediction) -> str:
+        if ink_share(reading.activations[0]) < BLANK_INK:
             return self.tr(
                 "Draw, then move the drawing with the sliders: the network copes with it, templates do not."
             )
-        matched, network = comparison.verdict, reading.verdict
+        matched, network = comparison.predicted_class, reading.predicted_class
         if matched == UNSURE:
             return self.tr("Both templates match equally. The network: {0}.").format(network)
         if matched == network:
@@ -243,7 +245,7 @@ class WholeImageView(View):
 
     def _draw_template(self, index: int) -> None:
         if self._document is not None and self._comparison is not None:
-            templates = self._comparison.exemplars
+            templates = self._comparison.templates
             drawing = Drawing(image=templates.pictures[index])
             text = self.tr("Template {0}").format(templates.classes[index])
             self.edited.emit(self._document.with_drawing(drawing), text, "")

@@ -10,18 +10,18 @@ from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEve
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.documents.document import Document
-from engine.drawings.raster import ink
-from engine.explain.template_matching import Comparison
-from engine.nn.inference import BLANK_INK, UNSURE, Reading
-from engine.nn.model import Subject
+from engine.drawings.raster import ink_share
+from engine.explain.template_matching import TemplateMatch
+from engine.nn.inference import BLANK_INK, UNSURE, Prediction
+from engine.nn.model import Model
 from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
-from xo_gui.state.commands import Intent
-from xo_gui.state.selection import Cell
-from xo_gui.views.network.model_names import LETTERS, agreement, called, names
+from xo_gui.state.commands import TrainingSettings
+from xo_gui.state.selection import CellRef
+from xo_gui.views.network.model_names import MODEL_LETTERS, agreement_text, model_label, model_labels
 from xo_gui.views.view import View
-from xo_gui.widgets.map_images import DRAWN, paint_class
-from xo_gui.widgets.number_text import NONE, percent, vote_text
+from xo_gui.widgets.map_images import SYMBOL_CLASSES, paint_class_symbol
+from xo_gui.widgets.number_text import NO_VALUE, percent_text, vote_text
 
 # The height of a row, and of one of two networks; the bar's share of it.
 _ROW_HEIGHT, _LOW_ROW_HEIGHT, _BAR_SHARE, _GAP = 27, 22, 5 / 9, 10
@@ -30,13 +30,13 @@ _SYMBOL, _MAX_NAME_WIDTH = 12.0, 72
 
 
 @dataclass(frozen=True)
-class Row:
+class VoteRow:
     """One class: its name, its vote (None without a prediction), the vote's text, and whether it is predicted."""
 
     name: str
     vote: float | None
-    printed: str
-    wins: bool
+    text: str
+    is_predicted: bool
 
 
 class VotesView(View):
@@ -47,7 +47,7 @@ class VotesView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._subjects: tuple[Subject, ...] = ()
+        self._subjects: tuple[Model, ...] = ()
         self.blocks: list[VoteBlock] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -61,37 +61,37 @@ class VotesView(View):
         self._column.addStretch()
         self.setAccessibleName(self.tr("Votes"))
 
-    def show_document(self, document: Document) -> None:
+    def set_document(self, document: Document) -> None:
         """Make a block for each model; new models wait for their first prediction."""
-        if document.subjects == self._subjects:
+        if document.models == self._subjects:
             return
-        self._update_blocks(document.subjects)
+        self._update_blocks(document.models)
         for block, subject in zip(self.blocks, self._subjects, strict=True):
-            block.wait(subject, self.tr("Waiting for the network.") if len(self.blocks) == 1 else "")
+            block.show_waiting(subject, self.tr("Waiting for the network.") if len(self.blocks) == 1 else "")
 
-    def show_intent(self, intent: Intent) -> None:
-        self._live = intent.live
+    def set_training(self, settings: TrainingSettings) -> None:
+        self._live = settings.live
 
-    def show_snapshot(self, snapshot: Snapshot) -> None:
-        if not snapshot.readings:
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        if not snapshot.predictions:
             for block, subject in zip(self.blocks, self._subjects, strict=True):
-                block.wait(subject, self.tr("No prediction for this drawing; the status bar says why."))
+                block.show_waiting(subject, self.tr("No prediction for this drawing; the status bar says why."))
             return
-        self._update_blocks(tuple(reading.subject for reading in snapshot.readings))
-        alone = len(snapshot.readings) == 1
-        for block, reading in zip(self.blocks, snapshot.readings, strict=True):
+        self._update_blocks(tuple(reading.model for reading in snapshot.predictions))
+        alone = len(snapshot.predictions) == 1
+        for block, reading in zip(self.blocks, snapshot.predictions, strict=True):
             # Two models share one sentence.
-            block.show_reading(reading, self._sentence(reading, snapshot.comparison) if alone else "")
+            block.show_prediction(reading, self._sentence(reading, snapshot.comparison) if alone else "")
         if not alone:
             self._update_comparison(snapshot)
 
     def _update_comparison(self, snapshot: Snapshot) -> None:
         """Show the names of both models, and whether their predictions agree."""
-        labels = names(snapshot.readings, snapshot.training, self._live)
-        for block, letter, name in zip(self.blocks, LETTERS, labels, strict=True):
-            block.call(f"{letter}  {name}")
-        blank = ink(snapshot.readings[0].outputs[0]) < BLANK_INK
-        text = self.tr("Draw something: the canvas is blank.") if blank else agreement(snapshot.readings)
+        labels = model_labels(snapshot.predictions, snapshot.training, self._live)
+        for block, letter, name in zip(self.blocks, MODEL_LETTERS, labels, strict=True):
+            block.set_name(f"{letter}  {name}")
+        blank = ink_share(snapshot.predictions[0].activations[0]) < BLANK_INK
+        text = self.tr("Draw something: the canvas is blank.") if blank else agreement_text(snapshot.predictions)
         if text != self.agreement.text():
             self.agreement.setText(text)
             self._fit_agreement()
@@ -109,7 +109,7 @@ class VotesView(View):
         for block in self.blocks:
             block.bars.set_theme(theme)
 
-    def _update_blocks(self, subjects: tuple[Subject, ...]) -> None:
+    def _update_blocks(self, subjects: tuple[Model, ...]) -> None:
         """Make as many blocks as there are models, named if there are two."""
         while len(self.blocks) > len(subjects):
             block = self.blocks.pop()
@@ -125,37 +125,37 @@ class VotesView(View):
         self._subjects = subjects
         alone = len(subjects) == 1
         self._column.setSpacing(10 if alone else 5)
-        for block, subject, letter in zip(self.blocks, subjects, LETTERS, strict=False):
-            block.call(f"{letter}  {called(subject)}")
-            block.stand_alone(alone)
+        for block, subject, letter in zip(self.blocks, subjects, MODEL_LETTERS, strict=False):
+            block.set_name(f"{letter}  {model_label(subject)}")
+            block.set_alone(alone)
         self.agreement.setHidden(alone)
 
-    def _sentence(self, reading: Reading, matching: Comparison | None) -> str:
-        network = reading.subject.network
+    def _sentence(self, reading: Prediction, matching: TemplateMatch | None) -> str:
+        network = reading.model.network
         is_xo = network.classes == ("X", "O")
-        if ink(reading.outputs[0]) < BLANK_INK:
+        if ink_share(reading.activations[0]) < BLANK_INK:
             return self.tr("Draw something: the canvas is blank.")
         if not all(map(math.isfinite, reading.votes.tolist())):
             return self.tr("No votes: the values are infinite or NaN. Go back to an earlier step.")
         if network.vote == "score":
             return self._most_votes_sentence(reading)
-        if reading.verdict == UNSURE:
+        if reading.predicted_class == UNSURE:
             if is_xo:
                 return self.tr("Unsure: this looks like neither X nor O.")
             return self.tr("Unsure: this looks like none of the classes.")
-        if is_xo and matching is not None and matching.verdict not in (UNSURE, reading.verdict):
+        if is_xo and matching is not None and matching.predicted_class not in (UNSURE, reading.predicted_class):
             text = self.tr("It is an {0}. Template matching says {1}.")
-            return text.format(reading.verdict, matching.verdict)
+            return text.format(reading.predicted_class, matching.predicted_class)
         if is_xo:
-            return self.tr("It is an {}.").format(reading.verdict)
-        return self.tr("It is: {}.").format(reading.verdict)
+            return self.tr("It is an {}.").format(reading.predicted_class)
+        return self.tr("It is: {}.").format(reading.predicted_class)
 
-    def _most_votes_sentence(self, reading: Reading) -> str:
+    def _most_votes_sentence(self, reading: Prediction) -> str:
         """The sentence of a network without a threshold, which always predicts the class with the most votes."""
-        if reading.verdict == UNSURE:
+        if reading.predicted_class == UNSURE:
             most = self.tr("The classes have equally many votes.")
         else:
-            most = self.tr("{} has the most votes.").format(reading.verdict)
+            most = self.tr("{} has the most votes.").format(reading.predicted_class)
         rest = self.tr("This network has no 'unsure': the article assumes it is always one or the other.")
         return f"{most} {rest}"
 
@@ -180,19 +180,19 @@ class VoteBlock(QWidget):
         for widget in (self.heading, self.bars, self.sentence):
             column.addWidget(widget)
 
-    def call(self, name: str) -> None:
+    def set_name(self, name: str) -> None:
         """Set the heading; one that is too long is elided, and shown whole as a tooltip."""
         if name != self._name:
             self._name = name
             self._update_heading()
 
-    def stand_alone(self, alone: bool) -> None:
+    def set_alone(self, alone: bool) -> None:
         """Set whether this is the only block, which needs no heading and has space for a sentence."""
         self.heading.setVisible(not alone)
         if alone != self._alone:
             self._alone = alone
             self._fit_sentence()
-            self.bars.row = _ROW_HEIGHT if alone else _LOW_ROW_HEIGHT
+            self.bars.row_height = _ROW_HEIGHT if alone else _LOW_ROW_HEIGHT
             self.bars.updateGeometry()
             self.sentence.setVisible(alone or bool(self.sentence.text()))
 
@@ -201,22 +201,22 @@ class VoteBlock(QWidget):
         self.heading.setText(elided)
         self.heading.setToolTip(self._name if elided != self._name else "")
 
-    def wait(self, subject: Subject, sentence: str) -> None:
+    def show_waiting(self, subject: Model, sentence: str) -> None:
         """Show the classes without votes."""
-        self._show([Row(name, None, NONE, False) for name in subject.network.classes], None, sentence)
+        self._show([VoteRow(name, None, NO_VALUE, False) for name in subject.network.classes], None, sentence)
         self.bars.cells = ()
 
-    def show_reading(self, reading: Reading, sentence: str) -> None:
+    def show_prediction(self, reading: Prediction, sentence: str) -> None:
         """Show the votes and the predicted class."""
-        network, shares = reading.subject.network, reading.subject.network.vote == "softmax"
+        network, shares = reading.model.network, reading.model.network.vote == "softmax"
         rows = []
         for name, vote in zip(network.classes, reading.votes.tolist(), strict=True):
             text = vote_text(network, vote)
-            rows.append(Row(name, vote if text != NONE else None, text, name == reading.verdict))
-        self._show(rows, reading.subject.threshold if shares else None, sentence)
-        self.bars.cells = tuple(Cell(len(network.layers), at, subject=self._subject) for at in range(len(rows)))
+            rows.append(VoteRow(name, vote if text != NO_VALUE else None, text, name == reading.predicted_class))
+        self._show(rows, reading.model.threshold if shares else None, sentence)
+        self.bars.cells = tuple(CellRef(len(network.layers), at, subject=self._subject) for at in range(len(rows)))
 
-    def _show(self, rows: list[Row], threshold: float | None, sentence: str) -> None:
+    def _show(self, rows: list[VoteRow], threshold: float | None, sentence: str) -> None:
         self.bars.show_rows(rows, threshold)
         if self.sentence.text() != sentence:
             self.sentence.setText(sentence)
@@ -244,23 +244,23 @@ class VoteBars(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self.row = _ROW_HEIGHT
-        self.cells: tuple[Cell, ...] = ()
+        self.row_height = _ROW_HEIGHT
+        self.cells: tuple[CellRef, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.rows: list[Row] = []
+        self.rows: list[VoteRow] = []
         self._threshold: float | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Votes"))
         self.setToolTip(self._tip(None))
 
-    def show_rows(self, rows: list[Row], threshold: float | None) -> None:
+    def show_rows(self, rows: list[VoteRow], threshold: float | None) -> None:
         """Show these rows. threshold: the least vote of a sure prediction, marked on the bars; None for none."""
         if len(rows) != len(self.rows):
             self.updateGeometry()
         if threshold != self._threshold:
             self.setToolTip(self._tip(threshold))
         self.rows, self._threshold = rows, threshold
-        description = "; ".join(f"{row.name}, {row.printed}" for row in rows)
+        description = "; ".join(f"{row.name}, {row.text}" for row in rows)
         if description != self.accessibleDescription():
             self.setAccessibleDescription(description)
         self.update()
@@ -270,7 +270,7 @@ class VoteBars(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(220, self.row * max(len(self.rows), 2))
+        return QSize(220, self.row_height * max(len(self.rows), 2))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(150, self.sizeHint().height())
@@ -279,11 +279,11 @@ class VoteBars(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left, right = self._margins()
-        bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row * _BAR_SHARE)
+        bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row_height * _BAR_SHARE)
         most = max([1.0, *(row.vote or 0.0 for row in self.rows)])
         for index, row in enumerate(self.rows):
-            middle = index * self.row + self.row / 2
-            bar.moveTop(middle - self.row * _BAR_SHARE / 2)
+            middle = index * self.row_height + self.row_height / 2
+            bar.moveTop(middle - self.row_height * _BAR_SHARE / 2)
             colour = QColor(self._theme.class_colour(index))
             self._paint_name(painter, index, row.name, middle)
             self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
@@ -292,7 +292,7 @@ class VoteBars(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Pick the vote of the row clicked."""
-        index = int(event.position().y() // self.row)
+        index = int(event.position().y() // self.row_height)
         if event.button() == Qt.MouseButton.LeftButton and 0 <= index < len(self.cells):
             self.picked.emit(self.cells[index])
         else:
@@ -304,26 +304,26 @@ class VoteBars(QWidget):
         tip = self.tr(
             "Votes for each class (softmax); below the mark, at {}, the network is unsure. Click to see why."
         )
-        return tip.format(percent(threshold))
+        return tip.format(percent_text(threshold))
 
     def _margins(self) -> tuple[float, float]:
         """The widths of the symbols or names at the left, and of the numbers at the right."""
-        names = [row.name for row in self.rows if row.name not in DRAWN]
+        names = [row.name for row in self.rows if row.name not in SYMBOL_CLASSES]
         metrics, numbers = QFontMetrics(font(TEXT_PX)), QFontMetrics(font(_NUMBER_PX, strong=True))
         name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MAX_NAME_WIDTH) for name in names)])
         # The widest possible number, so that the bars keep their length.
-        widest = "99.9 %" if all(row.printed.endswith(("%", NONE)) for row in self.rows) else "0.00"
+        widest = "99.9 %" if all(row.text.endswith(("%", NO_VALUE)) for row in self.rows) else "0.00"
         return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
 
     def _paint_name(self, painter: QPainter, index: int, name: str, middle: float) -> None:
         """Paint the class's symbol, or its name if it has none."""
-        if name in DRAWN:
-            paint_class(painter, self._theme, index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
+        if name in SYMBOL_CLASSES:
+            paint_class_symbol(painter, self._theme, index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
             return
         painter.setFont(font(TEXT_PX))
         painter.setPen(QColor(self._theme.class_colour(index)))
         text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MAX_NAME_WIDTH)
-        box = QRectF(0, middle - self.row / 2, self._margins()[0], self.row)
+        box = QRectF(0, middle - self.row_height / 2, self._margins()[0], self.row_height)
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
@@ -338,10 +338,10 @@ class VoteBars(QWidget):
         if self._threshold is not None:
             x = bar.left() + int(bar.width() * self._threshold)  # a whole pixel, so that the mark is sharp
             mark = QRectF(x, bar.top() - 3, 1, bar.height() + 6)
-            painter.fillRect(mark, QColor(self._theme.quiet))
+            painter.fillRect(mark, QColor(self._theme.secondary_text))
 
-    def _paint_number(self, painter: QPainter, row: Row, middle: float) -> None:
-        painter.setFont(font(_NUMBER_PX, strong=row.wins))
-        painter.setPen(QColor(self._theme.text if row.wins else self._theme.quiet))
-        box = QRectF(0, middle - self.row / 2, self.width(), self.row)
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.printed)
+    def _paint_number(self, painter: QPainter, row: VoteRow, middle: float) -> None:
+        painter.setFont(font(_NUMBER_PX, strong=row.is_predicted))
+        painter.setPen(QColor(self._theme.text if row.is_predicted else self._theme.secondary_text))
+        box = QRectF(0, middle - self.row_height / 2, self.width(), self.row_height)
+        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.text)

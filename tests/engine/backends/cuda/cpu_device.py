@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from engine.backends.cuda.device import launches
-from engine.backends.cuda.launch import source
+from engine.backends.cuda.launch import kernel_source
 from engine.backends.ops import Calls, replay
 from tests.engine.backends.cuda.build_folder import build_folder
 
@@ -111,7 +111,7 @@ class CpuDevice:
         assert array.host.flags.c_contiguous
         return array.host.copy()
 
-    def shared(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, DeviceArray]:
+    def pinned_array(self, shape: tuple[int, ...], dtype: Any) -> tuple[np.ndarray, DeviceArray]:
         array = self.zeros(shape, dtype)
         return array.host, array
 
@@ -128,7 +128,7 @@ class CpuDevice:
 
         return run
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         """All work is synchronous."""
 
 
@@ -173,9 +173,9 @@ def check_guards(arguments: tuple[Any, ...], name: str) -> None:
 
 def compile_ahead(calls: Calls) -> None:
     """Compile all kernels of these calls in parallel."""
-    wanted = {(launch.kernel, launch.glue, launch.options) for launch in launches(calls)}
+    wanted = {(launch.kernel, launch.defines, launch.options) for launch in launches(calls)}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda each: compiled(source(*each[:2]), each[2]), sorted(wanted)))
+        list(pool.map(lambda each: compiled(kernel_source(*each[:2]), each[2]), sorted(wanted)))
 
 
 @cache

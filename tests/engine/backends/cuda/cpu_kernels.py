@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.backends.cuda import KernelOperations, fused
+from engine.backends.cuda import CudaOps, fuse_launches
 from engine.backends.ops import Calls, replay
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 
 # Tolerances of float32 kernels against NumPy.
@@ -49,15 +49,15 @@ def kernel_backend(device: CpuDevice, fuse: bool = False) -> Backend:
     """A backend with kernels on `device`; fuse: fuse the launches of programs, as on a GPU."""
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
-        return device.program(fused(calls) if fuse else calls, times)
+        return device.program(fuse_launches(calls) if fuse else calls, times)
 
-    return Backend("gpu", "kernels on the processor", "test", KernelOperations(device), program, device.wait)
+    return Backend("gpu", "kernels on the processor", "test", CudaOps(device), program, device.synchronize)
 
 
 def all_calls(plan: Plan) -> Calls:
     """A forward and a backward pass."""
     parts = (*plan.forward_calls, plan.loss_calls, *plan.backward_calls)
-    return [call for calls in parts for call in calls] + plan.settle_calls()
+    return [call for calls in parts for call in calls] + plan.update_statistics_calls()
 
 
 def learning_plan(network: Network, backend: Backend, batch: int, **options: object) -> Plan:
@@ -71,13 +71,13 @@ def passed(
     """All results of a forward and a backward pass: scores, losses, gradients, and running statistics."""
     ops = plan.backend.operations
     plan.load(values)
-    plan.show(images)
+    plan.set_input(images)
     ops.upload(shares.T, plan.targets)
-    ops.upload(np.array([7, 3], np.uint32), plan.moment)
+    ops.upload(np.array([7, 3], np.uint32), plan.rng_counter)
     calls = all_calls(plan)
-    replay(fused(calls) if fuse else calls)
+    replay(fuse_launches(calls) if fuse else calls)
     found = {f"d{name}": values for name, values in plan.parameter_gradients().items()}
-    found |= {"scores": ops.to_host(plan.scores), "votes": ops.to_host(plan.votes), "errors": plan.loss}
+    found |= {"scores": ops.to_host(plan.scores), "votes": ops.to_host(plan.votes), "errors": plan.host_losses}
     return found | {"dx": plan.input_gradient()} | plan.parameters()
 
 
@@ -90,9 +90,9 @@ def step_calls(network: Network, recipe: Recipe) -> Calls:
         found.append(calls)
         return lambda: None
 
-    stepper = Stepper(network, replace(backend, program=program), recipe, network.initial(1))
+    stepper = TrainStep(network, replace(backend, program=program), recipe, network.initial_parameters(1))
     images, shares = examples(network, 3)
-    stepper.feed(images, shares, np.zeros((2, recipe.batch), np.int64), np.ones(2, np.float32))
+    stepper.load_epoch(images, shares, np.zeros((2, recipe.batch), np.int64), np.ones(2, np.float32))
     stepper.run(recipe.batch)
     return found[-1]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.cuda.arrays import View, view_of
+from engine.backends.cuda.arrays import ArrayView, view_of
 
 
-def seen(array: np.ndarray) -> View:
+def seen(array: np.ndarray) -> ArrayView:
     return view_of(array.__array_interface__["data"][0], array, array.shape, array.strides)
 
 
@@ -45,14 +45,14 @@ def test_the_layout_addresses_every_value(array: np.ndarray) -> None:
 def test_contiguous_axes_are_merged() -> None:
     assert (seen(MAPS).extents, seen(MAPS).strides) == ((180,), (1,))
     assert seen(MAPS[:, 1:5, 1:4]).extents == (2, 4, 9)
-    assert seen(MAPS).contiguous
-    assert not seen(MAPS[:, 1:5]).contiguous
+    assert seen(MAPS).is_contiguous
+    assert not seen(MAPS[:, 1:5]).is_contiguous
 
 
 def test_a_reshaped_array_has_the_same_elements_and_a_shifted_one_has_not() -> None:
-    assert seen(MAPS).same_places(seen(MAPS.reshape(12, 15)))
-    assert not seen(MAPS[:, 1:5]).same_places(seen(MAPS[:, :4]))
-    assert not seen(MAPS[0]).same_places(seen(MAPS[0].transpose(1, 0, 2)))
+    assert seen(MAPS).same_elements(seen(MAPS.reshape(12, 15)))
+    assert not seen(MAPS[:, 1:5]).same_elements(seen(MAPS[:, :4]))
+    assert not seen(MAPS[0]).same_elements(seen(MAPS[0].transpose(1, 0, 2)))
 
 
 def test_only_views_of_the_same_memory_overlap() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from engine.backends.cuda import tiling
-from engine.backends.cuda.device import fused, launches
-from engine.backends.cuda.launch import FOLDER, Segments, source
+from engine.backends.cuda.device import fuse_launches, launches
+from engine.backends.cuda.launch import SOURCE_FOLDER, ElementwiseLaunch, kernel_source
 from engine.backends.ops import Calls
-from engine.bench.cases import CASES, with_head
+from engine.bench.cases import LAYER_CASES, network_around
 from engine.documents.presets import DEFAULT, PRESETS
 from engine.training.optimizers import SGD, AdamW
 from engine.training.recipe import Recipe
@@ -36,13 +36,13 @@ Text = tuple[str, str, tuple[str, ...]]
 
 
 def texts(calls: Calls) -> set[Text]:
-    return {(launch.kernel, launch.glue, launch.options) for launch in launches(calls)}
+    return {(launch.kernel, launch.defines, launch.options) for launch in launches(calls)}
 
 
 def calls_of_all_cases() -> Calls:
     """Calls of every layer, and of a mixed network in float64."""
     kernels = kernel_backend(CpuDevice(132))
-    plans = [learning_plan(with_head(*case), kernels, 3) for case in CASES]
+    plans = [learning_plan(network_around(*case), kernels, 3) for case in LAYER_CASES]
     plans.append(learning_plan(MIXED, kernels, 3, dtype=np.float64))
     return [call for plan in plans for call in all_calls(plan)]
 
@@ -51,7 +51,7 @@ def compile_all(wanted: set[Text], architecture: int) -> dict[Text, str]:
     """The compiler log of each kernel. Raises AssertionError with the log of the first that fails."""
     jobs = sorted(wanted)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        logs = pool.map(lambda text: compile_for(architecture, source(*text[:2]), text[2]), jobs)
+        logs = pool.map(lambda text: compile_for(architecture, kernel_source(*text[:2]), text[2]), jobs)
         return dict(zip(jobs, logs, strict=True))
 
 
@@ -61,15 +61,15 @@ def rest_of(calls: Calls, known: set[Text]) -> set[Text]:
     found = launches(calls)
     files = {launch.kernel: launch for launch in found if launch.kernel not in {kernel for kernel, _, _ in known}}
     functions = {
-        each.function.partition("<")[0]: each
+        each.name.partition("<")[0]: each
         for launch in found
-        if isinstance(launch, Segments)
+        if isinstance(launch, ElementwiseLaunch)
         for segment in launch.segments
         for each in segment
     }
     present = {name for _, glue, _ in known for name in re.findall(r"(\w+)(?:<[^>]*>)?\(i,", glue)}
     missing = {name: each for name, each in functions.items() if name not in present}
-    together = Segments(found[0].kernels, tuple((function,) for _, function in sorted(missing.items())))
+    together = ElementwiseLaunch(found[0].kernels, tuple((function,) for _, function in sorted(missing.items())))
     return texts([(launch, (), {}) for launch in (*files.values(), together)])
 
 
@@ -77,11 +77,11 @@ def rest_of(calls: Calls, known: set[Text]) -> set[Text]:
 def test_every_kernel_compiles_for_every_architecture(architecture: int) -> None:
     """On architectures that allocate registers differently, all of the default network's training, without register
     spills."""
-    default = texts(fused(step_calls(DEFAULT.network, Recipe(AdamW()))))
+    default = texts(fuse_launches(step_calls(DEFAULT.network, Recipe(AdamW()))))
     if architecture not in UNLIKE:
         default = set({text[0]: text for text in sorted(default) if text[0] != "elementwise"}.values())
     wanted = default | rest_of(calls_of_all_cases() + step_calls(DEFAULT.network, OTHER), default)
-    assert {kernel for kernel, _, _ in wanted} == {path.stem for path in FOLDER.glob("*.cu")}
+    assert {kernel for kernel, _, _ in wanted} == {path.stem for path in SOURCE_FOLDER.glob("*.cu")}
     logs = compile_all(wanted, architecture)
     for text in default:
         spills = re.findall(r"(\d+) bytes spill", logs[text])
@@ -93,24 +93,24 @@ def test_every_layer_compiles_with_all_its_options() -> None:
     """To PTX, which all architectures share."""
     jobs = sorted(texts(calls_of_all_cases()))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda text: compile_for(90, source(*text[:2]), text[2], virtual=True), jobs))
+        list(pool.map(lambda text: compile_for(90, kernel_source(*text[:2]), text[2], virtual=True), jobs))
 
 
 def test_every_preset_and_optimizer_compiles_fused() -> None:
     kernels = kernel_backend(CpuDevice(132))
     plans = [learning_plan(preset.network, kernels, 64) for preset in PRESETS.values()]
-    calls = [call for plan in plans for call in fused(all_calls(plan))]
-    compile_all(texts(calls + fused(step_calls(DEFAULT.network, OTHER))), 90)
+    calls = [call for plan in plans for call in fuse_launches(all_calls(plan))]
+    compile_all(texts(calls + fuse_launches(step_calls(DEFAULT.network, OTHER))), 90)
 
 
 def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the largest depth that fits into shared memory."""
     wanted: set[Text] = set()
     for tile in tiling.TILES:
-        if tile.high * tile.wide < 64:
+        if tile.thread_rows * tile.thread_columns < 64:
             continue
         depth = max(
-            d for d in tiling.DEPTHS if tiling.Sharing(tile, 1, 1, d).shared_bytes(4) <= tiling.SHARED_BYTES
+            d for d in tiling.DEPTHS if tiling.TilingConfig(tile, 1, 1, d).shared_bytes(4) <= tiling.SHARED_BYTES
         )
         monkeypatch.setattr(tiling, "best_tiling", always(tile, 1, 1, depth))
         wanted |= texts(all_calls(learning_plan(LONG, kernel_backend(CpuDevice(132)), BATCH)))
@@ -119,7 +119,7 @@ def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pyte
 
 
 def test_compiler_errors_give_file_and_line() -> None:
-    broken = source("matmul", "#define EPILOGUE_PARAMETERS\n#define EPILOGUE(i, computed, cell) oops;")
+    broken = kernel_source("matmul", "#define EPILOGUE_PARAMETERS\n#define EPILOGUE(i, computed, cell) oops;")
     options = (
         "-DREAL=float",
         "-DDEPTH=16",

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.data.pool import Fixed
-from engine.explain.step_trace import Dissection, Inspection
-from engine.explain.step_tracer import Dissector, Standing
-from engine.nn.model import Moment
+from engine.data.pool import FixedSource
+from engine.explain.step_trace import StepQuery, StepTrace
+from engine.explain.step_tracer import StepStart, StepTracer
+from engine.nn.model import RunPoint
 from engine.training.optimizers import Adam
 from engine.training.recipe import Recipe
 from engine.training.trainer import Trainer
@@ -20,30 +20,34 @@ from tests.engine.small_runs import CPU, MIXED
 
 pytestmark = needs_compiler
 RECIPE = Recipe(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)
-LOOK = Inspection(2, maps=2, weight=("04-residual.1-conv2d.weight", (1, 2, 0, 1)))
+LOOK = StepQuery(2, maps=2, weight=("04-residual.1-conv2d.weight", (1, 2, 0, 1)))
 
 
 def test_a_step_traced_on_cuda_equals_the_step_and_numpys_trace() -> None:
     data = replace(POOL, images=POOL.images[:8], labels=POOL.labels[:8])
-    found: list[Dissection] = []
+    found: list[StepTrace] = []
     for backend in (CPU, kernel_backend(CpuDevice())):
-        trainer = Trainer(MIXED, Fixed(data), RECIPE, backend)
-        standing = Standing(Moment(0, 0), RECIPE, trainer.checkpoint())
-        taken = ended(Dissector(MIXED, data, backend).pieces(standing, LOOK))
+        trainer = Trainer(MIXED, FixedSource(data), RECIPE, backend)
+        standing = StepStart(RunPoint(0, 0), RECIPE, trainer.checkpoint())
+        taken = ended(StepTracer(MIXED, data, backend).trace_in_slices(standing, LOOK))
         assert taken is not None
         assert taken.update is not None
-        next(trainer.steps())
+        next(trainer.run())
         for name, values in trainer.parameters().items():
             np.testing.assert_array_equal(taken.update.after[name], values)
         found.append(taken)
     host, device = found
-    assert host.seen is not None
-    assert device.seen is not None
-    assert host.worked is not None
-    assert device.worked is not None
+    assert host.example_pass is not None
+    assert device.example_pass is not None
+    assert host.weight_trace is not None
+    assert device.weight_trace is not None
     for one, other in zip(
-        host.seen.outputs + host.seen.gradients, device.seen.outputs + device.seen.gradients, strict=True
+        host.example_pass.outputs + host.example_pass.gradients,
+        device.example_pass.outputs + device.example_pass.gradients,
+        strict=True,
     ):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(device.errors, host.errors, rtol=1e-5)
-    np.testing.assert_allclose(device.worked.sums, host.worked.sums, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        device.weight_trace.example_gradients, host.weight_trace.example_gradients, rtol=1e-3, atol=1e-5
+    )

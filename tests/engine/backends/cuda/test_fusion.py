@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.backends.cuda.arguments import Elementwise, Parameter, reads, writes
-from engine.backends.cuda.arrays import View, view_of
-from engine.backends.cuda.device import fused, launches, turns
-from engine.backends.cuda.launch import Blocks, Kernels, Segments
+from engine.backends.cuda.arguments import DeviceFunction, KernelParameter, reads, writes
+from engine.backends.cuda.arrays import ArrayView, view_of
+from engine.backends.cuda.device import fuse_launches, launches, schedule_streams
+from engine.backends.cuda.launch import BlockLaunch, ElementwiseLaunch, KernelCache
 from engine.documents.presets import DEFAULT
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.nn.network import Network
@@ -44,11 +44,11 @@ RUNS = st.builds(run_of, st.integers(0, 20), st.sampled_from([1, 4, 5]), st.samp
 TOUCHES = st.lists(st.tuples(RUNS, st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=3)
 
 
-def seen(array: np.ndarray) -> View:
+def seen(array: np.ndarray) -> ArrayView:
     return view_of(array.__array_interface__["data"][0], array, array.shape, array.strides)
 
 
-def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> Segments:
+def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> ElementwiseLaunch:
     parameters = []
     for array, written, random_access, constant in touches:
         view = seen(array)
@@ -58,7 +58,7 @@ def launch_of(name: str, touches: list[tuple[np.ndarray, bool, bool, bool]]) -> 
             else reads(view, random_access=random_access)
         )
     size = touches[0][0].size
-    return Segments(Kernels(CpuDevice()), ((Elementwise(name, size, tuple(parameters)),),))
+    return ElementwiseLaunch(KernelCache(CpuDevice()), ((DeviceFunction(name, size, tuple(parameters)),),))
 
 
 @needs_compiler
@@ -69,9 +69,9 @@ def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
     for fuse in (False, True):
         device = CpuDevice(132, backwards=fuse)
         plan = learning_plan(network, kernel_backend(device), 5)
-        compile_ahead(fused(all_calls(plan)) if fuse else all_calls(plan))
+        compile_ahead(fuse_launches(all_calls(plan)) if fuse else all_calls(plan))
         before = len(device.launches)
-        ends.append(passed(plan, network.initial(1), images, shares, fuse))
+        ends.append(passed(plan, network.initial_parameters(1), images, shares, fuse))
         counts.append(len(device.launches) - before)
     for name, values in ends[0].items():
         np.testing.assert_array_equal(ends[1][name], values, err_msg=name)
@@ -80,28 +80,30 @@ def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
 
 def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> None:
     """The overhead of a launch is about the time of such a kernel; docs/benchmarks.md uses this number."""
-    assert len(fused(step_calls(DEFAULT.network, Recipe(AdamW())))) == 21
+    assert len(fuse_launches(step_calls(DEFAULT.network, Recipe(AdamW())))) == 21
 
 
 def test_pooling_is_fused_with_the_convolution() -> None:
     """If windows tile the maps exactly; and values just computed are not loaded again."""
     for size, together in ((8, True), (9, False)):
         network = Network((1, size, size), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
-        plan = Plan(network, kernel_backend(CpuDevice(132)), 1, keep=True)
-        found = launches(fused([call for calls in plan.forward_calls for call in calls]))
+        plan = Plan(network, kernel_backend(CpuDevice(132)), 1, keep_outputs=True)
+        found = launches(fuse_launches([call for calls in plan.forward_calls for call in calls]))
         assert any(launch.kernel == "elementwise" for launch in found[1:]) != together
         convolution = next(launch for launch in found if launch.kernel == "convolution_forward")
-        assert ("WindowValues" in convolution.glue) == together
-        assert "CachedValue<float> fk0" in convolution.glue
+        assert ("WindowValues" in convolution.defines) == together
+        assert "CachedValue<float> fk0" in convolution.defines
 
 
 def test_only_functions_of_the_own_window_are_fused_with_a_window() -> None:
     maps, other = np.zeros((1, 4, 4, 2), np.float32), np.zeros((1, 4, 4, 2), np.float32)
     out, far, small = (seen(array) for array in (maps, other, np.zeros(8, np.float32)))
-    blocks = Blocks(Kernels(CpuDevice()), "convolution_forward", (), (1,), (1,), tuple(writes(out)), 32, (4, 4, 2))
+    blocks = BlockLaunch(
+        KernelCache(CpuDevice()), "convolution_forward", (), (1,), (1,), tuple(writes(out)), 32, (4, 4, 2)
+    )
 
-    def after(blocks: Blocks, size: int, *parameters: Parameter) -> Blocks | None:
-        return blocks.followed_by(Elementwise("f", size, tuple(parameters)))
+    def after(blocks: BlockLaunch, size: int, *parameters: KernelParameter) -> BlockLaunch | None:
+        return blocks.fused_with(DeviceFunction("f", size, tuple(parameters)))
 
     pooled = after(blocks, 8, *reads(out, windows=(4, 4, 2)), *writes(small))
     assert pooled is not None
@@ -127,7 +129,7 @@ def test_fused_parameters_fit_into_a_launch() -> None:
         for source, target in zip(inner[::2], inner[1::2], strict=True)
         for call in [(launch_of("copied", [(source, False, False, False), (target, True, False, False)]), (), {})]
     ]
-    for launch in launches(fused(calls)):
+    for launch in launches(fuse_launches(calls)):
         assert sum(np.asarray(value).nbytes for value in launch._values() if np.ndim(value) == 0) < 4096
         assert len(launch.segments) <= 16  # type: ignore[attr-defined]
 
@@ -140,20 +142,22 @@ def test_two_streams_wait_for_each_other_at_every_dependency(
     program: list[list[tuple[np.ndarray, bool, bool, bool]]],
 ) -> None:
     found = [launch_of(str(number), touches) for number, touches in enumerate(program)]
-    made = turns(found)
+    made = schedule_streams(found)
     # What is done before each: earlier launches of its stream, what it waits for, and what those waited for.
     before: list[set[int]] = []
     for number, turn in enumerate(made):
-        near = [earlier for earlier in range(number) if made[earlier].lane == turn.lane][-1:]
-        direct = {*near, *turn.after}
+        near = [earlier for earlier in range(number) if made[earlier].stream == turn.stream][-1:]
+        direct = {*near, *turn.waits_for}
         before.append(direct.union(*(before[each] for each in direct)))
-        assert all(earlier in before[number] for earlier in range(number) if found[number].hinders(found[earlier]))
+        assert all(
+            earlier in before[number] for earlier in range(number) if found[number].conflicts_with(found[earlier])
+        )
 
 
 def test_weight_gradients_run_in_parallel_with_input_gradients() -> None:
-    found = launches(fused(step_calls(DEFAULT.network, Recipe(AdamW()))))
-    made = turns(found)
-    lanes = {turn.lane for launch, turn in zip(found, made, strict=True) if "gradient" in launch.kernel}
+    found = launches(fuse_launches(step_calls(DEFAULT.network, Recipe(AdamW()))))
+    made = schedule_streams(found)
+    lanes = {turn.stream for launch, turn in zip(found, made, strict=True) if "gradient" in launch.kernel}
     assert lanes == {0, 1}
 
 
@@ -163,10 +167,10 @@ def test_weight_gradients_run_in_parallel_with_input_gradients() -> None:
 @given(st.lists(TOUCHES, max_size=8))
 def test_nothing_runs_before_its_dependencies(program: list[list[tuple[np.ndarray, bool, bool, bool]]]) -> None:
     given_ones = [launch_of(str(number), touches) for number, touches in enumerate(program)]
-    fewer = launches(fused([(launch, (), {}) for launch in given_ones]))
-    done = [launch for launch in fewer if isinstance(launch, Segments)]
+    fewer = launches(fuse_launches([(launch, (), {}) for launch in given_ones]))
+    done = [launch for launch in fewer if isinstance(launch, ElementwiseLaunch)]
     places = {
-        function.function: (number, segment, place)
+        function.name: (number, segment, place)
         for number, launch in enumerate(done)
         for segment, functions in enumerate(launch.segments)
         for place, function in enumerate(functions)
@@ -174,7 +178,7 @@ def test_nothing_runs_before_its_dependencies(program: list[list[tuple[np.ndarra
     assert len(places) == len(program)
     for late, second in enumerate(given_ones):
         for early, first in enumerate(given_ones[:late]):
-            if not second.hinders(first):
+            if not second.conflicts_with(first):
                 continue
             (here, segment, place), (there, beside, after) = places[str(early)], places[str(late)]
             assert here <= there
@@ -183,13 +187,13 @@ def test_nothing_runs_before_its_dependencies(program: list[list[tuple[np.ndarra
                 assert segment == beside
                 assert place < after
                 assert all(
-                    mine.view.same_places(other.view) and mine.elementwise and other.elementwise
+                    mine.view.same_elements(other.view) and mine.elementwise and other.elementwise
                     for mine in first.accesses
                     for other in second.accesses
-                    if mine.hinders(other)
+                    if mine.conflicts_with(other)
                 )
 
 
 def test_calls_that_are_not_launches_are_refused() -> None:
     with pytest.raises(TypeError, match="Only launches of kernels"):
-        fused([(print, (), {})])
+        fuse_launches([(print, (), {})])

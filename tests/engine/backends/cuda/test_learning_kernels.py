@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.backends.numpy import ArrayOperations
-from engine.backends.ops import Operations, replay
+from engine.backends.numpy import NumpyOps
+from engine.backends.ops import Ops, replay
 from engine.nn.layers import MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import MIXED, examples, kernel_backend
 
@@ -26,28 +26,30 @@ def device() -> CpuDevice:
 
 
 @pytest.fixture
-def ops(device: CpuDevice) -> Operations:
+def ops(device: CpuDevice) -> Ops:
     return kernel_backend(device).operations
 
 
-def stepper_on(device: CpuDevice, network: Network = MIXED) -> Stepper:
-    stepper = Stepper(network, kernel_backend(device, fuse=True), Recipe(SGD(0.05), batch=6), network.initial(3))
+def stepper_on(device: CpuDevice, network: Network = MIXED) -> TrainStep:
+    stepper = TrainStep(
+        network, kernel_backend(device, fuse=True), Recipe(SGD(0.05), batch=6), network.initial_parameters(3)
+    )
     images, shares = examples(network, 11)
     images[7] = np.nan
     order = np.array([[0, 1, 2, 3, 4, 5], [5, 4, 3, 7, 1, 0], [0, 2, 4, 6, 8, 10]])
-    stepper.feed(images, shares, order, np.full(3, 0.05, np.float32))
+    stepper.load_epoch(images, shares, order, np.full(3, 0.05, np.float32))
     return stepper
 
 
 def test_a_step_with_nan_changes_nothing_and_stops_later_steps(device: CpuDevice) -> None:
     stepper = stepper_on(device)
     stepper.run(6)
-    assert stepper.fine
-    before = stepper.parameters() | stepper.memory()
+    assert stepper.is_finite
+    before = stepper.parameters() | stepper.optimizer_state()
     stepper.run(6, 2)
-    assert not stepper.fine
+    assert not stepper.is_finite
     assert stepper.steps_made == 1
-    for name, values in (stepper.parameters() | stepper.memory()).items():
+    for name, values in (stepper.parameters() | stepper.optimizer_state()).items():
         np.testing.assert_array_equal(values, before[name], err_msg=name)
 
 
@@ -60,11 +62,11 @@ def test_steps_do_no_host_work(device: CpuDevice) -> None:
 
 
 @pytest.mark.parametrize(("rate", "key"), [(0.5, 1), (0.1, 2**32 - 1), (0.0, 77)])
-def test_dropout_drops_the_same_values_as_on_numpy(ops: Operations, rate: float, key: int) -> None:
+def test_dropout_drops_the_same_values_as_on_numpy(ops: Ops, rate: float, key: int) -> None:
     x = np.random.default_rng(1).normal(size=(3, 4, 5, 6)).astype(np.float32)
     rng_counter = np.array([2**32 - 3, 1000], np.uint32)
     found = []
-    for each in (ops, ArrayOperations()):
+    for each in (ops, NumpyOps()):
         y = each.zeros(x.shape, np.float32)
         replay(each.dropout(each.from_host(x), y, rate, key, each.from_host(rng_counter)).forward())
         found.append(each.to_host(y))
@@ -72,9 +74,7 @@ def test_dropout_drops_the_same_values_as_on_numpy(ops: Operations, rate: float,
 
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 1)])
-def test_of_equal_values_the_first_in_row_major_order_gets_the_gradient(
-    ops: Operations, size: int, stride: int
-) -> None:
+def test_of_equal_values_the_first_in_row_major_order_gets_the_gradient(ops: Ops, size: int, stride: int) -> None:
     """By the definition: one for each window whose first maximum is there."""
     x = np.random.default_rng(2).integers(0, 2, (2, 7, 6, 3)).astype(np.float32)
     shape = MaxPool2D(size, stride).output_shape((2, 7, 6))
@@ -89,7 +89,7 @@ def test_of_equal_values_the_first_in_row_major_order_gets_the_gradient(
     np.testing.assert_array_equal(ops.to_host(dx), expected)
 
 
-def test_nan_propagates_through_relu_and_max_pool(ops: Operations) -> None:
+def test_nan_propagates_through_relu_and_max_pool(ops: Ops) -> None:
     x = np.full((1, 2, 2, 3), -1, np.float32)
     x[0, 0, 1, 0] = x[0, 1, 1, 1] = np.nan
     given, cut, pooled = ops.from_host(x), ops.zeros(x.shape, np.float32), ops.zeros((1, 1, 1, 3), np.float32)
@@ -99,23 +99,23 @@ def test_nan_propagates_through_relu_and_max_pool(ops: Operations) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_check_finds_one_non_finite_value_among_many(ops: Operations, bad: float) -> None:
+def test_check_finds_one_non_finite_value_among_many(ops: Ops, bad: float) -> None:
     values = np.ones(10_000, np.float32)
     is_finite = ops.full((1,), 1, np.int32)
-    replay(ops.check((ops.from_host(values),), is_finite))
+    replay(ops.check_finite((ops.from_host(values),), is_finite))
     assert ops.to_host(is_finite).tolist() == [1]
     values[9_876] = bad
-    replay(ops.check((ops.from_host(values), ops.from_host(np.ones(3, np.float32))), is_finite))
+    replay(ops.check_finite((ops.from_host(values), ops.from_host(np.ones(3, np.float32))), is_finite))
     assert ops.to_host(is_finite).tolist() == [0]
 
 
-def test_a_gradient_whose_square_overflows_is_clipped(ops: Operations) -> None:
+def test_a_gradient_whose_square_overflows_is_clipped(ops: Ops) -> None:
     gradients = ops.from_host(np.array([3e30, -4e30], np.float32))
-    replay(ops.clip(gradients, 10))
+    replay(ops.clip_norm(gradients, 10))
     np.testing.assert_allclose(ops.to_host(gradients), [6, -8], rtol=1e-6)
 
 
-def test_non_contiguous_arrays_are_transferred_both_ways(ops: Operations) -> None:
+def test_non_contiguous_arrays_are_transferred_both_ways(ops: Ops) -> None:
     whole = ops.zeros((2, 5, 6, 3), np.float32)
     inside = whole[:, 1:4, 2:5]
     values = np.random.default_rng(3).normal(size=(2, 3, 3, 3)).astype(np.float32)
@@ -126,15 +126,15 @@ def test_non_contiguous_arrays_are_transferred_both_ways(ops: Operations) -> Non
         ops.upload(values[:1], inside)
 
 
-def test_unsupported_memory_layouts_are_refused(ops: Operations) -> None:
+def test_unsupported_memory_layouts_are_refused(ops: Ops) -> None:
     gapped = ops.zeros((4, 6), np.float32)[:, ::2]
     with pytest.raises(ValueError, match="has gaps"):
-        ops.clip(gapped, 1)
+        ops.clip_norm(gapped, 1)
     maps = ops.zeros((1, 4, 4, 2), np.float32)
     with pytest.raises(ValueError, match="rows without gaps"):
         ops.convolution(maps[:, :, ::2], ops.zeros((1, 5), np.float32), maps, 2, 1, 0, 1)
     with pytest.raises(ValueError, match="float32 or float64"):
-        ops.product(*(ops.zeros((2, 2), np.int32) for _ in range(3)))
+        ops.matmul(*(ops.zeros((2, 2), np.int32) for _ in range(3)))
 
 
 def test_a_network_without_parameters_trains_without_error(device: CpuDevice) -> None:

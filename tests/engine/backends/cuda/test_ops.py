@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.cases import CASES, name_of, random_values, with_head
+from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
 from engine.documents.presets import PRESETS
 from engine.nn.layers import Layer, Shape
 from engine.training.optimizers import SGD, Adam, AdamW
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,
@@ -31,15 +31,19 @@ CPU = choose_backend("cpu")
 def kernels_of_all_cases() -> None:
     """Compiled in parallel."""
     kernels = kernel_backend(CpuDevice())
-    compile_ahead([call for case in CASES for call in all_calls(learning_plan(with_head(*case), kernels, 3))])
+    compile_ahead(
+        [call for case in LAYER_CASES for call in all_calls(learning_plan(network_around(*case), kernels, 3))]
+    )
 
 
 @pytest.mark.parametrize("backwards", [False, True], ids=["", "backwards"])
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 def test_every_layer_matches_numpy(case: tuple[Layer, Shape], backwards: bool) -> None:
     """backwards: threads run in reverse order, which reveals missing barriers."""
-    network = with_head(*case)
-    values = {name: v.astype(np.float32) for name, v in random_values(network, np.random.default_rng(2)).items()}
+    network = network_around(*case)
+    values = {
+        name: v.astype(np.float32) for name, v in random_parameters(network, np.random.default_rng(2)).items()
+    }
     images, shares = examples(network, 3)
     got, expected = (
         passed(learning_plan(network, backend, 3), values, images, shares)
@@ -53,7 +57,7 @@ def test_every_preset_matches_numpy(name: str, batch: int) -> None:
     network = PRESETS[name].network
     images, shares = examples(network, batch)
     plans = (learning_plan(network, backend, batch) for backend in (kernel_backend(CpuDevice(132)), CPU))
-    got, expected = (passed(plan, network.initial(1), images, shares) for plan in plans)
+    got, expected = (passed(plan, network.initial_parameters(1), images, shares) for plan in plans)
     assert_near(got, expected)
 
 
@@ -62,7 +66,7 @@ def test_every_preset_is_tested_against_numpy() -> None:
 
 
 def test_float64_matches_numpy_closely() -> None:
-    values = random_values(MIXED, np.random.default_rng(4))
+    values = random_parameters(MIXED, np.random.default_rng(4))
     images, shares = examples(MIXED, 5, np.float64)
     got, expected = (
         passed(learning_plan(MIXED, backend, 5, dtype=np.float64), values, images, shares)
@@ -88,12 +92,12 @@ def test_ten_training_steps_end_at_the_same_values(recipe: Recipe) -> None:
     rates = np.geomspace(recipe.optimizer.rate, recipe.optimizer.rate / 5, 10).astype(np.float32)
     ends = []
     for backend in (CPU, kernel_backend(CpuDevice(), fuse=True)):
-        stepper = Stepper(MIXED, backend, recipe, MIXED.initial(3))
-        stepper.feed(images, shares, order, rates)
+        stepper = TrainStep(MIXED, backend, recipe, MIXED.initial_parameters(3))
+        stepper.load_epoch(images, shares, order, rates)
         stepper.run(6, 9)
         stepper.run(5)
-        assert stepper.fine
+        assert stepper.is_finite
         assert stepper.steps_made == 10
-        memory = stepper.memory()
+        memory = stepper.optimizer_state()
         ends.append(stepper.parameters() | memory | {"losses": stepper.losses(0, 10)})
     assert_near(ends[1], ends[0], rtol=0, atol=1e-4)

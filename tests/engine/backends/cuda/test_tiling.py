@@ -9,8 +9,8 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.backends.cuda import tiling
-from engine.backends.cuda.arrays import divided_by, view_of
-from engine.backends.cuda.tiling import TILES, Sharing, Size, Tile, best_tiling, in_fours
+from engine.backends.cuda.arrays import divisor_struct, view_of
+from engine.backends.cuda.tiling import TILES, ProductShape, TileShape, TilingConfig, best_tiling, vector_width
 from engine.backends.ops import replay
 from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
@@ -30,9 +30,11 @@ LONG = Network((8, 7, 7), (Conv2D(9, 6, padding=2), Flatten(), Dense(4), Dense(2
 BATCH = 20
 
 
-def always(tile: Tile, groups: int, slices: int, depth: int) -> Callable[[Size, int, int], Sharing]:
+def always(
+    tile: TileShape, groups: int, slices: int, depth: int
+) -> Callable[[ProductShape, int, int], TilingConfig]:
     """A replacement for best_tiling."""
-    return lambda size, itemsize, processors: Sharing(tile, groups, slices, depth)
+    return lambda size, itemsize, processors: TilingConfig(tile, groups, slices, depth)
 
 
 @needs_compiler
@@ -42,7 +44,7 @@ def always(tile: Tile, groups: int, slices: int, depth: int) -> Callable[[Size, 
     ids=[f"{tile.rows}x{tile.columns}" for tile in TILES],
 )
 def test_every_tile_gives_the_same_product(
-    tile: Tile, groups: int, slices: int, depth: int, monkeypatch: pytest.MonkeyPatch
+    tile: TileShape, groups: int, slices: int, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches of a multiple of four use vector loads, others do not."""
     monkeypatch.setattr(tiling, "best_tiling", always(tile, groups, slices, depth))
@@ -51,7 +53,7 @@ def test_every_tile_gives_the_same_product(
     images, shares = examples(LONG, batch)
     plans = [learning_plan(LONG, backend, batch) for backend in (kernel_backend(device), CPU)]
     compile_ahead(all_calls(plans[0]))
-    got, expected = (passed(plan, LONG.initial(1), images, shares) for plan in plans)
+    got, expected = (passed(plan, LONG.initial_parameters(1), images, shares) for plan in plans)
     assert_near(got, expected)
     assert ("reduce_slices" in device.launches) == (slices > 1)
 
@@ -71,7 +73,7 @@ def test_matrices_may_have_any_strides(backwards: bool) -> None:
                     for each, turned in ((left, left_turned), (right, right_turned))
                 ]
                 out = ops.zeros((rows, columns), np.float64)
-                replay(ops.product(*given, out))
+                replay(ops.matmul(*given, out))
                 np.testing.assert_allclose(ops.to_host(out), left @ right, rtol=1e-12, atol=1e-12)
 
 
@@ -83,26 +85,26 @@ def test_few_columns_are_computed_row_by_row() -> None:
     for rows, members, columns in ((1, 1, 1), (3, 65, 1), (5, 1000, 2)):
         left, right = rng.normal(size=(rows, members)), rng.normal(size=(members, columns))
         out = ops.zeros((rows, columns), np.float64)
-        replay(ops.product(ops.from_host(left), ops.from_host(right), out))
+        replay(ops.matmul(ops.from_host(left), ops.from_host(right), out))
         np.testing.assert_allclose(ops.to_host(out), left @ right, rtol=1e-12, atol=1e-12)
     assert set(device.launches) == {"row_products"}
 
 
 SIZES = [
-    Size(8, 65536, 25, (4, 4)),
-    Size(128, 65536, 1152, (4, 4)),
-    Size(16, 73, 16384, (4, 4)),
-    Size(64, 289, 65536),
-    Size(2, 3, 4),
-    Size(1, 1, 1),
+    ProductShape(8, 65536, 25, (4, 4)),
+    ProductShape(128, 65536, 1152, (4, 4)),
+    ProductShape(16, 73, 16384, (4, 4)),
+    ProductShape(64, 289, 65536),
+    ProductShape(2, 3, 4),
+    ProductShape(1, 1, 1),
 ]
 
 
 @pytest.mark.parametrize("itemsize", [4, 8])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_the_chosen_tiling_can_be_launched(size: Size, itemsize: int) -> None:
+def test_the_chosen_tiling_can_be_launched(size: ProductShape, itemsize: int) -> None:
     found = best_tiling(size, itemsize, 132)
-    along, down = found.tile.blocks(size.rows, size.columns)
+    along, down = found.tile.grid(size.rows, size.columns)
     assert found.shared_bytes(itemsize) <= 48 * 1024
     assert found.threads <= 1024
     assert down < 65536
@@ -111,14 +113,14 @@ def test_the_chosen_tiling_can_be_launched(size: Size, itemsize: int) -> None:
 
 
 def test_large_products_use_large_tiles_and_long_sums_are_split() -> None:
-    large = best_tiling(Size(128, 65536, 1152, (4, 4)), 4, 132)
+    large = best_tiling(ProductShape(128, 65536, 1152, (4, 4)), 4, 132)
     assert large.tile.rows * large.tile.columns >= 64 * 128
     # A single image has too few positions to fill a GPU with large tiles.
-    assert best_tiling(Size(8, 1024, 25), 4, 132).tile.rows == 8
-    assert best_tiling(Size(16, 73, 16384, (4, 4)), 4, 132).slices > 30
+    assert best_tiling(ProductShape(8, 1024, 25), 4, 132).tile.rows == 8
+    assert best_tiling(ProductShape(16, 73, 16384, (4, 4)), 4, 132).slices > 30
     # Rounding grows with the length of a sum: hanuschkin's second convolution was off by more than is allowed on an
     # H200 when one thread added up all 1,600 members.
-    second = best_tiling(Size(32, 193600, 1600, (4, 4)), 4, 132)
+    second = best_tiling(ProductShape(32, 193600, 1600, (4, 4)), 4, 132)
     assert second.groups * second.slices > 1
 
 
@@ -127,7 +129,7 @@ def test_division_by_a_product_is_exact() -> None:
     rng = np.random.default_rng(1)
     numbers = np.concatenate([np.arange(300), 2**31 - 1 - np.arange(300), rng.integers(0, 2**31, 2000)])
     for by in (1, 2, 3, 7, 10, 64, 641, 65537, 2**20 + 1, 2**31 - 1):
-        divisor = divided_by(by)
+        divisor = divisor_struct(by)
         found = (numbers.astype(np.uint64) * 2 * np.uint64(divisor["magic"]) >> np.uint64(32)) >> np.uint64(
             divisor["shift"]
         )
@@ -144,6 +146,6 @@ def test_vector_loads_need_alignment() -> None:
     start = memory.__array_interface__["data"][0]
     start += -start % 16
     at = [view_of(start + byte, memory, (16,), (4,)) for byte in (0, 4, 16)]
-    assert [in_fours(view, 8) for view in at] == [4, 1, 4]
-    assert in_fours(at[0], 8, 6) == 1
-    assert in_fours(view_of(start, np.zeros(8), (8,), (8,)), 8) == 1
+    assert [vector_width(view, 8) for view in at] == [4, 1, 4]
+    assert vector_width(at[0], 8, 6) == 1
+    assert vector_width(view_of(start, np.zeros(8), (8,), (8,)), 8) == 1

@@ -7,7 +7,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from engine.backends.backend import choose_backend
-from engine.backends.convolution_cost import spectra_pay, together
+from engine.backends.convolution_cost import is_fourier_faster, preferred_batch
 from engine.backends.numpy.fft_convolution import FourierConvolution
 from engine.backends.ops import replay
 from engine.documents.presets import HANUSCHKIN
@@ -64,13 +64,15 @@ def test_output_and_gradients_match_the_definition(case: tuple) -> None:
 
 
 def test_the_frequency_domain_is_chosen_for_large_kernels_over_many_channels_only() -> None:
-    assert spectra_pay((16, 64, 64, 32), 32, 10)
-    assert not spectra_pay((1, 124, 124, 32), 16, 10)  # one input channel: its spectrum is used by too few kernels
-    assert not spectra_pay((16, 64, 64, 4), 32, 10)  # products too thin
-    assert not spectra_pay((16, 64, 64, 32), 32, 3)
-    assert not spectra_pay((256, 64, 64, 32), 256, 10)  # more memory than it may take
-    assert together((16, 64, 64), 32, 10) == 32
-    assert together((1, 32, 32), 8, 5) == 1
+    assert is_fourier_faster((16, 64, 64, 32), 32, 10)
+    assert not is_fourier_faster(
+        (1, 124, 124, 32), 16, 10
+    )  # one input channel: its spectrum is used by too few kernels
+    assert not is_fourier_faster((16, 64, 64, 4), 32, 10)  # products too thin
+    assert not is_fourier_faster((16, 64, 64, 32), 32, 3)
+    assert not is_fourier_faster((256, 64, 64, 32), 256, 10)  # more memory than it may take
+    assert preferred_batch((16, 64, 64), 32, 10) == 32
+    assert preferred_batch((1, 32, 32), 8, 5) == 1
 
 
 def test_chunks_of_a_batch_suit_the_frequency_domain_and_both_threads() -> None:
@@ -84,14 +86,14 @@ def test_gradients_hardly_depend_on_the_convolution_algorithm() -> None:
     shares = np.tile(np.float32([[1, 0], [0, 1]]), (8, 1))
     many = _gradient(network, images, shares)
     single = np.mean([_gradient(network, images[n : n + 1], shares[n : n + 1]) for n in range(16)], 0)
-    assert spectra_pay((8, 32, 32, 16), 12, 9)
-    assert not spectra_pay((8, 32, 32, 1), 12, 9)
+    assert is_fourier_faster((8, 32, 32, 16), 12, 9)
+    assert not is_fourier_faster((8, 32, 32, 1), 12, 9)
     np.testing.assert_allclose(many, single, rtol=0, atol=2e-5 * np.abs(single).max())
 
 
 def _gradient(network: Network, images: np.ndarray, shares: np.ndarray) -> np.ndarray:
     plan = Plan(network, choose_backend("cpu"), len(images), learn=True)
-    plan.load(network.initial(3))
+    plan.load(network.initial_parameters(3))
     plan.forward(images)
     plan.backward(shares)
-    return plan.gradients.copy()
+    return plan.gradient_vector.copy()

@@ -11,40 +11,40 @@ import pytest
 
 from engine.backends.backend import choose_backend, one_blas_thread
 from engine.backends.numpy import threads
-from engine.backends.numpy.threads import Lanes
+from engine.backends.numpy.threads import ThreadPair
 from engine.backends.ops import replay
 from engine.documents.presets import DEFAULT
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
+from engine.training.train_step import TrainStep
 
 
 def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(threads, "available_cores", lambda: count)
 
 
-def lane_threads() -> list[threading.Thread]:
+def worker_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("numpy-worker")]
 
 
 def assert_thread_ends() -> None:
     gc.collect()
-    for thread in lane_threads():
+    for thread in worker_threads():
         thread.join(5)
-    assert not lane_threads()
+    assert not worker_threads()
 
 
 def trained() -> tuple[bytes, int]:
     """The parameters after three steps, and the number of worker threads meanwhile."""
     network, rng = DEFAULT.network, np.random.default_rng(1)
-    stepper = Stepper(network, choose_backend("cpu"), Recipe(SGD(0.01), batch=64), network.initial(1))
+    stepper = TrainStep(network, choose_backend("cpu"), Recipe(SGD(0.01), batch=64), network.initial_parameters(1))
     images = rng.uniform(-1, 1, (64, *network.input_shape)).astype(np.float32)
     shares = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 64)]
-    stepper.feed(images, shares, np.tile(np.arange(64), (3, 1)), np.full(3, 0.01, np.float32))
+    stepper.load_epoch(images, shares, np.tile(np.arange(64), (3, 1)), np.full(3, 0.01, np.float32))
     with one_blas_thread():
         for _ in range(3):
             stepper.run(64)
-    return b"".join(values.tobytes() for values in stepper.parameters().values()), len(lane_threads())
+    return b"".join(values.tobytes() for values in stepper.parameters().values()), len(worker_threads())
 
 
 def test_one_and_two_cores_train_the_same_bytes_and_leave_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,11 +59,11 @@ def test_one_and_two_cores_train_the_same_bytes_and_leave_no_thread(monkeypatch:
 
 def test_the_worker_thread_ends_with_the_calls_that_use_it(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 2)
-    made = Lanes()
-    first, second = (made.together([[(int, (), {})], [(int, (), {})]]) for _ in range(2))
+    made = ThreadPair()
+    first, second = (made.in_parallel([[(int, (), {})], [(int, (), {})]]) for _ in range(2))
     replay(first)
     replay(second)
-    assert len(lane_threads()) == 1  # both use the same
+    assert len(worker_threads()) == 1  # both use the same
     del first, second
     assert_thread_ends()
 
@@ -71,19 +71,19 @@ def test_the_worker_thread_ends_with_the_calls_that_use_it(monkeypatch: pytest.M
 def test_lists_of_calls_run_on_two_threads_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 2)
     meeting = threading.Barrier(2)
-    calls = Lanes().together([[(meeting.wait, (5,), {})], [(meeting.wait, (5,), {})]])
+    calls = ThreadPair().in_parallel([[(meeting.wait, (5,), {})], [(meeting.wait, (5,), {})]])
     replay(calls)  # one after the other, the first would wait in vain
     assert not meeting.broken
 
 
 def test_nested_parallel_calls_run_in_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
     use_cores(monkeypatch, 2)
-    made, done = Lanes(), []
+    made, done = ThreadPair(), []
 
     def inner(name: str) -> list:
-        return made.together([[(done.append, (f"{name}1",), {})], [(done.append, (f"{name}2",), {})]])
+        return made.in_parallel([[(done.append, (f"{name}1",), {})], [(done.append, (f"{name}2",), {})]])
 
-    replay(made.together([inner("a"), inner("b")]))  # a worker that waited for itself would never end
+    replay(made.in_parallel([inner("a"), inner("b")]))  # a worker that waited for itself would never end
     assert sorted(done) == ["a1", "a2", "b1", "b2"]
     assert done.index("a1") < done.index("a2")
     assert done.index("b1") < done.index("b2")
@@ -100,7 +100,7 @@ def test_an_error_of_either_thread_is_raised_when_both_have_ended(
         raise ValueError("no such luck")
 
     lists = [[(done.append, (1,), {})], [(fail, (), {})]]
-    calls = Lanes().together(lists if failing else lists[::-1])
+    calls = ThreadPair().in_parallel(lists if failing else lists[::-1])
     with pytest.raises(ValueError, match="no such luck"):
         replay(calls)
     assert done == [1]
@@ -111,7 +111,7 @@ def test_the_second_thread_inherits_errstate(
 ) -> None:
     use_cores(monkeypatch, 2)
     large, out = np.full(1000, 3e38, np.float32), np.zeros((2, 1000), np.float32)
-    calls = Lanes().together([[(np.add, (large, large, part), {})] for part in out])
+    calls = ThreadPair().in_parallel([[(np.add, (large, large, part), {})] for part in out])
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("error")
         replay(calls)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.numpy import ArrayOperations
+from engine.backends.numpy import NumpyOps
 from engine.backends.numpy import calls as memory
 from engine.backends.ops import replay
 
-OPS = ArrayOperations()
+OPS = NumpyOps()
 
 
 # Shapes whose examples map to the same cache sets, and others.
@@ -21,7 +21,7 @@ def test_gather_takes_the_examples_of_the_current_row(shape: tuple[int, ...], co
     order, step_index = rng.integers(0, 40, (3, 20)), np.zeros(1, np.int64)
     wide = np.zeros((*shape[:-1], shape[-1] + 2, count), np.float32)
     out = wide[..., 1:-1, :]
-    calls = OPS.gather(table, order, step_index, 2, out)
+    calls = OPS.gather_batch(table, order, step_index, 2, out)
     for row in (2, 0):
         step_index[0] = row
         replay(calls)
@@ -35,7 +35,7 @@ def test_gather_takes_the_examples_of_the_current_row(shape: tuple[int, ...], co
 def test_a_non_finite_value_is_found_in_any_array(value: float, place: int) -> None:
     arrays = [np.ones((2, 300), np.float32), np.ones(5, np.float32)]
     is_finite = np.ones(1, np.int32)
-    calls = OPS.check(arrays, is_finite)
+    calls = OPS.check_finite(arrays, is_finite)
     replay(calls)
     assert is_finite[0] == 1
     arrays[place].flat[3] = value
@@ -47,13 +47,15 @@ def test_a_non_finite_value_is_found_in_any_array(value: float, place: int) -> N
 def test_large_values_whose_sum_overflows_are_finite() -> None:
     is_finite = np.ones(1, np.int32)
     with np.errstate(over="ignore"):
-        replay(OPS.check([np.full(9, 3e38, np.float32)], is_finite))
+        replay(OPS.check_finite([np.full(9, 3e38, np.float32)], is_finite))
     assert is_finite[0] == 1
 
 
 @pytest.mark.parametrize("dtype", [bool, np.float32, np.float64])
 def test_arrays_begin_at_a_cache_line(dtype: type) -> None:
-    made = [memory.zeros((size, 3), dtype) for size in (0, 1, 7, 1000)] + [memory.full((5,), 1, dtype)]
+    made = [memory.aligned_zeros((size, 3), dtype) for size in (0, 1, 7, 1000)] + [
+        memory.aligned_full((5,), 1, dtype)
+    ]
     assert all(array.ctypes.data % 64 == 0 for array in made if array.size)
     assert all(array.flags.c_contiguous and array.flags.writeable and array.dtype == dtype for array in made)
     assert not made[3].any()

@@ -9,16 +9,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from engine.data import KINDS
-from engine.data.dataset import Examples
-from engine.data.xo.generator import drawing, examples
-from engine.data.xo.glyphs import NEITHER
+from engine.data.dataset import Dataset
+from engine.data.xo.generator import generate_dataset, generate_drawing
+from engine.data.xo.glyphs import OTHER_GLYPHS
 from engine.data.xo.settings import XOSettings
-from engine.data.xo.strokes import sketch
-from engine.drawings.raster import coverage, ink, render
+from engine.data.xo.strokes import pen_paths
+from engine.drawings.raster import ink_share, pen_coverage, render
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
-DIGEST = f"from engine.data.xo.generator import {examples.__name__} as generate"
+DIGEST = f"from engine.data.xo.generator import {generate_dataset.__name__} as generate"
 DIGEST += """
 import hashlib
 from engine.data.xo.settings import XOSettings
@@ -27,7 +26,7 @@ print(hashlib.sha256(generate(XOSettings(), 60, 7).images).hexdigest())
 
 
 def test_the_same_seed_gives_the_same_bytes_here_and_in_another_process() -> None:
-    one, two = examples(XOSettings(), 60, 7), examples(XOSettings(), 60, 7)
+    one, two = generate_dataset(XOSettings(), 60, 7), generate_dataset(XOSettings(), 60, 7)
     assert one.images.tobytes() == two.images.tobytes()
     assert one.labels.tobytes() == two.labels.tobytes()
     other = subprocess.run([sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True)
@@ -35,12 +34,12 @@ def test_the_same_seed_gives_the_same_bytes_here_and_in_another_process() -> Non
 
 
 def test_another_seed_gives_other_pictures() -> None:
-    assert not np.array_equal(examples(PLAIN, 10, 0).images, examples(PLAIN, 10, 1).images)
+    assert not np.array_equal(generate_dataset(PLAIN, 10, 0).images, generate_dataset(PLAIN, 10, 1).images)
 
 
 @pytest.mark.parametrize(("count", "neither", "expected"), [(1000, 0.15, (425, 425, 150)), (7, 0.0, (4, 3, 0))])
 def test_x_and_o_are_balanced(count: int, neither: float, expected: tuple[int, ...]) -> None:
-    labels = examples(replace(PLAIN, neither=neither, side=9), count, 3).labels
+    labels = generate_dataset(replace(PLAIN, neither=neither, side=9), count, 3).labels
     assert tuple(int((labels == label).sum()) for label in (0, 1, -1)) == expected
     assert (labels[: count // 2] == 0).any()  # shuffled
     assert (labels[: count // 2] == 1).any()
@@ -48,17 +47,17 @@ def test_x_and_o_are_balanced(count: int, neither: float, expected: tuple[int, .
 
 @pytest.mark.parametrize("side", [4, 9, 16, 32, 64, 116])
 def test_every_side_works(side: int) -> None:
-    made = examples(XOSettings(side=side), 40, 5)
+    made = generate_dataset(XOSettings(side=side), 40, 5)
     assert made.images.shape == (40, 1, side, side)
     assert made.images.dtype == np.float32
     assert made.images.min() >= -1
     assert made.images.max() <= 1
     shapes = made.take(np.flatnonzero(made.labels >= 0))
-    assert all(ink(image) > 0.01 for image in shapes.images)
+    assert all(ink_share(image) > 0.01 for image in shapes.images)
 
 
 def test_no_examples_are_no_examples() -> None:
-    assert examples(XOSettings(), 0, 0).images.shape == (0, 1, 32, 32)
+    assert generate_dataset(XOSettings(), 0, 0).images.shape == (0, 1, 32, 32)
 
 
 @pytest.mark.parametrize("kind", ["X", "O"])
@@ -67,7 +66,7 @@ def test_the_ink_is_as_large_as_asked_and_within_the_frame(kind: str, size: floa
     settings = replace(PLAIN, size=(size, size), cut=0.0, pressure=(0.0, 0.0))
     rng = np.random.default_rng(11)
     for _ in range(25):
-        picture = render(drawing(kind, settings, rng), 128)
+        picture = render(generate_drawing(kind, settings, rng), 128)
         inked = [np.flatnonzero(picture.max(axis=axis) > 0) for axis in (0, 1)]
         assert max(np.ptp(side) + 1 for side in inked) / 128 == pytest.approx(size, abs=0.03)
         assert all(side[0] >= 0 and side[-1] <= 127 for side in inked)
@@ -81,15 +80,15 @@ def test_the_pen_is_as_wide_as_asked(width: float) -> None:
     )
     rng = np.random.default_rng(12)
     for _ in range(10):
-        made = drawing("O", settings, rng)
+        made = generate_drawing("O", settings, rng)
         path = made.strokes[0].path()[:, :2]
         length = np.hypot(*np.diff(path, axis=0).T).sum()
-        assert ink(render(made, 256)) / length == pytest.approx(width, rel=0.06)
+        assert ink_share(render(made, 256)) / length == pytest.approx(width, rel=0.06)
 
 
 def test_pens_differ_over_their_whole_range() -> None:
     rng = np.random.default_rng(13)
-    widths = np.concatenate([s.points[:, 2] for _ in range(200) for s in drawing("X", PLAIN, rng).strokes])
+    widths = np.concatenate([s.points[:, 2] for _ in range(200) for s in generate_drawing("X", PLAIN, rng).strokes])
     low, high = PLAIN.pen_width
     assert low - 1e-6 <= widths.min() < 0.025
     assert 0.12 < widths.max() <= high + 1e-6
@@ -100,7 +99,7 @@ def test_an_x_crosses_near_its_middle_and_an_o_is_hollow() -> None:
     rng = np.random.default_rng(14)
     for _ in range(60):
         for kind, inked in (("X", True), ("O", False)):
-            picture = render(drawing(kind, settings, rng), 64)
+            picture = render(generate_drawing(kind, settings, rng), 64)
             rows, columns = np.nonzero(picture > 0)
             y, x = (rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2
             assert (picture[y - 9 : y + 10, x - 9 : x + 10] > 0).any() == inked
@@ -110,10 +109,10 @@ def test_an_x_is_never_a_plus() -> None:
     """The bisector of the arms stays near horizontal under any shear."""
     settings = replace(PLAIN, cut=0.0, one_stroke=0.0, hook=(0.0, 0.0), wobble=(0.0, 0.0), bend=(0.0, 0.0))
     settings = replace(settings, shear=(0.5, 0.5), aspect=(0.6, 1.6))
-    paths = sketch(["X"] * 300, settings, np.random.default_rng(15))
+    paths = pen_paths(["X"] * 300, settings, np.random.default_rng(15))
     ends = paths.points[np.stack([np.cumsum(paths.lengths) - 1, np.cumsum(paths.lengths) - paths.lengths]), :2]
     way = ends[0] - ends[1]
-    order = np.argsort(paths.pictures, kind="stable")
+    order = np.argsort(paths.image_indices, kind="stable")
     angles = np.degrees(np.arctan2(way[:, 1], way[:, 0]))[order].reshape(-1, 2)
     off = angles.sum(axis=1) / 2
     assert np.abs(off - 90 * np.round(off / 90)).max() < settings.rotation[1] + 1
@@ -122,10 +121,10 @@ def test_an_x_is_never_a_plus() -> None:
 def test_what_one_picture_bears_does_not_reach_its_neighbours() -> None:
     """An O has any rotation; a rotated plus would be an X."""
     kinds = ["X", "plus", "O"] * 60
-    paths = sketch(kinds, PLAIN, np.random.default_rng(19))
+    paths = pen_paths(kinds, PLAIN, np.random.default_rng(19))
     first = np.cumsum(paths.lengths) - paths.lengths
     way = paths.points[np.cumsum(paths.lengths) - 1] - paths.points[first]
-    angle = np.degrees(np.arctan2(way[:, 1], way[:, 0]))[paths.pictures % 3 == 1]
+    angle = np.degrees(np.arctan2(way[:, 1], way[:, 0]))[paths.image_indices % 3 == 1]
     off = np.abs(angle - 90 * np.round(angle / 90))
     assert np.median(off) < 10
     assert off.max() < 30
@@ -133,10 +132,10 @@ def test_what_one_picture_bears_does_not_reach_its_neighbours() -> None:
 
 def test_cut_examples_lose_ink_at_an_edge_but_stay_in_sight() -> None:
     even = replace(PLAIN, aspect=(0.65, 1.55), arms=(0.35, 1.0))
-    cut = examples(replace(even, cut=1.0, size=(0.6, 0.6)), 200, 16).images
-    whole = examples(replace(even, cut=0.0, size=(0.66, 0.66)), 200, 16).images  # cut ones are drawn larger
-    assert ink(cut) < 0.95 * ink(whole)
-    assert min(ink(image) for image in cut) > 0.01
+    cut = generate_dataset(replace(even, cut=1.0, size=(0.6, 0.6)), 200, 16).images
+    whole = generate_dataset(replace(even, cut=0.0, size=(0.66, 0.66)), 200, 16).images  # cut ones are drawn larger
+    assert ink_share(cut) < 0.95 * ink_share(whole)
+    assert min(ink_share(image) for image in cut) > 0.01
     edge = np.concatenate([cut[..., [0, -1], :].reshape(200, -1), cut[..., [0, -1]].reshape(200, -1)], axis=1)
     assert 0.3 < (edge.max(axis=1) > 0).mean() < 0.95  # by the frame, and by an edge before it
 
@@ -145,7 +144,7 @@ def test_what_is_neither_is_never_cut() -> None:
     """A part of another shape could look like an X or an O."""
     rng = np.random.default_rng(20)
     for _ in range(30):
-        points = drawing("square", replace(PLAIN, cut=1.0), rng).strokes[0].points
+        points = generate_drawing("square", replace(PLAIN, cut=1.0), rng).strokes[0].points
         assert points[:, :2].min() > 0
         assert points[:, :2].max() < 1
 
@@ -153,35 +152,37 @@ def test_what_is_neither_is_never_cut() -> None:
 def test_the_canvas_and_the_examples_are_drawn_by_one_hand() -> None:
     for kind in ("X", "O", "neither"):
         for seed in range(8):
-            shown = render(drawing(kind, PLAIN, np.random.default_rng(seed)), 32)
-            learnt = 2 * coverage(sketch([kind], PLAIN, np.random.default_rng(seed)), 32)[0] - 1
+            shown = render(generate_drawing(kind, PLAIN, np.random.default_rng(seed)), 32)
+            learnt = 2 * pen_coverage(pen_paths([kind], PLAIN, np.random.default_rng(seed)), 32)[0] - 1
             assert np.abs(shown - learnt).mean() < 0.02
 
 
-@pytest.mark.parametrize("kind", list(NEITHER))
+@pytest.mark.parametrize("kind", list(OTHER_GLYPHS))
 def test_every_other_shape_can_be_drawn(kind: str) -> None:
     for seed in range(5):
-        share = ink(render(drawing(kind, PLAIN, np.random.default_rng(seed)), 64))
+        share = ink_share(render(generate_drawing(kind, PLAIN, np.random.default_rng(seed)), 64))
         assert share == 0 if kind == "blank" else 0.0003 < share < 0.6
 
 
 def test_neither_draws_all_of_them() -> None:
-    drawn = {len(drawing("neither", PLAIN, np.random.default_rng(seed)).strokes) for seed in range(150)}
+    drawn = {len(generate_drawing("neither", PLAIN, np.random.default_rng(seed)).strokes) for seed in range(150)}
     assert drawn >= {0, 1, 2, 3}
     seen = set()
-    for name, shape in NEITHER.items():
+    for name, shape in OTHER_GLYPHS.items():
         spied = replace(shape, draw=lambda rng, name=name, draw=shape.draw: seen.add(name) or draw(rng))
-        NEITHER[name] = spied
+        OTHER_GLYPHS[name] = spied
     try:
-        examples(XOSettings(side=9, neither=1.0), 600, 17)
+        generate_dataset(XOSettings(side=9, neither=1.0), 600, 17)
     finally:
-        NEITHER.update({name: replace(shape, draw=shape.draw.__defaults__[1]) for name, shape in NEITHER.items()})
-    assert seen == set(NEITHER)
+        OTHER_GLYPHS.update(
+            {name: replace(shape, draw=shape.draw.__defaults__[1]) for name, shape in OTHER_GLYPHS.items()}
+        )
+    assert seen == set(OTHER_GLYPHS)
 
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="no kind 'Q'"):
-        drawing("Q", PLAIN, np.random.default_rng(0))
+        generate_drawing("Q", PLAIN, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -204,34 +205,31 @@ def test_a_wrong_setting_is_named(name: str, value: object) -> None:
 
 
 def test_every_setting_changes_the_pictures() -> None:
-    before = examples(XOSettings(cut=0.5, one_stroke=0.5), 80, 18).images
+    before = generate_dataset(XOSettings(cut=0.5, one_stroke=0.5), 80, 18).images
     for setting in fields(XOSettings):
         if setting.name == "side":
             continue
         least, most = setting.metadata["least"], setting.metadata["most"]
         middle = least + 0.4 * (most - least)
         value = (middle, middle) if isinstance(setting.default, tuple) else middle
-        after = examples(replace(XOSettings(cut=0.5, one_stroke=0.5), **{setting.name: value}), 80, 18).images
+        after = generate_dataset(
+            replace(XOSettings(cut=0.5, one_stroke=0.5), **{setting.name: value}), 80, 18
+        ).images
         assert not np.array_equal(before, after), setting.name
-
-
-def test_the_table_makes_examples() -> None:
-    kind = KINDS["xo"]
-    assert len(kind.examples(kind.settings(), 5, 0)) == 5
 
 
 def test_speed_is_printed() -> None:
     start = time.perf_counter()
-    examples(XOSettings(), 1000, 0)
+    generate_dataset(XOSettings(), 1000, 0)
     print(f"{1000 / (time.perf_counter() - start):.0f} examples a second at side 32")
 
 
 # --- the examples themselves
 
 
-def some_examples() -> Examples:
+def some_examples() -> Dataset:
     images = np.linspace(-1, 1, 10, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 2, 2), np.float32)
-    return Examples(images, np.arange(10, dtype=np.int64) % 3 - 1, ("X", "O"))
+    return Dataset(images, np.arange(10, dtype=np.int64) % 3 - 1, ("X", "O"))
 
 
 def test_a_split_holds_out_a_share_loses_none_and_is_seeded() -> None:
@@ -259,4 +257,4 @@ def test_a_split_holds_out_a_share_loses_none_and_is_seeded() -> None:
 )
 def test_wrong_examples_are_refused_in_a_sentence(images, labels, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Examples(images, labels, ("X", "O"))
+        Dataset(images, labels, ("X", "O"))

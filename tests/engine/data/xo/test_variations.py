@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data.xo.variations import VALUES, Varied, measured, properties, transform_to, usual
+from engine.data.xo.variations import (
+    VALUES_PER_PROPERTY,
+    DrawingVariations,
+    baseline,
+    drawing_properties,
+    measure_drawing,
+    transform_for,
+)
 from engine.drawings.drawing import Drawing
 from engine.drawings.raster import render
 
@@ -13,8 +20,8 @@ SIDE = 40
 
 
 @pytest.fixture(scope="module")
-def varied() -> Varied:
-    return Varied(SIDE, 12, (7, 0))
+def varied() -> DrawingVariations:
+    return DrawingVariations(SIDE, 12, (7, 0))
 
 
 def box(picture: np.ndarray) -> tuple[float, float, float, float]:
@@ -28,30 +35,30 @@ def box(picture: np.ndarray) -> tuple[float, float, float, float]:
     return tuple(found)
 
 
-def test_as_usual_they_are_centred_of_one_size_and_the_same_whatever_is_varied(varied: Varied) -> None:
+def test_as_usual_they_are_centred_of_one_size_and_the_same_whatever_is_varied(varied: DrawingVariations) -> None:
     middle = varied.pictures("shift", 0.0)
-    for each in properties(SIDE):
-        assert len(each.values) == VALUES == len(set(each.values))
-        assert each.usual in each.values
-        np.testing.assert_array_equal(varied.pictures(each.name, each.usual), middle)
+    for each in drawing_properties(SIDE):
+        assert len(each.values) == VALUES_PER_PROPERTY == len(set(each.values))
+        assert each.baseline in each.values
+        np.testing.assert_array_equal(varied.pictures(each.name, each.baseline), middle)
     for picture in middle:
         left, right, top, bottom = box(picture)
         assert (left + right) / 2 == pytest.approx(0.5, abs=0.02)
         assert (top + bottom) / 2 == pytest.approx(0.5, abs=0.02)
-        assert max(right - left, bottom - top) == pytest.approx(usual(SIDE).size, abs=0.05)
+        assert max(right - left, bottom - top) == pytest.approx(baseline(SIDE).size, abs=0.05)
     assert varied.labels.tolist() == [0, 1] * 6
 
 
 @pytest.mark.parametrize("name", ["shift", "size", "rotation", "thickness", "noise"])
-def test_a_drawing_of_them_put_on_a_canvas_is_the_same_picture(varied: Varied, name: str) -> None:
-    (found,) = (each for each in properties(SIDE) if each.name == name)
+def test_a_drawing_of_them_put_on_a_canvas_is_the_same_picture(varied: DrawingVariations, name: str) -> None:
+    (found,) = (each for each in drawing_properties(SIDE) if each.name == name)
     for value in (found.values[0], found.values[7], found.values[-1]):
         pictures = varied.pictures(name, value)
         for place in (0, 5):
             np.testing.assert_allclose(render(varied.drawing(place, name, value), SIDE), pictures[place], atol=2e-5)
 
 
-def test_each_property_changes_what_it_is_called(varied: Varied) -> None:
+def test_each_property_changes_what_it_is_called(varied: DrawingVariations) -> None:
     before, after = (box(varied.pictures("shift", value)[0]) for value in (0.0, 0.12))
     assert after[0] - before[0] == pytest.approx(0.12, abs=0.01)
     assert after[2] - before[2] == pytest.approx(0.0, abs=0.01)
@@ -67,38 +74,38 @@ def test_each_property_changes_what_it_is_called(varied: Varied) -> None:
     grey = (clean > -0.2) & (clean < 0.2)  # where clipping takes nothing away
     assert (noisy - clean)[grey].std() == pytest.approx(0.3, rel=0.25)
 
-    turned = transform_to("rotation", 30.0, usual(SIDE))
+    turned = transform_for("rotation", 30.0, baseline(SIDE))
     assert turned.rotate == 30.0
 
 
-def test_the_same_seed_gives_the_same_drawings_and_another_others(varied: Varied) -> None:
-    again, other = Varied(SIDE, 12, (7, 0)), Varied(SIDE, 12, (7, 1))
+def test_the_same_seed_gives_the_same_drawings_and_another_others(varied: DrawingVariations) -> None:
+    again, other = DrawingVariations(SIDE, 12, (7, 0)), DrawingVariations(SIDE, 12, (7, 1))
     np.testing.assert_array_equal(again.pictures("noise", 0.5), varied.pictures("noise", 0.5))
     assert not np.array_equal(other.pictures("shift", 0.0), varied.pictures("shift", 0.0))
 
 
 @pytest.mark.parametrize("side", [4, 9, 116])
 def test_every_size_of_picture_has_values_to_go_through(side: int) -> None:
-    for each in properties(side):
+    for each in drawing_properties(side):
         assert np.diff(each.values).min() > 0
-        assert each.usual in each.values
-    assert Varied(side, 2, (1,)).pictures("size", usual(side).size).shape == (2, side, side)
+        assert each.baseline in each.values
+    assert DrawingVariations(side, 2, (1,)).pictures("size", baseline(side).size).shape == (2, side, side)
 
 
 def test_there_are_no_other_properties() -> None:
     with pytest.raises(ValueError, match="colour"):
-        transform_to("colour", 1.0, usual(SIDE))
+        transform_for("colour", 1.0, baseline(SIDE))
 
 
 @pytest.mark.parametrize("place", [2, 3])
 def test_what_was_varied_is_measured_on_the_drawing_and_nothing_else_has_changed(
-    varied: Varied, place: int
+    varied: DrawingVariations, place: int
 ) -> None:
-    look = usual(SIDE)
+    look = baseline(SIDE)
     for name, value in (("shift", 0.12), ("size", 0.4), ("size", 0.85), ("rotation", -24.0), ("thickness", 0.09)):
         drawing = varied.drawing(place, name, value)
-        found = measured(drawing, render(drawing, SIDE))
-        expected = {"shift": 0.0, "size": look.size, "rotation": 0.0, "thickness": look.pen} | {name: value}
+        found = measure_drawing(drawing, render(drawing, SIDE))
+        expected = {"shift": 0.0, "size": look.size, "rotation": 0.0, "thickness": look.pen_width} | {name: value}
         assert found["noise"] == 0
         for other in expected:
             if (name, other) != ("rotation", "size"):  # what is turned fills another box
@@ -111,10 +118,10 @@ def test_what_was_varied_is_measured_on_the_drawing_and_nothing_else_has_changed
 
 
 def test_of_a_blank_drawing_nothing_is_known_and_of_a_picture_no_pen() -> None:
-    assert measured(Drawing(), np.full((9, 9), -1, np.float32)) == {}
+    assert measure_drawing(Drawing(), np.full((9, 9), -1, np.float32)) == {}
     picture = np.full((9, 9), -1, np.float32)
     picture[2:5, 3:9] = 1
-    found = measured(Drawing(image=picture), picture)
+    found = measure_drawing(Drawing(image=picture), picture)
     assert set(found) == {"shift", "size", "rotation"}
     assert found["shift"] == pytest.approx(1.5 / 9)
     assert found["size"] == pytest.approx(6 / 9)

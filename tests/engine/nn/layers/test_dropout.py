@@ -9,14 +9,14 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
-from engine.nn.layers.layer import key_of
+from engine.nn.layers.layer import derive_rng_key
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training import train_step as stepper_module
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper
-from tests.engine.layer_checks import plan_of
+from engine.training.train_step import TrainStep
+from tests.engine.layer_checks import make_plan
 
 CPU = choose_backend("cpu")
 
@@ -26,8 +26,9 @@ def dropped(
 ) -> list[np.ndarray]:
     """The output of the layers for images of ones, (N, 2, 20, 25) each."""
     network = Network((2, 20, 25), (*layers, Flatten(), Dense(2)))
-    plan = plan_of(network, CPU, batch, network.initial(1), keep=True, training=training, seed=seed)
-    plan.moment[...] = step, first
+    values = network.initial_parameters(1)
+    plan = make_plan(network, CPU, batch, values, keep_outputs=True, training=training, seed=seed)
+    plan.rng_counter[...] = step, first
     plan.forward(np.ones((batch, 2, 20, 25)))
     return plan.outputs()[1 : len(layers) + 1]
 
@@ -83,8 +84,8 @@ def test_layers_inside_stacks_toss_their_own() -> None:
 
 
 def test_no_two_layers_of_networks_that_anyone_builds_share_a_key() -> None:
-    keys = {key_of(seed, place) for seed in range(20) for place in range(1, 1001)}
-    keys |= {key_of(key_of(1, place), inner) for place in range(1, 101) for inner in range(1, 101)}
+    keys = {derive_rng_key(seed, place) for seed in range(20) for place in range(1, 1001)}
+    keys |= {derive_rng_key(derive_rng_key(1, place), inner) for place in range(1, 101) for inner in range(1, 101)}
     assert len(keys) == 20 * 1000 + 100 * 100
     assert max(keys) < 2**32
 
@@ -103,7 +104,9 @@ def test_reading_passes_everything_on() -> None:
     np.testing.assert_array_equal(plain, 1)
     np.testing.assert_array_equal(stacked, 2)
     network = Network((1, 4, 4), (Dropout(0.9), Flatten(), Dense(2)))
-    plan = plan_of(network, CPU, 1, network.initial(1), learn=True, input_gradient=True, training=False)
+    plan = make_plan(
+        network, CPU, 1, network.initial_parameters(1), learn=True, input_gradient=True, training=False
+    )
     plan.forward(np.ones((1, 1, 4, 4)))
     plan.backward(np.array([[1.0, 0]]))
     assert (plan.input_gradient() != 0).all()
@@ -111,9 +114,9 @@ def test_reading_passes_everything_on() -> None:
 
 def test_the_gradient_passes_where_the_value_did_and_nowhere_else() -> None:
     network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)))
-    options = {"learn": True, "input_gradient": True, "keep": True, "seed": 8}
-    plan = plan_of(network, CPU, 3, network.initial(1), **options)
-    plan.moment[...] = 4, 2
+    options = {"learn": True, "input_gradient": True, "keep_outputs": True, "seed": 8}
+    plan = make_plan(network, CPU, 3, network.initial_parameters(1), **options)
+    plan.rng_counter[...] = 4, 2
     plan.forward(np.ones((3, 1, 9, 9)))
     plan.backward(np.tile([0.8, 0.2], (3, 1)))
     np.testing.assert_array_equal(plan.input_gradient() != 0, plan.outputs()[1] != 0)
@@ -121,8 +124,8 @@ def test_the_gradient_passes_where_the_value_did_and_nowhere_else() -> None:
 
 def test_a_frozen_layer_drops_nothing() -> None:
     network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)))
-    plan = Plan(network, CPU, 1, keep=True, learn=True, frozen=("01-dropout",))
-    plan.load(network.initial(1))
+    plan = Plan(network, CPU, 1, keep_outputs=True, learn=True, frozen=("01-dropout",))
+    plan.load(network.initial_parameters(1))
     plan.forward(np.ones((1, 1, 9, 9), np.float32))
     np.testing.assert_array_equal(plan.outputs()[1], 1)
 
@@ -137,8 +140,8 @@ def test_a_step_of_learning_does_not_depend_on_how_it_is_cut(layer: Layer, monke
     found = []
     for cache in (1, 3_000, 10**9):
         monkeypatch.setattr(stepper_module, "CACHE_BYTES", cache)
-        stepper = Stepper(network, CPU, Recipe(SGD(0.1), batch=11, seed=6), network.initial(1))
-        stepper.feed(images, shares, order, np.full(3, 0.1, np.float32))
+        stepper = TrainStep(network, CPU, Recipe(SGD(0.1), batch=11, seed=6), network.initial_parameters(1))
+        stepper.load_epoch(images, shares, order, np.full(3, 0.1, np.float32))
         stepper.run(11, 3)
         found.append((stepper.parameters(), stepper.losses(0, 3)))
     for parameters, losses in found[1:]:

@@ -6,21 +6,28 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.cases import CASES, CASES_IN_MODES, mode_name_of, name_of, random_values, with_head
+from engine.bench.cases import (
+    LAYER_CASES,
+    LAYER_MODE_CASES,
+    case_id,
+    mode_case_id,
+    network_around,
+    random_parameters,
+)
 from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
-from engine.nn.layers.layer import by_layer
+from engine.nn.layers.layer import group_by_layer
 from engine.nn.network import Network
 from tests.engine import reference
-from tests.engine.layer_checks import check_forward, check_gradient, plan_of
+from tests.engine.layer_checks import check_forward, check_gradient, make_plan
 
 CPU = choose_backend("cpu")
 
 
 def test_every_layer_is_in_the_table_of_cases() -> None:
-    assert {type(layer) for layer, _ in CASES} == set(LAYERS.values())
+    assert {type(layer) for layer, _ in LAYER_CASES} == set(LAYERS.values())
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 def test_forward_equals_the_definition(
@@ -29,26 +36,26 @@ def test_forward_equals_the_definition(
     check_forward(*case, training, CPU, dtype, tolerance)
 
 
-@pytest.mark.parametrize(("layer", "shape", "training"), CASES_IN_MODES, ids=mode_name_of)
+@pytest.mark.parametrize(("layer", "shape", "training"), LAYER_MODE_CASES, ids=mode_case_id)
 def test_gradient_equals_the_central_difference(layer: Layer, shape: Shape, training: bool) -> None:
     check_gradient(layer, shape, training, CPU)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if isinstance(case[0], MaxPool2D)], ids=name_of)
+@pytest.mark.parametrize("case", [case for case in LAYER_CASES if isinstance(case[0], MaxPool2D)], ids=case_id)
 @pytest.mark.parametrize("cut", [ReLU(), LeakyReLU(0.3)], ids=["ReLU", "LeakyReLU"])
 def test_running_a_cut_after_the_pool_changes_nothing(case: tuple[Layer, Shape], cut: Layer) -> None:
     layer, shape = case
     network = Network((1, *shape[1:]), (Conv2D(shape[0], 3, padding=1), cut, layer, Flatten(), Dense(2)))
     rng = np.random.default_rng(3)
-    values = random_values(network, rng)
+    values = random_parameters(network, rng)
     images = np.round(rng.normal(0, 1, (4, *network.input_shape)))
     shares = np.full((4, 2), 0.5)
-    plain, quick = (plan_of(network, CPU, 4, values, learn=True, keep=keep) for keep in (True, False))
+    plain, quick = (make_plan(network, CPU, 4, values, learn=True, keep_outputs=keep) for keep in (True, False))
     for plan in (plain, quick):
         plan.forward(images)
         plan.backward(shares)
     np.testing.assert_allclose(quick.scores, plain.scores, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(quick.gradients, plain.gradients, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(quick.gradient_vector, plain.gradient_vector, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
@@ -56,7 +63,7 @@ def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> 
     network = Network((1, 6, 6), (MaxPool2D(size, stride), Flatten(), Dense(2)))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
     values["03-dense.weight"][1] = -1
-    plan = plan_of(network, CPU, 1, values, learn=True, input_gradient=True)
+    plan = make_plan(network, CPU, 1, values, learn=True, input_gradient=True)
     plan.forward(np.ones((1, 1, 6, 6)))
     plan.backward(np.array([[0.0, 1.0]]))
     expected = np.zeros((6, 6))
@@ -72,30 +79,30 @@ def made(layer: Layer, values: dict[str, np.ndarray], x: np.ndarray) -> np.ndarr
     return reference.forward(layer, x[None], values)[0]
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
 def test_what_a_layer_says_of_itself_is_true_of_its_definition(case: tuple[Layer, Shape]) -> None:
     """The traits that the window uses: whether channels are connected, and whether values can be negative."""
     layer, shape = case
     rng = np.random.default_rng(4)
-    network = with_head(layer, shape)
+    network = network_around(layer, shape)
     name = network.names[network.layers.index(layer, 1) + 1]
-    values = by_layer(random_values(network, rng)).get(name, {})
+    values = group_by_layer(random_parameters(network, rng)).get(name, {})
     x = rng.normal(0, 1, shape)
     plain, bright = made(layer, values, x), made(layer, values, abs(x))
-    if layer.relays:
+    if layer.is_identity:
         np.testing.assert_array_equal(plain.ravel(), x.ravel())
-    if not layer.signed(False):
+    if not layer.can_be_negative(False):
         assert bright.min() >= 0
-    if not layer.signed(True):
+    if not layer.can_be_negative(True):
         assert plain.min() >= 0
     moved = x.copy()
     moved[-1] += 1  # one map, or one value of a vector
     changed = made(layer, values, moved) != plain
-    if not layer.mixes_maps and len(changed) == len(x):
+    if not layer.connects_channels and len(changed) == len(x):
         assert not changed[:-1].any()
-    elif layer.mixes_maps and len(x) > 1 and not isinstance(layer, Votes):
+    elif layer.connects_channels and len(x) > 1 and not isinstance(layer, Votes):
         assert changed[0].any()
-    if layer.pointwise:
+    if layer.is_elementwise:
         one = tuple(side // 2 for side in shape)
         moved = x.copy()
         moved[one] += 1

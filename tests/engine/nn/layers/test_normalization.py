@@ -7,16 +7,16 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.backends.ops import replay
-from engine.bench.cases import random_values
+from engine.bench.cases import random_parameters
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 from engine.training import train_step as stepper_module
 from engine.training.optimizers import SGD
 from engine.training.recipe import Recipe
-from engine.training.train_step import Stepper, chunk_size
+from engine.training.train_step import TrainStep, chunk_size
 from tests.engine import reference
-from tests.engine.layer_checks import plan_of
+from tests.engine.layer_checks import make_plan
 
 CPU = choose_backend("cpu")
 DEEP = Residual((Conv2D(2, 3, padding=1), Residual((BatchNorm2D(0.3), ReLU()))))
@@ -29,14 +29,14 @@ def network_of(*layers: Layer, shape: tuple[int, int, int] = (2, 3, 4)) -> Netwo
 def settled(plan: Plan, images: np.ndarray) -> dict[str, np.ndarray]:
     """The statistics after an accepted pass."""
     plan.forward(images)
-    replay(plan.settle_calls())
+    replay(plan.update_statistics_calls())
     return {name: value for name, value in plan.parameters().items() if name.endswith((".mean", ".variance"))}
 
 
 def test_the_running_statistics_by_hand() -> None:
     """1, 2, 3, 4: the mean is 2.5; the variance, divided by 4 - 1 as in PyTorch for the running one, is 5/3."""
     network = network_of(BatchNorm2D(0.1), shape=(1, 2, 2))
-    plan = plan_of(network, CPU, 1, network.initial(1), training=True)
+    plan = make_plan(network, CPU, 1, network.initial_parameters(1), training=True)
     found = settled(plan, np.array([[[[1.0, 2], [3, 4]]]]))
     assert found["01-batchnorm2d.mean"] == pytest.approx([0.25])
     assert found["01-batchnorm2d.variance"] == pytest.approx([0.9 + 0.1 * 5 / 3])
@@ -49,8 +49,8 @@ def test_the_running_statistics_move_towards_the_batch_s(
     momentum: float, shape: tuple[int, int, int], batch: int
 ) -> None:
     network, rng = network_of(BatchNorm2D(momentum), shape=shape), np.random.default_rng(4)
-    values = random_values(network, rng)
-    plan = plan_of(network, CPU, batch, values, training=True)
+    values = random_parameters(network, rng)
+    plan = make_plan(network, CPU, batch, values, training=True)
     mean, variance = values["01-batchnorm2d.mean"].copy(), values["01-batchnorm2d.variance"].copy()
     count = batch * shape[1] * shape[2]
     for _ in range(3):
@@ -66,8 +66,8 @@ def test_the_running_statistics_move_towards_the_batch_s(
 
 def test_the_statistics_inside_stacks_are_gathered_too() -> None:
     network, rng = network_of(DEEP), np.random.default_rng(5)
-    values = random_values(network, rng)
-    plan = plan_of(network, CPU, 3, values, training=True)
+    values = random_parameters(network, rng)
+    plan = make_plan(network, CPU, 3, values, training=True)
     images = rng.normal(0, 1, (3, 2, 3, 4))
     found = settled(plan, images)
     inner = {name.split(".")[-1]: value for name, value in values.items() if ".1-conv2d." in name}
@@ -85,11 +85,11 @@ def test_the_statistics_inside_stacks_are_gathered_too() -> None:
 @pytest.mark.parametrize("layer", [BatchNorm2D(), DEEP])
 def test_reading_neither_gathers_nor_mixes(layer: Layer) -> None:
     network, rng = network_of(layer), np.random.default_rng(6)
-    values = random_values(network, rng)
-    plan = plan_of(network, CPU, 3, values, training=False)
+    values = random_parameters(network, rng)
+    plan = make_plan(network, CPU, 3, values, training=False)
     images = rng.normal(0, 1, (3, 2, 3, 4))
     before = plan.forward(images).copy()
-    replay(plan.settle_calls())
+    replay(plan.update_statistics_calls())
     for name, value in plan.parameters().items():
         np.testing.assert_array_equal(value, values[name])
     images[1:] = 7
@@ -98,7 +98,7 @@ def test_reading_neither_gathers_nor_mixes(layer: Layer) -> None:
 
 def test_while_learning_brightness_and_contrast_of_a_batch_do_not_matter() -> None:
     network, rng = network_of(BatchNorm2D(epsilon=1e-12)), np.random.default_rng(7)
-    plan = plan_of(network, CPU, 4, random_values(network, rng), training=True)
+    plan = make_plan(network, CPU, 4, random_parameters(network, rng), training=True)
     images = rng.normal(0, 1, (4, 2, 3, 4))
     before = plan.forward(images).copy()
     np.testing.assert_allclose(plan.forward(images * 3.5 - 2), before, rtol=1e-9)
@@ -106,8 +106,8 @@ def test_while_learning_brightness_and_contrast_of_a_batch_do_not_matter() -> No
 
 def test_a_map_that_is_the_same_everywhere_becomes_its_bias() -> None:
     network = network_of(BatchNorm2D())
-    values = random_values(network, np.random.default_rng(8))
-    plan = plan_of(network, CPU, 2, values, keep=True, training=True)
+    values = random_parameters(network, np.random.default_rng(8))
+    plan = make_plan(network, CPU, 2, values, keep_outputs=True, training=True)
     plan.forward(np.full((2, 2, 3, 4), 5.0))
     expected = np.broadcast_to(values["01-batchnorm2d.bias"][:, None, None], (2, 2, 3, 4))
     np.testing.assert_allclose(plan.outputs()[1], expected, rtol=1e-12)
@@ -116,23 +116,23 @@ def test_a_map_that_is_the_same_everywhere_becomes_its_bias() -> None:
 def test_a_variance_below_0_is_refused_with_its_layer_s_name() -> None:
     for layer, name in ((BatchNorm2D(), "01-batchnorm2d"), (DEEP, "01-residual.2-residual.1-batchnorm2d")):
         network = network_of(layer)
-        values = network.initial(1)
+        values = network.initial_parameters(1)
         values[f"{name}.variance"][1] = -1e-6
         with pytest.raises(ValueError, match=rf"^The network's {name}\.variance holds values below 0\.$"):
-            network.check(values)
+            network.check_parameters(values)
 
 
 # -- in a training step ---------------------------------------------------------------------------------------
 
 
-def stepper_of(network: Network, batch: int, rate: float = 0.1, **recipe: object) -> Stepper:
+def stepper_of(network: Network, batch: int, rate: float = 0.1, **recipe: object) -> TrainStep:
     """A train step with random examples, different ones in each step."""
     rng = np.random.default_rng(9)
-    stepper = Stepper(network, CPU, Recipe(SGD(rate), batch=batch, **recipe), network.initial(3))
+    stepper = TrainStep(network, CPU, Recipe(SGD(rate), batch=batch, **recipe), network.initial_parameters(3))
     images = rng.normal(0, 1, (20, *network.input_shape)).astype(np.float32)
     shares = rng.dirichlet([1, 1], 20).astype(np.float32)
     order = np.stack([rng.permutation(20)[:batch] for _ in range(4)])
-    stepper.feed(images, shares, order, np.full(4, rate, np.float32))
+    stepper.load_epoch(images, shares, order, np.full(4, rate, np.float32))
     return stepper
 
 
@@ -147,7 +147,7 @@ def test_a_batch_is_never_cut(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> 
     images, shares = np.array(stepper._images), np.array(stepper._shares)
     first = np.array(stepper._order)[0]
     stepper.run(6)
-    plan = plan_of(network, CPU, 6, start, learn=True)
+    plan = make_plan(network, CPU, 6, start, learn=True)
     plan.forward(images[first])
     plan.backward(shares[first])
     for name, gradient in plan.parameter_gradients().items():
@@ -161,12 +161,12 @@ def test_frozen_it_stands_still_and_reads_as_it_did() -> None:
     before = stepper.parameters()
     stepper.run(5, 3)
     after = stepper.parameters()
-    assert stepper.fine
+    assert stepper.is_finite
     for name, value in before.items():
         moved = not np.array_equal(after[name], value)
         assert moved is not name.startswith(frozen), name
-    plan = plan_of(network, CPU, 2, before, learn=True, keep=True, frozen=frozen)
-    reading = plan_of(network, CPU, 2, before, keep=True)
+    plan = make_plan(network, CPU, 2, before, learn=True, keep_outputs=True, frozen=frozen)
+    reading = make_plan(network, CPU, 2, before, keep_outputs=True)
     images = np.random.default_rng(1).normal(0, 1, (2, 2, 3, 4))
     np.testing.assert_array_equal(plan.forward(images), reading.forward(images))
 
@@ -179,6 +179,6 @@ def test_a_step_that_is_refused_leaves_the_statistics_as_they_were() -> None:
     assert not np.array_equal(before["02-batchnorm2d.mean"], [0, 0])
     stepper._rates[...] = np.inf
     stepper.run(5)
-    assert not stepper.fine
+    assert not stepper.is_finite
     for name, value in stepper.parameters().items():
         np.testing.assert_array_equal(value, before[name])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from engine.backends.backend import choose_backend
-from engine.bench.cases import random_values
+from engine.bench.cases import random_parameters
 from engine.documents.presets import DEFAULT
 from engine.explain.receptive_field import receptive_field
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.network import Network
-from tests.engine.layer_checks import plan_of
+from tests.engine.layer_checks import make_plan
 
 CPU = choose_backend("cpu")
 BLOCK = Residual((Conv2D(2, 3, padding=1), BatchNorm2D(), ReLU(), Residual((Dropout(), Conv2D(2, 1)))))
@@ -40,13 +40,13 @@ def test_its_parameters_are_named_by_their_place_in_it() -> None:
         "05-dense.bias": (2,),
     }
     assert network.parameter_shapes == shapes
-    assert {name: values.shape for name, values in network.initial(0).items()} == shapes
+    assert {name: values.shape for name, values in network.initial_parameters(0).items()} == shapes
 
 
 def test_every_layer_inside_draws_its_own_weights() -> None:
     features = Conv2D(2, 3, padding=1)
     network = network_of(Residual((features, features)), Residual((features,)))
-    weights = [value for name, value in network.initial(4).items() if name.endswith("conv2d.weight")]
+    weights = [value for name, value in network.initial_parameters(4).items() if name.endswith("conv2d.weight")]
     assert len({value.tobytes() for value in weights}) == 3
     assert all(0.1 < value.std() < 1 for value in weights)
 
@@ -54,7 +54,7 @@ def test_every_layer_inside_draws_its_own_weights() -> None:
 def test_a_stack_whose_weights_are_0_passes_its_input_on() -> None:
     network = network_of(Residual((Conv2D(3, 3, padding=1), Tanh(), Conv2D(2, 3, padding=1))))
     values = {name: np.zeros(shape) for name, shape in network.parameter_shapes.items()}
-    plan = plan_of(network, CPU, 2, values, keep=True)
+    plan = make_plan(network, CPU, 2, values, keep_outputs=True)
     images = np.random.default_rng(1).normal(0, 1, (2, 2, 6, 5))
     plan.forward(images)
     np.testing.assert_array_equal(plan.outputs()[1], images)
@@ -64,14 +64,14 @@ def test_the_gradient_passes_by_a_stack_that_lets_nothing_through() -> None:
     """The gradient of the skip connection arrives whole: the layers inside add 0 where the last weights are 0."""
     network = network_of(Tanh(), Residual((Conv2D(2, 3, padding=1), ReLU(), Conv2D(2, 3, padding=1))))
     plain = network_of(Tanh())
-    values = random_values(network, np.random.default_rng(2))
+    values = random_parameters(network, np.random.default_rng(2))
     values["02-residual.3-conv2d.weight"][...] = 0
     values["02-residual.3-conv2d.bias"][...] = 0
     alike = {"03-dense.weight": values["04-dense.weight"], "03-dense.bias": values["04-dense.bias"]}
     images, shares = np.random.default_rng(3).normal(0, 1, (2, 2, 6, 5)), np.array([[1.0, 0], [0.2, 0.8]])
     found = []
     for each, parameters in ((network, values), (plain, alike)):
-        plan = plan_of(each, CPU, 2, parameters, learn=True, input_gradient=True)
+        plan = make_plan(each, CPU, 2, parameters, learn=True, input_gradient=True)
         plan.forward(images)
         plan.backward(shares)
         found.append(plan.input_gradient())
@@ -93,15 +93,15 @@ def test_two_stacks_one_after_the_other_or_one_in_the_other_are_not_the_same() -
         values = {name: np.zeros(shape) for name, shape in network.parameter_shapes.items()}
         values |= {f"{start}.1-conv2d.weight": kernel, f"{start}.1-conv2d.bias": bias}
         values[f"{network.names[-1]}.weight"] = head
-        plan = plan_of(network, CPU, 1, values, keep=True)
+        plan = make_plan(network, CPU, 1, values, keep_outputs=True)
         plan.forward(image)
         np.testing.assert_allclose(plan.outputs()[-3], expected, rtol=1e-12)
 
 
 def test_frozen_as_a_whole_it_gets_no_gradient_but_passes_one_on() -> None:
     network = network_of(Conv2D(2, 1), BLOCK)
-    values = random_values(network, np.random.default_rng(5))
-    plan = plan_of(network, CPU, 2, values, learn=True, frozen=("02-residual",))
+    values = random_parameters(network, np.random.default_rng(5))
+    plan = make_plan(network, CPU, 2, values, learn=True, frozen=("02-residual",))
     plan.forward(np.random.default_rng(6).normal(0, 1, (2, 2, 6, 5)))
     plan.backward(np.array([[1.0, 0], [0, 1.0]]))
     for name, gradient in plan.parameter_gradients().items():
@@ -141,14 +141,14 @@ def test_where_the_stack_sees_only_padding_the_skip_is_all_that_is_read(
     stack = Residual((Conv2D(2, 1, padding=3), Conv2D(2, 1, stride=2)))
     assert stack.output_shape((2, 6, 6)) == (2, 6, 6)
     row, column = cell
-    assert stack.reads((2, 6, 6), range(row, row + 1), range(column, column + 1)) == read
+    assert stack.receptive_range((2, 6, 6), range(row, row + 1), range(column, column + 1)) == read
 
 
 def test_what_lies_below_a_value_in_the_padding_is_not_read_either() -> None:
     """The lowest kernels are wide: their windows would reach into the map again."""
     stack = Residual((Conv2D(2, 9, padding=4), Conv2D(2, 1, padding=3), Conv2D(2, 1, stride=2)))
     assert stack.output_shape((2, 6, 6)) == (2, 6, 6)
-    assert stack.reads((2, 6, 6), range(1), range(1)) == (range(1), range(1))
+    assert stack.receptive_range((2, 6, 6), range(1), range(1)) == (range(1), range(1))
 
 
 def test_a_list_keeps_a_skip_too() -> None:

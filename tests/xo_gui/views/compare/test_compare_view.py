@@ -12,19 +12,19 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from engine.documents.model_file import save_model, shipped_subject
+from engine.documents.model_file import save_model, shipped_model
 from engine.documents.presets import DEFAULT
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Moment, Subject
+from engine.nn.model import Model, RunPoint
 from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach, stroke_by_stroke
-from xo_gui.state.commands import Look
-from xo_gui.state.selection import Cell
+from xo_gui.state.commands import ShowPoint
+from xo_gui.state.selection import CellRef
 from xo_gui.views.compare.compare_view import CompareView
 from xo_gui.views.inspector.inspector_view import InspectorView
 from xo_gui.views.network.network_view import NetworkView
-from xo_gui.window.main_window import LEAST_SIZE, MainWindow
+from xo_gui.window.main_window import MIN_SIZE, MainWindow
 
 
 class CompareDriver(Coach):
@@ -53,23 +53,23 @@ class CompareDriver(Coach):
         self.qtbot.wait(20)
 
     @property
-    def subjects(self) -> tuple[Subject, ...]:
-        return self.window.session.document.subjects
+    def subjects(self) -> tuple[Model, ...]:
+        return self.window.session.document.models
 
     def place(self, row: int, layer: int, channel: int, at: tuple[int, int] = (0, 0)) -> QPoint:
         """The position of a value in a row: 0, 1, or 2 for the difference; scrolled to if necessary."""
         bar = self.view._side_bar
         bar.setValue(bar.maximum() if row == 2 else bar.minimum())
-        column = self.view._strips[row].strip.column_of(layer)
-        box = column.mark(channel, range(at[0], at[0] + 1), range(at[1], at[1] + 1))
+        column = self.view._strips[row].layout.column_of(layer)
+        box = column.outline(channel, range(at[0], at[0] + 1), range(at[1], at[1] + 1))
         return QPointF(*box.centre).toPoint()
 
     def point(self, row: int, layer: int, channel: int, at: tuple[int, int] = (0, 0)) -> str:
         """Hover a value, and return its summary."""
         QTest.mouseMove(self.view, self.place(row, layer, channel, at))
-        said = self.view.readout()
+        said = self.view.selected_summary()
         assert said is not None
-        return f"{said.place} {said.value} {said.reads}"
+        return f"{said.place} {said.value} {said.detail}"
 
     def largest(self) -> float:
         """The largest difference of all maps shown."""
@@ -82,7 +82,7 @@ def driver(window: MainWindow, qtbot: object) -> CompareDriver:
 
 
 def open_tab(driver: CompareDriver) -> None:
-    tabs = driver.window.middle.tabs
+    tabs = driver.window.central_tabs.tabs
     at = next(at for at in range(tabs.count()) if tabs.tabText(at) == "Compare")
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(at).center())
     assert driver.view.isVisible()
@@ -98,7 +98,7 @@ def three(said: str) -> list[float]:
 def test_the_tab_says_what_to_do_and_a_preset_is_compared_with(driver: CompareDriver) -> None:
     driver.hand.draw(X_ARMS)
     open_tab(driver)
-    assert driver.window.last.readings[1:] == ()
+    assert driver.window.last.predictions[1:] == ()
     driver.press("Walk-through")
     assert [one.name for one in driver.subjects] == ["Default", "Walk-through"]
     driver.hand.settle()
@@ -123,88 +123,88 @@ def test_the_tab_says_what_to_do_and_a_preset_is_compared_with(driver: CompareDr
     assert driver.view.start.isVisible()
 
 
-def trained(seed: int) -> Subject:
+def trained(seed: int) -> Model:
     """Another default network."""
-    return Subject("Mine", DEFAULT.network, DEFAULT.network.initial(seed), 0.8)
+    return Model("Mine", DEFAULT.network, DEFAULT.network.initial_parameters(seed), 0.8)
 
 
 def test_the_row_below_says_the_three_numbers(driver: CompareDriver) -> None:
     driver.hand.draw(X_ARMS)
-    driver.window.comparing.put(trained(5))
+    driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
-    first, second = (reading.outputs[1][2, 9, 7] for reading in driver.window.last.readings)
+    first, second = (reading.activations[1][2, 9, 7] for reading in driver.window.last.predictions)
     expected = [float(first), float(second), float(second) - float(first)]
     for row in (0, 1, 2):
         assert three(driver.point(row, 1, 2, (9, 7))) == pytest.approx(expected, abs=0.0051)
     assert "the same in both" in driver.point(2, 0, 0, (3, 3))
     # The columns are aligned, and both networks have the same colour limits.
-    strips = [shown.strip for shown in driver.view._strips]
+    strips = [shown.layout for shown in driver.view._strips]
     for layer in (0, 1, 3, 6, 10):
         assert len({strip.column_of(layer).x for strip in strips}) == 1
-    levels = [shown.levels(shown.strip.column_of(3)).tolist() for shown in driver.view._strips]
+    levels = [shown.limits(shown.layout.column_of(3)).tolist() for shown in driver.view._strips]
     assert levels[0] == levels[1]
     # A click on a difference pins the value of the first network, one on the second that of the second.
     QTest.mouseClick(driver.view, Qt.MouseButton.LeftButton, pos=driver.place(2, 1, 2, (9, 7)))
-    assert driver.window.session.focus.pinned == Cell(1, 2, 9, 7, 0)
+    assert driver.window.session.selection.pinned == CellRef(1, 2, 9, 7, 0)
     QTest.mouseClick(driver.view, Qt.MouseButton.LeftButton, pos=driver.place(1, 1, 2, (9, 7)))
-    assert driver.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
+    assert driver.window.session.selection.pinned == CellRef(1, 2, 9, 7, 1)
     inspector = next(view for view in driver.window.views if isinstance(view, InspectorView))
-    driver.qtbot.waitUntil(lambda: inspector.place.text().startswith("B · Features 1 · map 3"), timeout=5000)
-    assert float(inspector.value.text().replace("−", "-")) == pytest.approx(expected[1], abs=0.0051)
+    driver.qtbot.waitUntil(lambda: inspector.place_label.text().startswith("B · Features 1 · map 3"), timeout=5000)
+    assert float(inspector.value_label.text().replace("−", "-")) == pytest.approx(expected[1], abs=0.0051)
 
 
 def test_keys_select_the_same_value_of_the_other_network(driver: CompareDriver) -> None:
     driver.hand.draw(X_ARMS)
-    driver.window.comparing.put(trained(5))
+    driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
     QTest.mouseMove(driver.view, driver.place(0, 1, 2, (9, 7)))
     driver.view.setFocus()
     QTest.keyClick(driver.view, Qt.Key.Key_B)
     QTest.keyClick(driver.view, Qt.Key.Key_Return)
-    assert driver.window.session.focus.pinned == Cell(1, 2, 9, 7, 1)
+    assert driver.window.session.selection.pinned == CellRef(1, 2, 9, 7, 1)
     QTest.keyClick(driver.view, Qt.Key.Key_A)
     QTest.keyClick(driver.view, Qt.Key.Key_Right)
-    assert driver.window.session.focus.hovered == Cell(1, 2, 9, 8, 0)
+    assert driver.window.session.selection.hovered == CellRef(1, 2, 9, 8, 0)
     QTest.keyClick(driver.view, Qt.Key.Key_Space)
-    assert driver.view._large.isVisible()
-    assert driver.view._large.title() == "A · Features 1 · map 3 of 8"
+    assert driver.view._map_zoom.isVisible()
+    assert driver.view._map_zoom.title() == "A · Features 1 · map 3 of 8"
     driver.choose("Stop comparing")
-    assert driver.window.session.focus.pinned is None
-    assert not driver.view._large.isVisible()
+    assert driver.window.session.selection.pinned is None
+    assert not driver.view._map_zoom.isVisible()
     assert driver.view.start.isVisible()
     QTest.keyClick(driver.view, Qt.Key.Key_B)
-    assert driver.window.session.focus.hovered is None
+    assert driver.window.session.selection.hovered is None
 
 
 def test_a_folded_row_gives_the_others_its_room(driver: CompareDriver) -> None:
     driver.hand.draw(X_ARMS)
-    driver.window.comparing.put(trained(5))
+    driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
     strips, buttons = driver.view._strips, driver.view._row_toggles.buttons
     assert driver.view._side_bar.isVisible()
-    side = strips[2].strip.column_of(1).tile_width
+    side = strips[2].layout.column_of(1).tile_width
     driver.click(buttons[0])
     assert not driver.view._side_bar.isVisible()
     buttons[1].setFocus()
     QTest.keyClick(buttons[1], Qt.Key.Key_Space)
-    assert strips[2].strip.column_of(1).tile_width > 1.4 * side
-    assert [bool(shown.in_view) for shown in strips] == [False, False, True]
+    assert strips[2].layout.column_of(1).tile_width > 1.4 * side
+    assert [bool(shown.visible_columns) for shown in strips] == [False, False, True]
     assert three(driver.point(2, 1, 2, (9, 7)))
     # The only headers are above the open row.
-    assert [shown.around.header for shown in strips if shown.in_view] == [True]
+    assert [shown.decorations.header for shown in strips if shown.visible_columns] == [True]
     driver.click(buttons[1])
     assert three(driver.point(1, 1, 2, (9, 7)))
 
 
 def test_a_weight_is_told_in_both(driver: CompareDriver) -> None:
     driver.window.resize(1700, 1000)
-    driver.window.comparing.put(trained(5))
+    driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
-    column = driver.view._strips[2].strip.column_of(1)
-    box = column.slice(3, 0)
+    column = driver.view._strips[2].layout.column_of(1)
+    box = column.kernel_slice(3, 0)
     QTest.mouseMove(driver.view, QPointF(box.x + 1.5 * column.kernels.cell, box.y + 1).toPoint())
     weights = [one.parameters["01-conv2d.weight"][3, 0, 0, 1] for one in driver.subjects]
-    said = driver.view.readout()
+    said = driver.view.selected_summary()
     assert three(said.value) == pytest.approx([*weights, weights[1] - weights[0]], abs=0.0051)
 
 
@@ -212,10 +212,10 @@ def test_other_layers_have_no_difference_and_it_is_said_why(driver: CompareDrive
     layers = (Conv2D(5, 5, padding="same"), ReLU(), MaxPool2D(), Flatten(), Dense(2))
     other = Network((1, 32, 32), layers)
     driver.hand.draw(X_ARMS)
-    driver.window.comparing.put(Subject("Small", other, other.initial(1)))
+    driver.window.comparison.compare_with(Model("Small", other, other.initial_parameters(1)))
     driver.hand.settle()
-    strip = driver.view._strips[2].strip
-    assert [column.stage.shown for column in strip.columns] == [0]
+    strip = driver.view._strips[2].layout
+    assert [column.display.layer for column in strip.columns] == [0]
     said = driver.view.accessibleDescription()
     assert "At layer 1 they are not: A has Features 1, 8 × 32 × 32; B has Features, 5 × 32 × 32." in said
     assert "only in A" not in driver.point(0, 0, 0)
@@ -225,15 +225,21 @@ def test_other_layers_have_no_difference_and_it_is_said_why(driver: CompareDrive
 def test_the_difference_from_a_copy_grows_from_0_while_training(driver: CompareDriver) -> None:
     driver.hand.draw(X_ARMS)
     driver.click(driver.panel.main_button)
-    driver.until(lambda training: training.now.step >= 3 and training.shown == training.now)
-    driver.click(driver.line.hold_button)
+    driver.until(
+        lambda training: training.current_point.step >= 3 and training.shown_point == training.current_point
+    )
+    driver.click(driver.line.compare_button)
     copy = driver.subjects[1]
     assert driver.view.isVisible()
-    assert copy.origin["moment"] == f"step {copy.moment.step} of Run 1, seed 1"
+    assert copy.origin["moment"] == f"step {copy.run_point.step} of Run 1, seed 1"
     was = {name: np.array(values) for name, values in copy.parameters.items()}
-    driver.until(lambda training: training.now.step >= copy.moment.step + 4 and driver.window.last.readings[1:])
+    driver.until(
+        lambda training: (
+            training.current_point.step >= copy.run_point.step + 4 and driver.window.last.predictions[1:]
+        )
+    )
     driver.click(driver.panel.main_button)
-    made = driver.stand().now.step
+    made = driver.stand().current_point.step
     assert driver.subjects[1] is copy
     assert all(np.array_equal(copy.parameters[name], values) for name, values in was.items())
     drawing = stroke_by_stroke(driver, driver.hand)
@@ -241,11 +247,11 @@ def test_the_difference_from_a_copy_grows_from_0_while_training(driver: CompareD
     assert driver.largest() > 0
     assert driver.view._names == (
         f"Default · step {made} of Run 1, seed 1",
-        f"Default · step {copy.moment.step} of Run 1, seed 1",
+        f"Default · step {copy.run_point.step} of Run 1, seed 1",
     )
     # At the step that was copied there is no difference.
-    driver.window.training.wish(Look(copy.moment))
-    driver.until(lambda training: training.exact and training.shown == copy.moment)
+    driver.window.training.execute(ShowPoint(copy.run_point))
+    driver.until(lambda training: training.is_exact and training.shown_point == copy.run_point)
     driver.qtbot.wait(50)
     assert driver.largest() == 0
     driver.qtbot.waitUntil(lambda: "the same in every value" in driver.view.accessibleDescription(), timeout=5000)
@@ -255,24 +261,24 @@ def test_a_swapped_copy_continues_training_from_its_step(driver: CompareDriver) 
     driver.hand.draw(X_ARMS)
     driver.click(driver.panel.epoch_button)
     driver.stand()
-    driver.window.training.wish(Look(Moment(0, 4)))
-    driver.until(lambda training: training.exact and training.shown == Moment(0, 4))
+    driver.window.training.execute(ShowPoint(RunPoint(0, 4)))
+    driver.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 4))
     driver.choose("Current weights")
-    driver.window.training.wish(Look(None))
-    driver.until(lambda training: training.shown == Moment(0, 10))
+    driver.window.training.execute(ShowPoint(None))
+    driver.until(lambda training: training.shown_point == RunPoint(0, 10))
     end, copy = driver.subjects
     driver.click(driver.view.swap_button)
-    driver.until(lambda training: training.exact and training.shown == Moment(0, 4))
+    driver.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 4))
     assert driver.subjects[0] is copy
-    assert driver.subjects[1].moment == Moment(0, 10)
+    assert driver.subjects[1].run_point == RunPoint(0, 10)
     np.testing.assert_array_equal(
         driver.subjects[1].parameters["01-conv2d.weight"], end.parameters["01-conv2d.weight"]
     )
     assert driver.undo.undoText() == "swapping the networks"
     driver.click(driver.panel.step_button)
-    driver.until(lambda training: training.now == Moment(1, 5))
+    driver.until(lambda training: training.current_point == RunPoint(1, 5))
     driver.stand()
-    assert driver.subjects[1].moment == Moment(0, 10)
+    assert driver.subjects[1].run_point == RunPoint(0, 10)
     driver.undo.undo()
     driver.undo.undo()
     assert driver.subjects == (end, copy)
@@ -285,16 +291,16 @@ def test_swapping_while_training_pauses_it_first(driver: CompareDriver) -> None:
     stroke_by_stroke(driver, driver.hand)
     driver.choose("Default")
     driver.click(driver.panel.main_button)
-    driver.until(lambda training: training.now.step >= 3)
+    driver.until(lambda training: training.current_point.step >= 3)
     shipped = driver.subjects[1]
     driver.choose("Swap the two")
     driver.qtbot.waitUntil(lambda: driver.subjects[0] is shipped, timeout=20_000)
-    reached = driver.training.now
-    assert driver.subjects[1].moment == reached
-    assert not driver.window.training.intent.running
+    reached = driver.training.current_point
+    assert driver.subjects[1].run_point == reached
+    assert not driver.window.training.settings.running
     driver.undo.undo()
     assert driver.undo.undoText() == f"training to step {reached.step}"
-    assert driver.subjects[0].moment == reached
+    assert driver.subjects[0].run_point == reached
     assert driver.subjects[1] is shipped
 
 
@@ -304,10 +310,10 @@ def test_a_file_is_compared_with_and_other_files_change_nothing(
     model, flat, picture = tmp_path / "mine.safetensors", tmp_path / "flat.safetensors", tmp_path / "a.png"
     save_model(model, trained(2))
     wide = Network((1, 4, 6), (Flatten(), Dense(2)))
-    save_model(flat, Subject("Flat", wide, wide.initial(1)))
-    driver.window.drawing_view.picture().save(str(picture))
+    save_model(flat, Model("Flat", wide, wide.initial_parameters(1)))
+    driver.window.drawing_view.to_image().save(str(picture))
     said: list[str] = []
-    for message in (driver.window.exchange.message, driver.window.comparing.said):
+    for message in (driver.window.import_export.message, driver.window.comparison.message):
         message.connect(said.append)
 
     def open_file(path: Path) -> None:
@@ -332,24 +338,24 @@ def test_a_file_is_compared_with_and_other_files_change_nothing(
 
 def test_no_difference_is_computed_while_hidden(driver: CompareDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     driver.compare_with("Default")
-    driver.window.middle.bring(NetworkView)
+    driver.window.central_tabs.show_view(NetworkView)
     before = driver.view._difference
     driver.hand.draw(X_ARMS)
     assert driver.view._difference is before
     open_tab(driver)
     assert driver.view._difference is not before
-    assert driver.view._difference.first is driver.window.last.readings[0]
+    assert driver.view._difference.first is driver.window.last.predictions[0]
 
 
 def test_both_come_back_with_the_last_session(open_window: OpenWindow, qtbot, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     driver = CompareDriver(open_window("--preset", "default"), qtbot)
     driver.click(driver.panel.step_button)
-    driver.until(lambda training: training.now.step == 1)
+    driver.until(lambda training: training.current_point.step == 1)
     driver.stand()
     driver.choose("Current weights")
     driver.click(driver.panel.step_button)
-    driver.until(lambda training: training.now.step == 2)
+    driver.until(lambda training: training.current_point.step == 2)
     driver.stand()
     expected = driver.subjects
     driver.window.close()
@@ -357,26 +363,26 @@ def test_both_come_back_with_the_last_session(open_window: OpenWindow, qtbot, tm
     again.window.open_last_session()
     qtbot.waitUntil(lambda: len(again.subjects) == 2, timeout=20_000)
     for one, other in zip(again.subjects, expected, strict=True):
-        assert (one.name, one.moment, one.network) == (other.name, other.moment, other.network)
+        assert (one.name, one.run_point, one.network) == (other.name, other.run_point, other.network)
         for name, values in other.parameters.items():
             np.testing.assert_array_equal(one.parameters[name], values)
-    again.until(lambda training: training.now.step == 2)
+    again.until(lambda training: training.current_point.step == 2)
     again.choose("Swap the two")
-    again.until(lambda training: training.exact and training.shown == Moment(0, 1))
+    again.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 1))
 
 
 def test_a_copy_of_a_discarded_history_has_no_point_in_another(driver: CompareDriver) -> None:
     """Otherwise a restored session would mistake its step for one of the saved history."""
     driver.click(driver.panel.step_button)
-    driver.until(lambda training: training.now.step == 1)
+    driver.until(lambda training: training.current_point.step == 1)
     driver.stand()
     driver.choose("Current weights")
-    assert driver.window.training.work().document.subjects[1].moment == Moment(0, 1)
+    assert driver.window.training.project_state().document.models[1].run_point == RunPoint(0, 1)
     driver.window.use_preset("walkthrough")
     driver.click(driver.panel.step_button)
-    driver.until(lambda training: training.now.step == 1)
+    driver.until(lambda training: training.current_point.step == 1)
     driver.stand()
-    assert driver.window.training.work().document.subjects[1].moment is None
+    assert driver.window.training.project_state().document.models[1].run_point is None
 
 
 def test_shipped_networks_are_compared_with_themselves(driver: CompareDriver) -> None:
@@ -385,14 +391,14 @@ def test_shipped_networks_are_compared_with_themselves(driver: CompareDriver) ->
     assert driver.subjects[1] is not driver.subjects[0]
     np.testing.assert_array_equal(
         driver.subjects[1].parameters["01-conv2d.weight"],
-        shipped_subject("default").parameters["01-conv2d.weight"],
+        shipped_model("default").parameters["01-conv2d.weight"],
     )
     assert driver.largest() == 0
 
 
 def test_in_the_smallest_window_the_votes_of_two_lie_over_nothing(driver: CompareDriver) -> None:
     driver.compare_with("Walk-through")
-    driver.window.resize(*LEAST_SIZE)
+    driver.window.resize(*MIN_SIZE)
     driver.qtbot.wait(50)
     docks = [dock for dock in driver.window.panels.all if not dock.visibleRegion().isEmpty()]
     assert not any(one.geometry().intersects(other.geometry()) for one, other in combinations(docks, 2))

@@ -11,7 +11,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from engine.data.xo.generator import samples
+from engine.data.xo.generator import generate_samples
 from engine.documents.document import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
@@ -33,7 +33,7 @@ class Reader:
         self.qtbot.waitUntil(self.view.isVisible)
 
     def turn(self, page: int) -> None:
-        QTest.mouseClick(self.view.choices.button(page), Qt.MouseButton.LeftButton)
+        QTest.mouseClick(self.view.page_buttons.button(page), Qt.MouseButton.LeftButton)
 
     def keep(self, *keys: str) -> None:
         """Saves the canvas with these labels."""
@@ -42,12 +42,12 @@ class Reader:
             QTest.keyClick(self.hand.canvas, key)
 
     def key(self, *keys: object) -> None:
-        self.view.own.wall.setFocus()
+        self.view.drawings_page.thumbnails.setFocus()
         for key in keys:
-            QTest.keyClick(self.view.own.wall, key)
+            QTest.keyClick(self.view.drawings_page.thumbnails, key)
 
     def click(self, wall: Thumbnails, at: int) -> None:
-        QTest.mouseClick(wall, Qt.MouseButton.LeftButton, pos=wall.box(at).center())
+        QTest.mouseClick(wall, Qt.MouseButton.LeftButton, pos=wall.tile_rect(at).center())
 
     @property
     def document(self) -> Document:
@@ -55,19 +55,19 @@ class Reader:
 
     @property
     def kept(self) -> list[tuple[str, int]]:
-        return [(own.label, own.weight) for own in self.document.own]
+        return [(own.label, own.weight) for own in self.document.labelled_drawings]
 
     @property
     def shown(self) -> np.ndarray:
         """The generator's examples."""
-        return np.stack([tile.picture for tile in self.view.generator.wall.tiles])
+        return np.stack([tile.picture for tile in self.view.generator_page.thumbnails.tiles])
 
     def until_sampled(self) -> None:
         def drawn() -> None:
             found = self.window.last.samples
             assert found is not None
-            assert found.settings == self.window.training.intent.data.drawing
-            assert self.view.generator._samples is found
+            assert found.settings == self.window.training.settings.data.drawing
+            assert self.view.generator_page._samples is found
 
         self.qtbot.waitUntil(drawn, timeout=10_000)
 
@@ -79,7 +79,7 @@ def reader(window: MainWindow, hand: Hand) -> Reader:
 
 def drag(slider: RangeSlider, upper: bool, to: float) -> None:
     """Drags a handle to a fraction of the slider's width."""
-    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=slider.handle(upper).toPoint())
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=slider.handle_centre(upper).toPoint())
     goal = QPoint(round(to * slider.width()), slider.height() // 2)
     QTest.mouseMove(slider, goal)
     QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=goal)
@@ -98,12 +98,12 @@ def move(widget: QWidget, to: QPoint) -> None:
 
 
 def test_an_empty_wall_says_how_to_fill_it_and_a_key_on_the_canvas_does(reader: Reader) -> None:
-    assert not reader.view.own.wall.isVisible()
-    assert "press X, O or N" in reader.view.own._pages.currentWidget().text()
+    assert not reader.view.drawings_page.thumbnails.isVisible()
+    assert "press X, O or N" in reader.view.drawings_page._pages.currentWidget().text()
     reader.hand.draw(X_ARMS)
     reader.keep("x")
-    assert reader.view.own.wall.isVisible()
-    assert reader.view.words.text().startswith("1 X, 0 O, 0 neither")
+    assert reader.view.drawings_page.thumbnails.isVisible()
+    assert reader.view.summary.text().startswith("1 X, 0 O, 0 neither")
 
 
 def test_keys_relabel_weigh_and_delete_and_each_is_undone(reader: Reader) -> None:
@@ -128,9 +128,9 @@ def test_keys_relabel_weigh_and_delete_and_each_is_undone(reader: Reader) -> Non
 def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
     reader.keep("x", "x")
-    page = reader.view.own
-    reader.click(page.wall, 0)
-    QTest.mouseClick(page.buttons["O"], Qt.MouseButton.LeftButton)
+    page = reader.view.drawings_page
+    reader.click(page.thumbnails, 0)
+    QTest.mouseClick(page.label_buttons["O"], Qt.MouseButton.LeftButton)
     assert reader.kept == [("O", 1), ("X", 1)]
     count = reader.window.session.undo_stack.count()
     slider = page.weight_row.slider
@@ -140,8 +140,8 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
     QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width(), slider.height() // 2))
     assert reader.kept == [("O", 20), ("X", 1)]
     assert reader.window.session.undo_stack.count() == count + 1
-    assert "×20" in page.wall.accessibleDescription()
-    page._show_menu(0, page.wall.mapToGlobal(QPoint(5, 5)))
+    assert "×20" in page.thumbnails.accessibleDescription()
+    page._show_menu(0, page.thumbnails.mapToGlobal(QPoint(5, 5)))
     menu = page.findChild(QMenu)
     next(action for action in menu.actions() if "neither" in action.text()).trigger()
     menu.close()
@@ -156,10 +156,10 @@ def test_a_double_click_puts_it_back_on_the_canvas(reader: Reader) -> None:
     reader.keep("x")
     reader.window.drawing_view.clear()
     reader.hand.draw(CIRCLE)
-    wall = reader.view.own.wall
+    wall = reader.view.drawings_page.thumbnails
     reader.click(wall, 0)
     assert reader.document.drawing is not kept
-    QTest.mouseDClick(wall, Qt.MouseButton.LeftButton, pos=wall.box(0).center())
+    QTest.mouseDClick(wall, Qt.MouseButton.LeftButton, pos=wall.tile_rect(0).center())
     assert reader.document.drawing is kept
 
 
@@ -173,33 +173,33 @@ def test_letters_on_the_wall_relabel_and_save_nothing(reader: Reader) -> None:
 def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
     reader.keep("x", "o", "n")
-    wall = reader.view.own.wall
-    reader.qtbot.waitUntil(lambda: all(tile.told for tile in wall.tiles), timeout=10_000)
+    wall = reader.view.drawings_page.thumbnails
+    reader.qtbot.waitUntil(lambda: all(tile.details for tile in wall.tiles), timeout=10_000)
     assert [tile.badge for tile in wall.tiles] == ["", "→ X", "→ X"]
-    word, vote = wall.tiles[0].told.split(", ")
+    word, vote = wall.tiles[0].details.split(", ")
     assert word == "prediction: X"
-    assert f"X, {vote}" in reader.hand.said
+    assert f"X, {vote}" in reader.hand.votes_text
     assert f"prediction: X, {vote}" in wall.accessibleDescription()
-    assert reader.view.words.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
+    assert reader.view.summary.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
     reader.key(Qt.Key.Key_Home, "n")
     assert [tile.badge for tile in wall.tiles] == ["→ X", "→ X", "→ X"]
-    assert reader.view.words.text() == "0 X, 1 O, 2 neither; 0 predicted correctly."
+    assert reader.view.summary.text() == "0 X, 1 O, 2 neither; 0 predicted correctly."
     reader.window.use_preset("walkthrough")
-    reader.qtbot.waitUntil(lambda: reader.window.last.readings[0].subject.name != "Default", timeout=10_000)
-    reader.qtbot.waitUntil(lambda: len(reader.window.last.own) == 1, timeout=10_000)
-    assert wall.tiles[0].told == f"prediction: X, {reader.hand.votes['X']:.2f}"
+    reader.qtbot.waitUntil(lambda: reader.window.last.predictions[0].model.name != "Default", timeout=10_000)
+    reader.qtbot.waitUntil(lambda: len(reader.window.last.drawing_predictions) == 1, timeout=10_000)
+    assert wall.tiles[0].details == f"prediction: X, {reader.hand.votes['X']:.2f}"
     reader.turn(GENERATED)
-    reader.qtbot.waitUntil(lambda: not reader.window.last.own, timeout=10_000)
+    reader.qtbot.waitUntil(lambda: not reader.window.last.drawing_predictions, timeout=10_000)
 
 
 def test_a_network_that_tells_other_things_apart_judges_none_of_them_and_it_is_said(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
     reader.keep("x", "o")
     reader.window.use_preset("hanuschkin")
-    wall = reader.view.own.wall
-    reader.qtbot.waitUntil(lambda: all("cross" in tile.told or "circle" in tile.told for tile in wall.tiles))
+    wall = reader.view.drawings_page.thumbnails
+    reader.qtbot.waitUntil(lambda: all("cross" in tile.details or "circle" in tile.details for tile in wall.tiles))
     assert [tile.badge for tile in wall.tiles] == ["", ""]
-    assert reader.view.words.text().endswith(": it cannot be trained on these.")
+    assert reader.view.summary.text().endswith(": it cannot be trained on these.")
 
 
 # -- the generator ---------------------------------------------------------------------------------------------
@@ -209,30 +209,30 @@ def test_a_setting_that_is_dragged_changes_the_live_examples_and_what_is_learnt_
     reader.turn(GENERATED)
     reader.until_sampled()
     before = reader.shown
-    row = reader.view.generator.rows.rows["pen_width"]
+    row = reader.view.generator_page.rows.rows["pen_width"]
     drag(row.slider, True, 0.9)
     reader.until_sampled()
-    low, high = reader.window.training.intent.data.drawing.pen_width
+    low, high = reader.window.training.settings.data.drawing.pen_width
     assert low == 0.02
     assert 0.4 < high < 0.5
     assert row.value.text() == f"2 to {100 * high:.0f} %"
     assert (reader.shown > 0).sum() > 1.5 * (before > 0).sum()
-    expected = samples(reader.window.training.intent.data.drawing).examples.images[:, 0]
+    expected = generate_samples(reader.window.training.settings.data.drawing).dataset.images[:, 0]
     for picture in reader.shown:
         assert any(np.array_equal(picture, other) for other in expected)
 
 
 def test_the_handles_of_a_range_never_cross_and_each_is_reached_by_tab(reader: Reader) -> None:
     reader.turn(GENERATED)
-    row = reader.view.generator.rows.rows["rotation"]
+    row = reader.view.generator_page.rows.rows["rotation"]
     drag(row.slider, False, 1.0)
-    low, high = reader.window.training.intent.data.drawing.rotation
+    low, high = reader.window.training.settings.data.drawing.rotation
     assert low == high == 38
     row.slider.setFocus(Qt.FocusReason.TabFocusReason)
     QTest.keyClick(row.slider, Qt.Key.Key_Home)
     QTest.keyClick(row.slider, Qt.Key.Key_Tab)
     QTest.keyClick(row.slider, Qt.Key.Key_End)
-    assert reader.window.training.intent.data.drawing.rotation == (-40, 40)
+    assert reader.window.training.settings.data.drawing.rotation == (-40, 40)
     assert row.value.text() == row.slider.accessibleDescription() == "\u221240 to 40°"
     QTest.keyClick(row.slider, Qt.Key.Key_Tab)
     assert not row.slider.hasFocus()
@@ -240,18 +240,18 @@ def test_the_handles_of_a_range_never_cross_and_each_is_reached_by_tab(reader: R
 
 def test_settings_go_back_one_by_one_or_all_at_once(reader: Reader) -> None:
     reader.turn(GENERATED)
-    page, training = reader.view.generator, reader.window.training
-    usual = training.intent.data
+    page, training = reader.view.generator_page, reader.window.training
+    usual = training.settings.data
     assert not page.reset_button.isEnabled()
     drag(page.rows.rows["size"].slider, False, 0.6)
     page.rows.rows["neither"].slider.setValue(100)
     page.count_row.slider.setValue(0)
-    assert reader.view.words.text() == "Per epoch: 25 X, 25 O, 50 neither."
-    assert (training.intent.data.drawing.neither, training.intent.data.count) == (0.5, 100)
+    assert reader.view.summary.text() == "Per epoch: 25 X, 25 O, 50 neither."
+    assert (training.settings.data.drawing.neither, training.settings.data.count) == (0.5, 100)
     QTest.mouseDClick(page.rows.rows["size"].label, Qt.MouseButton.LeftButton)
-    assert training.intent.data.drawing == replace(usual.drawing, neither=0.5)
+    assert training.settings.data.drawing == replace(usual.drawing, neither=0.5)
     QTest.mouseClick(page.reset_button, Qt.MouseButton.LeftButton)
-    assert training.intent.data == usual
+    assert training.settings.data == usual
 
 
 def test_another_network_has_its_own_settings_and_size(reader: Reader) -> None:
@@ -259,7 +259,7 @@ def test_another_network_has_its_own_settings_and_size(reader: Reader) -> None:
     reader.until_sampled()
     reader.window.use_preset("walkthrough")
     reader.qtbot.waitUntil(lambda: reader.shown.shape[1:] == (9, 9), timeout=10_000)
-    assert "9 × 9" in reader.view.generator.side.text()
+    assert "9 × 9" in reader.view.generator_page.side_label.text()
 
 
 def test_examples_are_drawn_only_while_somebody_looks(reader: Reader) -> None:
@@ -285,17 +285,19 @@ def test_the_batch_on_screen_is_that_of_the_last_step_and_a_click_puts_one_on_th
     reader.keep("n")
     reader.key(*"+" * 20)
     reader.turn(BATCH)
-    page = reader.view.batch
-    assert not page.wall.isVisible()
+    page = reader.view.batch_page
+    assert not page.thumbnails.isVisible()
     coach.click(coach.panel.epoch_button)
     report = coach.stand()
-    reader.qtbot.waitUntil(lambda: page.words.text().startswith("step 10:"), timeout=10_000)
+    reader.qtbot.waitUntil(lambda: page.summary.text().startswith("step 10:"), timeout=10_000)
     expected = report.examples.images[report.batch, 0]
-    np.testing.assert_array_equal([tile.picture for tile in page.wall.tiles], expected)
+    np.testing.assert_array_equal([tile.picture for tile in page.thumbnails.tiles], expected)
     names = ["X", "O", "neither"]
-    assert [tile.label for tile in page.wall.tiles] == [names[at] for at in report.examples.labels[report.batch]]
-    assert [tile.words for tile in page.wall.tiles] == ["mine" if at >= 600 else "" for at in report.batch]
-    reader.click(page.wall, 2)
+    assert [tile.label for tile in page.thumbnails.tiles] == [
+        names[at] for at in report.examples.labels[report.batch]
+    ]
+    assert [tile.caption for tile in page.thumbnails.tiles] == ["mine" if at >= 600 else "" for at in report.batch]
+    reader.click(page.thumbnails, 2)
     np.testing.assert_array_equal(reader.document.drawing.image, expected[2])
 
 
@@ -303,13 +305,13 @@ def test_the_batch_on_screen_is_that_of_the_last_step_and_a_click_puts_one_on_th
 def test_what_is_changed_waits_for_a_start_or_a_branch_and_says_so(
     reader: Reader, coach: Coach, continues: bool
 ) -> None:
-    chosen = reader.view.go_on_button if continues else reader.view.start_button
+    chosen = reader.view.continue_button if continues else reader.view.restart_button
     coach.click(coach.panel.step_button)
     coach.stand()
     assert not chosen.isVisible()
     reader.keep("n")
     assert chosen.isVisible()
-    assert reader.view.words.text() == "Not trained on yet:"
+    assert reader.view.summary.text() == "Not trained on yet:"
     coach.click(chosen)
     report = coach.until(lambda training: len(training.branches) == 2 and training.state == "running")
     assert len(report.examples) == 601

@@ -12,7 +12,7 @@ from engine.documents.document import Document
 from engine.drawings.raster import render
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach, coach  # noqa: F401
-from xo_gui.state.commands import LearnOn, Pause
+from xo_gui.state.commands import BranchWithNewData, Pause
 
 
 def press(hand: Hand, *keys: str) -> None:
@@ -22,7 +22,7 @@ def press(hand: Hand, *keys: str) -> None:
 
 
 def labels(document: Document) -> list[str]:
-    return [own.label for own in document.own]
+    return [own.label for own in document.labelled_drawings]
 
 
 def last_words(hand: Hand) -> str:
@@ -38,8 +38,12 @@ def test_one_key_saves_the_canvas_and_the_bar_counts(hand: Hand) -> None:
     document = hand.window.session.document
     assert labels(document) == ["X", "X", "O", "neither"]
     assert last_words(hand) == "Saved as neither: 2 X, 1 O, 1 neither."
-    assert document.own[2].drawing is document.drawing
-    assert render(document.own[0].drawing, 32)[16, 16] == 1 > render(document.own[2].drawing, 32)[16, 16]
+    assert document.labelled_drawings[2].drawing is document.drawing
+    assert (
+        render(document.labelled_drawings[0].drawing, 32)[16, 16]
+        == 1
+        > render(document.labelled_drawings[2].drawing, 32)[16, 16]
+    )
 
 
 def test_saving_is_undone_and_redone_like_any_edit(hand: Hand) -> None:
@@ -75,7 +79,7 @@ def test_a_stroke_under_way_ends_first_and_is_saved_with_the_rest(hand: Hand) ->
         hand.move(place)
     press(hand, "x")
     document = hand.window.session.document
-    assert len(document.own[0].drawing.strokes) == len(document.drawing.strokes) == 2
+    assert len(document.labelled_drawings[0].drawing.strokes) == len(document.drawing.strokes) == 2
     hand.window.session.undo_stack.undo()
     assert labels(hand.window.session.document) == []
     assert len(hand.window.session.document.drawing.strokes) == 2
@@ -83,12 +87,12 @@ def test_a_stroke_under_way_ends_first_and_is_saved_with_the_rest(hand: Hand) ->
 
 def test_what_is_saved_is_what_the_network_reads(hand: Hand) -> None:
     hand.draw([[(x / 3, y / 3) for x, y in arm] for arm in X_ARMS])
-    as_drawn = hand.window.last.readings[0].outputs[0]
+    as_drawn = hand.window.last.predictions[0].activations[0]
     hand.window.drawing_view.fit_box.click()
-    hand.qtbot.waitUntil(lambda: not np.array_equal(hand.window.last.readings[0].outputs[0], as_drawn))
+    hand.qtbot.waitUntil(lambda: not np.array_equal(hand.window.last.predictions[0].activations[0], as_drawn))
     press(hand, "x")
-    own = hand.window.session.document.own[0]
-    np.testing.assert_array_equal(render(own.drawing, 32), hand.window.last.readings[0].outputs[0][0])
+    own = hand.window.session.document.labelled_drawings[0]
+    np.testing.assert_array_equal(render(own.drawing, 32), hand.window.last.predictions[0].activations[0][0])
 
 
 def test_letters_typed_elsewhere_save_nothing(hand: Hand) -> None:
@@ -101,27 +105,29 @@ def test_letters_typed_elsewhere_save_nothing(hand: Hand) -> None:
 def test_another_network_reads_but_takes_no_drawing_away(hand: Hand) -> None:
     hand.draw(X_ARMS)
     press(hand, "x")
-    own = hand.window.session.document.own
+    own = hand.window.session.document.labelled_drawings
     hand.window.use_preset("walkthrough")
-    assert hand.window.session.document.own is own
+    assert hand.window.session.document.labelled_drawings is own
 
 
 def test_training_learns_from_them_from_the_next_start_or_branch_on(coach: Coach, hand: Hand) -> None:  # noqa: F811
     coach.click(coach.panel.step_button)
     coach.stand()
-    hand.window.drawing_view.example_o()
+    hand.window.drawing_view.load_example_o()
     press(hand, "n")
     drawing, document = hand.window.session.document.drawing, hand.window.session.document
-    hand.window.session.edit(replace(document, own=(replace(document.own[0], weight=5),)), "weight")
+    hand.window.session.edit(
+        replace(document, labelled_drawings=(replace(document.labelled_drawings[0], weight=5),)), "weight"
+    )
     coach.click(coach.panel.step_button)
-    assert len(coach.until(lambda training: training.now.step == 2).examples) == 600
+    assert len(coach.until(lambda training: training.current_point.step == 2).examples) == 600
     coach.stand()
-    hand.window.training.wish(LearnOn())
-    report = coach.until(lambda training: len(training.branches) == 2 and training.now.step > 2)
-    hand.window.training.wish(Pause())
+    hand.window.training.execute(BranchWithNewData())
+    report = coach.until(lambda training: len(training.branches) == 2 and training.current_point.step > 2)
+    hand.window.training.execute(Pause())
     coach.stand()
     assert report.branches[1].parent.step == 2
     assert len(report.examples) == 605
     np.testing.assert_array_equal(report.examples.images[-1, 0], render(drawing, 32))
     assert report.examples.labels[-5:].tolist() == [-1] * 5
-    assert hand.window.session.document.own[0].weight == 5
+    assert hand.window.session.document.labelled_drawings[0].weight == 5

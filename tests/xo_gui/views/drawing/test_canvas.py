@@ -10,17 +10,17 @@ from pytestqt.qtbot import QtBot
 
 from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, Stroke, Transform
+from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
 from engine.drawings.raster import render
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from xo_gui.app.theme import DARK, LIGHT, Theme
 from xo_gui.views.drawing.canvas import Canvas
 
 Place = tuple[float, float]
 LEFT, RIGHT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.NoButton
-SMOOTH = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0))
-PIXELS = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
-MOVED = Transform(0.1, -0.05, 0.7, 30.0, 0.4, 0.02)
+SMOOTH = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(0))
+PIXELS = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
+MOVED = DrawingTransform(0.1, -0.05, 0.7, 30.0, 0.4, 0.02)
 
 
 class Recorder:
@@ -43,7 +43,7 @@ def canvas(qtbot: QtBot) -> Canvas:
     made = Canvas()
     qtbot.addWidget(made)
     made.resize(252, 252)
-    made.show_document(Document(Drawing(), (SMOOTH,)))
+    made.set_document(Document(Drawing(), (SMOOTH,)))
     made.show()
     qtbot.waitExposed(made)
     made.setFocus()
@@ -84,8 +84,8 @@ def seen(canvas: Canvas, place: Place) -> QColor:
     return image.pixelColor((at(canvas, place).toPointF() * ratio).toPoint())
 
 
-def show(canvas: Canvas, drawing: Drawing, subject: Subject = SMOOTH, fit: bool = False) -> None:
-    canvas.show_document(Document(drawing, (subject,), fit))
+def show(canvas: Canvas, drawing: Drawing, subject: Model = SMOOTH, fit: bool = False) -> None:
+    canvas.set_document(Document(drawing, (subject,), fit))
 
 
 # --- the mouse
@@ -101,7 +101,7 @@ def test_a_stroke_signals_while_it_moves_and_once_at_its_end(canvas: Canvas) -> 
 
 def test_ink_is_where_the_mouse_went_and_as_wide_as_the_pen(canvas: Canvas) -> None:
     told = Recorder(canvas)
-    canvas.set_pen(0.1)
+    canvas.set_pen_diameter(0.1)
     draw(canvas, line((0.2, 0.5), (0.8, 0.5)))
     drawing = told.done[0]
     assert [value(drawing, (x, 0.5)) for x in (0.2, 0.5, 0.8)] == [1, 1, 1]
@@ -118,7 +118,7 @@ def test_a_click_is_a_dot(canvas: Canvas) -> None:
 
 def test_the_right_button_erases_and_so_does_the_left_with_the_eraser(canvas: Canvas) -> None:
     told = Recorder(canvas)
-    canvas.set_pen(0.2)
+    canvas.set_pen_diameter(0.2)
     draw(canvas, line((0.1, 0.5), (0.9, 0.5)))
     draw(canvas, line((0.3, 0.3), (0.3, 0.7)), RIGHT)
     canvas.set_erasing(True)
@@ -168,7 +168,7 @@ def test_another_drawing_discards_the_stroke(canvas: Canvas) -> None:
     show(canvas, Drawing())
     QTest.mouseRelease(canvas, LEFT, pos=at(canvas, (0.2, 0.2)))
     assert not told.done
-    assert not canvas.busy
+    assert not canvas.is_drawing
 
 
 # --- a transformed drawing
@@ -179,7 +179,7 @@ def test_under_a_transform_the_pen_draws_under_the_mouse(canvas: Canvas, erase: 
     told = Recorder(canvas)
     before = Drawing((), np.ones((4, 4), np.float32)) if erase else Drawing()
     show(canvas, before.with_transform(MOVED))
-    canvas.set_pen(0.1)
+    canvas.set_pen_diameter(0.1)
     draw(canvas, line((0.4, 0.42), (0.6, 0.42)), RIGHT if erase else LEFT)
     drawing = told.done[0]
     there, beside = (-1, 1) if erase else (1, -1)
@@ -190,15 +190,17 @@ def test_under_a_transform_the_pen_draws_under_the_mouse(canvas: Canvas, erase: 
 
 def test_a_pen_thinner_than_what_thickening_adds_keeps_a_width(canvas: Canvas) -> None:
     told = Recorder(canvas)
-    show(canvas, Drawing(transform=Transform(thicken=0.1)))
-    canvas.set_pen(0.05)
+    show(canvas, Drawing(transform=DrawingTransform(thicken=0.1)))
+    canvas.set_pen_diameter(0.05)
     draw(canvas, line((0.2, 0.5), (0.8, 0.5)))
     assert told.done[0].strokes[0].points[:, 2].min() > 0
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
-@pytest.mark.parametrize("transform", [Transform(), MOVED], ids=["plain", "moved"])
-def test_the_current_stroke_looks_as_when_finished(canvas: Canvas, theme: Theme, transform: Transform) -> None:
+@pytest.mark.parametrize("transform", [DrawingTransform(), MOVED], ids=["plain", "moved"])
+def test_the_current_stroke_looks_as_when_finished(
+    canvas: Canvas, theme: Theme, transform: DrawingTransform
+) -> None:
     canvas.set_theme(theme)
     show(canvas, Drawing(transform=transform))
     places = [(0.5 + 0.3 * np.cos(t), 0.5 + 0.3 * np.sin(t)) for t in np.linspace(0, 5, 60)]
@@ -209,8 +211,8 @@ def test_the_current_stroke_looks_as_when_finished(canvas: Canvas, theme: Theme,
     under_way = grey(canvas)
     QTest.mouseRelease(canvas, LEFT, pos=at(canvas, places[-1]))
     assert np.abs(under_way - grey(canvas)).mean() < 0.5
-    ink, paper = QColor(theme.ink).lightness(), QColor(theme.paper).lightness()
-    wanted = (render(canvas.growing, 250) + 1) / 2 * (ink - paper) + paper
+    ink, paper = QColor(theme.ink).lightness(), QColor(theme.canvas).lightness()
+    wanted = (render(canvas.current_drawing, 250) + 1) / 2 * (ink - paper) + paper
     inner = slice(5, -5)  # beside the frame's rounded corners
     shown = grey(canvas)[1:-1, 1:-1]
     # The pen's ring lies over a few pixels.
@@ -231,7 +233,7 @@ def test_ink_and_paper_have_the_themes_colours(canvas: Canvas, theme: Theme) -> 
     canvas.set_theme(theme)
     draw(canvas, line((0.2, 0.5), (0.8, 0.5)))
     assert seen(canvas, (0.5, 0.5)) == QColor(theme.ink)
-    assert seen(canvas, (0.5, 0.2)) == QColor(theme.paper)
+    assert seen(canvas, (0.5, 0.2)) == QColor(theme.canvas)
 
 
 def test_an_added_and_an_undone_stroke_are_painted(canvas: Canvas) -> None:
@@ -240,12 +242,12 @@ def test_an_added_and_an_undone_stroke_are_painted(canvas: Canvas) -> None:
     show(canvas, Drawing((first,)))
     assert seen(canvas, (0.5, 0.5)) == QColor(DARK.ink)
     show(canvas, Drawing((first, gap)))
-    assert seen(canvas, (0.5, 0.5)) == QColor(DARK.paper)
+    assert seen(canvas, (0.5, 0.5)) == QColor(DARK.canvas)
     assert seen(canvas, (0.3, 0.5)) == QColor(DARK.ink)
     show(canvas, Drawing((first,)))
     assert seen(canvas, (0.5, 0.5)) == QColor(DARK.ink)
     show(canvas, Drawing((gap, gap)))
-    assert seen(canvas, (0.3, 0.5)) == QColor(DARK.paper)
+    assert seen(canvas, (0.3, 0.5)) == QColor(DARK.canvas)
 
 
 def test_an_image_is_painted_under_the_strokes(canvas: Canvas) -> None:
@@ -254,8 +256,8 @@ def test_an_image_is_painted_under_the_strokes(canvas: Canvas) -> None:
     gap = Stroke(np.array([(0.05, 0.1, 0.05), (0.2, 0.1, 0.05)], np.float32), erase=True)
     show(canvas, Drawing((gap,), picture))
     assert seen(canvas, (0.1, 0.2)) == QColor(DARK.ink)
-    assert seen(canvas, (0.1, 0.1)) == QColor(DARK.paper)
-    assert seen(canvas, (0.4, 0.2)) == QColor(DARK.paper)
+    assert seen(canvas, (0.1, 0.1)) == QColor(DARK.canvas)
+    assert seen(canvas, (0.4, 0.2)) == QColor(DARK.canvas)
 
 
 def test_an_empty_canvas_shows_a_placeholder(canvas: Canvas) -> None:
@@ -274,17 +276,17 @@ def test_the_networks_pixels_are_shown_on_demand(canvas: Canvas) -> None:
     dot = Stroke(np.array([(0.5, 0.5, 0.02)], np.float32))
     show(canvas, Drawing((dot,)))
     assert seen(canvas, (0.5, 0.5)) == QColor(DARK.ink)
-    canvas.show_pixels(True)
+    canvas.set_pixels_shown(True)
     assert seen(canvas, (0.5, 0.5)) != QColor(DARK.ink)  # a part of a 32 x 32 pixel is grey
 
 
 def test_the_networks_pixels_are_fitted_if_the_document_says_so(canvas: Canvas) -> None:
     dot = Stroke(np.array([(0.2, 0.2, 0.1), (0.3, 0.3, 0.1)], np.float32))
     show(canvas, Drawing((dot,)), fit=True)
-    canvas.show_pixels(True)
+    canvas.set_pixels_shown(True)
     assert seen(canvas, (0.5, 0.5)) == QColor(DARK.ink)
     show(canvas, Drawing((dot,)), fit=False)
-    assert seen(canvas, (0.5, 0.5)) == QColor(DARK.paper)
+    assert seen(canvas, (0.5, 0.5)) == QColor(DARK.canvas)
 
 
 # --- the pixel canvas
@@ -302,7 +304,7 @@ def test_the_pixel_canvas_fills_exactly_the_cells_passed_without_holes(canvas: C
     expected[4, 2] = -1
     np.testing.assert_array_equal(render(told.done[1], 9), expected)
     assert seen(canvas, (3.4 / 9, 4.4 / 9)) == QColor(DARK.ink)
-    assert seen(canvas, (3.4 / 9, 3.4 / 9)) == QColor(DARK.paper)
+    assert seen(canvas, (3.4 / 9, 3.4 / 9)) == QColor(DARK.canvas)
 
 
 def test_the_pixel_canvas_shows_the_current_stroke(canvas: Canvas) -> None:
@@ -311,11 +313,11 @@ def test_the_pixel_canvas_shows_the_current_stroke(canvas: Canvas) -> None:
     move(canvas, (4.5 / 9, 0.5 / 9), LEFT)
     assert seen(canvas, (2.4 / 9, 0.4 / 9)) == QColor(DARK.ink)
     QTest.keyClick(canvas, Qt.Key.Key_Escape)
-    assert seen(canvas, (2.4 / 9, 0.4 / 9)) == QColor(DARK.paper)
+    assert seen(canvas, (2.4 / 9, 0.4 / 9)) == QColor(DARK.canvas)
     show(canvas, Drawing(image=np.ones((9, 9), np.float32)), PIXELS)
     QTest.mousePress(canvas, RIGHT, pos=at(canvas, (0.5 / 9, 0.5 / 9)))
     move(canvas, (4.5 / 9, 0.5 / 9), RIGHT)
-    assert seen(canvas, (2.4 / 9, 0.4 / 9)) == QColor(DARK.paper)
+    assert seen(canvas, (2.4 / 9, 0.4 / 9)) == QColor(DARK.canvas)
     assert seen(canvas, (2.4 / 9, 1.4 / 9)) == QColor(DARK.ink)
 
 
@@ -323,7 +325,7 @@ def test_the_pixel_canvas_shows_a_smooth_drawing_as_the_network_sees_it(canvas: 
     thin = Stroke(np.array([(0.1, 0.5, 0.02), (0.9, 0.5, 0.02)], np.float32))
     show(canvas, Drawing((thin,)), PIXELS)
     colour = seen(canvas, (4.4 / 9, 4.2 / 9))
-    assert QColor(DARK.paper).lightness() < colour.lightness() < QColor(DARK.ink).lightness()
+    assert QColor(DARK.canvas).lightness() < colour.lightness() < QColor(DARK.ink).lightness()
 
 
 # --- the keyboard
@@ -370,22 +372,22 @@ def test_esc_discards_the_stroke(canvas: Canvas) -> None:
 
 
 def test_keys_set_the_pen(canvas: Canvas) -> None:
-    size = canvas.pen
+    size = canvas.pen_diameter
     QTest.keyClicks(canvas, "]")
-    assert canvas.pen > size
+    assert canvas.pen_diameter > size
     QTest.keyClicks(canvas, "[[")
-    assert canvas.pen < size
+    assert canvas.pen_diameter < size
     QTest.keyClick(canvas, Qt.Key.Key_E)
-    assert canvas.erasing
+    assert canvas.is_erasing
     QTest.keyClick(canvas, Qt.Key.Key_P)
-    assert not canvas.erasing
+    assert not canvas.is_erasing
 
 
 def test_delete_asks_to_clear_but_not_during_a_stroke(canvas: Canvas, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(canvas.clear_asked, timeout=500):
+    with qtbot.waitSignal(canvas.clear_requested, timeout=500):
         QTest.keyClick(canvas, Qt.Key.Key_Delete)
     QTest.mousePress(canvas, LEFT, pos=at(canvas, (0.8, 0.2)))
-    with qtbot.assertNotEmitted(canvas.clear_asked):
+    with qtbot.assertNotEmitted(canvas.clear_requested):
         QTest.keyClick(canvas, Qt.Key.Key_Delete)
     QTest.mouseRelease(canvas, LEFT, pos=at(canvas, (0.8, 0.2)))
 
@@ -426,5 +428,5 @@ def test_tablet_pressure_sets_the_width_and_the_other_end_erases(canvas: Canvas,
     tablet(canvas, QEvent.Type.TabletRelease, (0.5, 0.5), 0.0, eraser)
     stroke = told.done[0].strokes[0]
     assert stroke.erase == eraser
-    assert stroke.points[:, 2].tolist() == pytest.approx([0.4 * canvas.pen, 1.4 * canvas.pen])
+    assert stroke.points[:, 2].tolist() == pytest.approx([0.4 * canvas.pen_diameter, 1.4 * canvas.pen_diameter])
     assert len(told.done) == 1

@@ -14,25 +14,25 @@ from pytestqt.qtbot import QtBot
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.document import Document
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, Stroke, Transform
-from engine.drawings.raster import ink, render
-from engine.nn.model import Subject
+from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
+from engine.drawings.raster import ink_share, render
+from engine.nn.model import Model
 from engine.runtime.runner import Runner
 from xo_gui.app.theme import DARK
 from xo_gui.state.session import Session
 from xo_gui.views.drawing.drawing_view import DrawingView
-from xo_gui.widgets.sliders import signed
+from xo_gui.widgets.sliders import signed_with_unit
 
 LEFT = Qt.MouseButton.LeftButton
-SMOOTH = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0))
-PIXELS = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+SMOOTH = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(0))
+PIXELS = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 FIELDS = ("shift_x", "shift_y", "size", "rotate", "bend", "thicken")
 
 
 class Desk:
     """A drawing panel connected to a session as in the window, with its recorded signals."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Model) -> None:
         self.view = DrawingView()
         self.session = Session(Document(Drawing(), (subject,)))
         self.edits: list[tuple[str, str]] = []
@@ -40,7 +40,7 @@ class Desk:
         self.said: list[str] = []
         self.view.edited.connect(self.edit)
         self.view.previewed.connect(self.preview)
-        self.view.said.connect(self.said.append)
+        self.view.message.connect(self.said.append)
         self.session.changed.connect(self.tell)
         self.tell()
 
@@ -53,7 +53,7 @@ class Desk:
         self.session.preview(document)
 
     def tell(self) -> None:
-        self.view.show_document(self.session.document)
+        self.view.set_document(self.session.document)
 
     @property
     def drawing(self) -> Drawing:
@@ -90,8 +90,8 @@ def slide(slider: QSlider, places: tuple[float, ...]) -> None:
 
 
 @pytest.fixture
-def make(qtbot: QtBot) -> Callable[[Subject], Desk]:
-    def made(subject: Subject) -> Desk:
+def make(qtbot: QtBot) -> Callable[[Model], Desk]:
+    def made(subject: Model) -> Desk:
         desk = Desk(subject)
         qtbot.addWidget(desk.view)
         desk.view.resize(252, 560)
@@ -103,7 +103,7 @@ def make(qtbot: QtBot) -> Callable[[Subject], Desk]:
 
 
 @pytest.fixture
-def desk(make: Callable[[Subject], Desk]) -> Desk:
+def desk(make: Callable[[Model], Desk]) -> Desk:
     return make(SMOOTH)
 
 
@@ -132,10 +132,10 @@ def test_esc_shows_the_document_as_it_was(desk: Desk) -> None:
 
 def test_esc_keeps_what_else_changed_during_the_stroke(desk: Desk) -> None:
     desk.stroke(release=False)
-    trained = replace(desk.session._document, fit=True)
+    trained = replace(desk.session._document, fit_to_frame=True)
     desk.session.edit(trained, "Train")
     QTest.keyClick(desk.view.canvas, Qt.Key.Key_Escape)
-    assert desk.session.document.fit
+    assert desk.session.document.fit_to_frame
 
 
 def test_twenty_undos_and_redos_give_the_same_bytes(desk: Desk) -> None:
@@ -145,7 +145,7 @@ def test_twenty_undos_and_redos_give_the_same_bytes(desk: Desk) -> None:
     for _ in range(20):
         desk.session.undo_stack.undo()
     assert desk.drawing.is_empty
-    assert desk.view.canvas.growing is desk.drawing
+    assert desk.view.canvas.current_drawing is desk.drawing
     for _ in range(20):
         desk.session.undo_stack.redo()
     assert render(desk.drawing, 64).tobytes() == picture.tobytes()
@@ -186,7 +186,9 @@ def test_a_click_on_the_groove_goes_there_as_one_undo(desk: Desk) -> None:
 def test_every_slider_moves_its_own_field_by_keyboard_and_back(desk: Desk, field: str) -> None:
     desk.slider(field).setFocus()
     QTest.keyClick(desk.slider(field), Qt.Key.Key_Right)
-    changed = [name for name in FIELDS if getattr(desk.drawing.transform, name) != getattr(Transform(), name)]
+    changed = [
+        name for name in FIELDS if getattr(desk.drawing.transform, name) != getattr(DrawingTransform(), name)
+    ]
     assert changed == [field]
     QTest.keyClick(desk.slider(field), Qt.Key.Key_Left)
     assert desk.drawing.transform.is_identity
@@ -230,8 +232,8 @@ def test_the_wheel_moves_only_a_focused_slider(desk: Desk) -> None:
 
 
 def test_showing_a_document_edits_nothing(desk: Desk) -> None:
-    moved = Drawing().with_transform(Transform(0.123, -0.2, 1.5, 33.3, -0.4, 0.02))
-    desk.session.edit(replace(desk.session.document, drawing=moved, fit=True), "Open")
+    moved = Drawing().with_transform(DrawingTransform(0.123, -0.2, 1.5, 33.3, -0.4, 0.02))
+    desk.session.edit(replace(desk.session.document, drawing=moved, fit_to_frame=True), "Open")
     assert desk.slider("rotate").value() == 33
     assert desk.view.sliders.rows["rotate"].value.text() == "+33°"
     assert desk.view.fit_box.isChecked()
@@ -243,7 +245,7 @@ def test_showing_a_document_edits_nothing(desk: Desk) -> None:
 
 
 def test_a_slider_keeps_what_the_others_cannot_show(desk: Desk) -> None:
-    moved = Drawing().with_transform(Transform(rotate=33.3))
+    moved = Drawing().with_transform(DrawingTransform(rotate=33.3))
     desk.session.edit(desk.session.document.with_drawing(moved), "Open")
     desk.slider("bend").setFocus()
     QTest.keyClick(desk.slider("bend"), Qt.Key.Key_Right)
@@ -252,13 +254,13 @@ def test_a_slider_keeps_what_the_others_cannot_show(desk: Desk) -> None:
 
 def test_the_pen_slider_sets_the_pen_and_follows_it(desk: Desk) -> None:
     slide(desk.view.pen_row.slider, (0.95,))
-    assert desk.view.canvas.pen > 0.2
-    desk.view.canvas.set_pen(0.05)
+    assert desk.view.canvas.pen_diameter > 0.2
+    desk.view.canvas.set_pen_diameter(0.05)
     assert desk.view.pen_row.value.text() == "5 %"
     desk.view.pen_bigger()
-    assert desk.view.canvas.pen == pytest.approx(0.06)
+    assert desk.view.canvas.pen_diameter == pytest.approx(0.06)
     desk.view.pen_smaller()
-    assert desk.view.canvas.pen == pytest.approx(0.05)
+    assert desk.view.canvas.pen_diameter == pytest.approx(0.05)
     assert not desk.edits
 
 
@@ -297,22 +299,22 @@ def test_each_click_loads_another_example(desk: Desk) -> None:
     assert len(set(seen)) == 4
 
 
-def test_examples_are_the_same_in_every_run(make: Callable[[Subject], Desk]) -> None:
+def test_examples_are_the_same_in_every_run(make: Callable[[Model], Desk]) -> None:
     pictures = []
     for _ in range(2):
         desk = make(SMOOTH)
-        desk.view.example("X")
+        desk.view.load_example("X")
         pictures.append(render(desk.drawing, 32).tobytes())
     assert pictures[0] == pictures[1]
 
 
 def test_examples_are_not_blank(desk: Desk) -> None:
     for _ in range(60):
-        desk.view.example("neither")
-        assert ink(render(desk.drawing, 32)) > 0
+        desk.view.load_example("neither")
+        assert ink_share(render(desk.drawing, 32)) > 0
 
 
-def test_on_the_pixel_canvas_examples_are_the_articles(make: Callable[[Subject], Desk]) -> None:
+def test_on_the_pixel_canvas_examples_are_the_articles(make: Callable[[Model], Desk]) -> None:
     desk = make(PIXELS)
     for name in ("X", "X translation", "X scaling", "X rotation", "X weight", "X"):
         QTest.mouseClick(desk.view.x_button, LEFT)
@@ -326,7 +328,7 @@ def test_put_image_replaces_the_drawing_as_one_undo(desk: Desk) -> None:
     desk.stroke()
     picture = np.full((20, 30), -1, np.float32)
     picture[5:10] = 0.5
-    desk.view.put_image(picture, "Paste")
+    desk.view.set_image(picture, "Paste")
     assert desk.edits[-1] == ("Paste", "")
     assert not desk.drawing.strokes
     np.testing.assert_array_equal(desk.drawing.image, picture)
@@ -336,7 +338,7 @@ def test_put_image_replaces_the_drawing_as_one_undo(desk: Desk) -> None:
 
 def test_tools_are_buttons_and_keys_alike(desk: Desk) -> None:
     QTest.mouseClick(desk.view.eraser_button, LEFT)
-    assert desk.view.canvas.erasing
+    assert desk.view.canvas.is_erasing
     desk.view.canvas.setFocus()
     QTest.keyClick(desk.view.canvas, Qt.Key.Key_P)
     assert desk.view.pen_button.isChecked()
@@ -344,7 +346,7 @@ def test_tools_are_buttons_and_keys_alike(desk: Desk) -> None:
     desk.view.use_eraser()
     assert desk.view.eraser_button.isChecked()
     desk.view.use_pen()
-    assert not desk.view.canvas.erasing
+    assert not desk.view.canvas.is_erasing
 
 
 def test_a_click_on_a_button_leaves_the_keyboard_on_the_canvas(desk: Desk) -> None:
@@ -357,7 +359,7 @@ def test_a_click_on_a_button_leaves_the_keyboard_on_the_canvas(desk: Desk) -> No
 
 def test_fit_to_frame_is_the_documents(desk: Desk) -> None:
     QTest.mouseClick(desk.view.fit_box, LEFT, pos=QPoint(30, 8))
-    assert desk.session.document.fit
+    assert desk.session.document.fit_to_frame
     assert desk.edits == [("Fit to frame", "")]
     desk.session.undo_stack.undo()
     assert not desk.view.fit_box.isChecked()
@@ -366,10 +368,10 @@ def test_fit_to_frame_is_the_documents(desk: Desk) -> None:
 def test_the_exported_image_is_that_of_the_canvas(desk: Desk) -> None:
     dot = Stroke(np.array([(0.25, 0.5, 0.2)], np.float32))
     desk.session.edit(desk.session.document.with_drawing(Drawing((dot,))), "t")
-    taken = desk.view.picture()
+    taken = desk.view.to_image()
     assert taken.width() == taken.height() >= 400
     assert taken.pixelColor(taken.width() // 4, taken.height() // 2) == QColor(DARK.ink)
-    assert taken.pixelColor(taken.width() * 3 // 4, taken.height() // 2) == QColor(DARK.paper)
+    assert taken.pixelColor(taken.width() * 3 // 4, taken.height() // 2) == QColor(DARK.canvas)
 
 
 # --- accessibility
@@ -400,13 +402,13 @@ def test_every_control_has_a_name_and_a_tooltip(desk: Desk) -> None:
     assert desk.view.canvas.whatsThis()
 
 
-def test_the_canvas_describes_the_prediction(make: Callable[[Subject], Desk]) -> None:
+def test_the_canvas_describes_the_prediction(make: Callable[[Model], Desk]) -> None:
     desk = make(PIXELS)
     runner = Runner("cpu")
-    desk.view.show_snapshot(runner.answer(desk.session.request()))
+    desk.view.set_snapshot(runner.compute(desk.session.request()))
     assert desk.view.canvas.accessibleDescription() == "blank"
-    desk.view.example("X")
-    desk.view.show_snapshot(runner.answer(desk.session.request()))
+    desk.view.load_example("X")
+    desk.view.set_snapshot(runner.compute(desk.session.request()))
     assert desk.view.canvas.accessibleDescription() == "X, 1.00"
 
 
@@ -426,4 +428,4 @@ def test_nothing_is_clipped_and_the_canvas_stays_square(desk: Desk, width: int) 
     [(12, 0, " %", "+12 %"), (-0.3, 2, "", "−0.30"), (0.001, 2, "", "0"), (8, 0, "°", "+8°")],
 )
 def test_signed(value: float, digits: int, unit: str, text: str) -> None:
-    assert signed(value, digits, unit) == text
+    assert signed_with_unit(value, digits, unit) == text

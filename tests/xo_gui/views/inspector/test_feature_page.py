@@ -7,14 +7,14 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain.value_arithmetic import arithmetic
+from engine.explain.value_arithmetic import value_formula
 from engine.nn import weight_editing
 from engine.nn.layers.value_formulas import WeightedSum
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.selection import Cell
+from xo_gui.state.selection import CellRef
 from xo_gui.views.inspector.feature_page import FeaturePage
 from xo_gui.window.main_window import MainWindow
 
@@ -24,7 +24,7 @@ NAME = "01-conv2d.weight"
 class WeightDriver(InspectorDriver):
     """Paints the weights behind the pinned value."""
 
-    def select(self, cell: Cell) -> FeaturePage:
+    def select(self, cell: CellRef) -> FeaturePage:
         self.click(cell)
         self.panel.tabs.setCurrentIndex(1)
         self.page = self.panel.feature_page
@@ -32,14 +32,14 @@ class WeightDriver(InspectorDriver):
 
     @property
     def weights(self) -> np.ndarray:
-        return np.asarray(self.window.session.document.subjects[0].parameters[NAME])
+        return np.asarray(self.window.session.document.models[0].parameters[NAME])
 
     @property
     def undo(self) -> object:
         return self.window.session.undo_stack
 
     def cell(self, row: int, column: int) -> QPoint:
-        area, (high, wide) = self.page.board._area(), self.page.board._weights.shape
+        area, (high, wide) = self.page.editor._area(), self.page.editor._weights.shape
         x, y = (column + 0.5) / wide, (row + 0.5) / high
         return QPointF(area.left() + x * area.width(), area.top() + y * area.height()).toPoint()
 
@@ -52,14 +52,14 @@ class WeightDriver(InspectorDriver):
 def driver(window: MainWindow, qtbot: object, hand: Hand) -> WeightDriver:
     hand.draw(X_ARMS)
     made = WeightDriver(window, qtbot)
-    made.select(Cell(1, 2, 11, 20))
+    made.select(CellRef(1, 2, 11, 20))
     return made
 
 
 def test_painting_updates_weights_and_votes_and_a_stroke_is_one_undo(driver: WeightDriver, hand: Hand) -> None:
     before, votes, count = driver.weights.copy(), hand.votes, driver.undo.count()
-    board = driver.page.board
-    driver.page.brush.setValue(0.9)
+    board = driver.page.editor
+    driver.page.brush_box.setValue(0.9)
     QTest.mousePress(board, Qt.MouseButton.LeftButton, pos=driver.cell(0, 0))
     for column in (1, 2):
         QTest.mouseMove(board, driver.cell(0, column))
@@ -72,8 +72,8 @@ def test_painting_updates_weights_and_votes_and_a_stroke_is_one_undo(driver: Wei
     untouched[2, 0, 0, :3] = False
     assert (changed[untouched] == before[untouched]).all()
     assert hand.votes != votes
-    assert float(driver.panel.value.text().replace("−", "-")) == pytest.approx(
-        driver.activation(Cell(1, 2, 11, 20)), abs=0.006
+    assert float(driver.panel.value_label.text().replace("−", "-")) == pytest.approx(
+        driver.activation(CellRef(1, 2, 11, 20)), abs=0.006
     )
     assert driver.undo.count() == count + 1
     assert driver.undo.undoText() == "Paint feature 3"
@@ -84,43 +84,43 @@ def test_painting_updates_weights_and_votes_and_a_stroke_is_one_undo(driver: Wei
 
 
 def test_right_button_paints_the_negative_and_ctrl_only_selects(driver: WeightDriver, hand: Hand) -> None:
-    board, before = driver.page.board, driver.weights.copy()
-    driver.page.brush.setValue(0.5)
+    board, before = driver.page.editor, driver.weights.copy()
+    driver.page.brush_box.setValue(0.5)
     QTest.mouseClick(board, Qt.MouseButton.RightButton, pos=driver.cell(4, 4))
     driver.settle(hand)
     assert driver.weights[2, 0, 4, 4] == -0.5
     QTest.mouseClick(board, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier, pos=driver.cell(1, 3))
     assert driver.weights[2, 0, 1, 3] == before[2, 0, 1, 3]
-    assert driver.page.weight.value() == pytest.approx(float(before[2, 0, 1, 3]), abs=0.0006)
+    assert driver.page.weight_box.value() == pytest.approx(float(before[2, 0, 1, 3]), abs=0.0006)
 
 
 def test_a_weight_and_the_bias_can_be_typed(driver: WeightDriver, hand: Hand) -> None:
     page = driver.page
-    QTest.keyClick(page.board, Qt.Key.Key_Right)
-    for box, text in ((page.weight, "0.25"), (page.bias, "-1.5")):
+    QTest.keyClick(page.editor, Qt.Key.Key_Right)
+    for box, text in ((page.weight_box, "0.25"), (page.bias_box, "-1.5")):
         box.setFocus()
         box.selectAll()
         QTest.keyClicks(box, text)
         QTest.keyClick(box, Qt.Key.Key_Return)
     driver.settle(hand)
-    subject = driver.window.session.document.subjects[0]
+    subject = driver.window.session.document.models[0]
     assert driver.weights[2, 0, 0, 1] == 0.25
     assert subject.parameters["01-conv2d.bias"][2] == -1.5
 
 
 def test_weights_of_a_ten_thousandth_are_shown_and_typed(driver: WeightDriver, hand: Hand) -> None:
-    subject = driver.window.session.document.subjects[0]
+    subject = driver.window.session.document.models[0]
     small = {**subject.parameters, NAME: subject.parameters[NAME] * np.float32(1e-4)}
-    driver.window.use_subject(Subject("Small", subject.network, small))
+    driver.window.use_model(Model("Small", subject.network, small))
     driver.settle(hand)
-    page = driver.select(Cell(1, 4, 11, 20))
+    page = driver.select(CellRef(1, 4, 11, 20))
     driver.settle(hand)
-    row, column = page.board.cell
-    assert page.weight.value() == pytest.approx(float(small[NAME][4, 0, row, column]), rel=0.05)
-    page.weight.setFocus()
-    page.weight.selectAll()
-    QTest.keyClicks(page.weight, "0.000123")
-    QTest.keyClick(page.weight, Qt.Key.Key_Return)
+    row, column = page.editor.selected_cell
+    assert page.weight_box.value() == pytest.approx(float(small[NAME][4, 0, row, column]), rel=0.05)
+    page.weight_box.setFocus()
+    page.weight_box.selectAll()
+    QTest.keyClicks(page.weight_box, "0.000123")
+    QTest.keyClick(page.weight_box, Qt.Key.Key_Return)
     driver.settle(hand)
     assert driver.weights[4, 0, row, column] == pytest.approx(0.000123)
     others = np.ones(25, bool)
@@ -129,21 +129,23 @@ def test_weights_of_a_ten_thousandth_are_shown_and_typed(driver: WeightDriver, h
 
 
 def test_copying_uses_the_window_as_the_kernel(driver: WeightDriver, hand: Hand) -> None:
-    reading = driver.window.last.readings[0]
-    window = arithmetic(reading, 1, (2, 11, 20))
+    reading = driver.window.last.predictions[0]
+    window = value_formula(reading, 1, (2, 11, 20))
     assert isinstance(window, WeightedSum)
     QTest.mouseClick(driver.page.copy_button, Qt.MouseButton.LeftButton)
     driver.settle(hand)
     made = driver.weights[2]
-    np.testing.assert_allclose(made, weight_editing.normalised(window.values.astype(np.float32), False), rtol=1e-5)
+    np.testing.assert_allclose(
+        made, weight_editing.normalized_kernel(window.values.astype(np.float32), False), rtol=1e-5
+    )
     assert float((made * made).sum()) == pytest.approx(1.0, rel=1e-5)
 
 
 def test_a_feature_is_ablated_and_restored(driver: WeightDriver, hand: Hand) -> None:
-    before, button = driver.weights.copy(), driver.page.off_button
+    before, button = driver.weights.copy(), driver.page.ablate_button
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     driver.settle(hand)
-    assert not driver.window.last.readings[0].outputs[1][2].any()
+    assert not driver.window.last.predictions[0].activations[1][2].any()
     assert button.text() == "Switch on"
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     driver.settle(hand)
@@ -152,24 +154,24 @@ def test_a_feature_is_ablated_and_restored(driver: WeightDriver, hand: Hand) -> 
 
 
 def test_a_click_on_a_weight_leads_to_its_feature_and_a_pixel_has_none(driver: WeightDriver) -> None:
-    strip = driver.network._strips[0].strip
+    strip = driver.network._strips[0].layout
     column = strip.column_of(1)
-    slice_ = column.slice(4, 0)
+    slice_ = column.kernel_slice(4, 0)
     QTest.mouseClick(driver.network, Qt.MouseButton.LeftButton, pos=QPointF(*slice_.centre).toPoint())
-    assert driver.window.session.focus.pinned == Cell(1, 4, 16, 16)
-    assert "feature 5" in driver.page.board.title
-    driver.window.session.pin(Cell(0, 0, 5, 5))
-    assert not driver.page.board.isVisible()
-    assert "no weights of its own" in driver.page.note.text()
+    assert driver.window.session.selection.pinned == CellRef(1, 4, 16, 16)
+    assert "feature 5" in driver.page.editor.title
+    driver.window.session.pin(CellRef(0, 0, 5, 5))
+    assert not driver.page.editor.isVisible()
+    assert "no weights of its own" in driver.page.message_label.text()
 
 
 def test_painting_during_training_edits_the_trained_weights_and_pauses(driver: WeightDriver, hand: Hand) -> None:
     coach = Coach(driver.window, driver.qtbot)
     coach.click(coach.panel.main_button)
-    coach.until(lambda training: training.now.step >= 2)
-    driver.page.brush.setValue(0.75)
-    QTest.mouseClick(driver.page.board, Qt.MouseButton.LeftButton, pos=driver.cell(2, 2))
-    driver.qtbot.waitUntil(lambda: not driver.window.training.intent.running, timeout=10_000)
+    coach.until(lambda training: training.current_point.step >= 2)
+    driver.page.brush_box.setValue(0.75)
+    QTest.mouseClick(driver.page.editor, Qt.MouseButton.LeftButton, pos=driver.cell(2, 2))
+    driver.qtbot.waitUntil(lambda: not driver.window.training.settings.running, timeout=10_000)
     driver.settle(hand)
     assert driver.weights[2, 0, 2, 2] == 0.75
-    assert driver.window.last.readings[0].subject.parameters[NAME][2, 0, 2, 2] == 0.75
+    assert driver.window.last.predictions[0].model.parameters[NAME][2, 0, 2, 2] == 0.75

@@ -23,18 +23,28 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
-from xo_gui.state.selection import Cell
-from xo_gui.views.inspector.attribution_page import GradientPage
+from xo_gui.state.selection import CellRef
+from xo_gui.views.inspector.attribution_page import AttributionPage
 from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.inspector.sheet_blocks import Block, ClassBars, Grid, Line, Lines, Note, Pair, Picture, Ranked
-from xo_gui.views.inspector.value_text import Spelled, spell
+from xo_gui.views.inspector.sheet_blocks import (
+    ClassBars,
+    HeatMap,
+    NumberGrid,
+    Paragraph,
+    RankedList,
+    SheetBlock,
+    SideBySide,
+    TextLine,
+    TextLines,
+)
+from xo_gui.views.inspector.value_text import ValueContext, value_blocks
 from xo_gui.views.network.network_view import NetworkView
 from xo_gui.views.votes.votes_view import VoteBars
-from xo_gui.widgets.number_text import cell_text, fixed, signed
+from xo_gui.widgets.number_text import cell_text, fixed_text, signed_text
 from xo_gui.window.main_window import MainWindow
 
 
@@ -46,16 +56,16 @@ class InspectorDriver:
         self.panel = next(view for view in window.views if isinstance(view, InspectorView))
         self.network: NetworkView = window.network_view
 
-    def place(self, cell: Cell) -> QPoint:
-        strip = self.network._strips[0].strip
+    def place(self, cell: CellRef) -> QPoint:
+        strip = self.network._strips[0].layout
         column = strip.column_of(cell.layer) if strip else None
         assert column is not None
         self.network._scroll_to(cell)
         rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
-        x, y = column.tile(cell.channel).part(column.cells, rows, columns).centre
+        x, y = column.tile(cell.channel).sub_box(column.cells, rows, columns).centre
         return QPointF(x - self.network._bar.value(), y).toPoint()
 
-    def click(self, cell: Cell) -> None:
+    def click(self, cell: CellRef) -> None:
         # The first click opens the panel, and the columns move to make room for it.
         QTest.mouseClick(self.network, Qt.MouseButton.LeftButton, pos=self.place(cell))
         self.qtbot.waitUntil(self.panel.isVisible, timeout=5000)
@@ -64,11 +74,11 @@ class InspectorDriver:
 
     @property
     def value(self) -> str:
-        return self.panel.value.text()
+        return self.panel.value_label.text()
 
-    def activation(self, cell: Cell) -> float:
+    def activation(self, cell: CellRef) -> float:
         assert self.window.last is not None
-        made = self.window.last.readings[0].outputs[cell.layer]
+        made = self.window.last.predictions[0].activations[cell.layer]
         return float(made[cell.channel, cell.row, cell.column] if made.ndim == 3 else made[cell.channel])
 
 
@@ -77,14 +87,14 @@ def driver(window: MainWindow, qtbot: QtBot) -> InspectorDriver:
     return InspectorDriver(window, qtbot)
 
 
-def lines(blocks: list[Block]) -> dict[str, str]:
+def lines(blocks: list[SheetBlock]) -> dict[str, str]:
     """Every line of a sum by its label."""
     found: dict[str, str] = {}
     for block in blocks:
-        inside: tuple[Line, ...] = ()
-        if isinstance(block, Lines):
+        inside: tuple[TextLine, ...] = ()
+        if isinstance(block, TextLines):
             inside = block.lines
-        elif isinstance(block, Pair) and isinstance(block.right, tuple):
+        elif isinstance(block, SideBySide) and isinstance(block.right, tuple):
             inside = block.right
         found |= {line.label: line.number for line in inside}
     return found
@@ -92,30 +102,30 @@ def lines(blocks: list[Block]) -> dict[str, str]:
 
 def test_a_click_pins_and_the_number_follows_the_drawing(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    cell = Cell(1, 2, 11, 20)
+    cell = CellRef(1, 2, 11, 20)
     driver.click(cell)
-    assert driver.window.session.focus.pinned == cell
-    assert driver.value == signed(driver.activation(cell))
-    assert driver.panel.place.text() == "Features 1 · map 3 · row 12, column 21"
+    assert driver.window.session.selection.pinned == cell
+    assert driver.value == signed_text(driver.activation(cell))
+    assert driver.panel.place_label.text() == "Features 1 · map 3 · row 12, column 21"
     before = driver.value
     hand.draw([[(0.1, 0.4), (0.9, 0.4)]])
-    driver.qtbot.waitUntil(lambda: driver.value == signed(driver.activation(cell)), timeout=5000)
+    driver.qtbot.waitUntil(lambda: driver.value == signed_text(driver.activation(cell)), timeout=5000)
     assert driver.value != before
 
 
 def test_hovering_previews_and_esc_deselects(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    pinned, other = Cell(1, 2, 11, 20), Cell(3, 1, 4, 4)
+    pinned, other = CellRef(1, 2, 11, 20), CellRef(3, 1, 4, 4)
     driver.click(pinned)
     QTest.mouseMove(driver.network, driver.place(other))
-    assert driver.value == signed(driver.activation(other))
+    assert driver.value == signed_text(driver.activation(other))
     QTest.mouseMove(driver.network, QPoint(3, 3))
-    assert driver.value == signed(driver.activation(pinned))
+    assert driver.value == signed_text(driver.activation(pinned))
     QTest.keyClick(driver.network, Qt.Key.Key_Escape)
-    assert driver.window.session.focus.pinned is None
+    assert driver.window.session.selection.pinned is None
     assert driver.value == ""
     assert any(
-        isinstance(block, Note) and "Click any value" in block.text
+        isinstance(block, Paragraph) and "Click any value" in block.text
         for block in driver.panel.value_page.sheet.blocks
     )
 
@@ -124,54 +134,56 @@ def test_a_vote_bar_and_a_pixel_can_be_clicked(driver: InspectorDriver, hand: Ha
     hand.draw(X_ARMS)
     bars = driver.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 40))
-    assert driver.window.session.focus.pinned == Cell(10, 1)
+    assert driver.window.session.selection.pinned == CellRef(10, 1)
     driver.qtbot.waitUntil(driver.panel.isVisible, timeout=5000)
-    assert driver.value == signed(driver.activation(Cell(10, 1)))
-    driver.click(Cell(0, 0, 16, 16))
-    assert driver.value == signed(driver.activation(Cell(0, 0, 16, 16)))
+    assert driver.value == signed_text(driver.activation(CellRef(10, 1)))
+    driver.click(CellRef(0, 0, 16, 16))
+    assert driver.value == signed_text(driver.activation(CellRef(0, 0, 16, 16)))
 
 
 def test_a_cell_of_the_sum_leads_to_that_cell(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    driver.click(Cell(3, 1, 4, 4))
+    driver.click(CellRef(3, 1, 4, 4))
     sheet = driver.panel.value_page.sheet
-    driver.qtbot.waitUntil(lambda: len(sheet._spots) == 4)
-    QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=sheet._spots[3].box.center().toPoint())
-    assert driver.window.session.focus.pinned == Cell(2, 1, 9, 9)
-    driver.click(Cell(3, 1, 4, 4))
+    driver.qtbot.waitUntil(lambda: len(sheet._targets) == 4)
+    QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=sheet._targets[3].box.center().toPoint())
+    assert driver.window.session.selection.pinned == CellRef(2, 1, 9, 9)
+    driver.click(CellRef(3, 1, 4, 4))
     sheet.setFocus(Qt.FocusReason.TabFocusReason)
-    driver.qtbot.waitUntil(lambda: len(sheet._spots) == 4)
+    driver.qtbot.waitUntil(lambda: len(sheet._targets) == 4)
     for key in (Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Return):
         QTest.keyClick(sheet, key)
-    assert driver.window.session.focus.pinned == Cell(2, 1, 8, 9), "the second of the window, by keys"
+    assert driver.window.session.selection.pinned == CellRef(2, 1, 8, 9), "the second of the window, by keys"
 
 
 def test_the_pinned_value_follows_training_by_its_own_weights(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    cell = Cell(1, 2, 11, 20)
+    cell = CellRef(1, 2, 11, 20)
     driver.click(cell)
-    subject = driver.window.session.document.subjects[0]
+    subject = driver.window.session.document.models[0]
     other = dict(subject.parameters)
     other["01-conv2d.bias"] = subject.parameters["01-conv2d.bias"] + np.float32(1)
-    driver.window.use_subject(Subject("Default", subject.network, other))
+    driver.window.use_model(Model("Default", subject.network, other))
     hand.settle()
-    assert driver.value == signed(driver.activation(cell))
-    assert lines(list(driver.panel.value_page.sheet.blocks))["bias"] == signed(float(other["01-conv2d.bias"][2]))
+    assert driver.value == signed_text(driver.activation(cell))
+    assert lines(list(driver.panel.value_page.sheet.blocks))["bias"] == signed_text(
+        float(other["01-conv2d.bias"][2])
+    )
 
 
 def test_diverged_weights_are_shown_without_warnings(driver: InspectorDriver, hand: Hand) -> None:
     """Infinite and NaN values are shown in every column and on every page, truncated or not."""
     hand.draw(X_ARMS)
-    subject = driver.window.session.document.subjects[0]
+    subject = driver.window.session.document.models[0]
     signs = {name: np.where(array < 0, -1, 1).astype(np.float32) for name, array in subject.parameters.items()}
     huge = {name: array * np.float32(1e30) for name, array in signs.items()}
-    driver.window.use_subject(Subject("Default", subject.network, huge))
+    driver.window.use_model(Model("Default", subject.network, huge))
     hand.settle()
-    driver.panel.value_page.cut_box.setChecked(True)
+    driver.panel.value_page.truncate_box.setChecked(True)
     for tab in range(3):
         driver.panel.tabs.setCurrentIndex(tab)
-        for layer, output in enumerate(driver.window.last.readings[0].outputs):
-            driver.window.session.pin(Cell(layer, len(output) - 1))
+        for layer, output in enumerate(driver.window.last.predictions[0].activations):
+            driver.window.session.pin(CellRef(layer, len(output) - 1))
             driver.qtbot.wait(15)
             driver.window.grab()
     driver.panel.tabs.setCurrentIndex(0)
@@ -183,37 +195,37 @@ def test_diverged_weights_are_shown_without_warnings(driver: InspectorDriver, ha
 
 def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    driver.click(Cell(3, 1, 0, 0))
+    driver.click(CellRef(3, 1, 0, 0))
     page, session = driver.panel.value_page, driver.window.session
     QTest.mouseClick(page.step_button, Qt.MouseButton.LeftButton)
-    assert session.focus.pinned == Cell(3, 1, 0, 1)
-    assert session.focus.sliding
-    assert driver.value == signed(driver.activation(Cell(3, 1, 0, 1)))
-    ground = driver.network.grab().toImage().pixelColor(driver.place(Cell(3, 1, 15, 15)))
-    assert ground == QColor(driver.network._theme.ground), "what the window has not reached is empty"
-    page.speed.setValue(100)
+    assert session.selection.pinned == CellRef(3, 1, 0, 1)
+    assert session.selection.animating
+    assert driver.value == signed_text(driver.activation(CellRef(3, 1, 0, 1)))
+    ground = driver.network.grab().toImage().pixelColor(driver.place(CellRef(3, 1, 15, 15)))
+    assert ground == QColor(driver.network._theme.background), "what the window has not reached is empty"
+    page.speed_slider.setValue(100)
     QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
     assert "Pause" in page.play_button.text()
-    driver.qtbot.waitUntil(lambda: session.focus.pinned.row >= 2, timeout=5000)
+    driver.qtbot.waitUntil(lambda: session.selection.pinned.row >= 2, timeout=5000)
     QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
-    stands = session.focus.pinned
+    stands = session.selection.pinned
     driver.qtbot.wait(80)
-    assert session.focus.pinned == stands
+    assert session.selection.pinned == stands
     QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
-    driver.qtbot.waitUntil(lambda: session.focus.pinned == Cell(3, 1, 15, 15), timeout=10_000)
+    driver.qtbot.waitUntil(lambda: session.selection.pinned == CellRef(3, 1, 15, 15), timeout=10_000)
     driver.qtbot.waitUntil(lambda: "Slide" in page.play_button.text(), timeout=2000)
     QTest.mouseClick(page.step_button, Qt.MouseButton.LeftButton)
-    assert session.focus.pinned == Cell(3, 1, 0, 0), "from the end it begins anew"
+    assert session.selection.pinned == CellRef(3, 1, 0, 0), "from the end it begins anew"
 
 
 def test_a_click_elsewhere_ends_the_slide_and_shows_whole_maps(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    driver.click(Cell(3, 1, 0, 0))
+    driver.click(CellRef(3, 1, 0, 0))
     QTest.mouseClick(driver.panel.value_page.play_button, Qt.MouseButton.LeftButton)
-    driver.click(Cell(3, 0, 8, 8))
-    assert not driver.panel.value_page.slide.playing
-    assert not driver.window.session.focus.sliding
-    assert driver.window.session.focus.pinned == Cell(3, 0, 8, 8)
+    driver.click(CellRef(3, 0, 8, 8))
+    assert not driver.panel.value_page.animation.is_playing
+    assert not driver.window.session.selection.animating
+    assert driver.window.session.selection.pinned == CellRef(3, 0, 8, 8)
 
 
 # --- value arithmetic
@@ -221,9 +233,9 @@ def test_a_click_elsewhere_ends_the_slide_and_shows_whole_maps(driver: Inspector
 
 def test_the_walk_through_reads_like_the_articles_slides() -> None:
     """Window of the X at the second row and column: nine products of 1, 9 / 9 = 1."""
-    blocks = spell(Spelled(read(ARTICLE, X), Cell(1, 0, 1, 1)))
-    window, products = (block for block in blocks if isinstance(block, Pair))
-    assert isinstance(window.right, Grid)
+    blocks = value_blocks(ValueContext(read(ARTICLE, X), CellRef(1, 0, 1, 1)))
+    window, products = (block for block in blocks if isinstance(block, SideBySide))
+    assert isinstance(window.right, NumberGrid)
     assert window.left.values.tolist() == [[1, -1, -1], [-1, 1, -1], [-1, -1, 1]] == window.right.values.tolist()
     assert (products.left.values == 1).all()
     assert lines(blocks) == {"sum of 9": "+9.00", "÷ 9 pixels": "+1.00", "this value": "+1.00"}
@@ -234,72 +246,72 @@ def test_the_walk_through_reads_like_the_articles_slides() -> None:
 )
 def test_numbers_are_truncated_as_in_the_article(ninths: int, rounded: str, cut: str) -> None:
     value = float(np.float32(ninths) / np.float32(9))
-    assert (fixed(value), fixed(value, cut=True)) == (rounded, cut)
+    assert (fixed_text(value), fixed_text(value, truncate=True)) == (rounded, cut)
 
 
 def test_small_numbers_keep_their_first_digit() -> None:
-    assert fixed(0.00042) == "+0.0004"
-    assert fixed(-0.000042) == "−4e−5"
-    assert fixed(1e-12) == fixed(0.0) == "0.00"
+    assert fixed_text(0.00042) == "+0.0004"
+    assert fixed_text(-0.000042) == "−4e−5"
+    assert fixed_text(1e-12) == fixed_text(0.0) == "0.00"
 
 
 def test_rounding_errors_do_not_truncate_a_whole_number() -> None:
-    assert fixed(0.99999994, cut=True) == "+1.00"
-    assert cell_text(0.57999998, cut=True) == ".58"
+    assert fixed_text(0.99999994, truncate=True) == "+1.00"
+    assert cell_text(0.57999998, truncate=True) == ".58"
 
 
 def test_a_window_over_several_maps_shows_the_largest_contribution_or_the_selected_map() -> None:
     network = Network((1, 6, 6), (Conv2D(3, 3), Conv2D(2, 2), GlobalAvgPool()))
     reading = read(
-        Subject("two", network, network.initial(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
+        Model("two", network, network.initial_parameters(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
     )
-    cell = Cell(2, 1, 1, 2)
-    parts = (reading.subject.parameters["02-conv2d.weight"][1] * reading.outputs[1][:, 1:3, 2:4]).sum(axis=(1, 2))
-    ranked = next(block for block in spell(Spelled(reading, cell)) if isinstance(block, Ranked))
-    assert [rank.choice for rank in ranked.ranks] == np.argsort(-np.abs(parts)).tolist()
-    assert ranked.ranks[0].chosen
+    cell = CellRef(2, 1, 1, 2)
+    parts = (reading.model.parameters["02-conv2d.weight"][1] * reading.activations[1][:, 1:3, 2:4]).sum(axis=(1, 2))
+    ranked = next(block for block in value_blocks(ValueContext(reading, cell)) if isinstance(block, RankedList))
+    assert [rank.part_index for rank in ranked.rows] == np.argsort(-np.abs(parts)).tolist()
+    assert ranked.rows[0].is_selected
     for chosen in range(3):
-        said = lines(spell(Spelled(reading, cell, chosen)))
-        assert said["sum of 4"] == signed(float(parts[chosen]))
-        assert said["2 other maps"] == signed(float(parts.sum() - parts[chosen]))
+        said = lines(value_blocks(ValueContext(reading, cell, chosen)))
+        assert said["sum of 4"] == signed_text(float(parts[chosen]))
+        assert said["2 other maps"] == signed_text(float(parts.sum() - parts[chosen]))
 
 
 def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> None:
     hand.draw(X_ARMS)
-    reading = hand.window.last.readings[0]
-    blocks = spell(Spelled(reading, Cell(10, 0)))
-    ranked = next(block for block in blocks if isinstance(block, Ranked))
-    sizes = [abs(rank.share) for rank in ranked.ranks]
+    reading = hand.window.last.predictions[0]
+    blocks = value_blocks(ValueContext(reading, CellRef(10, 0)))
+    ranked = next(block for block in blocks if isinstance(block, RankedList))
+    sizes = [abs(rank.fraction) for rank in ranked.rows]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == 1
     said = lines(blocks)
-    assert said["this value"] == signed(float(reading.outputs[-1][0]))
+    assert said["this value"] == signed_text(float(reading.activations[-1][0]))
     assert any(label.startswith("X: e to the") for label in said)
 
 
 def test_show_more_lists_more_rows_until_another_value_is_selected(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    driver.click(Cell(8, 3))
+    driver.click(CellRef(8, 3))
     sheet = driver.panel.value_page.sheet
 
     def row_count() -> int:
-        return sum(len(block.ranks) for block in sheet.blocks if isinstance(block, Ranked)) - 1
+        return sum(len(block.rows) for block in sheet.blocks if isinstance(block, RankedList)) - 1
 
     assert row_count() == 10
     for count in (40, 160):
         bar = sheet.parentWidget().parentWidget().verticalScrollBar()
         driver.qtbot.wait(30)
         bar.setValue(19 * row_count() - 60)
-        driver.qtbot.waitUntil(lambda: any(spot.choice is not None for spot in sheet._spots))
-        spot = next(spot for spot in sheet._spots if spot.choice is not None)
+        driver.qtbot.waitUntil(lambda: any(spot.part_index is not None for spot in sheet._targets))
+        spot = next(spot for spot in sheet._targets if spot.part_index is not None)
         QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=spot.box.center().toPoint())
         assert row_count() + 1 == (count + 1 if count < 160 else 160)
-    reading = driver.window.last.readings[0]
-    products = reading.subject.parameters["08-dense.weight"][3].astype(np.float64) * reading.outputs[7]
+    reading = driver.window.last.predictions[0]
+    products = reading.model.parameters["08-dense.weight"][3].astype(np.float64) * reading.activations[7]
     largest = np.sort(np.abs(products))[::-1][:160]
-    shares = [abs(rank.share) for block in sheet.blocks if isinstance(block, Ranked) for rank in block.ranks]
+    shares = [abs(rank.fraction) for block in sheet.blocks if isinstance(block, RankedList) for rank in block.rows]
     np.testing.assert_allclose(shares, largest / largest[0], rtol=1e-5)
-    driver.click(Cell(8, 4))
+    driver.click(CellRef(8, 4))
     assert row_count() == 10
 
 
@@ -309,110 +321,110 @@ def test_every_kind_of_layer_has_value_arithmetic() -> None:
         AvgPool2D(), Dropout(), Sigmoid(), MaxPool2D(2, 1), GlobalAvgPool(), Dense(2),
     )  # fmt: skip
     network = Network((1, 9, 9), layers)
-    reading = read(Subject("all", network, network.initial(1)), X)
-    for layer, output in enumerate(reading.outputs):
-        blocks = spell(Spelled(reading, Cell(layer, output.shape[0] - 1)))
+    reading = read(Model("all", network, network.initial_parameters(1)), X)
+    for layer, output in enumerate(reading.activations):
+        blocks = value_blocks(ValueContext(reading, CellRef(layer, output.shape[0] - 1)))
         assert blocks
         if layer > 0:
             final = lines(blocks).get("this value") or list(lines(blocks).values())[-1]
-            assert final == signed(float(output[(-1, *(0,) * (output.ndim - 1))]))
+            assert final == signed_text(float(output[(-1, *(0,) * (output.ndim - 1))]))
 
 
 # --- attribution and contributions
 
 
 @pytest.fixture
-def pictures(driver: InspectorDriver, hand: Hand) -> GradientPage:
+def pictures(driver: InspectorDriver, hand: Hand) -> AttributionPage:
     """The attribution page, with an X drawn."""
     hand.draw(X_ARMS)
-    driver.click(Cell(10, 0))
+    driver.click(CellRef(10, 0))
     driver.panel.tabs.setCurrentIndex(2)
-    return driver.panel.gradient_page
+    return driver.panel.attribution_page
 
 
-def picture(page: GradientPage) -> Picture | None:
-    return next((block for block in page.sheet.blocks if isinstance(block, Picture)), None)
+def picture(page: AttributionPage) -> HeatMap | None:
+    return next((block for block in page.sheet.blocks if isinstance(block, HeatMap)), None)
 
 
 def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorDriver, hand: Hand) -> None:
     """Above the hidden values the network is linear: a contribution is value x weight."""
     hand.draw(X_ARMS)
-    reading = driver.window.last.readings[0]
-    strongest = int(reading.outputs[9].argmax())
-    driver.click(Cell(8, strongest))
+    reading = driver.window.last.predictions[0]
+    strongest = int(reading.activations[9].argmax())
+    driver.click(CellRef(8, strongest))
     sheet = driver.panel.value_page.sheet
 
     def worth() -> list[str]:
         return [bar.number for block in sheet.blocks if isinstance(block, ClassBars) for bar in block.bars]
 
     driver.qtbot.waitUntil(lambda: worth() and "…" not in worth(), timeout=5000)
-    weights = reading.subject.parameters["10-dense.weight"][:, strongest]
-    assert worth() == [signed(float(weight * reading.outputs[9][strongest])) for weight in weights]
+    weights = reading.model.parameters["10-dense.weight"][:, strongest]
+    assert worth() == [signed_text(float(weight * reading.activations[9][strongest])) for weight in weights]
 
 
-def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, pictures: GradientPage) -> None:
+def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, pictures: AttributionPage) -> None:
     overlay = driver.window.drawing_view.overlay
     for kind in ("gradient", "gradient_times_input", "grad_cam", "occlusion", "flip"):
-        pictures.method.setCurrentIndex(pictures.method.findData(kind))
+        pictures.method_box.setCurrentIndex(pictures.method_box.findData(kind))
 
         def done(kind: str = kind) -> None:
-            answer = driver.window.last.answer
+            answer = driver.window.last.result
             assert answer is not None
-            assert (answer.question.kind, answer.progress) == (kind, 1)
+            assert (answer.query.kind, answer.progress) == (kind, 1)
             assert picture(pictures) is not None
 
         driver.qtbot.waitUntil(done, timeout=20_000)
         shown = picture(pictures)
         assert shown is not None
         assert shown.values.shape == (32, 32)
-        np.testing.assert_array_equal(shown.values, driver.window.last.answer.map)
+        np.testing.assert_array_equal(shown.values, driver.window.last.result.map)
         assert overlay.isVisible()
     driver.panel.tabs.setCurrentIndex(0)
     driver.qtbot.waitUntil(lambda: not overlay.isVisible(), timeout=5000)
 
 
 def test_the_smallest_change_on_the_canvas_changes_the_predicted_class(
-    driver: InspectorDriver, hand: Hand, pictures: GradientPage
+    driver: InspectorDriver, hand: Hand, pictures: AttributionPage
 ) -> None:
-    before = driver.window.last.readings[0].verdict
-    assert not pictures.put_button.isVisible()
-    pictures.method.setCurrentIndex(pictures.method.findData("flip"))
-    driver.qtbot.waitUntil(pictures.put_button.isVisible, timeout=20_000)
-    assert [driver.window.drawing_view.overlay._words] == [("taken away", "added")]
-    votes = driver.window.last.readings[0].votes.argmax()
-    QTest.mouseClick(pictures.put_button, Qt.MouseButton.LeftButton)
+    before = driver.window.last.predictions[0].predicted_class
+    assert not pictures.draw_button.isVisible()
+    pictures.method_box.setCurrentIndex(pictures.method_box.findData("flip"))
+    driver.qtbot.waitUntil(pictures.draw_button.isVisible, timeout=20_000)
+    assert [driver.window.drawing_view.overlay._legend] == [("taken away", "added")]
+    votes = driver.window.last.predictions[0].votes.argmax()
+    QTest.mouseClick(pictures.draw_button, Qt.MouseButton.LeftButton)
     hand.settle()
-    assert driver.window.last.readings[0].votes.argmax() != votes
+    assert driver.window.last.predictions[0].votes.argmax() != votes
     driver.window.session.undo_stack.undo()
     hand.settle()
-    assert driver.window.last.readings[0].verdict == before
+    assert driver.window.last.predictions[0].predicted_class == before
 
 
 def test_a_slow_method_shows_progress_and_can_be_stopped(
-    driver: InspectorDriver, hand: Hand, pictures: GradientPage, monkeypatch: pytest.MonkeyPatch
+    driver: InspectorDriver, hand: Hand, pictures: AttributionPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.explain.perturbation.MAX_PICTURES", 1)
     # Enough patches to take seconds; the run is stopped early.
     monkeypatch.setattr("engine.explain.perturbation.patches", lambda length: (1, list(range(length)) * 3))
-    pictures.method.setCurrentIndex(pictures.method.findData("occlusion"))
-    driver.qtbot.waitUntil(lambda: pictures.stop_button.isVisible() and pictures.progress.value() > 0)
-    assert pictures.progress.isVisible()
+    pictures.method_box.setCurrentIndex(pictures.method_box.findData("occlusion"))
+    driver.qtbot.waitUntil(lambda: pictures.stop_button.isVisible() and pictures.progress_bar.value() > 0)
+    assert pictures.progress_bar.isVisible()
     QTest.mouseClick(pictures.stop_button, Qt.MouseButton.LeftButton)
-    driver.qtbot.waitUntil(lambda: driver.window.last.answer is None, timeout=5000)
+    driver.qtbot.waitUntil(lambda: driver.window.last.result is None, timeout=5000)
     # The inspector is updated shortly after the result arrives.
     driver.qtbot.waitUntil(lambda: not driver.panel._refresh_timer.isActive())
     assert not driver.window.drawing_view.overlay.isVisible()
     assert not pictures.stop_button.isVisible()
-    assert any("Stopped" in block.text for block in pictures.sheet.blocks if isinstance(block, Note))
+    assert any("Stopped" in block.text for block in pictures.sheet.blocks if isinstance(block, Paragraph))
     hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
-    assert driver.window.last.answer is None, "a stopped query stays stopped while drawing"
+    assert driver.window.last.result is None, "a stopped query stays stopped while drawing"
 
 
 def test_a_method_follows_the_drawing_and_the_chosen_class(
-    driver: InspectorDriver, hand: Hand, pictures: GradientPage
+    driver: InspectorDriver, hand: Hand, pictures: AttributionPage
 ) -> None:
-    pictures.target.setCurrentIndex(pictures.target.findData(1))
-    driver.qtbot.waitUntil(lambda: driver.window.last.answer is not None and driver.window.last.answer.target == 1)
+    pictures.target_box.setCurrentIndex(pictures.target_box.findData(1))
+    driver.qtbot.waitUntil(lambda: driver.window.last.result is not None and driver.window.last.result.target == 1)
     driver.qtbot.waitUntil(lambda: not driver.panel._refresh_timer.isActive())  # the page shows it
     before = picture(pictures)
     hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
@@ -423,11 +435,11 @@ def test_a_method_follows_the_drawing_and_the_chosen_class(
         return after is not None and not np.array_equal(before.values, after.values)
 
     driver.qtbot.waitUntil(another, timeout=5000)
-    assert driver.window.last.answer.target == 1
+    assert driver.window.last.result.target == 1
 
 
-def test_no_query_is_sent_while_the_inspector_is_hidden(driver: InspectorDriver, pictures: GradientPage) -> None:
-    driver.qtbot.waitUntil(lambda: driver.window.last.answer is not None, timeout=5000)
-    driver.window.panels.of(InspectorView).hide()
-    driver.qtbot.waitUntil(lambda: driver.window.last.answer is None, timeout=5000)
+def test_no_query_is_sent_while_the_inspector_is_hidden(driver: InspectorDriver, pictures: AttributionPage) -> None:
+    driver.qtbot.waitUntil(lambda: driver.window.last.result is not None, timeout=5000)
+    driver.window.panels.dock_of(InspectorView).hide()
+    driver.qtbot.waitUntil(lambda: driver.window.last.result is None, timeout=5000)
     driver.qtbot.waitUntil(lambda: not driver.window.drawing_view.overlay.isVisible(), timeout=5000)

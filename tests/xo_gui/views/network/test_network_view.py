@@ -16,18 +16,18 @@ from pytestqt.qtbot import QtBot
 from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.nn.inference import Outputs, Reader, Reading
+from engine.nn.inference import Activations, Prediction, Predictor
 from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import DeviceReport, Snapshot
 from tests.xo_gui.lone_view import exposed
 from xo_gui.app import theme
 from xo_gui.app.theme import DARK, LIGHT
-from xo_gui.state.selection import Cell, Focus
-from xo_gui.views.network.layout import Column
+from xo_gui.state.selection import CellRef, Selection
+from xo_gui.views.network.layout import ColumnLayout
 from xo_gui.views.network.network_view import NetworkView
-from xo_gui.widgets.number_text import signed
+from xo_gui.widgets.number_text import signed_text
 
 PICTURE = (
     ".........", ".#.....#.", "..#...#..", "...#.#...", "....#....",
@@ -39,24 +39,24 @@ FIRST_MAP_X9 = (
     (7, -1, 1, 3, 5, -1, 3), (-1, 9, -1, 3, -1, 1, -1), (1, -1, 9, -3, 1, -1, 5), (3, 3, -3, 5, -3, 3, 3),
     (5, -1, 1, -3, 9, -1, 1), (-1, 1, -1, 3, -1, 9, -1), (3, -1, 5, 3, 1, -1, 7),
 )  # fmt: skip
-DEFAULT_SUBJECT = Subject("default", DEFAULT.network, DEFAULT.network.initial(1))
-ARTICLE = Subject("walk-through", WALKTHROUGH.network, handmade_parameters())
+DEFAULT_SUBJECT = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+ARTICLE = Model("walk-through", WALKTHROUGH.network, handmade_parameters())
 
 
-def read(subject: Subject, picture: np.ndarray[Any, Any] = X) -> Reading:
-    return Reader(subject, choose_backend("cpu")).read(picture)
+def read(subject: Model, picture: np.ndarray[Any, Any] = X) -> Prediction:
+    return Predictor(subject, choose_backend("cpu")).predict(picture)
 
 
-def snapshot(*readings: Reading, settled: bool = True, generation: int = 1) -> Snapshot:
+def snapshot(*readings: Prediction, settled: bool = True, generation: int = 1) -> Snapshot:
     return Snapshot(
         generation=generation,
         drawing=Drawing(),
-        readings=readings,
+        predictions=readings,
         device=DeviceReport(),
         notices=(),
-        opened=None,
+        open_result=None,
         settled=settled,
-        asked_at=0.0,
+        requested_at=0.0,
         engine_seconds=0.0,
     )
 
@@ -66,25 +66,25 @@ def view(qtbot: QtBot) -> NetworkView:
     return exposed(qtbot, 1000, 690)
 
 
-def column(view: NetworkView, layer: int) -> Column:
-    strip = view._strips[0].strip
+def column(view: NetworkView, layer: int) -> ColumnLayout:
+    strip = view._strips[0].layout
     found = strip.column_of(layer) if strip else None
     assert found is not None
     return found
 
 
-def place(view: NetworkView, cell: Cell) -> QPoint:
+def place(view: NetworkView, cell: CellRef) -> QPoint:
     """The pixel at the centre of a cell."""
     shown = column(view, cell.layer)
     rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
-    return QPointF(*shown.tile(cell.channel).part(shown.cells, rows, columns).centre).toPoint()
+    return QPointF(*shown.tile(cell.channel).sub_box(shown.cells, rows, columns).centre).toPoint()
 
 
 def image(view: NetworkView) -> QImage:
     return view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
 
 
-def colour_at(view: NetworkView, cell: Cell) -> str:
+def colour_at(view: NetworkView, cell: CellRef) -> str:
     return image(view).pixelColor(place(view, cell)).name()
 
 
@@ -98,116 +98,116 @@ def table_colour(words: np.ndarray[Any, Any], share: float) -> str:
 
 @pytest.mark.parametrize(("row", "col"), [(0, 0), (3, 3), (1, 1), (2, 3), (6, 4)])
 def test_hovering_shows_the_articles_number(view: NetworkView, row: int, col: int) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    QTest.mouseMove(view, place(view, Cell(1, 0, row, col)))
-    said = view.readout()
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    QTest.mouseMove(view, place(view, CellRef(1, 0, row, col)))
+    said = view.selected_summary()
     assert said is not None
     assert said.place == f"Features · map 1 · row {row + 1}, column {col + 1}"
-    assert said.value == signed(FIRST_MAP_X9[row][col] / 9)
-    assert said.reads == f"receptive field: rows {row + 1}–{row + 3}, columns {col + 1}–{col + 3}"
+    assert said.value == signed_text(FIRST_MAP_X9[row][col] / 9)
+    assert said.detail == f"receptive field: rows {row + 1}–{row + 3}, columns {col + 1}–{col + 3}"
 
 
 def test_hovering_signals_once_per_cell(view: NetworkView, qtbot: QtBot) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    heard: list[Cell | None] = []
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    heard: list[CellRef | None] = []
     view.hovered.connect(heard.append)
-    centre = place(view, Cell(3, 2, 1, 2))
+    centre = place(view, CellRef(3, 2, 1, 2))
     QTest.mouseMove(view, centre)
     QTest.mouseMove(view, centre + QPoint(2, 1))
-    QTest.mouseMove(view, place(view, Cell(0, 0, 8, 8)))
+    QTest.mouseMove(view, place(view, CellRef(0, 0, 8, 8)))
     QTest.mouseMove(view, QPoint(2, 2))
-    assert heard == [Cell(3, 2, 1, 2), Cell(0, 0, 8, 8), None]
+    assert heard == [CellRef(3, 2, 1, 2), CellRef(0, 0, 8, 8), None]
 
 
 def test_the_hovered_value_follows_the_drawing(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
-    view.show_snapshot(snapshot(read(ARTICLE, -X)))
-    said = view.readout()
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    QTest.mouseMove(view, place(view, CellRef(1, 0, 3, 3)))
+    view.set_snapshot(snapshot(read(ARTICLE, -X)))
+    said = view.selected_summary()
     assert said is not None
-    assert said.value == signed(-5 / 9)
+    assert said.value == signed_text(-5 / 9)
 
 
 def test_a_weight_a_listed_value_and_a_vote_can_be_read(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    heard: list[Cell | None] = []
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    heard: list[CellRef | None] = []
     view.hovered.connect(heard.append)
-    slice_ = column(view, 1).slice(2, 0)
+    slice_ = column(view, 1).kernel_slice(2, 0)
     QTest.mouseMove(view, QPointF(slice_.right - 2, slice_.y + 2).toPoint())
-    weight = view.readout()
+    weight = view.selected_summary()
     assert weight is not None
     assert (weight.place, weight.value) == ("Features · feature 3 · row 1, column 3", "+1.00")
     assert heard == []
     QTest.mouseMove(view, QPointF(*column(view, 5).tile(1).centre).toPoint())
-    listed = view.readout()
+    listed = view.selected_summary()
     assert listed is not None
     assert (listed.place, listed.value) == ("Flatten · value 2", "+0.56")
     QTest.mouseMove(view, QPointF(*column(view, 6).tile(1).centre).toPoint())
-    vote = view.readout()
+    vote = view.selected_summary()
     assert vote is not None
     assert (vote.place, vote.value) == ("Votes · O", "+0.56")
-    assert heard == [Cell(5, 1), Cell(6, 1)]
+    assert heard == [CellRef(5, 1), CellRef(6, 1)]
 
 
 def test_escape_and_leaving_deselect(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    heard: list[Cell | None] = []
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    heard: list[CellRef | None] = []
     view.hovered.connect(heard.append)
-    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
+    QTest.mouseMove(view, place(view, CellRef(1, 0, 3, 3)))
     QTest.keyClick(view, Qt.Key.Key_Escape)
-    QTest.mouseMove(view, place(view, Cell(1, 0, 4, 4)))
+    QTest.mouseMove(view, place(view, CellRef(1, 0, 4, 4)))
     QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
-    assert heard == [Cell(1, 0, 3, 3), None, Cell(1, 0, 4, 4), None]
-    assert view.readout() is None
+    assert heard == [CellRef(1, 0, 3, 3), None, CellRef(1, 0, 4, 4), None]
+    assert view.selected_summary() is None
 
 
 def test_the_selection_of_other_panels_is_shown(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
-    view.show_focus(Focus(Cell(0, 0, 4, 4)))
+    view.set_selection(Selection(CellRef(0, 0, 4, 4)))
     assert image(view) != before
-    said = view.readout()
+    said = view.selected_summary()
     assert said is not None
     assert (said.place, said.value) == ("Input · row 5, column 5", "+1.00")
-    view.show_focus(Focus())
+    view.set_selection(Selection())
     assert image(view) == before
 
 
 def test_a_selection_outside_this_network_marks_nothing(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
-    for cell in (Cell(1, 7, 30, 30), Cell(11, 0), Cell(1, 0, subject=1), Cell(6, 2)):
-        view.show_focus(Focus(cell))
+    for cell in (CellRef(1, 7, 30, 30), CellRef(11, 0), CellRef(1, 0, subject=1), CellRef(6, 2)):
+        view.set_selection(Selection(cell))
         assert image(view) == before
-        assert view.readout() is None
+        assert view.selected_summary() is None
 
 
 def test_arrow_keys_walk_through_cells_maps_and_columns(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    heard: list[Cell | None] = []
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    heard: list[CellRef | None] = []
     view.hovered.connect(heard.append)
     keys = Qt.Key
     for key in (keys.Key_Down, keys.Key_Left, keys.Key_Up):
         QTest.keyClick(view, key)
-    assert heard == [Cell(0, 0, 4, 4), Cell(0, 0, 4, 3), Cell(0, 0, 3, 3)]
+    assert heard == [CellRef(0, 0, 4, 4), CellRef(0, 0, 4, 3), CellRef(0, 0, 3, 3)]
     heard.clear()
     QTest.keyClick(view, keys.Key_Right, Qt.KeyboardModifier.ControlModifier)
     QTest.keyClick(view, keys.Key_Down, Qt.KeyboardModifier.ControlModifier)
     QTest.keyClick(view, keys.Key_Up)
     QTest.keyClick(view, keys.Key_Left)
-    assert heard == [Cell(1, 0, 2, 0), Cell(1, 1, 0, 0), Cell(1, 0, 6, 0), Cell(0, 0, 8, 8)]
+    assert heard == [CellRef(1, 0, 2, 0), CellRef(1, 1, 0, 0), CellRef(1, 0, 6, 0), CellRef(0, 0, 8, 8)]
 
 
 def test_arrow_keys_keep_their_height_from_column_to_column(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    view.show_focus(Focus(Cell(2, 2, 3, 0)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    view.set_selection(Selection(CellRef(2, 2, 3, 0)))
     QTest.keyClick(view, Qt.Key.Key_Left)
-    assert view._looked == Cell(1, 2, 3, 6)
+    assert view._hovered == CellRef(1, 2, 3, 6)
 
 
 def test_arrow_keys_reach_every_column(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    heard: list[Cell] = []
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    heard: list[CellRef] = []
     view.hovered.connect(heard.append)
     for _ in range(9):
         QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ControlModifier)
@@ -220,19 +220,19 @@ def test_arrow_keys_reach_every_column(view: NetworkView) -> None:
 @pytest.mark.parametrize("worn", [DARK, LIGHT])
 def test_cells_have_the_colour_of_their_value(view: NetworkView, worn: theme.Theme) -> None:
     view.set_theme(worn)
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     for row, col in ((0, 0), (1, 1), (2, 3), (3, 3), (0, 1)):
         value = FIRST_MAP_X9[row][col] / 9
-        assert colour_at(view, Cell(1, 0, row, col)) == table_colour(worn.value_table, (value + 1) / 2)
+        assert colour_at(view, CellRef(1, 0, row, col)) == table_colour(worn.value_table, (value + 1) / 2)
         after = table_colour(worn.value_table[127:], max(value, 0.0))
-        assert colour_at(view, Cell(2, 0, row, col)) == after
-    assert colour_at(view, Cell(0, 0, 1, 1)) == worn.ink
-    assert colour_at(view, Cell(0, 0, 0, 0)) == worn.paper
+        assert colour_at(view, CellRef(2, 0, row, col)) == after
+    assert colour_at(view, CellRef(0, 0, 1, 1)) == worn.ink
+    assert colour_at(view, CellRef(0, 0, 0, 0)) == worn.canvas
 
 
 def test_equal_values_have_equal_colours_from_features_to_pool(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    same = [Cell(1, 0, 4, 4), Cell(2, 0, 4, 4), Cell(3, 0, 2, 2), Cell(4, 0, 1, 1)]
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    same = [CellRef(1, 0, 4, 4), CellRef(2, 0, 4, 4), CellRef(3, 0, 2, 2), CellRef(4, 0, 1, 1)]
     assert len({colour_at(view, cell) for cell in same}) == 1
 
 
@@ -240,10 +240,10 @@ def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
     reading = read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))
     values = np.zeros((16, 16, 16), np.float32)
     values[3, 2, 5], values[9, 2, 5], values[15, 15, 0] = 1.0, 0.5, -1.0
-    outputs = Outputs.whole(values if at == 4 else one * 0 for at, one in enumerate(reading.outputs))
-    view.show_snapshot(snapshot(replace(reading, outputs=outputs)))
+    outputs = Activations.from_arrays(values if at == 4 else one * 0 for at, one in enumerate(reading.activations))
+    view.set_snapshot(snapshot(replace(reading, activations=outputs)))
     shares = {
-        Cell(4, channel, row, col): (values[channel, row, col] + 1) / 2
+        CellRef(4, channel, row, col): (values[channel, row, col] + 1) / 2
         for channel in range(16)
         for row, col in ((2, 5), (15, 0))
     }
@@ -254,15 +254,15 @@ def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
 
 
 def test_a_theme_changes_what_is_painted(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     dark = image(view)
     view.set_theme(LIGHT)
     light = image(view)
-    assert light.pixelColor(5, 5).name() == LIGHT.ground
-    assert dark.pixelColor(5, 5).name() == DARK.ground
-    cell = Cell(1, 0, 1, 1)
+    assert light.pixelColor(5, 5).name() == LIGHT.background
+    assert dark.pixelColor(5, 5).name() == DARK.background
+    cell = CellRef(1, 0, 1, 1)
     assert light.pixelColor(place(view, cell)).name() == table_colour(LIGHT.value_table, 1.0)
-    weight = column(view, 1).slice(0, 0)
+    weight = column(view, 1).kernel_slice(0, 0)
     corner = QPoint(int(weight.x) + 2, int(weight.y) + 2)
     assert light.pixelColor(corner).name() == table_colour(LIGHT.value_table, 1.0)
     view.set_theme(DARK)
@@ -276,38 +276,38 @@ def test_before_the_first_snapshot_a_message_is_shown(view: NetworkView) -> None
 
 
 def test_a_snapshot_without_predictions_keeps_the_image(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
-    view.show_snapshot(snapshot())
+    view.set_snapshot(snapshot())
     assert image(view) == before
-    view.show_snapshot(snapshot(read(ARTICLE, -X)))
+    view.set_snapshot(snapshot(read(ARTICLE, -X)))
     assert image(view) != before
 
 
 def test_another_network_brings_its_own_columns(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
-    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32)), generation=2))
-    assert column(view, 10).stage.title == "Votes"
-    assert column(view, 1).stage.count == 8
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    QTest.mouseMove(view, place(view, CellRef(1, 0, 3, 3)))
+    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32)), generation=2))
+    assert column(view, 10).display.title == "Votes"
+    assert column(view, 1).display.count == 8
     image(view)
 
 
 def test_of_two_models_only_the_first_is_shown(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE), read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
-    QTest.mouseMove(view, place(view, Cell(0, 0, 0, 0)))
+    view.set_snapshot(snapshot(read(ARTICLE), read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    QTest.mouseMove(view, place(view, CellRef(0, 0, 0, 0)))
     both = image(view)
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     assert image(view) == both
 
 
 def test_values_that_are_not_finite_are_painted_and_described(view: NetworkView) -> None:
     good = read(ARTICLE)
-    outputs = (good.outputs[0], np.full((3, 7, 7), np.nan, np.float32), *good.outputs[2:])
-    view.show_snapshot(snapshot(replace(good, outputs=Outputs.whole(outputs))))
-    QTest.mouseMove(view, place(view, Cell(1, 0, 3, 3)))
+    outputs = (good.activations[0], np.full((3, 7, 7), np.nan, np.float32), *good.activations[2:])
+    view.set_snapshot(snapshot(replace(good, activations=Activations.from_arrays(outputs))))
+    QTest.mouseMove(view, place(view, CellRef(1, 0, 3, 3)))
     image(view)
-    said = view.readout()
+    said = view.selected_summary()
     assert said is not None
     assert said.value == "nan"
 
@@ -315,49 +315,51 @@ def test_values_that_are_not_finite_are_painted_and_described(view: NetworkView)
 # --- colour limits
 
 
-def faint(reading: Reading, factor: float) -> Reading:
+def faint(reading: Prediction, factor: float) -> Prediction:
     """The same prediction with scaled maps."""
-    outputs = Outputs.whole([reading.outputs[0], *(one * np.float32(factor) for one in reading.outputs[1:])])
-    return replace(reading, outputs=outputs)
+    outputs = Activations.from_arrays(
+        [reading.activations[0], *(one * np.float32(factor) for one in reading.activations[1:])]
+    )
+    return replace(reading, activations=outputs)
 
 
 def test_limits_are_kept_during_a_stroke_and_adapt_after(view: NetworkView) -> None:
-    reading, cell = read(ARTICLE), Cell(1, 0, 1, 1)
-    view.show_snapshot(snapshot(reading))
+    reading, cell = read(ARTICLE), CellRef(1, 0, 1, 1)
+    view.set_snapshot(snapshot(reading))
     full = table_colour(DARK.value_table, 1.0)
     assert colour_at(view, cell) == full
-    view.show_snapshot(snapshot(faint(reading, 0.25), settled=False))
+    view.set_snapshot(snapshot(faint(reading, 0.25), settled=False))
     assert colour_at(view, cell) == table_colour(DARK.value_table, (0.25 + 1) / 2)
-    view.show_snapshot(snapshot(faint(reading, 0.3)))
+    view.set_snapshot(snapshot(faint(reading, 0.3)))
     assert colour_at(view, cell) == full
 
 
 def test_a_blank_canvas_sets_no_limits_for_the_first_stroke(view: NetworkView) -> None:
     blank, full = read(ARTICLE, -np.ones((9, 9), np.float32)), read(ARTICLE)
-    strong, mild = Cell(1, 0, 1, 1), Cell(1, 0, 3, 3)
-    view.show_snapshot(snapshot(blank))
+    strong, mild = CellRef(1, 0, 1, 1), CellRef(1, 0, 3, 3)
+    view.set_snapshot(snapshot(blank))
     assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 / 0.4 + 1) / 2)
-    view.show_snapshot(snapshot(full, settled=False))
+    view.set_snapshot(snapshot(full, settled=False))
     assert colour_at(view, mild) == table_colour(DARK.value_table, (5 / 9 + 1) / 2), "they grow with the stroke"
-    view.show_snapshot(snapshot(blank, settled=False))
+    view.set_snapshot(snapshot(blank, settled=False))
     assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 + 1) / 2), "and do not shrink"
-    view.show_snapshot(snapshot(full))
-    view.show_snapshot(snapshot(blank))
+    view.set_snapshot(snapshot(full))
+    view.set_snapshot(snapshot(blank))
     assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 + 1) / 2), "clearing keeps them"
-    view.show_snapshot(snapshot(blank, generation=2))
+    view.set_snapshot(snapshot(blank, generation=2))
     assert colour_at(view, strong) == table_colour(DARK.value_table, (1 / 3 / 0.4 + 1) / 2)
 
 
 def test_limits_adapt_when_the_weights_are_replaced(view: NetworkView) -> None:
-    reading, cell = read(ARTICLE), Cell(1, 0, 1, 1)
-    view.show_snapshot(snapshot(reading))
-    view.show_snapshot(snapshot(faint(reading, 0.3), settled=False, generation=2))
+    reading, cell = read(ARTICLE), CellRef(1, 0, 1, 1)
+    view.set_snapshot(snapshot(reading))
+    view.set_snapshot(snapshot(faint(reading, 0.3), settled=False, generation=2))
     assert colour_at(view, cell) == table_colour(DARK.value_table, 1.0)
 
 
 def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(ARTICLE)))
-    cell = Cell(1, 0, 3, 3)
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    cell = CellRef(1, 0, 3, 3)
     assert colour_at(view, cell) == table_colour(DARK.value_table, (5 / 9 + 1) / 2)
     view._controls.gain_slider.setValue(4)
     assert colour_at(view, cell) == table_colour(DARK.value_table, 1.0)
@@ -367,8 +369,8 @@ def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
         "01-conv2d.weight": np.stack([np.ones((1, 3, 3)), np.full((1, 3, 3), 0.1)]).astype(np.float32),
         "01-conv2d.bias": np.zeros(2, np.float32),
     }
-    view.show_snapshot(snapshot(read(Subject("two", network, weights), np.ones((9, 9), np.float32))))
-    weak = Cell(1, 1, 3, 3)
+    view.set_snapshot(snapshot(read(Model("two", network, weights), np.ones((9, 9), np.float32))))
+    weak = CellRef(1, 1, 3, 3)
     assert colour_at(view, weak) == table_colour(DARK.value_table, (0.1 + 1) / 2)
     buttons = view._controls._buttons
     QTest.mouseClick(buttons.button(2), Qt.MouseButton.LeftButton)
@@ -382,33 +384,33 @@ def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
 
 
 def test_a_click_on_a_header_unfolds_and_folds(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
     folded = column(view, 5)
-    assert folded.stage.title == "Features + ReLU"
+    assert folded.display.title == "Features + ReLU"
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(int(folded.x) + 5, int(folded.y) - 48))
     alone = column(view, 5)
-    assert alone.stage.title == "ReLU"
-    assert not alone.stage.signed
+    assert alone.display.title == "ReLU"
+    assert not alone.display.signed
     QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(int(alone.x) + 5, int(alone.y) - 48))
-    assert column(view, 5).stage.title == "Features + ReLU"
+    assert column(view, 5).display.title == "Features + ReLU"
 
 
 def test_f_unfolds_the_hovered_column(view: NetworkView) -> None:
-    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
-    view.show_focus(Focus(Cell(4, 0, 2, 2)))
+    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_selection(Selection(CellRef(4, 0, 2, 2)))
     QTest.keyClick(view, Qt.Key.Key_F)
-    assert column(view, 5).stage.title == "ReLU"
+    assert column(view, 5).display.title == "ReLU"
 
 
 def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
     view.resize(460, 400)
-    view.show_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
     assert view._bar.isVisible()
     last = column(view, 10)
     for _ in range(30):
         QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ControlModifier)
-    assert view._looked is not None
-    assert view._looked.layer == 10
+    assert view._hovered is not None
+    assert view._hovered.layer == 10
     assert last.right - view._bar.value() <= view.width()
     view.resize(1000, 690)
     assert not view._bar.isVisible()
@@ -417,9 +419,9 @@ def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
 
 def test_a_screen_reader_gets_the_prediction(view: NetworkView, qtbot: QtBot) -> None:
     assert view.accessibleName() == "Network"
-    view.show_snapshot(snapshot(read(ARTICLE)))
+    view.set_snapshot(snapshot(read(ARTICLE)))
     assert view.accessibleDescription() == "walk-through predicts X, 100 %"
-    view.show_snapshot(snapshot(read(ARTICLE, -np.ones((9, 9), np.float32))))
+    view.set_snapshot(snapshot(read(ARTICLE, -np.ones((9, 9), np.float32))))
     qtbot.waitUntil(lambda: "unsure" in view.accessibleDescription(), timeout=2000)
 
 

@@ -12,15 +12,23 @@ from PySide6.QtGui import QHelpEvent, QIcon
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
 
-from engine.nn.model import Moment
+from engine.nn.model import RunPoint
 from engine.training.history import Branch, Curves
 from engine.training.optimizers import AdamW
 from tests.xo_gui.views.training.test_layer_statistics_view import Inside
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app.theme import DARK, THEMES
-from xo_gui.state.commands import LearnBy, Look, ShowBranch
+from xo_gui.state.commands import SetBranchVisible, SetConfig, ShowPoint
 from xo_gui.views.training.branches_view import BranchesView
-from xo_gui.views.training.curve_plot import MOST_POINTS, ErrorAxis, branch_pen, lines_of, smoothed, swatch, thinned
+from xo_gui.views.training.curve_plot import (
+    MAX_POINTS,
+    ErrorAxis,
+    branch_pen,
+    curve_lines,
+    downsampled,
+    smoothed,
+    swatch,
+)
 from xo_gui.window.main_window import MainWindow
 
 
@@ -35,15 +43,15 @@ class Grove(Coach):
     def two_branches(self) -> None:
         """An epoch, and a second branch from step 4."""
         self.click(self.panel.epoch_button)
-        self.until(lambda training: training.now == Moment(0, 10))
+        self.until(lambda training: training.current_point == RunPoint(0, 10))
         self.stand()
-        self.window.training.wish(Look(Moment(0, 4)))
-        self.until(lambda training: training.exact and training.shown == Moment(0, 4))
+        self.window.training.execute(ShowPoint(RunPoint(0, 4)))
+        self.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 4))
         self.click(self.panel.epoch_button)
-        self.until(lambda training: training.now == Moment(1, 10))
+        self.until(lambda training: training.current_point == RunPoint(1, 10))
         self.stand()
         # Until what is learnt from has been read too.
-        self.until(lambda training: len(training.branches[1].curves.recalled) == 1)
+        self.until(lambda training: len(training.branches[1].curves.training_accuracy_steps) == 1)
         self.qtbot.wait(50)
 
     def at(self, step: float, value: float) -> QPoint:
@@ -84,11 +92,11 @@ def test_smoothing_is_the_mean_of_the_last_steps() -> None:
     np.testing.assert_allclose(smoothed(np.array([1.0, np.inf, 3]), 3), [1, 1, 2])
 
 
-@pytest.mark.parametrize("count", [1, 10, MOST_POINTS, MOST_POINTS + 1, 100_003])
+@pytest.mark.parametrize("count", [1, 10, MAX_POINTS, MAX_POINTS + 1, 100_003])
 def test_thinning_keeps_the_ends_and_the_mean(count: int) -> None:
     values = np.random.default_rng(2).random(count)
-    steps, thin = thinned(np.arange(1, count + 1), values)
-    assert len(steps) == len(thin) <= MOST_POINTS
+    steps, thin = downsampled(np.arange(1, count + 1), values)
+    assert len(steps) == len(thin) <= MAX_POINTS
     assert steps[-1] == count
     sizes = np.diff(np.concatenate([[0], steps]))
     assert (thin * sizes).sum() / count == pytest.approx(values.mean())
@@ -99,7 +107,7 @@ def test_a_jump_of_the_rate_is_not_thinned_away() -> None:
     rates[33_333] = 0.5
     none = np.zeros(0)
     curves = Curves(np.arange(1, 50_001), np.ones(50_000), rates, none, none, none, none, none)
-    (line,) = lines_of(curves, "rate", 25)
+    (line,) = curve_lines(curves, "rate", 25)
     assert line.values.max() == np.float32(0.5)
     assert len(line.values) < 2_000
 
@@ -115,7 +123,9 @@ def test_branches_are_told_apart_without_colours_too(theme: object) -> None:
 
 def test_pointing_says_what_the_history_holds(grove: Grove) -> None:
     grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: [len(branch.curves.recalled) for branch in training.branches] == [1])
+    grove.until(
+        lambda training: [len(branch.curves.training_accuracy_steps) for branch in training.branches] == [1]
+    )
     training = grove.stand()
     branch: Branch = training.branches[0]
     said = grove.point(7, np.log10(branch.curves.losses[6]))
@@ -123,7 +133,7 @@ def test_pointing_says_what_the_history_holds(grove: Grove) -> None:
     mean = branch.curves.losses[:7].mean()
     assert said.endswith(f"error {branch.curves.losses[6]:.3f} (mean {mean:.3f})")
     said = grove.point(10, np.log10(branch.curves.losses[9]))
-    share = 100 * branch.curves.accuracies[0]
+    share = 100 * branch.curves.held_out_accuracies[0]
     assert said.endswith(f"held-out {branch.curves.held_out_losses[0]:.3f}, {share:.1f} %")
     grove.click(grove.curves.accuracy_button)
     share_learnt = 100 * branch.curves.training_accuracies[0]
@@ -132,7 +142,7 @@ def test_pointing_says_what_the_history_holds(grove: Grove) -> None:
 
 def test_smoothing_is_chosen_and_drawn(grove: Grove) -> None:
     grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: training.now.step == 10)
+    grove.until(lambda training: training.current_point.step == 10)
     losses = grove.stand().branches[0].curves.losses
     box = grove.curves.smoothing
     box.setFocus()
@@ -149,11 +159,11 @@ def test_a_click_on_the_curve_jumps_there(grove: Grove) -> None:
     losses = grove.training.branches[0].curves.losses
     place = grove.at(2, np.log10(losses[:2].mean()))
     QTest.mouseClick(grove.curves.plot.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert grove.window.training.intent.look == Moment(0, 2)
-    grove.until(lambda training: training.exact and training.shown == Moment(0, 2))
+    assert grove.window.training.settings.shown_point == RunPoint(0, 2)
+    grove.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 2))
     # The timeline, the film and the curves are those of that branch now.
     assert "step 2 of 10 · Run 1, seed 1" in grove.line.accessibleDescription()
-    assert {frame.moment.branch for frame in grove.training.frames} == {0}
+    assert {frame.point.branch for frame in grove.training.keyframes} == {0}
     QTest.mouseMove(grove.curves.plot.viewport(), QPoint(1, 1))
     grove.qtbot.wait(30)
     assert grove.curves.value.text().startswith("step 2 · Run 1, seed 1 · ")
@@ -167,10 +177,10 @@ def test_two_branches_are_compared_on_one_plot_and_hidden_by_mouse(grove: Grove)
     table = grove.list.table
     row = table.visualItemRect(table.item(0, 0))
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(row.left() + 10, row.center().y()))
-    assert grove.window.training.intent.hidden == {0}
+    assert grove.window.training.settings.hidden_branches == {0}
     assert grove.drawn() == {1}
     assert [table.item(1, column).text() for column in range(3)] == ["from step 4", "Run 1, seed 1 · 4", "10"]
-    share = 100 * grove.training.branches[1].curves.accuracies[-1]
+    share = 100 * grove.training.branches[1].curves.held_out_accuracies[-1]
     assert table.item(1, 3).text() == f"{share:.1f} %"
 
 
@@ -212,13 +222,13 @@ def test_going_to_a_branch_and_on_from_there_overwrites_nothing(grove: Grove) ->
     before = [branch.curves.losses.tolist() for branch in grove.training.branches]
     grove.tab("Branches")
     grove.double_click(0, 2)
-    assert grove.window.training.intent.look == Moment(0, 10)
-    grove.until(lambda training: training.exact and training.shown == Moment(0, 10))
+    assert grove.window.training.settings.shown_point == RunPoint(0, 10)
+    grove.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 10))
     grove.click(grove.list.continue_button)
-    grove.until(lambda training: len(training.branches) == 3 and training.now.step > 11)
+    grove.until(lambda training: len(training.branches) == 3 and training.current_point.step > 11)
     grove.click(grove.panel.main_button)
     training = grove.stand()
-    assert training.branches[2].parent == Moment(0, 10)
+    assert training.branches[2].parent == RunPoint(0, 10)
     assert [branch.curves.losses.tolist() for branch in training.branches[:2]] == before
 
 
@@ -243,10 +253,10 @@ def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
 
 def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove) -> None:
     grove.two_branches()
-    recipe = grove.window.training.intent.recipe
-    grove.window.training.wish(LearnBy(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
+    recipe = grove.window.training.settings.recipe
+    grove.window.training.execute(SetConfig(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
     grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: training.now == Moment(1, 20))
+    grove.until(lambda training: training.current_point == RunPoint(1, 20))
     grove.stand()
     grove.qtbot.wait(50)
     ((step, _, text),) = grove.curves.plot._marks
@@ -291,12 +301,12 @@ def test_branches_judged_by_different_drawings_say_so(grove: Grove) -> None:
     words = "Branches here are evaluated on different held-out drawings."
     grove.two_branches()
     assert words not in grove.curves.value.text()
-    grove.click(grove.panel.new_button)
+    grove.click(grove.panel.new_seed_button)
     grove.until(lambda training: len(training.branches) == 3)
     grove.click(grove.panel.epoch_button)
-    grove.until(lambda training: len(training.branches[2].curves.judged) > 0)
+    grove.until(lambda training: len(training.branches[2].curves.held_out_steps) > 0)
     grove.stand()
     grove.qtbot.waitUntil(lambda: grove.curves.value.text().endswith(words))
     for branch in (0, 1):
-        grove.window.training.wish(ShowBranch(branch, False))
+        grove.window.training.execute(SetBranchVisible(branch, False))
     grove.qtbot.waitUntil(lambda: words not in grove.curves.value.text())

@@ -10,11 +10,11 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
-from engine.nn.model import Moment
-from engine.runtime.training_protocol import Training
+from engine.nn.model import RunPoint
+from engine.runtime.training_protocol import TrainingReport
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import Look, TrainOn
-from xo_gui.views.training.layer_statistics_view import InsideView
+from xo_gui.state.commands import ShowPoint, TrainFromCurrentWeights
+from xo_gui.views.training.layer_statistics_view import LayerStatisticsView
 from xo_gui.window.main_window import MainWindow
 
 
@@ -23,17 +23,19 @@ class Inside:
 
     def __init__(self, coach: Coach) -> None:
         self.coach, self.window = coach, coach.window
-        self.view = next(view for view in self.window.views if isinstance(view, InsideView))
+        self.view = next(view for view in self.window.views if isinstance(view, LayerStatisticsView))
 
     def tab(self, title: str) -> None:
         bars = self.window.findChildren(QTabBar)
         bar, place = next((b, at) for b in bars for at in range(b.count()) if b.tabText(at) == title)
         QTest.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(place).center())
 
-    def until_seen(self) -> Training:
+    def until_seen(self) -> TrainingReport:
         """Wait until the panel shows the current point."""
         self.coach.until(lambda training: bool(training.statistics and training.statistics.rows))
-        training = self.coach.until(lambda training: training.exact and training.statistics.at == training.shown)
+        training = self.coach.until(
+            lambda training: training.is_exact and training.statistics.point == training.shown_point
+        )
         self.coach.qtbot.wait(20)
         return training
 
@@ -66,7 +68,7 @@ def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside
     inside.coach.click(inside.coach.panel.step_button)
     inside.coach.stand()
     inside.until_seen()
-    parameters = inside.window.last.readings[0].subject.parameters
+    parameters = inside.window.last.predictions[0].model.parameters
     weights = np.concatenate([parameters[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
     said = inside.point(0, "weights", 0.99)
     low, high = np.abs(weights).max() * 30 / 32, np.abs(weights).max()
@@ -75,9 +77,9 @@ def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside
     after = inside.point(0, "course")
     assert "learns nothing" in inside.point(1, "weights")
     # How far the step moved them is how far they are from those of the start.
-    inside.window.training.wish(Look(Moment(0, 0)))
-    inside.coach.until(lambda training: training.exact and training.shown == Moment(0, 0))
-    start = inside.window.last.readings[0].subject.parameters
+    inside.window.training.execute(ShowPoint(RunPoint(0, 0)))
+    inside.coach.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 0))
+    start = inside.window.last.predictions[0].model.parameters
     before = np.concatenate([start[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
     moved = 100 * np.linalg.norm(weights - before) / np.linalg.norm(weights)
     assert after.startswith("step 1: gradient ")
@@ -103,15 +105,15 @@ def test_a_moment_looked_back_at_shows_its_own_numbers(inside: Inside) -> None:
     inside.tab("Distributions")
     for step in (1, 2, 3):
         inside.coach.click(inside.coach.panel.step_button)
-        inside.coach.until(lambda training, step=step: training.now.step == step)
+        inside.coach.until(lambda training, step=step: training.current_point.step == step)
         inside.coach.stand()
         inside.until_seen()
     now = [inside.point(0, column) for column in ("weights", "gradients", "course")]
-    inside.window.training.wish(Look(Moment(0, 2)))
-    inside.coach.until(lambda training: training.shown == Moment(0, 2))
+    inside.window.training.execute(ShowPoint(RunPoint(0, 2)))
+    inside.coach.until(lambda training: training.shown_point == RunPoint(0, 2))
     training = inside.until_seen()
-    weights = inside.window.last.readings[0].subject.parameters["01-conv2d.weight"]
-    assert training.statistics.rows[0].weights.most == pytest.approx(float(weights.max()), rel=1e-6)
+    weights = inside.window.last.predictions[0].model.parameters["01-conv2d.weight"]
+    assert training.statistics.rows[0].weights.maximum == pytest.approx(float(weights.max()), rel=1e-6)
     then = [inside.point(0, column) for column in ("weights", "gradients", "course")]
     assert then[0] != now[0]
     assert then[1] != now[1]
@@ -125,18 +127,18 @@ def test_nothing_is_counted_behind_another_tab(inside: Inside) -> None:
     inside.tab("Distributions")
     inside.until_seen()
     inside.tab("Features over time")
-    assert not inside.window.training.goal.inside
+    assert not inside.window.training.goal.layer_statistics
 
 
 def test_a_dead_feature_is_counted_and_named(inside: Inside) -> None:
     document = inside.window.session.document
-    subject = document.subjects[0]
+    subject = document.models[0]
     parameters = {name: values.copy() for name, values in subject.parameters.items()}
     parameters["01-conv2d.bias"][2] = -100
-    inside.window.use_subject(replace(subject, parameters=parameters))
+    inside.window.use_model(replace(subject, parameters=parameters))
     inside.tab("Distributions")
-    inside.window.training.wish(TrainOn())
-    inside.coach.until(lambda training: training.now.step >= 1)
+    inside.window.training.execute(TrainFromCurrentWeights())
+    inside.coach.until(lambda training: training.current_point.step >= 1)
     inside.coach.click(inside.coach.panel.main_button)
     inside.coach.stand()
     inside.until_seen()

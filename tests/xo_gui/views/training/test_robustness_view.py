@@ -11,11 +11,11 @@ from PySide6.QtTest import QTest
 
 import engine.explain.robustness
 from engine.backends.backend import choose_backend
-from engine.explain.robustness import Robustness, Trial
+from engine.explain.robustness import RobustnessResult, RobustnessTest
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app.theme import DARK
-from xo_gui.views.training.feature_history_view import FilmView
+from xo_gui.views.training.feature_history_view import FeatureHistoryView
 from xo_gui.views.training.robustness_view import RobustnessView
 from xo_gui.window.main_window import MainWindow
 
@@ -34,13 +34,13 @@ def view(window: MainWindow) -> RobustnessView:
     return next(view for view in window.views if isinstance(view, RobustnessView))
 
 
-def looked(view: RobustnessView, hand: Hand) -> Robustness:
+def looked(view: RobustnessView, hand: Hand) -> RobustnessResult:
     """Bring the panel to the front and wait for the final result."""
-    hand.window.panels.bring(RobustnessView)
+    hand.window.panels.show_panel(RobustnessView)
 
     def known() -> None:
         assert view._result is not None
-        assert view._result.done == 1
+        assert view._result.progress == 1
 
     hand.qtbot.waitUntil(known, timeout=60_000)
     return view._result
@@ -52,12 +52,12 @@ def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_a
     hand.draw(X_ARMS)
     assert hand.window.last.robustness is None
     found = looked(view, hand)
-    subject = hand.window.session.document.subjects[0]
-    trial = Trial(subject.network, subject.parameters, choose_backend("cpu"))
-    while not trial.done:
+    subject = hand.window.session.document.models[0]
+    trial = RobustnessTest(subject.network, subject.parameters, choose_backend("cpu"))
+    while not trial.is_done:
         trial.advance()
-    np.testing.assert_array_equal(found.network, trial.report().network)
-    hand.window.panels.bring(FilmView)
+    np.testing.assert_array_equal(found.network_correct, trial.result().network_correct)
+    hand.window.panels.show_panel(FeatureHistoryView)
     hand.qtbot.waitUntil(lambda: hand.window.last.robustness is None, timeout=10_000)
     hand.draw(X_ARMS)
     assert hand.window.last.robustness is None
@@ -65,34 +65,36 @@ def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_a
 
 def test_the_mouse_reads_a_value_and_both_curves_have_their_look(view: RobustnessView, hand: Hand) -> None:
     found = looked(view, hand)
-    tried = int(found.tried[SHIFT, 0])
-    assert view.words.text() == f"Accuracy on {tried} drawings at each value"
-    QTest.mouseMove(view.plots, view.plots.place((SHIFT, 0), 0.5).toPoint())
-    network, whole = (100 * found.shares(right)[SHIFT, 0] for right in (found.network, found.whole_image))
+    tried = int(found.counts[SHIFT, 0])
+    assert view.status_label.text() == f"Accuracy on {tried} drawings at each value"
+    QTest.mouseMove(view.plots, view.plots.position((SHIFT, 0), 0.5).toPoint())
+    network, whole = (
+        100 * found.accuracy(right)[SHIFT, 0] for right in (found.network_correct, found.template_correct)
+    )
     values = f"network {network:.0f} %, template matching {whole:.0f} % correct of {tried} drawings"
     expected = f"shift −30 %: {values}"
-    hand.qtbot.waitUntil(lambda: view.words.text() == expected)
+    hand.qtbot.waitUntil(lambda: view.status_label.text() == expected)
     assert view.plots.accessibleDescription() == expected
     shot = view.plots.grab().toImage()
-    for share, colour in ((network, DARK.text), (whole, DARK.quiet)):
-        near = view.plots.place((SHIFT, 0), share / 100).toPoint()
+    for share, colour in ((network, DARK.text), (whole, DARK.secondary_text)):
+        near = view.plots.position((SHIFT, 0), share / 100).toPoint()
         assert QColor(shot.pixelColor(near)).name() == colour
     QTest.mouseMove(view.plots, QPoint(1, view.plots.height() - 1))
-    hand.qtbot.waitUntil(lambda: view.words.text().startswith("Accuracy"))
+    hand.qtbot.waitUntil(lambda: view.status_label.text().startswith("Accuracy"))
 
 
 def test_a_click_puts_a_misread_drawing_on_the_canvas_and_then_others(view: RobustnessView, hand: Hand) -> None:
     found = looked(view, hand)
-    worst = int(found.network[THICKNESS].argmin())
-    assert found.missed[THICKNESS, worst] >= 0
-    place = view.plots.place((THICKNESS, worst), 0.5).toPoint()
+    worst = int(found.network_correct[THICKNESS].argmin())
+    assert found.first_network_error[THICKNESS, worst] >= 0
+    place = view.plots.position((THICKNESS, worst), 0.5).toPoint()
     QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
     hand.settle()
     drawing = hand.window.session.document.drawing
-    expected = found.drawing(THICKNESS, worst, int(found.missed[THICKNESS, worst]))
+    expected = found.drawing(THICKNESS, worst, int(found.first_network_error[THICKNESS, worst]))
     assert [stroke.points.tolist() for stroke in drawing.strokes] == [s.points.tolist() for s in expected.strokes]
     assert drawing.transform.thicken == expected.transform.thicken
-    label = "XO"[int(found.missed[THICKNESS, worst]) % 2]
+    label = "XO"[int(found.first_network_error[THICKNESS, worst]) % 2]
     assert max(hand.votes, key=lambda name: hand.votes[name]) != label
     assert hand.window.session.undo_stack.undoText() == "Varied drawing"
     QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
@@ -105,7 +107,7 @@ def test_keys_go_through_the_values_and_put_a_drawing_on_the_canvas(view: Robust
     looked(view, hand)
     view.plots.setFocus()
     QTest.keyClick(view.plots, Qt.Key.Key_Right)
-    assert view.words.text().startswith("shift 0 %:")
+    assert view.status_label.text().startswith("shift 0 %:")
     QTest.keyClick(view.plots, Qt.Key.Key_Down)
     QTest.keyClick(view.plots, Qt.Key.Key_Left)
     assert view.plots.point == (SIZE, 4)
@@ -122,15 +124,15 @@ def test_the_drawing_on_the_canvas_is_marked_where_it_lies(view: RobustnessView,
     hand.qtbot.waitUntil(lambda: "shift" in view.plots._marks, timeout=10_000)
     marks = dict(view.plots._marks)
     assert marks["shift"] == pytest.approx(0, abs=0.02)
-    assert marks["size"] == pytest.approx(0.6 + hand.canvas.pen, abs=0.06)
-    assert marks["thickness"] == pytest.approx(hand.canvas.pen)
+    assert marks["size"] == pytest.approx(0.6 + hand.canvas.pen_diameter, abs=0.06)
+    assert marks["thickness"] == pytest.approx(hand.canvas.pen_diameter)
     assert (marks["rotation"], marks["noise"]) == (0, 0)
     slider = hand.window.drawing_view.sliders.rows["shift_x"].slider
     slider.setFocus()
     QTest.keyClick(slider, Qt.Key.Key_PageUp)
     hand.settle()
     assert view.plots._marks["shift"] == pytest.approx(0.1, abs=0.02)
-    axis = view.plots.place((SHIFT, 0), 0.0)
+    axis = view.plots.position((SHIFT, 0), 0.0)
     steps = 5 + 10 * view.plots._marks["shift"] / 0.6
     x = axis.x() + view.plots.grid().boxes[SHIFT].width() * steps / 10
     shot = view.plots.grab().toImage()
@@ -143,18 +145,18 @@ def test_training_moves_the_curves_and_pausing_tries_the_moment_shown(
     before = looked(view, hand)
     coach = Coach(hand.window, qtbot)
     coach.click(coach.panel.epoch_button)
-    moment = coach.stand().now
+    moment = coach.stand().current_point
 
     def tried() -> None:
         assert view._result is not None
-        assert view._result.moment == moment
-        assert view._result.done == 1
+        assert view._result.run_point == moment
+        assert view._result.progress == 1
 
     hand.qtbot.waitUntil(tried, timeout=60_000)
     assert view._result is not before
-    assert view.words.text().endswith(f"step {moment.step}")
-    np.testing.assert_array_equal(view._result.whole_image, before.whole_image)
-    assert not np.array_equal(view._result.network, before.network)
+    assert view.status_label.text().endswith(f"step {moment.step}")
+    np.testing.assert_array_equal(view._result.template_correct, before.template_correct)
+    assert not np.array_equal(view._result.network_correct, before.network_correct)
 
 
 def test_a_network_for_other_pictures_says_so(view: RobustnessView, hand: Hand) -> None:
@@ -162,4 +164,4 @@ def test_a_network_for_other_pictures_says_so(view: RobustnessView, hand: Hand) 
     hand.window.use_preset("hanuschkin")
     hand.settle()
     assert view._result is None
-    assert "choose one above" in view.words.text()
+    assert "choose one above" in view.status_label.text()

@@ -10,15 +10,15 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
-from engine.form_fields import Setting, explained, settings_of
+from engine.form_fields import FormField, form_field, form_fields_of
 from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.nn.network import Network
 from engine.training.optimizers import OPTIMIZERS, SGD, AdamW
 from engine.training.recipe import SCHEDULES, Cosine, Recipe, Schedule
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import LearnBy
+from xo_gui.state.commands import SetConfig
 from xo_gui.views.training.settings_view import FrozenLayers, SettingsView
-from xo_gui.widgets.form import NumberBox, Row, read, shown, stepped
+from xo_gui.widgets.form import FormRow, NumberEdit, number_with_unit, parse_number, stepped_number
 from xo_gui.window.main_window import MainWindow
 
 TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
@@ -29,21 +29,21 @@ class Tuner(Coach):
 
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
-        window.training.wish(LearnBy(TUNED))
-        window.panels.bring(SettingsView)
+        window.training.execute(SetConfig(TUNED))
+        window.panels.show_panel(SettingsView)
         self.view = next(view for view in window.views if isinstance(view, SettingsView))
         qtbot.waitUntil(self.view.isVisible)
 
     @property
     def recipe(self) -> Recipe:
-        return self.window.training.intent.recipe
+        return self.window.training.settings.recipe
 
     @property
     def said(self) -> str:
         return self.window.statusBar().currentMessage()
 
-    def rows(self) -> dict[str, Row]:
-        forms = (self.view.of_optimizer, self.view.of_schedule, self.view.learning, self.view.ending)
+    def rows(self) -> dict[str, FormRow]:
+        forms = (self.view.optimizer_form, self.view.schedule_form, self.view.learning_form, self.view.stop_form)
         return {name: row for form in forms for name, row in form.rows.items()}
 
     def type(self, name: str, text: str) -> None:
@@ -83,13 +83,13 @@ def test_every_setting_of_a_recipe_has_a_row_with_a_name_and_a_sentence(tuner: T
                 assert widget.toolTip().endswith((".", "keys.")), name
                 assert widget.focusPolicy() != Qt.FocusPolicy.NoFocus or widget is row.label
             assert (row.box or row.check).accessibleName()
-    expected = {*settings_of(AdamW), *settings_of(Cosine), *settings_of(Recipe, "learning")}
-    assert set(tuner.rows()) == expected | set(settings_of(Recipe, "ending"))
+    expected = {*form_fields_of(AdamW), *form_fields_of(Cosine), *form_fields_of(Recipe, "learning")}
+    assert set(tuner.rows()) == expected | set(form_fields_of(Recipe, "ending"))
     # What was chosen before is kept, and another brings its own numbers.
     tuner.choose(tuner.view.optimizer, "adamw")
     tuner.type("rate", "0.007")
     tuner.choose(tuner.view.optimizer, "sgd")
-    assert set(tuner.view.of_optimizer.rows) == {"rate", "momentum", "nesterov"}
+    assert set(tuner.view.optimizer_form.rows) == {"rate", "momentum", "nesterov"}
     assert tuner.recipe.optimizer == SGD()
     tuner.choose(tuner.view.optimizer, "adamw")
     assert tuner.recipe.optimizer == AdamW(0.007, decay=0.02)
@@ -148,8 +148,8 @@ def test_a_kind_that_nobody_knew_of_gets_its_rows(
     class Zigzag(Schedule):
         kind = "zigzag"
         title = "Zigzag"
-        turns: int = field(default=4, metadata=explained(Setting("turns", "How often it turns.", 1)))
-        sharp: bool = field(default=False, metadata=explained(Setting("sharp", "Whether it turns at once.")))
+        turns: int = field(default=4, metadata=form_field(FormField("turns", "How often it turns.", 1)))
+        sharp: bool = field(default=False, metadata=form_field(FormField("sharp", "Whether it turns at once.")))
 
     monkeypatch.setitem(SCHEDULES, "zigzag", Zigzag)
     tuner = Tuner(open_window("--preset", "default"), qtbot)
@@ -160,29 +160,29 @@ def test_a_kind_that_nobody_knew_of_gets_its_rows(
 
 
 def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner) -> None:
-    boxes = tuner.view.layers
+    boxes = tuner.view.layer_boxes
     assert [box.text() for box in boxes.values()] == ["Features 1", "Features 2", "Hidden", "Votes"]
     tuner.tick_box(boxes["01-conv2d"])
     assert tuner.recipe.frozen == ("01-conv2d",)
     tuner.click(tuner.panel.step_button)
     first = tuner.stand() and tuner.weights
-    votes = tuner.window.session.document.subjects[0].parameters["10-dense.weight"]
+    votes = tuner.window.session.document.models[0].parameters["10-dense.weight"]
     tuner.click(tuner.panel.step_button)
-    tuner.until(lambda training: training.now.step == 2)
+    tuner.until(lambda training: training.current_point.step == 2)
     tuner.stand()
     np.testing.assert_array_equal(tuner.weights, first)
-    assert not np.array_equal(tuner.window.session.document.subjects[0].parameters["10-dense.weight"], votes)
+    assert not np.array_equal(tuner.window.session.document.models[0].parameters["10-dense.weight"], votes)
     for name in ("04-conv2d", "08-dense", "10-dense"):
         tuner.tick_box(boxes[name])
-    assert "training changes nothing" in tuner.view.words.text()
+    assert "training changes nothing" in tuner.view.status_label.text()
     tuner.window.menus.presets["walkthrough"].trigger()
-    assert [box.text() for box in tuner.view.layers.values()] == ["Features"]
+    assert [box.text() for box in tuner.view.layer_boxes.values()] == ["Features"]
     assert tuner.recipe.frozen == ()
 
 
 def test_changes_on_the_way_are_marked_with_words(tuner: Tuner) -> None:
     tuner.click(tuner.panel.main_button)
-    tuner.until(lambda training: training.now.step >= 2)
+    tuner.until(lambda training: training.current_point.step >= 2)
     # What is seen of a run is always a little behind: it is waited for the change itself, not for some steps.
     tuner.type("rate", "0.01")
     tuner.until(lambda training: len(training.branches[0].marks) == 1)
@@ -203,21 +203,21 @@ def test_a_stop_says_which_and_train_goes_on_only_when_it_is_lifted(tuner: Tuner
     tuner.until(lambda training: training.state == "ended")
     undo = (tuner.stand(), tuner.window.session.undo_stack.count())[1]
     words = "Step 12 was the last one set: raise the limit or remove it to resume."
-    assert tuner.view.words.text() == tuner.panel.words.text() == words
+    assert tuner.view.status_label.text() == tuner.panel.status_label.text() == words
     assert tuner.rows()["steps"].check.font().bold() or tuner.rows()["steps"].check.font().weight() > 500
     for button in (tuner.panel.main_button, tuner.panel.step_button, tuner.panel.epoch_button):
-        tuner.window.say("")
+        tuner.window.show_message("")
         tuner.click(button)
         tuner.qtbot.wait(50)
         assert tuner.said == words
-        assert tuner.training.now.step == 12
+        assert tuner.training.current_point.step == 12
     assert tuner.window.session.undo_stack.count() == undo
     assert len(tuner.training.branches) == 1
     tuner.tick("steps")
     tuner.until(lambda training: training.state == "paused")
-    assert not tuner.view.words.isVisible()
+    assert not tuner.view.status_label.isVisible()
     tuner.click(tuner.panel.step_button)
-    tuner.until(lambda training: training.now.step == 13)
+    tuner.until(lambda training: training.current_point.step == 13)
     assert tuner.stand().state == "paused"
 
 
@@ -228,7 +228,7 @@ def test_why_it_stopped(tuner: Tuner) -> None:
         ("seconds", "0.05", "The 0.05 s of training are over"),
         ("patience", "1", "No lower error in the last epoch"),
     ):
-        tuner.window.training.wish(LearnBy(TUNED))
+        tuner.window.training.execute(SetConfig(TUNED))
         if tuner.rows()[name].check is not None:
             tuner.tick(name)
         if name == "patience":
@@ -236,29 +236,29 @@ def test_why_it_stopped(tuner: Tuner) -> None:
             tuner.type("rate", "0.5")
         tuner.type(name, value)
         tuner.click(tuner.panel.reset_button)
-        goal = tuner.window.training.goal.number
-        tuner.until(lambda training, goal=goal: training.goal == goal and training.state == "paused")
+        goal = tuner.window.training.goal.run_id
+        tuner.until(lambda training, goal=goal: training.run_id == goal and training.state == "paused")
         tuner.click(tuner.panel.main_button)
         tuner.until(lambda training: training.state == "ended")
         tuner.stand()
-        assert words in tuner.panel.words.text(), name
-    best = tuner.training.good.step
-    assert best == tuner.training.now.step - 10
+        assert words in tuner.panel.status_label.text(), name
+    best = tuner.training.restart_point.step
+    assert best == tuner.training.current_point.step - 10
     assert tuner.panel.main_button.text() == "▶ Resume"
-    assert tuner.panel.good_button.text() == f"Go to step {best}"
-    tuner.click(tuner.panel.good_button)
-    tuner.until(lambda training: training.exact and training.shown.step == best)
+    assert tuner.panel.restart_button.text() == f"Go to step {best}"
+    tuner.click(tuner.panel.restart_button)
+    tuner.until(lambda training: training.is_exact and training.shown_point.step == best)
 
 
 def test_the_curve_knows_where_training_stands(tuner: Tuner) -> None:
-    assert tuner.view.curve.words == "now 0.003 · step 0 of 600"
+    assert tuner.view.curve.text == "now 0.003 · step 0 of 600"
     tuner.click(tuner.panel.epoch_button)
-    tuner.until(lambda training: training.now.step == 10)
+    tuner.until(lambda training: training.current_point.step == 10)
     tuner.stand()
-    assert tuner.view.curve.words == "now 0.003 · step 10 of 600"
+    assert tuner.view.curve.text == "now 0.003 · step 10 of 600"
     before = tuner.view.curve.grab().toImage()
     tuner.type("epochs", "2")
-    assert tuner.view.curve.words == "now 0.00158 · step 10 of 20"
+    assert tuner.view.curve.text == "now 0.00158 · step 10 of 20"
     assert tuner.view.curve.grab().toImage() != before
 
 
@@ -272,34 +272,34 @@ def test_the_curve_knows_where_training_stands(tuner: Tuner) -> None:
     ],
 )  # fmt: skip
 def test_arrow_keys(value: float, steps: int, step: float, whole: bool, expected: float) -> None:
-    assert stepped(value, steps, step, whole) == expected
+    assert stepped_number(value, steps, step, whole) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("0.5", 0.5), ("1e-3", 1e-3), (" 7 % ", 7), ("\u22122", -2), ("60 s", 60)]
 )
 def test_what_may_be_typed(text: str, value: float) -> None:
-    assert read(text, False) == value
+    assert parse_number(text, False) == value
 
 
 @pytest.mark.parametrize("value", [0.1, 1e-08, 123456.0, 0.07, 0.995])
 def test_what_is_shown_is_read_as_the_same_number(value: float) -> None:
-    for setting, scale in ((Setting("", ""), 1), (Setting("", "", unit="%"), 100)):
-        assert read(shown(value, setting), False) / scale == pytest.approx(value, rel=1e-12)
-    assert read(shown(123_456_789_012, Setting("", "")), True) == 123_456_789_012
+    for setting, scale in ((FormField("", ""), 1), (FormField("", "", unit="%"), 100)):
+        assert parse_number(number_with_unit(value, setting), False) / scale == pytest.approx(value, rel=1e-12)
+    assert parse_number(number_with_unit(123_456_789_012, FormField("", "")), True) == 123_456_789_012
 
 
 def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:
     tuner.click(tuner.panel.main_button)
-    tuner.until(lambda training: training.now.step >= 1)
+    tuner.until(lambda training: training.current_point.step >= 1)
     box = tuner.rows()["rate"].box
     box.setFocus()
     box.selectAll()
     QTest.keyClicks(box, "0.0")
-    made = tuner.training.now.step
-    tuner.until(lambda training: training.now.step > made + 3)
+    made = tuner.training.current_point.step
+    tuner.until(lambda training: training.current_point.step > made + 3)
     QTest.keyClicks(box, "05")
-    assert isinstance(box, NumberBox)
+    assert isinstance(box, NumberEdit)
     assert box.text() == "0.005"
     QTest.keyClick(box, Qt.Key.Key_Escape)
     assert box.text() == "0.003"
@@ -312,8 +312,8 @@ def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot
     network = Network((1, 4, 4), (*(Conv2D(1, 1) for _ in range(80)), Flatten(), Dense(2)))
     layers = FrozenLayers()
     qtbot.addWidget(layers)
-    layers.show_network(network)
-    layers.show_frozen(("01-conv2d", "80-conv2d"))
+    layers.set_network(network)
+    layers.set_frozen(("01-conv2d", "80-conv2d"))
     assert len(layers.boxes) < 81, "not all at once"
     wished: list[tuple[str, ...]] = []
     layers.chosen.connect(wished.append)
@@ -323,5 +323,5 @@ def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot
     qtbot.waitUntil(lambda: len(layers.boxes) == 81)
     assert layers.boxes["80-conv2d"].isChecked()
     assert not layers.all_frozen
-    layers.show_frozen(network.names)
+    layers.set_frozen(network.names)
     assert layers.all_frozen

@@ -11,10 +11,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from engine.drawings.drawing import Drawing
-from engine.runtime.training_protocol import Training
+from engine.runtime.training_protocol import TrainingReport
 from engine.training.optimizers import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
-from xo_gui.state.commands import LearnBy, LearnFrom, Look, OneStep, Pause
+from xo_gui.state.commands import OneStep, Pause, SetConfig, SetData, ShowPoint
 from xo_gui.views.training.curves_view import CurvesView
 from xo_gui.views.training.timeline_view import TimelineView
 from xo_gui.views.training.training_view import TrainingView
@@ -29,16 +29,16 @@ class Coach:
         self.panel = next(view for view in window.views if isinstance(view, TrainingView))
         self.line = next(view for view in window.views if isinstance(view, TimelineView))
         self.curves = next(view for view in window.views if isinstance(view, CurvesView))
-        data = window.training.intent.data
-        window.training.wish(LearnFrom(replace(data, count=600, held_out=100)))
+        data = window.training.settings.data
+        window.training.execute(SetData(replace(data, count=600, held_out=100)))
 
     @property
-    def training(self) -> Training:
+    def training(self) -> TrainingReport:
         assert self.window.last is not None
         assert self.window.last.training is not None
         return self.window.last.training
 
-    def until(self, true: Callable[[Training], bool]) -> Training:
+    def until(self, true: Callable[[TrainingReport], bool]) -> TrainingReport:
         def check() -> None:
             last = self.window.last
             # Of a Training itself pytest would write out every array, each time that it is not so yet.
@@ -48,10 +48,10 @@ class Coach:
         self.qtbot.waitUntil(check, timeout=60_000)
         return self.training
 
-    def stand(self) -> Training:
+    def stand(self) -> TrainingReport:
         """Wait until training pauses and the document has its weights."""
         self.until(lambda training: training.state not in ("preparing", "running"))
-        self.qtbot.waitUntil(lambda: not self.window.training.intent.running, timeout=10_000)
+        self.qtbot.waitUntil(lambda: not self.window.training.settings.running, timeout=10_000)
         self.qtbot.wait(50)
         return self.training
 
@@ -60,7 +60,7 @@ class Coach:
 
     @property
     def weights(self) -> np.ndarray:
-        return self.window.session.document.subjects[0].parameters["01-conv2d.weight"]
+        return self.window.session.document.models[0].parameters["01-conv2d.weight"]
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def test_run_and_pause_change_the_features_and_are_one_undo(coach: Coach, hand: 
     undo = coach.window.session.undo_stack
     before = undo.count()
     coach.click(coach.panel.main_button)
-    coach.until(lambda training: training.now.step >= 3)
+    coach.until(lambda training: training.current_point.step >= 3)
     assert coach.panel.main_button.text() == "Pause"
     assert hand.votes != votes
     coach.click(coach.panel.main_button)
-    made = coach.stand().now.step
+    made = coach.stand().current_point.step
     assert undo.count() == before + 1
     assert undo.undoText() == f"training to step {made}"
     assert not np.array_equal(coach.weights, shipped)
@@ -100,26 +100,26 @@ def test_run_and_pause_change_the_features_and_are_one_undo(coach: Coach, hand: 
 
 def test_step_and_epoch_stop_by_themselves(coach: Coach) -> None:
     coach.click(coach.panel.step_button)
-    assert coach.stand().now.step == 1
+    assert coach.stand().current_point.step == 1
     coach.click(coach.panel.step_button)
-    coach.until(lambda training: training.now.step == 2)
+    coach.until(lambda training: training.current_point.step == 2)
     coach.stand()
     coach.click(coach.panel.epoch_button)
-    coach.until(lambda training: training.now.step == 10)
+    coach.until(lambda training: training.current_point.step == 10)
     report = coach.stand()
-    assert report.branches[0].curves.judged.tolist() == [10]
+    assert report.branches[0].curves.held_out_steps.tolist() == [10]
     assert "10" in coach.line.accessibleDescription()
 
 
 def test_drawing_goes_on_while_it_trains(coach: Coach, hand: Hand) -> None:
     coach.click(coach.panel.main_button)
-    coach.until(lambda training: training.now.step >= 2)
+    coach.until(lambda training: training.current_point.step >= 2)
     drawing = stroke_by_stroke(coach, hand)
-    made = coach.training.now.step
-    coach.until(lambda training: training.now.step > made)
+    made = coach.training.current_point.step
+    coach.until(lambda training: training.current_point.step > made)
     coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
     assert len(drawing.strokes) == 2
-    coach.window.training.wish(Pause())
+    coach.window.training.execute(Pause())
     coach.stand()
 
 
@@ -127,15 +127,15 @@ def test_dragging_the_timeline_shows_the_network_as_it_was_and_continuing_branch
     for _ in range(2):
         coach.click(coach.panel.epoch_button)
         coach.stand()
-        coach.until(lambda training: training.now.step % 10 == 0)
+        coach.until(lambda training: training.current_point.step % 10 == 0)
     end = coach.weights
     line = coach.line
     QTest.mousePress(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 2, 10))
     QTest.mouseMove(line, QPoint(line.width() // 4, 10))
     QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 4, 10))
-    report = coach.until(lambda training: training.exact and training.shown.step < 10)
+    report = coach.until(lambda training: training.is_exact and training.shown_point.step < 10)
     assert "history" in line.accessibleDescription()
-    then = coach.window.last.readings[0].subject.parameters["01-conv2d.weight"]
+    then = coach.window.last.predictions[0].model.parameters["01-conv2d.weight"]
     assert not np.array_equal(then, end)
     np.testing.assert_array_equal(coach.weights, end)
     assert coach.panel.main_button.text() == "▶ Continue from here"
@@ -149,62 +149,62 @@ def test_dragging_the_timeline_shows_the_network_as_it_was_and_continuing_branch
 def test_reset_gives_the_same_start_and_a_seed_another(coach: Coach) -> None:
     coach.click(coach.panel.step_button)
     coach.stand()
-    coach.window.training.wish(Look(replace(coach.training.now, step=0)))
-    coach.until(lambda training: training.exact and training.shown.step == 0)
-    start = coach.window.last.readings[0].subject.parameters["01-conv2d.weight"]
+    coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=0)))
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 0)
+    start = coach.window.last.predictions[0].model.parameters["01-conv2d.weight"]
     coach.click(coach.panel.reset_button)
     coach.until(lambda training: len(training.branches) == 2)
     coach.stand()
     np.testing.assert_array_equal(coach.weights, start)
-    coach.click(coach.panel.new_button)
-    coach.until(lambda training: len(training.branches) >= 1 and training.goal == 3)
+    coach.click(coach.panel.new_seed_button)
+    coach.until(lambda training: len(training.branches) >= 1 and training.run_id == 3)
     coach.stand()
     assert coach.panel.seed_box.value() == 2
     assert not np.array_equal(coach.weights, start)
 
 
 def test_divergence_is_one_sentence_and_continuing_goes_on_from_before_it(coach: Coach) -> None:
-    coach.window.training.wish(LearnBy(replace(coach.window.training.intent.recipe, optimizer=SGD(1e20))))
+    coach.window.training.execute(SetConfig(replace(coach.window.training.settings.recipe, optimizer=SGD(1e20))))
     coach.click(coach.panel.main_button)
     report = coach.until(lambda training: training.state == "diverged")
-    assert "choose a smaller one" in coach.panel.words.text()
-    coach.qtbot.waitUntil(lambda: not coach.window.training.intent.running)
-    coach.window.training.wish(LearnBy(replace(coach.window.training.intent.recipe, optimizer=SGD(1e-3))))
+    assert "choose a smaller one" in coach.panel.status_label.text()
+    coach.qtbot.waitUntil(lambda: not coach.window.training.settings.running)
+    coach.window.training.execute(SetConfig(replace(coach.window.training.settings.recipe, optimizer=SGD(1e-3))))
     coach.click(coach.panel.step_button)
     coach.until(lambda training: len(training.branches) == 2)
-    assert coach.stand().branches[1].start == report.good.step
+    assert coach.stand().branches[1].start == report.restart_point.step
     assert coach.training.state == "paused"
 
 
 def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach: Coach, hand: Hand) -> None:
     coach.click(coach.panel.epoch_button)
-    coach.until(lambda training: training.now.step == 10)
+    coach.until(lambda training: training.current_point.step == 10)
     coach.stand()
-    assert not coach.panel.good_button.isVisible()
-    recipe = coach.window.training.intent.recipe
-    coach.window.training.wish(LearnBy(replace(recipe, optimizer=SGD(1e7))))
+    assert not coach.panel.restart_button.isVisible()
+    recipe = coach.window.training.settings.recipe
+    coach.window.training.execute(SetConfig(replace(recipe, optimizer=SGD(1e7))))
     coach.click(coach.panel.main_button)
     report = coach.until(lambda training: training.state == "diverged")
-    coach.qtbot.waitUntil(coach.panel.good_button.isVisible)
-    good = report.good.step
-    assert 10 <= good < report.now.step
-    assert coach.panel.good_button.text() == f"Go to step {good}"
+    coach.qtbot.waitUntil(coach.panel.restart_button.isVisible)
+    good = report.restart_point.step
+    assert 10 <= good < report.current_point.step
+    assert coach.panel.restart_button.text() == f"Go to step {good}"
     assert "is probably too high" in coach.window.statusBar().currentMessage()
     drawing = stroke_by_stroke(coach, hand)
     coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
     assert coach.training.state == "diverged"
-    assert coach.training.now == report.now
-    coach.click(coach.panel.good_button)
-    coach.until(lambda training: training.exact and training.shown.step == good)
-    assert not coach.panel.good_button.isVisible()
-    assert np.isfinite(coach.window.last.readings[0].votes).all()
+    assert coach.training.current_point == report.current_point
+    coach.click(coach.panel.restart_button)
+    coach.until(lambda training: training.is_exact and training.shown_point.step == good)
+    assert not coach.panel.restart_button.isVisible()
+    assert np.isfinite(coach.window.last.predictions[0].votes).all()
     assert coach.panel.main_button.text() == "▶ Continue from here"
-    coach.window.training.wish(LearnBy(recipe))
+    coach.window.training.execute(SetConfig(recipe))
     coach.click(coach.panel.step_button)
     coach.until(lambda training: len(training.branches) == 2)
     after = coach.stand()
-    assert (after.state, after.now.step, after.branches[1].start) == ("paused", good + 1, good)
-    assert after.branches[0].end == report.now.step
+    assert (after.state, after.current_point.step, after.branches[1].start) == ("paused", good + 1, good)
+    assert after.branches[0].end == report.current_point.step
 
 
 def test_other_weights_are_not_said_to_be_trained_on(coach: Coach) -> None:
@@ -226,9 +226,9 @@ def test_undo_while_it_runs_stops_it_first(coach: Coach, hand: Hand) -> None:
     coach.click(coach.panel.main_button)
     coach.until(lambda training: training.state == "running")
     coach.window.session.undo_stack.undo()
-    coach.qtbot.waitUntil(lambda: not coach.window.training.intent.running)
+    coach.qtbot.waitUntil(lambda: not coach.window.training.settings.running)
     hand.settle()
-    assert coach.window.session.document.subjects[0].moment is None
+    assert coach.window.session.document.models[0].run_point is None
 
 
 @pytest.mark.parametrize("taken_back", [False, True])
@@ -240,8 +240,8 @@ def test_training_that_ends_in_the_middle_of_a_stroke_leaves_the_stroke_alone(
     hand.press(CIRCLE[0][0])
     for place in CIRCLE[0][1:15]:
         hand.move(place)
-    coach.window.training.wish(OneStep())
-    coach.until(lambda training: training.now.step == 1)
+    coach.window.training.execute(OneStep())
+    coach.until(lambda training: training.current_point.step == 1)
     trained = coach.stand() and coach.weights
     for place in CIRCLE[0][15:]:
         hand.move(place)
@@ -254,4 +254,4 @@ def test_training_that_ends_in_the_middle_of_a_stroke_leaves_the_stroke_alone(
     assert coach.weights is trained
     session.undo_stack.setIndex(2)
     assert session.document.drawing is before
-    assert session.document.subjects[0].moment is None
+    assert session.document.models[0].run_point is None

@@ -7,43 +7,43 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain.template_matching import compare, exemplars
+from engine.explain.template_matching import match_templates, templates
 from tests.xo_gui.conftest import X_ARMS, Hand
-from xo_gui.views.votes.template_view import WholeImageView
+from xo_gui.views.votes.template_view import TemplateView
 from xo_gui.window.main_window import MainWindow
 
 
 @pytest.fixture
-def view(window: MainWindow) -> WholeImageView:
-    window.panels.bring(WholeImageView)
-    return next(view for view in window.views if isinstance(view, WholeImageView))
+def view(window: MainWindow) -> TemplateView:
+    window.panels.show_panel(TemplateView)
+    return next(view for view in window.views if isinstance(view, TemplateView))
 
 
 def test_it_compares_what_the_network_reads_and_a_shift_is_enough_to_fool_it(
-    view: WholeImageView, hand: Hand
+    view: TemplateView, hand: Hand
 ) -> None:
     assert "Draw" in view.sentence.text()
     hand.draw(X_ARMS)
     assert view.sentence.text() == "Template matching says X, and so does the network."
-    reading = hand.window.last.readings[0]
-    expected = compare(exemplars(32), reading.outputs[0][0])
-    assert f"{expected.scores[0]:+.2f}" in view.overlays.accessibleDescription()
+    reading = hand.window.last.predictions[0]
+    expected = match_templates(templates(32), reading.activations[0][0])
+    assert f"{expected.scores[0]:+.2f}" in view.pairs.accessibleDescription()
     slider = hand.window.drawing_view.sliders.rows["shift_x"].slider
     slider.setFocus()
     for _ in range(2):
         QTest.keyClick(slider, Qt.Key.Key_PageDown)  # ten steps of a hundredth
     hand.settle()
-    assert hand.window.last.readings[0].verdict == "X"
+    assert hand.window.last.predictions[0].predicted_class == "X"
     assert view.sentence.text() == "Template matching says O; the network says X."
     assert "Template matching says O." in hand.window.votes_view.blocks[0].sentence.text()
 
 
-def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: WholeImageView, hand: Hand) -> None:
+def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: TemplateView, hand: Hand) -> None:
     hand.draw(X_ARMS)
     products = hand.window.last.comparison.products[1]
-    _, over = view.overlays.boxes(1)
+    _, over = view.pairs.boxes(1)
     cell = over.width() / 32
-    shot = view.overlays.grab().toImage()
+    shot = view.pairs.grab().toImage()
 
     def colour(row: int, column: int) -> str:
         return shot.pixelColor(QPoint(round(over.x() + (column + 0.5) * cell), round((row + 0.5) * cell))).name()
@@ -54,26 +54,26 @@ def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: Whol
     assert colour(*unlike) == f"#{int(table[round(127 + 127 * float(products.min()))]) & 0xFFFFFF:06x}"
     row, column = (int(each) for each in unlike)
     place = over.topLeft() + QPoint(round((column + 0.5) * cell), round((row + 0.5) * cell))
-    tooltip = view.overlays.told_at(place)
+    tooltip = view.pairs.tooltip_at(place)
     assert tooltip.startswith(f"Row {row + 1}, column {column + 1}:")
     assert "of 1024 pixels match" in tooltip
 
 
-def test_a_template_is_put_on_the_canvas_by_mouse_and_by_keys(view: WholeImageView, hand: Hand) -> None:
-    x, _ = view.overlays.boxes(0)
-    QTest.mouseClick(view.overlays, Qt.MouseButton.LeftButton, pos=x.center().toPoint())
+def test_a_template_is_put_on_the_canvas_by_mouse_and_by_keys(view: TemplateView, hand: Hand) -> None:
+    x, _ = view.pairs.boxes(0)
+    QTest.mouseClick(view.pairs, Qt.MouseButton.LeftButton, pos=x.center().toPoint())
     hand.settle()
-    np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], exemplars(32).pictures[0])
-    view.overlays.setFocus()
-    QTest.keyClick(view.overlays, Qt.Key.Key_Right)
-    QTest.keyClick(view.overlays, Qt.Key.Key_Return)
+    np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], templates(32).pictures[0])
+    view.pairs.setFocus()
+    QTest.keyClick(view.pairs, Qt.Key.Key_Right)
+    QTest.keyClick(view.pairs, Qt.Key.Key_Return)
     hand.settle()
-    np.testing.assert_array_equal(hand.window.last.readings[0].outputs[0][0], exemplars(32).pictures[1])
+    np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], templates(32).pictures[1])
     assert hand.window.session.undo_stack.undoText() == "Template O"
 
 
-def test_a_network_with_other_classes_says_why_there_is_nothing(view: WholeImageView, hand: Hand) -> None:
+def test_a_network_with_other_classes_says_why_there_is_nothing(view: TemplateView, hand: Hand) -> None:
     hand.window.use_preset("hanuschkin")
     hand.settle()
     assert "choose a network" in view.sentence.text()
-    assert view.overlays.accessibleDescription() == ""
+    assert view.pairs.accessibleDescription() == ""

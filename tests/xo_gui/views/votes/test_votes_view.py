@@ -10,21 +10,21 @@ from pytestqt.qtbot import QtBot
 
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.documents.document import Document
-from engine.documents.model_file import shipped_subject
+from engine.documents.model_file import shipped_model
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing
-from engine.nn.inference import verdict
+from engine.nn.inference import predict_class
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Subject
+from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.runtime.protocol import Request, Snapshot
 from engine.runtime.runner import Runner
 from xo_gui.app.theme import DARK, LIGHT, Theme
 from xo_gui.views.votes.votes_view import VotesView
-from xo_gui.widgets.number_text import percent, vote_text
+from xo_gui.widgets.number_text import percent_text, vote_text
 
-DEFAULT_SUBJECT = Subject("Default", DEFAULT.network, DEFAULT.network.initial(0), threshold=0.8)
-WALK = Subject("Walk-through", WALKTHROUGH.network, handmade_parameters())
+DEFAULT_SUBJECT = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(0), threshold=0.8)
+WALK = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 DRAWN = Drawing(image=ARTICLE_PICTURES["X"])
 
 
@@ -37,88 +37,88 @@ def view(qtbot: QtBot) -> VotesView:
     return made
 
 
-def snapshot(subjects: tuple[Subject, ...], drawing: Drawing) -> Snapshot:
-    return Runner("cpu").answer(Request(1, Document(drawing, subjects)))
+def snapshot(subjects: tuple[Model, ...], drawing: Drawing) -> Snapshot:
+    return Runner("cpu").compute(Request(1, Document(drawing, subjects)))
 
 
-def voted(votes: tuple[float, ...], subject: Subject = DEFAULT_SUBJECT, drawing: Drawing = DRAWN) -> Snapshot:
+def voted(votes: tuple[float, ...], subject: Model = DEFAULT_SUBJECT, drawing: Drawing = DRAWN) -> Snapshot:
     """A snapshot with the given votes; the engine computes the predicted class."""
     answer = snapshot((subject,), drawing)
-    reading, shares = answer.readings[0], np.array(votes, np.float32)
-    predicted = verdict(subject, shares, reading.outputs[0][0])
-    return replace(answer, readings=(replace(reading, votes=shares, verdict=predicted),))
+    reading, shares = answer.predictions[0], np.array(votes, np.float32)
+    predicted = predict_class(subject, shares, reading.activations[0][0])
+    return replace(answer, predictions=(replace(reading, votes=shares, predicted_class=predicted),))
 
 
 def shown_rows(view: VotesView) -> list[tuple[str, str, bool]]:
-    return [(row.name, row.printed, row.wins) for row in view.blocks[0].bars.rows]
+    return [(row.name, row.text, row.is_predicted) for row in view.blocks[0].bars.rows]
 
 
 def test_an_x(view: VotesView) -> None:
-    view.show_snapshot(voted((0.87, 0.13)))
+    view.set_snapshot(voted((0.87, 0.13)))
     assert shown_rows(view) == [("X", "87 %", True), ("O", "13 %", False)]
     assert view.blocks[0].sentence.text() == "It is an X."
     assert view.blocks[0].bars.accessibleDescription() == "X, 87 %; O, 13 %"
 
 
 def test_an_o_after_an_x(view: VotesView) -> None:
-    view.show_snapshot(voted((0.87, 0.13)))
-    view.show_snapshot(voted((0.02, 0.98)))
+    view.set_snapshot(voted((0.87, 0.13)))
+    view.set_snapshot(voted((0.02, 0.98)))
     assert shown_rows(view) == [("X", "2 %", False), ("O", "98 %", True)]
     assert view.blocks[0].sentence.text() == "It is an O. Template matching says X."
 
 
 def test_below_the_threshold_it_is_unsure_and_no_class_is_predicted(view: VotesView) -> None:
-    view.show_snapshot(voted((0.7, 0.3)))
+    view.set_snapshot(voted((0.7, 0.3)))
     assert shown_rows(view) == [("X", "70 %", False), ("O", "30 %", False)]
     assert view.blocks[0].sentence.text() == "Unsure: this looks like neither X nor O."
 
 
 def test_values_that_are_not_finite_have_no_votes(view: VotesView) -> None:
-    view.show_snapshot(voted((float("nan"), float("nan"))))
+    view.set_snapshot(voted((float("nan"), float("nan"))))
     assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
     assert "earlier step" in view.blocks[0].sentence.text()
 
 
 @pytest.mark.parametrize("subject", [DEFAULT_SUBJECT, WALK])
-def test_a_blank_canvas_asks_to_be_drawn_on(view: VotesView, subject: Subject) -> None:
-    view.show_snapshot(snapshot((subject,), Drawing()))
+def test_a_blank_canvas_asks_to_be_drawn_on(view: VotesView, subject: Model) -> None:
+    view.set_snapshot(snapshot((subject,), Drawing()))
     assert view.blocks[0].sentence.text() == "Draw something: the canvas is blank."
-    assert not any(row.wins for row in view.blocks[0].bars.rows)
+    assert not any(row.is_predicted for row in view.blocks[0].bars.rows)
 
 
 def test_the_walk_through_prints_votes_as_the_article_does(view: VotesView) -> None:
-    view.show_snapshot(snapshot((WALK,), DRAWN))
+    view.set_snapshot(snapshot((WALK,), DRAWN))
     assert shown_rows(view) == [("X", "1.00", True), ("O", "0.56", False)]
     sentence = view.blocks[0].sentence.text()
     assert sentence.startswith("X has the most votes. This network has no 'unsure'")
 
 
 def test_the_walk_through_says_when_the_votes_are_equal(view: VotesView) -> None:
-    view.show_snapshot(voted((0.5, 0.5), WALK))
+    view.set_snapshot(voted((0.5, 0.5), WALK))
     assert view.blocks[0].sentence.text().startswith("The classes have equally many votes.")
 
 
 def test_before_the_first_reading_the_classes_wait(view: VotesView) -> None:
-    view.show_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
+    view.set_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
     assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
     assert view.blocks[0].sentence.text() == "Waiting for the network."
-    view.show_snapshot(voted((0.87, 0.13)))
-    view.show_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
+    view.set_snapshot(voted((0.87, 0.13)))
+    view.set_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
     assert shown_rows(view)[0][1] == "87 %"
 
 
 def test_a_drawing_that_could_not_be_read_shows_no_votes(view: VotesView) -> None:
-    view.show_snapshot(voted((0.87, 0.13)))
-    view.show_snapshot(replace(snapshot((DEFAULT_SUBJECT,), Drawing()), readings=()))
+    view.set_snapshot(voted((0.87, 0.13)))
+    view.set_snapshot(replace(snapshot((DEFAULT_SUBJECT,), Drawing()), predictions=()))
     assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
 
 
 def test_two_networks_are_named_and_go_again(view: VotesView) -> None:
-    view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
+    view.set_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
     QApplication.processEvents()
     assert [block.heading.text() for block in view.blocks] == ["A  Default", "B  Walk-through"]
     assert [block.heading.isHidden() for block in view.blocks] == [False, False]
-    view.show_snapshot(snapshot((WALK,), DRAWN))
+    view.set_snapshot(snapshot((WALK,), DRAWN))
     assert len(view.blocks) == 1
     assert view.blocks[0].heading.isHidden()
     assert view.agreement.isHidden()
@@ -135,15 +135,15 @@ def test_two_networks_are_named_and_go_again(view: VotesView) -> None:
     ],
 )
 def test_whether_two_networks_agree_is_said(view: VotesView, first, second, said: str) -> None:
-    readings = (*voted(first).readings, *voted(second).readings)
-    view.show_snapshot(replace(voted(first), readings=readings))
+    readings = (*voted(first).predictions, *voted(second).predictions)
+    view.set_snapshot(replace(voted(first), predictions=readings))
     assert view.agreement.text() == said
-    view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), Drawing()))
+    view.set_snapshot(snapshot((DEFAULT_SUBJECT, WALK), Drawing()))
     assert view.agreement.text() == "Draw something: the canvas is blank."
 
 
 def test_two_blocks_fit_where_one_did(view: VotesView) -> None:
-    view.show_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
+    view.set_snapshot(snapshot((DEFAULT_SUBJECT, WALK), DRAWN))
     QApplication.processEvents()  # what is new is shown only then
     view.resize(232, view.minimumSizeHint().height())
     QApplication.processEvents()
@@ -156,7 +156,7 @@ def test_two_blocks_fit_where_one_did(view: VotesView) -> None:
 
 def test_more_classes_have_more_rows(view: VotesView) -> None:
     network = Network((1, 9, 9), (Flatten(), Dense(3)), ("X", "O", "triangle"))
-    view.show_snapshot(voted((0.1, 0.2, 0.7), Subject("Three", network, network.initial(0))))
+    view.set_snapshot(voted((0.1, 0.2, 0.7), Model("Three", network, network.initial_parameters(0))))
     assert shown_rows(view)[2] == ("triangle", "70 %", True)
     assert view.blocks[0].sentence.text() == "It is: triangle."
     assert view.blocks[0].bars.sizeHint().height() == 3 * 27
@@ -165,14 +165,16 @@ def test_more_classes_have_more_rows(view: VotesView) -> None:
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
 def test_bars_are_as_long_as_the_votes_and_the_threshold_is_marked(view: VotesView, theme: Theme) -> None:
     view.set_theme(theme)
-    view.show_snapshot(voted((0.5, 0.25)))
+    view.set_snapshot(voted((0.5, 0.25)))
     image = view.blocks[0].bars.grab().toImage()
     x, o = (run(image, row, QColor(colour)) for row, colour in ((13, theme.x), (40, theme.o)))
     assert x[0] == o[0]
     assert x[1] - x[0] == pytest.approx(2 * (o[1] - o[0]), abs=3)
     whole = 2 * (x[1] - x[0])
     # Between the two rows only the mark is painted.
-    between = [place for place in range(image.width()) if image.pixelColor(place, 22) == QColor(theme.quiet)]
+    between = [
+        place for place in range(image.width()) if image.pixelColor(place, 22) == QColor(theme.secondary_text)
+    ]
     assert between
     assert between[0] - x[0] == pytest.approx(0.8 * whole, abs=3)
 
@@ -191,15 +193,15 @@ def run(image: QImage, row: int, colour: QColor) -> tuple[int, int]:
     ],
 )  # fmt: skip
 def test_a_share_is_never_said_to_be_all_or_nothing_if_it_is_not(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert percent_text(share) == text
 
 
 def test_a_vote_that_float32_rounds_to_all_is_not_said_to_be_all() -> None:
-    network = shipped_subject("default").network
+    network = shipped_model("default").network
     assert (vote_text(network, 1.0), vote_text(network, 0.0)) == ("99.9 %", "0.1 %")
 
 
 def test_all_lines_of_the_sentence_have_room(view: VotesView) -> None:
-    view.show_snapshot(snapshot((WALK,), DRAWN))
+    view.set_snapshot(snapshot((WALK,), DRAWN))
     sentence = view.blocks[0].sentence
     assert sentence.minimumHeight() >= sentence.heightForWidth(sentence.width())
