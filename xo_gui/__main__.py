@@ -109,7 +109,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     """The window with its session and its running engine thread. Raises ValueError or OSError for a file or preset
     that cannot be opened."""
     from engine.documents.document import Document
-    from engine.documents.open_file import read_file
+    from engine.documents.open_request import read_file
     from engine.documents.project_file import ProjectState
     from engine.drawings.drawing import Drawing
     from engine.nn.model import Model

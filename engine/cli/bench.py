@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends.backend import choose_backend, one_blas_thread
-from engine.bench.cost_chart import cost_chart
+from engine.bench.cost_charts import cost_chart
 from engine.bench.report import (
     REGRESSION_MARGIN,
     BenchReport,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.data.labelled_drawings import LabelledDrawing
 from engine.data.pool import PoolSettings, TrainingData
 from engine.documents.document import Document
@@ -50,8 +51,6 @@ from engine.formats.safetensors_file import (
 from engine.nn.model import Model, RunPoint
 from engine.training.history import SavedRun
 from engine.training.recipe import Recipe
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 _Arrays: TypeAlias = "dict[str, HostArray]"
 

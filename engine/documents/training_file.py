@@ -12,11 +12,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.data.labelled_drawings import LabelledDrawing
 from engine.data.pool import PoolSettings, TrainingData
 from engine.data.xo.settings import XOSettings
@@ -43,8 +44,6 @@ from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
 from engine.training.history import Branch, BranchOrigin, BranchRecord, Curves, Mark
 from engine.training.recipe import Recipe, settings_from
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.

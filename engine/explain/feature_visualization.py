@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.backends.ops import HostArray
 from engine.explain.attribution import Gradients
-from engine.explain.receptive_field import Window
+from engine.explain.receptive_fields import Window
 from engine.explain.top_examples import receptive_box
 from engine.nn.layers.value_formulas import CellIndex
 from engine.nn.network import Network

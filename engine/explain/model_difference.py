@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.nn.inference import Prediction
 from engine.nn.network import Network
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 # Relative difference of two summation orders of the same float32 numbers.
 ROUNDING: Final = 1e-6

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from engine.backends.backend import Backend
+from engine.backends.ops import HostArray
 from engine.data.xo.generator import CLASSES
 from engine.data.xo.variations import VALUES_PER_PROPERTY, DrawingProperty, DrawingVariations, drawing_properties
 from engine.drawings.drawing import Drawing
@@ -23,8 +24,6 @@ from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.training.evaluation import without_overflow_warnings
 from engine.training.train_step import inference_batch_size
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 SEED: Final = 90_210  # outside the seeds of training, which start at 1
 ROUNDS: Final = 16

@@ -10,8 +10,8 @@ from time import perf_counter
 import numpy as np
 
 from engine.backends.backend import Backend, choose_backend
-from engine.backends.ops import Array, replay
-from engine.explain.step_trace import ExamplePass, HostArray, NudgeResult, ParameterIndex, ParameterUpdate
+from engine.backends.ops import Array, HostArray, replay
+from engine.explain.step_trace import ExamplePass, NudgeResult, ParameterIndex, ParameterUpdate
 from engine.nn.layers import Arrays, GradientTerms, Layer, LayerArrays
 from engine.nn.losses import softmax
 from engine.nn.network import Network, Parameters

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
-
+from engine.backends.ops import HostArray
 from engine.nn.layers import Arrays, GradientTerms
 from engine.nn.model import RunPoint
 from engine.nn.network import Network
@@ -14,7 +13,6 @@ from engine.nudging import Nudge
 from engine.training.optimizers import FormulaLine
 from engine.training.recipe import Recipe
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 ParameterIndex: TypeAlias = "tuple[str, tuple[int, ...]]"
 
 

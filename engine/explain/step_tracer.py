@@ -12,11 +12,11 @@ import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.explain.step_passes import NudgeCheck, StepReplay, TracedPasses
 from engine.explain.step_trace import (
     ExamplePass,
-    HostArray,
     NudgeResult,
     ParameterIndex,
     ParameterUpdate,

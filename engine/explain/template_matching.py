@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.data.xo.article import ARTICLE_PICTURES
 from engine.data.xo.article import SIDE as ARTICLE_SIDE
 from engine.data.xo.generator import CLASSES
@@ -20,8 +20,6 @@ from engine.data.xo.variations import baseline
 from engine.drawings.drawing import Drawing, Stroke
 from engine.drawings.raster import ink_share, render
 from engine.nn.inference import BLANK_INK, UNSURE
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 _CIRCLE_POINTS = 48
 

@@ -15,7 +15,7 @@ from engine.data.dataset import Dataset
 from engine.data.labelled_drawings import NO_CLASS, render_labelled
 from engine.data.pool import CHUNK_SIZE, LABELLED_CHUNK_SIZE, TRAINING_STREAM, TrainingData, generate_chunk
 from engine.data.xo.generator import CLASSES
-from engine.explain.receptive_field import Window, receptive_field, receptive_mask
+from engine.explain.receptive_fields import Window, receptive_field, receptive_mask
 from engine.nn.layers.value_formulas import CellIndex
 from engine.nn.model import Model
 from engine.nn.network import Network

@@ -19,6 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from engine.backends.ops import HostArray
 from engine.formats.atomic_file import MEBIBYTE, Buffer, InvalidFile
 from engine.nn.layers import Arrays
 
@@ -228,7 +229,6 @@ def one_line(error: Exception) -> str:
 # --- stacked float32 and float64 arrays, with a checksum
 
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 ArrayStack: TypeAlias = "Sequence[HostArray]"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, overload
+from typing import TypeAlias, overload
 
 import numpy as np
 
 from engine.backends.backend import Backend
+from engine.backends.ops import HostArray
 from engine.drawings.raster import ink_share
 from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
@@ -16,7 +17,6 @@ from engine.nn.model import Model
 from engine.nn.network import Network
 from engine.nn.plan import Plan
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # Channels (maps, or values of a vector) to copy to the host, by layer, 0 being the input.
 ChannelRanges: TypeAlias = Mapping[int, range]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
+from engine.backends.ops import HostArray
 
 
 def softmax(scores: HostArray) -> HostArray:

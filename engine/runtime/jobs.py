@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 
 from engine.backends.backend import Backend, DeviceUnavailable
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.data.labelled_drawings import LabelledDrawing
 from engine.data.pool import ExamplePool, PoolSettings
@@ -42,8 +43,6 @@ from engine.training.layer_statistics import NetworkStatistics, ParameterChange,
 from engine.training.replay import Replay
 from engine.training.train_step import inference_batch_size
 from engine.training.trainer import Trainer
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from engine.data.pool import PoolSettings
 from engine.data.xo.generator import GeneratorSamples
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.documents.open_file import OpenRequest, OpenResult
+from engine.documents.open_request import OpenRequest, OpenResult
 from engine.drawings.drawing import Drawing
 from engine.explain.queries import Query, Result
 from engine.explain.robustness import RobustnessResult

@@ -6,15 +6,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from engine.backends.backend import Backend, DeviceChoice, DeviceUnavailable, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
+from engine.backends.ops import HostArray
 from engine.data.xo.generator import CLASSES, GeneratorSamples, generate_samples
 from engine.data.xo.settings import XOSettings
-from engine.documents.open_file import OpenRequest, OpenResult, open_file
+from engine.documents.open_request import OpenRequest, OpenResult, open_file
 from engine.drawings.raster import fit_to_frame, render
 from engine.explain.explainer import AvailableExamples, Explainer
 from engine.explain.queries import Result
@@ -28,7 +29,6 @@ from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training.history import SAVE_INTERVAL, SavedRun, SaveThrottle
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 log = logging.getLogger(__name__)
 
 _SEE_LOG: Final = "See the log for details."

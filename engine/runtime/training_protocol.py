@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import numpy as np
-
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.data.labelled_drawings import LabelledDrawing
 from engine.data.pool import PoolSettings, TrainingData
@@ -23,7 +22,6 @@ from engine.training.layer_statistics import NetworkStatistics
 from engine.training.recipe import Recipe
 from engine.training.trainer import StopReason
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 TrainingState: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
 
 

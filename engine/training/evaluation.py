@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.data.pool import CHUNK_SIZE, HELD_OUT_STREAM, PoolSettings, generate_chunk
 from engine.nn.layers import ShapeError, shape_text
@@ -21,8 +22,6 @@ from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.training.history import History
 from engine.training.train_step import inference_batch_size
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 # Enough to fill a GPU, few enough for the feature maps of a large network.
 GPU_BATCH = 256

@@ -11,17 +11,16 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.data.pool import TrainingData
 from engine.nn.model import RunPoint
 from engine.nn.network import Network
 from engine.training.checkpoint import Checkpoint
 from engine.training.recipe import Recipe
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 HISTORY_BYTES = 256 * 2**20
 # Independent of the budget, because each report goes through all keyframes.

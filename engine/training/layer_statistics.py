@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.nn.layers import Arrays
 from engine.nn.model import RunPoint
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 BINS: Final = 32  # even, so that 0 lies between two bins of a two-sided scale
 MAX_VALUES: Final = 250_000  # counted per layer: more would take long and show the same

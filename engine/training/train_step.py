@@ -8,19 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from engine.backends.backend import Backend
-from engine.backends.ops import Array, Calls, iter_slices, replay
+from engine.backends.ops import Array, Calls, HostArray, iter_slices, replay
 from engine.nn.layers import Arrays, ShapeError
 from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 from engine.training.optimizers import UpdateArrays
 from engine.training.recipe import Recipe
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 # Work memory of the widest layer for one chunk: about a processor's last cache. More examples make longer rows,
 # which gains more than a nearer cache would.

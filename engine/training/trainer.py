@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from engine.backends.backend import Backend, numpy_backend
 from engine.backends.cuda import DeviceFault
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.data.pool import DataSource
 from engine.nn.layers import Arrays
@@ -23,9 +24,6 @@ from engine.training.evaluation import Evaluation, Evaluator, check_compatible
 from engine.training.layer_statistics import ParameterChange
 from engine.training.recipe import Recipe
 from engine.training.train_step import TrainStep
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
-
 
 # Seconds: the maximum age of the host copy that a run resumes from after a device fault.
 MAX_COPY_AGE = 1.0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QDir, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
+from engine.backends.ops import HostArray
 from engine.installation import asset_path
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 FONT = "Inter"
 TEXT_PX, SMALL_PX, TITLE_PX, LARGE_PX = 13, 11, 13, 15

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents.open_file import OpenResult
+from engine.documents.open_request import OpenResult
 from engine.documents.project_file import SUFFIX, ProjectState, ProjectSummary, read_project_summary, save_project
 from engine.formats.atomic_file import FileError
 from engine.training.history import SavedRun

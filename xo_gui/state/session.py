@@ -12,7 +12,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from engine.data.pool import PoolSettings
 from engine.data.xo.settings import XOSettings
 from engine.documents.document import Document
-from engine.documents.open_file import OpenRequest, OpenResult
+from engine.documents.open_request import OpenRequest, OpenResult
 from engine.explain.queries import Query
 from engine.nn.inference import ChannelRanges
 from engine.nn.model import Model

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
+from engine.backends.ops import HostArray
 from xo_gui.app.theme import SMALL_PX, Theme, colours, font, to_qimage
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 SYMBOL_CLASSES = ("X", "O")  # the classes that have a symbol
 

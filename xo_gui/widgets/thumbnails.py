@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -22,12 +20,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
+from engine.backends.ops import HostArray
 from engine.data.xo.generator import CLASSES
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.map_images import paint_class_symbol, picture_atlas
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 TILE_SIDE, GAP, CAPTION_HEIGHT = 40, 5, 15
 _SYMBOL = 9.0

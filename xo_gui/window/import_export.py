@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
+from engine.backends.ops import HostArray
 from engine.documents.model_file import save_model
-from engine.documents.open_file import OpenRequest, OpenResult
+from engine.documents.open_request import OpenRequest, OpenResult
 from engine.documents.project_file import SUFFIX, ProjectState
 from engine.formats.atomic_file import write_atomically
 from engine.formats.pictures import PICTURE_SUFFIXES, as_ink
@@ -25,7 +26,6 @@ from xo_gui.state.session import Session
 from xo_gui.views.drawing.drawing_view import DrawingView
 from xo_gui.views.view import View
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Save: TypeAlias = Callable[[], object]
 
 

@@ -11,7 +11,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.documents.presets import WALKTHROUGH, handmade_parameters
 from engine.explain.attribution import Gradients, contributions, contributions_in_slices, score_contributions
-from engine.explain.receptive_field import influence_mask, receptive_mask, receptive_runs
+from engine.explain.receptive_fields import influence_mask, receptive_mask, receptive_runs
 from engine.explain.value_arithmetic import contribution, softmax_terms, value_formula
 from engine.nn.inference import Activations, Prediction
 from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual

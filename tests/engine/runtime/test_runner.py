@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine.backends.backend import Backend
 from engine.documents.document import Document
-from engine.documents.open_file import OpenRequest, OpenResult
+from engine.documents.open_request import OpenRequest, OpenResult
 from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
 from engine.drawings.drawing import Drawing, Stroke
 from engine.nn.inference import Predictor

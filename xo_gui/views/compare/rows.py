@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, QPointF, Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from engine.backends.ops import HostArray
 from engine.explain.model_difference import ModelDifference
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, font
 from xo_gui.views.compare.text import DIFFERENCE_LABEL
@@ -23,8 +23,6 @@ from xo_gui.views.network.strip_painting import FOOTER_SPACE, HEADER_SPACE, RULE
 from xo_gui.views.network.strip_state import StripDecorations, StripModel
 from xo_gui.widgets.map_images import paint_class_symbol
 from xo_gui.widgets.number_text import MINUS, signed_text
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 # The line with a row's name, and the space above it.
 NAME_HEIGHT, GAP = 18.0, 4.0

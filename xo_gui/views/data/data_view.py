@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.data.labelled_drawings import NO_CLASS, total_weight
 from engine.data.pool import TrainingData
@@ -32,7 +33,7 @@ from xo_gui.views.data.drawings_page import DrawingsPage, can_train, counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
 from xo_gui.widgets.buttons import CompactButton, HintLabel
-from xo_gui.widgets.thumbnails import HostArray, Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
 
 _UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
+from engine.backends.ops import HostArray
 from engine.data.labelled_drawings import MAX_WEIGHT, NO_CLASS, LabelledDrawing
 from engine.data.xo.generator import CLASSES
 from engine.documents.document import Document
@@ -21,7 +22,7 @@ from xo_gui.app.theme import Theme
 from xo_gui.widgets.buttons import CompactButton, HintLabel
 from xo_gui.widgets.number_text import vote_text
 from xo_gui.widgets.sliders import SliderRow
-from xo_gui.widgets.thumbnails import HostArray, Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
 
 LABELS = (*CLASSES, NO_CLASS)
 

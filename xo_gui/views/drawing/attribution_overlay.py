@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from engine.backends.ops import HostArray
 from engine.explain.queries import Result
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font
 from xo_gui.views.drawing.canvas import Canvas
 from xo_gui.views.network.colour_limits import rounded_limit
 from xo_gui.widgets.number_text import MINUS, limit_text
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # Alpha of the canvas colour over the strokes, so that the map's colours can be distinguished.
 _VEIL_ALPHA = 130
 # Alpha of the strongest colour, through which strokes stay faintly visible.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Signal
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.backends.ops import HostArray
 from engine.explain.queries import Query, Result
 from engine.explain.value_arithmetic import value_formula
 from engine.nn import weight_editing
@@ -40,7 +41,6 @@ from xo_gui.views.inspector.weight_editor import WeightEditor, weight_limit
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.widgets.number_text import percent_loss_text, signed_text
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 MAX_WEIGHT = 1000.0
 
 

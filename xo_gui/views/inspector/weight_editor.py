@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from engine.backends.ops import HostArray
 from xo_gui.app.theme import DARK, Theme
 from xo_gui.views.inspector.sheet_blocks import HeatMap, NumberGrid, SideBySide
 from xo_gui.views.inspector.sheet_painting import (
@@ -23,7 +22,6 @@ from xo_gui.views.inspector.sheet_painting import (
 from xo_gui.views.network.colour_limits import rounded_limit
 from xo_gui.widgets.buttons import FocusFrameWidget
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 # With more cells a side the weights are shown as a heat map without numbers.
 MAX_NUMBERED_SIDE = 10
 _ARROW_KEYS = {

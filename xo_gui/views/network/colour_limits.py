@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import numpy as np
 
+from engine.backends.ops import HostArray
 from engine.nn.inference import Activations
 from engine.nn.network import Network
 from engine.runtime.training_protocol import TrainingReport
 from xo_gui.views.network.layer_labels import DisplayColumn
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 LimitMode = Literal["shared", "layer", "map"]
 
 # Least number of seconds between two adaptations of the limits while training runs.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
+from engine.backends.ops import HostArray
 from engine.nn.inference import Prediction
 from engine.nn.layers import Votes
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
@@ -17,8 +17,6 @@ from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.views.network.layout import Box, ColumnLayout
 from xo_gui.widgets import number_text
 from xo_gui.widgets.map_images import atlas_rect, bars_image, paint_class_symbol
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
 SYMBOL_SIZE = 11.0

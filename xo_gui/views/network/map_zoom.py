@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from engine.nn.inference import HostArray
+from engine.backends.ops import HostArray
 from engine.nn.layers import shape_text
 from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
 from xo_gui.state.selection import CellRef

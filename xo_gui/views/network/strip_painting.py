@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from engine.nn.inference import HostArray, Prediction
+from engine.backends.ops import HostArray
+from engine.nn.inference import Prediction
 from engine.nn.layers import Votes, shape_text
 from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme
 from xo_gui.state.selection import CellRef

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QColor, QImage
 
+from engine.backends.ops import HostArray
 from engine.nn.inference import Prediction
 from xo_gui.app.theme import Theme, colours
 from xo_gui.views.network.colour_limits import ColourLimits, LimitMode, rounded_limit
@@ -18,7 +19,6 @@ from xo_gui.views.network.folding import FoldState
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 from xo_gui.widgets.map_images import atlas_rect, downsampled, kernel_atlas, maps_atlas, picture_atlas
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 AtlasTile: TypeAlias = tuple[QRectF, QRect]
 
 # Weight of a new time in the exponential average shown: times vary by a factor of two from pass to pass.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.explain.receptive_field import receptive_field, receptive_runs
+from engine.explain.receptive_fields import receptive_field, receptive_runs
 from engine.explain.value_arithmetic import cell_index, contribution, has_value_formula, value_formula
 from engine.nn.inference import Prediction
 from engine.nn.layers import Flatten

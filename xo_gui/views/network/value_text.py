@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.receptive_field import receptive_field, receptive_runs
+from engine.explain.receptive_fields import receptive_field, receptive_runs
 from engine.nn.inference import Prediction
 from engine.nn.network import Network
 from xo_gui.state.selection import CellRef

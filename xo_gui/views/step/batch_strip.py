@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.widgets import number_text
 from xo_gui.widgets.map_images import picture_atlas
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 _TILE, _GAP, _BAR, _MORE_TEXT = 28.0, 4.0, 3.0, 62.0
 _MAX_CACHED = 512  # images

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeAlias
 
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
+from engine.backends.ops import HostArray
 from engine.explain.step_trace import ParameterIndex, StepTrace
 from engine.nn.inference import Activations
 from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
@@ -23,8 +23,6 @@ from xo_gui.views.network.layout import Box
 from xo_gui.views.step.phases import PhaseStep, has_reached
 from xo_gui.widgets import number_text
 from xo_gui.widgets.map_images import paint_class_symbol
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 HEADER, LEGEND, ROW_GAP, GAP, TILE_GAP = 34.0, 16.0, 6.0, 26.0, 5.0
 TILE, MIN_TILE, BAR = 58.0, 24.0, 4.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import pyqtgraph as pg
@@ -12,13 +12,13 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFontMetricsF, QIcon, QMouseEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QMenu, QWidget
 
+from engine.backends.ops import HostArray
 from engine.nn.model import RunPoint
 from engine.runtime.training_protocol import TrainingReport
 from engine.training.history import Branch, Curves
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.state.commands import TrainingSettings
 
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 Measure: TypeAlias = Literal["error", "accuracy", "rate"]
 
 MAX_POINTS: Final = 1_200

@@ -9,6 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
+from engine.backends.ops import HostArray
 from engine.data.dataset import Dataset
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
@@ -20,7 +21,6 @@ from engine.training.evaluation import Evaluation
 from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.view import View
 from xo_gui.widgets.buttons import HintLabel
-from xo_gui.widgets.map_images import HostArray
 from xo_gui.widgets.number_text import vote_text
 from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
 

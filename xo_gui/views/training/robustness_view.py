@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from engine.backends.ops import HostArray
 from engine.data.xo.variations import DrawingProperty, measure_drawing
 from engine.documents.document import Document
 from engine.drawings.drawing import Drawing
@@ -30,7 +31,6 @@ from engine.runtime.protocol import Snapshot
 from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
 from xo_gui.views.view import View
 from xo_gui.widgets.buttons import FocusFrameWidget
-from xo_gui.widgets.map_images import HostArray
 from xo_gui.widgets.number_text import MINUS, percent_text
 
 PlotPoint = tuple[int, int]

@@ -10,7 +10,7 @@ import pytest
 from engine.backends.backend import choose_backend
 from engine.bench.cases import random_parameters
 from engine.documents.presets import DEFAULT
-from engine.explain.receptive_field import receptive_field
+from engine.explain.receptive_fields import receptive_field
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, Tanh
 from engine.nn.network import Network
 from tests.engine.layer_checks import make_plan

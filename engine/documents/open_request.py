@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import numpy as np
-
+from engine.backends.ops import HostArray
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, ProjectState, load_project
 from engine.formats.pictures import read_picture
 from engine.nn.model import Model
-
-HostArray: TypeAlias = "np.ndarray[Any, Any]"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.backends.backend import choose_backend
 from engine.documents.presets import DEFAULT, WALKTHROUGH
-from engine.explain.receptive_field import receptive_field
+from engine.explain.receptive_fields import receptive_field
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.nn.network import Network
 from engine.nn.plan import Plan
